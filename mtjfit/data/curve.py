@@ -1,0 +1,185 @@
+"""One device's torque or torkance against bias, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtjfit.errors import DataError, Problem
+
+__all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "TorqueCurve"]
+
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+Quantity: TypeAlias = Literal["torque", "torkance"]
+Per: TypeAlias = Literal["area", "volume", "device"]
+PerpAxis: TypeAlias = Literal["MxP", "PxM"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where numbers come from; anything but ``measured`` is marked in every plot and table made from them.
+
+    Attributes
+    ----------
+    kind : {"measured", "reconstruction", "simulated"}
+    note : str
+        One sentence for people, for example how a simulation was made.
+    """
+
+    kind: Literal["measured", "reconstruction", "simulated"] = "measured"
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """Mark for plots and tables; empty for measured data.
+
+        Examples
+        --------
+        >>> Origin("simulated", "five thicknesses").label
+        'SIMULATED, not measured: five thicknesses'
+        """
+        if self.kind == "measured":
+            return ""
+        return f"{self.kind.upper()}, not measured" + (f": {self.note}" if self.note else "")
+
+
+def _frozen(values: ArrayLike) -> FloatArray:
+    array = np.array(values, dtype=float)
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class TorqueCurve:
+    """Both torque components of one device against bias.
+
+    Attributes
+    ----------
+    device : str
+        Name of the device, unique in a study.
+    bias : ndarray, shape (n,)
+        Bias V in volts.
+    par, perp : ndarray, shape (n,)
+        In-plane component, along M × (P × M), and out-of-plane component, along M × P, in `unit`.
+    thickness : float
+        Nominal thickness of the free layer in nm.
+    quantity : {"torque", "torkance"}
+        T against V, or dT/dV against V. The two are never converted into each other.
+    per : {"area", "device", "volume"}
+        ``"volume"`` (an effective field, divided by M_s d) carries the 1/d of Eq. 12, the others do not.
+    unit : str
+        Unit of `par`, `perp` and their errors; one of `mtjfit.data.UNITS`.
+    sigma_par, sigma_perp : ndarray, shape (n,), or None
+        Standard errors; None: not known, and declared to be fitted.
+    group : str
+        Stack, wafer or split that parameters of scope ``"group"`` are shared in.
+    used : ndarray of bool, shape (n,)
+        False for masked points; they stay in the curve and are drawn hollow.
+    reasons : tuple of str, length n
+        Why a point is masked; empty for used points.
+    declared_perp_axis : {"MxP", "PxM"}
+        Convention of the file. `perp` itself is always along M × P.
+    origin : Origin
+        Measured, reconstructed or simulated.
+    source : str
+        File the curve was read from, or empty.
+
+    Raises
+    ------
+    DataError
+        Shapes differ, numbers are not finite, a sigma or the thickness is not positive.
+
+    Examples
+    --------
+    >>> curve = TorqueCurve("A1", bias=[-0.2, 0.0, 0.2], par=[-2.0, 0.0, 2.0], perp=[0.2, 0.0, 0.2],
+    ...                     thickness=2.0, quantity="torque", per="device", unit="1e-19 N m",
+    ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
+    >>> curve.mask(curve.bias < -0.1, "outside the window").n_used
+    2
+    """
+
+    device: str
+    bias: FloatArray
+    par: FloatArray
+    perp: FloatArray
+    thickness: float
+    quantity: Quantity
+    per: Per
+    unit: str = "arb"
+    sigma_par: FloatArray | None = None
+    sigma_perp: FloatArray | None = None
+    group: str = ""
+    used: BoolArray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    reasons: tuple[str, ...] = ()
+    declared_perp_axis: PerpAxis = "MxP"
+    origin: Origin = field(default_factory=Origin)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, _frozen(getattr(self, name)))
+        n = self.bias.size
+        used = np.array(self.used, dtype=bool) if np.size(self.used) else np.ones(n, dtype=bool)
+        used.setflags(write=False)
+        object.__setattr__(self, "used", used)
+        object.__setattr__(self, "reasons", tuple(self.reasons) or ("",) * n)
+        problems = [Problem(f"device {self.device!r}", what, todo) for what, todo in self._faults()]
+        if problems:
+            raise DataError(problems)
+
+    def _faults(self) -> list[tuple[str, str]]:
+        faults = []
+        n = self.bias.size
+        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp"):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if values.shape != (n,):
+                faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
+            elif not np.all(np.isfinite(values)):
+                faults.append((f"{name} holds NaN or inf", "remove the point or mask it before loading"))
+            elif name.startswith("sigma") and np.any(values <= 0):
+                faults.append((f"{name} is zero or negative", "give the standard error of each point"))
+        if (self.sigma_par is None) != (self.sigma_perp is None):
+            faults.append(("only one component has errors", "give sigma for both, or for neither"))
+        if self.used.shape != (n,) or len(self.reasons) != n:
+            faults.append(("mask and bias differ in length", "give one flag and one reason per bias"))
+        elif not self.used.any():
+            faults.append(("every point is masked", "widen the bias window or drop the device"))
+        if not (np.isfinite(self.thickness) and self.thickness > 0):
+            faults.append((f"thickness is {self.thickness} nm", "give a positive thickness"))
+        return faults
+
+    @property
+    def n_used(self) -> int:
+        """Number of bias points that enter the fit."""
+        return int(self.used.sum())
+
+    @property
+    def sigma_is_fitted(self) -> bool:
+        """True where errors are not known and one noise scale per component is fitted."""
+        return self.sigma_par is None
+
+    def mask(self, where: ArrayLike, reason: str) -> TorqueCurve:
+        """Leave points out, with a reason; returns a new curve, points already masked keep their reason.
+
+        Parameters
+        ----------
+        where : array_like of bool, shape (n,)
+            True for the points to leave out.
+        reason : str
+            Shown in every report.
+        """
+        where = np.asarray(where, dtype=bool)
+        if where.shape != self.bias.shape:
+            raise DataError(
+                [Problem(f"device {self.device!r}", f"mask has shape {where.shape}", "give one flag per bias")]
+            )
+        reasons = tuple(reason if new and old else kept
+                        for new, old, kept in zip(where, self.used, self.reasons, strict=True))  # fmt: skip
+        return replace(self, used=self.used & ~where, reasons=reasons)

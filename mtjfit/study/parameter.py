@@ -1,0 +1,70 @@
+"""What may be declared of a parameter: its name, unit, prior and scope."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
+
+__all__ = ["LENGTHS", "NOISE", "AnyPrior", "Parameter", "Scope", "is_amplitude", "parse_amplitude"]
+
+Scope: TypeAlias = Literal["shared", "group", "device"]
+AnyPrior: TypeAlias = Fixed | Uniform | LogUniform | Normal | LogNormal | AboutNominal
+
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda")
+"""Parameters that shape κ(d), in the order of every table."""
+
+NOISE = ("noise_par", "noise_perp")
+"""Noise scales, declared where the errors of the data are to be fitted."""
+
+_AMPLITUDE = re.compile(r"([ab])([0-4])")
+
+
+def is_amplitude(name: str) -> bool:
+    """True for a1, a2, … (in-plane) and b0, b1, b2, … (out-of-plane), the coefficients of J0(V).
+
+    Examples
+    --------
+    >>> [is_amplitude(name) for name in ("a1", "b0", "a0", "lambda_J")]
+    [True, True, False, False]
+    """
+    return bool(_AMPLITUDE.fullmatch(name)) and name != "a0"
+
+
+def parse_amplitude(name: str) -> tuple[complex, int]:
+    """Phase (1 in-plane, i out-of-plane) and power of V of an amplitude.
+
+    Examples
+    --------
+    >>> parse_amplitude("b2")
+    (1j, 2)
+    """
+    match = _AMPLITUDE.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is not an amplitude such as a1 or b2")
+    return (1 + 0j if match[1] == "a" else 1j), int(match[2])
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One declared parameter.
+
+    Attributes
+    ----------
+    name : str
+        One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …), ``noise_par`` or ``noise_perp``.
+    prior : Fixed, Uniform, LogUniform, Normal, LogNormal or AboutNominal
+    scope : {"shared", "group", "device"}
+        One value for the study, for each group of devices, or for each device.
+    """
+
+    name: str
+    prior: AnyPrior
+    scope: Scope = "shared"
+
+    @property
+    def is_fixed(self) -> bool:
+        """True where the value is taken as known."""
+        return isinstance(self.prior, Fixed)

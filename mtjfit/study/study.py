@@ -1,0 +1,146 @@
+"""Several curves and how they share parameters: what every fit, sample and report starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.units import amplitude_unit, conversion
+from mtjfit.errors import ConfigError
+from mtjfit.study.checks import study_problems
+from mtjfit.study.parameter import Parameter, is_amplitude
+
+__all__ = ["Sampling", "Study"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How long and how wide to sample.
+
+    Attributes
+    ----------
+    seed : int
+        Every random number of a run comes from it.
+    target_ess : int
+        Effective draws wanted of every parameter before the run stops.
+    ensembles : int
+        Independent emcee ensembles; at least four, so that they can be compared.
+    walkers : int
+        Walkers of each ensemble; 0: chosen from the dimension.
+    max_steps : int
+        Steps of each ensemble after which the run stops even if the gate still says no.
+    """
+
+    seed: int = 1
+    target_ess: int = 2000
+    ensembles: int = 4
+    walkers: int = 0
+    max_steps: int = 50_000
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Curves, parameters and sampling settings; immutable, and checked as a whole when made.
+
+    Attributes
+    ----------
+    name : str
+    curves : tuple of TorqueCurve
+    parameters : mapping of str to Parameter
+    sampling : Sampling
+    text : str
+        The study file this came from, verbatim, or empty.
+    files : mapping of str to str
+        sha256 of every data file by its path as declared.
+
+    Raises
+    ------
+    ConfigError
+        Device names repeat, units do not fit together, a parameter is missing, unknown, or has a prior or scope
+        that it cannot have. All problems at once.
+    """
+
+    name: str
+    curves: tuple[TorqueCurve, ...]
+    parameters: Mapping[str, Parameter]
+    sampling: Sampling = field(default_factory=Sampling)
+    text: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "curves", tuple(self.curves))
+        object.__setattr__(self, "parameters", MappingProxyType(dict(self.parameters)))
+        object.__setattr__(self, "files", MappingProxyType(dict(self.files)))
+        problems = study_problems(self.curves, self.parameters)
+        if problems:
+            raise ConfigError(problems)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (
+            self.name, self.curves, dict(self.parameters), self.sampling, self.text, dict(self.files),
+        )  # fmt: skip
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """Names of the devices, in the order of the data."""
+        return tuple(curve.device for curve in self.curves)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups, in order of appearance."""
+        return tuple(dict.fromkeys(curve.group for curve in self.curves))
+
+    @property
+    def thicknesses(self) -> FloatArray:
+        """Nominal thicknesses in nm, shape (n_devices,)."""
+        return np.array([curve.thickness for curve in self.curves])
+
+    @property
+    def n_thicknesses(self) -> int:
+        """Number of different nominal thicknesses (two within 1e-6 nm are one)."""
+        return int(np.unique(np.round(self.thicknesses, 6)).size)
+
+    @property
+    def amplitudes(self) -> tuple[str, ...]:
+        """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
+        return tuple(name for name in self.parameters if is_amplitude(name))
+
+    @property
+    def n_values(self) -> int:
+        """Measured numbers that enter the fit: two for each bias point in use."""
+        return 2 * sum(curve.n_used for curve in self.curves)
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The different origins among the curves."""
+        return tuple(dict.fromkeys(curve.origin for curve in self.curves))
+
+    @property
+    def label(self) -> str:
+        """Mark for plots and tables; empty only if every curve was measured."""
+        return "; ".join(origin.label for origin in self.origins if origin.label)
+
+    def unit_of(self, name: str) -> str:
+        """Unit of a parameter as it appears in fits and tables, from the unit of the first curve.
+
+        `name` may carry a device or group, as in ``a1[dev1]``.
+        """
+        base = name.split("[")[0]
+        first = self.curves[0]
+        if is_amplitude(base):
+            return amplitude_unit(base, first.unit, first.quantity, first.per)
+        if base.startswith("noise"):
+            return first.unit
+        return "" if base == "D_ratio" else "nm"
+
+    def scale_of(self, curve: TorqueCurve) -> float:
+        """Factor that turns the numbers of `curve` into the unit of the first curve."""
+        return conversion(curve.unit, self.curves[0].unit)
+
+    def replace(self, **changes: object) -> Study:
+        """A copy with some attributes changed, checked again."""
+        return replace(self, **changes)  # type: ignore[arg-type]
