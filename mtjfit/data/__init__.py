@@ -1,1 +1,53 @@
-"""TODO"""
+"""Curves of torque or torkance against bias: units, strict readers and the bundled sets."""
+
+from mtjfit.data.bundled import BundledDataset, dataset, datasets
+from mtjfit.data.curve import FloatArray, Origin, Per, PerpAxis, Quantity, TorqueCurve
+from mtjfit.data.declaration import (
+    BiasMask,
+    Columns,
+    ColumnUnits,
+    ConstantSigma,
+    TableDeclaration,
+    TableFormat,
+)
+from mtjfit.data.table import curves_from_bytes, read_curves
+from mtjfit.data.units import (
+    UNITS,
+    Unit,
+    amplitude_unit,
+    bias_factor,
+    check_unit,
+    conversion,
+    find_unit,
+    pretty,
+    thickness_factor,
+)
+
+__all__ = [
+    "UNITS",
+    "BiasMask",
+    "BundledDataset",
+    "ColumnUnits",
+    "Columns",
+    "ConstantSigma",
+    "FloatArray",
+    "Origin",
+    "Per",
+    "PerpAxis",
+    "Quantity",
+    "TableDeclaration",
+    "TableFormat",
+    "TorqueCurve",
+    "Unit",
+    "amplitude_unit",
+    "bias_factor",
+    "check_unit",
+    "conversion",
+    "curves_from_bytes",
+    "dataset",
+    "datasets",
+    "find_unit",
+    "pretty",
+    "read_curves",
+    "thickness_factor",
+]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtjfit.data.units import Per, Quantity, check_unit, find_unit
 from mtjfit.errors import DataError, Problem
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "TorqueCurve"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
-Quantity: TypeAlias = Literal["torque", "torkance"]
-Per: TypeAlias = Literal["area", "volume", "device"]
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
+OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
+_CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,19 @@ class Origin:
     kind : {"measured", "reconstruction", "simulated"}
     note : str
         One sentence for people, for example how a simulation was made.
+
+    Raises
+    ------
+    ValueError
+        The kind is none of the three.
     """
 
-    kind: Literal["measured", "reconstruction", "simulated"] = "measured"
+    kind: OriginKind = "measured"
     note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(OriginKind):
+            raise ValueError(f"origin {self.kind!r} is none of {', '.join(get_args(OriginKind))}")
 
     @property
     def label(self) -> str:
@@ -48,6 +58,8 @@ class Origin:
 
 
 def _frozen(values: ArrayLike) -> FloatArray:
+    if np.iscomplexobj(values):
+        raise TypeError("complex numbers")
     array = np.array(values, dtype=float)
     array.setflags(write=False)
     return array
@@ -72,7 +84,7 @@ class TorqueCurve:
     per : {"area", "device", "volume"}
         ``"volume"`` (an effective field, divided by M_s d) carries the 1/d of Eq. 12, the others do not.
     unit : str
-        Unit of `par`, `perp` and their errors; one of `mtjfit.data.UNITS`.
+        Unit of `par`, `perp` and their errors; stored by its name in `mtjfit.data.UNITS`.
     sigma_par, sigma_perp : ndarray, shape (n,), or None
         Standard errors; None: not known, and declared to be fitted.
     group : str
@@ -91,7 +103,8 @@ class TorqueCurve:
     Raises
     ------
     DataError
-        Shapes differ, numbers are not finite, a sigma or the thickness is not positive.
+        Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, or the
+        unit contradicts `quantity` or `per`.
 
     Examples
     --------
@@ -120,17 +133,51 @@ class TorqueCurve:
     source: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp"):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, _frozen(getattr(self, name)))
+        self._freeze()
+        faults = self._declared_faults() + self._faults()
+        if faults:
+            raise DataError(Problem(self._where, what, todo) for what, todo in faults)
+        object.__setattr__(self, "unit", find_unit(self.unit).name)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Arrays come out of a pickle writable; making the curve anew freezes and checks them.
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
+
+    @property
+    def _where(self) -> str:
+        return f"device {self.device!r}"
+
+    def _freeze(self) -> None:
+        faults = []
+        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "thickness"):
+            values = getattr(self, name)
+            if values is None and name.startswith("sigma"):
+                continue
+            try:
+                frozen = float(values) if name == "thickness" else _frozen(values)
+            except (TypeError, ValueError):
+                faults.append(Problem(self._where, f"{name} is not made of real numbers", "give plain numbers"))
+                continue
+            object.__setattr__(self, name, frozen)
+        if faults:
+            raise DataError(faults)
         n = self.bias.size
         used = np.array(self.used, dtype=bool) if np.size(self.used) else np.ones(n, dtype=bool)
         used.setflags(write=False)
         object.__setattr__(self, "used", used)
         object.__setattr__(self, "reasons", tuple(self.reasons) or ("",) * n)
-        problems = [Problem(f"device {self.device!r}", what, todo) for what, todo in self._faults()]
-        if problems:
-            raise DataError(problems)
+
+    def _declared_faults(self) -> list[tuple[str, str]]:
+        faults = []
+        if not self.device.strip():
+            faults.append(("the device has no name", "name it"))
+        for name, kind in _CHOICES.items():
+            if getattr(self, name) not in get_args(kind):
+                choices = ", ".join(repr(choice) for choice in get_args(kind))
+                faults.append((f"{name} is {getattr(self, name)!r}", f"use one of {choices}"))
+        if not faults and (problem := check_unit(self.unit, self.quantity, self.per)):
+            faults.append((problem.what, problem.todo))
+        return faults
 
     def _faults(self) -> list[tuple[str, str]]:
         faults = []
@@ -174,12 +221,15 @@ class TorqueCurve:
             True for the points to leave out.
         reason : str
             Shown in every report.
+
+        Raises
+        ------
+        DataError
+            The mask has another shape than the bias, or leaves no point.
         """
-        where = np.asarray(where, dtype=bool)
-        if where.shape != self.bias.shape:
-            raise DataError(
-                [Problem(f"device {self.device!r}", f"mask has shape {where.shape}", "give one flag per bias")]
-            )
+        leave_out = np.asarray(where, dtype=bool)
+        if leave_out.shape != self.bias.shape:
+            raise DataError([Problem(self._where, f"mask has shape {leave_out.shape}", "give one flag per bias")])
         reasons = tuple(reason if new and old else kept
-                        for new, old, kept in zip(where, self.used, self.reasons, strict=True))  # fmt: skip
-        return replace(self, used=self.used & ~where, reasons=reasons)
+                        for new, old, kept in zip(leave_out, self.used, self.reasons, strict=True))  # fmt: skip
+        return replace(self, used=self.used & ~leave_out, reasons=reasons)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import tanh_over_q
-from mtjfit.physics.rates import ComplexArray, wave_numbers
+from mtjfit.physics.diffusion import tanh_over_q, weights
+from mtjfit.physics.rates import ComplexArray, FloatArray, wave_numbers
 
 __all__ = ["KappaGradient", "kappa_gradient"]
 
@@ -27,21 +27,22 @@ class KappaGradient:
     d: ComplexArray
 
 
-def _du_dq2(q_squared: ComplexArray, d: ArrayLike, u: ComplexArray) -> ComplexArray:
-    """∂u/∂(q²) for u = tanh(q d/2)/q: [(d/2)(1 − q²u²) − u]/(2q²), by its series where that cancels."""
-    half = 0.5 * np.asarray(d, dtype=float)
+def _du_dq2(q_squared: ComplexArray, d: FloatArray, u: ComplexArray, sech2: ComplexArray) -> ComplexArray:
+    """∂u/∂(q²) for u = tanh(q d/2)/q: [(d/2) sech²(q d/2) − u]/(2q²), by its series where that cancels."""
+    half = 0.5 * d
     z2 = q_squared * half**2
     small = np.abs(z2) < _SERIES**2
     z2s = np.where(small, z2, 0.0)
     series = half**3 * (-1 / 3 + z2s * (4 / 15 + z2s * (-17 / 105 + z2s * 248 / 2835)))
     safe = np.where(small, 1.0, q_squared)
-    return np.asarray(np.where(small, series, (half * (1 - q_squared * u * u) - u) / (2 * safe)))
+    return np.asarray(np.where(small, series, (half * sech2 - u) / (2 * safe)))
 
 
+@np.errstate(invalid="ignore")  # complex division flags NaN operands
 def kappa_gradient(
     d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike, Lambda: ArrayLike
 ) -> KappaGradient:
-    """Derivatives of Eq. 12 for finite, positive lengths and Λ; broadcasts.
+    """Derivatives of Eq. 12 for positive lengths and Λ, which are not checked; broadcasts.
 
     With κ = q0² G(q², d, Λ), G = 2u(u + Λ)/(1 + q²u(u + 2Λ)) and u = tanh(qd/2)/q. λ_J and λ_φ enter through q0²
     and q², λ_sf^F through q² alone.
@@ -49,9 +50,9 @@ def kappa_gradient(
     Parameters
     ----------
     d : array_like
-        Thickness in nm, finite.
+        Thickness in nm, finite; > 0 where Λ is inf.
     lambda_J, lambda_phi, lambda_sf_F, Lambda : array_like
-        In nm, finite.
+        In nm, inf allowed.
 
     Returns
     -------
@@ -64,15 +65,19 @@ def kappa_gradient(
     '-0.3362+0.1371j 0.0085+0.0030j'
     """
     q0_squared, q_squared = wave_numbers(lambda_J, lambda_phi, lambda_sf_F)
-    d, Lambda = np.asarray(d, dtype=float), np.asarray(Lambda, dtype=float)
-    u = tanh_over_q(np.sqrt(q_squared), d)
-    top = 2 * u * (u + Lambda)
-    bottom = 1 + q_squared * u * (u + 2 * Lambda)
-    G = top / bottom
-    dG_du = (4 * u + 2 * Lambda - G * 2 * q_squared * (u + Lambda)) / bottom
-    dG_dq2 = dG_du * _du_dq2(q_squared, d, u) - G * u * (u + 2 * Lambda) / bottom
-    dG_dLambda = 2 * u * (1 - G * q_squared) / bottom
-    du_dd = 0.5 * (1 - q_squared * u * u)
+    d = np.asarray(d, dtype=float)
+    q = np.sqrt(q_squared)
+    u = tanh_over_q(q, d)
+    decay = np.exp(-q * d)
+    sech2 = 4 * decay / (1 + decay) ** 2  # 1 − q²u² without its cancellation
+    g, h = weights(np.asarray(Lambda, dtype=float))
+    bottom = g + q_squared * u * (u * g + 2 * h)
+    G = 2 * u * (u * g + h) / bottom
+    passed = g * sech2 / bottom  # 1 − q²G = 1/(cosh(d/L) + η sinh(d/L)): the current that reaches N
+    dG_du = 2 * (u * g + (u * g + h) * passed) / bottom
+    dG_dq2 = dG_du * _du_dq2(q_squared, d, u, sech2) - G * u * (u * g + 2 * h) / bottom
+    dG_dlnLambda = 2 * u * h * passed / bottom
+    du_dd = 0.5 * sech2
     precession = -1j / np.square(np.asarray(lambda_J, dtype=float))
     dephasing = 1 / np.square(np.asarray(lambda_phi, dtype=float))
     spin_flip = 1 / np.square(np.asarray(lambda_sf_F, dtype=float))
@@ -82,6 +87,6 @@ def kappa_gradient(
         ln_lambda_J=np.asarray(-2 * precession * dkappa_dq0),
         ln_lambda_phi=np.asarray(-2 * dephasing * dkappa_dq0),
         ln_lambda_sf_F=np.asarray(-2 * spin_flip * q0_squared * dG_dq2),
-        ln_Lambda=np.asarray(Lambda * q0_squared * dG_dLambda),
+        ln_Lambda=np.asarray(q0_squared * dG_dlnLambda),
         d=np.asarray(q0_squared * dG_du * du_dd),
     )

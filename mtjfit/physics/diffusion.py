@@ -15,14 +15,15 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.rates import ComplexArray, FloatArray, check_lengths, lambda_product, wave_numbers
 
-__all__ = ["kappa", "kappa_density", "kappa_from_rates", "spin_accumulation", "spin_current", "tanh_over_q"]
+__all__ = ["kappa", "kappa_density", "kappa_from_rates", "spin_accumulation", "spin_current", "tanh_over_q", "weights"]
 
 _SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
 _HUGE = 1e150  # stands for an infinite thickness where nothing decays (q = 0); its square is still finite
 _SERIES = 1e-3  # below |qd/2| = 1e-3 three terms of tanh(z)/z are exact to 1e-20
 
 
-def _weights(Lambda: FloatArray) -> tuple[FloatArray, FloatArray]:
+def weights(Lambda: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """g = 1/(1 + Λ) and h = Λ/(1 + Λ), finite for Λ = ∞."""
     g = 1 / (1 + Lambda)
     closed = np.isinf(Lambda)
     return g, np.where(closed, 1.0, np.where(closed, 1.0, Lambda) * g)
@@ -31,7 +32,8 @@ def _weights(Lambda: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _clip(y: ArrayLike, q: ComplexArray) -> FloatArray:
     """Limit y to where exp(−2 q y) has vanished, so that y = ∞ gives no inf · complex."""
     with np.errstate(divide="ignore"):
-        return np.minimum(np.asarray(y, dtype=float), np.minimum(_SATURATED / np.real(q), _HUGE))
+        reach = np.minimum(_SATURATED / np.real(q), _HUGE)
+    return np.asarray(np.minimum(np.asarray(y, dtype=float), reach))
 
 
 def tanh_over_q(q: ComplexArray, d: ArrayLike) -> ComplexArray:
@@ -41,7 +43,8 @@ def tanh_over_q(q: ComplexArray, d: ArrayLike) -> ComplexArray:
     small = np.abs(z) < _SERIES
     z2 = np.where(small, z, 0.0) ** 2
     series = 0.5 * d * (1 - z2 / 3 * (1 - 0.4 * z2 * (1 - 17 / 42 * z2)))
-    return np.asarray(np.where(small, series, np.tanh(z) / np.where(small, 1.0, q)))
+    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
+        return np.asarray(np.where(small, series, np.tanh(z) / np.where(small, 1.0, q)))
 
 
 def kappa_from_rates(
@@ -64,15 +67,15 @@ def kappa_from_rates(
     -------
     ndarray of complex
     """
-    inert = q0_squared == 0
-    q_squared = np.where(inert, 1.0, q_squared)
+    q_squared = np.where(q_squared == 0, 1.0, q_squared)  # then q0 = 0 too, and κ = 0
     u = tanh_over_q(np.sqrt(q_squared), d)
-    g, h = _weights(np.asarray(Lambda, dtype=float))
+    g, h = weights(np.asarray(Lambda, dtype=float))
     denominator = g + q_squared * u * (u * g + 2 * h)
     # d = 0 with Λ = ∞ is the one corner left: κ = L²/L0² for Λ = ∞ and every d.
     corner = denominator == 0
-    ratio = np.where(corner, 1.0, 2 * u * (u * g + h)) / np.where(corner, q_squared, denominator)
-    return np.asarray(np.where(inert, 0.0, q0_squared * ratio))
+    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
+        ratio = np.where(corner, 1.0, 2 * u * (u * g + h)) / np.where(corner, q_squared, denominator)
+    return np.asarray(q0_squared * ratio)
 
 
 def _prepared(
@@ -143,7 +146,7 @@ def kappa_density(
 ) -> ComplexArray:
     """κ(d)/d in nm⁻¹, the factor of a torque per volume (Eq. 12 as printed); finite for d → 0, where it is Λ/L0².
 
-    Parameters, shapes and errors are those of `kappa`. d = 0 with Λ = ∞ gives inf.
+    Parameters, shapes and errors are those of `kappa`. d = 0 with Λ = ∞ gives inf, unless 1/L0² = 0.
 
     Examples
     --------
@@ -151,10 +154,11 @@ def kappa_density(
     (0.75-3j)
     """
     d, q0_squared, q_squared, Lambda = _prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
-    open_end = np.isfinite(Lambda)
-    limit = np.where(open_end, q0_squared * np.where(open_end, Lambda, 0.0), np.inf)
+    closed = np.isinf(Lambda)
+    limit = np.where(closed & (q0_squared != 0), np.inf, q0_squared * np.where(closed, 0.0, Lambda))
     at_zero = d == 0
-    ratio = kappa_from_rates(d, q0_squared, q_squared, Lambda) / np.where(at_zero, 1.0, d)
+    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
+        ratio = kappa_from_rates(d, q0_squared, q_squared, Lambda) / np.where(at_zero, 1.0, d)
     return np.asarray(np.where(at_zero, limit, ratio))
 
 
@@ -170,7 +174,7 @@ def _profile(
     if np.any(x < 0):
         raise ValueError("x must not be negative: F begins at x = 0")
     q = np.sqrt(q_squared)
-    g, h = _weights(Lambda)
+    g, h = weights(Lambda)
     inside = np.minimum(x, d)
     with np.errstate(invalid="ignore"):
         rest = np.where(np.isinf(d) & np.isinf(inside), 0.0, d - inside)
@@ -187,7 +191,8 @@ def _profile(
         in_F = np.exp(-q * np.minimum(inside, _HUGE)) * numerator / denominator
         beyond = x > d
         length_N = np.asarray(lambdas[3], dtype=float)
-        in_N = np.exp(-np.where(beyond, x - d, 0.0) / np.where(beyond, length_N, 1.0))
+        decays = beyond & ~np.isinf(length_N)
+        in_N = np.exp(-np.where(decays, x - d, 0.0) / np.where(decays, length_N, 1.0))
         profile = np.where(beyond, in_F * in_N, in_F)
     # d = 0 or q = 0 with Λ = ∞: nothing absorbs the current, so it stays 1 and the density piles up.
     return np.asarray(np.where(denominator == 0, 1.0 if current else np.inf, profile))

@@ -46,12 +46,11 @@ class Interface:
         """As `of`, from a mapping."""
         coefficients: dict[str, dict[int, float]] = {"a": {}, "b": {}}
         for name, value in amplitudes.items():
-            if name[:1] not in coefficients or not name[1:].isdecimal():
+            if name[:1] not in coefficients or not name[1:].isdecimal() or name[1:] != str(int(name[1:])):
                 raise ValueError(f"{name!r} is not an amplitude such as a1 or b2")
             coefficients[name[0]][int(name[1:])] = float(value)
         par, perp = (
-            tuple(powers.get(n, 0.0) for n in range(max(powers, default=0) + 1))
-            for powers in coefficients.values()
+            tuple(powers.get(n, 0.0) for n in range(max(powers, default=0) + 1)) for powers in coefficients.values()
         )
         return cls(par, perp)
 

@@ -41,8 +41,8 @@ def kappa_semi_infinite(lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F:
         positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F}, non_negative={}
     )
     q0_squared, q_squared = wave_numbers(lambda_J, lambda_phi, lambda_sf_F)
-    absent = q0_squared == 0
-    return np.asarray(np.where(absent, 0.0, q0_squared / np.where(absent, 1.0, q_squared)))
+    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
+        return np.asarray(q0_squared / np.where(q_squared == 0, 1.0, q_squared))
 
 
 def lambda_sf_effective(
@@ -51,7 +51,8 @@ def lambda_sf_effective(
     """λ*_sf in nm, Eq. 17: 1/λ*_sf² = 1/λ_sf² + 1/(Λ d), at fixed diffusion constants.
 
     The equivalent semi-infinite layer of a thin F that leaks into N. Right where Λ ≫ d/2 and |d/L| ≪ 1. At fixed
-    D_N a longer λ_sf^N lengthens λ*_sf; at fixed τ_sf^N it shortens it (`tau_sf_effective`).
+    D_N a longer λ_sf^N lengthens λ*_sf; at fixed τ_sf^N it shortens it (`tau_sf_effective`). No leak, λ*_sf = λ_sf,
+    where Λ or d is inf, as in `kappa`.
 
     Examples
     --------
@@ -62,14 +63,13 @@ def lambda_sf_effective(
         positive={"lambda_sf_F": lambda_sf_F},
         non_negative={"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
     )
-    leak = lambda_product(lambda_sf_N, D_ratio) * np.asarray(d, dtype=float)
-    with np.errstate(divide="ignore"):
+    Lambda, d = lambda_product(lambda_sf_N, D_ratio), np.asarray(d, dtype=float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        leak = np.where(np.isinf(Lambda + d), np.inf, Lambda * d)
         return np.asarray(1 / np.sqrt(1 / np.square(np.asarray(lambda_sf_F, dtype=float)) + 1 / leak))
 
 
-def tau_sf_effective(
-    d: ArrayLike, tau_sf_F: ArrayLike, tau_sf_N: ArrayLike, lambda_sf_N: ArrayLike
-) -> FloatArray:
+def tau_sf_effective(d: ArrayLike, tau_sf_F: ArrayLike, tau_sf_N: ArrayLike, lambda_sf_N: ArrayLike) -> FloatArray:
     """τ*_sf, Eq. 18: 1/τ*_sf = 1/τ_sf^F + (λ_sf^N/d)/τ_sf^N, in the unit of the times given.
 
     Here τ_sf^N is held fixed, so that D_N = λ_sf^N²/τ_sf^N grows with λ_sf^N.
@@ -122,7 +122,10 @@ def kappa_ultrathin(
     lambda_sf_N: ArrayLike,
     D_ratio: ArrayLike = 1.0,
 ) -> ComplexArray:
-    """κ for d → 0: Λ d/L0² + d²/(2 L0²), the first two orders of Eq. 12 for d ≪ Λ, |L| with the second for Λ = 0.
+    """κ for d → 0: Λ d/L0² + d²/(2 L0²), the leading order of Eq. 12 both for Λ > 0 and for Λ = 0.
+
+    Needs d ≪ |L| and Λ d ≪ |L|²: the next term is −Λ² d²/(L² L0²), of second order in d, or of fourth for Λ = 0.
+    d and Λ must be finite.
 
     Examples
     --------

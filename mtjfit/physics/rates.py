@@ -23,7 +23,7 @@ def check_lengths(*, positive: dict[str, ArrayLike], non_negative: dict[str, Arr
     """
     for name, value in positive.items():
         if np.any(np.asarray(value) <= 0):
-            raise ValueError(f"{name} must be positive (inf allowed), in nm")
+            raise ValueError(f"{name} must be positive (inf allowed)")
     for name, value in non_negative.items():
         if np.any(np.asarray(value) < 0):
             raise ValueError(f"{name} must not be negative")

@@ -10,11 +10,20 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import amplitude_unit, conversion
-from mtjfit.errors import ConfigError
+from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import Parameter, is_amplitude
 
-__all__ = ["Sampling", "Study"]
+__all__ = ["RANGES", "Sampling", "Study"]
+
+RANGES = {
+    "seed": (0, 2**63 - 1),
+    "target_ess": (10, 10_000_000),
+    "ensembles": (4, 64),
+    "walkers": (4, 10_000),
+    "max_steps": (10, 100_000_000),
+}
+"""Smallest and largest value of every setting of `Sampling`; `walkers` may also be 0."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,16 @@ class Sampling:
         Walkers of each ensemble; 0: chosen from the dimension.
     max_steps : int
         Steps of each ensemble after which the run stops even if the gate still says no.
+
+    Raises
+    ------
+    ConfigError
+        A number is outside its range in `RANGES`.
+
+    Examples
+    --------
+    >>> Sampling(seed=3).target_ess
+    2000
     """
 
     seed: int = 1
@@ -40,6 +59,19 @@ class Sampling:
     ensembles: int = 4
     walkers: int = 0
     max_steps: int = 50_000
+
+    def __post_init__(self) -> None:
+        problems = []
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer):
+                problems.append(Problem(f"sampling.{name}", f"is {value!r}", "give a whole number"))
+            elif not (low <= value <= high or (name == "walkers" and value == 0)):
+                reason = "; fewer cannot be compared with each other" if name == "ensembles" else ""
+                todo = f"give a number from {low} to {high}{reason}"
+                problems.append(Problem(f"sampling.{name}", f"is {value}", todo))
+        if problems:
+            raise ConfigError(problems)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +94,19 @@ class Study:
     ConfigError
         Device names repeat, units do not fit together, a parameter is missing, unknown, or has a prior or scope
         that it cannot have. All problems at once.
+
+    Examples
+    --------
+    >>> from mtjfit.study import Fixed, LogUniform, Normal, AboutNominal
+    >>> curve = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], [0, 0, 0], 2.0, "torque", "device",
+    ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
+    >>> lengths = {name: LogUniform(0.1, 100.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
+    >>> parameters = {name: Parameter(name, prior) for name, prior in lengths.items()}
+    >>> parameters["thickness"] = Parameter("thickness", AboutNominal(0.1), scope="device")
+    >>> parameters["a1"] = Parameter("a1", Normal(0.0, 20.0))
+    >>> study = Study("one device", (curve,), parameters)
+    >>> study.devices, study.amplitudes, study.n_values
+    (('A1',), ('a1',), 6)
     """
 
     name: str

@@ -1,0 +1,123 @@
+"""Data sets that ship with the package: reconstructions and simulations, never measured data."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import DataError, Problem
+
+__all__ = ["BundledDataset", "dataset", "datasets", "datasets_folder"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class BundledDataset:
+    """One folder with ``data.csv``, ``study.toml``, ``meta.toml`` and the script ``make.py`` that makes them.
+
+    Attributes
+    ----------
+    name : str
+        Name of the folder.
+    title : str
+        One line for people.
+    kind : str
+        ``"reconstruction"`` or ``"simulated"``.
+    path : Path
+        The folder.
+    study_file : Path
+        The study to load.
+    meta : mapping
+        Everything in ``meta.toml``.
+    """
+
+    name: str
+    title: str
+    kind: str
+    path: Path
+    study_file: Path
+    meta: Mapping[str, Any]
+
+    def verify(self) -> None:
+        """Compare ``data.csv`` with the sha256 in ``meta.toml``.
+
+        Raises
+        ------
+        DataError
+            The file is missing, or is not the one that was released.
+        """
+        data = self.path / "data.csv"
+        if not data.is_file():
+            raise DataError([Problem(str(data), "is missing", "install the package again")])
+        found = hashlib.sha256(data.read_bytes()).hexdigest()
+        if found != self.meta["sha256"]:
+            what = f"has sha256 {found}, meta.toml says {self.meta['sha256']}"
+            raise DataError([Problem(str(data), what, "install the package again, or run make.py")])
+
+
+def datasets_folder() -> Path:
+    """Folder of the bundled sets: inside an installed package, or beside it in the repository."""
+    installed = _PACKAGE / "_datasets"
+    return installed if installed.is_dir() else _PACKAGE.parent / "datasets"
+
+
+def datasets(folder: Path | None = None) -> tuple[BundledDataset, ...]:
+    """All bundled sets, by name.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Another folder laid out in the same way.
+
+    Raises
+    ------
+    DataError
+        A ``meta.toml`` cannot be read, or has no title, kind or sha256.
+
+    Examples
+    --------
+    >>> all(each.kind in ("reconstruction", "simulated") for each in datasets())
+    True
+    """
+    folder = datasets_folder() if folder is None else folder
+    if not folder.is_dir():
+        raise DataError([Problem(str(folder), "no such folder", "install the package again")])
+    return tuple(_read(meta.parent) for meta in sorted(folder.glob("*/meta.toml")))
+
+
+def dataset(name: str, folder: Path | None = None) -> BundledDataset:
+    """One bundled set.
+
+    Raises
+    ------
+    DataError
+        There is no set of this name.
+    """
+    found = {each.name: each for each in datasets(folder)}
+    if name not in found:
+        raise DataError([Problem(f"data set {name!r}", "does not exist", did_you_mean(name, found))])
+    return found[name]
+
+
+def _read(folder: Path) -> BundledDataset:
+    file = folder / "meta.toml"
+    try:
+        meta = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError([Problem(str(file), f"cannot be read: {error}", "install the package again")]) from error
+    problems = [Problem(f"{file}: {key}", "is missing or no string", "add it")
+                for key in ("title", "kind", "sha256") if not isinstance(meta.get(key), str)]  # fmt: skip
+    if not problems and meta["kind"] not in ("reconstruction", "simulated"):
+        todo = "use 'reconstruction' or 'simulated': measured data do not ship"
+        problems = [Problem(f"{file}: kind", f"is {meta['kind']!r}", todo)]
+    if problems:
+        raise DataError(problems)
+    frozen = MappingProxyType(meta)
+    return BundledDataset(folder.name, meta["title"], meta["kind"], folder, folder / "study.toml", frozen)

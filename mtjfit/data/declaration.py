@@ -1,0 +1,247 @@
+"""What a person declares of a data file, because the file cannot reveal it: columns, units, quantity, format."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeAlias, get_args
+
+from mtjfit.data.curve import PerpAxis
+from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
+from mtjfit.errors import ConfigError, Problem
+
+__all__ = ["BiasMask", "ColumnUnits", "Columns", "ConstantSigma", "TableDeclaration", "TableFormat"]
+
+SEPARATORS = (",", ";", "\t", "|")
+"""What may separate columns; white space may not, because it also stands inside names."""
+ENCODINGS = ("utf-8", "cp1252", "latin-1")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Name of the column of each role; empty where there is none."""
+
+    bias: str
+    par: str
+    perp: str
+    sigma_par: str = ""
+    sigma_perp: str = ""
+    device: str = ""
+    thickness: str = ""
+    group: str = ""
+
+    def roles(self) -> dict[str, str]:
+        """Column name by role, declared roles only.
+
+        Examples
+        --------
+        >>> Columns("V", "T1", "T2").roles()
+        {'bias': 'V', 'par': 'T1', 'perp': 'T2'}
+        """
+        return {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+
+
+@dataclass(frozen=True)
+class ColumnUnits:
+    """Units of the numbers in the file; `torque` is the unit of the torque or torkance and of their errors."""
+
+    bias: str
+    torque: str
+    thickness: str
+
+
+@dataclass(frozen=True)
+class TableFormat:
+    """How the file is written.
+
+    Attributes
+    ----------
+    separator : str
+        ``,`` ``;`` TAB or ``|``; empty: the only one of them under which the header holds all declared columns.
+    decimal : {".", ","}
+    comment : str
+        Character that starts a comment line above the header; empty: there are none.
+    encoding : {"utf-8", "latin-1", "cp1252"}
+    order : {"sorted", "any"}
+        ``"sorted"``: the bias of each device ascends or descends, anything else is a problem.
+    repeats : bool
+        True where a device may have several points at one bias.
+    """
+
+    separator: str = ""
+    decimal: Literal[".", ","] = "."
+    comment: str = "#"
+    encoding: str = "utf-8"
+    order: Literal["sorted", "any"] = "sorted"
+    repeats: bool = False
+
+
+@dataclass(frozen=True)
+class BiasMask:
+    """Points to leave out: a bias interval in V, ends included, of one device or (empty name) of all."""
+
+    bias: tuple[float, float]
+    reason: str
+    device: str = ""
+
+
+@dataclass(frozen=True)
+class ConstantSigma:
+    """One standard error for each component, in the unit of the torque."""
+
+    par: float
+    perp: float
+
+
+Sigma: TypeAlias = Literal["columns", "fit"] | ConstantSigma
+
+
+@dataclass(frozen=True)
+class TableDeclaration:
+    """Everything that must be known to read one tidy table.
+
+    Attributes
+    ----------
+    quantity : {"torque", "torkance"}
+    per : {"area", "device", "volume"}
+    perp_axis : {"MxP", "PxM"}
+        Direction along which the file counts the out-of-plane component; ``"PxM"`` is flipped on loading.
+    columns : Columns
+    units : ColumnUnits
+    device, group : str
+        Constants for files without such a column.
+    thickness : float or None
+        Constant thickness in ``units.thickness``, for files without such a column.
+    sigma : {"columns", "fit"} or ConstantSigma
+        Errors stand in columns, are not known and shall be fitted, or are the same at every point.
+    format : TableFormat
+    bias_window : (float, float) or None
+        In V, ends included; points outside are masked.
+    mask : tuple of BiasMask
+
+    Raises
+    ------
+    ConfigError
+        With every contradiction in the declaration; `where` is the key path inside a ``[[data]]`` table.
+
+    Examples
+    --------
+    >>> declaration = TableDeclaration("torkance", "device", "MxP", Columns("V", "dTpar", "dTperp"),
+    ...                                ColumnUnits("mV", "hbar/2e/kohm", "nm"), device="A1", thickness=2.0,
+    ...                                sigma="fit")
+    >>> declaration.columns.bias
+    'V'
+    """
+
+    quantity: Quantity
+    per: Per
+    perp_axis: PerpAxis
+    columns: Columns
+    units: ColumnUnits
+    device: str = ""
+    thickness: float | None = None
+    group: str = ""
+    sigma: Sigma = "columns"
+    format: TableFormat = field(default_factory=TableFormat)
+    bias_window: tuple[float, float] | None = None
+    mask: tuple[BiasMask, ...] = ()
+
+    def __post_init__(self) -> None:
+        problems = [*self._meaning(), *self._columns(), *self._sigma(), *self._format(), *self._intervals()]
+        if problems:
+            raise ConfigError(problems)
+
+    def _meaning(self) -> Iterator[Problem]:
+        sound = True
+        for name, kind in (("quantity", Quantity), ("per", Per), ("perp_axis", PerpAxis)):
+            if getattr(self, name) not in get_args(kind):
+                sound = False
+                choices = " or ".join(f'"{choice}"' for choice in get_args(kind))
+                yield Problem(name, f"is {getattr(self, name)!r}", f"write {choices}")
+        if sound and (problem := check_unit(self.units.torque, self.quantity, self.per, "units.torque")):
+            yield problem
+        for name, factor in (("bias", bias_factor), ("thickness", thickness_factor)):
+            try:
+                factor(getattr(self.units, name))
+            except ValueError as error:
+                what, _, todo = str(error).partition("; ")
+                yield Problem(f"units.{name}", what, todo)
+
+    def _columns(self) -> Iterator[Problem]:
+        seen: dict[str, str] = {}
+        for each in fields(self.columns):
+            role, column = each.name, getattr(self.columns, each.name)
+            if not column:
+                if role in ("bias", "par", "perp"):
+                    yield Problem(f"columns.{role}", "is empty", "name the column")
+                continue
+            if column != column.strip():
+                todo = "write it without; they are ignored in the header too"
+                yield Problem(f"columns.{role}", f"{column!r} has spaces at its ends", todo)
+            if column in seen:
+                what = f"column {column!r} is already declared as {seen[column]}"
+                yield Problem(f"columns.{role}", what, "give each role its own column")
+            seen.setdefault(column, role)
+        for role, constant in (("device", bool(self.device)), ("thickness", self.thickness is not None),
+                               ("group", bool(self.group))):  # fmt: skip
+            if constant and getattr(self.columns, role):
+                yield Problem(role, "is declared both as a constant and as a column", "keep one of the two")
+            if not constant and role != "group" and not getattr(self.columns, role):
+                todo = f"name the column in columns.{role}, or give the constant {role}"
+                yield Problem(role, "is declared neither as a column nor as a constant", todo)
+        if self.thickness is not None and not (math.isfinite(self.thickness) and self.thickness > 0):
+            yield Problem("thickness", f"is {self.thickness:g}", "give a positive thickness")
+        for role in ("device", "group"):
+            if getattr(self, role) != getattr(self, role).strip() or not getattr(self, role).isprintable():
+                todo = "use printable characters without spaces at the ends"
+                yield Problem(role, f"{getattr(self, role)!r} is no proper name", todo)
+
+    def _sigma(self) -> Iterator[Problem]:
+        declared = [role for role in ("sigma_par", "sigma_perp") if getattr(self.columns, role)]
+        if self.sigma == "columns":
+            for role in ("sigma_par", "sigma_perp"):
+                if role not in declared:
+                    todo = (
+                        'name the column of the standard error, or set sigma = "fit" or sigma = { par = …, perp = … }'
+                    )
+                    yield Problem(f"columns.{role}", "is not declared", todo)
+            return
+        for role in declared:
+            yield Problem(f"columns.{role}", "contradicts sigma, which says that errors are not read from columns",
+                          "remove one of the two")  # fmt: skip
+        sigma: object = self.sigma  # Python callers are not held to the declared type
+        if isinstance(sigma, ConstantSigma):
+            for name in ("par", "perp"):
+                value = getattr(sigma, name)
+                if not (math.isfinite(value) and value > 0):
+                    yield Problem(f"sigma.{name}", f"is {value:g}", "give a positive standard error")
+        elif sigma != "fit":
+            yield Problem("sigma", f"is {sigma!r}", 'write "columns", "fit" or { par = …, perp = … }')
+
+    def _format(self) -> Iterator[Problem]:
+        form = self.format
+        choices = (("separator", ("", *SEPARATORS)), ("decimal", (".", ",")), ("encoding", ENCODINGS),
+                   ("order", ("sorted", "any")))  # fmt: skip
+        for name, allowed in choices:
+            if getattr(form, name) not in allowed:
+                listed = ", ".join(repr(choice) for choice in allowed if choice)
+                yield Problem(f"format.{name}", f"is {getattr(form, name)!r}", f"use one of {listed}")
+        if form.separator == form.decimal:
+            yield Problem("format.decimal", f"{form.decimal!r} is also the separator", "correct one of the two")
+        comment = form.comment
+        bad = len(comment) > 1 or comment.isalnum() or comment.isspace() or comment in ('"', "'", *"+-.", *SEPARATORS)
+        if comment and bad:
+            todo = "use one character such as '#' or '%', or \"\" for none"
+            yield Problem("format.comment", f"{comment!r} cannot start a comment", todo)
+
+    def _intervals(self) -> Iterator[Problem]:
+        intervals = [] if self.bias_window is None else [("bias_window", self.bias_window)]
+        intervals += [(f"mask[{i}].bias", mask.bias) for i, mask in enumerate(self.mask)]
+        for where, (low, high) in intervals:
+            # A mask may be a single bias, a window may not.
+            if not (math.isfinite(low) and math.isfinite(high) and (low < high or (low == high and where[0] == "m"))):
+                yield Problem(where, f"[{low:g}, {high:g}] is no interval", "give [low, high] in V")
+        for i, mask in enumerate(self.mask):
+            if not mask.reason.strip():
+                yield Problem(f"mask[{i}].reason", "is empty", "say why the points are left out")

@@ -1,0 +1,158 @@
+"""Strict reader of tidy tables: one row per bias point, one or several devices in a file.
+
+Either every row is understood exactly as declared, or one DataError lists what is wrong, with file, line and column.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray, Origin, OriginKind, TorqueCurve
+from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.data.tidy import MAX_BYTES, Header, ProblemLog, decode, find_header, numbered_lines, read_bytes
+from mtjfit.data.units import thickness_factor
+
+__all__ = ["MAX_BYTES", "curves_from_bytes", "read_curves"]
+
+
+def read_curves(
+    path: str | Path, declaration: TableDeclaration, *, label: str = "", max_bytes: int = MAX_BYTES
+) -> tuple[TorqueCurve, ...]:
+    """Read one file.
+
+    Parameters
+    ----------
+    path : str or Path
+        CSV or TSV with a header line.
+    declaration : TableDeclaration
+        What the columns are; nothing is guessed.
+    label : str
+        Name of the file in messages and in `TorqueCurve.source`; the path as given if empty.
+    max_bytes : int
+        Larger files are refused.
+
+    Returns
+    -------
+    tuple of TorqueCurve
+        One for each device, in order of appearance; bias in V, thickness in nm, torques in the unit of the file,
+        `perp` along M × P.
+
+    Raises
+    ------
+    DataError
+        With every problem of the file, as ``file:line: column 'x': what; what to do``.
+
+    Notes
+    -----
+    A comment line ``# origin: simulated; how it was made`` above the header (or ``reconstruction``, ``measured``)
+    travels with the curves. No declaration overrules it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from mtjfit.data import Columns, ColumnUnits, TableDeclaration
+    >>> declaration = TableDeclaration("torque", "device", "PxM", Columns("V", "T1", "T2"),
+    ...                                ColumnUnits("mV", "1e-19 N m", "nm"), device="A1", thickness=2, sigma="fit")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a1.csv"
+    ...     _ = path.write_text("V;T1;T2\\n-100;-1;-0.5\\n0;0;0\\n100;1;-0.5\\n")
+    ...     curve, = read_curves(path, declaration)
+    >>> curve.bias.tolist(), curve.perp.tolist()
+    ([-0.1, 0.0, 0.1], [0.5, 0.0, 0.5])
+    """
+    label = label or str(path)
+    return curves_from_bytes(read_bytes(Path(path), label, max_bytes), declaration, label)
+
+
+def curves_from_bytes(data: bytes, declaration: TableDeclaration, label: str) -> tuple[TorqueCurve, ...]:
+    """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
+
+    Raises
+    ------
+    DataError
+        With every problem of the file.
+
+    Examples
+    --------
+    >>> from mtjfit.data import Columns, ColumnUnits, TableDeclaration
+    >>> declaration = TableDeclaration("torque", "device", "MxP", Columns("V", "T1", "T2"),
+    ...                                ColumnUnits("V", "arb", "nm"), device="A1", thickness=2, sigma="fit")
+    >>> curves_from_bytes(b"V,T1,T2\\n0,0,0\\n0.1,1,x\\n0.2,2,0\\n", declaration, "a1.csv")
+    Traceback (most recent call last):
+    mtjfit.errors.DataError: a1.csv:3: column 'T2': 'x' is not a number; write a plain number such as -1.25e-3
+    """
+    log = ProblemLog(label)
+    lines = numbered_lines(decode(data, declaration.format.encoding, label))
+    header = find_header(lines, declaration, log)
+    if header is None:
+        raise log.error()
+    origin = _origin(header, log)
+    devices = collect(lines, header, declaration, log)
+    check_devices(devices, declaration, log)
+    if log.count:
+        raise log.error()
+    return tuple(_curve(name, device, declaration, origin, label) for name, device in devices.items())
+
+
+def _origin(header: Header, log: ProblemLog) -> Origin:
+    found: dict[Origin, int] = {}
+    for line, comment in header.comments:
+        match = re.match(r"origin\s*:\s*([^;]*)(?:;(.*))?", comment, re.IGNORECASE)
+        if match is None:
+            continue
+        kinds = {kind.casefold(): kind for kind in get_args(OriginKind)}
+        kind = kinds.get(match[1].strip().casefold())
+        if kind is None:
+            log.add(f"origin {match[1].strip()!r} is not known", did_you_mean(match[1].strip(), kinds), line)
+        else:
+            found.setdefault(Origin(kind, " ".join((match[2] or "").split())), line)
+    if len(found) > 1:
+        log.add("a second, different origin", "keep one line '# origin: …'", list(found.values())[1])
+    return next(iter(found), Origin())
+
+
+def _sigma(role: Literal["par", "perp"], device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
+    if isinstance(declaration.sigma, ConstantSigma):
+        return np.full(len(device.lines), getattr(declaration.sigma, role))
+    return None if declaration.sigma == "fit" else np.array(device.columns[f"sigma_{role}"])
+
+
+def _nominal(device: DeviceRows, declaration: TableDeclaration) -> float:
+    if declaration.thickness is not None:
+        return scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
+    return math.nan if device.thickness is None else device.thickness
+
+
+def _curve(name: str, device: DeviceRows, declaration: TableDeclaration, origin: Origin, label: str) -> TorqueCurve:
+    perp = np.array(device.columns["perp"])
+    curve = TorqueCurve(
+        device=name,
+        bias=np.array(device.columns["bias"]),
+        par=np.array(device.columns["par"]),
+        perp=perp if declaration.perp_axis == "MxP" else 0.0 - perp,
+        thickness=_nominal(device, declaration),
+        quantity=declaration.quantity,
+        per=declaration.per,
+        unit=declaration.units.torque,
+        sigma_par=_sigma("par", device, declaration),
+        sigma_perp=_sigma("perp", device, declaration),
+        group=device.group or "",
+        declared_perp_axis=declaration.perp_axis,
+        origin=origin,
+        source=label,
+    )
+    for mask in declaration.mask:
+        if mask.device in ("", name):
+            curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)
+    if declaration.bias_window is not None:
+        low, high = declaration.bias_window
+        outside = (curve.bias < low) | (curve.bias > high)
+        curve = curve.mask(outside, f"outside the bias window {low:g} to {high:g} V")
+    return curve

@@ -1,0 +1,306 @@
+"""From the bytes of a file to named columns of text: encoding, comments, header, separator, fields, numbers.
+
+Nothing is skipped and nothing is guessed. Every fault goes into a `ProblemLog` with its line and column.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mtjfit.data.declaration import SEPARATORS, TableDeclaration
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import DataError, Problem
+
+__all__ = [
+    "MAX_BYTES",
+    "Header",
+    "ProblemLog",
+    "body",
+    "decode",
+    "find_header",
+    "numbered_lines",
+    "parse_number",
+    "read_bytes",
+    "split",
+]
+
+MAX_BYTES = 200_000_000
+"""Largest file read by default; torque tables have kilobytes."""
+_LISTED = 50
+
+
+@dataclass
+class ProblemLog:
+    """Collects the problems of one file; only the first fifty are kept, the rest is counted.
+
+    Examples
+    --------
+    >>> log = ProblemLog("a.csv")
+    >>> log.add("is empty", "give a number", line=3, column="V")
+    >>> print(log.error())
+    a.csv:3: column 'V': is empty; give a number
+    """
+
+    label: str
+    problems: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, what: str, todo: str, line: int | None = None, column: str | None = None) -> None:
+        """Note one problem."""
+        self.count += 1
+        if len(self.problems) < _LISTED:
+            where = self.label if line is None else f"{self.label}:{line}"
+            where += "" if column is None else f": column {column!r}"
+            self.problems.append(Problem(where, what, todo))
+
+    def error(self) -> DataError:
+        """One exception for all of them."""
+        rest = self.count - len(self.problems)
+        tail = [Problem(self.label, f"{rest} more problems are not listed", "mend these first")] if rest else []
+        return DataError([*self.problems, *tail])
+
+
+@dataclass(frozen=True)
+class Header:
+    """The header as understood.
+
+    Attributes
+    ----------
+    line : int
+        Its line number, counted from 1.
+    names : tuple of str
+        All column names of the file.
+    separator : str
+    place : dict of str to int
+        Index of the column of each declared role.
+    comments : tuple of (int, str)
+        Comment lines above it with their line numbers, without the comment character.
+    """
+
+    line: int
+    names: tuple[str, ...]
+    separator: str
+    place: dict[str, int]
+    comments: tuple[tuple[int, str], ...] = ()
+
+
+def read_bytes(path: Path, label: str, max_bytes: int = MAX_BYTES) -> bytes:
+    """The bytes of a regular file of at most `max_bytes`; DataError for anything else."""
+    log = ProblemLog(label)
+    try:
+        if path.is_dir():
+            log.add("is a folder", "name a file in it")
+        elif not path.exists():
+            neighbours = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+            todo = did_you_mean(path.name, neighbours) if neighbours else f"there is no folder {str(path.parent)!r}"
+            log.add("no such file", todo)
+        elif not path.is_file():
+            log.add("is not a regular file", "save the data to a file")
+        elif (size := path.stat().st_size) > max_bytes:
+            log.add(f"has {size} bytes, more than the limit of {max_bytes}", "cut the file or raise max_bytes")
+        else:
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        log.add(f"cannot be read: {error}", "check the name and the permissions")
+    raise log.error()
+
+
+def decode(data: bytes, encoding: str, label: str) -> str:
+    """Text of a file; DataError with the line of the first byte that does not fit."""
+    log = ProblemLog(label)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        log.add("is UTF-16", 'save it as UTF-8 ("CSV UTF-8" in Excel)')
+    elif encoding != "utf-8" and data.startswith(b"\xef\xbb\xbf"):
+        log.add(
+            f"begins with the mark of UTF-8, but encoding = {encoding!r}", 'set encoding = "utf-8" in [data.format]', 1
+        )
+    elif (nul := data.find(b"\0")) >= 0:
+        log.add("holds a NUL byte: not a text file, or UTF-16", "save it as UTF-8 text", data.count(b"\n", 0, nul) + 1)
+    else:
+        try:
+            return data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+        except UnicodeDecodeError as error:
+            # utf-8-sig counts from behind the mark; three bytes never change the line.
+            line = data.count(b"\n", 0, error.start) + 1
+            what = f"byte 0x{error.object[error.start]:02x} is not {encoding}"
+            todo = 'save the file as UTF-8, or set encoding = "cp1252" (Windows) or "latin-1" in [data.format]'
+            log.add(what, todo, line)
+    raise log.error()
+
+
+def split(line: str, separator: str) -> list[str]:
+    """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
+
+    Examples
+    --------
+    >>> split('"dev 1, left"; 0.1 ;2', ";")
+    ['dev 1, left', '0.1', '2']
+    """
+    return [
+        cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
+    ]
+
+
+def try_split(line: str, separator: str) -> list[str]:
+    try:
+        return split(line, separator)
+    except csv.Error:
+        return []
+
+
+def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without their ends, whichever of LF, CRLF or CR those are, counted from 1."""
+    return ((i, line.rstrip("\n")) for i, line in enumerate(io.StringIO(text, newline=None), start=1))
+
+
+def find_header(lines: Iterator[tuple[int, str]], declaration: TableDeclaration, log: ProblemLog) -> Header | None:
+    """Take comments and header off `lines`; None, with problems in `log`, where the header does not fit."""
+    comments: list[tuple[int, str]] = []
+    mark = declaration.format.comment
+    for number, line in lines:
+        if not line.strip():
+            continue
+        if mark and line.lstrip().startswith(mark):
+            comments.append((number, line.lstrip()[len(mark) :].strip()))
+            continue
+        return _header(number, line, tuple(comments), declaration, log)
+    what = "holds only comments" if comments else "is empty"
+    log.add(what, "give a header line and rows of data")
+    return None
+
+
+def _candidates(declaration: TableDeclaration) -> tuple[str, ...]:
+    form = declaration.format
+    return (form.separator,) if form.separator else tuple(each for each in SEPARATORS if each != form.decimal)
+
+
+def _header(number: int, line: str, comments: tuple[tuple[int, str], ...], declaration: TableDeclaration,
+            log: ProblemLog) -> Header | None:  # fmt: skip
+    roles = declaration.columns.roles()
+    wanted = set(roles.values())
+    found = {separator: try_split(line, separator) for separator in _candidates(declaration)}
+    fitting = [separator for separator, names in found.items() if wanted <= set(names)]
+    if len(fitting) > 1:
+        log.add(f"the header can be read with any of the separators {', '.join(map(repr, fitting))}",
+                "set separator in [data.format]", number)  # fmt: skip
+        return None
+    if not fitting:
+        _explain_header(number, found, roles, comments, log)
+        return None
+    names = found[fitting[0]]
+    if _repeated(number, names, log):
+        return None
+    place = {role: names.index(column) for role, column in roles.items()}
+    return Header(number, tuple(names), fitting[0], place, comments)
+
+
+def _repeated(number: int, names: list[str], log: ProblemLog) -> bool:
+    counts = Counter(name for name in names if name)
+    repeated = [name for name, count in counts.items() if count > 1]
+    for name in repeated:
+        log.add(f"stands {counts[name]} times in the header", "rename the columns", number, name)
+    return bool(repeated)
+
+
+def _explain_header(number: int, found: dict[str, list[str]], roles: dict[str, str],
+                    comments: tuple[tuple[int, str], ...], log: ProblemLog) -> None:  # fmt: skip
+    wanted = set(roles.values())
+    for line, comment in comments:
+        if any(wanted <= set(try_split(comment, separator)) for separator in found):
+            log.add("the header is a comment", "remove the comment character from this line", line)
+            return
+    separator, names = max(found.items(), key=lambda item: (len(wanted & set(item[1])), len(item[1])))
+    if not names:
+        log.add("the header has an open or misplaced quote", "mend the quotes", number)
+        return
+    _repeated(number, names, log)
+    for role, column in roles.items():
+        if column not in names:
+            todo = did_you_mean(column, [name for name in names if name])
+            what = f"no such column ({role}); the header read with {separator!r} has {len(names)} columns"
+            log.add(what, todo, number, column)
+    if len(names) == 1 and len(names[0].split()) >= len(wanted):
+        log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
+
+
+def body(lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration,
+         log: ProblemLog) -> Iterator[tuple[int, list[str] | None]]:  # fmt: skip
+    """Rows with their line numbers; None for a row that is no row, after its problem was noted."""
+    mark, width = declaration.format.comment, len(header.names)
+    blank: int | None = None
+    for number, line in lines:
+        try:
+            cells = split(line, header.separator)
+        except csv.Error as error:
+            log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
+            yield number, None
+            continue
+        if not any(cells):
+            blank = blank or number
+            continue
+        if blank is not None:
+            log.add("is blank, and data follow", "remove the blank line, or split the file", blank)
+            blank = None
+        if mark and line.lstrip().startswith(mark):
+            todo = "move it above the header; leave points out with mask, which keeps the reason"
+            log.add("is a comment among the data", todo, number)
+            yield number, None
+        elif len(cells) != width:
+            hint = ""
+            if header.separator == "," and len(cells) > width:
+                hint = " (decimal commas need another separator or quotes)"
+            log.add(f"has {len(cells)} fields, the header has {width}", "give every column one field" + hint, number)
+            yield number, None
+        else:
+            yield number, cells
+
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}
+
+
+def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None]:
+    """The number a field holds, or NaN and (what is wrong, what to do).
+
+    Examples
+    --------
+    >>> parse_number("-1.5e-3", ".")
+    (-0.0015, None)
+    >>> parse_number("1,25", ".")[1]
+    ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]')
+    """
+    plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
+    if _NUMBER.fullmatch(plain):
+        value = float(plain)
+        if math.isfinite(value):
+            return value, None
+        return math.nan, (f"{_short(text)} is too large", "correct the number or its unit")
+    return math.nan, _why_not(text, decimal)
+
+
+def _why_not(text: str, decimal: str) -> tuple[str, str]:
+    shown = _short(text)
+    if not text:
+        return "is empty", "give a number; a point without data has no row"
+    if text.lower().lstrip("+-") in _NOT_FINITE:
+        return f"{shown} is not a finite number", "remove the row, or measure the point again"
+    if decimal == "." and _NUMBER.fullmatch(text.replace(",", ".", 1)):
+        return f"{shown} looks like a decimal comma", 'set decimal = "," in [data.format]'
+    if decimal == "," and _NUMBER.fullmatch(text):
+        return f"{shown} has a decimal point", 'set decimal = "." in [data.format]'
+    if _NUMBER.fullmatch(text.replace("−", "-")):
+        return f"{shown} has a typographic minus sign", "write '-'"
+    if _NUMBER.fullmatch(re.sub(r"[,.'_\s]", "", text)):
+        return f"{shown} is not a number", "write it without thousands separators and spaces, such as 1250.5"
+    return f"{shown} is not a number", "write a plain number such as -1.25e-3"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:39] + "…")

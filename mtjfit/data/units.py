@@ -1,0 +1,346 @@
+"""The closed table of units: what may stand in a data file, what it means, and its factor to SI.
+
+Units are read at the edge of the package and never guessed: a unit that contradicts the declared quantity or
+normalisation is an error, because the contradiction is the only sign of a wrong declaration.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from scipy.constants import elementary_charge, hbar
+
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import Problem
+
+__all__ = [
+    "BIAS_UNITS",
+    "THICKNESS_UNITS",
+    "UNITS",
+    "Dimension",
+    "Per",
+    "Quantity",
+    "Unit",
+    "amplitude_unit",
+    "bias_factor",
+    "check_unit",
+    "conversion",
+    "find_unit",
+    "pretty",
+    "thickness_factor",
+]
+
+Quantity: TypeAlias = Literal["torque", "torkance"]
+Per: TypeAlias = Literal["area", "volume", "device"]
+Dimension: TypeAlias = Literal["moment", "areal", "density", "field", "arb"]
+
+_PER: Mapping[Dimension, tuple[Per, ...]] = {
+    "moment": ("device",), "areal": ("area",), "density": ("volume",), "field": ("volume",),
+    "arb": ("area", "volume", "device"),
+}  # fmt: skip
+_MEANING: Mapping[Dimension, str] = {
+    "moment": "of a whole device",
+    "areal": "per area",
+    "density": "per volume",
+    "field": "an effective field, which is divided by M_s d",
+    "arb": "in an arbitrary unit",
+}
+_HBAR_2E_KOHM = hbar / (2 * elementary_charge) / 1e3
+"""1 (ħ/2e) kΩ⁻¹ in N m/V: 3.29106e-19."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        Canonical name, as it is stored and printed in text files.
+    dimension : {"moment", "areal", "density", "field", "arb"}
+        Torque of a device (N m), per area (J/m²), per volume (J/m³), effective field (T), or arbitrary. A torkance has
+        the dimension of its torque.
+    quantity : {"torque", "torkance"} or None
+        What the unit expresses; None (``arb``): either.
+    si : float
+        Factor to N m, J/m², J/m³ or T, or to those per volt.
+    spellings : tuple of str
+        Accepted beside the name; see `find_unit`.
+    any_case : bool
+        True where no letter changes its meaning with its case.
+    """
+
+    name: str
+    dimension: Dimension
+    quantity: Quantity | None
+    si: float
+    spellings: tuple[str, ...] = ()
+    any_case: bool = False
+
+    @property
+    def per(self) -> tuple[Per, ...]:
+        """Normalisations that the unit can express."""
+        return _PER[self.dimension]
+
+
+def _table(rows: Iterable[Unit]) -> Mapping[str, Unit]:
+    return MappingProxyType({row.name: row for row in rows})
+
+
+UNITS: Mapping[str, Unit] = _table(
+    (
+        Unit("N m", "moment", "torque", 1.0),
+        Unit("1e-19 N m", "moment", "torque", 1e-19, ("10^-19 N m",)),
+        Unit("aN m", "moment", "torque", 1e-18),
+        Unit("J/m2", "areal", "torque", 1.0, ("J m^-2",)),
+        Unit("mJ/m2", "areal", "torque", 1e-3, ("mJ m^-2",)),
+        Unit("J/m3", "density", "torque", 1.0, ("J m^-3",)),
+        Unit("T", "field", "torque", 1.0),
+        Unit("mT", "field", "torque", 1e-3),
+        Unit("Oe", "field", "torque", 1e-4, any_case=True),
+        Unit("N m/V", "moment", "torkance", 1.0, ("N m V^-1",)),
+        Unit("1e-19 N m/V", "moment", "torkance", 1e-19,
+             ("1e-19 N m V^-1", "10^-19 N m/V", "10^-19 N m V^-1")),
+        Unit("aN m/V", "moment", "torkance", 1e-18, ("aN m V^-1",)),
+        Unit("hbar/2e/kohm", "moment", "torkance", _HBAR_2E_KOHM, ("hbar/2e kohm^-1",), any_case=True),
+        Unit("J/m2/V", "areal", "torkance", 1.0, ("J m^-2 V^-1", "J/m2 V^-1")),
+        Unit("mJ/m2/V", "areal", "torkance", 1e-3, ("mJ m^-2 V^-1", "mJ/m2 V^-1")),
+        Unit("hbar/2e/kohm/um2", "areal", "torkance", _HBAR_2E_KOHM / 1e-12,
+             ("hbar/2e kohm^-1 um^-2", "hbar/2e kohm^-1/um2"), any_case=True),
+        Unit("J/m3/V", "density", "torkance", 1.0, ("J m^-3 V^-1", "J/m3 V^-1")),
+        Unit("T/V", "field", "torkance", 1.0, ("T V^-1",)),
+        Unit("mT/V", "field", "torkance", 1e-3, ("mT V^-1",)),
+        Unit("Oe/V", "field", "torkance", 1e-4, ("Oe V^-1",), any_case=True),
+        Unit("arb", "arb", None, 1.0, ("arb.", "arb. unit", "arb. units", "arbitrary"), any_case=True),
+    )
+)  # fmt: skip
+"""Units of torque and torkance by canonical name. Oe counts as 1e-4 T of μ0 H."""
+
+BIAS_UNITS: Mapping[str, float] = MappingProxyType({"V": 1.0, "mV": 1e-3})
+"""Factor of each bias unit to V."""
+
+THICKNESS_UNITS: Mapping[str, float] = MappingProxyType({"nm": 1.0, "angstrom": 0.1, "m": 1e9})
+"""Factor of each thickness unit to nm."""
+
+_SAME = str.maketrans({"ħ": "hbar", "Ω": "ohm", "μ": "u", "−": "-"}) | dict.fromkeys(map(ord, "·⋅∙*^() \t\xa0"))
+
+
+def _key(text: str) -> str:
+    """Spelling without spaces, products, powers' carets and Unicode variants; case stays."""
+    return unicodedata.normalize("NFKC", text).translate(_SAME)
+
+
+def _keys() -> tuple[dict[str, str], dict[str, str]]:
+    exact, folded = {}, {}
+    for unit in UNITS.values():
+        for spelling in (unit.name, *unit.spellings):
+            exact[_key(spelling)] = unit.name
+            if unit.any_case:
+                folded[_key(spelling).casefold()] = unit.name
+    return exact, folded
+
+
+_EXACT, _FOLDED = _keys()
+_THICKNESS_KEYS = {"nm": "nm", "angstrom": "angstrom", "Angstrom": "angstrom",
+                   "A": "angstrom", "Å": "angstrom", "m": "m"}  # fmt: skip
+
+
+def find_unit(text: str) -> Unit:
+    """The unit of torque or torkance that a text names.
+
+    Spaces, ``·`` and ``*``, ``^-1`` and ``⁻¹``, ``ħ`` and ``hbar``, ``µ`` and ``u``, ``Ω`` and ``ohm`` are the same.
+    Case counts unless it cannot mean anything else: ``hbar/2e/kOhm`` is understood, ``mt`` is not.
+
+    Raises
+    ------
+    ValueError
+        The text is no unit of the table; the message names the nearest one.
+
+    Examples
+    --------
+    >>> find_unit("(ħ/2e) kΩ⁻¹").name
+    'hbar/2e/kohm'
+    """
+    key = _key(text)
+    name = _EXACT.get(key) or _FOLDED.get(key.casefold())
+    if name is None:
+        raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, UNITS)}")
+    return UNITS[name]
+
+
+def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> Problem | None:
+    """Say what is wrong with a unit, given what the numbers are declared to be.
+
+    Parameters
+    ----------
+    unit : str
+        Any accepted spelling.
+    quantity : {"torque", "torkance"}
+    per : {"area", "volume", "device"}
+    where : str
+        Place for the problem, for example a key path.
+
+    Returns
+    -------
+    Problem or None
+        None where unit, quantity and normalisation agree.
+
+    Examples
+    --------
+    >>> print(check_unit("mT", "torque", "volume"))
+    None
+    >>> print(check_unit("N m/V", "torque", "device").what)
+    'N m/V' is a torkance, but quantity = "torque"
+    """
+    try:
+        found = find_unit(unit)
+    except ValueError as error:
+        what, _, todo = str(error).partition("; ")
+        return Problem(where, what, todo)
+    if found.quantity not in (None, quantity):
+        fitting = [row.name for row in UNITS.values() if row.quantity == quantity and row.dimension == found.dimension]
+        return Problem(
+            where,
+            f'{unit!r} is a {found.quantity}, but quantity = "{quantity}"',
+            f'set quantity = "{found.quantity}" if that is what was measured, '
+            f"or give the unit of the {quantity}, such as {fitting[0]!r}",
+        )
+    if per not in found.per:
+        return Problem(
+            where,
+            f'{unit!r} is {_MEANING[found.dimension]}, but per = "{per}"',
+            f'set per = "{found.per[0]}" if the unit is right, or correct the unit',
+        )
+    return None
+
+
+def conversion(unit: str, to: str) -> float:
+    """Factor that turns numbers in `unit` into numbers in `to`.
+
+    A torque unit and a torkance unit of the same dimension convert with their SI factors: the amplitude a1 in
+    torque unit per volt is the same number for dT/dV.
+
+    Raises
+    ------
+    ValueError
+        A unit is unknown, or the two differ in dimension; ``arb`` converts only to itself.
+
+    Examples
+    --------
+    >>> round(conversion("hbar/2e/kohm", "1e-19 N m/V"), 5)
+    3.29106
+    >>> conversion("Oe", "mT")
+    0.1
+    """
+    one, other = find_unit(unit), find_unit(to)
+    if one.dimension != other.dimension:
+        raise ValueError(
+            f"cannot convert {one.name!r} ({_MEANING[one.dimension]}) to {other.name!r} ({_MEANING[other.dimension]})"
+        )
+    # 1e-4 / 1e-3 is 0.1 only after rounding to the 15 digits that the factors are known to.
+    return 1.0 if one.si == other.si else float(f"{one.si / other.si:.15g}")
+
+
+def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
+    """Unit in which a coefficient of J0(V) = Σ (a_n + i b_n) Vⁿ is reported.
+
+    Torque data: the torque unit per Vⁿ. Torkance data: the same numbers, as J0' = a1 + 2 (a2 + i b2) V + … in the
+    torkance unit. ``per = "volume"``: times nm, since T = J0 κ/d with d in nm.
+
+    Parameters
+    ----------
+    name : str
+        ``a1``, ``b0``, ``b2``, …; the digit is the power of V.
+    unit : str
+        Unit of the data.
+    quantity : {"torque", "torkance"}
+    per : {"area", "volume", "device"}
+
+    Raises
+    ------
+    ValueError
+        `name` is no amplitude, or `unit` is unknown.
+
+    Examples
+    --------
+    >>> amplitude_unit("b2", "1e-19 N m", "torque", "device")
+    '1e-19 N m/V^2'
+    >>> amplitude_unit("a1", "hbar/2e/kohm", "torkance", "device")
+    'hbar/2e/kohm'
+    >>> amplitude_unit("b2", "mT/V", "torkance", "volume")
+    'mT nm/V^2'
+    """
+    match = re.fullmatch(r"[ab](\d)", name)
+    if match is None:
+        raise ValueError(f"{name!r} is not an amplitude such as a1 or b2")
+    base, power = find_unit(unit).name, int(match[1])
+    if base.endswith("/V"):
+        base = base.removesuffix("/V")
+    elif quantity == "torkance":
+        power -= 1
+    if per == "volume":
+        base += " nm"
+    if power == -1:
+        return f"V {base}"
+    return base + ("" if power == 0 else "/V" if power == 1 else f"/V^{power}")
+
+
+def _factor(unit: str, table: Mapping[str, float], name: str | None, kind: str) -> float:
+    if name is None:
+        raise ValueError(f"unknown unit of {kind} {unit!r}; {did_you_mean(unit, table)}")
+    return table[name]
+
+
+def bias_factor(unit: str) -> float:
+    """Factor to V; ValueError for anything but V and mV.
+
+    Examples
+    --------
+    >>> bias_factor("mV")
+    0.001
+    """
+    key = unit.strip()
+    return _factor(unit, BIAS_UNITS, key if key in BIAS_UNITS else None, "bias")
+
+
+def thickness_factor(unit: str) -> float:
+    """Factor to nm; ValueError for anything but nm, angstrom (A, Å) and m.
+
+    Examples
+    --------
+    >>> thickness_factor("Å")
+    0.1
+    """
+    key = unicodedata.normalize("NFKC", unit.strip())
+    return _factor(unit, THICKNESS_UNITS, _THICKNESS_KEYS.get(key), "thickness")
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PRETTY = {"kohm": "kΩ", "um": "µm", "angstrom": "Å"}
+
+
+def pretty(unit: str) -> str:
+    """A unit, or the unit of an amplitude, as it is set on axes and in tables.
+
+    Examples
+    --------
+    >>> pretty("hbar/2e/kohm"), pretty("1e-19 N m/V^2"), pretty("arb")
+    ('(ħ/2e) kΩ⁻¹', '10⁻¹⁹ N m V⁻²', 'arb. units')
+    """
+    if unit == "arb":
+        return "arb. units"
+    words = []
+    for slash, symbol, power in re.findall(r"(/?)(hbar/2e|1e-19|[^\W\d]+)\^?(\d*)", unit):
+        if symbol == "hbar/2e":
+            words.append("(ħ/2e)")
+        elif symbol == "1e-19":
+            words.append("10⁻¹⁹")
+        else:
+            exponent = ("-" if slash else "") + (power or ("1" if slash else ""))
+            words.append(_PRETTY.get(symbol, symbol) + exponent.translate(_SUPERSCRIPT))
+    return " ".join(words)

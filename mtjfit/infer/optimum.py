@@ -1,0 +1,165 @@
+"""Best fit of a study: many starts, amplitudes by variable projection, lmfit as the optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import lmfit
+import numpy as np
+from scipy.stats import qmc
+
+from mtjfit.data import FloatArray
+from mtjfit.model.combinations import noise_estimate
+from mtjfit.model.likelihood import MarginalPosterior, whitened
+
+__all__ = ["Optimum", "optimum"]
+
+_SCREENED = 2048
+_STARTS = 8
+_LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
+_AT_BOUND = 1e-3
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The point of smallest χ² found.
+
+    Attributes
+    ----------
+    values : ndarray, shape (size,)
+        Natural values of the non-linear parameters.
+    amplitudes : ndarray, shape (n_free,)
+    chi2_data, chi2_thickness : float
+        Data part, and Σ ((d − nominal)/sd)² of the thicknesses.
+    at_bound : tuple of str
+        Parameters that ended at the edge of their range.
+    chi2_of_starts : tuple of float
+        What each start reached, best first.
+    """
+
+    values: FloatArray
+    amplitudes: FloatArray
+    chi2_data: float
+    chi2_thickness: float
+    at_bound: tuple[str, ...]
+    chi2_of_starts: tuple[float, ...]
+
+
+def _project(model: MarginalPosterior, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Best amplitudes (n, n_free), residual rows (n, rows) and rss (n,) at coordinates (n, size), without priors."""
+    design, target, rss, _ = whitened(model, model.layout.values(theta))
+    if design.shape[-1] == 0:
+        return np.zeros((theta.shape[0], 0)), target, rss
+    amplitudes = (np.linalg.pinv(design, rcond=1e-13) @ target[..., None])[..., 0]
+    return amplitudes, target - (design @ amplitudes[..., None])[..., 0], rss
+
+
+def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
+    """Range of each coordinate: the support of its prior, and for lengths no wider than any length can be."""
+    low, high = [], []
+    for entry in model.layout.entries:
+        a, b = entry.prior.support
+        if entry.log:
+            with np.errstate(divide="ignore"):
+                a, b = float(np.log(a)), float(np.log(b))
+            a, b = max(a, _LOG_RANGE[0]), min(b, _LOG_RANGE[1])
+        low.append(max(a, -1e9))
+        high.append(min(b, 1e9))
+    return np.array(low), np.array(high)
+
+
+def _thickness_residual(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
+    """(d − nominal)/sd of every thickness that has a prior, shape (n, n_thicknesses)."""
+    chosen = [k for k, entry in enumerate(model.layout.entries) if entry.name.startswith("thickness")]
+    centre = np.array([getattr(model.layout.entries[k].prior, "mean", np.nan) for k in chosen])
+    sd = np.array([getattr(model.layout.entries[k].prior, "sd", np.nan) for k in chosen])
+    return np.asarray((theta[:, chosen] - centre) / sd)
+
+
+def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> FloatArray:
+    """Coordinates of the minimum reached from `start`, with lmfit."""
+    low, high = _bounds(model)
+    parameters = lmfit.Parameters()
+    margin = 1e-6 * (high - low)
+    for k in free:
+        value = float(np.clip(start[k], low[k] + margin[k], high[k] - margin[k]))
+        parameters.add(f"x{k}", value=value, min=low[k], max=high[k])
+
+    def residual(parameters: lmfit.Parameters) -> FloatArray:
+        theta = start.copy()
+        theta[free] = [parameters[f"x{k}"].value for k in free]
+        _, rows, _ = _project(model, theta[None, :])
+        return np.concatenate([rows[0], _thickness_residual(model, theta[None, :])[0]])
+
+    minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
+    result = minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=200)
+    theta = start.copy()
+    theta[free] = [result.params[f"x{k}"].value for k in free]
+    return theta
+
+
+def _with_noise(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
+    """Coordinates with the noise scales, where they are fitted, set to the scatter about free polynomials."""
+    sigma, theta = noise_estimate(model), theta.copy()
+    for c, name in enumerate(("noise_par", "noise_perp")):
+        if name in model.layout.index:
+            for j in np.flatnonzero(model.layout.index[name] >= 0):
+                k = model.layout.index[name][j]
+                theta[..., k] = np.log(sigma[j, c]) if model.layout.entries[k].log else sigma[j, c]
+    return theta
+
+
+def optimum(model: MarginalPosterior) -> Optimum:
+    """Smallest χ² over lengths, thicknesses and amplitudes; priors of lengths only bound the search.
+
+    Screens `_SCREENED` prior draws at once, refines the best `_STARTS` that differ.
+    """
+    size = model.layout.size
+    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_SCREENED)[:, :size]
+    held = [k for k, entry in enumerate(model.layout.entries) if entry.name.startswith(("noise", "thickness"))]
+    u[:, held] = 0.5
+    theta = _with_noise(model, model.prior_transform(u))
+    _, rows, _ = _project(model, theta)
+    order = np.argsort(np.sum(rows**2, axis=-1))
+    free = [k for k, entry in enumerate(model.layout.entries) if not entry.name.startswith("noise")]
+    reached = [_refine(model, theta[k], free) for k in _spread(theta, order)] if free else [theta[order[0]]]
+    stacked = np.array(reached)
+    amplitudes, rows, rss = _project(model, stacked)
+    thickness = np.sum(_thickness_residual(model, stacked) ** 2, axis=-1)
+    data = rss + np.sum(rows**2, axis=-1)
+    rank = np.argsort(data + thickness)
+    best = int(rank[0])
+    low, high = _bounds(model)
+    names = model.layout.names
+    edge = [
+        names[k]
+        for k in free
+        if min(stacked[best, k] - low[k], high[k] - stacked[best, k]) < _AT_BOUND * (high[k] - low[k])
+    ]
+    return Optimum(
+        values=model.layout.values(stacked[best]),
+        amplitudes=amplitudes[best],
+        chi2_data=float(data[best]),
+        chi2_thickness=float(thickness[best]),
+        at_bound=tuple(edge),
+        chi2_of_starts=tuple(float(v) for v in (data + thickness)[rank]),
+    )
+
+
+def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
+    """Indices of the best draws, no two closer than half the typical distance, so that starts differ."""
+    scale = theta.std(axis=0) + 1e-12
+    chosen: list[int] = []
+    for k in order:
+        far = all(np.linalg.norm((theta[k] - theta[c]) / scale) > 0.5 for c in chosen)
+        if far:
+            chosen.append(int(k))
+        if len(chosen) == _STARTS:
+            break
+    return chosen
+
+
+def flipped(model: MarginalPosterior) -> MarginalPosterior:
+    """The same study with T_perp counted along the other axis: what a wrong perp_axis would have given."""
+    curves = tuple(replace(curve, perp=-curve.perp) for curve in model.study.curves)
+    return MarginalPosterior(model.study.replace(curves=curves))

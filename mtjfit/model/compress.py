@@ -1,0 +1,86 @@
+"""Each curve reduced, once and exactly, to the few sums through which it enters a Gaussian likelihood.
+
+For fixed bias the model of a curve is a polynomial in V per component, T = Σ_n (α_n + i β_n) p_n(V) with p_n = Vⁿ for
+a torque and n Vⁿ⁻¹ for a torkance. A QR decomposition of the whitened design keeps R, z and the residual sum of
+squares: χ²(α, β) = rss + |R (α, β) − z|², for any number of bias points, without the cancellation of normal equations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.model.layout import IntArray
+from mtjfit.study import Study
+
+__all__ = ["Compressed", "compress", "polynomial_design"]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """Sufficient statistics of all curves, in the unit of the first.
+
+    Attributes
+    ----------
+    powers : ndarray of int, shape (P,)
+        Powers of V that occur.
+    R : ndarray, shape (n_devices, 2P, 2P)
+        Columns: in-plane, then out-of-plane coefficients. Rows likewise, as the components' errors are independent.
+    z : ndarray, shape (n_devices, 2P)
+    rss : ndarray, shape (n_devices, 2)
+        Residual sum of squares of each component about its own polynomial.
+    n : ndarray of int, shape (n_devices, 2)
+        Values in use.
+    log_sigma : ndarray, shape (n_devices,)
+        Σ ln σ over the values in use, in the unit of the first curve.
+    fitted : ndarray of bool, shape (n_devices,)
+        True where σ is not known: R, z and rss then belong to σ = 1.
+    """
+
+    powers: IntArray
+    R: FloatArray
+    z: FloatArray
+    rss: FloatArray
+    n: IntArray
+    log_sigma: FloatArray
+    fitted: np.ndarray
+
+
+def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
+    """p_n(V) for each bias and power, shape (n_bias, P): Vⁿ, or n Vⁿ⁻¹ for a torkance."""
+    V = np.asarray(bias, dtype=float)[:, None]
+    if curve.quantity == "torque":
+        return np.asarray(V**powers)
+    return np.asarray(powers * V ** np.maximum(powers - 1, 0))
+
+
+def _component(design: FloatArray, y: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """R (P, P), z (P,) and the residual sum of squares of one component."""
+    P = design.shape[1]
+    q, r = np.linalg.qr(design / sigma[:, None])
+    white = y / sigma
+    z = q.T @ white
+    R, Z = np.zeros((P, P)), np.zeros(P)
+    R[: r.shape[0]], Z[: z.size] = r, z
+    return R, Z, float(np.sum((white - q @ z) ** 2))
+
+
+def compress(study: Study, powers: IntArray) -> Compressed:
+    """Sufficient statistics of a study for the given powers of V; masked points do not enter."""
+    J, P = len(study.curves), powers.size
+    R, z = np.zeros((J, 2 * P, 2 * P)), np.zeros((J, 2 * P))
+    rss, n, log_sigma = np.zeros((J, 2)), np.zeros((J, 2), dtype=int), np.zeros(J)
+    for j, curve in enumerate(study.curves):
+        scale, used = study.scale_of(curve), curve.used
+        design = polynomial_design(curve, powers, curve.bias[used])
+        components = ((curve.par, curve.sigma_par), (curve.perp, curve.sigma_perp))
+        for c, (y, known) in enumerate(components):
+            sigma = np.ones(curve.n_used) if known is None else known[used] * scale
+            block = slice(c * P, (c + 1) * P)
+            R[j, block, block], z[j, block], rss[j, c] = _component(design, y[used] * scale, sigma)
+            n[j, c] = curve.n_used
+            log_sigma[j] += float(np.sum(np.log(sigma)))
+    fitted = np.array([curve.sigma_is_fitted for curve in study.curves])
+    return Compressed(powers, R, z, rss, n, log_sigma, fitted)

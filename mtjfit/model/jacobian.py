@@ -1,0 +1,107 @@
+"""Analytic Jacobian of the whitened model of a study, in scaled coordinates, and what its singular values say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.model.forward import amplitude_design, transfer, transfer_gradient
+from mtjfit.model.likelihood import MarginalPosterior, row_scale
+
+__all__ = ["Jacobian", "jacobian", "relative_errors"]
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """Derivatives of the whitened model with respect to relative changes of the parameters.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Columns: lengths, then amplitudes, then thicknesses.
+    matrix : ndarray, shape (n_rows, n_columns)
+        ∂(model/σ)/∂ ln(parameter); for parameters at zero, per prior standard deviation.
+    scale : ndarray, shape (n_columns,)
+        What one unit of a column is in the parameter's own unit.
+    n_model : int
+        Columns before the thicknesses: the parameters of the model.
+    """
+
+    names: tuple[str, ...]
+    matrix: FloatArray
+    scale: FloatArray
+    n_model: int
+
+    @property
+    def model(self) -> FloatArray:
+        """The data rows and model columns alone: thicknesses taken as known."""
+        n_thickness = len(self.names) - self.n_model
+        return self.matrix[: self.matrix.shape[0] - n_thickness, : self.n_model]
+
+
+def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> Jacobian:
+    """Jacobian at natural `values` of the non-linear parameters, shape (size,), and free `amplitudes`.
+
+    A thickness with a prior adds one row, its deviation from nominal over its standard deviation.
+    """
+    layout, linear, data = model.layout, model.amplitudes, model.data
+    J, two_P = data.z.shape
+    rows = row_scale(model, values[None, :])[0][0] if data.fitted.any() else np.ones((J, two_P))
+
+    def respond(K: np.ndarray) -> FloatArray:
+        return amplitude_design(data, linear, K) * rows[..., None]
+
+    per_term = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
+    K = np.broadcast_to(transfer(layout, values, per_volume=model.per_volume), (J,))
+    dK = transfer_gradient(layout, values, per_volume=model.per_volume)
+    per_coordinate = [np.einsum("jrt,jt->jr", respond(dK[:, k]), per_term).ravel() for k in range(layout.size)]
+    names, columns, scale = [], [], []
+    for k, entry in enumerate(layout.entries):
+        if not entry.name.startswith(("noise", "thickness")):
+            names.append(entry.name)
+            scale.append(values[k])
+            columns.append(per_coordinate[k] * (1.0 if entry.log else values[k]))
+    terms = respond(K)
+    for a, name in enumerate(linear.names):
+        mine = linear.column == a
+        unit = abs(amplitudes[a]) or linear.sd[a]
+        names.append(name)
+        scale.append(unit)
+        columns.append(np.einsum("jrt,jt->jr", terms, mine.astype(float)).ravel() * unit)
+    n_model = len(names)
+    for k, entry in enumerate(layout.entries):
+        if entry.name.startswith("thickness"):
+            names.append(entry.name)
+            scale.append(values[k])
+            columns.append(per_coordinate[k] * values[k])
+    matrix = np.stack(columns, axis=1) if columns else np.zeros((J * two_P, 0))
+    nominal = np.zeros((len(names) - n_model, len(names)))
+    for row, column in enumerate(range(n_model, len(names))):
+        nominal[row, column] = scale[column] / _thickness_sd(model, names[column])
+    return Jacobian(tuple(names), np.vstack([matrix, nominal]), np.array(scale), n_model)
+
+
+def _thickness_sd(model: MarginalPosterior, name: str) -> float:
+    prior = next(entry.prior for entry in model.layout.entries if entry.name == name)
+    return float(getattr(prior, "sd", np.inf))
+
+
+def relative_errors(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Standard deviations of the columns (huge where not determined) and their correlation matrix.
+
+    By singular values, so that a direction without information makes numbers of order 1e8 or more instead of an
+    exception; the caller decides from which size on a number is no error bar.
+    """
+    norms = np.linalg.norm(matrix, axis=0)
+    safe = np.where(norms > 0, norms, 1.0)
+    _, s, vt = np.linalg.svd(matrix / safe, full_matrices=True)
+    full = np.zeros(matrix.shape[1])
+    full[: s.size] = s
+    floor = 1e-12 * max(float(full.max(initial=0.0)), 1e-300)
+    root = vt.T / np.maximum(full, floor)
+    covariance = root @ root.T
+    sd = np.sqrt(np.diagonal(covariance))
+    correlation = covariance / np.outer(sd, sd)
+    return np.where(norms > 0, sd / safe, np.inf), correlation

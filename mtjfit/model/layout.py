@@ -1,0 +1,225 @@
+"""From declared parameters to a flat vector: which entry serves which device, in which coordinate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtjfit.data import FloatArray
+from mtjfit.study import (
+    LENGTHS,
+    NOISE,
+    AboutNominal,
+    Fixed,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Parameter,
+    Prior,
+    Study,
+    parse_amplitude,
+)
+
+__all__ = ["AmplitudeLayout", "Entry", "Layout", "amplitude_layout", "layout"]
+
+IntArray: TypeAlias = NDArray[np.intp]
+_BY_DEVICE = ("thickness",)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One number to be sampled: its name as in tables, its prior, and whether its coordinate is the logarithm."""
+
+    name: str
+    prior: Prior
+    log: bool
+
+
+def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
+    """The density of an entry's coordinate as constant − ½ ((x − centre)/sd)² between two bounds.
+
+    Every prior is of this form in its own coordinate: flat or normal, in the value or in its logarithm.
+    """
+    prior = entry.prior
+    to = np.log if entry.log else np.asarray
+    with np.errstate(divide="ignore"):
+        low, high = (float(to(bound)) for bound in prior.support)
+    if isinstance(prior, Normal):
+        centre, sd = prior.mean, prior.sd
+    elif isinstance(prior, LogNormal):
+        centre, sd = float(np.log(prior.median)), float(np.log(prior.factor))
+    else:
+        centre, sd = 0.0, np.inf
+    # the constant follows from the density at one point inside
+    at = float(prior.quantile(0.5))
+    x = float(to(at))
+    constant = float(prior.logpdf(at)) + (x if entry.log else 0.0) + 0.5 * ((x - centre) / sd) ** 2
+    return centre, 1 / sd, low, high, constant
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Flat vector of the non-linear parameters.
+
+    Attributes
+    ----------
+    entries : tuple of Entry
+        Lengths first, then noise scales, then thicknesses; fixed parameters are not among them.
+    index : dict of str to int array, shape (n_devices,)
+        Entry that gives a parameter to each device, −1 where the value is fixed.
+    fixed : dict of str to float array, shape (n_devices,)
+        Values of fixed parameters, NaN elsewhere.
+    """
+
+    entries: tuple[Entry, ...]
+    index: dict[str, IntArray]
+    fixed: dict[str, FloatArray]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the entries, such as ``lambda_J`` or ``thickness[dev1]``."""
+        return tuple(entry.name for entry in self.entries)
+
+    @property
+    def size(self) -> int:
+        """Dimension of the vector."""
+        return len(self.entries)
+
+    @cached_property
+    def log(self) -> NDArray[np.bool_]:
+        """True where the coordinate is the logarithm of the value, shape (size,)."""
+        return np.array([entry.log for entry in self.entries], dtype=bool)
+
+    def values(self, theta: FloatArray) -> FloatArray:
+        """Coordinates to natural values, shape (..., size)."""
+        with np.errstate(over="ignore"):
+            return np.where(self.log, np.exp(np.where(self.log, theta, 0.0)), theta)
+
+    def coordinates(self, values: FloatArray) -> FloatArray:
+        """Natural values to coordinates, shape (..., size)."""
+        return np.where(self.log, np.log(np.where(self.log, values, 1.0)), values)
+
+    def by_device(self, name: str, values: FloatArray) -> FloatArray:
+        """A parameter for each device, shape (..., n_devices), from natural `values` of shape (..., size)."""
+        index, fixed = self.index[name], self.fixed[name]
+        if np.all(index < 0):
+            return fixed
+        return np.where(index < 0, fixed, values[..., index])
+
+    @cached_property
+    def _forms(self) -> tuple[FloatArray, ...]:
+        """Centre, 1/sd, lower and upper bound and constant of every entry's density in its coordinate."""
+        return tuple(np.array([_coordinate_form(entry) for entry in self.entries]).reshape(-1, 5).T)
+
+    def log_prior(self, theta: FloatArray) -> FloatArray:
+        """Log prior density of coordinates, shape (n,), for `theta` of shape (n, size)."""
+        centre, inverse_sd, low, high, constant = self._forms
+        inside = np.all((theta >= low) & (theta <= high), axis=-1)
+        z = (theta - centre) * inverse_sd
+        return np.where(inside, constant.sum() - 0.5 * np.sum(z * z, axis=-1), -np.inf)
+
+    def from_unit_cube(self, u: FloatArray) -> FloatArray:
+        """Prior quantiles as coordinates: uniform numbers to prior draws, shape (..., size)."""
+        columns = [entry.prior.quantile(u[..., k]) for k, entry in enumerate(self.entries)]
+        return self.coordinates(np.stack(columns, axis=-1)) if columns else np.asarray(u)
+
+
+@dataclass(frozen=True)
+class AmplitudeLayout:
+    """The linear parameters.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Free amplitudes as in tables, ``a1`` or ``a1[dev1]``.
+    mean, sd : ndarray, shape (n_free,)
+        Their normal priors.
+    phase : ndarray of complex, shape (n_terms,)
+        1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included.
+    power : ndarray of int, shape (n_terms,)
+        Power of V of each term.
+    column : ndarray of int, shape (n_devices, n_terms)
+        Free amplitude behind a term of a device, −1 where it is fixed.
+    constant : ndarray, shape (n_terms,)
+        Values of fixed terms, 0 for free ones.
+    """
+
+    names: tuple[str, ...]
+    mean: FloatArray
+    sd: FloatArray
+    phase: NDArray[np.complex128]
+    power: IntArray
+    column: IntArray
+    constant: FloatArray
+
+
+def _labels(study: Study, parameter: Parameter) -> list[str]:
+    """The name of the entry that serves each device."""
+    if parameter.scope == "device" or parameter.name in _BY_DEVICE:
+        return [f"{parameter.name}[{curve.device}]" for curve in study.curves]
+    if parameter.scope == "group":
+        return [f"{parameter.name}[{curve.group}]" for curve in study.curves]
+    return [parameter.name] * len(study.curves)
+
+
+def layout(study: Study) -> Layout:
+    """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> layout(load_study(dataset("thickness-series").study_file)).names[:4]
+    ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N')
+    """
+    entries: dict[str, Entry] = {}
+    index: dict[str, IntArray] = {}
+    fixed: dict[str, FloatArray] = {}
+    for name in (*LENGTHS, *NOISE, "thickness"):
+        parameter = study.parameters.get(name)
+        if parameter is None:
+            continue
+        prior = parameter.prior
+        nominal = study.thicknesses
+        if isinstance(prior, Fixed):
+            values = nominal if name == "thickness" else np.full(nominal.size, prior.value)
+            index[name], fixed[name] = np.full(nominal.size, -1), values
+            continue
+        for label, thickness in zip(_labels(study, parameter), nominal, strict=True):
+            own = prior.about(float(thickness)) if isinstance(prior, AboutNominal) else prior
+            entries.setdefault(label, Entry(label, own, log=isinstance(own, LogUniform | LogNormal)))
+        position = {label: k for k, label in enumerate(entries)}
+        index[name] = np.array([position[label] for label in _labels(study, parameter)])
+        fixed[name] = np.full(nominal.size, np.nan)
+    return Layout(tuple(entries.values()), index, fixed)
+
+
+def amplitude_layout(study: Study) -> AmplitudeLayout:
+    """Lay out the amplitudes of a study, the parameters in which the model is linear."""
+    names: dict[str, Normal] = {}
+    columns, constants, terms = [], [], []
+    for name in study.amplitudes:
+        parameter = study.parameters[name]
+        terms.append(parse_amplitude(name))
+        labels = _labels(study, parameter)
+        if isinstance(parameter.prior, Normal):
+            names.update((label, parameter.prior) for label in labels if label not in names)
+            columns.append([list(names).index(label) for label in labels])
+            constants.append(0.0)
+        else:
+            assert isinstance(parameter.prior, Fixed)  # noqa: S101 - Study lets amplitudes have no other prior
+            columns.append([-1] * len(labels))
+            constants.append(parameter.prior.value)
+    return AmplitudeLayout(
+        names=tuple(names),
+        mean=np.array([prior.mean for prior in names.values()], dtype=float),
+        sd=np.array([prior.sd for prior in names.values()], dtype=float),
+        phase=np.array([phase for phase, _ in terms]),
+        power=np.array([power for _, power in terms], dtype=int),
+        column=np.array(columns, dtype=int).T.reshape(len(study.curves), len(terms)),
+        constant=np.array(constants),
+    )

@@ -1,0 +1,186 @@
+"""The likelihood of a study, with the amplitudes integrated out exactly.
+
+Given lengths and thicknesses the model is linear in the amplitudes, and their priors are normal: the integral over
+them is a Gaussian one, done here in whitened variables c = mean + sd x, x ~ N(0, 1):
+
+    ln L(θ) = −½ [rss + |z − D x̂|² + |x̂|² + ln det A + N ln 2π] − Σ ln σ,   A = 1 + DᵀD,   x̂ = A⁻¹Dᵀz,
+
+and the amplitudes given θ are normal with mean x̂ and covariance A⁻¹, from which they are drawn back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import MtjfitError
+from mtjfit.model.compress import Compressed, compress
+from mtjfit.model.forward import Lambda_of, amplitude_design, transfer
+from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout
+from mtjfit.study import Study
+
+__all__ = ["Conditional", "MarginalPosterior", "row_scale", "whitened"]
+
+_LN_2PI = float(np.log(2 * np.pi))
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x.
+
+    Attributes
+    ----------
+    x : ndarray, shape (n, n_free)
+        Conditional mean.
+    chol : ndarray, shape (n, n_free, n_free)
+        Lower Cholesky factor of the precision A.
+    log_likelihood : ndarray, shape (n,)
+        Amplitudes integrated out.
+    """
+
+    x: FloatArray
+    chol: FloatArray
+    log_likelihood: FloatArray
+
+
+def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """1/σ of each row, shape (n, J, 2P), and Σ N ln σ, for curves whose noise scale is fitted."""
+    data, P = model.data, model.data.powers.size
+    scales = np.stack([model.layout.by_device(name, values) for name in ("noise_par", "noise_perp")], axis=-1)
+    scales = np.where(data.fitted[:, None], scales, 1.0)
+    return np.repeat(1 / scales, P, axis=-1), np.sum(data.n * np.log(scales), axis=(-1, -2))
+
+
+def whitened(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Design (n, rows, n_free), target (n, rows), rss (n,) and Σ ln σ (n,) for natural `values` of shape (n, size)."""
+    data, amplitudes = model.data, model.amplitudes
+    K = transfer(model.layout, values, per_volume=model.per_volume)
+    K = np.broadcast_to(K, (values.shape[0], K.shape[-1]))
+    terms = amplitude_design(data, amplitudes, K)
+    target = np.broadcast_to(data.z, terms.shape[:-1]) - terms @ amplitudes.constant
+    rss, log_sigma = np.full(values.shape[0], data.rss.sum()), np.full(values.shape[0], data.log_sigma.sum())
+    if data.fitted.any():
+        rows, extra = row_scale(model, values)
+        terms, target = terms * rows[..., None], target * rows
+        rss = np.sum(data.rss * rows[..., :: data.powers.size] ** 2, axis=(-1, -2))
+        log_sigma = log_sigma + extra
+    n, J, two_P, _ = terms.shape
+    design = np.zeros((n, J, two_P, len(amplitudes.names)))
+    for t in range(amplitudes.power.size):
+        if amplitudes.column[0, t] >= 0:
+            design[:, np.arange(J), :, amplitudes.column[:, t]] += terms[..., t].transpose(1, 0, 2)
+    return design.reshape(n, J * two_P, -1), target.reshape(n, J * two_P), rss, log_sigma
+
+
+@dataclass(frozen=True, eq=False)
+class MarginalPosterior:
+    """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
+
+    Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
+    `prior_transform`. Coordinates are logarithms of parameters with log-uniform or log-normal priors, and values of all others.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
+    >>> theta = model.prior_transform(np.full((2, model.layout.size), 0.5))
+    >>> model.log_posterior(theta).shape
+    (2,)
+    """
+
+    study: Study
+
+    @cached_property
+    def layout(self) -> Layout:
+        """Non-linear parameters."""
+        return layout(self.study)
+
+    @cached_property
+    def amplitudes(self) -> AmplitudeLayout:
+        """Linear parameters."""
+        return amplitude_layout(self.study)
+
+    @cached_property
+    def data(self) -> Compressed:
+        """Sufficient statistics of the curves."""
+        return compress(self.study, np.unique(self.amplitudes.power))
+
+    @property
+    def per_volume(self) -> bool:
+        """True where the data carry 1/d."""
+        return self.study.curves[0].per == "volume"
+
+    def conditional(self, theta: FloatArray) -> Conditional:
+        """Amplitudes given `theta` of shape (n, size), and the likelihood with them integrated out."""
+        values = self.layout.values(theta)
+        design, target, rss, log_sigma = whitened(self, values)
+        scaled = design * self.amplitudes.sd
+        target = target - design @ self.amplitudes.mean
+        transposed = np.swapaxes(scaled, -1, -2)
+        precision = transposed @ scaled + np.eye(scaled.shape[-1])
+        chol = np.linalg.cholesky(precision)
+        x = np.linalg.solve(precision, transposed @ target[..., None])[..., 0]
+        misfit = target - (scaled @ x[..., None])[..., 0]
+        log_det = 2 * np.sum(np.log(np.diagonal(chol, axis1=-2, axis2=-1)), axis=-1)
+        square = rss + np.sum(misfit**2, axis=-1) + np.sum(x**2, axis=-1)
+        log_likelihood = -0.5 * (square + log_det + self.study.n_values * _LN_2PI) - log_sigma
+        return Conditional(x, chol, log_likelihood)
+
+    def log_likelihood(self, theta: FloatArray) -> FloatArray:
+        """ln L with amplitudes integrated out, shape (n,), for coordinates of shape (n, size)."""
+        theta = np.atleast_2d(theta)
+        parts = [self.conditional(part).log_likelihood for part in _chunks(theta)]
+        return np.concatenate(parts)
+
+    def log_prior(self, theta: FloatArray) -> FloatArray:
+        """Log prior density of coordinates, shape (n,); −inf outside the support."""
+        return self.layout.log_prior(np.atleast_2d(theta))
+
+    def log_posterior(self, theta: FloatArray) -> FloatArray:
+        """Log prior + log likelihood, shape (n,).
+
+        Raises
+        ------
+        MtjfitError
+            The likelihood is not finite inside the support of the prior; names the values.
+        """
+        theta = np.atleast_2d(theta)
+        log_prior = self.log_prior(theta)
+        inside = np.isfinite(log_prior)
+        result = np.full(theta.shape[0], -np.inf)
+        if inside.any():
+            log_likelihood = self.log_likelihood(theta[inside])
+            if not np.all(np.isfinite(log_likelihood)):
+                bad = self.layout.values(theta[inside][~np.isfinite(log_likelihood)][0])
+                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(self.layout.names, bad, strict=True))
+                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
+            result[inside] = log_prior[inside] + log_likelihood
+        return result
+
+    def prior_transform(self, u: FloatArray) -> FloatArray:
+        """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""
+        return self.layout.from_unit_cube(np.asarray(u, dtype=float))
+
+    def draw_amplitudes(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray:
+        """Amplitudes from their exact conditionals, one draw for each row of `theta`, shape (n, n_free)."""
+        out = []
+        for part in _chunks(np.atleast_2d(theta)):
+            given = self.conditional(part)
+            noise = rng.standard_normal(given.x.shape)
+            back = np.linalg.solve(np.swapaxes(given.chol, -1, -2), noise[..., None])[..., 0]
+            out.append(self.amplitudes.mean + self.amplitudes.sd * (given.x + back))
+        return np.concatenate(out)
+
+    def Lambda(self, values: FloatArray) -> FloatArray:
+        """Λ of each device in nm, shape (..., n_devices), from natural values."""
+        return Lambda_of(self.layout, values)
+
+
+def _chunks(theta: FloatArray) -> list[FloatArray]:
+    """Pieces that keep the temporary arrays in cache and memory bounded."""
+    return [theta[k : k + _CHUNK] for k in range(0, max(theta.shape[0], 1), _CHUNK)]

@@ -1,0 +1,226 @@
+"""What makes curves and parameters one study: every contradiction, with its place and the remedy."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import get_args
+
+from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.data.units import conversion
+from mtjfit.errors import Problem
+from mtjfit.study.parameter import LENGTHS, NOISE, Parameter, Scope, is_amplitude
+from mtjfit.study.prior import AboutNominal, Fixed, Normal
+
+__all__ = ["KNOWN", "curve_problems", "joint_problems", "parameter_problems", "study_problems"]
+
+_AMPLITUDES = tuple(f"{part}{power}" for part in "ab" for power in range(5) if is_amplitude(f"{part}{power}"))
+KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *NOISE)
+"""Every parameter that may be declared, in the order of tables."""
+_MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda")
+
+
+def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> list[Problem]:
+    """Everything that keeps curves and parameters from being a study.
+
+    Parameters
+    ----------
+    curves : sequence of TorqueCurve
+    parameters : mapping of str to Parameter
+
+    Returns
+    -------
+    list of Problem
+        Empty if all is well; `where` is a key path such as ``parameters.lambda_J``, or names a device.
+
+    Examples
+    --------
+    >>> for problem in study_problems([], {}):
+    ...     print(problem.where, "-", problem.what)
+    data - there is no curve
+    parameters.lambda_J - is missing
+    parameters.lambda_phi - is missing
+    parameters.lambda_sf_F - is missing
+    parameters.thickness - is missing
+    parameters.Lambda - is missing, and so are lambda_sf_N and D_ratio
+    parameters - there is no amplitude
+    """
+    return [*curve_problems(curves), *parameter_problems(parameters), *joint_problems(curves, parameters)]
+
+
+def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
+    """What is wrong with the curves as a set: names, units, normalisations.
+
+    Examples
+    --------
+    >>> next(curve_problems([])).what
+    'there is no curve'
+    """
+    if not curves:
+        yield Problem("data", "there is no curve", "give at least one device")
+        return
+    for device, count in Counter(curve.device for curve in curves).items():
+        if count > 1:
+            sources = ", ".join(dict.fromkeys(curve.source or "memory" for curve in curves if curve.device == device))
+            yield Problem(f"device {device!r}", f"there are {count} curves of this name ({sources})",
+                          "give every device its own name")  # fmt: skip
+    first = curves[0]
+    for curve in curves[1:]:
+        where = f"device {curve.device!r}"
+        if curve.per != first.per:
+            what = f'per = "{curve.per}", but device {first.device!r} has per = "{first.per}"'
+            yield Problem(where, what, "their amplitudes are different quantities; make two studies and compare them")
+            continue
+        try:
+            conversion(curve.unit, first.unit)
+        except ValueError as error:
+            yield Problem(where, f"{error}, the unit of device {first.device!r}",
+                          "give all curves of a study in units of one kind, or make two studies")  # fmt: skip
+
+
+def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
+    """What is wrong with the parameters, whatever the data are.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+    broken : collection of str
+        Names that were declared but could not be understood; they do not count as missing.
+
+    Examples
+    --------
+    >>> from mtjfit.study import LogUniform
+    >>> problems = parameter_problems({"lambda_j": Parameter("lambda_j", LogUniform(1.0, 10.0))})
+    >>> print(next(problems))
+    parameters.lambda_j: is no parameter; did you mean 'lambda_J'?
+    """
+    for key in (*parameters, *broken):
+        if key not in KNOWN:
+            yield Problem(f"parameters.{key}", "is no parameter", did_you_mean(key, KNOWN))
+    for key, parameter in parameters.items():
+        where = f"parameters.{key}"
+        if key not in KNOWN:
+            continue
+        if parameter.name != key:
+            yield Problem(where, f"holds the parameter {parameter.name!r}", "use the name of the parameter as the key")
+            continue
+        yield from _prior_problems(parameter, where)
+        yield from _scope_problems(parameter, where)
+    yield from _missing({*parameters, *broken})
+    yield from _no_torque(parameters)
+
+
+def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
+    name, prior = parameter.name, parameter.prior
+    if name == "thickness":
+        if isinstance(prior, Fixed) and prior.value != 0:
+            yield Problem(where, f"is fixed at {prior.value:g}",
+                          "thicknesses come with the data; fix them as Fixed(0.0) in Python, fixed = true in a file, "
+                          "which takes the nominal values as exact")  # fmt: skip
+        elif not isinstance(prior, Fixed | AboutNominal):
+            todo = "use a normal about each device's nominal value (sd), or fix it"
+            yield Problem(where, f"has the prior {prior.describe()}", todo)
+    elif isinstance(prior, AboutNominal):
+        yield Problem(where, "has a prior about a nominal value, which only the thickness has", "use another prior")
+    elif is_amplitude(name):
+        if isinstance(prior, Normal) and prior.truncated:
+            yield Problem(where, "truncated amplitude priors are not available yet", "remove low and high")
+        elif isinstance(prior, Fixed) and not math.isfinite(prior.value):
+            yield Problem(where, f"is fixed at {prior.value:g}", "give a finite number")
+        elif not isinstance(prior, Fixed | Normal):
+            yield Problem(where, f"has the prior {prior.describe()}", "amplitudes take a normal prior, or are fixed")
+    elif isinstance(prior, Fixed):
+        yield from _fixed_problems(name, prior.value, where)
+    elif prior.support[0] < 0:
+        yield Problem(where, f"its prior ({prior.describe()}) allows negative values", "set low = 0.0 or larger")
+
+
+def _fixed_problems(name: str, value: float, where: str) -> Iterator[Problem]:
+    lowest = "zero or positive" if name in _MAY_BE_ZERO else "positive"
+    if math.isnan(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
+        yield Problem(where, f"is fixed at {value:g}", f"give a {lowest} value")
+    elif math.isinf(value) and name in ("D_ratio", *NOISE):
+        yield Problem(where, f"is fixed at {value:g}", "give a finite value; only lengths may be infinite")
+
+
+def _scope_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
+    if parameter.scope not in get_args(Scope):
+        choices = ", ".join(repr(scope) for scope in get_args(Scope))
+        yield Problem(where, f"has the scope {parameter.scope!r}", f"use one of {choices}")
+    elif parameter.name == "thickness" and parameter.scope != "device":
+        yield Problem(where, f"has the scope {parameter.scope!r}", 'every device has its own: set scope = "device"')
+
+
+def _missing(names: Collection[str]) -> Iterator[Problem]:
+    prior = '{ prior = "loguniform", low = 0.1, high = 100.0 }'
+    for name in ("lambda_J", "lambda_phi", "lambda_sf_F"):
+        if name not in names:
+            yield Problem(f"parameters.{name}", "is missing", f"declare it, for example {name} = {prior}")
+    if "thickness" not in names:
+        todo = 'declare it: { fixed = true } or { prior = "normal", sd = 0.1 }'
+        yield Problem("parameters.thickness", "is missing", todo)
+    parts = [name for name in ("lambda_sf_N", "D_ratio") if name in names]
+    if "Lambda" in names and parts:
+        yield Problem("parameters.Lambda", f"is declared beside {' and '.join(parts)}",
+                      "Lambda = D_ratio·lambda_sf_N: declare either Lambda, or the two")  # fmt: skip
+    elif "Lambda" not in names and not parts:
+        yield Problem("parameters.Lambda", "is missing, and so are lambda_sf_N and D_ratio",
+                      f"declare either Lambda = {prior}, or the two")  # fmt: skip
+    elif "Lambda" not in names and "D_ratio" not in names:
+        yield Problem("parameters.D_ratio", "is missing beside lambda_sf_N", "declare D_ratio = { fixed = 1.0 }")
+    elif "Lambda" not in names and "lambda_sf_N" not in names:
+        yield Problem("parameters.lambda_sf_N", "is missing beside D_ratio", f"declare lambda_sf_N = {prior}")
+    if not any(is_amplitude(name) for name in names):
+        yield Problem("parameters", "there is no amplitude",
+                      'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }')  # fmt: skip
+
+
+def _fixed_at(parameters: Mapping[str, Parameter], name: str) -> float | None:
+    prior = parameters[name].prior if name in parameters else None
+    return prior.value if isinstance(prior, Fixed) else None
+
+
+def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    if _fixed_at(parameters, "lambda_J") == _fixed_at(parameters, "lambda_phi") == math.inf:
+        yield Problem("parameters.lambda_phi", "and lambda_J are both fixed at inf: the torque vanishes for any data",
+                      "let one of them be finite")  # fmt: skip
+    if {_fixed_at(parameters, "lambda_sf_N"), _fixed_at(parameters, "D_ratio")} == {0.0, math.inf}:
+        yield Problem("parameters.lambda_sf_N", "is inf while D_ratio is 0: their product is undefined",
+                      "declare Lambda instead")  # fmt: skip
+    amplitudes = [name for name in parameters if is_amplitude(name)]
+    if amplitudes and all(_fixed_at(parameters, name) == 0 for name in amplitudes):
+        yield Problem(f"parameters.{amplitudes[0]}", "every amplitude is fixed at 0: the torque vanishes for any data",
+                      "give at least one a prior")  # fmt: skip
+
+
+def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """What parameters ask of the data that the data cannot give, and the other way round.
+
+    Examples
+    --------
+    >>> from mtjfit.study import LogNormal
+    >>> curve = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], [0, 0, 0], 2.0, "torque", "device",
+    ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
+    >>> noise = {"noise_par": Parameter("noise_par", LogNormal(0.1, 3.0))}
+    >>> print(next(joint_problems([curve], noise)))
+    parameters.noise_par: is declared, but every curve has errors; remove it, or set sigma = "fit" for the data
+    """
+    if not curves:
+        return
+    fitted = [curve.device for curve in curves if curve.sigma_is_fitted]
+    for name in NOISE:
+        if fitted and name not in parameters:
+            yield Problem(f"parameters.{name}", f"is missing: the errors of device {fitted[0]!r} are to be fitted",
+                          f'declare {name} = {{ prior = "lognormal", median = …, factor = 3.0 }}')  # fmt: skip
+        elif name in parameters and not fitted:
+            yield Problem(f"parameters.{name}", "is declared, but every curve has errors",
+                          'remove it, or set sigma = "fit" for the data')  # fmt: skip
+    alone = [curve.device for curve in curves if not curve.group]
+    for key, parameter in parameters.items():
+        if parameter.scope == "group" and alone:
+            yield Problem(f"parameters.{key}", f'has scope = "group", but device {alone[0]!r} has no group',
+                          "name the group of every device in the data")  # fmt: skip
+    if "b0" in parameters and all(curve.quantity == "torkance" for curve in curves):
+        yield Problem("parameters.b0", "a torkance does not contain b0", "remove it")

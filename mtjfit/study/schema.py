@@ -1,0 +1,262 @@
+"""The shape of a study file: which keys there are and of which type; meaning is checked where it is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, Tag, ValidationError
+
+from mtjfit.data.curve import PerpAxis
+from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration, TableFormat
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.data.units import Per, Quantity
+from mtjfit.errors import Problem
+from mtjfit.study.parameter import Scope
+
+__all__ = ["DataTable", "Document", "ParameterTable", "SamplingTable", "StudyTable", "validated"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class StudyTable(_Table):
+    """``[study]``."""
+
+    name: str
+
+
+class ColumnsTable(_Table):
+    """``[data.columns]``."""
+
+    bias: str
+    par: str
+    perp: str
+    sigma_par: str = ""
+    sigma_perp: str = ""
+    device: str = ""
+    thickness: str = ""
+    group: str = ""
+
+
+class UnitsTable(_Table):
+    """``[data.units]``."""
+
+    bias: str
+    torque: str
+    thickness: str
+
+
+class FormatTable(_Table):
+    """``[data.format]``."""
+
+    separator: str = ""
+    decimal: Literal[".", ","] = "."
+    comment: str = "#"
+    encoding: str = "utf-8"
+    order: Literal["sorted", "any"] = "sorted"
+    repeats: bool = False
+
+
+class MaskTable(_Table):
+    """One entry of ``mask``."""
+
+    bias: tuple[float, float]
+    reason: str
+    device: str = ""
+
+
+class SigmaTable(_Table):
+    """``sigma = { par = …, perp = … }``."""
+
+    par: float
+    perp: float
+
+
+def _kind(value: object) -> str:
+    return "table" if isinstance(value, dict | SigmaTable) else "word"
+
+
+class DataTable(_Table):
+    """One ``[[data]]``."""
+
+    file: str
+    quantity: Quantity
+    per: Per
+    perp_axis: PerpAxis
+    columns: ColumnsTable
+    units: UnitsTable
+    bias_window: tuple[float, float] | None = None
+    device: str = ""
+    group: str = ""
+    thickness: float | None = None
+    sigma: Annotated[
+        Annotated[Literal["columns", "fit"], Tag("word")] | Annotated[SigmaTable, Tag("table")], Discriminator(_kind)
+    ] = "columns"
+    format: FormatTable = FormatTable()
+    mask: tuple[MaskTable, ...] = ()
+
+    def declaration(self) -> TableDeclaration:
+        """The same as a checked declaration; ConfigError with key paths where it contradicts itself."""
+        return TableDeclaration(
+            quantity=self.quantity,
+            per=self.per,
+            perp_axis=self.perp_axis,
+            columns=Columns(**self.columns.model_dump()),
+            units=ColumnUnits(**self.units.model_dump()),
+            device=self.device,
+            thickness=self.thickness,
+            group=self.group,
+            sigma=ConstantSigma(self.sigma.par, self.sigma.perp) if isinstance(self.sigma, SigmaTable) else self.sigma,
+            format=TableFormat(**self.format.model_dump()),
+            bias_window=self.bias_window,
+            mask=tuple(BiasMask(mask.bias, mask.reason, mask.device) for mask in self.mask),
+        )
+
+
+def _true_or_number(value: object) -> bool | float:
+    if value is True:
+        return True
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            raise ValueError("is too large") from None
+    raise ValueError("is neither a number nor true")
+
+
+class ParameterTable(_Table):
+    """One line of ``[parameters]``."""
+
+    prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
+    fixed: Annotated[bool | float | None, PlainValidator(_true_or_number)] = None
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    sd: float | None = None
+    median: float | None = None
+    factor: float | None = None
+    scope: Scope | None = None
+
+
+class SamplingTable(_Table):
+    """``[sampling]``; keys left out keep the defaults of `mtjfit.study.Sampling`."""
+
+    seed: int | None = None
+    target_ess: int | None = None
+    ensembles: int | None = None
+    walkers: int | None = None
+    max_steps: int | None = None
+
+
+class Document(_Table):
+    """The whole file, for the names of its tables only."""
+
+    study: Any
+    data: Any
+    parameters: Any
+    sampling: Any = None
+
+
+T = TypeVar("T", bound=_Table)
+
+_WHAT = {
+    "missing": "is missing",
+    "string_type": "is not a string",
+    "float_type": "is not a number",
+    "int_type": "is not a whole number",
+    "bool_type": "is neither true nor false",
+    "model_type": "is not a table",
+    "model_attributes_type": "is not a table",
+    "dict_type": "is not a table",
+    "tuple_type": "is not a list",
+}
+_TODO = {
+    "file": "name the data file, relative to the study file",
+    "quantity": 'write quantity = "torque" (T) or "torkance" (dT/dV); no file can reveal which',
+    "per": 'write per = "device", "area" or "volume" (effective fields); no file can reveal which',
+    "perp_axis": 'write perp_axis = "MxP" or "PxM"; it decides the sign of the out-of-plane component',
+    "columns": "add a [data.columns] table",
+    "units": "add a [data.units] table with bias, torque and thickness",
+    "bias_window": "write bias_window = [low, high] in V",
+    "sigma": 'write "columns", "fit" or { par = …, perp = … }',
+    "fixed": "write a number; true for the thickness, whose values come with the data",
+    "study": "add a [study] table with a name",
+    "data": "add a [[data]] table for each file",
+    "parameters": "add a [parameters] table",
+}
+_TODO_BY_TYPE = {
+    "string_type": 'write it in quotes, such as "text"',
+    "float_type": "write a number without quotes",
+    "int_type": "write a whole number without quotes",
+    "bool_type": "write true or false without quotes",
+    "tuple_type": "write it in square brackets",
+}
+
+
+def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
+    """A table of the file as a model, or every problem of its shape.
+
+    Parameters
+    ----------
+    model : type
+        One of the table models of this module.
+    raw : object
+        What `tomllib` made of it.
+    where : str
+        Key path of the table, such as ``data[0]``.
+
+    Examples
+    --------
+    >>> for problem in validated(StudyTable, {"nam": "series"}, "study"):
+    ...     print(problem)
+    study.name: is missing; add it
+    study.nam: is no key; did you mean 'name'?
+    """
+    try:
+        return model.model_validate(_with_tuples(raw))
+    except ValidationError as error:
+        return [_problem(model, dict(each), where) for each in error.errors(include_url=False)]
+
+
+def _with_tuples(raw: object) -> object:
+    if isinstance(raw, list):
+        return tuple(_with_tuples(each) for each in raw)
+    return {key: _with_tuples(each) for key, each in raw.items()} if isinstance(raw, dict) else raw
+
+
+def _problem(model: type[_Table], error: Mapping[str, Any], where: str) -> Problem:
+    # The union of sigma adds its tag to the location; no key of a study file is called so.
+    path = [key for key in error["loc"] if key not in ("word", "table")]
+    spelled = where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    spelled, kind = spelled.lstrip("."), error["type"]
+    last = path[-1] if path else where
+    if kind == "extra_forbidden":
+        return Problem(spelled, "is no key", did_you_mean(str(last), _keys(model, path[:-1])))
+    if kind == "literal_error":
+        choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        todo = _TODO.get(str(last)) or did_you_mean(str(error["input"]), choices)
+        return Problem(spelled, f"is {error['input']!r}", todo)
+    if kind == "too_long" or (kind == "missing" and isinstance(last, int)):
+        # The only lists of fixed length are intervals; a short one is reported at its first missing entry.
+        where_list = re.sub(r"\[\d+\]$", "", spelled) if kind == "missing" else spelled
+        return Problem(where_list, "has the wrong number of entries", "write [low, high] in V")
+    what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ")
+    todo = _TODO.get(str(last)) or _TODO_BY_TYPE.get(kind) or ("add it" if kind == "missing" else "correct it")
+    return Problem(spelled, what, todo)
+
+
+def _keys(model: type[_Table], path: list[Any]) -> list[str]:
+    """Keys that the table at `path` inside `model` may have."""
+    nested: dict[str, type[_Table]] = {
+        "columns": ColumnsTable,
+        "units": UnitsTable,
+        "format": FormatTable,
+        "mask": MaskTable,
+        "sigma": SigmaTable,
+    }
+    for key in path:
+        model = nested.get(key, model)
+    return list(model.model_fields)

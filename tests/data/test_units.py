@@ -1,0 +1,172 @@
+"""The closed table of units: spellings, contradictions, conversions, and the unit of every amplitude."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mtjfit.data import UNITS, amplitude_unit, bias_factor, check_unit, conversion, find_unit, pretty, thickness_factor
+from mtjfit.data.suggest import did_you_mean
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("N m", "N m"), ("N·m", "N m"), ("Nm", "N m"), ("N*m", "N m"), ("10⁻¹⁹ N m", "1e-19 N m"),
+        ("1e-19 N m V⁻¹", "1e-19 N m/V"), ("10^-19 N m V^-1", "1e-19 N m/V"), ("N m V^-1", "N m/V"),
+        ("(ħ/2e) kΩ⁻¹", "hbar/2e/kohm"), ("(ℏ/2e) kΩ^-1", "hbar/2e/kohm"), ("HBAR/2e/kOhm", "hbar/2e/kohm"),
+        ("(hbar/2e)/kohm/µm²", "hbar/2e/kohm/um2"), ("hbar/2e/kohm/μm2", "hbar/2e/kohm/um2"),
+        ("J/m²", "J/m2"), ("J m⁻²", "J/m2"), ("mJ m^-2 V^-1", "mJ/m2/V"), ("J/m³", "J/m3"),
+        ("mT V⁻¹", "mT/V"), ("oe", "Oe"), ("OE/V", "Oe/V"), ("Arb. units", "arb"), ("arbitrary", "arb"),
+    ],
+)  # fmt: skip
+def test_accepted_spellings(text: str, name: str) -> None:
+    assert find_unit(text).name == name
+
+
+@pytest.mark.parametrize("text", ["nm", "MT", "mt", "n m", "N m/v", "mN m", "J", "", "hbar/2e kohm", "T T", "a.u."])
+def test_nothing_else_is_understood(text: str) -> None:
+    with pytest.raises(ValueError, match="unknown unit"):
+        find_unit(text)
+
+
+def test_unknown_units_name_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"^unknown unit 'mt/V'; did you mean 'mT/V'\?$"):
+        find_unit("mt/V")
+    with pytest.raises(ValueError, match=r"^unknown unit of bias 'kV'; did you mean 'V'\?$"):
+        bias_factor("kV")
+    with pytest.raises(ValueError, match=r"^unknown unit of thickness 'inch'; use one of 'nm', 'angstrom', 'm'$"):
+        thickness_factor("inch")
+
+
+def test_every_name_is_found_by_itself_and_no_two_units_share_a_spelling() -> None:
+    spellings = [spelling for unit in UNITS.values() for spelling in (unit.name, *unit.spellings)]
+    assert len(spellings) == len(set(spellings))
+    for unit in UNITS.values():
+        assert all(find_unit(spelling) is unit for spelling in (unit.name, *unit.spellings))
+
+
+def test_hbar_over_2e_per_kohm_is_the_codata_value() -> None:
+    # h = 6.62607015e-34 J s and e = 1.602176634e-19 C are exact in the SI.
+    exact = 6.62607015e-34 / (2 * math.pi) / (2 * 1.602176634e-19) / 1e3
+    assert conversion("hbar/2e/kohm", "N m/V") == pytest.approx(exact, rel=1e-14)
+    assert conversion("hbar/2e/kohm", "1e-19 N m/V") == pytest.approx(3.29106, abs=5e-6)
+    assert conversion("hbar/2e/kohm/um2", "J/m2/V") == pytest.approx(exact * 1e12, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("unit", "to", "factor"),
+    [
+        ("mT", "T", 1e-3), ("Oe", "mT", 0.1), ("T", "Oe", 1e4), ("aN m", "1e-19 N m", 10.0), ("arb", "arb", 1.0),
+        ("N m", "N m/V", 1.0), ("1e-19 N m", "N m/V", 1e-19), ("mJ/m2/V", "J/m2", 1e-3), ("mT", "mT", 1.0),
+    ],
+)  # fmt: skip
+def test_conversion(unit: str, to: str, factor: float) -> None:
+    assert conversion(unit, to) == factor
+
+
+@pytest.mark.parametrize(("unit", "to"), [("mT", "N m"), ("J/m2", "N m"), ("arb", "mT"), ("N m", "arb"), ("T", "J/m3")])
+def test_different_dimensions_do_not_convert(unit: str, to: str) -> None:
+    with pytest.raises(ValueError, match=f"^cannot convert '{unit}' "):
+        conversion(unit, to)
+
+
+def test_conversions_compose_and_invert() -> None:
+    for one in UNITS.values():
+        for other in UNITS.values():
+            if one.dimension == other.dimension:
+                assert conversion(one.name, other.name) * conversion(other.name, one.name) == pytest.approx(1, 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "per", "what", "todo"),
+    [
+        ("N m/V", "torque", "device", "'N m/V' is a torkance, but quantity = \"torque\"",
+         'set quantity = "torkance" if that is what was measured, or give the unit of the torque, such as \'N m\''),
+        ("mT", "torkance", "volume", "'mT' is a torque, but quantity = \"torkance\"",
+         'set quantity = "torque" if that is what was measured, or give the unit of the torkance, such as \'T/V\''),
+        ("mT", "torque", "device",
+         "'mT' is an effective field, which is divided by M_s d, but per = \"device\"",
+         'set per = "volume" if the unit is right, or correct the unit'),
+        ("J/m2", "torque", "volume", "'J/m2' is per area, but per = \"volume\"",
+         'set per = "area" if the unit is right, or correct the unit'),
+        ("N m", "torque", "area", "'N m' is of a whole device, but per = \"area\"",
+         'set per = "device" if the unit is right, or correct the unit'),
+        ("mt", "torque", "volume", "unknown unit 'mt'", "did you mean 'mT'?"),
+    ],
+)  # fmt: skip
+def test_contradictions_between_unit_and_declaration(unit, quantity, per, what, todo) -> None:  # type: ignore[no-untyped-def]
+    problem = check_unit(unit, quantity, per, "data[0].units.torque")
+    assert problem is not None
+    assert (problem.where, problem.what, problem.todo) == ("data[0].units.torque", what, todo)
+
+
+def test_every_unit_fits_exactly_its_own_declarations() -> None:
+    for unit in UNITS.values():
+        for quantity in ("torque", "torkance"):
+            for per in ("device", "area", "volume"):
+                fits = unit.quantity in (None, quantity) and per in unit.per
+                assert (check_unit(unit.name, quantity, per) is None) == fits
+    assert [unit.name for unit in UNITS.values() if unit.quantity is None] == ["arb"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "quantity", "per", "expected"),
+    [
+        ("a1", "1e-19 N m", "torque", "device", "1e-19 N m/V"),
+        ("a2", "1e-19 N m", "torque", "device", "1e-19 N m/V^2"),
+        ("b0", "1e-19 N m", "torque", "device", "1e-19 N m"),
+        ("a1", "N m/V", "torkance", "device", "N m/V"),
+        ("b2", "N m/V", "torkance", "device", "N m/V^2"),
+        ("b0", "N m/V", "torkance", "device", "N m"),
+        ("a1", "hbar/2e/kohm", "torkance", "device", "hbar/2e/kohm"),
+        ("b2", "hbar/2e/kohm", "torkance", "device", "hbar/2e/kohm/V"),
+        ("b0", "hbar/2e/kohm", "torkance", "device", "V hbar/2e/kohm"),
+        ("a1", "mT", "torque", "volume", "mT nm/V"),
+        ("b2", "mT/V", "torkance", "volume", "mT nm/V^2"),
+        ("a1", "arb", "torkance", "area", "arb"),
+        ("b2", "arb", "torkance", "area", "arb/V"),
+        ("b2", "arb", "torque", "area", "arb/V^2"),
+    ],
+)  # fmt: skip
+def test_unit_of_amplitudes(name, unit, quantity, per, expected) -> None:  # type: ignore[no-untyped-def]
+    assert amplitude_unit(name, unit, quantity, per) == expected
+
+
+def test_only_amplitudes_have_amplitude_units() -> None:
+    with pytest.raises(ValueError, match="'lambda_J' is not an amplitude"):
+        amplitude_unit("lambda_J", "N m", "torque", "device")
+
+
+def test_factors_of_bias_and_thickness() -> None:
+    assert (bias_factor("V"), bias_factor(" mV ")) == (1.0, 1e-3)
+    assert [thickness_factor(unit) for unit in ("nm", "angstrom", "A", "Å", "\N{ANGSTROM SIGN}", "m")] == [
+        1.0, 0.1, 0.1, 0.1, 0.1, 1e9,
+    ]  # fmt: skip
+    for unit in ("MV", "v", ""):
+        with pytest.raises(ValueError):
+            bias_factor(unit)
+    for unit in ("NM", "a", "um"):
+        with pytest.raises(ValueError):
+            thickness_factor(unit)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("hbar/2e/kohm", "(ħ/2e) kΩ⁻¹"), ("hbar/2e/kohm/um2", "(ħ/2e) kΩ⁻¹ µm⁻²"),
+        ("hbar/2e/kohm/V", "(ħ/2e) kΩ⁻¹ V⁻¹"), ("mT nm/V", "mT nm V⁻¹"),
+        ("1e-19 N m", "10⁻¹⁹ N m"), ("1e-19 N m/V^2", "10⁻¹⁹ N m V⁻²"), ("J/m2/V", "J m⁻² V⁻¹"),
+        ("arb", "arb. units"), ("arb/V^2", "arb V⁻²"), ("angstrom", "Å"), ("nm", "nm"), ("", ""),
+    ],
+)  # fmt: skip
+def test_pretty(unit: str, expected: str) -> None:
+    assert pretty(unit) == expected
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("quantitty", ["quantity", "per"]) == "did you mean 'quantity'?"
+    assert did_you_mean("LAMBDA_J", ["lambda_phi", "lambda_J"]) == "did you mean 'lambda_J'?"
+    assert did_you_mean("x", []) == "there is none to choose from"
+    assert did_you_mean("zzz", [f"c{i}" for i in range(60)]).endswith("'c39' …")

@@ -1,0 +1,130 @@
+"""Torque and torkance against bias, per area and per volume, and the interface polynomial they come from."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+import pytest
+from physics_collocation import stacks
+from physics_reference import FIG_3
+
+from mtjfit.physics import Interface, kappa, kappa_density, torkance, torque
+
+INTERFACE = Interface.of(a1=1.3, a2=-0.2, b0=0.05, b1=0.1, b2=0.6)
+V = np.linspace(-0.5, 0.5, 21)
+D = np.array([[0.8], [1.2], [3.0]])
+
+
+@pytest.mark.parametrize("per", ["area", "device", "volume"])
+def test_torque_is_kappa_times_the_interface_current(per):
+    factor = kappa_density(D, **FIG_3) if per == "volume" else kappa(D, **FIG_3)
+    J0 = 1.3 * V - 0.2 * V**2 + 1j * (0.05 + 0.1 * V + 0.6 * V**2)
+    T = torque(V, D, **FIG_3, interface=INTERFACE, per=per)
+    assert T.shape == (3, 21)
+    assert np.allclose(T, factor * J0, rtol=1e-14, atol=1e-16)
+    dJ0 = 1.3 - 0.4 * V + 1j * (0.1 + 1.2 * V)
+    assert np.allclose(torkance(V, D, **FIG_3, interface=INTERFACE, per=per), factor * dJ0, rtol=1e-14, atol=0)
+
+
+def test_per_area_is_the_default_and_differs_from_per_volume_by_the_thickness():
+    for function in (torque, torkance):
+        area = function(V, D, **FIG_3, interface=INTERFACE)
+        assert np.array_equal(area, function(V, D, **FIG_3, interface=INTERFACE, per="area"))
+        assert np.array_equal(area, function(V, D, **FIG_3, interface=INTERFACE, per="device"))
+        volume = function(V, D, **FIG_3, interface=INTERFACE, per="volume")
+        assert np.allclose(area, D * volume, rtol=1e-15, atol=0)
+        assert not np.allclose(area, volume, rtol=0.05)
+
+
+def test_torque_is_the_solution_of_the_diffusion_equation():
+    for stack in stacks():
+        d, *lambdas = stack.lambdas
+        interface = Interface(par=(stack.J0.real,), perp=(stack.J0.imag,))
+        assert torque(0.3, d, *lambdas, interface=interface) == pytest.approx(stack.torque, rel=1e-10)
+        assert torque(0.3, d, *lambdas, interface=interface, per="volume") == pytest.approx(stack.torque / d, rel=1e-10)
+
+
+@pytest.mark.parametrize("per", ["area", "volume"])
+def test_torkance_is_the_derivative_of_the_torque(per):
+    # the central difference of a cubic is exact but for the term in h², which the fourth-order one removes
+    interface = Interface.of(a1=1.0, a3=-2.0, a5=3.0, b2=0.6, b4=-1.0)
+    h = 1e-3
+
+    def T(V):
+        return torque(V, D, **FIG_3, interface=interface, per=per)
+
+    slope = (8 * (T(V + h) - T(V - h)) - (T(V + 2 * h) - T(V - 2 * h))) / (12 * h)
+    assert np.allclose(torkance(V, D, **FIG_3, interface=interface, per=per), slope, rtol=1e-9, atol=1e-10)
+    assert not np.allclose(T(V), slope, rtol=0.1)
+
+
+def test_figure_3_a_linear_torque_out_of_plane_of_the_opposite_sign():
+    interface = Interface.of(a1=1.0, b2=0.6)
+    value = torkance(0.0, 1.2, **FIG_3, interface=interface)
+    assert value.real > 0 > value.imag
+    T = torque(V, 1.2, **FIG_3, interface=interface)
+    odd_perp, even_par = (T.imag - T.imag[::-1]) / 2, (T.real + T.real[::-1]) / 2
+    k = kappa(1.2, **FIG_3)
+    assert np.allclose(odd_perp, k.imag * V, rtol=1e-13, atol=1e-16)
+    assert np.allclose(even_par, -k.imag * 0.6 * V**2, rtol=1e-13, atol=1e-16)
+    # the test of the model that needs no lengths: (par·V)(par·V²) + (perp·V)(perp·V²) = 0
+    odd_par, even_perp = (T.real - T.real[::-1]) / 2, (T.imag + T.imag[::-1]) / 2
+    assert np.allclose(odd_par * even_par + odd_perp * even_perp, 0, atol=1e-16)
+
+
+def test_zero_thickness_per_volume(loud):
+    T = torque(0.2, 0.0, **FIG_3, interface=Interface.of(a1=1.0), per="volume")
+    assert complex(T) == pytest.approx(0.2 * (1 - 1j), rel=1e-15)
+    assert torque(0.2, 0.0, **FIG_3, interface=Interface.of(a1=1.0)) == 0
+
+
+@pytest.mark.parametrize("function", [torque, torkance])
+def test_arguments(function, loud):
+    names = list(inspect.signature(function).parameters)
+    assert names[:7] == ["V", "d", "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio"]
+    scalar = function(0.2, 1.2, **FIG_3, interface=INTERFACE)
+    assert (scalar.shape, scalar.dtype) == ((), np.complex128)
+    twice = function(0.2, 1.2, **FIG_3, interface=INTERFACE, D_ratio=2.0)
+    assert twice == function(0.2, 1.2, **FIG_3 | {"lambda_sf_N": 2.0}, interface=INTERFACE)
+    assert twice != scalar
+    assert np.isnan(function(np.nan, 1.2, **FIG_3, interface=INTERFACE))
+    assert np.isnan(function(0.2, np.nan, **FIG_3, interface=INTERFACE, per="volume"))
+    with pytest.raises(ValueError, match="per = 'layer'"):
+        function(0.2, 1.2, **FIG_3, interface=INTERFACE, per="layer")
+    with pytest.raises(ValueError, match="d must not be negative"):
+        function(0.2, -1.2, **FIG_3, interface=INTERFACE)
+    with pytest.raises(TypeError, match="interface"):
+        function(0.2, 1.2, **FIG_3)
+
+
+def test_interface_of_any_order():
+    coefficients = np.random.default_rng(2).normal(size=(2, 9))
+    names = {f"{letter}{n}": c for letter, row in zip("ab", coefficients, strict=True) for n, c in enumerate(row)}
+    interface = Interface.of(**names)
+    assert interface == Interface.from_mapping(dict(reversed(names.items())))
+    assert interface == Interface(*(tuple(row) for row in coefficients))
+    powers = V[:, None] ** np.arange(9)
+    assert np.allclose(interface.current(V), powers @ (coefficients[0] + 1j * coefficients[1]), rtol=1e-13)
+    slopes = np.arange(1, 9) * powers[:, :-1]
+    expected = slopes @ (coefficients[0] + 1j * coefficients[1])[1:]
+    assert np.allclose(interface.derivative(V), expected, rtol=1e-13)
+
+
+def test_interface_leaves_out_what_is_not_named():
+    assert Interface.of() == Interface()
+    assert np.array_equal(Interface().current(V), np.zeros(21))
+    assert np.array_equal(Interface().derivative(V), np.zeros(21))
+    sparse = Interface.of(b3=2.0)
+    assert (sparse.par, sparse.perp) == ((0.0,), (0.0, 0.0, 0.0, 2.0))
+    assert np.array_equal(sparse.derivative([[0.5]]), [[1.5j]])
+    assert Interface.of(a0=1.5).current(7.0) == 1.5
+    assert hash(sparse) == hash(Interface.of(b3=2.0))
+    with pytest.raises(AttributeError):
+        sparse.par = (1.0,)
+
+
+@pytest.mark.parametrize("name", ["c1", "a", "", "1a", "A1", "a-1", "a1.5", "a²", "a01", "a٣", "alpha", "lambda_J"])
+def test_interface_refuses_unknown_names(name):
+    with pytest.raises(ValueError, match="is not an amplitude"):
+        Interface.from_mapping({"a1": 1.0, name: 2.0})
