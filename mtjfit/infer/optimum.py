@@ -11,12 +11,14 @@ from scipy.stats import qmc
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.study import Normal
 
 __all__ = ["Optimum", "optimum"]
 
 _SCREENED = 2048
 _STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
+_SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
 
 
@@ -63,8 +65,10 @@ def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
             with np.errstate(divide="ignore"):
                 a, b = float(np.log(a)), float(np.log(b))
             a, b = max(a, _LOG_RANGE[0]), min(b, _LOG_RANGE[1])
-        low.append(max(a, -1e9))
-        high.append(min(b, 1e9))
+        elif isinstance(entry.prior, Normal):
+            a, b = max(a, entry.prior.mean - _SDS * entry.prior.sd), min(b, entry.prior.mean + _SDS * entry.prior.sd)
+        low.append(a)
+        high.append(b)
     return np.array(low), np.array(high)
 
 
@@ -92,7 +96,8 @@ def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> Flo
         return np.concatenate([rows[0], _thickness_residual(model, theta[None, :])[0]])
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
-    result = minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=200)
+    with np.errstate(invalid="ignore"):  # lmfit takes the root of a covariance that is not positive; not used here
+        result = minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=200)
     theta = start.copy()
     theta[free] = [result.params[f"x{k}"].value for k in free]
     return theta

@@ -11,11 +11,11 @@ from typing import Protocol
 
 import emcee
 import numpy as np
-from emcee import moves
 
 from mtjfit.data import FloatArray
+from mtjfit.infer.proposal import warm_up_moves
 
-__all__ = ["Target", "anneal", "ensemble_moves"]
+__all__ = ["Target", "anneal"]
 
 BETA_END = 0.5  # starts are about √2 wider than the posterior
 _KEEP = 0.5  # effective fraction of particles kept from one β to the next
@@ -30,14 +30,6 @@ class Target(Protocol):
     def log_prior(self, theta: FloatArray) -> FloatArray: ...
     def log_posterior(self, theta: FloatArray) -> FloatArray: ...
     def prior_transform(self, u: FloatArray) -> FloatArray: ...
-
-
-def ensemble_moves() -> list[tuple[moves.Move, float]]:
-    """Differential evolution with jumps between modes and snooker updates.
-
-    On the bundled series τ is a third of the stretch move's; each move is tested against an analytic target.
-    """
-    return [(moves.DEMove(), 0.7), (moves.DEMove(gamma0=1.0), 0.1), (moves.DESnookerMove(), 0.2)]
 
 
 def _weights(log_likelihood: FloatArray, step: float) -> FloatArray:
@@ -109,7 +101,7 @@ def _rejuvenate(target: Target, particles: FloatArray, beta: float, rng: np.rand
         particles = np.where(inside[:, None], nudged, particles)
         if inside.all():
             break
-    sampler = emcee.EnsembleSampler(*particles.shape, tempered, vectorize=True, moves=ensemble_moves())
+    sampler = emcee.EnsembleSampler(*particles.shape, tempered, vectorize=True, moves=warm_up_moves())
     legacy = np.random.RandomState(np.random.MT19937(int(rng.integers(2**63)))).get_state()
     state = emcee.State(particles, random_state=legacy)
     return np.asarray(sampler.run_mcmc(state, _STEPS, skip_initial_state_check=True, store=False).coords)

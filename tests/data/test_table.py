@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from mtjfit.data import (
     curves_from_bytes,
     read_curves,
 )
-from mtjfit.errors import ConfigError, DataError
+from mtjfit.errors import DataError
 
 COLUMNS = Columns("V", "par", "perp", "sp", "sq", "dev", "d", "wafer")
 HEADER = "dev,wafer,d,V,par,perp,sp,sq"
@@ -357,57 +359,7 @@ def test_read_curves_from_disk(tmp_path: Path) -> None:
         read_curves(tmp_path / "a\0b.csv", PLAIN)
 
 
-def contradictions(**changes: Any) -> list[str]:
-    with pytest.raises(ConfigError) as caught:
-        declare(**changes)
-    return [f"{problem.where}: {problem.what}" for problem in caught.value.problems]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"quantity": "torkanc"}, "quantity: is 'torkanc'"),
-        ({"per": "wafer"}, "per: is 'wafer'"),
-        ({"perp_axis": "up"}, "perp_axis: is 'up'"),
-        ({"quantity": "torkance"}, "units.torque: '1e-19 N m' is a torque, but quantity = \"torkance\""),
-        ({"units": ColumnUnits("kV", "1e-19 N m", "nm")}, "units.bias: unknown unit of bias 'kV'"),
-        ({"units": ColumnUnits("V", "1e-19 N m", "inch")}, "units.thickness: unknown unit of thickness 'inch'"),
-        ({"columns": replace(COLUMNS, par="V")}, "columns.par: column 'V' is already declared as bias"),
-        ({"columns": replace(COLUMNS, bias="")}, "columns.bias: is empty"),
-        ({"columns": replace(COLUMNS, bias="V ")}, "columns.bias: 'V ' has spaces at its ends"),
-        ({"columns": replace(COLUMNS, device="")}, "device: is declared neither as a column nor as a constant"),
-        ({"columns": replace(COLUMNS, thickness="")}, "thickness: is declared neither as a column nor as a constant"),
-        ({"device": "A"}, "device: is declared both as a constant and as a column"),
-        ({"thickness": 2.0}, "thickness: is declared both as a constant and as a column"),
-        ({"group": "w"}, "group: is declared both as a constant and as a column"),
-        ({"thickness": -2.0, "columns": replace(COLUMNS, thickness="")}, "thickness: is -2"),
-        ({"device": "A\n", "columns": replace(COLUMNS, device="")}, "device: 'A\\n' is no proper name"),
-        ({"columns": replace(COLUMNS, sigma_par="")}, "columns.sigma_par: is not declared"),
-        ({"columns": replace(COLUMNS, sigma_perp="")}, "columns.sigma_perp: is not declared"),
-        ({"sigma": "fit"}, "columns.sigma_par: contradicts sigma, which says that errors are not read from columns"),
-        ({"sigma": "none", "columns": replace(COLUMNS, sigma_par="", sigma_perp="")}, "sigma: is 'none'"),
-        (
-            {"sigma": ConstantSigma(0.0, 1.0), "columns": replace(COLUMNS, sigma_par="", sigma_perp="")},
-            "sigma.par: is 0",
-        ),
-        ({"separator": " "}, "format.separator: is ' '"),
-        ({"decimal": "'"}, 'format.decimal: is "\'"'),
-        ({"separator": ",", "decimal": ","}, "format.decimal: ',' is also the separator"),
-        ({"encoding": "utf-16"}, "format.encoding: is 'utf-16'"),
-        ({"order": "up"}, "format.order: is 'up'"),
-        ({"comment": "-"}, "format.comment: '-' cannot start a comment"),
-        ({"comment": "1"}, "format.comment: '1' cannot start a comment"),
-        ({"comment": "//"}, "format.comment: '//' cannot start a comment"),
-        ({"bias_window": (0.3, -0.3)}, "bias_window: [0.3, -0.3] is no interval"),
-        ({"bias_window": (0.1, 0.1)}, "bias_window: [0.1, 0.1] is no interval"),
-        ({"bias_window": (float("nan"), 1.0)}, "bias_window: [nan, 1] is no interval"),
-        ({"mask": (BiasMask((0.2, 0.1), "x"),)}, "mask[0].bias: [0.2, 0.1] is no interval"),
-        ({"mask": (BiasMask((0.1, 0.2), " "),)}, "mask[0].reason: is empty"),
-    ],
-)
-def test_declarations_that_contradict_themselves(changes: dict[str, Any], message: str) -> None:
-    assert message in contradictions(**changes)
-
-
-def test_a_declaration_reports_everything_at_once() -> None:
-    assert len(contradictions(quantity="x", per="y", encoding="z", bias_window=(1.0, 0.0))) == 4
+@pytest.mark.skipif(sys.platform == "win32", reason="no device files in folders")
+def test_device_files_are_not_read() -> None:
+    with pytest.raises(DataError, match="null: is not a regular file; save the data to a file"):
+        read_curves(os.devnull, PLAIN)

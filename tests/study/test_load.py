@@ -309,6 +309,11 @@ def test_noise_is_read_where_sigma_is_fitted(tmp_path: Path) -> None:
     ]
     noise = "".join(f'{n} = {{ prior = "lognormal", median = 0.1, factor = 3 }}\n' for n in ("noise_par", "noise_perp"))
     assert load_study(write(tmp_path, text.replace("[sampling]", noise + "[sampling]"))).curves[0].sigma_is_fitted
+    broken = noise.replace("factor = 3", "factor = 1", 1)
+    assert refused(tmp_path, text.replace("[sampling]", broken + "[sampling]")) == [
+        "study.toml: parameters.noise_par: lognormal needs factor > 1 (2 means: one sd is a factor of two); "
+        "correct the numbers"
+    ]
 
 
 LINES = TEXT.splitlines()

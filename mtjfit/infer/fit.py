@@ -1,0 +1,247 @@
+"""Least squares of a whole study, with errors only where the data give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import lmfit
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2, f
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.optimum import Optimum, flipped, optimum
+from mtjfit.model.combinations import DeviceCombinations, combinations, combinations_table
+from mtjfit.model.identify import Identifiability, determined_table, structure
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.study import Fixed, Study
+from mtjfit.text import number, p_text, table, value_with_error
+
+__all__ = ["FitResult", "fit", "identify"]
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """Best fit of a study.
+
+    Attributes
+    ----------
+    study : Study
+    params : lmfit.Parameters
+        All parameters in natural units; `stderr` is None where the data do not determine a parameter. Names are
+        identifiers (``thickness_dev1``); the name of the tables is in `user_data`.
+    chi2 : float
+        Data and thickness terms, with the errors as given.
+    dof : int
+        Degrees of freedom, counting only what the data determine.
+    p_value : float
+        Probability of a larger χ²; from lack of fit (F test) where the errors of the data are fitted.
+    identifiability : Identifiability
+    devices : tuple of DeviceCombinations
+        What each device determines without any length.
+    values : dict of str to float
+        Best values by the names of the tables.
+    errors : dict of str to float or None
+        Standard errors; None where not determined. True errors, not rescaled by χ², unless asked for.
+    rescaled : bool
+        True if the errors were multiplied by √(χ²/dof) on request.
+    optimum : Optimum
+    """
+
+    study: Study
+    params: lmfit.Parameters
+    chi2: float
+    dof: int
+    p_value: float
+    identifiability: Identifiability
+    devices: tuple[DeviceCombinations, ...]
+    values: Mapping[str, float]
+    errors: Mapping[str, float | None]
+    rescaled: bool
+    optimum: Optimum
+
+    @cached_property
+    def combinations(self) -> pd.DataFrame:
+        """One row for each device and determined quantity: device, quantity, value, sd, unit."""
+        return combinations_table(MarginalPosterior(self.study), self.devices)
+
+    @cached_property
+    def p_value_flipped(self) -> float:
+        """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
+        model = flipped(MarginalPosterior(self.study))
+        return _p_value(model, optimum(model), self.study.n_values - self.dof)[1]
+
+    @property
+    def chi2_says(self) -> str:
+        """χ², degrees of freedom and p-value in one phrase."""
+        if any(curve.sigma_is_fitted for curve in self.study.curves):
+            return f"errors fitted from the scatter; lack-of-fit test {p_text(self.p_value)}"
+        return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
+
+    def report(self) -> str:
+        """Parameters with errors where there are any, then what each device determines; plain text.
+
+        Returns
+        -------
+        str
+        """
+        rows = []
+        for name, value in self.values.items():
+            error, unit = self.errors[name], self.study.unit_of(name)
+            if name in self.identifiability.determined.index:
+                why = str(self.identifiability.determined.loc[name, "reason"])
+                shown = "not determined" if error is None else value_with_error(value, error)
+                rows.append([name, shown, unit, why])
+            else:
+                noise = name.startswith("noise")
+                rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
+        found = [
+            [str(r.device), str(r.quantity), value_with_error(float(r.value), float(r.sd)), str(r.unit)]
+            for r in self.combinations.itertuples()
+        ]
+        known = self.identifiability
+        lines = [
+            f"{known.rank} of {known.n_parameters} parameters are determined by this design"
+            + "".join(f"\n  - {words}" for words in known.null_directions),
+            self.chi2_says + (" (errors rescaled by it, as asked)" if self.rescaled else ""),
+            "",
+            table(["parameter", "best fit ± sd", "unit", "remark"], rows),
+            "",
+            "Determined by each device on its own, without any length:",
+            table(["device", "quantity", "value ± sd", "unit"], found),
+        ]
+        return "\n".join(lines)
+
+
+def _p_value(model: MarginalPosterior, best: Optimum, rank: int) -> tuple[float, float]:
+    """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
+    data = model.data
+    total = best.chi2_data + best.chi2_thickness
+    if not data.fitted.any():
+        return total, float(chi2.sf(total, model.study.n_values - rank))
+    pure_dof = int(np.maximum(data.n - data.powers.size, 0).sum())
+    misfit_dof = model.study.n_values - pure_dof - rank
+    if misfit_dof <= 0 or pure_dof <= 0:
+        return total, float("nan")
+    return total, float(f.sf(max(total - pure_dof, 0.0) / misfit_dof, misfit_dof, pure_dof))
+
+
+def _identifier(name: str, taken: set[str]) -> str:
+    base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    chosen, k = base, 2
+    while chosen in taken:
+        chosen, k = f"{base}_{k}", k + 1
+    taken.add(chosen)
+    return chosen
+
+
+def _parameters(
+    model: MarginalPosterior, values: Mapping[str, float], errors: Mapping[str, float | None], correlation: pd.DataFrame
+) -> lmfit.Parameters:
+    """lmfit.Parameters in natural units, with errors and correlations where there are any."""
+    taken: set[str] = set()
+    identifiers = {name: _identifier(name, taken) for name in values}
+    support = {entry.name: entry.prior.support for entry in model.layout.entries}
+    parameters = lmfit.Parameters()
+    for name, value in values.items():
+        low, high = support.get(name, (-np.inf, np.inf))
+        free = name in support or name in model.amplitudes.names
+        parameters.add(identifiers[name], value=value, vary=free, min=low, max=high)
+        parameters[identifiers[name]].user_data = name
+        parameters[identifiers[name]].stderr = errors[name]
+    known = [name for name in correlation.index if errors[name] is not None]
+    for name in known:
+        parameters[identifiers[name]].correl = {
+            identifiers[other]: float(correlation.loc[name, other]) for other in known if other != name
+        }
+    return parameters
+
+
+def _in_order(model: MarginalPosterior, values: Mapping[str, float]) -> dict[str, float]:
+    """Free and fixed parameters in the order of the study file."""
+    ordered: dict[str, float] = {}
+    for name, parameter in model.study.parameters.items():
+        mine = [n for n in values if n.split("[")[0] == name]
+        if mine:
+            ordered.update({n: values[n] for n in mine})
+        elif isinstance(parameter.prior, Fixed) and name != "thickness":
+            ordered[name] = parameter.prior.value
+    return ordered
+
+
+def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
+    """Global least squares over all devices of a study, from many starts.
+
+    Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
+    counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
+    maximum. Errors are linearised, from the analytic Jacobian, and absent where the data do not determine them.
+
+    Parameters
+    ----------
+    study : Study
+    rescale_errors : bool
+        Multiply errors by √(χ²/dof); only sensible where the errors of the data are relative.
+
+    Returns
+    -------
+    FitResult
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> result = fit(load_study(dataset("sankey2008").study_file))
+    >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
+    (3, True)
+    """
+    model = MarginalPosterior(study)
+    best = optimum(model)
+    shape = structure(model)
+    determined, correlation = determined_table(model, best.values, best.amplitudes, best.at_bound)
+    rank = shape.rank
+    dof = study.n_values - rank
+    total, p_value = _p_value(model, best, rank)
+    factor = float(np.sqrt(total / dof)) if rescale_errors else 1.0
+    free = dict(zip(model.layout.names, best.values, strict=True)) | dict(
+        zip(model.amplitudes.names, best.amplitudes, strict=True)
+    )
+    values = _in_order(model, {name: float(value) for name, value in free.items()})
+    errors = {name: _error(determined, name, factor) for name in values}
+    matrix = pd.DataFrame(correlation, index=determined.index, columns=determined.index)
+    return FitResult(
+        study=study,
+        params=_parameters(model, values, errors, matrix),
+        chi2=total,
+        dof=dof,
+        p_value=p_value,
+        identifiability=Identifiability(shape.rank, shape.n_parameters, shape.null_directions, determined),
+        devices=combinations(model),
+        values=values,
+        errors=errors,
+        rescaled=rescale_errors,
+        optimum=best,
+    )
+
+
+def _error(determined: pd.DataFrame, name: str, factor: float) -> float | None:
+    if name not in determined.index or not determined.loc[name, "determined"]:
+        return None
+    row: FloatArray = determined.loc[name, ["value", "relative_error"]].to_numpy(dtype=float)
+    return float(abs(row[0]) * row[1] * factor)
+
+
+def identify(study: Study) -> Identifiability:
+    """What the data of a study determine: rank of the design, what it cannot see in words, errors at the optimum.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> known = identify(load_study(dataset("sankey2008").study_file))
+    >>> known.rank, known.n_parameters
+    (3, 6)
+    """
+    return fit(study).identifiability

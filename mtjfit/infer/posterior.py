@@ -1,0 +1,115 @@
+"""The posterior of a study: draws, their summary, and whether they may be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.diagnostics import ess_bulk, r_hat
+from mtjfit.infer.gate import Verdict
+from mtjfit.study import Fixed, Prior, Study
+
+__all__ = ["Posterior"]
+
+_EDGE = 0.02  # width of the outermost slices of prior probability
+_OPEN = 0.1  # the data leave a side open if the likelihood at that edge is still this fraction of its largest value
+_SLICES = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """Draws from the posterior of a study.
+
+    Attributes
+    ----------
+    study : Study
+    verdict : Verdict
+        Answer of the convergence gate.
+    names : tuple of str
+        Parameters: lengths, Λ where it is derived, noise scales, amplitudes, thicknesses.
+    chain : ndarray, shape (n_ensembles, n_kept, n_walkers, n_names)
+        Thinned draws in natural units; amplitudes drawn from their exact conditionals.
+    log_likelihood : ndarray, shape (n_ensembles, n_kept, n_walkers)
+        With amplitudes integrated out.
+    priors : mapping of str to Prior
+        Prior of every sampled parameter.
+    settings : mapping of str to number
+        Ensembles, walkers, steps, warm-up and thinning of the run.
+    """
+
+    study: Study
+    verdict: Verdict
+    names: tuple[str, ...]
+    chain: FloatArray
+    log_likelihood: FloatArray
+    priors: Mapping[str, Prior]
+    settings: Mapping[str, int]
+
+    @cached_property
+    def draws(self) -> pd.DataFrame:
+        """All draws, one row each, columns by parameter."""
+        return pd.DataFrame(self.chain.reshape(-1, len(self.names)), columns=list(self.names))
+
+    def walkers(self, name: str) -> FloatArray:
+        """One parameter as chains of single walkers, shape (n_ensembles · n_walkers, n_kept)."""
+        k = self.names.index(name)
+        return np.asarray(self.chain[..., k].swapaxes(1, 2).reshape(-1, self.chain.shape[1]))
+
+    def determined(self, name: str) -> str:
+        """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``: what the data alone say of a parameter.
+
+        In prior probability u the density of the draws is the likelihood with all else integrated out. A side is
+        open if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior
+        keeps the parameter from going there.
+        """
+        if name not in self.priors:
+            return self._derived(name)
+        u = self.priors[name].cdf(self.draws[name].to_numpy())
+        heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
+        low, high = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE)
+        highest = heights.max() / u.size
+        open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
+        if open_below and open_above:
+            return "no"
+        return "lower limit" if open_above else "upper limit" if open_below else "yes"
+
+    def _derived(self, name: str) -> str:
+        """Λ is determined if the one factor that is free is; with two free factors, if its spread is small."""
+        factors = [n for n in ("lambda_sf_N", "D_ratio") if n in self.priors]
+        if name == "Lambda" and len(factors) == 1:
+            return self.determined(factors[0])
+        values = np.log(self.draws[name].to_numpy())
+        return "yes" if float(np.std(values)) < 0.5 else "no"
+
+    def summary(self) -> pd.DataFrame:
+        """Table by parameter.
+
+        Returns
+        -------
+        DataFrame
+            Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. Where `determined` is not
+            ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
+        """
+        rows = []
+        for name in self.names:
+            values, chains = self.draws[name].to_numpy(), self.walkers(name)
+            ensembles = self.chain[..., self.names.index(name)].reshape(self.chain.shape[0], -1)
+            q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
+            rows.append(
+                (
+                    values.mean(), values.std(ddof=1), q05, q50, q95,
+                    ess_bulk(chains), r_hat(ensembles), self.study.unit_of(name), self.determined(name),
+                )
+            )  # fmt: skip
+        columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
+        return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Parameters that were taken as known."""
+        return {n: p.prior.value for n, p in self.study.parameters.items() if isinstance(p.prior, Fixed)}

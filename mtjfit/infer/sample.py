@@ -1,0 +1,234 @@
+"""Sampling the posterior: independent emcee ensembles, run until the gate says yes or the steps run out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import emcee
+import numpy as np
+from tqdm import tqdm
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import NotDetermined
+from mtjfit.infer.gate import Chains, Verdict, judge
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.proposal import fitted_jump, production_moves, warm_up_moves
+from mtjfit.infer.starts import Target, anneal
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.study import Study
+
+__all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
+
+_BLOCK = 500
+_MAX_DRAWS = 20_000
+_WARM_UP = (200, 200, 300)  # steps of each stage, all thrown away; after each the proposal is fitted anew
+
+
+def refuse_one_thickness(study: Study) -> None:
+    """Say no to a study in which no length can be determined.
+
+    Raises
+    ------
+    NotDetermined
+        All devices have the same thickness and some length is free.
+    """
+    lengths = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda")
+    free = [name for name in lengths if name in study.parameters and not study.parameters[name].is_fixed]
+    if study.n_thicknesses == 1 and free:
+        raise NotDetermined(
+            f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "
+            "amplitude |kappa| a1, the ratio b2/a1 and the slope ratio T_perp/T_par, see fit(study).combinations. "
+            "Measure devices of more thicknesses, or fix all lengths but none to be inferred"
+        )
+
+
+def _n_walkers(size: int, asked: int) -> int:
+    """Even, at least 32 and four for each dimension, unless asked otherwise."""
+    chosen = asked or max(32, 4 * size)
+    return max(chosen + chosen % 2, 2 * (size + 1))
+
+
+def _start(target: Target, size: int, n_walkers: int, seed: np.random.SeedSequence) -> emcee.EnsembleSampler:
+    """One ensemble, annealed and warmed up; its proposal is fitted to its own warm-up and fixed from then on."""
+    for_start, for_run = seed.spawn(2)
+    positions = anneal(target, size, n_walkers, np.random.default_rng(for_start))
+    random_state = np.random.RandomState(np.random.MT19937(for_run)).get_state()
+    moves = warm_up_moves()
+    for steps in _WARM_UP:
+        sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
+        start = emcee.State(positions, random_state=random_state)
+        end = sampler.run_mcmc(start, steps, skip_initial_state_check=True)
+        positions, random_state = end.coords, end.random_state
+        moves = production_moves(fitted_jump(sampler.get_chain(discard=steps // 4, flat=True)))
+    sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
+    sampler.run_mcmc(emcee.State(positions, random_state=random_state), 1, skip_initial_state_check=True)
+    return sampler
+
+
+def _collect(samplers: list[emcee.EnsembleSampler], names: tuple[str, ...]) -> Chains:
+    """Everything since the warm-up."""
+    theta = np.array([sampler.get_chain() for sampler in samplers])
+    log_posterior = np.array([sampler.get_log_prob() for sampler in samplers])
+    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
+    return Chains(names, theta, log_posterior, moved.mean(axis=1))
+
+
+def run_ensembles(
+    target: Target,
+    names: tuple[str, ...],
+    *,
+    seed: int,
+    target_ess: float,
+    n_ensembles: int = 4,
+    n_walkers: int = 0,
+    max_steps: int = 50_000,
+    progress: bool = True,
+) -> tuple[Chains, Verdict]:
+    """Sample any vectorised posterior until the gate is content.
+
+    Parameters
+    ----------
+    target : Target
+        `log_prior`, `log_posterior` and `prior_transform`, vectorised over rows.
+    names : tuple of str
+        Coordinates.
+    seed : int
+        Same seed, same numbers.
+    target_ess : float
+        Bulk ESS wanted of every coordinate.
+    n_ensembles, n_walkers, max_steps : int
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    chains : Chains
+        After warm-up.
+    verdict : Verdict
+    """
+    n_walkers = _n_walkers(len(names), n_walkers)
+    seeds = np.random.SeedSequence(seed).spawn(n_ensembles)
+    block = min(_BLOCK, max_steps)
+    with _bar(max_steps, progress) as show:
+        show(0, "annealing")
+        samplers = [_start(target, len(names), n_walkers, one) for one in seeds]
+        steps, next_look = 1, 2 * block
+        while True:
+            for sampler in samplers:
+                sampler.run_mcmc(None, min(block, max_steps - steps))
+            steps = samplers[0].iteration
+            show(steps, "sampling")
+            if steps >= min(next_look, max_steps):
+                chains = _collect(samplers, names)
+                verdict = judge(chains, target_ess)
+                if verdict.converged or steps >= max_steps:
+                    return chains, verdict
+                next_look = steps + max(block, steps // 4)
+                show(steps, verdict.reasons[0])
+
+
+class _bar:
+    """A progress bar on a terminal, silent elsewhere."""
+
+    def __init__(self, total: int, wanted: bool):
+        self._bar = tqdm(total=total, unit="step", leave=False, disable=None if wanted else True)
+
+    def __enter__(self) -> Callable[[int, str], None]:
+        return self._show
+
+    def _show(self, steps: int, says: str) -> None:
+        self._bar.set_description(says[:60], refresh=False)
+        self._bar.update(steps - self._bar.n)
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> Posterior:
+    """Posterior of a study: lengths and thicknesses by emcee, amplitudes integrated out and drawn back exactly.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int, optional
+        Default: the seed of the study.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    Posterior
+        Look at `.verdict` before anything else: a run that did not converge is returned too.
+
+    Raises
+    ------
+    NotDetermined
+        One thickness, free lengths.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> posterior = sample(load_study(dataset("thickness-series").study_file), seed=1)  # doctest: +SKIP
+    >>> posterior.verdict.converged  # doctest: +SKIP
+    True
+    """
+    refuse_one_thickness(study)
+    model, wish = MarginalPosterior(study), study.sampling
+    seed = wish.seed if seed is None else seed
+    chains, verdict = run_ensembles(
+        model,
+        model.layout.names,
+        seed=seed,
+        target_ess=wish.target_ess,
+        n_ensembles=wish.ensembles,
+        n_walkers=wish.walkers,
+        max_steps=wish.max_steps,
+        progress=progress,
+    )
+    return _posterior(model, chains, verdict, seed)
+
+
+def _posterior(model: MarginalPosterior, chains: Chains, verdict: Verdict, seed: int) -> Posterior:
+    n_ensembles, n_steps, n_walkers, size = chains.theta.shape
+    thin = max(1, -(-n_ensembles * n_steps * n_walkers // _MAX_DRAWS))
+    theta = chains.theta[:, ::thin]
+    kept = theta.shape[1]
+    flat = theta.reshape(-1, size)
+    # a stream of its own: amplitudes do not change what the ensembles draw
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    amplitudes = model.draw_amplitudes(flat, rng)
+    values = model.layout.values(flat)
+    names, columns = _table(model, values, amplitudes)
+    log_likelihood = chains.log_posterior[:, ::thin].ravel() - model.log_prior(flat)
+    priors = {entry.name: entry.prior for entry in model.layout.entries}
+    for name in model.amplitudes.names:
+        prior = model.study.parameters[name.split("[")[0]].prior
+        priors[name] = prior  # type: ignore[assignment]
+    return Posterior(
+        study=model.study,
+        verdict=verdict,
+        names=names,
+        chain=columns.reshape(n_ensembles, kept, n_walkers, len(names)),
+        log_likelihood=log_likelihood.reshape(n_ensembles, kept, n_walkers),
+        priors=priors,
+        settings={
+            "seed": seed, "ensembles": n_ensembles, "walkers": n_walkers, "steps_after_warm_up": n_steps, "thin": thin,
+        },
+    )  # fmt: skip
+
+
+def _table(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
+    """Names and columns of a draw: lengths, Λ, noise scales, amplitudes, thicknesses."""
+    names, columns = list(model.layout.names), list(values.T)
+    n_lengths = sum(not name.startswith(("noise", "thickness")) for name in names)
+    if "Lambda" not in model.layout.index:
+        Lambda = np.broadcast_to(model.Lambda(values), (values.shape[0], len(model.study.curves)))
+        if np.ptp(Lambda, axis=1).max(initial=0.0) == 0:
+            names.insert(n_lengths, "Lambda")
+            columns.insert(n_lengths, Lambda[:, 0])
+            n_lengths += 1
+    first_thickness = sum(not name.startswith("thickness") for name in names)
+    names[first_thickness:first_thickness] = model.amplitudes.names
+    columns[first_thickness:first_thickness] = amplitudes.T
+    return tuple(names), np.stack(columns, axis=-1)
