@@ -1,1 +1,19 @@
-"""TODO"""
+"""Inference: least squares, posterior sampling and the gate that decides whether to believe it."""
+
+from mtjfit.infer.fit import FitResult, fit, identify
+from mtjfit.infer.gate import Chains, Check, Verdict, judge
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.sample import run_ensembles, sample
+
+__all__ = [
+    "Chains",
+    "Check",
+    "FitResult",
+    "Posterior",
+    "Verdict",
+    "fit",
+    "identify",
+    "judge",
+    "run_ensembles",
+    "sample",
+]

@@ -6,22 +6,24 @@ from collections.abc import Callable
 
 import emcee
 import numpy as np
+from emcee.moves import Move
 from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.infer.gate import Chains, Verdict, judge
 from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.proposal import fitted_jump, production_moves, warm_up_moves
-from mtjfit.infer.starts import Target, anneal
+from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
+from mtjfit.infer.starts import BETA_END, Target, Tempered, anneal
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.study import Study
 
 __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
 
-_BLOCK = 500
+_BLOCK = 250
 _MAX_DRAWS = 20_000
-_WARM_UP = (200, 200, 300)  # steps of each stage, all thrown away; after each the proposal is fitted anew
+_STAGE = 200  # steps of each of the three stages of warm-up, all thrown away
+_SHARES = (0.6, 0.4)  # of the proposals: fitted to the posterior, and to the wider, tempered one
 
 
 def refuse_one_thickness(study: Study) -> None:
@@ -51,17 +53,25 @@ def _n_walkers(size: int, asked: int) -> int:
 def _start(target: Target, size: int, n_walkers: int, seed: np.random.SeedSequence) -> emcee.EnsembleSampler:
     """One ensemble, annealed and warmed up; its proposal is fitted to its own warm-up and fixed from then on."""
     for_start, for_run = seed.spawn(2)
-    positions = anneal(target, size, n_walkers, np.random.default_rng(for_start))
-    random_state = np.random.RandomState(np.random.MT19937(for_run)).get_state()
-    moves = warm_up_moves()
-    for steps in _WARM_UP:
-        sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
-        start = emcee.State(positions, random_state=random_state)
-        end = sampler.run_mcmc(start, steps, skip_initial_state_check=True)
-        positions, random_state = end.coords, end.random_state
-        moves = production_moves(fitted_jump(sampler.get_chain(discard=steps // 4, flat=True)))
+    rng = np.random.default_rng(for_start)
+    state = emcee.State(
+        anneal(target, size, n_walkers, rng), random_state=np.random.RandomState(np.random.MT19937(for_run)).get_state()
+    )
+
+    def stage(density: Target | Tempered, moves: list[tuple[Move, float]]) -> tuple[emcee.State, Jump]:
+        sampler = emcee.EnsembleSampler(n_walkers, size, density.log_posterior, vectorize=True, moves=moves)
+        # the log density of the last stage belongs to another temperature
+        fresh = emcee.State(state.coords, random_state=state.random_state)
+        end = sampler.run_mcmc(fresh, _STAGE, skip_initial_state_check=True)
+        return end, fitted_jump(sampler.get_chain(discard=_STAGE // 4, flat=True), rng)
+
+    state, wide = stage(Tempered(target, BETA_END), warm_up_moves())
+    state, narrow = stage(target, production_moves(wide))
+    state, narrow = stage(target, production_moves(joined((narrow, wide), _SHARES)))
+    moves = production_moves(joined((narrow, wide), _SHARES))
     sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
-    sampler.run_mcmc(emcee.State(positions, random_state=random_state), 1, skip_initial_state_check=True)
+    fresh = emcee.State(state.coords, random_state=state.random_state)
+    sampler.run_mcmc(fresh, 1, skip_initial_state_check=True)
     return sampler
 
 

@@ -7,6 +7,7 @@ the bare prior leaves walkers on islands without mass. Annealing (sequential Mon
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import emcee
@@ -15,7 +16,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.infer.proposal import warm_up_moves
 
-__all__ = ["Target", "anneal"]
+__all__ = ["BETA_END", "Target", "Tempered", "anneal"]
 
 BETA_END = 0.5  # starts are about √2 wider than the posterior
 _KEEP = 0.5  # effective fraction of particles kept from one β to the next
@@ -58,8 +59,23 @@ def _systematic(weights: FloatArray, n: int, rng: np.random.Generator) -> np.nda
     return np.minimum(np.searchsorted(np.cumsum(weights), positions), weights.size - 1)
 
 
+@dataclass(frozen=True)
+class Tempered:
+    """prior · L^β of a target."""
+
+    target: Target
+    beta: float
+
+    def log_posterior(self, theta: FloatArray) -> FloatArray:
+        """Log density, shape (n,)."""
+        log_prior, log_posterior = self.target.log_prior(theta), self.target.log_posterior(theta)
+        inside = np.isfinite(log_prior)
+        difference = np.where(inside, log_posterior, 0.0) - np.where(inside, log_prior, 0.0)
+        return np.where(inside, log_prior + self.beta * difference, -np.inf)
+
+
 def anneal(target: Target, size: int, n_walkers: int, rng: np.random.Generator) -> FloatArray:
-    """Over-dispersed starting points of one ensemble, shape (n_walkers, size).
+    """Over-dispersed starting points of one ensemble, drawn at β = `BETA_END`, shape (n_walkers, size).
 
     Parameters
     ----------
@@ -86,14 +102,6 @@ def anneal(target: Target, size: int, n_walkers: int, rng: np.random.Generator) 
 
 def _rejuvenate(target: Target, particles: FloatArray, beta: float, rng: np.random.Generator) -> FloatArray:
     """A few ensemble steps on prior · L^β; resampled copies are nudged apart first, inside the prior."""
-
-    def tempered(theta: FloatArray) -> FloatArray:
-        log_prior = target.log_prior(theta)
-        log_posterior = target.log_posterior(theta)
-        inside = np.isfinite(log_prior)
-        difference = np.where(inside, log_posterior, 0.0) - np.where(inside, log_prior, 0.0)
-        return np.where(inside, log_prior + beta * difference, -np.inf)
-
     spread = particles.std(axis=0) + 1e-9
     for _ in range(100):
         nudged = particles + 1e-3 * spread * rng.standard_normal(particles.shape)
@@ -101,7 +109,8 @@ def _rejuvenate(target: Target, particles: FloatArray, beta: float, rng: np.rand
         particles = np.where(inside[:, None], nudged, particles)
         if inside.all():
             break
-    sampler = emcee.EnsembleSampler(*particles.shape, tempered, vectorize=True, moves=warm_up_moves())
+    density = Tempered(target, beta).log_posterior
+    sampler = emcee.EnsembleSampler(*particles.shape, density, vectorize=True, moves=warm_up_moves())
     legacy = np.random.RandomState(np.random.MT19937(int(rng.integers(2**63)))).get_state()
     state = emcee.State(particles, random_state=legacy)
     return np.asarray(sampler.run_mcmc(state, _STEPS, skip_initial_state_check=True, store=False).coords)

@@ -1,1 +1,18 @@
-"""TODO"""
+"""The model of a study: parameters laid out, likelihood with amplitudes integrated out, identifiability."""
+
+from mtjfit.model.combinations import DeviceCombinations, combinations, combinations_table
+from mtjfit.model.identify import Identifiability, determined_table, structure
+from mtjfit.model.likelihood import Conditional, MarginalPosterior
+from mtjfit.model.lmfit_model import SpinTorqueModel
+
+__all__ = [
+    "Conditional",
+    "DeviceCombinations",
+    "Identifiability",
+    "MarginalPosterior",
+    "SpinTorqueModel",
+    "combinations",
+    "combinations_table",
+    "determined_table",
+    "structure",
+]
