@@ -99,8 +99,8 @@ class FitResult:
                 noise = name.startswith("noise")
                 rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
         found = [
-            [str(r.device), str(r.quantity), value_with_error(float(r.value), float(r.sd)), str(r.unit)]
-            for r in self.combinations.itertuples()
+            [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
+            for row in self.combinations.to_dict("records")
         ]
         known = self.identifiability
         lines = [

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
+from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import MarginalPosterior
 
 __all__ = ["MAX_RELATIVE_ERROR", "Identifiability", "Structure", "determined_table", "structure"]
@@ -84,10 +84,10 @@ def _in_words(names: Sequence[str], basis: FloatArray, n_thicknesses: int) -> li
         words.append("lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N")
         rest -= 1
     if rest > 0:
-        taking_part = [name for k, name in enumerate(names) if np.max(np.abs(basis[:, k])) > _TAKES_PART]
-        number = "1 combination" if rest == 1 else f"{rest} combinations"
+        taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
+        number = "1 combination" if rest == 1 else f"{rest} independent combinations"
         where = "one thickness" if n_thicknesses == 1 else f"{n_thicknesses} thicknesses"
-        words.append(f"with {where}, {number} of {', '.join(taking_part)} change no measured value")
+        words.append(f"with {where}, {number} of {', '.join(taking_part)} cannot be seen in any measured value")
     return words
 
 
@@ -103,19 +103,19 @@ def structure(model: MarginalPosterior) -> Structure:
     draws = 0.05 + 0.9 * draws
     nominal = model.prior_transform(np.full((1, size), 0.5))[0]
     rng = np.random.default_rng(1)
-    best: tuple[int, FloatArray, Jacobian] | None = None
+    found: list[tuple[int, FloatArray]] = []
+    names: tuple[str, ...] = ()
     for theta in model.prior_transform(draws[:, :size]):
         for k, entry in enumerate(model.layout.entries):
             if entry.name.startswith("thickness"):
                 theta[k] = nominal[k]
         amplitudes = model.amplitudes.mean + model.amplitudes.sd * rng.uniform(0.5, 1.5, n_amplitudes)
         matrix = jacobian(model, model.layout.values(theta), amplitudes)
-        rank, basis = _null_space(matrix.model)
-        if best is None or rank > best[0]:
-            best = rank, basis, matrix
-    assert best is not None  # noqa: S101 - there are always draws
-    rank, basis, matrix = best
-    names = matrix.names[: matrix.n_model]
+        names = matrix.names[: matrix.n_model]
+        found.append(_null_space(matrix.model))
+    rank = max(r for r, _ in found)
+    # a parameter takes part in what cannot be seen if it does so anywhere
+    basis = np.max([np.abs(b) for r, b in found if r == rank], axis=0)
     words = _in_words(names, basis, model.study.n_thicknesses) if rank < len(names) else []
     return Structure(rank, len(names), tuple(words))
 

@@ -124,12 +124,12 @@ class MarginalPosterior:
         transposed = np.swapaxes(scaled, -1, -2)
         precision = transposed @ scaled + np.eye(scaled.shape[-1])
         chol = np.linalg.cholesky(precision)
-        x = np.linalg.solve(precision, transposed @ target[..., None])[..., 0]
+        x = np.asarray(np.linalg.solve(precision, transposed @ target[..., None])[..., 0], dtype=float)
         misfit = target - (scaled @ x[..., None])[..., 0]
         log_det = 2 * np.sum(np.log(np.diagonal(chol, axis1=-2, axis2=-1)), axis=-1)
         square = rss + np.sum(misfit**2, axis=-1) + np.sum(x**2, axis=-1)
         log_likelihood = -0.5 * (square + log_det + self.study.n_values * _LN_2PI) - log_sigma
-        return Conditional(x, chol, log_likelihood)
+        return Conditional(x, np.asarray(chol, dtype=float), log_likelihood)
 
     def log_likelihood(self, theta: FloatArray) -> FloatArray:
         """ln L with amplitudes integrated out, shape (n,), for coordinates of shape (n, size)."""

@@ -144,7 +144,7 @@ class SpinTorqueModel(lmfit.Model):  # type: ignore[misc]
         misfit = np.sum((target - (stacked @ amplitudes[..., None])[..., 0]) ** 2, axis=-1)
         best = int(np.argmin(misfit))
         found = dict(zip(_LENGTHS, lengths[best], strict=True)) | dict(zip(("a1", "b2"), amplitudes[best], strict=True))
-        params = self.make_params(**{name: float(value) for name, value in found.items()})
+        params = self.make_params(verbose=False, **{name: float(value) for name, value in found.items()})
         return lmfit.models.update_param_vals(params, self.prefix, **kwargs)
 
 
