@@ -25,7 +25,7 @@ PUBLIC = [
     "Study",
     "TorqueCurve",
     "__version__",
-    "compare",
+    "dataset",
     "datasets",
     "fit",
     "identify",

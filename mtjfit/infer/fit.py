@@ -14,10 +14,17 @@ from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.optimum import Optimum, flipped, optimum
-from mtjfit.model.combinations import DeviceCombinations, combinations, combinations_table
+from mtjfit.model.combinations import (
+    DeviceCombinations,
+    combinations,
+    combinations_table,
+    denominator_dof,
+    noise_groups,
+)
 from mtjfit.model.identify import Identifiability, determined_table, structure
+from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.study import Fixed, Study
+from mtjfit.study import NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
 
 __all__ = ["FitResult", "fit", "identify"]
@@ -77,7 +84,7 @@ class FitResult:
     @property
     def chi2_says(self) -> str:
         """χ², degrees of freedom and p-value in one phrase."""
-        if any(curve.sigma_is_fitted for curve in self.study.curves):
+        if any(name in NOISE and not known.is_fixed for name, known in self.study.parameters.items()):
             return f"errors fitted from the scatter; lack-of-fit test {p_text(self.p_value)}"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
@@ -96,7 +103,7 @@ class FitResult:
                 shown = "not determined" if error is None else value_with_error(value, error)
                 rows.append([name, shown, unit, why])
             else:
-                noise = name.startswith("noise")
+                noise = name.startswith("noise") and not self.study.parameters[name.split("[")[0]].is_fixed
                 rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
         found = [
             [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
@@ -118,15 +125,22 @@ class FitResult:
 
 def _p_value(model: MarginalPosterior, best: Optimum, rank: int) -> tuple[float, float]:
     """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
-    data = model.data
-    total = best.chi2_data + best.chi2_thickness
-    if not data.fitted.any():
-        return total, float(chi2.sf(total, model.study.n_values - rank))
-    pure_dof = int(np.maximum(data.n - data.powers.size, 0).sum())
-    misfit_dof = model.study.n_values - pure_dof - rank
-    if misfit_dof <= 0 or pure_dof <= 0:
+    data, total = model.data, best.chi2_data + best.chi2_thickness
+    group, noise_dof = noise_groups(model)
+    misfit_dof = model.study.n_values - rank - int(noise_dof.sum())
+    if noise_dof.size == 0:
+        return total, float(chi2.sf(total, misfit_dof))
+    if misfit_dof <= 0:
         return total, float("nan")
-    return total, float(f.sf(max(total - pure_dof, 0.0) / misfit_dof, misfit_dof, pure_dof))
+    # each fitted scale makes the scatter about its free polynomials equal to their degrees of freedom
+    misfit = max(total - float(noise_dof.sum()), 0.0)
+    J = jacobian(model, best.values, best.amplitudes).matrix
+    u, s, _ = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-300), full_matrices=False)
+    taken = np.sum(u[:, s > 1e-10 * s[0]] ** 2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
+    left = np.minimum(data.n, data.powers.size) - taken
+    shares = np.array([left[group == g].sum() for g in range(noise_dof.size)])
+    shares = np.append(misfit_dof - shares.sum(), shares)
+    return total, float(f.sf(misfit / misfit_dof, misfit_dof, denominator_dof(shares, noise_dof)))
 
 
 def _identifier(name: str, taken: set[str]) -> str:

@@ -20,6 +20,7 @@ _STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
 _SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
+_ITERATIONS = 60  # of each start; a flat valley may need more, and is then left where it is lowest
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,23 @@ def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> Flo
         value = float(np.clip(start[k], low[k] + margin[k], high[k] - margin[k]))
         parameters.add(f"x{k}", value=value, min=low[k], max=high[k])
 
+    best: list[tuple[float, FloatArray]] = [(np.inf, start)]
+
     def residual(parameters: lmfit.Parameters) -> FloatArray:
         theta = start.copy()
         theta[free] = [parameters[f"x{k}"].value for k in free]
         _, rows, _ = _project(model, theta[None, :])
-        return np.concatenate([rows[0], _thickness_residual(model, theta[None, :])[0]])
+        found = np.concatenate([rows[0], _thickness_residual(model, theta[None, :])[0]])
+        square = float(found @ found)
+        if square < best[0][0]:
+            best[0] = square, theta
+        return found
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore"):  # lmfit takes the root of a covariance that is not positive; not used here
-        result = minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=200)
-    theta = start.copy()
-    theta[free] = [result.params[f"x{k}"].value for k in free]
-    return theta
+        minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=_ITERATIONS * (len(free) + 1))
+    # not the result's parameters: where lmfit runs out of evaluations they are those of its last trial, not its best
+    return best[0][1]
 
 
 def _with_noise(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
@@ -108,7 +114,7 @@ def _with_noise(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
     sigma, theta = noise_estimate(model), theta.copy()
     for c, name in enumerate(("noise_par", "noise_perp")):
         if name in model.layout.index:
-            for j in np.flatnonzero(model.layout.index[name] >= 0):
+            for j in np.flatnonzero(model.data.fitted & (model.layout.index[name] >= 0)):
                 k = model.layout.index[name][j]
                 theta[..., k] = np.log(sigma[j, c]) if model.layout.entries[k].log else sigma[j, c]
     return theta

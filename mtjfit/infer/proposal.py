@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from emcee import moves
-from scipy.special import logsumexp
 
 from mtjfit.data import FloatArray
 
@@ -47,7 +46,7 @@ class Jump:
         square = np.sum(z * z, axis=1)
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
         each = -0.5 * (_DOF + size) * np.log1p(square / _DOF) + (np.log(self.weights) - log_det)[:, None]
-        return np.asarray(logsumexp(each, axis=0))
+        return np.asarray(np.logaddexp.reduce(each, axis=0))
 
     def __call__(self, x: FloatArray, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
         """New positions and ln[q(x)/q(x')], as emcee's MHMove wants them."""
@@ -74,7 +73,7 @@ def fitted_jump(draws: FloatArray, rng: np.random.Generator) -> Jump:
         apart = np.linalg.solve(roots, (z - centres[:, None, :]).swapaxes(1, 2))
         log_det = np.sum(np.log(np.diagonal(roots, axis1=1, axis2=2)), axis=1)
         log_each = -0.5 * np.sum(apart**2, axis=1) + (np.log(weights) - log_det)[:, None]
-        share = np.exp(log_each - logsumexp(log_each, axis=0))
+        share = np.exp(log_each - np.logaddexp.reduce(log_each, axis=0))
         mass = share.sum(axis=1) + 1e-9
         weights = mass / mass.sum()
         centres = share @ z / mass[:, None]

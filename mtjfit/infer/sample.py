@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import emcee
 import numpy as np
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
-from mtjfit.infer.gate import Chains, Verdict, judge
+from mtjfit.infer.gate import Chains, Check, Verdict, judge
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
 from mtjfit.infer.starts import BETA_END, Target, Tempered, anneal
@@ -137,21 +138,16 @@ def run_ensembles(
                 show(steps, verdict.reasons[0])
 
 
-class _bar:
+@contextmanager
+def _bar(total: int, wanted: bool) -> Iterator[Callable[[int, str], None]]:
     """A progress bar on a terminal, silent elsewhere."""
+    with tqdm(total=total, unit="step", leave=False, disable=None if wanted else True) as bar:
 
-    def __init__(self, total: int, wanted: bool):
-        self._bar = tqdm(total=total, unit="step", leave=False, disable=None if wanted else True)
+        def show(steps: int, says: str) -> None:
+            bar.set_description(says[:60], refresh=False)
+            bar.update(steps - bar.n)
 
-    def __enter__(self) -> Callable[[int, str], None]:
-        return self._show
-
-    def _show(self, steps: int, says: str) -> None:
-        self._bar.set_description(says[:60], refresh=False)
-        self._bar.update(steps - self._bar.n)
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        yield show
 
 
 def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> Posterior:
@@ -186,6 +182,8 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     refuse_one_thickness(study)
     model, wish = MarginalPosterior(study), study.sampling
     seed = wish.seed if seed is None else seed
+    if model.layout.size == 0:
+        return _posterior(model, *_exact(model), seed)
     chains, verdict = run_ensembles(
         model,
         model.layout.names,
@@ -197,6 +195,15 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
         progress=progress,
     )
     return _posterior(model, chains, verdict, seed)
+
+
+def _exact(model: MarginalPosterior) -> tuple[Chains, Verdict]:
+    """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
+    shape = (4, _MAX_DRAWS // 16, 4)
+    log_posterior = np.full(shape, float(model.log_posterior(np.zeros((1, 0)))[0]))
+    says = "only amplitudes are free: independent draws from their exact posterior, nothing to converge"
+    chains = Chains((), np.zeros((*shape, 0)), log_posterior, np.ones((shape[0], shape[2])))
+    return chains, Verdict((Check("exact", True, says),), {})
 
 
 def _posterior(model: MarginalPosterior, chains: Chains, verdict: Verdict, seed: int) -> Posterior:

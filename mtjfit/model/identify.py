@@ -15,8 +15,8 @@ from mtjfit.model.likelihood import MarginalPosterior
 
 __all__ = ["MAX_RELATIVE_ERROR", "Identifiability", "Structure", "determined_table", "structure"]
 
-MAX_RELATIVE_ERROR = 1.0
-"""A linearised error above 100 % of its parameter is no error bar: the parameter may as well be anything."""
+MAX_RELATIVE_ERROR = 0.5
+"""A linearised error above 50 % of its parameter is no error bar: two of them reach zero, and the far side is open."""
 
 _DRAWS = 32
 _RANK_TOLERANCE = 1e-10  # the Jacobian is good to 1e-13 of its columns' norms
@@ -153,7 +153,7 @@ def determined_table(
         elif error > 1e6:
             why = "no measured value depends on it alone"
         elif error > MAX_RELATIVE_ERROR:
-            why = "its error would exceed 100 %"
+            why = "its error would exceed 50 %"
         else:
             why = ""
         rows.append((by_name[name], error, not why, why))

@@ -50,7 +50,9 @@ class Conditional:
 def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """1/σ of each row, shape (n, J, 2P), and Σ N ln σ, for curves whose noise scale is fitted."""
     data, P = model.data, model.data.powers.size
-    scales = np.stack([model.layout.by_device(name, values) for name in ("noise_par", "noise_perp")], axis=-1)
+    shape = (values.shape[0], data.fitted.size)
+    each = [np.broadcast_to(model.layout.by_device(name, values), shape) for name in ("noise_par", "noise_perp")]
+    scales = np.stack(each, axis=-1)
     scales = np.where(data.fitted[:, None], scales, 1.0)
     return np.repeat(1 / scales, P, axis=-1), np.sum(data.n * np.log(scales), axis=(-1, -2))
 

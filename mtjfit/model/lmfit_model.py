@@ -94,7 +94,7 @@ class SpinTorqueModel(lmfit.Model):  # type: ignore[misc]
             return law(V, d, *lengths, interface=interface, per=per)
 
         self.quantity, self.per = quantity, per
-        self.units = {name: "nm" for name in _LENGTHS} | {"D_ratio": ""}
+        self.units = dict.fromkeys(_LENGTHS, "nm") | {"D_ratio": ""}
         self.units |= {name: amplitude_unit(name, unit, quantity, per) for name in _AMPLITUDES}
         super().__init__(spin_torque, independent_vars=["V", "d"], prefix=prefix, **kwargs)
         for name in _LENGTHS:

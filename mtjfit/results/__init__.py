@@ -1,1 +1,25 @@
-"""TODO"""
+"""Results: the header of every output, tables for people, and files that can be checked and regenerated."""
+
+from mtjfit.results.folder import ResultFolder
+from mtjfit.results.header import Notice, header, header_fields, notices
+from mtjfit.results.provenance import provenance
+from mtjfit.results.tables import Table
+from mtjfit.results.verdicts import Check, checks, learned, not_determined
+from mtjfit.results.write import result_document, result_files, summary_table
+
+__all__ = [
+    "Check",
+    "Notice",
+    "ResultFolder",
+    "Table",
+    "checks",
+    "header",
+    "header_fields",
+    "learned",
+    "not_determined",
+    "notices",
+    "provenance",
+    "result_document",
+    "result_files",
+    "summary_table",
+]

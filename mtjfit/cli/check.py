@@ -1,0 +1,45 @@
+"""``mtjfit check``: is the study sound, and what can its data tell?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mtjfit.cli.terminal import progress
+
+__all__ = ["check"]
+
+
+@click.command(short_help="Say what the data of a study determine.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
+def check(study: Path) -> None:
+    """Read a study and its data, fit it, and say what the data determine; writes nothing.
+
+    Takes seconds. Exit code 0 means that study and data are sound, not that everything is determined.
+    """
+    from mtjfit.infer import fit as fit_study
+    from mtjfit.results import header, not_determined
+    from mtjfit.results.tables import combinations_table, devices_table, undetermined_table
+    from mtjfit.results.verdicts import checks, free_lengths
+    from mtjfit.study import load_study
+
+    progress(f"reading {study}")
+    loaded = load_study(study)
+    progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices")
+    fit = fit_study(loaded)
+    known = fit.identifiability
+    click.echo(header(loaded, fit))
+    click.echo(f"\n{devices_table(loaded)}")
+    click.echo("\nWhat these data can determine")
+    click.echo(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
+    for words in not_determined(fit, None):
+        click.echo(f"  - {words}")
+    for table in (combinations_table(fit), undetermined_table(fit)):
+        if table.rows:
+            click.echo(f"\n{table}")
+    click.echo(f"\n{checks(fit, None)[2]}")
+    if loaded.n_thicknesses == 1 and free_lengths(loaded):
+        click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
+    else:
+        click.echo(f"Next:   mtjfit run {study} --output results")

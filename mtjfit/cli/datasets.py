@@ -1,0 +1,68 @@
+"""``mtjfit datasets``: what ships with the package, and a copy to play with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.errors import MtjfitError
+
+if TYPE_CHECKING:
+    from mtjfit.data import BundledDataset
+
+__all__ = ["datasets"]
+
+_COPIED = ("data.csv", "study.toml", "meta.toml")
+
+
+@click.command(short_help="List or copy the bundled data sets.")
+@click.argument("name", required=False)
+@click.option(
+    "--copy",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Copy data and study file of NAME into DIR.",
+)
+def datasets(name: str | None, target: Path | None) -> None:
+    """List the bundled data sets, describe NAME, or copy it. None of them is measured."""
+    from mtjfit.data import dataset
+    from mtjfit.data import datasets as every
+    from mtjfit.text import table
+
+    if name is None:
+        if target is not None:
+            raise click.UsageError("--copy needs the NAME of a data set")
+        rows = [[each.name, each.kind.upper(), each.title] for each in every()]
+        click.echo(table(["name", "kind", "title"], rows))
+        click.echo("\nNext:   mtjfit datasets NAME --copy DIR")
+        return
+    bundled = dataset(name)
+    if target is None:
+        click.echo(f"{bundled.name}: {bundled.title}\n{bundled.kind.upper()}, not measured")
+        for key in ("reference", "licence"):
+            if isinstance(bundled.meta.get(key), str):
+                click.echo(f"{key}: {bundled.meta[key]}")
+        click.echo(f"Next:   mtjfit datasets {bundled.name} --copy {bundled.name}")
+        return
+    _copy(bundled, target)
+    click.echo(f"Copied {bundled.name} ({bundled.kind.upper()}, not measured) to {target}")
+    click.echo(f"Next:   mtjfit run {target / 'study.toml'} --output results")
+
+
+def _copy(bundled: BundledDataset, target: Path) -> None:
+    """Data, study and what is assumed in them; overwrites nothing."""
+    bundled.verify()
+    for file in _COPIED:
+        if (target / file).exists():
+            raise MtjfitError(f"{target / file}: exists already; name another folder")
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in _COPIED:
+            with (target / file).open("xb") as stream:
+                stream.write((bundled.path / file).read_bytes())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MtjfitError(f"{error.filename or target}: cannot be copied: {reason}; name another folder") from error

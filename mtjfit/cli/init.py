@@ -1,0 +1,41 @@
+"""``mtjfit init``: a first study file for data files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mtjfit.errors import MtjfitError
+
+__all__ = ["init"]
+
+
+@click.command(short_help="Propose a study file for data files.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")
+@click.option(
+    "--output",
+    "-o",
+    default="study.toml",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Study file to write.",
+)
+def init(files: tuple[Path, ...], output: Path) -> None:
+    """Propose a commented study file for data FILES.
+
+    What a file cannot show, such as units and sign, is left open: the study does not load before you fill it in.
+    """
+    from mtjfit.study import study_template
+
+    if output.exists():
+        raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
+    text = study_template(files, output.parent)
+    try:
+        with output.open("x", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
+    click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
+    click.echo(f"Next:   mtjfit check {output}")

@@ -1,0 +1,34 @@
+"""``mtjfit``: the group of all commands. Imports nothing slow: `mtjfit --help` must not wait for lmfit."""
+
+from __future__ import annotations
+
+import click
+
+import mtjfit
+from mtjfit.cli.check import check
+from mtjfit.cli.datasets import datasets
+from mtjfit.cli.demo import demo
+from mtjfit.cli.init import init
+from mtjfit.cli.run import run
+from mtjfit.cli.terminal import Commands
+
+__all__ = ["cli"]
+
+_EPILOG = """\b
+Exit codes:
+  0 done                      4 the data do not determine what was asked
+  2 usage                     5 not converged
+  3 data or configuration   130 interrupted"""
+
+
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(mtjfit.__version__, message="mtjfit %(version)s")
+def cli() -> None:
+    """Fit spin-transfer torque against bias of magnetic tunnel junctions, with honest error bars.
+
+    First time here: mtjfit demo
+    """
+
+
+for _command in (demo, init, check, run, datasets):
+    cli.add_command(_command)

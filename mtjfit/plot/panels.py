@@ -1,0 +1,155 @@
+"""Pieces of the torque figures: points with error bars, the fitted line, the band, residuals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mtjfit.data import FloatArray, Quantity, TorqueCurve, conversion
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.plot.style import unit_of
+from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
+from mtjfit.study import Study
+
+__all__ = ["COMPONENTS", "Component", "Drawn", "axis_label", "draw_band", "draw_line", "draw_points", "draw_residuals",
+           "prepare", "short_label"]  # fmt: skip
+
+Component: TypeAlias = Literal["par", "perp"]
+COMPONENTS: tuple[Component, Component] = ("par", "perp")
+_GRID = 121
+_MANY = 400  # points of a component beyond which they are drawn as an image within a vector file
+_SYMBOL = {"torque": r"$T_{}$", "torkance": r"$\mathrm{{d}}T_{}/\mathrm{{d}}V$"}
+_WORDS = {"par": "in-plane", "perp": "out-of-plane"}
+_SIGN = {"par": r"\parallel", "perp": r"\perp"}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What is drawn of one device, all in one unit.
+
+    Attributes
+    ----------
+    curve : TorqueCurve
+    colour, marker : str
+    points, sigma : dict of component to ndarray, shape (n,)
+        Data and their standard errors.
+    residuals : dict of component to ndarray, shape (n,)
+        (data − best fit)/σ.
+    unit : str
+        Unit of points, line and band.
+    grid : ndarray, shape (n_grid,)
+        Bias of line and band, in V.
+    line : dict of component to ndarray, shape (n_grid,)
+        Best fit.
+    band : dict of component to Quantiles
+        Posterior prediction of a measured point; empty without a posterior.
+    """
+
+    curve: TorqueCurve
+    colour: str
+    marker: str
+    points: Mapping[Component, FloatArray]
+    sigma: Mapping[Component, FloatArray]
+    residuals: Mapping[Component, FloatArray]
+    unit: str
+    grid: FloatArray
+    line: Mapping[Component, FloatArray]
+    band: Mapping[Component, Quantiles]
+
+
+def symbol_of(quantity: Quantity, component: Component) -> str:
+    """T∥, dT⊥/dV and so on."""
+    return _SYMBOL[quantity].format(_SIGN[component])
+
+
+def axis_label(quantity: Quantity, component: Component, unit: str) -> str:
+    """Label of an axis in words, symbol and unit."""
+    return f"{_WORDS[component]} {quantity} {symbol_of(quantity, component)}{unit_of(unit)}"
+
+
+def short_label(quantity: Quantity, component: Component, unit: str) -> str:
+    """Label of a small axis: symbol and, below it, the unit."""
+    return f"{symbol_of(quantity, component)}\n{unit_of(unit).strip()}"
+
+
+def _parts(values: np.ndarray) -> dict[Component, FloatArray]:
+    return {"par": values.real, "perp": values.imag}
+
+
+def prepare(
+    fit: FitResult, posterior: Posterior | None, curve: TorqueCurve, unit: str, colour: str, marker: str
+) -> Drawn:
+    """Everything to be drawn of one device, in `unit`."""
+    study: Study = fit.study
+    factor = conversion(curve.unit, unit)
+    low, high = float(curve.bias.min()), float(curve.bias.max())
+    grid = np.linspace(low, high, _GRID)
+    sigma = dict(zip(COMPONENTS, errors_of(study, fit.values, curve), strict=True))
+    data: dict[Component, FloatArray] = {"par": curve.par, "perp": curve.perp}
+    best = _parts(torque_at(study, fit.values, curve, curve.bias))
+    line = _parts(torque_at(study, fit.values, curve, grid))
+    band = predictive_bands(posterior, curve, grid, with_noise=True) if posterior is not None else None
+    bands: dict[Component, Quantiles] = {} if band is None else {"par": band.par, "perp": band.perp}
+    return Drawn(
+        curve=curve,
+        colour=colour,
+        marker=marker,
+        points={c: data[c] * factor for c in COMPONENTS},
+        sigma={c: sigma[c] * factor for c in COMPONENTS},
+        residuals={c: (data[c] - best[c]) / sigma[c] for c in COMPONENTS},
+        unit=unit,
+        grid=grid,
+        line={c: line[c] * factor for c in COMPONENTS},
+        band={
+            c: Quantiles(*(getattr(q, name) * factor for name in ("q025", "q16", "q50", "q84", "q975")))
+            for c, q in bands.items()
+        },
+    )
+
+
+def draw_points(ax: Axes, one: Drawn, component: Component) -> None:
+    """Data with error bars; masked points are hollow."""
+    for chosen, face in ((one.curve.used, one.colour), (~one.curve.used, "white")):
+        if not chosen.any():
+            continue
+        drawn = ax.errorbar(
+            one.curve.bias[chosen], one.points[component][chosen], yerr=one.sigma[component][chosen],
+            fmt=one.marker, color=one.colour, mfc=face, mew=0.6, ms=2.6, elinewidth=0.6, zorder=2,
+            gid="data" if face != "white" else "masked",
+        )  # fmt: skip
+        for artist in (drawn.lines[0], *drawn.lines[2]):
+            artist.set_rasterized(one.curve.bias.size > _MANY)
+
+
+def draw_line(ax: Axes, one: Drawn, component: Component, *, colour: str) -> None:
+    """The best fit."""
+    ax.plot(one.grid, one.line[component], color=colour, lw=1.0, zorder=3, gid="best-fit")
+
+
+def draw_band(ax: Axes, one: Drawn, component: Component) -> None:
+    """The 95 % posterior-predictive band, if there is one."""
+    if component in one.band:
+        q = one.band[component]
+        ax.fill_between(one.grid, q.q025, q.q975, color=one.colour, alpha=0.22, lw=0, zorder=1, gid="band")
+
+
+def draw_residuals(ax: Axes, one: Drawn, component: Component) -> None:
+    """(data − best fit)/σ with a grey strip for ±2; masked points are hollow."""
+    ax.axhspan(-2, 2, color="0.93", lw=0, zorder=0)
+    ax.axhline(0, color="0.6", lw=0.6, zorder=1)
+    for chosen, face, gid in (
+        (one.curve.used, one.colour, "residuals"), (~one.curve.used, "white", "masked-residuals"),
+    ):  # fmt: skip
+        if chosen.any():
+            bias, residual = one.curve.bias[chosen], one.residuals[component][chosen]
+            (line,) = ax.plot(bias, residual, one.marker, color=one.colour, mfc=face, mew=0.5, ms=1.8, gid=gid)
+            line.set_rasterized(one.curve.bias.size > _MANY)
+    # masked points must not squeeze the scale of the others
+    reach = max(3.2, 1.15 * float(np.max(np.abs(one.residuals[component][one.curve.used]))))
+    ax.set_ylim(-reach, reach)
+    if reach < 6:
+        ax.set_yticks([-2, 0, 2])

@@ -1,0 +1,225 @@
+"""One look for every figure, the mark on data that were not measured, names that cannot break a label, saving."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+import matplotlib.style
+import numpy as np
+from matplotlib import colormaps, font_manager
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font
+
+from mtjfit.data import pretty
+from mtjfit.study import Study
+
+__all__ = [
+    "DOUBLE",
+    "OKABE_ITO",
+    "SINGLE",
+    "colours_of",
+    "footer",
+    "literal",
+    "render",
+    "save",
+    "style",
+    "symbol",
+    "unit_of",
+    "watermark",
+]
+
+SINGLE, DOUBLE = 3.37, 6.75
+"""Widths of one and two columns of a physics journal, in inches."""
+
+OKABE_ITO = {
+    "blue": "#0072B2", "vermillion": "#D55E00", "green": "#009E73", "purple": "#CC79A7", "orange": "#E69F00",
+    "sky": "#56B4E9", "yellow": "#F0E442", "black": "#000000",
+}  # fmt: skip
+"""Colours that people with any colour vision can tell apart (Okabe and Ito 2008)."""
+
+_FONT = "DejaVu Sans"  # comes with matplotlib: the same figure on every machine
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": [_FONT],
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 7.5,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 7.0,
+    "mathtext.fontset": "dejavusans",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.formatter.use_mathtext": True,
+    "axes.formatter.limits": (-3, 4),
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.0,
+    "legend.frameon": False,
+    "legend.handlelength": 1.6,
+    "figure.dpi": 100.0,
+    "savefig.dpi": 300.0,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "mtjfit",
+}
+_LINE = 0.125  # height of a line of the footer in inches
+_WIDE = 0.052  # width of one of its characters
+
+Format: TypeAlias = Literal["svg", "pdf", "png"]
+_UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+def style() -> AbstractContextManager[None]:
+    """The look, for a ``with`` block; independent of what a user's matplotlibrc says, and undone at the end."""
+    return matplotlib.style.context(["default", _STYLE])
+
+
+@cache
+def _font() -> FT2Font:
+    return FT2Font(font_manager.findfont(_FONT))
+
+
+def literal(text: str) -> str:
+    r"""Text that matplotlib draws as it is: no mathematics in a device name, no character without a glyph.
+
+    Examples
+    --------
+    >>> literal("$x_1$"), literal("a_b"), literal("two\nlines")
+    ('\\$x_1\\$', 'a_b', 'two lines')
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    # A missing glyph is drawn as a box in any case, but with a warning.
+    shown = "".join(c if _font().get_char_index(ord(c)) else "□" for c in shown)
+    return shown.replace("$", r"\$")
+
+
+def unit_of(unit: str) -> str:
+    """A unit in brackets for the end of a label, with a space before it; empty if there is none.
+
+    Examples
+    --------
+    >>> unit_of("nm"), unit_of("")
+    (' (nm)', '')
+    """
+    return f" ({pretty(unit)})" if unit else ""
+
+
+_SYMBOLS = {
+    "lambda_J": r"$\lambda_J$", "lambda_phi": r"$\lambda_\phi$", "lambda_sf_F": r"$\lambda_\mathrm{sf}^F$",
+    "lambda_sf_N": r"$\lambda_\mathrm{sf}^N$", "D_ratio": "$D_F/D_N$", "Lambda": r"$\Lambda$", "thickness": "$d$",
+    "noise_par": r"$\sigma_\parallel$", "noise_perp": r"$\sigma_\perp$",
+}  # fmt: skip
+
+
+def symbol(name: str) -> str:
+    """A parameter as it is written in formulas; the device or group follows as it is.
+
+    Examples
+    --------
+    >>> symbol("lambda_J"), symbol("a1[dev $1$]")
+    ('$\\\\lambda_J$', '$a_1$ [dev \\\\$1\\\\$]')
+    """
+    base, bracket, owner = name.partition("[")
+    shown = _SYMBOLS.get(base) or f"${base[0]}_{base[1:]}$"
+    return f"{shown} [{literal(owner.removesuffix(']'))}]" if bracket else shown
+
+
+def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:
+    """A colour for each device, dark for thin and light for thick layers, the same for equal thicknesses.
+
+    Examples
+    --------
+    >>> colours_of([1.0, 2.0, 1.0])
+    ['#440154', '#5ec962', '#440154']
+    """
+    different, order = np.unique(np.round(np.asarray(thicknesses, dtype=float), 6), return_inverse=True)
+    if different.size == 1:
+        return [OKABE_ITO["blue"]] * order.size
+    # Beyond 0.75 viridis is too light for thin lines on white paper.
+    return [to_hex(colormaps["viridis"](0.75 * k / (different.size - 1))) for k in order]
+
+
+def footer(fig: Figure, study: Study, note: str = "") -> float:
+    """Write a note and, for data that were not measured, the `watermark` at the bottom of a figure.
+
+    Returns
+    -------
+    float
+        Height in inches that they take; under constrained layout it is kept free of axes.
+    """
+    width = fig.get_figwidth()
+    lines = textwrap.wrap(note, int(width / (0.93 * _WIDE))) if note else []
+    height = watermark(fig, study)
+    for k, line in enumerate(reversed(lines)):
+        y = (height + (k + 0.25) * _LINE) / fig.get_figheight()
+        fig.text(0.5, y, line, ha="center", va="bottom", fontsize=6.5, color="0.35", parse_math=True)
+    height += len(lines) * _LINE + (0.05 if lines else 0.0)
+    engine = fig.get_layout_engine()
+    if engine is not None and height:
+        share = height / fig.get_figheight()
+        engine.set(rect=(0.0, share, 1.0, 1.0 - share))  # type: ignore[call-arg]
+    return height
+
+
+def watermark(fig: Figure, study: Study) -> float:
+    """Mark a figure of data that were not measured, in full at the bottom and across it; returns the height in inches.
+
+    Nothing happens if every curve was measured.
+    """
+    if not study.label:
+        return 0.0
+    lines = textwrap.wrap(study.label, int(fig.get_figwidth() / (1.12 * _WIDE)))
+    for k, line in enumerate(reversed(lines)):
+        y = (k + 0.3) * _LINE / fig.get_figheight()
+        text = fig.text(0.5, y, _drawable(line), ha="center", va="bottom", fontsize=7, parse_math=False)
+        text.set(color=OKABE_ITO["vermillion"], weight="bold", gid=f"watermark-{k}")
+    kinds = " / ".join(dict.fromkeys(o.kind.upper() for o in study.origins if o.label))
+    size = 72 * min(fig.get_figwidth() / (0.95 * len(kinds)), 0.8)
+    across = fig.text(0.5, 0.5, kinds, ha="center", va="center", rotation=30, fontsize=size, weight="bold")
+    across.set(color=OKABE_ITO["vermillion"], alpha=0.10, gid="watermark", in_layout=False)
+    return len(lines) * _LINE + 0.05
+
+
+def _drawable(text: str) -> str:
+    return literal(text).replace(r"\$", "$")
+
+
+def render(fig: Figure, format: Format = "svg") -> bytes:
+    """A figure as the bytes of a file; the same figure gives the same bytes.
+
+    Raises
+    ------
+    ValueError
+        The format is not svg, pdf or png.
+    """
+    if format not in get_args(Format):
+        raise ValueError(f"figures are saved as {', '.join(get_args(Format))}, not {format!r}")
+    buffer = io.BytesIO()
+    with style():
+        fig.savefig(buffer, format=format, metadata=_UNDATED[format])
+    return buffer.getvalue()
+
+
+def save(fig: Figure, path: str | Path) -> Path:
+    """Save a figure in the format of the suffix, .svg, .pdf or .png; returns the path.
+
+    Raises
+    ------
+    ValueError
+        Another suffix.
+    """
+    path = Path(path)
+    path.write_bytes(render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
+    return path

@@ -1,0 +1,211 @@
+"""Torque predicted by parameters: the best fit, posterior draws of it, and bands at any bias.
+
+The model is the one that was fitted: layout, transfer function and polynomials come from `mtjfit.model`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.infer import Posterior
+from mtjfit.model.compress import polynomial_design
+from mtjfit.model.forward import transfer
+from mtjfit.model.layout import Layout, amplitude_layout, layout
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import NOISE, Study
+
+__all__ = ["Band", "Quantiles", "errors_of", "predictive_bands", "torque_at", "torque_draws"]
+
+_MAX_DRAWS = 2000
+_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantiles:
+    """Quantiles of one component at each bias, shape (n_bias,), in the unit of the curve."""
+
+    q025: FloatArray
+    q16: FloatArray
+    q50: FloatArray
+    q84: FloatArray
+    q975: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """What the posterior predicts for one device.
+
+    Attributes
+    ----------
+    bias : ndarray, shape (n_bias,)
+        In volts.
+    par, perp : Quantiles
+        In-plane and out-of-plane, in the unit of the curve.
+    with_noise : bool
+        True: for a new measured point; False: for the model alone.
+    """
+
+    bias: FloatArray
+    par: Quantiles
+    perp: Quantiles
+    with_noise: bool
+
+
+def _position(study: Study, curve: TorqueCurve) -> int:
+    if curve.device not in study.devices:
+        raise ValueError(f"device {curve.device!r} is not in the study {study.name!r}")
+    return study.devices.index(curve.device)
+
+
+def _columns(draws: pd.DataFrame, names: tuple[str, ...]) -> FloatArray:
+    missing = [name for name in names if name not in draws.columns]
+    if missing:
+        raise ValueError(f"the draws have no column {', '.join(missing)}")
+    return draws[list(names)].to_numpy(dtype=float)
+
+
+def _alone(whole: Layout, j: int) -> Layout:
+    """The layout as device `j` sees it: same vector, one device."""
+    index = {name: column[[j]] for name, column in whole.index.items()}
+    fixed = {name: column[[j]] for name, column in whole.fixed.items()}
+    return replace(whole, index=index, fixed=fixed)
+
+
+def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
+    """Torque or torkance of one device for each row of parameters, T_par + i T_perp.
+
+    Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume; dJ0/dV in place of J0 for a torkance.
+
+    Parameters
+    ----------
+    study : Study
+        Says which parameter serves the device; fixed parameters and nominal thicknesses come from here.
+    draws : DataFrame
+        Columns named as in `Posterior.draws`; columns that the device does not need are ignored.
+    curve : TorqueCurve
+        The device; its quantity and unit are those of the result.
+    bias : array_like, shape (n_bias,)
+        In volts.
+
+    Returns
+    -------
+    ndarray of complex, shape (n_draws, n_bias)
+        In the unit of `curve`.
+
+    Raises
+    ------
+    ValueError
+        The device is not in the study, or a column is missing.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> lengths = dict(lambda_J=1.0, lambda_phi=1.0, lambda_sf_F=10.0, lambda_sf_N=1.0)
+    >>> thicknesses = {f"thickness[{c.device}]": c.thickness for c in study.curves}
+    >>> draws = pd.DataFrame([lengths | thicknesses | dict(a1=0.13, b2=0.08)])
+    >>> T = torque_draws(study, draws, study.curves[1], [0.0])
+    >>> f"{T[0, 0]:.4f}"
+    '0.1056-0.0228j'
+    """
+    j = _position(study, curve)
+    alone, linear = _alone(layout(study), j), amplitude_layout(study)
+    K = transfer(alone, _columns(draws, alone.names), per_volume=curve.per == "volume")
+    K = np.broadcast_to(K, (len(draws), 1))
+    free = _columns(draws, linear.names)
+    column = linear.column[j]
+    terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
+    J0 = (terms * linear.phase) @ polynomial_design(curve, linear.power, np.asarray(bias, dtype=float)).T
+    # amplitudes are in the unit of the first curve
+    return np.asarray(K * J0 / study.scale_of(curve))
+
+
+def torque_at(study: Study, values: Mapping[str, float], curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
+    """Torque or torkance of one device at one set of parameters, such as `FitResult.values`; shape (n_bias,).
+
+    Parameters, units and errors are those of `torque_draws`.
+    """
+    return np.asarray(torque_draws(study, pd.DataFrame([dict(values)]), curve, bias)[0])
+
+
+def _noise(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> tuple[FloatArray, FloatArray]:
+    """Fitted noise scales of one device for each row, shape (n_draws, 1), in the unit of the curve."""
+    alone = _alone(layout(study), _position(study, curve))
+    values, scale = _columns(draws, alone.names), study.scale_of(curve)
+    par, perp = (np.broadcast_to(alone.by_device(name, values) / scale, (len(draws), 1)) for name in NOISE)
+    return par, perp
+
+
+def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> tuple[FloatArray, FloatArray]:
+    """Standard errors of both components at each bias point, shape (n,) each, in the unit of the curve.
+
+    Those of the data where they are known, else the noise scales in `values`.
+    """
+    if curve.sigma_par is not None and curve.sigma_perp is not None:
+        return curve.sigma_par, curve.sigma_perp
+    par, perp = _noise(study, pd.DataFrame([dict(values)]), curve)
+    return np.full(curve.bias.size, par[0, 0]), np.full(curve.bias.size, perp[0, 0])
+
+
+def _errors_at(
+    study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Standard errors at any bias, broadcasting to (n_draws, n_bias); known ones interpolated between used points."""
+    if curve.sigma_par is None or curve.sigma_perp is None:
+        return _noise(study, draws, curve)
+    order = np.argsort(curve.bias[curve.used], kind="stable")
+    V = curve.bias[curve.used][order]
+    par, perp = (np.interp(bias, V, sigma[curve.used][order]) for sigma in (curve.sigma_par, curve.sigma_perp))
+    return par, perp
+
+
+def _spaced(draws: pd.DataFrame) -> pd.DataFrame:
+    """At most `_MAX_DRAWS` rows, evenly spaced."""
+    rows = np.linspace(0, len(draws) - 1, min(len(draws), _MAX_DRAWS)).round().astype(int)
+    return draws.iloc[rows]
+
+
+def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, *, with_noise: bool) -> Band:
+    """Quantiles of what the posterior predicts for one device; deterministic.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        At most 2000 evenly spaced draws are used.
+    curve : TorqueCurve
+        A device of the study.
+    bias : array_like, shape (n_bias,)
+        In volts.
+    with_noise : bool
+        True: a new point measured with the errors of the data (interpolated between the used points, or fitted);
+        95 % of the points should lie in the band. False: the model alone.
+
+    Returns
+    -------
+    Band
+
+    Raises
+    ------
+    ValueError
+        The device is not in the study.
+    """
+    study, V = posterior.study, np.asarray(bias, dtype=float)
+    draws = _spaced(posterior.draws)
+    T = torque_draws(study, draws, curve, V)
+    components = [T.real, T.imag]
+    if with_noise:
+        rng = np.random.default_rng(0)
+        normal = ndtri((np.arange(len(draws)) + 0.5) / len(draws))
+        for c, sigma in enumerate(_errors_at(study, draws, curve, V)):
+            # Stratified, and the same for every bias: right quantiles at each bias, in smooth curves.
+            components[c] = components[c] + sigma * rng.permutation(normal)[:, None]
+    par, perp = (Quantiles(*np.quantile(part, _LEVELS, axis=0)) for part in components)
+    return Band(V, par, perp, with_noise)

@@ -1,0 +1,62 @@
+"""Where a result comes from: everything needed to make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import mtjfit
+from mtjfit.study import Study
+
+__all__ = ["provenance"]
+
+_PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def provenance(study: Study, seed: int, command: str = "") -> Mapping[str, object]:
+    """Versions, platform, seed and hashes of a run.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int
+        The seed that was used.
+    command : str
+        The command line, or empty.
+
+    Returns
+    -------
+    mapping
+        Of strings, numbers and mappings of strings, ready for JSON.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> provenance(study, seed=1)["data_sha256"]["data.csv"] == dataset("thickness-series").meta["sha256"]
+    True
+    """
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seed": int(seed),
+        "versions": {
+            "mtjfit": mtjfit.__version__,
+            "python": platform.python_version(),
+            **{package: _version(package) for package in _PACKAGES},
+        },
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "study_sha256": hashlib.sha256(study.text.encode()).hexdigest() if study.text else None,
+        "data_sha256": dict(study.files),
+    }

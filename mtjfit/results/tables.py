@@ -1,0 +1,261 @@
+"""Tables and sentences for people: an error bar only where the data determine a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from mtjfit.data import pretty
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.results.header import masked_points
+from mtjfit.study import LENGTHS, Fixed, Normal, Study, is_amplitude
+from mtjfit.text import number, p_text, table, value_with_error
+
+__all__ = [
+    "Table",
+    "combinations_table",
+    "devices_table",
+    "interval",
+    "limit",
+    "meaning",
+    "posterior_table",
+    "prior_table",
+    "result_text",
+    "undetermined_table",
+]
+
+NARROWED = 0.9
+"""A thickness is said to be narrowed by the data below this ratio of posterior to declared sd."""
+_MOVED = 0.5  # or if it moved by more than this many declared sd
+
+_MEANING = {
+    "lambda_J": "spin precession length",
+    "lambda_phi": "spin dephasing length",
+    "lambda_sf_F": "spin diffusion length of the free layer",
+    "lambda_sf_N": "spin diffusion length of the metal behind it",
+    "D_ratio": "ratio of the diffusion constants, D_F/D_N",
+    "Lambda": "D_ratio · lambda_sf_N, as it enters the torque",
+    "noise_par": "standard error of T_par, from the scatter",
+    "noise_perp": "standard error of T_perp, from the scatter",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title; the same rows go to the terminal and to the page.
+
+    Attributes
+    ----------
+    title : str
+    header : tuple of str
+    rows : tuple of tuple of str
+    note : str
+        A sentence under the table; may be empty.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.title, table(self.header, self.rows), self.note]
+        return "\n".join(part for part in parts if part)
+
+
+def meaning(name: str) -> str:
+    """A parameter in words.
+
+    Examples
+    --------
+    >>> meaning("b2[dev1]")
+    'out-of-plane coefficient of V^2 in J0(V)'
+    """
+    base = name.split("[")[0]
+    if base == "thickness":
+        return "thickness of the free layer"
+    if is_amplitude(base):
+        part, power = ("in-plane" if base[0] == "a" else "out-of-plane"), base[1]
+        return f"{part} coefficient of V^{power} in J0(V)" if power not in "01" else f"{part} " + (
+            "coefficient of V in J0(V)" if power == "1" else "constant of J0(V)"
+        )  # fmt: skip
+    return _MEANING.get(base, "")
+
+
+def interval(low: float, middle: float, high: float) -> str:
+    """Median and interval, two significant digits of its half-width.
+
+    Examples
+    --------
+    >>> interval(0.9432, 1.0266, 1.1034), interval(1.2e-12, 1.5e-12, 1.9e-12)
+    ('1.027 (0.943 to 1.103)', '1.5e-12 (1.2e-12 to 1.9e-12)')
+    """
+    half = (high - low) / 2
+    if not (math.isfinite(half) and half > 0):
+        return f"{number(middle)} ({number(low)} to {number(high)})"
+    decimals = 1 - math.floor(math.log10(half))
+    if decimals > 6 or decimals < -5:
+        digits = max(2, 2 + math.floor(math.log10(max(abs(low), abs(high)))) - math.floor(math.log10(half)))
+        return f"{middle:.{digits}g} ({low:.{digits}g} to {high:.{digits}g})"
+    shown = max(decimals, 0)
+    return "{} ({} to {})".format(*(f"{round(x, decimals):.{shown}f}" for x in (middle, low, high)))
+
+
+def limit(row: pd.Series) -> str:
+    """The one-sided statement of a parameter that is open on one side, without unit.
+
+    Examples
+    --------
+    >>> limit(pd.Series({"determined": "lower limit", "q05": 6.7006, "q95": 29.4}))
+    '> 6.7 (95 %)'
+    """
+    if row["determined"] == "lower limit":
+        return f"> {number(float(row['q05']), 2)} (95 %)"
+    return f"< {number(float(row['q95']), 2)} (95 %)"
+
+
+def _thickness(row: pd.Series, declared: Normal) -> tuple[str, str]:
+    """A thickness was declared with an error: it is a measurement, sharpened by the curves or left as it was."""
+    mean, sd = float(row["mean"]), float(row["sd"])
+    if sd > NARROWED * declared.sd and abs(mean - declared.mean) < _MOVED * declared.sd:
+        return f"as declared: {declared.mean:g} ± {declared.sd:g}", ""
+    return interval(float(row["q05"]), float(row["q50"]), float(row["q95"])), value_with_error(mean, sd)
+
+
+def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, str]:
+    """What may be said of a parameter, and its mean ± sd; the second is empty where it would mislead.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    name : str
+    row : Series
+        Its row of ``posterior.summary()``.
+    """
+    prior = posterior.priors.get(name)
+    if name.startswith("thickness") and isinstance(prior, Normal):
+        return _thickness(row, prior)
+    if row["determined"] == "yes":
+        shown = interval(float(row["q05"]), float(row["q50"]), float(row["q95"]))
+        return shown, value_with_error(float(row["mean"]), float(row["sd"]))
+    if row["determined"] == "no":
+        return f"not determined by the data (prior: {_prior_text(posterior, name)})", ""
+    return limit(row), ""
+
+
+def _prior_text(posterior: Posterior, name: str) -> str:
+    prior = posterior.priors.get(name)
+    if prior is None:
+        return "derived: D_ratio · lambda_sf_N" if name == "Lambda" else "derived"
+    if name.startswith("thickness") and isinstance(prior, Normal):
+        return f"declared {prior.mean:g} ± {prior.sd:g}"
+    return prior.describe()
+
+
+def posterior_table(posterior: Posterior) -> Table:
+    """Parameters with what the data say of them."""
+    rows = []
+    for name, row in posterior.summary().iterrows():
+        result, mean = result_text(posterior, str(name), row)
+        rows.append((str(name), result, mean, pretty(str(row["unit"])), _prior_text(posterior, str(name))))
+    title = "What these data say of each parameter"
+    note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
+    if not posterior.verdict.converged:
+        title = f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
+    return Table(title, ("parameter", "median (90 % interval)", "mean ± sd", "unit", "prior"), tuple(rows), note)
+
+
+def prior_table(posterior: Posterior) -> Table:
+    """Priors beside how much of them the data left; ESS and R-hat."""
+    summary = posterior.summary()
+    rows = []
+    for name, row in summary.iterrows():
+        prior = posterior.priors.get(str(name))
+        left = "" if prior is None else f"{min(1.0, _left(posterior, str(name), row)):.2g}"
+        rows.append((
+            str(name), meaning(str(name)), _prior_text(posterior, str(name)), left,
+            f"{float(row['ess']):.0f}", f"{float(row['r_hat']):.3f}",
+        ))  # fmt: skip
+    for name, parameter in posterior.study.parameters.items():
+        if parameter.is_fixed:
+            said = "nominal values, taken as exact" if name == "thickness" else parameter.prior.describe()
+            rows.append((name, meaning(name), said, "", "", ""))
+    note = (
+        "Prior left: probability that the prior gave to the 90 % interval, over 0.9. "
+        "1: the data taught nothing; 0.01: the data chose one hundredth of it."
+    )
+    header = ("parameter", "meaning", "prior", "prior left", "ESS", "R-hat")
+    return Table("Priors, and how much the data narrowed them", header, tuple(rows), note)
+
+
+def _left(posterior: Posterior, name: str, row: pd.Series) -> float:
+    inside = posterior.priors[name].cdf([float(row["q05"]), float(row["q95"])])
+    return float(inside[1] - inside[0]) / 0.9
+
+
+def combinations_table(fit: FitResult) -> Table:
+    """What each device determines without any length, and whether it contradicts the model on its own."""
+    tests = {device.device: p_text(device.p_value) if device.dof > 0 else "" for device in fit.devices}
+    rows, seen = [], set()
+    for found in fit.combinations.itertuples():
+        device = str(found.device)
+        test = "" if device in seen else tests[device]
+        seen.add(device)
+        shown = value_with_error(float(found.value), float(found.sd))  # type: ignore[arg-type]
+        rows.append((device, _quantity(str(found.quantity)), shown, pretty(str(found.unit)), test))
+    note = (
+        "slope ratio: T_perp/T_par at small bias, tan arg κ, if J0 has no linear out-of-plane term. "
+        "Model test: whether Eq. 12 can hold for the device with any lengths."
+    )
+    if not rows:
+        note = "None: with these amplitudes no device determines the phase of κ on its own."
+    title = "Determined by each device on its own, without any length"
+    return Table(title, ("device", "combination", "value ± sd", "unit", "model test"), tuple(rows), note)
+
+
+def _quantity(name: str) -> str:
+    return "slope ratio T_perp/T_par" if name == "slope_ratio" else name.replace("|kappa|", "|κ|")
+
+
+def undetermined_table(fit: FitResult) -> Table:
+    """Free parameters that the data do not determine, with reasons; for fits that nothing is sampled of."""
+    known = fit.identifiability.determined
+    one = fit.study.n_thicknesses == 1
+    rows = []
+    for name, row in known.iterrows():
+        base = str(name).split("[")[0]
+        if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
+            continue
+        rows.append((str(name), str(row["reason"]) or "one thickness does not tell it from the others", meaning(base)))
+    return Table("What these data do not determine", ("parameter", "reason", "meaning"), tuple(rows))
+
+
+def devices_table(study: Study) -> Table:
+    """Devices, their points and the points left out, with reasons."""
+    rows = []
+    for curve in study.curves:
+        why = "; ".join(f"{n} {reason}" for reason, n in masked_points(curve).items())
+        used = f"{curve.n_used} of {curve.bias.size}"
+        rows.append((curve.device, curve.group, f"{curve.thickness:g}", used, why, curve.source))
+    header = ("device", "group", "thickness (nm)", "points used", "left out", "file")
+    return _without_empty(Table("Devices and masks", header, tuple(rows)), ("group",))
+
+
+def _without_empty(given: Table, droppable: Iterable[str]) -> Table:
+    """The table without those columns that say nothing."""
+    gone = {k for k, name in enumerate(given.header) if name in droppable and not any(row[k] for row in given.rows)}
+    keep = [k for k in range(len(given.header)) if k not in gone]
+    rows = tuple(tuple(row[k] for k in keep) for row in given.rows)
+    return Table(given.title, tuple(given.header[k] for k in keep), rows, given.note)
+
+
+def fixed_text(study: Study) -> str:
+    """Parameters taken as known, in one phrase; empty if there are none."""
+    return ", ".join(
+        f"{name} = {parameter.prior.value:g}"
+        for name, parameter in study.parameters.items()
+        if isinstance(parameter.prior, Fixed) and name != "thickness"
+    )

@@ -1,0 +1,168 @@
+"""The box of checks on top of a result, and what was learned in plain sentences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mtjfit.data import pretty
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.results.header import P_BAD
+from mtjfit.results.tables import interval, limit
+from mtjfit.study import LENGTHS, Study
+from mtjfit.text import p_text, value_with_error
+
+__all__ = ["Check", "State", "checks", "free_lengths", "learned", "not_determined"]
+
+State: TypeAlias = Literal["yes", "partly", "no", "open"]
+MARKS: dict[State, str] = {"yes": "✓", "partly": "◐", "no": "✗", "open": "–"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the box: what was asked, the answer, and one sentence about it."""
+
+    name: str
+    state: State
+    says: str
+
+    @property
+    def mark(self) -> str:
+        """``✓``, ``◐``, ``✗``, or ``–`` where nothing was tested."""
+        return MARKS[self.state]
+
+    def __str__(self) -> str:
+        return f"{self.mark} {self.name}: {self.says}"
+
+
+def free_lengths(study: Study) -> tuple[str, ...]:
+    """Declared lengths that are not fixed, in the order of every table."""
+    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+
+
+def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
+    """Sampled lengths by what the data say of them."""
+    found: dict[str, list[str]] = {}
+    for name in posterior.priors:
+        if name.split("[")[0] in LENGTHS:
+            found.setdefault(posterior.determined(name), []).append(name)
+    return found
+
+
+def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
+    lengths = free_lengths(fit.study)
+    if not lengths:
+        return Check("determined", "open", "no length is free")
+    if posterior is None:
+        d = fit.study.thicknesses[0]
+        return Check(
+            "determined", "no", f"one thickness ({d:g} nm) determines combinations, but none of {', '.join(lengths)}"
+        )
+    found = _by_answer(posterior)
+    if set(found) == {"yes"}:
+        return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
+    words = {"yes": "determined", "lower limit": "lower limit only", "upper limit": "upper limit only"}
+    says = [f"{word}: {', '.join(found[answer])}" for answer, word in words.items() if answer in found]
+    if "no" in found:
+        says.append(f"not determined: {', '.join(found['no'])}")
+    return Check("determined", "no" if set(found) == {"no"} else "partly", "; ".join(says))
+
+
+def _converged(posterior: Posterior | None) -> Check:
+    if posterior is None:
+        return Check("converged", "open", "nothing was sampled: no length is determined")
+    if posterior.verdict.converged:
+        return Check("converged", "yes", f"all {len(posterior.verdict.checks)} checks of the gate hold")
+    return Check("converged", "no", "NOT CONVERGED: " + "; ".join(posterior.verdict.reasons))
+
+
+def _plausible(fit: FitResult) -> Check:
+    if math.isnan(fit.p_value):
+        return Check("χ² plausible", "open", "nothing is left to test: " + fit.chi2_says)
+    if fit.p_value < P_BAD:
+        return Check("χ² plausible", "no", f"the model does not describe these data ({fit.chi2_says})")
+    return Check("χ² plausible", "yes", fit.chi2_says)
+
+
+def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Check, ...]:
+    """Determined, converged, χ² plausible.
+
+    Parameters
+    ----------
+    fit : FitResult
+    posterior : Posterior or None
+        None where one thickness made sampling pointless.
+    """
+    return _determined(fit, posterior), _converged(posterior), _plausible(fit)
+
+
+def learned(fit: FitResult, posterior: Posterior | None) -> str:
+    """What was learned, in one or two plain sentences.
+
+    An unconverged run taught nothing; a model that fails teaches that it fails.
+    """
+    if posterior is not None and not posterior.verdict.converged:
+        return "NOT CONVERGED: nothing may be concluded from these draws; let the run be longer (sampling.max_steps)."
+    warning = ""
+    if fit.p_value < P_BAD:
+        warning = (
+            f"The model does not describe these data ({p_text(fit.p_value)}): what follows would hold only if it did. "
+        )
+    return warning + (_of_devices(fit) if posterior is None else _of_lengths(fit.study, posterior))
+
+
+def _of_lengths(study: Study, posterior: Posterior) -> str:
+    summary = posterior.summary()
+    known, limits = [], []
+    for name, row in summary.iterrows():
+        if str(name).split("[")[0] not in (*LENGTHS, "a1", "b2") or name not in posterior.priors:
+            continue  # a derived Lambda says nothing new
+        unit = pretty(str(row["unit"]))
+        if row["determined"] == "yes":
+            known.append(
+                f"{name} = {interval(float(row['q05']), float(row['q50']), float(row['q95']))} {unit}".rstrip()
+            )
+        elif row["determined"] != "no":
+            limits.append(f"{name} {limit(row).removesuffix(' (95 %)')} {unit}".rstrip())
+    n, d = study.n_thicknesses, study.thicknesses
+    where = "One thickness" if n == 1 else f"{n} thicknesses from {d.min():g} to {d.max():g} nm"
+    verb = "gives" if n == 1 else "give"
+    sentences = [f"{where} {verb} {', '.join(known)} (medians and 90 % intervals)" if known
+                 else f"{where} {verb} no length by itself"]  # fmt: skip
+    if limits:
+        sentences.append(f"limits (95 %): {', '.join(limits)}")
+    return "; ".join(sentences) + "."
+
+
+def _of_devices(fit: FitResult) -> str:
+    lengths = ", ".join(free_lengths(fit.study))
+    sentence = f"One thickness ({fit.study.thicknesses[0]:g} nm) determines combinations, none of {lengths}."
+    ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
+    if ratios.empty:
+        return sentence
+    listed = [f"{r.device}: {value_with_error(float(r.value), float(r.sd))}" for r in ratios.itertuples()]  # type: ignore[arg-type]
+    more = f" and {len(listed) - 4} more devices" if len(listed) > 4 else ""
+    return f"{sentence} The slope ratio T_perp/T_par is {', '.join(listed[:4])}{more}."
+
+
+def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
+    """What these data do not determine, in words; what would help comes last.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> not_determined(fit(load_study(dataset("thickness-series").study_file)), None)
+    ()
+    """
+    words = list(fit.identifiability.null_directions)
+    if posterior is not None:
+        found = _by_answer(posterior)
+        words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
+                  for name in found.get(kind, [])]  # fmt: skip
+        words += [f"{name}: the posterior is its prior" for name in found.get("no", [])]
+    if fit.study.n_thicknesses < 3 and free_lengths(fit.study):
+        words.append("devices of three or more thicknesses are needed to determine all lengths")
+    return tuple(words)

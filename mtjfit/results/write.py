@@ -1,0 +1,171 @@
+"""The files of a result as bytes: ``summary.csv``, ``draws.npz`` and the content of ``result.json``."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.results.header import header_fields, notices
+from mtjfit.results.verdicts import checks, learned, not_determined
+
+__all__ = ["csv_bytes", "plain", "result_document", "result_files", "summary_table"]
+
+_COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
+    """The table of ``summary.csv``.
+
+    Parameters
+    ----------
+    fit : FitResult
+    posterior : Posterior or None
+        None where one thickness determines combinations only: these are the rows then, with the quantiles of a
+        normal distribution, and `ess` and `r_hat` empty.
+
+    Returns
+    -------
+    DataFrame
+        Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. After a run that did not
+        converge, `determined` says ``"not converged"`` everywhere.
+    """
+    if posterior is not None:
+        summary = posterior.summary()
+        if not posterior.verdict.converged:
+            summary["determined"] = "not converged"
+        return summary
+    found = fit.combinations
+    names = [f"{r.quantity}[{r.device}]" for r in found.itertuples()]
+    value, sd = found["value"].to_numpy(dtype=float), found["sd"].to_numpy(dtype=float)
+    reach = float(ndtri(0.95)) * sd
+    empty = np.full(value.size, np.nan)
+    known = np.where(np.isfinite(sd), "yes", "no")
+    columns = [value, sd, value - reach, value, value + reach, empty, empty, found["unit"].to_numpy(), known]
+    return pd.DataFrame(
+        dict(zip(_COLUMNS, columns, strict=True)), index=pd.Index(names, name="parameter", dtype=object)
+    )
+
+
+def _harmless(value: object) -> object:
+    """Text that a spreadsheet would run as a formula, quoted; device names come from files."""
+    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """UTF-8 CSV with all digits; the same on every platform.
+
+    Examples
+    --------
+    >>> csv_bytes(pd.DataFrame({"unit": ["=1+1"]}, index=pd.Index(["a"], name="parameter")))
+    b"parameter,unit\\na,'=1+1\\n"
+    """
+    safe = frame.copy()
+    safe.index = pd.Index([_harmless(name) for name in frame.index], name=frame.index.name, dtype=object)
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]):
+            safe[name] = pd.Series([_harmless(value) for value in safe[name]], index=safe.index, dtype=object)
+    return str(safe.to_csv(lineterminator="\n")).encode()
+
+
+def plain(value: object) -> Any:
+    """What strict JSON can hold: NaN and infinity become null, arrays lists, mappings objects.
+
+    Examples
+    --------
+    >>> plain({"a": np.float64("nan"), "b": np.arange(2), "c": (True, "x")})
+    {'a': None, 'b': [0, 1], 'c': [True, 'x']}
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(each) for each in value]
+    raise TypeError(f"{type(value).__name__} has no place in result.json")
+
+
+def _records(frame: pd.DataFrame) -> dict[str, Any]:
+    """A table as an object by parameter."""
+    return {str(name): plain(dict(row)) for name, row in frame.iterrows()}
+
+
+def result_document(fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]) -> dict[str, Any]:
+    """Content of ``result.json``: everything that the page says, for programs.
+
+    Parameters
+    ----------
+    fit : FitResult
+    posterior : Posterior or None
+    provenance : mapping
+        From `mtjfit.results.provenance`.
+
+    Returns
+    -------
+    dict
+        Of JSON types only; what is not determined or not finite is null.
+    """
+    study, known = fit.study, fit.identifiability
+    verdict = None if posterior is None else posterior.verdict
+    document = {
+        "format": 1,
+        "header": header_fields(study, fit),
+        "notices": [{"loud": n.loud, "title": n.title, "lines": n.lines} for n in notices(fit)],
+        "checks": [{"name": c.name, "state": c.state, "says": c.says} for c in checks(fit, posterior)],
+        "learned": learned(fit, posterior),
+        "not_determined": not_determined(fit, posterior),
+        "fit": {"values": fit.values, "errors": fit.errors, "chi2": fit.chi2, "dof": fit.dof, "p_value": fit.p_value},
+        "identifiability": {
+            "rank": known.rank,
+            "n_parameters": known.n_parameters,
+            "null_directions": known.null_directions,
+            "determined": _records(known.determined),
+        },
+        "devices": [
+            {"device": d.device, "values": d.values, "sd": d.sd, "chi2": d.chi2, "dof": d.dof, "p_value": d.p_value}
+            for d in fit.devices
+        ],
+        "priors": {name: p.prior.describe() for name, p in study.parameters.items()},
+        "converged": None if verdict is None else verdict.converged,
+        "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
+        "summary": _records(summary_table(fit, posterior)),
+        "settings": {} if posterior is None else posterior.settings,
+        "provenance": provenance,
+    }
+    return dict(plain(document))
+
+
+def _npz(posterior: Posterior) -> bytes:
+    """Draws, readable without pickles: ``numpy.load(file, allow_pickle=False)``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        draws=posterior.draws.to_numpy(dtype=float),
+        log_likelihood=posterior.log_likelihood.ravel(),
+        names=np.array(posterior.names, dtype=np.str_),
+        shape=np.array(posterior.chain.shape[:3]),  # ensembles, steps kept, walkers
+    )
+    return buffer.getvalue()
+
+
+def result_files(fit: FitResult, posterior: Posterior | None) -> dict[str, bytes]:
+    """``summary.csv``, ``draws.npz`` if anything was sampled, and the study file if there was one, by name."""
+    files = {"summary.csv": csv_bytes(summary_table(fit, posterior))}
+    if posterior is not None:
+        files["draws.npz"] = _npz(posterior)
+    if fit.study.text:
+        files["study.toml"] = fit.study.text.encode()
+    return files

@@ -1,0 +1,153 @@
+"""What one device determines without any length: values, errors and the test of the model, over many noise draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from model_studies import AMPLITUDES, TRUTH, simulated
+from scipy import stats
+
+from mtjfit.errors import NotDetermined
+from mtjfit.model import MarginalPosterior, combinations, combinations_table
+from mtjfit.model.combinations import noise_estimate
+from mtjfit.physics import kappa
+from mtjfit.study import Fixed, LogNormal, Normal, Study
+
+N = 400
+KINDS: dict[str, dict[str, Any]] = {
+    "torque": {},
+    "torkance": {"quantity": "torkance"},
+    "per volume": {"per": "volume"},
+    "fitted noise": {"fit_sigma": True, "n_bias": 41},
+    "extra b1": {"b1": Normal(0.0, 1.0)},
+    "few points": {"n_bias": 4},
+}
+
+
+def devices(n: int = N, seed: int = 0, d: float = 1.5, **changes: Any) -> Study:
+    """One study of n independent devices of the same thickness; their combinations are n independent experiments."""
+    return simulated((d,) * n, seed=seed, **({"n_bias": 9, "noise": 0.01} | changes))
+
+
+def true_values(d: float = 1.5, per: str = "device", **_: Any) -> dict[str, float]:
+    K = complex(kappa(d, *TRUTH.values()))
+    scale = abs(K) / (d if per == "volume" else 1.0)
+    return {"slope_ratio": K.imag / K.real, "b2/a1": AMPLITUDES["b2"] / AMPLITUDES["a1"]} | {
+        f"|kappa|·{name}": value * scale for name, value in AMPLITUDES.items()
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_values_and_errors_are_right(kind: dict[str, Any]) -> None:
+    """Pulls: Σ pull² is χ² of 400 (t-distributed pulls of 76 pooled or more dof are as good) and their mean is zero.
+
+    Two-sided p > 1e-3 for each of at most 10 tests, hence a false-alarm rate below 1 % for each kind.
+    """
+    found = combinations(MarginalPosterior(devices(**kind)))
+    for name in found[0].values:
+        truth = true_values(**kind)[name]
+        pulls = np.array([(one.values[name] - truth) / one.sd[name] for one in found])
+        assert 5e-4 < stats.chi2.cdf(np.sum(pulls**2), N) < 1 - 5e-4, name
+        assert abs(pulls.mean()) * np.sqrt(N) < 3.3, name
+    assert {"slope_ratio", "|kappa|·a1", "|kappa|·b2", "b2/a1"} <= set(found[0].values)
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["pooled", "own"])
+@pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
+def test_p_values_of_the_model_are_uniform(kind: dict[str, Any], own: bool) -> None:
+    """KS; false-alarm rate 1e-3 for each kind. `own`: each device estimates its noise from 9 points alone."""
+    if own and "fit_sigma" in kind:
+        prior = LogNormal(0.01, 3.0)
+        kind = kind | {"n_bias": 9, "noise_par": (prior, "device"), "noise_perp": (prior, "device")}
+    found = combinations(MarginalPosterior(devices(seed=1, **kind)))
+    if "b1" in kind:
+        assert all(one.dof == 0 and np.isnan(one.p_value) for one in found)
+        return
+    assert all(one.dof == 1 for one in found)
+    assert stats.kstest([one.p_value for one in found], "uniform").pvalue > 1e-3
+
+
+def test_own_noise_with_the_wrong_distribution_would_fail() -> None:
+    """Sabotage: χ² in place of F for errors that 9 points estimate rejects right models too often."""
+    prior = (LogNormal(0.01, 3.0), "device")
+    study = devices(1000, seed=2, n_bias=5, fit_sigma=True, noise_par=prior, noise_perp=prior)
+    found = combinations(MarginalPosterior(study))
+    right = np.array([one.p_value for one in found])
+    wrong = np.array([stats.chi2.sf(one.chi2, 1) for one in found])
+    assert stats.kstest(wrong, "uniform").pvalue < 1e-4
+    assert np.mean(wrong < 0.01) > 2.0 * np.mean(right < 0.01)
+
+
+def test_a_linear_torque_of_its_own_is_noticed() -> None:
+    """With b1 not declared but present, and no noise to speak of, the constraint between the four slopes breaks."""
+    study = simulated((1.5,), b1=Normal(0.0, 1.0), noise=0.002)
+    without = study.replace(parameters={n: p for n, p in study.parameters.items() if n != "b1"})
+    assert combinations(MarginalPosterior(without))[0].p_value < 1e-20
+
+
+def test_the_phase_is_not_determined_with_both_extra_terms() -> None:
+    both = {"a2": Normal(0.0, 1.0), "b1": Normal(0.0, 1.0)}
+    found = combinations(MarginalPosterior(simulated((1.5,), **both)))[0]
+    assert found.values == {}
+    assert np.isnan(found.p_value)
+    assert "slope_ratio" in combinations(MarginalPosterior(simulated((1.5,), **(both | {"a2": None}))))[0].values
+    # b0 is a power of its own, which a torque shows
+    assert "slope_ratio" in combinations(MarginalPosterior(simulated((1.5,), b0=Normal(0.0, 1.0), **both)))[0].values
+
+
+def test_a_term_fixed_at_zero_is_no_term() -> None:
+    plain = combinations(MarginalPosterior(simulated((1.5,))))[0]
+    fixed = combinations(
+        MarginalPosterior(simulated((1.5,), a2=Fixed(0.0), b1=Fixed(0.0), amplitudes={"a2": 0, "b1": 0}))
+    )
+    assert fixed[0].values.keys() == plain.values.keys()
+    assert fixed[0].values["slope_ratio"] == pytest.approx(plain.values["slope_ratio"], rel=1e-9)
+    assert fixed[0].dof == plain.dof
+
+
+def test_errors_scale_with_noise_and_amplitudes_keep_their_sign() -> None:
+    small = combinations(MarginalPosterior(devices(1, noise=1e-4, amplitudes={"a1": -1.0})))[0]
+    large = combinations(MarginalPosterior(devices(1, noise=1e-3, amplitudes={"a1": -1.0})))[0]
+    assert small.values["|kappa|·a1"] < 0 < small.values["|kappa|·b2"]
+    for name, sd in small.sd.items():
+        assert large.sd[name] / sd == pytest.approx(10.0, rel=0.05)
+
+
+def test_fitted_noise_is_the_scatter_of_those_who_share_it() -> None:
+    """Within 5 sd of a variance with 400 · 6 (or 6) degrees of freedom; false-alarm rate below 1e-5."""
+    sigma = noise_estimate(MarginalPosterior(devices(fit_sigma=True)))
+    np.testing.assert_allclose(sigma, 0.01, rtol=5 / np.sqrt(2 * N * 6))
+    assert np.ptp(sigma[:, 0]) == 0
+    own = noise_estimate(MarginalPosterior(devices(fit_sigma=True, noise_par=(LogNormal(0.01, 3.0), "device"))))
+    assert np.unique(own[:, 0]).size == N
+    assert stats.kstest(own[:, 0] ** 2 / 0.01**2 * 7, stats.chi2(7).cdf).pvalue > 1e-4  # 9 points less 2 powers
+
+
+def test_noise_that_is_declared_is_not_estimated() -> None:
+    fixed = {"fit_sigma": True, "noise_par": Fixed(0.02), "noise_perp": Fixed(0.05)}
+    model = MarginalPosterior(simulated((1.5, 2.0), **fixed))
+    np.testing.assert_array_equal(noise_estimate(model), [[0.02, 0.05]] * 2)
+    known = simulated((1.5, 2.0), noise=0.02)
+    given = {"sigma_par": np.full(11, 0.02), "sigma_perp": np.full(11, 0.05)}
+    from dataclasses import replace
+
+    expected = combinations(MarginalPosterior(known.replace(curves=tuple(replace(c, **given) for c in known.curves))))
+    for one, other in zip(combinations(model), expected, strict=True):
+        assert one.sd == pytest.approx(other.sd)
+        assert one.chi2 == pytest.approx(other.chi2)
+
+
+def test_no_scatter_no_errors() -> None:
+    with pytest.raises(NotDetermined, match="device 'A' cannot be fitted"):
+        noise_estimate(MarginalPosterior(simulated((1.5,), n_bias=2, fit_sigma=True)))
+
+
+def test_the_table_has_units() -> None:
+    for per, unit, expected in (("device", "1e-19 N m", "1e-19 N m/V"), ("volume", "mT", "mT/V")):
+        model = MarginalPosterior(simulated((1.5,), per=per, unit=unit))
+        table = combinations_table(model, combinations(model)).set_index("quantity")
+        assert table.loc["|kappa|·a1", "unit"] == expected
+        assert table.loc["b2/a1", "unit"] == "1/V"
+        assert list(table["device"]) == ["A"] * 4

@@ -1,0 +1,187 @@
+"""What a design can determine: a table of ranks, derivatives against differences, errors against inverse matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from model_studies import AMPLITUDES, LENGTH, TRUTH, naive, simulated
+
+import mtjfit
+from mtjfit.model import MarginalPosterior, structure
+from mtjfit.model.forward import amplitude_design, transfer
+from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
+from mtjfit.model.likelihood import row_scale
+from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
+
+OWN = {"a1": (Normal(1.0, 1.0), "device"), "b2": (Normal(0.6, 1.0), "device")}
+SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
+both = pytest.mark.parametrize("quantity", ["torque", "torkance"])
+
+
+def seven(n: int, **changes: Any) -> MarginalPosterior:
+    """a1, b2, four lengths and D_ratio free, for n thicknesses, all known."""
+    return MarginalPosterior(simulated(SERIES[:n], **({"D_ratio": LENGTH} | changes)))
+
+
+@both
+@pytest.mark.parametrize(("n", "rank"), [(1, 3), (2, 5), (3, 6), (4, 6), (5, 6)])
+def test_shared_amplitudes(quantity: str, n: int, rank: int) -> None:
+    found = structure(seven(n, quantity=quantity))
+    assert (found.rank, found.n_parameters) == (rank, 7)
+    assert any("Lambda" in words for words in found.null_directions)
+    assert len(found.null_directions) == (1 if rank == 6 else 2)
+
+
+@pytest.mark.parametrize("per", ["area", "volume"])
+def test_the_normalisation_does_not_change_the_rank(per: str) -> None:
+    assert [structure(seven(n, per=per)).rank for n in (1, 2, 3)] == [3, 5, 6]
+
+
+def test_an_uncertain_thickness_does_not_change_the_structure() -> None:
+    assert structure(seven(3, thickness=AboutNominal(0.05))).rank == 6
+
+
+@both
+@pytest.mark.parametrize(("n", "short"), [(2, 2), (3, 1), (4, 0), (5, 0)])
+def test_own_amplitudes_need_four_thicknesses(quantity: str, n: int, short: int) -> None:
+    """3 numbers for each device against 2 n amplitudes, 4 length combinations: 12 of 13 with D_ratio for n = 4."""
+    found = structure(seven(n, quantity=quantity, **OWN))
+    assert found.n_parameters == 2 * n + 5
+    assert found.rank == 2 * n + 4 - short
+
+
+@both
+def test_phase_degeneracy_stays_for_any_number_of_thicknesses(quantity: str) -> None:
+    """With a2 and b1 free an amplitude's phase stands in for λ_φ against λ_sf^F: one more direction is lost."""
+    free = {"a2": Normal(0.0, 1.0), "b1": Normal(0.0, 1.0), "D_ratio": Fixed(1.0)}
+    for n in (3, 4, 5):
+        found = structure(seven(n, quantity=quantity, **free))
+        assert (found.rank, found.n_parameters) == (7, 8)
+        assert "lambda_phi" in found.null_directions[0]
+        assert "lambda_sf_F" in found.null_directions[0]
+    assert structure(seven(4, quantity=quantity, **(free | {"b1": None}))).rank == 7  # of 7: with a2 alone all is seen
+
+
+def test_repeated_thicknesses_are_one() -> None:
+    assert structure(MarginalPosterior(simulated((1.5, 1.5, 1.5)))).rank == 3
+
+
+def test_all_lengths_fixed_leaves_amplitudes() -> None:
+    names = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
+    model = MarginalPosterior(simulated((1.5,), **{name: Fixed(2.0) for name in names}))
+    assert structure(model).rank == structure(model).n_parameters == 2
+
+
+SCOPES: dict[str, dict[str, Any]] = {
+    "shared": {},
+    "torkance per volume": {"quantity": "torkance", "per": "volume", "thickness": AboutNominal(0.1)},
+    "own lengths": {"lambda_phi": (LENGTH, "device"), "lambda_sf_F": (LogNormal(10.0, 2.0), "group")},
+    "own amplitudes": {**OWN, "thickness": AboutNominal(0.1)},
+    "not logarithmic": {"lambda_J": Uniform(0.1, 5.0), "lambda_sf_N": Normal(2.0, 1.0, low=0.0), "D_ratio": LENGTH},
+    "Lambda": {"Lambda": (LENGTH, "group"), "lambda_sf_N": None, "D_ratio": None},
+    "fitted noise": {"fit_sigma": True, "noise_par": (LogNormal(0.02, 3.0), "device")},
+    "fixed noise": {"fit_sigma": True, "noise_par": Fixed(0.05)},
+    "fixed amplitude": {"b1": Fixed(0.2), "a2": Normal(0.0, 1.0)},
+    "infinite length": {"lambda_sf_F": Fixed(np.inf), "per": "volume", "thickness": AboutNominal(0.1)},
+}
+
+
+def whitened_model(model: MarginalPosterior, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    linear = model.amplitudes
+    K = np.broadcast_to(transfer(model.layout, values, per_volume=model.per_volume), model.data.fitted.shape)
+    c = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
+    rows = np.einsum("jrt,jt->jr", amplitude_design(model.data, linear, K), c)
+    return (rows * (row_scale(model, values[None])[0][0] if model.data.fitted.any() else 1.0)).ravel()
+
+
+def by_differences(model: MarginalPosterior, J: Jacobian, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+    """Fourth-order central differences: error of order h⁴ + 1e-16/h = 1e-13 for h = 1e-3, times large factors."""
+    columns, h = [], 1e-3
+    for name in J.names:
+        parts = []
+        for step in (-2, -1, 1, 2):
+            v, a = values.copy(), amplitudes.copy()
+            if name in model.layout.names:
+                v[model.layout.names.index(name)] *= 1 + step * h
+            else:
+                a[model.amplitudes.names.index(name)] *= 1 + step * h
+            parts.append(whitened_model(model, v, a))
+        columns.append((parts[0] - 8 * parts[1] + 8 * parts[2] - parts[3]) / (12 * h))
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("changes", SCOPES.values(), ids=list(SCOPES))
+def test_jacobian_equals_differences(changes: dict[str, Any]) -> None:
+    model = MarginalPosterior(simulated((0.9, 1.8, 3.0), **changes))
+    rng = np.random.default_rng(0)
+    values = model.layout.values(model.prior_transform(rng.uniform(0.3, 0.7, model.layout.size)))
+    amplitudes = rng.uniform(0.5, 1.5, len(model.amplitudes.names))
+    J = jacobian(model, values, amplitudes)
+    n_thickness = len(J.names) - J.n_model
+    data_rows = J.matrix[: J.matrix.shape[0] - n_thickness]
+    expected = by_differences(model, J, values, amplitudes)
+    size = np.linalg.norm(expected, axis=0).max()
+    np.testing.assert_allclose(data_rows / size, expected / size, atol=1e-8)
+    for k in range(n_thickness):  # one pseudo-measurement for each thickness
+        row = J.matrix[data_rows.shape[0] + k]
+        assert row[J.n_model + k] == pytest.approx(values[model.layout.names.index(J.names[J.n_model + k])] / 0.1)
+        assert np.count_nonzero(row) == 1
+
+
+def test_the_jacobian_is_that_of_the_measured_values() -> None:
+    """JᵀJ from the compressed data equals the one of every bias point, by differences of the naive model."""
+    study = simulated((0.9, 1.8, 3.0), quantity="torkance")
+    model = MarginalPosterior(study)
+    point = {name: TRUTH[name] for name in model.layout.names}
+    amplitudes = np.array([AMPLITUDES["a1"], AMPLITUDES["b2"]])
+    J = jacobian(model, np.array(list(point.values())), amplitudes)
+
+    def measured(change: dict[str, float]) -> np.ndarray:
+        parts = naive(study, point | change)
+        return np.asarray(parts["D"] @ amplitudes / parts["sigma"])
+
+    h = 1e-4
+    columns = [
+        (measured({n: v * (1 + h)}) - measured({n: v * (1 - h)})) / (2 * h) for n, v in point.items()
+    ] + list((naive(study, point)["D"] * amplitudes / naive(study, point)["sigma"][:, None]).T)  # fmt: skip
+    expected = np.stack(columns, axis=1)
+    fisher = J.matrix.T @ J.matrix
+    np.testing.assert_allclose(fisher, expected.T @ expected, rtol=1e-6, atol=1e-6 * np.abs(fisher).max())
+
+
+def test_relative_errors_are_those_of_the_inverse_fisher_matrix() -> None:
+    rng = np.random.default_rng(2)
+    matrix = rng.standard_normal((30, 5)) * [1.0, 1e3, 1e-3, 1.0, 10.0]
+    errors, correlation = relative_errors(matrix)
+    covariance = np.linalg.inv(matrix.T @ matrix)
+    sd = np.sqrt(np.diagonal(covariance))
+    np.testing.assert_allclose(errors, sd, rtol=1e-9)
+    np.testing.assert_allclose(correlation, covariance / np.outer(sd, sd), atol=1e-9)
+
+
+def test_no_information_gives_no_error() -> None:
+    matrix = np.random.default_rng(0).standard_normal((10, 3))
+    matrix = np.column_stack([matrix, matrix[:, 0] + matrix[:, 1], np.zeros(10)])
+    errors, _ = relative_errors(matrix)
+    assert np.all(errors[[0, 1, 3]] > 1e6)
+    assert np.isinf(errors[4])
+    np.testing.assert_allclose(errors[2], np.sqrt(np.linalg.pinv(matrix.T @ matrix)[2, 2]), rtol=1e-6)
+    assert np.all(relative_errors(matrix[:2])[0] > 1e6)  # fewer rows than columns
+
+
+def _determined(study: Study) -> list[str]:
+    table = mtjfit.identify(study).determined
+    return list(table.index[table["determined"]])
+
+
+def test_the_report_names_what_is_determined() -> None:
+    assert _determined(simulated((1.5,), noise=0.001)) == []
+    assert _determined(simulated(SERIES, noise=0.001)) == [
+        "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"
+    ]  # fmt: skip
+    assert _determined(simulated(SERIES, noise=0.001, D_ratio=LENGTH)) == [
+        "lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2"
+    ]  # fmt: skip
+    assert "lambda_sf_F" not in _determined(simulated(SERIES, noise=0.05))

@@ -1,0 +1,42 @@
+"""The README's Python lines give the numbers that stand there, and its commands exist."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def run(text: str, tmp_path: Path) -> doctest.TestResults:
+    block = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(block, {}, "README.md", str(README), 0)
+    return doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=False).run(test, out=lambda _: None)
+
+
+def test_python_lines_of_the_readme_give_the_numbers_that_stand_there(tmp_path: Path) -> None:
+    result = run(README.read_text(encoding="utf-8"), tmp_path)
+    assert result.attempted >= 9
+    assert result.failed == 0
+
+
+def test_a_wrong_number_in_the_readme_would_be_noticed(tmp_path: Path) -> None:
+    assert run("```python\n>>> 1 + 1\n3\n\n```", tmp_path).failed == 1
+
+
+@pytest.mark.parametrize("command", ["demo", "run", "check", "init", "datasets"])
+def test_commands_of_the_readme_exist(command: str) -> None:
+    from mtjfit.cli.main import cli
+
+    assert command in cli.commands
+    assert f"mtjfit {command}" in README.read_text(encoding="utf-8")
+
+
+def test_local_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", README.read_text(encoding="utf-8"))
+    missing = [link for link in links if not (README.parent / link).exists()]
+    assert links
+    assert missing == []
