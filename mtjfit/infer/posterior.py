@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.diagnostics import ess_bulk, r_hat
@@ -19,6 +20,7 @@ __all__ = ["Posterior"]
 _EDGE = 0.02  # width of the outermost slices of prior probability
 _OPEN = 0.1  # the data leave a side open if the likelihood at that edge is still this fraction of its largest value
 _SLICES = 50
+_PRIOR_DRAWS = 2**14
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +69,7 @@ class Posterior:
         open if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior
         keeps the parameter from going there.
         """
-        if name not in self.priors:
-            return self._derived(name)
-        u = self.priors[name].cdf(self.draws[name].to_numpy())
+        u = self.prior_cdf(name)
         heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
         low, high = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE)
         highest = heights.max() / u.size
@@ -78,13 +78,23 @@ class Posterior:
             return "no"
         return "lower limit" if open_above else "upper limit" if open_below else "yes"
 
-    def _derived(self, name: str) -> str:
-        """Λ is determined if the one factor that is free is; with two free factors, if its spread is small."""
-        factors = [n for n in ("lambda_sf_N", "D_ratio") if n in self.priors]
-        if name == "Lambda" and len(factors) == 1:
-            return self.determined(factors[0])
-        values = np.log(self.draws[name].to_numpy())
-        return "yes" if float(np.std(values)) < 0.5 else "no"
+    def prior_cdf(self, name: str) -> FloatArray:
+        """Prior probability below each draw of a parameter, shape (n_draws,); for Λ from the priors of its factors."""
+        draws = self.draws[name].to_numpy()
+        if name in self.priors:
+            return self.priors[name].cdf(draws)
+        label = name.removeprefix("Lambda")
+        u = qmc.Sobol(2, rng=np.random.default_rng(0)).random(_PRIOR_DRAWS)
+        product = np.ones(_PRIOR_DRAWS)
+        for k, factor in enumerate(("lambda_sf_N", "D_ratio")):
+            declared = self.study.parameters[factor].prior
+            if isinstance(declared, Fixed):
+                product *= declared.value
+            else:
+                product *= self.priors[f"{factor}{label}" if f"{factor}{label}" in self.priors else factor].quantile(
+                    u[:, k]
+                )
+        return np.searchsorted(np.sort(product), draws) / _PRIOR_DRAWS
 
     def summary(self) -> pd.DataFrame:
         """Table by parameter.

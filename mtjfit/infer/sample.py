@@ -211,7 +211,7 @@ def _posterior(model: MarginalPosterior, chains: Chains, verdict: Verdict, seed:
     thin = max(1, -(-n_ensembles * n_steps * n_walkers // _MAX_DRAWS))
     theta = chains.theta[:, ::thin]
     kept = theta.shape[1]
-    flat = theta.reshape(-1, size)
+    flat = theta.reshape(n_ensembles * kept * n_walkers, size)
     # a stream of its own: amplitudes do not change what the ensembles draw
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     amplitudes = model.draw_amplitudes(flat, rng)
@@ -237,15 +237,24 @@ def _posterior(model: MarginalPosterior, chains: Chains, verdict: Verdict, seed:
 
 def _table(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
     """Names and columns of a draw: lengths, Λ, noise scales, amplitudes, thicknesses."""
-    names, columns = list(model.layout.names), list(values.T)
-    n_lengths = sum(not name.startswith(("noise", "thickness")) for name in names)
-    if "Lambda" not in model.layout.index:
-        Lambda = np.broadcast_to(model.Lambda(values), (values.shape[0], len(model.study.curves)))
-        if np.ptp(Lambda, axis=1).max(initial=0.0) == 0:
-            names.insert(n_lengths, "Lambda")
-            columns.insert(n_lengths, Lambda[:, 0])
-            n_lengths += 1
-    first_thickness = sum(not name.startswith("thickness") for name in names)
-    names[first_thickness:first_thickness] = model.amplitudes.names
-    columns[first_thickness:first_thickness] = amplitudes.T
-    return tuple(names), np.stack(columns, axis=-1)
+    columns = dict(zip(model.layout.names, values.T, strict=True))
+    lengths = {name: column for name, column in columns.items() if not name.startswith(("noise", "thickness"))}
+    noise = {name: column for name, column in columns.items() if name.startswith("noise")}
+    thickness = {name: column for name, column in columns.items() if name.startswith("thickness")}
+    linear = dict(zip(model.amplitudes.names, amplitudes.T, strict=True))
+    ordered = lengths | _derived_Lambda(model, values) | noise | linear | thickness
+    return tuple(ordered), np.stack(list(ordered.values()), axis=-1)
+
+
+def _derived_Lambda(model: MarginalPosterior, values: FloatArray) -> dict[str, FloatArray]:
+    """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
+    parameters = model.study.parameters
+    factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
+    scopes = {factor.scope for factor in factors if not factor.is_fixed}
+    if not scopes:
+        return {}
+    Lambda = np.broadcast_to(model.Lambda(values), (values.shape[0], len(model.study.curves)))
+    if scopes == {"shared"}:
+        return {"Lambda": Lambda[:, 0]}
+    of = [curve.device if "device" in scopes else curve.group for curve in model.study.curves]
+    return {f"Lambda[{label}]": Lambda[:, of.index(label)] for label in dict.fromkeys(of)}

@@ -86,19 +86,20 @@ def meaning(name: str) -> str:
 
 
 def interval(low: float, middle: float, high: float) -> str:
-    """Median and interval, two significant digits of its half-width.
+    """Median and interval, with the digits that mean something (PDG rounding of half its width).
 
     Examples
     --------
-    >>> interval(0.9432, 1.0266, 1.1034), interval(1.2e-12, 1.5e-12, 1.9e-12)
-    ('1.027 (0.943 to 1.103)', '1.5e-12 (1.2e-12 to 1.9e-12)')
+    >>> interval(0.9432, 1.0266, 1.1034), interval(1.2e-12, 1.5e-12, 1.8e-12)
+    ('1.03 (0.94 to 1.10)', '1.5e-12 (1.2e-12 to 1.8e-12)')
     """
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         return f"{number(middle)} ({number(low)} to {number(high)})"
-    decimals = 1 - math.floor(math.log10(half))
+    exponent = math.floor(math.log10(half))
+    decimals = (1 if half / 10**exponent < 3.55 else 0) - exponent
     if decimals > 6 or decimals < -5:
-        digits = max(2, 2 + math.floor(math.log10(max(abs(low), abs(high)))) - math.floor(math.log10(half)))
+        digits = max(2, 1 + decimals + math.floor(math.log10(max(abs(low), abs(high)))))
         return f"{middle:.{digits}g} ({low:.{digits}g} to {high:.{digits}g})"
     shown = max(decimals, 0)
     return "{} ({} to {})".format(*(f"{round(x, decimals):.{shown}f}" for x in (middle, low, high)))

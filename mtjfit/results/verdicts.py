@@ -10,7 +10,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import P_BAD
 from mtjfit.results.tables import interval, limit
-from mtjfit.study import LENGTHS, Study
+from mtjfit.study import LENGTHS, Study, is_amplitude
 from mtjfit.text import p_text, value_with_error
 
 __all__ = ["Check", "State", "checks", "free_lengths", "learned", "not_determined"]
@@ -62,7 +62,7 @@ def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
     found = _by_answer(posterior)
     if set(found) == {"yes"}:
         return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
-    words = {"yes": "determined", "lower limit": "lower limit only", "upper limit": "upper limit only"}
+    words = {"yes": "by themselves", "lower limit": "lower limit only", "upper limit": "upper limit only"}
     says = [f"{word}: {', '.join(found[answer])}" for answer, word in words.items() if answer in found]
     if "no" in found:
         says.append(f"not determined: {', '.join(found['no'])}")
@@ -115,9 +115,11 @@ def learned(fit: FitResult, posterior: Posterior | None) -> str:
 def _of_lengths(study: Study, posterior: Posterior) -> str:
     summary = posterior.summary()
     known, limits = [], []
+    lengths = [name for name in posterior.priors if name.split("[")[0] in LENGTHS]  # a derived Lambda says nothing new
+    wanted = lengths or [name for name in posterior.priors if is_amplitude(name.split("[")[0])]
     for name, row in summary.iterrows():
-        if str(name).split("[")[0] not in (*LENGTHS, "a1", "b2") or name not in posterior.priors:
-            continue  # a derived Lambda says nothing new
+        if name not in wanted:
+            continue
         unit = pretty(str(row["unit"]))
         if row["determined"] == "yes":
             known.append(
@@ -129,7 +131,7 @@ def _of_lengths(study: Study, posterior: Posterior) -> str:
     where = "One thickness" if n == 1 else f"{n} thicknesses from {d.min():g} to {d.max():g} nm"
     verb = "gives" if n == 1 else "give"
     sentences = [f"{where} {verb} {', '.join(known)} (medians and 90 % intervals)" if known
-                 else f"{where} {verb} no length by itself"]  # fmt: skip
+                 else f"{where} {verb} nothing by itself"]  # fmt: skip
     if limits:
         sentences.append(f"limits (95 %): {', '.join(limits)}")
     return "; ".join(sentences) + "."
