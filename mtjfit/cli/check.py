@@ -20,8 +20,9 @@ def check(study: Path) -> None:
     """
     from mtjfit.infer import fit as fit_study
     from mtjfit.results import header, not_determined
+    from mtjfit.results.header import free_lengths
     from mtjfit.results.tables import combinations_table, devices_table, undetermined_table
-    from mtjfit.results.verdicts import checks, free_lengths
+    from mtjfit.results.verdicts import checks
     from mtjfit.study import load_study
 
     progress(f"reading {study}")

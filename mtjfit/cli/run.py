@@ -113,7 +113,9 @@ def _say(fit: FitResult, posterior: Posterior | None, *, quiet: bool, brief: boo
             click.echo(f"\n{table}")
     if not quiet:
         click.echo("\nWhat was learned")
-        click.echo(textwrap.fill(learned(fit, posterior), _WIDTH) + "\n")
+        for sentence in learned(fit, posterior):
+            click.echo(textwrap.fill(sentence, _WIDTH))
+        click.echo()
     for each in checks(fit, posterior):
         if not quiet or each.state == "no":
             click.echo(str(each))

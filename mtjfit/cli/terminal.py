@@ -29,12 +29,15 @@ def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
     shown, before = "", error.object[: error.start][-1:]
     for char in error.object[error.start : error.end]:
         folded = unicodedata.normalize("NFKD", char)
-        digit = unicodedata.decomposition(char).startswith("<super>")
         ascii_part = folded.encode("ascii", "ignore").decode()
-        power = "" if before == "⁻" else "^"
-        shown += _ASCII.get(char) or (power + ascii_part if digit and ascii_part else ascii_part) or "?"
+        power = "^" if _raised(char) and not _raised(before) else ""
+        shown += _ASCII.get(char) or (power + ascii_part if ascii_part else "?")
         before = char
     return shown, error.end
+
+
+def _raised(char: str) -> bool:
+    return bool(char) and unicodedata.decomposition(char).startswith("<super>")
 
 
 def speak_plainly() -> None:

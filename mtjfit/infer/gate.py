@@ -100,7 +100,9 @@ def _walkers(chains: Chains) -> list[Check]:
     n_dead = int(np.sum(~np.isfinite(chains.log_posterior).all(axis=1)))
     n_stuck = int(np.sum(chains.acceptance < MIN_ACCEPTANCE))
     medians = np.median(chains.log_posterior, axis=1)
-    n_lost = int(np.sum(np.median(medians) - medians > MAX_LOG_DEFICIT))
+    alive = medians[np.isfinite(medians)]
+    typical = np.median(alive) if alive.size else np.inf
+    n_lost = int(np.sum(~(medians >= typical - MAX_LOG_DEFICIT)))  # NaN is lost, too
     total = chains.acceptance.size
     return [
         Check("finite", n_dead == 0, f"{n_dead} of {total} walkers met a log density that is not finite"),

@@ -73,7 +73,7 @@ def _drawn(fit: FitResult, posterior: Posterior | None) -> Iterator[tuple[str, F
             "corner",
             mtjfit.plot.plot_corner(posterior),
             f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
-            f"Corner plot of the posterior. {learned(fit, posterior)}",
+            f"Corner plot of the posterior. {' '.join(learned(fit, posterior))}",
         )
         yield (
             "trace",

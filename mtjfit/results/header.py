@@ -11,10 +11,20 @@ from dataclasses import dataclass
 import mtjfit
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.infer import FitResult
-from mtjfit.study import AboutNominal, Study
+from mtjfit.study import LENGTHS, AboutNominal, Study
 from mtjfit.text import p_text
 
-__all__ = ["P_BAD", "P_TOO_GOOD", "Notice", "device_names", "header", "header_fields", "masked_points", "notices"]
+__all__ = [
+    "P_BAD",
+    "P_TOO_GOOD",
+    "Notice",
+    "device_names",
+    "free_lengths",
+    "header",
+    "header_fields",
+    "masked_points",
+    "notices",
+]
 
 P_BAD = 1e-3
 """Below it the model does not describe the data, and nobody may overlook that."""
@@ -83,6 +93,16 @@ def masked_points(curve: TorqueCurve) -> dict[str, int]:
     return dict(Counter(why or "no reason given" for why in left_out))
 
 
+def free_lengths(study: Study) -> tuple[str, ...]:
+    """Declared lengths that are not fixed, in the order of every table."""
+    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+
+
+def _sign_on_trust(study: Study) -> bool:
+    """True where a flipped T_perp fits as well: one thickness, and lengths that can follow it."""
+    return study.n_thicknesses == 1 and bool(free_lengths(study))
+
+
 def _by_device(study: Study, said: Mapping[str, str]) -> str:
     """One statement if it holds for all devices, else each statement with its devices."""
     kinds = list(dict.fromkeys(said.values()))
@@ -130,7 +150,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
         fields["origin"] = study.label
     units = {curve.device: pretty(curve.unit) for curve in curves}
     sign = _by_device(study, {curve.device: _AXIS[curve.declared_perp_axis] for curve in curves})
-    if study.n_thicknesses == 1:
+    if _sign_on_trust(study):
         sign += "; taken on trust: one thickness cannot reveal a flipped T_perp"
     return fields | {
         "devices": f"{len(curves)}: {device_names(curves)}",
@@ -173,7 +193,7 @@ def _causes(fit: FitResult) -> Iterable[str]:
     """Likely causes of a misfit, the ones that can be tested first."""
     flipped, axis = fit.p_value_flipped, fit.study.curves[0].declared_perp_axis
     other = "PxM" if axis == "MxP" else "MxP"
-    if fit.study.n_thicknesses == 1:
+    if _sign_on_trust(fit.study):
         yield "perp_axis stays a matter of trust: one thickness cannot reveal a flipped T_perp"
     elif flipped >= P_BAD:
         yield (

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from mtjfit.data import pretty
@@ -161,6 +162,8 @@ def posterior_table(posterior: Posterior) -> Table:
     rows = []
     for name, row in posterior.summary().iterrows():
         result, mean = result_text(posterior, str(name), row)
+        if not posterior.verdict.converged:
+            mean = ""  # the spread of draws that have not converged is no error
         rows.append((str(name), result, mean, pretty(str(row["unit"])), _prior_text(posterior, str(name))))
     title = "What these data say of each parameter"
     note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
@@ -174,8 +177,7 @@ def prior_table(posterior: Posterior) -> Table:
     summary = posterior.summary()
     rows = []
     for name, row in summary.iterrows():
-        prior = posterior.priors.get(str(name))
-        left = "" if prior is None else f"{min(1.0, _left(posterior, str(name), row)):.2g}"
+        left = f"{_left(posterior, str(name)):.2g}"
         rows.append((
             str(name), meaning(str(name)), _prior_text(posterior, str(name)), left,
             f"{float(row['ess']):.0f}", f"{float(row['r_hat']):.3f}",
@@ -192,9 +194,9 @@ def prior_table(posterior: Posterior) -> Table:
     return Table("Priors, and how much the data narrowed them", header, tuple(rows), note)
 
 
-def _left(posterior: Posterior, name: str, row: pd.Series) -> float:
-    inside = posterior.priors[name].cdf([float(row["q05"]), float(row["q95"])])
-    return float(inside[1] - inside[0]) / 0.9
+def _left(posterior: Posterior, name: str) -> float:
+    low, high = np.quantile(posterior.prior_cdf(name), [0.05, 0.95])
+    return min(1.0, float(high - low) / 0.9)
 
 
 def combinations_table(fit: FitResult) -> Table:

@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.results.header import P_BAD
+from mtjfit.results.header import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
-from mtjfit.study import LENGTHS, Study, is_amplitude
+from mtjfit.study import LENGTHS, is_amplitude
 from mtjfit.text import p_text, value_with_error
 
-__all__ = ["Check", "State", "checks", "free_lengths", "learned", "not_determined"]
+__all__ = ["Check", "State", "checks", "learned", "not_determined"]
 
 State: TypeAlias = Literal["yes", "partly", "no", "open"]
 MARKS: dict[State, str] = {"yes": "✓", "partly": "◐", "no": "✗", "open": "–"}
@@ -36,9 +36,10 @@ class Check:
         return f"{self.mark} {self.name}: {self.says}"
 
 
-def free_lengths(study: Study) -> tuple[str, ...]:
-    """Declared lengths that are not fixed, in the order of every table."""
-    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+def _leans_on_priors(fit: FitResult) -> bool:
+    """True if the design leaves more open than how λ_sf^N and D_ratio share their product."""
+    both_factors = {"lambda_sf_N", "D_ratio"} <= set(free_lengths(fit.study))
+    return fit.identifiability.rank + int(both_factors) < fit.identifiability.n_parameters
 
 
 def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
@@ -59,10 +60,16 @@ def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
         return Check(
             "determined", "no", f"one thickness ({d:g} nm) determines combinations, but none of {', '.join(lengths)}"
         )
-    found = _by_answer(posterior)
-    if set(found) == {"yes"}:
+    if not posterior.verdict.converged:
+        return Check("determined", "open", "unknown as long as the draws have not converged")
+    found, leaning = _by_answer(posterior), _leans_on_priors(fit)
+    if set(found) == {"yes"} and not leaning:
         return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
-    words = {"yes": "by themselves", "lower limit": "lower limit only", "upper limit": "upper limit only"}
+    words = {
+        "yes": "with the priors of the others" if leaning else "by themselves",
+        "lower limit": "lower limit only",
+        "upper limit": "upper limit only",
+    }
     says = [f"{word}: {', '.join(found[answer])}" for answer, word in words.items() if answer in found]
     if "no" in found:
         says.append(f"not determined: {', '.join(found['no'])}")
@@ -73,7 +80,7 @@ def _converged(posterior: Posterior | None) -> Check:
     if posterior is None:
         return Check("converged", "open", "nothing was sampled: no length is determined")
     if posterior.verdict.converged:
-        return Check("converged", "yes", f"all {len(posterior.verdict.checks)} checks of the gate hold")
+        return Check("converged", "yes", "every check of the gate holds")
     return Check("converged", "no", "NOT CONVERGED: " + "; ".join(posterior.verdict.reasons))
 
 
@@ -97,23 +104,22 @@ def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Check, ...]:
     return _determined(fit, posterior), _converged(posterior), _plausible(fit)
 
 
-def learned(fit: FitResult, posterior: Posterior | None) -> str:
-    """What was learned, in one or two plain sentences.
+def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
+    """What was learned, in one to three plain sentences.
 
     An unconverged run taught nothing; a model that fails teaches that it fails.
     """
     if posterior is not None and not posterior.verdict.converged:
-        return "NOT CONVERGED: nothing may be concluded from these draws; let the run be longer (sampling.max_steps)."
-    warning = ""
+        return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
+    sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
     if fit.p_value < P_BAD:
-        warning = (
-            f"The model does not describe these data ({p_text(fit.p_value)}): what follows would hold only if it did. "
-        )
-    return warning + (_of_devices(fit) if posterior is None else _of_lengths(fit.study, posterior))
+        failing = f"The model does not describe these data ({p_text(fit.p_value)})"
+        return f"{failing}: what follows would hold only if it did.", *sentences
+    return sentences
 
 
-def _of_lengths(study: Study, posterior: Posterior) -> str:
-    summary = posterior.summary()
+def _of_lengths(fit: FitResult, posterior: Posterior) -> str:
+    study, summary = fit.study, posterior.summary()
     known, limits = [], []
     lengths = [name for name in posterior.priors if name.split("[")[0] in LENGTHS]  # a derived Lambda says nothing new
     wanted = lengths or [name for name in posterior.priors if is_amplitude(name.split("[")[0])]
@@ -130,22 +136,23 @@ def _of_lengths(study: Study, posterior: Posterior) -> str:
     n, d = study.n_thicknesses, study.thicknesses
     where = "One thickness" if n == 1 else f"{n} thicknesses from {d.min():g} to {d.max():g} nm"
     verb = "gives" if n == 1 else "give"
-    sentences = [f"{where} {verb} {', '.join(known)} (medians and 90 % intervals)" if known
+    bars = "(medians and 90 % intervals" + (", leaning on the priors of the others)" if _leans_on_priors(fit) else ")")
+    sentences = [f"{where} {verb} {', '.join(known)} {bars}" if known
                  else f"{where} {verb} nothing by itself"]  # fmt: skip
     if limits:
         sentences.append(f"limits (95 %): {', '.join(limits)}")
     return "; ".join(sentences) + "."
 
 
-def _of_devices(fit: FitResult) -> str:
+def _of_devices(fit: FitResult) -> tuple[str, ...]:
     lengths = ", ".join(free_lengths(fit.study))
     sentence = f"One thickness ({fit.study.thicknesses[0]:g} nm) determines combinations, none of {lengths}."
     ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
     if ratios.empty:
-        return sentence
+        return (sentence,)
     listed = [f"{r.device}: {value_with_error(float(r.value), float(r.sd))}" for r in ratios.itertuples()]  # type: ignore[arg-type]
     more = f" and {len(listed) - 4} more devices" if len(listed) > 4 else ""
-    return f"{sentence} The slope ratio T_perp/T_par is {', '.join(listed[:4])}{more}."
+    return sentence, f"The slope ratio T_perp/T_par is {', '.join(listed[:4])}{more}."
 
 
 def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
@@ -160,7 +167,7 @@ def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ..
     ()
     """
     words = list(fit.identifiability.null_directions)
-    if posterior is not None:
+    if posterior is not None and posterior.verdict.converged:
         found = _by_answer(posterior)
         words += [f"{name}: only a {kind}; beyond it the prior decides" for kind in ("lower limit", "upper limit")
                   for name in found.get(kind, [])]  # fmt: skip

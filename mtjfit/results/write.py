@@ -18,7 +18,7 @@ from mtjfit.results.verdicts import checks, learned, not_determined
 __all__ = ["csv_bytes", "plain", "result_document", "result_files", "summary_table"]
 
 _COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
@@ -56,7 +56,10 @@ def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
 
 def _harmless(value: object) -> object:
     """Text that a spreadsheet would run as a formula, quoted; device names come from files."""
-    return "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    text = "".join(c if c.isprintable() else " " for c in value)
+    return "'" + text if text.lstrip().startswith(_FORMULA) else text
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:

@@ -185,7 +185,7 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
 
 def _bytes(table: object, folder: Path) -> bytes | None:
     name = table.get("file") if isinstance(table, dict) else None
-    if not isinstance(name, str) or PLACEHOLDER.fullmatch(name):
+    if not isinstance(name, str) or not name or PLACEHOLDER.fullmatch(name):
         return None
     return read_bytes(folder / name, name)
 

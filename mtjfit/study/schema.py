@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, PlainValidator, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
 
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration, TableFormat
@@ -82,7 +82,7 @@ def _kind(value: object) -> str:
 class DataTable(_Table):
     """One ``[[data]]``."""
 
-    file: str
+    file: str = Field(min_length=1)
     quantity: Quantity
     per: Per
     perp_axis: PerpAxis
@@ -163,6 +163,7 @@ class Document(_Table):
 T = TypeVar("T", bound=_Table)
 
 _WHAT = {
+    "string_too_short": "is empty",
     "missing": "is missing",
     "string_type": "is not a string",
     "float_type": "is not a number",

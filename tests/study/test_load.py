@@ -344,3 +344,10 @@ def test_mutated_studies_load_or_are_refused(tmp_path: Path, data: st.DataObject
     else:
         assert isinstance(study, Study)
         assert tomllib.loads(study.text)
+
+
+def test_an_empty_file_name_is_named_by_its_key(tmp_path):
+    (tmp_path / "study.toml").write_text('[[data]]\nfile = ""\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_study(tmp_path / "study.toml")
+    assert "study.toml: data[0].file: is empty; name the data file, relative to the study file" in str(caught.value)

@@ -1,0 +1,395 @@
+"""The command line: exit codes, exact messages, and nothing on the screen that the data do not determine."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import mtjfit
+from mtjfit.cli.main import cli
+from mtjfit.cli.terminal import speak_plainly
+from mtjfit.errors import MtjfitError
+from mtjfit.infer import Check, Verdict
+
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "Lambda")
+HEAVY = {"numpy", "scipy", "pandas", "lmfit", "emcee", "corner", "matplotlib", "pydantic", "jinja2", "tqdm"}
+
+
+def invoke(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    unexpected = result.exception is not None and not isinstance(result.exception, SystemExit)
+    if unexpected:
+        raise result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    import os
+
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, timeout=120, check=False, env={**os.environ, **environment})
+
+
+def error_bars_for_lengths(text: str) -> list[str]:
+    """Lines or HTML rows in which a length or amplitude meets a ±."""
+    found = [line for line in text.splitlines() if line.lstrip().startswith((*LENGTHS, "a1", "b2")) and "±" in line]
+    rows = re.findall(r"<tr><th scope=\"row\">(?:lambda|Lambda|a1|b2).*?</tr>", text, re.DOTALL)
+    return found + [row for row in rows if "±" in row]
+
+
+@pytest.fixture
+def cached(finished, monkeypatch: pytest.MonkeyPatch, quick_figures) -> None:
+    """fit and sample answer at once, with the results of the real run."""
+    monkeypatch.setattr("mtjfit.infer.fit", lambda study: finished.fit)
+    monkeypatch.setattr("mtjfit.infer.sample", lambda study, seed, progress: finished.posterior)
+
+
+# help and version
+
+
+def test_help_lists_commands_and_exit_codes():
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for words in ("demo", "init", "check", "run", "datasets", "130 interrupted", "First time here: mtjfit demo"):
+        assert words in result.output
+    assert invoke("--version").output == f"mtjfit {mtjfit.__version__}\n"
+
+
+def loaded_by(statement: str) -> set[str]:
+    program = f"import sys\n{statement}\nsys.stderr.write(' '.join(name.split('.')[0] for name in sys.modules))"
+    return set(python("-c", program).stderr.decode().split())
+
+
+def test_help_imports_nothing_heavy():
+    calls = "from mtjfit.cli.main import cli\ntry: cli(['--help'])\nexcept SystemExit: pass"
+    loaded = loaded_by(calls)
+    assert "click" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_sabotage_a_heavy_import_is_seen():
+    assert "numpy" in loaded_by("import numpy") & HEAVY
+
+
+def test_python_m_mtjfit_works():
+    done = python("-m", "mtjfit", "--version")
+    assert (done.returncode, done.stdout.decode().strip()) == (0, f"mtjfit {mtjfit.__version__}")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("rn",), ("run",), ("run", "study.toml"), ("run", "x", "--output", "y", "--seed", "-1"), ("init",)]
+)
+def test_usage_is_2(arguments: tuple[str, ...]):
+    assert invoke(*arguments).exit_code == 2
+
+
+# run
+
+
+def test_a_run_says_header_result_and_where_the_page_is(finished):
+    result = finished.result
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"mtjfit {mtjfit.__version__}"
+    assert "sign           T_perp along M x P, as declared" in lines
+    assert "What these data say of each parameter" in lines
+    assert any(line.startswith("lambda_sf_F  > ") and "±" not in line for line in lines)
+    assert "✓ converged: every check of the gate holds" in lines
+    assert "◐ determined: by themselves: lambda_J, lambda_phi, lambda_sf_N; lower limit only: lambda_sf_F" in lines
+    assert lines[-2] == f"Report: {finished.folder / 'report.html'}"
+    assert lines[-1] == f"Next:   open {finished.folder / 'report.html'} in a browser"
+    assert result.stderr.splitlines() == [
+        f"reading {finished.study_file}",
+        "fitting 246 values of 3 devices",
+        "sampling (Ctrl-C stops; nothing is written before the end)",
+        "drawing figures and writing the page",
+    ]
+
+
+def test_a_run_leaves_everything(finished):
+    figures = {
+        f"{name}.{suffix}" for name in ("torque", "combinations", "corner", "trace") for suffix in ("svg", "pdf", "png")
+    }
+    files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
+    assert {each.name for each in finished.folder.iterdir()} == figures | files
+
+
+def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached, finished, monkeypatch):
+    seeds = []
+
+    def sample(study, seed, progress):
+        seeds.append((seed, progress))
+        return finished.posterior
+
+    monkeypatch.setattr("mtjfit.infer.sample", sample)
+    assert invoke("run", make_study(), "--output", tmp_path / "out", "--seed", "7", "--quiet").exit_code == 0
+    assert seeds == [(7, False)]
+    assert json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
+
+
+def test_quiet_says_where_the_page_is_and_nothing_else(make_study, tmp_path: Path, cached):
+    result = invoke("run", make_study(), "-o", tmp_path / "out", "-q")
+    assert (result.stdout, result.stderr) == (f"Report: {tmp_path / 'out' / 'report.html'}\n", "")
+
+
+def test_quiet_is_not_silent_about_a_failing_model(make_study, tmp_path: Path, cached, flipped_fit, monkeypatch):
+    monkeypatch.setattr("mtjfit.infer.fit", lambda study: flipped_fit)
+    result = invoke("run", make_study(), "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 0
+    assert "!!! THE MODEL DOES NOT DESCRIBE THESE DATA: p < 1e-300." in result.stdout
+    assert "✗ χ² plausible: the model does not describe these data" in result.stdout
+
+
+def test_a_flipped_series_is_loud_in_every_output(make_study, tmp_path: Path, cached, flipped_fit, monkeypatch):
+    monkeypatch.setattr("mtjfit.infer.fit", lambda study: flipped_fit)
+    study = make_study(flip=True)
+    checked, ran = invoke("check", study), invoke("run", study, "-o", tmp_path / "out")
+    assert (checked.exit_code, ran.exit_code) == (0, 0)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for output in (checked.stdout, ran.stdout, page):
+        assert (
+            "THE MODEL DOES NOT DESCRIBE THESE DATA: p &lt; 1e-300".replace("&lt;", "<" if output != page else "&lt;")
+            in output
+        )
+        assert "with the other perp_axis p would be 0.91" in output
+
+
+def test_one_thickness_is_4_and_leaves_the_combinations(make_study, tmp_path: Path, quick_figures):
+    result = invoke("run", make_study(("F2.0nm",)), "--output", tmp_path / "out")
+    assert result.exit_code == 4
+    assert result.stderr.splitlines()[-1].startswith(
+        "Error: one thickness (2 nm) does not determine lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N: it determines"
+    )
+    assert "taken on trust: one thickness cannot reveal" in re.sub(r"\s+", " ", result.stdout)
+    assert "F2.0nm  slope ratio T_perp/T_par  -0.1018 ± 0.0031" in result.stdout
+    assert "What these data do not determine" in result.stdout
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "slope ratio T_perp/T_par" in page
+    assert error_bars_for_lengths(result.output) == error_bars_for_lengths(page) == []
+    summary = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in summary[1:]] == [
+        "slope_ratio[F2.0nm]", "|kappa|·a1[F2.0nm]", "|kappa|·b2[F2.0nm]", "b2/a1[F2.0nm]",
+    ]  # fmt: skip
+    left = {each.name for each in (tmp_path / "out").iterdir()}
+    assert {"report.html", "result.json", "torque.svg", "combinations.pdf"} <= left
+    assert not {"draws.npz", "corner.svg", "trace.svg"} & left
+
+
+def test_sabotage_an_error_bar_of_a_length_is_seen(finished):
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert error_bars_for_lengths(finished.result.stdout)
+    assert error_bars_for_lengths(page)
+
+
+def test_one_thickness_with_known_lengths_is_sampled(make_study, tmp_path: Path, quick_figures, finished, monkeypatch):
+    def edit(text: str) -> str:
+        return re.sub(r"(?m)^(lambda_\w+) *= .*$", r"\1 = { fixed = 1.0 }", text)
+
+    asked = []
+    monkeypatch.setattr("mtjfit.infer.sample", lambda study, **_: asked.append(study) or finished.posterior)
+    assert invoke("run", make_study(("F2.0nm",), edit=edit), "-o", tmp_path / "out").exit_code == 0
+    assert len(asked) == 1
+
+
+def test_too_few_steps_are_5_and_everything_is_marked(make_study, tmp_path: Path, quick_figures):
+    def edit(text: str) -> str:
+        return text.replace("target_ess = 200", "target_ess = 200\nmax_steps = 12")
+
+    result = invoke("run", make_study(edit=edit), "--output", tmp_path / "out")
+    assert result.exit_code == 5
+    assert result.stderr.splitlines()[-1].startswith("Error: NOT CONVERGED: ")
+    assert "raise sampling.max_steps" in result.stderr
+    assert "NOT CONVERGED, no result: what these data say of each parameter" in result.stdout
+    assert "✗ converged: NOT CONVERGED: " in result.stdout
+    assert "✓ converged" not in result.stdout
+    assert error_bars_for_lengths(result.stdout.replace("normal 0 ± 1", "")) == []
+    assert "NOT CONVERGED: the draws below are no result." in (tmp_path / "out" / "report.html").read_text(
+        encoding="utf-8"
+    )
+    summary = (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert {row.rsplit(",", 1)[1] for row in summary} == {"not converged"}
+    document = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))
+    assert (document["converged"], document["status"]) == (False, "complete")
+
+
+def test_quiet_says_not_converged(make_study, tmp_path: Path, cached, finished, monkeypatch):
+    verdict = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
+    draws = replace(finished.posterior, verdict=verdict)
+    monkeypatch.setattr("mtjfit.infer.sample", lambda study, seed, progress: draws)
+    result = invoke("run", make_study(), "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 5
+    assert result.stdout.startswith("✗ converged: NOT CONVERGED: only 7 steps after warm-up\n")
+
+
+def test_ctrl_c_is_130_without_traceback_or_files(make_study, tmp_path: Path, cached, monkeypatch):
+    def interrupted(study, seed, progress):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mtjfit.infer.sample", interrupted)
+    result = invoke("run", make_study(), "--output", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr.endswith("\nInterrupted; no result was written.\n")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_broken_studies_are_3_and_list_every_problem(tmp_path: Path):
+    (tmp_path / "data.csv").write_text("V,par\n0.1,x\n")
+    (tmp_path / "study.toml").write_text(
+        '[study]\nname = "x"\n[[data]]\nfile = "data.csv"\n[parameters]\nlambda_j = { fixed = 1 }\n'
+    )
+    for command in (["check"], ["run", "-o", str(tmp_path / "out")]):
+        result = invoke(*command, tmp_path / "study.toml")
+        assert result.exit_code == 3
+        assert result.stdout == ""
+        assert "parameters.lambda_j: is no parameter; did you mean 'lambda_J'?" in result.stderr
+        assert "data[0].quantity: is missing" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_study_is_3(tmp_path: Path):
+    result = invoke("run", tmp_path / "none.toml", "-o", tmp_path / "out")
+    assert result.exit_code == 3
+    assert "none.toml" in result.stderr
+
+
+def test_a_number_that_is_none_is_3_with_its_place(make_study):
+    study = make_study()
+    data = study.parent / "data.csv"
+    data.write_text(data.read_text(encoding="utf-8").replace("0.071984", "abc"), encoding="utf-8")
+    result = invoke("check", study)
+    assert result.exit_code == 3
+    assert re.search(r"data\.csv:5: column 'dtau_par'", result.stderr)
+
+
+def test_a_folder_with_other_files_is_refused_before_any_work(make_study, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("mtjfit.infer.fit", lambda study: pytest.fail("fitted for nothing"))
+    study = make_study()
+    result = invoke("run", study, "--output", study.parent)
+    assert result.exit_code == 3
+    assert "holds files that are no earlier result of mtjfit (data.csv, study.toml)" in result.stderr
+
+
+def test_every_error_of_the_library_ends_with_its_own_code(make_study, tmp_path: Path, monkeypatch):
+    class OddError(MtjfitError):
+        exit_code = 77
+
+    def fail(study):
+        raise OddError("said once")
+
+    monkeypatch.setattr("mtjfit.infer.fit", fail)
+    result = invoke("check", make_study())
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (77, "Error: said once")
+
+
+# check
+
+
+def test_check_says_what_the_data_determine_and_writes_nothing(make_study, cached, tmp_path: Path):
+    study = make_study()
+    before = sorted(tmp_path.rglob("*"))
+    result = invoke("check", study)
+    assert result.exit_code == 0
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "6 of 6 parameters are determined by this design, thicknesses known" in result.stdout
+    assert "✓ χ² plausible: χ² = 211.2 for 240 degrees of freedom, p = 0.91" in result.stdout
+    assert result.stdout.splitlines()[-1] == f"Next:   mtjfit run {study} --output results"
+
+
+def test_check_of_one_thickness_announces_exit_code_4(make_study):
+    result = invoke("check", make_study(("F2.0nm",)))
+    assert result.exit_code == 0
+    assert "3 of 6 parameters are determined" in result.stdout
+    assert "devices of three or more thicknesses are needed" in result.stdout
+    assert result.stdout.splitlines()[-1].endswith("(combinations only: exit code 4)")
+    assert error_bars_for_lengths(result.stdout) == []
+
+
+# init, datasets, demo
+
+
+def test_init_proposes_a_study_and_overwrites_nothing(make_study, tmp_path: Path):
+    data = make_study().parent / "data.csv"
+    output = tmp_path / "new.toml"
+    result = invoke("init", data, "--output", output)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"Next:   mtjfit check {output}"
+    assert 'file = "in/data.csv"' in output.read_text(encoding="utf-8")
+    assert invoke("check", output).exit_code == 3  # placeholders are not filled in
+    again = invoke("init", data, "--output", output)
+    assert (again.exit_code, again.stderr.startswith(f"Error: {output}: exists already")) == (3, True)
+
+
+def test_init_says_what_it_cannot_do(make_study, tmp_path: Path):
+    data = make_study().parent / "data.csv"
+    result = invoke("init", data, "--output", tmp_path / "no" / "study.toml")
+    assert (result.exit_code, "cannot be written: No such file or directory" in result.stderr) == (3, True)
+    assert invoke("init", tmp_path / "none.csv", "-o", tmp_path / "x.toml").exit_code == 3
+    assert not (tmp_path / "x.toml").exists()
+
+
+def test_datasets_are_listed_with_their_kind():
+    result = invoke("datasets")
+    assert re.search(r"(?m)^thickness-series +SIMULATED ", result.stdout)
+    assert "not measured" in invoke("datasets", "thickness-series").stdout
+    assert invoke("datasets", "thickness-seris").exit_code == 3
+    assert invoke("datasets", "--copy", "x").exit_code == 2
+
+
+def test_a_copied_dataset_loads_and_is_never_overwritten(tmp_path: Path):
+    result = invoke("datasets", "thickness-series", "--copy", tmp_path / "mine")
+    assert result.exit_code == 0
+    assert mtjfit.load_study(tmp_path / "mine" / "study.toml").label.startswith("SIMULATED")
+    again = invoke("datasets", "thickness-series", "--copy", tmp_path / "mine")
+    assert (again.exit_code, "data.csv: exists already" in again.stderr) == (3, True)
+    (tmp_path / "file").write_text("")
+    assert invoke("datasets", "thickness-series", "--copy", tmp_path / "file").exit_code == 3
+
+
+def test_demo_is_short_and_names_the_next_command(tmp_path: Path, cached, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = invoke("demo")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("mtjfit ")
+    assert "SIMULATED, not measured" in result.stdout
+    assert lines[-2] == f"Report: {Path('mtjfit-demo') / 'report.html'}"
+    assert lines[-1].startswith("Next:   mtjfit datasets thickness-series --copy my-series")
+    assert len(lines) < 30
+    assert (tmp_path / "mtjfit-demo" / "report.html").is_file()
+    assert invoke("demo").exit_code == 0  # over its own earlier result
+
+
+# terminals
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"),
+    [
+        ("cp1252", "[yes] chi² = 1 ± 2 lambda |kappa|·a1 (hbar/2e) kohm^-¹ x^-¹9 ?"),
+        ("ascii", "[yes] chi^2 = 1 +- 2 lambda |kappa|*a1 (hbar/2e) kohm^-1 x^-19 ?"),
+        ("utf-8", "✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語"),
+    ],
+)
+def test_any_terminal_gets_readable_words(monkeypatch: pytest.MonkeyPatch, encoding: str, expected: str):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    speak_plainly()
+    stream.write("✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語")
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding) == expected
+
+
+def test_a_windows_code_page_survives_a_real_command(make_study):
+    done = python("-m", "mtjfit", "check", str(make_study(("F2.0nm",))), PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr.decode("cp1252").count("Traceback")) == (0, 0)
+    assert "|kappa|·a1" in done.stdout.decode("cp1252")
+    assert "±" in done.stdout.decode("cp1252")

@@ -1,0 +1,130 @@
+"""Studies and results that several folders of tests share; what takes seconds is made once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import mtjfit
+
+SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
+
+MakeStudy = Callable[..., Path]
+
+
+def write_study(
+    folder: Path,
+    devices: tuple[str, ...] = SERIES,
+    *,
+    names: dict[str, str] | None = None,
+    edit: Callable[[str], str] = lambda text: text,
+    flip: bool = False,
+    measured: bool = False,
+) -> Path:
+    """A small study from the bundled series: some of its devices, exact thicknesses, few effective draws.
+
+    `names` renames devices in the data, `edit` changes the text of the study file, `flip` turns T_perp round,
+    `measured` takes away the mark of simulated data.
+    """
+    source = mtjfit.dataset("thickness-series")
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for line in (source.path / "data.csv").read_text(encoding="utf-8").splitlines():
+        cells = line.split(",")
+        if line.startswith("#"):
+            rows += [] if measured else [line]
+        elif cells[0] == "device":
+            rows.append(line)
+        elif cells[0] in devices:
+            cells[0] = (names or {}).get(cells[0], cells[0])
+            if flip:
+                cells[4] = str(-float(cells[4]))
+            rows.append(",".join(cells))
+    (folder / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    text = source.study_file.read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^thickness   = .*$", "thickness = { fixed = true }", text)
+    text = text.replace("target_ess = 2000", "target_ess = 200")
+    study = folder / "study.toml"
+    study.write_text(edit(text), encoding="utf-8")
+    return study
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> MakeStudy:
+    """Writes a small study to a folder of this test and returns its file."""
+    return lambda *args, **kwargs: write_study(tmp_path / "in", *args, **kwargs)
+
+
+class Finished:
+    """One real run of the command line: what it printed, what it left, and the objects behind it."""
+
+    def __init__(self, folder: Path):
+        self.study_file = write_study(folder / "in")
+        self.folder = folder / "out"
+        kept = {}
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("fit", "sample"):
+                patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
+            stub_figures(patch, only_missing=True)
+            arguments = ["run", str(self.study_file), "--output", str(self.folder)]
+            self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)
+        self.fit: mtjfit.FitResult = kept["fit"]
+        self.posterior: mtjfit.Posterior = kept["sample"]
+
+
+def _keeping(function: Callable[..., object], name: str, kept: dict[str, object]) -> Callable[..., object]:
+    def wrapped(*args: object, **kwargs: object) -> object:
+        kept[name] = function(*args, **kwargs)
+        return kept[name]
+
+    return wrapped
+
+
+def _cli():
+    from mtjfit.cli.main import cli
+
+    return cli
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """A real run of three thicknesses, with real figures."""
+    return Finished(tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
+def one_thickness_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
+    """Best fit of a single device."""
+    return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("one"), ("F2.0nm",))))
+
+
+@pytest.fixture(scope="session")
+def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
+    """Best fit of three thicknesses whose T_perp was counted along the other axis."""
+    return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("flipped"), flip=True)))
+
+
+def stub_figures(patch: pytest.MonkeyPatch, only_missing: bool = False) -> None:
+    """Figures that draw in no time and write the device names into themselves."""
+    from matplotlib.figure import Figure
+
+    import mtjfit.plot
+
+    def drawn(result: mtjfit.FitResult | mtjfit.Posterior, posterior: mtjfit.Posterior | None = None) -> Figure:
+        figure = Figure(figsize=(2, 1), dpi=50)
+        figure.text(0.5, 0.5, ", ".join(result.study.devices), parse_math=False)
+        return figure
+
+    for name in ("plot_torque", "plot_combinations", "plot_corner", "plot_trace"):
+        if not (only_missing and hasattr(mtjfit.plot, name)):
+            patch.setattr(f"mtjfit.plot.{name}", drawn, raising=False)
+
+
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time for real figures."""
+    stub_figures(monkeypatch)

@@ -1,0 +1,158 @@
+"""Every move that may be used leaves exactly known densities as they are; the one that was dropped does not."""
+
+from __future__ import annotations
+
+import emcee
+import numpy as np
+import pytest
+from emcee import moves
+from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, z_scores
+from scipy import integrate, special, stats
+
+from mtjfit.infer.diagnostics import ess
+from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
+
+WALKERS = 40
+LIMIT = 4.5
+"""Standard errors; 50 statistics for each move at most, so a false-alarm rate below 4e-4 for each."""
+
+
+def run(target: Exact, move: object, steps: int = 3000, seed: int = 0) -> np.ndarray:
+    """Chains (walkers, steps, size) as standard normals, from exact draws: a right move must keep them exact."""
+    rng = np.random.default_rng(seed)
+    start = target.draws(WALKERS, rng)
+    sampler = emcee.EnsembleSampler(WALKERS, target.size, target.log_density, vectorize=True, moves=move)
+    state = emcee.State(start, random_state=np.random.RandomState(seed).get_state())
+    sampler.run_mcmc(state, steps, skip_initial_state_check=True)
+    chain = sampler.get_chain()
+    white = target.white(chain.reshape(-1, target.size)).reshape(chain.shape)
+    return np.asarray(white.swapaxes(0, 1))
+
+
+def misfitted(target: Exact) -> Jump:
+    """Fitted to draws that were shifted by half a sd, and narrower than the target by a fifth."""
+    rng = np.random.default_rng(9)
+    draws = target.draws(2000, rng)
+    return fitted_jump(draws.mean(axis=0) + 0.5 * draws.std(axis=0) + 0.8 * (draws - draws.mean(axis=0)), rng)
+
+
+MOVES = {
+    "DE": lambda target: moves.DEMove(),
+    "DE, whole steps": lambda target: moves.DEMove(gamma0=1.0),
+    "stretch": lambda target: moves.StretchMove(),
+    "jump, misfitted": lambda target: moves.MHMove(misfitted(target)),
+    "warm-up": lambda target: warm_up_moves(),
+    "production": lambda target: production_moves(
+        joined((misfitted(target), fitted_jump(target.draws(2000, np.random.default_rng(8)), np.random.default_rng(7))),
+               (3.0, 1.0))
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(MOVES))
+@pytest.mark.parametrize("density", list(TARGETS))
+def test_a_move_leaves_the_target_as_it_is(density: str, name: str) -> None:
+    target = TARGETS[density]
+    steps = 5000 if name == "DE, whole steps" and density == "gaussian" else 2000
+    scores = z_scores(run(target, MOVES[name](target), steps=steps))
+    worst = max(scores, key=lambda key: abs(scores[key]))
+    assert abs(scores[worst]) < LIMIT, f"{worst}: {scores[worst]:.1f} standard errors"
+
+
+def test_every_enabled_move_is_among_those_tested() -> None:
+    kinds = {(type(move), getattr(move, "gamma0", None)) for move, _ in warm_up_moves()}
+    assert kinds == {(moves.DEMove, None), (moves.DEMove, 1.0), (moves.StretchMove, None)}
+    jump = misfitted(BANANA)
+    assert isinstance(production_moves(jump)[0][0], moves.MHMove)
+    for enabled in (warm_up_moves(), production_moves(jump)):
+        assert sum(weight for _, weight in enabled) == pytest.approx(1.0)
+
+
+def test_sabotage_the_snooker_move_of_emcee_is_caught() -> None:
+    """emcee 3.1.6: widths of a 4-D Gaussian come out too small, in the end by 13 %.
+
+    This is why it is not enabled. Should this test fail some day, emcee has been mended.
+    """
+    white = run(GAUSSIAN, moves.DESnookerMove(), steps=3500)
+    square = np.mean(white**2, axis=-1)
+    assert (square.mean() - 1) * np.sqrt(ess(square) * 4 / 2) < -LIMIT
+    assert np.mean(white[:, 1500:].std(axis=(0, 1))) < 0.95  # on its way from exact draws to 0.87
+
+
+def test_sabotage_a_jump_without_its_density_is_caught() -> None:
+    class Careless(Jump):
+        def __call__(self, x: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+            new, factor = super().__call__(x, rng)
+            return new, np.zeros_like(factor)
+
+    right = misfitted(BANANA)
+    scores = z_scores(run(BANANA, moves.MHMove(Careless(right.weights, right.centres, right.roots))))
+    assert max(map(abs, scores.values())) > 2 * LIMIT
+
+
+def mixture(size: int) -> Jump:
+    rng = np.random.default_rng(1)
+    roots = np.tril(rng.uniform(0.3, 1.0, (3, size, size)))
+    return Jump(np.array([0.5, 0.3, 0.2]), rng.normal(0.0, 2.0, (3, size)), roots)
+
+
+def log_constant(size: int) -> float:
+    """Log of the constant of a multivariate t density with 5 degrees of freedom."""
+    return float(special.gammaln((5 + size) / 2) - special.gammaln(2.5) - 0.5 * size * np.log(5 * np.pi))
+
+
+def test_the_density_of_a_jump_integrates_to_one() -> None:
+    one, two = mixture(1), mixture(2)
+    total, _ = integrate.quad(
+        lambda x: np.exp(one.log_density(np.array([[x]]))[0]), -np.inf, np.inf, epsabs=1e-11, limit=400
+    )
+    assert total * np.exp(log_constant(1)) == pytest.approx(1.0, abs=1e-8)
+    t = np.linspace(-np.pi / 2, np.pi / 2, 802)[1:-1]  # x = 3 tan t, all of the plane
+    x = np.stack(np.meshgrid(3 * np.tan(t), 3 * np.tan(t)), -1).reshape(-1, 2)
+    weight = np.prod(3 / np.cos(np.stack(np.meshgrid(t, t), -1).reshape(-1, 2)) ** 2, axis=1) * (t[1] - t[0]) ** 2
+    assert np.exp(two.log_density(x)) @ weight * np.exp(log_constant(2)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_density_of_a_jump_is_that_of_scipy() -> None:
+    jump, x = mixture(3), np.random.default_rng(2).normal(0.0, 3.0, (20, 3))
+    parts = [
+        w * stats.multivariate_t(c, r @ r.T, df=5).pdf(x)
+        for w, c, r in zip(jump.weights, jump.centres, jump.roots, strict=True)
+    ]  # fmt: skip
+    np.testing.assert_allclose(jump.log_density(x) + log_constant(3), np.log(np.sum(parts, axis=0)), rtol=1e-10)
+
+
+def test_jumps_follow_their_density() -> None:
+    """KS in one dimension, importance weights in three; false-alarm rate 1e-4 and below 1e-5."""
+    jump = mixture(1)
+    drawn, factor = jump(np.zeros((20_000, 1)), np.random.RandomState(3))
+    scale = jump.roots[:, 0, 0]
+    cdf = lambda x: sum(  # noqa: E731
+        w * stats.t(5, c, s).cdf(x) for w, c, s in zip(jump.weights, jump.centres[:, 0], scale, strict=True)
+    )
+    assert stats.kstest(drawn[:, 0], cdf).pvalue > 1e-4
+    np.testing.assert_allclose(factor, jump.log_density(np.zeros((1, 1))) - jump.log_density(drawn), rtol=1e-12)
+    jump = mixture(3)
+    drawn, _ = jump(np.zeros((50_000, 3)), np.random.RandomState(4))
+    for centre in jump.centres:
+        p = stats.multivariate_t(centre, np.eye(3), df=8).logpdf(drawn)
+        weights = np.exp(p - jump.log_density(drawn) - log_constant(3))
+        assert abs(weights.mean() - 1) < 4.5 * weights.std() / np.sqrt(weights.size)
+
+
+def test_a_fitted_jump_resembles_its_draws() -> None:
+    """Most proposals from exact draws of a banana are accepted, which a single bell shape cannot do."""
+    rng = np.random.default_rng(0)
+    jump = fitted_jump(BANANA.draws(3000, rng), rng)
+    white = run(BANANA, moves.MHMove(jump), steps=300)
+    assert np.mean(np.any(np.diff(white, axis=1) != 0, axis=-1)) > 0.6
+    assert jump.weights.sum() == pytest.approx(1.0)
+    single = fitted_jump(np.zeros((50, 2)) + rng.standard_normal((50, 2)), rng)
+    assert single.weights.size == 1
+
+
+def test_joined_jumps_share_the_proposals() -> None:
+    one, two = mixture(2), misfitted(BANANA)
+    both, x = joined((one, two), (3.0, 1.0)), np.random.default_rng(0).standard_normal((10, 2))
+    expected = np.log(0.75 * np.exp(one.log_density(x)) + 0.25 * np.exp(two.log_density(x)))
+    np.testing.assert_allclose(both.log_density(x), expected, rtol=1e-10)

@@ -1,0 +1,320 @@
+"""The page: one file that loads nothing, runs nothing, and escapes every text from a file."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import mtjfit
+from mtjfit.data.curve import Origin
+from mtjfit.errors import MtjfitError
+from mtjfit.infer import Check, Verdict
+from mtjfit.report import report_figures, report_html, write_report
+from mtjfit.report.figures import inline_svg
+from mtjfit.results import ResultFolder, provenance
+
+VOID = {"meta", "br", "img", "link", "hr", "input"}
+HOSTILE = "<script>alert(1)</script>"
+HOSTILE_TITLE = '</title></h1><img src=x onerror="alert(1)">{{ 7*7 }}'
+
+
+class Page(HTMLParser):
+    """Elements with attributes, text, and rows of tables; unbalanced tags are noted."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.faults: list[str] = []
+        self.texts: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self.feed(html)
+        self.close()
+        self.faults += self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("td", "th"):
+            self.tables[-1][-1].append("")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.faults.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "svg"} & set(self.open):
+            self.texts.append(data)
+        if self.open and self.open[-1] in ("td", "th"):
+            self.tables[-1][-1][-1] += data
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def dangers(page: Page) -> list[str]:
+    """Whatever could run, or load something."""
+    found = [tag for tag, _ in page.elements if tag in ("script", "iframe", "object", "embed", "link", "form", "img")]
+    for tag, attributes in page.elements:
+        for name, value in attributes.items():
+            target = name.rsplit(":")[-1] in ("href", "src", "action", "data", "srcset")
+            inside = (value or "").startswith(("#", "data:image/png;base64,"))
+            link = tag == "a" and (value or "").startswith("https://doi.org/10.")
+            if name.startswith("on") or (target and not (inside or link)):
+                found.append(f"{tag} {name}={value}")
+    return found
+
+
+def page_of(fit: mtjfit.FitResult, posterior: mtjfit.Posterior | None) -> Page:
+    return Page(report_html(fit, posterior, provenance(fit.study, 1, "mtjfit run"), report_figures(fit, posterior)))
+
+
+@pytest.fixture(scope="module")
+def real(finished) -> Page:
+    """The page that a real run left."""
+    return Page((finished.folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_page_is_balanced_and_harmless(real: Page):
+    assert real.faults == []
+    assert dangers(real) == []
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<script>alert(1)</script>",
+        "<p onclick='x()'>",
+        "<img src='https://example.org/x.png'>",
+        "<link rel='stylesheet' href='style.css'>",
+        "<svg><use xlink:href='https://example.org/x.svg#a'/></svg>",
+        "<a href='javascript:alert(1)'>x</a>",
+    ],
+)
+def test_sabotage_dangers_are_seen(html: str):
+    assert dangers(Page(html))
+
+
+def test_sabotage_unbalanced_tags_are_seen():
+    assert Page("<p><b></p>").faults
+
+
+def test_style_loads_nothing(finished):
+    html = (finished.folder / "report.html").read_text(encoding="utf-8")
+    style = re.search(r"<style>(.*?)</style>", html, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+    assert "prefers-color-scheme: dark" in style
+    assert "@media print" in style
+
+
+def test_numbers_of_the_page_are_those_of_summary_csv(finished, real: Page):
+    with (finished.folder / "summary.csv").open(encoding="utf-8", newline="") as stream:
+        summary = {row["parameter"]: row for row in csv.DictReader(stream)}
+    table = next(t for t in real.tables if t[0][:2] == ["parameter", "median (90 % interval)"])
+    assert [row[0] for row in table[1:]] == list(summary)
+    for name, shown, *_ in table[1:]:
+        row = summary[name]
+        if row["determined"] == "yes":
+            printed = re.fullmatch(r"(\S+) \((\S+) to (\S+)\)", shown).groups()
+            expected = tuple(f"{float(row[q]):.{len(printed[0].partition('.')[2])}f}" for q in ("q50", "q05", "q95"))
+            assert printed == expected
+        else:
+            assert (row["determined"], shown) == ("lower limit", f"> {float(row['q05']):.2g} (95 %)")
+
+
+def test_what_a_reader_needs_is_there(real: Page):
+    for words in (
+        "SIMULATED, not measured: Eq. 12 with known lengths, five thicknesses, 2 % noise",
+        "determined: partly",
+        "converged: yes",
+        "χ² plausible: yes",
+        "3 thicknesses from 0.8 to 4 nm give lambda_J = ",
+        "per device: no 1/d",
+        "T_perp along M x P, as declared",
+        "Determined by each device on its own, without any length",
+        "lambda_sf_F: only a lower limit; beyond it the prior decides",
+        "Convergence gate: converged",
+        "none of 123 points",
+        "data sha256: data.csv",
+        "doi:10.1103/PhysRevB.86.060404",
+    ):
+        assert words in real.text, words
+    assert [name for tag, a in real.elements if tag == "figure" and (name := a["id"])] == [
+        "torque", "corner", "combinations", "trace",
+    ]  # fmt: skip
+
+
+def test_figures_have_words_for_those_who_cannot_see_them(real: Page):
+    labels = [a["aria-label"] for tag, a in real.elements if tag == "svg" and a.get("role") == "img"]
+    assert len(labels) == 4
+    assert labels[0] == (
+        "Plot of torkance against bias for F0.8nm (0.8 nm), F2.0nm (2 nm), F4.0nm (4 nm). "
+        "χ² = 211.2 for 240 degrees of freedom, p = 0.91."
+    )
+    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[2]
+
+
+def test_ids_are_unique_and_links_between_figures_hold(real: Page):
+    ids = [a["id"] for _, a in real.elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    links = [v[1:] for _, a in real.elements for n, v in a.items() if n.endswith("href") and v.startswith("#")]
+    clips = [v[5:-1] for _, a in real.elements for v in a.values() if v and re.fullmatch(r"url\(#[^)]*\)", v)]
+    assert {*links, *clips} <= set(ids)
+
+
+def test_figures_lie_beside_the_page(finished):
+    for name in ("torque", "combinations", "corner", "trace"):
+        assert b"<svg" in (finished.folder / f"{name}.svg").read_bytes()
+        assert (finished.folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (finished.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_measured_data_carry_no_banner(finished, quick_figures):
+    curves = tuple(replace(curve, origin=Origin()) for curve in finished.fit.study.curves)
+    study = finished.fit.study.replace(curves=curves)
+    measured = page_of(replace(finished.fit, study=study), replace(finished.posterior, study=study))
+    assert "not measured" not in measured.text
+
+
+def renamed(fit: mtjfit.FitResult) -> mtjfit.FitResult:
+    """A fit whose texts are attacks, wherever a file can bring a text in."""
+    curves = []
+    for k, curve in enumerate(fit.study.curves):
+        name, origin = f"{HOSTILE}{k}", Origin("simulated", HOSTILE)
+        curve = replace(curve, device=name, group=HOSTILE, source=HOSTILE, origin=origin)
+        curves.append(curve.mask(curve.bias == 0.5, HOSTILE))
+    study = fit.study.replace(curves=tuple(curves), name=HOSTILE_TITLE, files={HOSTILE: "0" * 64})
+    devices = tuple(replace(d, device=c.device) for d, c in zip(fit.devices, curves, strict=True))
+    known = fit.identifiability
+    table = known.determined.rename(lambda name: name + HOSTILE)
+    return replace(
+        fit, study=study, devices=devices, p_value=1e-9,
+        identifiability=replace(known, null_directions=(HOSTILE,), determined=table),
+    )  # fmt: skip
+
+
+def test_hostile_texts_are_escaped(finished, quick_figures):
+    fit = renamed(finished.fit)
+    names = tuple(f"{name}[{HOSTILE}]" if name == "a1" else name for name in finished.posterior.names)
+    verdict = Verdict((Check("length", False, HOSTILE),), {})
+    posterior = replace(finished.posterior, study=fit.study, names=names, verdict=verdict)
+    page = page_of(fit, posterior)
+    assert page.faults == []
+    assert dangers(page) == []
+    assert page.text.count(HOSTILE) > 10
+    assert HOSTILE_TITLE in page.text
+
+
+def test_hostile_texts_of_one_thickness_are_escaped(one_thickness_fit, quick_figures):
+    page = page_of(renamed(one_thickness_fit), None)
+    assert (page.faults, dangers(page)) == ([], [])
+    assert page.text.count(HOSTILE) > 10
+
+
+def test_a_real_figure_of_hostile_names_is_harmless(one_thickness_fit):
+    import mtjfit.plot
+
+    if not hasattr(mtjfit.plot, "plot_torque"):
+        pytest.skip("no figures yet")
+    page = page_of(renamed(one_thickness_fit), None)
+    assert (page.faults, dangers(page)) == ([], [])
+
+
+def test_svg_keeps_drawing_only():
+    svg = inline_svg(
+        b'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" onload="x()">'
+        b'<metadata>m</metadata><script>x()</script><a href="https://example.org"/><g id="p" clip-path="url(#c)"/>'
+        b'<use xlink:href="#p"/><use xlink:href="https://example.org/#p"/><image href="data:image/png;base64,AA"/>'
+        b'<text onclick="x()">&lt;b&gt;</text><!-- <script>x()</script> --></svg>',
+        "one",
+        'a "plot"',
+    )
+    page = Page(svg)
+    assert dangers(page) == []
+    assert [tag for tag, _ in page.elements] == ["svg", "g", "use", "use", "image", "text"]
+    assert page.elements[1][1] == {"id": "one-p", "clip-path": "url(#one-c)"}
+    assert page.elements[2][1] == {"xlink:href": "#one-p"}
+    assert page.elements[3][1] == {}
+    assert page.elements[0][1]["aria-label"] == 'a "plot"'
+    assert "&lt;b&gt;" in svg
+
+
+def test_an_unconverged_run_is_marked_everywhere(finished, quick_figures):
+    verdict = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
+    draws = replace(finished.posterior, verdict=verdict)
+    page = page_of(finished.fit, draws)
+    for words in (
+        "NOT CONVERGED: the draws below are no result.",
+        "converged: no",
+        "NOT CONVERGED, no result: what these data say of each parameter",
+        "Convergence gate: NOT CONVERGED",
+        "NOT CONVERGED: nothing may be concluded",
+        "NOT CONVERGED. Posterior of the lengths",
+    ):
+        assert words in page.text, words
+    marked = [
+        each.name
+        for each in report_figures(finished.fit, draws)
+        if 'id="not-converged"' in each.files[f"{each.name}.svg"].decode()
+    ]
+    assert marked == ["torque", "corner", "trace"]
+
+
+def test_a_failing_model_is_loud(flipped_fit, finished, quick_figures):
+    page = page_of(flipped_fit, replace(finished.posterior, study=flipped_fit.study))
+    assert "THE MODEL DOES NOT DESCRIBE THESE DATA: p < 1e-300. Do not use the numbers below." in page.text
+    assert "with the other perp_axis p would be 0.91" in page.text
+    assert "χ² plausible: no" in page.text
+    assert [a for tag, a in page.elements if a.get("role") == "alert"]
+
+
+def error_bars_for_lengths(page: Page) -> list[list[str]]:
+    return [row for table in page.tables for row in table if row[0].startswith(("lambda", "Lambda", "a1", "b2"))
+            and any("±" in cell for cell in row)]  # fmt: skip
+
+
+def test_one_thickness_shows_combinations_and_no_error_bar_for_a_length(one_thickness_fit, quick_figures):
+    page = page_of(one_thickness_fit, None)
+    assert error_bars_for_lengths(page) == []
+    for words in (
+        "determined: no",
+        "converged: not tested",
+        "One thickness (2 nm) determines combinations, none of lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N.",
+        "slope ratio T_perp/T_par",
+        "What these data do not determine",
+        "taken on trust: one thickness cannot reveal a flipped T_perp",
+    ):
+        assert words in page.text, words
+    assert "Convergence gate" not in page.text
+
+
+def test_sabotage_an_error_bar_for_a_length_is_seen(real: Page):
+    assert error_bars_for_lengths(real)  # three thicknesses do determine lambda_J
+
+
+def test_a_folder_with_other_files_stays_as_it_was(finished, tmp_path: Path, quick_figures):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(MtjfitError, match="no earlier result of mtjfit"):
+        write_report(ResultFolder(tmp_path), finished.fit, finished.posterior, {})
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_template_comes_with_the_package():
+    template = Path(mtjfit.__file__).parent / "report" / "templates" / "report.html.j2"
+    assert template.is_file()
+    assert "|safe" not in template.read_text(encoding="utf-8").replace(" ", "")

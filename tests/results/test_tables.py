@@ -1,0 +1,232 @@
+"""Tables and sentences: an error bar only where the data determine a number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import mtjfit
+from mtjfit.infer import Check, Verdict
+from mtjfit.infer.posterior import Posterior
+from mtjfit.results import checks, learned, not_determined
+from mtjfit.results.tables import (
+    combinations_table,
+    devices_table,
+    interval,
+    meaning,
+    posterior_table,
+    prior_table,
+    undetermined_table,
+)
+from mtjfit.study import AboutNominal, Normal, Parameter
+
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
+NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
+
+
+def unconverged(posterior: Posterior) -> Posterior:
+    return replace(posterior, verdict=NOT_YET)
+
+
+def rows(table) -> dict[str, tuple[str, ...]]:
+    return {row[0]: row[1:] for row in table.rows}
+
+
+def error_bars_for(names: tuple[str, ...], text: str) -> list[str]:
+    """Lines that give one of these parameters a ±; priors aside, none may."""
+    return [line for line in text.splitlines() if line.startswith(names) and "±" in line]
+
+
+def with_prior_draws(posterior: Posterior, name: str) -> Posterior:
+    """The posterior if the data had said nothing about `name`."""
+    chain = posterior.chain.copy()
+    k = posterior.names.index(name)
+    u = np.random.default_rng(0).random(chain.shape[:3])
+    chain[..., k] = posterior.priors[name].quantile(u)
+    return replace(posterior, chain=chain)
+
+
+def with_thickness(posterior: Posterior, mean: float, sd: float) -> Posterior:
+    """The posterior with the thickness of the first device declared as 0.8 ± 0.05 nm, and found to be mean ± sd."""
+    name = "thickness[F0.8nm]"
+    draws = mean + sd * np.random.default_rng(0).standard_normal((*posterior.chain.shape[:3], 1))
+    return replace(
+        posterior, names=(*posterior.names, name), chain=np.concatenate([posterior.chain, draws], axis=-1),
+        priors={**posterior.priors, name: Normal(0.8, 0.05, low=0.0)},
+    )  # fmt: skip
+
+
+def test_numbers_of_the_table_are_those_of_the_summary(finished):
+    summary, found = finished.posterior.summary(), rows(posterior_table(finished.posterior))
+    assert list(found) == list(summary.index)
+    for name in ("lambda_J", "lambda_phi", "lambda_sf_N", "a1", "b2"):
+        shown, mean, unit, _ = found[name]
+        numbers = [float(word.strip("()")) for word in shown.split() if word.strip("()").replace(".", "").isdigit()]
+        digits = len(shown.split()[0].partition(".")[2])
+        assert numbers == [round(summary.loc[name, q], digits) for q in ("q50", "q05", "q95")]
+        assert float(mean.split(" ± ")[0]) == pytest.approx(summary.loc[name, "mean"], abs=summary.loc[name, "sd"])
+        assert float(mean.split(" ± ")[1]) == pytest.approx(summary.loc[name, "sd"], rel=0.15)
+        assert unit == {"a1": "(ħ/2e) kΩ⁻¹", "b2": "(ħ/2e) kΩ⁻¹ V⁻¹"}.get(name, "nm")
+
+
+def test_a_lower_limit_has_no_error_bar(finished):
+    shown, mean, unit, prior = rows(posterior_table(finished.posterior))["lambda_sf_F"]
+    limit = finished.posterior.summary().loc["lambda_sf_F", "q05"]
+    assert (shown, mean, unit, prior) == (f"> {limit:.2g} (95 %)", "", "nm", "log-normal, median 10, factor 2")
+
+
+def test_an_upper_limit_has_no_error_bar(finished, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Posterior, "determined", lambda self, name: "upper limit")
+    shown, mean, *_ = rows(posterior_table(finished.posterior))["lambda_J"]
+    assert shown == f"< {finished.posterior.summary().loc['lambda_J', 'q95']:.2g} (95 %)"
+    assert mean == ""
+
+
+def test_what_the_data_leave_to_the_prior_is_not_determined(finished):
+    blind = with_prior_draws(finished.posterior, "lambda_J")
+    shown, mean, *_ = rows(posterior_table(blind))["lambda_J"]
+    assert (shown, mean) == ("not determined by the data (prior: log-uniform 0.1 to 100)", "")
+    assert float(rows(prior_table(blind))["lambda_J"][2]) == pytest.approx(1.0, abs=0.02)
+    assert float(rows(prior_table(finished.posterior))["lambda_J"][2]) < 0.1
+    assert "lambda_J: the posterior is its prior" in not_determined(finished.fit, blind)
+    assert "lambda_J" not in " ".join(learned(finished.fit, blind))
+
+
+def test_a_thickness_that_the_curves_did_not_narrow_stays_as_declared(finished):
+    found = rows(posterior_table(with_thickness(finished.posterior, 0.801, 0.0495)))["thickness[F0.8nm]"]
+    assert found == ("as declared: 0.8 ± 0.05", "", "nm", "declared 0.8 ± 0.05")
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(0.76, 0.036), (0.76, 0.0495)])
+def test_a_thickness_that_the_curves_narrowed_or_moved_is_shown(finished, mean: float, sd: float):
+    found = rows(posterior_table(with_thickness(finished.posterior, mean, sd)))["thickness[F0.8nm]"]
+    assert found[0].startswith("0.76 (0.")
+    assert found[1].startswith("0.76 ± 0.0")
+
+
+def test_one_thickness_gives_combinations_and_no_error_bars_for_lengths(one_thickness_fit):
+    combinations, missing = combinations_table(one_thickness_fit), undetermined_table(one_thickness_fit)
+    assert [row[:2] for row in combinations.rows] == [
+        ("F2.0nm", "slope ratio T_perp/T_par"),
+        ("F2.0nm", "|κ|·a1"),
+        ("F2.0nm", "|κ|·b2"),
+        ("F2.0nm", "b2/a1"),
+    ]
+    assert all("±" in row[2] for row in combinations.rows)
+    assert set(LENGTHS) <= set(rows(missing))
+    text = "\n".join([str(missing), *learned(one_thickness_fit, None)])
+    assert error_bars_for((*LENGTHS, "a1", "b2"), text) == []
+
+
+def test_sabotage_an_error_bar_is_seen():
+    assert error_bars_for(LENGTHS, "a1 0.1 ± 0.2\nlambda_J  1.0 ± 0.1") == ["lambda_J  1.0 ± 0.1"]
+
+
+def test_what_was_learned_and_what_was_not(finished, one_thickness_fit):
+    (text,) = learned(finished.fit, finished.posterior)
+    assert text.startswith("3 thicknesses from 0.8 to 4 nm give lambda_J = 0.98 (0.94 to 1.03) nm, lambda_phi = ")
+    limit = finished.posterior.summary().loc["lambda_sf_F", "q05"]
+    assert text.endswith(f"(medians and 90 % intervals); limits (95 %): lambda_sf_F > {limit:.2g} nm.")
+    assert not_determined(finished.fit, finished.posterior) == (
+        "lambda_sf_F: only a lower limit; beyond it the prior decides",
+    )
+    one = learned(one_thickness_fit, None)
+    assert one[0].startswith("One thickness (2 nm) determines combinations, none of lambda_J, lambda_phi, lambda_sf_F,")
+    assert one[1] == "The slope ratio T_perp/T_par is F2.0nm: -0.1018 ± 0.0031."
+    assert not_determined(one_thickness_fit, None)[-1] == (
+        "devices of three or more thicknesses are needed to determine all lengths"
+    )
+
+
+def test_a_model_that_fails_comes_before_any_number(flipped_fit, finished):
+    text = learned(flipped_fit, finished.posterior)
+    assert text[0].startswith(
+        "The model does not describe these data (p < 1e-300): what follows would hold only if it did."
+    )
+
+
+def test_an_unconverged_run_taught_nothing(finished):
+    draws = unconverged(finished.posterior)
+    assert learned(finished.fit, draws)[0].startswith("NOT CONVERGED: nothing may be concluded")
+    assert posterior_table(draws).title.startswith("NOT CONVERGED, no result")
+    assert [row[2] for row in posterior_table(draws).rows] == [""] * len(draws.names)
+    assert not_determined(finished.fit, draws) == ()
+    assert checks(finished.fit, draws)[1].says == "NOT CONVERGED: only 7 steps after warm-up"
+
+
+def states(fit, posterior) -> list[str]:
+    return [check.state for check in checks(fit, posterior)]
+
+
+def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
+    fit, posterior = finished.fit, finished.posterior
+    assert states(fit, posterior) == ["partly", "yes", "yes"]
+    assert states(flipped_fit, unconverged(posterior)) == ["open", "no", "no"]
+    assert states(one_thickness_fit, None) == ["no", "open", "yes"]
+    assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
+    assert [check.mark for check in checks(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗"]
+    assert checks(fit, posterior)[0].mark == "◐"
+
+
+def test_two_thicknesses_lean_on_priors(finished, monkeypatch: pytest.MonkeyPatch):
+    known = replace(finished.fit.identifiability, rank=5, null_directions=("one combination",))
+    fit = replace(finished.fit, identifiability=known)
+    monkeypatch.setattr(Posterior, "determined", lambda self, name: "yes")
+    assert states(fit, finished.posterior)[0] == "partly"
+    assert checks(fit, finished.posterior)[0].says.startswith("with the priors of the others: lambda_J")
+    assert learned(fit, finished.posterior)[0].endswith(
+        "(medians and 90 % intervals, leaning on the priors of the others)."
+    )
+
+
+def test_checks_of_determination_by_answer(finished, monkeypatch: pytest.MonkeyPatch):
+    for answer, state in (("yes", "yes"), ("no", "no"), ("upper limit", "partly")):
+        monkeypatch.setattr(Posterior, "determined", lambda self, name, answer=answer: answer)
+        assert checks(finished.fit, finished.posterior)[0].state == state
+
+
+def test_masks_are_listed_by_device(finished):
+    curve = finished.fit.study.curves[0]
+    study = finished.fit.study.replace(curves=(curve.mask(curve.bias > 0.45, "breakdown"),))
+    table = devices_table(study)
+    assert table.header == ("device", "thickness (nm)", "points used", "left out", "file")
+    assert table.rows == (("F0.8nm", "0.8", "39 of 41", "2 breakdown", "data.csv"),)
+
+
+def test_fixed_parameters_stand_among_the_priors(finished):
+    found = rows(prior_table(finished.posterior))
+    assert found["D_ratio"] == (meaning("D_ratio"), "fixed at 1", "", "", "")
+    assert found["thickness"][1] == "nominal values, taken as exact"
+
+
+def test_groups_and_devices_keep_their_meaning():
+    assert meaning("a2[wafer 7]") == "in-plane coefficient of V^2 in J0(V)"
+    assert meaning("b0") == "out-of-plane constant of J0(V)"
+    assert meaning("something else") == ""
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ((119.2, 123.4, 131.1), "123 (119 to 131)"),
+        ((1190.0, 1234.0, 2311.0), "1200 (1200 to 2300)"),
+        ((-0.0002, 0.0, 0.0002), "0.00000 (-0.00020 to 0.00020)"),
+        ((1.0, 1.0, 1.0), "1 (1 to 1)"),
+        ((1e-9, 2e-9, float("inf")), "2e-09 (1e-09 to inf)"),
+    ],
+)
+def test_intervals_keep_the_digits_that_mean_something(numbers: tuple[float, ...], shown: str):
+    assert interval(*numbers) == shown
+
+
+def test_a_derived_length_says_so(finished):
+    assert rows(posterior_table(finished.posterior))["Lambda"][3] == "derived: D_ratio · lambda_sf_N"
+
+
+def test_declared_thickness_in_a_study(finished):
+    priors = {**finished.fit.study.parameters, "thickness": Parameter("thickness", AboutNominal(0.1), "device")}
+    assert isinstance(finished.fit.study.replace(parameters=priors), mtjfit.Study)
+    assert isinstance(finished.posterior.summary(), pd.DataFrame)
