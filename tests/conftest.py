@@ -69,7 +69,6 @@ class Finished:
         with pytest.MonkeyPatch.context() as patch:
             for name in ("fit", "sample"):
                 patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
-            stub_figures(patch, only_missing=True)
             arguments = ["run", str(self.study_file), "--output", str(self.folder)]
             self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)
         self.fit: mtjfit.FitResult = kept["fit"]
@@ -108,11 +107,10 @@ def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
     return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("flipped"), flip=True)))
 
 
-def stub_figures(patch: pytest.MonkeyPatch, only_missing: bool = False) -> None:
-    """Figures that draw in no time and write the device names into themselves."""
+@pytest.fixture
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures that draw in no time and write the device names into themselves; nothing but drawing is skipped."""
     from matplotlib.figure import Figure
-
-    import mtjfit.plot
 
     def drawn(result: mtjfit.FitResult | mtjfit.Posterior, posterior: mtjfit.Posterior | None = None) -> Figure:
         figure = Figure(figsize=(2, 1), dpi=50)
@@ -120,11 +118,4 @@ def stub_figures(patch: pytest.MonkeyPatch, only_missing: bool = False) -> None:
         return figure
 
     for name in ("plot_torque", "plot_combinations", "plot_corner", "plot_trace"):
-        if not (only_missing and hasattr(mtjfit.plot, name)):
-            patch.setattr(f"mtjfit.plot.{name}", drawn, raising=False)
-
-
-@pytest.fixture
-def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No time for real figures."""
-    stub_figures(monkeypatch)
+        monkeypatch.setattr(f"mtjfit.plot.{name}", drawn)

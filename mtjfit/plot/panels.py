@@ -68,7 +68,7 @@ def symbol_of(quantity: Quantity, component: Component) -> str:
 
 def axis_label(quantity: Quantity, component: Component, unit: str) -> str:
     """Label of an axis in words, symbol and unit."""
-    return f"{_WORDS[component]} {quantity} {symbol_of(quantity, component)}{unit_of(unit)}"
+    return f"{_WORDS[component]} {quantity}\n{symbol_of(quantity, component)}{unit_of(unit)}"
 
 
 def short_label(quantity: Quantity, component: Component, unit: str) -> str:

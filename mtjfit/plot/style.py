@@ -113,7 +113,8 @@ def unit_of(unit: str) -> str:
     >>> unit_of("nm"), unit_of("")
     (' (nm)', '')
     """
-    return f" ({pretty(unit)})" if unit else ""
+    shown = pretty(unit)
+    return "" if not unit else f" [{shown}]" if "(" in shown else f" ({shown})"
 
 
 _SYMBOLS = {

@@ -134,7 +134,7 @@ def _colour_bar(part: SubFigure, axes: np.ndarray, drawn: Sequence[Drawn]) -> No
     every = -(-len(steps) // 12)
     bar.set_ticks(list(range(0, len(steps), every)), labels=[f"{d:.4g}" for d in list(steps)[::every]])
     bar.set_label("thickness $d$ (nm)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _multiples(part: SubFigure, drawn: Sequence[Drawn]) -> None:
@@ -209,15 +209,14 @@ def _legend(fig: Figure, drawn: Sequence[Drawn], posterior: Posterior | None) ->
         labels.append("masked, not fitted")
     if posterior is not None and drawn[0].band:
         handles.append(Patch(color="0.45", alpha=0.3, lw=0))
-        labels.append("95 % posterior-predictive band: model and noise of a measured point")
-        if not posterior.verdict.converged:
-            labels[-1] += " (run NOT CONVERGED)"
+        labels.append("95 % predictive band" if posterior.verdict.converged else "95 % band, NOT CONVERGED")
     columns = min(4, len(handles))
     fig.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.4)
 
 
 def _note(drawn: Sequence[Drawn]) -> str:
     fitted = any(one.curve.sigma_is_fitted for one in drawn)
+    band = "; band: 95 % of points that the posterior would predict, noise included" if drawn[0].band else ""
     bars = "error bars: noise scale fitted from the scatter" if fitted else "error bars: 1 σ"
     axes = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
-    return f"{axes}; {bars}; Δ/σ: (data − best fit)/standard error."
+    return f"{axes}; {bars}; Δ/σ: (data − best fit)/standard error{band}."

@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 
 import mtjfit.plot
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.plot.style import render
 from mtjfit.results.folder import FORMATS
 from mtjfit.results.header import device_names
 from mtjfit.results.verdicts import learned
@@ -101,7 +100,7 @@ def report_figures(fit: FitResult, posterior: Posterior | None) -> tuple[ReportF
     for name, figure, caption, alt in _drawn(fit, posterior):
         if posterior is not None and not posterior.verdict.converged and name != "combinations":
             _mark_unconverged(figure)
-        files = {f"{name}.{suffix}": render(figure, suffix) for suffix in FORMATS}
+        files = {f"{name}.{suffix}": mtjfit.plot.render(figure, suffix) for suffix in FORMATS}
         found.append(ReportFigure(name, caption, alt, files, inline_svg(files[f"{name}.svg"], name, alt)))
     return tuple(found)
 
@@ -118,7 +117,7 @@ def inline_svg(data: bytes, prefix: str, alt: str) -> str:
     '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a plot"><g id="torque-a" /></svg>'
     """
     root = ElementTree.fromstring(data)  # noqa: S314 - drawn a moment ago; the parser drops comments
-    _clean(root, prefix)
+    _clean(root, prefix, set())
     for name in ("width", "height"):  # the page sets the width, the view box the shape
         root.attrib.pop(name, None)
     root.attrib |= {"role": "img", "aria-label": alt}
@@ -130,10 +129,14 @@ def inline_svg(data: bytes, prefix: str, alt: str) -> str:
 _DROPPED = {f"{{{_SVG}}}{name}" for name in ("metadata", "script", "foreignObject", "a", "title", "desc")}
 
 
-def _clean(element: ElementTree.Element, prefix: str) -> None:
+def _clean(element: ElementTree.Element, prefix: str, seen: set[str]) -> None:
     for name, value in list(element.attrib.items()):
         if name == "id":
-            element.set(name, f"{prefix}-{value}")
+            if value in seen:  # matplotlib defines a glyph anew in each text that uses it
+                del element.attrib[name]
+            else:
+                element.set(name, f"{prefix}-{value}")
+            seen.add(value)
         elif name.endswith("href"):
             if value.startswith("#"):
                 element.set(name, f"#{prefix}-{value[1:]}")
@@ -147,4 +150,4 @@ def _clean(element: ElementTree.Element, prefix: str) -> None:
         if child.tag in _DROPPED or not str(child.tag).startswith(f"{{{_SVG}}}"):
             element.remove(child)
         else:
-            _clean(child, prefix)
+            _clean(child, prefix, seen)

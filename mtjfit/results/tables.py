@@ -177,7 +177,8 @@ def prior_table(posterior: Posterior) -> Table:
     summary = posterior.summary()
     rows = []
     for name, row in summary.iterrows():
-        left = f"{_left(posterior, str(name)):.2g}"
+        percent = 100 * _left(posterior, str(name))
+        left = f"{number(percent, 3 if percent > 99 else 2)} %"
         rows.append((
             str(name), meaning(str(name)), _prior_text(posterior, str(name)), left,
             f"{float(row['ess']):.0f}", f"{float(row['r_hat']):.3f}",
@@ -187,8 +188,8 @@ def prior_table(posterior: Posterior) -> Table:
             said = "nominal values, taken as exact" if name == "thickness" else parameter.prior.describe()
             rows.append((name, meaning(name), said, "", "", ""))
     note = (
-        "Prior left: probability that the prior gave to the 90 % interval, over 0.9. "
-        "1: the data taught nothing; 0.01: the data chose one hundredth of it."
+        "Prior left: probability that the prior gave to the 90 % interval, divided by 0.9. "
+        "100 %: the data taught nothing; 1 %: the data chose one hundredth of it."
     )
     header = ("parameter", "meaning", "prior", "prior left", "ESS", "R-hat")
     return Table("Priors, and how much the data narrowed them", header, tuple(rows), note)

@@ -65,11 +65,8 @@ def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
     found, leaning = _by_answer(posterior), _leans_on_priors(fit)
     if set(found) == {"yes"} and not leaning:
         return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
-    words = {
-        "yes": "with the priors of the others" if leaning else "by themselves",
-        "lower limit": "lower limit only",
-        "upper limit": "upper limit only",
-    }
+    yes = "with the priors of the others" if leaning else "by themselves"
+    words = {"yes": yes, "lower limit": "lower limit only", "upper limit": "upper limit only"}
     says = [f"{word}: {', '.join(found[answer])}" for answer, word in words.items() if answer in found]
     if "no" in found:
         says.append(f"not determined: {', '.join(found['no'])}")

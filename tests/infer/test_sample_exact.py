@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exact_reference import Reference, by_importance, on_grid
+from exact_reference import P, Reference, by_importance, on_grid
 from model_studies import LENGTH, simulated
+from scipy import stats
 
 import mtjfit
 from mtjfit.infer import Posterior, run_ensembles
@@ -18,7 +19,7 @@ SMOOTH = {
     "lambda_J": LogNormal(1.5, 2.5), "lambda_phi": LogNormal(1.5, 2.5), "lambda_sf_F": LogNormal(10.0, 2.0),
     "lambda_sf_N": LogNormal(3.0, 4.0),
 }  # fmt: skip
-LIMITS = (0.15, 0.10, 0.15)
+LIMITS = np.array([0.15, 0.10, 0.15])
 """Of an sd, for the 5, 50 and 95 % quantiles. With the 2000 effective draws asked for, a median scatters by 0.028 sd
 and a 5 % quantile of a normal by 0.047 sd; runs end with four times as many. Seven parameters and three quantiles pass
 by chance more than 99 times in 100, whatever the seed; the seed is fixed."""
@@ -29,13 +30,19 @@ def three(**changes: Any) -> Study:
 
 
 def worst_departure(posterior: Posterior, reference: Reference) -> float:
-    """Largest departure of a quantile in units of its limit; lengths are compared by their logarithms."""
+    """Largest departure of a quantile in units of its limit; lengths are compared by their logarithms.
+
+    In sd or in probability, whichever is smaller: for a normal these are the same, and in a tail that makes the sd many
+    times the width of the peak (flat priors, weak torque) an sd says little.
+    """
     logs = {e.name for e in reference.model.layout.entries if e.log}
     worst = 0.0
-    for name, (expected, sd) in reference.quantiles().items():
+    for name, exact in reference.quantiles().items():
         draws = posterior.draws[name].to_numpy()
-        found = np.quantile(np.log(draws) if name in logs else draws, [0.05, 0.5, 0.95])
-        worst = max(worst, float(np.max(np.abs(found - expected) / sd / LIMITS)))
+        found = np.quantile(np.log(draws) if name in logs else draws, P)
+        in_sd = np.abs(found - exact.q) / exact.sd / LIMITS
+        in_probability = np.abs(exact.probability(found) - P) / (LIMITS * stats.norm.pdf(stats.norm.ppf(P)))
+        worst = max(worst, float(np.max(np.minimum(in_sd, in_probability))))
     return worst
 
 
@@ -52,18 +59,18 @@ def posterior() -> Posterior:
 def test_the_grid_has_converged(exact: Reference) -> None:
     """Half the spacing (16 times the points in four dimensions) moves no quantile by more than 0.02 sd."""
     coarse, fine = on_grid(exact.model, step=0.8).quantiles(), exact.quantiles()
-    for name, (expected, sd) in fine.items():
-        np.testing.assert_allclose(coarse[name][0], expected, atol=0.02 * sd)
+    for name, one in fine.items():
+        np.testing.assert_allclose(coarse[name].q, one.q, atol=0.02 * one.sd)
 
 
 def test_importance_sampling_agrees_with_the_grid(exact: Reference) -> None:
-    """Two references that share no integration rule: 0.03 sd is four standard errors of 20 000 effective draws."""
+    """Two references that share no integration rule: 0.05 sd is five standard errors of 20 000 effective draws and more."""
     other = by_importance(exact.model, 60_000)
     assert other.n_effective > 20_000
     assert other.log_evidence == pytest.approx(exact.log_evidence, abs=5 / np.sqrt(other.n_effective))
     found = other.quantiles()
-    for name, (expected, sd) in exact.quantiles().items():
-        np.testing.assert_allclose(found[name][0], expected, atol=0.05 * sd)
+    for name, one in exact.quantiles().items():
+        np.testing.assert_allclose(found[name].q, one.q, atol=0.05 * one.sd)
 
 
 def test_quantiles_are_exact_with_known_thickness(exact: Reference, posterior: Posterior) -> None:
@@ -90,7 +97,7 @@ def test_quantiles_are_exact_with_uncertain_thickness() -> None:
 def test_sabotage_a_posterior_of_other_data_is_noticed(exact: Reference) -> None:
     """Errors taken 30 % too large shift and widen the posterior: the comparison must see it."""
     wrong = on_grid(MarginalPosterior(three(noise=0.065)), step=0.9).quantiles()
-    away = [np.max(np.abs(wrong[n][0] - q) / sd / LIMITS) for n, (q, sd) in exact.quantiles().items()]
+    away = [np.max(np.abs(wrong[n].q - one.q) / one.sd / LIMITS) for n, one in exact.quantiles().items()]
     assert max(away) > 1.5
 
 
@@ -146,5 +153,5 @@ def test_nested_sampling_agrees(exact: Reference) -> None:
     assert abs(result.logz[-1] - exact.log_evidence) < 5 * result.logzerr[-1]
     weights = np.exp(result.logwt - result.logz[-1])
     nested = Reference(model, result.samples, weights / weights.sum(), float(result.logz[-1])).quantiles()
-    for name, (expected, sd) in exact.quantiles().items():
-        assert abs(nested[name][0][1] - expected[1]) < 0.15 * sd
+    for name, one in exact.quantiles().items():
+        assert abs(nested[name].q[1] - one.q[1]) < 0.15 * one.sd

@@ -227,10 +227,6 @@ def test_hostile_texts_of_one_thickness_are_escaped(one_thickness_fit, quick_fig
 
 
 def test_a_real_figure_of_hostile_names_is_harmless(one_thickness_fit):
-    import mtjfit.plot
-
-    if not hasattr(mtjfit.plot, "plot_torque"):
-        pytest.skip("no figures yet")
     page = page_of(renamed(one_thickness_fit), None)
     assert (page.faults, dangers(page)) == ([], [])
 

@@ -89,8 +89,8 @@ def test_what_the_data_leave_to_the_prior_is_not_determined(finished):
     blind = with_prior_draws(finished.posterior, "lambda_J")
     shown, mean, *_ = rows(posterior_table(blind))["lambda_J"]
     assert (shown, mean) == ("not determined by the data (prior: log-uniform 0.1 to 100)", "")
-    assert float(rows(prior_table(blind))["lambda_J"][2]) == pytest.approx(1.0, abs=0.02)
-    assert float(rows(prior_table(finished.posterior))["lambda_J"][2]) < 0.1
+    assert rows(prior_table(blind))["lambda_J"][2] in ("100 %", "99.9 %", "99.8 %", "99 %")
+    assert float(rows(prior_table(finished.posterior))["lambda_J"][2].removesuffix(" %")) < 10
     assert "lambda_J: the posterior is its prior" in not_determined(finished.fit, blind)
     assert "lambda_J" not in " ".join(learned(finished.fit, blind))
 

@@ -1,0 +1,174 @@
+"""Corner plot of a posterior, with the priors drawn over it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mtjfit.data import FloatArray
+from mtjfit.infer import Posterior
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, style, symbol, unit_of
+from mtjfit.study import LogNormal, LogUniform
+from mtjfit.text import number
+
+__all__ = ["corner_names", "plot_corner"]
+
+_MOST = 8
+_LEVELS = (0.68, 0.95)
+_EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
+
+
+def corner_names(posterior: Posterior) -> tuple[str, ...]:
+    """Default parameters of the plot: lengths, Λ in place of λ_sf^N and D_ratio, amplitudes; at most eight."""
+    replaced = ("lambda_sf_N", "D_ratio") if any(name.startswith("Lambda") for name in posterior.names) else ()
+    chosen = [
+        name
+        for name in posterior.names
+        if not name.startswith(("thickness", "noise", *replaced)) and np.ptp(posterior.draws[name]) > 0
+    ]
+    return tuple(chosen[:_MOST])
+
+
+def _is_log(posterior: Posterior, name: str) -> bool:
+    prior = posterior.priors.get(name)
+    return name.startswith("Lambda") or isinstance(prior, LogUniform | LogNormal)
+
+
+def _title(posterior: Posterior, name: str) -> str:
+    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±."""
+    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95])
+    said = posterior.determined(name)
+    if said == "lower limit":
+        return f"> {number(q05, 2)}, no upper limit"
+    if said == "upper limit":
+        return f"< {number(q95, 2)}, no lower limit"
+    if said == "no":
+        return "not determined by the data"
+    decimals = max(0, 1 - math.floor(math.log10(q95 - q05)))
+    return f"{q50:.{decimals}f}\n[{q05:.{decimals}f}, {q95:.{decimals}f}]"
+
+
+def _prior_density(posterior: Posterior, name: str, x: FloatArray, *, log: bool) -> FloatArray | None:
+    """Prior density of the plotted coordinate: of log10 x where that is plotted."""
+    prior = posterior.priors.get(name)
+    if prior is None and name == "Lambda" and "D_ratio" not in posterior.priors:
+        # Λ is λ_sf^N times a constant, which shifts log10 x
+        factor = posterior.fixed.get("D_ratio", 1.0)
+        values = 10**x / factor
+        return np.asarray(np.exp(posterior.priors["lambda_sf_N"].logpdf(values)) * values * np.log(10))
+    if prior is None:
+        return None
+    values = 10**x if log else x
+    density = np.exp(prior.logpdf(values))
+    return np.asarray(density * values * np.log(10) if log else density)
+
+
+def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, *, log: bool) -> None:
+    """The prior in the units of the histogram's bars, so that both hold the same area."""
+    low, high = ax.get_xlim()
+    x = np.linspace(low, high, 400)
+    density = _prior_density(posterior, name, x, log=log)
+    if density is None:
+        return
+    bars = ax.patches[0].get_path().vertices[:, 0]  # type: ignore[index]
+    width = float(np.max(np.diff(np.unique(np.round(np.asarray(bars), 12)))))
+    ax.plot(x, density * n_draws * width, color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")
+
+
+def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Figure:
+    """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws.
+
+    Lengths are drawn on logarithmic axes. Dashed: the prior, normalised like the histogram. A parameter that the data
+    do not determine has a limit or a sentence over its column, never an interval.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    names : sequence of str, optional
+        Default: lengths and amplitudes, see `corner_names`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        A name is not a parameter of the posterior.
+    """
+    import corner
+
+    chosen = corner_names(posterior) if names is None else tuple(names)
+    logs = [_is_log(posterior, name) for name in chosen]
+    columns = [posterior.draws[n].to_numpy() for n in chosen]
+    data = np.stack([np.log10(c) if log else c for c, log in zip(columns, logs, strict=True)], axis=-1)
+    n = len(chosen)
+    with style():
+        size = max(DOUBLE, 1.05 * n)
+        fig = Figure(figsize=(size, size + 0.6))
+        fig.subplots(n, n, squeeze=False)
+        spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
+        ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
+        axis_names = [f"{symbol(c)}\n{unit_of(posterior.study.unit_of(c)).strip()}" for c in chosen]
+        corner.corner(
+            data, fig=fig, range=ranges, bins=30, levels=_LEVELS, color=OKABE_ITO["blue"], smooth=0.8,
+            plot_datapoints=False, plot_density=False, fill_contours=True, max_n_ticks=3, labels=axis_names,
+            label_kwargs={"fontsize": 7.5}, hist_kwargs={"histtype": "step", "lw": 1.0},
+        )  # fmt: skip
+        axes = np.array(fig.axes).reshape(n, n)
+        for k, name in enumerate(chosen):
+            ax = axes[k, k]
+            top = ax.get_ylim()[1]
+            _draw_prior(ax, posterior, name, data.shape[0], log=logs[k])
+            ax.set_ylim(0, top)
+            for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
+                if posterior.determined(name) == "yes":
+                    ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
+            ax.set_title(f"{symbol(name)}\n{_title(posterior, name)}", fontsize=6.5, pad=3)
+        _label_logs(axes, logs)
+        _finish(fig, posterior, size)
+    return fig
+
+
+def _label_logs(axes: np.ndarray, logs: Sequence[bool]) -> None:
+    """Natural numbers at the ticks of logarithmic axes, the same ticks in every panel of a parameter."""
+    n = len(logs)
+    for k, log in enumerate(logs):
+        column, row = list(axes[k:, k]), list(axes[k, :k])
+        if log:
+            values = _log_ticks(*column[-1].get_xlim())
+            for ax in column:
+                ax.set_xticks(np.log10(values), labels=[f"{t:g}" for t in values] if ax is axes[n - 1, k] else [])
+            for ax in row:
+                ax.set_yticks(np.log10(values), labels=[f"{t:g}" for t in values] if ax is axes[k, 0] else [])
+        for ax in (axes[n - 1, k], axes[k, 0]):
+            ax.tick_params(labelrotation=0)
+            ax.xaxis.set_label_coords(0.5, -0.2)
+            ax.yaxis.set_label_coords(-0.5, 0.5)
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    """Two to four round numbers between 10**low and 10**high."""
+    if high - low < 0.6:
+        found = [float(t) for t in MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(10**low, 10**high)]
+    else:
+        steps = (1, 2, 5) if high - low < 1 else (1, 3) if high - low < 2 else (1,)
+        found = [m * 10.0**e for e in range(-6, 7) for m in steps]
+    return [t for t in found if t > 0 and low <= np.log10(t) <= high]
+
+
+def _finish(fig: Figure, posterior: Posterior, size: float) -> None:
+    verdict = "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
+    height = footer(
+        fig,
+        posterior.study,
+        "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict,
+    )
+    total = size + 0.6
+    bottom = (height + 0.5) / total
+    fig.subplots_adjust(left=0.125, right=0.985, bottom=bottom, top=1 - 0.5 / total, wspace=0.08, hspace=0.08)

@@ -1,0 +1,113 @@
+"""What each device determines without any length, against thickness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtjfit.data import FloatArray
+from mtjfit.infer import FitResult
+from mtjfit.physics import kappa
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, colours_of, footer, literal, style, unit_of
+
+__all__ = ["plot_combinations"]
+
+_GRID = 200
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class _Panel:
+    quantity: str
+    label: str
+    from_kappa: Callable[[np.ndarray, FitResult], FloatArray]
+
+
+def _panels(fit: FitResult) -> tuple[_Panel, ...]:
+    first = fit.study.curves[0]
+    over_d = "/d" if first.per == "volume" else ""
+    unit = unit_of(fit.study.unit_of("a1").replace(" nm", "")) if "a1" in fit.study.parameters else ""
+    return (
+        _Panel("slope_ratio", r"slope ratio $T_\perp/T_\parallel$ = tan arg $\kappa$", lambda k, _: k.imag / k.real),
+        _Panel(
+            "|kappa|·a1", rf"$|\kappa|${over_d} $a_1${unit}", lambda k, fit: np.abs(k) * fit.values.get("a1", np.nan)
+        ),
+        _Panel(
+            "b2/a1",
+            r"$b_2/a_1$ (V$^{-1}$)",
+            lambda k, fit: np.full(k.shape, fit.values.get("b2", np.nan) / fit.values.get("a1", np.nan)),
+        ),
+    )
+
+
+def _curve(fit: FitResult, d: FloatArray) -> np.ndarray | None:
+    """κ(d), or κ(d)/d per volume, of the best fit; None for one thickness or lengths that differ between devices."""
+    values = fit.values
+    lengths = ("lambda_J", "lambda_phi", "lambda_sf_F")
+    shared = all(name in values for name in lengths) and ("Lambda" in values or "lambda_sf_N" in values)
+    if fit.study.n_thicknesses == 1 or not shared:
+        return None
+    Lambda = values.get("Lambda", values.get("lambda_sf_N", np.nan) * values.get("D_ratio", 1.0))
+    K = kappa(d, values["lambda_J"], values["lambda_phi"], values["lambda_sf_F"], Lambda)
+    return K / d if fit.study.curves[0].per == "volume" else K
+
+
+def plot_combinations(fit: FitResult) -> Figure:
+    """Slope ratio T_perp/T_par, |κ| a1 and b2/a1 of each device with its error, and κ(d) of the best fit.
+
+    The points are fitted device by device and use no length; the line is the global fit of Eq. 12.
+
+    Parameters
+    ----------
+    fit : FitResult
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    table = fit.combinations
+    panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]
+    with style():
+        fig = Figure(figsize=(DOUBLE, 2.75), layout="constrained")
+        if not panels:
+            fig.text(0.5, 0.5, "no single device determines the phase of κ with these amplitudes", ha="center")
+            footer(fig, fit.study)
+            return fig
+        axes = fig.subplots(1, len(panels), squeeze=False)[0]
+        for ax, panel in zip(axes, panels, strict=True):
+            _draw(ax, panel, fit)
+        if fit.study.n_thicknesses > 1:
+            axes[0].plot([], [], color="0.3", lw=1.0, label=r"global fit, $\kappa(d)$")
+            axes[0].legend(loc="best")
+        footer(fig, fit.study, "Points: each device on its own, without any length, ± 1 standard error.")
+    return fig
+
+
+def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
+    rows = fit.combinations[fit.combinations["quantity"] == panel.quantity].set_index("device")
+    curves = [curve for curve in fit.study.curves if curve.device in rows.index]
+    d = np.array([curve.thickness for curve in curves])
+    for curve, colour in zip(curves, colours_of(d), strict=True):
+        row = rows.loc[curve.device]
+        ax.errorbar(
+            curve.thickness, row["value"], yerr=row["sd"], fmt="o", color=colour, ms=3.5, elinewidth=0.8, capsize=1.5,
+            zorder=3, gid="device",
+        )  # fmt: skip
+    grid = np.linspace(0.6 * d.min(), 1.1 * d.max(), _GRID)
+    K = _curve(fit, grid)
+    amplitudes_shared = {"a1", "b2"} <= set(fit.values) or panel.quantity == "slope_ratio"
+    if K is not None and amplitudes_shared:
+        ax.plot(grid, panel.from_kappa(K, fit), color="0.3", lw=1.0, zorder=2, gid="best-fit")
+    if fit.study.n_thicknesses == 1 and len(curves) <= _NAMED:
+        ax.set_xticks([])
+        names = literal(", ".join(curve.device for curve in curves))
+        ax.set_xlabel(f"{names}, $d$ = {d[0]:g} nm" if len(names) < 40 else f"$d$ = {d[0]:g} nm")
+    else:
+        ax.set_xlabel("thickness $d$ (nm)")
+    ax.set_ylabel(panel.label)
+    if panel.quantity == "slope_ratio":
+        ax.axhline(0, color=OKABE_ITO["sky"], lw=0.7, ls=":", zorder=1)
