@@ -69,6 +69,7 @@ class Finished:
         with pytest.MonkeyPatch.context() as patch:
             for name in ("fit", "sample"):
                 patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
+            patch.setattr("mtjfit.report.figures.FORMATS", ("svg",))  # the other formats take as long again, each
             arguments = ["run", str(self.study_file), "--output", str(self.folder)]
             self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)
         self.fit: mtjfit.FitResult = kept["fit"]
@@ -91,7 +92,7 @@ def _cli():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A real run of three thicknesses, with real figures."""
+    """A real run of three thicknesses, with real figures as SVG."""
     return Finished(tmp_path_factory.mktemp("finished"))
 
 
@@ -109,7 +110,7 @@ def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
 
 @pytest.fixture
 def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures that draw in no time and write the device names into themselves; nothing but drawing is skipped."""
+    """Figures that draw in no time and write the device names into themselves, in one format."""
     from matplotlib.figure import Figure
 
     def drawn(result: mtjfit.FitResult | mtjfit.Posterior, posterior: mtjfit.Posterior | None = None) -> Figure:
@@ -119,3 +120,4 @@ def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("plot_torque", "plot_combinations", "plot_corner", "plot_trace"):
         monkeypatch.setattr(f"mtjfit.plot.{name}", drawn)
+    monkeypatch.setattr("mtjfit.report.figures.FORMATS", ("svg",))

@@ -13,13 +13,14 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, style, symbol, unit_of
-from mtjfit.study import LogNormal, LogUniform
+from mtjfit.study import LogNormal, LogUniform, Prior
 from mtjfit.text import number
 
 __all__ = ["corner_names", "plot_corner"]
 
 _MOST = 8
 _LEVELS = (0.68, 0.95)
+_QUADRATURE = 512
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
 
@@ -44,11 +45,11 @@ def _title(posterior: Posterior, name: str) -> str:
     q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95])
     said = posterior.determined(name)
     if said == "lower limit":
-        return f"> {number(q05, 2)}, no upper limit"
+        return f"> {number(q05, 2)},\nno upper limit"
     if said == "upper limit":
-        return f"< {number(q95, 2)}, no lower limit"
+        return f"< {number(q95, 2)},\nno lower limit"
     if said == "no":
-        return "not determined by the data"
+        return "not determined\nby the data"
     decimals = max(0, 1 - math.floor(math.log10(q95 - q05)))
     return f"{q50:.{decimals}f}\n[{q05:.{decimals}f}, {q95:.{decimals}f}]"
 
@@ -56,16 +57,29 @@ def _title(posterior: Posterior, name: str) -> str:
 def _prior_density(posterior: Posterior, name: str, x: FloatArray, *, log: bool) -> FloatArray | None:
     """Prior density of the plotted coordinate: of log10 x where that is plotted."""
     prior = posterior.priors.get(name)
-    if prior is None and name == "Lambda" and "D_ratio" not in posterior.priors:
-        # Λ is λ_sf^N times a constant, which shifts log10 x
-        factor = posterior.fixed.get("D_ratio", 1.0)
-        values = 10**x / factor
-        return np.asarray(np.exp(posterior.priors["lambda_sf_N"].logpdf(values)) * values * np.log(10))
     if prior is None:
-        return None
+        return _product_density(posterior, name, 10**x) if name.startswith("Lambda") else None
     values = 10**x if log else x
     density = np.exp(prior.logpdf(values))
     return np.asarray(density * values * np.log(10) if log else density)
+
+
+def _product_density(posterior: Posterior, name: str, Lambda: FloatArray) -> FloatArray | None:
+    """Prior density of log10 Λ for Λ = λ_sf^N D_ratio, as a mean over quantiles of one factor."""
+    owner = name.removeprefix("Lambda")
+
+    def of(base: str) -> Prior | float | None:
+        return posterior.priors.get(base + owner, posterior.priors.get(base, posterior.fixed.get(base)))
+
+    one, other = of("lambda_sf_N"), of("D_ratio")
+    if isinstance(one, float | int):
+        one, other = other, one
+    if one is None or other is None or isinstance(one, float | int):
+        return None
+    u = (np.arange(_QUADRATURE) + 0.5) / _QUADRATURE
+    factors = np.array([other], dtype=float) if isinstance(other, float | int) else other.quantile(u)
+    values = Lambda / factors[:, None]
+    return np.asarray(np.mean(np.exp(one.logpdf(values)) * values, axis=0) * np.log(10))
 
 
 def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, *, log: bool) -> None:
@@ -130,36 +144,40 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
                 if posterior.determined(name) == "yes":
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
             ax.set_title(f"{symbol(name)}\n{_title(posterior, name)}", fontsize=6.5, pad=3)
-        _label_logs(axes, logs)
+        _label(axes, logs)
         _finish(fig, posterior, size)
     return fig
 
 
-def _label_logs(axes: np.ndarray, logs: Sequence[bool]) -> None:
-    """Natural numbers at the ticks of logarithmic axes, the same ticks in every panel of a parameter."""
+def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
+    """Round numbers at the ticks, the same in every panel of a parameter; natural values on logarithmic axes."""
     n = len(logs)
     for k, log in enumerate(logs):
         column, row = list(axes[k:, k]), list(axes[k, :k])
-        if log:
-            values = _log_ticks(*column[-1].get_xlim())
-            for ax in column:
-                ax.set_xticks(np.log10(values), labels=[f"{t:g}" for t in values] if ax is axes[n - 1, k] else [])
-            for ax in row:
-                ax.set_yticks(np.log10(values), labels=[f"{t:g}" for t in values] if ax is axes[k, 0] else [])
+        values = _ticks(*column[-1].get_xlim(), log=log)
+        at = np.log10(values) if log else np.array(values)
+        names = [number(value, 6) for value in values]
+        for ax in column:
+            ax.set_xticks(at, labels=names if ax is axes[n - 1, k] else [])
+        for ax in row:
+            ax.set_yticks(at, labels=names if ax is axes[k, 0] else [])
         for ax in (axes[n - 1, k], axes[k, 0]):
             ax.tick_params(labelrotation=0)
             ax.xaxis.set_label_coords(0.5, -0.2)
             ax.yaxis.set_label_coords(-0.5, 0.5)
 
 
-def _log_ticks(low: float, high: float) -> list[float]:
-    """Two to four round numbers between 10**low and 10**high."""
-    if high - low < 0.6:
-        found = [float(t) for t in MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(10**low, 10**high)]
-    else:
-        steps = (1, 2, 5) if high - low < 1 else (1, 3) if high - low < 2 else (1,)
-        found = [m * 10.0**e for e in range(-6, 7) for m in steps]
-    return [t for t in found if t > 0 and low <= np.log10(t) <= high]
+def _ticks(low: float, high: float, *, log: bool) -> list[float]:
+    """Two or three round values, none so close to an end that its number would reach the next panel."""
+    margin = 0.12 * (high - low)
+    low, high = low + margin, high - margin
+    tried = [[m * 10.0**e for e in range(-8, 9) for m in steps] for steps in ((1,), (1, 3), (1, 2, 5)) if log]
+    low, high = (10**low, 10**high) if log else (low, high)
+    tried += [[float(t) for t in MaxNLocator(k, steps=[1, 2, 5, 10]).tick_values(low, high)] for k in range(2, 9)]
+    inside = [[t for t in values if low <= t <= high] for values in tried]
+    enough = next((values for values in inside if len(values) >= 2), inside[-1])
+    long = max((len(number(t, 6)) for t in enough), default=0) > 3
+    return enough if len(enough) <= (2 if long else 3) else [enough[0], enough[-1]]
 
 
 def _finish(fig: Figure, posterior: Posterior, size: float) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
@@ -29,12 +30,12 @@ class _Panel:
 
 def _panels(fit: FitResult) -> tuple[_Panel, ...]:
     first = fit.study.curves[0]
-    over_d = "/d" if first.per == "volume" else ""
+    over_d = "$/d$" if first.per == "volume" else ""
     unit = unit_of(fit.study.unit_of("a1").replace(" nm", "")) if "a1" in fit.study.parameters else ""
     return (
         _Panel("slope_ratio", r"slope ratio $T_\perp/T_\parallel$ = tan arg $\kappa$", lambda k, _: k.imag / k.real),
         _Panel(
-            "|kappa|·a1", rf"$|\kappa|${over_d} $a_1${unit}", lambda k, fit: np.abs(k) * fit.values.get("a1", np.nan)
+            "|kappa|·a1", rf"$|\kappa|\,a_1${over_d}{unit}", lambda k, fit: np.abs(k) * fit.values.get("a1", np.nan)
         ),
         _Panel(
             "b2/a1",
@@ -90,12 +91,14 @@ def plot_combinations(fit: FitResult) -> Figure:
 def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
     rows = fit.combinations[fit.combinations["quantity"] == panel.quantity].set_index("device")
     curves = [curve for curve in fit.study.curves if curve.device in rows.index]
-    d = np.array([curve.thickness for curve in curves])
-    for curve, colour in zip(curves, colours_of(d), strict=True):
-        row = rows.loc[curve.device]
+    # at the fitted thickness, where the line has to meet the point
+    d = np.array([fit.values.get(f"thickness[{curve.device}]", curve.thickness) for curve in curves])
+    colours = colours_of([curve.thickness for curve in curves])
+    for curve, at, colour in zip(curves, d, colours, strict=True):
+        row, spread = rows.loc[curve.device], fit.errors.get(f"thickness[{curve.device}]")
         ax.errorbar(
-            curve.thickness, row["value"], yerr=row["sd"], fmt="o", color=colour, ms=3.5, elinewidth=0.8, capsize=1.5,
-            zorder=3, gid="device",
+            at, row["value"], yerr=row["sd"], xerr=None if fit.study.n_thicknesses == 1 else spread, fmt="o",
+            color=colour, ms=3.5, elinewidth=0.8, zorder=3, gid="device",
         )  # fmt: skip
     grid = np.linspace(0.6 * d.min(), 1.1 * d.max(), _GRID)
     K = _curve(fit, grid)
@@ -107,7 +110,9 @@ def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
         names = literal(", ".join(curve.device for curve in curves))
         ax.set_xlabel(f"{names}, $d$ = {d[0]:g} nm" if len(names) < 40 else f"$d$ = {d[0]:g} nm")
     else:
-        ax.set_xlabel("thickness $d$ (nm)")
+        known = fit.study.parameters["thickness"].is_fixed
+        ax.set_xlabel("thickness $d$ (nm)" if known else "fitted thickness $d$ (nm)")
+        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     ax.set_ylabel(panel.label)
     if panel.quantity == "slope_ratio":
         ax.axhline(0, color=OKABE_ITO["sky"], lw=0.7, ls=":", zorder=1)

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mtjfit.data import FloatArray, Quantity, TorqueCurve, conversion
 from mtjfit.infer import FitResult, Posterior
@@ -16,7 +17,7 @@ from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torqu
 from mtjfit.study import Study
 
 __all__ = ["COMPONENTS", "Component", "Drawn", "axis_label", "draw_band", "draw_line", "draw_points", "draw_residuals",
-           "prepare", "short_label"]  # fmt: skip
+           "place", "prepare", "short_label", "y_label"]  # fmt: skip
 
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
@@ -67,7 +68,7 @@ def symbol_of(quantity: Quantity, component: Component) -> str:
 
 
 def axis_label(quantity: Quantity, component: Component, unit: str) -> str:
-    """Label of an axis in words, symbol and unit."""
+    """Label of an axis: words, then symbol and unit."""
     return f"{_WORDS[component]} {quantity}\n{symbol_of(quantity, component)}{unit_of(unit)}"
 
 
@@ -111,6 +112,19 @@ def prepare(
     )
 
 
+def place(fig: Figure, left: float, top: float, width: float, height: float, *, sharex: Axes | None = None) -> Axes:
+    """Axes whose upper left corner is `left` and `top` inches from that of the figure."""
+    W, H = fig.get_size_inches()
+    return fig.add_axes((left / W, 1 - (top + height) / H, width / W, height / H), sharex=sharex)
+
+
+def y_label(ax: Axes, text: str, distance: float, size: float = 7.0) -> None:
+    """A label at the same distance, in inches, from every axis."""
+    ax.set_ylabel(text, fontsize=size, va="center")
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    ax.yaxis.set_label_coords(-distance / inches, 0.5)
+
+
 def draw_points(ax: Axes, one: Drawn, component: Component) -> None:
     """Data with error bars; masked points are hollow."""
     for chosen, face in ((one.curve.used, one.colour), (~one.curve.used, "white")):
@@ -151,5 +165,6 @@ def draw_residuals(ax: Axes, one: Drawn, component: Component) -> None:
     # masked points must not squeeze the scale of the others
     reach = max(3.2, 1.15 * float(np.max(np.abs(one.residuals[component][one.curve.used]))))
     ax.set_ylim(-reach, reach)
-    if reach < 6:
-        ax.set_yticks([-2, 0, 2])
+    tick = 2 if reach < 8 else int(f"{reach / 1.5:.0e}".split("e")[0]) * 10 ** int(np.log10(reach / 1.5))
+    ax.set_yticks([-tick, tick])
+    ax.tick_params(axis="y", labelsize=5.5)

@@ -26,6 +26,7 @@ __all__ = [
     "SINGLE",
     "colours_of",
     "footer",
+    "footer_height",
     "literal",
     "render",
     "save",
@@ -58,7 +59,7 @@ _STYLE = {
     "axes.linewidth": 0.6,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.formatter.use_mathtext": True,
+    "axes.formatter.use_mathtext": False,
     "axes.formatter.limits": (-3, 4),
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
@@ -160,18 +161,31 @@ def footer(fig: Figure, study: Study, note: str = "") -> float:
     float
         Height in inches that they take; under constrained layout it is kept free of axes.
     """
-    width = fig.get_figwidth()
-    lines = textwrap.wrap(note, int(width / (0.93 * _WIDE))) if note else []
+    lines = _note_lines(fig.get_figwidth(), note)
     height = watermark(fig, study)
     for k, line in enumerate(reversed(lines)):
         y = (height + (k + 0.25) * _LINE) / fig.get_figheight()
         fig.text(0.5, y, line, ha="center", va="bottom", fontsize=6.5, color="0.35", parse_math=True)
-    height += len(lines) * _LINE + (0.05 if lines else 0.0)
+    height = footer_height(fig.get_figwidth(), study, note)
     engine = fig.get_layout_engine()
     if engine is not None and height:
         share = height / fig.get_figheight()
         engine.set(rect=(0.0, share, 1.0, 1.0 - share))  # type: ignore[call-arg]
     return height
+
+
+def footer_height(width: float, study: Study, note: str = "") -> float:
+    """Height in inches that `footer` takes in a figure of some width in inches."""
+    parts = (_mark_lines(width, study), _note_lines(width, note))
+    return sum(len(lines) * _LINE + 0.05 for lines in parts if lines)
+
+
+def _note_lines(width: float, note: str) -> list[str]:
+    return textwrap.wrap(note, int(width / (0.93 * _WIDE)))
+
+
+def _mark_lines(width: float, study: Study) -> list[str]:
+    return textwrap.wrap(study.label, int(width / (1.12 * _WIDE)))
 
 
 def watermark(fig: Figure, study: Study) -> float:
@@ -181,7 +195,7 @@ def watermark(fig: Figure, study: Study) -> float:
     """
     if not study.label:
         return 0.0
-    lines = textwrap.wrap(study.label, int(fig.get_figwidth() / (1.12 * _WIDE)))
+    lines = _mark_lines(fig.get_figwidth(), study)
     for k, line in enumerate(reversed(lines)):
         y = (k + 0.3) * _LINE / fig.get_figheight()
         text = fig.text(0.5, y, _drawable(line), ha="center", va="bottom", fontsize=7, parse_math=False)
@@ -200,6 +214,8 @@ def _drawable(text: str) -> str:
 def render(fig: Figure, format: Format = "svg") -> bytes:
     """A figure as the bytes of a file; the same figure gives the same bytes.
 
+    The first rendering lays the figure out and keeps it so: with many panels that takes most of the time.
+
     Raises
     ------
     ValueError
@@ -209,6 +225,9 @@ def render(fig: Figure, format: Format = "svg") -> bytes:
         raise ValueError(f"figures are saved as {', '.join(get_args(Format))}, not {format!r}")
     buffer = io.BytesIO()
     with style():
+        if fig.get_layout_engine() is not None:
+            fig.draw_without_rendering()
+            fig.set_layout_engine("none")
         fig.savefig(buffer, format=format, metadata=_UNDATED[format])
     return buffer.getvalue()
 

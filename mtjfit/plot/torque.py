@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, TwoSlopeNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import Quantity
 from mtjfit.infer import FitResult, Posterior
@@ -22,17 +23,22 @@ from mtjfit.plot.panels import (
     draw_line,
     draw_points,
     draw_residuals,
+    place,
     prepare,
     short_label,
+    y_label,
 )
-from mtjfit.plot.style import DOUBLE, colours_of, footer, literal, style
+from mtjfit.plot.style import DOUBLE, colours_of, footer, footer_height, literal, style
 
 __all__ = ["plot_torque"]
 
 _ONE_A_ROW, _TWO_A_ROW = 6, 12  # devices up to which there is one, two a row; beyond them one map of residuals
 _NAMED = 8  # devices that a legend can name
 _MARKERS = "os^Dvp<>"
-_OVERVIEW, _ROW, _MAP_ROW = 2.15, 1.3, 0.13  # heights in inches
+_KEYS = 4  # entries in a row of the legend
+# inches
+_LEFT = 0.74  # of every panel, for ticks and label
+_OVERVIEW, _TITLE, _MAIN, _GAP, _STRIP, _MAP_ROW = 2.15, 0.2, 0.78, 0.05, 0.27, 0.13
 
 
 def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
@@ -67,21 +73,25 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
         raise ValueError("fit and posterior are of different devices")
     with style():
         drawn = _drawn(fit, posterior)
-        n = len(drawn)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
-        heights = [_OVERVIEW * len(kinds), _detail_height(n)]
-        if n == 1:
-            heights = heights[1:]
-        fig = Figure(figsize=(DOUBLE, sum(heights) + 0.75), layout="constrained")
-        parts = fig.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-        if n > 1:
-            _overview(parts[0], drawn, kinds)
-        if n > _TWO_A_ROW:
-            _residual_map(parts[-1], drawn)
+        note = _note(drawn)
+        handles, labels = _key(drawn, posterior)
+        top = 0.12 + 0.165 * -(-len(handles) // _KEYS)
+        overview = _OVERVIEW * len(kinds) if len(drawn) > 1 else 0.0
+        height = top + overview + _detail_height(len(drawn)) + footer_height(DOUBLE, fit.study, note)
+        # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
+        fig = Figure(figsize=(DOUBLE, height))
+        fig.legend(
+            handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
+            ncols=min(_KEYS, len(handles)), columnspacing=1.4,
+        )  # fmt: skip
+        if len(drawn) > 1:
+            _overview(fig, top, drawn, kinds)
+        if len(drawn) > _TWO_A_ROW:
+            _residual_map(fig, top + overview, drawn)
         else:
-            _multiples(parts[-1], drawn)
-        _legend(fig, drawn, posterior)
-        footer(fig, fit.study, _note(drawn))
+            _multiples(fig, top + overview, drawn)
+        footer(fig, fit.study, note)
     return fig
 
 
@@ -104,63 +114,71 @@ def _unit(drawn: Sequence[Drawn], quantity: Quantity) -> str:
 
 def _detail_height(n: int) -> float:
     if n > _TWO_A_ROW:
-        return 0.6 + _MAP_ROW * n
-    rows = n if n <= _ONE_A_ROW else -(-n // 2)
-    return (_ROW if n > 1 else 2.4) * rows + 0.3
+        return 0.7 + _MAP_ROW * n
+    main = _MAIN if n > 1 else 2 * _MAIN
+    return -(-n // _across(n)) * (_TITLE + main + _GAP + _STRIP) + 0.42
 
 
-def _overview(part: SubFigure, drawn: Sequence[Drawn], kinds: Sequence[Quantity]) -> None:
-    axes = part.subplots(len(kinds), 2, squeeze=False, sharex=True)
-    for row, kind in zip(axes, kinds, strict=True):
-        for ax, component in zip(row, COMPONENTS, strict=True):
+def _across(n: int) -> int:
+    return 1 if n <= _ONE_A_ROW else 2
+
+
+def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], kinds: Sequence[Quantity]) -> None:
+    barred = len(drawn) > _NAMED
+    width = (DOUBLE - (0.75 if barred else 0.08)) / 2 - _LEFT
+    for r, kind in enumerate(kinds):
+        for c, component in enumerate(COMPONENTS):
+            left = _LEFT + c * (width + _LEFT)
+            ax = place(fig, left, top + r * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
             for one in (one for one in drawn if one.curve.quantity == kind):
                 draw_points(ax, one, component)
                 draw_line(ax, one, component, colour=one.colour)
-            ax.set_ylabel(axis_label(kind, component, _unit(drawn, kind)))
-            ax.axhline(0, color="0.8", lw=0.5, zorder=0)
-    for ax in axes[-1]:
-        ax.set_xlabel("bias $V$ (V)")
-    if len(drawn) > _NAMED:
-        _colour_bar(part, axes, drawn)
+            low, high = ax.get_ylim()
+            if low < 0 < high:
+                ax.axhline(0, color="0.8", lw=0.5, zorder=0)
+            y_label(ax, axis_label(kind, component, _unit(drawn, kind)), 0.55)
+            ax.set_xlabel("bias $V$ (V)")
+    if barred:
+        _colour_bar(fig, place(fig, DOUBLE - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
 
 
-def _colour_bar(part: SubFigure, axes: np.ndarray, drawn: Sequence[Drawn]) -> None:
+def _colour_bar(fig: Figure, ax: Axes, drawn: Sequence[Drawn]) -> None:
     steps = dict(sorted((one.curve.thickness, one.colour) for one in drawn))
-    if len(steps) < 2:
-        return
     mappable = ScalarMappable(cmap=ListedColormap(list(steps.values())))
     mappable.set_clim(-0.5, len(steps) - 0.5)
-    bar = part.colorbar(mappable, ax=axes, pad=0.01, aspect=30)
+    bar = fig.colorbar(mappable, cax=ax)
     every = -(-len(steps) // 12)
     bar.set_ticks(list(range(0, len(steps), every)), labels=[f"{d:.4g}" for d in list(steps)[::every]])
     bar.set_label("thickness $d$ (nm)")
     bar.outline.set_visible(False)
 
 
-def _multiples(part: SubFigure, drawn: Sequence[Drawn]) -> None:
-    across = 1 if len(drawn) <= _ONE_A_ROW else 2
-    rows = -(-len(drawn) // across)
-    grid = part.add_gridspec(2 * rows, 2 * across, height_ratios=[3.0, 1.0] * rows)
+def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
+    n = len(drawn)
+    columns = 2 * _across(n)
+    width = (DOUBLE - 0.08) / columns - _LEFT
+    main = _MAIN if n > 1 else 2 * _MAIN
     for k, one in enumerate(drawn):
-        row, block = divmod(k, across)
+        row, block = divmod(k, _across(n))
+        y = top + row * (_TITLE + main + _GAP + _STRIP) + _TITLE
         for c, component in enumerate(COMPONENTS):
-            column = 2 * block + c
-            ax = part.add_subplot(grid[2 * row, column])
-            strip = part.add_subplot(grid[2 * row + 1, column], sharex=ax)
+            left = _LEFT + (2 * block + c) * (width + _LEFT)
+            ax = place(fig, left, y, width, main)
+            strip = place(fig, left, y + main + _GAP, width, _STRIP, sharex=ax)
             draw_band(ax, one, component)
             draw_points(ax, one, component)
             draw_line(ax, one, component, colour="black")
             draw_residuals(strip, one, component)
             ax.tick_params(labelbottom=False)
-            ax.set_ylabel(short_label(one.curve.quantity, component, one.unit), fontsize=7)
-            strip.set_ylabel(r"$\Delta/\sigma$", fontsize=7)
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+            y_label(ax, short_label(one.curve.quantity, component, one.unit), 0.55, 6.5)
+            y_label(strip, r"$\Delta/\sigma$", 0.55, 6.5)
             if c == 0:
                 ax.set_title(_title(one), loc="left", pad=2.5, fontsize=7)
-            last = k + across >= len(drawn)
+            last = k + _across(n) >= n
             strip.tick_params(labelbottom=last)
             if last:
                 strip.set_xlabel("bias $V$ (V)")
-    part.align_ylabels()
 
 
 def _title(one: Drawn) -> str:
@@ -171,10 +189,12 @@ def _short(device: str, length: int = 28) -> str:
     return literal(device if len(device) <= length else device[: length - 1] + "…")
 
 
-def _residual_map(part: SubFigure, drawn: Sequence[Drawn]) -> None:
-    axes = part.subplots(1, 2, sharex=True, sharey=True)
+def _residual_map(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
     norm = TwoSlopeNorm(0.0, -4.0, 4.0)
-    for ax, component in zip(axes, COMPONENTS, strict=True):
+    left, height = 1.15, _MAP_ROW * len(drawn)
+    width = (DOUBLE - left - 0.75 - 0.1) / 2
+    for c, component in enumerate(COMPONENTS):
+        ax = place(fig, left + c * (width + 0.1), top + 0.25, width, height)
         for j, one in enumerate(drawn):
             used = one.curve.used
             ax.scatter(
@@ -182,20 +202,23 @@ def _residual_map(part: SubFigure, drawn: Sequence[Drawn]) -> None:
                 norm=norm, marker="s", s=9, lw=0.15, edgecolors="0.4", rasterized=used.sum() > 100, gid="residuals",
             )  # fmt: skip
         ax.set_xlabel("bias $V$ (V)")
-        ax.set_title(("in-plane", "out-of-plane")[COMPONENTS.index(component)])
-    _device_ticks(axes[0], drawn)
-    bar = part.colorbar(ScalarMappable(norm, "RdBu_r"), ax=axes, pad=0.01, aspect=30, extend="both")
+        ax.set_title(("in-plane", "out-of-plane")[c])
+        _device_ticks(ax, drawn, labelled=c == 0)
+    bar = fig.colorbar(
+        ScalarMappable(norm, "RdBu_r"), cax=place(fig, DOUBLE - 0.6, top + 0.25, 0.1, height), extend="both"
+    )
     bar.set_label(r"(data − best fit)/$\sigma$")
 
 
-def _device_ticks(ax: Axes, drawn: Sequence[Drawn]) -> None:
+def _device_ticks(ax: Axes, drawn: Sequence[Drawn], *, labelled: bool) -> None:
     names = [f"{_short(one.curve.device, 14)} ({one.curve.thickness:g} nm)" for one in drawn]
-    ax.set_yticks(range(len(drawn)), labels=names)
+    ax.set_yticks(range(len(drawn)), labels=names if labelled else [])
     ax.tick_params(axis="y", labelsize=5.5)
     ax.set_ylim(len(drawn) - 0.4, -0.6)
 
 
-def _legend(fig: Figure, drawn: Sequence[Drawn], posterior: Posterior | None) -> None:
+def _key(drawn: Sequence[Drawn], posterior: Posterior | None) -> tuple[list[Line2D | Patch], list[str]]:
+    """Handles and labels of the legend."""
     handles: list[Line2D | Patch] = []
     labels: list[str] = []
     if 1 < len(drawn) <= _NAMED:
@@ -210,8 +233,7 @@ def _legend(fig: Figure, drawn: Sequence[Drawn], posterior: Posterior | None) ->
     if posterior is not None and drawn[0].band:
         handles.append(Patch(color="0.45", alpha=0.3, lw=0))
         labels.append("95 % predictive band" if posterior.verdict.converged else "95 % band, NOT CONVERGED")
-    columns = min(4, len(handles))
-    fig.legend(handles, labels, loc="outside upper center", ncols=columns, columnspacing=1.4)
+    return handles, labels
 
 
 def _note(drawn: Sequence[Drawn]) -> str:

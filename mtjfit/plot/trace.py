@@ -58,7 +58,7 @@ def plot_trace(posterior: Posterior) -> Figure:
         axes[0].set_xlabel("step")
         for ax, name in zip(axes[1:], names, strict=False):
             for fractions, colour in zip(rank_fractions(posterior, name), colours, strict=True):
-                ax.stairs(fractions, np.linspace(0, 1, _BINS + 1), color=colour, lw=0.8)
+                ax.stairs(fractions, np.linspace(0, 1, _BINS + 1), color=colour, lw=0.8, baseline=None)
             ax.axhline(1, color="0.7", lw=0.6, zorder=0)
             ax.set_ylim(0, max(2.0, ax.get_ylim()[1]))
             ax.set_title(symbol(name))

@@ -18,6 +18,7 @@ from mtjfit.cli.main import cli
 from mtjfit.cli.terminal import speak_plainly
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
+from mtjfit.results.folder import FIGURES, FORMATS
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "Lambda")
 HEAVY = {"numpy", "scipy", "pandas", "lmfit", "emcee", "corner", "matplotlib", "pydantic", "jinja2", "tqdm"}
@@ -115,12 +116,13 @@ def test_a_run_says_header_result_and_where_the_page_is(finished):
     ]
 
 
-def test_a_run_leaves_everything(finished):
-    figures = {
-        f"{name}.{suffix}" for name in ("torque", "combinations", "corner", "trace") for suffix in ("svg", "pdf", "png")
-    }
+def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
+    assert invoke("run", make_study(), "-o", tmp_path / "out").exit_code == 0
+    figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
-    assert {each.name for each in finished.folder.iterdir()} == figures | files
+    assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
+    assert FIGURES == ("torque", "combinations", "corner", "trace")
 
 
 def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached, finished, monkeypatch):
@@ -180,7 +182,7 @@ def test_one_thickness_is_4_and_leaves_the_combinations(make_study, tmp_path: Pa
         "slope_ratio[F2.0nm]", "|kappa|·a1[F2.0nm]", "|kappa|·b2[F2.0nm]", "b2/a1[F2.0nm]",
     ]  # fmt: skip
     left = {each.name for each in (tmp_path / "out").iterdir()}
-    assert {"report.html", "result.json", "torque.svg", "combinations.pdf"} <= left
+    assert {"report.html", "result.json", "torque.svg", "combinations.svg"} <= left
     assert not {"draws.npz", "corner.svg", "trace.svg"} & left
 
 

@@ -34,7 +34,7 @@ def residual(study: Study, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.05)], ids=["exact", "uncertain"])
 def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
-    """scipy on the naive model, from the truth and from 2 places 1 sd of 0.3 away, finds nothing lower; its own
+    """scipy on the naive model, from the truth and from 15 % away, finds nothing lower; its own
     Jacobian gives the same errors."""
     study = simulated(SERIES, noise=0.004, n_bias=7, thickness=thickness, thickness_error=0.03, seed=2)
     result = mtjfit.fit(study)
@@ -43,7 +43,7 @@ def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
     start = np.array([np.log(truth[n]) if n.startswith("lambda") else truth[n] for n in names])
     ours = np.array([np.log(result.values[n]) if n.startswith("lambda") else result.values[n] for n in names])
     assert np.sum(residual(study, names, ours) ** 2) == pytest.approx(result.chi2, rel=1e-9)
-    for seed in range(3):
+    for seed in range(2):
         away = 0.3 * seed * np.random.default_rng(seed).standard_normal(start.size) / 2
         found = optimize.least_squares(lambda x: residual(study, names, x), start + away, x_scale="jac")
         assert result.chi2 <= 2 * found.cost * (1 + 1e-6)
@@ -125,8 +125,8 @@ NOISES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", ["known", "fitted"])
 def test_p_values_are_uniform(kind: str) -> None:
-    """KS over 20 studies: finds gross mistakes; false-alarm rate 1e-3 for each of 2."""
-    assert stats.kstest(p_values(20, 100, **NOISES[kind]), "uniform").pvalue > 1e-3
+    """KS over 12 studies: finds gross mistakes; false-alarm rate 1e-3 for each of 2."""
+    assert stats.kstest(p_values(12, 100, **NOISES[kind]), "uniform").pvalue > 1e-3
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -177,6 +178,17 @@ def test_good_chains_pass() -> None:
     refused = [seed for seed in range(50) if failed(good(seed))]
     assert len(refused) <= 4
     assert stats.binom.sf(4, 50, 0.01) < 2e-4
+
+
+def test_thresholds() -> None:
+    """A slow walker is not a stuck one, and a walker in the tail is not lost."""
+    for acceptance, ok in ((0.02, True), (0.005, False)):
+        found = good()
+        assert ("moving" not in failed(replace(found, acceptance=np.full((E, W), acceptance)))) == ok
+    for deficit, ok in ((15.0, True), (22.0, False)):
+        log_posterior = good().log_posterior.copy()
+        log_posterior[1, :, 3] -= deficit
+        assert ("together" not in failed(chains(good().theta, log_posterior))) == ok
 
 
 def test_the_verdict_reads_as_text() -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from mtjfit.infer import run_ensembles
-from mtjfit.infer.starts import BETA_END, Tempered, anneal
+from mtjfit.infer.starts import Tempered, anneal
 
 N = 64
 
@@ -65,7 +65,7 @@ def test_starts_are_wider_than_the_posterior_and_no_ball() -> None:
     ensemble hang together: allow 15 %)."""
     theta = np.concatenate([start(ONE, seed) for seed in range(10)])
     widths = np.std(theta, axis=0)
-    np.testing.assert_allclose(widths, ONE.sd / np.sqrt(BETA_END), rtol=0.15)
+    np.testing.assert_allclose(widths, ONE.sd * np.sqrt(2), rtol=0.15)
     np.testing.assert_allclose(theta.mean(axis=0), ONE.centres[0], atol=5 * ONE.sd * 1.42 / np.sqrt(160))
 
 
@@ -93,14 +93,6 @@ def sampled(target: Box, seed: int = 1) -> tuple[np.ndarray, bool]:
     names = tuple(f"x{k}" for k in range(len(target.centres[0])))
     chains, verdict = run_ensembles(target, names, seed=seed, target_ess=2000, max_steps=3000, progress=False)
     return chains.theta.reshape(-1, len(names)), verdict.converged
-
-
-def test_the_whole_sampler_on_a_known_posterior() -> None:
-    """Mean to 0.1 sd, widths to 8 %: four standard errors and more for 2000 effective draws."""
-    theta, converged = sampled(ONE)
-    assert converged
-    np.testing.assert_allclose(theta.mean(axis=0), ONE.centres[0], atol=0.1 * ONE.sd)
-    np.testing.assert_allclose(theta.std(axis=0), ONE.sd, rtol=0.08)
 
 
 def test_the_whole_sampler_at_a_hard_edge() -> None:

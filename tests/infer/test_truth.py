@@ -18,7 +18,7 @@ from mtjfit.study import Sampling, Study
 SET = dataset("thickness-series")
 TRUTH = tomllib.loads(SET.study_file.with_name("meta.toml").read_text(encoding="utf-8"))["truth"]
 NAMES = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2")
-QUICK = Sampling(seed=1, target_ess=1000)
+QUICK = Sampling(seed=1, target_ess=1000, walkers=28)
 
 
 def p_of_truth(posterior: Posterior) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
-from scipy import stats
+from scipy import optimize, stats
 
 from mtjfit.errors import NotDetermined
 from mtjfit.model import DeviceCombinations, MarginalPosterior, combinations, combinations_table
@@ -83,6 +83,26 @@ def test_own_noise_with_the_wrong_distribution_would_fail() -> None:
     wrong = np.array([stats.chi2.sf(one.chi2, 1) for one in found])
     assert stats.kstest(wrong, "uniform").pvalue < 1e-4
     assert np.mean(wrong < 0.01) > 2.0 * np.mean(right < 0.01)
+
+
+def test_errors_by_another_parametrisation() -> None:
+    """scipy on (slope ratio, |κ|a1, b2/a1) themselves; a phase of −60° and one-sided bias couple all three."""
+    study = simulated((0.8,), truth={"lambda_phi": 5.0, "lambda_sf_N": 0.5}, n_bias=21, noise=2e-4)
+    curve = study.curves[0].mask(study.curves[0].bias < -0.1, "one-sided")
+    found = combinations(MarginalPosterior(study.replace(curves=(curve,))))[0]
+    V, T = curve.bias[curve.used], (curve.par + 1j * curve.perp)[curve.used]
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        turn = (1 + 1j * x[0]) / np.sqrt(1 + x[0] ** 2)
+        away = (T - turn * x[1] * (V + 1j * x[2] * V**2)) / 2e-4
+        return np.concatenate([away.real, away.imag])
+
+    names = ("slope_ratio", "|kappa|·a1", "b2/a1")
+    best = optimize.least_squares(residual, [found.values[n] for n in names], x_scale="jac", xtol=1e-12)
+    sd = np.sqrt(np.diagonal(np.linalg.inv(best.jac.T @ best.jac)))
+    assert found.values["slope_ratio"] < -1.2
+    np.testing.assert_allclose([found.values[n] for n in names], best.x, rtol=1e-5)
+    np.testing.assert_allclose([found.sd[n] for n in names], sd, rtol=1e-3)
 
 
 def test_a_linear_torque_of_its_own_is_noticed() -> None:

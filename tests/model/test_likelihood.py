@@ -54,23 +54,20 @@ STUDIES: dict[str, Callable[[], Study]] = {
     "torkance": lambda: simulated(quantity="torkance"),
     "per area": lambda: simulated(per="area", quantity="torkance"),
     "per volume": lambda: simulated(per="volume"),
-    "torkance per volume, thickness free": lambda: simulated(
-        quantity="torkance", per="volume", thickness=AboutNominal(0.1)
-    ),
+    "torkance per volume, thickness free":
+        lambda: simulated(quantity="torkance", per="volume", thickness=AboutNominal(0.1)),
     "one device": lambda: simulated((1.5,)),
     "five devices": lambda: simulated((0.8, 1.2, 2.0, 3.0, 4.0)),
     "prior means": lambda: simulated(a1=Normal(2.0, 0.5), b2=Normal(-1.0, 0.7)),
     "own amplitudes": lambda: simulated(**OWN),
-    "group amplitudes and lengths": lambda: simulated(
-        a1=(Normal(0.5, 2.0), "group"), lambda_phi=(LogNormal(1.0, 2.0), "group")
-    ),
+    "group amplitudes and lengths":
+        lambda: simulated(a1=(Normal(0.5, 2.0), "group"), lambda_phi=(LogNormal(1.0, 2.0), "group")),
     "own lengths": lambda: simulated(lambda_sf_F=(LogUniform(1.0, 50.0), "device")),
     "fixed amplitude": lambda: simulated(a1=Fixed(0.9), b1=Fixed(0.15)),
     "all amplitudes fixed": lambda: simulated(a1=Fixed(0.9), b2=Fixed(0.6)),
     "extra amplitudes": lambda: simulated(**EXTRA),
-    "extra amplitudes, torkance": lambda: simulated(
-        quantity="torkance", **{k: v for k, v in EXTRA.items() if k != "b0"}
-    ),
+    "extra amplitudes, torkance":
+        lambda: simulated(quantity="torkance", **{k: v for k, v in EXTRA.items() if k != "b0"}),
     "Lambda": lambda: simulated(Lambda=LogUniform(0.1, 100.0), lambda_sf_N=None, D_ratio=None),
     "D_ratio free, infinite lambda_phi": lambda: simulated(D_ratio=LogNormal(1.0, 2.0), lambda_phi=Fixed(np.inf)),
     "fitted noise": lambda: simulated(fit_sigma=True),
@@ -210,9 +207,7 @@ def test_log_prior_is_the_density_in_its_coordinate(prior: Any) -> None:
 def test_log_posterior_is_the_sum_of_both() -> None:
     model = MarginalPosterior(simulated(thickness=AboutNominal(0.1)))
     theta = points(model, 5)
-    np.testing.assert_array_equal(
-        model.log_posterior(theta), model.log_prior(theta) + model.log_likelihood(theta)
-    )  # fmt: skip
+    np.testing.assert_array_equal(model.log_posterior(theta), model.log_prior(theta) + model.log_likelihood(theta))
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
@@ -250,7 +245,6 @@ class _NoPriorMean(MarginalPosterior):
 def test_sabotage_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worst_error(_WrongDeterminant(STUDIES["torque"]())) > 1e-6
     assert worst_error(_NoPriorMean(STUDIES["prior means"]())) > 1e-6
-    assert worst_error(_NoPriorMean(STUDIES["torque"]())) < 1e-10  # its prior means are zero
     right = compress_module.polynomial_design
     monkeypatch.setattr(compress_module, "polynomial_design", lambda *a: right(*a) / [1.0, 2.0])
     assert worst_error(MarginalPosterior(STUDIES["torkance"]())) > 1e-7

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 import mtjfit
+import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.report import report_figures, report_html, write_report
 from mtjfit.report.figures import inline_svg
 from mtjfit.results import ResultFolder, provenance
+from mtjfit.results.folder import FORMATS
 
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 HOSTILE = "<script>alert(1)</script>"
@@ -177,11 +179,12 @@ def test_ids_are_unique_and_links_between_figures_hold(real: Page):
     assert {*links, *clips} <= set(ids)
 
 
-def test_figures_lie_beside_the_page(finished):
-    for name in ("torque", "combinations", "corner", "trace"):
-        assert b"<svg" in (finished.folder / f"{name}.svg").read_bytes()
-        assert (finished.folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
-        assert (finished.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+def test_figures_lie_beside_the_page_in_every_format(finished, quick_figures, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
+    starts = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
+    for figure in report_figures(finished.fit, finished.posterior):
+        assert list(figure.files) == [f"{figure.name}.{suffix}" for suffix in starts]
+        assert all(data.startswith(start) for data, start in zip(figure.files.values(), starts.values(), strict=True))
 
 
 def test_measured_data_carry_no_banner(finished, quick_figures):
@@ -227,8 +230,10 @@ def test_hostile_texts_of_one_thickness_are_escaped(one_thickness_fit, quick_fig
 
 
 def test_a_real_figure_of_hostile_names_is_harmless(one_thickness_fit):
-    page = page_of(renamed(one_thickness_fit), None)
+    figure = mtjfit.plot.plot_torque(renamed(one_thickness_fit))
+    page = Page(inline_svg(mtjfit.plot.render(figure), "torque", HOSTILE))
     assert (page.faults, dangers(page)) == ([], [])
+    assert page.elements[0][1]["aria-label"] == HOSTILE
 
 
 def test_svg_keeps_drawing_only():
