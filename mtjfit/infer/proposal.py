@@ -17,9 +17,9 @@ from mtjfit.data import FloatArray
 __all__ = ["Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
 
 _DOF = 5.0  # heavier tails than the posterior's, so that no region is proposed too rarely
-_COMPONENTS = 5
+_COMPONENTS = 8
 _ITERATIONS = 30
-_MAX_POINTS = 3000
+_MAX_POINTS = 4000
 _RIDGE = 0.02  # of the overall covariance, added to each component so that none collapses
 
 
@@ -65,7 +65,7 @@ def fitted_jump(draws: FloatArray, rng: np.random.Generator) -> Jump:
     root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
     z = np.linalg.solve(root, (points - origin).T).T
     n_components = int(np.clip(points.shape[0] // (20 * (size + 1)), 1, _COMPONENTS))
-    centres = z[rng.choice(z.shape[0], n_components, replace=False)]
+    centres = _spread_out(z, n_components, rng)
     covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
     weights = np.full(n_components, 1 / n_components)
     for _ in range(_ITERATIONS):
@@ -80,6 +80,15 @@ def fitted_jump(draws: FloatArray, rng: np.random.Generator) -> Jump:
         away = z - centres[:, None, :]
         covariances = np.einsum("kn,kni,knj->kij", share, away, away) / mass[:, None, None] + _RIDGE * np.eye(size)
     return Jump(weights, origin + centres @ root.T, root @ np.linalg.cholesky(covariances))
+
+
+def _spread_out(z: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+    """n of the points, each drawn with the square of its distance to those before, so that a thin tail gets one."""
+    chosen = [int(rng.integers(z.shape[0]))]
+    while len(chosen) < n:
+        apart = np.min([np.sum((z - z[k]) ** 2, axis=1) for k in chosen], axis=0)
+        chosen.append(int(rng.choice(z.shape[0], p=apart / apart.sum())))
+    return z[chosen]
 
 
 def joined(jumps: Sequence[Jump], shares: Sequence[float]) -> Jump:

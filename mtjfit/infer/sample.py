@@ -7,15 +7,14 @@ from contextlib import contextmanager
 
 import emcee
 import numpy as np
-from emcee.moves import Move
 from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
+from mtjfit.infer.ensemble import refitted, started
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
 from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
-from mtjfit.infer.starts import BETA_END, Target, Tempered, anneal
+from mtjfit.infer.starts import Target
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.study import Study
 
@@ -23,8 +22,7 @@ __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
 
 _BLOCK = 250
 _MAX_DRAWS = 20_000
-_STAGE = 200  # steps of each of the three stages of warm-up, all thrown away
-_SHARES = (0.6, 0.4)  # of the proposals: fitted to the posterior, and to the wider, tempered one
+_FIRST_REFIT = 1000  # steps without convergence after which they only serve to improve the proposal; then doubled
 
 
 def refuse_one_thickness(study: Study) -> None:
@@ -49,31 +47,6 @@ def _n_walkers(size: int, asked: int) -> int:
     """Even, at least 32 and four for each dimension, unless asked otherwise."""
     chosen = asked or max(32, 4 * size)
     return max(chosen + chosen % 2, 2 * (size + 1))
-
-
-def _start(target: Target, size: int, n_walkers: int, seed: np.random.SeedSequence) -> emcee.EnsembleSampler:
-    """One ensemble, annealed and warmed up; its proposal is fitted to its own warm-up and fixed from then on."""
-    for_start, for_run = seed.spawn(2)
-    rng = np.random.default_rng(for_start)
-    state = emcee.State(
-        anneal(target, size, n_walkers, rng), random_state=np.random.RandomState(np.random.MT19937(for_run)).get_state()
-    )
-
-    def stage(density: Target | Tempered, moves: list[tuple[Move, float]]) -> tuple[emcee.State, Jump]:
-        sampler = emcee.EnsembleSampler(n_walkers, size, density.log_posterior, vectorize=True, moves=moves)
-        # the log density of the last stage belongs to another temperature
-        fresh = emcee.State(state.coords, random_state=state.random_state)
-        end = sampler.run_mcmc(fresh, _STAGE, skip_initial_state_check=True)
-        return end, fitted_jump(sampler.get_chain(discard=_STAGE // 4, flat=True), rng)
-
-    state, wide = stage(Tempered(target, BETA_END), warm_up_moves())
-    state, narrow = stage(target, production_moves(wide))
-    state, narrow = stage(target, production_moves(joined((narrow, wide), _SHARES)))
-    moves = production_moves(joined((narrow, wide), _SHARES))
-    sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
-    fresh = emcee.State(state.coords, random_state=state.random_state)
-    sampler.run_mcmc(fresh, 1, skip_initial_state_check=True)
-    return sampler
 
 
 def _collect(samplers: list[emcee.EnsembleSampler], names: tuple[str, ...]) -> Chains:
@@ -119,23 +92,29 @@ def run_ensembles(
     """
     n_walkers = _n_walkers(len(names), n_walkers)
     seeds = np.random.SeedSequence(seed).spawn(n_ensembles)
-    block = min(_BLOCK, max_steps)
     with _bar(max_steps, progress) as show:
         show(0, "annealing")
-        samplers = [_start(target, len(names), n_walkers, one) for one in seeds]
-        steps, next_look = 1, 2 * block
+        ensembles = [started(target, len(names), n_walkers, one) for one in seeds]
+        spent, steps, next_look, next_refit = 0, 1, 2 * _BLOCK, _FIRST_REFIT
         while True:
-            for sampler in samplers:
-                sampler.run_mcmc(None, min(block, max_steps - steps))
-            steps = samplers[0].iteration
-            show(steps, "sampling")
-            if steps >= min(next_look, max_steps):
-                chains = _collect(samplers, names)
-                verdict = judge(chains, target_ess)
-                if verdict.converged or steps >= max_steps:
-                    return chains, verdict
-                next_look = steps + max(block, steps // 4)
-                show(steps, verdict.reasons[0])
+            block = min(_BLOCK, max_steps - spent - steps)
+            for ensemble in ensembles:
+                ensemble.sampler.run_mcmc(None, block)
+            steps += block
+            show(spent + steps, "sampling")
+            done = spent + steps >= max_steps
+            if steps < next_look and not done:
+                continue
+            chains = _collect([ensemble.sampler for ensemble in ensembles], names)
+            verdict = judge(chains, target_ess)
+            if verdict.converged or done:
+                return chains, verdict
+            show(spent + steps, verdict.reasons[0])
+            if steps >= next_refit:
+                ensembles = [refitted(target, ensemble) for ensemble in ensembles]
+                spent, steps, next_look, next_refit = spent + steps, 1, 2 * _BLOCK, 2 * next_refit
+            else:
+                next_look = steps + max(_BLOCK, steps // 4)
 
 
 @contextmanager

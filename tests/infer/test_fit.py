@@ -36,7 +36,7 @@ def residual(study: Study, names: tuple[str, ...], x: np.ndarray) -> np.ndarray:
 def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
     """scipy on the naive model, from the truth and from 15 % away, finds nothing lower; its own
     Jacobian gives the same errors."""
-    study = simulated(SERIES, noise=0.004, n_bias=7, thickness=thickness, thickness_error=0.03, seed=2)
+    study = simulated(SERIES, noise=0.004, n_bias=5, thickness=thickness, thickness_error=0.03, seed=2)
     result = mtjfit.fit(study)
     names = (*MarginalPosterior(study).layout.names, "a1", "b2")
     truth = TRUTH | AMPLITUDES | {f"thickness[{c.device}]": c.thickness for c in study.curves}
@@ -123,10 +123,10 @@ NOISES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["known", "fitted"])
-def test_p_values_are_uniform(kind: str) -> None:
-    """KS over 12 studies: finds gross mistakes; false-alarm rate 1e-3 for each of 2."""
-    assert stats.kstest(p_values(12, 100, **NOISES[kind]), "uniform").pvalue > 1e-3
+def test_p_values_are_uniform() -> None:
+    """KS over 8 studies of each kind together: finds gross mistakes only; false-alarm rate 1e-3."""
+    p = p_values(8, 100, **NOISES["known"]) + p_values(8, 200, **NOISES["fitted"])
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
 @pytest.mark.slow
