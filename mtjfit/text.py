@@ -9,12 +9,10 @@ __all__ = ["number", "p_text", "table", "value_with_error"]
 
 
 def _decimals(error: float) -> int:
-    """Decimals to print for an error, by the PDG rule: 100–354 two digits, 355–949 one, 950–999 rounds up."""
+    """Decimals to print for an error, by the PDG rule: two digits for 100–354, else one (950–999 rounds up to two)."""
     exponent = math.floor(math.log10(error))
     leading = round(error / 10**exponent * 100)
-    if leading < 355:
-        return 1 - exponent
-    return -exponent if leading < 950 else -exponent
+    return 1 - exponent if leading < 355 else -exponent
 
 
 def value_with_error(value: float, error: float) -> str:

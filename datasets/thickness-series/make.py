@@ -1,6 +1,6 @@
 """Simulate the bundled thickness series: torkance of five devices, Eq. 12 with known truth and 2 % noise.
 
-Run `python make.py` in this folder to write data.csv again; the seed is the date of the design, not a choice among many.
+Run `python make.py` in this folder to write data.csv again. The seed is the date of the design, not a choice.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +86,8 @@ class FitResult:
     def chi2_says(self) -> str:
         """χ², degrees of freedom and p-value in one phrase."""
         if any(name in NOISE and not known.is_fixed for name, known in self.study.parameters.items()):
-            return f"errors fitted from the scatter; lack-of-fit test {p_text(self.p_value)}"
+            test = "nothing left for" if math.isnan(self.p_value) else f"{p_text(self.p_value)} by"
+            return f"errors fitted from the scatter; {test} a lack-of-fit test"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
     def report(self) -> str:

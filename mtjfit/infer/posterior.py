@@ -67,7 +67,8 @@ class Posterior:
 
         In prior probability u the density of the draws is the likelihood with all else integrated out. A side is
         open if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior
-        keeps the parameter from going there.
+        keeps the parameter from going there. All else includes the priors of the other parameters: where the design
+        has directions that no measurement sees (`mtjfit.identify`), "yes" means: with those priors.
         """
         u = self.prior_cdf(name)
         heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]

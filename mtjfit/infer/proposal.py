@@ -18,8 +18,8 @@ __all__ = ["Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
 
 _DOF = 5.0  # heavier tails than the posterior's, so that no region is proposed too rarely
 _COMPONENTS = 8
-_ITERATIONS = 30
-_MAX_POINTS = 4000
+_ITERATIONS = 20
+_MAX_POINTS = 3000
 _RIDGE = 0.02  # of the overall covariance, added to each component so that none collapses
 
 
@@ -78,7 +78,8 @@ def fitted_jump(draws: FloatArray, rng: np.random.Generator) -> Jump:
         weights = mass / mass.sum()
         centres = share @ z / mass[:, None]
         away = z - centres[:, None, :]
-        covariances = np.einsum("kn,kni,knj->kij", share, away, away) / mass[:, None, None] + _RIDGE * np.eye(size)
+        scatter = (share[..., None] * away).swapaxes(1, 2) @ away
+        covariances = scatter / mass[:, None, None] + _RIDGE * np.eye(size)
     return Jump(weights, origin + centres @ root.T, root @ np.linalg.cholesky(covariances))
 
 

@@ -75,14 +75,9 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
             continue
         for j in np.flatnonzero(index >= 0):
             entry = layout.entries[index[j]]
-            # by_log is d/d ln value, by_d is d/d value; the coordinate of the entry may be either
-            derivative = by_d if name == "thickness" else by_log[name] * scale
             value = values[index[j]]
-            if entry.log == (name != "thickness"):
-                factor = 1.0
-            else:
-                factor = value if entry.log else 1 / value
-            out[j, index[j]] += np.broadcast_to(derivative, (J,))[j] * factor
+            by_ln = by_d * value if name == "thickness" else by_log[name] * scale
+            out[j, index[j]] += np.broadcast_to(by_ln, (J,))[j] / (1.0 if entry.log else value)
     return out
 
 

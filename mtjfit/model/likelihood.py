@@ -83,7 +83,8 @@ class MarginalPosterior:
     """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
 
     Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
-    `prior_transform`. Coordinates are logarithms of parameters with log-uniform or log-normal priors, and values of all others.
+    `prior_transform`. Coordinates are logarithms of parameters with log-uniform or log-normal priors, and the values of
+    all others.
 
     Examples
     --------

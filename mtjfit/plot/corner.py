@@ -12,13 +12,14 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, style, symbol, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, footer_height, style, symbol, unit_of
 from mtjfit.study import LogNormal, LogUniform, Prior
 from mtjfit.text import number
 
 __all__ = ["corner_names", "plot_corner"]
 
 _MOST = 8
+_LEFT, _TOP = 0.85, 0.5  # margins in inches
 _LEVELS = (0.68, 0.95)
 _QUADRATURE = 512
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
@@ -123,8 +124,9 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     data = np.stack([np.log10(c) if log else c for c, log in zip(columns, logs, strict=True)], axis=-1)
     n = len(chosen)
     with style():
-        size = max(DOUBLE, 1.05 * n)
-        fig = Figure(figsize=(size, size + 0.6))
+        width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
+        below = 0.5 + footer_height(width, posterior.study, _note(posterior))
+        fig = Figure(figsize=(width, width - _LEFT + below + _TOP))
         fig.subplots(n, n, squeeze=False)
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
@@ -145,7 +147,12 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
             ax.set_title(f"{symbol(name)}\n{_title(posterior, name)}", fontsize=6.5, pad=3)
         _label(axes, logs)
-        _finish(fig, posterior, size)
+        footer(fig, posterior.study, _note(posterior))
+        W, H = fig.get_size_inches()
+        fig.subplots_adjust(
+            left=_LEFT / W, right=1 - 0.12 / W, bottom=below / H, top=1 - _TOP / H, wspace=0.08, hspace=0.08
+        )
+        _place_labels(axes)
     return fig
 
 
@@ -163,8 +170,14 @@ def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
             ax.set_yticks(at, labels=names if ax is axes[k, 0] else [])
         for ax in (axes[n - 1, k], axes[k, 0]):
             ax.tick_params(labelrotation=0)
-            ax.xaxis.set_label_coords(0.5, -0.2)
-            ax.yaxis.set_label_coords(-0.5, 0.5)
+
+
+def _place_labels(axes: np.ndarray) -> None:
+    """Labels of the outer axes at one distance, in inches, whatever the size of the panels."""
+    for ax in (*axes[-1, :], *axes[:, 0]):
+        panel = ax.get_window_extent().width / ax.figure.dpi
+        ax.xaxis.set_label_coords(0.5, -0.19 / panel)
+        ax.yaxis.set_label_coords(-0.48 / panel, 0.5)
 
 
 def _ticks(low: float, high: float, *, log: bool) -> list[float]:
@@ -180,13 +193,8 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     return enough if len(enough) <= (2 if long else 3) else [enough[0], enough[-1]]
 
 
-def _finish(fig: Figure, posterior: Posterior, size: float) -> None:
+def _note(posterior: Posterior) -> str:
     verdict = "" if posterior.verdict.converged else " NOT CONVERGED: the gate said no."
-    height = footer(
-        fig,
-        posterior.study,
-        "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict,
+    return (
+        "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict
     )
-    total = size + 0.6
-    bottom = (height + 0.5) / total
-    fig.subplots_adjust(left=0.125, right=0.985, bottom=bottom, top=1 - 0.5 / total, wspace=0.08, hspace=0.08)

