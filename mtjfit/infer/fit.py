@@ -19,7 +19,6 @@ from mtjfit.model.combinations import (
     DeviceCombinations,
     combinations,
     combinations_table,
-    denominator_dof,
     noise_groups,
 )
 from mtjfit.model.identify import Identifiability, determined_table, structure
@@ -142,7 +141,27 @@ def _p_value(model: MarginalPosterior, best: Optimum, rank: int) -> tuple[float,
     left = np.minimum(data.n, data.powers.size) - taken
     shares = np.array([left[group == g].sum() for g in range(noise_dof.size)])
     shares = np.append(misfit_dof - shares.sum(), shares)
-    return total, float(f.sf(misfit / misfit_dof, misfit_dof, denominator_dof(shares, noise_dof)))
+    return total, _lack_of_fit(misfit, shares, noise_dof)
+
+
+def _lack_of_fit(misfit: float, shares: FloatArray, noise_dof: FloatArray) -> float:
+    """Probability of a larger Σ m F(m, ν), over noise scales with ν degrees of freedom each; the first is known, ν = ∞.
+
+    By a multiple of one F with the same mean and variance: exact for one scale, and unlike a common ν right in the
+    mean for many scales of few degrees each, where every F is larger than one on average.
+    """
+    m = float(shares.sum())
+    if noise_dof.size == 1 and shares[0] < 1e-9 * m:
+        return float(f.sf(misfit / m, m, noise_dof[0]))
+    nu = np.maximum(noise_dof, 4.5)  # an F with fewer has no variance to match
+    own = np.maximum(shares[1:], 0.0)
+    mean = shares[0] + float(np.sum(own * nu / (nu - 2)))
+    variance = 2 * shares[0] + float(np.sum(2 * own * nu**2 * (own + nu - 2) / ((nu - 2) ** 2 * (nu - 4))))
+    excess = m * variance / mean**2 - 2
+    if excess < 1e-9:
+        return float(chi2.sf(misfit * m / mean, m))
+    common = (2 * m - 4 + 4 * (excess + 2)) / excess
+    return float(f.sf(misfit / mean * common / (common - 2), m, common))
 
 
 def _identifier(name: str, taken: set[str]) -> str:
