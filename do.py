@@ -23,6 +23,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "mtjfit-stamp.json"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
 EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"]}
+WORKERS = ["-n", "2", "--dist", "loadfile"]
 LINT = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: pip install --user virtualenv"
 
@@ -148,7 +149,8 @@ def main(command="", *arguments):
     if command == "demo":
         return become(tool("mtjfit"), "demo", *arguments)
     os.chdir(str(ROOT))
-    return lint() if command == "lint" else become(tool("python"), "-m", "pytest", *arguments)
+    # all tests: on two cores at once; some of them: without the seconds that workers take to start
+    return lint() if command == "lint" else become(tool("python"), "-m", "pytest", *(arguments or WORKERS))
 
 
 if __name__ == "__main__":
