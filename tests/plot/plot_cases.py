@@ -18,6 +18,7 @@ from mtjfit.infer import Check, FitResult, Posterior, Verdict
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace
+from mtjfit.plot.style import style
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 SIGMA = 0.0026
