@@ -39,7 +39,7 @@ def refuse_one_thickness(study: Study) -> None:
         raise NotDetermined(
             f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "
             "amplitude |kappa| a1, the ratio b2/a1 and the slope ratio T_perp/T_par, see fit(study).combinations. "
-            "Measure devices of more thicknesses, or fix all lengths but none to be inferred"
+            "Measure devices of more thicknesses, or fix every length"
         )
 
 
