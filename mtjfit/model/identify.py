@@ -60,12 +60,6 @@ class Identifiability:
     null_directions: tuple[str, ...]
     determined: pd.DataFrame
 
-    @property
-    def lengths_determined(self) -> bool:
-        """True if at least one diffusion length is determined by itself."""
-        lengths = [name for name in self.determined.index if name.startswith(("lambda", "Lambda"))]
-        return bool(self.determined.loc[lengths, "determined"].any())
-
 
 def _null_space(matrix: FloatArray) -> tuple[int, FloatArray]:
     """Rank and an orthonormal basis of the null space, columns scaled to unit norm."""

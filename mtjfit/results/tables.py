@@ -12,7 +12,7 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
-from mtjfit.study import LENGTHS, Fixed, Normal, Study, is_amplitude
+from mtjfit.study import LENGTHS, Normal, Study, is_amplitude
 from mtjfit.text import number, p_text, table, value_with_error
 
 __all__ = [
@@ -254,12 +254,3 @@ def _without_empty(given: Table, droppable: Iterable[str]) -> Table:
     keep = [k for k in range(len(given.header)) if k not in gone]
     rows = tuple(tuple(row[k] for k in keep) for row in given.rows)
     return Table(given.title, tuple(given.header[k] for k in keep), rows, given.note)
-
-
-def fixed_text(study: Study) -> str:
-    """Parameters taken as known, in one phrase; empty if there are none."""
-    return ", ".join(
-        f"{name} = {parameter.prior.value:g}"
-        for name, parameter in study.parameters.items()
-        if isinstance(parameter.prior, Fixed) and name != "thickness"
-    )
