@@ -8,10 +8,12 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtjfit.data.angle import SinTheta, angle_fault, angle_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit
 from mtjfit.errors import DataError, Problem
+from mtjfit.physics.interface import sin_degrees
 
-__all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "TorqueCurve"]
+__all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
@@ -99,12 +101,18 @@ class TorqueCurve:
         Measured, reconstructed or simulated.
     source : str
         File the curve was read from, or empty.
+    angle : float or None
+        Angle θ between the moments in degrees, 0 < θ < 180; None: not declared.
+    sin_theta : {"included", "divided"} or None
+        ``"included"``: the values are torques at `angle`. ``"divided"``: they are already per sin θ. In both cases
+        amplitudes are per sin θ. None: not declared, amplitudes belong to the angle of the measurement. The
+        values themselves are never rescaled.
 
     Raises
     ------
     DataError
-        Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, or the
-        unit contradicts `quantity` or `per`.
+        Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, the
+        unit contradicts `quantity` or `per`, or the torque vanishes at `angle`.
 
     Examples
     --------
@@ -131,6 +139,8 @@ class TorqueCurve:
     declared_perp_axis: PerpAxis = "MxP"
     origin: Origin = field(default_factory=Origin)
     source: str = ""
+    angle: float | None = None
+    sin_theta: SinTheta | None = None
 
     def __post_init__(self) -> None:
         self._freeze()
@@ -149,12 +159,12 @@ class TorqueCurve:
 
     def _freeze(self) -> None:
         faults = []
-        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "thickness"):
+        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "thickness", "angle"):
             values = getattr(self, name)
-            if values is None and name.startswith("sigma"):
+            if values is None and name.startswith(("sigma", "angle")):
                 continue
             try:
-                frozen = float(values) if name == "thickness" else _frozen(values)
+                frozen = float(values) if name in ("thickness", "angle") else _frozen(values)
             except (TypeError, ValueError):
                 faults.append(Problem(self._where, f"{name} is not made of real numbers", "give plain numbers"))
                 continue
@@ -177,7 +187,11 @@ class TorqueCurve:
                 faults.append((f"{name} is {getattr(self, name)!r}", f"use one of {choices}"))
         if not faults and (problem := check_unit(self.unit, self.quantity, self.per)):
             faults.append((problem.what, problem.todo))
-        return faults
+        if self.angle is not None and (fault := angle_fault(self.angle)):
+            faults.append((f"angle {fault[0]}", fault[1]))
+        return faults + [
+            (f"{key} {what}", todo) for key, what, todo in angle_faults(self.angle is not None, self.sin_theta)
+        ]
 
     def _faults(self) -> list[tuple[str, str]]:
         faults = []
@@ -211,6 +225,11 @@ class TorqueCurve:
     def sigma_is_fitted(self) -> bool:
         """True where errors are not known and one noise scale per component is fitted."""
         return self.sigma_par is None
+
+    @property
+    def angle_factor(self) -> float:
+        """sin θ where the values carry it and amplitudes do not, else 1: what the model multiplies J0 by."""
+        return 1.0 if self.angle is None or self.sin_theta != "included" else float(sin_degrees(self.angle))
 
     def mask(self, where: ArrayLike, reason: str) -> TorqueCurve:
         """Leave points out, with a reason; returns a new curve, points already masked keep their reason.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias, get_args
 
+from mtjfit.data.angle import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
@@ -30,6 +31,7 @@ class Columns:
     device: str = ""
     thickness: str = ""
     group: str = ""
+    angle: str = ""
 
     def roles(self) -> dict[str, str]:
         """Column name by role, declared roles only.
@@ -113,6 +115,11 @@ class TableDeclaration:
         Constants for files without such a column.
     thickness : float or None
         Constant thickness in ``units.thickness``, for files without such a column.
+    angle : float or None
+        Constant angle θ between the moments in degrees, for files without such a column; it need not be declared.
+    sin_theta : {"included", "divided"} or None
+        Whether the values are torques at that angle, so that the model multiplies by sin θ, or are already per sin θ.
+        It must stand beside an angle. None: amplitudes belong to the angle of the measurement.
     sigma : {"columns", "fit"} or ConstantSigma
         Errors stand in columns, are not known and shall be fitted, or are the same at every point.
     format : TableFormat
@@ -146,9 +153,18 @@ class TableDeclaration:
     format: TableFormat = field(default_factory=TableFormat)
     bias_window: tuple[float, float] | None = None
     mask: tuple[BiasMask, ...] = ()
+    angle: float | None = None
+    sin_theta: SinTheta | None = None
 
     def __post_init__(self) -> None:
-        problems = [*self._meaning(), *self._columns(), *self._sigma(), *self._format(), *self._intervals()]
+        problems = [
+            *self._meaning(),
+            *self._columns(),
+            *self._angle(),
+            *self._sigma(),
+            *self._format(),
+            *self._intervals(),
+        ]
         if problems:
             raise ConfigError(problems)
 
@@ -184,10 +200,10 @@ class TableDeclaration:
                 yield Problem(f"columns.{role}", what, "give each role its own column")
             seen.setdefault(column, role)
         for role, constant in (("device", bool(self.device)), ("thickness", self.thickness is not None),
-                               ("group", bool(self.group))):  # fmt: skip
+                               ("group", bool(self.group)), ("angle", self.angle is not None)):  # fmt: skip
             if constant and getattr(self.columns, role):
                 yield Problem(role, "is declared both as a constant and as a column", "keep one of the two")
-            if not constant and role != "group" and not getattr(self.columns, role):
+            if not constant and role not in ("group", "angle") and not getattr(self.columns, role):
                 todo = f"name the column in columns.{role}, or give the constant {role}"
                 yield Problem(role, "is declared neither as a column nor as a constant", todo)
         if self.thickness is not None and not (math.isfinite(self.thickness) and self.thickness > 0):
@@ -196,6 +212,12 @@ class TableDeclaration:
             if getattr(self, role) != getattr(self, role).strip() or not getattr(self, role).isprintable():
                 todo = "use printable characters without spaces at the ends"
                 yield Problem(role, f"{getattr(self, role)!r} is no proper name", todo)
+
+    def _angle(self) -> Iterator[Problem]:
+        if self.angle is not None and (fault := written_angle_fault(self.angle)):
+            yield Problem("angle", *fault)
+        for fault_of in angle_faults(self.angle is not None or bool(self.columns.angle), self.sin_theta):
+            yield Problem(*fault_of)
 
     def _sigma(self) -> Iterator[Problem]:
         declared = [role for role in ("sigma_par", "sigma_perp") if getattr(self.columns, role)]

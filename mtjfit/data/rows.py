@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from mtjfit.data.angle import written_angle_fault
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Header, ProblemLog, body, parse_number
@@ -24,6 +25,7 @@ class DeviceRows:
     line: int
     group: str | None = None
     thickness: float | None = None
+    angle: float | None = None
     damaged: bool = False
     lines: list[int] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class _Row:
         return ""
 
     def numbers(self) -> dict[str, float | None]:
-        """Numbers of the row by role, None where one is wrong, in V, nm and the unit of the torque."""
+        """Numbers of the row by role, None where one is wrong, in V, nm, degrees and the unit of the torque."""
         units = self.declaration.units
         factors = {"bias": bias_factor(units.bias), "thickness": thickness_factor(units.thickness)}
         numbers: dict[str, float | None] = {}
@@ -97,6 +99,8 @@ class _Row:
                 fault = f"standard error {value:g} is not positive", "give the standard error of the point"
             if fault is None and value <= 0 and role == "thickness":
                 fault = f"thickness {value:g} is not positive", "give the thickness of the free layer"
+            if fault is None and role == "angle" and (why := written_angle_fault(value)):
+                fault = f"angle {why[0]}", why[1]
             if fault is not None:
                 self.fault(role, *fault)
             numbers[role] = None if fault else scaled(value, factors.get(role, 1.0))
@@ -118,7 +122,7 @@ def scaled(value: float, factor: float) -> float:
 def _add(device: DeviceRows, name: str, group: str, numbers: dict[str, float | None], row: _Row) -> None:
     device.damaged |= numbers["bias"] is None
     bias = numbers["bias"]
-    thickness = numbers.pop("thickness", None)
+    thickness, angle = numbers.pop("thickness", None), numbers.pop("angle", None)
     if device.group is None:
         device.group = group
     elif group and device.group and group != device.group:
@@ -129,6 +133,11 @@ def _add(device: DeviceRows, name: str, group: str, numbers: dict[str, float | N
     elif thickness is not None and thickness != device.thickness:
         what = f"device {name!r} is {thickness:.6g} nm here and {device.thickness:.6g} nm above"
         row.fault("thickness", what, "a device has one thickness")
+    if device.angle is None:
+        device.angle = angle
+    elif angle is not None and angle != device.angle:
+        what = f"device {name!r} is at {angle:.6g}° here and at {device.angle:.6g}° above"
+        row.fault("angle", what, "a device has one angle: name the device anew for each angle")
     if bias is None:
         return
     device.lines.append(row.line)

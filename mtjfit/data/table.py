@@ -41,8 +41,8 @@ def read_curves(
     Returns
     -------
     tuple of TorqueCurve
-        One for each device, in order of appearance; bias in V, thickness in nm, torques in the unit of the file,
-        `perp` along M × P.
+        One for each device, in order of appearance; bias in V, thickness in nm, angle in degrees, torques in the unit
+        of the file, `perp` along M × P.
 
     Raises
     ------
@@ -147,6 +147,8 @@ def _curve(name: str, device: DeviceRows, declaration: TableDeclaration, origin:
         declared_perp_axis=declaration.perp_axis,
         origin=origin,
         source=label,
+        angle=device.angle if declaration.angle is None else declaration.angle,
+        sin_theta=declaration.sin_theta,
     )
     for mask in declaration.mask:
         if mask.device in ("", name):

@@ -1,77 +1,132 @@
-"""One emcee ensemble: annealed, warmed up, with a proposal fitted to draws that are thrown away."""
+"""Independent emcee ensembles in blocks: a pure function from one stage of a run to the next.
+
+All that a run needs to go on is in its `Stage`, so that a run that was interrupted goes on with the same numbers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import emcee
 import numpy as np
-from emcee.moves import Move
 
-from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
-from mtjfit.infer.starts import BETA_END, Target, Tempered, anneal
+from mtjfit.data import FloatArray
+from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves
+from mtjfit.infer.starts import Annealed, Target, anneal, legacy_state
 
-__all__ = ["Ensemble", "refitted", "started"]
+__all__ = ["Block", "Stage", "Walkers", "advanced", "prepared", "refitted"]
 
-_STAGE = 200  # steps of each of the three stages of warm-up, all thrown away
-_SHARES = (0.6, 0.4)  # of the proposals: fitted to the posterior, and to the wider, tempered one
+RandomState: TypeAlias = tuple[str, np.ndarray, int, int, float]
+
+_PARTICLES = 400  # of each annealing run
+_SETTLE = 60  # steps from the tempered starts, thrown away
+_SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and to the wider, tempered one
 
 
 @dataclass(frozen=True)
-class Ensemble:
-    """A running sampler and what is needed to fit its proposal anew.
+class Walkers:
+    """One ensemble between two steps.
 
     Attributes
     ----------
-    sampler : emcee.EnsembleSampler
-        Holds the draws since its proposal was fixed.
-    wide : Jump
-        Proposal fitted to the tempered posterior.
-    rng : numpy.random.Generator
-        For the fits; the sampler has its own random state.
+    coords : ndarray, shape (n_walkers, size)
+    log_posterior : ndarray, shape (n_walkers,)
+    random_state : tuple
+        Of emcee's generator.
     """
 
-    sampler: emcee.EnsembleSampler
+    coords: FloatArray
+    log_posterior: FloatArray
+    random_state: RandomState
+
+
+@dataclass(frozen=True)
+class Stage:
+    """All that determines how a run goes on.
+
+    Attributes
+    ----------
+    jump : Jump
+        Proposal common to all ensembles, fixed while draws are kept.
+    wide : Jump
+        The part of it that was fitted to the tempered posterior.
+    walkers : tuple of Walkers
+        One for each ensemble.
+    n_refits : int
+        How often the proposal was fitted anew, from draws that were then thrown away.
+    """
+
+    jump: Jump
     wide: Jump
-    rng: np.random.Generator
+    walkers: tuple[Walkers, ...]
+    n_refits: int = 0
 
 
-def _begin(ensemble: Ensemble, state: emcee.State) -> Ensemble:
-    """First step from `state`, whose log density may belong to another temperature."""
-    fresh = emcee.State(state.coords, random_state=state.random_state)
-    ensemble.sampler.run_mcmc(fresh, 1, skip_initial_state_check=True)
-    return ensemble
+@dataclass(frozen=True)
+class Block:
+    """Consecutive steps of all ensembles.
+
+    Attributes
+    ----------
+    theta : ndarray, shape (n_ensembles, n_steps, n_walkers, size)
+    log_posterior : ndarray, shape (n_ensembles, n_steps, n_walkers)
+    """
+
+    theta: FloatArray
+    log_posterior: FloatArray
 
 
-def started(target: Target, size: int, n_walkers: int, seed: np.random.SeedSequence) -> Ensemble:
-    """Anneal and warm up one ensemble; its proposal is fitted to its own warm-up and fixed from then on."""
-    for_start, for_run = seed.spawn(2)
-    rng = np.random.default_rng(for_start)
-    random_state = np.random.RandomState(np.random.MT19937(for_run)).get_state()
-    state = emcee.State(anneal(target, size, n_walkers, rng), random_state=random_state)
+def prepared(target: Target, size: int, n_ensembles: int, n_walkers: int, seed: int) -> Stage:
+    """Anneal each ensemble on its own, fit one proposal to all of them, and let the walkers settle.
 
-    def stage(density: Target | Tempered, moves: list[tuple[Move, float]]) -> tuple[emcee.State, Jump]:
-        sampler = emcee.EnsembleSampler(n_walkers, size, density.log_posterior, vectorize=True, moves=moves)
-        fresh = emcee.State(state.coords, random_state=state.random_state)
-        end = sampler.run_mcmc(fresh, _STAGE, skip_initial_state_check=True)
-        return end, fitted_jump(sampler.get_chain(discard=_STAGE // 4, flat=True), rng)
+    Parameters
+    ----------
+    target : Target
+    size, n_ensembles, n_walkers : int
+    seed : int
+        Same seed, same numbers.
+    """
+    of_ensembles, of_fit = np.random.SeedSequence(seed).spawn(2)
+    rngs = [np.random.default_rng(one) for one in of_ensembles.spawn(n_ensembles)]
+    n_particles = max(_PARTICLES, 2 * n_walkers)
+    annealed: list[Annealed] = [anneal(target, size, n_particles, rng) for rng in rngs]
+    rng = np.random.default_rng(of_fit)
+    wide = fitted_jump(np.concatenate([one.tempered for one in annealed]), rng)
+    narrow = fitted_jump(np.concatenate([one.final for one in annealed]), rng)
+    walkers = []
+    for one, own in zip(annealed, rngs, strict=True):
+        coords = one.tempered[own.permutation(n_particles)[:n_walkers]]
+        walkers.append(Walkers(coords, target.log_posterior(coords), legacy_state(own)))
+    stage = Stage(joined((narrow, wide), _SHARES), wide, tuple(walkers))
+    block, stage = advanced(target, stage, _SETTLE)
+    return advanced(target, refitted(stage, [block], seed), _SETTLE // 3)[1]
 
-    state, wide = stage(Tempered(target, BETA_END), warm_up_moves())
-    state, narrow = stage(target, production_moves(wide))
-    state, narrow = stage(target, production_moves(joined((narrow, wide), _SHARES)))
-    moves = production_moves(joined((narrow, wide), _SHARES))
-    sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
-    return _begin(Ensemble(sampler, wide, rng), state)
+
+def advanced(target: Target, stage: Stage, n_steps: int) -> tuple[Block, Stage]:
+    """Run every ensemble `n_steps` further."""
+    moves = production_moves(stage.jump)
+    theta, log_posterior, walkers = [], [], []
+    for one in stage.walkers:
+        sampler = emcee.EnsembleSampler(*one.coords.shape, target.log_posterior, vectorize=True, moves=moves)
+        start = emcee.State(one.coords, log_prob=one.log_posterior, random_state=one.random_state)
+        end = sampler.run_mcmc(start, n_steps, skip_initial_state_check=True)
+        theta.append(sampler.get_chain())
+        log_posterior.append(sampler.get_log_prob())
+        walkers.append(Walkers(np.asarray(end.coords), np.asarray(end.log_prob), end.random_state))
+    block = Block(np.array(theta), np.array(log_posterior))
+    return block, Stage(stage.jump, stage.wide, tuple(walkers), stage.n_refits)
 
 
-def refitted(target: Target, ensemble: Ensemble) -> Ensemble:
-    """The ensemble with its proposal fitted to all its draws, which are thrown away: a longer warm-up.
+def refitted(stage: Stage, blocks: Sequence[Block], seed: int) -> Stage:
+    """The stage with its proposal fitted to the draws of `blocks`, which must then be thrown away: a longer warm-up.
 
     A long run has seen the thin tails that the warm-up missed, and that held its walkers up.
     """
-    old = ensemble.sampler
-    n_walkers, size = old.nwalkers, old.ndim
-    narrow = fitted_jump(old.get_chain(discard=old.iteration // 4, flat=True), ensemble.rng)
-    moves = production_moves(joined((narrow, ensemble.wide), _SHARES))
-    sampler = emcee.EnsembleSampler(n_walkers, size, target.log_posterior, vectorize=True, moves=moves)
-    return _begin(Ensemble(sampler, ensemble.wide, ensemble.rng), old.get_last_sample())
+    n_refits = stage.n_refits + 1
+    rng = np.random.default_rng(np.random.SeedSequence([seed, n_refits]))
+    draws = np.concatenate([block.theta for block in blocks], axis=1)
+    late = draws[:, draws.shape[1] // 4 :].reshape(-1, draws.shape[-1])
+    narrow = fitted_jump(late, rng)
+    return Stage(joined((narrow, stage.wide), _SHARES), stage.wide, stage.walkers, n_refits)

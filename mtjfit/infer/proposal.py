@@ -17,10 +17,10 @@ from mtjfit.data import FloatArray
 __all__ = ["Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
 
 _DOF = 5.0  # heavier tails than the posterior's, so that no region is proposed too rarely
-_COMPONENTS = 8
+_COMPONENTS = 16
 _ITERATIONS = 20
-_MAX_POINTS = 3000
-_RIDGE = 0.02  # of the overall covariance, added to each component so that none collapses
+_MAX_POINTS = 4000
+_RIDGE = 0.01  # of the overall covariance, added to each component so that none collapses
 
 
 @dataclass(frozen=True)

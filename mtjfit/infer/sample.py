@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-import emcee
 import numpy as np
 from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
-from mtjfit.infer.ensemble import refitted, started
+from mtjfit.infer.ensemble import Block, advanced, prepared, refitted
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.starts import Target
-from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.study import Study
+from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.study import LENGTHS, Study
 
 __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
 
-_BLOCK = 250
+_BLOCK = 100
+_FIRST_LOOK = 200
 _MAX_DRAWS = 20_000
-_FIRST_REFIT = 1000  # steps without convergence after which they only serve to improve the proposal; then doubled
+_MAX_QUADRATURE_ERROR = 0.05
+_FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
 
 
 def refuse_one_thickness(study: Study) -> None:
@@ -33,8 +35,7 @@ def refuse_one_thickness(study: Study) -> None:
     NotDetermined
         All devices have the same thickness and some length is free.
     """
-    lengths = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda")
-    free = [name for name in lengths if name in study.parameters and not study.parameters[name].is_fixed]
+    free = [name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed]
     if study.n_thicknesses == 1 and free:
         raise NotDetermined(
             f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "
@@ -49,10 +50,10 @@ def _n_walkers(size: int, asked: int) -> int:
     return max(chosen + chosen % 2, 2 * (size + 1))
 
 
-def _collect(samplers: list[emcee.EnsembleSampler], names: tuple[str, ...]) -> Chains:
-    """Everything since the warm-up."""
-    theta = np.array([sampler.get_chain() for sampler in samplers])
-    log_posterior = np.array([sampler.get_log_prob() for sampler in samplers])
+def _collected(names: tuple[str, ...], blocks: Sequence[Block]) -> Chains:
+    """All blocks as one set of chains."""
+    theta = np.concatenate([block.theta for block in blocks], axis=1)
+    log_posterior = np.concatenate([block.log_posterior for block in blocks], axis=1)
     moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
     return Chains(names, theta, log_posterior, moved.mean(axis=1))
 
@@ -91,28 +92,28 @@ def run_ensembles(
     verdict : Verdict
     """
     n_walkers = _n_walkers(len(names), n_walkers)
-    seeds = np.random.SeedSequence(seed).spawn(n_ensembles)
     with _bar(max_steps, progress) as show:
         show(0, "annealing")
-        ensembles = [started(target, len(names), n_walkers, one) for one in seeds]
-        spent, steps, next_look, next_refit = 0, 1, 2 * _BLOCK, _FIRST_REFIT
+        stage = prepared(target, len(names), n_ensembles, n_walkers, seed)
+        blocks: list[Block] = []
+        spent, steps, next_look, next_refit = 0, 0, _FIRST_LOOK, _FIRST_REFIT
         while True:
-            block = min(_BLOCK, max_steps - spent - steps)
-            for ensemble in ensembles:
-                ensemble.sampler.run_mcmc(None, block)
-            steps += block
+            n = min(_BLOCK, max_steps - spent - steps)
+            block, stage = advanced(target, stage, n)
+            blocks.append(block)
+            steps += n
             show(spent + steps, "sampling")
             done = spent + steps >= max_steps
             if steps < next_look and not done:
                 continue
-            chains = _collect([ensemble.sampler for ensemble in ensembles], names)
+            chains = _collected(names, blocks)
             verdict = judge(chains, target_ess)
             if verdict.converged or done:
                 return chains, verdict
             show(spent + steps, verdict.reasons[0])
             if steps >= next_refit:
-                ensembles = [refitted(target, ensemble) for ensemble in ensembles]
-                spent, steps, next_look, next_refit = spent + steps, 1, 2 * _BLOCK, 2 * next_refit
+                stage, blocks = refitted(stage, blocks, seed), []
+                spent, steps, next_look, next_refit = spent + steps, 0, _FIRST_LOOK, 2 * next_refit
             else:
                 next_look = steps + max(_BLOCK, steps // 4)
 
@@ -130,7 +131,7 @@ def _bar(total: int, wanted: bool) -> Iterator[Callable[[int, str], None]]:
 
 
 def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> Posterior:
-    """Posterior of a study: lengths and thicknesses by emcee, amplitudes integrated out and drawn back exactly.
+    """Posterior of a study: what devices share by emcee, what is a device's own integrated out and drawn back exactly.
 
     Parameters
     ----------
@@ -159,13 +160,13 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     True
     """
     refuse_one_thickness(study)
-    model, wish = MarginalPosterior(study), study.sampling
+    model, wish = CollapsedPosterior(study), study.sampling
     seed = wish.seed if seed is None else seed
-    if model.layout.size == 0:
+    if model.size == 0:
         return _posterior(model, *_exact(model), seed)
     chains, verdict = run_ensembles(
         model,
-        model.layout.names,
+        model.names,
         seed=seed,
         target_ess=wish.target_ess,
         n_ensembles=wish.ensembles,
@@ -176,63 +177,67 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     return _posterior(model, chains, verdict, seed)
 
 
-def _exact(model: MarginalPosterior) -> tuple[Chains, Verdict]:
+def _exact(model: CollapsedPosterior) -> tuple[Chains, Verdict]:
     """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
     shape = (4, _MAX_DRAWS // 16, 4)
     log_posterior = np.full(shape, float(model.log_posterior(np.zeros((1, 0)))[0]))
-    says = "only amplitudes are free: independent draws from their exact posterior, nothing to converge"
+    says = "nothing is left to sample: independent draws from the exact posterior, nothing to converge"
     chains = Chains((), np.zeros((*shape, 0)), log_posterior, np.ones((shape[0], shape[2])))
     return chains, Verdict((Check("exact", True, says),), {})
 
 
-def _posterior(model: MarginalPosterior, chains: Chains, verdict: Verdict, seed: int) -> Posterior:
+def _posterior(model: CollapsedPosterior, chains: Chains, verdict: Verdict, seed: int) -> Posterior:
     n_ensembles, n_steps, n_walkers, size = chains.theta.shape
     thin = max(1, -(-n_ensembles * n_steps * n_walkers // _MAX_DRAWS))
     theta = chains.theta[:, ::thin]
-    kept = theta.shape[1]
-    flat = theta.reshape(n_ensembles * kept * n_walkers, size)
-    # a stream of its own: amplitudes do not change what the ensembles draw
+    shape = theta.shape[:-1]
+    flat = theta.reshape(-1, size)
+    # a stream of its own: what is drawn back does not change what the ensembles draw
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-    amplitudes = model.draw_amplitudes(flat, rng)
-    values = model.layout.values(flat)
-    names, columns = _table(model, values, amplitudes)
+    columns = _in_order(model, model.draw(flat, rng))
     log_likelihood = chains.log_posterior[:, ::thin].ravel() - model.log_prior(flat)
-    priors = {entry.name: entry.prior for entry in model.layout.entries}
-    for name in model.amplitudes.names:
-        prior = model.study.parameters[name.split("[")[0]].prior
-        priors[name] = prior  # type: ignore[assignment]
     return Posterior(
         study=model.study,
-        verdict=verdict,
-        names=names,
-        chain=columns.reshape(n_ensembles, kept, n_walkers, len(names)),
-        log_likelihood=log_likelihood.reshape(n_ensembles, kept, n_walkers),
-        priors=priors,
+        verdict=_with_quadrature(model, flat, verdict),
+        names=tuple(columns),
+        chain=np.stack(list(columns.values()), axis=-1).reshape(*shape, len(columns)),
+        log_likelihood=log_likelihood.reshape(shape),
+        priors=model.priors,
         settings={
             "seed": seed, "ensembles": n_ensembles, "walkers": n_walkers, "steps_after_warm_up": n_steps, "thin": thin,
         },
     )  # fmt: skip
 
 
-def _table(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[tuple[str, ...], FloatArray]:
-    """Names and columns of a draw: lengths, Λ, noise scales, amplitudes, thicknesses."""
-    columns = dict(zip(model.layout.names, values.T, strict=True))
-    lengths = {name: column for name, column in columns.items() if not name.startswith(("noise", "thickness"))}
-    noise = {name: column for name, column in columns.items() if name.startswith("noise")}
-    thickness = {name: column for name, column in columns.items() if name.startswith("thickness")}
-    linear = dict(zip(model.amplitudes.names, amplitudes.T, strict=True))
-    ordered = lengths | _derived_Lambda(model, values) | noise | linear | thickness
-    return tuple(ordered), np.stack(list(ordered.values()), axis=-1)
+def _with_quadrature(model: CollapsedPosterior, theta: FloatArray, verdict: Verdict) -> Verdict:
+    """The verdict with one more check where thicknesses were integrated out."""
+    if not model.split.thickness_is_free:
+        return verdict
+    error = model.quadrature_error(theta)
+    says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
+    return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
 
 
-def _derived_Lambda(model: MarginalPosterior, values: FloatArray) -> dict[str, FloatArray]:
+def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
+    lengths = {name: x for name, x in drawn.items() if name.split("[")[0] in LENGTHS}
+    thickness = {name: x for name, x in drawn.items() if name.startswith("thickness")}
+    noise = {name: x for name, x in drawn.items() if name.startswith("noise")}
+    rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
+    return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
+
+
+def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
     parameters = model.study.parameters
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
     scopes = {factor.scope for factor in factors if not factor.is_fixed}
     if not scopes:
         return {}
-    Lambda = np.broadcast_to(model.Lambda(values), (values.shape[0], len(model.study.curves)))
+    layout = model.full.layout
+    n = next(iter(lengths.values())).shape[0]
+    values = np.stack([lengths.get(name, np.full(n, np.nan)) for name in layout.names], axis=-1)
+    Lambda = np.broadcast_to(model.full.Lambda(values), (n, len(model.study.curves)))
     if scopes == {"shared"}:
         return {"Lambda": Lambda[:, 0]}
     of = [curve.device if "device" in scopes else curve.group for curve in model.study.curves]

@@ -1,8 +1,9 @@
-"""Starting points: drawn from the prior and annealed, independently for each ensemble; never a ball round a fit.
+"""From the prior to the posterior by annealing, independently for each ensemble; never a ball round a fit.
 
 A tight ball gives widths that are far too small while every diagnostic between ensembles looks fine. Starting from
-the bare prior leaves walkers on islands without mass. Annealing (sequential Monte Carlo over L^β, β from 0 up to
-`BETA_END`) does neither: ensembles start wider than the posterior, and disagree if it has modes they cannot weigh.
+the bare prior leaves walkers on islands without mass. Annealing (sequential Monte Carlo over L^β, β from 0 to 1) does
+neither. Ensembles start from particles at β = `BETA_START`, wider than the posterior, and disagree if it has modes
+that they cannot weigh; the particles at β = 1 only serve to fit proposals.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ import emcee
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.proposal import warm_up_moves
+from mtjfit.infer.proposal import fitted_jump, production_moves
 
-__all__ = ["BETA_END", "Target", "Tempered", "anneal"]
+__all__ = ["BETA_START", "Annealed", "Target", "Tempered", "anneal", "legacy_state"]
 
-BETA_END = 0.5  # starts are about √2 wider than the posterior
-_KEEP = 0.5  # effective fraction of particles kept from one β to the next
-_STEPS = 12
-_PRIOR_DRAWS = 64  # for each walker
+BETA_START = 0.5  # starts are about √2 wider than the posterior
+_KEEP = 0.3  # effective fraction of particles kept from one β to the next
+_STEPS = 4
+_PRIOR_DRAWS = 8  # for each particle
 _MAX_STAGES = 200
 
 
@@ -31,6 +32,22 @@ class Target(Protocol):
     def log_prior(self, theta: FloatArray) -> FloatArray: ...
     def log_posterior(self, theta: FloatArray) -> FloatArray: ...
     def prior_transform(self, u: FloatArray) -> FloatArray: ...
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """Particles of one annealing run, each of shape (n_particles, size).
+
+    Attributes
+    ----------
+    tempered : ndarray
+        At β = `BETA_START`.
+    final : ndarray
+        At β = 1.
+    """
+
+    tempered: FloatArray
+    final: FloatArray
 
 
 def _weights(log_likelihood: FloatArray, step: float) -> FloatArray:
@@ -74,43 +91,55 @@ class Tempered:
         return np.where(inside, log_prior + self.beta * difference, -np.inf)
 
 
-def anneal(target: Target, size: int, n_walkers: int, rng: np.random.Generator) -> FloatArray:
-    """Over-dispersed starting points of one ensemble, drawn at β = `BETA_END`, shape (n_walkers, size).
+def anneal(target: Target, size: int, n_particles: int, rng: np.random.Generator) -> Annealed:
+    """Particles from the prior to the posterior.
 
     Parameters
     ----------
     target : Target
     size : int
         Dimension of the coordinates.
-    n_walkers : int
+    n_particles : int
     rng : numpy.random.Generator
+
+    Returns
+    -------
+    Annealed
     """
-    particles = target.prior_transform(rng.random((_PRIOR_DRAWS * n_walkers, size)))
+    particles = target.prior_transform(rng.random((_PRIOR_DRAWS * n_particles, size)))
     log_likelihood = target.log_posterior(particles) - target.log_prior(particles)
-    beta = _next_step(log_likelihood, BETA_END, _KEEP * n_walkers)
-    particles = particles[_systematic(_weights(log_likelihood, beta), n_walkers, rng)]
+    beta, tempered = 0.0, particles[:n_particles]
     for _ in range(_MAX_STAGES):
-        particles = _rejuvenate(target, particles, beta, rng)
-        if beta >= BETA_END:
+        until = BETA_START if beta < BETA_START else 1.0
+        step = _next_step(log_likelihood, until - beta, _KEEP * n_particles)
+        chosen = _systematic(_weights(log_likelihood, step), n_particles, rng)
+        beta = until if step == until - beta else beta + step
+        particles, log_posterior = _rejuvenated(Tempered(target, beta), particles[chosen], rng)
+        log_prior = target.log_prior(particles)
+        log_likelihood = (log_posterior - log_prior) / beta
+        if beta == BETA_START:
+            tempered = particles
+        if beta == 1.0:
             break
-        log_likelihood = target.log_posterior(particles) - target.log_prior(particles)
-        step = _next_step(log_likelihood, BETA_END - beta, _KEEP * n_walkers)
-        particles = particles[_systematic(_weights(log_likelihood, step), n_walkers, rng)]
-        beta = beta + step
-    return particles
+    return Annealed(tempered, particles)
 
 
-def _rejuvenate(target: Target, particles: FloatArray, beta: float, rng: np.random.Generator) -> FloatArray:
+def legacy_state(seed: np.random.Generator) -> tuple[str, np.ndarray, int, int, float]:
+    """A random state as emcee wants it."""
+    return np.random.RandomState(np.random.MT19937(int(seed.integers(2**63)))).get_state(legacy=True)
+
+
+def _rejuvenated(density: Tempered, particles: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """A few ensemble steps on prior · L^β; resampled copies are nudged apart first, inside the prior."""
     spread = particles.std(axis=0) + 1e-9
     for _ in range(100):
         nudged = particles + 1e-3 * spread * rng.standard_normal(particles.shape)
-        inside = np.isfinite(target.log_prior(nudged))
+        inside = np.isfinite(density.target.log_prior(nudged))
         particles = np.where(inside[:, None], nudged, particles)
         if inside.all():
             break
-    density = Tempered(target, beta).log_posterior
-    sampler = emcee.EnsembleSampler(*particles.shape, density, vectorize=True, moves=warm_up_moves())
-    legacy = np.random.RandomState(np.random.MT19937(int(rng.integers(2**63)))).get_state()
-    state = emcee.State(particles, random_state=legacy)
-    return np.asarray(sampler.run_mcmc(state, _STEPS, skip_initial_state_check=True, store=False).coords)
+    moves = production_moves(fitted_jump(particles, rng))
+    sampler = emcee.EnsembleSampler(*particles.shape, density.log_posterior, vectorize=True, moves=moves)
+    state = emcee.State(particles, random_state=legacy_state(rng))
+    end = sampler.run_mcmc(state, _STEPS, skip_initial_state_check=True, store=False)
+    return np.asarray(end.coords), np.asarray(end.log_prob)

@@ -49,11 +49,14 @@ class Compressed:
 
 
 def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
-    """p_n(V) for each bias and power, shape (n_bias, P): Vⁿ, or n Vⁿ⁻¹ for a torkance."""
+    """p_n(V) for each bias and power, shape (n_bias, P): Vⁿ, or n Vⁿ⁻¹ for a torkance, times the curve's sin θ.
+
+    sin θ only where the values carry it (`TorqueCurve.angle_factor`): amplitudes are then per sin θ.
+    """
     V = np.asarray(bias, dtype=float)[:, None]
     if curve.quantity == "torque":
-        return np.asarray(V**powers)
-    return np.asarray(powers * V ** np.maximum(powers - 1, 0))
+        return np.asarray(curve.angle_factor * V**powers)
+    return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
 
 
 def _component(design: FloatArray, y: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray, float]:

@@ -136,8 +136,10 @@ class AmplitudeLayout:
     ----------
     names : tuple of str
         Free amplitudes as in tables, ``a1`` or ``a1[dev1]``.
-    mean, sd : ndarray, shape (n_free,)
-        Their normal priors.
+    priors : tuple of Normal
+        Their priors.
+    own : tuple of bool
+        For each term, whether every device has its own amplitude.
     phase : ndarray of complex, shape (n_terms,)
         1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included.
     power : ndarray of int, shape (n_terms,)
@@ -149,12 +151,22 @@ class AmplitudeLayout:
     """
 
     names: tuple[str, ...]
-    mean: FloatArray
-    sd: FloatArray
+    priors: tuple[Normal, ...]
+    own: tuple[bool, ...]
     phase: NDArray[np.complex128]
     power: IntArray
     column: IntArray
     constant: FloatArray
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Means of the priors, before any bounds, shape (n_free,)."""
+        return np.array([prior.mean for prior in self.priors], dtype=float)
+
+    @cached_property
+    def sd(self) -> FloatArray:
+        """Standard deviations of the priors, before any bounds, shape (n_free,)."""
+        return np.array([prior.sd for prior in self.priors], dtype=float)
 
 
 def _labels(study: Study, parameter: Parameter) -> list[str]:
@@ -216,8 +228,11 @@ def amplitude_layout(study: Study) -> AmplitudeLayout:
             constants.append(parameter.prior.value)
     return AmplitudeLayout(
         names=tuple(names),
-        mean=np.array([prior.mean for prior in names.values()], dtype=float),
-        sd=np.array([prior.sd for prior in names.values()], dtype=float),
+        priors=tuple(names.values()),
+        own=tuple(
+            study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
+            for name in study.amplitudes
+        ),
         phase=np.array([phase for phase, _ in terms]),
         power=np.array([power for _, power in terms], dtype=int),
         column=np.array(columns, dtype=int).T.reshape(len(study.curves), len(terms)),

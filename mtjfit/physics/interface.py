@@ -8,9 +8,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.rates import ComplexArray, FloatArray
 
-__all__ = ["Interface"]
+__all__ = ["Interface", "sin_degrees"]
+
+
+def sin_degrees(angle: ArrayLike) -> FloatArray:
+    """sin θ of the angle between the moments in degrees, exactly 0 at 0° and 180° and 1 at 90°.
+
+    Raises
+    ------
+    ValueError
+        An angle is outside 0° to 180°, where no angle between two directions lies.
+
+    Examples
+    --------
+    >>> sin_degrees([0.0, 90.0, 180.0]).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    angle = np.asarray(angle, dtype=float)
+    if np.any((angle < 0) | (angle > 180)):
+        raise ValueError("the angle between the moments must be from 0 to 180 degrees")
+    # sin(π) is not 0 in doubles: fold the upper half on the lower
+    return np.asarray(np.sin(np.radians(np.minimum(angle, 180.0 - angle))))
 
 
 @dataclass(frozen=True)
@@ -19,6 +39,10 @@ class Interface:
 
     Eq. 2 is J0_par = a1 V + a2 V², J0_perp = b0 + b2 V²; b1 belongs to asymmetric electrodes (Oh et al. 2009).
     Coefficients are in the torque unit per Vⁿ.
+
+    No angle between the moments M and P is assumed. In Eq. 1 the vectors M × (P × M) and M × P both have the length
+    sin θ: either the coefficients belong to the angle of a measurement, and J0 is its interface current; or they are
+    amplitudes per sin θ, and `at_angle` gives the interface current of a junction at θ.
 
     Examples
     --------
@@ -53,6 +77,36 @@ class Interface:
             tuple(powers.get(n, 0.0) for n in range(max(powers, default=0) + 1)) for powers in coefficients.values()
         )
         return cls(par, perp)
+
+    def at_angle(self, degrees: float) -> Interface:
+        """The interface current of a junction at angle θ between the moments, from coefficients per sin θ, Eq. 1.
+
+        a1, b2, … of this interface are then amplitudes per sin θ, those of the result are along the unit vectors
+        e_par and e_perp at that angle and at fixed bias. Both components carry the same sin θ, so κ and the
+        ratio of the components do not depend on θ.
+
+        Parameters
+        ----------
+        degrees : float
+            θ from 0 to 180 degrees. At 0 and 180 the torque is exactly zero.
+
+        Raises
+        ------
+        ValueError
+            θ is outside 0 to 180 degrees, or no number.
+
+        Examples
+        --------
+        >>> Interface.of(a1=2.0, b2=1.0).at_angle(90.0) == Interface.of(a1=2.0, b2=1.0)
+        True
+        >>> complex(Interface.of(a1=2.0).at_angle(180.0).current(0.3))
+        0j
+        """
+        if not np.isfinite(degrees):
+            raise ValueError(f"the angle between the moments is {degrees}: give it in degrees, from 0 to 180")
+        factor = float(sin_degrees(degrees))
+        par, perp = (tuple(factor * each for each in coefficients) for coefficients in (self.par, self.perp))
+        return Interface(par, perp)
 
     def current(self, V: ArrayLike) -> ComplexArray:
         """J0_par + i J0_perp at bias V (in volts); broadcasts."""

@@ -44,6 +44,11 @@ _AXIS = {
     "MxP": "T_perp along M x P, as declared",
     "PxM": "T_perp declared along P x M, flipped to M x P",
 }
+_SIN_THETA = {
+    None: "not declared: amplitudes belong to the angle of the measurement, one for all devices",
+    "included": "sin θ included in the values: amplitudes are per sin θ",
+    "divided": "values already divided by sin θ: amplitudes are per sin θ",
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,16 @@ def _by_device(study: Study, said: Mapping[str, str]) -> str:
     return "; ".join(f"{', '.join(name for name in study.devices if said[name] == kind)}: {kind}" for kind in kinds)
 
 
+def _angle(study: Study) -> dict[str, str]:
+    """Which angle between the moments the amplitudes belong to; nothing for a single device that declares none."""
+    said = {curve.device: _SIN_THETA[curve.sin_theta] for curve in study.curves}
+    angles = [curve.angle for curve in study.curves if curve.angle is not None]
+    if len(said) == 1 and study.curves[0].sin_theta is None:
+        return {}
+    span = "" if not angles else f"{min(angles):g}°" + (f" to {max(angles):g}°" if max(angles) > min(angles) else "")
+    return {"angle": (f"{span}, " if span else "") + _by_device(study, said)}
+
+
 def _thicknesses(study: Study) -> str:
     n, d = study.n_thicknesses, study.thicknesses
     span = f"one, {d[0]:g} nm" if n == 1 else f"{n}, from {d.min():g} to {d.max():g} nm"
@@ -159,6 +174,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
         "masked": _masked(study),
         "quantity": _by_device(study, {curve.device: _QUANTITY[curve.quantity] for curve in curves}),
         "normalisation": _PER[curves[0].per],
+        **_angle(study),
         "unit": _by_device(study, units),
         "sign": sign,
         "model test": fit.chi2_says,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def load_study(path: str | Path) -> Study:
     parameters, broken = _parameters(raw.get("parameters"), found)
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
-        found.config += curve_problems(curves)
+        found.config += [*curve_problems(curves), *_angle_problems(curves)]
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:
@@ -181,6 +181,16 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
             complete = False
         complete &= data is not None
     return (curves if complete else None), files
+
+
+def _angle_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
+    """Curves of which some have amplitudes per sin θ and some have not: a shared a1 would be two quantities."""
+    known = [curve for curve in curves if curve.sin_theta is not None]
+    for curve in curves:
+        if known and curve.sin_theta is None:
+            what = f'sin_theta is not declared, but device {known[0].device!r} has sin_theta = "{known[0].sin_theta}"'
+            todo = "their amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
+            yield Problem(f"device {curve.device!r}", what, todo)
 
 
 def _bytes(table: object, folder: Path) -> bytes | None:

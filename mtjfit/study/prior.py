@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_ndtr, ndtri_exp
 
-__all__ = ["AboutNominal", "Fixed", "LogNormal", "LogUniform", "Normal", "Prior", "Uniform"]
+__all__ = ["AboutNominal", "Fixed", "LogNormal", "LogUniform", "Normal", "Prior", "Uniform", "log_interval"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
@@ -39,7 +39,7 @@ class Prior(Protocol):
         """The prior in words, for tables."""
 
 
-def _log_interval(low: ArrayLike, high: ArrayLike) -> FloatArray:
+def log_interval(low: ArrayLike, high: ArrayLike) -> FloatArray:
     """ln[Φ(high) − Φ(low)] for low ≤ high, without cancellation in either tail."""
     a, b = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     left, right = np.where(a > 0, -b, a), np.where(a > 0, -a, b)
@@ -185,7 +185,7 @@ class Normal:
 
     @property
     def _log_mass(self) -> float:
-        return float(_log_interval(*self._bounds))
+        return float(log_interval(*self._bounds))
 
     def logpdf(self, x: ArrayLike) -> FloatArray:
         x = np.asarray(x, dtype=float)
@@ -195,7 +195,7 @@ class Normal:
 
     def cdf(self, x: ArrayLike) -> FloatArray:
         z = (_clip(x, self.low, self.high) - self.mean) / self.sd
-        log_part = _log_interval(self._bounds[0], z)
+        log_part = log_interval(self._bounds[0], z)
         return _clip(np.exp(log_part - self._log_mass), 0.0, 1.0)
 
     def quantile(self, u: ArrayLike) -> FloatArray:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
 
+from mtjfit.data.angle import SinTheta
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration, TableFormat
 from mtjfit.data.suggest import did_you_mean
@@ -39,6 +40,7 @@ class ColumnsTable(_Table):
     device: str = ""
     thickness: str = ""
     group: str = ""
+    angle: str = ""
 
 
 class UnitsTable(_Table):
@@ -97,6 +99,8 @@ class DataTable(_Table):
     ] = "columns"
     format: FormatTable = FormatTable()
     mask: tuple[MaskTable, ...] = ()
+    angle: float | None = None
+    sin_theta: SinTheta | None = None
 
     def declaration(self) -> TableDeclaration:
         """The same as a checked declaration; ConfigError with key paths where it contradicts itself."""
@@ -113,6 +117,8 @@ class DataTable(_Table):
             format=TableFormat(**self.format.model_dump()),
             bias_window=self.bias_window,
             mask=tuple(BiasMask(mask.bias, mask.reason, mask.device) for mask in self.mask),
+            angle=self.angle,
+            sin_theta=self.sin_theta,
         )
 
 
@@ -182,6 +188,7 @@ _TODO = {
     "columns": "add a [data.columns] table",
     "units": "add a [data.units] table with bias, torque and thickness",
     "bias_window": "write bias_window = [low, high] in V",
+    "sin_theta": 'write "included" if the values are torques at the angle, or "divided" if they are already per sin θ',
     "sigma": 'write "columns", "fit" or { par = …, perp = … }',
     "fixed": "write a number; true for the thickness, whose values come with the data",
     "study": "add a [study] table with a name",

@@ -126,6 +126,8 @@ def _data_table(path: Path, shown: str, sight: _Sight) -> Iterator[str]:
     yield """quantity = "<torque or torkance?>"          # T or dT/dV
 per = "<device, area or volume?>"           # volume: effective fields in mT, which are divided by M_s d
 perp_axis = "<MxP or PxM?>"                 # direction that counts as positive out of plane
+# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column.
+# sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
 # bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
     if "device" not in columns:
         yield f"device = {_quoted(path.stem)}  # GUESS: one device, named after the file"

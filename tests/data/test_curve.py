@@ -60,6 +60,13 @@ def test_the_curve_keeps_its_own_copy() -> None:
         ({"declared_perp_axis": "mxp"}, "declared_perp_axis is 'mxp'"),
         ({"unit": "N m/V"}, "'N m/V' is a torkance, but quantity = \"torque\""),
         ({"unit": "furlong"}, "unknown unit 'furlong'"),
+        ({"angle": "right"}, "angle is not made of real numbers"),
+        ({"angle": 72.0}, "sin_theta is missing beside the angle"),
+        ({"sin_theta": "included"}, 'angle is missing beside sin_theta = "included"'),
+        ({"sin_theta": "yes"}, "sin_theta is 'yes'"),
+        ({"angle": 180, "sin_theta": "included"}, "angle is 180°, where the torque vanishes"),
+        ({"angle": 181.0, "sin_theta": "included"}, "angle is 181°"),
+        ({"angle": np.nan, "sin_theta": "divided"}, "angle is nan°"),
     ],
 )
 def test_faults_are_named(changes: dict[str, object], what: str) -> None:
@@ -104,6 +111,19 @@ def test_origin() -> None:
     assert Origin("reconstruction").label == "RECONSTRUCTION, not measured"
     with pytest.raises(ValueError, match="origin 'real' is none of measured, reconstruction, simulated"):
         Origin("real")  # type: ignore[arg-type]
+
+
+def test_the_angle_rescales_nothing_and_only_included_values_carry_it() -> None:
+    tilted = make(angle=30, sin_theta="included")
+    assert (tilted.angle, tilted.angle_factor) == (30.0, pytest.approx(0.5, rel=1e-15))
+    np.testing.assert_array_equal(tilted.par, make().par)
+    np.testing.assert_array_equal(tilted.sigma_perp, make().sigma_perp)
+    assert make(angle=2.0, sin_theta="included").angle_factor == pytest.approx(0.0348995, abs=1e-7)
+    for changes in ({}, {"sin_theta": "divided"}, {"angle": 30.0, "sin_theta": "divided"}):
+        assert make(**changes).angle_factor == 1.0
+    again = pickle.loads(pickle.dumps(tilted))  # noqa: S301 - our own bytes
+    assert (again.angle, again.sin_theta) == (30.0, "included")
+    assert tilted.mask([True, False, False], "noisy").angle == 30.0
 
 
 def test_sigma_is_fitted_without_errors() -> None:

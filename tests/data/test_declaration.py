@@ -65,10 +65,33 @@ def contradictions(**changes: Any) -> list[str]:
         ({"bias_window": (float("nan"), 1.0)}, "bias_window: [nan, 1] is no interval"),
         ({"mask": (BiasMask((0.2, 0.1), "x"),)}, "mask[0].bias: [0.2, 0.1] is no interval"),
         ({"mask": (BiasMask((0.1, 0.2), " "),)}, "mask[0].reason: is empty"),
+        ({"angle": 72.0}, "sin_theta: is missing beside the angle"),
+        ({"columns": replace(COLUMNS, angle="theta")}, "sin_theta: is missing beside the angle"),
+        ({"sin_theta": "included"}, 'angle: is missing beside sin_theta = "included"'),
+        ({"angle": 72.0, "sin_theta": "yes"}, "sin_theta: is 'yes'"),
+        ({"angle": 0.0, "sin_theta": "included"}, "angle: is 0°, where the torque vanishes"),
+        ({"angle": 180.0, "sin_theta": "divided"}, "angle: is 180°, where the torque vanishes"),
+        ({"angle": 270.0, "sin_theta": "included"}, "angle: is 270°"),
+        ({"angle": -72.0, "sin_theta": "included"}, "angle: is -72°"),
+        ({"angle": float("nan"), "sin_theta": "included"}, "angle: is nan°"),
+        ({"angle": 1.2566, "sin_theta": "included"}, "angle: is 1.2566°, which looks like radians"),
+        (
+            {"angle": 72.0, "sin_theta": "included", "columns": replace(COLUMNS, angle="theta")},
+            "angle: is declared both as a constant and as a column",
+        ),
     ],
 )
 def test_declarations_that_contradict_themselves(changes: dict[str, Any], message: str) -> None:
     assert message in contradictions(**changes)
+
+
+def test_the_angle_need_not_be_declared_and_divided_values_need_none() -> None:
+    assert (PLAIN.angle, PLAIN.sin_theta) == (None, None)
+    assert declare(sin_theta="divided").angle is None
+    assert declare(angle=72.0, sin_theta="divided").angle == 72.0
+    with pytest.raises(ConfigError) as caught:
+        declare(angle=72.0)
+    assert caught.value.problems[0].todo.startswith('write sin_theta = "included" if the values are torques at that')
 
 
 def test_a_declaration_reports_everything_at_once() -> None:

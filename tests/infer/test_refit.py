@@ -10,7 +10,7 @@ import pytest
 from infer_targets import BANANA
 
 from mtjfit.infer.diagnostics import ess
-from mtjfit.infer.ensemble import Ensemble, refitted
+from mtjfit.infer.ensemble import Block, Stage, refitted
 from mtjfit.infer.gate import Chains
 
 sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
@@ -34,12 +34,12 @@ class Bent:
 
 @pytest.fixture(scope="module")
 def run() -> tuple[Chains, list[int]]:
-    """A run that can never be content, and the steps that each refit threw away, of every ensemble."""
+    """A run that can never be content, and the steps that each refit threw away."""
     thrown: list[int] = []
 
-    def watched(target: Bent, ensemble: Ensemble) -> Ensemble:
-        thrown.append(ensemble.sampler.iteration)
-        return refitted(target, ensemble)
+    def watched(stage: Stage, blocks: list[Block], seed: int) -> Stage:
+        thrown.append(sum(block.theta.shape[1] for block in blocks))
+        return refitted(stage, blocks, seed)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "refitted", watched)
@@ -53,9 +53,8 @@ def run() -> tuple[Chains, list[int]]:
 
 def test_the_draws_a_proposal_was_fitted_to_are_not_kept(run: tuple[Chains, list[int]]) -> None:
     chains, thrown = run
-    assert len(thrown) == 2 * chains.theta.shape[0]
-    per_ensemble = sum(thrown) // chains.theta.shape[0]
-    assert chains.theta.shape[1] == _MAX_STEPS - per_ensemble
+    assert len(thrown) == 2
+    assert chains.theta.shape[1] == _MAX_STEPS - sum(thrown)
     assert thrown[0] < thrown[-1]
 
 

@@ -239,7 +239,7 @@ class _NoPriorMean(MarginalPosterior):
     @property
     def amplitudes(self) -> Any:
         right = super().amplitudes
-        return replace(right, mean=np.zeros_like(right.mean))
+        return replace(right, priors=tuple(replace(prior, mean=0.0) for prior in right.priors))
 
 
 def test_sabotage_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ def test_every_declaration_is_echoed(good: mtjfit.FitResult):
         "masked         none of 123 points",
         "quantity       torkance dT/dV against V",
         "normalisation  per device: no 1/d",
+        "angle          not declared: amplitudes belong to the angle of the measurement, one for all devices",
         "unit           (ħ/2e) kΩ⁻¹",
         "sign           T_perp along M x P, as declared",
         "model test     χ² = 211.2 for 240 degrees of freedom, p = 0.91",
@@ -66,6 +67,24 @@ def test_devices_that_differ_are_told_apart(good: mtjfit.FitResult):
     assert header_fields(study, good)["sign"] == (
         "F0.8nm: T_perp declared along P x M, flipped to M x P; F2.0nm, F4.0nm: T_perp along M x P, as declared"
     )
+
+
+def test_the_angle_that_amplitudes_belong_to_is_said(good: mtjfit.FitResult):
+    first, *rest = good.study.curves
+    alone = good.study.replace(curves=(first,))
+    assert "angle" not in header_fields(alone, good)
+    tilted = tuple(
+        replace(curve, angle=angle, sin_theta="included")
+        for curve, angle in zip(good.study.curves, (72.0, 54.0, 90.0), strict=True)
+    )
+    says = "sin θ included in the values: amplitudes are per sin θ"
+    assert header_fields(good.study.replace(curves=tilted), good)["angle"] == f"54° to 90°, {says}"
+    assert header_fields(alone.replace(curves=tilted[:1]), good)["angle"] == f"72°, {says}"
+    divided = tuple(replace(curve, sin_theta="divided") for curve in (first, *rest))
+    text = header_fields(good.study.replace(curves=divided), good)["angle"]
+    assert text == "values already divided by sin θ: amplitudes are per sin θ"
+    mixed = header_fields(good.study.replace(curves=(tilted[0], *divided[1:])), good)["angle"]
+    assert mixed == f"72°, F0.8nm: {says}; F2.0nm, F4.0nm: {text}"
 
 
 def test_many_devices_are_counted():

@@ -163,6 +163,18 @@ MISTAKES = [
     ("mask = []", "sigma = { par = 1, prep = 2 }", "data[0].sigma.prep: is no key; did you mean 'perp'?"),
     ("mask = []", 'sigma = "fit"', "data[0].columns.sigma_par: contradicts sigma, which says that errors are not read "
      "from columns; remove one of the two"),
+    ("mask = []", "angle = 72.0", 'data[0].sin_theta: is missing beside the angle; write sin_theta = "included" if the '
+     'values are torques at that angle (the model then multiplies by sin θ), or "divided" if they are already per '
+     "sin θ"),
+    ("mask = []", 'angle = 72.0\nsin_theta = "include"', "data[0].sin_theta: is 'include'; "
+     'write "included" if the values are torques at the angle, or "divided" if they are already per sin θ'),
+    ("mask = []", 'sin_theta = "included"', 'data[0].angle: is missing beside sin_theta = "included"; give the angle '
+     "between the moments in degrees, between 0 and 180, or name its column in columns.angle"),
+    ("mask = []", 'angle = 0\nsin_theta = "included"', "data[0].angle: is 0°, where the torque vanishes; "
+     "give the angle between the moments in degrees, between 0 and 180"),
+    ("mask = []", 'angle = "72"\nsin_theta = "included"', "data[0].angle: is not a number; "
+     "write a number without quotes"),
+    ("mask = []", 'angel = 72.0\nsin_theta = "divided"', "data[0].angel: is no key; did you mean 'angle'?"),
     ("[parameters]", "[data.format]\ndecimal = ';'\n[parameters]",
      "data[0].format.decimal: is ';'; use one of '.', ','"),
     ("[parameters]", "[data.format]\nrepeats = 1\n[parameters]", "data[0].format.repeats: is neither true nor false; "
@@ -299,6 +311,29 @@ def test_two_files_make_one_study(tmp_path: Path) -> None:
         "study.toml: device 'A': there are 2 curves of this name (series.csv, sub/more.csv); "
         "give every device its own name"
     ]
+
+
+def test_an_angle_is_read_from_a_key_or_a_column(tmp_path: Path) -> None:
+    text = TEXT.replace("mask = []", 'angle = 72\nsin_theta = "included"')
+    assert [(c.angle, c.sin_theta) for c in load_study(write(tmp_path, text)).curves] == [(72.0, "included")] * 2
+    text = TEXT.replace("mask = []", 'sin_theta = "divided"').replace("[data.units]", 'angle = "theta"\n[data.units]')
+    rows = DATA.replace("s1,s2\n", "s1,s2,theta\n").replace("0.1,0.1\n", "0.1,0.1,54.5\n")
+    assert [(c.angle, c.sin_theta) for c in load_study(write(tmp_path, text, rows)).curves] == [(54.5, "divided")] * 2
+    assert [c.angle for c in load_study(write(tmp_path)).curves] == [None, None]
+
+
+def test_amplitudes_per_sin_theta_and_at_an_angle_do_not_mix(tmp_path: Path) -> None:
+    table = TEXT[TEXT.index("[[data]]") : TEXT.index("[parameters]")]
+    more = table.replace("series.csv", "more.csv").replace("mask = []", 'angle = 72.0\nsin_theta = "included"')
+    (tmp_path / "more.csv").write_text(DATA.replace("A,", "C,").replace("B,", "D,"), encoding="utf-8")
+    assert refused(tmp_path, TEXT.replace("[parameters]", more + "[parameters]")) == [
+        f"study.toml: device '{name}': sin_theta is not declared, but device 'C' has sin_theta = \"included\"; their "
+        "amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
+        for name in "AB"
+    ]
+    divided = TEXT.replace("mask = []", 'sin_theta = "divided"').replace("[parameters]", more + "[parameters]")
+    curves = load_study(write(tmp_path, divided)).curves
+    assert [curve.sin_theta for curve in curves] == ["divided", "divided", "included", "included"]
 
 
 def test_noise_is_read_where_sigma_is_fitted(tmp_path: Path) -> None:

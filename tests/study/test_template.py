@@ -49,6 +49,14 @@ def test_what_the_header_shows_is_proposed_and_marked(tmp_path: Path) -> None:
     assert table["format"] == {"separator": ",", "decimal": "."}
 
 
+def test_the_commented_angle_is_what_the_loader_reads(tmp_path: Path) -> None:
+    text = fill(propose(tmp_path)).replace("# angle =", "angle =").replace("# sin_theta =", "sin_theta =")
+    study = tmp_path / "study.toml"
+    study.write_text(text.replace("<name of the study?>", "series"), encoding="utf-8")
+    (curve,) = load_study(study).curves
+    assert (curve.angle, curve.sin_theta) == (72.0, "included")
+
+
 def test_what_it_cannot_show_is_refused_until_filled_in(tmp_path: Path) -> None:
     text = propose(tmp_path)
     study = tmp_path / "study.toml"

@@ -1,0 +1,264 @@
+"""The posterior that is sampled: only what all devices share, everything that belongs to one device integrated out.
+
+Own amplitudes are integrated in closed form, own thicknesses by quadrature, device by device, so that neither adds a
+dimension. Shared amplitudes are integrated in closed form too, where thicknesses are known; where they are not, the
+devices are independent only for given amplitudes, which are then sampled. Coordinates are normal scores of the priors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import MtjfitError
+from mtjfit.model.device_integral import DeviceIntegral
+from mtjfit.model.forward import Lambda_of
+from mtjfit.model.gram import Gram, gram_by_component
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.schur import Arrow
+from mtjfit.model.scores import Scores
+from mtjfit.model.split import Split, split
+from mtjfit.model.thickness import Thickness
+from mtjfit.physics import wave_numbers
+from mtjfit.physics.exponential import ExponentialForm
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import Prior, Study
+
+__all__ = ["CollapsedPosterior"]
+
+_LN_2PI = float(np.log(2 * np.pi))
+_CHUNK = 2**16  # quadrature nodes at a time: temporary arrays stay in cache
+_EVERYWHERE = 3000
+_CHECKED = 32
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Everything the integrals need at some coordinates; arrays of shape (n, …)."""
+
+    values: FloatArray
+    form: ExponentialForm
+    dead: FloatArray
+    integral: DeviceIntegral
+    constant: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class CollapsedPosterior:
+    """Prior and likelihood of a study over what its devices share, vectorised over rows of coordinates.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> model = CollapsedPosterior(load_study(dataset("thickness-series").study_file))
+    >>> model.names
+    ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N', 'a1', 'b2')
+    >>> model.log_posterior(np.zeros((3, model.size))).shape
+    (3,)
+    """
+
+    study: Study
+
+    @cached_property
+    def full(self) -> MarginalPosterior:
+        """The same posterior with every thickness as a coordinate: its layout, its amplitudes, its compressed data."""
+        return MarginalPosterior(self.study)
+
+    @cached_property
+    def split(self) -> Split:
+        """Which parameters are sampled and which are integrated out."""
+        return split(self.full.layout, self.full.amplitudes)
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Coordinates of what is sampled."""
+        entries = tuple(self.full.layout.entries[k].prior for k in self.split.entries)
+        return Scores((*entries, *(self.full.amplitudes.priors[a] for a in self.split.sampled)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Sampled parameters."""
+        full = self.full
+        return (
+            *(full.layout.names[k] for k in self.split.entries),
+            *(full.amplitudes.names[a] for a in self.split.sampled),
+        )
+
+    @property
+    def size(self) -> int:
+        """Dimension of the coordinates."""
+        return self.scores.size
+
+    @property
+    def priors(self) -> dict[str, Prior]:
+        """Prior of every free parameter, sampled or integrated out."""
+        entries = {entry.name: entry.prior for entry in self.full.layout.entries}
+        return entries | dict(zip(self.full.amplitudes.names, self.full.amplitudes.priors, strict=True))
+
+    @cached_property
+    def _gram(self) -> FloatArray:
+        return gram_by_component(self.full.data, self.full.amplitudes)
+
+    @cached_property
+    def _known_gram(self) -> FloatArray:
+        return np.asarray(self._gram.sum(axis=1)[None])
+
+    @cached_property
+    def _thickness(self) -> Thickness:
+        layout, index = self.full.layout, self.full.layout.index["thickness"]
+        priors = tuple(layout.entries[k].prior for k in index)
+        return Thickness(priors, self.full.per_volume)
+
+    def _batch(self, z: FloatArray) -> _Batch:
+        full, parts = self.full, self.split
+        layout, amplitudes, data = full.layout, full.amplitudes, full.data
+        values = self.scores.values(z)
+        n, n_entries, J = z.shape[0], len(parts.entries), len(self.study.curves)
+        entries = np.full((n, layout.size), np.nan)
+        entries[:, list(parts.entries)] = values[:, :n_entries]
+
+        def per_device(name: str) -> FloatArray:
+            return np.atleast_2d(layout.by_device(name, entries))
+
+        Lambda = np.atleast_2d(Lambda_of(layout, entries))
+        form = ExponentialForm.of(
+            *wave_numbers(per_device("lambda_J"), per_device("lambda_phi"), per_device("lambda_sf_F")), Lambda
+        )
+        table, rss, log_sigma = self._known_gram, np.array([data.rss.sum()]), data.log_sigma.sum()
+        if data.fitted.any():
+            scales = np.stack([np.broadcast_to(per_device(c), (n, J)) for c in ("noise_par", "noise_perp")], -1)
+            scales = np.where(data.fitted[:, None], scales, 1.0)
+            table = np.einsum("jcab,njc->njab", self._gram, scales**-2)
+            rss = np.sum(data.rss * scales**-2, axis=(-1, -2))
+            log_sigma = log_sigma + np.sum(data.n * np.log(scales), axis=(-1, -2))
+        known = np.zeros((n, len(amplitudes.names) + 1))
+        known[:, :-1] = amplitudes.mean
+        known[:, list(parts.sampled)] = values[:, n_entries:]
+        centre = np.where(amplitudes.column >= 0, known[:, amplitudes.column], amplitudes.constant)
+        sd = amplitudes.sd[amplitudes.column[0, list(parts.own)]][None, None, :]
+        integral = DeviceIntegral(Gram(table), centre, parts.own, sd, parts.bounded_own)
+        dead = per_device("dead_layer") if "dead_layer" in layout.index else np.zeros((1, 1))
+        constant = -0.5 * (rss + self.study.n_values * _LN_2PI) - log_sigma
+        return _Batch(values, form, dead, integral, np.broadcast_to(constant, (n,)))
+
+    def _K(self, batch: _Batch, d: FloatArray) -> ComplexArray:
+        """K of all devices at thicknesses `d`, shape (n, n_devices)."""
+        magnetic = np.maximum(d - batch.dead, 1e-6)
+        form, n = batch.form, batch.values.shape[0]
+        kappa = form.kappa(np.exp(-form.q * magnetic))
+        K = kappa / magnetic if self.full.per_volume else kappa
+        return np.broadcast_to(K, (n, len(self.study.curves)))
+
+    def _arrow(self, batch: _Batch) -> Arrow:
+        K = self._K(batch, self.study.thicknesses)
+        return Arrow.of(batch.integral, K, self.full.amplitudes, self.split)
+
+    def log_likelihood(self, z: FloatArray) -> FloatArray:
+        """ln L with all that belongs to single devices integrated out, shape (n,), for coordinates of shape (n, size).
+
+        Where shared amplitudes are not among the coordinates they are integrated out as well.
+        """
+        parts = []
+        for chunk in self._chunks(np.atleast_2d(z)):
+            batch = self._batch(chunk)
+            if self.split.thickness_is_free:
+                each = self._thickness.log_integral(batch.form, batch.integral, batch.dead)
+                parts.append(batch.constant + each.sum(axis=-1))
+            elif self.split.integrated:
+                arrow = self._arrow(batch)
+                parts.append(batch.constant + arrow.log_integral)
+            else:
+                each = batch.integral(self._K(batch, self.study.thicknesses)[..., None])[..., 0]
+                parts.append(batch.constant + each.sum(axis=-1))
+        return np.concatenate(parts)
+
+    def log_prior(self, z: FloatArray) -> FloatArray:
+        """Log prior density of coordinates, shape (n,)."""
+        return self.scores.log_prior(np.atleast_2d(z))
+
+    def log_posterior(self, z: FloatArray) -> FloatArray:
+        """Log prior + log likelihood, shape (n,).
+
+        Raises
+        ------
+        MtjfitError
+            The likelihood is not finite inside the support of the prior; names the values.
+        """
+        z = np.atleast_2d(z)
+        result = self.log_prior(z)
+        inside = np.isfinite(result)
+        if inside.any():
+            log_likelihood = self.log_likelihood(z[inside])
+            if not np.all(np.isfinite(log_likelihood)):
+                bad = self.scores.values(z[inside][~np.isfinite(log_likelihood)][:1])[0]
+                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(self.names, bad, strict=True))
+                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
+            result[inside] += log_likelihood
+        return result
+
+    def prior_transform(self, u: FloatArray) -> FloatArray:
+        """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""
+        return self.scores.from_unit_cube(np.asarray(u, dtype=float))
+
+    def draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
+        """Every parameter of the study by name, in natural units, one draw for each row of `z`, each of shape (n,).
+
+        What was integrated out comes from its exact distribution given the coordinates.
+        """
+        pieces = [self._draw(chunk, rng) for chunk in self._chunks(np.atleast_2d(z), nodes=192)]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def _draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
+        batch, full, parts = self._batch(z), self.full, self.split
+        found = dict(zip(self.names, batch.values.T, strict=True))
+        n, J = z.shape[0], len(self.study.curves)
+        d = np.broadcast_to(self.study.thicknesses, (n, J))
+        if parts.thickness_is_free:
+            d = self._thickness.draw(batch.form, batch.integral, batch.dead, rng)
+        integral = batch.integral
+        K = self._K(batch, d)
+        if parts.integrated:
+            shared = self._arrow(batch).draw(rng)
+            found |= {full.amplitudes.names[a]: shared[:, k] for k, a in enumerate(parts.integrated)}
+            centre = np.array(integral.centre)
+            for k, a in enumerate(parts.integrated):
+                mine = full.amplitudes.column == a
+                centre = np.where(mine, shared[:, k, None, None], centre)
+            integral = replace(integral, centre=centre)
+        if parts.own:
+            own = integral.draw(K, rng)
+            for k, t in enumerate(parts.own):
+                for j in range(J):
+                    found[full.amplitudes.names[full.amplitudes.column[j, t]]] = own[:, j, k]
+        names = [*full.layout.names[: len(full.layout.names)]]
+        if parts.thickness_is_free:
+            index = full.layout.index["thickness"]
+            found |= {full.layout.names[index[j]]: d[:, j] for j in range(J)}
+        order = [name for name in (*names, *full.amplitudes.names) if name in found]
+        return {name: np.asarray(found[name]) for name in order}
+
+    def quadrature_error(self, z: FloatArray) -> float:
+        """Largest error of ln L from the nodes of the thickness integrals, up to a constant, over some rows of `z`.
+
+        Against brute force over all that the priors of the thicknesses allow; 0 where thicknesses are known.
+        """
+        if not self.split.thickness_is_free:
+            return 0.0
+        z = np.atleast_2d(z)
+        differences = []
+        for row in z[:: max(1, z.shape[0] // _CHECKED)]:
+            batch = self._batch(row[None])
+            arguments = (batch.form, batch.integral, batch.dead)
+            exact = self._thickness.log_integral_everywhere(*arguments, _EVERYWHERE)
+            differences.append(float(np.sum(self._thickness.log_integral(*arguments) - exact)))
+        return float(np.ptp(differences))
+
+    def _chunks(self, z: FloatArray, nodes: int = 14) -> list[FloatArray]:
+        """Pieces that keep temporary arrays in cache and memory bounded."""
+        per_row = len(self.study.curves) * (nodes if self.split.thickness_is_free else 1)
+        length = max(1, _CHUNK // per_row)
+        return [z[k : k + length] for k in range(0, max(z.shape[0], 1), length)]

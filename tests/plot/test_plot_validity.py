@@ -1,0 +1,100 @@
+"""The map of where Eq. 16 holds: its contours stand where the error, computed from Eq. 12, has the value they claim."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from plot_cases import assert_nothing_cut_off, by_gid, texts
+
+from mtjfit.physics import kappa, kappa_thin
+from mtjfit.plot.validity import FIG_2, FIG_3, LEVELS, ThinPanel, plot_thin_validity
+
+TOLERANCE = 0.005  # of the error that a contour claims
+LENGTHS = {panel.title: (panel.lambda_J, panel.lambda_phi, panel.lambda_sf_F) for panel in (FIG_2, FIG_3)}
+
+
+@cache
+def figure() -> Figure:
+    return plot_thin_validity()
+
+
+def contours(ax: Axes) -> list[np.ndarray]:
+    """Points (d, Λ) of each contour, in the order of `LEVELS`."""
+    (drawn,) = by_gid(ax, "contours")
+    return [path.vertices for path in drawn.get_paths()]
+
+
+def misplaced(points: list[np.ndarray], lengths: tuple[float, float, float]) -> float:
+    """Largest relative deviation of |κ_16 − κ|/|κ| on the contours from their levels."""
+    worst = 0.0
+    for (d, Lambda), level in zip((each.T for each in points), LEVELS, strict=True):
+        exact = kappa(d, *lengths, Lambda)
+        error = np.abs(kappa_thin(d, *lengths, Lambda) - exact) / np.abs(exact)
+        worst = max(worst, float(np.max(np.abs(error / level - 1))))
+    return worst
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_contours_stand_where_the_error_is_what_they_say(k: int) -> None:
+    points, lengths = contours(figure().axes[k]), list(LENGTHS.values())
+    assert [len(each) > 100 for each in points] == [True] * 3
+    assert misplaced(points, lengths[k]) < TOLERANCE
+    assert misplaced(points, lengths[1 - k]) > 0.2  # sabotage: the other panel's lengths
+    assert misplaced([each * [1.0, 1.02] for each in points], lengths[k]) > TOLERANCE  # and 2 % in Λ
+
+
+def test_contours_by_numbers() -> None:
+    """Fig. 3: the 20 % contour has its top at 1.6 nm, and passes d = 1.2 nm at Λ = 1.001 nm."""
+    twenty = contours(figure().axes[1])[2]
+    twenty = twenty[np.argsort(twenty[:, 0])]
+    assert np.interp(1.2, *twenty.T) == pytest.approx(1.0012, abs=2e-3)
+    assert twenty[np.argmax(twenty[:, 1])] == pytest.approx([1.61, 1.034], rel=0.05)
+    # for d → 0 the error tends to d/(2Λ)/(1 + d/2Λ), which is 20 % at Λ = 2 d
+    assert np.interp(0.1, *twenty.T) == pytest.approx(2 * 0.1, rel=0.02)
+
+
+def test_each_side_of_a_contour_is_shaded_by_its_error() -> None:
+    d = np.geomspace(0.12, 9.0, 40)
+    for ax, lengths in zip(figure().axes, LENGTHS.values(), strict=True):
+        for points, level in zip(contours(ax), LEVELS, strict=True):
+            points = points[np.argsort(points[:, 0])]
+            edge = np.interp(d, *points.T)
+            for factor, above in ((0.9, True), (1.1, False)):
+                exact = kappa(d, *lengths, factor * edge)
+                error = np.abs(kappa_thin(d, *lengths, factor * edge) / exact - 1)
+                assert np.all((error > level) == above)
+
+
+def test_the_point_of_fig_3_is_marked_with_its_error() -> None:
+    left, right = figure().axes
+    (point,) = by_gid(right, "point")
+    assert point.get_xydata().tolist() == [[1.2, 1.0]]
+    assert [each.get_text() for each in by_gid(right, "error")] == ["20 % off\n($|\\kappa|$: −19 %)"]
+    assert by_gid(left, "point") == []
+    assert [by_gid(ax, "series")[0].get_ydata()[0] for ax in (left, right)] == [2.0, 1.0]
+
+
+def test_axes_name_what_they_show_and_nothing_is_cut_off() -> None:
+    fig = figure()
+    assert [ax.get_xlabel() for ax in fig.axes] == ["thickness $d$ (nm)"] * 2
+    assert "(nm)" in fig.axes[0].get_ylabel()
+    assert {"1 %", "5 %", "20 %"} <= set(texts(fig))
+    assert_nothing_cut_off(fig)
+
+
+def test_other_stacks() -> None:
+    fig = plot_thin_validity([ThinPanel("Co $1", 2.0, 4.0, 40.0)])
+    assert len(fig.axes) == 1
+    assert by_gid(fig.axes[0], "series") == []
+    assert misplaced(contours(fig.axes[0]), (2.0, 4.0, 40.0)) < TOLERANCE
+    assert_nothing_cut_off(fig)
+    # nothing claims "within 1 %" where it is not: L = 30 nm keeps the 1 % contour beyond the top
+    assert not any("within" in text for text in texts(plot_thin_validity([ThinPanel("long", 40.0, 40.0, 90.0)])))
+    with pytest.raises(ValueError, match="no panel"):
+        plot_thin_validity([])
+    with pytest.raises(ValueError, match="lambda_phi"):
+        plot_thin_validity([ThinPanel("x", 1.0, 0.0, 1.0)])
