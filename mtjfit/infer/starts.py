@@ -126,7 +126,7 @@ def anneal(target: Target, size: int, n_particles: int, rng: np.random.Generator
 
 def legacy_state(seed: np.random.Generator) -> tuple[str, np.ndarray, int, int, float]:
     """A random state as emcee wants it."""
-    return np.random.RandomState(np.random.MT19937(int(seed.integers(2**63)))).get_state(legacy=True)
+    return np.random.RandomState(np.random.MT19937(int(seed.integers(2**63)))).get_state(legacy=True)  # type: ignore[return-value]
 
 
 def _rejuvenated(density: Tempered, particles: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
