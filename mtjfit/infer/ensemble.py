@@ -22,6 +22,7 @@ RandomState: TypeAlias = tuple[str, np.ndarray, int, int, float]
 
 _PARTICLES = 400  # of each annealing run
 _SETTLE = 60  # steps from the tempered starts, thrown away
+_FINEST = 3
 _SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and to the wider, tempered one
 
 
@@ -128,5 +129,5 @@ def refitted(stage: Stage, blocks: Sequence[Block], seed: int) -> Stage:
     rng = np.random.default_rng(np.random.SeedSequence([seed, n_refits]))
     draws = np.concatenate([block.theta for block in blocks], axis=1)
     late = draws[:, draws.shape[1] // 4 :].reshape(-1, draws.shape[-1])
-    narrow = fitted_jump(late, rng)
+    narrow = fitted_jump(late, rng, finer=min(n_refits, _FINEST))
     return Stage(joined((narrow, stage.wide), _SHARES), stage.wide, stage.walkers, n_refits)

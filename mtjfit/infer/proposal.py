@@ -20,7 +20,7 @@ _DOF = 5.0  # heavier tails than the posterior's, so that no region is proposed 
 _COMPONENTS = 16
 _ITERATIONS = 20
 _MAX_POINTS = 4000
-_RIDGE = 0.01  # of the overall covariance, added to each component so that none collapses
+_RIDGE = 0.005  # of the overall covariance, added to each component so that none collapses
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,17 @@ class Jump:
         return new, self.log_density(x) - self.log_density(new)
 
 
-def fitted_jump(draws: FloatArray, rng: np.random.Generator) -> Jump:
-    """Mixture fitted to `draws`, shape (n, size), by expectation–maximisation in whitened coordinates."""
+def fitted_jump(draws: FloatArray, rng: np.random.Generator, finer: int = 1) -> Jump:
+    """Mixture fitted to `draws`, shape (n, size), by expectation–maximisation in whitened coordinates.
+
+    With `finer` times as many components, and draws to fit them to, as usual.
+    """
     size = draws.shape[1]
-    points = draws[rng.permutation(draws.shape[0])[:_MAX_POINTS]]
+    points = draws[rng.permutation(draws.shape[0])[: finer * _MAX_POINTS]]
     origin, covariance = points.mean(axis=0), np.atleast_2d(np.cov(points.T))
     root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
     z = np.linalg.solve(root, (points - origin).T).T
-    n_components = int(np.clip(points.shape[0] // (20 * (size + 1)), 1, _COMPONENTS))
+    n_components = int(np.clip(points.shape[0] // (20 * (size + 1)), 1, finer * _COMPONENTS))
     centres = _spread_out(z, n_components, rng)
     covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
     weights = np.full(n_components, 1 / n_components)

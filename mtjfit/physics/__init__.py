@@ -7,34 +7,55 @@ are complex, q = q_par + i q_perp, with e_par = M × (P × M) and e_perp = M × 
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import kappa, kappa_density, kappa_from_rates, spin_accumulation, spin_current
 from mtjfit.physics.interface import Interface
+from mtjfit.physics.layers import InterfaceLayer, Lambda_effective, Layer
 from mtjfit.physics.limits import (
-    kappa_effective,
+    kappa_ballistic,
+    kappa_chi_beta,
+    kappa_no_dephasing,
     kappa_semi_infinite,
-    kappa_thin,
     kappa_ultrathin,
-    lambda_sf_effective,
-    tau_sf_effective,
 )
 from mtjfit.physics.rates import lambda_product, wave_numbers
+from mtjfit.physics.stack import kappa_stack, spin_flip_by_layer, stack_profile, torque_by_layer
 from mtjfit.physics.torque import torkance, torque
+from mtjfit.physics.validity import (
+    kappa_effective,
+    kappa_thin,
+    kappa_thin_error,
+    lambda_sf_effective,
+    lambda_sf_effective_exact,
+    tau_sf_effective,
+)
 
 __all__ = [
     "Interface",
+    "InterfaceLayer",
     "KappaGradient",
+    "Lambda_effective",
+    "Layer",
     "kappa",
+    "kappa_ballistic",
+    "kappa_chi_beta",
     "kappa_density",
     "kappa_effective",
     "kappa_from_rates",
     "kappa_gradient",
+    "kappa_no_dephasing",
     "kappa_semi_infinite",
+    "kappa_stack",
     "kappa_thin",
+    "kappa_thin_error",
     "kappa_ultrathin",
     "lambda_product",
     "lambda_sf_effective",
+    "lambda_sf_effective_exact",
     "spin_accumulation",
     "spin_current",
+    "spin_flip_by_layer",
+    "stack_profile",
     "tau_sf_effective",
     "torkance",
     "torque",
+    "torque_by_layer",
     "wave_numbers",
 ]

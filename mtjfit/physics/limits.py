@@ -10,18 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.physics.rates import ComplexArray, check_lengths, lambda_product, wave_numbers
-from mtjfit.physics.validity import kappa_effective, kappa_thin, lambda_sf_effective, tau_sf_effective
 
 __all__ = [
     "kappa_ballistic",
     "kappa_chi_beta",
-    "kappa_effective",
     "kappa_no_dephasing",
     "kappa_semi_infinite",
-    "kappa_thin",
     "kappa_ultrathin",
-    "lambda_sf_effective",
-    "tau_sf_effective",
 ]
 
 

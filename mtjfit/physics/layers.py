@@ -1,0 +1,194 @@
+"""What may lie behind the free layer: metals, magnetic or not, and interfaces with resistance and spin flip.
+
+Static, Eq. 5–6 of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012) in every layer, with m and J
+continuous between layers as in the paper. Transverse quantities are q = q_par + i q_perp, with e_par = M × (P × M),
+e_perp = M × P and M the direction of the free layer. Moments behind it are parallel or antiparallel to M.
+
+m is continuous between metals of equal density of states. Where it differs the chemical potential is continuous
+instead, and everything here holds with D_ratio read as the ratio of conductivities σ_F/σ_layer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from mtjfit.physics.rates import wave_numbers
+from mtjfit.physics.slab import SINK_RATE, WALL, Load, Slab
+
+__all__ = ["InterfaceLayer", "Lambda_effective", "Layer", "Layers", "slabs_and_loads"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A metal behind the free layer; nonmagnetic unless `lambda_J` or `lambda_phi` is finite.
+
+    Parameters
+    ----------
+    thickness : float
+        In nm, ≥ 0. The last layer may be inf; a finite last layer ends in vacuum, J = 0.
+    lambda_sf : float
+        Spin diffusion length in nm, ≥ 0, inf allowed. 0 makes the layer a perfect sink.
+    D_ratio : float
+        D_F/D_layer with the diffusion constant of the **free** layer, finite and > 0.
+    lambda_J, lambda_phi : float
+        Spin precession and dephasing length in nm, > 0, inf allowed.
+    antiparallel : bool
+        The moment points along −M. Precession turns the other way, dephasing does not notice.
+
+    Raises
+    ------
+    ValueError
+        A value has no meaning; NaN has none.
+
+    Examples
+    --------
+    >>> Layer(5.0, 2.0, D_ratio=1.3).magnetic, Layer(1.0, 10.0, lambda_J=1.0, lambda_phi=1.0).magnetic
+    (False, True)
+    """
+
+    thickness: float
+    lambda_sf: float
+    D_ratio: float = 1.0
+    lambda_J: float = math.inf
+    lambda_phi: float = math.inf
+    antiparallel: bool = False
+
+    def __post_init__(self) -> None:
+        _demand("thickness", self.thickness, self.thickness >= 0, "≥ 0")
+        _demand("lambda_sf", self.lambda_sf, self.lambda_sf >= 0, "≥ 0")
+        _demand("D_ratio", self.D_ratio, 0 < self.D_ratio < math.inf, "finite and > 0")
+        _demand("lambda_J", self.lambda_J, self.lambda_J > 0, "> 0")
+        _demand("lambda_phi", self.lambda_phi, self.lambda_phi > 0, "> 0")
+
+    @property
+    def magnetic(self) -> bool:
+        """Whether the layer takes up torque."""
+        return math.isfinite(self.lambda_J) or math.isfinite(self.lambda_phi)
+
+
+@dataclass(frozen=True)
+class InterfaceLayer:
+    """A boundary with resistance and spin flip: an effective layer of no width, which the paper suggests below Eq. 8.
+
+    It stands for a layer of thickness t with δ = t/λ_I and length r = (D_F/D_I) t, in the limit t → 0. With Λ behind
+    it, it shows in front (r/δ) [Λ + (r/δ) tanh δ]/[(r/δ) + Λ tanh δ]. For δ → 0 that is Λ + r: J is continuous and
+    m D_F jumps by r J. The spin flip weighs as δ tanh(δ)/r, so the interface vanishes only where δ²/r does, too; δ > 0
+    with r = 0 is a perfect sink.
+
+    From a resistance–area product AR of the interface, r = AR/ρ_F = AR e² N_F D_F: the length of free-layer metal
+    that has the same resistance, ρ_F being its resistivity and N_F its density of states of both spins. This assumes
+    Einstein's relation, an interface that treats both spins alike, and the conventions at the top of this module. At
+    a boundary of a ferromagnet transverse spin passes by the mixing conductance, which AR does not give: there r is a
+    parameter of its own. 1 fΩ m² over 100 µΩ cm is 1 nm. Tables often print 2AR, of two interfaces.
+
+    Parameters
+    ----------
+    delta : float
+        Spin-memory loss δ, ≥ 0, inf allowed.
+    resistance_length : float
+        r in nm, finite, ≥ 0.
+
+    Raises
+    ------
+    ValueError
+        A value has no meaning; NaN has none.
+
+    Examples
+    --------
+    >>> endless = Layer(float("inf"), 2.0)
+    >>> [f"{Lambda_effective([InterfaceLayer(delta, 0.5), endless]):.3f}" for delta in (0.0, 0.3)]
+    ['2.500', '1.842']
+    """
+
+    delta: float
+    resistance_length: float
+
+    def __post_init__(self) -> None:
+        _demand("delta", self.delta, self.delta >= 0, "≥ 0")
+        length = self.resistance_length
+        _demand("resistance_length", length, 0 <= length < math.inf, "finite and ≥ 0")
+
+
+Layers: TypeAlias = Sequence[Layer | InterfaceLayer]
+
+
+def _demand(name: str, value: float, holds: bool, demand: str) -> None:
+    if not holds:
+        raise ValueError(f"{name} is {value}: it must be {demand}")
+
+
+def _slab(layer: Layer | InterfaceLayer) -> Slab:
+    if isinstance(layer, Layer):
+        q0_squared, _ = wave_numbers(layer.lambda_J, layer.lambda_phi, math.inf)
+        _, spin_flip = wave_numbers(math.inf, math.inf, layer.lambda_sf)
+        turned = np.conj(q0_squared) if layer.antiparallel else q0_squared
+        rate = np.minimum(spin_flip.real, SINK_RATE)
+        return Slab(np.asarray(layer.thickness, dtype=float), turned, rate, layer.D_ratio)
+    # only δ and r count: 1 nm thick, with λ_I = 1 nm/δ and D_ratio = r/(1 nm)
+    delta, r = layer.delta, layer.resistance_length
+    sink = delta > 0 and r == 0
+    rate = np.asarray(SINK_RATE if sink else min(delta * delta, SINK_RATE))
+    return Slab(np.asarray(float(delta > 0 or r > 0)), np.asarray(0j), rate, r if r > 0 else 1.0)
+
+
+def slabs_and_loads(layers: Layers) -> tuple[tuple[Slab, ...], tuple[Load, ...]]:
+    """The n layers as slabs, and the n + 1 loads behind F and behind each of them; the last is the vacuum.
+
+    Raises
+    ------
+    ValueError
+        A layer before the last is infinitely thick.
+    """
+    for layer in layers[:-1]:
+        if isinstance(layer, Layer) and math.isinf(layer.thickness):
+            raise ValueError("only the last layer may be infinitely thick")
+    slabs = tuple(_slab(layer) for layer in layers)
+    loads = [WALL]
+    for slab in reversed(slabs):
+        loads.append(slab.front(loads[-1]))
+    return slabs, tuple(reversed(loads))
+
+
+def Lambda_effective(layers: Layers) -> float:
+    """Λ of nonmagnetic layers behind F in nm: m D_F/J at the rear face of F, real and ≥ 0.
+
+    Λ_k = ℓ_k [Λ_(k+1) + ℓ_k tanh(t/λ)]/[ℓ_k + Λ_(k+1) tanh(t/λ)], ℓ_k = D_ratio λ_sf, from the last layer forwards:
+    Λ = ℓ for a semi-infinite last layer, ℓ coth(t/λ) for a finite one, inf for none at all (an oxide).
+
+    Whatever lies behind F, the torque on F knows it by this one number, because there the current is proportional to
+    the density. A fit of Eq. 12 with Λ free is therefore right for every nonmagnetic cap; only the meaning of Λ
+    changes. It is D_ratio λ_sf of the first layer only if that layer is several λ_sf thick and its interface clean.
+
+    Parameters
+    ----------
+    layers : sequence of Layer or InterfaceLayer
+        From F outwards.
+
+    Returns
+    -------
+    float
+        Serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.
+
+    Raises
+    ------
+    ValueError
+        A layer is magnetic (its Λ is complex: use `mtjfit.physics.kappa_stack`), or one before the last is infinite.
+
+    Examples
+    --------
+    A cap Ta(5)/Ru(5) on CoFeB, its lengths for illustration only. Endless Ta would show 2.6 nm: 5 nm of it hide the
+    Ru. 1 nm does not.
+
+    >>> Ta, Ru = Layer(5.0, 2.0, D_ratio=1.3), Layer(5.0, 14.0, D_ratio=0.1)
+    >>> f"{Lambda_effective([Ta, Ru]):.3f} {Lambda_effective([Layer(1.0, 2.0, D_ratio=1.3), Ru]):.3f}"
+    '2.608 3.063'
+    """
+    if any(isinstance(layer, Layer) and layer.magnetic for layer in layers):
+        raise ValueError("a magnetic layer has no real Λ: use kappa_stack")
+    load = slabs_and_loads(layers)[1][0]
+    return math.inf if load.g == 0 else float((load.h / load.g).real)
