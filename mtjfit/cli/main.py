@@ -8,6 +8,7 @@ import mtjfit
 from mtjfit.cli.check import check
 from mtjfit.cli.datasets import datasets
 from mtjfit.cli.demo import demo
+from mtjfit.cli.figures import figures
 from mtjfit.cli.init import init
 from mtjfit.cli.run import run
 from mtjfit.cli.terminal import Commands
@@ -30,5 +31,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, run, datasets):
+for _command in (demo, init, check, run, datasets, figures):
     cli.add_command(_command)

@@ -4,8 +4,11 @@ Equation numbers are those of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 06
 are complex, q = q_par + i q_perp, with e_par = M × (P × M) and e_perp = M × P.
 """
 
+from mtjfit.physics.bilayer import Bilayer
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import kappa, kappa_density, kappa_from_rates, spin_accumulation, spin_current
+from mtjfit.physics.dynamics import pulse_accumulation, pulse_current, pulse_torque
+from mtjfit.physics.frequency import kappa_at_frequency, response_moment, response_time, static_up_to
 from mtjfit.physics.interface import Interface
 from mtjfit.physics.layers import InterfaceLayer, Lambda_effective, Layer
 from mtjfit.physics.limits import (
@@ -16,6 +19,7 @@ from mtjfit.physics.limits import (
     kappa_ultrathin,
 )
 from mtjfit.physics.rates import lambda_product, wave_numbers
+from mtjfit.physics.response import response, step_response
 from mtjfit.physics.stack import kappa_stack, spin_flip_by_layer, stack_profile, torque_by_layer
 from mtjfit.physics.torque import torkance, torque
 from mtjfit.physics.validity import (
@@ -28,12 +32,14 @@ from mtjfit.physics.validity import (
 )
 
 __all__ = [
+    "Bilayer",
     "Interface",
     "InterfaceLayer",
     "KappaGradient",
     "Lambda_effective",
     "Layer",
     "kappa",
+    "kappa_at_frequency",
     "kappa_ballistic",
     "kappa_chi_beta",
     "kappa_density",
@@ -49,10 +55,18 @@ __all__ = [
     "lambda_product",
     "lambda_sf_effective",
     "lambda_sf_effective_exact",
+    "pulse_accumulation",
+    "pulse_current",
+    "pulse_torque",
+    "response",
+    "response_moment",
+    "response_time",
     "spin_accumulation",
     "spin_current",
     "spin_flip_by_layer",
     "stack_profile",
+    "static_up_to",
+    "step_response",
     "tau_sf_effective",
     "torkance",
     "torque",

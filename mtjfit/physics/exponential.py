@@ -1,7 +1,8 @@
 """κ(d) and its slope from t = exp(−d/L) alone: the form for many thicknesses at once.
 
 At equidistant thicknesses t is a geometric series, so one complex exponential serves a whole quadrature. The price is a
-cancellation in 1 − t: relative errors are 1e-16 L/d, harmless in a likelihood and nowhere else wanted.
+cancellation in 1 − t: errors of κ and of d dκ/dd are up to 1e-15 (1 + L/d)|κ|, harmless in a likelihood and nowhere
+else wanted.
 """
 
 from __future__ import annotations

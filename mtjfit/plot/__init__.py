@@ -2,8 +2,23 @@
 
 from mtjfit.plot.corner import plot_corner
 from mtjfit.plot.devices import plot_combinations
+from mtjfit.plot.frequency import plot_frequency_response
+from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.trace import plot_trace
+from mtjfit.plot.validity import plot_thin_validity
 
-__all__ = ["plot_combinations", "plot_corner", "plot_torque", "plot_trace", "render", "save"]
+__all__ = [
+    "plot_accumulation",
+    "plot_bias_dependence",
+    "plot_combinations",
+    "plot_corner",
+    "plot_frequency_response",
+    "plot_thickness_dependence",
+    "plot_thin_validity",
+    "plot_torque",
+    "plot_trace",
+    "render",
+    "save",
+]

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
 from mtjfit.study import LogNormal, LogUniform, Prior
 from mtjfit.text import number
 
@@ -126,7 +126,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     with style():
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
         below = 0.5 + footer_height(width, posterior.study, _note(posterior))
-        fig = Figure(figsize=(width, width - _LEFT + below + _TOP))
+        fig = NotebookFigure(figsize=(width, width - _LEFT + below + _TOP))
         fig.subplots(n, n, squeeze=False)
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.physics import kappa
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, colours_of, footer, literal, style, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
 
 __all__ = ["plot_combinations"]
 
@@ -73,7 +73,7 @@ def plot_combinations(fit: FitResult) -> Figure:
     table = fit.combinations
     panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]
     with style():
-        fig = Figure(figsize=(DOUBLE, 2.75), layout="constrained")
+        fig = NotebookFigure(figsize=(DOUBLE, 2.75), layout="constrained")
         if not panels:
             fig.text(0.5, 0.5, "no single device determines the phase of κ with these amplitudes", ha="center")
             footer(fig, fit.study)

@@ -24,6 +24,7 @@ __all__ = [
     "DOUBLE",
     "OKABE_ITO",
     "SINGLE",
+    "NotebookFigure",
     "colours_of",
     "footer",
     "footer_height",
@@ -75,11 +76,22 @@ _STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "mtjfit",
 }
+_SCREEN_DPI = 150.0  # of a figure on the page of a notebook: the smallest letters are 14 pixels high
 _LINE = 0.125  # height of a line of the footer in inches
 _WIDE = 0.052  # width of one of its characters
 
 Format: TypeAlias = Literal["svg", "pdf", "png"]
 _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+
+
+class NotebookFigure(Figure):
+    """A figure that shows itself at the end of a notebook's cell, laid out as `render` and `save` do it.
+
+    Other figures show themselves only through pyplot, which keeps each one until it is told to close it.
+    """
+
+    def _repr_png_(self) -> bytes:
+        return _rendered(self, "png", dpi=_SCREEN_DPI)
 
 
 def style() -> AbstractContextManager[None]:
@@ -223,12 +235,16 @@ def render(fig: Figure, format: Format = "svg") -> bytes:
     """
     if format not in get_args(Format):
         raise ValueError(f"figures are saved as {', '.join(get_args(Format))}, not {format!r}")
+    return _rendered(fig, format)
+
+
+def _rendered(fig: Figure, format: Format, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
     with style():
         if fig.get_layout_engine() is not None:
             fig.draw_without_rendering()
             fig.set_layout_engine("none")
-        fig.savefig(buffer, format=format, metadata=_UNDATED[format])
+        fig.savefig(buffer, format=format, metadata=_UNDATED[format], dpi=dpi)
     return buffer.getvalue()
 
 

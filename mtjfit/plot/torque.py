@@ -28,7 +28,7 @@ from mtjfit.plot.panels import (
     short_label,
     y_label,
 )
-from mtjfit.plot.style import DOUBLE, colours_of, footer, footer_height, literal, style
+from mtjfit.plot.style import DOUBLE, NotebookFigure, colours_of, footer, footer_height, literal, style
 
 __all__ = ["plot_torque"]
 
@@ -80,7 +80,7 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
         overview = _OVERVIEW * len(kinds) if len(drawn) > 1 else 0.0
         height = top + overview + _detail_height(len(drawn)) + footer_height(DOUBLE, fit.study, note)
         # Everything is placed in inches: a layout engine takes ten times as long for this many panels.
-        fig = Figure(figsize=(DOUBLE, height))
+        fig = NotebookFigure(figsize=(DOUBLE, height))
         fig.legend(
             handles, labels, loc="upper center", bbox_to_anchor=(0.5, 1 - 0.05 / height), borderaxespad=0.0,
             ncols=min(_KEYS, len(handles)), columnspacing=1.4,

@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, footer, style, symbol
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, style, symbol
 
 __all__ = ["plot_trace", "rank_fractions"]
 
@@ -48,7 +48,7 @@ def plot_trace(posterior: Posterior) -> Figure:
     rows = -(-(len(names) + 1) // _ACROSS)
     colours = [OKABE_ITO[_COLOURS[e % len(_COLOURS)]] for e in range(posterior.chain.shape[0])]
     with style():
-        fig = Figure(figsize=(DOUBLE, 1.35 * rows + 0.5), layout="constrained")
+        fig = NotebookFigure(figsize=(DOUBLE, 1.35 * rows + 0.5), layout="constrained")
         axes = fig.subplots(rows, _ACROSS, squeeze=False).ravel()
         middle = np.median(posterior.log_likelihood, axis=2)
         steps = np.arange(middle.shape[1]) * posterior.settings["thin"]

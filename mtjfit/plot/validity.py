@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from mtjfit.physics import kappa
 from mtjfit.physics.validity import kappa_thin, kappa_thin_error
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, literal, style
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, NotebookFigure, literal, style
 
 __all__ = ["FIG_2", "FIG_3", "LEVELS", "ThinPanel", "plot_thin_validity"]
 
@@ -81,7 +81,7 @@ def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
         raise ValueError("there is no panel to draw")
     with style():
         width = SINGLE if len(panels) == 1 else DOUBLE * max(1.0, len(panels) / 2)
-        fig = Figure(figsize=(width, 2.9), layout="constrained")
+        fig = NotebookFigure(figsize=(width, 2.9), layout="constrained")
         axes = fig.subplots(1, len(panels), squeeze=False, sharey=True)[0]
         for ax, panel in zip(axes, panels, strict=True):
             _draw(ax, panel)

@@ -60,7 +60,7 @@ def cached(finished, monkeypatch: pytest.MonkeyPatch, quick_figures) -> None:
 def test_help_lists_commands_and_exit_codes():
     result = invoke("--help")
     assert result.exit_code == 0
-    for words in ("demo", "init", "check", "run", "datasets", "130 interrupted", "First time here: mtjfit demo"):
+    for words in ("demo", "init", "check", "run", "datasets", "figures", "130 interrupted", "First time here: mtjfit demo"):
         assert words in result.output
     assert invoke("--version").output == f"mtjfit {mtjfit.__version__}\n"
 
@@ -171,7 +171,7 @@ def test_one_thickness_is_4_and_leaves_the_combinations(make_study, tmp_path: Pa
     assert result.stderr.splitlines()[-1].startswith(
         "Error: one thickness (2 nm) does not determine lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N: it determines"
     )
-    assert "taken on trust: one thickness cannot reveal" in re.sub(r"\s+", " ", result.stdout)
+    assert "the curves agree: with the other perp_axis p = " in re.sub(r"\s+", " ", result.stdout)
     assert "F2.0nm  slope ratio T_perp/T_par  -0.1018 ± 0.0031" in result.stdout
     assert "What these data do not determine" in result.stdout
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,147 @@
+"""``mtjfit figures``: the paper's figures for print, with the numbers that are drawn."""
+
+from __future__ import annotations
+
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import MtjfitError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["figures"]
+
+TITLES = {
+    "fig1_accumulation": "Fig. 1: transverse spin accumulation m D_F/J0 against the distance x, Eq. 9-10",
+    "fig2_thickness": "Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness d, Eq. 12",
+    "fig3_bias": "Fig. 3: T_par and T_perp against the bias, Eq. 12",
+}
+SUFFIXES = ("pdf", "svg", "png", "csv")
+_AXES = "par along M x (P x M), perp along M x P"
+_FILES = frozenset(f"{name}.{suffix}" for name in TITLES for suffix in SUFFIXES)
+_WIDTH = 100
+
+
+@click.command(short_help="The paper's three figures, with their numbers.")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or earlier figures.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the figures are.")
+def figures(output: Path, quiet: bool) -> None:
+    """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave PDF, SVG, PNG and CSV in DIR.
+
+    Takes seconds. A file of DIR that has changed is never overwritten.
+    """
+    _prepare(output)
+    progress("computing the numbers of three figures", quiet)
+    import mtjfit.plot
+    from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
+    from mtjfit.results.folder import FORMATS
+    from mtjfit.results.paper import (
+        accumulation,
+        assumptions,
+        bias_dependence,
+        numbers_csv,
+        parameters_text,
+        thickness_dependence,
+    )
+
+    bias = bias_dependence()
+    assumed = assumptions(bias)
+    made: tuple[tuple[DataFrame, str, Callable[[], Figure], tuple[str, ...]], ...] = (
+        (accumulation(), "x", plot_accumulation, ("J_perp = 0",)),
+        (thickness_dependence(), "d", plot_thickness_dependence, ("J_perp = 0",)),
+        (bias, "V", plot_bias_dependence, tuple(f"assumed: {words}" for words in assumed)),
+    )
+    files: dict[str, bytes] = {}
+    for (name, title), (table, axis, draw, notes) in zip(TITLES.items(), made, strict=True):
+        progress(f"drawing {name}", quiet)
+        figure = draw()
+        files |= {f"{name}.{format}": mtjfit.plot.render(figure, format) for format in FORMATS}
+        files[f"{name}.csv"] = numbers_csv(table, title, parameters_text(table, axis), *notes, _AXES)
+    _write(output, files)
+    if not quiet:
+        for name, title in TITLES.items():
+            click.echo(f"{name}: .{', .'.join(SUFFIXES)}\n  {title}")
+        click.echo("\nAssumed in Fig. 3, since the paper gives neither thicknesses nor amplitudes:")
+        for words in assumed:
+            click.echo(textwrap.fill(words, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
+        click.echo()
+    click.echo(f"Figures: {output}")
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder and see that it can be written and holds nothing but earlier figures, before anything is drawn.
+
+    Raises
+    ------
+    MtjfitError
+        It holds other files, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = sorted({each.name for each in folder.iterdir()} - _FILES)
+        if foreign:
+            raise MtjfitError(
+                f"{folder}: holds files that are no earlier figures of mtjfit ({', '.join(foreign[:3])}"
+                f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
+            )
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _failure(folder, error) from error
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what is not there yet. The same figure has the same bytes, so that any other content is somebody's work.
+
+    Raises
+    ------
+    MtjfitError
+        A file is there with another content (nothing is written then), or the disk is full or read-only.
+    """
+    missing = []
+    for name, data in files.items():
+        try:
+            if (folder / name).read_bytes() != data:
+                raise MtjfitError(
+                    f"{folder / name}: was changed, or drawn by another version; move it away, or name a new folder"
+                )
+        except FileNotFoundError:
+            missing.append(name)
+        except OSError as error:
+            raise _failure(folder / name, error) from error
+    for name in missing:
+        _create(folder / name, files[name])
+
+
+def _create(target: Path, data: bytes) -> None:
+    """The whole file or none, and never over another."""
+    try:
+        with target.open("xb") as stream:
+            try:
+                stream.write(data)
+                stream.flush()
+            except BaseException:
+                target.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise _failure(target, error) from error
+
+
+def _failure(path: Path, error: OSError) -> MtjfitError:
+    reason = error.strerror or type(error).__name__
+    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")
