@@ -72,12 +72,8 @@ def cost(study: Study) -> float:
 
 
 def main() -> None:
-    rows = []
-    for n in POINTS:
-        rows.append(("points per device", n, 5, False, cost(simulated(5, n, own=False))))
-    for own in (False, True):
-        for n in DEVICES:
-            rows.append(("devices", 41, n, own, cost(simulated(n, 41, own=own))))
+    rows = [("points per device", n, 5, False, cost(simulated(5, n, own=False))) for n in POINTS]
+    rows += [("devices", 41, n, own, cost(simulated(n, 41, own=own))) for own in (False, True) for n in DEVICES]
     table = pd.DataFrame(rows, columns=["against", "points", "devices", "own_amplitudes", "seconds"])
     groups = table.groupby(["against", "own_amplitudes"])["seconds"]
     table["ratio"] = table["seconds"] / groups.transform("first")

@@ -1,4 +1,4 @@
-"""One posterior, three ways to write it down: per point in lmfit's words, per point for many walkers, and mtjfit's own."""
+"""The posterior that all competitors sample, written down point by point and in all its parameters."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import mtjfit
+from mtjfit.cli.calibrate import calibrate
 from mtjfit.cli.check import check
 from mtjfit.cli.datasets import datasets
 from mtjfit.cli.demo import demo
@@ -18,7 +19,7 @@ __all__ = ["cli"]
 _EPILOG = """\b
 Exit codes:
   0 done                      4 the data do not determine what was asked
-  2 usage                     5 not converged
+  2 usage                     5 not converged, or not calibrated
   3 data or configuration   130 interrupted"""
 
 
@@ -31,5 +32,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, run, datasets, figures):
+for _command in (demo, init, check, run, calibrate, datasets, figures):
     cli.add_command(_command)

@@ -5,21 +5,25 @@ from __future__ import annotations
 import shlex
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress
-from mtjfit.errors import NotConverged, NotDetermined
+from mtjfit.cli.terminal import INTERRUPTED, progress
+from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult, Posterior
+    from mtjfit.infer.journal import Journal
     from mtjfit.study import Study
 
 __all__ = ["run", "run_study"]
 
 _WIDTH = 100
+_ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; go on with --resume")
 
 
 @click.command(short_help="Fit and sample a study, write a report.")
@@ -33,23 +37,93 @@ _WIDTH = 100
     help="New or empty folder, or an earlier result.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
+@click.option("--resume", is_flag=True, help="Go on with the run in DIR that was interrupted, if there is one.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def run(study: Path, output: Path, seed: int | None, quiet: bool) -> None:
+def run(study: Path, output: Path, seed: int | None, resume: bool, quiet: bool) -> None:
     """Fit and sample a study; leave report.html, tables, draws and figures in DIR.
+
+    Ctrl-C finishes the block of steps at hand, saves it and stops; --resume goes on from there, also after a crash,
+    with the same numbers as a run that was never interrupted. Of the study only target_ess and max_steps may then be
+    changed.
 
     Exit code 4: the data do not determine the lengths; DIR holds the combinations that they do determine. Exit code 5:
     not converged; DIR holds the draws, marked.
     """
+    from mtjfit.infer.fingerprint import describe
+    from mtjfit.infer.journal import open_journal
+    from mtjfit.results import ResultFolder
     from mtjfit.study import load_study
 
+    again = _again(study, output, seed)
     progress(f"reading {study}", quiet)
-    run_study(load_study(study), output, seed=seed, quiet=quiet)
+    loaded = load_study(study)
+    seed = loaded.sampling.seed if seed is None else seed
+    folder = ResultFolder(output)
+    folder.prepare()
+    if not resume:
+        _refuse_unfinished(folder.run, again)
+    with open_journal(folder.run, describe(loaded, seed)) as journal:
+        for note in journal.notes:
+            progress(note, quiet)
+        with _saying_how_to_resume(journal, again):
+            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal)
     if not quiet:
         click.echo(f"Next:   open {output / 'report.html'} in a browser")
 
 
-def run_study(study: Study, output: Path, *, seed: int | None = None, quiet: bool = False, brief: bool = False) -> None:
+def _again(study: Path, output: Path, seed: int | None) -> str:
+    chosen = [] if seed is None else ["--seed", str(seed)]
+    return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *chosen, "--resume"])
+
+
+def _refuse_unfinished(run: Path, again: str) -> None:
+    """Do not begin anew where somebody's hours of sampling would be lost.
+
+    Raises
+    ------
+    MtjfitError
+        The folder holds a run.
+    """
+    from mtjfit.infer.journal import saved_steps
+
+    steps = saved_steps(run)
+    if steps is not None:
+        raise MtjfitError(
+            f"{run}: holds an unfinished run of {steps} steps. Go on with it: {again}\n"
+            f"or start anew: name another folder with --output, or delete {run}"
+        )
+
+
+@contextmanager
+def _saying_how_to_resume(journal: Journal, again: str) -> Iterator[None]:
+    """Whatever ends a run early, a saved one is not lost: say so, and how to go on with it."""
+    try:
+        yield
+    except (NotConverged, NotDetermined):
+        raise
+    except KeyboardInterrupt:
+        if journal.is_empty:
+            raise
+        click.echo(f"\nInterrupted; what was sampled is saved. Resume with: {again}", err=True)
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except Exception:
+        if not journal.is_empty:
+            click.echo(f"What was sampled is saved. Resume with: {again}", err=True)
+        raise
+
+
+def run_study(
+    study: Study,
+    output: Path,
+    *,
+    seed: int | None = None,
+    quiet: bool = False,
+    brief: bool = False,
+    journal: Journal | None = None,
+) -> None:
     """Fit → header → sample → write, and say what was found; `brief` leaves the tables to the page.
+
+    With a journal the run is saved as it goes on, and deleted once it has converged and its result is written.
 
     Raises
     ------
@@ -76,14 +150,17 @@ def run_study(study: Study, output: Path, *, seed: int | None = None, quiet: boo
     posterior, refusal = None, None
     try:
         refuse_one_thickness(study)
-        progress("sampling (Ctrl-C stops; nothing is written before the end)", quiet)
-        posterior = sample(study, seed=seed, progress=not quiet)
+        progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
+        posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
     except NotDetermined as error:
         refusal = error
     progress("drawing figures and writing the page", quiet)
     from mtjfit.report import write_report
 
-    write_report(folder, fit, posterior, provenance(study, seed, _command()))
+    begun_with = None if journal is None else journal.begun_with
+    write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with))
+    if journal is not None and (posterior is None or posterior.verdict.converged):
+        journal.discard()
     _say(fit, posterior, quiet=quiet, brief=brief)
     click.echo(f"Report: {output / 'report.html'}")
     if refusal is not None:
@@ -91,7 +168,8 @@ def run_study(study: Study, output: Path, *, seed: int | None = None, quiet: boo
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged(
             f"NOT CONVERGED: {'; '.join(posterior.verdict.reasons)}. "
-            f"Everything in {output} is marked; raise sampling.max_steps and run again"
+            f"Everything in {output} is marked; raise sampling.max_steps and "
+            + ("run again" if journal is None else "go on with --resume")
         )
 
 

@@ -1,7 +1,7 @@
 """Curves of torque or torkance against bias: units, strict readers and the bundled sets."""
 
 from mtjfit.data.bundled import BundledDataset, dataset, datasets
-from mtjfit.data.curve import FloatArray, Origin, Per, PerpAxis, Quantity, TorqueCurve
+from mtjfit.data.curve import FloatArray, Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
 from mtjfit.data.declaration import (
     BiasMask,
     Columns,
@@ -35,6 +35,7 @@ __all__ = [
     "Per",
     "PerpAxis",
     "Quantity",
+    "SinTheta",
     "TableDeclaration",
     "TableFormat",
     "TorqueCurve",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mtjfit.data.angle import SinTheta, angle_fault, angle_faults
+from mtjfit.data.covariance import covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.interface import sin_degrees
@@ -19,6 +20,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
+_OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
 _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
 
 
@@ -107,12 +109,21 @@ class TorqueCurve:
         ``"included"``: the values are torques at `angle`. ``"divided"``: they are already per sin θ. In both cases
         amplitudes are per sin θ. None: not declared, amplitudes belong to the angle of the measurement. The
         values themselves are never rescaled.
+    rho : ndarray, shape (n,), or None
+        Correlation between the errors of `par` and `perp` at each point, |ρ| < 1; None: independent.
+    covariance : ndarray, shape (2n, 2n), or None
+        Covariance of the errors of all values, those of `par` first, then those of `perp`, masked points included: for
+        errors that points have in common, such as a calibration. The standard errors are the roots of its diagonal and
+        need not be given.
+    sigma_bias : ndarray, shape (n,), or None
+        Standard error of each bias in V; one number serves all points. None: the bias is known exactly.
 
     Raises
     ------
     DataError
         Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, the
-        unit contradicts `quantity` or `per`, or the torque vanishes at `angle`.
+        unit contradicts `quantity` or `per`, the torque vanishes at `angle`, the covariance is not symmetric and
+        positive definite, or correlations or `sigma_bias` stand beside errors that are to be fitted.
 
     Examples
     --------
@@ -141,6 +152,9 @@ class TorqueCurve:
     source: str = ""
     angle: float | None = None
     sin_theta: SinTheta | None = None
+    rho: FloatArray | None = None
+    covariance: FloatArray | None = None
+    sigma_bias: FloatArray | None = None
 
     def __post_init__(self) -> None:
         self._freeze()
@@ -159,9 +173,9 @@ class TorqueCurve:
 
     def _freeze(self) -> None:
         faults = []
-        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "thickness", "angle"):
+        for name in ("bias", "par", "perp", "thickness", *_OPTIONAL):
             values = getattr(self, name)
-            if values is None and name.startswith(("sigma", "angle")):
+            if values is None and name in _OPTIONAL:
                 continue
             try:
                 frozen = float(values) if name in ("thickness", "angle") else _frozen(values)
@@ -172,10 +186,23 @@ class TorqueCurve:
         if faults:
             raise DataError(faults)
         n = self.bias.size
+        if self.sigma_bias is not None and self.sigma_bias.ndim == 0:
+            object.__setattr__(self, "sigma_bias", _frozen(np.full(n, self.sigma_bias)))
+        self._take_diagonal()
         used = np.array(self.used, dtype=bool) if np.size(self.used) else np.ones(n, dtype=bool)
         used.setflags(write=False)
         object.__setattr__(self, "used", used)
         object.__setattr__(self, "reasons", tuple(self.reasons) or ("",) * n)
+
+    def _take_diagonal(self) -> None:
+        """Standard errors from the covariance where they were not given; a wrong covariance is found later."""
+        n, covariance = self.bias.size, self.covariance
+        if covariance is None or covariance.shape != (2 * n, 2 * n):
+            return
+        sd = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+        for name, part in (("sigma_par", sd[:n]), ("sigma_perp", sd[n:])):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, _frozen(part))
 
     def _declared_faults(self) -> list[tuple[str, str]]:
         faults = []
@@ -206,6 +233,11 @@ class TorqueCurve:
                 faults.append((f"{name} holds NaN or inf", "remove the point or mask it before loading"))
             elif name.startswith("sigma") and np.any(values <= 0):
                 faults.append((f"{name} is zero or negative", "give the standard error of each point"))
+        faults += error_faults(n, self.sigma_par, self.rho, self.sigma_bias)
+        if self.covariance is not None:
+            faults += covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
+            if self.rho is not None:
+                faults.append(("both rho and covariance are given", "keep one: the covariance holds all correlations"))
         if (self.sigma_par is None) != (self.sigma_perp is None):
             faults.append(("only one component has errors", "give sigma for both, or for neither"))
         if self.used.shape != (n,) or len(self.reasons) != n:
@@ -225,6 +257,11 @@ class TorqueCurve:
     def sigma_is_fitted(self) -> bool:
         """True where errors are not known and one noise scale per component is fitted."""
         return self.sigma_par is None
+
+    @property
+    def is_correlated(self) -> bool:
+        """True where errors of different values are not independent: by `rho`, `covariance` or `sigma_bias`."""
+        return any(each is not None for each in (self.rho, self.covariance, self.sigma_bias))
 
     @property
     def angle_factor(self) -> float:

@@ -32,6 +32,8 @@ class Columns:
     thickness: str = ""
     group: str = ""
     angle: str = ""
+    rho: str = ""
+    sigma_bias: str = ""
 
     def roles(self) -> dict[str, str]:
         """Column name by role, declared roles only.
@@ -120,8 +122,12 @@ class TableDeclaration:
     sin_theta : {"included", "divided"} or None
         Whether the values are torques at that angle, so that the model multiplies by sin θ, or are already per sin θ.
         It must stand beside an angle. None: amplitudes belong to the angle of the measurement.
+    sigma_bias : float or None
+        Standard error of every bias in V, for files without such a column (which is in ``units.bias``). None: the bias
+        is known exactly.
     sigma : {"columns", "fit"} or ConstantSigma
-        Errors stand in columns, are not known and shall be fitted, or are the same at every point.
+        Errors stand in columns, are not known and shall be fitted, or are the same at every point. A column
+        ``columns.rho`` gives the correlation between the errors of the two components of each point.
     format : TableFormat
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
@@ -155,6 +161,7 @@ class TableDeclaration:
     mask: tuple[BiasMask, ...] = ()
     angle: float | None = None
     sin_theta: SinTheta | None = None
+    sigma_bias: float | None = None
 
     def __post_init__(self) -> None:
         problems = [
@@ -162,6 +169,7 @@ class TableDeclaration:
             *self._columns(),
             *self._angle(),
             *self._sigma(),
+            *self._correlations(),
             *self._format(),
             *self._intervals(),
         ]
@@ -200,10 +208,11 @@ class TableDeclaration:
                 yield Problem(f"columns.{role}", what, "give each role its own column")
             seen.setdefault(column, role)
         for role, constant in (("device", bool(self.device)), ("thickness", self.thickness is not None),
-                               ("group", bool(self.group)), ("angle", self.angle is not None)):  # fmt: skip
+                               ("group", bool(self.group)), ("angle", self.angle is not None),
+                               ("sigma_bias", self.sigma_bias is not None)):  # fmt: skip
             if constant and getattr(self.columns, role):
                 yield Problem(role, "is declared both as a constant and as a column", "keep one of the two")
-            if not constant and role not in ("group", "angle") and not getattr(self.columns, role):
+            if not constant and role not in ("group", "angle", "sigma_bias") and not getattr(self.columns, role):
                 todo = f"name the column in columns.{role}, or give the constant {role}"
                 yield Problem(role, "is declared neither as a column nor as a constant", todo)
         if self.thickness is not None and not (math.isfinite(self.thickness) and self.thickness > 0):
@@ -240,6 +249,18 @@ class TableDeclaration:
                     yield Problem(f"sigma.{name}", f"is {value:g}", "give a positive standard error")
         elif sigma != "fit":
             yield Problem("sigma", f"is {sigma!r}", 'write "columns", "fit" or { par = …, perp = … }')
+
+    def _correlations(self) -> Iterator[Problem]:
+        if self.sigma_bias is not None and not (math.isfinite(self.sigma_bias) and self.sigma_bias >= 0):
+            yield Problem("sigma_bias", f"is {self.sigma_bias:g}", "give the standard error of the bias in V")
+        if self.sigma != "fit":
+            return
+        given = [("columns.rho", bool(self.columns.rho)), ("columns.sigma_bias", bool(self.columns.sigma_bias)),
+                 ("sigma_bias", self.sigma_bias is not None)]  # fmt: skip
+        for where, is_given in given:
+            if is_given:
+                yield Problem(where, 'is declared beside sigma = "fit"',
+                              "give the errors of both components, or remove it")  # fmt: skip
 
     def _format(self) -> Iterator[Problem]:
         form = self.format

@@ -89,13 +89,18 @@ class _Row:
     def numbers(self) -> dict[str, float | None]:
         """Numbers of the row by role, None where one is wrong, in V, nm, degrees and the unit of the torque."""
         units = self.declaration.units
-        factors = {"bias": bias_factor(units.bias), "thickness": thickness_factor(units.thickness)}
+        per_bias, per_thickness = bias_factor(units.bias), thickness_factor(units.thickness)
+        factors = {"bias": per_bias, "sigma_bias": per_bias, "thickness": per_thickness}
         numbers: dict[str, float | None] = {}
         for role, place in self.header.place.items():
             if role in ("device", "group"):
                 continue
             value, fault = parse_number(self.cells[place], self.declaration.format.decimal)
-            if fault is None and value <= 0 and role.startswith("sigma"):
+            if fault is None and value < 0 and role == "sigma_bias":
+                fault = f"standard error {value:g} is negative", "give the standard error of the bias, or 0"
+            if fault is None and abs(value) >= 1 and role == "rho":
+                fault = f"correlation {value:g} is not between -1 and 1", "give a number inside, ends excluded"
+            if fault is None and value <= 0 and role in ("sigma_par", "sigma_perp"):
                 fault = f"standard error {value:g} is not positive", "give the standard error of the point"
             if fault is None and value <= 0 and role == "thickness":
                 fault = f"thickness {value:g} is not positive", "give the thickness of the free layer"

@@ -124,6 +124,20 @@ def _sigma(role: Literal["par", "perp"], device: DeviceRows, declaration: TableD
     return None if declaration.sigma == "fit" else np.array(device.columns[f"sigma_{role}"])
 
 
+def _rho(device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
+    """Correlations with the out-of-plane component counted along M × P."""
+    if not declaration.columns.rho:
+        return None
+    rho = np.array(device.columns["rho"])
+    return rho if declaration.perp_axis == "MxP" else 0.0 - rho
+
+
+def _sigma_bias(device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
+    if declaration.sigma_bias is not None:
+        return np.full(len(device.lines), declaration.sigma_bias)
+    return np.array(device.columns["sigma_bias"]) if declaration.columns.sigma_bias else None
+
+
 def _nominal(device: DeviceRows, declaration: TableDeclaration) -> float:
     if declaration.thickness is not None:
         return scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
@@ -149,6 +163,8 @@ def _curve(name: str, device: DeviceRows, declaration: TableDeclaration, origin:
         source=label,
         angle=device.angle if declaration.angle is None else declaration.angle,
         sin_theta=declaration.sin_theta,
+        rho=_rho(device, declaration),
+        sigma_bias=_sigma_bias(device, declaration),
     )
     for mask in declaration.mask:
         if mask.device in ("", name):

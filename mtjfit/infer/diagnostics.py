@@ -1,7 +1,7 @@
 """Effective sample size and R-hat, rank-normalised, of parallel chains.
 
-After Vehtari, Gelman, Simpson, Carpenter, Bürkner, Bayesian Analysis 16, 667 (2021). `chains` have the shape
-(n_chains, n_draws) throughout.
+After Vehtari, Gelman, Simpson, Carpenter, Bürkner, Bayesian Analysis 16, 667 (2021), and, for nested R-hat, Margossian
+et al., arXiv:2110.13017 (2022). `chains` have the shape (n_chains, n_draws) unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -13,13 +13,36 @@ from scipy.stats import rankdata
 
 from mtjfit.data import FloatArray
 
-__all__ = ["autocorrelation_time", "ess", "ess_bulk", "ess_tail", "r_hat", "rank_normalised"]
+__all__ = [
+    "autocorrelation_time",
+    "ess",
+    "ess_bulk",
+    "ess_tail",
+    "longest_standstill",
+    "nested_r_hat",
+    "normal_scores",
+    "r_hat",
+    "rank_normalised",
+    "split_r_hat",
+    "superchain_r_hat",
+]
 
 
 def rank_normalised(chains: FloatArray) -> FloatArray:
-    """Normal scores of the ranks among all draws (ties share their rank)."""
+    """Normal scores of the ranks among all draws, same shape (ties share their rank)."""
     ranks = rankdata(chains, method="average").reshape(chains.shape)
     return np.asarray(ndtri((ranks - 0.375) / (chains.size + 0.25)))
+
+
+def normal_scores(chains: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Scores of the draws, which tell of location, and of their distances from the median, which tell of scale.
+
+    Each of the same shape as `chains`, whatever that is; all NaN if a draw is not finite.
+    """
+    if not np.all(np.isfinite(chains)):
+        nothing = np.full(chains.shape, np.nan)
+        return nothing, nothing
+    return rank_normalised(chains), rank_normalised(np.abs(chains - np.median(chains)))
 
 
 def _autocovariance(chains: FloatArray) -> FloatArray:
@@ -76,13 +99,15 @@ def ess_tail(chains: FloatArray) -> float:
     return min(ess((chains <= q).astype(float)) for q in quantiles)
 
 
-def _r_hat(chains: FloatArray) -> float:
-    n = chains.shape[1]
-    within = float(np.mean(np.var(chains, axis=1, ddof=1)))
-    between = n * float(np.var(chains.mean(axis=1), ddof=1))
+def split_r_hat(chains: FloatArray) -> float:
+    """Split R-hat of draws as they are; halves are chains of their own, so that a common drift shows."""
+    half = chains.shape[1] // 2
+    split = np.concatenate([chains[:, :half], chains[:, -half:]])
+    within = float(np.mean(np.var(split, axis=1, ddof=1)))
+    between = half * float(np.var(split.mean(axis=1), ddof=1))
     if within == 0:
         return 1.0 if between == 0 else float("inf")
-    return float(np.sqrt(((n - 1) * within + between) / (n * within)))
+    return float(np.sqrt(((half - 1) * within + between) / (half * within)))
 
 
 def r_hat(chains: FloatArray) -> float:
@@ -91,9 +116,63 @@ def r_hat(chains: FloatArray) -> float:
     Give it one chain for each independent ensemble (its walkers one after the other in each step): inside an
     ensemble walkers depend on each other and prove nothing.
     """
-    if not np.all(np.isfinite(chains)):
-        return float("nan")
-    half = chains.shape[1] // 2
-    split = np.concatenate([chains[:, :half], chains[:, -half:]])
-    folded = np.abs(split - np.median(split))
-    return max(_r_hat(rank_normalised(split)), _r_hat(rank_normalised(folded)))
+    n = chains.shape[1]
+    return max(split_r_hat(scores) for scores in normal_scores(np.delete(chains, n // 2, axis=1) if n % 2 else chains))
+
+
+def superchain_r_hat(chains: FloatArray) -> float:
+    """Nested R-hat, as in `nested_r_hat`, of draws as they are."""
+    means = chains.mean(axis=2)
+    of_walkers = np.var(means, axis=1, ddof=1) if chains.shape[1] > 1 else np.zeros(chains.shape[0])
+    within = float(np.mean(of_walkers + np.var(chains, axis=2, ddof=1).mean(axis=1)))
+    between = float(np.var(means.mean(axis=1), ddof=1))
+    if within == 0:
+        return 1.0 if between == 0 else float("inf")
+    return float(np.sqrt(1 + between / within))
+
+
+def nested_r_hat(chains: FloatArray) -> float:
+    """Rank-normalised nested R-hat, the larger of that for location and that for scale.
+
+    √(1 + B/W), where B is the variance between the means of superchains, and W the mean over superchains of the
+    variance between and within their chains (Margossian et al. 2022). A superchain is all that was started together:
+    here an ensemble, its chains are the walkers. Only independent starts can disagree, so only the number of
+    superchains counts as evidence; many walkers make the mean of each precise. For independent stationary ensembles
+    B/W is about the inverse of the effective number of draws in one of them.
+
+    Parameters
+    ----------
+    chains : ndarray, shape (n_superchains, n_chains, n_draws)
+
+    Returns
+    -------
+    float
+        At least 1; NaN if a draw is not finite.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((4, 16, 300))
+    >>> bool(nested_r_hat(x) < 1.001)
+    True
+    >>> bool(nested_r_hat(x + 0.3 * np.arange(4)[:, None, None]) > 1.05)
+    True
+    """
+    return max(superchain_r_hat(scores) for scores in normal_scores(chains))
+
+
+def longest_standstill(moved: FloatArray) -> FloatArray:
+    """Longest run of steps without a move, shape (n_chains,).
+
+    Parameters
+    ----------
+    moved : ndarray of bool, shape (n_chains, n_steps)
+        True where a chain is elsewhere than one step before.
+
+    Examples
+    --------
+    >>> longest_standstill(np.array([[True, False, False, True], [False, False, False, False]]))
+    array([2, 4])
+    """
+    steps = np.arange(1, moved.shape[1] + 1)
+    last_move = np.maximum.accumulate(np.where(moved, steps, 0), axis=1)
+    return np.asarray(np.max(steps - last_move, axis=1, initial=0))

@@ -52,7 +52,8 @@ class FitResult:
     values : dict of str to float
         Best values by the names of the tables.
     errors : dict of str to float or None
-        Standard errors; None where not determined. True errors, not rescaled by χ², unless asked for.
+        Standard errors; None where not determined, or where χ² rises so slowly that a symmetric error would mislead.
+        True errors, not rescaled by χ², unless asked for.
     rescaled : bool
         True if the errors were multiplied by √(χ²/dof) on request.
     optimum : Optimum
@@ -212,7 +213,8 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
 
     Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
     counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
-    maximum. Errors are linearised, from the analytic Jacobian, and absent where the data do not determine them.
+    maximum. Errors are linearised, from the analytic Jacobian, and absent where the data do not determine them or where
+    χ² itself contradicts them (`mtjfit.model.identify.LINEAR_RISE`).
 
     Parameters
     ----------

@@ -1,22 +1,51 @@
-"""The convergence gate: it says yes or no, and why."""
+"""The convergence gate: it says yes or no, and why.
+
+What no gate can see: a mode that none of the walkers has ever visited. If all ensembles sit in the same one of two
+modes, every criterion here holds, and so does every other that looks at the draws alone. What guards against it is
+how ensembles are started (`mtjfit.infer.starts`: each annealed on its own, from the whole prior), and, in part, a
+second method that does not come from the walkers (`mtjfit.infer.crosscheck`). "Converged" therefore means: nothing
+speaks against it.
+
+What the gate does to good runs, measured at 55 τ, the least length, in four to six dimensions: of 1060 runs with at
+least 14 walkers (independent draws; AR(1) of τ = 9; jumps on a Gaussian and on a banana; differential evolution with
+stretches) ``steady`` refused 20, and no other check refused any. With six walkers in each ensemble nested R-hat
+refused 5 of 200. A refused run goes on and is judged again a quarter later.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import ndtri
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.diagnostics import autocorrelation_time, ess_bulk, ess_tail, r_hat
+from mtjfit.infer.diagnostics import (
+    autocorrelation_time,
+    ess,
+    ess_tail,
+    longest_standstill,
+    normal_scores,
+    split_r_hat,
+    superchain_r_hat,
+)
 
-__all__ = ["Chains", "Check", "Verdict", "judge"]
+__all__ = ["Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
 
 MIN_LENGTH = 50.0  # autocorrelation times in each ensemble: below it τ itself is underestimated
-MAX_TAU_DRIFT = 0.30  # relative change of τ from the first half to the whole; noise alone gives 0.05–0.1 here
-MAX_R_HAT = 1.01
-MIN_TAIL_ESS = 400.0
-MIN_ACCEPTANCE = 0.01
+MAX_TAU_CHANGE = 0.30  # from the first half to the whole; 5 to 10 % by chance at 50 τ, and more if walkers slow down
+MAX_DRIFT, DRIFT_ERRORS = 0.1, 4.5  # sd of the scores, or standard errors (7e-6): what a forgotten start leaves behind
+MAX_R_HAT = 1.01  # Vehtari et al. (2021)
+MAX_NESTED_R_HAT = 1.005  # means of ensembles scatter by 0.1 sd, so that of four together is known to 0.05 sd
+MIN_TAIL_ESS = 400.0  # a 5 % quantile of a normal is then known to 0.1 sd
+MIN_ACCEPTANCE = 0.01  # a walker then moves a few times in 50 τ of the others; healthy ones accept 5 % or more
+MAX_STANDSTILL = 1 / 3  # of the run, so 17 τ or more; who stops for good before the last third is seen
 MAX_LOG_DEFICIT = 20.0  # a walker whose median log density is e⁻²⁰ below the others' sits where no mass is
+WALL, MAX_AT_WALL = 7.5, 1e-3  # scores end at ±8, where Φ has no digits left
+EDGE, MAX_AT_EDGE = float(ndtri(0.98)), 0.2  # ten times what the prior puts there
+HALF = 0.5  # of the prior's variance: what a normal likelihood as wide as the prior leaves
+_SIDES = ((-1, "lower"), (1, "upper"))
 
 
 @dataclass(frozen=True)
@@ -38,13 +67,13 @@ class Chains:
     log_posterior: FloatArray
     acceptance: FloatArray
 
+    def superchains(self, k: int) -> FloatArray:
+        """One parameter, shape (n_ensembles, n_walkers, n_steps)."""
+        return self.theta[..., k].swapaxes(1, 2)
+
     def parameter(self, k: int) -> FloatArray:
         """One parameter as chains of single walkers, shape (n_ensembles · n_walkers, n_steps)."""
-        return self.theta[..., k].swapaxes(1, 2).reshape(-1, self.theta.shape[1])
-
-    def by_ensemble(self, k: int) -> FloatArray:
-        """One parameter as one chain for each ensemble, shape (n_ensembles, n_steps · n_walkers)."""
-        return self.theta[..., k].reshape(self.theta.shape[0], -1)
+        return self.superchains(k).reshape(-1, self.theta.shape[1])
 
 
 @dataclass(frozen=True)
@@ -57,6 +86,14 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Note:
+    """What a reader should know, but what does not speak against convergence."""
+
+    name: str
+    says: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Answer of the gate.
 
@@ -65,10 +102,13 @@ class Verdict:
     checks : tuple of Check
     tau : dict of str to float
         Autocorrelation time of each parameter in steps.
+    notes : tuple of Note
+        About what the data leave to the priors; convergence does not hang on them.
     """
 
     checks: tuple[Check, ...]
     tau: dict[str, float]
+    notes: tuple[Note, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -83,7 +123,7 @@ class Verdict:
     def __str__(self) -> str:
         head = "CONVERGED" if self.converged else "NOT CONVERGED"
         lines = (f"  {'✓' if check.ok else '✗'} {check.says}" for check in self.checks)
-        return "\n".join((head, *lines))
+        return "\n".join((head, *lines, *(f"  – {note.says}" for note in self.notes)))
 
 
 def _worst(values: dict[str, float], *, largest: bool) -> tuple[str, float]:
@@ -98,17 +138,54 @@ def _worst(values: dict[str, float], *, largest: bool) -> tuple[str, float]:
 
 def _walkers(chains: Chains) -> list[Check]:
     n_dead = int(np.sum(~np.isfinite(chains.log_posterior).all(axis=1)))
-    n_stuck = int(np.sum(chains.acceptance < MIN_ACCEPTANCE))
+    moved = np.any(chains.theta[:, 1:] != chains.theta[:, :-1], axis=-1).swapaxes(1, 2)
+    still = longest_standstill(moved.reshape(-1, moved.shape[-1])) > MAX_STANDSTILL * chains.theta.shape[1]
+    n_stuck = int(np.sum((chains.acceptance.ravel() < MIN_ACCEPTANCE) | still))
     medians = np.median(chains.log_posterior, axis=1)
     alive = medians[np.isfinite(medians)]
     typical = np.median(alive) if alive.size else np.inf
     n_lost = int(np.sum(~(medians >= typical - MAX_LOG_DEFICIT)))  # NaN is lost, too
     total = chains.acceptance.size
+    stuck = (
+        f"{n_stuck} of {total} walkers accepted less than 1 % of their proposals or stood still for a third of the run"
+    )
     return [
         Check("finite", n_dead == 0, f"{n_dead} of {total} walkers met a log density that is not finite"),
-        Check("moving", n_stuck == 0, f"{n_stuck} of {total} walkers accepted less than 1 % of their proposals"),
+        Check("moving", n_stuck == 0, stuck),
         Check("together", n_lost == 0, f"{n_lost} of {total} walkers sit where the posterior has no mass"),
     ]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What is measured of one parameter; `drift` is in sd of the scores."""
+
+    tau: float
+    tau_change: float
+    bulk: float
+    tail: float
+    r_hat: float
+    nested: float
+    drift: float
+    drift_allowed: float
+
+
+def _measured(x: FloatArray) -> _Measured:
+    """Of draws of shape (n_ensembles, n_walkers, n_steps)."""
+    n_steps, third = x.shape[-1], x.shape[-1] // 3
+    walkers, both = x.reshape(-1, n_steps), normal_scores(x)
+    tau = autocorrelation_time(walkers)
+    bulk = ess(both[0].reshape(-1, n_steps))
+    return _Measured(
+        tau=tau,
+        tau_change=abs(autocorrelation_time(walkers[:, : n_steps // 2]) / tau - 1),
+        bulk=bulk,
+        tail=ess_tail(walkers),
+        r_hat=max(split_r_hat(scores.swapaxes(1, 2).reshape(x.shape[0], -1)) for scores in both),
+        nested=max(superchain_r_hat(scores) for scores in both),
+        drift=max(abs(float(s[..., -third:].mean() - s[..., :third].mean())) for s in both),
+        drift_allowed=max(MAX_DRIFT, DRIFT_ERRORS * float(np.sqrt(6 / bulk))),
+    )
 
 
 def judge(chains: Chains, target_ess: float) -> Verdict:
@@ -124,6 +201,13 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
     Returns
     -------
     Verdict
+
+    Examples
+    --------
+    >>> theta = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
+    >>> chains = Chains(("x",), theta, -0.5 * theta[..., 0] ** 2, np.ones((4, 32)))
+    >>> judge(chains, target_ess=2000).converged
+    True
     """
     checks = _walkers(chains)
     n_ensembles, n_steps = chains.theta.shape[:2]
@@ -132,28 +216,74 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
     if n_steps < 8:
         checks.append(Check("length", False, f"only {n_steps} steps after warm-up"))
         return Verdict(tuple(checks), {})
-    tau, drift, bulk, tail, rank = {}, {}, {}, {}, {}
-    for k, name in enumerate(chains.names):
-        walkers = chains.parameter(k)
-        tau[name] = autocorrelation_time(walkers)
-        drift[name] = abs(autocorrelation_time(walkers[:, : n_steps // 2]) / tau[name] - 1)
-        bulk[name], tail[name] = ess_bulk(walkers), ess_tail(walkers)
-        rank[name] = r_hat(chains.by_ensemble(k))
-    name, value = _worst(tau, largest=True)
-    long_enough = bool(n_steps >= MIN_LENGTH * value)
+    found = {name: _measured(chains.superchains(k)) for k, name in enumerate(chains.names)}
+
+    def worst(of: Callable[[_Measured], float], *, largest: bool = True) -> tuple[str, float]:
+        return _worst({name: of(measured) for name, measured in found.items()}, largest=largest)
+
+    name, value = worst(lambda m: m.tau)
     says = f"{n_steps} steps are {n_steps / value:.0f} autocorrelation times of {name} (τ = {value:.0f}, 50 needed)"
-    checks.append(Check("length", long_enough, says))
-    name, value = _worst(drift, largest=True)
-    steady = bool(value <= MAX_TAU_DRIFT)
-    says = f"τ of {name} changed by {value:.0%} from the first half to the whole run (30 % allowed)"
-    checks.append(Check("steady", steady, says))
-    name, value = _worst(rank, largest=True)
-    agree = bool(value <= MAX_R_HAT)
-    checks.append(Check("r_hat", agree, f"largest rank R-hat between ensembles {value:.3f}, {name} (1.01 allowed)"))
-    name, value = _worst(bulk, largest=False)
-    enough = bool(value >= target_ess)
-    checks.append(Check("ess_bulk", enough, f"smallest bulk ESS {value:.0f}, {name} ({target_ess:.0f} wanted)"))
-    name, value = _worst(tail, largest=False)
-    enough = bool(value >= MIN_TAIL_ESS)
-    checks.append(Check("ess_tail", enough, f"smallest tail ESS {value:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"))
-    return Verdict(tuple(checks), tau)
+    checks.append(Check("length", bool(n_steps >= MIN_LENGTH * value), says))
+    name, value = worst(lambda m: m.tau_change)
+    says = f"τ of {name} changed by {100 * value:.0f} % from the first half to the whole run (30 % allowed)"
+    checks.append(Check("steady", bool(value <= MAX_TAU_CHANGE), says))
+    name, value = worst(lambda m: m.drift / m.drift_allowed)
+    says = (
+        f"first and last third of {name} are {found[name].drift:.2f} sd apart ({found[name].drift_allowed:.2f} allowed)"
+    )
+    checks.append(Check("drift", bool(value <= 1), says))
+    name, value = worst(lambda m: m.r_hat)
+    says = f"largest rank R-hat between ensembles {value:.3f}, {name} (1.01 allowed)"
+    checks.append(Check("r_hat", bool(value <= MAX_R_HAT), says))
+    name, value = worst(lambda m: m.nested)
+    says = f"largest nested R-hat of ensembles and their walkers {value:.4f}, {name} (1.005 allowed)"
+    checks.append(Check("nested_r_hat", bool(value <= MAX_NESTED_R_HAT), says))
+    name, value = worst(lambda m: m.bulk, largest=False)
+    says = f"smallest bulk ESS {value:.0f}, {name} ({target_ess:.0f} wanted)"
+    checks.append(Check("ess_bulk", bool(value >= target_ess), says))
+    name, value = worst(lambda m: m.tail, largest=False)
+    says = f"smallest tail ESS {value:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"
+    checks.append(Check("ess_tail", bool(value >= MIN_TAIL_ESS), says))
+    return Verdict(tuple(checks), {name: measured.tau for name, measured in found.items()})
+
+
+def about_priors(verdict: Verdict, chains: Chains) -> Verdict:
+    """The verdict with what the priors did to the draws; for coordinates that are normal scores of their priors.
+
+    One finding is about the draws themselves: scores end at ±8, so a posterior that reaches the end was cut there
+    (check ``"wall"``). The others are no failure of the sampler, but properties of data and priors (notes).
+    ``"edge"``: a fifth of the draws or more pile up in the outermost 2 % of the prior, so the data pull towards values
+    that the prior does not allow, or hardly. ``"prior-dominated"``: the variance of the score is more than half of its
+    prior's, so the prior says more than the data.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    chains : Chains
+        Coordinates are normal scores: the prior of each is the standard normal distribution.
+
+    Returns
+    -------
+    Verdict
+
+    Examples
+    --------
+    >>> z = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
+    >>> chains = Chains(("x",), z, -0.5 * z[..., 0] ** 2, np.ones((4, 32)))
+    >>> about_priors(judge(chains, target_ess=2000), chains).notes
+    (Note(name='prior-dominated', says="the prior says more than the data: x (sd 1.00 of its prior's)"),)
+    """
+    z = {name: chains.theta[..., k].ravel() for k, name in enumerate(chains.names)}
+    beyond = [(name, float(np.mean(np.abs(x) > WALL))) for name, x in z.items()]
+    cut = ", ".join(f"{name} ({100 * share:.0f} % of the draws)" for name, share in beyond if share > MAX_AT_WALL)
+    says = f"the prior ends before the data do, and cut the posterior: {cut}" if cut else "no prior cut the draws"
+    edges = [(name, side, float(np.mean(sign * x > EDGE))) for name, x in z.items() for sign, side in _SIDES]
+    piled = [f"{name} ({100 * share:.0f} % in its {side} 2 %)" for name, side, share in edges if share > MAX_AT_EDGE]
+    spread = {name: float(np.std(x)) for name, x in z.items()}
+    vague = [f"{name} (sd {sd:.2f} of its prior's)" for name, sd in spread.items() if sd**2 > HALF]
+    notes = []
+    if piled:
+        notes.append(Note("edge", "draws pile up at the edge of the prior: " + ", ".join(piled)))
+    if vague:
+        notes.append(Note("prior-dominated", "the prior says more than the data: " + ", ".join(vague)))
+    return replace(verdict, checks=(*verdict.checks, Check("wall", not cut, says)), notes=(*verdict.notes, *notes))

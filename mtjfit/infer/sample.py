@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from mtjfit.data import FloatArray
-from mtjfit.errors import NotDetermined
-from mtjfit.infer.ensemble import Block, advanced, prepared, refitted
+from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.infer.ensemble import Stage, advanced, prepared, refitted
+from mtjfit.infer.fingerprint import describe
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
+from mtjfit.infer.history import History, is_look, next_block
+from mtjfit.infer.interrupt import finishing_blocks
+from mtjfit.infer.journal import Journal, open_journal
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.starts import Target
 from mtjfit.model.collapsed import CollapsedPosterior
@@ -20,11 +25,10 @@ from mtjfit.study import LENGTHS, Study
 
 __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
 
-_BLOCK = 100
-_FIRST_LOOK = 200
 _MAX_DRAWS = 20_000
 _MAX_QUADRATURE_ERROR = 0.05
 _FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
+_SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
 
 
 def refuse_one_thickness(study: Study) -> None:
@@ -50,12 +54,21 @@ def _n_walkers(size: int, asked: int) -> int:
     return max(chosen + chosen % 2, 2 * (size + 1))
 
 
-def _collected(names: tuple[str, ...], blocks: Sequence[Block]) -> Chains:
-    """All blocks as one set of chains."""
-    theta = np.concatenate([block.theta for block in blocks], axis=1)
-    log_posterior = np.concatenate([block.log_posterior for block in blocks], axis=1)
-    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
-    return Chains(names, theta, log_posterior, moved.mean(axis=1))
+def _same_posterior(target: Target, stage: Stage) -> None:
+    """Make sure that walkers from a file have the log posterior that they had when they were saved.
+
+    Raises
+    ------
+    MtjfitError
+        They have not: the program computes something else.
+    """
+    for one in stage.walkers:
+        now = target.log_posterior(one.coords)
+        if not np.allclose(now, one.log_posterior, rtol=_SAME_POSTERIOR, atol=_SAME_POSTERIOR):
+            raise MtjfitError(
+                "the saved run was begun by a version of mtjfit that computes another posterior from the same study; "
+                "go on with that version, or name another folder to start anew"
+            )
 
 
 def run_ensembles(
@@ -68,6 +81,7 @@ def run_ensembles(
     n_walkers: int = 0,
     max_steps: int = 50_000,
     progress: bool = True,
+    journal: Journal | None = None,
 ) -> tuple[Chains, Verdict]:
     """Sample any vectorised posterior until the gate is content.
 
@@ -84,38 +98,53 @@ def run_ensembles(
     n_ensembles, n_walkers, max_steps : int
     progress : bool
         Show a bar on a terminal.
+    journal : Journal, optional
+        Saves every block, and has what an earlier, interrupted run has saved. The numbers are those of a run that was
+        never interrupted, to the last bit.
 
     Returns
     -------
     chains : Chains
         After warm-up.
     verdict : Verdict
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C with a journal; every block is saved.
+    MtjfitError
+        The journal is damaged, cannot be written, or belongs to another posterior.
     """
     n_walkers = _n_walkers(len(names), n_walkers)
-    with _bar(max_steps, progress) as show:
+    with _bar(max_steps, progress) as show, finishing_blocks(wanted=journal is not None) as end_if_asked:
         show(0, "annealing")
-        stage = prepared(target, len(names), n_ensembles, n_walkers, seed)
-        blocks: list[Block] = []
-        spent, steps, next_look, next_refit = 0, 0, _FIRST_LOOK, _FIRST_REFIT
+        history = None if journal is None else journal.history()
+        if history is None:
+            history = History(prepared(target, len(names), n_ensembles, n_walkers, seed))
+            if journal is not None:
+                journal.begin(history.stage)
+        else:
+            _same_posterior(target, history.stage)
         while True:
-            n = min(_BLOCK, max_steps - spent - steps)
-            block, stage = advanced(target, stage, n)
-            blocks.append(block)
-            steps += n
+            end_if_asked()
+            spent, steps = history.spent, history.steps
+            done = spent + steps >= max_steps and steps > 0
             show(spent + steps, "sampling")
-            done = spent + steps >= max_steps
-            if steps < next_look and not done:
-                continue
-            chains = _collected(names, blocks)
-            verdict = judge(chains, target_ess)
-            if verdict.converged or done:
-                return chains, verdict
-            show(spent + steps, verdict.reasons[0])
-            if steps >= next_refit:
-                stage, blocks = refitted(stage, blocks, seed), []
-                spent, steps, next_look, next_refit = spent + steps, 0, _FIRST_LOOK, 2 * next_refit
-            else:
-                next_look = steps + max(_BLOCK, steps // 4)
+            if done or is_look(steps):
+                chains = history.chains(names)
+                verdict = judge(chains, target_ess)
+                if verdict.converged or done:
+                    return chains, verdict
+                show(spent + steps, verdict.reasons[0])
+                if steps >= _FIRST_REFIT * 2**history.n_refits:
+                    history = history.refitted(refitted(history.stage, history.blocks, seed))
+                    if journal is not None:
+                        journal.begin(history.stage)
+                    continue
+            block, stage = advanced(target, history.stage, next_block(steps, max_steps - spent - steps))
+            history = history.advanced(block, stage)
+            if journal is not None:
+                journal.append(block, stage)
 
 
 @contextmanager
@@ -130,7 +159,9 @@ def _bar(total: int, wanted: bool) -> Iterator[Callable[[int, str], None]]:
         yield show
 
 
-def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> Posterior:
+def sample(
+    study: Study, seed: int | None = None, *, journal: Journal | str | Path | None = None, progress: bool = True
+) -> Posterior:
     """Posterior of a study: what devices share by emcee, what is a device's own integrated out and drawn back exactly.
 
     Parameters
@@ -138,6 +169,9 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     study : Study
     seed : int, optional
         Default: the seed of the study.
+    journal : str or Path, or Journal, optional
+        Folder to save every block in. If a run of the same study is there already, it is gone on with: the draws are
+        those of a run that was never interrupted, to the last bit. The folder stays; delete it when it has served.
     progress : bool
         Show a bar on a terminal.
 
@@ -150,6 +184,10 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     ------
     NotDetermined
         One thickness, free lengths.
+    MtjfitError
+        The journal is of another study, in use, damaged, or cannot be written.
+    KeyboardInterrupt
+        Ctrl-C. With a journal the first one lets the block finish and saves it, and the second stops at once.
 
     Examples
     --------
@@ -164,17 +202,31 @@ def sample(study: Study, seed: int | None = None, *, progress: bool = True) -> P
     seed = wish.seed if seed is None else seed
     if model.size == 0:
         return _posterior(model, *_exact(model), seed)
-    chains, verdict = run_ensembles(
-        model,
-        model.names,
-        seed=seed,
-        target_ess=wish.target_ess,
-        n_ensembles=wish.ensembles,
-        n_walkers=wish.walkers,
-        max_steps=wish.max_steps,
-        progress=progress,
-    )
+    with _opened(journal, study, seed) as saved:
+        chains, verdict = run_ensembles(
+            model,
+            model.names,
+            seed=seed,
+            target_ess=wish.target_ess,
+            n_ensembles=wish.ensembles,
+            n_walkers=wish.walkers,
+            max_steps=wish.max_steps,
+            progress=progress,
+            journal=saved,
+        )
     return _posterior(model, chains, verdict, seed)
+
+
+@contextmanager
+def _opened(journal: Journal | str | Path | None, study: Study, seed: int) -> Iterator[Journal | None]:
+    """The journal of this study and seed."""
+    if isinstance(journal, str | Path):
+        with open_journal(journal, describe(study, seed)) as opened:
+            yield opened
+        return
+    if journal is not None and journal.description != describe(study, seed):
+        raise ValueError("the journal was opened for another study or seed")
+    yield journal
 
 
 def _exact(model: CollapsedPosterior) -> tuple[Chains, Verdict]:

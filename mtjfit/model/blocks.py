@@ -13,13 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtri_exp
 
 from mtjfit.data import FloatArray
 from mtjfit.study import Normal
 from mtjfit.study.prior import log_interval
 
-__all__ = ["Bounded", "draw_block", "log_integral"]
+__all__ = ["Bounded", "Mode", "between", "draw_block", "log_integral", "solved"]
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,23 @@ class Bounded:
         return cls(bounded[0], (prior.low - prior.mean) / prior.sd, (prior.high - prior.mean) / prior.sd)
 
 
-def _solved(A: FloatArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A⁻¹h and ln det A; one and two amplitudes by hand, because LAPACK takes a microsecond for each matrix."""
+def solved(A: FloatArray, h: FloatArray) -> FloatArray:
+    """A⁻¹h, shape (..., m); one and two amplitudes by hand, because LAPACK takes a microsecond for each matrix."""
     size = h.shape[-1]
     if size == 1:
-        return h / A[..., 0, :], np.log(A[..., 0, 0])
+        return np.asarray(h / A[..., 0, :])
     if size == 2:
         a, b, c = A[..., 0, 0], A[..., 0, 1], A[..., 1, 1]
         determinant = a * c - b * b
-        x = np.stack([c * h[..., 0] - b * h[..., 1], a * h[..., 1] - b * h[..., 0]], axis=-1)
-        return x / determinant[..., None], np.log(determinant)
-    solution = np.linalg.solve(A, h[..., None])[..., 0]
-    return np.asarray(solution, dtype=float), np.asarray(np.linalg.slogdet(A)[1], dtype=float)
+        x = np.stack([c * h[..., 0] - b * h[..., 1], a * h[..., 1] - b * h[..., 0]]) / determinant
+        return np.moveaxis(x, 0, -1)
+    return np.asarray(np.linalg.solve(A, h[..., None])[..., 0], dtype=float)
+
+
+def _inverse_column(A: FloatArray, k: int) -> FloatArray:
+    unit = np.zeros(A.shape[:-1])
+    unit[..., k] = 1.0
+    return solved(A, unit)
 
 
 def log_integral(A: FloatArray, h: FloatArray, bounded: Bounded | None = None) -> FloatArray:
@@ -70,18 +76,71 @@ def log_integral(A: FloatArray, h: FloatArray, bounded: Bounded | None = None) -
     >>> float(log_integral(np.array([[4.0]]), np.array([2.0])))  # ½ 2²/4 − ½ ln 4
     -0.1931471805599453
     """
-    if h.shape[-1] == 0:
+    size = h.shape[-1]
+    if size == 0:
         return np.zeros(h.shape[:-1])
-    x, log_det = _solved(A, h)
-    result = 0.5 * np.sum(h * x, axis=-1) - 0.5 * log_det
+    if size == 1:
+        squares, log_det = h[..., 0] ** 2 / A[..., 0, 0], np.log(A[..., 0, 0])
+    elif size == 2:
+        a, b, c, g, k = A[..., 0, 0], A[..., 0, 1], A[..., 1, 1], h[..., 0], h[..., 1]
+        determinant = a * c - b * b
+        squares, log_det = (g * (c * g - 2 * b * k) + a * k * k) / determinant, np.log(determinant)
+    else:
+        squares, log_det = np.sum(h * solved(A, h), axis=-1), np.linalg.slogdet(A)[1]
+    result = np.asarray(0.5 * (squares - log_det))
     if bounded is None:
-        return np.asarray(result)
-    k = bounded.column
-    unit = np.zeros(h.shape)
-    unit[..., k] = 1.0
-    sd = np.sqrt(_solved(A, unit)[0][..., k])
-    inside = log_interval((bounded.low - x[..., k]) / sd, (bounded.high - x[..., k]) / sd)
+        return result
+    own = bounded.column
+    x, sd = solved(A, h)[..., own], np.sqrt(_inverse_column(A, own)[..., own])
+    inside = log_interval((bounded.low - x) / sd, (bounded.high - x) / sd)
     return np.asarray(result + inside - log_interval(bounded.low, bounded.high))
+
+
+@dataclass(frozen=True)
+class Mode:
+    """Where the integrand of a block is largest, and how other linear parameters feel it.
+
+    Attributes
+    ----------
+    x : ndarray, shape (..., m)
+        Inside the bounds.
+    """
+
+    x: FloatArray
+    A: FloatArray
+    pinned: tuple[FloatArray, FloatArray] | None
+
+    @classmethod
+    def of(cls, A: FloatArray, h: FloatArray, bounded: Bounded | None = None) -> Mode:
+        """The mode for A (..., m, m) and h (..., m)."""
+        x = solved(A, h)
+        if bounded is None:
+            return cls(x, A, None)
+        k = bounded.column
+        column = _inverse_column(A, k)
+        moved = np.clip(x[..., k], bounded.low, bounded.high) - x[..., k]
+        return cls(x + column * (moved / column[..., k])[..., None], A, (column, (moved != 0) / column[..., k]))
+
+    def explained(self, C: FloatArray) -> FloatArray:
+        """CᵀA⁻¹C for C of shape (..., m), without the amplitude that its bound holds."""
+        result = np.sum(C * solved(self.A, C), axis=-1)
+        if self.pinned is None:
+            return np.asarray(result)
+        column, weight = self.pinned
+        return np.asarray(result - weight * np.sum(C * column, axis=-1) ** 2)
+
+
+def _scattered(A: FloatArray, noise: FloatArray) -> FloatArray:
+    """Normal numbers of precision A from standard ones, both (..., m)."""
+    size = noise.shape[-1]
+    if size == 1:
+        return np.asarray(noise / np.sqrt(A[..., 0]))
+    if size == 2:
+        a, b, c = A[..., 0, 0], A[..., 0, 1], A[..., 1, 1]
+        second = noise[..., 1] / np.sqrt(c - b * b / a)
+        return np.moveaxis(np.stack([noise[..., 0] / np.sqrt(a) - b / a * second, second]), 0, -1)
+    chol = np.linalg.cholesky(A)
+    return np.asarray(np.linalg.solve(np.swapaxes(chol, -1, -2), noise[..., None])[..., 0], dtype=float)
 
 
 def draw_block(A: FloatArray, h: FloatArray, rng: np.random.Generator, bounded: Bounded | None = None) -> FloatArray:
@@ -89,29 +148,35 @@ def draw_block(A: FloatArray, h: FloatArray, rng: np.random.Generator, bounded: 
     noise = rng.standard_normal(h.shape)
     if h.shape[-1] == 0:
         return noise
-    x = _solved(A, h)[0]
-    chol = np.linalg.cholesky(A)
-    x = np.asarray(x + np.linalg.solve(np.swapaxes(chol, -1, -2), noise[..., None])[..., 0], dtype=float)
+    mean = solved(A, h)
+    x = np.asarray(mean + _scattered(A, noise))
     if bounded is None:
-        return np.asarray(x, dtype=float)
+        return x
     # the others given the bounded one depend on it linearly: replace its value and shift them along
     k = bounded.column
-    unit = np.zeros(h.shape)
-    unit[..., k] = 1.0
-    column = _solved(A, unit)[0]
-    variance = column[..., k]
-    mean, sd = _solved(A, h)[0][..., k], np.sqrt(variance)
-    low, high = (bounded.low - mean) / sd, (bounded.high - mean) / sd
-    value = mean + sd * _between(low, high, rng.random(mean.shape))
-    return np.asarray(x + column * ((value - x[..., k]) / variance)[..., None])
+    column = _inverse_column(A, k)
+    centre, sd = mean[..., k], np.sqrt(column[..., k])
+    low, high = (bounded.low - centre) / sd, (bounded.high - centre) / sd
+    u = 1 - rng.random(centre.shape)  # never 0
+    with np.errstate(divide="ignore"):
+        value = centre + sd * between(low, high, np.log(u), np.log1p(-u))
+    return np.asarray(x + column * ((value - x[..., k]) / column[..., k])[..., None])
 
 
-def _between(low: FloatArray, high: FloatArray, u: FloatArray) -> FloatArray:
-    """Standard normal quantiles of u between two bounds, in whichever tail is smaller."""
+def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatArray) -> FloatArray:
+    """Quantile u of the standard normal distribution between two bounds, from ln u and ln(1 − u).
+
+    In whichever tail is smaller, so that the bounds may lie many standard deviations out.
+
+    Examples
+    --------
+    >>> half = np.log(0.5)
+    >>> float(between(-1.0, 1.0, half, half)), round(float(between(40.0, np.inf, half, half)), 3)
+    (0.0, 40.017)
+    """
+    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
     mirrored = low > 0
     a, b = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
-    v = np.where(mirrored, 1 - u, u)
-    with np.errstate(divide="ignore"):
-        log_v, log_rest = np.log(v), np.log1p(-v)
-    z = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(a) + log_rest, log_ndtr(b) + log_v), 0.0))
+    v, rest = np.where(mirrored, log_rest, log_u), np.where(mirrored, log_u, log_rest)
+    z = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(a) + rest, log_ndtr(b) + v), 0.0))
     return np.asarray(np.clip(np.where(mirrored, -z, z), low, high))

@@ -15,8 +15,8 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.device_integral import DeviceIntegral
-from mtjfit.model.forward import Lambda_of
 from mtjfit.model.gram import Gram, gram_by_component
+from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.schur import Arrow
 from mtjfit.model.scores import Scores
@@ -25,14 +25,14 @@ from mtjfit.model.thickness import Thickness
 from mtjfit.physics import wave_numbers
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
-from mtjfit.study import Prior, Study
+from mtjfit.study import NOISE, Prior, Study
 
 __all__ = ["CollapsedPosterior"]
 
 _LN_2PI = float(np.log(2 * np.pi))
 _CHUNK = 2**16  # quadrature nodes at a time: temporary arrays stay in cache
-_EVERYWHERE = 3000
-_CHECKED = 32
+_EVERYWHERE = 600  # nodes of the brute force that checks a quadrature
+_CHECKED = 32  # rows, about
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,27 @@ class _Batch:
     dead: FloatArray
     integral: DeviceIntegral
     constant: FloatArray
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a parameter of each device comes from: columns of the sampled values, or numbers that are known.
+
+    One column or number where all devices share it, which then needs to be computed with only once.
+    """
+
+    columns: IntArray | None
+    known: FloatArray
+
+    @classmethod
+    def of(cls, columns: list[int], known: FloatArray) -> _Source:
+        if not columns:
+            return cls(None, np.asarray(known[None, :1] if np.all(known == known[0]) else known[None]))
+        return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known)
+
+    def values(self, sampled: FloatArray) -> FloatArray:
+        """Shape (n or 1, n_devices or 1), from sampled values of shape (n, size)."""
+        return self.known if self.columns is None else sampled[:, self.columns]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,37 +134,62 @@ class CollapsedPosterior:
         priors = tuple(layout.entries[k].prior for k in index)
         return Thickness(priors, self.full.per_volume)
 
+    @cached_property
+    def _sources(self) -> dict[str, _Source]:
+        layout, place = self.full.layout, {entry: k for k, entry in enumerate(self.split.entries)}
+        return {
+            name: _Source.of([place[entry] for entry in index.tolist() if entry >= 0], layout.fixed[name])
+            for name, index in layout.index.items()
+            if name != "thickness" or not self.split.thickness_is_free
+        }
+
+    @cached_property
+    def _centres(self) -> tuple[FloatArray, FloatArray]:
+        """Value of every term of every device: at the prior means, (1, n_devices · T), and by sampled amplitudes."""
+        amplitudes, sampled = self.full.amplitudes, self.split.sampled
+        mean = np.append(amplitudes.mean, 0.0)[amplitudes.column]
+        known = np.where(np.isin(amplitudes.column, sampled), 0.0, mean) + amplitudes.constant
+        serves = [(amplitudes.column == a).ravel() for a in sampled]
+        return known.reshape(1, -1), np.array(serves, dtype=float).reshape(len(sampled), known.size)
+
+    @cached_property
+    def _own_sd(self) -> FloatArray:
+        amplitudes = self.full.amplitudes
+        return np.asarray(amplitudes.sd[amplitudes.column[0, list(self.split.own)]][None, None])
+
+    @cached_property
+    def _known_integral(self) -> DeviceIntegral:
+        """For amplitudes at their prior means and noise that is known."""
+        centre = self._centres[0].reshape(1, *self.full.amplitudes.column.shape)
+        return DeviceIntegral(Gram(self._known_gram), centre, self.split.own, self._own_sd, self.split.bounded_own)
+
+    @cached_property
+    def _known_constant(self) -> float:
+        data = self.full.data
+        return -0.5 * (float(data.rss.sum()) + self.study.n_values * _LN_2PI) - float(data.log_sigma.sum())
+
     def _batch(self, z: FloatArray) -> _Batch:
-        full, parts = self.full, self.split
-        layout, amplitudes, data = full.layout, full.amplitudes, full.data
-        values = self.scores.values(z)
-        n, n_entries, J = z.shape[0], len(parts.entries), len(self.study.curves)
-        entries = np.full((n, layout.size), np.nan)
-        entries[:, list(parts.entries)] = values[:, :n_entries]
+        parts, data, values = self.split, self.full.data, self.scores.values(z)
+        n = z.shape[0]
 
-        def per_device(name: str) -> FloatArray:
-            return np.atleast_2d(layout.by_device(name, entries))
+        def of(name: str) -> FloatArray:
+            return self._sources[name].values(values)
 
-        Lambda = np.atleast_2d(Lambda_of(layout, entries))
-        form = ExponentialForm.of(
-            *wave_numbers(per_device("lambda_J"), per_device("lambda_phi"), per_device("lambda_sf_F")), Lambda
-        )
-        table, rss, log_sigma = self._known_gram, np.array([data.rss.sum()]), data.log_sigma.sum()
+        Lambda = of("Lambda") if "Lambda" in self._sources else of("lambda_sf_N") * of("D_ratio")
+        form = ExponentialForm.of(*wave_numbers(of("lambda_J"), of("lambda_phi"), of("lambda_sf_F")), Lambda)
+        dead = of("dead_layer") if "dead_layer" in self._sources else np.zeros((1, 1))
+        integral, constant = self._known_integral, np.full(n, self._known_constant)
+        if parts.sampled:
+            known, by_sampled = self._centres
+            centre = (known + values[:, len(parts.entries) :] @ by_sampled).reshape(n, *integral.centre.shape[1:])
+            integral = replace(integral, centre=centre)
         if data.fitted.any():
-            scales = np.stack([np.broadcast_to(per_device(c), (n, J)) for c in ("noise_par", "noise_perp")], -1)
+            scales = np.stack([np.broadcast_to(of(c), (n, data.fitted.size)) for c in NOISE], axis=-1)
             scales = np.where(data.fitted[:, None], scales, 1.0)
-            table = np.einsum("jcab,njc->njab", self._gram, scales**-2)
-            rss = np.sum(data.rss * scales**-2, axis=(-1, -2))
-            log_sigma = log_sigma + np.sum(data.n * np.log(scales), axis=(-1, -2))
-        known = np.zeros((n, len(amplitudes.names) + 1))
-        known[:, :-1] = amplitudes.mean
-        known[:, list(parts.sampled)] = values[:, n_entries:]
-        centre = np.where(amplitudes.column >= 0, known[:, amplitudes.column], amplitudes.constant)
-        sd = amplitudes.sd[amplitudes.column[0, list(parts.own)]][None, None, :]
-        integral = DeviceIntegral(Gram(table), centre, parts.own, sd, parts.bounded_own)
-        dead = per_device("dead_layer") if "dead_layer" in layout.index else np.zeros((1, 1))
-        constant = -0.5 * (rss + self.study.n_values * _LN_2PI) - log_sigma
-        return _Batch(values, form, dead, integral, np.broadcast_to(constant, (n,)))
+            integral = replace(integral, gram=Gram(np.einsum("jcab,njc->njab", self._gram, scales**-2)))
+            constant -= 0.5 * np.sum(data.rss * (scales**-2 - 1), axis=(-1, -2))
+            constant -= np.sum(data.n * np.log(scales), axis=(-1, -2))
+        return _Batch(values, form, dead, integral, constant)
 
     def _K(self, batch: _Batch, d: FloatArray) -> ComplexArray:
         """K of all devices at thicknesses `d`, shape (n, n_devices)."""
@@ -209,36 +255,33 @@ class CollapsedPosterior:
 
         What was integrated out comes from its exact distribution given the coordinates.
         """
-        pieces = [self._draw(chunk, rng) for chunk in self._chunks(np.atleast_2d(z), nodes=192)]
+        pieces = [self._draw(chunk, rng) for chunk in self._chunks(np.atleast_2d(z), nodes=64)]
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def _draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
         batch, full, parts = self._batch(z), self.full, self.split
+        amplitudes, names = full.amplitudes, full.amplitudes.names
         found = dict(zip(self.names, batch.values.T, strict=True))
-        n, J = z.shape[0], len(self.study.curves)
-        d = np.broadcast_to(self.study.thicknesses, (n, J))
+        shape = (z.shape[0], len(self.study.curves))
+        # every row draws for itself, also where rows do not differ
+        centre = np.broadcast_to(batch.integral.centre, (*shape, amplitudes.power.size))
+        integral = replace(batch.integral, centre=centre)
+        d = np.broadcast_to(self.study.thicknesses, shape)
         if parts.thickness_is_free:
-            d = self._thickness.draw(batch.form, batch.integral, batch.dead, rng)
-        integral = batch.integral
-        K = self._K(batch, d)
+            d = self._thickness.draw(batch.form, integral, batch.dead, rng)
+            index = full.layout.index["thickness"]
+            found |= {full.layout.names[entry]: d[:, j] for j, entry in enumerate(index)}
         if parts.integrated:
             shared = self._arrow(batch).draw(rng)
-            found |= {full.amplitudes.names[a]: shared[:, k] for k, a in enumerate(parts.integrated)}
-            centre = np.array(integral.centre)
             for k, a in enumerate(parts.integrated):
-                mine = full.amplitudes.column == a
-                centre = np.where(mine, shared[:, k, None, None], centre)
+                found[names[a]] = shared[:, k]
+                centre = np.where(amplitudes.column == a, shared[:, k, None, None], centre)
             integral = replace(integral, centre=centre)
         if parts.own:
-            own = integral.draw(K, rng)
+            own = integral.draw(self._K(batch, d), rng)
             for k, t in enumerate(parts.own):
-                for j in range(J):
-                    found[full.amplitudes.names[full.amplitudes.column[j, t]]] = own[:, j, k]
-        names = [*full.layout.names[: len(full.layout.names)]]
-        if parts.thickness_is_free:
-            index = full.layout.index["thickness"]
-            found |= {full.layout.names[index[j]]: d[:, j] for j in range(J)}
-        order = [name for name in (*names, *full.amplitudes.names) if name in found]
+                found |= {names[a]: own[:, j, k] for j, a in enumerate(amplitudes.column[:, t])}
+        order = [name for name in (*full.layout.names, *names) if name in found]
         return {name: np.asarray(found[name]) for name in order}
 
     def quadrature_error(self, z: FloatArray) -> float:

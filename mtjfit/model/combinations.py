@@ -4,6 +4,10 @@ With J0 = Σ c_n Vⁿ, a curve measures the complex numbers κ c_n. If some powe
 out-of-plane coefficient, the phase of κ follows: tan(arg κ) is the ratio of the slopes of T_perp and T_par. With
 a1 and b2 alone three numbers are determined, |κ| a1, b2/a1 and arg κ, and the fourth tests the model:
 (par·V)(par·V²) + (perp·V)(perp·V²) = 0.
+
+Two tests, and the full χ² of a device is the sum of theirs. The *constraint* test asks whether the coefficients of its
+own polynomials can come from one κ; it never looks at the points. The *scatter* test asks whether the points follow
+polynomials of the declared powers of V at all; it knows nothing of Eq. 12.
 """
 
 from __future__ import annotations
@@ -43,9 +47,19 @@ class DeviceCombinations:
         ``slope_ratio`` (T_perp/T_par at small bias for b1 = 0, tan arg κ), ``|kappa|·a1`` and so on (divided by d per
         volume), ``b2/a1`` in V⁻¹. Without ``slope_ratio`` where the phase of κ is not determined.
     chi2, dof : float, int
-        Misfit of the device against free polynomials: the model test that needs no lengths.
+        Constraint test, the model test that needs no lengths: misfit between the coefficients of the device's own
+        polynomials and any single κ. The points about the polynomials are *not* in it.
     noise_dof : float
         Degrees of freedom behind errors that were estimated from the scatter; infinite for errors that are known.
+    scatter_chi2, scatter_dof : float, int
+        Scatter test: the points about the device's own polynomials, a free one for each component. Only components
+        whose errors are known count; where errors come from this scatter nothing is left to test.
+
+    Examples
+    --------
+    >>> one = DeviceCombinations("A", {}, {}, chi2=0.3, dof=1, scatter_chi2=250.0, scatter_dof=38)
+    >>> one.p_value > 0.5, one.scatter_p_value < 1e-30  # its coefficients would do, but its points do not follow them
+    (True, True)
     """
 
     device: str
@@ -54,15 +68,28 @@ class DeviceCombinations:
     chi2: float
     dof: int
     noise_dof: float = np.inf
+    scatter_chi2: float = 0.0
+    scatter_dof: int = 0
 
     @property
     def p_value(self) -> float:
-        """Probability of a larger misfit if Eq. 12 with these amplitudes holds; NaN where nothing is left to test."""
+        """Of the constraint test: probability of a larger `chi2` if Eq. 12 with these amplitudes holds.
+
+        NaN where nothing is left to test. A device whose points follow no such polynomial may still pass.
+        """
         if self.dof <= 0:
             return float("nan")
         if np.isinf(self.noise_dof):
             return float(chi2.sf(self.chi2, self.dof))
         return float(f.sf(self.chi2 / self.dof, self.dof, self.noise_dof))
+
+    @property
+    def scatter_p_value(self) -> float:
+        """Of the scatter test: probability of a larger `scatter_chi2` if the points follow their polynomials.
+
+        NaN where the errors are not known or no point is left to test.
+        """
+        return float(chi2.sf(self.scatter_chi2, self.scatter_dof)) if self.scatter_dof > 0 else float("nan")
 
 
 def noise_groups(model: MarginalPosterior) -> tuple[IntArray, FloatArray]:
@@ -124,30 +151,30 @@ def denominator_dof(shares: FloatArray, dof: FloatArray) -> float:
     return float(np.sum(shares)) ** 2 / spread if spread > 0 else np.inf
 
 
-def _counts(model: MarginalPosterior) -> np.ndarray:
-    """Terms of J0 that are not fixed at zero, shape (n_terms,)."""
+def _counts(model: MarginalPosterior, j: int) -> np.ndarray:
+    """Terms of J0 that the device sees and that are not fixed at zero, shape (n_terms,)."""
     linear = model.amplitudes
-    return np.asarray((linear.column[0] >= 0) | (linear.constant != 0))
+    seen = linear.power > 0 if model.study.curves[j].quantity == "torkance" else np.full(linear.power.size, True)
+    return np.asarray(seen & ((linear.column[0] >= 0) | (linear.constant != 0)))
 
 
-def _phase_determined(model: MarginalPosterior) -> bool:
+def _phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
+    """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
     phases: dict[int, set[complex]] = {}
-    counts = _counts(model)
     for phase, power in zip(model.amplitudes.phase[counts], model.amplitudes.power[counts], strict=True):
         phases.setdefault(int(power), set()).add(complex(phase))
-    if all(curve.quantity == "torkance" for curve in model.study.curves):
-        phases.pop(0, None)
     return any(len(kinds) == 1 for kinds in phases.values())
 
 
 def _device(
-    model: MarginalPosterior, j: int, sigma: FloatArray, determined: bool, groups: tuple[IntArray, FloatArray]
+    model: MarginalPosterior, j: int, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
 ) -> DeviceCombinations:
-    data, linear, counts = model.data, model.amplitudes, _counts(model)
-    P = data.powers.size
+    data, linear, device, P = model.data, model.amplitudes, model.study.curves[j].device, model.data.powers.size
+    counts = _counts(model, j)
     weight = np.repeat(1 / sigma[j], P)
     position, term_phase = np.searchsorted(data.powers, linear.power[counts]), linear.phase[counts]
-    R, z = data.R[j] * weight[:, None], data.z[j] * weight
+    ranks, seen = _seen(data.R[j], data.z[j], P)
+    R, z = data.R[j] * weight[:, None], seen * weight
 
     def design(phase: FloatArray | float) -> FloatArray:
         turned = np.exp(1j * np.asarray(phase))[..., None, None] * term_phase
@@ -159,10 +186,9 @@ def _device(
         return amplitudes, np.sum((z - (D @ amplitudes[..., None])[..., 0]) ** 2, axis=-1)
 
     names = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
-    device = model.study.curves[j].device
-    n_informative = int(np.linalg.matrix_rank(R))
-    if not determined:
-        return DeviceCombinations(device, {}, {}, 0.0, 0)
+    scatter = _scatter(model, j, sigma, ranks, data.z[j] - seen, groups[0][j] < 0)
+    if not _phase_determined(model, counts):
+        return DeviceCombinations(device, {}, {}, 0.0, 0, scatter_chi2=scatter[0], scatter_dof=scatter[1])
     grid = np.linspace(-np.pi / 2, np.pi / 2, _GRID)
     k = int(np.argmin(solve(grid)[1]))
     step = grid[1] - grid[0]
@@ -188,7 +214,32 @@ def _device(
         gradient[a + 1], gradient[b + 1] = -ratio / amplitudes[a], 1 / amplitudes[a]
         values["b2/a1"], sd["b2/a1"] = float(ratio), float(np.sqrt(gradient @ covariance @ gradient))
     noise_dof = _noise_dof(np.repeat(groups[0][j], P), groups[1], J)
-    return DeviceCombinations(device, values, sd, float(misfit), n_informative - len(names) - 1, noise_dof)
+    dof = sum(ranks) - len(names) - 1
+    return DeviceCombinations(device, values, sd, float(misfit), dof, noise_dof, *scatter)
+
+
+def _seen(R: FloatArray, z: FloatArray, P: int) -> tuple[list[int], FloatArray]:
+    """Rank of the polynomial of each component, and the part of z that polynomials can reach.
+
+    Part of z is scatter where a power has no column of its own: b0 in a torkance, or few different bias values.
+    """
+    ranks, seen = [], np.zeros_like(z)
+    for block in (slice(0, P), slice(P, 2 * P)):
+        columns = R[block, block]
+        norms = np.linalg.norm(columns, axis=0)
+        u, s, _ = np.linalg.svd(columns / np.where(norms > 0, norms, 1.0))
+        u = u[:, s > s.max(initial=0.0) * P * np.finfo(float).eps]
+        ranks.append(u.shape[1])
+        seen[block] = u @ (u.T @ z[block])
+    return ranks, seen
+
+
+def _scatter(
+    model: MarginalPosterior, j: int, sigma: FloatArray, ranks: list[int], unseen: FloatArray, known: np.ndarray
+) -> tuple[float, int]:
+    """χ² and degrees of freedom of the points of one device about its own polynomials, over `known` errors."""
+    rss = model.data.rss[j] + np.sum(unseen.reshape(2, -1) ** 2, axis=-1)
+    return float(np.sum((rss / sigma[j] ** 2)[known])), int(np.sum((model.data.n[j] - ranks)[known]))
 
 
 def _noise_dof(group: IntArray, dof: FloatArray, J: FloatArray) -> float:
@@ -200,13 +251,13 @@ def _noise_dof(group: IntArray, dof: FloatArray, J: FloatArray) -> float:
 
 
 def combinations(model: MarginalPosterior) -> tuple[DeviceCombinations, ...]:
-    """Determined quantities of every device, each fitted on its own."""
-    sigma, determined, groups = noise_estimate(model), _phase_determined(model), noise_groups(model)
-    return tuple(_device(model, j, sigma, determined, groups) for j in range(len(model.study.curves)))
+    """Determined quantities of every device, each fitted on its own, with the constraint and the scatter test."""
+    sigma, groups = noise_estimate(model), noise_groups(model)
+    return tuple(_device(model, j, sigma, groups) for j in range(len(model.study.curves)))
 
 
 def combinations_table(model: MarginalPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:
-    """One row for each device and quantity: value, sd, unit."""
+    """One row for each device and determined quantity: device, quantity, value, sd, unit."""
     rows = []
     for one in found:
         for name, value in one.values.items():

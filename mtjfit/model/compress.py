@@ -3,6 +3,9 @@
 For fixed bias the model of a curve is a polynomial in V per component, T = Σ_n (α_n + i β_n) p_n(V) with p_n = Vⁿ for
 a torque and n Vⁿ⁻¹ for a torkance. A QR decomposition of the whitened design keeps R, z and the residual sum of
 squares: χ²(α, β) = rss + |R (α, β) − z|², for any number of bias points, without the cancellation of normal equations.
+
+Where the errors of the two components, or of different points, are correlated, both components are whitened together.
+R is then block upper triangular, and the residual sum of squares belongs to no single component.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.layout import IntArray
+from mtjfit.model.noise import effective_errors
 from mtjfit.study import Study
 
-__all__ = ["Compressed", "compress", "polynomial_design"]
+__all__ = ["Compressed", "compress", "polynomial_design", "polynomial_slope"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,16 @@ class Compressed:
     powers : ndarray of int, shape (P,)
         Powers of V that occur.
     R : ndarray, shape (n_devices, 2P, 2P)
-        Columns: in-plane, then out-of-plane coefficients. Rows likewise, as the components' errors are independent.
+        Columns: in-plane, then out-of-plane coefficients. Rows likewise where the components' errors are independent.
+        Where they are correlated, the first P rows also depend on out-of-plane coefficients.
     z : ndarray, shape (n_devices, 2P)
     rss : ndarray, shape (n_devices, 2)
-        Residual sum of squares of each component about its own polynomial.
+        Residual sum of squares of each component about its own polynomial. Where errors are correlated only the sum
+        has a meaning: all of it stands in the first place.
     n : ndarray of int, shape (n_devices, 2)
         Values in use.
     log_sigma : ndarray, shape (n_devices,)
-        Σ ln σ over the values in use, in the unit of the first curve.
+        Σ ln σ over the values in use, or ½ ln det of their covariance, in the unit of the first curve.
     fitted : ndarray of bool, shape (n_devices,)
         True where σ is not known: R, z and rss then belong to σ = 1.
     """
@@ -59,6 +65,43 @@ def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) ->
     return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
 
 
+def polynomial_slope(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
+    """dp_n/dV for each bias and power, shape (n_bias, P), times the curve's sin θ as in `polynomial_design`."""
+    V = np.asarray(bias, dtype=float)[:, None]
+    if curve.quantity == "torque":
+        return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
+    return np.asarray(curve.angle_factor * powers * (powers - 1) * V ** np.maximum(powers - 2, 0))
+
+
+def _reached(X: FloatArray) -> FloatArray:
+    """Orthonormal basis of what columns span, shape (rows, rank)."""
+    norms = np.linalg.norm(X, axis=0)
+    u, s, _ = np.linalg.svd(X / np.where(norms > 0, norms, 1.0), full_matrices=False)
+    return np.asarray(u[:, s > s.max(initial=0.0) * max(X.shape) * np.finfo(float).eps])
+
+
+def _jointly(curve: TorqueCurve, scale: float, powers: IntArray) -> tuple[FloatArray, FloatArray, float, float]:
+    """R (2P, 2P), z (2P,), the residual sum of squares and ½ ln det of the covariance of a curve, both components.
+
+    A basis of the in-plane columns first, then of what the out-of-plane ones add, so that each block of P rows has the
+    rank of its own columns, and z holds nothing that the polynomials cannot reach.
+    """
+    P, used = powers.size, curve.used
+    design = polynomial_design(curve, powers, curve.bias[used])
+    errors = effective_errors(curve, scale, design, polynomial_slope(curve, powers, curve.bias[used]))
+    zero = np.zeros_like(design)
+    y = np.concatenate([curve.par[used], curve.perp[used]])[:, None] * scale
+    white = errors.whitened(np.hstack([np.block([[design, zero], [zero, design]]), y]))
+    first = _reached(white[:, :P])
+    beyond = white[:, P:-1] - first @ (first.T @ white[:, P:-1])
+    R, z, rest = np.zeros((2 * P, 2 * P)), np.zeros(2 * P), white[:, -1]
+    for start, basis in ((0, first), (P, _reached(beyond))):
+        rows = slice(start, start + basis.shape[1])
+        R[rows, start:], z[rows] = basis.T @ white[:, start:-1], basis.T @ rest
+        rest = rest - basis @ z[rows]
+    return R, z, float(rest @ rest), errors.log_sigma
+
+
 def _component(design: FloatArray, y: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """R (P, P), z (P,) and the residual sum of squares of one component."""
     P = design.shape[1]
@@ -71,19 +114,26 @@ def _component(design: FloatArray, y: FloatArray, sigma: FloatArray) -> tuple[Fl
 
 
 def compress(study: Study, powers: IntArray) -> Compressed:
-    """Sufficient statistics of a study for the given powers of V; masked points do not enter."""
+    """Sufficient statistics of a study for the given powers of V; masked points do not enter.
+
+    Exact for independent and for correlated errors. Errors of the bias enter by effective variance, an approximation
+    (`mtjfit.model.noise.effective_errors`).
+    """
     J, P = len(study.curves), powers.size
     R, z = np.zeros((J, 2 * P, 2 * P)), np.zeros((J, 2 * P))
     rss, n, log_sigma = np.zeros((J, 2)), np.zeros((J, 2), dtype=int), np.zeros(J)
     for j, curve in enumerate(study.curves):
         scale, used = study.scale_of(curve), curve.used
+        n[j] = curve.n_used
+        if curve.is_correlated:
+            R[j], z[j], rss[j, 0], log_sigma[j] = _jointly(curve, scale, powers)
+            continue
         design = polynomial_design(curve, powers, curve.bias[used])
         components = ((curve.par, curve.sigma_par), (curve.perp, curve.sigma_perp))
         for c, (y, known) in enumerate(components):
             sigma = np.ones(curve.n_used) if known is None else known[used] * scale
             block = slice(c * P, (c + 1) * P)
             R[j, block, block], z[j, block], rss[j, c] = _component(design, y[used] * scale, sigma)
-            n[j, c] = curve.n_used
             log_sigma[j] += float(np.sum(np.log(sigma)))
     fitted = np.array([curve.sigma_is_fitted for curve in study.curves])
     return Compressed(powers, R, z, rss, n, log_sigma, fitted)

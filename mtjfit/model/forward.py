@@ -14,6 +14,7 @@ from mtjfit.physics.rates import ComplexArray
 
 __all__ = ["Lambda_of", "amplitude_design", "transfer", "transfer_gradient"]
 
+_BY_THICKNESS = {"thickness": 1.0, "dead_layer": -1.0}  # d of κ(d) grows with one and shrinks with the other
 _THINNEST = 1e-6  # nm; thicknesses at or below zero have no prior mass and only need to stay finite
 
 
@@ -35,7 +36,7 @@ def Lambda_of(layout: Layout, values: FloatArray) -> FloatArray:
 
 def _geometry(layout: Layout, values: FloatArray) -> _Geometry:
     return _Geometry(
-        d=np.maximum(layout.by_device("thickness", values), _THINNEST),
+        d=np.maximum(layout.magnetic(values), _THINNEST),
         lambda_J=layout.by_device("lambda_J", values),
         lambda_phi=layout.by_device("lambda_phi", values),
         lambda_sf_F=layout.by_device("lambda_sf_F", values),
@@ -44,7 +45,7 @@ def _geometry(layout: Layout, values: FloatArray) -> _Geometry:
 
 
 def transfer(layout: Layout, values: FloatArray, *, per_volume: bool) -> ComplexArray:
-    """K(d) = κ(d), or κ(d)/d per volume, of each device, shape (..., n_devices)."""
+    """K(d) = κ(d), or κ(d)/d per volume, of each device, shape (..., n_devices); d without the dead layer."""
     g = _geometry(layout, values)
     q0_squared, q_squared = wave_numbers(g.lambda_J, g.lambda_phi, g.lambda_sf_F)
     kappa = kappa_from_rates(g.d, q0_squared, q_squared, g.Lambda)
@@ -71,12 +72,12 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
     J = g.d.size
     out = np.zeros((J, layout.size), dtype=complex)
     for name, index in layout.index.items():
-        if name not in by_log and name != "thickness":
+        if name not in by_log and name not in _BY_THICKNESS:
             continue
         for j in np.flatnonzero(index >= 0):
             entry = layout.entries[index[j]]
             value = values[index[j]]
-            by_ln = by_d * value if name == "thickness" else by_log[name] * scale
+            by_ln = _BY_THICKNESS[name] * by_d * value if name in _BY_THICKNESS else by_log[name] * scale
             out[j, index[j]] += np.broadcast_to(by_ln, (J,))[j] / (1.0 if entry.log else value)
     return out
 

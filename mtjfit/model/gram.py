@@ -2,12 +2,15 @@
 
 For K = a + ib the model of a curve is Σ_t c_t (a u_t + b w_t), one term for each coefficient c_t of J0(V), with
 whitened vectors u_t and w_t that depend on the bias alone. χ² and its derivatives are polynomials in a, b and c with
-the inner products of z, u_t and w_t as coefficients.
+the inner products of z, u_t and w_t as coefficients. Axes of terms come first, so that each coefficient of a
+polynomial is one contiguous array over rows and devices.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.compress import Compressed
 from mtjfit.model.layout import AmplitudeLayout
 
-__all__ = ["Gram", "Quadratic", "gram_by_component"]
+__all__ = ["Bilinear", "Gram", "Products", "gram_by_component"]
 
 
 def gram_by_component(data: Compressed, amplitudes: AmplitudeLayout) -> FloatArray:
@@ -31,16 +34,54 @@ def gram_by_component(data: Compressed, amplitudes: AmplitudeLayout) -> FloatArr
 
 
 @dataclass(frozen=True)
-class Quadratic:
-    """a² aa + ab ab + b² bb, for real arrays that broadcast."""
+class Bilinear:
+    """(a U + b W)·(a' u + b' w) = a a' uu + a b' uw + b a' wu + b b' ww, for real arrays that broadcast."""
 
-    aa: FloatArray
-    ab: FloatArray
-    bb: FloatArray
+    uu: FloatArray
+    uw: FloatArray
+    wu: FloatArray
+    ww: FloatArray
 
-    def at(self, a: FloatArray, b: FloatArray) -> FloatArray:
-        """Value at K = a + ib."""
-        return a * a * self.aa + a * b * self.ab + b * b * self.bb
+    @cached_property
+    def mixed(self) -> FloatArray:
+        """uw + wu."""
+        return np.asarray(self.uw + self.wu)
+
+    def at(self, a: FloatArray, b: FloatArray, a2: FloatArray, b2: FloatArray) -> FloatArray:
+        """Value for a + ib on the left and a2 + i b2 on the right."""
+        return np.asarray(a * (a2 * self.uu + b2 * self.uw) + b * (a2 * self.wu + b2 * self.ww))
+
+    def square(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Value for the same a + ib on both sides."""
+        return np.asarray(a * (a * self.uu + b * self.mixed) + b * b * self.ww)
+
+    def times(self, factor: FloatArray) -> Bilinear:
+        """All coefficients multiplied."""
+        return Bilinear(self.uu * factor, self.uw * factor, self.wu * factor, self.ww * factor)
+
+    def of(self, index: Any) -> Bilinear:
+        """Some of the coefficients."""
+        return Bilinear(self.uu[index], self.uw[index], self.wu[index], self.ww[index])
+
+
+@dataclass(frozen=True)
+class Products:
+    """Inner products of U = Σ c_t u_t and W = Σ c_t w_t for given coefficients c.
+
+    Attributes
+    ----------
+    z_U, z_W : ndarray, shape (n, n_devices)
+        With the data.
+    square : Bilinear
+        With themselves, same shape.
+    terms : Bilinear
+        With every u_t and w_t, shape (T, n, n_devices).
+    """
+
+    z_U: FloatArray
+    z_W: FloatArray
+    square: Bilinear
+    terms: Bilinear
 
 
 @dataclass(frozen=True)
@@ -54,61 +95,39 @@ class Gram:
 
     table: FloatArray
 
-    @property
-    def n_terms(self) -> int:
-        """T."""
-        return int((self.table.shape[-1] - 1) // 2)
+    @cached_property
+    def _first(self) -> FloatArray:
+        return np.ascontiguousarray(np.moveaxis(self.table, (2, 3), (0, 1)))
+
+    @cached_property
+    def _u(self) -> slice:
+        return slice(1, 1 + (self.table.shape[-1] - 1) // 2)
+
+    @cached_property
+    def _w(self) -> slice:
+        return slice(self._u.stop, None)
 
     @property
     def zz(self) -> FloatArray:
         """|z|², shape (n or 1, n_devices)."""
-        return self.table[..., 0, 0]
-
-    def linear(self, c: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """z·U and z·W with U = Σ c_t u_t and W = Σ c_t w_t, for c of shape (n, n_devices, T)."""
-        T = self.n_terms
-        return np.sum(self.table[..., 0, 1 : 1 + T] * c, -1), np.sum(self.table[..., 0, 1 + T :] * c, -1)
-
-    def linear_of(self, own: tuple[int, ...]) -> tuple[FloatArray, FloatArray]:
-        """z·u_o and z·w_o of the terms `own`, shape (n or 1, n_devices, n_own)."""
-        u, w = self._places(own)
-        return self.table[..., 0, u], self.table[..., 0, w]
-
-    def square(self, c: FloatArray) -> Quadratic:
-        """|a U + b W|²."""
-        T = self.n_terms
-        uu, uw, ww = self.table[..., 1 : 1 + T, 1 : 1 + T], self.table[..., 1 : 1 + T, 1 + T :], self._ww
-        by_u, by_w, by_ww = (np.sum(block * c[..., None, :], -1) for block in (uu, uw, ww))
-        return Quadratic(np.sum(by_u * c, -1), 2 * np.sum(by_w * c, -1), np.sum(by_ww * c, -1))
-
-    def products(self, c: FloatArray, own: tuple[int, ...]) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """U·u_o, U·w_o, W·u_o and W·w_o, each of shape (n, n_devices, n_own)."""
-        T, (u, w) = self.n_terms, self._places(own)
-        rows_u, rows_w = self.table[..., 1 : 1 + T, :], self.table[..., 1 + T :, :]
-
-        def summed(rows: FloatArray, columns: list[int]) -> FloatArray:
-            return np.asarray(np.sum(rows[..., columns] * c[..., None], -2))
-
-        return summed(rows_u, u), summed(rows_u, w), summed(rows_w, u), summed(rows_w, w)
-
-    def cross(self, c: FloatArray, own: tuple[int, ...]) -> Quadratic:
-        """(a U + b W)·(a u_o + b w_o), arrays of shape (n, n_devices, n_own)."""
-        Uu, Uw, Wu, Ww = self.products(c, own)
-        return Quadratic(Uu, Uw + Wu, Ww)
-
-    def between(self, own: tuple[int, ...]) -> Quadratic:
-        """(a u_o + b w_o)·(a u_p + b w_p), arrays of shape (n or 1, n_devices, n_own, n_own)."""
-        u, w = self._places(own)
-
-        def block(rows: list[int], columns: list[int]) -> FloatArray:
-            return np.asarray(self.table[..., rows, :][..., columns])
-
-        mixed = block(u, w)
-        return Quadratic(block(u, u), mixed + np.swapaxes(mixed, -1, -2), block(w, w))
+        return np.asarray(self._first[0, 0])
 
     @property
-    def _ww(self) -> FloatArray:
-        return self.table[..., 1 + self.n_terms :, 1 + self.n_terms :]
+    def z_terms(self) -> tuple[FloatArray, FloatArray]:
+        """z·u_t and z·w_t, shape (T, n or 1, n_devices)."""
+        return self._first[0, self._u], self._first[0, self._w]
 
-    def _places(self, own: tuple[int, ...]) -> tuple[list[int], list[int]]:
-        return [1 + t for t in own], [1 + self.n_terms + t for t in own]
+    @cached_property
+    def between(self) -> Bilinear:
+        """(a u_t + b w_t)·(a' u_s + b' w_s), arrays of shape (T, T, n or 1, n_devices)."""
+        u, w = self._u, self._w
+        return Bilinear(self._first[u, u], self._first[u, w], self._first[w, u], self._first[w, w])
+
+    def products(self, c: FloatArray) -> Products:
+        """Inner products with U and W, for c of shape (n, n_devices, T)."""
+        u, w, c = self._u, self._w, np.moveaxis(c, -1, 0)
+        with_U = np.sum(c[:, None] * self._first[u], axis=0)
+        with_W = np.sum(c[:, None] * self._first[w], axis=0)
+        UU, UW, WW = (np.sum(c * part, axis=0) for part in (with_U[u], with_U[w], with_W[w]))
+        terms = Bilinear(with_U[u], with_U[w], with_W[u], with_W[w])
+        return Products(with_U[0], with_W[0], Bilinear(UU, UW, UW, WW), terms)

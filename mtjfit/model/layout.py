@@ -110,15 +110,25 @@ class Layout:
             return fixed
         return np.where(index < 0, fixed, values[..., index])
 
+    def magnetic(self, values: FloatArray) -> FloatArray:
+        """Thickness without the dead layer of each device in nm, shape (..., n_devices)."""
+        d = self.by_device("thickness", values)
+        return np.asarray(d - self.by_device("dead_layer", values)) if "dead_layer" in self.index else d
+
     @cached_property
     def _forms(self) -> tuple[FloatArray, ...]:
         """Centre, 1/sd, lower and upper bound and constant of every entry's density in its coordinate."""
         return tuple(np.array([_coordinate_form(entry) for entry in self.entries]).reshape(-1, 5).T)
 
     def log_prior(self, theta: FloatArray) -> FloatArray:
-        """Log prior density of coordinates, shape (n,), for `theta` of shape (n, size)."""
+        """Log prior density of coordinates, shape (n,), for `theta` of shape (n, size).
+
+        Where a thickness is uncertain it is also restricted to more than the dead layer, without a new constant.
+        """
         centre, inverse_sd, low, high, constant = self._forms
         inside = np.all((theta >= low) & (theta <= high), axis=-1)
+        if "dead_layer" in self.index:  # a device with a torque is thicker than its dead layer
+            inside &= np.all(self.magnetic(self.values(theta)) > 0, axis=-1)
         z = (theta - centre) * inverse_sd
         return np.where(inside, constant.sum() - 0.5 * np.sum(z * z, axis=-1), -np.inf)
 

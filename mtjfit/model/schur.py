@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.blocks import Bounded, draw_block, log_integral
+from mtjfit.model.blocks import Bounded, draw_block, log_integral, solved
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.model.split import Split
@@ -45,35 +45,31 @@ class Arrow:
     @classmethod
     def of(cls, integral: DeviceIntegral, K: ComplexArray, amplitudes: AmplitudeLayout, split: Split) -> Arrow:
         """From integrals with the prior means of the shared amplitudes in `centre`, at K of shape (n, n_devices)."""
-        a, b = K.real, K.imag
-        T, S = integral.gram.n_terms, len(split.integrated)
-        everything = tuple(range(T))
-        z_U, z_W = integral.gram.linear(integral.centre)
-        chi2 = integral.gram.zz - 2 * (a * z_U + b * z_W) + integral.gram.square(integral.centre).at(a, b)
-        z_u, z_w = integral.gram.linear_of(everything)
-        a, b = a[..., None], b[..., None]
-        by_term = a * z_u + b * z_w - integral.gram.cross(integral.centre, everything).at(a, b)
-        between = integral.gram.between(everything).at(a[..., None], b[..., None])
-        # one column for each shared amplitude, one row for each device and term it enters
-        place = np.zeros((K.shape[1], T, S))
-        for k, column in enumerate(split.integrated):
-            place[..., k] = (amplitudes.column == column) * amplitudes.sd[column]
-        h = np.einsum("njt,jts->njs", by_term, place)
-        A = np.einsum("jts,njtu,juv->njsv", place, between, place, optimize=True)
+        a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
+        products, sd = integral.products, np.moveaxis(integral.sd, -1, 0)
+        chi2 = integral.gram.zz - 2 * (a * products.z_U + b * products.z_W) + products.square.square(a, b)
+        z_u, z_w = integral.gram.z_terms
+        by_term = a * (z_u - a * products.terms.uu - b * products.terms.mixed) + b * (z_w - b * products.terms.ww)
+        between = integral.gram.between.square(a, b)
+        # each shared amplitude belongs to one term, of those devices that it serves
+        terms = [int(np.argmax(np.any(amplitudes.column == k, axis=0))) for k in split.integrated]
+        serves = np.stack([amplitudes.sd[k] * (amplitudes.column == k).any(axis=1) for k in split.integrated])[:, None]
+        h = np.moveaxis(serves * by_term[terms], 0, -1)
+        A = np.moveaxis(serves[:, None] * serves * between[np.ix_(terms, terms)], (0, 1), (-2, -1))
         rest = -0.5 * chi2
         if split.own:
             own = list(split.own)
-            sd = integral.sd
-            A_own = np.eye(len(own)) + sd[..., :, None] * between[..., own, :][..., own] * sd[..., None, :]
-            h_own = sd * by_term[..., own]
-            tie = sd[..., None] * np.einsum("njou,jus->njos", between[..., own, :], place)
-            solved = np.linalg.solve(A_own, np.concatenate([tie, h_own[..., None]], axis=-1))
+            A_own = np.moveaxis(sd[:, None] * sd * between[np.ix_(own, own)], (0, 1), (-2, -1)) + np.eye(len(own))
+            h_own = np.moveaxis(sd * by_term[own], 0, -1)
+            # columns: how each shared amplitude pulls at the own ones
+            tie = np.moveaxis(sd * serves[:, None] * between[np.ix_(terms, own)], (0, 1), (-2, -1))
+            freed = np.stack([solved(A_own, tie[..., s, :]) for s in range(len(terms))], axis=-2)
             rest = rest + log_integral(A_own, h_own)
-            A = A - np.swapaxes(tie, -1, -2) @ solved[..., :-1]
-            h = h - (np.swapaxes(tie, -1, -2) @ solved[..., -1:])[..., 0]
+            A = A - tie @ np.swapaxes(freed, -1, -2)
+            h = h - np.sum(freed * h_own[..., None, :], axis=-1)
         columns = list(split.integrated)
         return cls(
-            A=np.asarray(np.eye(S) + A.sum(axis=1)),
+            A=np.asarray(np.eye(len(terms)) + A.sum(axis=1)),
             h=np.asarray(h.sum(axis=1)),
             rest=np.asarray(rest.sum(axis=1)),
             mean=amplitudes.mean[columns],

@@ -8,16 +8,19 @@ open is a bell curve, and log lengths come by themselves. All that is integrated
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp
 
 from mtjfit.data import FloatArray
+from mtjfit.model.blocks import between
 from mtjfit.study import LogNormal, LogUniform, Normal, Prior, Uniform
+from mtjfit.study.prior import log_interval
 
 __all__ = ["Scores"]
 
-_LN_2PI = float(np.log(2 * np.pi))
+_LN_2, _LN_2PI = float(np.log(2)), float(np.log(2 * np.pi))
 _FARTHEST = 8.0  # Φ(8.3) rounds to one: no score beyond it can be told from the edge
 
 
@@ -39,10 +42,23 @@ class Scores:
         """Number of coordinates."""
         return len(self.priors)
 
+    @cached_property
+    def _forms(self) -> tuple[FloatArray, ...]:
+        """Offset, scale, whether of Φ(z), whether a logarithm, low, high: of priors that are a line in z or Φ(z)."""
+        return tuple(np.array([_form(prior) for prior in self.priors], dtype=float).reshape(-1, 6).T)
+
+    @cached_property
+    def _others(self) -> tuple[tuple[int, Normal], ...]:
+        return tuple((k, prior) for k, prior in enumerate(self.priors) if isinstance(prior, Normal) and prior.truncated)
+
     def values(self, z: FloatArray) -> FloatArray:
         """Natural values, shape (n, size), of scores of the same shape."""
-        columns = [_value(prior, z[:, k]) for k, prior in enumerate(self.priors)]
-        return np.stack(columns, axis=-1) if columns else np.zeros((z.shape[0], 0))
+        offset, scale, of_phi, log, low, high = self._forms
+        x = offset + scale * np.where(of_phi, ndtr(z), z)
+        x = np.minimum(np.maximum(np.where(log, np.exp(np.where(log, x, 0.0)), x), low), high)
+        for k, prior in self._others:
+            x[:, k] = _between_bounds(prior, z[:, k])
+        return np.asarray(x)
 
     def of(self, values: FloatArray) -> FloatArray:
         """Scores, shape (n, size), of natural values; those at an edge of the prior come out at ±8."""
@@ -59,19 +75,39 @@ class Scores:
         return np.asarray(np.clip(ndtri(u), -_FARTHEST, _FARTHEST))
 
 
-def _value(prior: Prior, z: FloatArray) -> FloatArray:
-    if isinstance(prior, Normal) and not prior.truncated:
-        return np.asarray(prior.mean + prior.sd * z)
+def _form(prior: Prior) -> tuple[float, float, bool, bool, float, float]:
     if isinstance(prior, LogNormal):
-        return np.asarray(prior.median * np.exp(np.log(prior.factor) * z))
-    if isinstance(prior, LogUniform | Uniform | Normal):
-        return prior.quantile(ndtr(z))
-    return np.asarray(prior.quantile(ndtr(z)))
+        return float(np.log(prior.median)), float(np.log(prior.factor)), False, True, 0.0, np.inf
+    if isinstance(prior, LogUniform):
+        low = float(np.log(prior.low))
+        return low, float(np.log(prior.high)) - low, True, True, prior.low, prior.high
+    if isinstance(prior, Uniform):
+        return prior.low, prior.high - prior.low, True, False, prior.low, prior.high
+    if isinstance(prior, Normal):
+        return prior.mean, prior.sd, False, False, prior.low, prior.high
+    raise TypeError(f"no scores of a prior that is {prior.describe()}")
+
+
+def _between_bounds(prior: Normal, z: FloatArray) -> FloatArray:
+    # by both tails of z, because Φ(z) itself has no digits left near one
+    x = prior.mean + prior.sd * between(*_bounds(prior), log_ndtr(z), log_ndtr(-z))
+    return np.asarray(np.clip(x, prior.low, prior.high))
 
 
 def _score(prior: Prior, x: FloatArray) -> FloatArray:
-    if isinstance(prior, Normal) and not prior.truncated:
-        return np.asarray((x - prior.mean) / prior.sd)
     if isinstance(prior, LogNormal):
         return np.asarray(np.log(x / prior.median) / np.log(prior.factor))
-    return np.asarray(np.clip(ndtri(prior.cdf(x)), -_FARTHEST, _FARTHEST))
+    if not isinstance(prior, Normal):
+        return np.asarray(np.clip(ndtri(prior.cdf(x)), -_FARTHEST, _FARTHEST))
+    white = (x - prior.mean) / prior.sd
+    if not prior.truncated:
+        return np.asarray(white)
+    low, high = _bounds(prior)
+    white, mass = np.clip(white, low, high), log_interval(low, high)
+    below, above = (np.minimum(log_interval(*ends) - mass, 0.0) for ends in ((low, white), (white, high)))
+    z = np.where(below < above, ndtri_exp(np.minimum(below, -_LN_2)), -ndtri_exp(np.minimum(above, -_LN_2)))
+    return np.asarray(np.clip(z, -_FARTHEST, _FARTHEST))
+
+
+def _bounds(prior: Normal) -> tuple[float, float]:
+    return (prior.low - prior.mean) / prior.sd, (prior.high - prior.mean) / prior.sd

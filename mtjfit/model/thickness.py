@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
 from mtjfit.model.device_integral import DeviceIntegral
@@ -24,10 +25,12 @@ _LN_2PI = float(np.log(2 * np.pi))
 _THINNEST = 1e-6  # nm
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
+_DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞
 _STEPS = 2
-_WIDE = 0.05  # of the thinnest layer: the prior is wide, and the integrands are no bell curves
+_WIDE = 0.15  # of the thinnest layer: the prior is wide, and the integrands are no bell curves
 _WIDE_COUNT, _WIDE_REACH = 24, 7.0
-_FINE = 192  # nodes for draws: a cumulative sum over them is good to 1e-5
+_FOR_DRAWS = 14
+_CELLS = 48  # of the cumulative distribution that draws are read from
 
 
 @dataclass(frozen=True)
@@ -149,12 +152,23 @@ class Thickness:
     def log_integral_everywhere(
         self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int
     ) -> FloatArray:
-        """The same by brute force: `count` nodes over all that the prior allows, wherever the integrand lies."""
+        """The same by brute force: `count` nodes over all that the prior allows, and `count` more where it matters.
+
+        The first are to find the integrand wherever it lies, also where it is narrower than their spacing.
+        """
         shape = np.broadcast_shapes(form.q.shape, (1, self.nominal.size))
         reach = (_FARTHEST + _REACH) * self.sd
         low = np.broadcast_to(np.maximum(self.nominal - reach, np.maximum(dead, 0.0) + _THINNEST), shape)
         high = np.broadcast_to(self.nominal + reach, shape)
         nodes = Nodes(low, (high - low) / (count - 1), count)
+        log_density = self.log_density(form, integral, nodes, dead)
+        expected = self.nodes(form, integral, dead, 2).spacing / (2 * _REACH)
+        # a peak between two nodes is higher than either by up to ½ (½ spacing/width)²
+        depth = _DEPTH + (nodes.spacing / expected) ** 2 / 8
+        seen = log_density > (log_density.max(axis=-1) - depth)[..., None]
+        first = np.maximum(np.argmax(seen, axis=-1) - 1, 0)
+        last = np.minimum(count - np.argmax(seen[..., ::-1], axis=-1), count - 1)
+        nodes = Nodes(low + nodes.spacing * first, nodes.spacing * (last - first) / (count - 1), count)
         return _log_sum(self.log_density(form, integral, nodes, dead) + nodes.log_weights)
 
     def draw(
@@ -164,25 +178,30 @@ class Thickness:
 
         By inverting the cumulative distribution on a fine grid.
         """
-        nodes = self.nodes(form, integral, dead, self.count)
-        nodes = self._refined(nodes, self.log_density(form, integral, nodes, dead), dead)
-        nodes = Nodes(nodes.first, nodes.spacing * ((nodes.count - 1) / (_FINE - 1)), _FINE)
+        nodes = self.nodes(form, integral, dead, _FOR_DRAWS)
         log_density = self.log_density(form, integral, nodes, dead)
-        density = np.exp(log_density - log_density.max(axis=-1, keepdims=True))
-        mass = np.cumsum(0.5 * (density[..., 1:] + density[..., :-1]), axis=-1)
+        if self.is_wide:
+            nodes = self._refined(nodes, log_density, dead)
+            log_density = self.log_density(form, integral, nodes, dead)
+        log_density = np.maximum(log_density - log_density.max(axis=-1, keepdims=True), -_DEPTH)
+        # ln of the density is close to a parabola: cubic splines follow it between the nodes
+        place = np.linspace(0.0, nodes.count - 1.0, 2 * _CELLS + 1)
+        density = np.exp(log_density @ CubicSpline(np.arange(nodes.count), np.eye(nodes.count))(place).T)
+        edges, middles = density[..., ::2], density[..., 1::2]
+        mass = np.cumsum(edges[..., :-1] + 4 * middles + edges[..., 1:], axis=-1) / 6
         target = rng.random(mass.shape[:-1]) * mass[..., -1]
-        cell = np.minimum(np.sum(mass < target[..., None], axis=-1), nodes.count - 2)
+        cell = np.minimum(np.sum(mass < target[..., None], axis=-1), _CELLS - 1)
 
         def pick(table: FloatArray, k: np.ndarray) -> FloatArray:
             return np.asarray(np.take_along_axis(table, k[..., None], axis=-1)[..., 0])
 
         below = np.where(cell > 0, pick(mass, np.maximum(cell - 1, 0)), 0.0)
-        left, right = pick(density, cell), pick(density, cell + 1)
-        # inside a cell the density is a straight line: ½ (right − left) f² + left f = mass left to cover
-        rest = target - below
-        root = np.sqrt(np.maximum(left * left + 2 * (right - left) * rest, 0.0))
-        fraction = np.clip(2 * rest / np.maximum(left + root, 1e-300), 0.0, 1.0)
-        return np.asarray(nodes.first + nodes.spacing * (cell + fraction))
+        share = (target - below) / np.maximum(pick(mass, cell) - below, 1e-300)
+        left, right = pick(edges, cell), pick(edges, cell + 1)
+        # inside a cell the density is taken for a straight line
+        root = np.sqrt(left * left + share * (right * right - left * left))
+        fraction = np.clip(share * (left + right) / np.maximum(left + root, 1e-300), 0.0, 1.0)
+        return np.asarray(nodes.first + nodes.spacing * ((nodes.count - 1) / _CELLS) * (cell + fraction))
 
 
 def _log_sum(log_terms: FloatArray) -> FloatArray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtjfit.errors import MtjfitError
+from mtjfit.infer.files import leftover_of, replace_file
+from mtjfit.infer.journal import is_journal
 
 __all__ = ["FIGURES", "FORMATS", "ResultFolder"]
 
 FIGURES = ("torque", "combinations", "corner", "trace")
 FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
+_RUN = "run"  # inside the folder of the result
 _RESULT = "result.json"
 _DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in FORMATS)
 _OURS = ("summary.csv", "draws.npz", "study.toml", "report.html", *_DRAWN)
@@ -25,7 +27,7 @@ _MARK = {"program": "mtjfit"}
 
 @dataclass(frozen=True)
 class ResultFolder:
-    """A folder that is new, empty, or holds an earlier result of mtjfit.
+    """A folder that is new, empty, or holds an earlier result of mtjfit, or a run that was interrupted.
 
     ``result.json`` marks it: it is written first, as incomplete, and last, with the sha256 of every other file. So a
     run that was killed can be repeated into the same folder, and a file that was changed by hand is noticed.
@@ -36,6 +38,11 @@ class ResultFolder:
     """
 
     path: Path
+
+    @property
+    def run(self) -> Path:
+        """Where the run is saved until it has converged."""
+        return self.path / _RUN
 
     def prepare(self) -> None:
         """Make the folder and make sure that a result can be written, before hours are spent on computing it.
@@ -83,9 +90,12 @@ class ResultFolder:
             else:
                 self._remove(name)
         self._replace(_RESULT, content)
+        for each in sorted(self.path.iterdir()):
+            if _is_leftover(each):
+                self._remove(each.name)
 
     def _refuse_foreign(self) -> None:
-        found = sorted(each.name for each in self.path.iterdir())
+        found = sorted(each.name for each in self.path.iterdir() if not (_is_leftover(each) or _is_run(each)))
         if not found:
             return
         earlier = self._earlier()
@@ -116,21 +126,10 @@ class ResultFolder:
 
     def _replace(self, name: str, data: bytes) -> None:
         """A reader sees the old file or the new one, never half of one."""
-        target = self.path / name
         try:
-            handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.", suffix=".tmp")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                Path(temporary).chmod(0o644)  # mkstemp makes files that colleagues cannot read
-                Path(temporary).replace(target)
-            except BaseException:
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            replace_file(self.path / name, data)
         except OSError as error:
-            raise _failure(target, error) from error
+            raise _failure(self.path / name, error) from error
 
     def _remove(self, name: str) -> None:
         """Take away what an earlier, fuller result left, so that a folder never mixes two results."""
@@ -138,6 +137,15 @@ class ResultFolder:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise _failure(self.path / name, error) from error
+
+
+def _is_leftover(file: Path) -> bool:
+    """True for what is left of a file that was being written when the program was killed."""
+    return leftover_of(file.name) in (_RESULT, *_OURS)
+
+
+def _is_run(file: Path) -> bool:
+    return file.name == _RUN and is_journal(file)
 
 
 def _sha256(data: bytes) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import mtjfit
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.infer import FitResult
+from mtjfit.model import DeviceCombinations
 from mtjfit.study import LENGTHS, AboutNominal, Study
 from mtjfit.text import p_text
 
@@ -49,6 +50,9 @@ _SIN_THETA = {
     "included": "sin θ included in the values: amplitudes are per sin θ",
     "divided": "values already divided by sin θ: amplitudes are per sin θ",
 }
+
+
+_WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a power of V not declared? errors too small?"
 
 
 @dataclass(frozen=True)
@@ -103,9 +107,20 @@ def free_lengths(study: Study) -> tuple[str, ...]:
     return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
 
 
-def _sign_on_trust(study: Study) -> bool:
-    """True where a flipped T_perp fits as well: one thickness, and lengths that can follow it."""
-    return study.n_thicknesses == 1 and bool(free_lengths(study))
+def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:
+    """What a single thickness says of the sign of T_perp; empty where the notices speak of it, or lengths are known.
+
+    Over all lengths the phase of κ is below +1.6°: a flipped T_perp shows where the phase is clearly not zero and J0
+    has no b1, so in thin layers. In thick or noisy ones it fits as well as the right one.
+    """
+    if study.n_thicknesses > 1 or not free_lengths(study) or fit.p_value < P_BAD:
+        return ""
+    flipped = fit.p_value_flipped
+    if math.isnan(flipped):
+        return "; taken on trust: nothing is left to test it with"
+    if flipped < P_BAD:
+        return f"; the curves agree: with the other perp_axis {p_text(flipped)}"
+    return f"; taken on trust: with the other perp_axis the curves would fit, too ({p_text(flipped)})"
 
 
 def _by_device(study: Study, said: Mapping[str, str]) -> str:
@@ -165,8 +180,6 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
         fields["origin"] = study.label
     units = {curve.device: pretty(curve.unit) for curve in curves}
     sign = _by_device(study, {curve.device: _AXIS[curve.declared_perp_axis] for curve in curves})
-    if _sign_on_trust(study):
-        sign += "; taken on trust: one thickness cannot reveal a flipped T_perp"
     return fields | {
         "devices": f"{len(curves)}: {device_names(curves)}",
         "thicknesses": _thicknesses(study),
@@ -176,7 +189,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
         "normalisation": _PER[curves[0].per],
         **_angle(study),
         "unit": _by_device(study, units),
-        "sign": sign,
+        "sign": sign + _sign_of_one_thickness(study, fit),
         "model test": fit.chi2_says,
     }
 
@@ -202,16 +215,25 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         listed = tuple(f"{each.device}: {p_text(each.p_value)}" for each in violating)
         says = "on their own these devices contradict Eq. 12 with the declared amplitudes, whatever the lengths are"
         found.append(Notice(fit.p_value < P_BAD, says, listed))
+    scattered = [each for each in fit.devices if each.scatter_p_value < P_BAD]
+    if scattered:
+        says = (
+            "the points of these devices do not follow a polynomial of the declared powers of V, whatever Eq. 12 says"
+        )
+        found.append(Notice(fit.p_value < P_BAD, says, (*map(_scatter, scattered), _WHY_SCATTERED)))
     return tuple(found)
+
+
+def _scatter(device: DeviceCombinations) -> str:
+    square = f"χ² = {device.scatter_chi2:.1f} for {device.scatter_dof} degrees of freedom"
+    return f"{device.device}: {square}, {p_text(device.scatter_p_value)}"
 
 
 def _causes(fit: FitResult) -> Iterable[str]:
     """Likely causes of a misfit, the ones that can be tested first."""
     flipped, axis = fit.p_value_flipped, fit.study.curves[0].declared_perp_axis
     other = "PxM" if axis == "MxP" else "MxP"
-    if _sign_on_trust(fit.study):
-        yield "perp_axis stays a matter of trust: one thickness cannot reveal a flipped T_perp"
-    elif flipped >= P_BAD:
+    if flipped >= P_BAD:
         yield (
             f'T_perp may be flipped: with the other perp_axis p would be {flipped:.2g}. Is perp_axis = "{other}" right?'
         )

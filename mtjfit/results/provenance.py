@@ -6,24 +6,16 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
-import mtjfit
+from mtjfit.infer.fingerprint import versions
 from mtjfit.study import Study
 
 __all__ = ["provenance"]
 
-_PACKAGES = ("numpy", "scipy", "pandas", "lmfit", "emcee")
 
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
-
-
-def provenance(study: Study, seed: int, command: str = "") -> Mapping[str, object]:
+def provenance(
+    study: Study, seed: int, command: str = "", begun_with: Mapping[str, str] | None = None
+) -> Mapping[str, object]:
     """Versions, platform, seed and hashes of a run.
 
     Parameters
@@ -33,6 +25,8 @@ def provenance(study: Study, seed: int, command: str = "") -> Mapping[str, objec
         The seed that was used.
     command : str
         The command line, or empty.
+    begun_with : mapping of str to str, optional
+        Versions that a resumed run was begun with; told where they are others.
 
     Returns
     -------
@@ -47,15 +41,13 @@ def provenance(study: Study, seed: int, command: str = "") -> Mapping[str, objec
     >>> provenance(study, seed=1)["data_sha256"]["data.csv"] == dataset("thickness-series").meta["sha256"]
     True
     """
+    now = versions()
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": command,
         "seed": int(seed),
-        "versions": {
-            "mtjfit": mtjfit.__version__,
-            "python": platform.python_version(),
-            **{package: _version(package) for package in _PACKAGES},
-        },
+        "versions": now,
+        **({"begun_with": dict(begun_with)} if begun_with not in (None, now) else {}),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "study_sha256": hashlib.sha256(study.text.encode()).hexdigest() if study.text else None,
         "data_sha256": dict(study.files),

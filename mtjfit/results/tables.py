@@ -39,6 +39,7 @@ _MEANING = {
     "lambda_sf_N": "spin diffusion length of the metal behind it",
     "D_ratio": "ratio of the diffusion constants, D_F/D_N",
     "Lambda": "D_ratio · lambda_sf_N, as it enters the torque",
+    "dead_layer": "part of the free layer that is not magnetic",
     "noise_par": "standard error of T_par, from the scatter",
     "noise_perp": "standard error of T_perp, from the scatter",
 }
@@ -201,23 +202,35 @@ def _left(posterior: Posterior, name: str) -> float:
 
 
 def combinations_table(fit: FitResult) -> Table:
-    """What each device determines without any length, and whether it contradicts the model on its own."""
-    tests = {device.device: p_text(device.p_value) if device.dof > 0 else "" for device in fit.devices}
+    """What each device determines without any length, whether it contradicts the model on its own, or has odd points.
+
+    The two tests are different: see `mtjfit.model.DeviceCombinations`.
+    """
+    tests = {
+        device.device: tuple(
+            p_text(p) if dof > 0 else ""
+            for p, dof in ((device.p_value, device.dof), (device.scatter_p_value, device.scatter_dof))
+        )
+        for device in fit.devices
+    }
     rows, seen = [], set()
     for found in fit.combinations.itertuples():
         device = str(found.device)
-        test = "" if device in seen else tests[device]
+        both = ("", "") if device in seen else tests[device]
         seen.add(device)
         shown = value_with_error(float(found.value), float(found.sd))  # type: ignore[arg-type]
-        rows.append((device, _quantity(str(found.quantity)), shown, pretty(str(found.unit)), test))
+        rows.append((device, _quantity(str(found.quantity)), shown, pretty(str(found.unit)), *both))
     note = (
         "slope ratio: T_perp/T_par at small bias, tan arg κ, if J0 has no linear out-of-plane term. "
-        "Model test: whether Eq. 12 can hold for the device with any lengths."
+        "Constraint test: whether the coefficients of the device's own polynomials can come from Eq. 12 with any "
+        "lengths; it does not look at the points. "
+        "Scatter test: whether its points follow these polynomials at all, within their errors."
     )
     if not rows:
         note = "None: with these amplitudes no device determines the phase of κ on its own."
     title = "Determined by each device on its own, without any length"
-    return Table(title, ("device", "combination", "value ± sd", "unit", "model test"), tuple(rows), note)
+    header = ("device", "combination", "value ± sd", "unit", "constraint test", "scatter test")
+    return _without_empty(Table(title, header, tuple(rows), note), ("constraint test", "scatter test"))
 
 
 def _quantity(name: str) -> str:

@@ -19,6 +19,10 @@ __all__ = ["csv_bytes", "plain", "result_document", "result_files", "summary_tab
 
 _COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
 _FORMULA = ("=", "+", "-", "@")
+_OF_DEVICE = (
+    *("device", "values", "sd", "chi2", "dof", "p_value"),
+    *("scatter_chi2", "scatter_dof", "scatter_p_value"),
+)
 
 
 def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
@@ -137,10 +141,7 @@ def result_document(fit: FitResult, posterior: Posterior | None, provenance: Map
             "null_directions": known.null_directions,
             "determined": _records(known.determined),
         },
-        "devices": [
-            {"device": d.device, "values": d.values, "sd": d.sd, "chi2": d.chi2, "dof": d.dof, "p_value": d.p_value}
-            for d in fit.devices
-        ],
+        "devices": [{name: getattr(device, name) for name in _OF_DEVICE} for device in fit.devices],
         "priors": {name: p.prior.describe() for name, p in study.parameters.items()},
         "converged": None if verdict is None else verdict.converged,
         "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],

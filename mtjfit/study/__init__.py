@@ -2,12 +2,24 @@
 
 from mtjfit.study.checks import study_problems
 from mtjfit.study.load import load_study
-from mtjfit.study.parameter import LENGTHS, NOISE, AnyPrior, Parameter, Scope, is_amplitude, parse_amplitude
+from mtjfit.study.parameter import (
+    DOF,
+    JITTER,
+    LENGTHS,
+    NOISE,
+    AnyPrior,
+    Parameter,
+    Scope,
+    is_amplitude,
+    parse_amplitude,
+)
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Prior, Uniform
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.template import study_template
 
 __all__ = [
+    "DOF",
+    "JITTER",
     "LENGTHS",
     "NOISE",
     "AboutNominal",

@@ -11,15 +11,15 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem
-from mtjfit.study.parameter import LENGTHS, NOISE, Parameter, Scope, is_amplitude
-from mtjfit.study.prior import AboutNominal, Fixed, Normal
+from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, Parameter, Scope, is_amplitude
+from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 
 __all__ = ["KNOWN", "curve_problems", "joint_problems", "parameter_problems", "study_problems"]
 
 _AMPLITUDES = tuple(f"{part}{power}" for part in "ab" for power in range(5) if is_amplitude(f"{part}{power}"))
-KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *NOISE)
+KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
-_MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda")
+_MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 
 def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> list[Problem]:
@@ -51,7 +51,7 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
 
 
 def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
-    """What is wrong with the curves as a set: names, units, normalisations.
+    """What is wrong with the curves as a set: names, units, normalisations, angles.
 
     Examples
     --------
@@ -78,6 +78,17 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
         except ValueError as error:
             yield Problem(where, f"{error}, the unit of device {first.device!r}",
                           "give all curves of a study in units of one kind, or make two studies")  # fmt: skip
+    yield from _angle_problems(curves)
+
+
+def _angle_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
+    """Curves of which some have amplitudes per sin θ and some have not: a shared a1 would be two quantities."""
+    known = [curve for curve in curves if curve.sin_theta is not None]
+    for curve in curves:
+        if known and curve.sin_theta is None:
+            what = f'sin_theta is not declared, but device {known[0].device!r} has sin_theta = "{known[0].sin_theta}"'
+            todo = "their amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
+            yield Problem(f"device {curve.device!r}", what, todo)
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
@@ -108,6 +119,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
             continue
         yield from _prior_problems(parameter, where)
         yield from _scope_problems(parameter, where)
+    yield from _bounded_problems(parameters)
     yield from _missing({*parameters, *broken})
     yield from _no_torque(parameters)
 
@@ -125,23 +137,35 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     elif isinstance(prior, AboutNominal):
         yield Problem(where, "has a prior about a nominal value, which only the thickness has", "use another prior")
     elif is_amplitude(name):
-        if isinstance(prior, Normal) and prior.truncated:
-            yield Problem(where, "truncated amplitude priors are not available yet", "remove low and high")
-        elif isinstance(prior, Fixed) and not math.isfinite(prior.value):
+        if isinstance(prior, Fixed) and not math.isfinite(prior.value):
             yield Problem(where, f"is fixed at {prior.value:g}", "give a finite number")
         elif not isinstance(prior, Fixed | Normal):
             yield Problem(where, f"has the prior {prior.describe()}", "amplitudes take a normal prior, or are fixed")
+    elif name == DOF and not (prior.value if isinstance(prior, Fixed) else prior.support[0]) >= 1:
+        yield Problem(where, "may be below 1", "fix it at 1 or more, or use a prior with low = 1.0 or larger")
     elif isinstance(prior, Fixed):
         yield from _fixed_problems(name, prior.value, where)
     elif prior.support[0] < 0:
         yield Problem(where, f"its prior ({prior.describe()}) allows negative values", "set low = 0.0 or larger")
 
 
+def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """More than one bounded amplitude in each device: their integral has no closed form."""
+    bounded = [
+        name
+        for name, parameter in parameters.items()
+        if is_amplitude(name) and parameter.scope == "device" and getattr(parameter.prior, "truncated", False)
+    ]
+    for name in bounded[1:]:
+        yield Problem(f"parameters.{name}", f"has low or high, and so has {bounded[0]}, both of every device",
+                      "remove the bounds of all but one of them")  # fmt: skip
+
+
 def _fixed_problems(name: str, value: float, where: str) -> Iterator[Problem]:
     lowest = "zero or positive" if name in _MAY_BE_ZERO else "positive"
     if math.isnan(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
         yield Problem(where, f"is fixed at {value:g}", f"give a {lowest} value")
-    elif math.isinf(value) and name in ("D_ratio", *NOISE):
+    elif math.isinf(value) and name in ("D_ratio", "dead_layer", *NOISE, *JITTER, DOF):
         yield Problem(where, f"is fixed at {value:g}", "give a finite value; only lengths may be infinite")
 
 
@@ -222,5 +246,41 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
         if parameter.scope == "group" and alone:
             yield Problem(f"parameters.{key}", f'has scope = "group", but device {alone[0]!r} has no group',
                           "name the group of every device in the data")  # fmt: skip
+    yield from _dead_problems(curves, parameters)
+    yield from _noise_problems(curves, parameters)
     if "b0" in parameters and all(curve.quantity == "torkance" for curve in curves):
         yield Problem("parameters.b0", "a torkance does not contain b0", "remove it")
+
+
+def _dead_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """A dead layer that may be as thick as the thinnest device: nothing magnetic would be left of it."""
+    if "dead_layer" not in parameters:
+        return
+    prior = parameters["dead_layer"].prior
+    highest = prior.value if isinstance(prior, Fixed) else math.inf
+    if isinstance(prior, Uniform | LogUniform | Normal | LogNormal):
+        highest = prior.support[1]
+    thinnest = min(curves, key=lambda curve: curve.thickness)
+    if highest >= thinnest.thickness:
+        yield Problem("parameters.dead_layer", f"may be {highest:g} nm, but device {thinnest.device!r} is no thicker "
+                      f"than {thinnest.thickness:g} nm", "use a prior with an upper bound below that")  # fmt: skip
+
+
+def _noise_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """Noise models that the errors of the data do not allow, or that exclude each other."""
+    jitter = [name for name in JITTER if name in parameters]
+    for name in jitter:
+        where = f"parameters.{name}"
+        if DOF in parameters:
+            yield Problem(where, f"is declared beside {DOF}", "keep one: jitter, or Student-t errors")
+        for curve in curves:
+            if curve.sigma_is_fitted:
+                yield Problem(where, f"adds to known errors, but those of device {curve.device!r} are to be fitted",
+                              "remove it: the fitted scale holds all noise")  # fmt: skip
+            elif curve.covariance is not None:
+                yield Problem(where, f"cannot be added to the covariance of device {curve.device!r}",
+                              "remove it, or give sigma and rho instead of the covariance")  # fmt: skip
+    for curve in curves if DOF in parameters else ():
+        if curve.is_correlated:
+            yield Problem(f"parameters.{DOF}", f"needs independent errors, but device {curve.device!r} has rho, a "
+                          "covariance or sigma_bias", "remove one of the two")  # fmt: skip

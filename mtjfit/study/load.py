@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from mtjfit.data.tidy import read_bytes
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.entry import parameter_from
-from mtjfit.study.parameter import Parameter
-from mtjfit.study.schema import DataTable, Document, SamplingTable, StudyTable, validated
+from mtjfit.study.parameter import DOF, Parameter
+from mtjfit.study.schema import DataTable, Document, NoiseTable, SamplingTable, StudyTable, validated
 from mtjfit.study.study import Sampling, Study
 
 __all__ = ["PLACEHOLDER", "load_study"]
@@ -79,9 +79,10 @@ def load_study(path: str | Path) -> Study:
     sampling = _sampling(raw.get("sampling", {}), found)
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = _parameters(raw.get("parameters"), found)
+    _add_noise(raw.get("noise"), parameters, found)
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
-        found.config += [*curve_problems(curves), *_angle_problems(curves)]
+        found.config += curve_problems(curves)
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:
@@ -183,16 +184,6 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
     return (curves if complete else None), files
 
 
-def _angle_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
-    """Curves of which some have amplitudes per sin θ and some have not: a shared a1 would be two quantities."""
-    known = [curve for curve in curves if curve.sin_theta is not None]
-    for curve in curves:
-        if known and curve.sin_theta is None:
-            what = f'sin_theta is not declared, but device {known[0].device!r} has sin_theta = "{known[0].sin_theta}"'
-            todo = "their amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
-            yield Problem(f"device {curve.device!r}", what, todo)
-
-
 def _bytes(table: object, folder: Path) -> bytes | None:
     name = table.get("file") if isinstance(table, dict) else None
     if not isinstance(name, str) or not name or PLACEHOLDER.fullmatch(name):
@@ -216,6 +207,26 @@ def _parameters(raw: object, found: _Findings) -> tuple[dict[str, Parameter] | N
             broken.add(name)
             found.config += parameter
     return parameters, broken
+
+
+def _add_noise(raw: object, parameters: dict[str, Parameter] | None, found: _Findings) -> None:
+    """Degrees of freedom of Student-t errors from ``[noise]`` to the other parameters."""
+    table = [] if raw is None else validated(NoiseTable, raw, "noise")
+    if isinstance(table, list):
+        found.config += table
+    elif table.model == "normal" and table.dof is not None:
+        found.config.append(Problem("noise.dof", "normal errors have none", 'remove it, or set model = "student"'))
+    elif table.model == "student" and table.dof is None:
+        found.config.append(Problem("noise.dof", "is missing", "give the degrees of freedom, such as 4, or a prior"))
+    elif table.model == "student" and parameters is not None:
+        dof = table.dof if isinstance(table.dof, dict) else {"fixed": table.dof}
+        parameter = parameter_from(DOF, dof, "noise.dof")
+        if DOF in parameters:
+            found.config.append(Problem("noise.dof", f"is declared, and so is parameters.{DOF}", "keep one of the two"))
+        elif isinstance(parameter, Parameter):
+            parameters[DOF] = parameter
+        else:
+            found.config += parameter
 
 
 def _key(problem: Problem) -> str:

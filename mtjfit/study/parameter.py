@@ -8,16 +8,22 @@ from typing import Literal, TypeAlias
 
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 
-__all__ = ["LENGTHS", "NOISE", "AnyPrior", "Parameter", "Scope", "is_amplitude", "parse_amplitude"]
+__all__ = ["DOF", "JITTER", "LENGTHS", "NOISE", "AnyPrior", "Parameter", "Scope", "is_amplitude", "parse_amplitude"]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
 AnyPrior: TypeAlias = Fixed | Uniform | LogUniform | Normal | LogNormal | AboutNominal
 
-LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda")
-"""Parameters that shape κ(d), in the order of every table."""
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
+"""Parameters that shape κ(d), in the order of every table; of ``dead_layer`` nm, if declared, d is too large."""
 
 NOISE = ("noise_par", "noise_perp")
 """Noise scales, declared where the errors of the data are to be fitted."""
+
+JITTER = ("jitter_par", "jitter_perp")
+"""Errors s that known ones lack: σ² = σ_k² + s²."""
+
+DOF = "noise_dof"
+"""Degrees of freedom of Student-t errors; declared, by hand or as [noise] in a study file, it makes them such."""
 
 _AMPLITUDE = re.compile(r"([ab])([0-4])")
 

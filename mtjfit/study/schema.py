@@ -16,7 +16,7 @@ from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem
 from mtjfit.study.parameter import Scope
 
-__all__ = ["DataTable", "Document", "ParameterTable", "SamplingTable", "StudyTable", "validated"]
+__all__ = ["DataTable", "Document", "NoiseTable", "ParameterTable", "SamplingTable", "StudyTable", "validated"]
 
 
 class _Table(BaseModel):
@@ -41,6 +41,8 @@ class ColumnsTable(_Table):
     thickness: str = ""
     group: str = ""
     angle: str = ""
+    rho: str = ""
+    sigma_bias: str = ""
 
 
 class UnitsTable(_Table):
@@ -101,6 +103,7 @@ class DataTable(_Table):
     mask: tuple[MaskTable, ...] = ()
     angle: float | None = None
     sin_theta: SinTheta | None = None
+    sigma_bias: float | None = None
 
     def declaration(self) -> TableDeclaration:
         """The same as a checked declaration; ConfigError with key paths where it contradicts itself."""
@@ -119,6 +122,7 @@ class DataTable(_Table):
             mask=tuple(BiasMask(mask.bias, mask.reason, mask.device) for mask in self.mask),
             angle=self.angle,
             sin_theta=self.sin_theta,
+            sigma_bias=self.sigma_bias,
         )
 
 
@@ -147,6 +151,13 @@ class ParameterTable(_Table):
     scope: Scope | None = None
 
 
+class NoiseTable(_Table):
+    """``[noise]``."""
+
+    model: Literal["normal", "student"]
+    dof: Any = None
+
+
 class SamplingTable(_Table):
     """``[sampling]``; keys left out keep the defaults of `mtjfit.study.Sampling`."""
 
@@ -164,6 +175,7 @@ class Document(_Table):
     data: Any
     parameters: Any
     sampling: Any = None
+    noise: Any = None
 
 
 T = TypeVar("T", bound=_Table)

@@ -12,7 +12,7 @@ from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import amplitude_unit, conversion
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import Parameter, is_amplitude
+from mtjfit.study.parameter import DOF, JITTER, NOISE, Parameter, is_amplitude
 
 __all__ = ["RANGES", "Sampling", "Study"]
 
@@ -178,9 +178,9 @@ class Study:
         first = self.curves[0]
         if is_amplitude(base):
             return amplitude_unit(base, first.unit, first.quantity, first.per)
-        if base.startswith("noise"):
+        if base in (*NOISE, *JITTER):
             return first.unit
-        return "" if base == "D_ratio" else "nm"
+        return "" if base in ("D_ratio", DOF) else "nm"
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.diagnostics import autocorrelation_time, ess, ess_bulk, ess_tail, r_hat, rank_normalised
+from mtjfit.infer.diagnostics import (
+    autocorrelation_time,
+    ess,
+    ess_bulk,
+    ess_tail,
+    longest_standstill,
+    nested_r_hat,
+    normal_scores,
+    r_hat,
+    rank_normalised,
+    superchain_r_hat,
+)
 
 
 def ar1(rho: float, m: int, n: int, seed: int = 0) -> np.ndarray:
@@ -133,3 +146,60 @@ def test_ties_share_a_rank_and_ranks_become_normal() -> None:
     assert scores[0, 1] == scores[1, 0] < scores[1, 1] < scores[0, 0]
     z = rank_normalised(np.random.default_rng(0).exponential(size=(4, 500)))
     assert stats.kstest(z.ravel(), "norm").pvalue > 0.99
+
+
+def plain_nested(x: np.ndarray) -> float:
+    """Nested R-hat with explicit loops, after the definitions of Margossian et al. (2022), section 3."""
+    K, M, N = x.shape
+    of_chains = [[sum(x[k, m]) / N for m in range(M)] for k in range(K)]
+    of_superchains = [sum(of_chains[k]) / M for k in range(K)]
+    grand = sum(of_superchains) / K
+    B = sum((mean - grand) ** 2 for mean in of_superchains) / (K - 1)
+    W = 0.0
+    for k in range(K):
+        between = sum((mean - of_superchains[k]) ** 2 for mean in of_chains[k]) / (M - 1) if M > 1 else 0.0
+        within = sum(sum((v - of_chains[k][m]) ** 2 for v in x[k, m]) / (N - 1) for m in range(M)) / M
+        W += (between + within) / K
+    return float(np.sqrt(1 + B / W))
+
+
+@pytest.mark.parametrize(("rho", "shape"), [(0.0, (4, 5, 30)), (0.8, (3, 4, 41)), (0.5, (2, 1, 50))])
+def test_nested_r_hat_equals_plain_code(rho: float, shape: tuple[int, int, int]) -> None:
+    x = ar1(rho, shape[0] * shape[1], shape[2], seed=2).reshape(shape) + 0.3 * np.arange(shape[0])[:, None, None]
+    assert superchain_r_hat(x) == pytest.approx(plain_nested(x), rel=1e-12)
+    folded = rank_normalised(np.abs(x - np.median(x)))
+    assert nested_r_hat(x) == pytest.approx(max(plain_nested(rank_normalised(x)), plain_nested(folded)), rel=1e-12)
+
+
+def test_nested_r_hat_squared_less_one_is_the_inverse_ess_of_an_ensemble() -> None:
+    """B/W of K stationary ensembles is χ²/(K − 1) over the effective draws in each: mean over 200 sets, 4 sd."""
+    K, M, n, rho = 4, 10, 200, 0.6
+    sets = ar1(rho, 200 * K * M, n, seed=3).reshape(200, K, M, n)
+    excess = np.array([superchain_r_hat(one) ** 2 - 1 for one in sets])
+    expected = (1 + rho) / (1 - rho) / (M * n)
+    assert np.mean(excess) == pytest.approx(expected, rel=4 * np.sqrt(2 / (K - 1) / 200))
+    assert stats.kstest(excess * (K - 1) / expected, stats.chi2(K - 1).cdf).pvalue > 1e-3
+
+
+def test_nested_r_hat_sees_what_superchains_do_not_share() -> None:
+    """Walkers that disagree inside every ensemble alike are no evidence; ensembles that disagree are, also in width."""
+    good = np.random.default_rng(0).standard_normal((4, 8, 500))
+    assert nested_r_hat(good + 5.0 * np.arange(8)[:, None]) < 1.001
+    assert nested_r_hat(good + 0.5 * np.arange(4)[:, None, None]) > 1.05
+    assert nested_r_hat(good * np.array([1.0, 1.0, 1.0, 2.0])[:, None, None]) > 1.02
+    flat = np.ones((4, 3, 10))
+    assert nested_r_hat(flat) == 1.0
+    assert superchain_r_hat(flat * np.arange(4)[:, None, None]) == np.inf
+    assert nested_r_hat(flat * np.arange(4)[:, None, None]) > 1e6
+    broken = good.copy()
+    broken[1, 2, 3] = np.nan
+    assert np.isnan(nested_r_hat(broken))
+    assert all(np.isnan(scores).all() for scores in normal_scores(broken))
+
+
+def test_the_longest_standstill_equals_counting() -> None:
+    moved = np.random.default_rng(1).random((30, 40)) < np.linspace(0.0, 1.0, 30)[:, None]
+    runs = [[len(list(same)) for move, same in groupby(row) if not move] for row in moved]
+    expected = [max(run, default=0) for run in runs]
+    np.testing.assert_array_equal(longest_standstill(moved), expected)
+    assert longest_standstill(moved[:, :0]).tolist() == [0] * 30

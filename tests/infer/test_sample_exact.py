@@ -13,7 +13,7 @@ from scipy import stats
 import mtjfit
 from mtjfit.infer import Posterior
 from mtjfit.model import MarginalPosterior
-from mtjfit.study import AboutNominal, LogNormal, Normal, Sampling, Study
+from mtjfit.study import AboutNominal, LogNormal, Normal, Sampling, Study, Uniform
 
 SMOOTH = {
     "lambda_J": LogNormal(1.5, 2.5), "lambda_phi": LogNormal(1.5, 2.5), "lambda_sf_F": LogNormal(10.0, 2.0),
@@ -119,6 +119,9 @@ WIDER: dict[str, dict[str, Any]] = {
     "two, torkance, 10 %": {"d": (1.0, 3.0), "quantity": "torkance", "noise": 0.1},
     "five, torkance, 2 %": {"d": (0.8, 1.2, 2.0, 3.0, 4.0), "quantity": "torkance", "noise": 0.02},
     "five, uncertain": {"d": (0.8, 1.2, 2.0, 3.0, 4.0), "noise": 0.02, "thickness": AboutNominal(0.05)},
+    "five, dead layer": {
+        "d": (0.8, 1.2, 2.0, 3.0, 4.0), "noise": 0.02, "thickness": AboutNominal(0.05), "dead_layer": Uniform(0.0, 0.6),
+    },
     "three, 10 %, flat priors": {"noise": 0.1} | dict.fromkeys(SMOOTH),
     "own amplitudes": {"a1": (Normal(1.0, 0.5), "device"), "b2": (Normal(0.6, 0.3), "device")},
     "fitted noise": {"fit_sigma": True, "noise_par": LogNormal(0.05, 2.0), "noise_perp": LogNormal(0.05, 2.0)},

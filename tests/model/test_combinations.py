@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -72,6 +73,72 @@ def test_p_values_of_the_model_are_uniform(kind: str) -> None:
         return
     assert all(one.dof == 1 for one in experiments(kind))
     assert stats.kstest([one.p_value for one in experiments(kind)], "uniform").pvalue > 1e-3
+
+
+@every_kind
+def test_p_values_of_the_scatter_are_uniform(kind: str) -> None:
+    """KS; false-alarm rate 1e-3 for each kind. Errors that come from the scatter leave it nothing to test."""
+    found = experiments(kind)
+    if "noise" in kind:
+        assert all(one.scatter_dof == 0 and np.isnan(one.scatter_p_value) for one in found)
+        return
+    assert stats.kstest([one.scatter_p_value for one in found], "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("quantity", ["torque", "torkance"])
+def test_scatter_and_constraint_add_up_to_the_misfit_of_the_device(quantity: str) -> None:
+    """Scatter against numpy's least squares on the points themselves; the sum against scipy's best κ for all points."""
+    study = simulated((0.8,), quantity=quantity, n_bias=21, noise=0.01, seed=5)
+    (curve,) = study.curves
+    found = combinations(MarginalPosterior(study))[0]
+    V = curve.bias
+    columns = [V, V**2] if quantity == "torque" else [np.ones_like(V), 2 * V]
+    square = sum(np.linalg.lstsq(np.column_stack(columns), y)[1][0] for y in (curve.par, curve.perp)) / 0.01**2
+    assert found.scatter_chi2 == pytest.approx(square, rel=1e-9)
+    assert found.scatter_dof == 2 * (21 - 2)
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        away = (curve.par + 1j * curve.perp - np.exp(1j * x[0]) * (x[1] * columns[0] + 1j * x[2] * columns[1])) / 0.01
+        return np.concatenate([away.real, away.imag])
+
+    full = 2 * optimize.least_squares(residual, [-0.3, 0.8, 0.5], xtol=1e-14, ftol=1e-14).cost
+    assert found.chi2 + found.scatter_chi2 == pytest.approx(full, rel=1e-9)
+    assert found.dof + found.scatter_dof == 42 - 3
+
+
+def test_the_constraint_test_does_not_see_the_points() -> None:
+    """A torkance declared as torque, and an outlier, pass it; only the scatter test finds them."""
+    study = simulated((2.0,), quantity="torkance", noise=0.01, n_bias=21)
+    wrong = study.replace(curves=tuple(replace(c, quantity="torque") for c in study.curves))
+    found = combinations(MarginalPosterior(wrong))[0]
+    assert found.p_value > 0.05
+    assert found.scatter_p_value < 1e-300
+    (curve,) = study.curves
+    jump = 0.1 * (np.abs(curve.bias) < 0.01)  # ten standard errors, at zero bias
+    shaken = combinations(MarginalPosterior(study.replace(curves=(replace(curve, perp=curve.perp + jump),))))[0]
+    assert shaken.p_value > 0.05
+    assert shaken.scatter_p_value < 1e-3 < combinations(MarginalPosterior(study))[0].scatter_p_value
+
+
+def test_a_torkance_beside_torques_has_no_b0() -> None:
+    """b0 is declared for the torques; the torkance of such a study has the numbers and tests that it has alone."""
+    torques = simulated((1.0, 2.0), b0=Normal(0.0, 1.0))
+    torkances = simulated((1.0, 2.0), quantity="torkance", seed=3)
+    mixed = combinations(MarginalPosterior(torques.replace(curves=(torques.curves[0], torkances.curves[1]))))
+    alone = combinations(MarginalPosterior(torkances))[1]
+    assert "|kappa|·b0" in mixed[0].values
+    assert "|kappa|·b0" not in mixed[1].values
+    assert mixed[1].values == pytest.approx(alone.values, rel=1e-6)
+    assert mixed[1].sd == pytest.approx(alone.sd, rel=1e-6)
+    for name in ("chi2", "dof", "scatter_chi2", "scatter_dof"):
+        assert getattr(mixed[1], name) == pytest.approx(getattr(alone, name), rel=1e-6), name
+
+
+def test_errors_known_for_one_component_alone_are_tested_alone() -> None:
+    priors = {"fit_sigma": True, "noise_par": Fixed(0.01)}
+    found = combinations(MarginalPosterior(devices(200, seed=6, **priors)))
+    assert all(one.scatter_dof == 9 - 2 for one in found)
+    assert stats.kstest([one.scatter_p_value for one in found], "uniform").pvalue > 1e-3  # false-alarm rate 1e-3
 
 
 def test_own_noise_with_the_wrong_distribution_would_fail() -> None:
@@ -156,8 +223,6 @@ def test_noise_that_is_declared_is_not_estimated() -> None:
     np.testing.assert_array_equal(noise_estimate(model), [[0.02, 0.05]] * 2)
     known = simulated((1.5, 2.0), noise=0.02)
     given = {"sigma_par": np.full(11, 0.02), "sigma_perp": np.full(11, 0.05)}
-    from dataclasses import replace
-
     expected = combinations(MarginalPosterior(known.replace(curves=tuple(replace(c, **given) for c in known.curves))))
     for one, other in zip(combinations(model), expected, strict=True):
         assert one.sd == pytest.approx(other.sd)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import struct
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +30,7 @@ from plot_cases import (
 
 import mtjfit
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace, render, save
-from mtjfit.plot.style import literal, style, watermark
+from mtjfit.plot.style import NotebookFigure, literal, style, watermark
 from mtjfit.plot.trace import rank_fractions
 from mtjfit.study import Normal, Parameter
 
@@ -183,9 +186,47 @@ def test_figures_leave_no_global_state(monkeypatch: pytest.MonkeyPatch) -> None:
         assert render(plot_combinations(fitted()), "svg") == expected
 
 
-def test_importing_the_package_does_not_import_matplotlib() -> None:
-    import subprocess
+def shown(fig: Figure) -> tuple[int, int]:
+    """Width and height in pixels of the picture that a notebook asks a figure for."""
+    picture = fig._repr_png_()  # type: ignore[attr-defined]
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    return struct.unpack(">II", picture[16:24])
 
-    code = "import sys, mtjfit, mtjfit.cli; print('matplotlib' in sys.modules, 'corner' in sys.modules)"
+
+def test_every_figure_shows_itself_in_a_notebook() -> None:
+    """At 150 dots per inch, in ink; and what is saved afterwards is what would have been saved before."""
+    for fig in figures():
+        assert shown(fig) == tuple(int(150 * inches) for inches in fig.get_size_inches())
+    blank = NotebookFigure(figsize=(2, 1))
+    assert shown(blank) == (300, 150)
+    before = blank._repr_png_()
+    blank.text(0.5, 0.5, "ink")
+    assert blank._repr_png_() != before
+    seen, unseen = plot_trace(posterior_of(fitted())), plot_trace(posterior_of(fitted()))
+    shown(seen)
+    assert render(seen, "svg") == render(unseen, "svg")
+
+
+def plain_figures(folder: Path) -> list[str]:
+    """Files that make a figure of matplotlib's own, which shows nothing in a notebook."""
+    trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
+    calls = [(name, node) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [name for name, call in calls if ast.unparse(call.func).split(".")[-1] in ("Figure", "figure", "subplots")
+            and not ast.unparse(call.func).startswith("fig.")]  # fmt: skip
+
+
+def test_no_plot_makes_a_figure_that_does_not_show_itself(tmp_path: Path) -> None:
+    assert plain_figures(Path(mtjfit.plot.__file__).parent) == []
+    for number, line in enumerate(("fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()")):
+        (tmp_path / f"{number}.py").write_text(line, encoding="utf-8")  # sabotage
+    assert plain_figures(tmp_path) == ["0.py", "1.py", "2.py"]
+
+
+def test_the_package_imports_no_matplotlib_and_shows_figures_without_pyplot() -> None:
+    code = (
+        "import sys, mtjfit, mtjfit.cli; print('matplotlib' in sys.modules, 'corner' in sys.modules)\n"
+        "from mtjfit.plot.style import NotebookFigure; picture = NotebookFigure()._repr_png_()\n"
+        "print(len(picture) > 100, 'matplotlib.pyplot' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
+    assert done.stdout.split() == ["False", "False", "True", "False"]

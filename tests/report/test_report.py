@@ -298,7 +298,7 @@ def test_one_thickness_shows_combinations_and_no_error_bar_for_a_length(one_thic
         "One thickness (2 nm) determines combinations, none of lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N.",
         "slope ratio T_perp/T_par",
         "What these data do not determine",
-        "taken on trust: one thickness cannot reveal a flipped T_perp",
+        "the curves agree: with the other perp_axis p = ",
     ):
         assert words in page.text, words
     assert "Convergence gate" not in page.text

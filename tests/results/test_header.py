@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from model_studies import simulated
 
 import mtjfit
 from mtjfit.data import TorqueCurve
+from mtjfit.physics import kappa
 from mtjfit.results import header, header_fields, notices
 from mtjfit.results.header import device_names
 
@@ -92,10 +94,62 @@ def test_many_devices_are_counted():
     assert device_names(curves).endswith("D11 (2 nm) and 8 more")
 
 
-def test_one_thickness_takes_the_sign_on_trust(one_thickness_fit: mtjfit.FitResult, good: mtjfit.FitResult):
-    text = header_fields(one_thickness_fit.study, one_thickness_fit)["sign"]
-    assert text == "T_perp along M x P, as declared; taken on trust: one thickness cannot reveal a flipped T_perp"
+@pytest.fixture(scope="module")
+def single() -> dict[tuple[float, bool], mtjfit.FitResult]:
+    """Best fits of a single device by thickness in nm and whether T_perp is flipped; errors of 1 %."""
+    fits = {}
+    for d in (0.8, 5.0):
+        study = simulated((d,), noise=0.01, seed=4)
+        (curve,) = study.curves
+        for flip in (False, True):
+            turned = study.replace(curves=(replace(curve, perp=-curve.perp),))
+            fits[d, flip] = mtjfit.fit(turned if flip else study)
+    return fits
+
+
+def test_the_phase_of_kappa_is_nowhere_clearly_positive():
+    """Why a thin layer betrays a flipped T_perp: over all lengths arg κ is below +1.6°. One thickness stands for all,
+    since κ does not change if all lengths scale with d. Flipped, the paper's Fig. 3 at 1.2 nm would be at +12°."""
+    grid = np.geomspace(0.02, 300.0, 24)
+    phases = np.angle(kappa(1.0, *np.meshgrid(grid, grid, grid, grid, sparse=True)), deg=True)
+    assert 1.0 < phases.max() < 1.6
+    assert np.angle(np.conj(kappa(1.2, 1.0, 1.0, 10.0, 1.0)), deg=True) > 12
+
+
+def test_a_thick_layer_alone_takes_the_sign_on_trust(single):
+    for flip in (False, True):
+        fit = single[5.0, flip]
+        assert fit.p_value == pytest.approx(fit.p_value_flipped, rel=1e-3)
+        assert fit.p_value > 0.01
+        assert notices(fit) == ()
+        says = f"taken on trust: with the other perp_axis the curves would fit, too (p = {fit.p_value_flipped:.2g})"
+        assert header_fields(fit.study, fit)["sign"] == f"T_perp along M x P, as declared; {says}"
+
+
+def test_a_thin_layer_alone_betrays_a_flipped_axis(single):
+    right, flipped = single[0.8, False], single[0.8, True]
+    assert notices(right) == ()
+    assert right.p_value_flipped == pytest.approx(flipped.p_value, rel=1e-6)
+    assert flipped.p_value < 1e-30
+    says = f"the curves agree: with the other perp_axis p = {flipped.p_value:.2g}"
+    assert header_fields(right.study, right)["sign"] == f"T_perp along M x P, as declared; {says}"
+    assert header_fields(flipped.study, flipped)["sign"] == "T_perp along M x P, as declared"
+    assert notices(flipped)[0].loud
+    assert notices(flipped)[0].lines[0] == (
+        f"T_perp may be flipped: with the other perp_axis p would be {right.p_value:.2g}. "
+        'Is perp_axis = "PxM" right?'
+    )  # fmt: skip
+
+
+def test_a_series_says_nothing_of_trust(good: mtjfit.FitResult):
     assert "trust" not in header(good.study, good)
+
+
+def test_a_single_device_without_a_test_is_taken_on_trust(single):
+    untested = replace(single[5.0, False], p_value=float("nan"))
+    untested.__dict__["p_value_flipped"] = float("nan")
+    sign = header_fields(untested.study, untested)["sign"]
+    assert sign.endswith("; taken on trust: nothing is left to test it with")
 
 
 def test_a_flipped_series_is_loud_and_names_the_other_axis(flipped_fit: mtjfit.FitResult):
@@ -132,9 +186,10 @@ def test_the_other_axis_is_judged_by_its_p_value(good: mtjfit.FitResult, p: floa
     assert notices(bad)[0].lines[0] == says
 
 
-def test_a_bad_fit_of_one_thickness_blames_no_axis(one_thickness_fit: mtjfit.FitResult):
-    found = notices(replace(one_thickness_fit, p_value=1e-9))[0]
-    assert found.lines[0] == "perp_axis stays a matter of trust: one thickness cannot reveal a flipped T_perp"
+def test_a_bad_fit_that_flipping_does_not_mend_is_said(single):
+    bad = replace(single[5.0, False], p_value=1e-9)
+    bad.__dict__["p_value_flipped"] = 1e-9
+    assert notices(bad)[0].lines[0] == "perp_axis is not the cause: with the other one p = 1e-09"
 
 
 def test_one_thickness_with_known_lengths_can_reveal_the_sign(make_study):
@@ -158,6 +213,31 @@ def test_a_device_that_contradicts_the_model_on_its_own_is_named(good: mtjfit.Fi
     (found,) = notices(replace(good, devices=(replace(first, chi2=400.0, dof=1), *rest)))
     assert found.title.startswith("on their own these devices contradict Eq. 12")
     assert found.lines == ("F0.8nm: p = 5.5e-89",)
+
+
+def test_points_off_their_own_polynomial_are_named(good: mtjfit.FitResult):
+    """A quiet note while the whole fit is good; loud once it is not."""
+    first, *rest = good.devices
+    devices = (replace(first, scatter_chi2=160.0, scatter_dof=78), *rest)
+    for p_value, loud in ((0.5, False), (1e-9, True)):
+        found = notices(replace(good, devices=devices, p_value=p_value))[-1]
+        assert found.loud is loud
+        assert found.title.startswith("the points of these devices do not follow a polynomial of the declared powers")
+        assert found.lines == (
+            "F0.8nm: χ² = 160.0 for 78 degrees of freedom, p = 1.3e-07",
+            "wrong quantity (torque or torkance)? outliers or drift? a power of V not declared? errors too small?",
+        )
+    assert notices(replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest))) == ()
+
+
+def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
+    """Its coefficients may pass the constraint test; its points never follow a1 V."""
+    curves = tuple(replace(curve, quantity="torque", unit="arb") for curve in good.study.curves[:1])
+    fit = mtjfit.fit(good.study.replace(curves=curves))
+    found = [notice for notice in notices(fit) if notice.title.startswith("the points of these devices")]
+    assert found[0].loud
+    assert found[0].lines[0].startswith("F0.8nm: χ² = ")
+    assert found[0].lines[0].endswith("for 78 degrees of freedom, p < 1e-300")
 
 
 def test_no_p_value_is_no_alarm(good: mtjfit.FitResult):

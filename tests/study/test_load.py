@@ -213,8 +213,6 @@ MISTAKES = [
     ('scope = "device"', 'scope = "devices"', "parameters.a1.scope: is 'devices'; did you mean 'device'?"),
     ('scope = "device"', 'scope = "group"', "parameters.a1: has scope = \"group\", but device 'A' has no group; "
      "name the group of every device in the data"),
-    ("mean = 0.0, sd = 10.0 }", "mean = 0.0, sd = 10.0, low = 0 }", "parameters.b2: truncated amplitude priors are not "
-     "available yet; remove low and high"),
     ("b2 =", "noise_par =", "parameters.noise_par: its prior (normal 0 ± 10) allows negative values; "
      "set low = 0.0 or larger"),
 ]  # fmt: skip

@@ -78,6 +78,68 @@ def test_draws_follow_the_distribution_function(prior: Prior, reference: stats.r
     assert stats.kstest(draws, reference.cdf).pvalue > 1e-5
 
 
+class OneFunctionWider:
+    """A prior of which one function is that of another, wider prior."""
+
+    def __init__(self, prior: Prior, wider: Prior, function: str):
+        self.prior, self.wider, self.function = prior, wider, function
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.wider if name == self.function else self.prior, name)
+
+
+PROPERTIES = (
+    test_density_agrees_with_scipy,
+    test_distribution_function_and_quantile_agree_with_scipy,
+    test_the_density_integrates_to_one,
+    test_the_density_is_the_derivative_of_the_distribution_function,
+    test_quantile_inverts_the_distribution_function,
+    test_draws_follow_the_distribution_function,
+)
+WIDER = {
+    "uniform": Uniform(-1.24, 3.24),
+    "loguniform": LogUniform(0.1 / 1000**0.06, 100 * 1000**0.06),
+    "normal": Normal(2.0, 0.56),
+    "half-normal": Normal(0.0, 3.36, low=0.0),
+    "both bounds": Normal(1.0, 2.24, low=0.0, high=2.5),
+    "lognormal": LogNormal(10.0, 2.0**1.12),
+    "thickness": AboutNominal(0.112).about(2.0),
+}
+
+
+def broken(prior: Prior, reference: stats.rv_continuous) -> list[str]:
+    """Names of the properties that a prior lacks."""
+    found = []
+    for check in PROPERTIES:
+        try:
+            check(prior, reference)
+        except AssertionError:
+            found.append(check.__name__)
+    return found
+
+
+@pytest.mark.parametrize("name", list(WIDER))
+def test_sabotage_a_width_12_per_cent_off_is_seen(name: str) -> None:
+    """Too little for simulation-based calibration with 300 runs; as a whole, or in one of the functions only."""
+    prior, reference = CASES[name]
+    against_scipy = {check.__name__ for check in PROPERTIES[:2]}
+    assert broken(prior, reference) == []
+    assert set(broken(WIDER[name], reference)) >= against_scipy
+    for function in ("logpdf", "cdf", "quantile"):
+        mixed = OneFunctionWider(prior, WIDER[name], function)
+        alone = set(broken(mixed, reference)) - against_scipy  # by the properties among themselves, without scipy
+        assert alone, function
+
+
+def test_sabotage_a_density_that_is_not_normalised_is_seen() -> None:
+    class Doubled(Normal):
+        def logpdf(self, x):  # type: ignore[no-untyped-def]
+            return super().logpdf(x) + math.log(1.12)
+
+    with pytest.raises(AssertionError):
+        test_the_density_integrates_to_one(Doubled(2.0, 0.5), stats.norm(2.0, 0.5))
+
+
 @all_priors
 def test_nothing_lies_outside_the_support(prior: Prior, reference: stats.rv_continuous) -> None:
     low, high = prior.support

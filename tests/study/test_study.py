@@ -100,8 +100,8 @@ LENGTH_TODO = 'declare it, for example {} = {{ prior = "loguniform", low = 0.1, 
          'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }'),
         ({"lambda_j": LENGTH}, "parameters.lambda_j: is no parameter; did you mean 'lambda_J'?"),
         ({"a0": Normal(0, 1)}, "parameters.a0: is no parameter; use one of 'lambda_J', 'lambda_phi', 'lambda_sf_F', "
-         "'lambda_sf_N', 'D_ratio', 'Lambda', 'thickness', 'a1', 'a2', 'a3', 'a4', 'b0', 'b1', 'b2', 'b3', 'b4', "
-         "'noise_par', 'noise_perp'"),
+         "'lambda_sf_N', 'D_ratio', 'Lambda', 'dead_layer', 'thickness', 'a1', 'a2', 'a3', 'a4', 'b0', 'b1', 'b2', "
+         "'b3', 'b4', 'noise_par', 'noise_perp'"),
         ({"a2": Parameter("a1", Normal(0, 1))}, "parameters.a2: holds the parameter 'a1'; "
          "use the name of the parameter as the key"),
         ({"thickness": Parameter("thickness", AboutNominal(0.1))}, "parameters.thickness: has the scope 'shared'; "
@@ -115,8 +115,15 @@ LENGTH_TODO = 'declare it, for example {} = {{ prior = "loguniform", low = 0.1, 
          "which only the thickness has; use another prior"),
         ({"a1": AboutNominal(0.1)}, "parameters.a1: has a prior about a nominal value, "
          "which only the thickness has; use another prior"),
-        ({"a1": Normal(0, 1, low=0)}, "parameters.a1: truncated amplitude priors are not available yet; "
-         "remove low and high"),
+        ({"a1": Parameter("a1", Normal(0, 1, low=0), "device"), "b2": Parameter("b2", Normal(0, 1, high=0), "device")},
+         "parameters.b2: has low or high, and so has a1, both of every device; "
+         "remove the bounds of all but one of them"),
+        ({"dead_layer": Uniform(0.0, 3.0)}, "parameters.dead_layer: may be 3 nm, but device 'A' is no thicker than "
+         "2 nm; use a prior with an upper bound below that"),
+        ({"dead_layer": LogNormal(0.2, 1.5)}, "parameters.dead_layer: may be inf nm, but device 'A' is no thicker than "
+         "2 nm; use a prior with an upper bound below that"),
+        ({"dead_layer": Fixed(2.0)}, "parameters.dead_layer: may be 2 nm, but device 'A' is no thicker than "
+         "2 nm; use a prior with an upper bound below that"),
         ({"a1": LENGTH}, "parameters.a1: has the prior log-uniform 0.1 to 100; "
          "amplitudes take a normal prior, or are fixed"),
         ({"a1": Fixed(math.inf)}, "parameters.a1: is fixed at inf; give a finite number"),
@@ -193,6 +200,21 @@ def test_a_study_raises_all_problems_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         Study("s", (curve(), curve()), declared(lambda_J=None, a1=LENGTH))
     assert len(caught.value.problems) == 3
+
+
+def test_amplitudes_per_sin_theta_and_at_an_angle_do_not_mix_in_python_either() -> None:
+    """One a1 cannot be per sin θ for one device and belong to an unknown angle for another."""
+    tilted, divided = {"angle": 72.0, "sin_theta": "included"}, {"sin_theta": "divided"}
+    with pytest.raises(ConfigError) as caught:
+        Study("mixed", (curve("A"), curve("B", **tilted), curve("C")), declared())
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"device '{name}': sin_theta is not declared, but device 'B' has sin_theta = \"included\"; their "
+        "amplitudes are different quantities; declare angle and sin_theta for all data, or for none"
+        for name in "AC"
+    ]
+    assert messages([curve("A", **divided), curve("B", **tilted)]) == []
+    with pytest.raises(ConfigError, match="device 'A': sin_theta is not declared"):
+        study().replace(curves=(curve("A"), curve("B", **divided)))
 
 
 def study(**changes: Any) -> Study:

@@ -1,0 +1,174 @@
+"""``mtjfit calibrate``: are the posteriors of a design right, on average over its prior?"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import MtjfitError, NotConverged
+
+if TYPE_CHECKING:
+    from mtjfit.infer.calibration import Calibration
+
+__all__ = ["calibrate"]
+
+_WIDTH = 100
+_NAME = "calibration"
+_FILES = ("ranks.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
+
+
+@click.command(short_help="Simulate a design and check its posteriors.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or an earlier calibration.",
+)
+@click.option("--simulations", "-n", type=click.IntRange(1, 100_000), default=300, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="Processes.  [default: one for each processor]")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only what is wrong, and where the figure is.")
+def calibrate(study: Path, output: Path, simulations: int, seed: int | None, workers: int | None, quiet: bool) -> None:
+    """Draw truths from the priors of a study, simulate its data from each, sample each posterior, rank the truths.
+
+    The measured values play no part: only bias points, errors, masks, thicknesses and priors do. DIR holds the ranks,
+    a figure and calibration.json. Takes one or two seconds for each simulation and processor.
+
+    Exit code 5: not calibrated, or too few runs converged to tell; DIR holds everything, marked.
+    """
+    from mtjfit.infer.calibrate import calibrate as calibrate_study
+    from mtjfit.infer.workers import n_processors
+    from mtjfit.study import load_study
+
+    progress(f"reading {study}", quiet)
+    loaded = load_study(study)
+    _prepare(output)
+    workers = min(workers or n_processors(), simulations)
+    progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
+             quiet)  # fmt: skip
+    found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
+    progress("drawing the figure", quiet)
+    _write(output, _content(found))
+    if not quiet:
+        click.echo(f"{_table(found)}\n")
+        for line in str(found).splitlines():
+            click.echo(textwrap.fill(line, _WIDTH, subsequent_indent="    "))
+        click.echo()
+    drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
+    click.echo(f"Calibration: {drawn}")
+    if not found.calibrated:
+        raise NotConverged(f"NOT CALIBRATED: {'; '.join(found.reasons)}")
+
+
+def _table(found: Calibration) -> str:
+    """p-values by quantity."""
+    from mtjfit.text import table
+
+    rows = [
+        [str(name), f"{row.ecdf:.2g}", f"{row.chi2:.2g}", f"{row.p:.2g}", "" if row.ok else "NOT UNIFORM"]
+        for name, row in found.tests.iterrows()
+    ]
+    return table(["quantity", "p (curve)", "p (chi2)", "adjusted", ""], rows)
+
+
+def _content(found: Calibration) -> dict[str, bytes]:
+    """All files by name."""
+    import mtjfit.plot
+    from mtjfit.plot.calibration import plot_calibration
+    from mtjfit.results import provenance
+    from mtjfit.results.folder import FORMATS
+
+    ranks = found.ranks.astype("Int64")
+    ranks["not_converged"] = found.failures
+    text = io.StringIO()
+    text.write(f"# ranks of truths among {found.n_draws} draws of their posteriors; seed {found.seed}\n")
+    ranks.to_csv(text, lineterminator="\n")
+    document = {
+        "program": "mtjfit",
+        "kind": _NAME,
+        "calibrated": found.calibrated,
+        "checks": [{"name": each.name, "ok": each.ok, "says": each.says} for each in found.checks],
+        "resolution": found.resolution,
+        "simulations": len(found.failures),
+        "converged": int(found.converged.sum()),
+        "draws": found.n_draws,
+        "p_values": {
+            str(name): {key: _number(row[key]) for key in ("ecdf", "chi2", "p")} for name, row in found.tests.iterrows()
+        },
+        "provenance": dict(provenance(found.study, found.seed)),
+    }
+    files = {"ranks.csv": text.getvalue().encode()}
+    if found.converged.any():
+        figure = plot_calibration(found)
+        files |= {f"{_NAME}.{format}": mtjfit.plot.render(figure, format) for format in FORMATS}
+    files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    return files
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and see that it can be written and holds nothing but an earlier calibration.
+
+    Raises
+    ------
+    MtjfitError
+        It holds other files, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = sorted({each.name for each in folder.iterdir()} - {*_FILES})
+        if foreign:
+            raise MtjfitError(
+                f"{folder}: holds files that are no earlier calibration of mtjfit ({', '.join(foreign[:3])}"
+                f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
+            )
+        probe = folder / f".{_NAME}.tmp"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise _failure(folder, error) from error
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All files, the document last; what an earlier calibration left and this one has not goes away."""
+    for name in _FILES:
+        if name in files:
+            _replace(folder / name, files[name])
+            continue
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _failure(folder / name, error) from error
+
+
+def _replace(target: Path, data: bytes) -> None:
+    """A reader sees the old file or the new one, never half of one."""
+    draft = target.with_name(f".{target.name}.tmp")
+    try:
+        try:
+            draft.write_bytes(data)
+            draft.replace(target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _failure(target, error) from error
+
+
+def _failure(path: Path, error: OSError) -> MtjfitError:
+    reason = error.strerror or type(error).__name__
+    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")

@@ -1,0 +1,91 @@
+"""What is declared of errors beyond one standard error for each number: correlations, and errors of the bias."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["covariance_faults", "error_faults"]
+
+_SYMMETRIC = 1e-10
+_SAME = 1e-8
+
+
+def error_faults(
+    n: int, sigma: NDArray[np.float64] | None, rho: NDArray[np.float64] | None, sigma_bias: NDArray[np.float64] | None
+) -> list[tuple[str, str]]:
+    """What is wrong with the correlation of the two components of each point, and with errors of the bias.
+
+    Parameters
+    ----------
+    n : int
+        Number of bias points.
+    sigma : ndarray or None
+        Standard errors of a component; None where they are to be fitted.
+    rho, sigma_bias : ndarray or None
+
+    Returns
+    -------
+    list of (what, todo)
+
+    Examples
+    --------
+    >>> error_faults(2, np.ones(2), np.array([0.2, 1.0]), None)
+    [('rho is 1 at point 1', 'give a correlation between -1 and 1, ends excluded')]
+    """
+    faults = []
+    for name, values in (("rho", rho), ("sigma_bias", sigma_bias)):
+        if values is None:
+            continue
+        if sigma is None:
+            faults.append((f'{name} is given, but sigma = "fit"',
+                           f"give the errors of both components beside {name}, or remove it"))  # fmt: skip
+        if values.shape != (n,):
+            faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
+        elif not np.all(np.isfinite(values)):
+            faults.append((f"{name} holds NaN or inf", "give a number for each point"))
+        elif name == "rho" and np.any(np.abs(values) >= 1):
+            k = int(np.argmax(np.abs(values) >= 1))
+            faults.append((f"rho is {values[k]:g} at point {k}", "give a correlation between -1 and 1, ends excluded"))
+        elif name == "sigma_bias" and np.any(values < 0):
+            faults.append(("sigma_bias is negative", "give the standard error of each bias in V, or 0"))
+    return faults
+
+
+def covariance_faults(
+    n: int,
+    covariance: NDArray[np.float64],
+    sigma_par: NDArray[np.float64] | None,
+    sigma_perp: NDArray[np.float64] | None,
+) -> list[tuple[str, str]]:
+    """What is wrong with the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
+
+    Standard errors beside it must be the roots of its diagonal.
+
+    Examples
+    --------
+    >>> covariance_faults(1, np.array([[1.0, 2.0], [2.0, 1.0]]), None, None)
+    [('covariance is not positive definite', 'correct it: some combination of values would have no error')]
+    """
+    if covariance.shape != (2 * n, 2 * n):
+        return [(f"covariance has shape {covariance.shape}, {n} points need {(2 * n, 2 * n)}",
+                 "give all in-plane values, then all out-of-plane values")]  # fmt: skip
+    if not np.all(np.isfinite(covariance)):
+        return [("covariance holds NaN or inf", "give a finite number for each pair of values")]
+    size = float(np.max(np.abs(covariance), initial=0.0))
+    if np.max(np.abs(covariance - covariance.T), initial=0.0) > _SYMMETRIC * size:
+        return [("covariance is not symmetric", "correct it")]
+    variance = np.diagonal(covariance)
+    indefinite = [("covariance is not positive definite", "correct it: some combination of values would have no error")]
+    if np.any(variance <= 0):
+        return indefinite
+    sd = np.sqrt(variance)
+    try:
+        # in units of the errors, so that components of different size are judged alike
+        np.linalg.cholesky(covariance / sd[:, None] / sd)
+    except np.linalg.LinAlgError:
+        return indefinite
+    for name, sigma, part in (("sigma_par", sigma_par, sd[:n]), ("sigma_perp", sigma_perp, sd[n:])):
+        if sigma is not None and sigma.shape == (n,) and np.any(np.abs(sigma / part - 1) > _SAME):
+            return [(f"{name} differs from the diagonal of the covariance", f"leave {name} out")]
+    return []

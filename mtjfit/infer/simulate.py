@@ -1,0 +1,197 @@
+"""Truths from the prior, and data from a truth.
+
+The forward model and the noise are written here a second time, from their definitions and point by point, without the
+sums and integrals of `mtjfit.model`: a calibration that simulated with the code it is to judge would not see that
+code's mistakes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtjfit.data import FloatArray, Origin, TorqueCurve
+from mtjfit.errors import MtjfitError
+from mtjfit.physics import Interface, kappa, kappa_density
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, AboutNominal, Fixed, Prior, Study, is_amplitude
+
+__all__ = ["Device", "draw_truth", "priors_of", "simulated"]
+
+_KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
+_ORIGIN = Origin("simulated", "truth drawn from the prior")
+_ATTEMPTS = 1000
+
+
+def _label(study: Study, curve: TorqueCurve, name: str) -> str:
+    """Name in tables of the number behind a parameter of one device."""
+    scope = study.parameters[name].scope
+    return {"shared": name, "group": f"{name}[{curve.group}]", "device": f"{name}[{curve.device}]"}[scope]
+
+
+def priors_of(study: Study) -> dict[str, Prior]:
+    """Prior of every free parameter by its name in tables, such as ``a1`` or ``thickness[dev1]``.
+
+    Raises
+    ------
+    MtjfitError
+        The study has a parameter that this module does not know how to simulate.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> list(priors_of(load_study(dataset("thickness-series").study_file)))[:5]
+    ['lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N', 'thickness[F0.8nm]']
+    """
+    found: dict[str, Prior] = {}
+    for name, parameter in study.parameters.items():
+        if not (name in _KNOWN or is_amplitude(name)):
+            raise MtjfitError(f"parameters.{name}: data that depend on it cannot be simulated yet; remove it")
+        prior = parameter.prior
+        if isinstance(prior, Fixed):
+            continue
+        for curve in study.curves:
+            own = prior.about(curve.thickness) if isinstance(prior, AboutNominal) else prior
+            found[_label(study, curve, name)] = own
+    return found
+
+
+@dataclass(frozen=True)
+class Device:
+    """One device at n points in parameter space.
+
+    Attributes
+    ----------
+    study : Study
+    curve : TorqueCurve
+    values : mapping of str to ndarray
+        Every free parameter of the study, each of shape (n,).
+    """
+
+    study: Study
+    curve: TorqueCurve
+    values: Mapping[str, FloatArray]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """A parameter as this device has it, shape (n,) or (), fixed ones and the thickness included."""
+        prior = self.study.parameters[name].prior
+        if isinstance(prior, Fixed):
+            return np.asarray(self.curve.thickness if name == "thickness" else prior.value)
+        return np.asarray(self.values[_label(self.study, self.curve, name)])
+
+    def declares(self, name: str) -> bool:
+        """True if the study has the parameter."""
+        return name in self.study.parameters
+
+    @property
+    def magnetic(self) -> FloatArray:
+        """Thickness without the dead layer in nm, shape (n,) or ()."""
+        return np.asarray(self["thickness"] - (self["dead_layer"] if self.declares("dead_layer") else 0.0))
+
+    @property
+    def K(self) -> ComplexArray:
+        """κ(d), or κ(d)/d per volume, Eq. 12, shape (n,) or ()."""
+        behind = ("Lambda",) if self.declares("Lambda") else ("lambda_sf_N", "D_ratio")
+        lengths = [self[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", *behind)]
+        transfer = kappa_density if self.curve.per == "volume" else kappa
+        return np.asarray(transfer(self.magnetic, *lengths))
+
+    def torque(self, bias: ArrayLike) -> ComplexArray:
+        """Torque or torkance, shape (n or 1, n_bias), in the unit of the first curve; Eq. 2 and 12."""
+        bias = np.asarray(bias, dtype=float)
+        J0: ComplexArray = np.zeros((1, bias.size), dtype=complex)
+        for name in self.study.amplitudes:
+            unit = Interface.of(**{name: 1.0})
+            law = unit.current if self.curve.quantity == "torque" else unit.derivative
+            J0 = J0 + self[name][..., None] * law(bias)
+        return np.asarray(self.curve.angle_factor * self.K[..., None] * J0)
+
+    @property
+    def sigma(self) -> tuple[FloatArray, FloatArray]:
+        """Errors of both components, known or fitted, shape (n_bias,) or (n, 1), in the unit of the first curve."""
+        if self.curve.sigma_par is None or self.curve.sigma_perp is None:
+            return self["noise_par"][..., None], self["noise_perp"][..., None]
+        scale = self.study.scale_of(self.curve)
+        return self.curve.sigma_par * scale, self.curve.sigma_perp * scale
+
+    @property
+    def rho(self) -> FloatArray:
+        """Correlation of the two errors of each point, shape (n_bias,)."""
+        return np.zeros(self.curve.bias.size) if self.curve.rho is None else self.curve.rho
+
+    @property
+    def jitter(self) -> tuple[FloatArray, FloatArray]:
+        """Errors that known ones lack, shape (n, 1) or (1,), in the unit of the first curve."""
+        par, perp = (self[name][..., None] if self.declares(name) else np.zeros(1) for name in JITTER)
+        return par, perp
+
+
+def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
+    """Every free parameter of a study, drawn from its prior; amplitudes, thicknesses and noise, too.
+
+    Where there is a dead layer, all is drawn anew until every device is thicker than it.
+
+    Raises
+    ------
+    MtjfitError
+        None of a thousand draws leaves every device thicker than the dead layer.
+    """
+    priors = priors_of(study)
+    for _ in range(_ATTEMPTS):
+        truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
+        values = {name: np.asarray(value) for name, value in truth.items()}
+        if all(Device(study, curve, values).magnetic > 0 for curve in study.curves):
+            return truth
+    raise MtjfitError("a thousand draws from the priors leave some device thinner than the dead layer: narrow them")
+
+
+def _noise(device: Device, rng: np.random.Generator) -> FloatArray:
+    """Errors of both components at every bias, shape (2, n_bias), in the unit of the first curve."""
+    curve, n = device.curve, device.curve.bias.size
+    if curve.covariance is not None:
+        root = np.linalg.cholesky(curve.covariance) * device.study.scale_of(curve)
+        return np.asarray((root @ rng.standard_normal(2 * n)).reshape(2, n))
+    white = rng.standard_normal((2, n))
+    if device.declares(DOF):
+        white = rng.standard_t(float(device[DOF]), (2, n))
+    perp = device.rho * white[0] + np.sqrt(1 - device.rho**2) * white[1]
+    more = rng.standard_normal((2, n))
+    return np.stack([
+        sigma * each + s * extra
+        for sigma, each, s, extra in zip(device.sigma, (white[0], perp), device.jitter, more, strict=True)
+    ])  # fmt: skip
+
+
+def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator) -> Study:
+    """The study with its data replaced by simulated ones: same bias, errors, masks, units and normalisation.
+
+    Where the bias has errors the torque is that of a bias off by such an error.
+
+    Parameters
+    ----------
+    study : Study
+    truth : mapping of str to float
+        Every free parameter, as from `draw_truth`.
+    rng : numpy.random.Generator
+        For the noise.
+
+    Returns
+    -------
+    Study
+        Its curves say that they are simulated.
+    """
+    values = {name: np.asarray(value) for name, value in truth.items()}
+    curves = []
+    for curve in study.curves:
+        device, scale = Device(study, curve, values), study.scale_of(curve)
+        away, bias = _noise(device, rng), curve.bias
+        if curve.sigma_bias is not None:
+            bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)
+        T = device.torque(bias)[0]
+        par, perp = (T.real + away[0]) / scale, (T.imag + away[1]) / scale
+        curves.append(replace(curve, par=par, perp=perp, origin=_ORIGIN))
+    return study.replace(curves=tuple(curves))

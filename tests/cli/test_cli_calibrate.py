@@ -1,0 +1,217 @@
+"""`mtjfit calibrate`: what it leaves, what it says, its exit codes, and what it never overwrites."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+import mtjfit
+from mtjfit.cli.main import cli
+from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.infer.calibration import Calibration
+
+FILES = {"ranks.csv", "calibration.svg", "calibration.pdf", "calibration.png", "calibration.json"}
+
+
+def invoke(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli, ["calibrate", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture
+def study_file(make_study) -> Path:  # type: ignore[no-untyped-def]
+    return Path(make_study())
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Ranks of a calibration that takes no time; `shape` bends them, `failed` runs did not converge."""
+    said: dict[str, object] = {"shape": 1.0, "failed": 0}
+
+    def calibrate(study: mtjfit.Study, n: int, seed: int | None, workers: int, *, progress: bool) -> Calibration:
+        said.update(n=n, seed=seed, workers=workers, progress=progress)
+        u = np.random.default_rng(3).random((n, 2))
+        u[:, 0] **= float(said["shape"])  # type: ignore[arg-type]
+        ranks = pd.DataFrame(np.floor(100 * u), columns=["lambda_J", "log_likelihood"])
+        ranks.index.name = "simulation"
+        failures = [""] * n
+        for k in range(int(said["failed"])):  # type: ignore[call-overload]
+            failures[k], ranks.iloc[k] = "R-hat 1.3, of a1", np.nan
+        return Calibration(study, study.sampling.seed if seed is None else seed, 99, ranks, tuple(failures))
+
+    monkeypatch.setattr("mtjfit.infer.calibrate.calibrate", calibrate)
+    return said
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtjfit.plot.render", lambda fig, format: f"{format} {len(fig.axes)}".encode())
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(
+    tmp_path: Path, study_file: Path, asked: dict[str, object]
+) -> None:
+    out = tmp_path / "new" / "out"
+    result = invoke(study_file, "--output", out, "--simulations", "250", "--seed", "7", "--workers", "3")
+    assert result.exit_code == 0, result.output
+    assert {key: asked[key] for key in ("n", "seed", "workers", "progress")} == {
+        "n": 250, "seed": 7, "workers": 3, "progress": True,
+    }  # fmt: skip
+    left = content(out)
+    assert set(left) == FILES
+    assert left["calibration.pdf"] == b"pdf 2"
+    ranks = pd.read_csv(out / "ranks.csv", comment="#", index_col="simulation")
+    assert list(ranks.columns) == ["lambda_J", "log_likelihood", "not_converged"]
+    np.testing.assert_array_equal(
+        ranks[["lambda_J", "log_likelihood"]], np.floor(100 * np.random.default_rng(3).random((250, 2)))
+    )
+    document = json.loads(left["calibration.json"])
+    assert (document["calibrated"], document["simulations"], document["converged"]) == (True, 250, 250)
+    assert document["provenance"]["seed"] == 7
+    assert set(document["p_values"]) == {"lambda_J", "log_likelihood"}
+    assert "\nCALIBRATED\n  ✓ 250 runs count (100 needed for a verdict)\n" in result.stdout
+    assert re.search(r"(?m)^lambda_J +0\.\d+ +0\.\d+ ", result.stdout)
+    assert result.stdout.splitlines()[-1] == f"Calibration: {out / 'calibration.pdf'}"
+
+
+def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_left(
+    tmp_path: Path, study_file: Path, asked: dict[str, object]
+) -> None:
+    asked["shape"] = 0.5
+    result = invoke(study_file, "-o", tmp_path / "out", "-q")
+    assert result.exit_code == 5
+    assert result.stdout == f"Calibration: {tmp_path / 'out' / 'calibration.pdf'}\n"
+    said = r"Error: NOT CALIBRATED: posterior of lambda_J lies too low: 7\d % of the truths lie above its median \(adj"
+    assert re.match(said, result.stderr), result.stderr
+    assert (asked["n"], asked["seed"], asked["progress"]) == (300, None, False)
+    document = json.loads((tmp_path / "out" / "calibration.json").read_text(encoding="utf-8"))
+    assert not document["calibrated"]
+    assert [each["name"] for each in document["checks"] if not each["ok"]] == ["uniform"]
+    assert document["provenance"]["seed"] == 1  # of the study
+
+
+def test_too_few_runs_and_runs_that_failed_are_5_and_in_the_table(
+    tmp_path: Path, study_file: Path, asked: dict[str, object]
+) -> None:
+    asked["failed"] = 20
+    result = invoke(study_file, "-o", tmp_path / "out", "-n", "200")
+    assert result.exit_code == 5
+    assert "20 of 200 runs did not converge (5 % allowed), the first because: R-hat 1.3, of a1" in result.stderr
+    ranks = pd.read_csv(tmp_path / "out" / "ranks.csv", comment="#")
+    assert len(ranks) == 200
+    assert ranks["not_converged"].count() == 20
+    assert ranks["lambda_J"].isna().sum() == 20
+    asked["failed"] = 0
+    assert invoke(study_file, "-o", tmp_path / "out", "-n", "99").exit_code == 5
+
+
+def test_without_any_run_that_converged_there_is_no_figure_and_none_of_an_earlier_one(
+    tmp_path: Path, study_file: Path, asked: dict[str, object]
+) -> None:
+    assert invoke(study_file, "-o", tmp_path / "out").exit_code == 0
+    asked["failed"] = 3
+    result = invoke(study_file, "-o", tmp_path / "out", "-n", "3")
+    assert result.exit_code == 5
+    assert set(content(tmp_path / "out")) == {"ranks.csv", "calibration.json"}
+    assert result.stdout.splitlines()[-1].endswith("calibration.json")
+
+
+def test_one_process_for_each_processor_but_no_more_than_simulations(
+    tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtjfit.infer.workers.n_processors", lambda: 6)
+    invoke(study_file, "-o", tmp_path / "out")
+    assert asked["workers"] == 6
+    invoke(study_file, "-o", tmp_path / "out", "-n", "2")
+    assert asked["workers"] == 2
+
+
+def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(
+    tmp_path: Path, study_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, code in ((NotDetermined("one thickness"), 4), (MtjfitError("killed"), 3), (KeyboardInterrupt(), 130)):
+
+        def fails(*_: object, error: BaseException = error, **__: object) -> None:
+            raise error
+
+        monkeypatch.setattr("mtjfit.infer.calibrate.calibrate", fails)
+        result = invoke(study_file, "-o", tmp_path / "out")
+        assert result.exit_code == code
+        assert content(tmp_path / "out") == {}
+    assert invoke(study_file).exit_code == 2
+    assert invoke(study_file, "-o", tmp_path / "out", "-n", "0").exit_code == 2
+    assert invoke(tmp_path / "none.toml", "-o", tmp_path / "out").exit_code == 3
+
+
+def test_other_files_are_refused_before_anything_is_computed(
+    tmp_path: Path, study_file: Path, asked: dict[str, object]
+) -> None:
+    for name in "dbca":
+        (tmp_path / name).write_text("mine")
+    result = invoke(study_file, "-o", tmp_path)
+    assert result.exit_code == 3
+    assert "holds files that are no earlier calibration of mtjfit (a, b, c, …); name a new" in result.stderr
+    assert "n" not in asked
+    (tmp_path / "file").touch()
+    result = invoke(study_file, "-o", tmp_path / "file")
+    assert result.exit_code == 3
+    assert "cannot be written" in result.stderr
+
+
+def test_a_disk_that_fills_up_leaves_no_half_file(
+    tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        with path.open("wb") as stream:
+            stream.write(data[:1])
+        raise OSError(28, os.strerror(28), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    result = invoke(study_file, "-o", tmp_path / "out")
+    assert result.exit_code == 3
+    assert "ranks.csv: cannot be written: No space left on device; free the disk" in result.stderr
+    assert content(tmp_path / "out") == {}
+
+
+def test_the_exit_code_is_in_the_help() -> None:
+    assert "Exit code 5: not calibrated" in " ".join(invoke("--help").stdout.split())
+    assert "5 not converged, or not calibrated" in CliRunner().invoke(cli, ["--help"]).output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
+def test_a_real_run_and_ctrl_c(tmp_path: Path, study_file: Path) -> None:
+    command = [sys.executable, "-m", "mtjfit", "calibrate", str(study_file), "--workers", "2", "--output"]
+    done = subprocess.run([*command, str(tmp_path / "out"), "-n", "4"], capture_output=True, timeout=280, check=False)
+    assert done.returncode == 5, done.stderr.decode()  # four are too few for a verdict
+    assert set(content(tmp_path / "out")) == FILES
+    running = subprocess.Popen(
+        [*command, str(tmp_path / "stopped")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    time.sleep(8)
+    os.killpg(running.pid, signal.SIGINT)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert b"Interrupted; no result was written." in errors
+    assert b"Traceback" not in errors
+    assert content(tmp_path / "stopped") == {}
+    with pytest.raises(ProcessLookupError):
+        os.killpg(running.pid, 0)

@@ -1,0 +1,329 @@
+"""``mtjfit run --resume``: whatever stopped a run, it goes on to the same files, or says what to do."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import mtjfit
+from mtjfit.cli.main import cli
+from mtjfit.infer.journal import saved_steps
+from mtjfit.infer.lock import locked
+
+MAX_STEPS = 30
+NUMBERS = ("summary.csv", "draws.npz")
+sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
+
+
+def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
+    """Two free lengths of the bundled series, exact thicknesses, and a limit on steps that ends the run."""
+    series = mtjfit.dataset("thickness-series")
+    folder.mkdir(parents=True)
+    shutil.copy(series.path / "data.csv", folder)
+    text = series.study_file.read_text(encoding="utf-8")
+    text = re.sub(r"(?m)^thickness += \{.*$", "thickness = { fixed = true }", text)
+    text = re.sub(r"(?m)^(lambda_sf_\w) *=.*$", r"\1 = { fixed = 5.0 }", text)
+    study = folder / "study.toml"
+    study.write_text(text.replace("target_ess = 2000", f"max_steps = {max_steps}"), encoding="utf-8")
+    return study
+
+
+@contextmanager
+def quick() -> Iterator[pytest.MonkeyPatch]:
+    """Short blocks, a lenient gate, no annealing worth the name, no figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtjfit.infer.history._BLOCK", 5)
+        patch.setattr("mtjfit.infer.history._FIRST_LOOK", MAX_STEPS)
+        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
+        patch.setattr("mtjfit.infer.ensemble._PARTICLES", 64)
+        patch.setattr("mtjfit.infer.ensemble._SETTLE", 6)
+        patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
+        patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
+        patch.setattr("mtjfit.report.build.report_figures", lambda *_: [])
+        yield patch
+
+
+@pytest.fixture(autouse=True)
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # runners of tests may have changed it
+    with quick() as each:
+        yield each
+    signal.signal(signal.SIGINT, before)
+
+
+def invoke(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+def numbers(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in NUMBERS}
+
+
+def names(folder: Path) -> set[str]:
+    return {each.name for each in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], Path]:
+    """The numbers of a run that nothing happened to, and the folder of one that was interrupted after two blocks."""
+    folder = tmp_path_factory.mktemp("once")
+    study = write_study(folder / "in")
+    with quick() as patch:
+        assert invoke("run", study, "-o", folder / "whole", "-q").exit_code == 0
+        stop_at(patch, 2)
+        assert invoke("run", study, "-o", folder / "out", "-q").exit_code == 130
+    assert names(folder / "whole") == {"summary.csv", "draws.npz", "study.toml", "report.html", "result.json"}
+    return numbers(folder / "whole"), folder
+
+
+@cache
+def once_fitted(folder: Path) -> mtjfit.FitResult:
+    return mtjfit.fit(mtjfit.load_study(folder / "in" / "study.toml"))
+
+
+@pytest.fixture
+def expected(once: tuple[dict[str, bytes], Path]) -> dict[str, bytes]:
+    return once[0]
+
+
+@pytest.fixture
+def stopped(once: tuple[dict[str, bytes], Path], tmp_path: Path, patch: pytest.MonkeyPatch) -> Path:
+    """A folder with the study ``in/study.toml`` and the interrupted run ``out``; the study is not fitted again."""
+    fit = once_fitted(once[1])
+    patch.setattr("mtjfit.infer.fit", lambda study: fit)
+    return shutil.copytree(once[1], tmp_path / "stopped")
+
+
+def stop_at(patch: pytest.MonkeyPatch, *blocks: int, by: Callable[[], None] | None = None) -> None:
+    """Ctrl-C, or something else, before the n-th blocks."""
+    original, n = sampling.advanced, [0]
+
+    def advanced(*arguments: object) -> object:
+        n[0] += 1
+        if n[0] in blocks:
+            by() if by else signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    patch.setattr(sampling, "advanced", advanced)
+
+
+def run(folder: Path, *more: str) -> Result:
+    return invoke("run", folder / "in" / "study.toml", "--output", folder / "out", *more)
+
+
+def resumed(folder: Path) -> dict[str, bytes]:
+    result = run(folder, "--resume")
+    assert result.exit_code == 0
+    assert "run" not in names(folder / "out")
+    return numbers(folder / "out")
+
+
+def again(folder: Path, *more: str) -> str:
+    study, output = folder / "in" / "study.toml", folder / "out"
+    return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *more, "--resume"])
+
+
+# Ctrl-C
+
+
+def test_ctrl_c_finishes_the_block_and_says_how_to_go_on(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
+    folder = tmp_path / "a folder"  # the space must be quoted
+    write_study(folder / "in")
+    with patch.context() as press:
+        stop_at(press, 2)
+        result = run(folder)
+    assert result.exit_code == 130
+    assert "sampling (Ctrl-C saves and stops; go on with --resume)" in result.stderr
+    assert "Ctrl-C: finishing this block and saving it; press Ctrl-C again to stop at once." in result.stderr
+    assert result.stderr.endswith(f"\nInterrupted; what was sampled is saved. Resume with: {again(folder)}\n")
+    assert names(folder / "out") == {"run"}
+    assert saved_steps(folder / "out" / "run") == 10
+    result = run(folder, "--resume")
+    assert result.exit_code == 0
+    assert f"going on with the run in {folder / 'out' / 'run'}: 10 steps, saved " in result.stderr
+    assert numbers(folder / "out") == expected
+    assert "run" not in names(folder / "out")
+
+
+def test_a_second_ctrl_c_costs_the_block(stopped: Path, expected, patch: pytest.MonkeyPatch):
+    def twice() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with patch.context() as press:
+        stop_at(press, 2, by=twice)
+        result = run(stopped, "--resume")
+    assert result.exit_code == 130
+    assert result.stderr.endswith(f"Resume with: {again(stopped)}\n")
+    assert saved_steps(stopped / "out" / "run") == 15
+    assert resumed(stopped) == expected
+
+
+def test_ctrl_c_before_anything_is_saved_leaves_nothing(tmp_path: Path, patch: pytest.MonkeyPatch):
+    write_study(tmp_path / "in")
+    patch.setattr("mtjfit.infer.fit", lambda study: signal.raise_signal(signal.SIGINT))
+    result = run(tmp_path)
+    assert (result.exit_code, result.stderr.endswith("\nInterrupted; no result was written.\n")) == (130, True)
+    assert names(tmp_path / "out") == set()
+
+
+def test_the_seed_is_part_of_what_to_type(tmp_path: Path, patch: pytest.MonkeyPatch):
+    write_study(tmp_path / "in")
+    stop_at(patch, 1)
+    result = run(tmp_path, "--seed", "7", "-q")
+    assert result.stderr.endswith(f"Resume with: {again(tmp_path, '--seed', '7')}\n")
+    refused = run(tmp_path, "--resume", "-q")
+    assert (refused.exit_code, "  sampling.seed: was 7, is 1\n" in refused.stderr) == (3, True)
+
+
+# what is refused
+
+
+def test_an_unfinished_run_is_not_begun_anew(stopped: Path, expected, patch: pytest.MonkeyPatch):
+    with patch.context() as idle:
+        idle.setattr("mtjfit.infer.fit", lambda study: pytest.fail("fitted for nothing"))
+        result = run(stopped)
+    assert result.exit_code == 3
+    saved = stopped / "out" / "run"
+    assert result.stderr.splitlines()[-2:] == [
+        f"Error: {saved}: holds an unfinished run of 10 steps. Go on with it: {again(stopped)}",
+        f"or start anew: name another folder with --output, or delete {saved}",
+    ]
+    assert resumed(stopped) == expected
+
+
+def test_a_changed_study_is_refused_with_what_changed(stopped: Path, expected):
+    data, study = stopped / "in" / "data.csv", stopped / "in" / "study.toml"
+    before = data.read_text(encoding="utf-8"), study.read_text(encoding="utf-8")
+    data.write_text(before[0].replace(",0.0026,0.0026", ",0.0052,0.0026"), encoding="utf-8")
+    study.write_text(before[1].replace("max_steps", "walkers = 40\nmax_steps"), encoding="utf-8")
+    assert (data.read_text(encoding="utf-8"), study.read_text(encoding="utf-8")) != before
+    result = run(stopped, "--resume")
+    assert result.exit_code == 3
+    assert "\n  sampling.walkers: was 0, is 40\n" in result.stderr
+    assert re.search(r"(?m)^  device F2.0nm: sigma_par: was 41 values .*, is 41 values from 0.0052", result.stderr)
+    data.write_text(before[0], encoding="utf-8")
+    study.write_text("# a comment\n" + before[1], encoding="utf-8")
+    assert resumed(stopped) == expected
+
+
+def test_a_run_that_another_process_works_on_is_left_to_it(stopped: Path, expected):
+    with locked(stopped / "out" / "run" / "lock"):
+        result = run(stopped, "--resume")
+    assert result.exit_code == 3
+    assert f"process {os.getpid()} is working on this run; wait for it, or stop it and resume" in result.stderr
+    assert resumed(stopped) == expected
+
+
+def test_a_folder_named_run_of_somebody_else_is_refused(tmp_path: Path):
+    write_study(tmp_path / "in")
+    (tmp_path / "out" / "run").mkdir(parents=True)
+    (tmp_path / "out" / "run" / "notes.txt").write_text("mine")
+    result = run(tmp_path)
+    assert (result.exit_code, "holds files that are no earlier result of mtjfit (run)" in result.stderr) == (3, True)
+    (tmp_path / "out" / "result.json").write_text('{"program": "mtjfit"}')
+    result = run(tmp_path)
+    assert (result.exit_code, "run: holds files that are no run of mtjfit; move them" in result.stderr) == (3, True)
+    assert (tmp_path / "out" / "run" / "notes.txt").read_text() == "mine"
+
+
+# what goes on
+
+
+def test_without_anything_to_resume_it_begins(tmp_path: Path, expected):
+    write_study(tmp_path / "in")
+    assert resumed(tmp_path) == expected
+
+
+def test_what_kills_leave_behind_is_no_foreign_file(stopped: Path, expected):
+    for name in (".result.json.x7_k2.tmp", ".draws.npz.abcdefgh.tmp"):
+        (stopped / "out" / name).write_text("half")
+    (stopped / "out" / "run" / ".manifest.json.x7_k2.tmp").write_text("half")
+    assert resumed(stopped) == expected
+    assert not [name for name in names(stopped / "out") if name.endswith(".tmp")]
+
+
+def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
+    study = write_study(tmp_path / "in", max_steps=13)
+    with patch.context() as strict:
+        strict.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: False))
+        result = run(tmp_path)
+    assert result.exit_code == 5
+    assert result.stderr.endswith("raise sampling.max_steps and go on with --resume\n")
+    assert {"run", "report.html"} <= names(tmp_path / "out")
+    assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (3, 13)  # not begun anew by accident
+    study.write_text(study.read_text(encoding="utf-8").replace("= 13", f"= {MAX_STEPS}"), encoding="utf-8")
+    assert resumed(tmp_path) == expected
+
+
+def test_a_disk_that_fills_up_while_it_samples(stopped: Path, expected, patch: pytest.MonkeyPatch):
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with patch.context() as disk:
+        disk.setattr("mtjfit.infer.journal.replace_file", full)
+        result = run(stopped, "--resume")
+    assert result.exit_code == 3
+    assert result.stderr.splitlines()[-2:] == [
+        f"What was sampled is saved. Resume with: {again(stopped)}",
+        f"Error: {stopped / 'out' / 'run'}: cannot be written: No space left on device; the 10 steps saved before are "
+        "whole. Free the disk or its permissions, and resume",
+    ]
+    assert resumed(stopped) == expected
+
+
+def test_a_disk_that_fills_up_at_the_end_costs_no_sampling(stopped: Path, expected, patch: pytest.MonkeyPatch):
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with patch.context() as disk:
+        disk.setattr("mtjfit.results.folder.replace_file", full)
+        result = run(stopped, "--resume")
+    assert result.exit_code == 3
+    assert (
+        f"What was sampled is saved. Resume with: {again(stopped)}\nError: {stopped / 'out' / 'result.json'}: cannot be"
+        in (result.stderr)
+    )
+    patch.setattr(sampling, "advanced", lambda *_: pytest.fail("sampled again"))
+    assert resumed(stopped) == expected
+
+
+def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected, patch: pytest.MonkeyPatch):
+    with patch.context() as broken:
+        broken.setattr("mtjfit.report.build.report_figures", lambda *_: 1 / 0)
+        result = CliRunner().invoke(
+            cli, ["run", str(stopped / "in" / "study.toml"), "-o", str(stopped / "out"), "--resume"]
+        )
+    assert isinstance(result.exception, ZeroDivisionError)
+    assert f"What was sampled is saved. Resume with: {again(stopped)}" in result.stderr
+    assert resumed(stopped) == expected
+
+
+def test_the_result_says_what_a_run_was_begun_with(stopped: Path, patch: pytest.MonkeyPatch):
+    manifest = stopped / "out" / "run" / "manifest.json"
+    document = json.loads(manifest.read_text(encoding="utf-8"))
+    document["versions"]["numpy"] = "1.99"
+    manifest.write_text(json.dumps(document), encoding="utf-8")
+    result = run(stopped, "--resume")
+    assert "not equal to the last digit: numpy: was 1.99, is " in result.stderr
+    provenance = json.loads((stopped / "out" / "result.json").read_text(encoding="utf-8"))["provenance"]
+    assert provenance["begun_with"]["numpy"] == "1.99"
+    assert provenance["versions"]["numpy"] != "1.99"
+    assert "begun with: numpy" in (stopped / "out" / "report.html").read_text(encoding="utf-8")

@@ -1,0 +1,147 @@
+"""Runs that take no time: two ensembles of eight walkers in two dimensions, 75 steps in blocks of five, two refits."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mtjfit.infer.ensemble import Stage, prepared
+from mtjfit.infer.gate import Chains
+from mtjfit.infer.journal import Journal, open_journal
+
+sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
+STUDY = {"sampling.seed": "5", "parameters.x": "normal"}
+MAX_STEPS = 75
+SEED = 5
+
+
+@dataclass(frozen=True)
+class Bell:
+    """A normal likelihood about (1, 0) under a normal prior, both of unit width."""
+
+    centre: float = 1.0
+
+    def log_prior(self, theta: np.ndarray) -> np.ndarray:
+        return -0.5 * np.sum(theta**2, axis=1)
+
+    def log_posterior(self, theta: np.ndarray) -> np.ndarray:
+        return self.log_prior(theta) - 0.5 * np.sum((theta - [self.centre, 0.0]) ** 2, axis=1)
+
+    def prior_transform(self, u: np.ndarray) -> np.ndarray:
+        return np.sqrt(2.0) * np.tan(0.9 * (u - 0.5))
+
+
+@contextmanager
+def small_blocks() -> Iterator[pytest.MonkeyPatch]:
+    """Blocks of 5 steps, looks from 10 on, refits from 20 on, coarse proposals, no annealing, no waiting for disks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtjfit.infer.history._BLOCK", 5)
+        patch.setattr("mtjfit.infer.history._FIRST_LOOK", 10)
+        patch.setattr(sampling, "_FIRST_REFIT", 20)
+        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
+        patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
+        patch.setattr(sampling, "prepared", lambda target, *sizes: stage())
+        yield patch
+
+
+def run(
+    journal: Journal | None = None, target: object = None, max_steps: int = MAX_STEPS, target_ess: float = 1e9
+) -> Chains:
+    """The chains of a run that never converges, unless few draws are asked for."""
+    chains, _ = sampling.run_ensembles(
+        target or Bell(), ("x", "y"), seed=SEED, target_ess=target_ess, n_ensembles=2, n_walkers=8,
+        max_steps=max_steps, progress=False, journal=journal,
+    )  # fmt: skip
+    return chains
+
+
+def run_in(folder: Path, **kwargs: object) -> Chains:
+    """The same, saved in a folder, or gone on with."""
+    with open_journal(folder, STUDY) as journal:
+        return run(journal, **kwargs)
+
+
+def same(one: Chains, other: Chains) -> bool:
+    """Equal to the last bit."""
+    pairs = ((one.theta, other.theta), (one.log_posterior, other.log_posterior), (one.acceptance, other.acceptance))
+    return all(a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs)
+
+
+@cache
+def stage() -> Stage:
+    """What every run here begins with."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtjfit.infer.ensemble._PARTICLES", 60)
+        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
+        return prepared(Bell(), 2, 2, 8, SEED)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+class Killed(BaseException):
+    """The process is gone: nothing that it does from here on has any effect."""
+
+
+class Death:
+    """Kills at the n-th operation on files, and lets nothing that comes later have any effect."""
+
+    OPERATIONS = ("tempfile.mkstemp", "os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace", "pathlib.Path.unlink")
+
+    def __init__(self, after: int, patch: pytest.MonkeyPatch):
+        self.left = after
+        for name in self.OPERATIONS:
+            module, _, attribute = name.rpartition(".")
+            owner = Path if module == "pathlib.Path" else import_module(module)
+            patch.setattr(owner, attribute, self._mortal(getattr(owner, attribute)))
+        patch.setattr(
+            "mtjfit.infer.lock._alive", lambda pid: False
+        )  # or the lock of the dead would be that of this test
+
+    def _mortal(self, operation: Callable[..., object]) -> Callable[..., object]:
+        def wrapped(*args: object, **kwargs: object) -> object:
+            self.left -= 1
+            if self.left < 0:
+                raise Killed
+            return operation(*args, **kwargs)
+
+        return wrapped
+
+
+# Fixtures: a test module imports those that it wants.
+
+
+@pytest.fixture(autouse=True)
+def small() -> Iterator[None]:
+    with small_blocks():
+        yield
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Chains:
+    """The chains that every other run must end with."""
+    with small_blocks():
+        return run()
+
+
+@pytest.fixture(scope="module")
+def begun_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    with small_blocks():
+        run_in(folder, max_steps=30)
+    return folder
+
+
+@pytest.fixture
+def begun(begun_once: Path, tmp_path: Path) -> Path:
+    """The folder of a run that stopped after 30 of 75 steps; the first 20 served to fit its proposal."""
+    return shutil.copytree(begun_once, tmp_path / "run")

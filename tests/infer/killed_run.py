@@ -1,0 +1,35 @@
+"""A program that samples a small study into a folder until it is killed: ``python killed_run.py STUDY.toml FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import mtjfit
+
+SETTINGS = (
+    ("mtjfit.infer.history", "_BLOCK", 20),
+    ("mtjfit.infer.history", "_FIRST_LOOK", 40),
+    ("mtjfit.infer.sample", "_FIRST_REFIT", 60),
+    ("mtjfit.infer.proposal", "_COMPONENTS", 4),
+    ("mtjfit.infer.ensemble", "_PARTICLES", 80),
+)
+"""Short blocks and an early refit, so that there is much to be killed in; and nothing that takes long."""
+
+
+def sampled(study: mtjfit.Study, folder: Path | None, setting: Callable[[object, str, int], None]) -> mtjfit.Posterior:
+    """The posterior after all steps that the study allows, saved in a folder."""
+    for module, name, value in SETTINGS:
+        setting(import_module(module), name, value)
+    return mtjfit.sample(study, journal=folder, progress=False)
+
+
+if __name__ == "__main__":
+    study_file, run = map(Path, sys.argv[1:])
+    study = mtjfit.load_study(study_file)
+    import_module("mtjfit.infer")
+    print("ready", flush=True)  # noqa: T201 - imports are done: what is killed from here on is the run
+    sys.stdin.readline()
+    sampled(study, run, setattr)

@@ -1,0 +1,224 @@
+"""The evidence is right, and wrong by as much as it says; three methods agree on a real study."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from evidence_targets import BANANA, TARGETS, TWO_MODES, Known, gaussian
+from exact_reference import by_importance
+from scipy import stats
+
+import mtjfit
+from mtjfit.data import dataset
+from mtjfit.errors import MtjfitError
+from mtjfit.infer import Chains, evidence, importance
+from mtjfit.infer.evidence import Evidence, chains_of, log_evidence, log_evidence_grid, log_evidence_nested
+from mtjfit.infer.proposal import Jump, fitted_jump
+from mtjfit.infer.sample import run_ensembles
+from mtjfit.model import MarginalPosterior
+from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.study import Fixed, Parameter, Study, load_study
+
+SMALL = {name: target for name, target in TARGETS.items() if target.size <= 3}
+
+
+def fitted(target: Known, rng: np.random.Generator) -> Jump:
+    return fitted_jump(target.draws(1500, rng), rng)
+
+
+def z_scores(target: Known, repeats: int, jump: Jump, rng: np.random.Generator, rho: float = 0.0) -> np.ndarray:
+    """(found − true)/error of independent runs of 1600 draws, 3200 if correlated, and 1000 proposals."""
+    found = []
+    for _ in range(repeats):
+        chains = correlated(target, rho, rng) if rho else target.chains(25, rng)
+        one = log_evidence(target, chains, rng, jump=jump, n_proposals=1000)
+        found.append((one.value - target.log_evidence) / one.error)
+    return np.array(found)
+
+
+def correlated(target: Known, rho: float, rng: np.random.Generator) -> Chains:
+    """Stationary AR(1) chains of a Gaussian target: x' = ρ x + (1 − ρ) m + √(1 − ρ²) (y − m), y a draw, m their mean."""
+    y = target.draws(4 * 200 * 4, rng).reshape(4, 200, 4, target.size)
+    mean = target.draws(100_000, np.random.default_rng(0)).mean(axis=0)
+    for t in range(1, y.shape[1]):
+        y[:, t] = mean + rho * (y[:, t - 1] - mean) + np.sqrt(1 - rho**2) * (y[:, t] - mean)
+    return target.as_chains(y)
+
+
+def assert_calibrated(z: np.ndarray) -> None:
+    """Mean 0 within 4 sd; variance 1 within the central 99.98 % of χ²."""
+    assert abs(z.mean()) < 4 / np.sqrt(z.size)
+    assert 1e-4 < stats.chi2.cdf(np.sum(z**2), z.size) < 1 - 1e-4, f"sd of the z-scores {z.std():.2f}"
+
+
+@pytest.mark.parametrize("name", ["gaussian 1", "gaussian 5", "banana", "two modes"])
+def test_the_error_is_calibrated(name: str) -> None:
+    rng = np.random.default_rng(1)
+    assert_calibrated(z_scores(TARGETS[name], 40, fitted(TARGETS[name], rng), rng))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_the_error_is_calibrated_on_every_target(name: str) -> None:
+    rng = np.random.default_rng(2)
+    assert_calibrated(z_scores(TARGETS[name], 400, fitted(TARGETS[name], rng), rng))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rho", [0.5, 0.9])
+def test_the_error_is_calibrated_for_chains(rho: float) -> None:
+    """τ = 3 and 19: errors that counted draws instead of effective draws would be too small by up to four times."""
+    target, rng = gaussian(4), np.random.default_rng(3)
+    assert_calibrated(z_scores(target, 200, fitted(target, rng), rng, rho))
+
+
+def test_sabotage_a_density_without_its_constant_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, rng = gaussian(2), np.random.default_rng(4)
+    jump = fitted(target, rng)
+    assert_calibrated(z_scores(target, 20, jump, rng))
+    for module in (evidence, importance):
+        monkeypatch.setattr(module, "log_density", lambda jump, x: jump.log_density(x))
+    with pytest.raises(AssertionError):
+        assert_calibrated(z_scores(target, 20, jump, rng))
+
+
+def test_sabotage_errors_that_count_every_draw_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, rng = gaussian(2), np.random.default_rng(4)
+    jump = fitted(target, rng)
+    monkeypatch.setattr(evidence, "ess", lambda chains: float(chains.size))
+    with pytest.raises(AssertionError):
+        assert_calibrated(z_scores(target, 30, jump, rng, 0.9))
+
+
+@pytest.mark.parametrize("name", ["gaussian 2", "gaussian 4", "gaussian 7", "banana", "two modes"])
+def test_a_proposal_of_its_own_is_fitted_to_draws_that_are_not_used_again(name: str) -> None:
+    target, rng = TARGETS[name], np.random.default_rng(5)
+    found = log_evidence(target, target.chains(60, rng), rng)
+    assert found.method == "bridge"
+    assert found.reliable
+    assert found.k_hat < 0.7
+    assert found.error < 0.03
+    assert abs(found.value - target.log_evidence) < 4.5 * found.error
+
+
+@pytest.mark.parametrize("name", list(SMALL))
+def test_the_grid_is_right_within_its_error(name: str) -> None:
+    target, rng = SMALL[name], np.random.default_rng(6)
+    found = log_evidence_grid(target, target.chains(10, rng))
+    assert abs(found.value - target.log_evidence) <= found.error + 1e-8  # what is cut off at a depth of e⁻²⁰
+    assert found.error < 1e-3
+    assert np.isnan(found.k_hat)
+    assert found.reliable
+
+
+def test_the_grid_refines_until_it_knows_its_error() -> None:
+    """Modes of a tenth of their distance need more than two lattices; what does not fit is refused."""
+    chains = TWO_MODES.chains(10, np.random.default_rng(7))
+    sizes: list[int] = []
+
+    class Counting(Known):
+        def log_posterior(self, z: np.ndarray) -> np.ndarray:
+            sizes.append(len(z))
+            return super().log_posterior(z)
+
+    counting = Counting(2, TWO_MODES.log_likelihood, TWO_MODES.log_evidence, TWO_MODES.draws)
+    coarse, fine = log_evidence_grid(counting, chains, tolerance=1.0), log_evidence_grid(counting, chains)
+    assert abs(fine.value - TWO_MODES.log_evidence) < fine.error < abs(coarse.value - TWO_MODES.log_evidence)
+    assert abs(coarse.value - TWO_MODES.log_evidence) < coarse.error
+    limited = log_evidence_grid(counting, chains, tolerance=0.0, max_points=sum(sizes))
+    assert 0 < limited.error < 1e-3  # as good as it gets
+    with pytest.raises(MtjfitError, match="more than 5 points"):
+        log_evidence_grid(TWO_MODES, chains, max_points=5)
+    with pytest.raises(MtjfitError, match="one to four coordinates, not 5"):
+        log_evidence_grid(gaussian(5), gaussian(5).chains(2, np.random.default_rng(0)))
+
+
+def test_a_proposal_that_misses_a_mode_is_not_called_reliable() -> None:
+    """Fitted to one mode, used with draws from both: the sum over the draws shows what the proposal cannot."""
+    rng = np.random.default_rng(8)
+    draws = TWO_MODES.draws(4000, rng)
+    jump = fitted_jump(draws[draws[:, 0] > 0], rng)
+    found = log_evidence(TWO_MODES, TWO_MODES.chains(100, rng), rng, jump=jump)
+    assert not found.reliable or abs(found.value - TWO_MODES.log_evidence) < 4.5 * found.error
+    assert "NOT reliable" in str(replace(found, k_hat=0.8))
+    assert str(Evidence(-12.345, 0.0123, "grid")) == "ln Z = -12.35 ± 0.012 (grid)"
+
+
+def test_nothing_to_sample_is_exact() -> None:
+    chains = Chains((), np.zeros((4, 5, 2, 0)), np.full((4, 5, 2), -3.5), np.ones((4, 2)))
+    found = log_evidence(BANANA, chains, np.random.default_rng(0))
+    assert (found.value, found.error, found.method) == (-3.5, 0.0, "exact")
+
+
+def test_dynesty_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dynesty", None)
+    with pytest.raises(MtjfitError, match=r"mtjfit\[evidence\]"):
+        log_evidence_nested(BANANA, 2, np.random.default_rng(0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gaussian 3", "banana", "two modes"])
+def test_nested_sampling_agrees_with_what_is_known(name: str) -> None:
+    pytest.importorskip("dynesty")
+    target = TARGETS[name]
+    found = log_evidence_nested(target, target.size, np.random.default_rng(9))
+    assert abs(found.value - target.log_evidence) < 4.5 * found.error
+    assert found.error < 0.3
+
+
+def bundled(**fixed: float) -> Study:
+    """The bundled series with known thicknesses, and some lengths fixed."""
+    study = load_study(dataset("thickness-series").study_file)
+    known = {name: Parameter(name, Fixed(value)) for name, value in fixed.items()}
+    known["thickness"] = Parameter("thickness", Fixed(0.0), "device")
+    return study.replace(parameters={**study.parameters, **known})
+
+
+def sampled(model: CollapsedPosterior) -> Chains:
+    chains, verdict = run_ensembles(model, model.names, seed=3, target_ess=2000, progress=False)
+    assert verdict.converged
+    return chains
+
+
+def test_two_methods_agree_on_the_bundled_series() -> None:
+    """Two lengths known, two free: emcee and a bridge against the grid, 4.5 errors."""
+    model = CollapsedPosterior(bundled(lambda_sf_F=10.0, lambda_sf_N=1.0))
+    chains = sampled(model)
+    grid, bridge = log_evidence_grid(model, chains), log_evidence(model, chains, np.random.default_rng(0))
+    assert grid.error < 1e-3
+    assert bridge.reliable
+    assert bridge.error < 0.02
+    assert abs(bridge.value - grid.value) < 4.5 * bridge.error
+
+
+@pytest.mark.slow
+def test_all_methods_agree_on_the_bundled_series() -> None:
+    """Four lengths free, thicknesses known; the last reference integrates over log lengths instead of normal scores."""
+    pytest.importorskip("dynesty")
+    study = bundled()
+    model = CollapsedPosterior(study)
+    chains = sampled(model)
+    grid, bridge = log_evidence_grid(model, chains), log_evidence(model, chains, np.random.default_rng(0))
+    nested = log_evidence_nested(model, model.size, np.random.default_rng(1))
+    other = by_importance(MarginalPosterior(study), 200_000)
+    assert grid.error < 5e-3
+    assert abs(bridge.value - grid.value) < 4.5 * bridge.error
+    assert abs(nested.value - grid.value) < 4.5 * nested.error
+    assert abs(other.log_evidence - grid.value) < 4.5 / np.sqrt(other.n_effective) + grid.error
+
+
+@pytest.mark.slow
+def test_evidence_with_uncertain_thicknesses() -> None:
+    """The bundled series as it is: emcee's draws as a posterior keeps them, and nested sampling of six coordinates."""
+    pytest.importorskip("dynesty")
+    posterior = mtjfit.sample(load_study(dataset("thickness-series").study_file), progress=False)
+    model, chains = chains_of(posterior)
+    np.testing.assert_allclose(model.log_posterior(chains.theta[0, 0]), chains.log_posterior[0, 0], atol=1e-6)
+    bridge = log_evidence(model, chains, np.random.default_rng(0))
+    nested = log_evidence_nested(model, model.size, np.random.default_rng(1))
+    assert bridge.reliable
+    assert bridge.error < 0.02
+    assert abs(nested.value - bridge.value) < 4.5 * nested.error

@@ -1,0 +1,149 @@
+"""Ctrl-C: the first lets the block finish, the second stops at once, and without a journal nothing is different."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from journal_runs import STUDY, Bell, begun, begun_once, contents, run, run_in, same, sampling, small, undisturbed
+
+from mtjfit.infer.gate import Chains
+from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+from mtjfit.infer.journal import open_journal, saved_steps
+
+__all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
+
+
+@pytest.fixture(autouse=True)
+def _as_in_a_terminal() -> Iterator[None]:
+    """The handler that Python begins with; runners of tests may have changed it. Left behind as it was found."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+class Presses(Bell):
+    """Ctrl-C is pressed while the posterior is computed for the n-th time."""
+
+    def __init__(self, *at: int):
+        super().__init__()
+        object.__setattr__(self, "at", at)
+        object.__setattr__(self, "calls", 0)
+
+    def log_posterior(self, theta: np.ndarray) -> np.ndarray:
+        object.__setattr__(self, "calls", self.calls + 1)
+        if self.calls in self.at:
+            signal.raise_signal(signal.SIGINT)
+        return super().log_posterior(theta)
+
+
+def test_the_first_finishes_the_block_and_the_run_goes_on_later(begun: Path, undisturbed: Chains, capfd):
+    before = contents(begun)
+    with pytest.raises(Interrupted):
+        run_in(begun, target=Presses(8))
+    assert "Ctrl-C: finishing this block and saving it; press Ctrl-C again to stop at once." in capfd.readouterr().err
+    assert saved_steps(begun) == 35  # of 30 before
+    assert not (begun / "lock").exists()
+    assert {name: data for name, data in contents(begun).items() if name in before and name != "manifest.json"} == {
+        name: data for name, data in before.items() if name != "manifest.json"
+    }
+    assert same(run_in(begun), undisturbed)
+
+
+def test_the_second_stops_at_once_and_loses_that_block(begun: Path, undisturbed: Chains):
+    target = Presses(8, 10)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run_in(begun, target=target)
+    assert not isinstance(stopped.value, Interrupted)
+    assert target.calls == 10
+    assert saved_steps(begun) == 30
+    assert same(run_in(begun), undisturbed)
+
+
+def test_it_is_not_swallowed_by_the_end_of_the_run(begun: Path, undisturbed: Chains, monkeypatch):
+    judge = sampling.judge
+
+    def pressed(chains: Chains, target_ess: float):
+        if chains.theta.shape[1] == undisturbed.theta.shape[1]:
+            signal.raise_signal(signal.SIGINT)
+        return judge(chains, target_ess)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sampling, "judge", pressed)
+        with pytest.raises(Interrupted):
+            run_in(begun)
+    assert same(run_in(begun), undisturbed)
+
+
+def test_without_a_journal_it_stops_at_once():
+    target = Presses(8)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run(target=target)
+    assert not isinstance(stopped.value, Interrupted)
+    assert target.calls == 8
+
+
+def test_in_another_thread_no_handler_is_set(tmp_path: Path, undisturbed: Chains):
+    found: list[Chains] = []
+    thread = threading.Thread(target=lambda: found.append(run_in(tmp_path / "run")))
+    thread.start()
+    thread.join()
+    assert same(found[0], undisturbed)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
+def test_a_handler_of_somebody_else_stays(handler: object):
+    signal.signal(signal.SIGINT, handler)
+    with finishing_blocks(wanted=True) as end_if_asked:
+        assert signal.getsignal(signal.SIGINT) is handler
+        signal.raise_signal(signal.SIGINT)
+        end_if_asked()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_an_error_restores_the_handler():
+    def fail() -> None:
+        with finishing_blocks(wanted=True):
+            assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+
+def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with open_journal(begun, STUDY) as journal, pytest.raises(Interrupted):
+        run(journal, target=Presses(8))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows cannot send Ctrl-C to a single process")
+def test_a_real_signal_to_a_real_process():
+    program = """
+import time
+from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+try:
+    with finishing_blocks(wanted=True) as end_if_asked:
+        print("ready", flush=True)
+        for _ in range(1000):
+            time.sleep(0.01)
+            end_if_asked()
+except Interrupted:
+    print("saved", flush=True)
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+    assert (out, process.returncode) == ("saved\n", 0)
+    assert error == "\nCtrl-C: finishing this block and saving it; press Ctrl-C again to stop at once.\n"

@@ -1,0 +1,100 @@
+"""Tests of uniform ranks: exact by enumeration, right by simulation, and able to see what they say they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import product
+from math import factorial
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, holm, n_bins, shape_of
+
+N = 300
+
+
+def enumerated(n: int, n_draws: int) -> tuple[list[tuple[int, ...]], np.ndarray]:
+    """Every histogram of n ranks 0 … n_draws, and its probability if they are uniform."""
+    histograms = [h for h in product(range(n + 1), repeat=n_draws + 1) if sum(h) == n]
+    ways = [factorial(n) / np.prod([float(factorial(k)) for k in h]) for h in histograms]
+    return histograms, np.array(ways) / (n_draws + 1.0) ** n
+
+
+def test_the_simultaneous_p_value_is_exact_by_enumeration_of_all_outcomes() -> None:
+    n, n_draws = 6, 3
+    test = EcdfTest(n, n_draws)
+    histograms, probability = enumerated(n, n_draws)
+    z = np.arange(1, n_draws + 1) / (n_draws + 1)
+    counts = np.cumsum(histograms, axis=1)[:, :-1]
+    least = np.minimum(1, 2 * np.minimum(stats.binom.cdf(counts, n, z), stats.binom.sf(counts - 1, n, z))).min(axis=1)
+    for h, own in zip(histograms, least, strict=True):
+        expected = probability[least <= own * (1 + 1e-9)].sum()
+        assert test.p_value(np.repeat(np.arange(n_draws + 1), h)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_both_p_values_are_uniform_for_uniform_ranks_and_the_band_holds_what_it_promises() -> None:
+    # 500 data sets: the limits are four standard errors of a share, passed by chance once in 1e4
+    rng, test, m = np.random.default_rng(5), EcdfTest(N, 99), 500
+    ranks = rng.integers(0, 100, (m, N))
+    by_band, by_chi2 = (np.array([p(each) for each in ranks]) for p in (test.p_value, lambda r: chi2_p(r, 99)))
+    for p in (by_band, by_chi2):
+        for level in (0.5, 0.1, 0.01):
+            assert abs(np.mean(p <= level) - level) < 4 * np.sqrt(level / m)
+    counts = np.array([test.counts(each) for each in ranks]) / N
+    low, high = test.band(0.9)
+    inside = np.mean(np.all((counts >= low) & (counts <= high), axis=1))
+    assert abs(inside - 0.9) < 4 * np.sqrt(0.09 / m)
+    # sabotage: a band that holds 90 % at each place alone
+    alone = stats.binom.ppf([[0.05], [0.95]], N, test.z) / N
+    assert np.mean(np.all((counts >= alone[0]) & (counts <= alone[1]), axis=1)) < 0.6
+
+
+def test_p_values_beyond_double_precision_are_small_and_not_negative() -> None:
+    test = EcdfTest(N, 99)
+    assert 0 <= test.p_value(np.zeros(N)) < 1e-100
+    assert chi2_p(np.zeros(N), 99) < 1e-100
+
+
+def test_bins_are_as_many_as_the_number_of_ranks_allows() -> None:
+    assert [n_bins(n, 99) for n in (1, 20, 60, 100, 200, 5000)] == [2, 2, 5, 10, 20, 20]
+    assert n_bins(300, 30) == 1  # 31 ranks cannot be shared out equally
+    assert chi2_p([3, 3, 3], 30) == 1.0
+
+
+def test_holm_never_rejects_more_often_than_promised_and_more_than_bonferroni() -> None:
+    rng = np.random.default_rng(2)
+    p = rng.random((4000, 5))
+    p[:, :2] *= 1e-4  # two false hypotheses, three true ones
+    adjusted = np.array([holm(each) for each in p])
+    assert np.mean((adjusted[:, 2:] < 0.05).any(axis=1)) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 / 4000))
+    assert np.all(adjusted <= np.minimum(5 * p, 1.0) + 1e-15)
+    ordered = np.take_along_axis(adjusted, np.argsort(p, axis=1), axis=1)
+    assert np.all(np.diff(ordered, axis=1) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("shape", "z"),
+    [
+        ("narrow", lambda z: 1.5 * z), ("wide", lambda z: z / 1.5), ("low", lambda z: z + 0.6),
+        ("high", lambda z: z - 0.6), ("other", lambda z: z),
+    ],
+)  # fmt: skip
+def test_shapes_have_the_names_of_what_the_posterior_is(shape: str, z: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Truths z in units of a standard normal posterior."""
+    ranks = np.floor(100 * stats.norm.cdf(z(np.random.default_rng(3).standard_normal(N)))).astype(int)
+    assert shape_of(ranks, 99) == shape
+
+
+def test_the_width_that_is_said_to_be_seen_is_seen() -> None:
+    level = 0.01 / 30
+    factor = detectable_width(N, 99, level)
+    rng = np.random.default_rng(4)
+
+    def power(width: float) -> float:
+        u = stats.norm.cdf(width * rng.standard_normal((400, N)))
+        return float(np.mean([chi2_p(np.floor(100 * each), 99) < level for each in u]))
+
+    assert 0.75 < power(factor) < 0.97
+    assert power(1.12) < 0.1  # a width 12 % off is too little for ranks: tests/study/test_prior.py looks for it

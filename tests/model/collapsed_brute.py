@@ -1,0 +1,205 @@
+"""Likelihoods of a study by brute force: raw points, `mtjfit.physics`, dense covariances and quadrature, no algebra.
+
+Own amplitudes enter through the covariance of the data, a bounded amplitude and a thickness through Gauss–Legendre
+quadrature. Nothing is shared with `mtjfit.model` but the study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from model_studies import LAWS, label, value_of
+
+from mtjfit.data import TorqueCurve
+from mtjfit.physics import Interface
+from mtjfit.study import AboutNominal, Fixed, Normal, Study
+
+Point = Mapping[str, float]
+_LN_2PI = np.log(2 * np.pi)
+
+
+def responses(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> dict[str, np.ndarray]:
+    """Values of all points in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, 2 n_used), by name."""
+    at = {name: value_of(study, curve, name, point) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    if "Lambda" in study.parameters:
+        at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
+    else:
+        at |= {name: value_of(study, curve, name, point) for name in ("lambda_sf_N", "D_ratio")}
+    dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
+    sine = np.sin(np.deg2rad(curve.angle)) if curve.sin_theta == "included" else 1.0
+    out = {}
+    for name in study.amplitudes:
+        T = LAWS[curve.quantity](
+            curve.bias[curve.used], d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
+        )
+        T = np.broadcast_to(T, (d.size, curve.n_used)) * sine
+        out[name] = np.concatenate([T.real, T.imag], axis=1)
+    return out
+
+
+def data(study: Study, curve: TorqueCurve, point: Point) -> tuple[np.ndarray, np.ndarray]:
+    """Values and errors of all points in use, in-plane then out-of-plane, in the unit of the first curve."""
+    scale = study.scale_of(curve)
+    y = np.concatenate([curve.par[curve.used], curve.perp[curve.used]]) * scale
+    if curve.sigma_par is None:
+        each = [value_of(study, curve, name, point) for name in ("noise_par", "noise_perp")]
+        return y, np.repeat(each, curve.n_used)
+    return y, np.concatenate([curve.sigma_par[curve.used], curve.sigma_perp[curve.used]]) * scale
+
+
+def is_own(study: Study, name: str) -> bool:
+    return study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
+
+
+def log_normal(r: np.ndarray, C: np.ndarray) -> np.ndarray:
+    """ln N(r; 0, C) for r (..., n) and C (..., n, n)."""
+    chol = np.linalg.cholesky(C)
+    white = np.linalg.solve(chol, r[..., None])[..., 0]
+    log_det = 2 * np.sum(np.log(np.diagonal(chol, axis1=-2, axis2=-1)), axis=-1)
+    return np.asarray(-0.5 * (np.sum(white**2, axis=-1) + log_det + r.shape[-1] * _LN_2PI))
+
+
+def interval_of(prior: Normal) -> tuple[float, float]:
+    return max(prior.low, prior.mean - 12 * prior.sd), min(prior.high, prior.mean + 12 * prior.sd)
+
+
+def gauss(low: float, high: float, panels: int, order: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of Gauss–Legendre on equal panels."""
+    t, w = np.polynomial.legendre.leggauss(order)
+    edges = np.linspace(low, high, panels + 1)
+    half = np.diff(edges)[:, None] / 2
+    return (edges[:-1, None] + half * (t + 1)).ravel(), (half * w).ravel()
+
+
+def log_sum(log_terms: np.ndarray, weights: np.ndarray) -> float:
+    return float(np.log(np.sum(weights * np.exp(log_terms - log_terms.max()))) + log_terms.max())
+
+
+def given_thickness(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> np.ndarray:
+    """ln L of one device at thicknesses d, own amplitudes integrated out, shape (n_d,)."""
+    rows = responses(study, curve, point, d)
+    y, sigma = data(study, curve, point)
+    r, C = np.broadcast_to(y, (d.size, y.size)), np.diag(sigma**2)
+    bounded: tuple[str, Normal] | None = None
+    for name, row in rows.items():
+        prior: Any = study.parameters[name].prior
+        if not is_own(study, name):
+            r = r - row * value_of(study, curve, name, point)
+        elif prior.truncated:
+            bounded = name, prior
+        else:
+            r = r - row * prior.mean
+            C = C + prior.sd**2 * row[:, :, None] * row[:, None, :]
+    C = np.broadcast_to(C, (d.size, y.size, y.size))
+    if bounded is None:
+        return log_normal(r, C)
+    name, prior = bounded
+    chol = np.linalg.cholesky(C)
+    w, v = (np.linalg.solve(chol, x[..., None])[..., 0] for x in (r, rows[name]))
+    best, sd = np.sum(w * v, axis=1) / np.sum(v**2, axis=1), 1 / np.linalg.norm(v, axis=1)
+    low, high = interval_of(prior)
+    first, last = np.clip(best - 12 * sd, low, high - 1e-9), np.clip(best + 12 * sd, low + 1e-9, high)
+    t, weights = gauss(0.0, 1.0, 6)
+    length = np.minimum(np.maximum(last - first, 12 * sd), high - low)
+    first = np.minimum(first, high - length)
+    c = first[:, None] + length[:, None] * t
+    chi2 = np.sum((w[:, None, :] - c[..., None] * v[:, None, :]) ** 2, axis=-1)
+    log_det = 2 * np.sum(np.log(np.diagonal(chol, axis1=1, axis2=2)), axis=1)[:, None]
+    log = prior.logpdf(c) - 0.5 * (chi2 + log_det + y.size * _LN_2PI)
+    return np.array([log_sum(one, weights * step) for one, step in zip(log, length, strict=True)])
+
+
+def own_given_thickness(
+    study: Study, curve: TorqueCurve, point: Point, d: np.ndarray, names: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (n_d, n) and covariance (n_d, n, n) of a device's own amplitudes at thicknesses d, before any bounds.
+
+    In the form that inverts the covariance of the data.
+    """
+    rows = responses(study, curve, point, d)
+    y, sigma = data(study, curve, point)
+    D = np.stack([rows[name] for name in names], axis=-1)
+    priors: list[Any] = [study.parameters[name].prior for name in names]
+    mean, S = np.array([p.mean for p in priors]), np.diag([p.sd**2 for p in priors])
+    r = y - D @ mean
+    for name, row in rows.items():
+        if name not in names:
+            r = r - row * value_of(study, curve, name, point)
+    gain = np.swapaxes(np.linalg.solve(np.diag(sigma**2) + D @ S @ np.swapaxes(D, 1, 2), D @ S), 1, 2)
+    return mean + (gain @ r[..., None])[..., 0], S - gain @ D @ S
+
+
+def peak(log_density: Any, low: float, high: float, depth: float = 45.0) -> tuple[float, float]:
+    """Where a density is above e^−depth of its largest value, by scans that zoom in, with one step of margin."""
+    for _ in range(6):
+        x = np.linspace(low, high, 65)
+        log = log_density(x)
+        seen = np.flatnonzero(log > log.max() - depth)
+        low, high = x[max(seen[0] - 1, 0)], x[min(seen[-1] + 1, x.size - 1)]
+        if seen.size > 30:
+            break
+    return float(low), float(high)
+
+
+def with_thickness_integrated(study: Study, curve: TorqueCurve, point: Point, panels: int = 12) -> float:
+    """ln of ∫ L(d) p(d) dd over all positive magnetic thicknesses."""
+    declared = study.parameters["thickness"].prior
+    assert isinstance(declared, AboutNominal)
+    prior = declared.about(curve.thickness)
+    dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
+
+    def log_density(d: np.ndarray) -> np.ndarray:
+        return np.asarray(given_thickness(study, curve, point, d) + prior.logpdf(d))
+
+    low, high = interval_of(prior)
+    d, w = gauss(*peak(log_density, max(low, dead), high), panels)
+    return log_sum(log_density(d), w)
+
+
+def all_devices(study: Study, point: Point) -> float:
+    """ln L for given shared parameters, shared amplitudes among them; what belongs to one device integrated out."""
+    if isinstance(study.parameters["thickness"].prior, Fixed):
+        return sum(float(given_thickness(study, c, point, np.array([c.thickness]))[0]) for c in study.curves)
+    return sum(with_thickness_integrated(study, curve, point) for curve in study.curves)
+
+
+def shared_integrated(study: Study, point: Point) -> float:
+    """ln L with the free shared amplitudes that `point` does not give integrated out; thicknesses known.
+
+    One of them may be bounded; own amplitudes may not.
+    """
+    labels: list[str] = []
+    blocks, ys, sigmas = [], [], []
+    for curve in study.curves:
+        y, sigma = data(study, curve, point)
+        mine = {}
+        for name, row in responses(study, curve, point, np.array([curve.thickness])).items():
+            known = label(study, curve, name)
+            if study.parameters[name].is_fixed or known in point:
+                y = y - row[0] * value_of(study, curve, name, point)
+            else:
+                mine[known] = row[0]
+        labels += [one for one in mine if one not in labels]
+        blocks.append(mine)
+        ys.append(y)
+        sigmas.append(sigma)
+    r, C = np.concatenate(ys), np.diag(np.concatenate(sigmas) ** 2)
+    bounded = None
+    for one in labels:
+        column = np.concatenate([b.get(one, np.zeros(y.size)) for b, y in zip(blocks, ys, strict=True)])
+        prior: Any = study.parameters[one.split("[")[0]].prior
+        if prior.truncated:
+            bounded = column, prior
+        else:
+            r, C = r - column * prior.mean, C + prior.sd**2 * np.outer(column, column)
+    if bounded is None:
+        return float(log_normal(r, C))
+    column, prior = bounded
+
+    def log_density(c: np.ndarray) -> np.ndarray:
+        return np.asarray(log_normal(r - c[:, None] * column, np.broadcast_to(C, (c.size, *C.shape))) + prior.logpdf(c))
+
+    c, w = gauss(*peak(log_density, *interval_of(prior)), 12)
+    return log_sum(log_density(c), w)
