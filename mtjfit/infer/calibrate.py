@@ -115,9 +115,14 @@ def calibrate(
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> calibration = calibrate(load_study(dataset("thickness-series").study_file), workers=2)  # doctest: +SKIP
-    >>> calibration.calibrated  # doctest: +SKIP
-    True
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> calibration = calibrate(study, workers=2)  # doctest: +SKIP
+    >>> calibration.reasons  # doctest: +SKIP
+    ()
+    >>> calibrate(study.replace(curves=study.curves[:1]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    mtjfit.errors.NotDetermined: one thickness (0.8 nm) does not determine lambda_J, lambda_phi, ...
     """
     if n < 1 or workers < 1:
         raise ValueError("calibration needs at least one simulation and one worker")

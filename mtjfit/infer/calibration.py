@@ -50,6 +50,19 @@ class Calibration:
         where a run gave no draws. Runs that did not converge are here, too.
     failures : tuple of str
         For each simulation why it does not count; empty where the run converged.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> uniform = np.arange(300) % 100
+    >>> ranks = pd.DataFrame({"a1": uniform, "b2": 25 + uniform // 2})
+    >>> calibration = Calibration(study, seed=1, n_draws=99, ranks=ranks, failures=("",) * 300)
+    >>> calibration.calibrated
+    False
+    >>> print(*calibration.reasons)
+    posterior of b2 is too wide: 0 % of the truths lie in its outer 20 % (adjusted p = 8e-52)
     """
 
     study: Study
@@ -135,7 +148,7 @@ class Calibration:
         factor = detectable_width(counted, self.n_draws, self.single_level)
         return (
             f"{counted} runs see a posterior that is too narrow by a factor of {factor:.1f} nine times in ten, "
-            "and next to nothing of smaller errors"
+            "and little of smaller errors"
         )
 
     def __str__(self) -> str:

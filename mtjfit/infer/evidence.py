@@ -21,6 +21,7 @@ from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Jump, fitted_jump
 from mtjfit.infer.starts import Target
 from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.pointwise import posterior_of
 
 __all__ = ["Evidence", "chains_of", "log_evidence", "log_evidence_grid", "log_evidence_nested"]
 
@@ -67,7 +68,7 @@ class Evidence:
 
 def chains_of(posterior: Posterior) -> tuple[CollapsedPosterior, Chains]:
     """The density behind a posterior, and its draws in the coordinates of that density, thinned as they were kept."""
-    model = CollapsedPosterior(posterior.study)
+    model = posterior_of(posterior.study)
     shape = posterior.chain.shape[:-1]
     z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
     log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)

@@ -21,6 +21,7 @@ from mtjfit.infer.journal import Journal, open_journal
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.starts import Target
 from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import LENGTHS, Study
 
 __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
@@ -198,7 +199,7 @@ def sample(
     True
     """
     refuse_one_thickness(study)
-    model, wish = CollapsedPosterior(study), study.sampling
+    model, wish = posterior_of(study), study.sampling
     seed = wish.seed if seed is None else seed
     if model.size == 0:
         return _posterior(model, *_exact(model), seed)
@@ -274,7 +275,7 @@ def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[s
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
     lengths = {name: x for name, x in drawn.items() if name.split("[")[0] in LENGTHS}
     thickness = {name: x for name, x in drawn.items() if name.startswith("thickness")}
-    noise = {name: x for name, x in drawn.items() if name.startswith("noise")}
+    noise = {name: x for name, x in drawn.items() if name.startswith(("noise", "jitter"))}
     rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
     return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
 

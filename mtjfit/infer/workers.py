@@ -20,6 +20,7 @@ __all__ = ["in_parallel", "n_processors"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+_MOST = 61  # processes that Windows can wait for
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -73,7 +74,7 @@ def in_parallel(
                 results.append(function(job))
                 bar.update()
             return results
-        with _pool(min(workers, len(jobs))) as pool:
+        with _pool(min(workers, len(jobs), _MOST)) as pool:
             with _deaf():
                 futures: list[Future[Result]] = [pool.submit(function, job) for job in jobs]
             done = 0

@@ -15,6 +15,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.device_integral import DeviceIntegral
+from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram, gram_by_component
 from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
@@ -30,7 +31,7 @@ from mtjfit.study import NOISE, Prior, Study
 __all__ = ["CollapsedPosterior"]
 
 _LN_2PI = float(np.log(2 * np.pi))
-_CHUNK = 2**16  # quadrature nodes at a time: temporary arrays stay in cache
+_CHUNK = 2**14  # quadrature nodes at a time: temporary arrays stay in cache
 _EVERYWHERE = 600  # nodes of the brute force that checks a quadrature
 _CHECKED = 32  # rows, about
 
@@ -193,7 +194,7 @@ class CollapsedPosterior:
 
     def _K(self, batch: _Batch, d: FloatArray) -> ComplexArray:
         """K of all devices at thicknesses `d`, shape (n, n_devices)."""
-        magnetic = np.maximum(d - batch.dead, 1e-6)
+        magnetic = np.maximum(d - batch.dead, THINNEST)
         form, n = batch.form, batch.values.shape[0]
         kappa = form.kappa(np.exp(-form.q * magnetic))
         K = kappa / magnetic if self.full.per_volume else kappa
@@ -255,7 +256,7 @@ class CollapsedPosterior:
 
         What was integrated out comes from its exact distribution given the coordinates.
         """
-        pieces = [self._draw(chunk, rng) for chunk in self._chunks(np.atleast_2d(z), nodes=64)]
+        pieces = [self._draw(chunk, rng) for chunk in self._chunks(np.atleast_2d(z), nodes=8)]
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def _draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:

@@ -12,10 +12,10 @@ from mtjfit.model.layout import AmplitudeLayout, Layout
 from mtjfit.physics import kappa_from_rates, kappa_gradient, wave_numbers
 from mtjfit.physics.rates import ComplexArray
 
-__all__ = ["Lambda_of", "amplitude_design", "transfer", "transfer_gradient"]
+__all__ = ["THINNEST", "Lambda_of", "amplitude_design", "transfer", "transfer_gradient"]
 
 _BY_THICKNESS = {"thickness": 1.0, "dead_layer": -1.0}  # d of κ(d) grows with one and shrinks with the other
-_THINNEST = 1e-6  # nm; thicknesses at or below zero have no prior mass and only need to stay finite
+THINNEST = 1e-6  # nm; thicknesses at or below zero have no prior mass and only need to stay finite
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def Lambda_of(layout: Layout, values: FloatArray) -> FloatArray:
 
 def _geometry(layout: Layout, values: FloatArray) -> _Geometry:
     return _Geometry(
-        d=np.maximum(layout.magnetic(values), _THINNEST),
+        d=np.maximum(layout.magnetic(values), THINNEST),
         lambda_J=layout.by_device("lambda_J", values),
         lambda_phi=layout.by_device("lambda_phi", values),
         lambda_sf_F=layout.by_device("lambda_sf_F", values),

@@ -4,6 +4,9 @@ For K = a + ib the model of a curve is Σ_t c_t (a u_t + b w_t), one term for ea
 whitened vectors u_t and w_t that depend on the bias alone. χ² and its derivatives are polynomials in a, b and c with
 the inner products of z, u_t and w_t as coefficients. Axes of terms come first, so that each coefficient of a
 polynomial is one contiguous array over rows and devices.
+
+Unlike R and z themselves the products cancel in χ²: ln L is good to 1e-16 Σ (y/σ)², far below one as long as the errors
+are not a millionth of the torque.
 """
 
 from __future__ import annotations

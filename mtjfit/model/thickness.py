@@ -15,14 +15,13 @@ from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
 from mtjfit.model.device_integral import DeviceIntegral
+from mtjfit.model.forward import THINNEST
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Normal
 
 __all__ = ["Nodes", "Thickness"]
 
-_LN_2PI = float(np.log(2 * np.pi))
-_THINNEST = 1e-6  # nm
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
 _DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞
@@ -89,7 +88,7 @@ class Thickness:
 
     def _along(self, form: ExponentialForm, nodes: Nodes, dead: FloatArray) -> ComplexArray:
         """K at all nodes, shape (n, n_devices, count), of devices of which `dead` nm are not magnetic."""
-        first = np.maximum(nodes.first - dead, _THINNEST)
+        first = np.maximum(nodes.first - dead, THINNEST)
         t = np.empty((*np.broadcast_shapes(first.shape, form.q.shape), nodes.count), dtype=complex)
         t[...] = np.exp(-form.q * nodes.spacing)[..., None]
         t[..., 0] = np.exp(-form.q * first)
@@ -102,14 +101,14 @@ class Thickness:
         width = np.full(offset.shape, self.sd)
         limit = _FARTHEST * self.sd
         for _ in range(_STEPS):
-            d = np.maximum(self.nominal + offset - dead, _THINNEST)
+            d = np.maximum(self.nominal + offset - dead, THINNEST)
             t = np.exp(-form.q * d)
             K, slope = form.kappa(t), form.slope(t)
             if self.per_volume:
                 K, slope = K / d, slope / d - K / d**2
             step, width = integral.step(K, slope, offset, self.sd)
             offset = np.clip(offset + step, -limit, limit)
-        low = np.maximum(self.nominal + offset - _REACH * width, np.maximum(dead, 0.0) + _THINNEST)
+        low = np.maximum(self.nominal + offset - _REACH * width, np.maximum(dead, 0.0) + THINNEST)
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
@@ -146,7 +145,7 @@ class Thickness:
         mean = np.sum(weights * place, axis=-1)
         sd = np.sqrt(np.sum(weights * (place - mean[..., None]) ** 2, axis=-1) + 1 / 12)
         centre, reach = nodes.first + nodes.spacing * mean, _WIDE_REACH * nodes.spacing * sd
-        low = np.maximum(centre - reach, np.maximum(dead, 0.0) + _THINNEST)
+        low = np.maximum(centre - reach, np.maximum(dead, 0.0) + THINNEST)
         return Nodes(low, (centre + reach - low) / (_WIDE_COUNT - 1), _WIDE_COUNT)
 
     def log_integral_everywhere(
@@ -158,7 +157,7 @@ class Thickness:
         """
         shape = np.broadcast_shapes(form.q.shape, (1, self.nominal.size))
         reach = (_FARTHEST + _REACH) * self.sd
-        low = np.broadcast_to(np.maximum(self.nominal - reach, np.maximum(dead, 0.0) + _THINNEST), shape)
+        low = np.broadcast_to(np.maximum(self.nominal - reach, np.maximum(dead, 0.0) + THINNEST), shape)
         high = np.broadcast_to(self.nominal + reach, shape)
         nodes = Nodes(low, (high - low) / (count - 1), count)
         log_density = self.log_density(form, integral, nodes, dead)

@@ -12,6 +12,7 @@ import mtjfit
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.infer import FitResult
 from mtjfit.model import DeviceCombinations
+from mtjfit.model.noise import noise_words
 from mtjfit.study import LENGTHS, AboutNominal, Study
 from mtjfit.text import p_text
 
@@ -188,6 +189,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
         "quantity": _by_device(study, {curve.device: _QUANTITY[curve.quantity] for curve in curves}),
         "normalisation": _PER[curves[0].per],
         **_angle(study),
+        "errors": noise_words(study),
         "unit": _by_device(study, units),
         "sign": sign + _sign_of_one_thickness(study, fit),
         "model test": fit.chi2_says,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
-from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run_in, same, small, undisturbed
+from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run, run_in, same, small, undisturbed
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import journal as journal_module
+from mtjfit.infer.files import replace_file
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.journal import is_journal, open_journal, saved_steps
 
@@ -171,6 +173,31 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(begun: Path, undisturbed
 
     monkeypatch.setattr(Path, "replace", held)
     assert same(run_in(begun), undisturbed)
+
+
+def test_a_run_that_was_taken_away_is_not_written_to(begun: Path):
+    """Somebody deleted the lock, and another process took the run over."""
+    before = contents(begun)
+    with open_journal(begun, STUDY) as journal:
+        (begun / "lock").write_text("another process")
+        with pytest.raises(MtjfitError, match="lock: was taken away while this process was working on the run"):
+            run(journal)
+        with pytest.raises(MtjfitError, match="was taken away"):
+            journal.discard()
+    assert contents(begun) == before | {"lock": b"another process"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are not synchronised there")
+def test_a_file_system_that_cannot_synchronise_folders_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def only_files(handle: int, number: int = errno.EINVAL) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", only_files)
+    replace_file(tmp_path / "a", b"1")
+    monkeypatch.setattr("os.fsync", lambda handle: only_files(handle, errno.EIO))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        replace_file(tmp_path / "a", b"2")
 
 
 def test_a_run_that_saved_nothing_leaves_nothing(tmp_path: Path):

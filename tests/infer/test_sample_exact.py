@@ -120,7 +120,10 @@ WIDER: dict[str, dict[str, Any]] = {
     "five, torkance, 2 %": {"d": (0.8, 1.2, 2.0, 3.0, 4.0), "quantity": "torkance", "noise": 0.02},
     "five, uncertain": {"d": (0.8, 1.2, 2.0, 3.0, 4.0), "noise": 0.02, "thickness": AboutNominal(0.05)},
     "five, dead layer": {
-        "d": (0.8, 1.2, 2.0, 3.0, 4.0), "noise": 0.02, "thickness": AboutNominal(0.05), "dead_layer": Uniform(0.0, 0.6),
+        "d": (0.8, 1.2, 2.0, 3.0, 4.0),
+        "noise": 0.02,
+        "thickness": AboutNominal(0.05),
+        "dead_layer": Uniform(0.0, 0.6),
     },
     "three, 10 %, flat priors": {"noise": 0.1} | dict.fromkeys(SMOOTH),
     "own amplitudes": {"a1": (Normal(1.0, 0.5), "device"), "b2": (Normal(0.6, 0.3), "device")},

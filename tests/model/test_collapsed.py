@@ -98,6 +98,9 @@ UNCERTAIN: dict[str, Callable[[], Study]] = {
     "bounded shared": lambda: study(**FREE, a1=Normal(0.0, 2.0, low=0.0), b2=Normal(0.5, 0.3, low=0.2)),
     "bounded own": lambda: study(**FREE, a1=(Normal(0.0, 1.0, low=0.0), "device"), b2=(B2, "device")),
     "bound at work": lambda: study(**FREE, a1=(Normal(1.0, 0.5, high=0.9), "device"), b2=(B2, "device")),
+    "bound that the data contradict": lambda: study(
+        **FREE, a1=(Normal(1.0, 0.5, high=0.7), "device"), b2=(B2, "device")
+    ),
     "bounded own, known thickness": lambda: study(a1=(Normal(1.0, 0.5, high=0.9), "device"), b2=B2),
     "wide prior": lambda: study(thickness=AboutNominal(0.3), thickness_error=0.2, **OWN),
     "dead layer": lambda: study(**FREE, dead_layer=Uniform(0.0, 0.8)),

@@ -33,6 +33,8 @@ def test_every_declaration_is_echoed(good: mtjfit.FitResult):
         "quantity       torkance dT/dV against V",
         "normalisation  per device: no 1/d",
         "angle          not declared: amplitudes belong to the angle of the measurement, one for all devices",
+        "errors         Normal errors with the standard errors of the data. Assumes that they are right and",
+        "               independent of each other.",
         "unit           (ħ/2e) kΩ⁻¹",
         "sign           T_perp along M x P, as declared",
         "model test     χ² = 211.2 for 240 degrees of freedom, p = 0.91",

@@ -101,7 +101,7 @@ LENGTH_TODO = 'declare it, for example {} = {{ prior = "loguniform", low = 0.1, 
         ({"lambda_j": LENGTH}, "parameters.lambda_j: is no parameter; did you mean 'lambda_J'?"),
         ({"a0": Normal(0, 1)}, "parameters.a0: is no parameter; use one of 'lambda_J', 'lambda_phi', 'lambda_sf_F', "
          "'lambda_sf_N', 'D_ratio', 'Lambda', 'dead_layer', 'thickness', 'a1', 'a2', 'a3', 'a4', 'b0', 'b1', 'b2', "
-         "'b3', 'b4', 'noise_par', 'noise_perp'"),
+         "'b3', 'b4', 'noise_par', 'noise_perp', 'jitter_par', 'jitter_perp', 'noise_dof'"),
         ({"a2": Parameter("a1", Normal(0, 1))}, "parameters.a2: holds the parameter 'a1'; "
          "use the name of the parameter as the key"),
         ({"thickness": Parameter("thickness", AboutNominal(0.1))}, "parameters.thickness: has the scope 'shared'; "
