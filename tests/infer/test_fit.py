@@ -124,6 +124,7 @@ NOISES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_p_values_are_uniform() -> None:
     """KS over 8 studies of each kind together: finds gross mistakes only; false-alarm rate 1e-3."""
     p = p_values(8, 100, **NOISES["known"]) + p_values(8, 200, **NOISES["fitted"])

@@ -30,10 +30,10 @@ def run(target: Exact, move: object, steps: int = 3000, seed: int = 0) -> np.nda
 
 
 def misfitted(target: Exact) -> Jump:
-    """Fitted to draws that were shifted by half a sd, and narrower than the target by a fifth."""
+    """Fitted to draws that were shifted by a third of a sd, and narrower than the target by a tenth."""
     rng = np.random.default_rng(9)
     draws = target.draws(2000, rng)
-    return fitted_jump(draws.mean(axis=0) + 0.5 * draws.std(axis=0) + 0.8 * (draws - draws.mean(axis=0)), rng)
+    return fitted_jump(draws.mean(axis=0) + 0.33 * draws.std(axis=0) + 0.9 * (draws - draws.mean(axis=0)), rng)
 
 
 MOVES = {
@@ -68,6 +68,7 @@ def test_every_enabled_move_is_among_those_tested() -> None:
         assert sum(weight for _, weight in enabled) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_sabotage_the_snooker_move_of_emcee_is_caught() -> None:
     """emcee 3.1.6: widths of a 4-D Gaussian come out too small, in the end by 13 %.
 

@@ -14,7 +14,7 @@ from mtjfit.infer.ensemble import Block, Stage, refitted
 from mtjfit.infer.gate import Chains
 
 sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
-_MAX_STEPS = 2600
+_MAX_STEPS = 1800
 _WIDTH = 40.0
 
 
