@@ -258,6 +258,8 @@ def log_evidence_nested(target: Target, size: int, rng: np.random.Generator, *, 
         row = z[None]
         return float(target.log_posterior(row)[0] - target.log_prior(row)[0])
 
-    sampler = dynesty.NestedSampler(log_likelihood, target.prior_transform, size, nlive=n_live, rstate=rng)
+    # random walks: the default draws from ellipsoids, which thin and bent posteriors make inefficient
+    options = {"nlive": n_live, "sample": "rwalk", "bootstrap": 0, "rstate": rng}
+    sampler = dynesty.NestedSampler(log_likelihood, target.prior_transform, size, **options)
     sampler.run_nested(dlogz=0.01, print_progress=False)
     return Evidence(float(sampler.results.logz[-1]), float(sampler.results.logzerr[-1]), "nested")

@@ -21,6 +21,7 @@ __all__ = ["Weighted", "drawn", "importance_sample", "log_density", "pareto_fit"
 _PRIOR_DRAWS = 10.0  # weight of the prior k = 1/2 of Vehtari et al. (2024), in draws of the tail
 _GRID = 30  # nodes of Zhang and Stephens (2009), besides the square root of the number of draws
 _NO_SHAPE = 1e-9  # below it the Pareto distribution is the exponential one
+_LARGEST_EXPONENT = 700.0  # exp of more overflows
 _MIN_TAIL = 5  # with fewer there is no tail to fit
 
 
@@ -118,8 +119,8 @@ def smoothed(log_weights: FloatArray) -> tuple[FloatArray, float]:
     if n_tail < _MIN_TAIL or excess[n_tail // 4 - 1] <= 0:
         return weights, float("inf")
     k, sigma = pareto_fit(excess)
-    survival = 1 - (np.arange(n_tail) + 0.5) / n_tail
-    quantiles = -np.log(survival) if abs(k) < _NO_SHAPE else np.expm1(-k * np.log(survival)) / k
+    exponential = -np.log1p(-(np.arange(n_tail) + 0.5) / n_tail)
+    quantiles = exponential if abs(k) < _NO_SHAPE else np.expm1(np.minimum(k * exponential, _LARGEST_EXPONENT)) / k
     weights[tail] = np.minimum(cut + sigma * quantiles, 1.0)
     return weights, k
 

@@ -2,7 +2,8 @@
 
 Own amplitudes are integrated in closed form, own thicknesses by quadrature, device by device, so that neither adds a
 dimension. Shared amplitudes are integrated in closed form too, where thicknesses are known; where they are not, the
-devices are independent only for given amplitudes, which are then sampled. Coordinates are normal scores of the priors.
+devices are independent only for given amplitudes, which are then sampled. An amplitude that scatters between devices is
+sampled, and what each device makes of it integrated out. Coordinates are normal scores of the priors.
 """
 
 from __future__ import annotations
@@ -14,16 +15,15 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
+from mtjfit.model.coordinates import Coordinates, scattered_terms
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram, gram_by_component
-from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.schur import Arrow
 from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split, split
 from mtjfit.model.thickness import Thickness
-from mtjfit.physics import wave_numbers
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import NOISE, Prior, Study
@@ -47,27 +47,6 @@ class _Batch:
     constant: FloatArray
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Where a parameter of each device comes from: columns of the sampled values, or numbers that are known.
-
-    One column or number where all devices share it, which then needs to be computed with only once.
-    """
-
-    columns: IntArray | None
-    known: FloatArray
-
-    @classmethod
-    def of(cls, columns: list[int], known: FloatArray) -> _Source:
-        if not columns:
-            return cls(None, np.asarray(known[None, :1] if np.all(known == known[0]) else known[None]))
-        return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known)
-
-    def values(self, sampled: FloatArray) -> FloatArray:
-        """Shape (n or 1, n_devices or 1), from sampled values of shape (n, size)."""
-        return self.known if self.columns is None else sampled[:, self.columns]
-
-
 @dataclass(frozen=True, eq=False)
 class CollapsedPosterior:
     """Prior and likelihood of a study over what its devices share, vectorised over rows of coordinates.
@@ -87,28 +66,30 @@ class CollapsedPosterior:
 
     @cached_property
     def full(self) -> MarginalPosterior:
-        """The same posterior with every thickness as a coordinate: its layout, its amplitudes, its compressed data."""
+        """The posterior with every thickness as a coordinate: its layout, its amplitudes, its compressed data.
+
+        Its own likelihood is the same only for amplitudes without bounds and without scatter between devices.
+        """
         return MarginalPosterior(self.study)
 
     @cached_property
     def split(self) -> Split:
         """Which parameters are sampled and which are integrated out."""
-        return split(self.full.layout, self.full.amplitudes)
+        return split(self.full.layout, self.full.amplitudes, scattered_terms(self.study))
 
     @cached_property
+    def _coordinates(self) -> Coordinates:
+        return Coordinates(self.study, self.full.layout, self.full.amplitudes, self.split)
+
+    @property
     def scores(self) -> Scores:
         """Coordinates of what is sampled."""
-        entries = tuple(self.full.layout.entries[k].prior for k in self.split.entries)
-        return Scores((*entries, *(self.full.amplitudes.priors[a] for a in self.split.sampled)))
+        return self._coordinates.scores
 
     @property
     def names(self) -> tuple[str, ...]:
         """Sampled parameters."""
-        full = self.full
-        return (
-            *(full.layout.names[k] for k in self.split.entries),
-            *(full.amplitudes.names[a] for a in self.split.sampled),
-        )
+        return self._coordinates.names
 
     @property
     def size(self) -> int:
@@ -118,8 +99,7 @@ class CollapsedPosterior:
     @property
     def priors(self) -> dict[str, Prior]:
         """Prior of every free parameter, sampled or integrated out."""
-        entries = {entry.name: entry.prior for entry in self.full.layout.entries}
-        return entries | dict(zip(self.full.amplitudes.names, self.full.amplitudes.priors, strict=True))
+        return dict(self._coordinates.priors)
 
     @cached_property
     def _gram(self) -> FloatArray:
@@ -136,33 +116,12 @@ class CollapsedPosterior:
         return Thickness(priors, self.full.per_volume)
 
     @cached_property
-    def _sources(self) -> dict[str, _Source]:
-        layout, place = self.full.layout, {entry: k for k, entry in enumerate(self.split.entries)}
-        return {
-            name: _Source.of([place[entry] for entry in index.tolist() if entry >= 0], layout.fixed[name])
-            for name, index in layout.index.items()
-            if name != "thickness" or not self.split.thickness_is_free
-        }
-
-    @cached_property
-    def _centres(self) -> tuple[FloatArray, FloatArray]:
-        """Value of every term of every device: at the prior means, (1, n_devices · T), and by sampled amplitudes."""
-        amplitudes, sampled = self.full.amplitudes, self.split.sampled
-        mean = np.append(amplitudes.mean, 0.0)[amplitudes.column]
-        known = np.where(np.isin(amplitudes.column, sampled), 0.0, mean) + amplitudes.constant
-        serves = [(amplitudes.column == a).ravel() for a in sampled]
-        return known.reshape(1, -1), np.array(serves, dtype=float).reshape(len(sampled), known.size)
-
-    @cached_property
-    def _own_sd(self) -> FloatArray:
-        amplitudes = self.full.amplitudes
-        return np.asarray(amplitudes.sd[amplitudes.column[0, list(self.split.own)]][None, None])
-
-    @cached_property
     def _known_integral(self) -> DeviceIntegral:
         """For amplitudes at their prior means and noise that is known."""
-        centre = self._centres[0].reshape(1, *self.full.amplitudes.column.shape)
-        return DeviceIntegral(Gram(self._known_gram), centre, self.split.own, self._own_sd, self.split.bounded_own)
+        nothing = np.zeros((1, self.size))
+        centre = self._coordinates.centre(nothing)
+        sd = self._coordinates.own_sd(nothing, centre)
+        return DeviceIntegral(Gram(self._known_gram), centre, self.split.own, sd, self.split.bounded_own)
 
     @cached_property
     def _known_constant(self) -> float:
@@ -170,27 +129,19 @@ class CollapsedPosterior:
         return -0.5 * (float(data.rss.sum()) + self.study.n_values * _LN_2PI) - float(data.log_sigma.sum())
 
     def _batch(self, z: FloatArray) -> _Batch:
-        parts, data, values = self.split, self.full.data, self.scores.values(z)
+        parts, data, at, values = self.split, self.full.data, self._coordinates, self.scores.values(z)
         n = z.shape[0]
-
-        def of(name: str) -> FloatArray:
-            return self._sources[name].values(values)
-
-        Lambda = of("Lambda") if "Lambda" in self._sources else of("lambda_sf_N") * of("D_ratio")
-        form = ExponentialForm.of(*wave_numbers(of("lambda_J"), of("lambda_phi"), of("lambda_sf_F")), Lambda)
-        dead = of("dead_layer") if "dead_layer" in self._sources else np.zeros((1, 1))
         integral, constant = self._known_integral, np.full(n, self._known_constant)
-        if parts.sampled:
-            known, by_sampled = self._centres
-            centre = (known + values[:, len(parts.entries) :] @ by_sampled).reshape(n, *integral.centre.shape[1:])
-            integral = replace(integral, centre=centre)
+        if parts.sampled or parts.scattered:
+            centre = at.centre(values)
+            integral = replace(integral, centre=centre, sd=at.own_sd(values, centre))
         if data.fitted.any():
-            scales = np.stack([np.broadcast_to(of(c), (n, data.fitted.size)) for c in NOISE], axis=-1)
+            scales = np.stack([np.broadcast_to(at.of(c, values), (n, data.fitted.size)) for c in NOISE], axis=-1)
             scales = np.where(data.fitted[:, None], scales, 1.0)
             integral = replace(integral, gram=Gram(np.einsum("jcab,njc->njab", self._gram, scales**-2)))
             constant -= 0.5 * np.sum(data.rss * (scales**-2 - 1), axis=(-1, -2))
             constant -= np.sum(data.n * np.log(scales), axis=(-1, -2))
-        return _Batch(values, form, dead, integral, constant)
+        return _Batch(values, at.form(values), at.dead_layer(values), integral, constant)
 
     def _K(self, batch: _Batch, d: FloatArray) -> ComplexArray:
         """K of all devices at thicknesses `d`, shape (n, n_devices)."""
@@ -280,10 +231,9 @@ class CollapsedPosterior:
             integral = replace(integral, centre=centre)
         if parts.own:
             own = integral.draw(self._K(batch, d), rng)
-            for k, t in enumerate(parts.own):
-                found |= {names[a]: own[:, j, k] for j, a in enumerate(amplitudes.column[:, t])}
-        order = [name for name in (*full.layout.names, *names) if name in found]
-        return {name: np.asarray(found[name]) for name in order}
+            for k, mine in enumerate(self._coordinates.own_names):
+                found |= {name: own[:, j, k] for j, name in enumerate(mine)}
+        return {name: np.asarray(found[name]) for name in self.priors}
 
     def quadrature_error(self, z: FloatArray) -> float:
         """Largest error of ln L from the nodes of the thickness integrals, up to a constant, over some rows of `z`.

@@ -24,7 +24,7 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-__all__ = ["AmplitudeLayout", "Entry", "Layout", "amplitude_layout", "layout"]
+__all__ = ["AmplitudeLayout", "Entry", "Layout", "amplitude_layout", "labels", "layout"]
 
 IntArray: TypeAlias = NDArray[np.intp]
 _BY_DEVICE = ("thickness",)
@@ -178,9 +178,17 @@ class AmplitudeLayout:
         """Standard deviations of the priors, before any bounds, shape (n_free,)."""
         return np.array([prior.sd for prior in self.priors], dtype=float)
 
+    def out_of_bounds(self, values: FloatArray) -> tuple[str, ...]:
+        """Names of amplitudes whose value, of shape (n_free,), their prior does not allow.
 
-def _labels(study: Study, parameter: Parameter) -> list[str]:
-    """The name of the entry that serves each device."""
+        Least squares knows no priors of amplitudes; the posterior does.
+        """
+        allowed = [prior.low <= value <= prior.high for prior, value in zip(self.priors, values, strict=True)]
+        return tuple(name for name, inside in zip(self.names, allowed, strict=True) if not inside)
+
+
+def labels(study: Study, parameter: Parameter) -> list[str]:
+    """The name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
     if parameter.scope == "device" or parameter.name in _BY_DEVICE:
         return [f"{parameter.name}[{curve.device}]" for curve in study.curves]
     if parameter.scope == "group":
@@ -211,11 +219,11 @@ def layout(study: Study) -> Layout:
             values = nominal if name == "thickness" else np.full(nominal.size, prior.value)
             index[name], fixed[name] = np.full(nominal.size, -1), values
             continue
-        for label, thickness in zip(_labels(study, parameter), nominal, strict=True):
+        for label, thickness in zip(labels(study, parameter), nominal, strict=True):
             own = prior.about(float(thickness)) if isinstance(prior, AboutNominal) else prior
             entries.setdefault(label, Entry(label, own, log=isinstance(own, LogUniform | LogNormal)))
         position = {label: k for k, label in enumerate(entries)}
-        index[name] = np.array([position[label] for label in _labels(study, parameter)])
+        index[name] = np.array([position[label] for label in labels(study, parameter)])
         fixed[name] = np.full(nominal.size, np.nan)
     return Layout(tuple(entries.values()), index, fixed)
 
@@ -227,14 +235,14 @@ def amplitude_layout(study: Study) -> AmplitudeLayout:
     for name in study.amplitudes:
         parameter = study.parameters[name]
         terms.append(parse_amplitude(name))
-        labels = _labels(study, parameter)
+        each = labels(study, parameter)
         if isinstance(parameter.prior, Normal):
-            names.update((label, parameter.prior) for label in labels if label not in names)
-            columns.append([list(names).index(label) for label in labels])
+            names.update((label, parameter.prior) for label in each if label not in names)
+            columns.append([list(names).index(label) for label in each])
             constants.append(0.0)
         else:
             assert isinstance(parameter.prior, Fixed)  # noqa: S101 - Study lets amplitudes have no other prior
-            columns.append([-1] * len(labels))
+            columns.append([-1] * len(each))
             constants.append(parameter.prior.value)
     return AmplitudeLayout(
         names=tuple(names),

@@ -12,7 +12,7 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
-from mtjfit.study import LENGTHS, Normal, Study, is_amplitude
+from mtjfit.study import LENGTHS, SCATTER, Normal, Study, is_amplitude
 from mtjfit.text import number, p_text, table, value_with_error
 
 __all__ = [
@@ -79,6 +79,8 @@ def meaning(name: str) -> str:
     base = name.split("[")[0]
     if base == "thickness":
         return "thickness of the free layer"
+    if base.startswith(SCATTER):
+        return f"relative standard deviation of {base.removeprefix(SCATTER)} between devices"
     if is_amplitude(base):
         part, power = ("in-plane" if base[0] == "a" else "out-of-plane"), base[1]
         return f"{part} coefficient of V^{power} in J0(V)" if power not in "01" else f"{part} " + (

@@ -11,13 +11,14 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem
-from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, Parameter, Scope, is_amplitude
+from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, is_amplitude
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 
 __all__ = ["KNOWN", "curve_problems", "joint_problems", "parameter_problems", "study_problems"]
 
 _AMPLITUDES = tuple(f"{part}{power}" for part in "ab" for power in range(5) if is_amplitude(f"{part}{power}"))
-KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *NOISE, *JITTER, DOF)
+_SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
+KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
 _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
@@ -120,6 +121,7 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
         yield from _prior_problems(parameter, where)
         yield from _scope_problems(parameter, where)
     yield from _bounded_problems(parameters)
+    yield from _scatter_problems(parameters, broken)
     yield from _missing({*parameters, *broken})
     yield from _no_torque(parameters)
 
@@ -161,11 +163,28 @@ def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
                       "remove the bounds of all but one of them")  # fmt: skip
 
 
+def _scatter_problems(parameters: Mapping[str, Parameter], broken: Collection[str]) -> Iterator[Problem]:
+    """Scatter between devices of an amplitude that is not one for all of them."""
+    for name, scatter in parameters.items():
+        where, of = f"parameters.{name}", name.removeprefix(SCATTER)
+        if name not in _SCATTERS or of in broken:
+            continue
+        if of not in parameters:
+            yield Problem(where, f"is declared without {of}", f"declare {of}, or remove it")
+        elif parameters[of].scope == "device":
+            yield Problem(where, f"is declared, but every device has its own {of}",
+                          f"remove it, or share {of} between devices")  # fmt: skip
+        if scatter.scope == "device":
+            yield Problem(where, "has the scope 'device'", "share it, or let every group have its own")
+        if DOF in parameters:
+            yield Problem(where, f"is declared beside {DOF}", "keep one: scatter of devices, or Student-t errors")
+
+
 def _fixed_problems(name: str, value: float, where: str) -> Iterator[Problem]:
     lowest = "zero or positive" if name in _MAY_BE_ZERO else "positive"
     if math.isnan(value) or value < 0 or (value == 0 and name not in _MAY_BE_ZERO):
         yield Problem(where, f"is fixed at {value:g}", f"give a {lowest} value")
-    elif math.isinf(value) and name in ("D_ratio", "dead_layer", *NOISE, *JITTER, DOF):
+    elif math.isinf(value) and name in ("D_ratio", "dead_layer", *NOISE, *JITTER, *_SCATTERS, DOF):
         yield Problem(where, f"is fixed at {value:g}", "give a finite value; only lengths may be infinite")
 
 

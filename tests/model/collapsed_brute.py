@@ -53,6 +53,13 @@ def is_own(study: Study, name: str) -> bool:
     return study.parameters[name].scope == "device" and not study.parameters[name].is_fixed
 
 
+def scatter_variance(study: Study, curve: TorqueCurve, name: str, point: Point) -> float:
+    """Variance of a device's amplitude about the shared one."""
+    if f"scatter_{name}" not in study.parameters:
+        return 0.0
+    return (value_of(study, curve, name, point) * value_of(study, curve, f"scatter_{name}", point)) ** 2
+
+
 def log_normal(r: np.ndarray, C: np.ndarray) -> np.ndarray:
     """ln N(r; 0, C) for r (..., n) and C (..., n, n)."""
     chol = np.linalg.cholesky(C)
@@ -87,6 +94,7 @@ def given_thickness(study: Study, curve: TorqueCurve, point: Point, d: np.ndarra
         prior: Any = study.parameters[name].prior
         if not is_own(study, name):
             r = r - row * value_of(study, curve, name, point)
+            C = C + scatter_variance(study, curve, name, point) * row[:, :, None] * row[:, None, :]
         elif prior.truncated:
             bounded = name, prior
         else:
@@ -121,8 +129,15 @@ def own_given_thickness(
     rows = responses(study, curve, point, d)
     y, sigma = data(study, curve, point)
     D = np.stack([rows[name] for name in names], axis=-1)
-    priors: list[Any] = [study.parameters[name].prior for name in names]
-    mean, S = np.array([p.mean for p in priors]), np.diag([p.sd**2 for p in priors])
+    mean, variance = np.zeros(len(names)), np.zeros(len(names))
+    for k, name in enumerate(names):
+        prior: Any = study.parameters[name].prior
+        if is_own(study, name):
+            mean[k], variance[k] = prior.mean, prior.sd**2
+        else:
+            mean[k] = value_of(study, curve, name, point)
+            variance[k] = scatter_variance(study, curve, name, point)
+    S = np.diag(variance)
     r = y - D @ mean
     for name, row in rows.items():
         if name not in names:
@@ -171,7 +186,7 @@ def shared_integrated(study: Study, point: Point) -> float:
     One of them may be bounded; own amplitudes may not.
     """
     labels: list[str] = []
-    blocks, ys, sigmas = [], [], []
+    blocks, ys, sigmas, scattered = [], [], [], []
     for curve in study.curves:
         y, sigma = data(study, curve, point)
         mine = {}
@@ -179,6 +194,7 @@ def shared_integrated(study: Study, point: Point) -> float:
             known = label(study, curve, name)
             if study.parameters[name].is_fixed or known in point:
                 y = y - row[0] * value_of(study, curve, name, point)
+                scattered.append((len(ys), row[0] * np.sqrt(scatter_variance(study, curve, name, point))))
             else:
                 mine[known] = row[0]
         labels += [one for one in mine if one not in labels]
@@ -186,6 +202,9 @@ def shared_integrated(study: Study, point: Point) -> float:
         ys.append(y)
         sigmas.append(sigma)
     r, C = np.concatenate(ys), np.diag(np.concatenate(sigmas) ** 2)
+    for j, row in scattered:
+        column = np.concatenate([row if i == j else np.zeros(y.size) for i, y in enumerate(ys)])
+        C = C + np.outer(column, column)
     bounded = None
     for one in labels:
         column = np.concatenate([b.get(one, np.zeros(y.size)) for b, y in zip(blocks, ys, strict=True)])

@@ -298,6 +298,14 @@ def test_rows_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.undo()
 
 
+def test_amplitudes_that_a_fit_may_not_know_to_be_out_of_bounds() -> None:
+    amplitudes = CollapsedPosterior(BOUNDED["one of a group bounded"]()).full.amplitudes
+    assert amplitudes.names == ("a1[g0]", "a1[g1]", "b2")
+    assert amplitudes.out_of_bounds(np.array([-9.0, 9.0, 0.7])) == ()
+    assert amplitudes.out_of_bounds(np.array([-9.0, 9.0, 0.71])) == ("b2",)
+    assert amplitudes.out_of_bounds(np.array([-9.0, 9.0, 0.1])) == ("b2",)
+
+
 def test_nothing_but_own_parameters_is_free() -> None:
     fixed = {name: Fixed(TRUTH[name]) for name in LENGTHS}
     model = CollapsedPosterior(simulated(**(fixed | OWN | FREE)))

@@ -101,7 +101,19 @@ LENGTH_TODO = 'declare it, for example {} = {{ prior = "loguniform", low = 0.1, 
         ({"lambda_j": LENGTH}, "parameters.lambda_j: is no parameter; did you mean 'lambda_J'?"),
         ({"a0": Normal(0, 1)}, "parameters.a0: is no parameter; use one of 'lambda_J', 'lambda_phi', 'lambda_sf_F', "
          "'lambda_sf_N', 'D_ratio', 'Lambda', 'dead_layer', 'thickness', 'a1', 'a2', 'a3', 'a4', 'b0', 'b1', 'b2', "
-         "'b3', 'b4', 'noise_par', 'noise_perp', 'jitter_par', 'jitter_perp', 'noise_dof'"),
+         "'b3', 'b4', 'scatter_a1', 'scatter_a2', 'scatter_a3', 'scatter_a4', 'scatter_b0', 'scatter_b1', "
+         "'scatter_b2', 'scatter_b3', 'scatter_b4', 'noise_par', 'noise_perp', 'jitter_par', 'jitter_perp', "
+         "'noise_dof'"),
+        ({"scatter_b1": Fixed(0.02)}, "parameters.scatter_b1: is declared without b1; declare b1, or remove it"),
+        ({"scatter_a1": Fixed(0.02), "a1": Parameter("a1", Normal(0, 1), "device")}, "parameters.scatter_a1: "
+         "is declared, but every device has its own a1; remove it, or share a1 between devices"),
+        ({"scatter_a1": Parameter("scatter_a1", Fixed(0.02), "device")}, "parameters.scatter_a1: "
+         "has the scope 'device'; share it, or let every group have its own"),
+        ({"scatter_a1": Fixed(0.02), "noise_dof": Fixed(4.0)}, "parameters.scatter_a1: is declared beside noise_dof; "
+         "keep one: scatter of devices, or Student-t errors"),
+        ({"scatter_a1": Fixed(0.0)}, "parameters.scatter_a1: is fixed at 0; give a positive value"),
+        ({"scatter_a1": Uniform(-1, 1)}, "parameters.scatter_a1: its prior (uniform -1 to 1) allows negative values; "
+         "set low = 0.0 or larger"),
         ({"a2": Parameter("a1", Normal(0, 1))}, "parameters.a2: holds the parameter 'a1'; "
          "use the name of the parameter as the key"),
         ({"thickness": Parameter("thickness", AboutNominal(0.1))}, "parameters.thickness: has the scope 'shared'; "

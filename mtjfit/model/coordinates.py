@@ -1,0 +1,165 @@
+"""From coordinates that are sampled to what each device needs: lengths, centres and widths of its amplitudes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, labels
+from mtjfit.model.scattered import Scattered
+from mtjfit.model.scores import Scores
+from mtjfit.model.split import Split
+from mtjfit.physics import wave_numbers
+from mtjfit.physics.exponential import ExponentialForm
+from mtjfit.study import SCATTER, AboutNominal, Fixed, Prior, Study
+
+__all__ = ["Coordinates", "scattered_terms"]
+
+
+def scattered_terms(study: Study) -> tuple[int, ...]:
+    """Terms of J0(V) whose amplitude scatters between devices."""
+    return tuple(t for t, name in enumerate(study.amplitudes) if SCATTER + name in study.parameters)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a parameter of each device comes from: columns of the sampled values, or numbers that are known.
+
+    One column or number where all devices share it, which then needs to be computed with only once.
+    """
+
+    columns: IntArray | None
+    known: FloatArray
+
+    @classmethod
+    def of(cls, columns: list[int], known: FloatArray) -> _Source:
+        if not columns:
+            return cls(None, np.asarray(known[None, :1] if np.all(known == known[0]) else known[None]))
+        return cls(np.array(columns[:1] if len(set(columns)) == 1 else columns), known)
+
+    def values(self, sampled: FloatArray) -> FloatArray:
+        """Shape (n or 1, n_devices or 1), from sampled values of shape (n, size)."""
+        return self.known if self.columns is None else sampled[:, self.columns]
+
+
+@dataclass(frozen=True, eq=False)
+class Coordinates:
+    """What is sampled of a study, in the order of the coordinates: lengths and noise, amplitudes, their scatter."""
+
+    study: Study
+    layout: Layout
+    amplitudes: AmplitudeLayout
+    split: Split
+
+    @cached_property
+    def _scatters(self) -> dict[str, Prior]:
+        """Sampled relative standard deviations of amplitudes between devices."""
+        declared = [self.study.parameters[SCATTER + self.study.amplitudes[t]] for t in self.split.scattered]
+        return {
+            label: one.prior
+            for one in declared
+            if not isinstance(one.prior, Fixed | AboutNominal)
+            for label in labels(self.study, one)
+        }
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Normal scores of the priors of what is sampled."""
+        entries = (self.layout.entries[k].prior for k in self.split.entries)
+        return Scores((*entries, *(self.amplitudes.priors[a] for a in self.split.sampled), *self._scatters.values()))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What is sampled."""
+        entries = (self.layout.names[k] for k in self.split.entries)
+        return (*entries, *(self.amplitudes.names[a] for a in self.split.sampled), *self._scatters)
+
+    @cached_property
+    def own_names(self) -> tuple[tuple[str, ...], ...]:
+        """Names of own amplitudes, by term and device."""
+        return tuple(
+            tuple(f"{self.study.amplitudes[t]}[{device}]" for device in self.study.devices) for t in self.split.own
+        )
+
+    @cached_property
+    def priors(self) -> dict[str, Prior]:
+        """Prior of every free parameter, sampled or integrated out, in the order of tables."""
+        found = {entry.name: entry.prior for entry in self.layout.entries}
+        found |= dict(zip(self.amplitudes.names, self.amplitudes.priors, strict=True)) | self._scatters
+        for t in self.split.scattered:
+            name = self.study.amplitudes[t]
+            each = Scattered(self.study.parameters[name].prior, self.study.parameters[SCATTER + name].prior)
+            found |= dict.fromkeys(self.own_names[self.split.own.index(t)], each)
+        return found
+
+    @cached_property
+    def _sources(self) -> dict[str, _Source]:
+        place = {entry: k for k, entry in enumerate(self.split.entries)}
+        return {
+            name: _Source.of([place[entry] for entry in index.tolist() if entry >= 0], self.layout.fixed[name])
+            for name, index in self.layout.index.items()
+            if name != "thickness"
+        }
+
+    def of(self, name: str, values: FloatArray) -> FloatArray:
+        """A parameter of each device, shape (n or 1, n_devices or 1), from sampled `values` of shape (n, size)."""
+        return self._sources[name].values(values)
+
+    def form(self, values: FloatArray) -> ExponentialForm:
+        """κ(d) of each device."""
+        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
+        if "Lambda" in self._sources:
+            Lambda = self.of("Lambda", values)
+        else:
+            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
+        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
+
+    def dead_layer(self, values: FloatArray) -> FloatArray:
+        """Part of each thickness that is not magnetic, in nm, shape (n or 1, n_devices or 1)."""
+        return self.of("dead_layer", values) if "dead_layer" in self._sources else np.zeros((1, 1))
+
+    @cached_property
+    def _centres(self) -> tuple[FloatArray, FloatArray]:
+        """Terms of all devices without sampled amplitudes, (n_devices · T,), and what each of these adds to them."""
+        amplitudes, sampled = self.amplitudes, self.split.sampled
+        mean = np.append(amplitudes.mean, 0.0)[amplitudes.column]
+        known = np.where(np.isin(amplitudes.column, sampled), 0.0, mean) + amplitudes.constant
+        serves = [(amplitudes.column == a).ravel() for a in sampled]
+        return known.ravel(), np.array(serves, dtype=float).reshape(len(sampled), known.size)
+
+    def centre(self, values: FloatArray) -> FloatArray:
+        """Value of each term, shape (n or 1, n_devices, T): prior means for what is integrated out."""
+        known, by_sampled = self._centres
+        start = len(self.split.entries)
+        free = values[:, start : start + len(self.split.sampled)] if self.split.sampled else np.zeros((1, 0))
+        return np.asarray(known + free @ by_sampled).reshape(-1, *self.amplitudes.column.shape)
+
+    @cached_property
+    def _own_sd(self) -> FloatArray:
+        """Of own amplitudes about their centre, shape (1, 1, n_own); of no meaning where they scatter."""
+        sd = np.append(self.amplitudes.sd, np.nan)
+        return sd[self.amplitudes.column[0, list(self.split.own)]][None, None]
+
+    @cached_property
+    def _scatter_sources(self) -> dict[int, _Source]:
+        """Relative standard deviation between devices, by the place of the term among own ones."""
+        start, names = len(self.split.entries) + len(self.split.sampled), list(self._scatters)
+        found = {}
+        for t in self.split.scattered:
+            one = self.study.parameters[SCATTER + self.study.amplitudes[t]]
+            known = np.full(len(self.study.curves), one.prior.value if isinstance(one.prior, Fixed) else np.nan)
+            columns = [] if one.is_fixed else [start + names.index(label) for label in labels(self.study, one)]
+            found[self.split.own.index(t)] = _Source.of(columns, known)
+        return found
+
+    def own_sd(self, values: FloatArray, centre: FloatArray) -> FloatArray:
+        """Standard deviations of own amplitudes about their centre, shape (n or 1, n_devices or 1, n_own)."""
+        if not self.split.scattered:
+            return self._own_sd
+        each = [self._own_sd[..., k] for k in range(len(self.split.own))]
+        for k, source in self._scatter_sources.items():
+            each[k] = np.abs(centre[..., self.split.own[k]]) * source.values(values)
+        return np.stack(np.broadcast_arrays(*each), axis=-1)
