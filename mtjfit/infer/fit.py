@@ -24,6 +24,7 @@ from mtjfit.model.combinations import (
 from mtjfit.model.identify import Identifiability, determined_table, structure
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
 
@@ -79,7 +80,7 @@ class FitResult:
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
-        model = flipped(MarginalPosterior(self.study))
+        model = flipped(MarginalPosterior(with_own_amplitudes(self.study)))
         return _p_value(model, optimum(model), self.study.n_values - self.dof)[1]
 
     @property
@@ -213,8 +214,9 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
 
     Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
     counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
-    maximum. Errors are linearised, from the analytic Jacobian, and absent where the data do not determine them or where
-    χ² itself contradicts them (`mtjfit.model.identify.LINEAR_RISE`).
+    maximum. Amplitudes that scatter are fitted for each device, without use of the scatter. Errors are linearised,
+    from the analytic Jacobian, and absent where the data do not determine them or where χ² itself contradicts them
+    (`mtjfit.model.identify.LINEAR_RISE`).
 
     Parameters
     ----------
@@ -234,10 +236,11 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
     (3, True)
     """
-    model = MarginalPosterior(study)
+    model = MarginalPosterior(with_own_amplitudes(study))
     best = optimum(model)
     shape = structure(model)
-    determined, correlation = determined_table(model, best.values, best.amplitudes, best.at_bound)
+    edge = (*best.at_bound, *model.amplitudes.out_of_bounds(best.amplitudes))
+    determined, correlation = determined_table(model, best.values, best.amplitudes, edge)
     rank = shape.rank
     dof = study.n_values - rank
     total, p_value = _p_value(model, best, rank)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.infer.crosscheck import cross_check
 from mtjfit.infer.ensemble import Stage, advanced, prepared, refitted
 from mtjfit.infer.fingerprint import describe
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
@@ -19,6 +20,7 @@ from mtjfit.infer.history import History, is_look, next_block
 from mtjfit.infer.interrupt import finishing_blocks
 from mtjfit.infer.journal import Journal, open_journal
 from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.proposal import fitted_jump
 from mtjfit.infer.starts import Target
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
@@ -215,7 +217,14 @@ def sample(
             progress=progress,
             journal=saved,
         )
-    return _posterior(model, chains, verdict, seed)
+    return _posterior(model, chains, _with_second_method(model, chains, verdict, seed), seed)
+
+
+def _with_second_method(model: CollapsedPosterior, chains: Chains, verdict: Verdict, seed: int) -> Verdict:
+    """The verdict with the opinion of an importance sample from a proposal fitted to the draws."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    jump = fitted_jump(chains.theta.reshape(-1, model.size), rng)
+    return replace(verdict, checks=(*verdict.checks, cross_check(model, chains, jump, rng)))
 
 
 @contextmanager

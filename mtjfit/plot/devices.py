@@ -53,6 +53,7 @@ def _curve(fit: FitResult, d: FloatArray) -> np.ndarray | None:
     if fit.study.n_thicknesses == 1 or not shared:
         return None
     Lambda = values.get("Lambda", values.get("lambda_sf_N", np.nan) * values.get("D_ratio", 1.0))
+    d = np.maximum(d - values.get("dead_layer", 0.0), 1e-6)
     K = kappa(d, values["lambda_J"], values["lambda_phi"], values["lambda_sf_F"], Lambda)
     return K / d if fit.study.curves[0].per == "volume" else K
 

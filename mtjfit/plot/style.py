@@ -133,7 +133,8 @@ def unit_of(unit: str) -> str:
 _SYMBOLS = {
     "lambda_J": r"$\lambda_J$", "lambda_phi": r"$\lambda_\phi$", "lambda_sf_F": r"$\lambda_\mathrm{sf}^F$",
     "lambda_sf_N": r"$\lambda_\mathrm{sf}^N$", "D_ratio": "$D_F/D_N$", "Lambda": r"$\Lambda$", "thickness": "$d$",
-    "noise_par": r"$\sigma_\parallel$", "noise_perp": r"$\sigma_\perp$",
+    "noise_par": r"$\sigma_\parallel$", "noise_perp": r"$\sigma_\perp$", "noise_dof": r"$\nu$",
+    "jitter_par": r"$s_\parallel$", "jitter_perp": r"$s_\perp$", "dead_layer": r"$d_\mathrm{dead}$",
 }  # fmt: skip
 
 
@@ -146,6 +147,8 @@ def symbol(name: str) -> str:
     ('$\\\\lambda_J$', '$a_1$ [dev \\\\$1\\\\$]')
     """
     base, bracket, owner = name.partition("[")
+    if base.startswith("scatter_"):
+        return f"scatter of {symbol(name.removeprefix('scatter_'))}"
     shown = _SYMBOLS.get(base) or f"${base[0]}_{base[1:]}$"
     return f"{shown} [{literal(owner.removesuffix(']'))}]" if bracket else shown
 

@@ -120,7 +120,9 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     alone, linear = _alone(layout(study), j), amplitude_layout(study)
     K = transfer(alone, _columns(draws, alone.names), per_volume=curve.per == "volume")
     K = np.broadcast_to(K, (len(draws), 1))
-    free = _columns(draws, linear.names)
+    # an amplitude that scatters has a column for each device beside the shared one
+    own = [f"{name}[{curve.device}]" for name in linear.names]
+    free = _columns(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
     column = linear.column[j]
     terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
     J0 = (terms * linear.phase) @ polynomial_design(curve, linear.power, np.asarray(bias, dtype=float)).T
