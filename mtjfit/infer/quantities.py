@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.simulate import Device, priors_of
+from mtjfit.infer.simulate import Device, free_names
 from mtjfit.study import DOF, LENGTHS, Study
 
 __all__ = ["log_likelihood", "quantities"]
@@ -107,7 +107,7 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
     values : mapping of str to ndarray, shape (n,)
         Every free parameter.
     """
-    free = priors_of(study)
+    free = free_names(study)
     out = {name: np.asarray(values[name], dtype=float) for name in free}
     if "lambda_sf_N" in free and "D_ratio" in free:
         out["Lambda"] = out["lambda_sf_N"] * out["D_ratio"]
@@ -115,8 +115,8 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
     if any(name.split("[")[0] in (*LENGTHS, "thickness") for name in free):
         thinnest = min(study.curves, key=lambda curve: curve.thickness)
         device = Device(study, thinnest, values)
-        first = next(name for name in study.amplitudes if np.any(device[name] != 0))
+        first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))
         K, shape = device.K, out["log_likelihood"].shape
         out[f"slope_ratio[{thinnest.device}]"] = np.broadcast_to(K.imag / K.real, shape)
-        out[f"|kappa|·{first}[{thinnest.device}]"] = np.broadcast_to(np.abs(K) * device[first], shape)
+        out[f"|kappa|·{first}[{thinnest.device}]"] = np.broadcast_to(np.abs(K) * device.amplitude(first), shape)
     return out

@@ -17,9 +17,9 @@ from mtjfit.data import FloatArray, Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
 from mtjfit.physics.rates import ComplexArray
-from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, AboutNominal, Fixed, Prior, Study, is_amplitude
+from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, AboutNominal, Fixed, Prior, Study, is_amplitude
 
-__all__ = ["Device", "draw_truth", "priors_of", "simulated"]
+__all__ = ["Device", "draw_truth", "free_names", "priors_of", "simulated"]
 
 _KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
@@ -33,7 +33,9 @@ def _label(study: Study, curve: TorqueCurve, name: str) -> str:
 
 
 def priors_of(study: Study) -> dict[str, Prior]:
-    """Prior of every free parameter by its name in tables, such as ``a1`` or ``thickness[dev1]``.
+    """Prior of every declared free parameter by its name in tables, such as ``a1`` or ``thickness[dev1]``.
+
+    Amplitudes of single devices that scatter about a shared one are not among them: their priors depend on others.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def priors_of(study: Study) -> dict[str, Prior]:
     """
     found: dict[str, Prior] = {}
     for name, parameter in study.parameters.items():
-        if not (name in _KNOWN or is_amplitude(name)):
+        if not (name in _KNOWN or is_amplitude(name.removeprefix(SCATTER))):
             raise MtjfitError(f"parameters.{name}: data that depend on it cannot be simulated yet; remove it")
         prior = parameter.prior
         if isinstance(prior, Fixed):
@@ -58,6 +60,17 @@ def priors_of(study: Study) -> dict[str, Prior]:
             own = prior.about(curve.thickness) if isinstance(prior, AboutNominal) else prior
             found[_label(study, curve, name)] = own
     return found
+
+
+def _scattering(study: Study) -> tuple[str, ...]:
+    """Amplitudes of which each device has its own, about a shared one."""
+    return tuple(name for name in study.amplitudes if SCATTER + name in study.parameters)
+
+
+def free_names(study: Study) -> tuple[str, ...]:
+    """Names of every number that is drawn with a truth."""
+    own = (f"{name}[{curve.device}]" for name in _scattering(study) for curve in study.curves)
+    return (*priors_of(study), *own)
 
 
 @dataclass(frozen=True)
@@ -69,12 +82,12 @@ class Device:
     study : Study
     curve : TorqueCurve
     values : mapping of str to ndarray
-        Every free parameter of the study, each of shape (n,).
+        Every free parameter of the study, `free_names`, each of shape (n,).
     """
 
     study: Study
     curve: TorqueCurve
-    values: Mapping[str, FloatArray]
+    values: Mapping[str, ArrayLike]
 
     def __getitem__(self, name: str) -> FloatArray:
         """A parameter as this device has it, shape (n,) or (), fixed ones and the thickness included."""
@@ -86,6 +99,11 @@ class Device:
     def declares(self, name: str) -> bool:
         """True if the study has the parameter."""
         return name in self.study.parameters
+
+    def amplitude(self, name: str) -> FloatArray:
+        """An amplitude of this device: its own where amplitudes scatter about a shared one, shape (n,) or ()."""
+        own = f"{name}[{self.curve.device}]"
+        return np.asarray(self.values[own]) if self.declares(SCATTER + name) else self[name]
 
     @property
     def magnetic(self) -> FloatArray:
@@ -107,7 +125,7 @@ class Device:
         for name in self.study.amplitudes:
             unit = Interface.of(**{name: 1.0})
             law = unit.current if self.curve.quantity == "torque" else unit.derivative
-            J0 = J0 + self[name][..., None] * law(bias)
+            J0 = J0 + self.amplitude(name)[..., None] * law(bias)
         return np.asarray(self.curve.angle_factor * self.K[..., None] * J0)
 
     @property
@@ -133,7 +151,7 @@ class Device:
 def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     """Every free parameter of a study, drawn from its prior; amplitudes, thicknesses and noise, too.
 
-    Where there is a dead layer, all is drawn anew until every device is thicker than it.
+    Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. Where there is a dead layer, all is drawn anew until every device is thicker than it.
 
     Raises
     ------
@@ -143,10 +161,19 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     priors = priors_of(study)
     for _ in range(_ATTEMPTS):
         truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
-        values = {name: np.asarray(value) for name, value in truth.items()}
-        if all(Device(study, curve, values).magnetic > 0 for curve in study.curves):
-            return truth
+        devices = [Device(study, curve, truth) for curve in study.curves]
+        if all(device.magnetic > 0 for device in devices):
+            return truth | {
+                f"{name}[{device.curve.device}]": _own(device, name, rng)
+                for name in _scattering(study)
+                for device in devices
+            }
     raise MtjfitError("a thousand draws from the priors leave some device thinner than the dead layer: narrow them")
+
+
+def _own(device: Device, name: str, rng: np.random.Generator) -> float:
+    shared, scatter = float(device[name]), float(device[SCATTER + name])
+    return shared + abs(shared) * scatter * float(rng.standard_normal())
 
 
 def _noise(device: Device, rng: np.random.Generator) -> FloatArray:
@@ -184,10 +211,9 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
     Study
         Its curves say that they are simulated.
     """
-    values = {name: np.asarray(value) for name, value in truth.items()}
     curves = []
     for curve in study.curves:
-        device, scale = Device(study, curve, values), study.scale_of(curve)
+        device, scale = Device(study, curve, truth), study.scale_of(curve)
         away, bias = _noise(device, rng), curve.bias
         if curve.sigma_bias is not None:
             bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)

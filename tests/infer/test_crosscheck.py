@@ -45,17 +45,18 @@ def test_right_draws_are_agreed_with_and_wrong_ones_are_not(name: str) -> None:
             assert f"quantile of {chains.names[k]} differs by " in found.says
 
 
-def all_in_errors(target: Known, repeats: int, rng: np.random.Generator) -> np.ndarray:
+def all_in_errors(target: Known, repeats: int, rng: np.random.Generator, walkers: int = 16) -> np.ndarray:
+    """Of 500 draws for each walker."""
     found = []
     for _ in range(repeats):
         weighted = importance_sample(target, fitted(target, rng), 4000, rng)
-        found.append([one.in_errors for one in differences(target.chains(125, rng), weighted)])
+        found.append([one.in_errors for one in differences(target.chains(125, rng, walkers=walkers), weighted)])
     return np.array(found)
 
 
 def test_differences_are_in_units_of_their_error() -> None:
-    """20 runs of a banana: the squares of each of six differences sum to χ² with 20 degrees, within 99.98 %."""
-    z = all_in_errors(BANANA, 20, np.random.default_rng(1))
+    """20 runs of a banana, with 1000 draws, so that their error counts too: the squares of each of six differences sum to χ² with 20 degrees, within 99.98 %."""
+    z = all_in_errors(BANANA, 20, np.random.default_rng(1), walkers=2)
     assert np.all(np.abs(z).max(axis=1) < MAX_ERRORS)
     for column in z.T:
         assert 1e-4 < stats.chi2.cdf(np.sum(column**2), column.size) < 1 - 1e-4
