@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from emcee import moves
@@ -41,12 +42,17 @@ class Jump:
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """Log density up to a constant common to all x, shape (n,)."""
-        size = self.centres.shape[1]
-        z = np.linalg.solve(self.roots, (x - self.centres[:, None, :]).swapaxes(1, 2))
-        square = np.sum(z * z, axis=1)
+        inverse, log_height = self._prepared
+        z = inverse @ (x - self.centres[:, None, :]).swapaxes(1, 2)
+        each = -0.5 * (_DOF + x.shape[1]) * np.log1p(np.sum(z * z, axis=1) / _DOF) + log_height
+        top = each.max(axis=0)
+        return np.asarray(np.log(np.sum(np.exp(each - top), axis=0)) + top)
+
+    @cached_property
+    def _prepared(self) -> tuple[FloatArray, FloatArray]:
+        """Inverse roots, and ln of the height of each component, shape (K, 1)."""
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
-        each = -0.5 * (_DOF + size) * np.log1p(square / _DOF) + (np.log(self.weights) - log_det)[:, None]
-        return np.asarray(np.logaddexp.reduce(each, axis=0))
+        return np.asarray(np.linalg.inv(self.roots), dtype=float), (np.log(self.weights) - log_det)[:, None]
 
     def __call__(self, x: FloatArray, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
         """New positions and ln[q(x)/q(x')], as emcee's MHMove wants them."""
@@ -116,4 +122,4 @@ def warm_up_moves() -> list[tuple[moves.Move, float]]:
 
 def production_moves(jump: Jump) -> list[tuple[moves.Move, float]]:
     """Mostly jumps; the rest keeps walkers moving where no jump lands."""
-    return [(moves.MHMove(jump), 0.7), *((move, 0.3 * weight) for move, weight in warm_up_moves())]
+    return [(moves.MHMove(jump), 0.85), *((move, 0.15 * weight) for move, weight in warm_up_moves())]

@@ -28,7 +28,7 @@ from mtjfit.study import LENGTHS, Study
 
 __all__ = ["refuse_one_thickness", "run_ensembles", "sample"]
 
-_MAX_DRAWS = 20_000
+_MAX_DRAWS = 10_000
 _MAX_QUADRATURE_ERROR = 0.05
 _FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more

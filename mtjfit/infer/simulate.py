@@ -151,7 +151,8 @@ class Device:
 def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     """Every free parameter of a study, drawn from its prior; amplitudes, thicknesses and noise, too.
 
-    Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. Where there is a dead layer, all is drawn anew until every device is thicker than it.
+    Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. Where there
+    is a dead layer, all is drawn anew until every device is thicker than it.
 
     Raises
     ------

@@ -25,7 +25,7 @@ from mtjfit.infer.workers import in_parallel
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
-N = 300
+N = 200  # what 200 simulations see, 300 see more clearly
 KNOWN = {"lambda_J": Fixed(1.0), "lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
 
 
@@ -82,7 +82,7 @@ def failing(calibration: Calibration) -> set[str]:
 
 
 def test_errors_too_large_by_half_are_seen_in_the_log_likelihood_and_nowhere_else() -> None:
-    right = judged(one_bias())
+    right = judged(one_bias(), n=150)
     assert right.calibrated, str(right)
     assert len(right.tests) == 7
     wrong = judged(one_bias(), with_errors_too_large)

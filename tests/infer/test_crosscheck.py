@@ -55,7 +55,10 @@ def all_in_errors(target: Known, repeats: int, rng: np.random.Generator, walkers
 
 
 def test_differences_are_in_units_of_their_error() -> None:
-    """20 runs of a banana, with 1000 draws, so that their error counts too: the squares of each of six differences sum to χ² with 20 degrees, within 99.98 %."""
+    """20 runs of a banana with 1000 draws, so that their error counts, too.
+
+    The squares of each of six differences sum to χ² with 20 degrees, within 99.98 %.
+    """
     z = all_in_errors(BANANA, 20, np.random.default_rng(1), walkers=2)
     assert np.all(np.abs(z).max(axis=1) < MAX_ERRORS)
     for column in z.T:

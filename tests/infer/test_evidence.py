@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,18 +30,18 @@ def fitted(target: Known, rng: np.random.Generator) -> Jump:
 
 
 def z_scores(target: Known, repeats: int, jump: Jump, rng: np.random.Generator, rho: float = 0.0) -> np.ndarray:
-    """(found − true)/error of independent runs of 1600 draws and 1000 proposals; 3200 and 4000 for correlated draws."""
+    """(found − true)/error of independent runs of 1600 draws and 1000 proposals; 3600 and 200 for correlated draws."""
     found = []
     for _ in range(repeats):
         chains = correlated(target, rho, rng) if rho else target.chains(25, rng)
-        one = log_evidence(target, chains, rng, jump=jump, n_proposals=4000 if rho else 1000)
+        one = log_evidence(target, chains, rng, jump=jump, n_proposals=200 if rho else 1000)
         found.append((one.value - target.log_evidence) / one.error)
     return np.array(found)
 
 
 def correlated(target: Known, rho: float, rng: np.random.Generator) -> Chains:
     """Stationary AR(1) chains of a Gaussian target: x' − m = ρ (x − m) + √(1 − ρ²) (y − m), y a draw, m their mean."""
-    y = target.draws(4 * 200 * 4, rng).reshape(4, 200, 4, target.size)
+    y = target.draws(4 * 900, rng).reshape(4, 450, 2, target.size)
     mean = target.draws(100_000, np.random.default_rng(0)).mean(axis=0)
     for t in range(1, y.shape[1]):
         y[:, t] = mean + rho * (y[:, t - 1] - mean) + np.sqrt(1 - rho**2) * (y[:, t] - mean)
@@ -67,9 +68,9 @@ def test_the_error_is_calibrated_on_every_target(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rho", [0.5, 0.9])
+@pytest.mark.parametrize("rho", [0.5, 0.8])
 def test_the_error_is_calibrated_for_chains(rho: float) -> None:
-    """τ = 3 and 19: errors that counted draws instead of effective draws would be too small by up to four times."""
+    """τ = 3 and 9: errors that counted draws instead of effective draws would be too small by up to three times."""
     target, rng = gaussian(4), np.random.default_rng(3)
     assert_calibrated(z_scores(target, 200, fitted(target, rng), rng, rho))
 
@@ -84,13 +85,19 @@ def test_sabotage_a_density_without_its_constant_is_caught(monkeypatch: pytest.M
         assert_calibrated(z_scores(target, 20, jump, rng))
 
 
-def test_sabotage_errors_that_count_every_draw_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    target, rng = gaussian(2), np.random.default_rng(4)
-    jump = fitted(target, rng)
-    assert_calibrated(z_scores(target, 40, jump, rng, 0.9))
+def test_draws_told_twice_are_no_new_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step nine times over leaves the error as it is; a proposal for one mode only makes it that of the draws.
+
+    Sabotage: counted one by one they would leave only the share of the proposals in it.
+    """
+    rng = np.random.default_rng(4)
+    draws, chains = TWO_MODES.draws(4000, rng), TWO_MODES.chains(100, rng)
+    jump = fitted_jump(draws[draws[:, 0] > 0], rng)
+    again = replace(chains, theta=chains.theta.repeat(9, axis=1), log_posterior=chains.log_posterior.repeat(9, axis=1))
+    once, often = (log_evidence(TWO_MODES, one, np.random.default_rng(5), jump=jump) for one in (chains, again))
+    assert often.error == pytest.approx(once.error, rel=0.1)
     monkeypatch.setattr(evidence, "ess", lambda chains: float(chains.size))
-    with pytest.raises(AssertionError):
-        assert_calibrated(z_scores(target, 40, jump, rng, 0.9))
+    assert log_evidence(TWO_MODES, again, np.random.default_rng(5), jump=jump).error < 0.7 * once.error
 
 
 @pytest.mark.parametrize("name", ["gaussian 2", "gaussian 4", "gaussian 7", "banana", "two modes"])

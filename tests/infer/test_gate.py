@@ -46,13 +46,9 @@ def failed(bad: Chains, target: float = TARGET) -> set[str]:
     return {check.name for check in verdict.checks if not check.ok}
 
 
-def drift() -> Chains:
-    return chains(good().theta + np.linspace(0.0, 3.0, S)[:, None, None])
-
-
-def slow_drift() -> Chains:
-    """0.35 sd over the whole run: no R-hat and no autocorrelation time sees it."""
-    return chains(good().theta + np.linspace(0.0, 0.35, S)[:, None, None])
+def drift(by: float = 3.0) -> Chains:
+    """By so many sd over the whole run; with 0.35 no R-hat and no autocorrelation time sees it."""
+    return chains(good().theta + np.linspace(0.0, by, S)[:, None, None])
 
 
 def one_stuck_walker(at: float = 0.0) -> Chains:
@@ -90,9 +86,9 @@ def ensembles_that_disagree() -> Chains:
     return chains(good().theta * np.array([1.0, 1.0, 1.0, 1.4])[:, None, None, None])
 
 
-def ensembles_slightly_apart() -> Chains:
-    """Means scatter by 0.13 sd, a variance of 0.017: more than independent draws by far, but R-hat is below 1.01."""
-    return chains(good().theta + np.array([-0.15, -0.05, 0.05, 0.15])[:, None, None, None])
+def ensembles_apart(by: float) -> Chains:
+    """With 0.05 means scatter by 0.13 sd: more than those of independent draws, but R-hat is below 1.01."""
+    return chains(good().theta + by * np.array([-3, -1, 1, 3])[:, None, None, None])
 
 
 def widths_that_change() -> Chains:
@@ -187,9 +183,9 @@ def slows_down() -> Chains:
 
 ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
     "drift": (drift, {"r_hat", "drift"}),
-    "slow drift": (slow_drift, {"drift"}),
+    "slow drift": (lambda: drift(0.35), {"drift"}),
     "one walker that stops": (one_walker_that_stops, {"moving"}),
-    "ensembles slightly apart": (ensembles_slightly_apart, {"nested_r_hat"}),
+    "ensembles slightly apart": (lambda: ensembles_apart(0.05), {"nested_r_hat"}),
     "widths that change": (widths_that_change, {"r_hat"}),
     "emcee, stretch from a tight ball": (
         lambda: from_a_tight_ball(moves.StretchMove(), 120),
@@ -286,14 +282,8 @@ def test_the_worst_parameter_is_named() -> None:
 
 
 SIDES: dict[str, tuple[Callable[[], Chains], Callable[[], Chains]]] = {
-    "drift": (
-        lambda: chains(good().theta + np.linspace(0.0, 0.1, S)[:, None, None]),
-        lambda: chains(good().theta + np.linspace(0.0, 0.35, S)[:, None, None]),
-    ),
-    "nested_r_hat": (
-        lambda: chains(good().theta + np.array([-0.06, -0.02, 0.02, 0.06])[:, None, None, None]),
-        lambda: chains(good().theta + np.array([-0.12, -0.04, 0.04, 0.12])[:, None, None, None]),
-    ),
+    "drift": (lambda: drift(0.1), lambda: drift(0.35)),
+    "nested_r_hat": (lambda: ensembles_apart(0.02), lambda: ensembles_apart(0.04)),
     "moving": (lambda: one_walker_that_stops(0.75), lambda: one_walker_that_stops(0.6)),
 }
 

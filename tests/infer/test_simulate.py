@@ -139,7 +139,7 @@ def whitened(study: Study, truth: dict[str, float]) -> tuple[np.ndarray, float]:
     return np.concatenate(z), log_sigma
 
 
-def scatter(study: Study, n: int = 50, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
+def scatter(study: Study, n: int = 30, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
     """Two p-values of simulated data, judged with errors that may be made `wrong` after the simulation.
 
     That whitened residuals follow their distribution, and that those of both components are not correlated.
