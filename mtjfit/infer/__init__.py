@@ -3,7 +3,8 @@
 from mtjfit.infer.fit import FitResult, fit, identify
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
 from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.sample import run_ensembles, sample
+from mtjfit.infer.run import run_ensembles
+from mtjfit.infer.sample import sample
 
 __all__ = [
     "Chains",

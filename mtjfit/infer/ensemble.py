@@ -15,6 +15,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves
 from mtjfit.infer.starts import Annealed, Target, anneal, legacy_state
+from mtjfit.infer.streams import Stream, stream
 
 __all__ = ["Block", "Stage", "Walkers", "advanced", "prepared", "refitted"]
 
@@ -126,7 +127,7 @@ def refitted(stage: Stage, blocks: Sequence[Block], seed: int) -> Stage:
     A long run has seen the thin tails that the warm-up missed, and that held its walkers up.
     """
     n_refits = stage.n_refits + 1
-    rng = np.random.default_rng(np.random.SeedSequence([seed, n_refits]))
+    rng = stream(seed, Stream.REFIT, n_refits)
     draws = np.concatenate([block.theta for block in blocks], axis=1)
     late = draws[:, draws.shape[1] // 4 :].reshape(-1, draws.shape[-1])
     narrow = fitted_jump(late, rng, finer=min(n_refits, _FINEST))

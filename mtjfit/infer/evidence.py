@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.importance import importance_sample, log_density
-from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Jump, fitted_jump
 from mtjfit.infer.starts import Target
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
+
+if TYPE_CHECKING:
+    from mtjfit.infer.posterior import Posterior
 
 __all__ = ["Evidence", "chains_of", "log_evidence", "log_evidence_grid", "log_evidence_nested"]
 

@@ -21,6 +21,7 @@ from mtjfit.model.combinations import (
     combinations_table,
     noise_groups,
 )
+from mtjfit.model.directions import directions
 from mtjfit.model.identify import Identifiability, determined_table, structure
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
@@ -257,7 +258,13 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
         chi2=total,
         dof=dof,
         p_value=p_value,
-        identifiability=Identifiability(shape.rank, shape.n_parameters, shape.null_directions, determined),
+        identifiability=Identifiability(
+            shape.rank,
+            shape.n_parameters,
+            shape.null_directions,
+            determined,
+            directions(model, best.values, best.amplitudes),
+        ),
         devices=combinations(model),
         values=values,
         errors=errors,

@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.diagnostics import ess_bulk, r_hat
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Verdict
 from mtjfit.study import Fixed, Prior, Study
 
@@ -42,6 +43,8 @@ class Posterior:
         Prior of every sampled parameter.
     settings : mapping of str to number
         Ensembles, walkers, steps, warm-up and thinning of the run.
+    evidence : Evidence or None
+        ln ∫ prior · likelihood of the study; None where the run did not converge.
     """
 
     study: Study
@@ -51,6 +54,7 @@ class Posterior:
     log_likelihood: FloatArray
     priors: Mapping[str, Prior]
     settings: Mapping[str, int]
+    evidence: Evidence | None = None
 
     @cached_property
     def draws(self) -> pd.DataFrame:

@@ -79,7 +79,7 @@ def fitted_jump(draws: FloatArray, rng: np.random.Generator, finer: int = 1) -> 
     weights = np.full(n_components, 1 / n_components)
     for _ in range(_ITERATIONS):
         roots = np.linalg.cholesky(covariances)
-        apart = np.linalg.solve(roots, (z - centres[:, None, :]).swapaxes(1, 2))
+        apart = np.linalg.inv(roots) @ (z - centres[:, None, :]).swapaxes(1, 2)
         log_det = np.sum(np.log(np.diagonal(roots, axis1=1, axis2=2)), axis=1)
         log_each = -0.5 * np.sum(apart**2, axis=1) + (np.log(weights) - log_det)[:, None]
         share = np.exp(log_each - np.logaddexp.reduce(log_each, axis=0))

@@ -86,6 +86,7 @@ def report_html(
         known=fit.identifiability,
         verdict=verdict,
         settings={} if posterior is None else posterior.settings,
+        evidence=None if posterior is None else posterior.evidence,
         tables=[table for table in tables if table.rows or table.note],
         devices=devices_table(fit.study),
         figures=[by_name[name] for name in _FIRST if name in by_name],

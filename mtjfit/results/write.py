@@ -145,11 +145,27 @@ def result_document(fit: FitResult, posterior: Posterior | None, provenance: Map
         "priors": {name: p.prior.describe() for name, p in study.parameters.items()},
         "converged": None if verdict is None else verdict.converged,
         "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
+        "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
+        "evidence": _evidence(posterior),
         "summary": _records(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
         "provenance": provenance,
     }
     return dict(plain(document))
+
+
+def _evidence(posterior: Posterior | None) -> dict[str, object] | None:
+    """ln Z in units of the data's own density, or None where no converged run gave one."""
+    if posterior is None or posterior.evidence is None:
+        return None
+    found = posterior.evidence
+    return {
+        "log_evidence": found.value,
+        "error": found.error,
+        "method": found.method,
+        "k_hat": found.k_hat,
+        "reliable": found.reliable,
+    }
 
 
 def _npz(posterior: Posterior) -> bytes:

@@ -12,20 +12,19 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
+import mtjfit.infer.run as sampling
 from mtjfit.cli.main import cli
 from mtjfit.infer.journal import saved_steps
 from mtjfit.infer.lock import locked
 
 MAX_STEPS = 30
 NUMBERS = ("summary.csv", "draws.npz")
-sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
 
 
 def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:

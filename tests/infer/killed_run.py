@@ -12,7 +12,7 @@ import mtjfit
 SETTINGS = (
     ("mtjfit.infer.history", "_BLOCK", 20),
     ("mtjfit.infer.history", "_FIRST_LOOK", 40),
-    ("mtjfit.infer.sample", "_FIRST_REFIT", 60),
+    ("mtjfit.infer.run", "_FIRST_REFIT", 60),
     ("mtjfit.infer.proposal", "_COMPONENTS", 4),
     ("mtjfit.infer.ensemble", "_PARTICLES", 80),
 )

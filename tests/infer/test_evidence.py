@@ -17,7 +17,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer import Chains, evidence, importance
 from mtjfit.infer.evidence import Evidence, chains_of, log_evidence, log_evidence_grid, log_evidence_nested
 from mtjfit.infer.proposal import Jump, fitted_jump
-from mtjfit.infer.sample import run_ensembles
+from mtjfit.infer.run import run_ensembles
 from mtjfit.model import MarginalPosterior
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study
@@ -196,7 +196,8 @@ def bundled(**fixed: float) -> Study:
 
 
 def sampled(model: CollapsedPosterior) -> Chains:
-    chains, verdict = run_ensembles(model, model.names, seed=3, target_ess=2000, progress=False)
+    done = run_ensembles(model, model.names, seed=3, target_ess=2000, progress=False)
+    chains, verdict = done.chains, done.verdict
     assert verdict.converged
     return chains
 

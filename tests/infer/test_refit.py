@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 import pytest
 from infer_targets import BANANA
 
+import mtjfit.infer.run as sampling
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.ensemble import Block, Stage, refitted
 from mtjfit.infer.gate import Chains
 
-sampling = import_module("mtjfit.infer.sample")  # the package's attribute of this name is the function
 _MAX_STEPS = 1800
 _WIDTH = 40.0
 
@@ -44,11 +43,11 @@ def run() -> tuple[Chains, list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "refitted", watched)
         patch.setattr(sampling, "_FIRST_REFIT", 500)
-        chains, verdict = sampling.run_ensembles(
+        found = sampling.run_ensembles(
             Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False
         )
-    assert not verdict.converged
-    return chains, thrown
+    assert not found.verdict.converged
+    return found.chains, thrown
 
 
 def test_the_draws_a_proposal_was_fitted_to_are_not_kept(run: tuple[Chains, list[int]]) -> None:

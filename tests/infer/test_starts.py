@@ -97,8 +97,8 @@ def test_tempered_is_prior_times_likelihood_to_the_power() -> None:
 
 def sampled(target: Box, seed: int = 1) -> tuple[np.ndarray, bool]:
     names = tuple(f"x{k}" for k in range(len(target.centres[0])))
-    chains, verdict = run_ensembles(target, names, seed=seed, target_ess=2000, max_steps=3000, progress=False)
-    return chains.theta.reshape(-1, len(names)), verdict.converged
+    run = run_ensembles(target, names, seed=seed, target_ess=2000, max_steps=3000, progress=False)
+    return run.chains.theta.reshape(-1, len(names)), run.verdict.converged
 
 
 def test_the_whole_sampler_at_a_hard_edge() -> None:

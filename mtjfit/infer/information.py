@@ -1,0 +1,115 @@
+"""How many bits a distribution has learned over a standard normal prior, from draws alone, with its error.
+
+In normal scores, z = Φ⁻¹(F(x)) with F the prior's distribution function, the prior is the standard normal whatever it
+was, so the gain does not depend on whether a length, its logarithm or its rate is the parameter. Nor are there the
+edges of a flat prior, which bias every estimate of a density.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import digamma, ndtr
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.diagnostics import ess, ess_bulk
+
+__all__ = ["BIT", "Gain", "gain_over_normal"]
+
+BIT = float(np.log(2))
+"""One bit in natural units."""
+_WIDEST = 0.1  # share of the draws in one window
+_PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)
+_LEAST_GAP = 1e-300  # of a window in which all draws are equal
+
+
+@dataclass(frozen=True)
+class Gain:
+    """Information gain.
+
+    Attributes
+    ----------
+    bits : float
+        Kullback–Leibler divergence of the posterior from the prior, ∫ p log₂(p/prior): 1 bit halves a range.
+    error : float
+        Standard error in bits, with the bias that is left.
+    """
+
+    bits: float
+    error: float
+
+
+def gain_over_normal(scores: FloatArray) -> Gain:
+    """KL divergence of one marginal distribution from the standard normal.
+
+    With Q the normal distribution of the draws' mean m and standard deviation s, and v = Q(z),
+
+        KL = ⟨ln(q(z)/φ(z))⟩ − H(v),   ln(q/φ) = z²/2 − ½ ((z − m)/s)² − ln s.
+
+    The first term is exact for draws of any normal posterior; the entropy H(v), zero for those, is estimated from
+    spacings (Vasicek, J. R. Stat. Soc. B 38, 54 (1976)): ⟨ln((n + 1) (v₍ᵢ₊ₘ₎ − v₍ᵢ₋ₘ₎)/c)⟩, c = 2m or the number of
+    spacings that are there at the ends. That an average of ln of c spacings is ln c − ψ(c) too small, is corrected
+    with the effective number of draws in a window, which for draws that stand still is far below c.
+
+    The error is that of the mean of the local terms with their effective number of draws, and twice the change when
+    windows are halved. At 2000 independent draws bias and error are 0.02 bit for a normal posterior, 0.03 for a
+    truncated one.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_chains, n_draws)
+        Normal scores of the draws, chains of single walkers.
+
+    Returns
+    -------
+    Gain
+        Infinite for draws that are all equal.
+
+    Examples
+    --------
+    >>> z = 0.25 * np.random.default_rng(0).standard_normal((4, 2000))
+    >>> exact = (-np.log(0.25) + (0.25**2 - 1) / 2) / np.log(2)
+    >>> gain = gain_over_normal(z)
+    >>> bool(abs(gain.bits - exact) < 3 * gain.error < 0.05)
+    True
+    """
+    n = scores.size
+    order = np.argsort(scores, axis=None, kind="stable")
+    z = scores.ravel()[order]
+    mean, sd = float(z.mean()), float(z.std())
+    if sd == 0:
+        return Gain(float("inf"), 0.0)
+    share = min(_WIDEST, float(np.clip(ess_bulk(scores), 4, n)) ** -0.5)
+    n_effective = _effective_in_windows(scores, share)
+    v = ndtr((z - mean) / sd)
+    entropy, finer = (_entropy_terms(v, n_effective, part) for part in (share, share / 2))
+    terms = 0.5 * z * z - 0.5 * ((z - mean) / sd) ** 2 - np.log(sd) - entropy
+    in_order = np.empty(n)
+    in_order[order] = terms
+    independent = min(ess(in_order.reshape(scores.shape)), n)
+    bias = 2 * float(np.mean(entropy - finer))
+    error = np.hypot(terms.std() / np.sqrt(independent), bias)
+    return Gain(float(terms.mean()) / BIT, float(error) / BIT)
+
+
+def _entropy_terms(v: FloatArray, n_effective: float, share: float) -> FloatArray:
+    """Contribution of each of the ordered draws, shape (n,); `share` of the draws lie in a window."""
+    n = v.size
+    m, i = max(1, round(share * n / 2)), np.arange(n)
+    high, low = np.minimum(i + m, n - 1), np.maximum(i - m, 0)
+    count = high - low
+    effective = count * n_effective / n
+    gap = np.maximum(v[high] - v[low], _LEAST_GAP)
+    return np.asarray(np.log(gap * (n + 1) / count) + np.log(effective) - digamma(effective))
+
+
+def _effective_in_windows(chains: FloatArray, share: float) -> float:
+    """Independent draws as far as counts in a window of draws go, between all draws and those of the mean.
+
+    A chain that diffuses leaves a window soon, so its counts scatter as those of independent draws do; one that
+    stands still is counted as often as it is told.
+    """
+    edges = np.quantile(chains, [(place - share / 2, place + share / 2) for place in _PLACES])
+    numbers = [ess(((chains > low) & (chains <= high)).astype(float)) for low, high in edges]
+    return float(np.clip(1 / np.mean(1 / np.array(numbers)), 4, chains.size))

@@ -1,0 +1,211 @@
+"""What is known before a measurement: draws of every parameter, and the precision that goes with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from scipy.stats import qmc
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.planning.measurement import Measurement
+from mtjfit.infer.posterior import Posterior
+from mtjfit.study import (
+    DOF,
+    JITTER,
+    LENGTHS,
+    NOISE,
+    SCATTER,
+    AboutNominal,
+    Fixed,
+    LogNormal,
+    LogUniform,
+    Parameter,
+    Prior,
+    Proposal,
+    is_amplitude,
+)
+
+__all__ = ["Coordinate", "Known", "from_posterior", "from_prior", "prior_sd"]
+
+_NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
+_MOMENTS = 4096  # nodes of a prior's variance
+_BURIED = 1e-12  # a determinant below this is a direction without any spread
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """One number that measurements tell something of: its name, whether its logarithm is meant, who shares it."""
+
+    name: str
+    log: bool
+    shared: bool
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Natural values as coordinates."""
+        return np.log(values) if self.log else values
+
+
+def prior_sd(prior: Prior, log: bool) -> float:
+    """Standard deviation of a parameter under its prior, or of its logarithm.
+
+    Examples
+    --------
+    >>> round(prior_sd(LogUniform(0.1, 10.0), log=True), 3), round(np.log(100) / np.sqrt(12), 3)
+    (1.329, np.float64(1.329))
+    """
+    x = prior.quantile((np.arange(_MOMENTS) + 0.5) / _MOMENTS)
+    return float(np.std(np.log(x) if log else x))
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """Draws of all parameters before a measurement.
+
+    Attributes
+    ----------
+    parameters : mapping of str to Parameter
+        As declared.
+    values : mapping of str to ndarray, shape (n,)
+        Draws of every free parameter by its name in tables, in natural units.
+    coordinates : tuple of Coordinate
+        Parameters of which a measurement may tell something: lengths and amplitudes, shared or of single devices, and
+        thicknesses of devices that are there. Noise scales are not among them: what a curve tells of its noise is
+        independent of what it tells of the torque, to the order of the Fisher information.
+    precision : ndarray, shape (m, m)
+        Inverse covariance of the coordinates before the measurement.
+    source : {"prior", "posterior"}
+    """
+
+    parameters: Mapping[str, Parameter]
+    values: Mapping[str, FloatArray]
+    coordinates: tuple[Coordinate, ...]
+    precision: FloatArray
+    source: Literal["prior", "posterior"]
+
+    @property
+    def n(self) -> int:
+        """Number of draws."""
+        return int(next(iter(self.values.values())).size)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coordinates."""
+        return tuple(each.name for each in self.coordinates)
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Position of each coordinate."""
+        return {name: k for k, name in enumerate(self.names)}
+
+    @cached_property
+    def shared(self) -> FloatArray:
+        """True for coordinates that are no single device's own, shape (m,)."""
+        return np.array([each.shared for each in self.coordinates], dtype=bool)
+
+    @cached_property
+    def x(self) -> FloatArray:
+        """Draws as coordinates, shape (n, m)."""
+        return np.stack([each.of(self.values[each.name]) for each in self.coordinates], axis=-1)
+
+    def thinned(self, n: int) -> Known:
+        """About `n` of the draws, evenly spread over them."""
+        if n >= self.n:
+            return self
+        chosen = np.linspace(0, self.n - 1, n).round().astype(int)
+        return replace(self, values={name: x[chosen] for name, x in self.values.items()})
+
+    def label(self, name: str, measurement: Measurement) -> str:
+        """Name in tables of the number that serves a device."""
+        scope = self.parameters[name].scope
+        return {"shared": name, "group": f"{name}[{measurement.group}]", "device": f"{name}[{measurement.device}]"}[scope]
+
+    def is_new(self, measurement: Measurement) -> bool:
+        """True for a device that the draws do not know."""
+        own = [name for name in self.values if name.endswith(f"[{measurement.device}]")]
+        return not own or not measurement.device
+
+    def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> Known:
+        """With draws from the prior for lengths and amplitudes of groups, or caps, that are not known yet."""
+        new: dict[str, tuple[Prior, bool]] = {}
+        for measurement in measurements:
+            for name, parameter in self.parameters.items():
+                own = parameter.scope == "device" and is_amplitude(name)
+                if isinstance(parameter.prior, Fixed | AboutNominal) or own or not _is_of_model(name):
+                    continue
+                new[self.label(name, measurement)] = (parameter.prior, parameter.scope != "device")
+            if measurement.cap is not None and not isinstance(measurement.cap, Fixed):
+                new[cap_label(measurement)] = (measurement.cap, True)
+        new = {name: each for name, each in new.items() if name not in self.values}
+        if not new:
+            return self
+        u = qmc.LatinHypercube(len(new), rng=rng).random(self.n)
+        drawn = {name: prior.quantile(u[:, k]) for k, (name, (prior, _)) in enumerate(new.items())}
+        more = tuple(Coordinate(name, _is_log(prior), shared) for name, (prior, shared) in new.items())
+        m = self.precision.shape[0]
+        precision = np.zeros((m + len(new),) * 2)
+        precision[:m, :m] = self.precision
+        for k, coordinate in enumerate(more, start=m):
+            precision[k, k] = prior_sd(new[coordinate.name][0], coordinate.log) ** -2
+        # devices of another group or cap tell nothing of it: it is no part of "everything" that was asked for before
+        more = tuple(replace(each, shared=False) for each in more)
+        return replace(self, values={**self.values, **drawn}, coordinates=(*self.coordinates, *more), precision=precision)
+
+
+def cap_label(measurement: Measurement) -> str:
+    """Name of Λ of a cap that the study does not have."""
+    return f"Lambda[{measurement.group or measurement.device}]"
+
+
+def _is_of_model(name: str) -> bool:
+    return name in LENGTHS or is_amplitude(name)
+
+
+def _is_log(prior: Prior) -> bool:
+    return isinstance(prior, LogUniform | LogNormal)
+
+
+def _coordinates(names: Sequence[str], parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]) -> tuple[Coordinate, ...]:
+    found = []
+    for name in names:
+        base = name.split("[")[0]
+        if base in _NOT_A_COORDINATE or base.startswith(SCATTER) or base not in parameters:
+            continue
+        scattered = SCATTER + base in parameters and name != base and parameters[base].scope == "shared"
+        own = base == "thickness" or parameters[base].scope == "device" or scattered
+        found.append(Coordinate(name, _is_log(priors[name]), shared=not own))
+    return tuple(found)
+
+
+def from_posterior(posterior: Posterior, n: int) -> Known:
+    """What the posterior of a study knows: its draws, and the inverse of their covariance."""
+    frame = posterior.draws
+    chosen = np.linspace(0, len(frame) - 1, min(n, len(frame))).round().astype(int)
+    values = {str(name): frame[name].to_numpy() for name in frame.columns if name in posterior.priors}
+    coordinates = _coordinates(tuple(values), posterior.study.parameters, posterior.priors)
+    x = np.stack([each.of(values[each.name]) for each in coordinates], axis=-1)
+    covariance = np.atleast_2d(np.cov(x.T))
+    sd = np.sqrt(np.diagonal(covariance))
+    precision = np.linalg.pinv(covariance / np.outer(sd, sd), rcond=_BURIED, hermitian=True) / np.outer(sd, sd)
+    thinned = {name: column[chosen] for name, column in values.items()}
+    return Known(posterior.study.parameters, thinned, coordinates, precision, "posterior")
+
+
+def from_prior(proposal: Proposal, n: int, rng: np.random.Generator) -> Known:
+    """What the priors of a proposal know: draws, and the inverse variance of each coordinate."""
+    priors: dict[str, Prior] = {}
+    for name, parameter in proposal.parameters.items():
+        prior, each_has_its_own = parameter.prior, parameter.scope == "device"
+        if isinstance(prior, Fixed | AboutNominal) or name in _NOT_A_COORDINATE:
+            continue
+        if each_has_its_own and not is_amplitude(name):
+            continue
+        priors[{"shared": name, "group": f"{name}[]", "device": f"{name}[]"}[parameter.scope]] = prior
+    u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
+    values = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
+    coordinates = tuple(each for each in _coordinates(tuple(values), proposal.parameters, priors) if each.shared)
+    sd = np.array([prior_sd(priors[each.name], each.log) for each in coordinates])
+    return Known(proposal.parameters, values, coordinates, np.diag(sd**-2.0), "prior")

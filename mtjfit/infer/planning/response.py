@@ -1,0 +1,234 @@
+"""What a planned measurement would show at each draw, and how that changes with every parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.planning.known import Known, cap_label
+from mtjfit.infer.planning.measurement import Measurement
+from mtjfit.model.compress import polynomial_design
+from mtjfit.model.forward import THINNEST
+from mtjfit.physics import kappa_gradient
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
+
+__all__ = ["Response", "Setting", "fisher", "respond", "setting", "signal"]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One measurement as the draws see it.
+
+    Attributes
+    ----------
+    measurement : Measurement
+    powers : ndarray of int, shape (P,)
+        Powers of V in J0.
+    R : ndarray, shape (≤P, P)
+        Root of the Gram matrix of the sweep, for errors of one.
+    sigma_par, sigma_perp : ndarray, shape (n,)
+        Standard errors at each draw, in the unit of the study.
+    thickness_sd : float
+        Of a new device about its nominal thickness; 0 where it is known or the device is there already.
+    """
+
+    measurement: Measurement
+    powers: np.ndarray
+    R: FloatArray
+    sigma_par: FloatArray
+    sigma_perp: FloatArray
+    thickness_sd: float
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """Whitened coefficients of the polynomials in V and their derivatives.
+
+    Attributes
+    ----------
+    mean : ndarray, shape (n, r)
+    shared : ndarray, shape (n, r, m)
+        By coordinate.
+    own : ndarray, shape (n, r, q)
+        By what a new device has of its own, per prior standard deviation: its thickness, its amplitudes.
+    """
+
+    mean: FloatArray
+    shared: FloatArray
+    own: FloatArray
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One amplitude of one device: phase, place of its power, value, coordinate, and its own spread."""
+
+    phase: complex
+    position: int
+    value: FloatArray
+    coordinate: str
+    own_sd: FloatArray | None
+
+
+def _powers(known: Known) -> np.ndarray:
+    return np.unique([parse_amplitude(name)[1] for name in known.parameters if is_amplitude(name)])
+
+
+def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterator[_Term]:
+    """Amplitudes of a device.
+
+    A new device with amplitudes of its own is expected to have such as the others have; their prior says how far it
+    may be from them.
+    """
+    new = known.is_new(measurement)
+    for name, parameter in known.parameters.items():
+        if not is_amplitude(name):
+            continue
+        phase, power = parse_amplitude(name)
+        place, prior = int(np.searchsorted(powers, power)), parameter.prior
+        own = f"{name}[{measurement.device}]"
+        if isinstance(prior, Fixed):
+            yield _Term(phase, place, np.full(known.n, prior.value), "", None)
+        elif not new and own in known.values:
+            yield _Term(phase, place, known.values[own], own, None)
+        elif parameter.scope == "device":
+            assert isinstance(prior, Normal)  # noqa: S101 - Study lets amplitudes have no other prior
+            pool = np.stack([x for label, x in known.values.items() if label.startswith(f"{name}[")])
+            value = pool[np.arange(known.n) % pool.shape[0], np.arange(known.n)]
+            yield _Term(phase, place, value, "", np.full(known.n, prior.sd))
+        else:
+            label = known.label(name, measurement)
+            value, scatter = known.values[label], None
+            if SCATTER + name in known.parameters:
+                scatter = np.abs(value) * _number(known, measurement, SCATTER + name)
+            yield _Term(phase, place, value, label, scatter)
+
+
+def _number(known: Known, measurement: Measurement, name: str) -> FloatArray:
+    """A parameter of a device at every draw, shape (n,)."""
+    prior = known.parameters[name].prior
+    if isinstance(prior, Fixed):
+        return np.full(known.n, prior.value)
+    return known.values[known.label(name, measurement)]
+
+
+def signal(known: Known, measurement: Measurement) -> FloatArray:
+    """Largest in-plane value of J0, or of dJ0/dV for a torkance, in the window, at every draw, shape (n,)."""
+    powers = _powers(known)
+    design = polynomial_design(measurement.curve(), powers, measurement.bias)
+    par = np.zeros((known.n, powers.size))
+    for term in _terms(known, measurement, powers):
+        par[:, term.position] += term.phase.real * term.value
+    return np.asarray(np.abs(par @ design.T).max(axis=-1))
+
+
+def setting(known: Known, measurement: Measurement) -> Setting:
+    """A measurement as the draws see it.
+
+    Where draws come from a posterior, relative errors are relative to the median of the signal: it is known by then.
+    """
+    powers = _powers(known)
+    design = polynomial_design(measurement.curve(), powers, measurement.bias)
+    R = np.linalg.qr(design, mode="r")
+    size = np.ones(known.n)
+    if measurement.noise_par.relative or measurement.noise_perp.relative:
+        size = signal(known, measurement)
+        size = np.full(known.n, np.median(size)) if known.source == "posterior" else size
+    par, perp = (noise.value * (size if noise.relative else np.ones(known.n))
+                 for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
+    prior = known.parameters["thickness"].prior
+    sd = prior.sd if isinstance(prior, AboutNominal) and known.is_new(measurement) else 0.0
+    return Setting(measurement, powers, R, par, perp, sd)
+
+
+def thickness(known: Known, measurement: Measurement) -> FloatArray:
+    """Thickness at every draw, shape (n,): as drawn for a device that is there, nominal for a new one."""
+    drawn = known.values.get(f"thickness[{measurement.device}]")
+    return np.full(known.n, measurement.thickness) if drawn is None else drawn
+
+
+def respond(known: Known, made: Setting, d: FloatArray) -> Response:
+    """Response of a measurement at every draw for thicknesses `d` in nm, shape (n,); Eq. 12 and its derivatives."""
+    m, measurement = len(known.names), made.measurement
+    lengths = {name: _number(known, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    Lambda, behind = _behind(known, measurement)
+    dead = _number(known, measurement, "dead_layer") if "dead_layer" in known.parameters else np.zeros(known.n)
+    magnetic = np.maximum(d - dead, THINNEST)
+    g = kappa_gradient(magnetic, *lengths.values(), Lambda)
+    volume = measurement.per == "volume"
+    scale = 1 / magnetic if volume else np.ones(known.n)
+    K, by_d = g.kappa * scale, g.d * scale - (g.kappa / magnetic**2 if volume else 0.0)
+    terms = tuple(_terms(known, measurement, made.powers))
+    J0 = np.zeros((known.n, made.powers.size), dtype=complex)
+    for term in terms:
+        J0[:, term.position] += term.phase * term.value
+    shared, own = np.zeros((known.n, made.R.shape[0] * 2, m)), []
+    by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
+    for label, slope in (
+        *((known.label(name, measurement), by_ln[name] * scale) for name in by_ln),
+        *((label, g.ln_Lambda * scale) for label in behind),
+    ):
+        if label in known.place:
+            shared[..., known.place[label]] += _whitened(made, _by(known, label, slope)[:, None] * J0)
+    if "dead_layer" in known.parameters and (label := known.label("dead_layer", measurement)) in known.place:
+        unit = known.values[label] if known.coordinates[known.place[label]].log else 1.0
+        shared[..., known.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
+    if f"thickness[{measurement.device}]" in known.place:
+        shared[..., known.place[f"thickness[{measurement.device}]"]] += _whitened(made, by_d[:, None] * J0)
+    elif made.thickness_sd > 0:
+        own.append(_whitened(made, made.thickness_sd * by_d[:, None] * J0))
+    for term in terms:
+        one = np.zeros_like(J0)
+        one[:, term.position] = K * term.phase
+        white = _whitened(made, one)
+        if term.coordinate:
+            shared[..., known.place[term.coordinate]] += white
+        if term.own_sd is not None:
+            own.append(white * term.own_sd[:, None])
+    nothing = np.zeros((*shared.shape[:2], 0))
+    return Response(_whitened(made, K[:, None] * J0), shared, np.stack(own, axis=-1) if own else nothing)
+
+
+def _behind(known: Known, measurement: Measurement) -> tuple[FloatArray, tuple[str, ...]]:
+    """Λ at every draw, shape (n,), and the labels of what it is made of."""
+    if isinstance(measurement.cap, Fixed):
+        return np.full(known.n, measurement.cap.value), ()
+    if measurement.cap is not None:
+        label = cap_label(measurement)
+        return known.values[label], (label,)
+    factors = ("Lambda",) if "Lambda" in known.parameters else ("lambda_sf_N", "D_ratio")
+    product = np.ones(known.n)
+    for name in factors:
+        product = product * _number(known, measurement, name)
+    return product, tuple(known.label(name, measurement) for name in factors)
+
+
+def _by(known: Known, label: str, by_ln: ComplexArray) -> ComplexArray:
+    """∂/∂coordinate from ∂/∂ln of its natural value."""
+    if known.coordinates[known.place[label]].log:
+        return by_ln
+    return np.asarray(by_ln / known.values[label])
+
+
+def _whitened(made: Setting, coefficients: ComplexArray) -> FloatArray:
+    """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
+    par = coefficients.real @ made.R.T / made.sigma_par[:, None]
+    perp = coefficients.imag @ made.R.T / made.sigma_perp[:, None]
+    return np.concatenate([par, perp], axis=-1)
+
+
+def fisher(response: Response) -> FloatArray:
+    """Fisher information of the coordinates, shape (n, m, m), with what a device has of its own integrated out.
+
+    F = JᵀJ − JᵀN (1 + NᵀN)⁻¹ NᵀJ, with J the derivatives by coordinate, and N those by what is the device's own, per
+    prior standard deviation.
+    """
+    J, N = response.shared, response.own
+    Jt = np.swapaxes(J, -1, -2)
+    if N.shape[-1] == 0:
+        return np.asarray(Jt @ J)
+    cross, Nt = Jt @ N, np.swapaxes(N, -1, -2)
+    return np.asarray(Jt @ J - cross @ np.linalg.solve(np.eye(N.shape[-1]) + Nt @ N, np.swapaxes(cross, -1, -2)))

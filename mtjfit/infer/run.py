@@ -1,0 +1,163 @@
+"""Independent emcee ensembles, run until the gate says yes or the steps run out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from mtjfit.errors import MtjfitError
+from mtjfit.infer.crosscheck import cross_check
+from mtjfit.infer.ensemble import Stage, advanced, prepared, refitted
+from mtjfit.infer.gate import Chains, Verdict, judge
+from mtjfit.infer.history import History, is_look, next_block
+from mtjfit.infer.interrupt import finishing_blocks
+from mtjfit.infer.journal import Journal
+from mtjfit.infer.proposal import Jump
+from mtjfit.infer.starts import Target
+from mtjfit.infer.streams import Stream, stream
+
+__all__ = ["Run", "run_ensembles"]
+
+_FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
+_SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the ensembles leave.
+
+    Attributes
+    ----------
+    chains : Chains
+        After warm-up.
+    verdict : Verdict
+        Of the gate, and of a second method if the gate had nothing to say against it.
+    jump : Jump
+        The proposal, fitted to draws that are not among `chains`.
+    """
+
+    chains: Chains
+    verdict: Verdict
+    jump: Jump
+
+
+def _n_walkers(size: int, asked: int) -> int:
+    """Even, at least 32 and four for each dimension, unless asked otherwise."""
+    chosen = asked or max(32, 4 * size)
+    return max(chosen + chosen % 2, 2 * (size + 1))
+
+
+def _same_posterior(target: Target, stage: Stage) -> None:
+    """Make sure that walkers from a file have the log posterior that they had when they were saved.
+
+    Raises
+    ------
+    MtjfitError
+        They have not: the program computes something else.
+    """
+    for one in stage.walkers:
+        now = target.log_posterior(one.coords)
+        if not np.allclose(now, one.log_posterior, rtol=_SAME_POSTERIOR, atol=_SAME_POSTERIOR):
+            raise MtjfitError(
+                "the saved run was begun by a version of mtjfit that computes another posterior from the same study; "
+                "go on with that version, or name another folder to start anew"
+            )
+
+
+def run_ensembles(
+    target: Target,
+    names: tuple[str, ...],
+    *,
+    seed: int,
+    target_ess: float,
+    n_ensembles: int = 4,
+    n_walkers: int = 0,
+    max_steps: int = 50_000,
+    progress: bool = True,
+    journal: Journal | None = None,
+) -> Run:
+    """Sample any vectorised posterior until the gate is content, and a second method does not disagree.
+
+    Parameters
+    ----------
+    target : Target
+        `log_prior`, `log_posterior` and `prior_transform`, vectorised over rows.
+    names : tuple of str
+        Coordinates.
+    seed : int
+        Same seed, same numbers.
+    target_ess : float
+        Bulk ESS wanted of every coordinate.
+    n_ensembles, n_walkers, max_steps : int
+    progress : bool
+        Show a bar on a terminal.
+    journal : Journal, optional
+        Saves every block, and has what an earlier, interrupted run has saved. The numbers are those of a run that was
+        never interrupted, to the last bit.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    Interrupted
+        Ctrl-C with a journal; every block is saved.
+    MtjfitError
+        The journal is damaged, cannot be written, or belongs to another posterior.
+    """
+    n_walkers = _n_walkers(len(names), n_walkers)
+    with _bar(max_steps, progress) as show, finishing_blocks(wanted=journal is not None) as end_if_asked:
+        show(0, "annealing")
+        history = None if journal is None else journal.history()
+        if history is None:
+            history = History(prepared(target, len(names), n_ensembles, n_walkers, seed))
+            if journal is not None:
+                journal.begin(history.stage)
+        else:
+            _same_posterior(target, history.stage)
+        while True:
+            end_if_asked()
+            spent, steps = history.spent, history.steps
+            done = spent + steps >= max_steps and steps > 0
+            show(spent + steps, "sampling")
+            if done or is_look(steps):
+                chains = history.chains(names)
+                verdict = _judged(target, chains, target_ess, history, seed)
+                if verdict.converged or done:
+                    return Run(chains, verdict, history.stage.jump)
+                show(spent + steps, verdict.reasons[0])
+                if steps >= _FIRST_REFIT * 2**history.n_refits:
+                    history = history.refitted(refitted(history.stage, history.blocks, seed))
+                    if journal is not None:
+                        journal.begin(history.stage)
+                    continue
+            block, stage = advanced(target, history.stage, next_block(steps, max_steps - spent - steps))
+            history = history.advanced(block, stage)
+            if journal is not None:
+                journal.append(block, stage)
+
+
+def _judged(target: Target, chains: Chains, target_ess: float, history: History, seed: int) -> Verdict:
+    """The verdict of the gate; if it is content, also what a second method says."""
+    verdict = judge(chains, target_ess)
+    if not verdict.converged:
+        return verdict
+    rng = stream(seed, Stream.SECOND_METHOD, history.spent + history.steps)
+    return replace(verdict, checks=(*verdict.checks, cross_check(target, chains, history.stage.jump, rng)))
+
+
+@contextmanager
+def _bar(total: int, wanted: bool) -> Iterator[Callable[[int, str], None]]:
+    """A progress bar on a terminal, silent elsewhere."""
+    with tqdm(total=total, unit="step", leave=False, disable=None if wanted else True) as bar:
+
+        def show(steps: int, says: str) -> None:
+            bar.set_description(says[:60], refresh=False)
+            bar.update(steps - bar.n)
+
+        yield show
