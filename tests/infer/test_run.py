@@ -1,0 +1,87 @@
+"""What ends a run: the gate, a second method, or the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from journal_runs import Bell, small_blocks
+
+import mtjfit
+import mtjfit.infer.run as sampling
+from mtjfit.infer.ensemble import prepared
+from mtjfit.infer.gate import Check
+from mtjfit.infer.run import Run
+from mtjfit.infer.streams import Stream, stream
+
+
+@pytest.fixture(name="patch")
+def small() -> Iterator[pytest.MonkeyPatch]:
+    with small_blocks() as patch:
+        yield patch
+
+
+def run(max_steps: int = 3000) -> Run:
+    return sampling.run_ensembles(
+        Bell(), ("x", "y"), seed=5, target_ess=200, n_ensembles=4, n_walkers=8, max_steps=max_steps, progress=False
+    )
+
+
+def begin_with_four(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("mtjfit.infer.ensemble._PARTICLES", 80)
+    patch.setattr(sampling, "prepared", prepared)
+    patch.setattr(sampling, "_FIRST_REFIT", 10_000)
+
+
+def test_a_run_goes_on_while_a_second_method_disagrees(patch: pytest.MonkeyPatch) -> None:
+    begin_with_four(patch)
+    content = run()
+    assert content.verdict.converged
+    assert content.verdict.checks[-1].name == "second method"
+    asked: list[int] = []
+
+    def opinion(target, chains, jump, rng) -> Check:
+        asked.append(chains.theta.shape[1])
+        return Check("second method", len(asked) > 2, "as told")
+
+    patch.setattr(sampling, "cross_check", opinion)
+    later = run()
+    assert later.verdict.converged
+    assert len(asked) == 3
+    assert asked[0] == content.chains.theta.shape[1] < asked[1] < asked[2] == later.chains.theta.shape[1]
+
+
+def test_a_second_method_that_never_agrees_leaves_a_run_unconverged(patch: pytest.MonkeyPatch) -> None:
+    begin_with_four(patch)
+    patch.setattr(sampling, "cross_check", lambda *_: Check("second method", False, "a second method disagrees: no"))
+    done = run(max_steps=600)
+    assert not done.verdict.converged
+    assert done.verdict.reasons[-1] == "a second method disagrees: no"
+
+
+def test_the_proposal_handed_on_was_not_fitted_to_the_draws(patch: pytest.MonkeyPatch) -> None:
+    """Evidence from it would be biased: it is the proposal that the run used from its first step that counts on."""
+    begin_with_four(patch)
+    used = []
+    advanced = sampling.advanced
+    patch.setattr(sampling, "advanced", lambda target, stage, n: used.append(stage.jump) or advanced(target, stage, n))
+    done = run()
+    assert all(jump is done.jump for jump in used)
+
+
+def test_streams_of_one_seed_share_nothing() -> None:
+    drawn = [stream(seed, purpose, k).random() for seed in (0, 1, 2) for purpose in Stream for k in (0, 1, 2)]
+    assert len(set(drawn)) == len(drawn) == 36
+
+
+def test_a_posterior_says_what_its_priors_did_and_its_evidence() -> None:
+    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    found = mtjfit.sample(series, seed=3, progress=False)
+    assert found.verdict.converged, str(found.verdict)
+    names = [check.name for check in found.verdict.checks]
+    assert names.count("second method") == names.count("wall") == names.count("quadrature") == 1
+    assert found.evidence is not None
+    assert found.evidence.reliable
+    assert found.evidence.error < 0.1
+    assert np.isfinite(found.evidence.value)
