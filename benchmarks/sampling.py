@@ -23,6 +23,11 @@ from pathlib import Path
 
 import emcee
 import lmfit
+import matplotlib as mpl
+
+mpl.use("agg")
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from posteriors import PlainPosterior, bundled
@@ -153,6 +158,24 @@ def main() -> None:
     table["times_lmfit"] = table["ess_per_second"] / named
     table.to_csv(HERE / "sampling.csv", index=False, float_format="%.4g")
     print(table.to_string(index=False, float_format="%.4g"))
+    drawn(table, len(plain.names))
+
+
+def drawn(table: pd.DataFrame, n_parameters: int) -> None:
+    """ESS per second of each competitor in ratio to lmfit, on a logarithmic axis; the median of runs of one name."""
+    ratio = table.groupby("name", sort=False)["times_lmfit"].median().sort_values()
+    figure, axes = plt.subplots(figsize=(7.2, 2.6), layout="constrained")
+    colours = ["#0072B2" if name == "mtjfit.sample" else "#999999" for name in ratio.index]
+    axes.barh(np.arange(ratio.size), ratio.to_numpy(), color=colours)
+    axes.set(
+        xscale="log", xlim=(0.3, 3 * ratio.max()), yticks=np.arange(ratio.size), yticklabels=ratio.index,
+        xlabel=f"effective draws per second, smallest of the shared parameters; lmfit = 1\n"
+        f"bundled thickness series, {n_parameters} parameters, one core, one run",
+    )  # fmt: skip
+    for k, value in enumerate(ratio):
+        axes.annotate(f"{value:.3g}", (value, k), xytext=(4, 0), textcoords="offset points", va="center")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(HERE / "sampling.png", dpi=150)
 
 
 if __name__ == "__main__":

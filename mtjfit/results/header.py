@@ -146,7 +146,9 @@ def _thicknesses(study: Study) -> str:
     n, d = study.n_thicknesses, study.thicknesses
     span = f"one, {d[0]:g} nm" if n == 1 else f"{n}, from {d.min():g} to {d.max():g} nm"
     prior = study.parameters["thickness"].prior
-    return f"{span}; " + (f"each ± {prior.sd:g} nm" if isinstance(prior, AboutNominal) else "taken as exact")
+    exact = f"each ± {prior.sd:g} nm" if isinstance(prior, AboutNominal) else "taken as exact"
+    dead = study.parameters.get("dead_layer")
+    return f"{span}; {exact}" + (f"; of each a dead layer is not magnetic, {dead.prior.describe()}" if dead else "")
 
 
 def _masked(study: Study) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer import Posterior
@@ -19,12 +19,13 @@ from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import transfer
 from mtjfit.model.layout import Layout, amplitude_layout, layout
 from mtjfit.physics.rates import ComplexArray
-from mtjfit.study import NOISE, Study
+from mtjfit.study import DOF, JITTER, NOISE, Fixed, Study
 
 __all__ = ["Band", "Quantiles", "errors_of", "predictive_bands", "torque_at", "torque_draws"]
 
 _MAX_DRAWS = 2000
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+_STEP = 1e-4  # V; the torque is a polynomial of low order
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,16 +158,44 @@ def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> 
     return np.full(curve.bias.size, par[0, 0]), np.full(curve.bias.size, perp[0, 0])
 
 
-def _errors_at(
-    study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Standard errors at any bias, broadcasting to (n_draws, n_bias); known ones interpolated between used points."""
+def _own(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
+    """A declared parameter of the noise as one device has it, shape (n_draws, 1) or (1, 1), in the study's unit."""
+    parameter = study.parameters[name]
+    if isinstance(parameter.prior, Fixed):
+        return np.full((1, 1), parameter.prior.value)
+    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}[parameter.scope]
+    return _columns(draws, (name + of,))
+
+
+def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray) -> list[FloatArray]:
+    """Of both components of a new point: known errors (interpolated) or fitted ones, jitter, errors of its bias."""
     if curve.sigma_par is None or curve.sigma_perp is None:
-        return _noise(study, draws, curve)
+        variances = [sigma**2 for sigma in _noise(study, draws, curve)]
+    else:
+        variances = [_interpolated(curve, sigma, bias) ** 2 for sigma in (curve.sigma_par, curve.sigma_perp)]
+    for c, name in enumerate(JITTER):
+        if name in study.parameters:
+            variances[c] = variances[c] + (_own(study, draws, curve, name) / study.scale_of(curve)) ** 2
+    if curve.sigma_bias is not None:
+        above, below = (torque_draws(study, draws, curve, bias + step) for step in (_STEP, -_STEP))
+        away = (above - below) / (2 * _STEP) * _interpolated(curve, curve.sigma_bias, bias)
+        variances = [variances[0] + away.real**2, variances[1] + away.imag**2]
+    return variances
+
+
+def _interpolated(curve: TorqueCurve, sigma: FloatArray, bias: FloatArray) -> FloatArray:
+    """Errors at any bias between those of the points in use."""
     order = np.argsort(curve.bias[curve.used], kind="stable")
-    V = curve.bias[curve.used][order]
-    par, perp = (np.interp(bias, V, sigma[curve.used][order]) for sigma in (curve.sigma_par, curve.sigma_perp))
-    return par, perp
+    return np.interp(bias, curve.bias[curve.used][order], sigma[curve.used][order])
+
+
+def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.random.Generator) -> FloatArray:
+    """Deviations of a new point in units of its error, shape (n_draws, 1): normal, or of the declared t distribution.
+
+    Stratified, and the same for every bias: right quantiles at each bias, in smooth curves.
+    """
+    u = rng.permutation((np.arange(len(draws)) + 0.5) / len(draws))[:, None]
+    return np.asarray(stdtrit(_own(study, draws, curve, DOF), u) if DOF in study.parameters else ndtri(u))
 
 
 def _spaced(draws: pd.DataFrame) -> pd.DataFrame:
@@ -187,8 +216,9 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
     bias : array_like, shape (n_bias,)
         In volts.
     with_noise : bool
-        True: a new point measured with the errors of the data (interpolated between the used points, or fitted);
-        95 % of the points should lie in the band. False: the model alone.
+        True: a new point measured with the errors of the data (interpolated between the used points, or fitted), with
+        jitter, errors of the bias and the tails of Student's t where the study has them; 95 % of the points should lie
+        in the band. False: the model alone.
 
     Returns
     -------
@@ -205,9 +235,7 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
     components = [T.real, T.imag]
     if with_noise:
         rng = np.random.default_rng(0)
-        normal = ndtri((np.arange(len(draws)) + 0.5) / len(draws))
-        for c, sigma in enumerate(_errors_at(study, draws, curve, V)):
-            # Stratified, and the same for every bias: right quantiles at each bias, in smooth curves.
-            components[c] = components[c] + sigma * rng.permutation(normal)[:, None]
+        for c, variance in enumerate(_variances_at(study, draws, curve, V)):
+            components[c] = components[c] + np.sqrt(variance) * _deviates(study, draws, curve, rng)
     par, perp = (Quantiles(*np.quantile(part, _LEVELS, axis=0)) for part in components)
     return Band(V, par, perp, with_noise)

@@ -193,6 +193,34 @@ def test_fitted_noise_comes_from_the_draws_in_the_unit_of_the_curve() -> None:
     np.testing.assert_allclose(sigma_perp, np.full(7, 0.5))
 
 
+def test_jitter_and_errors_of_the_bias_widen_the_band() -> None:
+    """Identical draws: variances add up, 0.1² + 0.2² + (0.15 T')² in plane; out of plane the bias alone does."""
+    study = make_study(curves={"sigma_par": np.full(7, 0.1), "sigma_bias": np.full(7, 0.15)})
+    scale = study.scale_of(study.curves[1])
+    study = study.replace(parameters={**study.parameters, "jitter_par": Parameter("jitter_par", LogNormal(0.1, 2.0))})
+    draws = pd.concat([draws_of(study, 1)] * 1500)
+    draws["jitter_par"] = 0.2 * scale
+    at = np.array([-0.3, 0.2])
+    band = predictive_bands(posterior_of(study, draws), study.curves[1], at, with_noise=True)
+    near = torque_draws(study, draws[:1], study.curves[1], [*(at + 1e-3), *(at - 1e-3)])[0]
+    slope = (near[:2] - near[2:]) / 2e-3
+    par = np.sqrt(0.1**2 + 0.2**2 + (0.15 * slope.real) ** 2)
+    perp = np.sqrt(0.2**2 + (0.15 * slope.imag) ** 2)
+    np.testing.assert_allclose((band.par.q975 - band.par.q025) / (2 * 1.95996), par, rtol=5e-3)
+    np.testing.assert_allclose((band.perp.q975 - band.perp.q025) / (2 * 1.95996), perp, rtol=5e-3)
+    assert np.all(par > 1.05 * np.hypot(0.1, 0.2))  # the bias has its share
+
+
+def test_outliers_of_students_t_are_in_the_band() -> None:
+    """95 % of t with three degrees of freedom lie within 3.182 σ, 68 % within 1.189 σ."""
+    study = make_study(curves={"sigma_par": np.full(7, 0.1)})
+    study = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(3.0))})
+    draws = pd.concat([draws_of(study, 1)] * 2000)
+    band = predictive_bands(posterior_of(study, draws), study.curves[1], V, with_noise=True)
+    np.testing.assert_allclose(band.par.q975 - band.par.q025, 2 * 0.31824, rtol=5e-3)
+    np.testing.assert_allclose(band.par.q84 - band.par.q16, 2 * 0.11889, rtol=5e-3)
+
+
 def test_points_drawn_from_the_predictive_distribution_lie_in_the_band_95_times_of_100() -> None:
     study = make_study()
     draws = draws_of(study, 4000)
