@@ -1,7 +1,8 @@
 """Inference: least squares, posterior sampling and the gate that decides whether to believe it."""
 
-from mtjfit.infer.fit import FitResult, fit, identify
+from mtjfit.infer.fit import FitResult, fit
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
+from mtjfit.infer.identification import Identification, identify
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.run import run_ensembles
 from mtjfit.infer.sample import sample
@@ -10,6 +11,7 @@ __all__ = [
     "Chains",
     "Check",
     "FitResult",
+    "Identification",
     "Posterior",
     "Verdict",
     "fit",

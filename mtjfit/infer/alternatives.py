@@ -2,15 +2,15 @@
 
 Two are made for every study, of its lengths and of the amplitudes that devices share:
 
-- ``"wider"``: half as wide again. A log-normal prior has its factor to the power 1.5, a normal one 1.5 times its sd,
-  a flat one 1.5 times its range in its own scale, to both sides.
+- ``"wider"``: 1.4 times as wide, twice the variance. A log-normal prior has its factor to the power 1.4, a normal one
+  1.4 times its sd, a flat one 1.4 times its range in its own scale, to both sides.
 - ``"other scale"``: what was declared of the logarithm is declared of the length, and the other way round. A
   log-uniform prior becomes uniform over the same range, a log-normal one normal with the same median and upper sd,
   positive; uniform and positive normal priors likewise become log-uniform and log-normal. Amplitudes, which may have
   either sign, have no other scale and keep their priors.
 
 Both can be written into a study file. Why not twice as wide: draws of a parameter that the data leave open, weighted
-to s times the width of a normal prior, have weights of tail index k = 1 − 1/s²: 0.56 for 1.5, but 0.75 for 2, which no
+to s times the width of a normal prior, have weights of tail index k = 1 − 1/s²: 0.49 for 1.4, but 0.75 for 2, which no
 number of draws can answer. Why not flat in the rates 1/λ², which enter the equations: over three decades of λ such a
 prior puts 99 % within a factor of ten of the lower bound, so that everything would hang on this bound.
 
@@ -31,7 +31,7 @@ from mtjfit.study.parameter import AnyPrior
 
 __all__ = ["WIDER", "Alternative", "alternatives", "on_other_scale", "wider"]
 
-WIDER = 1.5
+WIDER = 1.4
 _DECADES = 1000.0  # a log-uniform prior cannot begin at zero
 
 
@@ -60,24 +60,33 @@ class Alternative:
         return "; ".join(f"{name}: {prior.describe()}" for name, prior in self.priors.items())
 
 
+def _moved(x: float, by: float) -> float:
+    """x + by with the digits that one would write into a study file: three of `by`."""
+    return float(f"{x + float(f'{by:.3g}'):.12g}")
+
+
 def wider(prior: Prior) -> AnyPrior | None:
-    """A prior half as wide again, None for one of another kind; positive ones stay positive.
+    """A prior 1.4 times as wide, None for one of another kind; positive ones stay positive.
 
     Examples
     --------
-    >>> wider(LogNormal(10.0, 4.0)), wider(LogUniform(0.1, 1000.0)), wider(Uniform(0.0, 4.0))
-    (LogNormal(median=10.0, factor=8.0), LogUniform(low=0.01, high=10000.0), Uniform(low=0.0, high=5.0))
+    >>> wider(LogNormal(10.0, 2.0)), wider(Normal(0.0, 1.0, low=0.0))
+    (LogNormal(median=10.0, factor=2.64), Normal(mean=0.0, sd=1.4, low=0.0, high=inf))
+    >>> wider(LogUniform(0.1, 100.0)), wider(Uniform(0.0, 4.0))
+    (LogUniform(low=0.0251, high=398.0), Uniform(low=0.0, high=4.8))
     """
     if isinstance(prior, LogNormal):
-        return LogNormal(prior.median, prior.factor**WIDER)
+        return LogNormal(prior.median, _moved(1.0, prior.factor**WIDER - 1))
     if isinstance(prior, Normal):
         return replace(prior, sd=prior.sd * WIDER)
     if isinstance(prior, LogUniform):
         reach = (prior.high / prior.low) ** ((WIDER - 1) / 2)
-        return LogUniform(prior.low / reach, prior.high * reach)
+        low, high = prior.low / reach, prior.high * reach
+        return LogUniform(_moved(prior.low, low - prior.low), _moved(prior.high, high - prior.high))
     if isinstance(prior, Uniform):
         added = (prior.high - prior.low) * (WIDER - 1) / 2
-        return Uniform(max(prior.low - added, 0.0) if prior.low >= 0 else prior.low - added, prior.high + added)
+        low = _moved(prior.low, -added)
+        return Uniform(max(low, 0.0) if prior.low >= 0 else low, _moved(prior.high, added))
     return None
 
 

@@ -29,7 +29,7 @@ from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
 
-__all__ = ["FitResult", "fit", "identify"]
+__all__ = ["FitResult", "fit"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,17 +278,3 @@ def _error(determined: pd.DataFrame, name: str, factor: float) -> float | None:
         return None
     row: FloatArray = determined.loc[name, ["value", "relative_error"]].to_numpy(dtype=float)
     return float(abs(row[0]) * row[1] * factor)
-
-
-def identify(study: Study) -> Identifiability:
-    """What the data of a study determine: rank of the design, what it cannot see in words, errors at the optimum.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> known = identify(load_study(dataset("sankey2008").study_file))
-    >>> known.rank, known.n_parameters
-    (3, 6)
-    """
-    return fit(study).identifiability

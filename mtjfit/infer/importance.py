@@ -13,7 +13,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.proposal import _DOF, Jump
+from mtjfit.infer.proposal import TAIL_DOF, Jump
 from mtjfit.infer.starts import Target
 
 __all__ = ["Weighted", "drawn", "importance_sample", "log_density", "pareto_fit", "reliable_k_hat", "smoothed"]
@@ -31,7 +31,7 @@ def log_density(jump: Jump, x: FloatArray) -> FloatArray:
     `Jump.log_density` lacks ln Γ((ν+p)/2) − ln Γ(ν/2) − (p/2) ln νπ, common to all components of p dimensions.
     """
     size = jump.centres.shape[1]
-    constant = gammaln((_DOF + size) / 2) - gammaln(_DOF / 2) - 0.5 * size * np.log(_DOF * np.pi)
+    constant = gammaln((TAIL_DOF + size) / 2) - gammaln(TAIL_DOF / 2) - 0.5 * size * np.log(TAIL_DOF * np.pi)
     return np.asarray(jump.log_density(x) + float(constant))
 
 
@@ -39,7 +39,7 @@ def drawn(jump: Jump, n: int, rng: np.random.Generator) -> FloatArray:
     """Independent draws from a proposal, shape (n, size)."""
     size = jump.centres.shape[1]
     which = rng.choice(jump.weights.size, size=n, p=jump.weights)
-    spread = np.sqrt(rng.chisquare(_DOF, n) / _DOF)
+    spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
     z = rng.standard_normal((n, size)) / spread[:, None]
     return np.asarray(jump.centres[which] + np.einsum("nij,nj->ni", jump.roots[which], z))
 

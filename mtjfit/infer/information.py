@@ -50,11 +50,13 @@ def gain_over_normal(scores: FloatArray) -> Gain:
     The first term is exact for draws of any normal posterior; the entropy H(v), zero for those, is estimated from
     spacings (Vasicek, J. R. Stat. Soc. B 38, 54 (1976)): ⟨ln((n + 1) (v₍ᵢ₊ₘ₎ − v₍ᵢ₋ₘ₎)/c)⟩, c = 2m or the number of
     spacings that are there at the ends. That an average of ln of c spacings is ln c − ψ(c) too small, is corrected
-    with the effective number of draws in a window, which for draws that stand still is far below c.
+    with the effective number of draws in a window, which for draws that stand still is far below c. What windows
+    smooth away is proportional to their width where a density has edges or gaps: it is extrapolated to none from
+    windows of half the width.
 
-    The error is that of the mean of the local terms with their effective number of draws, and twice the change when
-    windows are halved. At 2000 independent draws bias and error are 0.02 bit for a normal posterior, 0.03 for a
-    truncated one.
+    The error is that of the mean of the local terms, with their effective number of draws, and a quarter of
+    the extrapolation. At 2000 independent draws it is 0.02 bit for a narrow normal posterior, 0.005 for one that equals
+    the prior, and the bias that is left below 0.01 bit, also for a truncated one and for two modes.
 
     Parameters
     ----------
@@ -77,20 +79,20 @@ def gain_over_normal(scores: FloatArray) -> Gain:
     n = scores.size
     order = np.argsort(scores, axis=None, kind="stable")
     z = scores.ravel()[order]
-    mean, sd = float(z.mean()), float(z.std())
-    if sd == 0:
+    if z[0] == z[-1]:
         return Gain(float("inf"), 0.0)
+    mean, sd = float(z.mean()), float(z.std())
     share = min(_WIDEST, float(np.clip(ess_bulk(scores), 4, n)) ** -0.5)
     n_effective = _effective_in_windows(scores, share)
     v = ndtr((z - mean) / sd)
     entropy, finer = (_entropy_terms(v, n_effective, part) for part in (share, share / 2))
     terms = 0.5 * z * z - 0.5 * ((z - mean) / sd) ** 2 - np.log(sd) - entropy
+    smoothed_away = 2 * float(np.mean(entropy - finer))
     in_order = np.empty(n)
     in_order[order] = terms
     independent = min(ess(in_order.reshape(scores.shape)), n)
-    bias = 2 * float(np.mean(entropy - finer))
-    error = np.hypot(terms.std() / np.sqrt(independent), bias)
-    return Gain(float(terms.mean()) / BIT, float(error) / BIT)
+    error = np.hypot(terms.std() / np.sqrt(independent), smoothed_away / 4)
+    return Gain((float(terms.mean()) + smoothed_away) / BIT, float(error) / BIT)
 
 
 def _entropy_terms(v: FloatArray, n_effective: float, share: float) -> FloatArray:

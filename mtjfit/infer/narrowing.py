@@ -130,8 +130,8 @@ def narrowing(posterior: Posterior) -> pd.DataFrame:
     >>> from mtjfit.study import load_study
     >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
     >>> narrowing(posterior).loc["lambda_sf_F", ["shrinkage", "gain_bits"]]  # doctest: +SKIP
-    shrinkage    0.317
-    gain_bits    0.235
+    shrinkage    0.350
+    gain_bits    0.341
     """
     rows: dict[str, tuple[float | bool, ...]] = {}
     for name in posterior.names:

@@ -15,9 +15,10 @@ from emcee import moves
 
 from mtjfit.data import FloatArray
 
-__all__ = ["Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
+__all__ = ["TAIL_DOF", "Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
 
-_DOF = 5.0  # heavier tails than the posterior's, so that no region is proposed too rarely
+TAIL_DOF = 5.0
+"""Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
 _COMPONENTS = 16
 _ITERATIONS = 20
 _MAX_POINTS = 4000
@@ -44,7 +45,7 @@ class Jump:
         """Log density up to a constant common to all x, shape (n,)."""
         inverse, log_height = self._prepared
         z = inverse @ (x - self.centres[:, None, :]).swapaxes(1, 2)
-        each = -0.5 * (_DOF + x.shape[1]) * np.log1p(np.sum(z * z, axis=1) / _DOF) + log_height
+        each = -0.5 * (TAIL_DOF + x.shape[1]) * np.log1p(np.sum(z * z, axis=1) / TAIL_DOF) + log_height
         top = each.max(axis=0)
         return np.asarray(np.log(np.sum(np.exp(each - top), axis=0)) + top)
 
@@ -57,7 +58,7 @@ class Jump:
     def __call__(self, x: FloatArray, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
         """New positions and ln[q(x)/q(x')], as emcee's MHMove wants them."""
         which = rng.choice(self.weights.size, size=x.shape[0], p=self.weights)
-        spread = np.sqrt(rng.chisquare(_DOF, x.shape[0]) / _DOF)
+        spread = np.sqrt(rng.chisquare(TAIL_DOF, x.shape[0]) / TAIL_DOF)
         z = rng.standard_normal(x.shape) / spread[:, None]
         new = self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z)
         return new, self.log_density(x) - self.log_density(new)

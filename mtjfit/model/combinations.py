@@ -31,6 +31,8 @@ __all__ = [
     "denominator_dof",
     "noise_estimate",
     "noise_groups",
+    "phase_determined",
+    "terms_seen",
 ]
 
 _GRID = 121  # the misfit is smooth in the phase: a few waves between −90° and 90°
@@ -151,14 +153,14 @@ def denominator_dof(shares: FloatArray, dof: FloatArray) -> float:
     return float(np.sum(shares)) ** 2 / spread if spread > 0 else np.inf
 
 
-def _counts(model: MarginalPosterior, j: int) -> np.ndarray:
+def terms_seen(model: MarginalPosterior, j: int) -> np.ndarray:
     """Terms of J0 that the device sees and that are not fixed at zero, shape (n_terms,)."""
     linear = model.amplitudes
     seen = linear.power > 0 if model.study.curves[j].quantity == "torkance" else np.full(linear.power.size, True)
     return np.asarray(seen & ((linear.column[0] >= 0) | (linear.constant != 0)))
 
 
-def _phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
+def phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
     """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
     phases: dict[int, set[complex]] = {}
     for phase, power in zip(model.amplitudes.phase[counts], model.amplitudes.power[counts], strict=True):
@@ -170,7 +172,7 @@ def _device(
     model: MarginalPosterior, j: int, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
 ) -> DeviceCombinations:
     data, linear, device, P = model.data, model.amplitudes, model.study.curves[j].device, model.data.powers.size
-    counts = _counts(model, j)
+    counts = terms_seen(model, j)
     weight = np.repeat(1 / sigma[j], P)
     position, term_phase = np.searchsorted(data.powers, linear.power[counts]), linear.phase[counts]
     ranks, seen = _seen(data.R[j], data.z[j], P)
@@ -187,7 +189,7 @@ def _device(
 
     names = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
     scatter = _scatter(model, j, sigma, ranks, data.z[j] - seen, groups[0][j] < 0)
-    if not _phase_determined(model, counts):
+    if not phase_determined(model, counts):
         return DeviceCombinations(device, {}, {}, 0.0, 0, scatter_chi2=scatter[0], scatter_dof=scatter[1])
     grid = np.linspace(-np.pi / 2, np.pi / 2, _GRID)
     k = int(np.argmin(solve(grid)[1]))

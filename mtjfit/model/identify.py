@@ -1,4 +1,4 @@
-"""What a study determines: structural rank from the design alone, error bars from the optimum."""
+"""What a study determines: error bars at the optimum, and why there are none."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
+from mtjfit.model.directions import Direction
 from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.profile import rises
+from mtjfit.model.structure import Structure, structure
 
 __all__ = ["LINEAR_RISE", "MAX_RELATIVE_ERROR", "Identifiability", "Structure", "determined_table", "structure"]
 
@@ -26,26 +27,6 @@ Below, the error is too small to print: for lambda_sf_F in simulated series of f
 such errors missed the truth by more than twice their size. Above, it is too large on that side. A profile that is
 normal in ln(parameter) stays above the lower end up to errors of 47 %.
 """
-
-_DRAWS = 32
-_RANK_TOLERANCE = 1e-10  # the Jacobian is good to 1e-13 of its columns' norms
-_TAKES_PART = 1e-3
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Rank of the model for a design, whatever the noise: thicknesses taken as known.
-
-    Attributes
-    ----------
-    rank, n_parameters : int
-    null_directions : tuple of str
-        Changes of parameters that no measurement of this design can see, in words.
-    """
-
-    rank: int
-    n_parameters: int
-    null_directions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -63,65 +44,16 @@ class Identifiability:
     determined : DataFrame
         By parameter: value, relative_error (linearised, inf if none), determined (bool): whether that is an error bar,
         reason: why not, or that it is one of a model that is not linear within it.
+    directions : tuple of Direction
+        Combinations of lengths and amplitudes from the stiffest to the sloppiest at the best fit; amplitudes that each
+        device has for itself, and thicknesses within their declared errors, follow.
     """
 
     rank: int
     n_parameters: int
     null_directions: tuple[str, ...]
     determined: pd.DataFrame
-
-
-def _null_space(matrix: FloatArray) -> tuple[int, FloatArray]:
-    """Rank and an orthonormal basis of the null space, columns scaled to unit norm."""
-    norms = np.linalg.norm(matrix, axis=0)
-    scaled = matrix / np.where(norms > 0, norms, 1.0)
-    _, s, vt = np.linalg.svd(scaled, full_matrices=True)
-    rank = int(np.sum(s > _RANK_TOLERANCE * max(float(s.max(initial=0.0)), 1e-300)))
-    basis = vt[rank:] / np.where(norms > 0, norms, 1.0)
-    return rank, basis / np.maximum(np.linalg.norm(basis, axis=1, keepdims=True), 1e-300)
-
-
-def _in_words(names: Sequence[str], basis: FloatArray, n_thicknesses: int) -> list[str]:
-    words, rest = [], basis.shape[0]
-    product = [k for k, name in enumerate(names) if name.split("[")[0] in ("lambda_sf_N", "D_ratio")]
-    if len({names[k].split("[")[0] for k in product}) == 2:
-        words.append("lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N")
-        rest -= 1
-    if rest > 0:
-        taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
-        number = "1 combination" if rest == 1 else f"{rest} independent combinations"
-        where = "one thickness" if n_thicknesses == 1 else f"{n_thicknesses} thicknesses"
-        words.append(f"with {where}, {number} of {', '.join(taking_part)} cannot be seen in any measured value")
-    return words
-
-
-def structure(model: MarginalPosterior) -> Structure:
-    """Structural rank: the largest rank of the Jacobian over draws from the prior.
-
-    Returns
-    -------
-    Structure
-    """
-    size, n_amplitudes = model.layout.size, len(model.amplitudes.names)
-    draws = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_DRAWS)
-    draws = 0.05 + 0.9 * draws
-    nominal = model.prior_transform(np.full((1, size), 0.5))[0]
-    rng = np.random.default_rng(1)
-    found: list[tuple[int, FloatArray]] = []
-    names: tuple[str, ...] = ()
-    for theta in model.prior_transform(draws[:, :size]):
-        for k, entry in enumerate(model.layout.entries):
-            if entry.name.startswith("thickness"):
-                theta[k] = nominal[k]
-        amplitudes = model.amplitudes.mean + model.amplitudes.sd * rng.uniform(0.5, 1.5, n_amplitudes)
-        matrix = jacobian(model, model.layout.values(theta), amplitudes)
-        names = matrix.names[: matrix.n_model]
-        found.append(_null_space(matrix.model))
-    rank = max(r for r, _ in found)
-    # a parameter takes part in what cannot be seen if it does so anywhere
-    basis = np.max([np.abs(b) for r, b in found if r == rank], axis=0)
-    words = _in_words(names, basis, model.study.n_thicknesses) if rank < len(names) else []
-    return Structure(rank, len(names), tuple(words))
+    directions: tuple[Direction, ...]
 
 
 def determined_table(

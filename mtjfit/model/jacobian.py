@@ -8,9 +8,12 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.forward import amplitude_design, transfer, transfer_gradient
+from mtjfit.model.layout import Entry
 from mtjfit.model.likelihood import MarginalPosterior, row_scale
 
-__all__ = ["Jacobian", "jacobian", "relative_errors"]
+__all__ = ["Jacobian", "jacobian", "prior_width", "relative_errors"]
+
+_ZERO = 1e-6  # of the prior's width
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,10 @@ def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArra
     names, columns, scale = [], [], []
     for k, entry in enumerate(layout.entries):
         if not entry.name.startswith(("noise", "thickness")):
+            unit = values[k] if entry.log else _unit(entry, values[k])
             names.append(entry.name)
-            scale.append(values[k])
-            columns.append(per_coordinate[k] * (1.0 if entry.log else values[k]))
+            scale.append(unit)
+            columns.append(per_coordinate[k] * (1.0 if entry.log else unit))
     terms = respond(K)
     for a, name in enumerate(linear.names):
         mine = linear.column == a
@@ -81,6 +85,18 @@ def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArra
     for row, column in enumerate(range(n_model, len(names))):
         nominal[row, column] = scale[column] / _thickness_sd(model, names[column])
     return Jacobian(tuple(names), np.vstack([matrix, nominal]), np.array(scale), n_model)
+
+
+def prior_width(entry: Entry) -> float:
+    """Half of the central 68 % of a prior, the unit of a parameter that may be zero."""
+    low, high = entry.prior.quantile(np.array([0.16, 0.84]))
+    return float(high - low) / 2
+
+
+def _unit(entry: Entry, value: float) -> float:
+    """Of a parameter with a linear coordinate: its size, or its prior's width at zero, which a dead layer may reach."""
+    width = prior_width(entry)
+    return abs(float(value)) if abs(value) > _ZERO * width else width
 
 
 def _thickness_sd(model: MarginalPosterior, name: str) -> float:

@@ -7,10 +7,12 @@ from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thic
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.trace import plot_trace
+from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
 from mtjfit.plot.validity import plot_thin_validity
 
 __all__ = [
     "plot_accumulation",
+    "plot_accumulation_band",
     "plot_bias_dependence",
     "plot_combinations",
     "plot_corner",
@@ -19,6 +21,7 @@ __all__ = [
     "plot_thin_validity",
     "plot_torque",
     "plot_trace",
+    "plot_transfer",
     "render",
     "save",
 ]

@@ -26,7 +26,7 @@ __all__ = ["report_html", "write_report"]
 
 PAPER = "A. Manchon, R. Matsumoto, H. Jaffrès, J. Grollier, Phys. Rev. B 86, 060404(R) (2012)"
 DOI = "10.1103/PhysRevB.86.060404"
-_FIRST = ("torque", "corner", "combinations")  # the trace comes with the gate, further down
+_FIRST = ("torque", "corner", "transfer", "combinations", "accumulation")  # the trace comes with the gate, further down
 
 
 @cache

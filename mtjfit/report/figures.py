@@ -11,6 +11,7 @@ import mtjfit.plot
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.folder import FORMATS
 from mtjfit.results.header import device_names
+from mtjfit.results.transfer import kappa_in_words
 from mtjfit.results.verdicts import learned
 
 if TYPE_CHECKING:
@@ -73,6 +74,20 @@ def _drawn(fit: FitResult, posterior: Posterior | None) -> Iterator[tuple[str, F
             mtjfit.plot.plot_corner(posterior),
             f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
             f"Corner plot of the posterior. {' '.join(learned(fit, posterior))}",
+        )
+        yield (
+            "transfer",
+            mtjfit.plot.plot_transfer(posterior, fit),
+            f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, both "
+            "components and their ratio against thickness. Grey: outside of the measured thicknesses.",
+            f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
+        )
+        yield (
+            "accumulation",
+            mtjfit.plot.plot_accumulation_band(posterior),
+            f"{mark}Spin accumulation in the free layer, Eq. 9, for a current at the barrier that is polarised in plane.",
+            "Plot of the spin accumulation against the distance from the barrier for "
+            f"{device_names(curves, 3)}, with the bands of the posterior.",
         )
         yield (
             "trace",

@@ -16,7 +16,7 @@ from mtjfit.infer.journal import is_journal
 
 __all__ = ["FIGURES", "FORMATS", "ResultFolder"]
 
-FIGURES = ("torque", "combinations", "corner", "trace")
+FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "trace")
 FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _RUN = "run"  # inside the folder of the result
 _RESULT = "result.json"

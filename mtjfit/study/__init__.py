@@ -15,8 +15,10 @@ from mtjfit.study.parameter import (
     parse_amplitude,
 )
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Prior, Uniform
+from mtjfit.study.proposal import Proposal, load_plan
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.template import study_template
+from mtjfit.study.wishes import Noise, Wishes, grid
 
 __all__ = [
     "DOF",
@@ -29,14 +31,19 @@ __all__ = [
     "Fixed",
     "LogNormal",
     "LogUniform",
+    "Noise",
     "Normal",
     "Parameter",
     "Prior",
+    "Proposal",
     "Sampling",
     "Scope",
     "Study",
     "Uniform",
+    "Wishes",
+    "grid",
     "is_amplitude",
+    "load_plan",
     "load_study",
     "parse_amplitude",
     "study_problems",

@@ -16,7 +16,17 @@ from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem
 from mtjfit.study.parameter import Scope
 
-__all__ = ["DataTable", "Document", "NoiseTable", "ParameterTable", "SamplingTable", "StudyTable", "validated"]
+__all__ = [
+    "DataTable",
+    "Document",
+    "NoiseTable",
+    "ParameterTable",
+    "PlanTable",
+    "ProposalDocument",
+    "SamplingTable",
+    "StudyTable",
+    "validated",
+]
 
 
 class _Table(BaseModel):
@@ -168,6 +178,46 @@ class SamplingTable(_Table):
     max_steps: int | None = None
 
 
+class GridTable(_Table):
+    """``thickness = { low = …, high = …, step = … }``."""
+
+    low: float
+    high: float
+    step: float
+
+
+class SweepTable(_Table):
+    """``bias = { low = …, high = …, n = … }``."""
+
+    low: float
+    high: float
+    n: int
+
+
+def _number_or_word(value: object) -> float | str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("is neither a number nor a percentage")
+    return float(value)
+
+
+class PlanTable(_Table):
+    """``[plan]``: measurements that might be made, and what for."""
+
+    thickness: (
+        Annotated[Annotated[tuple[float, ...], Tag("word")] | Annotated[GridTable, Tag("table")], Discriminator(_kind)]
+        | None
+    ) = None
+    choose: int | None = None
+    target: str | None = None
+    bias: SweepTable | None = None
+    noise: Annotated[float | str | None, PlainValidator(_number_or_word)] = None
+    quantity: Quantity | None = None
+    per: Per | None = None
+    unit: str | None = None
+
+
 class Document(_Table):
     """The whole file, for the names of its tables only."""
 
@@ -176,6 +226,16 @@ class Document(_Table):
     parameters: Any
     sampling: Any = None
     noise: Any = None
+    plan: Any = None
+
+
+class ProposalDocument(_Table):
+    """A file without data."""
+
+    study: Any
+    parameters: Any
+    plan: Any
+    sampling: Any = None
 
 
 T = TypeVar("T", bound=_Table)
@@ -206,6 +266,7 @@ _TODO = {
     "study": "add a [study] table with a name",
     "data": "add a [[data]] table for each file",
     "parameters": "add a [parameters] table",
+    "plan": "add a [plan] table, or [[data]]",
 }
 _TODO_BY_TYPE = {
     "string_type": 'write it in quotes, such as "text"',
@@ -276,6 +337,8 @@ def _keys(model: type[_Table], path: list[Any]) -> list[str]:
         "format": FormatTable,
         "mask": MaskTable,
         "sigma": SigmaTable,
+        "thickness": GridTable,
+        "bias": SweepTable,
     }
     for key in path:
         model = nested.get(key, model)

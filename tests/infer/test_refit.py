@@ -43,9 +43,7 @@ def run() -> tuple[Chains, list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "refitted", watched)
         patch.setattr(sampling, "_FIRST_REFIT", 500)
-        found = sampling.run_ensembles(
-            Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False
-        )
+        found = sampling.run_ensembles(Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False)
     assert not found.verdict.converged
     return found.chains, thrown
 

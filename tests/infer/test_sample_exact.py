@@ -114,6 +114,7 @@ def test_the_same_seed_gives_the_same_numbers_bit_for_bit(posterior: Posterior) 
     assert not np.any(one.chain[0] == one.chain[1])  # nor do ensembles share theirs
 
 
+TEN = (0.8, 1.0, 1.3, 1.6, 2.0, 2.4, 2.9, 3.5, 4.2, 5.0)
 WIDER: dict[str, dict[str, Any]] = {
     "two thicknesses": {"d": (1.0, 3.0)},
     "two, torkance, 10 %": {"d": (1.0, 3.0), "quantity": "torkance", "noise": 0.1},
@@ -125,6 +126,9 @@ WIDER: dict[str, dict[str, Any]] = {
         "thickness": AboutNominal(0.05),
         "dead_layer": Uniform(0.0, 0.6),
     },
+    "ten, 1 %": {"d": TEN, "noise": 0.01},
+    "ten, torkance, 10 %, no upper limit": {"d": TEN, "quantity": "torkance", "noise": 0.1} | dict.fromkeys(SMOOTH),
+    "ten, 5 %, no upper limit": {"d": TEN, "noise": 0.05, "lambda_sf_F": None},
     "three, 10 %, flat priors": {"noise": 0.1} | dict.fromkeys(SMOOTH),
     "own amplitudes": {"a1": (Normal(1.0, 0.5), "device"), "b2": (Normal(0.6, 0.3), "device")},
     "fitted noise": {"fit_sigma": True, "noise_par": LogNormal(0.05, 2.0), "noise_perp": LogNormal(0.05, 2.0)},

@@ -182,6 +182,6 @@ def test_the_report_names_what_is_determined() -> None:
         "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"
     ]  # fmt: skip
     assert _determined(simulated(SERIES, noise=0.001, D_ratio=LENGTH)) == [
-        "lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2"
+        "lambda_J", "lambda_phi", "lambda_sf_F", "Lambda", "a1", "b2"
     ]  # fmt: skip
     assert "lambda_sf_F" not in _determined(simulated(SERIES, noise=0.05))

@@ -157,18 +157,19 @@ def test_what_a_reader_needs_is_there(real: Page):
     ):
         assert words in real.text, words
     assert [name for tag, a in real.elements if tag == "figure" and (name := a["id"])] == [
-        "torque", "corner", "combinations", "trace",
+        "torque", "corner", "transfer", "combinations", "accumulation", "trace",
     ]  # fmt: skip
 
 
 def test_figures_have_words_for_those_who_cannot_see_them(real: Page):
     labels = [a["aria-label"] for tag, a in real.elements if tag == "svg" and a.get("role") == "img"]
-    assert len(labels) == 4
+    assert len(labels) == 6
     assert labels[0] == (
         "Plot of torkance against bias for F0.8nm (0.8 nm), F2.0nm (2 nm), F4.0nm (4 nm). "
         "χ² = 211.2 for 240 degrees of freedom, p = 0.91."
     )
-    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[2]
+    assert re.search(r"At 0.8 nm Re 0\.6\d+ \(0\.6\d* to 0\.\d+\) and Im -0\.2\d+ \(", labels[2]), labels[2]
+    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[3]
 
 
 def test_ids_are_unique_and_links_between_figures_hold(real: Page):
@@ -201,12 +202,17 @@ def renamed(fit: mtjfit.FitResult) -> mtjfit.FitResult:
         name, origin = f"{HOSTILE}{k}", Origin("simulated", HOSTILE)
         curve = replace(curve, device=name, group=HOSTILE, source=HOSTILE, origin=origin)
         curves.append(curve.mask(curve.bias == 0.5, HOSTILE))
-    study = fit.study.replace(curves=tuple(curves), name=HOSTILE_TITLE, files={HOSTILE: "0" * 64})
+    parameters = {**fit.study.parameters, "a1": replace(fit.study.parameters["a1"], scope="group")}
+    study = fit.study.replace(
+        curves=tuple(curves), name=HOSTILE_TITLE, files={HOSTILE: "0" * 64}, parameters=parameters
+    )
     devices = tuple(replace(d, device=c.device) for d, c in zip(fit.devices, curves, strict=True))
     known = fit.identifiability
     table = known.determined.rename(lambda name: name + HOSTILE)
     return replace(
         fit, study=study, devices=devices, p_value=1e-9,
+        values={f"{n}[{HOSTILE}]" if n == "a1" else n: x for n, x in fit.values.items()},
+        errors={f"{n}[{HOSTILE}]" if n == "a1" else n: x for n, x in fit.errors.items()},
         identifiability=replace(known, null_directions=(HOSTILE,), determined=table),
     )  # fmt: skip
 
@@ -273,7 +279,7 @@ def test_an_unconverged_run_is_marked_everywhere(finished, quick_figures):
         for each in report_figures(finished.fit, draws)
         if 'id="not-converged"' in each.files[f"{each.name}.svg"].decode()
     ]
-    assert marked == ["torque", "corner", "trace"]
+    assert marked == ["torque", "corner", "transfer", "accumulation", "trace"]
 
 
 def test_a_failing_model_is_loud(flipped_fit, finished, quick_figures):

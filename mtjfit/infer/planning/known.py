@@ -1,18 +1,17 @@
-"""What is known before a measurement: draws of every parameter, and the precision that goes with them."""
+"""What is known before a measurement: draws of every parameter, and what the priors say of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray
+from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer.planning.measurement import Measurement
-from mtjfit.infer.posterior import Posterior
+from mtjfit.model.scattered import Scattered
 from mtjfit.study import (
     DOF,
     JITTER,
@@ -26,14 +25,14 @@ from mtjfit.study import (
     Parameter,
     Prior,
     Proposal,
+    Study,
     is_amplitude,
 )
 
-__all__ = ["Coordinate", "Known", "from_posterior", "from_prior", "prior_sd"]
+__all__ = ["Coordinate", "Known", "cap_label", "from_draws", "from_prior", "prior_sd"]
 
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
 _MOMENTS = 4096  # nodes of a prior's variance
-_BURIED = 1e-12  # a determinant below this is a direction without any spread
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,20 @@ class Known:
         Parameters of which a measurement may tell something: lengths and amplitudes, shared or of single devices, and
         thicknesses of devices that are there. Noise scales are not among them: what a curve tells of its noise is
         independent of what it tells of the torque, to the order of the Fisher information.
-    precision : ndarray, shape (m, m)
-        Inverse covariance of the coordinates before the measurement.
-    source : {"prior", "posterior"}
+    prior_sd : ndarray, shape (m,)
+        Standard deviation of each coordinate under its prior.
+    curves : tuple of TorqueCurve
+        What was measured; none if the draws come from the prior.
+    scale : tuple of float
+        Factors that turn the numbers of each curve into the unit of the first.
     """
 
     parameters: Mapping[str, Parameter]
     values: Mapping[str, FloatArray]
     coordinates: tuple[Coordinate, ...]
-    precision: FloatArray
-    source: Literal["prior", "posterior"]
+    prior_sd: FloatArray
+    curves: tuple[TorqueCurve, ...] = ()
+    scale: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
@@ -121,7 +124,9 @@ class Known:
     def label(self, name: str, measurement: Measurement) -> str:
         """Name in tables of the number that serves a device."""
         scope = self.parameters[name].scope
-        return {"shared": name, "group": f"{name}[{measurement.group}]", "device": f"{name}[{measurement.device}]"}[scope]
+        return {"shared": name, "group": f"{name}[{measurement.group}]", "device": f"{name}[{measurement.device}]"}[
+            scope
+        ]
 
     def is_new(self, measurement: Measurement) -> bool:
         """True for a device that the draws do not know."""
@@ -130,29 +135,29 @@ class Known:
 
     def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> Known:
         """With draws from the prior for lengths and amplitudes of groups, or caps, that are not known yet."""
-        new: dict[str, tuple[Prior, bool]] = {}
+        new: dict[str, Prior] = {}
         for measurement in measurements:
             for name, parameter in self.parameters.items():
                 own = parameter.scope == "device" and is_amplitude(name)
                 if isinstance(parameter.prior, Fixed | AboutNominal) or own or not _is_of_model(name):
                     continue
-                new[self.label(name, measurement)] = (parameter.prior, parameter.scope != "device")
+                new[self.label(name, measurement)] = parameter.prior
             if measurement.cap is not None and not isinstance(measurement.cap, Fixed):
-                new[cap_label(measurement)] = (measurement.cap, True)
+                new[cap_label(measurement)] = measurement.cap
         new = {name: each for name, each in new.items() if name not in self.values}
         if not new:
             return self
         u = qmc.LatinHypercube(len(new), rng=rng).random(self.n)
-        drawn = {name: prior.quantile(u[:, k]) for k, (name, (prior, _)) in enumerate(new.items())}
-        more = tuple(Coordinate(name, _is_log(prior), shared) for name, (prior, shared) in new.items())
-        m = self.precision.shape[0]
-        precision = np.zeros((m + len(new),) * 2)
-        precision[:m, :m] = self.precision
-        for k, coordinate in enumerate(more, start=m):
-            precision[k, k] = prior_sd(new[coordinate.name][0], coordinate.log) ** -2
+        drawn = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(new.items())}
         # devices of another group or cap tell nothing of it: it is no part of "everything" that was asked for before
-        more = tuple(replace(each, shared=False) for each in more)
-        return replace(self, values={**self.values, **drawn}, coordinates=(*self.coordinates, *more), precision=precision)
+        more = tuple(Coordinate(name, _is_log(prior), shared=False) for name, prior in new.items())
+        sd = [prior_sd(new[each.name], each.log) for each in more]
+        return replace(
+            self,
+            values={**self.values, **drawn},
+            coordinates=(*self.coordinates, *more),
+            prior_sd=np.concatenate([self.prior_sd, sd]),
+        )
 
 
 def cap_label(measurement: Measurement) -> str:
@@ -168,7 +173,9 @@ def _is_log(prior: Prior) -> bool:
     return isinstance(prior, LogUniform | LogNormal)
 
 
-def _coordinates(names: Sequence[str], parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]) -> tuple[Coordinate, ...]:
+def _coordinates(
+    names: Sequence[str], parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]
+) -> tuple[Coordinate, ...]:
     found = []
     for name in names:
         base = name.split("[")[0]
@@ -180,22 +187,30 @@ def _coordinates(names: Sequence[str], parameters: Mapping[str, Parameter], prio
     return tuple(found)
 
 
-def from_posterior(posterior: Posterior, n: int) -> Known:
-    """What the posterior of a study knows: its draws, and the inverse of their covariance."""
-    frame = posterior.draws
-    chosen = np.linspace(0, len(frame) - 1, min(n, len(frame))).round().astype(int)
-    values = {str(name): frame[name].to_numpy() for name in frame.columns if name in posterior.priors}
-    coordinates = _coordinates(tuple(values), posterior.study.parameters, posterior.priors)
-    x = np.stack([each.of(values[each.name]) for each in coordinates], axis=-1)
-    covariance = np.atleast_2d(np.cov(x.T))
-    sd = np.sqrt(np.diagonal(covariance))
-    precision = np.linalg.pinv(covariance / np.outer(sd, sd), rcond=_BURIED, hermitian=True) / np.outer(sd, sd)
-    thinned = {name: column[chosen] for name, column in values.items()}
-    return Known(posterior.study.parameters, thinned, coordinates, precision, "posterior")
+def from_draws(study: Study, values: Mapping[str, FloatArray], priors: Mapping[str, Prior]) -> Known:
+    """What is known of a study with data, by draws of its posterior.
+
+    Parameters
+    ----------
+    study : Study
+    values : mapping of str to ndarray, shape (n,)
+        Every free parameter, in natural units.
+    priors : mapping of str to Prior
+        Of every free parameter.
+    """
+    coordinates = _coordinates(tuple(values), study.parameters, priors)
+    sd = np.array([_own_or_none(priors[each.name], each.log) for each in coordinates])
+    scale = tuple(study.scale_of(curve) for curve in study.curves)
+    return Known(study.parameters, dict(values), coordinates, sd, study.curves, scale)
+
+
+def _own_or_none(prior: Prior, log: bool) -> float:
+    """Standard deviation under the prior; inf for an amplitude that scatters about a shared one, which says more."""
+    return np.inf if isinstance(prior, Scattered) else prior_sd(prior, log)
 
 
 def from_prior(proposal: Proposal, n: int, rng: np.random.Generator) -> Known:
-    """What the priors of a proposal know: draws, and the inverse variance of each coordinate."""
+    """What the priors of a proposal know."""
     priors: dict[str, Prior] = {}
     for name, parameter in proposal.parameters.items():
         prior, each_has_its_own = parameter.prior, parameter.scope == "device"
@@ -208,4 +223,4 @@ def from_prior(proposal: Proposal, n: int, rng: np.random.Generator) -> Known:
     values = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
     coordinates = tuple(each for each in _coordinates(tuple(values), proposal.parameters, priors) if each.shared)
     sd = np.array([prior_sd(priors[each.name], each.log) for each in coordinates])
-    return Known(proposal.parameters, values, coordinates, np.diag(sd**-2.0), "prior")
+    return Known(proposal.parameters, values, coordinates, sd)

@@ -10,9 +10,9 @@ import numpy as np
 from mtjfit.data import FloatArray, Origin, TorqueCurve
 from mtjfit.data.angle import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
-from mtjfit.study import Fixed, Noise, Prior, Proposal, Study
+from mtjfit.study import Fixed, Noise, Prior, Proposal
 
-__all__ = ["Candidate", "Measurement", "again", "measurement_like", "new_devices", "proposed"]
+__all__ = ["Candidate", "Measurement", "again", "measurement_like", "new_devices", "other_cap", "proposed"]
 
 _ORIGIN = Origin("simulated", "planned; nobody has measured it")
 _SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb": "arb"}
@@ -109,27 +109,29 @@ def _typical(curve: TorqueCurve, scale: float, noise: Mapping[str, float]) -> tu
         if known is None:
             sigma = noise[f"noise_{part}"]
         else:
-            sigma = float(np.hypot(np.mean((known[curve.used] * scale) ** -2.0) ** -0.5, noise.get(f"jitter_{part}", 0.0)))
+            sigma = float(
+                np.hypot(np.mean((known[curve.used] * scale) ** -2.0) ** -0.5, noise.get(f"jitter_{part}", 0.0))
+            )
         found.append(Noise(sigma * noise.get("student", 1.0)))
     return found[0], found[1]
 
 
-def measurement_like(study: Study, curve: TorqueCurve, noise: Mapping[str, float]) -> Measurement:
+def measurement_like(curve: TorqueCurve, scale: float, unit: str, noise: Mapping[str, float]) -> Measurement:
     """The sweep of a device as if it were to be made again: as many points, in the same window, as well measured.
 
     Parameters
     ----------
-    study : Study
     curve : TorqueCurve
-        One of its curves.
+    scale, unit : float, str
+        What turns its numbers into the unit of the study, and that unit.
     noise : mapping of str to float
         Typical ``noise_par`` and ``noise_perp`` where errors are fitted, ``jitter_par`` and ``jitter_perp`` where there
         is jitter, and ``student``, the factor by which Student-t errors are worth less than normal ones.
     """
-    par, perp = _typical(curve, study.scale_of(curve), noise)
+    par, perp = _typical(curve, scale, noise)
     bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
     return Measurement(
-        curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, study.curves[0].unit,
+        curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,
         curve.group, curve.angle, curve.sin_theta,
     )  # fmt: skip
 
@@ -163,6 +165,32 @@ def new_devices(like: Measurement, thicknesses: Iterable[float], taken: Sequence
     return tuple(found)
 
 
+def other_cap(like: Measurement, thicknesses: Iterable[float], Lambda: Fixed | Prior) -> tuple[Candidate, ...]:
+    """One candidate for each thickness, a new device with another metal behind its free layer.
+
+    Parameters
+    ----------
+    like : Measurement
+    thicknesses : iterable of float
+        In nm.
+    Lambda : Fixed or Prior
+        D_F/D_N · λ_sf^N of the new metal in nm; what is not known of it is one more parameter.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> like = Measurement("A", 2.0, np.array([-0.1, 0.1]), Noise(0.1), Noise(0.1), "torque", "device")
+    >>> [candidate.name for candidate in other_cap(like, (1.0, 1.5), Fixed(10.0))]
+    ['1 nm, other cap', '1.5 nm, other cap']
+    """
+    found = []
+    for d in thicknesses:
+        name = f"{d:g} nm, other cap"
+        made = replace(like, device=name, thickness=float(d), group="other cap", cap=Lambda)
+        found.append(Candidate(name, "cap", (made,)))
+    return tuple(found)
+
+
 def again(devices: Sequence[Measurement]) -> tuple[Candidate, ...]:
     """What else could be done with the devices that are there: each measured once more, or all of them better.
 
@@ -185,7 +213,9 @@ def again(devices: Sequence[Measurement]) -> tuple[Candidate, ...]:
     return (
         *(Candidate(f"{each.device} again", "again", (each,)) for each in devices),
         all_of("all again, twice the points", "points", lambda m: replace(m, bias=_resampled(m.bias, 1.0, 2.0))),
-        all_of("all again, window 1.5 times as wide", "window", lambda m: replace(m, bias=_resampled(m.bias, 1.5, 1.5))),
+        all_of(
+            "all again, window 1.5 times as wide", "window", lambda m: replace(m, bias=_resampled(m.bias, 1.5, 1.5))
+        ),
         all_of("all again, half the noise", "noise", _half_the_noise),
         all_of(f"all again, as {other}", other, lambda m: _as(m, other)),
     )

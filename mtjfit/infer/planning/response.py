@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.planning.known import Known, cap_label
-from mtjfit.infer.planning.measurement import Measurement
+from mtjfit.infer.planning.measurement import Measurement, measurement_like
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
 
-__all__ = ["Response", "Setting", "fisher", "respond", "setting", "signal"]
+__all__ = ["Response", "Setting", "fisher", "measured", "number_of", "respond", "setting", "signal", "thickness"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Setting:
     measurement : Measurement
     powers : ndarray of int, shape (P,)
         Powers of V in J0.
-    R : ndarray, shape (≤P, P)
-        Root of the Gram matrix of the sweep, for errors of one.
+    R_par, R_perp : ndarray, shape (≤P, P)
+        Roots of the Gram matrix of the sweep, for errors of one.
     sigma_par, sigma_perp : ndarray, shape (n,)
         Standard errors at each draw, in the unit of the study.
     thickness_sd : float
@@ -38,7 +38,8 @@ class Setting:
 
     measurement: Measurement
     powers: np.ndarray
-    R: FloatArray
+    R_par: FloatArray
+    R_perp: FloatArray
     sigma_par: FloatArray
     sigma_perp: FloatArray
     thickness_sd: float
@@ -90,24 +91,21 @@ def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterat
         phase, power = parse_amplitude(name)
         place, prior = int(np.searchsorted(powers, power)), parameter.prior
         own = f"{name}[{measurement.device}]"
-        if isinstance(prior, Fixed):
-            yield _Term(phase, place, np.full(known.n, prior.value), "", None)
-        elif not new and own in known.values:
+        if not new and own in known.values:
             yield _Term(phase, place, known.values[own], own, None)
-        elif parameter.scope == "device":
+        elif parameter.scope == "device" and not parameter.is_fixed:
             assert isinstance(prior, Normal)  # noqa: S101 - Study lets amplitudes have no other prior
             pool = np.stack([x for label, x in known.values.items() if label.startswith(f"{name}[")])
             value = pool[np.arange(known.n) % pool.shape[0], np.arange(known.n)]
             yield _Term(phase, place, value, "", np.full(known.n, prior.sd))
         else:
-            label = known.label(name, measurement)
-            value, scatter = known.values[label], None
+            value, scatter = number_of(known, measurement, name), None
             if SCATTER + name in known.parameters:
-                scatter = np.abs(value) * _number(known, measurement, SCATTER + name)
-            yield _Term(phase, place, value, label, scatter)
+                scatter = np.abs(value) * number_of(known, measurement, SCATTER + name)
+            yield _Term(phase, place, value, "" if parameter.is_fixed else known.label(name, measurement), scatter)
 
 
-def _number(known: Known, measurement: Measurement, name: str) -> FloatArray:
+def number_of(known: Known, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
     prior = known.parameters[name].prior
     if isinstance(prior, Fixed):
@@ -125,6 +123,11 @@ def signal(known: Known, measurement: Measurement) -> FloatArray:
     return np.asarray(np.abs(par @ design.T).max(axis=-1))
 
 
+def _root(design: FloatArray) -> FloatArray:
+    """R of a QR decomposition: RᵀR is the Gram matrix."""
+    return np.asarray(np.linalg.qr(design).R)
+
+
 def setting(known: Known, measurement: Measurement) -> Setting:
     """A measurement as the draws see it.
 
@@ -132,16 +135,39 @@ def setting(known: Known, measurement: Measurement) -> Setting:
     """
     powers = _powers(known)
     design = polynomial_design(measurement.curve(), powers, measurement.bias)
-    R = np.linalg.qr(design, mode="r")
+    R = _root(design)
     size = np.ones(known.n)
     if measurement.noise_par.relative or measurement.noise_perp.relative:
         size = signal(known, measurement)
-        size = np.full(known.n, np.median(size)) if known.source == "posterior" else size
+        size = np.full(known.n, np.median(size)) if known.curves else size
     par, perp = (noise.value * (size if noise.relative else np.ones(known.n))
                  for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
     prior = known.parameters["thickness"].prior
     sd = prior.sd if isinstance(prior, AboutNominal) and known.is_new(measurement) else 0.0
-    return Setting(measurement, powers, R, par, perp, sd)
+    return Setting(measurement, powers, R, R, par, perp, sd)
+
+
+def measured(known: Known, noise: Mapping[str, float]) -> Iterator[Setting]:
+    """The sweeps that were made, with the errors of their points, as the draws see them.
+
+    Parameters
+    ----------
+    known : Known
+    noise : mapping of str to float
+        See `measurement_like`. Correlations between errors are left out.
+    """
+    powers, one = _powers(known), np.ones(known.n)
+    for curve, scale in zip(known.curves, known.scale, strict=True):
+        design = polynomial_design(curve, powers, curve.bias[curve.used])
+        like = measurement_like(curve, scale, known.curves[0].unit, noise)
+        roots = []
+        for part, sigma in (("par", curve.sigma_par), ("perp", curve.sigma_perp)):
+            if sigma is None:
+                errors = np.full(curve.n_used, noise[f"noise_{part}"])
+            else:
+                errors = np.hypot(sigma[curve.used] * scale, noise.get(f"jitter_{part}", 0.0))
+            roots.append(_root(design / (errors * noise.get("student", 1.0))[:, None]))
+        yield Setting(like, powers, roots[0], roots[1], one, one, 0.0)
 
 
 def thickness(known: Known, measurement: Measurement) -> FloatArray:
@@ -153,19 +179,20 @@ def thickness(known: Known, measurement: Measurement) -> FloatArray:
 def respond(known: Known, made: Setting, d: FloatArray) -> Response:
     """Response of a measurement at every draw for thicknesses `d` in nm, shape (n,); Eq. 12 and its derivatives."""
     m, measurement = len(known.names), made.measurement
-    lengths = {name: _number(known, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    lengths = {name: number_of(known, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
     Lambda, behind = _behind(known, measurement)
-    dead = _number(known, measurement, "dead_layer") if "dead_layer" in known.parameters else np.zeros(known.n)
+    dead = number_of(known, measurement, "dead_layer") if "dead_layer" in known.parameters else np.zeros(known.n)
     magnetic = np.maximum(d - dead, THINNEST)
-    g = kappa_gradient(magnetic, *lengths.values(), Lambda)
+    g = kappa_gradient(magnetic, lengths["lambda_J"], lengths["lambda_phi"], lengths["lambda_sf_F"], Lambda)
     volume = measurement.per == "volume"
     scale = 1 / magnetic if volume else np.ones(known.n)
-    K, by_d = g.kappa * scale, g.d * scale - (g.kappa / magnetic**2 if volume else 0.0)
+    K = np.asarray(g.kappa * scale, dtype=complex)
+    by_d = np.asarray(g.d * scale - (g.kappa / magnetic**2 if volume else 0.0), dtype=complex)
     terms = tuple(_terms(known, measurement, made.powers))
     J0 = np.zeros((known.n, made.powers.size), dtype=complex)
     for term in terms:
         J0[:, term.position] += term.phase * term.value
-    shared, own = np.zeros((known.n, made.R.shape[0] * 2, m)), []
+    shared, own = np.zeros((known.n, made.R_par.shape[0] + made.R_perp.shape[0], m)), []
     by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
     for label, slope in (
         *((known.label(name, measurement), by_ln[name] * scale) for name in by_ln),
@@ -202,7 +229,7 @@ def _behind(known: Known, measurement: Measurement) -> tuple[FloatArray, tuple[s
     factors = ("Lambda",) if "Lambda" in known.parameters else ("lambda_sf_N", "D_ratio")
     product = np.ones(known.n)
     for name in factors:
-        product = product * _number(known, measurement, name)
+        product = product * number_of(known, measurement, name)
     return product, tuple(known.label(name, measurement) for name in factors)
 
 
@@ -213,10 +240,10 @@ def _by(known: Known, label: str, by_ln: ComplexArray) -> ComplexArray:
     return np.asarray(by_ln / known.values[label])
 
 
-def _whitened(made: Setting, coefficients: ComplexArray) -> FloatArray:
+def _whitened(made: Setting, coefficients: ComplexArray | FloatArray) -> FloatArray:
     """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
-    par = coefficients.real @ made.R.T / made.sigma_par[:, None]
-    perp = coefficients.imag @ made.R.T / made.sigma_perp[:, None]
+    par = coefficients.real @ made.R_par.T / made.sigma_par[:, None]
+    perp = coefficients.imag @ made.R_perp.T / made.sigma_perp[:, None]
     return np.concatenate([par, perp], axis=-1)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.data import FloatArray, pretty
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.planning.known import Known
@@ -102,5 +102,5 @@ def spread_text(sd: float, relative: bool, unit: str = "") -> str:
     ('5.2 %', 'a factor of 3.3', '0.0031 mT/V')
     """
     if not relative:
-        return f"{sd:.2g} {unit}".rstrip()
+        return f"{sd:.2g} {pretty(unit)}".rstrip()
     return f"{100 * sd:.2g} %" if sd < 0.5 else f"a factor of {math.exp(sd):.2g}"

@@ -1,0 +1,202 @@
+"""``mtjfit plan``: what to measure next, from data that are there or from priors alone."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from mtjfit.cli.calibrate import _failure, _replace
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import MtjfitError
+
+if TYPE_CHECKING:
+    from mtjfit.infer.planning import Plan
+    from mtjfit.study import LogNormal, Wishes
+
+__all__ = ["plan"]
+
+_WIDTH = 100
+_NAME = "plan"
+_FILES = ("candidates.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
+_SUFFIXES = (".svg", ".pdf", ".png")
+
+T = TypeVar("T")
+
+
+@click.command(short_help="Say which measurement would teach most.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
+@click.option("--target", "-t", help="A parameter such as lambda_phi or b1, Lambda, or everything.")
+@click.option("--thickness", metavar="LOW:HIGH:STEP", help="Candidates in nm; or a list such as 0.8,1.2,2.")
+@click.option("--choose", "-k", type=click.IntRange(1, 20), help="How many devices to choose together.")
+@click.option("--bias", metavar="LOW:HIGH:N", help="Sweep of a new device in V.")
+@click.option("--noise", help='Standard error of a point in the unit of the torque, or such as "2 %" of the signal.')
+@click.option("--cap", metavar="LAMBDA:FACTOR", help="Also devices with another metal, of D_F/D_N·lambda_sf_N in nm.")
+@click.option("--reweight", is_flag=True, help="Check every candidate by reweighting, not only the best.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="New or empty folder for files.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="The figure: .pdf, .svg or .png.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress and no tables; only the answer.")
+def plan(
+    study: Path,
+    target: str | None,
+    thickness: str | None,
+    choose: int | None,
+    bias: str | None,
+    noise: str | None,
+    cap: str | None,
+    reweight: bool,
+    output: Path | None,
+    plot: Path | None,
+    seed: int | None,
+    quiet: bool,
+) -> None:
+    """Say which device to grow next, or which several, for one parameter or for everything.
+
+    With data the plan starts from their posterior, which takes some seconds to sample. Without data it starts from the
+    priors: a study file with [plan] in place of [[data]] names thicknesses, bias, noise, quantity and per. Options go
+    before what [plan] says.
+
+    Expected errors are those of a Gaussian approximation, averaged over all that may be true; with data the answer is
+    checked by reweighting. Errors of lengths are those of their logarithm.
+    """
+    if plot is not None and plot.suffix.lower() not in _SUFFIXES:
+        raise click.BadParameter(f"{plot}: the name must end in {', '.join(_SUFFIXES)}", param_hint="--plot")
+    from mtjfit.infer.planning import plan as plan_study
+    from mtjfit.study import load_plan
+
+    progress(f"reading {study}", quiet)
+    loaded, said = load_plan(study)
+    wishes = _wishes(said, target, thickness, choose, bias, noise)
+    behind = _cap(cap)
+    if output is not None:
+        _prepare(output)
+    has_data = hasattr(loaded, "curves")
+    progress("sampling the posterior" if has_data else "no data: planning from the priors", quiet)
+    found = plan_study(
+        loaded, wishes=wishes, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
+    )
+    if output is not None or plot is not None:
+        progress("drawing the figure", quiet)
+    _save(found, output, plot)
+    _say(found, quiet)
+
+
+def _say(found: Plan, quiet: bool) -> None:
+    from mtjfit.results.plan import plan_tables
+
+    if not quiet:
+        for table in plan_tables(found):
+            click.echo(f"{table}\n")
+    for note in found.notes:
+        click.echo(textwrap.fill(note, _WIDTH, subsequent_indent="    "))
+    if found.notes:
+        click.echo()
+    click.echo(textwrap.fill(f"Plan: {found.sentence}", _WIDTH, subsequent_indent="    "))
+
+
+def _wishes(
+    said: Wishes, target: str | None, thickness: str | None, choose: int | None, bias: str | None, noise: str | None
+) -> Wishes:
+    """What the file says, with the options before it."""
+    from dataclasses import replace
+
+    from mtjfit.errors import ConfigError
+    from mtjfit.study import Noise, grid
+
+    changes: dict[str, object] = {}
+    if target is not None:
+        changes["target"] = target
+    if choose is not None:
+        changes["choose"] = choose
+    if thickness is not None:
+        one_by_one = ":" not in thickness
+        numbers = _numbers("--thickness", thickness, "," if one_by_one else ":", None if one_by_one else 3)
+        changes["thickness"] = tuple(numbers) if one_by_one else _or_bad("--thickness", grid, *numbers)
+    if bias is not None:
+        low, high, n = _numbers("--bias", bias, ":", 3)
+        changes["bias"] = (low, high, int(n))
+    if noise is not None:
+        changes["noise"] = _or_bad("--noise", Noise.of, noise)
+    try:
+        return replace(said, **changes)  # type: ignore[arg-type]
+    except ConfigError as error:
+        problem = error.problems[0]
+        option = f"--{problem.where.removeprefix('plan.')}"
+        raise click.BadParameter(f"{problem.what}; {problem.todo}", param_hint=option) from None
+
+
+def _cap(cap: str | None) -> LogNormal | None:
+    if cap is None:
+        return None
+    from mtjfit.study import LogNormal
+
+    median, factor = _numbers("--cap", cap, ":", 2)
+    return _or_bad("--cap", LogNormal, median, factor)
+
+
+def _numbers(option: str, text: str, separator: str, n: int | None) -> list[float]:
+    parts = text.split(separator)
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not made of numbers", param_hint=option) from None
+    if n is not None and len(numbers) != n:
+        raise click.BadParameter(f"{text!r} has {len(numbers)} numbers, not {n}", param_hint=option)
+    return numbers
+
+
+def _or_bad(option: str, make: object, *arguments: object) -> T:  # type: ignore[type-var]
+    try:
+        return make(*arguments)  # type: ignore[operator, no-any-return]
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def _save(found: Plan, output: Path | None, plot: Path | None) -> None:
+    """Figures and tables, the document last."""
+    if output is None and plot is None:
+        return
+    import mtjfit.plot
+    from mtjfit.plot.plan import plot_plan
+    from mtjfit.results import provenance
+    from mtjfit.results.folder import FORMATS
+    from mtjfit.results.plan import plan_document
+    from mtjfit.study import Study
+
+    figure = plot_plan(found)
+    if plot is not None:
+        _replace(plot, mtjfit.plot.render(figure, plot.suffix.lower().removeprefix(".")))  # type: ignore[arg-type]
+    if output is None:
+        return
+    document = plan_document(found)
+    if isinstance(found.study, Study):
+        document["provenance"] = dict(provenance(found.study, found.study.sampling.seed))
+    files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
+    files["candidates.csv"] = found.table.to_csv(lineterminator="\n").encode()
+    files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    for name, data in files.items():
+        _replace(output / name, data)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and see that it holds nothing but an earlier plan.
+
+    Raises
+    ------
+    MtjfitError
+        It holds other files, or cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        foreign = sorted({each.name for each in folder.iterdir()} - {*_FILES})
+    except OSError as error:
+        raise _failure(folder, error) from error
+    if foreign:
+        raise MtjfitError(
+            f"{folder}: holds files that are no earlier plan of mtjfit ({', '.join(foreign[:3])}"
+            f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
+        )

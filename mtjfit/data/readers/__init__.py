@@ -1,0 +1,41 @@
+"""Readers of what laboratories have: one short module for each format, all of them ending in `Sheet`.
+
+A reader says what a file holds; what the numbers mean is declared elsewhere. Whatever a reader finds out instead of
+being told stands in `Sheet.notes`. Only `DataError` comes out of a bad file, with file, line and reason.
+
+Examples
+--------
+>>> import tempfile
+>>> from pathlib import Path
+>>> with tempfile.TemporaryDirectory() as folder:
+...     path = Path(folder) / "A1_3.0GHz_-150mV.lvm"
+...     _ = path.write_text("Power(dBm):1.8E+1\\n\\n38.1\\t-1.4E-4\\n41.3\\t-1.3E-4\\n")
+...     sheet, = read_sheet(path, names=("field (Oe)", "V_mix (V)"))
+>>> sheet.format, sheet.numbers("field"), sheet.parameter("Power")
+('lvm', array([38.1, 41.3]), Parameter(value=18.0, unit='dBm'))
+>>> NamePattern("{device}_{frequency:GHz}_{bias:mV}.lvm").fields("A1_3.0GHz_-150mV.lvm")
+{'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
+"""
+
+from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.pattern import NamePattern
+from mtjfit.data.readers.registry import READERS, Reader, read_sheet, recognised, sheets_from_bytes
+from mtjfit.data.readers.sheet import Column, Parameter, Sheet, split_unit
+from mtjfit.data.readers.wide import Wide, blocks
+
+__all__ = [
+    "READERS",
+    "Column",
+    "NamePattern",
+    "Parameter",
+    "ReadOptions",
+    "Reader",
+    "Sheet",
+    "Source",
+    "Wide",
+    "blocks",
+    "read_sheet",
+    "recognised",
+    "sheets_from_bytes",
+    "split_unit",
+]

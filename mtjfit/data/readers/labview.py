@@ -1,0 +1,205 @@
+"""Text files of LabVIEW: the measurement format (.lvm) with its segments, and free ``name: value`` headers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
+from mtjfit.data.readers.text import Grid, Row, as_sheet, columns_named, grid_of, is_number, text_of
+from mtjfit.data.tidy import numbered_lines, parse_number, try_split
+
+__all__ = ["read_labview", "recognises_labview"]
+
+_TITLE = "LabVIEW Measurement"
+_END = "***End_of_Header***"
+_SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
+_FREE = re.compile(r"([^\t:]+):\s*(.*)")
+
+
+def read_labview(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+    """A sheet for each segment of a measurement file, or one for a file with a free header.
+
+    Separator and decimal mark of a measurement file stand in its header. A row without X value gets it from ``X0`` and
+    ``Delta_X``. The last column, ``Comment``, is left out.
+
+    Examples
+    --------
+    >>> text = b"Frequency(GHz):3.0E+0\\nPower(dBm):1.8E+1\\n\\n37.9\\t-1.4E-4\\n38.5\\t-1.3E-4\\n"
+    >>> sheet, = read_labview(Source("a.lvm", text), ReadOptions(names=("H (Oe)", "V (V)")))
+    >>> sheet.parameter("Frequency"), sheet.numbers("H").tolist()
+    (Parameter(value=3.0, unit='GHz'), [37.9, 38.5])
+    """
+    notes: list[str] = []
+    lines = list(numbered_lines(text_of(source, options, notes)))
+    if not lines or not lines[0][1].startswith(_TITLE):
+        return (_free(source, options, lines, notes),)
+    return _segments(source, options, lines, notes)
+
+
+def recognises_labview(source: Source) -> bool:
+    """True for the title of a measurement file, and for the suffix .lvm."""
+    return source.data.startswith(_TITLE.encode()) or source.name.casefold().endswith(".lvm")
+
+
+def _free(source: Source, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]) -> Sheet:
+    metadata: dict[str, str] = {}
+    start = 0
+    for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
+        match = _FREE.fullmatch(line.strip())
+        if line.strip() and (match is None or is_number(match[1])):
+            break
+        if match is not None:
+            name, unit = split_unit(match[1])
+            metadata[name] = f"{match[2].strip()} {unit}" if unit else match[2].strip()
+    grid = grid_of(source, replace(options, comment=""), lines[start:])
+    grid.notes[:0] = notes
+    return as_sheet(source, options, grid, "lvm", metadata=metadata)
+
+
+def _tags(lines: Iterable[tuple[int, str]], separator: str) -> dict[str, list[str]]:
+    tags = {}
+    for _, line in lines:
+        key, *values = try_split(line, separator) or [""]
+        if key:
+            tags[key] = values
+    return tags
+
+
+def _value(tags: dict[str, list[str]], key: str) -> str:
+    return next(iter(tags.get(key, [])), "")
+
+
+def _segments(
+    source: Source, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]
+) -> tuple[Sheet, ...]:
+    ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
+    if not ends:
+        raise source.fault(f"has no line {_END}", "write the file anew: it was cut off", lines[-1][0])
+    # The first line of the header that names the separator is itself separated by it.
+    head = lines[: ends[0]]
+    separator = "," if any(re.match(r"Separator\s*,\s*Comma", line) for _, line in head) else "\t"
+    tags = _tags(head, separator)
+    decimal: Decimal = "," if _value(tags, "Decimal_Separator") == "," else "."
+    notes.append(f"separator and decimal mark '{decimal}' from the header")
+    if options.decimal and options.decimal != decimal:
+        raise source.fault(f"says Decimal_Separator {decimal!r}, but decimal = {options.decimal!r} is declared",
+                           f"set decimal = {decimal!r} in [data.format]", head[0][0])  # fmt: skip
+    body = _without_special(lines[ends[0] + 1 :])
+    parts = _split_segments(body)
+    if not parts:
+        raise source.fault("has a header and no segment", "write the file anew: it was cut off", lines[-1][0])
+    several = len(parts) > 1
+    sheets, cells = [], 0
+    for number, (header, rows) in enumerate(parts, start=1):
+        label = f"{source.label}[segment {number}]" if several else source.label
+        inner = replace(source, label=label)
+        sheet = _segment(inner, options, header, rows, separator, decimal, tags)
+        cells += len(sheet.columns) * len(sheet.lines)
+        if cells > options.max_cells:
+            raise source.fault(f"has more than {options.max_cells} fields", "cut the file or raise max_bytes")
+        sheets.append(sheet.noting(*notes))
+    if options.sheet:
+        sheets = [sheet for sheet in sheets if sheet.label.endswith(f"[segment {options.sheet}]")]
+        if not sheets:
+            todo = f"it has {len(parts)} segments, counted from 1"
+            raise source.fault(f"has no segment {options.sheet!r}", todo)
+    return tuple(sheets)
+
+
+def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Lines outside blocks that other programs may write and nobody needs to understand."""
+    kept, inside = [], False
+    for number, line in lines:
+        match = _SPECIAL.match(line.strip())
+        if match is not None:
+            inside = match[1] == "Start"
+        elif not inside and line.strip():
+            kept.append((number, line))
+    return kept
+
+
+def _split_segments(
+    lines: Sequence[tuple[int, str]],
+) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
+    """Header and rows of each segment."""
+    ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
+    starts = []
+    for end in ends:
+        start = end
+        while start > 0 and not lines[start - 1][1].startswith(_END) and not _is_row(lines[start - 1][1]):
+            start -= 1
+        starts.append(start)
+    if not ends:
+        return [([], list(lines))] if lines else []
+    stops = [*starts[1:], len(lines)]
+    return [(list(lines[a:e]), list(lines[e + 1 : b])) for a, e, b in zip(starts, ends, stops, strict=True)]
+
+
+def _is_row(line: str) -> bool:
+    cells = [cell for cell in re.split(r"[\t;]", line.strip()) if cell]
+    return bool(cells) and is_number(cells[0].split(",")[0] if line.count(",") > len(cells) else cells[0])
+
+
+def _segment(
+    source: Source,
+    options: ReadOptions,
+    header: Sequence[tuple[int, str]],
+    lines: Sequence[tuple[int, str]],
+    separator: str,
+    decimal: Decimal,
+    file_tags: dict[str, list[str]],
+) -> Sheet:
+    if not lines:
+        raise source.fault("has a segment without rows", "remove it", header[-1][0] if header else None)
+    inner = replace(options, separator=separator, decimal=decimal, comment="", header=(), names=())
+    grid = grid_of(source, inner, lines)
+    tags = _tags(header, separator)
+    names = grid.header[0][1] if grid.header else []
+    if "Comment" in names:
+        _drop_comments(grid, names.index("Comment"))
+    sheet = as_sheet(source, inner, grid, "lvm", metadata=_metadata(file_tags, tags))
+    sheet = _with_x(source, sheet, tags, decimal)
+    units = [text.strip() for text in tags.get("Y_Unit_Label", [])]
+    if units:
+        offset = len(sheet.columns) - len(units)
+        columns = tuple(
+            replace(column, unit=column.unit or (units[k - offset] or None if k >= offset else None))
+            for k, column in enumerate(sheet.columns)
+        )
+        sheet = replace(sheet, columns=columns)
+    if options.names:
+        if len(options.names) != len(sheet.columns):
+            what = f"has {len(sheet.columns)} columns, but {len(options.names)} names are declared"
+            raise source.fault(what, "name every column in [data.format]", sheet.lines[0])
+        renamed = columns_named(options.names, [])
+        columns = tuple(replace(c, name=n.name, unit=n.unit or c.unit) for c, n in zip(sheet.columns, renamed, strict=True))
+        sheet = replace(sheet, columns=columns)
+    return sheet
+
+
+def _drop_comments(grid: Grid, place: int) -> None:
+    def cut(rows: list[Row]) -> list[Row]:
+        return [(number, cells[:place] + [""] * (place - len(cells))) for number, cells in rows]
+
+    grid.header, grid.rows = cut(grid.header), cut(grid.rows)
+
+
+def _metadata(file_tags: dict[str, list[str]], tags: dict[str, list[str]]) -> dict[str, str]:
+    wanted = ("Operator", "Date", "Time", "Project", "Description", "Channels", "Samples", "X_Dimension")
+    merged = {**file_tags, **tags}
+    return {key: " ".join(merged[key]).strip() for key in wanted if key in merged}
+
+
+def _with_x(source: Source, sheet: Sheet, tags: dict[str, list[str]], decimal: Decimal) -> Sheet:
+    """The X values of a file that leaves them out, from their start and step."""
+    if not sheet.columns or any(sheet.columns[0].cells):
+        return sheet
+    start, step = (parse_number(_value(tags, key), decimal) for key in ("X0", "Delta_X"))
+    if start[1] is not None or step[1] is not None:
+        raise source.fault("leaves out X, and X0 and Delta_X are no numbers", "write X to the file", sheet.header_line)
+    cells = (repr(start[0] + step[0] * i) for i in range(len(sheet.lines)))
+    x = Column(sheet.columns[0].name, None, tuple(c.replace(".", decimal) for c in cells))
+    return replace(sheet, columns=(x, *sheet.columns[1:])).noting("X from X0 and Delta_X of the header")

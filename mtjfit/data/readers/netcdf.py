@@ -1,0 +1,84 @@
+"""netCDF files, such as QCoDeS exports: variables with their coordinates, units and labels."""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from mtjfit.data.readers.extras import needed, plain, third_party
+from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, Sheet
+
+__all__ = ["read_netcdf", "recognises_netcdf"]
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_CLASSIC = (b"CDF\x01", b"CDF\x02")
+_LONGEST = 500
+
+
+def read_netcdf(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+    """A sheet for each set of variables with the same dimensions, coordinates first; grids become long tables.
+
+    Places in messages are record numbers. Variables without a dimension become header parameters.
+    """
+    hdf5 = source.data.startswith(_HDF5)
+    modules = ("xarray", "h5netcdf", "h5py") if hdf5 else ("xarray",)
+    xarray = needed(source, "netcdf", *modules)
+    with third_party(source, "netCDF file", "write it anew, or export CSV"):
+        engine = "h5netcdf" if hdf5 else "scipy"
+        with xarray.open_dataset(io.BytesIO(source.data), engine=engine, decode_times=False, cache=False) as data:
+            _checked(source, data, options)
+            metadata = {str(k): plain(v) for k, v in data.attrs.items() if len(plain(v)) <= _LONGEST}
+            for name, variable in data.variables.items():
+                if not variable.dims:
+                    metadata[str(name)] = f"{plain(variable.values.tolist())} {_unit(variable) or ''}".strip()
+            shapes = dict.fromkeys(v.dims for v in data.data_vars.values() if v.dims)
+            sheets = [_sheet(source, data, dims, metadata, len(shapes)) for dims in shapes]
+    if not sheets:
+        raise source.fault("holds no variable with a dimension", "export the measured values, too")
+    return tuple(sheets)
+
+
+def recognises_netcdf(source: Source) -> bool:
+    """True for the marks of HDF5 and of classic netCDF at the beginning."""
+    return source.data.startswith((_HDF5, *_CLASSIC))
+
+
+def _unit(variable: Any) -> str | None:
+    return next((plain(variable.attrs[key]) for key in ("units", "unit") if variable.attrs.get(key)), None)
+
+
+def _checked(source: Source, data: Any, options: ReadOptions) -> None:
+    """Refuse what unpacks to too much: compressed zeros cost nothing in a file."""
+    cells = sum(math.prod(v.shape) * (1 + len(v.dims)) for v in data.variables.values())
+    if cells > options.max_cells:
+        what = f"holds {cells} cells, more than the limit of {options.max_cells}"
+        raise source.fault(what, "cut the data or raise max_bytes")
+    for name, variable in data.variables.items():
+        if variable.dtype.kind == "c":
+            raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
+
+
+def _sheet(source: Source, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
+    shape = tuple(data.sizes[dim] for dim in dims)
+    columns = [_column(str(dim), data[dim], dims, shape) for dim in dims if dim in data.variables]
+    extra = [name for name, each in data.coords.items() if each.dims and set(each.dims) <= set(dims) and name not in dims]
+    measured = [name for name, each in data.data_vars.items() if each.dims == dims]
+    columns += [_column(str(name), data[name], dims, shape) for name in [*extra, *measured]]
+    n = math.prod(shape)
+    if n == 0:
+        raise source.fault(f"has no values along {', '.join(map(str, dims))}", "give one record per point")
+    label = f"{source.label}[{', '.join(map(str, dims))}]" if several > 1 else source.label
+    return Sheet(label, "netcdf", tuple(columns), tuple(range(1, n + 1)), metadata=metadata)
+
+
+def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, ...]) -> Column:
+    order = [dim for dim in dims if dim in variable.dims]
+    values = np.asarray(variable.transpose(*order).values)
+    places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
+    texts = (plain(value) for value in np.broadcast_to(values[places], shape).ravel().tolist())
+    comment = next((plain(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
+    return Column(name, _unit(variable), tuple(texts), comment)

@@ -1,0 +1,188 @@
+"""Databases of QCoDeS (SQLite): the runs in them, read from a copy in memory and never written to."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data.readers.extras import plain, third_party
+from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, Sheet
+
+__all__ = ["read_qcodes", "recognises_qcodes"]
+
+_MAGIC = b"SQLite format 3\x00"
+_STEPS, _MAX_CALLS = 100_000, 20_000
+_MAX_LABEL = 500
+_OWN = {
+    *("run_id", "exp_id", "result_table_name", "result_counter", "run_timestamp", "completed_timestamp"),
+    *("is_completed", "parameters", "run_description", "snapshot", "guid", "parent_datasets", "captured_run_id"),
+    *("captured_counter", "measurement_exception", "export_info", "inspectr_tag"),
+}
+"""Columns of the table of runs that say nothing of the sample or the measurement."""
+
+
+@dataclass(frozen=True)
+class _Parameter:
+    layout: int
+    name: str
+    label: str
+    unit: str | None
+
+
+def read_qcodes(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+    """A sheet for each run, or several where its measured parameters have different set points.
+
+    Name of the run, sample, experiment and metadata become header parameters. Places in messages are record numbers of
+    the table of results.
+    """
+    with third_party(source, "QCoDeS database", "export the run as netCDF or CSV"), closing(_opened(source, options)) as db:
+        runs = _table(db, "runs")
+        experiments = {row["exp_id"]: row for row in _table(db, "experiments")}
+        if options.sheet:
+            known = ", ".join(str(row["run_id"]) for row in runs[:40])
+            runs = [row for row in runs if str(row["run_id"]) == options.sheet]
+            if not runs:
+                raise source.fault(f"has no run {options.sheet!r}", f"there are {known}")
+        if not runs:
+            raise source.fault("holds no runs", "measure something")
+        sheets = [sheet for run in runs for sheet in _run(source, db, run, experiments.get(run["exp_id"], {}), options)]
+    if not sheets:
+        raise source.fault("holds only empty runs", "choose a file with results")
+    return tuple(sheets)
+
+
+def recognises_qcodes(source: Source) -> bool:
+    """True for a database with a table of runs; any database, as far as its beginning tells."""
+    return source.data.startswith(_MAGIC)
+
+
+def _opened(source: Source, options: ReadOptions) -> sqlite3.Connection:
+    """A copy in memory that can only be looked at."""
+    if not source.data.startswith(_MAGIC):
+        raise source.fault("is no SQLite database", "name the .db file of QCoDeS")
+    # Journals of "WAL" databases live in another file; a copy in memory has none.
+    data = source.data[:18] + b"\x01\x01" + source.data[20:]
+    db = sqlite3.connect(":memory:")
+    db.deserialize(data)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, min(options.max_bytes, 2**31 - 1))
+    db.execute("PRAGMA trusted_schema = OFF")
+    calls = iter(range(_MAX_CALLS))
+    # A view in the file can make any query endless.
+    db.set_progress_handler(lambda: next(calls, None) is None, _STEPS)
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
+    db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY)
+    db.text_factory = lambda data: data.decode("utf-8", "replace")
+    return db
+
+
+def _quoted(name: object) -> str:
+    return '"' + str(name).replace('"', '""') + '"'
+
+
+def _table(db: sqlite3.Connection, name: str) -> list[dict[str, object]]:
+    cursor = db.execute(f"SELECT * FROM {_quoted(name)}")  # noqa: S608 - quoted, and nothing but reading is allowed
+    keys = [each[0] for each in cursor.description]
+    return [dict(zip(keys, row, strict=True)) for row in cursor]
+
+
+def _run(
+    source: Source, db: sqlite3.Connection, run: dict[str, object], experiment: dict[str, object], options: ReadOptions
+) -> Iterator[Sheet]:
+    parameters = [
+        _Parameter(int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), plain(row["unit"]) or None)
+        for row in _table(db, "layouts")
+        if row["run_id"] == run["run_id"]
+    ]
+    by_layout = {each.layout: each for each in parameters}
+    edges = sorted(
+        ((int(str(row["axis_num"])), int(str(row["dependent"])), int(str(row["independent"])))
+         for row in _table(db, "dependencies")),
+    )  # fmt: skip
+    axes = {
+        each.layout: [by_layout[i] for _, d, i in edges if d == each.layout and i in by_layout] for each in parameters
+    }
+    set_points = {i.layout for each in axes.values() for i in each}
+    measured = [each for each in parameters if each.layout not in set_points]
+    label = f"{source.label}[run {run['run_id']}]"
+    metadata = _metadata(run, experiment)
+    groups: list[tuple[list[_Parameter], list[list[str]], list[int]]] = []
+    for each in measured:
+        columns, lines = _values(source, db, run["result_table_name"], [*axes[each.layout], each], options, label)
+        if not lines:
+            continue
+        for group, cells, _ in groups:
+            n = len(axes[each.layout])
+            if group[:n] == axes[each.layout] and cells[:n] == columns[:n] and n:
+                group.append(each)
+                cells.append(columns[-1])
+                break
+        else:
+            groups.append(([*axes[each.layout], each], columns, lines))
+    for k, (group, cells, lines) in enumerate(groups):
+        columns_of = tuple(
+            Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True)
+        )
+        one = label if len(groups) == 1 else f"{label[:-1]}.{k + 1}]"
+        yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
+
+
+def _metadata(run: dict[str, object], experiment: dict[str, object]) -> dict[str, str]:
+    found = {"run": plain(run["run_id"]), "experiment": plain(experiment.get("name")),
+             "sample": plain(experiment.get("sample_name"))}  # fmt: skip
+    for key, value in run.items():
+        if key not in _OWN and value is not None and not isinstance(value, bytes) and len(plain(value)) <= _MAX_LABEL:
+            found[key] = plain(value)
+    return {key: value for key, value in found.items() if value}
+
+
+def _values(
+    source: Source, db: sqlite3.Connection, table: object, wanted: Sequence[_Parameter], options: ReadOptions, label: str
+) -> tuple[list[list[str]], list[int]]:
+    names = ", ".join(_quoted(each.name) for each in wanted)
+    last = _quoted(wanted[-1].name)
+    query = f"SELECT id, {names} FROM {_quoted(table)} WHERE {last} IS NOT NULL ORDER BY id"  # noqa: S608 - as above
+    columns: list[list[str]] = [[] for _ in wanted]
+    lines: list[int] = []
+    for number, *values in db.execute(query):
+        cells = [_cell(source, label, number, each.name, value) for each, value in zip(wanted, values, strict=True)]
+        n = max(len(each) for each in cells)
+        if any(len(each) not in (1, n) for each in cells):
+            raise source.fault(f"record {number} holds arrays of different lengths", "export the run as netCDF")
+        for column, each in zip(columns, cells, strict=True):
+            column += each * n if len(each) == 1 and n > 1 else each
+        lines += [int(number)] * n
+        if len(lines) * len(wanted) > options.max_cells:
+            raise source.fault(f"holds more than {options.max_cells} numbers", "choose a run with sheet, or raise max_bytes")
+    return columns, lines
+
+
+def _cell(source: Source, label: str, number: object, name: str, value: object) -> list[str]:
+    if not isinstance(value, bytes):
+        return [plain(value)]
+    array = _array(value)
+    if array is None:
+        what = f"record {number} of {label}, {name!r}, is no array of real numbers"
+        raise source.fault(what, "export the run as netCDF")
+    return [plain(each) for each in array.ravel().tolist()]
+
+
+def _array(data: bytes) -> np.ndarray | None:
+    """An array as QCoDeS stores it (NumPy's own format), without pickles, and no longer than its bytes."""
+    stream = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    except Exception:  # NumPy parses the header as Python literals, which fail in many ways
+        return None
+    rest = data[stream.tell() :]
+    count = int(np.prod(shape, dtype=object)) if shape else 1
+    if dtype.kind not in "fiub" or dtype.itemsize * count != len(rest):
+        return None
+    return np.frombuffer(rest, dtype=dtype)

@@ -1,0 +1,280 @@
+"""What readers of text files share: lines, separator, decimal mark, header lines and rows, found out or as declared."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mtjfit.data.declaration import ENCODINGS, SEPARATORS
+from mtjfit.data.readers.options import HeaderLine, ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
+from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split
+
+__all__ = ["Grid", "Row", "as_sheet", "columns_named", "grid_of", "header_lines", "is_number", "looks_like_unit", "text_of"]
+
+_LOOKED_AT = 50
+_MAX_HEADER_LINES = 8
+_NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'"}
+_UNIT = re.compile(r"\(?[A-Za-zµμΩ°%Å][\w/^·*.µμΩ°%Å−-]{0,9}\)?|-|a\.u\.|arb\. ?units?")
+_LETTERS = re.compile(r"[A-Z]{1,2}")
+
+Row = tuple[int, list[str]]
+
+
+@dataclass
+class Grid:
+    """A text file cut into fields, header lines apart."""
+
+    separator: str
+    decimal: Decimal
+    header: list[Row]
+    rows: list[Row]
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def is_number(cell: str) -> bool:
+    """True for a number with a decimal point or comma, and for what programs write in place of one.
+
+    Examples
+    --------
+    >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
+    (True, True, True, False)
+    """
+    missing = cell.strip().lower().lstrip("+-") in ("nan", "inf", "--")
+    return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
+
+
+def looks_like_unit(cell: str) -> bool:
+    """True for a short word such as ``Oe``, ``mV`` or ``kA/m``."""
+    return _UNIT.fullmatch(cell) is not None
+
+
+def text_of(source: Source, options: ReadOptions, notes: list[str]) -> str:
+    """The text of a file; an encoding that was found out goes into `notes`."""
+    if options.encoding:
+        return decode(source.data, options.encoding, source.label)
+    for encoding in ENCODINGS:
+        if _decodes(source.data, encoding):
+            if encoding != "utf-8":
+                notes.append(f"encoding {encoding}: the file is not UTF-8")
+            return decode(source.data, encoding, source.label)
+    raise AssertionError("latin-1 decodes everything")
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def grid_of(
+    source: Source, options: ReadOptions, lines: Iterable[tuple[int, str]] | None = None, *, blank_lines: bool = True
+) -> Grid:
+    """Comments, header lines and rows of a file, or of some of its lines.
+
+    Parameters
+    ----------
+    source : Source
+    options : ReadOptions
+    lines : iterable of (int, str), optional
+        Numbered lines, where a reader has taken off a preamble of its own.
+    blank_lines : bool
+        False: a blank line before data is a problem.
+    """
+    notes: list[str] = []
+    if lines is None:
+        lines = numbered_lines(text_of(source, options, notes))
+    comments, kept, blank = [], [], []
+    mark = options.comment
+    for number, line in lines:
+        if not line.strip():
+            blank.append(number)
+        elif mark and line.lstrip().startswith(mark):
+            comments.append((number, line.lstrip()[len(mark) :].strip()))
+        else:
+            kept.append((number, line))
+    if not kept:
+        raise source.fault("holds only comments" if comments else "is empty", "give rows of data")
+    inside = [number for number in blank if number < kept[-1][0] and number > kept[0][0]]
+    if inside and not blank_lines:
+        raise source.fault("is blank, and data follow", "remove the blank line, or split the file", inside[0])
+    if inside:
+        notes.append(f"{len(inside)} blank line{'s' * (len(inside) > 1)} skipped, the first is line {inside[0]}")
+    separator = options.separator or _separator(source, kept, notes)
+    rows = _fields(source, kept, separator, options.max_cells)
+    n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
+    decimal = _decimal(options, rows[n:], notes)
+    return Grid(separator, decimal, rows[:n], rows[n:], comments, notes)
+
+
+def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
+    """The separator that cuts the last of the first lines, which are surely data, into most equal rows."""
+    looked_at = [line for _, line in lines[-_LOOKED_AT:]]
+    best, width = "", 1
+    # TAB first: what has tabs is cut at tabs, whatever commas stand in the numbers.
+    for candidate in ("\t", ";", "|", ","):
+        widths = {len(try_split(line, candidate)) for line in looked_at}
+        if len(widths) == 1 and next(iter(widths)) > width:
+            best, width = candidate, next(iter(widths))
+            if candidate == "\t":
+                break
+    if not best:
+        counts = {each: sum(line.count(each) for line in looked_at) for each in SEPARATORS}
+        best = max(counts, key=lambda each: counts[each])
+        if not counts[best]:
+            what = "is not separated by comma, semicolon, tab or |"
+            raise source.fault(what, "save the table as CSV, or name its reader in [data.format]", lines[-1][0])
+    notes.append(f"separator {_NAMES[best]}")
+    return best
+
+
+def _fields(source: Source, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
+    log, rows, cells = source.log(), [], 0
+    for number, line in lines:
+        try:
+            row = split(line, separator)
+        except csv.Error as error:
+            log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
+            continue
+        cells += len(row)
+        if cells > max_cells:
+            raise source.fault(f"has more than {max_cells} fields", "cut the file or raise max_bytes", number)
+        if any(row):
+            rows.append((number, row))
+    if log.count:
+        raise log.error()
+    return rows
+
+
+def header_lines(rows: Sequence[Row]) -> int:
+    """Lines before the first that is at least half of numbers."""
+    for n, (_, cells) in enumerate(rows[: _MAX_HEADER_LINES + 1]):
+        filled = [cell for cell in cells if cell]
+        if 2 * sum(map(is_number, filled)) >= len(filled):
+            return n
+    return 1
+
+
+def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Decimal:
+    if options.decimal:
+        return "," if options.decimal == "," else "."
+    points = commas = 0
+    for _, cells in rows[:_LOOKED_AT]:
+        points += sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
+        commas += sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
+    if commas > points:
+        notes.append("decimal comma")
+        return ","
+    return "."
+
+
+def as_sheet(
+    source: Source,
+    options: ReadOptions,
+    grid: Grid,
+    name: str,
+    *,
+    roles: Sequence[HeaderLine] = (),
+    label: str = "",
+    metadata: dict[str, str] | None = None,
+) -> Sheet:
+    """A sheet of a grid; header lines as declared, as `roles` says, or as they look, which is noted.
+
+    Parameters
+    ----------
+    source, options, grid
+    name : str
+        Of the reader.
+    roles : sequence
+        What the header lines of this format hold.
+    label : str
+        In place of ``source.label``.
+    metadata : dict, optional
+    """
+    log = ProblemLog(label or source.label)
+    notes = list(grid.notes)
+    if options.header:
+        roles = options.header
+    elif not roles and grid.header:
+        roles = _roles(grid.header)
+        if len(roles) > 1:
+            notes.append("header lines taken as " + ", ".join(roles))
+    if len(roles) != len(grid.header) and grid.header:
+        what = f"has {len(grid.header)} header lines, {len(roles)} are expected ({', '.join(roles)})"
+        raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
+    width = _width(grid, log)
+    if log.count:
+        raise log.error()
+    texts: dict[str, list[str]] = {"name": [""] * width, "unit": [""] * width, "comment": [""] * width}
+    header_line = 0
+    for role, (number, cells) in zip(roles, grid.header, strict=False):
+        header_line = number if role == "name" else header_line
+        for k, cell in enumerate(cells[:width]):
+            if role != "skip" and cell:
+                texts[role][k] = f"{texts[role][k]}; {cell}" if texts[role][k] else cell
+    if grid.header and options.names:
+        notes.append("names of columns as declared")
+    if not grid.header and not options.names:
+        notes.append("no header line: columns are called by their number")
+    names = list(options.names) if options.names else [n or f"column {k + 1}" for k, n in enumerate(texts["name"])]
+    if len(names) != width:
+        what = f"has {width} columns, but {len(names)} names are declared"
+        raise source.fault(what, "name every column in [data.format]", grid.rows[0][0] if grid.rows else None)
+    columns = columns_named(names, grid.rows, texts["unit"], texts["comment"])
+    return Sheet(log.label, name, columns, tuple(number for number, _ in grid.rows), header_line, metadata or {},
+                 tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
+
+
+def _width(grid: Grid, log: ProblemLog) -> int:
+    """Number of columns: that of the last header line, else of the first row; other rows are problems."""
+    if not grid.rows:
+        log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
+        return 0
+    width = max(len(cells) for _, cells in [*grid.header, grid.rows[0]])
+    # A separator at the end of every line makes no column.
+    while width > 1 and not any(len(cells) >= width and cells[width - 1] for _, cells in [*grid.header, *grid.rows]):
+        width -= 1
+    for number, cells in grid.rows:
+        if len(cells) < width or any(cells[width:]):
+            log.add(f"has {len(cells)} fields, {width} are expected", "give every column one field", number)
+    return width
+
+
+def columns_named(
+    names: Sequence[str], rows: Sequence[Row], units: Sequence[str] = (), comments: Sequence[str] = ()
+) -> tuple[Column, ...]:
+    """Columns of rows that all have at least as many fields as there are names."""
+    made = []
+    for k, written in enumerate(names):
+        name, unit = split_unit(written)
+        if k < len(units) and units[k]:
+            # a unit of its own: brackets belong to the name then
+            name, unit = written, units[k].strip("()[]") or None
+        comment = comments[k] if k < len(comments) else ""
+        made.append(Column(name, unit, tuple(cells[k] for _, cells in rows), comment))
+    return tuple(made)
+
+
+def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
+    """What each of several header lines seems to hold."""
+    roles: list[HeaderLine] = []
+    tests: tuple[tuple[HeaderLine, Callable[[str], object]], ...] = (
+        ("skip", _LETTERS.fullmatch),
+        ("unit", looks_like_unit),
+    )
+    for k, (_, cells) in enumerate(header):
+        filled = [cell for cell in cells if cell]
+        found: HeaderLine = "name" if "name" not in roles else "comment"
+        for role, test in tests:
+            last = k == len(header) - 1 and "name" not in roles
+            fits = all(test(cell) for cell in filled) and role not in roles and not last
+            if fits and (role == "unit") == ("name" in roles):
+                found = role
+                break
+        roles.append(found)
+    return tuple(roles)

@@ -1,0 +1,68 @@
+"""Exports of WebPlotDigitizer: points read off a figure, one data set or several side by side, without errors."""
+
+from __future__ import annotations
+
+from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, Sheet
+from mtjfit.data.readers.text import Grid, as_sheet, grid_of
+from mtjfit.errors import DataError
+
+__all__ = ["read_webplotdigitizer", "recognises_webplotdigitizer"]
+
+_NO_ERRORS = "digitised points carry no errors: declare them"
+
+
+def read_webplotdigitizer(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+    """A sheet with columns X and Y for each data set; its name is the header parameter ``dataset``.
+
+    Examples
+    --------
+    >>> text = b"par,,perp,\\nX,Y,X,Y\\n-0.2, -1.9, -0.2, 0.21\\n0.0, 0.0, 0.1, 0.05\\n0.2, 2.1,,\\n"
+    >>> [(each.metadata["dataset"], each.numbers("Y").tolist())
+    ...  for each in read_webplotdigitizer(Source("wpd.csv", text), ReadOptions())]
+    [('par', [-1.9, 0.0, 2.1]), ('perp', [0.21, 0.05])]
+    """
+    grid = grid_of(source, options)
+    # One data set alone is exported without any header.
+    names = grid.header[0][1] if grid.header else [source.name.rpartition(".")[0] or "data set", ""]
+    whole = as_sheet(source, options, Grid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer")
+    width = len(whole.columns)
+    if width % 2 or (grid.header and not _is_pairs(grid)):
+        what = f"has {width} columns, not a pair X, Y for each data set"
+        raise source.fault(what, "export all data sets as CSV, or declare another reader", (grid.header or grid.rows)[0][0])
+    sheets = []
+    for k in range(0, width, 2):
+        name = names[k] if k < len(names) else ""
+        if not name:
+            raise source.fault(f"data set {k // 2 + 1} has no name", "name it above its X column", grid.header[0][0])
+        sheets.append(_series(whole, k, name, grid.header[0][0] if grid.header else 0))
+    return tuple(sheets)
+
+
+def _is_pairs(grid: Grid) -> bool:
+    first = grid.header[0][1]
+    below = [cell.casefold() for cell in grid.header[1][1]] if len(grid.header) == 2 else []
+    return not any(first[1::2]) and all(cell in ("x", "y", "") for cell in below)
+
+
+def _series(whole: Sheet, k: int, name: str, header_line: int) -> Sheet:
+    x, y = whole.columns[k], whole.columns[k + 1]
+    # The shorter of several data sets ends in empty cells.
+    kept = [i for i, (a, b) in enumerate(zip(x.cells, y.cells, strict=True)) if a or b]
+    columns = tuple(Column(role, None, tuple(each.cells[i] for i in kept)) for role, each in (("X", x), ("Y", y)))
+    lines = tuple(whole.lines[i] for i in kept)
+    notes = (*(note for note in whole.notes if not note.startswith("no header")), _NO_ERRORS)
+    return Sheet(f"{whole.label}[{name}]", "webplotdigitizer", columns, lines, header_line, {"dataset": name}, notes,
+                 whole.decimal)  # fmt: skip
+
+
+def recognises_webplotdigitizer(source: Source) -> bool:
+    """True for pairs below names of data sets, and for a file of two columns without header that is named so."""
+    try:
+        grid = grid_of(source, ReadOptions())
+    except DataError:
+        return False
+    if grid.header:
+        return len(grid.header) == 2 and _is_pairs(grid)
+    named_so = any(word in source.name.casefold() for word in ("dataset", "wpd"))
+    return named_so and all(len(cells) == 2 for _, cells in grid.rows)

@@ -1,0 +1,227 @@
+"""What the data of a study determine, from the design to intervals with open ends called open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.fit import FitResult, fit
+from mtjfit.model.expected import expected_errors, grade
+from mtjfit.model.identify import Identifiability, determined_table
+from mtjfit.model.interval import FARTHEST, LEVELS, Profile, Reference, profile, reference
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.model.structure import base
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
+
+__all__ = ["Identification", "identify"]
+
+_BETTER = 0.02  # in −2 ln L: a profile that finds a point this much better starts all over from there
+_RESTARTS = 3
+_ENDS = ("low_68", "high_68", "low_95", "high_95")
+
+
+@dataclass(frozen=True, eq=False)
+class Identification(Identifiability):
+    """What a study determines: its design, its data at the best fit, and how far each parameter can go.
+
+    Attributes
+    ----------
+    rank, n_parameters, null_directions, directions
+        As of `Identifiability`.
+    determined : DataFrame
+        As of `Identifiability`, with the ends low_68, high_68, low_95, high_95 of the profile likelihood intervals (0
+        or −inf and inf where open, NaN where there is no profile) and `known_to`: "10 %", "30 %", "100 %" or
+        "over 100 %", by the farther end of the 68 % interval; "lower limit" or "upper limit" if the 95 % interval has
+        that end only, "prior only" if it has none. Of parameters without a profile, by the linearised error.
+    expected : DataFrame
+        Relative errors over the prior, whatever the data say (`mtjfit.model.expected.expected_errors`).
+    profiles : mapping of str to Profile
+        Of lengths and of amplitudes that devices share; of Lambda where D_ratio and lambda_sf_N are both free, and then
+        of neither of these.
+    fit : FitResult
+    notes : tuple of str
+        What these numbers do not take into account.
+    """
+
+    expected: pd.DataFrame
+    profiles: Mapping[str, Profile]
+    fit: FitResult
+    notes: tuple[str, ...]
+
+    @property
+    def study(self) -> Study:
+        """The study that was asked about."""
+        return self.fit.study
+
+    @property
+    def lengths(self) -> tuple[str, ...]:
+        """Rows of `determined` that are lengths, their ratio or a dead layer, one for each scope."""
+        return tuple(str(name) for name in self.determined.index if base(str(name)) in LENGTHS)
+
+    @property
+    def answered(self) -> bool:
+        """True if the data bound at least one length, or if no length was asked for."""
+        known = self.determined.loc[list(self.lengths), "known_to"]
+        return known.empty or bool((known != "prior only").any())
+
+
+def _lengths_by_product(study: Study) -> Study:
+    """The study by Λ in place of D_ratio and λ_sf^N where both are free; else unchanged."""
+    pair = [study.parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in study.parameters]
+    low, high = 1.0, 1.0
+    for one in pair:
+        if isinstance(one.prior, Fixed | AboutNominal):
+            return study
+        low, high = (side * end for side, end in zip((low, high), np.clip(one.prior.support, *FARTHEST), strict=True))
+    if len(pair) < 2:
+        return study
+    scope = next(each for each in reversed(get_args(Scope)) if each in [one.scope for one in pair])
+    parameters = {name: one for name, one in study.parameters.items() if name not in ("lambda_sf_N", "D_ratio")}
+    parameters["Lambda"] = Parameter("Lambda", LogUniform(float(low), float(high)), scope)
+    return study.replace(parameters=parameters)
+
+
+def _start(study: Study, values: Mapping[str, float]) -> tuple[MarginalPosterior, FloatArray]:
+    """The model by Λ where that takes two free parameters, and natural values of the best fit in its layout."""
+    model = MarginalPosterior(_lengths_by_product(study))
+    if model.study is study:
+        return model, np.array([values[name] for name in model.layout.names])
+    full = MarginalPosterior(study)
+    best = full.Lambda(np.array([values[name] for name in full.layout.names]))
+    found = dict(values)
+    for k, entry in enumerate(model.layout.entries):
+        if base(entry.name) == "Lambda":
+            found[entry.name] = float(best[np.flatnonzero(model.layout.index["Lambda"] == k)[0]])
+    return model, np.array([found[name] for name in model.layout.names])
+
+
+def _profiles(model: MarginalPosterior, values: FloatArray, progress: bool) -> tuple[dict[str, Profile], Reference]:
+    """Of lengths and shared amplitudes; all over again where one of them finds a better fit than the fit."""
+    own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
+    names = [name for name in (*model.layout.names, *model.amplitudes.names)
+             if base(name) not in own and not name.startswith(("noise", "thickness"))]  # fmt: skip
+    about: Reference = reference(model, values)
+    found: dict[str, Profile] = {}
+    for attempt in range(_RESTARTS):
+        found = {}
+        for name in tqdm(names, desc="profiles", unit="parameter", leave=False, disable=None if progress else True):
+            found[name], deepest = profile(model, name, about)
+            if attempt < _RESTARTS - 1 and found[name].rise.min() < -_BETTER:
+                about = reference(model, deepest)
+                break
+        else:
+            break
+    return found, about
+
+
+def _known_to(row: Mapping[str, Any]) -> str:
+    """What the data say of a parameter, by its intervals; by its linearised error where it has none."""
+    value = row["value"]
+    if math.isnan(row["high_95"]):
+        return grade(row["relative_error"])
+    below, above = row["low_95"] not in (0.0, -math.inf), row["high_95"] != math.inf
+    if below and above:
+        farthest = max(row["high_68"] - value, value - row["low_68"])
+        reached = grade(farthest / abs(value)) if value else "prior only"
+        return "over 100 %" if reached == "prior only" else reached
+    return "lower limit" if below else "upper limit" if above else "prior only"
+
+
+def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: pd.DataFrame) -> pd.DataFrame:
+    """The linearised table with intervals and what is known; Λ comes after its factors, which nothing tells apart."""
+    rows: dict[str, dict[str, Any]] = {}
+    for name in determined.index.astype(str):
+        ends = _ends(found[name]) if name in found else dict.fromkeys(_ENDS, math.nan)
+        rows[name] = dict(determined.loc[name]) | ends
+        blind = base(name) in ("lambda_sf_N", "D_ratio") and not by_product.empty
+        rows[name]["known_to"] = "prior only" if blind else _known_to(rows[name])
+    for name in by_product.index.astype(str):
+        rows[name] = dict(by_product.loc[name]) | _ends(found[name])
+        rows[name]["known_to"] = _known_to(rows[name])
+    first = [name for name in rows if base(name) in LENGTHS]
+    table = pd.DataFrame.from_dict(rows, orient="index").loc[[*first, *(name for name in rows if name not in first)]]
+    return table.rename_axis("parameter")
+
+
+def _ends(found: Profile) -> dict[str, float]:
+    both = [found.interval(level) for level in LEVELS]
+    return dict(zip(_ENDS, (end for one in both for end in (one.low, one.high)), strict=True))
+
+
+def _notes(fit: FitResult, better: float) -> tuple[str, ...]:
+    names = fit.study.parameters
+    said = {
+        "Student-t errors are taken as normal ones here; the posterior knows them": DOF in names,
+        "jitter is left out here, so that intervals may be too narrow; the posterior knows it": any(
+            name in names for name in JITTER
+        ),
+        "amplitudes that scatter are free for every device here; the posterior knows how far they scatter": any(
+            name.startswith(SCATTER) for name in names
+        ),
+        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.1f}": better > _BETTER,
+    }
+    return tuple(words for words, holds in said.items() if holds)
+
+
+def identify(study: Study, *, progress: bool = False) -> Identification:
+    """What a study determines, in four steps from the design to the data.
+
+    1. The rank of the design and what it can never see, in words, from Jacobians at points of the prior.
+    2. Relative errors over the prior, whatever the data say.
+    3. At the best fit (`mtjfit.fit`): linearised errors, stiff and sloppy directions.
+    4. Profile likelihoods and their intervals. The likelihood knows no prior of a length or an amplitude, only the ends
+       of its range; the declared error of a thickness counts as a measurement. Fitted noise scales follow.
+
+    Parameters
+    ----------
+    study : Study
+    progress : bool
+        Show a bar for the profiles, on a terminal.
+
+    Returns
+    -------
+    Identification
+
+    Raises
+    ------
+    NotDetermined
+        The errors of the data are to be fitted and there is no scatter to fit them from.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> known = identify(load_study(dataset("sankey2008").study_file))
+    >>> known.rank, known.n_parameters, known.answered
+    (3, 6, False)
+    """
+    best = fit(study)
+    own = with_own_amplitudes(study)
+    shape = best.identifiability
+    model, start = _start(own, best.values)
+    found, about = _profiles(model, start, progress)
+    by_product = shape.determined.iloc[:0]
+    if "Lambda" in model.layout.index and "Lambda" not in own.parameters:
+        table, _ = determined_table(model, about.values, about.amplitudes)
+        by_product = table[[base(str(name)) == "Lambda" for name in table.index]]
+    full = MarginalPosterior(own)
+    lowest = reference(full, best.optimum.values).lowest
+    return Identification(
+        rank=shape.rank,
+        n_parameters=shape.n_parameters,
+        null_directions=shape.null_directions,
+        determined=_table(shape.determined, found, by_product),
+        directions=shape.directions,
+        expected=expected_errors(full),
+        profiles=found,
+        fit=best,
+        notes=_notes(best, lowest - about.lowest),
+    )

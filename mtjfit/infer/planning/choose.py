@@ -1,0 +1,139 @@
+"""Choosing several candidates together: every combination where there are few, else greedily with exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations, islice
+from math import comb
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+
+__all__ = ["MOST", "Choice", "choose", "exchanged", "exhaustive", "greedy"]
+
+MOST = 20_000
+"""Combinations that are looked at one by one; of more, the best one is sought by exchanges."""
+
+_AT_A_TIME = 2**21  # numbers in a batch of matrices
+_ROUNDS = 20
+
+Score = Callable[[FloatArray], FloatArray]
+"""From summed information of shape (..., n, k, k) to what is to be as large as possible, shape (...)."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Some of the candidates.
+
+    Attributes
+    ----------
+    chosen : tuple of int
+        Their places, ascending.
+    order : tuple of int
+        The same, in the order in which each adds most to those before.
+    score : float
+    method : {"exhaustive", "exchange"}
+    n_combinations : int
+        That there are.
+    """
+
+    chosen: tuple[int, ...]
+    order: tuple[int, ...]
+    score: float
+    method: str
+    n_combinations: int
+
+
+def greedy(information: FloatArray, k: int, score: Score) -> tuple[int, ...]:
+    """Candidates in the order in which each adds most to those before.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_candidates, n, m, m)
+    k : int
+    score : callable
+    """
+    chosen: list[int] = []
+    for _ in range(k):
+        total = information[chosen].sum(axis=0)
+        chosen.append(_best(information, total, chosen, score)[0])
+    return tuple(chosen)
+
+
+def _best(information: FloatArray, total: FloatArray, taken: list[int], score: Score) -> tuple[int, float]:
+    """The candidate, none of those taken, that adds most to `total`, and the score with it."""
+    scores = np.concatenate([np.atleast_1d(score(total + part)) for part in _batches(information)])
+    scores[taken] = -np.inf
+    best = int(np.argmax(scores))
+    return best, float(scores[best])
+
+
+def _batches(information: FloatArray) -> list[FloatArray]:
+    length = max(1, _AT_A_TIME // max(1, information[0].size))
+    return [information[k : k + length] for k in range(0, information.shape[0], length)]
+
+
+def exchanged(information: FloatArray, start: tuple[int, ...], score: Score) -> tuple[tuple[int, ...], float]:
+    """The choice after replacing one candidate at a time by a better one, until none is better (Fedorov 1972)."""
+    chosen = list(start)
+    value = float(score(information[chosen].sum(axis=0)))
+    for _ in range(_ROUNDS):
+        before = value
+        for place in range(len(chosen)):
+            rest = chosen[:place] + chosen[place + 1 :]
+            best, found = _best(information, information[rest].sum(axis=0), rest, score)
+            if found > value:
+                chosen[place], value = best, found
+        if value <= before:
+            break
+    return tuple(sorted(chosen)), value
+
+
+def exhaustive(information: FloatArray, k: int, score: Score) -> tuple[tuple[int, ...], float]:
+    """The best of all combinations of k."""
+    best: tuple[int, ...] = ()
+    value = -np.inf
+    every = combinations(range(information.shape[0]), k)
+    length = max(1, _AT_A_TIME // max(1, information[0].size * k))
+    while listed := list(islice(every, length)):
+        batch = np.array(listed)
+        scores = score(np.sum([information[batch[:, column]] for column in range(k)], axis=0))
+        at = int(np.argmax(scores))
+        if scores[at] > value:
+            best, value = tuple(int(c) for c in batch[at]), float(scores[at])
+    return best, value
+
+
+def choose(information: FloatArray, k: int, score: Score, most: int = MOST) -> Choice:
+    """The best `k` of the candidates, each at most once.
+
+    All combinations are tried where there are no more than `most`. Else candidates are taken one by one and then
+    exchanged, from the greedy choice and from one that is spread evenly; this finds a choice that no single exchange
+    betters.
+
+    Parameters
+    ----------
+    information : ndarray, shape (n_candidates, n, m, m)
+        Fisher matrices at every draw.
+    k : int
+    score : callable
+    most : int
+
+    Returns
+    -------
+    Choice
+    """
+    n = information.shape[0]
+    number = comb(n, k)
+    if k == 1 or number <= most:
+        chosen, value = exhaustive(information, k, score)
+        method = "exhaustive"
+    else:
+        spread = tuple(int(c) for c in np.linspace(0, n - 1, k).round())
+        found = [exchanged(information, start, score) for start in (greedy(information, k, score), spread)]
+        chosen, value = max(found, key=lambda each: each[1])
+        method = "exchange"
+    places = greedy(information[list(chosen)], k, score)
+    return Choice(chosen, tuple(chosen[place] for place in places), value, method, number)

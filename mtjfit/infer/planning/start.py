@@ -1,0 +1,155 @@
+"""From a study or a proposal to what is known before the measurement, and what might be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mtjfit.errors import MtjfitError, NotConverged
+from mtjfit.infer.planning.known import Known, from_draws, from_prior
+from mtjfit.infer.planning.measurement import (
+    Candidate,
+    Measurement,
+    again,
+    measurement_like,
+    new_devices,
+    other_cap,
+    proposed,
+)
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.sample import sample
+from mtjfit.infer.starts import anneal
+from mtjfit.model.pointwise import posterior_of
+from mtjfit.study import DOF, LENGTHS, Fixed, Prior, Proposal, Study, Wishes, grid
+
+__all__ = ["candidates_for", "known_of", "noise_of", "of_one_thickness", "thickness_grid"]
+
+N_DRAWS = 4096
+"""Draws that are kept of a posterior, or made from a prior."""
+
+N_ANNEALED = 1024
+_ENOUGH = 1000  # effective draws: errors of a plan come from elsewhere
+_GRID = 60
+
+
+def known_of(
+    study: Study | Proposal, posterior: Posterior | None, seed: int, rng: np.random.Generator, *, progress: bool
+) -> tuple[Known, Posterior | None]:
+    """What is known before: by the priors of a proposal, or by the posterior of a study, which is sampled if not given.
+
+    Returned with the posterior, if there is one.
+
+    Raises
+    ------
+    MtjfitError
+        The sampling did not converge.
+    """
+    if isinstance(study, Proposal):
+        return from_prior(study, N_DRAWS, rng), None
+    if posterior is None and of_one_thickness(study):
+        model = posterior_of(study)
+        particles = anneal(model, model.size, N_ANNEALED, rng).final
+        return from_draws(study, model.draw(particles, rng), model.priors), None
+    if posterior is None:
+        enough = replace(study.sampling, target_ess=min(study.sampling.target_ess, _ENOUGH))
+        posterior = sample(study.replace(sampling=enough), seed, progress=progress)
+    if not posterior.verdict.converged:
+        raise NotConverged(f"the posterior that the plan would start from did not converge: "
+                           f"{'; '.join(posterior.verdict.reasons)}")  # fmt: skip
+    frame = posterior.draws
+    chosen = np.linspace(0, len(frame) - 1, min(N_DRAWS, len(frame))).round().astype(int)
+    values = {name: frame[name].to_numpy()[chosen] for name in map(str, frame.columns) if name in posterior.priors}
+    return from_draws(study, values, posterior.priors), posterior
+
+
+def of_one_thickness(study: Study | Proposal) -> bool:
+    """True for data that determine no length: such a study is not sampled, but annealed, which is enough to plan."""
+    if isinstance(study, Proposal) or study.n_thicknesses > 1:
+        return False
+    return any(name in study.parameters and not study.parameters[name].is_fixed for name in LENGTHS)
+
+
+def noise_of(known: Known) -> dict[str, float]:
+    """Typical sizes of the noise that draws tell of."""
+
+    def typical(name: str) -> float | None:
+        drawn = [x for label, x in known.values.items() if label.split("[")[0] == name]
+        prior = known.parameters[name].prior if name in known.parameters else None
+        return float(np.median(drawn)) if drawn else prior.value if isinstance(prior, Fixed) else None
+
+    names = ("noise_par", "noise_perp", "jitter_par", "jitter_perp")
+    found = {name: size for name in names if (size := typical(name)) is not None}
+    dof = typical(DOF)
+    if dof is not None:  # the information about the place of a t distribution is (ν + 1)/(ν + 3) of a normal one's
+        found["student"] = float(np.sqrt((dof + 3) / (dof + 1)))
+    return found
+
+
+def thickness_grid(study: Study) -> tuple[float, ...]:
+    """Candidate thicknesses in nm from 0.75 times the thinnest device to 1.5 times the thickest, sixty or more."""
+    low, high = 0.75 * study.thicknesses.min(), 1.5 * study.thicknesses.max()
+    step = _nice((high - low) / _GRID)
+    first = max(np.ceil(low / step - 1e-9), 1.0) * step
+    return grid(round(float(first), 9), float(high), step)
+
+
+def _nice(step: float) -> float:
+    """The largest of …, 0.01, 0.02, 0.05, 0.1, … that is not above `step`."""
+    decade = 10.0 ** np.floor(np.log10(step))
+    return float(max(factor * decade for factor in (1.0, 2.0, 5.0) if factor * decade <= step * (1 + 1e-9)))
+
+
+def _like(study: Study | Proposal, known: Known, wishes: Wishes) -> tuple[Measurement, list[Measurement]]:
+    """What a new device is measured like, and the devices that are there."""
+    if isinstance(study, Proposal):
+        return _as_wished(proposed(study), wishes), []
+    there = [
+        measurement_like(curve, study.scale_of(curve), study.curves[0].unit, noise_of(known)) for curve in study.curves
+    ]
+    usual = sorted(there, key=lambda each: each.bias.size)[len(there) // 2]
+    return _as_wished(usual, wishes), there
+
+
+def _as_wished(like: Measurement, wishes: Wishes) -> Measurement:
+    changes: dict[str, object] = {}
+    if wishes.sweep is not None:
+        changes["bias"] = wishes.sweep
+    if wishes.noise is not None:
+        changes |= {"noise_par": wishes.noise, "noise_perp": wishes.noise}
+    if wishes.quantity is not None:
+        changes["quantity"] = wishes.quantity
+    return replace(like, **changes)  # type: ignore[arg-type]
+
+
+def candidates_for(
+    study: Study | Proposal,
+    known: Known,
+    wishes: Wishes,
+    given: Sequence[Candidate | float] | None,
+    cap: Fixed | Prior | None,
+) -> tuple[Candidate, ...]:
+    """Candidates as given, or every thickness that is wished for, also with another cap; devices measured again.
+
+    Raises
+    ------
+    MtjfitError
+        The wishes contradict the data, or there are no candidates.
+    """
+    if isinstance(study, Study) and wishes.per is not None and wishes.per != study.curves[0].per:
+        raise MtjfitError(f'[plan] has per = "{wishes.per}", but the data are per {study.curves[0].per}; remove it')
+    like, there = _like(study, known, wishes)
+    taken = study.devices if isinstance(study, Study) else ()
+    if given is not None:
+        thicknesses = [float(each) for each in given if not isinstance(each, Candidate)]
+        found = (*new_devices(like, thicknesses, taken), *(each for each in given if isinstance(each, Candidate)))
+    else:
+        wanted = wishes.thickness or (thickness_grid(study) if isinstance(study, Study) else ())
+        found = (*new_devices(like, wanted, taken), *(again(there) if there else ()))
+        if cap is not None:
+            found = (*found, *other_cap(like, wanted, cap))
+    names = [candidate.name for candidate in found]
+    if len(set(names)) < len(names) or not names:
+        raise MtjfitError("candidates need names of their own, and there must be one at least")
+    return found

@@ -1,0 +1,143 @@
+"""Stiff and sloppy directions: which combinations of parameters the data know well, and which they hardly know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.model.jacobian import Jacobian, jacobian
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.structure import base, unseen
+
+__all__ = ["Direction", "directions"]
+
+_NOTHING = 1e6  # a larger error of a logarithm is none: no measured value shows the direction
+_SMALL = 0.15  # an exponent below this share of the largest one is not written out
+_EVEN = 0.02  # exponents that differ less count as equal in size
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One combination of parameters, independent of the others where the model is linear.
+
+    Attributes
+    ----------
+    sd : float
+        Standard deviation of Σ weight · ln(parameter); infinite where no measured value shows it.
+    weights : mapping of str to float
+        By parameter; their squares add up to one. For a parameter whose best value is zero, per unit of its prior's
+        width instead of its logarithm.
+    words : str
+        The combination as a product of powers, small exponents left out.
+    """
+
+    sd: float
+    weights: Mapping[str, float]
+    words: str
+
+    @property
+    def main(self) -> str:
+        """The parameter with the largest weight."""
+        return max(self.weights, key=lambda name: abs(self.weights[name]))
+
+    @property
+    def factor_sd(self) -> float:
+        """Standard deviation of the logarithm of the product in `words`, whose largest exponent is one."""
+        return self.sd / abs(self.weights[self.main])
+
+
+def _in_words(weights: Mapping[str, float]) -> str:
+    """A product of powers, the largest exponent one.
+
+    Examples
+    --------
+    >>> _in_words({"lambda_J": 0.6, "lambda_phi": -0.6, "a1": 0.05, "b2": 0.3})
+    'lambda_J · lambda_phi^-1 · b2^0.5'
+    """
+    main = max(weights.values(), key=abs)
+    powers = {name: weight / main for name, weight in weights.items() if abs(weight) >= _SMALL * abs(main)}
+    ordered = sorted(powers, key=lambda name: (-round(abs(powers[name]) / _EVEN), -powers[name]))
+    each = ("" if abs(powers[name] - 1) < _EVEN else f"^{powers[name]:.2g}" for name in ordered)
+    return " · ".join(name + power for name, power in zip(ordered, each, strict=True))
+
+
+def _direction(sd: float, vector: FloatArray, names: tuple[str, ...]) -> Direction:
+    signed = vector * math.copysign(1.0, vector[int(np.argmax(np.abs(vector)))])
+    weights = {name: float(weight) for name, weight in zip(names, signed, strict=True)}
+    return Direction(float(sd), weights, _in_words(weights))
+
+
+def _following(J: Jacobian, own: set[str]) -> tuple[tuple[str, ...], FloatArray, list[int]]:
+    """Names and columns of what is asked for, all else following, and the places of these columns."""
+    asked = [k for k, name in enumerate(J.names[: J.n_model]) if base(name) not in own]
+    rest = [k for k in range(len(J.names)) if k not in asked]
+    follow = J.matrix[:, rest]
+    follow = follow / np.maximum(np.linalg.norm(follow, axis=0), 1e-300)
+    u, s, _ = np.linalg.svd(follow, full_matrices=False)
+    u = u[:, s > 1e-12 * s.max(initial=0.0)]
+    matrix = J.matrix[:, asked]
+    return tuple(J.names[k] for k in asked), matrix - u @ (u.T @ matrix), asked
+
+
+def directions(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[Direction, ...]:
+    """Principal axes of the linearised errors in ln(parameter), the stiffest first.
+
+    Of lengths and of amplitudes that devices share. What each device has for itself follows: its own amplitudes, and
+    its thickness, whose declared error counts as a measurement. Singular vectors of the scaled Jacobian; the sd of a
+    direction is one over its singular value, for errors as the study has them.
+
+    Parameters
+    ----------
+    model : MarginalPosterior
+    values : ndarray, shape (size,)
+        Natural values of the non-linear parameters.
+    amplitudes : ndarray, shape (n_free,)
+
+    Returns
+    -------
+    tuple of Direction
+        As many as parameters; those that no measured value shows come last.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> best = fit(study).optimum
+    >>> found = directions(MarginalPosterior(study), best.values, best.amplitudes)
+    >>> found[-1].main, found[-1].weights["lambda_sf_F"] > 0.8
+    ('lambda_sf_F', True)
+    """
+    J = jacobian(model, values, amplitudes)
+    own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
+    names, matrix, asked = _following(J, own)
+    if not names:
+        return ()
+    _, s, vt = np.linalg.svd(matrix, full_matrices=True)
+    sd = np.full(len(names), np.inf)
+    seen = s * _NOTHING > 1.0
+    sd[: s.size][seen] = 1 / s[seen]
+    blind = ~np.isfinite(sd)
+    if blind.any():
+        vt[blind] = _simplest(vt[blind], [one.vectors[:, asked] for one in unseen(model, J, values, amplitudes)])
+    return tuple(_direction(error, vector, names) for error, vector in zip(sd, vt, strict=True))
+
+
+def _simplest(null: FloatArray, named: list[FloatArray]) -> FloatArray:
+    """The same space by other axes: those that have a name first, then the rest."""
+    found: list[FloatArray] = []
+    for vector in (*np.concatenate([null[:0], *named]), *null):
+        inside = null.T @ (null @ vector)
+        if np.linalg.norm(inside - vector) > 1e-6 * np.linalg.norm(vector):
+            continue  # other amplitudes than those asked for take part
+        for other in found:
+            inside = inside - other * (other @ inside)
+        size = np.linalg.norm(inside)
+        if size > 1e-6 * np.linalg.norm(vector):
+            found.append(inside / size)
+    return np.array(found[: null.shape[0]])

@@ -1,0 +1,252 @@
+"""How many numbers a design can determine whatever its noise, and in words what it can never see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import qmc
+
+from mtjfit.data import FloatArray
+from mtjfit.model.combinations import phase_determined, terms_seen
+from mtjfit.model.jacobian import Jacobian, jacobian
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.physics import wave_numbers
+
+__all__ = ["Structure", "Unseen", "structure", "unseen"]
+
+_DRAWS = 32
+_RANK_TOLERANCE = 1e-10  # the Jacobian is good to 1e-13 of its columns' norms
+_TAKES_PART = 1e-3
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Rank of the model for a design, whatever the noise: thicknesses taken as known.
+
+    Attributes
+    ----------
+    rank, n_parameters : int
+    null_directions : tuple of str
+        Changes of parameters that no measurement of this design can see, in words.
+    """
+
+    rank: int
+    n_parameters: int
+    null_directions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Changes of the parameters that leave every measured value as it is, for a reason that has a name.
+
+    Attributes
+    ----------
+    vectors : ndarray, shape (n, n_model)
+        In relative changes: the columns of the model's `Jacobian`.
+    words : str
+    """
+
+    vectors: FloatArray
+    words: str
+
+
+def _scaled(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Columns of unit norm, and by what they were divided; zero columns stay."""
+    norms = np.linalg.norm(matrix, axis=0)
+    safe = np.where(norms > 0, norms, 1.0)
+    return matrix / safe, safe
+
+
+def _null_space(matrix: FloatArray) -> tuple[int, FloatArray]:
+    """Rank and an orthonormal basis of the null space, for columns scaled to unit norm."""
+    scaled, _ = _scaled(matrix)
+    _, s, vt = np.linalg.svd(scaled, full_matrices=True)
+    rank = int(np.sum(s > _RANK_TOLERANCE * max(float(s.max(initial=0.0)), 1e-300)))
+    return rank, np.asarray(vt[rank:])
+
+
+def _orthonormal(vectors: FloatArray) -> FloatArray:
+    """Rows that span the same space."""
+    if vectors.shape[0] == 0:
+        return vectors
+    _, s, vt = np.linalg.svd(vectors, full_matrices=False)
+    return np.asarray(vt[s > 1e-9 * s[0]]) if s[0] > 0 else vectors[:0]
+
+
+def _by_product(model: MarginalPosterior, names: tuple[str, ...]) -> FloatArray:
+    """Changes of λ_sf^N and D_ratio that leave D_ratio · λ_sf^N of every device as it is."""
+    index = [model.layout.index.get(name) for name in ("lambda_sf_N", "D_ratio")]
+    serves = np.zeros((len(model.study.curves), len(names)))
+    for places in index:
+        if places is not None:
+            for j in np.flatnonzero(places >= 0):
+                serves[j, names.index(model.layout.entries[places[j]].name)] = 1.0
+    taking_part = np.any(serves > 0, axis=0)
+    _, null = _null_space(serves[:, taking_part])
+    out = np.zeros((null.shape[0], len(names)))
+    out[:, taking_part] = null
+    return out
+
+
+def _by_common_factor(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> FloatArray:
+    """Changes at constant 1/λ_φ² + 1/λ_sf², with J0 divided by the factor by which κ then grows.
+
+    κ = q0² G(q², d, Λ) with q² = q0² + 1/λ_sf² (Eq. 8, 12): q² stays, q0² grows by ε, and every κ by 1 + ε/q0².
+    """
+    layout, linear, names = model.layout, model.amplitudes, J.names[: J.n_model]
+    index = [layout.index[name] for name in ("lambda_phi", "lambda_sf_F")]
+    lengths = [layout.by_device(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")]
+    q0_squared = np.broadcast_to(wave_numbers(*lengths)[0], index[0].shape)
+    phi, sf = (np.broadcast_to(length, index[0].shape) for length in lengths[1:])
+    per_term = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
+    found = []
+    for pair in np.unique(np.stack(index, axis=1), axis=0):
+        if np.any(pair < 0):
+            continue
+        v = np.zeros(len(names))
+        for j in np.flatnonzero((index[0] == pair[0]) & (index[1] == pair[1])):
+            v[names.index(layout.entries[pair[0]].name)] = -0.5 * phi[j] ** 2
+            v[names.index(layout.entries[pair[1]].name)] = 0.5 * sf[j] ** 2
+            for power in np.unique(linear.power):
+                terms = np.flatnonzero(linear.power == power)
+                change = -np.sum(per_term[j, terms] * linear.phase[terms]) / q0_squared[j]
+                for t in terms[linear.column[j, terms] >= 0]:
+                    k = names.index(linear.names[linear.column[j, t]])
+                    v[k] = (change * np.conj(linear.phase[t])).real / J.scale[k]
+        found.append(v)
+    return np.array(found).reshape(-1, len(names))
+
+
+def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:
+    """Changes that no measured value shows at a point, as far as they have a name; each is tested on the Jacobian.
+
+    Parameters
+    ----------
+    model : MarginalPosterior
+    J : Jacobian
+        At this point.
+    values : ndarray, shape (size,)
+        Natural values of the non-linear parameters.
+    amplitudes : ndarray, shape (n_free,)
+
+    Returns
+    -------
+    tuple of Unseen
+    """
+    names = J.names[: J.n_model]
+    scaled, norms = _scaled(J.model)
+    largest = max(float(np.linalg.norm(scaled, ord=2)) if scaled.size else 0.0, 1e-300)
+    silent = np.flatnonzero(np.linalg.norm(J.model, axis=0) == 0)
+    ones = np.eye(len(names))
+    taking_up = ", ".join(sorted(set(map(base, model.amplitudes.names))))
+    candidates = [
+        Unseen(ones[silent], f"{', '.join(names[k] for k in silent)}: no measured value depends on it"),
+        Unseen(_by_product(model, names), "lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N"),
+        Unseen(
+            _by_common_factor(model, J, values, amplitudes),
+            "lambda_phi and lambda_sf_F enter only as 1/lambda_phi² + 1/lambda_sf_F²: what would tell them apart is "
+            f"one complex factor of all torques, which {taking_up} take up",
+        ),
+    ]
+    kept = []
+    for one in candidates:
+        weights = one.vectors * norms
+        size = np.linalg.norm(weights, axis=1)
+        holds = np.linalg.norm(weights @ scaled.T, axis=1) <= 1e-9 * largest * size
+        if holds.any():
+            kept.append(Unseen(one.vectors[holds], one.words))
+    return tuple(kept)
+
+
+def base(name: str) -> str:
+    """A name without its device or group."""
+    return name.split("[")[0]
+
+
+def _listed(names: Sequence[str], own: set[str]) -> str:
+    """Names in one phrase; those that every device has for itself are named once."""
+    shown = [f"{base(name)} of each device" if base(name) in own else name for name in names]
+    return ", ".join(dict.fromkeys(shown))
+
+
+def _seen(model: MarginalPosterior) -> str:
+    """What a single device determines, in words."""
+    counts = terms_seen(model, 0)
+    named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
+    if phase_determined(model, counts):
+        return ", ".join(["arg κ", *(f"|κ|·{name}" for name in named)])
+    powers: dict[str, list[str]] = {}
+    for name in sorted(named):
+        powers.setdefault(name[1:], []).append(name if name[0] == "a" else f"i {name}")
+    return ", ".join(f"κ·({' + '.join(each)})" for each in powers.values())
+
+
+def _rest_in_words(model: MarginalPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
+    """What has no name: which parameters take part, and what is seen instead."""
+    taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
+    own = {name for name, each in model.study.parameters.items() if each.scope == "device"}
+    n = model.study.n_thicknesses
+    where = "one thickness" if n == 1 else f"{n} thicknesses"
+    number = "1 combination" if rest == 1 else f"{rest} independent combinations"
+    return (
+        f"with {where}, {number} of {_listed(taking_part, own)} cannot be seen in any measured value: "
+        f"these tell {_seen(model)} of each thickness and nothing else"
+    )
+
+
+def prior_points(model: MarginalPosterior, n: int) -> list[tuple[FloatArray, FloatArray]]:
+    """Natural values and amplitudes at `n` points, always the same, that fill the central 90 % of every prior.
+
+    Thicknesses are nominal.
+    """
+    size, free = model.layout.size, len(model.amplitudes.names)
+    u = 0.05 + 0.9 * qmc.Sobol(max(size + free, 1), rng=np.random.default_rng(0)).random(n)
+    for k, entry in enumerate(model.layout.entries):
+        if entry.name.startswith("thickness"):
+            u[:, k] = 0.5
+    values = model.layout.values(model.prior_transform(u[:, :size]))
+    columns = [prior.quantile(u[:, size + k]) for k, prior in enumerate(model.amplitudes.priors)]
+    amplitudes = np.stack(columns, axis=-1) if columns else np.zeros((n, 0))
+    return list(zip(values, amplitudes, strict=True))
+
+
+def structure(model: MarginalPosterior) -> Structure:
+    """Structural rank: the largest rank of the Jacobian over points that fill the prior.
+
+    Returns
+    -------
+    Structure
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> found = structure(MarginalPosterior(load_study(dataset("thickness-series").study_file)))
+    >>> found.rank, found.n_parameters, found.null_directions
+    (6, 6, ())
+    """
+    found: list[tuple[int, FloatArray, tuple[Unseen, ...], FloatArray]] = []
+    names: tuple[str, ...] = ()
+    for values, amplitudes in prior_points(model, _DRAWS):
+        J = jacobian(model, values, amplitudes)
+        names = J.names[: J.n_model]
+        rank, basis = _null_space(J.model)
+        found.append((rank, basis, unseen(model, J, values, amplitudes), _scaled(J.model)[1]))
+    rank = max(each[0] for each in found)
+    found = [each for each in found if each[0] == rank]
+    named = {one.words: one for one in found[0][2]}
+    named = {words: one for words, one in named.items() if all(words in {o.words for o in each[2]} for each in found)}
+    parts, taken = [], 0
+    for _, basis, each, norms in found:
+        vectors = [one.vectors * norms for one in each if one.words in named]
+        known = _orthonormal(np.concatenate([np.zeros((0, len(names))), *vectors]))
+        taken = known.shape[0]
+        rest = basis - (basis @ known.T) @ known
+        # a parameter takes part in what cannot be seen if it does so anywhere
+        parts.append(np.max(np.abs(rest), axis=0, initial=0.0))
+    words = list(named)
+    if len(names) - rank > taken:
+        words.append(_rest_in_words(model, names, np.array(parts), len(names) - rank - taken))
+    return Structure(rank, len(names), tuple(words))

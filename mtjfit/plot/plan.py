@@ -1,0 +1,195 @@
+"""Where to grow the next device: expected error, or information, against thickness; and what else could be done."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from mtjfit.infer.planning import Plan
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol, unit_of
+from mtjfit.study import Study
+
+__all__ = ["plot_plan"]
+
+_HEIGHT = 2.5
+_WIDE = 10.0  # a range of errors beyond this factor is drawn on a logarithmic axis
+
+
+def plot_plan(plan: Plan) -> Figure:
+    """The gain of candidates against thickness, and that of all that was chosen.
+
+    Left, for one device: the expected error of the target with a device of each thickness, with the quartiles of the
+    draws, and what reweighting says; the devices that are there are marked below. For several: the expected error with
+    one of the chosen at each other thickness and the rest kept, which shows how exact the thicknesses need to be.
+    Right: the error device by device; or, for one device of a study with data, what else could be done.
+
+    Parameters
+    ----------
+    plan : Plan
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        No candidate is a thickness.
+    """
+    grid = plan.table[plan.table.kind == "thickness"].sort_values("thickness")
+    if grid.empty:
+        raise ValueError("no candidate is a new device: there is no thickness to draw against")
+    others = plan.others
+    several = len(plan.chosen) > 1
+    note = _note(plan)
+    study = cast(Study, plan.study)  # a proposal has a label, too: an empty one
+    with style():
+        height = _HEIGHT + footer_height(DOUBLE, study, note)
+        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+        two = several or not others.empty
+        axes = fig.subplots(1, 2 if two else 1, squeeze=False, width_ratios=[1.7, 1] if two else [1])[0]
+        (_moved if several else _single)(axes[0], plan, grid)
+        _there(axes[0], plan)
+        axes[0].set(xlabel="thickness of the free layer (nm)", ylabel=_label(plan))
+        if several:
+            _path(axes[1], plan)
+        elif two:
+            _else(axes[1], plan, others)
+        fig.suptitle(f"{plan.deed[0].upper()}{plan.deed[1:]}", fontsize=8.5, weight="bold")
+        footer(fig, study, note)
+    return fig
+
+
+def _label(plan: Plan) -> str:
+    if plan.of_everything:
+        return "expected information (bits)"
+    if plan.target.relative:
+        return f"expected error of {symbol(plan.target.name)} (%)"
+    return f"expected error of {symbol(plan.target.name)}{unit_of(plan.unit)}"
+
+
+def _note(plan: Plan) -> str:
+    error = "Errors of lengths: standard deviation of the logarithm. " if plan.target.relative else ""
+    draws = "posterior" if plan.has_data else "priors"
+    return f"{error}Line: mean over draws of the {draws}, any of which may be the truth; band: quartiles."
+
+
+def _factor(plan: Plan) -> float:
+    return 100.0 if plan.target.relative else 1.0
+
+
+def _values(plan: Plan, frame: pd.DataFrame, column: str = "after") -> np.ndarray:
+    """What is drawn of a table, in the unit of the axis."""
+    return frame["bits" if plan.of_everything else column].to_numpy(dtype=float) * _factor(plan)
+
+
+def _single(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
+    d = grid.thickness.to_numpy()
+    if not plan.of_everything:
+        low, high = (_values(plan, grid, side) for side in ("low", "high"))
+        ax.fill_between(d, low, high, color=OKABE_ITO["sky"], alpha=0.35, lw=0)
+    ax.plot(d, _values(plan, grid), color=OKABE_ITO["blue"], label="Gaussian", gid="expected")
+    checked = grid[grid.reliable.map(lambda says: says is True)]
+    column = "reweighted_bits" if plan.of_everything else "reweighted"
+    if len(checked):
+        ax.plot(checked.thickness, checked[column] * _factor(plan), "o", color=OKABE_ITO["vermillion"], ms=4,
+                mfc="white", mew=1.1, label="reweighted draws", gid="reweighted")  # fmt: skip
+    if not plan.of_everything:
+        ax.axhline(plan.now * _factor(plan), color="0.3", ls="--", lw=0.9, label="now", gid="now")
+    chosen = grid.loc[list(plan.chosen)]
+    ax.plot(chosen.thickness, _values(plan, chosen), "*", color="black", ms=9, label="chosen", gid="chosen", zorder=5)
+    ax.margins(x=0.02)
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom - 0.12 * (top - bottom), top + 0.04 * (top - bottom))
+    _legend(ax, 4)
+
+
+def _legend(ax: Axes, columns: int) -> None:
+    """Above the panel, where no curve can be."""
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=6.5, columnspacing=1.2,
+              handletextpad=0.4, borderaxespad=0.1)  # fmt: skip
+
+
+def _moved(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
+    """One line for each chosen device, through the choice itself."""
+    moved = plan.moved.sort_values("thickness")
+    factor = _factor(plan)
+    lines = ("-", "--", "-.", ":")
+    colours = [OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange")]
+    for k, name in enumerate(plan.chosen):
+        ax.plot(moved.thickness, moved[name] * factor, lines[k % 4], color=colours[k % 5], lw=1.1, gid=f"moved-{k}")
+        at = float(plan.table.thickness[name])
+        y = float(moved.loc[name, name]) * factor  # type: ignore[arg-type]
+        ax.plot([at], [y], "*", color=colours[k % 5], ms=8, mec="black", mew=0.4, zorder=5, gid=f"chosen-{k}",
+                label=literal(f"{at:g} nm moved"))  # fmt: skip
+    levels = plan.moved[list(plan.chosen)].to_numpy() * factor
+    if not plan.of_everything and levels.max() > _WIDE * levels.min():
+        _logarithmic(ax)
+    ax.margins(x=0.02)
+    bottom, top = ax.transLimits.inverted().transform([(0, -0.1), (0, 1.0)])[:, 1]
+    if ax.get_yscale() == "linear":
+        ax.set_ylim(bottom, top)
+    _legend(ax, min(len(plan.chosen), 5))
+
+
+def _path(ax: Axes, plan: Plan) -> None:
+    """Error or information against the number of devices."""
+    n = plan.path.index.to_numpy()
+    y = _values(plan, plan.path)
+    if not plan.of_everything:
+        low, high = (_values(plan, plan.path, side) for side in ("low", "high"))
+        ax.fill_between(n, low, high, color=OKABE_ITO["sky"], alpha=0.35, lw=0)
+        ax.axhline(plan.now * _factor(plan), color="0.3", ls="--", lw=0.9, gid="now")
+        ax.annotate("now" if plan.has_data else "prior", (n[-1], plan.now * _factor(plan)), xytext=(0, 2),
+                    textcoords="offset points", ha="right", va="bottom", fontsize=6.5, color="0.3")  # fmt: skip
+        if max(plan.now * _factor(plan), high.max()) > 3 * low.min():
+            _logarithmic(ax)
+    ax.plot(n, y, "o-", color=OKABE_ITO["blue"], gid="path")
+    for number, value, name in zip(n, y, plan.path.device, strict=True):
+        ax.annotate(literal(str(name)), (number, value), xytext=(3, 5), textcoords="offset points", fontsize=6.5)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set(xlabel="devices" if not plan.has_data else "new devices", ylabel=_label(plan))
+    ax.margins(x=0.16, y=0.1)
+
+
+def _logarithmic(ax: Axes) -> None:
+    """Logarithmic, with plain numbers where there is room for them."""
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _else(ax: Axes, plan: Plan, others: pd.DataFrame) -> None:
+    """The choice beside all that is no new device, as a dot plot, the best on top."""
+    rows = {literal(str(name)): value for name, value in zip(others.index, _values(plan, others), strict=True)}
+    rows[literal(plan.chosen[0])] = plan.bits if plan.of_everything else plan.after * _factor(plan)
+    rows = dict(sorted(rows.items(), key=lambda row: row[1], reverse=not plan.of_everything))
+    place = np.arange(len(rows))
+    chosen = [name == literal(plan.chosen[0]) for name in rows]
+    ax.hlines(place, 0, list(rows.values()), color="0.85", lw=0.6)
+    for k, (value, own) in enumerate(zip(rows.values(), chosen, strict=True)):
+        ax.plot([value], [k], "*" if own else "o", ms=9 if own else 4, color="black" if own else OKABE_ITO["green"])
+    if not plan.of_everything:
+        ax.axvline(plan.now * _factor(plan), color="0.3", ls="--", lw=0.9)
+    ax.set_yticks(place, list(rows), fontsize=6.5)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(_label(plan))
+
+
+def _there(ax: Axes, plan: Plan) -> None:
+    """The devices that are there, at the bottom."""
+    if not isinstance(plan.study, Study):
+        return
+    d = plan.study.thicknesses
+    ax.plot(d, np.full(d.size, 0.03), "^", color="0.35", ms=4.5, transform=ax.get_xaxis_transform(), gid="there",
+            clip_on=False)  # fmt: skip
+    inside = [each for each in d if ax.get_xlim()[0] <= each <= ax.get_xlim()[1]]
+    if inside:
+        ax.annotate("devices there", (max(inside), 0.03), xycoords=ax.get_xaxis_transform(), xytext=(6, 0),
+                    textcoords="offset points", va="center", fontsize=6.5, color="0.35")  # fmt: skip

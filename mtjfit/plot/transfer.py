@@ -1,0 +1,165 @@
+"""κ(d), torque against thickness and spin accumulation with the bands of the posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtjfit.data import FloatArray
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
+from mtjfit.results.transfer import Stack, accumulation_draws, kappa_draws, of_device, stacks
+from mtjfit.study import SCATTER
+
+__all__ = ["plot_accumulation_band", "plot_transfer"]
+
+_GRID = 160
+_LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+_COLOURS = ("blue", "vermillion", "green", "purple")
+_DRAWN = 60  # single draws in the complex plane
+_MOST = 4  # stacks in one picture
+
+
+def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, label: str | None = None) -> None:
+    """Median with 68 and 95 % of the draws, shape (n_draws, n_x)."""
+    q = np.quantile(values, _LEVELS, axis=0)
+    ax.fill_between(x, q[0], q[4], color=colour, alpha=0.15, lw=0, gid="band-95")
+    ax.fill_between(x, q[1], q[3], color=colour, alpha=0.25, lw=0, gid="band-68")
+    ax.plot(x, q[2], color=colour, lw=1.0, label=label, gid="median")
+
+
+def _shown(posterior: Posterior) -> list[tuple[Stack, str, str]]:
+    """Stacks with colour and label; the first four where there are more."""
+    found = stacks(posterior)
+    if len(found) == 1:
+        return [(found[0], OKABE_ITO["blue"], "posterior, 68 and 95 %")]
+    group = {curve.device: curve.group or curve.device for curve in posterior.study.curves}
+    return [
+        (stack, OKABE_ITO[colour], literal(group[stack.devices[0]]))
+        for stack, colour in zip(found[:_MOST], _COLOURS, strict=False)
+    ]
+
+
+def _grid_of(posterior: Posterior) -> FloatArray:
+    d = posterior.study.thicknesses
+    return np.linspace(0.5 * d.min(), 1.25 * d.max(), _GRID)
+
+
+def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
+    """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
+
+    Lines are medians, bands 68 and 95 % of the posterior. Points are what each device determines on its own, without
+    any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    fit : FitResult
+        Of the same study; gives the points.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    d = _grid_of(posterior)
+    parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (
+        (r"in-plane, Re $\kappa$ = $T_\parallel$/$J_0$", lambda k: k.real),
+        (r"out-of-plane, Im $\kappa$", lambda k: k.imag),
+        (r"$T_\perp/T_\parallel$ = Im $\kappa$ / Re $\kappa$", lambda k: k.imag / k.real),
+    )
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 4.6), layout="constrained")
+        axes = fig.subplots(2, 2).ravel()
+        for stack, colour, label in _shown(posterior):
+            K = kappa_draws(stack, d)
+            _in_plane(axes[0], K, colour)
+            for ax, (_, part) in zip(axes[1:], parts, strict=True):
+                _band(ax, d, part(K), colour, label)
+        _points(axes, posterior, fit)
+        axes[0].set(xlabel=r"Re $\kappa$", ylabel=r"Im $\kappa$")
+        for ax, (name, _) in zip(axes[1:], parts, strict=True):
+            ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
+            ax.set(xlabel="thickness $d$ (nm)", ylabel=name, xlim=(d[0], d[-1]))
+            _measured_range(ax, posterior)
+        axes[1].legend(loc="best")
+        footer(fig, posterior.study, "Points: each device on its own, ± 1 standard error. White: measured thicknesses.")
+    return fig
+
+
+def _in_plane(ax: Axes, K: np.ndarray, colour: str) -> None:
+    for k in K[:: max(1, len(K) // _DRAWN)]:
+        ax.plot(k.real, k.imag, color=colour, lw=0.4, alpha=0.25, gid="draw")
+    ax.plot(np.median(K.real, axis=0), np.median(K.imag, axis=0), color=colour, lw=1.2, gid="median")
+
+
+def _measured_range(ax: Axes, posterior: Posterior) -> None:
+    """Grey where no device is: there the curves are extrapolated."""
+    d, (low, high) = posterior.study.thicknesses, ax.get_xlim()
+    for start, stop in ((low, d.min()), (d.max(), high)):
+        ax.axvspan(start, stop, color="0.94", lw=0, zorder=-1, gid="extrapolated")
+    ax.set_xlim(low, high)
+
+
+def _points(axes: np.ndarray, posterior: Posterior, fit: FitResult) -> None:
+    """κ of single devices: phase and |κ| a1 from their own curves, a1 and d from the posterior."""
+    curves = [c for c, one in zip(fit.study.curves, fit.devices, strict=True) if "|kappa|·a1" in one.values]
+    found = {one.device: one for one in fit.devices}
+    for curve, colour in zip(curves, colours_of([c.thickness for c in curves]), strict=True):
+        one = found[curve.device]
+        d = _median(posterior, f"thickness[{curve.device}]", curve.thickness)
+        own = f"a1[{curve.device}]"
+        a1 = _median(posterior, own, np.nan) if SCATTER + "a1" in fit.study.parameters else float(
+            np.median(of_device(posterior.study, posterior.draws, curve, "a1"))
+        )  # fmt: skip
+        factor = (d if curve.per == "volume" else 1.0) / abs(a1)
+        ratio, sd = one.values["slope_ratio"], one.sd["slope_ratio"]
+        size, size_sd = one.values["|kappa|·a1"] * factor, one.sd["|kappa|·a1"] * factor
+        cos = 1 / np.hypot(1, ratio) * np.sign(a1)
+        par, perp = size * cos, size * cos * ratio
+        turn = sd / (1 + ratio**2)  # error of the phase
+        par_sd, perp_sd = np.hypot(size_sd * cos, perp * turn), np.hypot(size_sd * cos * ratio, par * turn)
+        style_of = {"fmt": "o", "color": colour, "ms": 3.2, "elinewidth": 0.8, "zorder": 3, "gid": "device"}
+        axes[0].errorbar(par, perp, xerr=par_sd, yerr=perp_sd, **style_of)
+        for ax, value, error in zip(axes[1:], (par, perp, ratio), (par_sd, perp_sd, sd), strict=True):
+            ax.errorbar(d, value, yerr=error, **style_of)
+
+
+def _median(posterior: Posterior, name: str, otherwise: float) -> float:
+    return float(posterior.draws[name].median()) if name in posterior.draws else otherwise
+
+
+def plot_accumulation_band(posterior: Posterior) -> Figure:
+    """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device.
+
+    Parameters
+    ----------
+    posterior : Posterior
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
+    chosen = list(dict.fromkeys([curves[0].device, curves[len(curves) // 2].device, curves[-1].device]))
+    by_name = {curve.device: curve for curve in curves}
+    of_stack = {device: stack for stack in stacks(posterior) for device in stack.devices}
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 2.5), layout="constrained")
+        axes = fig.subplots(1, len(chosen), squeeze=False, sharey=True)[0]
+        for ax, device in zip(axes, chosen, strict=True):
+            stack = of_stack[device]
+            d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
+            x = np.linspace(0.0, max(d, 1e-3), _GRID)
+            m = accumulation_draws(stack, x, max(d, 1e-3))
+            _band(ax, x, m.real, OKABE_ITO["blue"], r"in-plane $m_\parallel$")
+            _band(ax, x, m.imag, OKABE_ITO["vermillion"], r"out-of-plane $m_\perp$")
+            ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
+            ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
+            ax.set_title(f"{literal(device)}, $d$ = {by_name[device].thickness:g} nm")
+        axes[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
+        axes[-1].legend(loc="best")
+        footer(fig, posterior.study, "Medians with 68 and 95 % of the posterior, at nominal thickness.")
+    return fig

@@ -1,0 +1,152 @@
+"""Variable projection for many spectra at once: amplitudes and background are linear, and solved for exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.spectra.lines import LineModel
+from mtjfit.spectra.lineshape import line_derivatives
+
+__all__ = ["Prepared", "Projection", "prepare", "project"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Spectra of equal length (shorter ones padded), scaled so that abscissa and voltage span about one.
+
+    Attributes
+    ----------
+    t : ndarray, shape (N, n)
+        Abscissa over -1 … 1.
+    y : ndarray, shape (N, n)
+        Voltage over `scale`, zero at padded points.
+    weight : ndarray, shape (N, n)
+        1, or 0 at padded points.
+    basis : ndarray, shape (N, n, degree + 1)
+        Background polynomials, zero at padded points.
+    middle, half_span, scale : ndarray, shape (N,)
+        x = middle + half_span · t, V = scale · y.
+    spacing : ndarray, shape (N,)
+        Median distance of neighbours in t.
+    """
+
+    t: FloatArray
+    y: FloatArray
+    weight: FloatArray
+    basis: FloatArray
+    middle: FloatArray
+    half_span: FloatArray
+    scale: FloatArray
+    spacing: FloatArray
+
+    def part(self, rows: FloatArray | slice) -> Prepared:
+        """Some of the spectra."""
+        return Prepared(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """What is known at one set of centres and widths; N spectra, K modes, p linear parameters.
+
+    Attributes
+    ----------
+    c : ndarray, shape (N, p)
+        Best linear parameters: s, a, background.
+    rss : ndarray, shape (N,)
+    gram : ndarray, shape (N, p, p)
+        ΦᵀΦ of the linear columns Φ.
+    cross : ndarray, shape (N, p, 2K)
+        ΦᵀD, D the derivatives of the voltage by centres and log widths.
+    curvature : ndarray, shape (N, 2K, 2K)
+        DᵀD.
+    gradient : ndarray, shape (N, 2K)
+        Dᵀr with the residual r; exactly minus half the gradient of the rss, since r is orthogonal to Φ.
+    """
+
+    c: FloatArray
+    rss: FloatArray
+    gram: FloatArray
+    cross: FloatArray
+    curvature: FloatArray
+    gradient: FloatArray
+
+    def reduced(self) -> FloatArray:
+        """Curvature with the linear parameters eliminated (Kaufman's approximation), shape (N, 2K, 2K)."""
+        return self.curvature - np.swapaxes(self.cross, 1, 2) @ np.linalg.solve(self.gram, self.cross)
+
+
+def prepare(x: FloatArray, y: FloatArray, degree: int, used: FloatArray | None = None) -> Prepared:
+    """Scale spectra for the fit.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (N, n)
+    degree : int
+    used : ndarray of bool, shape (N, n), optional
+        False at padded points.
+    """
+    weight = np.ones(x.shape) if used is None else used.astype(float)
+    inside = weight > 0
+    low = np.where(inside, x, np.inf).min(axis=1)
+    high = np.where(inside, x, -np.inf).max(axis=1)
+    middle, half_span = (low + high) / 2, (high - low) / 2
+    t = np.where(inside, (x - middle[:, None]) / half_span[:, None], 0.0)
+    mean = (y * weight).sum(axis=1) / weight.sum(axis=1)
+    scale = np.abs((y - mean[:, None]) * weight).max(axis=1)
+    scale = np.where(scale > 0, scale, 1.0)
+    basis = np.polynomial.legendre.legvander(t, degree) * weight[..., None] if degree >= 0 else np.empty((*t.shape, 0))
+    ordered = np.sort(np.where(inside, t, np.nan), axis=1)
+    spacing = np.nanmedian(np.diff(ordered, axis=1), axis=1)
+    return Prepared(
+        t, y * weight / scale[:, None], weight, basis, middle, half_span, scale, np.where(spacing > 0, spacing, 1e-3)
+    )
+
+
+def project(
+    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray, precision: FloatArray | None = None
+) -> Projection:
+    """Solve for the linear parameters, and give what a Gauss-Newton step in the others needs.
+
+    Parameters
+    ----------
+    data : Prepared
+    model : LineModel
+    centre, log_width : ndarray, shape (N, K)
+        In scaled units.
+    precision : ndarray, shape (N,), optional
+        Weight of each spectrum beside the others, 1/variance in scaled units; 1 by default.
+    """
+    width = np.exp(log_width)[:, None, :]
+    modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
+    line, by_centre, by_width = line_derivatives(data.t[..., None], centre[:, None, :], width, modulation)
+    k, weight = model.modes, data.weight[..., None]
+    phi = np.concatenate([line.real * weight, line.imag * weight, data.basis], axis=2)
+    transposed = np.swapaxes(phi, 1, 2)
+    gram = transposed @ phi
+    # A line far narrower than the spacing may fall between all points; the ridge keeps the system solvable there.
+    index = np.arange(phi.shape[2])
+    gram[:, index, index] *= 1 + 1e-14
+    gram[:, index, index] += 1e-200
+    c = np.linalg.solve(gram, transposed @ data.y[..., None])[..., 0]
+    residual = data.y - (phi @ c[..., None])[..., 0]
+    s, a = c[:, None, :k], c[:, None, k : 2 * k]
+    slopes = [(s * each.real + a * each.imag) * weight for each in (by_centre, by_width)]
+    D = np.concatenate(slopes, axis=2)
+    D_transposed = np.swapaxes(D, 1, 2)
+    found = (
+        c,
+        np.einsum("ij,ij->i", residual, residual),
+        gram,
+        transposed @ D,
+        D_transposed @ D,
+        (D_transposed @ residual[..., None])[..., 0],
+    )
+    if precision is None:
+        return Projection(*found)
+    p1, p2 = precision[:, None], precision[:, None, None]
+    return Projection(
+        found[0], found[1] * precision, found[2] * p2, found[3] * p2, found[4] * p2, found[5] * p1
+    )

@@ -1,0 +1,147 @@
+"""Line shapes of a rectified resonance: Lorentzians of HALF width σ, their lock-in forms, and their derivatives.
+
+σ is everywhere the half width at half maximum, in the unit of the abscissa. With the full width in its place the
+antisymmetric amplitude would come out different by a factor of 2.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mtjfit.data.curve import FloatArray
+
+__all__ = ["ComplexArray", "antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"]
+
+ComplexArray: TypeAlias = NDArray[np.complex128]
+
+
+def symmetric(x: ArrayLike, centre: ArrayLike, half_width: ArrayLike) -> FloatArray:
+    """Symmetric Lorentzian S = 1/(1 + u²), u = (x − x0)/σ.
+
+    Parameters
+    ----------
+    x, centre, half_width : array_like
+        In one unit, frequency or field; they broadcast. `half_width` is σ > 0, half the width at half maximum.
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> symmetric([5.0, 5.1, 5.2], 5.0, 0.1).round(3).tolist()
+    [1.0, 0.5, 0.2]
+    """
+    return np.asarray(complex_line(x, centre, half_width).real)
+
+
+def antisymmetric(x: ArrayLike, centre: ArrayLike, half_width: ArrayLike) -> FloatArray:
+    """Antisymmetric Lorentzian A = u/(1 + u²), u = (x − x0)/σ; its extrema ±1/2 lie at x0 ± σ.
+
+    Examples
+    --------
+    >>> antisymmetric([4.9, 5.0, 5.1], 5.0, 0.1).round(3).tolist()
+    [-0.5, 0.0, 0.5]
+    """
+    return np.asarray(complex_line(x, centre, half_width).imag)
+
+
+def complex_line(
+    x: ArrayLike, centre: ArrayLike, half_width: ArrayLike, modulation: ArrayLike | None = None
+) -> ComplexArray:
+    r"""S + iA of a line, or of what a lock-in amplifier makes of it.
+
+    S + iA = 1/(1 − iu) with u = (x − x0)/σ. Under a modulation x + h cos φ the first harmonic, as a peak amplitude, is
+    c₁ = (1/π) ∫ (S + iA) cos φ dφ over a period = 2im/(q² r (1 + r)), with q = 1 − iu, m = h/σ and r = √(1 + m²/q²):
+    exact for any h, and h d(S + iA)/dx for small h.
+
+    Parameters
+    ----------
+    x, centre, half_width : array_like
+        In one unit; they broadcast.
+    modulation : array_like, optional
+        Peak amplitude h > 0 of the modulation, in the unit of `x`. None: no modulation, the line itself.
+
+    Returns
+    -------
+    ndarray of complex
+
+    Examples
+    --------
+    The lock-in form is the derivative times the amplitude, as long as that is small against σ:
+
+    >>> x = np.array([4.9, 5.03])
+    >>> exact = complex_line(x, 5.0, 0.1, modulation=1e-5)
+    >>> slope = (complex_line(x + 1e-5, 5.0, 0.1) - complex_line(x - 1e-5, 5.0, 0.1)) / 2
+    >>> bool(np.allclose(exact, slope, rtol=1e-6))
+    True
+    """
+    sigma = np.asarray(half_width, dtype=float)
+    q = 1 - 1j * (np.asarray(x, dtype=float) - centre) / sigma
+    if modulation is None:
+        return np.asarray(1 / q)
+    m = np.asarray(modulation) / sigma
+    rho = np.sqrt(q * q + m * m)  # Re q = 1 keeps the root on its principal branch
+    return np.asarray(2j * m / (rho * (q + rho)))
+
+
+def line_derivatives(
+    x: ArrayLike, centre: ArrayLike, half_width: ArrayLike, modulation: ArrayLike | None = None
+) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """The line of `complex_line`, and its derivatives by x0 and by ln σ.
+
+    Returns
+    -------
+    line, by_centre, by_log_width : ndarray of complex
+        In closed form: ∂c₁/∂u = −2m/ρ³ and ∂c₁/∂m = −c₁/m + 2iq/ρ³, with ρ = √(q² + m²).
+
+    Examples
+    --------
+    >>> line, by_centre, by_log_width = line_derivatives(5.1, 5.0, 0.1)
+    >>> complex(by_log_width.round(3))
+    (0.5+0j)
+    """
+    sigma = np.asarray(half_width, dtype=float)
+    u = (np.asarray(x, dtype=float) - centre) / sigma
+    q = 1 - 1j * u
+    if modulation is None:
+        line = 1 / q
+        by_u = 1j * line * line
+        return np.asarray(line), np.asarray(-by_u / sigma), np.asarray(-u * by_u)
+    m = np.asarray(modulation) / sigma
+    rho = np.sqrt(q * q + m * m)
+    line = 2j * m / (rho * (q + rho))
+    cube = rho**-3
+    by_u = -2 * m * cube
+    by_m = -line / m + 2j * q * cube
+    return np.asarray(line), np.asarray(-by_u / sigma), np.asarray(-u * by_u - m * by_m)
+
+
+def background(x: ArrayLike, degree: int) -> FloatArray:
+    """Legendre polynomials up to a degree over the span of the abscissa, as columns.
+
+    They span the same backgrounds as 1, x, x², … but do not come close to each other.
+
+    Parameters
+    ----------
+    x : array_like, shape (n,)
+    degree : int
+        -1: no background at all.
+
+    Returns
+    -------
+    ndarray, shape (n, degree + 1)
+
+    Examples
+    --------
+    >>> background([4.0, 5.0, 6.0], 1).tolist()
+    [[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]]
+    """
+    x = np.asarray(x, dtype=float)
+    if degree < 0:
+        return np.empty((x.size, 0))
+    low, high = x.min(), x.max()
+    return np.asarray(np.polynomial.legendre.legvander((2 * x - low - high) / (high - low), degree))
