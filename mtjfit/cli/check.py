@@ -21,6 +21,7 @@ def check(study: Path) -> None:
     from mtjfit.infer import fit as fit_study
     from mtjfit.results import header, not_determined
     from mtjfit.results.header import free_lengths
+    from mtjfit.results.identify_text import model_test
     from mtjfit.results.tables import combinations_table, devices_table, undetermined_table
     from mtjfit.results.verdicts import checks
     from mtjfit.study import load_study
@@ -39,6 +40,7 @@ def check(study: Path) -> None:
     for table in (combinations_table(fit), undetermined_table(fit)):
         if table.rows:
             click.echo(f"\n{table}")
+    click.echo(f"\n{model_test(fit.devices, loaded.amplitudes)}")
     click.echo(f"\n{checks(fit, None)[2]}")
     if loaded.n_thicknesses == 1 and free_lengths(loaded):
         click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")

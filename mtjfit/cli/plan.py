@@ -66,7 +66,7 @@ def plan(
     if plot is not None and plot.suffix.lower() not in _SUFFIXES:
         raise click.BadParameter(f"{plot}: the name must end in {', '.join(_SUFFIXES)}", param_hint="--plot")
     from mtjfit.infer.planning import plan as plan_study
-    from mtjfit.study import load_plan
+    from mtjfit.study import Study, load_plan
 
     progress(f"reading {study}", quiet)
     loaded, said = load_plan(study)
@@ -74,14 +74,14 @@ def plan(
     behind = _cap(cap)
     if output is not None:
         _prepare(output)
-    has_data = hasattr(loaded, "curves")
-    progress("sampling the posterior" if has_data else "no data: planning from the priors", quiet)
+    with_data = isinstance(loaded, Study)
+    progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
         loaded, wishes=wishes, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
-    _save(found, output, plot)
+    _save(found, output, plot, loaded.sampling.seed if seed is None else seed)
     _say(found, quiet)
 
 
@@ -156,11 +156,12 @@ def _or_bad(option: str, make: object, *arguments: object) -> T:  # type: ignore
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _save(found: Plan, output: Path | None, plot: Path | None) -> None:
+def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> None:
     """Figures and tables, the document last."""
     if output is None and plot is None:
         return
     import mtjfit.plot
+    from mtjfit.infer.fingerprint import versions
     from mtjfit.plot.plan import plot_plan
     from mtjfit.results import provenance
     from mtjfit.results.folder import FORMATS
@@ -174,7 +175,9 @@ def _save(found: Plan, output: Path | None, plot: Path | None) -> None:
         return
     document = plan_document(found)
     if isinstance(found.study, Study):
-        document["provenance"] = dict(provenance(found.study, found.study.sampling.seed))
+        document["provenance"] = dict(provenance(found.study, seed))
+    else:
+        document["provenance"] = {"versions": dict(versions()), "seed": seed}
     files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
     files["candidates.csv"] = found.table.to_csv(lineterminator="\n").encode()
     files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()

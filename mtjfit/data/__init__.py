@@ -10,6 +10,9 @@ from mtjfit.data.declaration import (
     TableDeclaration,
     TableFormat,
 )
+from mtjfit.data.layout import Wide
+from mtjfit.data.pattern import NamePattern
+from mtjfit.data.sheets import curves_from_sources
 from mtjfit.data.table import curves_from_bytes, read_curves
 from mtjfit.data.units import (
     UNITS,
@@ -31,6 +34,7 @@ __all__ = [
     "Columns",
     "ConstantSigma",
     "FloatArray",
+    "NamePattern",
     "Origin",
     "Per",
     "PerpAxis",
@@ -40,11 +44,13 @@ __all__ = [
     "TableFormat",
     "TorqueCurve",
     "Unit",
+    "Wide",
     "amplitude_unit",
     "bias_factor",
     "check_unit",
     "conversion",
     "curves_from_bytes",
+    "curves_from_sources",
     "dataset",
     "datasets",
     "find_unit",

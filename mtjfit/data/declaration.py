@@ -9,11 +9,16 @@ from typing import Literal, TypeAlias, get_args
 
 from mtjfit.data.angle import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.curve import PerpAxis
+from mtjfit.data.layout import Wide
+from mtjfit.data.pattern import NamePattern
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 
 __all__ = ["BiasMask", "ColumnUnits", "Columns", "ConstantSigma", "TableDeclaration", "TableFormat"]
 
+HeaderLine: TypeAlias = Literal["name", "unit", "comment", "skip"]
+MAX_BYTES = 200_000_000
+"""Largest file read by default; torque tables have kilobytes."""
 SEPARATORS = (",", ";", "\t", "|")
 """What may separate columns; white space may not, because it also stands inside names."""
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
@@ -71,6 +76,16 @@ class TableFormat:
         ``"sorted"``: the bias of each device ascends or descends, anything else is a problem.
     repeats : bool
         True where a device may have several points at one bias.
+    reader : str
+        Name of a reader in `mtjfit.data.readers.READERS`; empty: a tidy table, read as strictly as can be.
+    names : tuple of str
+        Names of the columns of a file without a header line.
+    header : tuple of {"name", "unit", "comment", "skip"}
+        What each header line holds, for files with several.
+    sheet : str
+        The only sheet (Excel), run (QCoDeS) or segment (LabVIEW) to read.
+    max_bytes : int
+        Larger files, and files that unpack to more, are refused.
     """
 
     separator: str = ""
@@ -79,6 +94,16 @@ class TableFormat:
     encoding: str = "utf-8"
     order: Literal["sorted", "any"] = "sorted"
     repeats: bool = False
+    reader: str = ""
+    names: tuple[str, ...] = ()
+    header: tuple[HeaderLine, ...] = ()
+    sheet: str = ""
+    max_bytes: int = MAX_BYTES
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a tidy table with one header line, which needs no other reader."""
+        return self.reader in ("", "tidy") and not (self.names or self.header or self.sheet)
 
 
 @dataclass(frozen=True)
@@ -129,6 +154,14 @@ class TableDeclaration:
         Errors stand in columns, are not known and shall be fitted, or are the same at every point. A column
         ``columns.rho`` gives the correlation between the errors of the two components of each point.
     format : TableFormat
+    wide : Wide or None
+        How series stand side by side in a wide table.
+    name : str
+        Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``. Its fields may be named in `columns` like
+        columns; so may header parameters.
+    covariance : str or tuple of (str, str)
+        File with the covariance of all values of a device (``{device}`` stands for its name), or such a file for each
+        of some devices. Errors need not stand in columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
     mask : tuple of BiasMask
@@ -162,6 +195,9 @@ class TableDeclaration:
     angle: float | None = None
     sin_theta: SinTheta | None = None
     sigma_bias: float | None = None
+    wide: Wide | None = None
+    name: str = ""
+    covariance: str | tuple[tuple[str, str], ...] = ""
 
     def __post_init__(self) -> None:
         problems = [
@@ -170,6 +206,7 @@ class TableDeclaration:
             *self._angle(),
             *self._sigma(),
             *self._correlations(),
+            *self._layout(),
             *self._format(),
             *self._intervals(),
         ]
@@ -232,7 +269,7 @@ class TableDeclaration:
         declared = [role for role in ("sigma_par", "sigma_perp") if getattr(self.columns, role)]
         if self.sigma == "columns":
             for role in ("sigma_par", "sigma_perp"):
-                if role not in declared:
+                if role not in declared and (declared or not self.covariance):
                     todo = (
                         'name the column of the standard error, or set sigma = "fit" or sigma = { par = …, perp = … }'
                     )
@@ -256,14 +293,38 @@ class TableDeclaration:
         if self.sigma != "fit":
             return
         given = [("columns.rho", bool(self.columns.rho)), ("columns.sigma_bias", bool(self.columns.sigma_bias)),
-                 ("sigma_bias", self.sigma_bias is not None)]  # fmt: skip
+                 ("sigma_bias", self.sigma_bias is not None), ("covariance", bool(self.covariance))]  # fmt: skip
         for where, is_given in given:
             if is_given:
                 yield Problem(where, 'is declared beside sigma = "fit"',
                               "give the errors of both components, or remove it")  # fmt: skip
 
+    def _layout(self) -> Iterator[Problem]:
+        if self.columns.rho and self.covariance:
+            yield Problem("covariance", "is declared beside columns.rho",
+                          "keep one: the covariance holds all correlations")  # fmt: skip
+        if isinstance(self.sigma, ConstantSigma) and self.covariance:
+            yield Problem("sigma", "is declared beside covariance", "remove it: the covariance holds the errors")
+        if self.wide is not None and self.format.is_plain and self.format.reader != "tidy":
+            yield Problem("format.reader", "is missing beside [data.wide]",
+                          'name it, such as "wide" or "tidy"; mtjfit init FILE recognises it')  # fmt: skip
+        if not self.name:
+            return
+        try:
+            units = NamePattern(self.name).units
+        except ConfigError as error:
+            yield from (Problem("name", each.what, each.todo) for each in error.problems)
+            return
+        for role, declared in (("bias", self.units.bias), ("thickness", self.units.thickness)):
+            unit = units.get(getattr(self.columns, role), declared)
+            if unit != declared:
+                what = f"is in {unit!r} in the file name, but units.{role} = {declared!r}"
+                yield Problem(f"columns.{role}", what, f"set units.{role} to the unit of the file name")
+
     def _format(self) -> Iterator[Problem]:
         form = self.format
+        if form.max_bytes <= 0:
+            yield Problem("format.max_bytes", f"is {form.max_bytes}", "give the largest size in bytes")
         choices = (("separator", ("", *SEPARATORS)), ("decimal", (".", ",")), ("encoding", ENCODINGS),
                    ("order", ("sorted", "any")))  # fmt: skip
         for name, allowed in choices:

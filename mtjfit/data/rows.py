@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mtjfit.data.angle import written_angle_fault
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.suggest import did_you_mean
-from mtjfit.data.tidy import Header, ProblemLog, body, parse_number
+from mtjfit.data.tidy import Header, Line, ProblemLog, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 
-__all__ = ["DeviceRows", "check_devices", "collect", "scaled"]
+__all__ = ["Cell", "DeviceRows", "check_devices", "collect", "scaled"]
+
+Cell: TypeAlias = str | float
 
 _MIN_BIASES = 3
 """A line and a check of it; fewer points of a device determine nothing that can be tested."""
@@ -22,12 +25,12 @@ _MIN_BIASES = 3
 class DeviceRows:
     """Rows of one device as they come in."""
 
-    line: int
+    line: Line
     group: str | None = None
     thickness: float | None = None
     angle: float | None = None
     damaged: bool = False
-    lines: list[int] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
 
     def used(self, name: str, declaration: TableDeclaration) -> list[float]:
@@ -39,13 +42,22 @@ class DeviceRows:
 
 
 def collect(
-    lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration, log: ProblemLog
+    rows: Iterable[tuple[Line, Sequence[Cell] | None]], header: Header, declaration: TableDeclaration, log: ProblemLog
 ) -> dict[str, DeviceRows]:
-    """Read all rows below the header; problems of single rows and cells go to `log`."""
+    """Sort rows by device; problems of single rows and cells go to `log`.
+
+    Parameters
+    ----------
+    rows : iterable of (line, cells)
+        Cells in the order of the header, text or numbers; None for a row that is no row.
+    header : Header
+    declaration : TableDeclaration
+    log : ProblemLog
+    """
     devices: dict[str, DeviceRows] = {}
     adrift = False
     empty = True
-    for line, cells in body(lines, header, declaration, log):
+    for line, cells in rows:
         empty = False
         if cells is None:
             adrift = True
@@ -59,7 +71,7 @@ def collect(
             continue
         _add(devices.setdefault(name, DeviceRows(line)), name, group, numbers, row)
     if empty:
-        log.add("has a header and no data", "give one row per bias point", header.line)
+        log.add("has a header and no data", "give one row per bias point", header.line or None)
     # A row that could not be read may have belonged to any device: do not count their points then.
     for device in devices.values():
         device.damaged |= adrift
@@ -68,8 +80,8 @@ def collect(
 
 @dataclass(frozen=True)
 class _Row:
-    line: int
-    cells: list[str]
+    line: Line
+    cells: Sequence[Cell]
     header: Header
     declaration: TableDeclaration
     log: ProblemLog
@@ -79,7 +91,7 @@ class _Row:
         self.log.add(what, todo, self.line, column)
 
     def name(self, role: str) -> str:
-        text = self.cells[self.header.place[role]]
+        text = str(self.cells[self.header.place[role]])
         if text and text.isprintable():
             return text
         what = f"{text!r} holds characters that cannot be printed" if text else "is empty"
@@ -95,7 +107,10 @@ class _Row:
         for role, place in self.header.place.items():
             if role in ("device", "group"):
                 continue
-            value, fault = parse_number(self.cells[place], self.declaration.format.decimal)
+            cell = self.cells[place]
+            value, fault = (
+                parse_number(cell, self.declaration.format.decimal) if isinstance(cell, str) else (cell, None)
+            )
             if fault is None and value < 0 and role == "sigma_bias":
                 fault = f"standard error {value:g} is negative", "give the standard error of the bias, or 0"
             if fault is None and abs(value) >= 1 and role == "rho":
@@ -174,7 +189,7 @@ def _check_order(name: str, device: DeviceRows, declaration: TableDeclaration, l
     column, form = declaration.columns.bias, declaration.format
     bias, lines = device.columns["bias"], device.lines
     if not form.repeats:
-        first: dict[float, int] = {}
+        first: dict[float, Line] = {}
         for value, line in zip(bias, lines, strict=True):
             if value in first:
                 what = f"device {name!r} has bias {value:g} V already in line {first[value]}"

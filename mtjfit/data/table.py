@@ -7,36 +7,39 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 
+from mtjfit.data.covariance_file import covariances
 from mtjfit.data.curve import FloatArray, Origin, OriginKind, TorqueCurve
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.readers import Source, read_source
 from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
 from mtjfit.data.suggest import did_you_mean
-from mtjfit.data.tidy import MAX_BYTES, Header, ProblemLog, decode, find_header, numbered_lines, read_bytes
+from mtjfit.data.tidy import MAX_BYTES, Line, ProblemLog, body, decode, find_header, numbered_lines, read_bytes
 from mtjfit.data.units import thickness_factor
 
-__all__ = ["MAX_BYTES", "curves_from_bytes", "read_curves"]
+__all__ = ["MAX_BYTES", "curves_from_bytes", "curves_of_devices", "read_curves"]
 
 
 def read_curves(
-    path: str | Path, declaration: TableDeclaration, *, label: str = "", max_bytes: int = MAX_BYTES
+    path: str | Path, declaration: TableDeclaration, *, label: str = "", max_bytes: int | None = None
 ) -> tuple[TorqueCurve, ...]:
     """Read one file.
 
     Parameters
     ----------
     path : str or Path
-        CSV or TSV with a header line.
+        CSV or TSV with a header line; covariances it declares are looked for in its folder.
     declaration : TableDeclaration
         What the columns are; nothing is guessed.
     label : str
         Name of the file in messages and in `TorqueCurve.source`; the path as given if empty.
     max_bytes : int
-        Larger files are refused.
+        Larger files are refused; as declared in ``declaration.format`` if left out.
 
     Returns
     -------
@@ -68,11 +71,28 @@ def read_curves(
     ([-0.1, 0.0, 0.1], [0.5, 0.0, 0.5])
     """
     label = label or str(path)
-    return curves_from_bytes(read_bytes(Path(path), label, max_bytes), declaration, label)
+    limit = declaration.format.max_bytes if max_bytes is None else max_bytes
+    folder = Path(path).parent
+    return curves_from_bytes(
+        read_bytes(Path(path), label, limit),
+        declaration,
+        label,
+        lambda name: read_source(folder / name, name, limit),
+    )
 
 
-def curves_from_bytes(data: bytes, declaration: TableDeclaration, label: str) -> tuple[TorqueCurve, ...]:
+def curves_from_bytes(
+    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], Source] | None = None
+) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
+
+    Parameters
+    ----------
+    data : bytes
+    declaration : TableDeclaration
+    label : str
+    opened : callable, optional
+        Gives the bytes of a file that ``declaration.covariance`` names.
 
     Raises
     ------
@@ -93,17 +113,49 @@ def curves_from_bytes(data: bytes, declaration: TableDeclaration, label: str) ->
     header = find_header(lines, declaration, log)
     if header is None:
         raise log.error()
-    origin = _origin(header, log)
-    devices = collect(lines, header, declaration, log)
+    devices = collect(body(lines, header, declaration, log), header, declaration, log)
+    return curves_of_devices(devices, header.comments, declaration, log, opened)
+
+
+def curves_of_devices(
+    devices: dict[str, DeviceRows],
+    comments: Iterable[tuple[Line, str]],
+    declaration: TableDeclaration,
+    log: ProblemLog,
+    opened: Callable[[str], Source] | None = None,
+) -> tuple[TorqueCurve, ...]:
+    """Curves of rows sorted by device.
+
+    Parameters
+    ----------
+    devices : dict of str to DeviceRows
+    comments : iterable of (line, str)
+        Comments of the file or files; ``origin: …`` among them travels with the curves.
+    declaration : TableDeclaration
+    log : ProblemLog
+        With the problems of single rows; its label becomes `TorqueCurve.source`.
+    opened : callable, optional
+        Gives the bytes of a file that ``declaration.covariance`` names.
+
+    Raises
+    ------
+    DataError
+        With everything in the log, and what only whole devices can show.
+    """
+    origin = _origin(comments, log)
     check_devices(devices, declaration, log)
     if log.count:
         raise log.error()
-    return tuple(_curve(name, device, declaration, origin, label) for name, device in devices.items())
+    points = {name: len(device.lines) for name, device in devices.items()}
+    covariance = covariances(points, declaration, opened)
+    return tuple(
+        _curve(name, device, declaration, origin, log.label, covariance.get(name)) for name, device in devices.items()
+    )
 
 
-def _origin(header: Header, log: ProblemLog) -> Origin:
-    found: dict[Origin, int] = {}
-    for line, comment in header.comments:
+def _origin(comments: Iterable[tuple[Line, str]], log: ProblemLog) -> Origin:
+    found: dict[Origin, Line] = {}
+    for line, comment in comments:
         match = re.match(r"origin\s*:\s*([^;]*)(?:;(.*))?", comment, re.IGNORECASE)
         if match is None:
             continue
@@ -121,7 +173,8 @@ def _origin(header: Header, log: ProblemLog) -> Origin:
 def _sigma(role: Literal["par", "perp"], device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
     if isinstance(declaration.sigma, ConstantSigma):
         return np.full(len(device.lines), getattr(declaration.sigma, role))
-    return None if declaration.sigma == "fit" else np.array(device.columns[f"sigma_{role}"])
+    known = declaration.sigma != "fit" and f"sigma_{role}" in device.columns
+    return np.array(device.columns[f"sigma_{role}"]) if known else None
 
 
 def _rho(device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
@@ -144,7 +197,14 @@ def _nominal(device: DeviceRows, declaration: TableDeclaration) -> float:
     return math.nan if device.thickness is None else device.thickness
 
 
-def _curve(name: str, device: DeviceRows, declaration: TableDeclaration, origin: Origin, label: str) -> TorqueCurve:
+def _curve(
+    name: str,
+    device: DeviceRows,
+    declaration: TableDeclaration,
+    origin: Origin,
+    label: str,
+    covariance: FloatArray | None,
+) -> TorqueCurve:
     perp = np.array(device.columns["perp"])
     curve = TorqueCurve(
         device=name,
@@ -164,6 +224,7 @@ def _curve(name: str, device: DeviceRows, declaration: TableDeclaration, origin:
         angle=device.angle if declaration.angle is None else declaration.angle,
         sin_theta=declaration.sin_theta,
         rho=_rho(device, declaration),
+        covariance=covariance,
         sigma_bias=_sigma_bias(device, declaration),
     )
     for mask in declaration.mask:

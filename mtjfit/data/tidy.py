@@ -13,14 +13,17 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
-from mtjfit.data.declaration import SEPARATORS, TableDeclaration
+from mtjfit.data.declaration import MAX_BYTES, SEPARATORS, TableDeclaration
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.errors import DataError, Problem
 
 __all__ = [
     "MAX_BYTES",
     "Header",
+    "Line",
+    "Place",
     "ProblemLog",
     "body",
     "decode",
@@ -31,9 +34,21 @@ __all__ = [
     "split",
 ]
 
-MAX_BYTES = 200_000_000
-"""Largest file read by default; torque tables have kilobytes."""
 _LISTED = 50
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file, where rows of one table come from several."""
+
+    label: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.line}"
+
+
+Line: TypeAlias = int | Place
 
 
 @dataclass
@@ -52,11 +67,12 @@ class ProblemLog:
     problems: list[Problem] = field(default_factory=list)
     count: int = 0
 
-    def add(self, what: str, todo: str, line: int | None = None, column: str | None = None) -> None:
+    def add(self, what: str, todo: str, line: Line | None = None, column: str | None = None) -> None:
         """Note one problem."""
         self.count += 1
         if len(self.problems) < _LISTED:
-            where = self.label if line is None else f"{self.label}:{line}"
+            place = line if isinstance(line, Place) else f"{self.label}:{line}"
+            where = self.label if line is None else str(place)
             where += "" if column is None else f": column {column!r}"
             self.problems.append(Problem(where, what, todo))
 
@@ -88,7 +104,7 @@ class Header:
     names: tuple[str, ...]
     separator: str
     place: dict[str, int]
-    comments: tuple[tuple[int, str], ...] = ()
+    comments: tuple[tuple[Line, str], ...] = ()
 
 
 def read_bytes(path: Path, label: str, max_bytes: int = MAX_BYTES) -> bytes:

@@ -29,10 +29,10 @@ _DRAWS, _MOST_DRAWS = 4000, 60_000
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
 _KEPT = 400  # effective draws that a new proposal is fitted to
 _ROUNDS = 6
-_PARTICLES = 500  # for each dimension, of the first annealing run
+_PARTICLES = 80  # times the square of the dimension, of the first annealing run: thin bent ridges lose fewer
 _MORE = 3  # times as many in the second one
-_SHARES = (0.8, 0.2)  # of the proposals: fitted to the posterior, and wider
-_WIDER = 1.8  # a start from elsewhere has no tempered posterior: its own, wider by this
+_SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and wider
+_WIDER = 2.0  # times the width of what was found: a tail that was missed is seen in the next round
 _FARTHEST = 700.0  # exp of less underflows
 
 
@@ -116,11 +116,11 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
     found: Explored | None = None
     if start is not None:
         narrow = fitted_jump(start, rng)
-        found = _adapted(target, narrow, Jump(narrow.weights, narrow.centres, _WIDER * narrow.roots), rng)
+        found = _adapted(target, narrow, _wider(narrow), rng)
     for more in (1, _MORE):
         if found is not None and found.settled:
             return found
-        annealed = anneal(target, size, more * _PARTICLES * max(size, 2), rng)
+        annealed = anneal(target, size, more * _PARTICLES * max(size, 3) ** 2, rng)
         wide = fitted_jump(annealed.tempered, rng)
         again = _adapted(target, fitted_jump(annealed.final, rng), wide, rng)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
@@ -134,12 +134,17 @@ def _adapted(target: Target, narrow: Jump, wide: Jump, rng: np.random.Generator)
         weighted = importance_sample(target, jump, _DRAWS, rng)
         if weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _ENOUGH:
             break
-        narrow = fitted_jump(_tempered(weighted, rng), rng, finer=min(k + 1, 3))
+        narrow = fitted_jump(_tempered(weighted, rng), rng, finer=min(k + 1, 2))
+        wide = joined((wide, _wider(narrow)), (0.5, 0.5))
     _, error = mean_and_error(weighted.log_ratio)
     n = int(np.clip(_DRAWS * (error / _WANTED_ERROR) ** 2, 2 * _DRAWS, _MOST_DRAWS)) if error < 1 else 2 * _DRAWS
     # drawn anew: draws that chose the proposal would flatter it
     weighted = importance_sample(target, jump, n, rng)
     return Explored(weighted, Evidence(*mean_and_error(weighted.log_ratio), "importance", weighted.k_hat))
+
+
+def _wider(jump: Jump) -> Jump:
+    return Jump(jump.weights, jump.centres, _WIDER * jump.roots)
 
 
 def _tempered(weighted: Weighted, rng: np.random.Generator) -> FloatArray:

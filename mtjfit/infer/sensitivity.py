@@ -155,7 +155,7 @@ def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = Non
     >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
     >>> sensitivity(posterior).query("parameter == 'lambda_sf_F'")[["prior", "q05", "k_hat"]]  # doctest: +SKIP
               prior   q05  k_hat
-    2         wider  6.63   0.35
+    2         wider  6.62   0.30
     14  other scale  7.64   0.01
     """
     others = alternatives(posterior) if others is None else others

@@ -214,8 +214,12 @@ def _side(at: At, anywhere: Callable[[float], _Held], start: _Held, end: float, 
         if not found:
             break
         farthest = found[-1]
-        kept = side[:-1] if farthest.u == last.u else side
-        side = [*kept, farthest, *_walk(at, farthest, end, step, far)]
+        inner = max(k for k, one in enumerate(side) if one.rise <= far)
+        back = _walk(at, farthest, side[inner].u, step, far)[::-1]
+        # where the way back did not arrive there is a barrier, and the points on it stay
+        reached = abs(back[0].u - end) if back else abs(farthest.u - end)
+        barrier = [one for one in side[inner + 1 :] if abs(one.u - end) > reached]
+        side = [*side[: inner + 1], *barrier, *back, farthest, *_walk(at, farthest, end, step, far)]
     return side
 
 

@@ -86,7 +86,7 @@ def _by_product(model: MarginalPosterior, names: tuple[str, ...]) -> FloatArray:
     taking_part = np.any(serves > 0, axis=0)
     _, null = _null_space(serves[:, taking_part])
     out = np.zeros((null.shape[0], len(names)))
-    out[:, taking_part] = null
+    out[:, taking_part] = null / _scaled(serves[:, taking_part])[1]
     return out
 
 

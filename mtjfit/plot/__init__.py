@@ -3,6 +3,7 @@
 from mtjfit.plot.corner import plot_corner
 from mtjfit.plot.devices import plot_combinations
 from mtjfit.plot.frequency import plot_frequency_response
+from mtjfit.plot.narrowing import plot_prior_posterior
 from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
@@ -17,6 +18,7 @@ __all__ = [
     "plot_combinations",
     "plot_corner",
     "plot_frequency_response",
+    "plot_prior_posterior",
     "plot_thickness_dependence",
     "plot_thin_validity",
     "plot_torque",

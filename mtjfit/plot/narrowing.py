@@ -27,6 +27,7 @@ _ACROSS, _MOST = 3, 12
 _ROW = 1.35  # height of a row of panels in inches
 _POINTS = 600
 _REACH = 3.3  # scores: 99.9 % of the prior
+_FAR = 2.2  # scores: 1.4 % of the prior lie beyond on each side
 _BINS = 1024  # over all draws: each a hundredth of their sd
 _MARGIN = 0.04  # beyond the range of a prior, in its logarithm
 _NOTE = (
@@ -121,13 +122,19 @@ def _where(prior: Prior, z: FloatArray, low: float, high: float) -> FloatArray:
 
 
 def _density(z: FloatArray, at: FloatArray, prior: FloatArray) -> FloatArray:
-    """Density of the posterior where the prior's is `prior`, at scores `at`: that of scores over the normal one."""
+    """Density of the posterior where the prior's is `prior`, at scores `at`, up to a factor.
+
+    Times the likelihood, which is the density of the draws over that of the standard normal, both smoothed alike, so
+    that a posterior that is its prior is drawn as such. Far out, where few draws are, the likelihood is kept.
+    """
     lower, upper = np.quantile(z, [0.25, 0.75])
     spread = min(float(z.std()), float(upper - lower) / float(ndtri(0.75) - ndtri(0.25)))
     width = 0.9 * max(spread, 1e-12) * max(ess_bulk(z), 4.0) ** -0.2
     counts, edges = np.histogram(z, bins=_BINS)
     used = counts > 0
     centres, share = (0.5 * (edges[1:] + edges[:-1]))[used], counts[used] / z.size
+    least, most = np.quantile(z, [0.05, 0.95])
+    at = np.clip(at, min(-_FAR, least), max(_FAR, most))
     away = (at[:, None] - centres) / width
-    smooth = np.exp(-0.5 * away * away) @ share / width
-    return np.asarray(prior * smooth * np.exp(0.5 * at * at))
+    smooth = np.exp(-0.5 * away * away) @ share
+    return np.asarray(prior * smooth * np.exp(0.5 * at * at / (1 + width * width)))

@@ -17,6 +17,7 @@ from mtjfit.study import Study
 __all__ = ["plot_plan"]
 
 _HEIGHT = 2.5
+_FEW = 8  # devices whose thicknesses find room under an axis
 _WIDE = 10.0  # a range of errors beyond this factor is drawn on a logarithmic axis
 
 
@@ -55,7 +56,8 @@ def plot_plan(plan: Plan) -> Figure:
         axes = fig.subplots(1, 2 if two else 1, squeeze=False, width_ratios=[1.7, 1] if two else [1])[0]
         (_moved if several else _single)(axes[0], plan, grid)
         _there(axes[0], plan)
-        axes[0].set(xlabel="thickness of the free layer (nm)", ylabel=_label(plan))
+        words = "thickness of one of them, the others kept (nm)" if several else "thickness of the free layer (nm)"
+        axes[0].set(xlabel=words, ylabel=_label(plan))
         if several:
             _path(axes[1], plan)
         elif two:
@@ -74,9 +76,9 @@ def _label(plan: Plan) -> str:
 
 
 def _note(plan: Plan) -> str:
-    error = "Errors of lengths: standard deviation of the logarithm. " if plan.target.relative else ""
+    error = " Error of a length: sd of its logarithm." if plan.target.relative else ""
     draws = "posterior" if plan.has_data else "priors"
-    return f"{error}Line: mean over draws of the {draws}, any of which may be the truth; band: quartiles."
+    return f"Mean over draws of the {draws}, each of which may be the truth; band: quartiles.{error}"
 
 
 def _factor(plan: Plan) -> float:
@@ -126,14 +128,14 @@ def _moved(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
         at = float(plan.table.thickness[name])
         y = float(moved.loc[name, name]) * factor  # type: ignore[arg-type]
         ax.plot([at], [y], "*", color=colours[k % 5], ms=8, mec="black", mew=0.4, zorder=5, gid=f"chosen-{k}",
-                label=literal(f"{at:g} nm moved"))  # fmt: skip
+                label=f"{at:g} nm")  # fmt: skip
     levels = plan.moved[list(plan.chosen)].to_numpy() * factor
     if not plan.of_everything and levels.max() > _WIDE * levels.min():
         _logarithmic(ax)
     ax.margins(x=0.02)
-    bottom, top = ax.transLimits.inverted().transform([(0, -0.1), (0, 1.0)])[:, 1]
     if ax.get_yscale() == "linear":
-        ax.set_ylim(bottom, top)
+        bottom, top = ax.get_ylim()
+        ax.set_ylim(bottom - 0.1 * (top - bottom), top)
     _legend(ax, min(len(plan.chosen), 5))
 
 
@@ -150,11 +152,14 @@ def _path(ax: Axes, plan: Plan) -> None:
         if max(plan.now * _factor(plan), high.max()) > 3 * low.min():
             _logarithmic(ax)
     ax.plot(n, y, "o-", color=OKABE_ITO["blue"], gid="path")
-    for number, value, name in zip(n, y, plan.path.device, strict=True):
-        ax.annotate(literal(str(name)), (number, value), xytext=(3, 5), textcoords="offset points", fontsize=6.5)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="devices" if not plan.has_data else "new devices", ylabel=_label(plan))
-    ax.margins(x=0.16, y=0.1)
+    ax.set(xlabel="devices", ylabel=_label(plan))
+    if n.size > _FEW:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        added = [f"{plan.table.thickness[name]:g}" for name in plan.path.device]
+        ax.set_xticks(n, [f"{number}\n+{d}" for number, d in zip(n, added, strict=True)])
+        ax.set_xlabel("new devices, with thickness (nm)" if plan.has_data else "devices, with thickness (nm)")
+    ax.margins(x=0.08, y=0.1)
 
 
 def _logarithmic(ax: Axes) -> None:

@@ -12,7 +12,10 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import header_fields, notices
+from mtjfit.results.methods import REFERENCES, methods
+from mtjfit.results.publish import latex_parameters, markdown, table_csv
 from mtjfit.results.tables import (
+    Table,
     combinations_table,
     devices_table,
     posterior_table,
@@ -22,9 +25,8 @@ from mtjfit.results.tables import (
 from mtjfit.results.verdicts import checks, learned, not_determined
 from mtjfit.results.write import result_document, result_files
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["report_html", "report_tables", "write_report"]
 
-PAPER = "A. Manchon, R. Matsumoto, H. Jaffrès, J. Grollier, Phys. Rev. B 86, 060404(R) (2012)"
 DOI = "10.1103/PhysRevB.86.060404"
 _FIRST = ("torque", "corner", "transfer", "combinations", "accumulation")  # the trace comes with the gate, further down
 
@@ -52,6 +54,36 @@ def _flat(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     return lines
 
 
+def _versions(provenance: Mapping[str, object]) -> Mapping[str, str]:
+    found = provenance.get("versions")
+    return {str(name): str(each) for name, each in found.items()} if isinstance(found, Mapping) else {}
+
+
+def report_tables(fit: FitResult, posterior: Posterior | None) -> dict[str, Table]:
+    """Every table of the page that says anything, by the name of its file."""
+    tables = {"combinations": combinations_table(fit), "undetermined": undetermined_table(fit)}
+    if posterior is not None:
+        tables = {
+            "parameters": posterior_table(posterior),
+            "priors": prior_table(posterior),
+            "combinations": combinations_table(fit),
+        }
+    tables["devices"] = devices_table(fit.study)
+    return {name: table for name, table in tables.items() if table.rows or table.note}
+
+
+def _texts(fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]) -> dict[str, bytes]:
+    """Tables as CSV, the first of them for a paper, and the methods paragraph."""
+    tables = report_tables(fit, posterior)
+    files = {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
+    first = tables["combinations" if posterior is None else "parameters"]
+    files["summary.md"] = markdown(first).encode()
+    if posterior is not None:
+        files["summary.tex"] = latex_parameters(posterior).encode()
+    files["methods.md"] = (methods(fit, posterior, _versions(provenance)) + "\n").encode()
+    return files
+
+
 def report_html(
     fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object], figures: Sequence[ReportFigure]
 ) -> str:
@@ -72,9 +104,8 @@ def report_html(
         HTML.
     """
     verdict = None if posterior is None else posterior.verdict
-    tables = [combinations_table(fit), undetermined_table(fit)]
-    if posterior is not None:
-        tables = [posterior_table(posterior), prior_table(posterior), combinations_table(fit)]
+    tables = report_tables(fit, posterior)
+    devices = tables.pop("devices")
     by_name = {figure.name: figure for figure in figures}
     return _template().render(
         study=fit.study,
@@ -87,13 +118,14 @@ def report_html(
         verdict=verdict,
         settings={} if posterior is None else posterior.settings,
         evidence=None if posterior is None else posterior.evidence,
-        tables=[table for table in tables if table.rows or table.note],
-        devices=devices_table(fit.study),
+        tables=list(tables.values()),
+        devices=devices,
         figures=[by_name[name] for name in _FIRST if name in by_name],
         trace=by_name.get("trace"),
         svg=lambda figure: Markup(figure.svg),  # noqa: S704 - cleaned by inline_svg
         provenance=_flat(provenance),
-        paper=PAPER,
+        paper=REFERENCES["theory"],
+        methods=methods(fit, posterior, _versions(provenance)),
         doi=DOI,
     )
 
@@ -109,7 +141,7 @@ def write_report(
         The folder holds other files or cannot be written.
     """
     figures = report_figures(fit, posterior)
-    files = result_files(fit, posterior)
+    files = result_files(fit, posterior) | _texts(fit, posterior, provenance)
     for figure in figures:
         files |= figure.files
     files["report.html"] = report_html(fit, posterior, provenance, figures).encode()

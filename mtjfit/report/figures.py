@@ -78,14 +78,14 @@ def _drawn(fit: FitResult, posterior: Posterior | None) -> Iterator[tuple[str, F
         yield (
             "transfer",
             mtjfit.plot.plot_transfer(posterior, fit),
-            f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, both "
-            "components and their ratio against thickness. Grey: outside of the measured thicknesses.",
+            f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, "
+            "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
             f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
         )
         yield (
             "accumulation",
             mtjfit.plot.plot_accumulation_band(posterior),
-            f"{mark}Spin accumulation in the free layer, Eq. 9, for a current at the barrier that is polarised in plane.",
+            f"{mark}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the barrier.",
             "Plot of the spin accumulation against the distance from the barrier for "
             f"{device_names(curves, 3)}, with the bands of the posterior.",
         )

@@ -2,6 +2,7 @@
 
 from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import Notice, header, header_fields, notices
+from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 from mtjfit.results.provenance import provenance
 from mtjfit.results.tables import Table
 from mtjfit.results.verdicts import Check, checks, learned, not_determined
@@ -16,10 +17,14 @@ __all__ = [
     "header",
     "header_fields",
     "learned",
+    "narrowing_sentence",
+    "narrowing_table",
     "not_determined",
     "notices",
     "provenance",
     "result_document",
     "result_files",
+    "sensitivity_sentence",
+    "sensitivity_table",
     "summary_table",
 ]

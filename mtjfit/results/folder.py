@@ -14,14 +14,17 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.files import leftover_of, replace_file
 from mtjfit.infer.journal import is_journal
 
-__all__ = ["FIGURES", "FORMATS", "ResultFolder"]
+__all__ = ["FIGURES", "FORMATS", "TABLES", "ResultFolder"]
 
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "trace")
 FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _RUN = "run"  # inside the folder of the result
 _RESULT = "result.json"
 _DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in FORMATS)
-_OURS = ("summary.csv", "draws.npz", "study.toml", "report.html", *_DRAWN)
+TABLES = ("parameters", "priors", "combinations", "undetermined", "devices")
+_TABLES = tuple(f"table_{name}.csv" for name in TABLES)
+_TEXTS = ("summary.md", "summary.tex", "methods.md")
+_OURS = ("summary.csv", "draws.npz", "study.toml", "report.html", *_TEXTS, *_TABLES, *_DRAWN)
 _MARK = {"program": "mtjfit"}
 
 

@@ -32,6 +32,7 @@ __all__ = [
 MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd hangs on the prior."""
 _MOSTLY_DATA = 1.0  # bits; a normal posterior is then a third as wide as its prior
+_FACTOR = 3.0  # between the ends of an interval, above which they have digits of their own
 _NOT_YET = "NOT CONVERGED: nothing can be said of these draws."
 _WORDS = {
     "wider": "priors 1.4 times as wide",
@@ -51,7 +52,16 @@ def bits(gain: float, error: float = 0.0) -> str:
     return f"{gain:.{2 if error <= 0.05 else 1}f}"
 
 
+def _median(row: pd.Series, kind: str = "") -> str:
+    """Median and interval; of one that spans a factor, two digits of each end."""
+    low, middle, high = (float(row[f"{kind}{q}"]) for q in _QUANTILES)
+    if kind or (low > 0 and high > _FACTOR * low):
+        return f"{number(middle, 2)} ({number(low, 2)} to {number(high, 2)})"
+    return interval(low, middle, high)
+
+
 def _percent(shrinkage: float) -> str:
+    shrinkage = max(shrinkage, 0.0)
     if shrinkage > 0.999:
         return "> 99.9 %"
     return f"{100 * shrinkage:.{1 if shrinkage > 0.9 else 0}f} %"
@@ -83,11 +93,9 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame | None = None, joi
     for name, row in found.iterrows():
         if _is_copy(posterior, str(name)):
             continue
-        low, middle, high = (number(float(row[f"prior_{q}"]), 2) for q in _QUANTILES)
-        after = interval(*(float(row[q]) for q in _QUANTILES))
         gain, error = float(row["gain_bits"]), float(row["gain_error"])
         unit, shrinkage = pretty(posterior.study.unit_of(str(name))), _percent(float(row["shrinkage"]))
-        before = f"{middle} ({low} to {high})"
+        before, after = _median(row, "prior_"), _median(row)
         rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), _decides(gain)))
     note = (
         "Shrinkage: 1 − sd(posterior)/sd(prior) in the coordinate in which the prior is a standard normal. "
@@ -150,12 +158,12 @@ def sensitivity_table(posterior: Posterior, found: pd.DataFrame | None = None) -
         return Table(title, ("parameter", "as declared"), (), _NOT_YET)
     found = sensitivity(posterior) if found is None else found
     of = {str(name): part.set_index("parameter") for name, part in found.groupby("prior", sort=False)}
-    summary = posterior.draws.quantile([0.05, 0.5, 0.95])
+    summary = posterior.draws.quantile([0.05, 0.5, 0.95]).set_axis(list(_QUANTILES))
     rows = []
     for name in dict.fromkeys(found["parameter"]):
         if _counts(str(name)) and not _is_copy(posterior, str(name)):
             cells = [_cell(part.loc[name]) for part in of.values()]
-            rows.append((str(name), interval(*(float(x) for x in summary[name])), *cells))
+            rows.append((str(name), _median(summary[name]), *cells))
     header = ("parameter", "as declared", *(f"{name} (k̂ {_k_hat(part['k_hat'].iloc[0])})" for name, part in of.items()))
     priors = [f"{one.name[0].upper()}{one.name[1:]}: {one.describe()}." for one in alternatives(posterior)]
     note = "Median, 90 % interval, and the way of the median in sd. k̂ above 0.7: no answer. " + " ".join(priors)
@@ -184,7 +192,7 @@ def _k_hat(k_hat: float) -> str:
 def _cell(row: pd.Series) -> str:
     if not row["reliable"]:
         return "sample again"
-    return f"{interval(float(row['q05']), float(row['q50']), float(row['q95']))}, {float(row['shift_q50']):+.1f} sd"
+    return f"{_median(row)}, {float(row['shift_q50']):+.1f} sd"
 
 
 def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame | None = None) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "meaning",
     "posterior_table",
     "prior_table",
+    "prior_text",
     "result_text",
     "undetermined_table",
 ]
@@ -147,11 +148,12 @@ def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, s
         shown = interval(float(row["q05"]), float(row["q50"]), float(row["q95"]))
         return shown, value_with_error(float(row["mean"]), float(row["sd"]))
     if row["determined"] == "no":
-        return f"not determined by the data (prior: {_prior_text(posterior, name)})", ""
+        return f"not determined by the data (prior: {prior_text(posterior, name)})", ""
     return limit(row), ""
 
 
-def _prior_text(posterior: Posterior, name: str) -> str:
+def prior_text(posterior: Posterior, name: str) -> str:
+    """The prior of a parameter in words; what it is derived from, or how a thickness was declared."""
     prior = posterior.priors.get(name)
     if prior is None:
         return "derived: D_ratio · lambda_sf_N" if name == "Lambda" else "derived"
@@ -167,7 +169,7 @@ def posterior_table(posterior: Posterior) -> Table:
         result, mean = result_text(posterior, str(name), row)
         if not posterior.verdict.converged:
             mean = ""  # the spread of draws that have not converged is no error
-        rows.append((str(name), result, mean, pretty(str(row["unit"])), _prior_text(posterior, str(name))))
+        rows.append((str(name), result, mean, pretty(str(row["unit"])), prior_text(posterior, str(name))))
     title = "What these data say of each parameter"
     note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
     if not posterior.verdict.converged:
@@ -183,7 +185,7 @@ def prior_table(posterior: Posterior) -> Table:
         percent = 100 * _left(posterior, str(name))
         left = f"{number(percent, 3 if percent > 99 else 2)} %"
         rows.append((
-            str(name), meaning(str(name)), _prior_text(posterior, str(name)), left,
+            str(name), meaning(str(name)), prior_text(posterior, str(name)), left,
             f"{float(row['ess']):.0f}", f"{float(row['r_hat']):.3f}",
         ))  # fmt: skip
     for name, parameter in posterior.study.parameters.items():

@@ -104,9 +104,7 @@ def accumulation_draws(stack: Stack, x: ArrayLike, d: float) -> ComplexArray:
     """
     own = stack.lengths
     x = np.asarray(x, dtype=float)
-    return np.asarray(
-        spin_accumulation(x, d, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"])
-    )
+    return np.asarray(spin_accumulation(x, d, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"]))
 
 
 def kappa_in_words(posterior: Posterior) -> str:

@@ -17,9 +17,9 @@ __all__ = ["fit_lines", "stacked"]
 _CHUNK = 512
 _MOST_STEPS = 120
 _SMALL = 1e-10  # a step that moves centres by this many widths is the last one
-_FARTHEST = 1.5  # centres may leave the span by half of its half
+_FARTHEST = 1.0  # a line whose centre was not swept over is not known
 _WIDEST = np.log(4.0)
-_NARROWEST = 0.25  # of the spacing of points
+_NARROWEST = 0.5  # of the spacing of points
 
 
 def stacked(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, BoolArray]:

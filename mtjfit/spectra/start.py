@@ -55,7 +55,8 @@ class Grid:
 def _trials(n: int) -> tuple[FloatArray, FloatArray]:
     """Centres and widths; neighbours are about a half width apart, closer than a fit needs to find the minimum."""
     spacing = 2 / (n - 1)
-    widths = np.geomspace(spacing, _WIDEST, max(2, round(np.log(_WIDEST / spacing) / np.log(_FACTOR)) + 1))
+    narrowest = min(1.5 * spacing, _WIDEST / 2)  # one odd point is no line
+    widths = np.geomspace(narrowest, _WIDEST, max(2, round(np.log(_WIDEST / narrowest) / np.log(_FACTOR)) + 1))
     pairs = [
         (centre, width) for width in widths for centre in np.linspace(-1, 1, max(9, round(2 / max(width, spacing)) + 1))
     ]

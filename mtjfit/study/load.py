@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from mtjfit.data.curve import TorqueCurve
-from mtjfit.data.table import curves_from_bytes
+from mtjfit.data.readers import Source
+from mtjfit.data.sheets import curves_from_sources
 from mtjfit.data.tidy import read_bytes
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.entry import parameter_from
+from mtjfit.study.files import data_sources, opener
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.schema import DataTable, Document, NoiseTable, SamplingTable, StudyTable, validated
 from mtjfit.study.study import Sampling, Study
@@ -162,13 +163,11 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
     curves: list[TorqueCurve] = []
     complete = True
     for i, each in enumerate(raw):
+        sources: list[Source] = []
         try:
-            data = _bytes(each, folder)
-            if data is not None:
-                files[each["file"]] = hashlib.sha256(data).hexdigest()
+            sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None)
         except DataError as error:
             found.data += error.problems
-            data = None
         table = validated(DataTable, each, f"data[{i}]")
         if isinstance(table, list):
             found.config += table
@@ -176,22 +175,17 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
             continue
         try:
             declaration = table.declaration()
-            curves += curves_from_bytes(data, declaration, table.file) if data is not None else []
+            if sources:
+                opened = opener(folder, files, declaration.format.max_bytes)
+                curves += curves_from_sources(sources, declaration, table.file or table.files or "", opened)
         except ConfigError as error:
             found.config += _prefixed(error.problems, f"data[{i}].")
             complete = False
         except DataError as error:
             found.data += error.problems
             complete = False
-        complete &= data is not None
+        complete &= bool(sources)
     return (curves if complete else None), files
-
-
-def _bytes(table: object, folder: Path) -> bytes | None:
-    name = table.get("file") if isinstance(table, dict) else None
-    if not isinstance(name, str) or not name or PLACEHOLDER.fullmatch(name):
-        return None
-    return read_bytes(folder / name, name)
 
 
 def _parameters(raw: object, found: _Findings) -> tuple[dict[str, Parameter] | None, set[str]]:

@@ -6,14 +6,22 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag, ValidationError
+from pydantic import Discriminator, PlainValidator, Tag, ValidationError
 
-from mtjfit.data.angle import SinTheta
-from mtjfit.data.curve import PerpAxis
-from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration, TableFormat
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem
+from mtjfit.study.datatable import (
+    ColumnsTable,
+    DataTable,
+    FormatTable,
+    MaskTable,
+    SigmaTable,
+    Table,
+    UnitsTable,
+    WideTable,
+    kind_of,
+)
 from mtjfit.study.parameter import Scope
 
 __all__ = [
@@ -29,111 +37,10 @@ __all__ = [
 ]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class StudyTable(_Table):
+class StudyTable(Table):
     """``[study]``."""
 
     name: str
-
-
-class ColumnsTable(_Table):
-    """``[data.columns]``."""
-
-    bias: str
-    par: str
-    perp: str
-    sigma_par: str = ""
-    sigma_perp: str = ""
-    device: str = ""
-    thickness: str = ""
-    group: str = ""
-    angle: str = ""
-    rho: str = ""
-    sigma_bias: str = ""
-
-
-class UnitsTable(_Table):
-    """``[data.units]``."""
-
-    bias: str
-    torque: str
-    thickness: str
-
-
-class FormatTable(_Table):
-    """``[data.format]``."""
-
-    separator: str = ""
-    decimal: Literal[".", ","] = "."
-    comment: str = "#"
-    encoding: str = "utf-8"
-    order: Literal["sorted", "any"] = "sorted"
-    repeats: bool = False
-
-
-class MaskTable(_Table):
-    """One entry of ``mask``."""
-
-    bias: tuple[float, float]
-    reason: str
-    device: str = ""
-
-
-class SigmaTable(_Table):
-    """``sigma = { par = …, perp = … }``."""
-
-    par: float
-    perp: float
-
-
-def _kind(value: object) -> str:
-    return "table" if isinstance(value, dict | SigmaTable) else "word"
-
-
-class DataTable(_Table):
-    """One ``[[data]]``."""
-
-    file: str = Field(min_length=1)
-    quantity: Quantity
-    per: Per
-    perp_axis: PerpAxis
-    columns: ColumnsTable
-    units: UnitsTable
-    bias_window: tuple[float, float] | None = None
-    device: str = ""
-    group: str = ""
-    thickness: float | None = None
-    sigma: Annotated[
-        Annotated[Literal["columns", "fit"], Tag("word")] | Annotated[SigmaTable, Tag("table")], Discriminator(_kind)
-    ] = "columns"
-    format: FormatTable = FormatTable()
-    mask: tuple[MaskTable, ...] = ()
-    angle: float | None = None
-    sin_theta: SinTheta | None = None
-    sigma_bias: float | None = None
-
-    def declaration(self) -> TableDeclaration:
-        """The same as a checked declaration; ConfigError with key paths where it contradicts itself."""
-        return TableDeclaration(
-            quantity=self.quantity,
-            per=self.per,
-            perp_axis=self.perp_axis,
-            columns=Columns(**self.columns.model_dump()),
-            units=ColumnUnits(**self.units.model_dump()),
-            device=self.device,
-            thickness=self.thickness,
-            group=self.group,
-            sigma=ConstantSigma(self.sigma.par, self.sigma.perp) if isinstance(self.sigma, SigmaTable) else self.sigma,
-            format=TableFormat(**self.format.model_dump()),
-            bias_window=self.bias_window,
-            mask=tuple(BiasMask(mask.bias, mask.reason, mask.device) for mask in self.mask),
-            angle=self.angle,
-            sin_theta=self.sin_theta,
-            sigma_bias=self.sigma_bias,
-        )
 
 
 def _true_or_number(value: object) -> bool | float:
@@ -147,7 +54,7 @@ def _true_or_number(value: object) -> bool | float:
     raise ValueError("is neither a number nor true")
 
 
-class ParameterTable(_Table):
+class ParameterTable(Table):
     """One line of ``[parameters]``."""
 
     prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
@@ -161,14 +68,14 @@ class ParameterTable(_Table):
     scope: Scope | None = None
 
 
-class NoiseTable(_Table):
+class NoiseTable(Table):
     """``[noise]``."""
 
     model: Literal["normal", "student"]
     dof: Any = None
 
 
-class SamplingTable(_Table):
+class SamplingTable(Table):
     """``[sampling]``; keys left out keep the defaults of `mtjfit.study.Sampling`."""
 
     seed: int | None = None
@@ -178,7 +85,7 @@ class SamplingTable(_Table):
     max_steps: int | None = None
 
 
-class GridTable(_Table):
+class GridTable(Table):
     """``thickness = { low = …, high = …, step = … }``."""
 
     low: float
@@ -186,7 +93,7 @@ class GridTable(_Table):
     step: float
 
 
-class SweepTable(_Table):
+class SweepTable(Table):
     """``bias = { low = …, high = …, n = … }``."""
 
     low: float
@@ -202,11 +109,13 @@ def _number_or_word(value: object) -> float | str:
     return float(value)
 
 
-class PlanTable(_Table):
+class PlanTable(Table):
     """``[plan]``: measurements that might be made, and what for."""
 
     thickness: (
-        Annotated[Annotated[tuple[float, ...], Tag("word")] | Annotated[GridTable, Tag("table")], Discriminator(_kind)]
+        Annotated[
+            Annotated[tuple[float, ...], Tag("word")] | Annotated[GridTable, Tag("table")], Discriminator(kind_of)
+        ]
         | None
     ) = None
     choose: int | None = None
@@ -218,7 +127,7 @@ class PlanTable(_Table):
     unit: str | None = None
 
 
-class Document(_Table):
+class Document(Table):
     """The whole file, for the names of its tables only."""
 
     study: Any
@@ -229,7 +138,7 @@ class Document(_Table):
     plan: Any = None
 
 
-class ProposalDocument(_Table):
+class ProposalDocument(Table):
     """A file without data."""
 
     study: Any
@@ -238,7 +147,7 @@ class ProposalDocument(_Table):
     sampling: Any = None
 
 
-T = TypeVar("T", bound=_Table)
+T = TypeVar("T", bound=Table)
 
 _WHAT = {
     "string_too_short": "is empty",
@@ -308,7 +217,7 @@ def _with_tuples(raw: object) -> object:
     return {key: _with_tuples(each) for key, each in raw.items()} if isinstance(raw, dict) else raw
 
 
-def _problem(model: type[_Table], error: Mapping[str, Any], where: str) -> Problem:
+def _problem(model: type[Table], error: Mapping[str, Any], where: str) -> Problem:
     # The union of sigma adds its tag to the location; no key of a study file is called so.
     path = [key for key in error["loc"] if key not in ("word", "table")]
     spelled = where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
@@ -329,12 +238,13 @@ def _problem(model: type[_Table], error: Mapping[str, Any], where: str) -> Probl
     return Problem(spelled, what, todo)
 
 
-def _keys(model: type[_Table], path: list[Any]) -> list[str]:
+def _keys(model: type[Table], path: list[Any]) -> list[str]:
     """Keys that the table at `path` inside `model` may have."""
-    nested: dict[str, type[_Table]] = {
+    nested: dict[str, type[Table]] = {
         "columns": ColumnsTable,
         "units": UnitsTable,
         "format": FormatTable,
+        "wide": WideTable,
         "mask": MaskTable,
         "sigma": SigmaTable,
         "thickness": GridTable,

@@ -123,8 +123,10 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch
     assert invoke("run", make_study(), "-o", tmp_path / "out").exit_code == 0
     figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
+    files |= {"methods.md", "summary.md", "summary.tex"}
+    files |= {f"table_{name}.csv" for name in ("parameters", "priors", "combinations", "devices")}
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
-    assert FIGURES == ("torque", "combinations", "corner", "trace")
+    assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "trace")
 
 
 def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached, finished, monkeypatch):

@@ -1,8 +1,9 @@
-"""Draws of known distributions in normal scores, chains that are correlated in two ways, and posteriors made of them."""
+"""Draws of known distributions in normal scores, chains correlated in two ways, and posteriors made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,13 @@ def of_likelihood(likelihood: Map) -> tuple[Map, float]:
         return float(stats.norm.pdf(z) * likelihood(np.array(z)))
 
     points = np.linspace(-9, 9, 19)
-    total = sum(integrate.quad(weight, a, b, epsabs=1e-13)[0] for a, b in zip(points, points[1:], strict=False))
+    total = sum(integrate.quad(weight, a, b, epsabs=1e-13)[0] for a, b in pairwise(points))
 
     def term(z: float) -> float:
         ratio = float(likelihood(np.array(z))) / total
         return float(stats.norm.pdf(z)) * ratio * np.log2(ratio) if ratio > 0 else 0.0
 
-    gain = sum(integrate.quad(term, a, b, epsabs=1e-12)[0] for a, b in zip(points, points[1:], strict=False))
+    gain = sum(integrate.quad(term, a, b, epsabs=1e-12)[0] for a, b in pairwise(points))
     z = np.linspace(-9, 9, 200_001)
     cdf = integrate.cumulative_trapezoid(stats.norm.pdf(z) * likelihood(z), z, initial=0.0)
     return lambda y: np.interp(ndtr(y), cdf / cdf[-1], z), gain

@@ -143,7 +143,7 @@ def test_what_is_missing_is_the_share_of_the_wider_prior_where_the_data_say_noth
 
 
 def test_effective_draws_count_correlation_and_weights() -> None:
-    """Against the τ of the sign of an AR(1) process, and Kish's number for weights that know nothing of the parameter."""
+    """Against the τ of the sign of an AR(1) process, and Kish's number where weights have nothing to do with x."""
     rng = np.random.default_rng(6)
     y = diffusing(2000, rng).reshape(4, 5, -1).swapaxes(1, 2)
     posterior = posterior_from({"a1": y, "b2": rng.standard_normal(y.shape)}, a1=Normal(0.0, 1.0), b2=Normal(0.0, 1.0))

@@ -17,11 +17,20 @@ Examples
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
 
+from mtjfit.data.layout import Wide
+from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers.options import ReadOptions, Source
-from mtjfit.data.readers.pattern import NamePattern
-from mtjfit.data.readers.registry import READERS, Reader, read_sheet, recognised, sheets_from_bytes
+from mtjfit.data.readers.registry import (
+    READERS,
+    Reader,
+    read_sheet,
+    read_source,
+    recognised,
+    recognised_in,
+    sheets_from_bytes,
+)
 from mtjfit.data.readers.sheet import Column, Parameter, Sheet, split_unit
-from mtjfit.data.readers.wide import Wide, blocks
+from mtjfit.data.readers.wide import blocks
 
 __all__ = [
     "READERS",
@@ -35,7 +44,9 @@ __all__ = [
     "Wide",
     "blocks",
     "read_sheet",
+    "read_source",
     "recognised",
+    "recognised_in",
     "sheets_from_bytes",
     "split_unit",
 ]

@@ -175,7 +175,9 @@ def _segment(
             what = f"has {len(sheet.columns)} columns, but {len(options.names)} names are declared"
             raise source.fault(what, "name every column in [data.format]", sheet.lines[0])
         renamed = columns_named(options.names, [])
-        columns = tuple(replace(c, name=n.name, unit=n.unit or c.unit) for c, n in zip(sheet.columns, renamed, strict=True))
+        columns = tuple(
+            replace(c, name=n.name, unit=n.unit or c.unit) for c, n in zip(sheet.columns, renamed, strict=True)
+        )
         sheet = replace(sheet, columns=columns)
     return sheet
 

@@ -65,7 +65,9 @@ def _checked(source: Source, data: Any, options: ReadOptions) -> None:
 def _sheet(source: Source, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
     shape = tuple(data.sizes[dim] for dim in dims)
     columns = [_column(str(dim), data[dim], dims, shape) for dim in dims if dim in data.variables]
-    extra = [name for name, each in data.coords.items() if each.dims and set(each.dims) <= set(dims) and name not in dims]
+    extra = [
+        name for name, each in data.coords.items() if each.dims and set(each.dims) <= set(dims) and name not in dims
+    ]
     measured = [name for name, each in data.data_vars.items() if each.dims == dims]
     columns += [_column(str(name), data[name], dims, shape) for name in [*extra, *measured]]
     n = math.prod(shape)

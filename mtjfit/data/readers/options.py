@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-from mtjfit.data.tidy import MAX_BYTES, ProblemLog
+from mtjfit.data.declaration import MAX_BYTES, HeaderLine
+from mtjfit.data.tidy import ProblemLog
 from mtjfit.errors import DataError, Problem
 
 __all__ = ["HeaderLine", "ReadOptions", "Source"]
 
-HeaderLine = Literal["name", "unit", "comment", "skip"]
 _BYTES_PER_CELL = 20
 
 
@@ -24,8 +23,8 @@ class ReadOptions:
         ``,`` ``;`` TAB or ``|``.
     decimal : str
         ``.`` or ``,``.
-    comment : str
-        Character that starts a comment line.
+    comment : str or None
+        Character that starts a comment line; empty: there are none; None: ``#`` or ``%``, whichever the file begins with.
     encoding : str
         ``utf-8``, ``cp1252`` or ``latin-1``.
     names : tuple of str
@@ -40,7 +39,7 @@ class ReadOptions:
 
     separator: str = ""
     decimal: str = ""
-    comment: str = "#"
+    comment: str | None = None
     encoding: str = ""
     names: tuple[str, ...] = ()
     header: tuple[HeaderLine, ...] = ()

@@ -17,7 +17,8 @@ def read_origin(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
 
     Examples
     --------
-    >>> sheet, = read_origin(Source("a.txt", b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"), ReadOptions())
+    >>> text = b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"
+    >>> sheet, = read_origin(Source("a.txt", text), ReadOptions())
     >>> [(column.name, column.unit, column.comment) for column in sheet.columns]
     [('Field', 'Oe', ''), ('V mix', 'uV', 'dev A')]
     """

@@ -28,7 +28,9 @@ def read_parquet(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
             raise source.fault(f"field {nested[0]!r} holds tables in its cells", "write one number to each cell")
         cells = _cells(source, file, len(schema), options)
         names = [_named(each) for each in schema]
-        metadata = {_text(k): _text(v) for k, v in (schema.metadata or {}).items() if k not in (b"pandas", b"ARROW:schema")}
+        metadata = {
+            _text(k): _text(v) for k, v in (schema.metadata or {}).items() if k not in (b"pandas", b"ARROW:schema")
+        }
     if not n:
         raise source.fault("has no rows of data", "give one record per point")
     columns = tuple(Column(name, unit, tuple(texts)) for (name, unit), texts in zip(names, cells, strict=True))

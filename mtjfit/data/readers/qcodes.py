@@ -41,7 +41,10 @@ def read_qcodes(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     Name of the run, sample, experiment and metadata become header parameters. Places in messages are record numbers of
     the table of results.
     """
-    with third_party(source, "QCoDeS database", "export the run as netCDF or CSV"), closing(_opened(source, options)) as db:
+    with (
+        third_party(source, "QCoDeS database", "export the run as netCDF or CSV"),
+        closing(_opened(source, options)) as db,
+    ):
         runs = _table(db, "runs")
         experiments = {row["exp_id"]: row for row in _table(db, "experiments")}
         if options.sheet:
@@ -95,7 +98,9 @@ def _run(
     source: Source, db: sqlite3.Connection, run: dict[str, object], experiment: dict[str, object], options: ReadOptions
 ) -> Iterator[Sheet]:
     parameters = [
-        _Parameter(int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), plain(row["unit"]) or None)
+        _Parameter(
+            int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), plain(row["unit"]) or None
+        )
         for row in _table(db, "layouts")
         if row["run_id"] == run["run_id"]
     ]
@@ -125,9 +130,7 @@ def _run(
         else:
             groups.append(([*axes[each.layout], each], columns, lines))
     for k, (group, cells, lines) in enumerate(groups):
-        columns_of = tuple(
-            Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True)
-        )
+        columns_of = tuple(Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True))
         one = label if len(groups) == 1 else f"{label[:-1]}.{k + 1}]"
         yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
 
@@ -142,7 +145,12 @@ def _metadata(run: dict[str, object], experiment: dict[str, object]) -> dict[str
 
 
 def _values(
-    source: Source, db: sqlite3.Connection, table: object, wanted: Sequence[_Parameter], options: ReadOptions, label: str
+    source: Source,
+    db: sqlite3.Connection,
+    table: object,
+    wanted: Sequence[_Parameter],
+    options: ReadOptions,
+    label: str,
 ) -> tuple[list[list[str]], list[int]]:
     names = ", ".join(_quoted(each.name) for each in wanted)
     last = _quoted(wanted[-1].name)
@@ -158,7 +166,9 @@ def _values(
             column += each * n if len(each) == 1 and n > 1 else each
         lines += [int(number)] * n
         if len(lines) * len(wanted) > options.max_cells:
-            raise source.fault(f"holds more than {options.max_cells} numbers", "choose a run with sheet, or raise max_bytes")
+            raise source.fault(
+                f"holds more than {options.max_cells} numbers", "choose a run with sheet, or raise max_bytes"
+            )
     return columns, lines
 
 

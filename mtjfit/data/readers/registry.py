@@ -6,10 +6,170 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
-from mtjfit.data.readers import delimited, excel, labview, netcdf, origin, parquet, pymeasure, qcodes, webplotdigitizer
+from mtjfit.data.readers.delimited import read_tidy, read_wide, recognises_wide
+from mtjfit.data.readers.excel import read_excel, recognises_excel
+from mtjfit.data.readers.labview import read_labview, recognises_labview
+from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
 from mtjfit.data.readers.options import ReadOptions, Source
+from mtjfit.data.readers.origin import read_origin, recognises_origin
+from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
+from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
+from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
 from mtjfit.data.readers.sheet import Sheet
+from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import MAX_BYTES, read_bytes
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import ConfigError, DataError, Problem
+
+__all__ = [
+    "READERS",
+    "Reader",
+    "read_sheet",
+    "read_source",
+    "reader_named",
+    "recognised",
+    "recognised_in",
+    "sheets_from_bytes",
+]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format.
+
+    Attributes
+    ----------
+    name : str
+        As in ``[data.format] reader = "…"``.
+    says : str
+        What it is, for people.
+    recognises : callable
+        True where a file is surely, or most likely, of this format.
+    read : callable
+        All sheets of a file.
+    """
+
+    name: str
+    says: str
+    recognises: Callable[[Source], bool]
+    read: Callable[[Source, ReadOptions], tuple[Sheet, ...]]
+
+
+_ALL = (
+    Reader("excel", "Excel workbook", recognises_excel, read_excel),
+    Reader("parquet", "Parquet table", recognises_parquet, read_parquet),
+    Reader("qcodes", "QCoDeS database", recognises_qcodes, read_qcodes),
+    Reader("netcdf", "netCDF file", recognises_netcdf, read_netcdf),
+    Reader("pymeasure", "PyMeasure results", recognises_pymeasure, read_pymeasure),
+    Reader("lvm", "LabVIEW text file", recognises_labview, read_labview),
+    Reader("webplotdigitizer", "WebPlotDigitizer export", recognises_webplotdigitizer, read_webplotdigitizer),
+    Reader("origin", "table with several header lines (Origin)", recognises_origin, read_origin),
+    Reader("wide", "wide table with repeating names", recognises_wide, read_wide),
+    Reader("tidy", "tidy table", lambda source: True, read_tidy),
+)
+READERS: Mapping[str, Reader] = MappingProxyType({reader.name: reader for reader in _ALL})
+"""Readers by name, in the order in which they are asked whether a file is theirs; the last takes anything."""
+
+
+def reader_named(name: str) -> Reader:
+    """The reader of this name; ConfigError for an unknown one.
+
+    Examples
+    --------
+    >>> reader_named("lvm").says
+    'LabVIEW text file'
+    """
+    if name not in READERS:
+        raise ConfigError([Problem("format.reader", f"is {name!r}", did_you_mean(name, READERS))])
+    return READERS[name]
+
+
+def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -> Source:
+    """The bytes of a file; DataError where it cannot be read, is too large, or is still being written.
+
+    Parameters
+    ----------
+    path : str or Path
+    label : str
+        Name of the file in messages; the path as given if empty.
+    max_bytes : int
+    """
+    path = Path(path)
+    label = label or str(path)
+    data = read_bytes(path, label, max_bytes)
+    journal = path.with_name(path.name + "-wal")
+    if recognises_qcodes(Source(label, data)) and journal.is_file() and journal.stat().st_size:
+        what = f"has results in {journal.name} that are not in the file itself yet"
+        raise DataError([Problem(label, what, "close the program that measures, then read it")])
+    return Source(label, data, path.name)
+
+
+def recognised(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
+    """The reader that a file seems to need.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read or is larger than `max_bytes`.
+    """
+    return recognised_in(read_source(path, "", max_bytes))
+
+
+def recognised_in(source: Source) -> Reader:
+    """Like `recognised`, for the bytes of a file."""
+    return next(reader for reader in _ALL if reader.recognises(source))
+
+
+def sheets_from_bytes(source: Source, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
+    """The sheets in the bytes of a file.
+
+    Parameters
+    ----------
+    source : Source
+    reader : str
+        Name of a reader; empty: the one that the file seems to need, which is noted.
+    options : ReadOptions, optional
+
+    Raises
+    ------
+    DataError
+        With file and line of what is wrong.
+    ConfigError
+        There is no such reader.
+    """
+    found = reader_named(reader) if reader else recognised_in(source)
+    try:
+        sheets = found.read(source, options or ReadOptions())
+    except MemoryError:
+        raise source.fault("does not fit into memory", "cut the file") from None
+    return sheets if reader else tuple(replace(s, notes=(f"read as {found.says}", *s.notes)) for s in sheets)
+
+
+def read_sheet(
+    path: str | Path, reader: str = "", *, label: str = "", max_bytes: int = MAX_BYTES, **options: Any
+) -> tuple[Sheet, ...]:
+    """The sheets of a file: one as a rule, several where it holds several tables.
+
+    Parameters
+    ----------
+    path : str or Path
+    reader : str
+        Name of a reader; empty: the one that the file seems to need, which is noted.
+    label : str
+        Name of the file in messages; the path as given if empty.
+    max_bytes : int
+        Larger files, and files that unpack to more, are refused.
+    **options
+        Of `ReadOptions`.
+
+    Raises
+    ------
+    DataError
+        With file and line of what is wrong.
+    ConfigError
+        There is no such reader.
+    """
+    source = read_source(path, label, max_bytes)
+    return sheets_from_bytes(source, reader, ReadOptions(max_bytes=max_bytes, **options))

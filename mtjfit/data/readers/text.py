@@ -12,7 +12,17 @@ from mtjfit.data.readers.options import HeaderLine, ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
 from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split
 
-__all__ = ["Grid", "Row", "as_sheet", "columns_named", "grid_of", "header_lines", "is_number", "looks_like_unit", "text_of"]
+__all__ = [
+    "Grid",
+    "Row",
+    "as_sheet",
+    "columns_named",
+    "grid_of",
+    "header_lines",
+    "is_number",
+    "looks_like_unit",
+    "text_of",
+]
 
 _LOOKED_AT = 50
 _MAX_HEADER_LINES = 8
@@ -89,8 +99,9 @@ def grid_of(
     notes: list[str] = []
     if lines is None:
         lines = numbered_lines(text_of(source, options, notes))
+    lines = list(lines)
     comments, kept, blank = [], [], []
-    mark = options.comment
+    mark = comment_mark(lines) if options.comment is None else options.comment
     for number, line in lines:
         if not line.strip():
             blank.append(number)
@@ -110,6 +121,12 @@ def grid_of(
     n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
     decimal = _decimal(options, rows[n:], notes)
     return Grid(separator, decimal, rows[:n], rows[n:], comments, notes)
+
+
+def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
+    """``%`` where the first line with anything in it begins so, else ``#``."""
+    first = next((line.lstrip() for _, line in lines if line.strip()), "")
+    return "%" if first.startswith("%") else "#"
 
 
 def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:

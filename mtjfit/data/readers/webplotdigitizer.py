@@ -13,7 +13,7 @@ _NO_ERRORS = "digitised points carry no errors: declare them"
 
 
 def read_webplotdigitizer(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A sheet with columns X and Y for each data set; its name is the header parameter ``dataset``.
+    """A sheet with columns X and Y for each data set; its name is their comment and the header parameter ``dataset``.
 
     Examples
     --------
@@ -25,11 +25,15 @@ def read_webplotdigitizer(source: Source, options: ReadOptions) -> tuple[Sheet, 
     grid = grid_of(source, options)
     # One data set alone is exported without any header.
     names = grid.header[0][1] if grid.header else [source.name.rpartition(".")[0] or "data set", ""]
-    whole = as_sheet(source, options, Grid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer")
+    whole = as_sheet(
+        source, options, Grid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer"
+    )
     width = len(whole.columns)
     if width % 2 or (grid.header and not _is_pairs(grid)):
         what = f"has {width} columns, not a pair X, Y for each data set"
-        raise source.fault(what, "export all data sets as CSV, or declare another reader", (grid.header or grid.rows)[0][0])
+        raise source.fault(
+            what, "export all data sets as CSV, or declare another reader", (grid.header or grid.rows)[0][0]
+        )
     sheets = []
     for k in range(0, width, 2):
         name = names[k] if k < len(names) else ""
@@ -49,7 +53,7 @@ def _series(whole: Sheet, k: int, name: str, header_line: int) -> Sheet:
     x, y = whole.columns[k], whole.columns[k + 1]
     # The shorter of several data sets ends in empty cells.
     kept = [i for i, (a, b) in enumerate(zip(x.cells, y.cells, strict=True)) if a or b]
-    columns = tuple(Column(role, None, tuple(each.cells[i] for i in kept)) for role, each in (("X", x), ("Y", y)))
+    columns = tuple(Column(role, None, tuple(each.cells[i] for i in kept), name) for role, each in (("X", x), ("Y", y)))
     lines = tuple(whole.lines[i] for i in kept)
     notes = (*(note for note in whole.notes if not note.startswith("no header")), _NO_ERRORS)
     return Sheet(f"{whole.label}[{name}]", "webplotdigitizer", columns, lines, header_line, {"dataset": name}, notes,

@@ -2,75 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeAlias
 
-from mtjfit.data.readers.pattern import NamePattern
+import numpy as np
+from numpy.typing import NDArray
+
+from mtjfit.data.layout import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.tidy import parse_number
-from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.data.tidy import ProblemLog
+from mtjfit.errors import DataError, Problem
 
-__all__ = ["Wide", "blocks"]
+__all__ = ["blocks"]
 
-
-@dataclass(frozen=True)
-class Wide:
-    """How the series of a wide table stand side by side.
-
-    Attributes
-    ----------
-    columns : tuple of str
-        The columns of the file repeat in blocks of so many, and are called so in each block.
-    common : tuple of str
-        In place of `columns`: these stand once and belong to every series; all others are told apart by `name`.
-    name : str
-        Pattern of the text that tells the series apart; see `NamePattern`. A field ``{column}`` says what a column is
-        within its series. Empty: the text itself is the header parameter ``series``.
-    name_in : {"name", "comment", "series"}
-        Where that text stands: the name or comment of the first column of a block that has one, or the name of the
-        sheet (a data set of WebPlotDigitizer).
-    within : float
-        Series that belong together by their names but were read off at slightly different X are paired point by point
-        where X differs by no more than this, in the unit of X.
-
-    Raises
-    ------
-    ConfigError
-        Neither or both of `columns` and `common` are given, or the pattern cannot be understood.
-    """
-
-    columns: tuple[str, ...] = ()
-    common: tuple[str, ...] = ()
-    name: str = ""
-    name_in: Literal["name", "comment"] = "name"
-    within: float = 0.0
-
-    def __post_init__(self) -> None:
-        problems = []
-        if bool(self.columns) == bool(self.common):
-            problems.append(Problem("wide", "needs one of columns and common", "name the columns of each series, or those of all"))
-        if self.common and "column" not in self.pattern_names:
-            problems.append(Problem("wide.name", "has no field {column}", 'write it like "{device}_{column}"'))
-        if len(set(self.columns)) < len(self.columns):
-            problems.append(Problem("wide.columns", "names a column twice", "name each column of a series differently"))
-        if not 0 <= self.within < float("inf"):
-            problems.append(Problem("wide.within", f"is {self.within:g}", "give the largest difference in X, or 0"))
-        if problems:
-            raise ConfigError(problems)
-
-    @property
-    def pattern(self) -> NamePattern | None:
-        """The pattern, if one is declared."""
-        return NamePattern(self.name) if self.name else None
-
-    @property
-    def pattern_names(self) -> tuple[str, ...]:
-        """Names of the fields of the pattern."""
-        return self.pattern.names if self.pattern is not None else ()
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.intp]
 
 
-def blocks(sheet: Sheet, wide: Wide) -> tuple[Sheet, ...]:
-    """One sheet for each series of a wide one, its fields among the header parameters.
+def blocks(sheets: Sheet | Sequence[Sheet], wide: Wide) -> tuple[Sheet, ...]:
+    """One sheet for each series of one or more wide ones, its fields among the header parameters.
 
     Rows in which a series has no cell at all are left out of it: series may differ in length.
 
@@ -89,7 +40,127 @@ def blocks(sheet: Sheet, wide: Wide) -> tuple[Sheet, ...]:
     a.csv[2f_1.0_GHz] ('H', 'V') 1.0 [62.5]
     a.csv[2f_2.0_GHz] ('H', 'V') 2.0 [69.3]
     """
-    found = _by_place(sheet, wide) if wide.columns else _by_name(sheet, wide)
+    every = [sheets] if isinstance(sheets, Sheet) else sheets
+    found = [each for sheet in every for each in (_by_place if wide.columns else _by_name)(sheet, wide)]
     if "column" in wide.pattern_names:
-        found = joined(found, wide.within)
+        found = _joined(found, wide.within)
     return tuple(found)
+
+
+def _fields(wide: Wide, text: str, sheet: Sheet, column: Column) -> dict[str, str]:
+    if wide.pattern is None:
+        return {"series": text}
+    return wide.pattern.fields(text, f"{sheet.where}: column {column.name!r}")
+
+
+def _by_place(sheet: Sheet, wide: Wide) -> list[Sheet]:
+    width = len(wide.columns)
+    if len(sheet.columns) % width:
+        what = f"has {len(sheet.columns)} columns, which do not divide into blocks of {width}"
+        raise DataError([Problem(sheet.where, what, "correct columns in [data.wide]")])
+    found, texts = [], []
+    for k in range(0, len(sheet.columns), width):
+        block = sheet.columns[k : k + width]
+        first = block[0]
+        text = first.name if wide.name_in == "name" else next((c.comment for c in block if c.comment), "")
+        named = tuple(replace(column, name=name) for column, name in zip(block, wide.columns, strict=True))
+        one = _filled(replace(sheet, columns=named)).with_metadata(_fields(wide, text, sheet, first))
+        texts.append(text)
+        found.append(replace(one, label=f"{sheet.label}[{text}]") if text and text not in sheet.label else one)
+    # Series of one name, such as Origin's, are told apart by their place.
+    repeated = {text for text in texts if texts.count(text) > 1}
+    return [
+        replace(one, label=f"{sheet.label}[{k}]") if text in repeated else one
+        for k, (one, text) in enumerate(zip(found, texts, strict=True), start=1)
+    ]
+
+
+def _filled(sheet: Sheet, common: int = 0) -> Sheet:
+    """Without the rows in which no column behind the common ones has a cell."""
+    own = sheet.columns[common:]
+    kept = [i for i in range(len(sheet.lines)) if any(column.cells[i] for column in own)]
+    if not kept:
+        raise DataError([Problem(sheet.where, f"series {own[0].name!r} has no rows", "remove its columns")])
+    columns = tuple(replace(column, cells=tuple(column.cells[i] for i in kept)) for column in sheet.columns)
+    return replace(sheet, columns=columns, lines=tuple(sheet.lines[i] for i in kept))
+
+
+def _by_name(sheet: Sheet, wide: Wide) -> list[Sheet]:
+    shared = tuple(sheet.column(name) for name in wide.common)
+    groups: dict[tuple[tuple[str, str], ...], list[Column]] = {}
+    for column in sheet.columns:
+        if column.name in wide.common:
+            continue
+        text = column.name if wide.name_in == "name" else column.comment
+        fields = _fields(wide, text, sheet, column)
+        group = groups.setdefault(tuple((k, v) for k, v in fields.items() if k != "column"), [])
+        if any(each.name == fields["column"] for each in group):
+            what = f"is a second column {fields['column']!r} of its series"
+            raise DataError(
+                [Problem(f"{sheet.where}: column {column.name!r}", what, "correct the pattern or rename it")]
+            )
+        group.append(replace(column, name=fields["column"]))
+    found = []
+    for fields_of, columns in groups.items():
+        one = _filled(replace(sheet, columns=(*shared, *columns)), len(shared)).with_metadata(dict(fields_of))
+        said = ", ".join(value for _, value in fields_of)
+        found.append(replace(one, label=f"{sheet.label}[{said}]") if said and len(groups) > 1 else one)
+    return found
+
+
+def _joined(sheets: Sequence[Sheet], within: float) -> list[Sheet]:
+    """Series of (X, Y) that differ in ``column`` only, as one sheet with a column for each."""
+    if any(sheet.names[-1] == sheet.metadata.get("column") or "column" not in sheet.metadata for sheet in sheets):
+        return list(sheets)
+    groups: dict[tuple[tuple[str, str], ...], list[Sheet]] = {}
+    for sheet in sheets:
+        key = tuple((k, v) for k, v in sheet.metadata.items() if k not in ("column", "dataset"))
+        groups.setdefault(key, []).append(sheet)
+    return [_paired(key, group, within) for key, group in groups.items()]
+
+
+def _paired(key: tuple[tuple[str, str], ...], group: Sequence[Sheet], within: float) -> Sheet:
+    first, *others = group
+    x = first.numbers(first.names[0])
+    order = np.argsort(x, kind="stable")
+    log = ProblemLog(first.label)
+    if len(x) > 1 and within > 0 and np.min(np.diff(x[order])) <= 2 * within:
+        what = f"has points closer than twice within = {within:g}"
+        log.add(what, "make within smaller: partners must be beyond doubt")
+        raise log.error()
+    columns = [replace(first.columns[-1], name=first.metadata["column"])]
+    total = x.copy()
+    for other in others:
+        partner = _partners(first, x, order, other, within)
+        total += other.numbers(other.names[0])[partner]
+        last = other.columns[-1]
+        columns.append(replace(last, name=other.metadata["column"], cells=tuple(last.cells[i] for i in partner)))
+    mean = total / len(group)
+    exact = all(np.array_equal(np.sort(x), np.sort(other.numbers(other.names[0]))) for other in others)
+    cells = first.columns[0].cells if exact else tuple(repr(float(v)).replace(".", first.decimal) for v in mean)
+    notes = first.notes if exact else (*first.notes, f"X of points paired within {within:g} is their mean")
+    bias = replace(first.columns[0], cells=cells)
+    said = ", ".join(value for _, value in key)
+    label = first.label.rpartition("[")[0] or first.label
+    return replace(first, label=f"{label}[{said}]" if said else label, columns=(bias, *columns), metadata=dict(key),
+                   notes=notes)  # fmt: skip
+
+
+def _partners(first: Sheet, x: FloatArray, order: IntArray, other: Sheet, within: float) -> IntArray:
+    """Row of `other` that belongs to each row of `first`; DataError for rows without partner."""
+    z = other.numbers(other.names[0])
+    log, back = ProblemLog(other.label), ProblemLog(first.label)
+    pairs = ((z, x, other, first, log), (x, z, first, other, back))
+    for ours, theirs, sheet, partner_sheet, faults in pairs:
+        for value, line in zip(ours, sheet.lines, strict=True):
+            if not np.any(np.abs(theirs - value) <= within):
+                what = f"X = {value:g} has no partner within {within:g} in {partner_sheet.label}"
+                faults.add(what, "remove the point, or raise within in [data.wide]", line, sheet.names[0])
+    if log.count or back.count:
+        raise DataError([*log.problems, *back.problems])
+    if len(z) != len(x):
+        log.add(f"has {len(z)} points, {first.label} has {len(x)}", "give each point one partner")
+        raise log.error()
+    partner = np.empty(len(x), dtype=np.intp)
+    partner[order] = np.argsort(z, kind="stable")
+    return partner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,10 +23,12 @@ from mtjfit.study import (
     Fixed,
     LogNormal,
     LogUniform,
+    Normal,
     Parameter,
     Prior,
     Proposal,
     Study,
+    Uniform,
     is_amplitude,
 )
 
@@ -53,9 +56,17 @@ def prior_sd(prior: Prior, log: bool) -> float:
 
     Examples
     --------
-    >>> round(prior_sd(LogUniform(0.1, 10.0), log=True), 3), round(np.log(100) / np.sqrt(12), 3)
-    (1.329, np.float64(1.329))
+    >>> round(prior_sd(LogUniform(0.1, 10.0), log=True), 3), prior_sd(Normal(0.0, 2.0), log=False)
+    (1.329, 2.0)
     """
+    if isinstance(prior, LogUniform) and log:
+        return float(np.log(prior.high) - np.log(prior.low)) / math.sqrt(12)
+    if isinstance(prior, LogNormal) and log:
+        return math.log(prior.factor)
+    if isinstance(prior, Uniform) and not log:
+        return (prior.high - prior.low) / math.sqrt(12)
+    if isinstance(prior, Normal) and not prior.truncated and not log:
+        return prior.sd
     x = prior.quantile((np.arange(_MOMENTS) + 0.5) / _MOMENTS)
     return float(np.std(np.log(x) if log else x))
 

@@ -23,6 +23,7 @@ from mtjfit.infer.planning.target import Target
 
 __all__ = ["Outcomes", "reweighted"]
 
+_ONE_DRAW = 1e-12  # where a single draw has all the weight there is no spread
 _RELIABLE = 0.9  # of the outcomes must have a k̂ that is small enough
 
 
@@ -139,4 +140,5 @@ def _spread(weights: FloatArray, x: FloatArray) -> FloatArray:
     centred = x - x.mean()
     mean = weights @ centred
     variance = weights @ centred**2 - mean**2
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / (1 - np.sum(weights**2, axis=1))))
+    degrees = np.maximum(1 - np.sum(weights**2, axis=1), _ONE_DRAW)
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / degrees))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from mtjfit.errors import ConfigError, DataError, Problem
 
@@ -66,15 +65,13 @@ device = 'A_1', part = 'left'; write more of the name into the pattern, such as 
             faults.append(("has no field", _EXAMPLE))
         elif len(self._tokens) > 2 * _MAX_FIELDS:
             faults.append((f"has more than {_MAX_FIELDS} fields", _EXAMPLE))
-        for name in names:
-            if not name.isidentifier():
-                faults.append((f"has a field {name!r}", "use letters, digits and _"))
+        faults += [(f"has a field {name!r}", "use letters, digits and _") for name in names if not name.isidentifier()]
         if len(set(names)) < len(names):
             faults.append(("has two fields of one name", "name each field differently"))
         if faults:
             raise ConfigError(Problem(f"pattern {self.text!r}", what, todo) for what, todo in faults)
 
-    @cached_property
+    @property
     def _tokens(self) -> tuple[_Token, ...]:
         tokens, end = [], 0
         for match in _FIELD.finditer(self.text):

@@ -1,0 +1,107 @@
+"""``mtjfit identify``: what a study determines, before and after its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import MtjfitError, NotDetermined
+
+if TYPE_CHECKING:
+    from mtjfit.study import Study
+
+__all__ = ["identify"]
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
+    """See that a file to write is named as what it will be."""
+
+    def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+        if path is not None and path.suffix.lower() not in suffixes:
+            raise click.BadParameter(f"{path}: the name must end in {' or '.join(suffixes)}", ctx, param)
+        return path
+
+    return check
+
+
+@click.command(short_help="Which parameters, how well, and which not at all.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
+@click.option("--design", is_flag=True, help="Before there are data: the measured values play no part.")
+@click.option(
+    "--plot", "picture", type=_FILE, callback=_named(*_SUFFIXES), metavar="FILE", help="Picture as .png, .svg or .pdf."
+)
+@click.option("--json", "document", type=_FILE, callback=_named(".json"), metavar="FILE", help="All numbers as .json.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+def identify(study: Path, design: bool, picture: Path | None, document: Path | None, quiet: bool) -> None:
+    """Say which parameters the design and the data of a study determine, how well, and which only their priors know.
+
+    Rank of the design and what it never sees; profile likelihood intervals, open where the data leave them open; stiff
+    and sloppy combinations; errors over the prior; the test of the model that needs no length. Takes seconds.
+
+    Exit code 4: lengths are free, and the data give none of them even a limit (with --design: no data of this design
+    could). What they do determine is printed all the same.
+    """
+    if design and (picture or document):
+        raise click.UsageError("--plot and --json show what the data say; leave out --design")
+    progress(f"reading {study}", quiet)
+    from mtjfit.results.identify_text import design_text
+    from mtjfit.study import load_study
+
+    loaded = load_study(study)
+    if design:
+        text, answered = design_text(loaded)
+        click.echo(text)
+    else:
+        answered = _of_data(loaded, picture, document, quiet)
+    if not answered:
+        what = "no data of this design can determine a length" if design else "these data determine no length"
+        few = "devices of three or more thicknesses tell lengths apart"
+        many = "smaller errors, or thinner devices, would tell more"
+        raise NotDetermined(f"{what}: all are left to their priors; {few if loaded.n_thicknesses < 3 else many}")
+
+
+def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: bool) -> bool:
+    """Print and write what the data say; whether that is anything of any length."""
+    from mtjfit.infer import identify as identify_study
+    from mtjfit.results import header
+    from mtjfit.results.identify_text import identify_document, identify_text
+
+    progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices, and following each parameter", quiet)
+    known = identify_study(loaded, progress=not quiet)
+    click.echo(header(loaded, known.fit))
+    click.echo(f"\n{identify_text(known)}")
+    if document is not None:
+        text = json.dumps(identify_document(known), allow_nan=False, ensure_ascii=False, indent=1)
+        _write(document, f"{text}\n".encode())
+    if picture is not None:
+        import mtjfit.plot
+        from mtjfit.plot.identify import plot_identifiability
+
+        drawn = mtjfit.plot.render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        _write(picture, drawn)
+    for written in (document, picture):
+        if written is not None:
+            progress(f"wrote {written}", quiet)
+    return known.answered
+
+
+def _write(target: Path, data: bytes) -> None:
+    """Replace a file at once, or leave it as it was."""
+    draft = target.with_name(f".{target.name}.tmp")
+    try:
+        try:
+            draft.write_bytes(data)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MtjfitError(f"{target}: cannot be written: {reason}; name another file") from error

@@ -1,0 +1,119 @@
+"""Numbers that no laboratory measures in the unit they are said to have: public files mislabel units often."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, conversion, find_unit
+
+__all__ = ["suspicious_curve", "suspicious_units"]
+
+_FACTORS: Mapping[str, Mapping[str, float]] = MappingProxyType({
+    "field": {"T": 1.0, "mT": 1e-3, "Oe": 1e-4, "kOe": 0.1, "A/m": 4e-7 * math.pi, "kA/m": 4e-4 * math.pi},
+    "bias": dict(BIAS_UNITS),
+    "thickness": dict(THICKNESS_UNITS),
+    "frequency": {"GHz": 1.0, "MHz": 1e-3, "Hz": 1e-9},
+})  # fmt: skip
+_BASE = {"field": "T", "bias": "V", "thickness": "nm", "frequency": "GHz"}
+_LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType({
+    "field": (5e-5, 15.0),
+    "bias": (2e-3, 3.0),
+    "thickness": (0.3, 10.0),
+    "frequency": (0.01, 200.0),
+})  # fmt: skip
+"""Largest values that are usual, in T, V, nm and GHz: fields of coils, MgO barriers, free layers, microwave sources."""
+_MOMENT = (1e-24, 1e-15)
+_GAMMA_GHZ_PER_T = 28.0
+_LARGEST_M = 2.3
+"""μ0 M_eff of the ferromagnet with the largest magnetisation, in T."""
+_SLACK = 5.0
+
+
+def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: float | None = None) -> tuple[str, ...]:
+    """Say where numbers are out of all proportion in their unit. Nothing is rescaled.
+
+    A swept field is compared with what a resonance at `frequency` needs: Kittel's formula for a film in its plane,
+    f = (γ/2π) √(B (B + μ0 M)), has its lowest field for the largest magnetisation there is, μ0 M = 2.3 T, and for a
+    field along the normal the highest is 2π f/γ + μ0 M. A factor of five is left for anisotropy and wide sweeps.
+
+    Parameters
+    ----------
+    kind : {"field", "bias", "thickness", "frequency"}
+    values : array_like
+        As in the file; only their largest magnitude counts.
+    unit : str
+        As declared, such as ``"mT"``.
+    frequency : float, optional
+        Of the microwave source, in GHz; for fields.
+
+    Returns
+    -------
+    tuple of str
+        One sentence, or nothing where there is no reason for doubt or the unit is not known here.
+
+    Examples
+    --------
+    >>> print(*suspicious_units("field", [0.002, 0.016], "mT", frequency=4.0))
+    field up to 0.016 mT: a resonance at 4 GHz needs 8.8 mT or more; is it in T?
+    >>> suspicious_units("field", [2.0, 16.0], "mT", frequency=4.0)
+    ()
+    >>> print(*suspicious_units("bias", [-300, 300], "V"), *suspicious_units("thickness", [20.0], "nm"), sep="\\n")
+    bias up to 300 V: more than 3 V is unusual; is it in mV?
+    thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?
+    """
+    factors = _FACTORS[kind]
+    finite = np.abs(np.asarray(values, dtype=float))
+    finite = finite[np.isfinite(finite)]
+    if unit not in factors or finite.size == 0 or finite.max() == 0:
+        return ()
+    largest = float(finite.max())
+    low, high = _LIMITS[kind]
+    by_resonance = kind == "field" and frequency is not None and frequency > 0
+    shown_low, shown_high = low, high
+    if by_resonance and frequency is not None:
+        shown_low, shown_high = _resonance(frequency)
+        low, high = shown_low / _SLACK, shown_high * _SLACK
+    size = largest * factors[unit]
+    if low <= size <= high:
+        return ()
+    limit = shown_low if size < low else shown_high
+    shown = f"{limit / factors[unit]:.2g} {unit}"
+    if by_resonance:
+        why = f"a resonance at {frequency:g} GHz needs {shown} or {'more' if size < low else 'less'}"
+    else:
+        why = f"{'less' if size < low else 'more'} than {limit / factors[unit]:g} {unit} is unusual"
+    fitting = [other for other, factor in factors.items() if low <= largest * factor <= high]
+    question = f"; is it in {' or '.join(fitting[:3])}?" if fitting else "; look at the unit"
+    return (f"{kind} up to {largest:g} {unit}: {why}{question}",)
+
+
+def _resonance(frequency: float) -> tuple[float, float]:
+    """Lowest and highest field, in T, at which a film can resonate at a frequency in GHz."""
+    omega = frequency / _GAMMA_GHZ_PER_T
+    return math.hypot(omega, _LARGEST_M / 2) - _LARGEST_M / 2, omega + _LARGEST_M
+
+
+def suspicious_curve(curve: TorqueCurve) -> tuple[str, ...]:
+    """Doubts about bias, thickness and torques of a device, each with its name.
+
+    Examples
+    --------
+    >>> curve = TorqueCurve("A1", [-0.2, 0.0, 0.2], [-2.0, 0.0, 2.0], [0.2, 0.0, 0.2], 20.0, "torque", "device",
+    ...                     "1e-19 N m")
+    >>> suspicious_curve(curve)
+    ("device 'A1': thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?",)
+    """
+    found = [*suspicious_units("bias", curve.bias, "V"), *suspicious_units("thickness", [curve.thickness], "nm")]
+    unit = find_unit(curve.unit)
+    if unit.dimension == "moment":
+        si = "N m" if unit.quantity == "torque" else "N m/V"
+        size = float(max(np.max(np.abs(curve.par)), np.max(np.abs(curve.perp)))) * conversion(unit.name, si)
+        if size > 0 and not _MOMENT[0] <= size <= _MOMENT[1]:
+            found.append(f"torques up to {size:.2g} {si}: junctions have about 1e-19 {si}; look at the unit")
+    return tuple(f"device {curve.device!r}: {each}" for each in found)

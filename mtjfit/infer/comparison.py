@@ -1,0 +1,275 @@
+"""Mechanisms compared on one data set: evidence, prediction of left-out thicknesses, criteria, predictive checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.explore import explore
+from mtjfit.infer.fit import FitResult, fit
+from mtjfit.infer.leave_out import LeftOut, leave_out
+from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
+from mtjfit.infer.predictive import PredictiveCheck, predictive_checks
+from mtjfit.infer.prior_width import WIDTHS, log_evidence_change
+from mtjfit.model.pointwise import posterior_of
+from mtjfit.study import Study
+
+__all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms"]
+
+DECISIVE = 3.0
+"""ln of the Bayes factor, 20 to 1, that must be exceeded under every prior width, two errors included."""
+MISFIT = 1e-3
+"""A mechanism whose χ² is this unlikely does not describe the data."""
+_CERTAIN = 2.0
+_DRAWS, _SIMULATIONS = 1000, 200
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismResult:
+    """What the data say of one mechanism.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+    study : Study
+        The data under this mechanism, with its priors.
+    evidence : Evidence
+    settled : bool
+        False if the posterior could not be explored well enough for any of the numbers.
+    changes : mapping of str to float
+        ln Z' − ln Z by the name of each change of priors, `mtjfit.infer.prior_width.WIDTHS`; NaN where not reliable.
+    left_out : tuple of LeftOut
+    checks : tuple of PredictiveCheck
+    fit : FitResult
+        Least squares.
+    draws : DataFrame
+        Posterior draws.
+    """
+
+    mechanism: Mechanism
+    study: Study
+    evidence: Evidence
+    settled: bool
+    changes: Mapping[str, float]
+    left_out: tuple[LeftOut, ...]
+    checks: tuple[PredictiveCheck, ...]
+    fit: FitResult
+    draws: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return self.mechanism.name
+
+    @property
+    def n_determined(self) -> int:
+        """k of AIC and BIC: combinations of lengths and amplitudes that the design determines; no thicknesses."""
+        return self.fit.identifiability.rank
+
+    @property
+    def aic(self) -> float:
+        """χ² + 2 k, up to a constant of the data."""
+        return self.fit.chi2 + 2 * self.n_determined
+
+    @property
+    def bic(self) -> float:
+        """χ² + k ln n with n the number of measured values, up to a constant of the data."""
+        return float(self.fit.chi2 + self.n_determined * np.log(self.study.n_values))
+
+    @property
+    def log_prediction(self) -> float:
+        """Σ ln p(left-out thickness | the others)."""
+        return float(sum(one.log_density for one in self.left_out))
+
+
+@dataclass(frozen=True)
+class BayesFactor:
+    """Of the best mechanism over another.
+
+    Attributes
+    ----------
+    against : str
+    value, error : float
+        ln of it under the declared priors, and the standard error of the computation.
+    lowest, highest : float
+        Over all changes of priors; NaN if one of them is not reliable.
+    lowest_under : str
+        The change that favours the other one most; empty if that is none.
+    """
+
+    against: str
+    value: float
+    error: float
+    lowest: float
+    highest: float
+    lowest_under: str
+
+    @property
+    def decisive(self) -> bool:
+        """Whether it stays above 20 to 1 under all priors that were tried."""
+        return self.lowest - _CERTAIN * self.error > DECISIVE
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismComparison:
+    """Several mechanisms on the same data.
+
+    Attributes
+    ----------
+    study : Study
+        As it was declared.
+    results : tuple of MechanismResult
+    seed : int
+    added : mapping of str to str
+        Amplitudes that the study does not declare, with the priors they were given.
+    """
+
+    study: Study
+    results: tuple[MechanismResult, ...]
+    seed: int
+    added: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> MechanismResult:
+        return next(one for one in self.results if one.name == name)
+
+    @property
+    def best(self) -> MechanismResult:
+        """Of the highest evidence."""
+        return max(self.results, key=lambda one: one.evidence.value)
+
+    @property
+    def settled(self) -> bool:
+        """False if some number could not be computed well enough."""
+        predicted = (one.reliable for result in self.results for one in result.left_out)
+        return all(result.settled for result in self.results) and all(predicted)
+
+    @cached_property
+    def bayes_factors(self) -> tuple[BayesFactor, ...]:
+        """Of the best over each of the others."""
+        return tuple(self.bayes_factor(self.best, other) for other in self.results if other is not self.best)
+
+    def bayes_factor(self, one: MechanismResult, other: MechanismResult) -> BayesFactor:
+        """Of one mechanism over another, each change of priors made in both."""
+        value = one.evidence.value - other.evidence.value
+        changed = {name: value + one.changes[name] - other.changes[name] for name in one.changes}
+        every = {"": value, **changed}
+        lowest = min(every, key=lambda name: every[name])
+        numbers = np.array(list(every.values()))
+        error = float(np.hypot(one.evidence.error, other.evidence.error))
+        return BayesFactor(other.name, value, error, float(numbers.min()), float(numbers.max()), lowest)
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Mechanisms that the data, with priors as wide as declared or three times off, do not tell from the best."""
+        return tuple(factor.against for factor in self.bayes_factors if not factor.decisive)
+
+    @property
+    def described(self) -> bool:
+        """Whether the best one describes the data: χ² not absurd; True where errors are fitted and nothing can tell."""
+        return not self.best.fit.p_value < MISFIT
+
+    @property
+    def decided(self) -> bool:
+        """Whether one mechanism is left, and describes the data."""
+        return self.settled and self.described and not self.rivals
+
+    def prediction_difference(self, name: str) -> tuple[float, float]:
+        """Σ ln p of left-out thicknesses, the best by evidence minus another, and √n times its sd over thicknesses."""
+        pairs = zip(self.best.left_out, self[name].left_out, strict=True)
+        each = np.array([one.log_density - other.log_density for one, other in pairs])
+        return float(each.sum()), float(np.sqrt(each.size) * each.std(ddof=1))
+
+
+def _result(study: Study, mechanism: Mechanism, extra: Sequence[str], seed: Sequence[int]) -> MechanismResult:
+    rng = np.random.default_rng(np.random.SeedSequence(seed))
+    model = posterior_of(mechanism_study(study, mechanism, extra))
+    explored = explore(model, model.size, rng)
+    changes = {}
+    for width in WIDTHS:
+        change, reliable = log_evidence_change(model, explored, width, rng)
+        changes[width.name] = change if reliable else float("nan")
+    drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng), rng))
+    rows = drawn.iloc[:_SIMULATIONS].to_dict("records")
+    return MechanismResult(
+        mechanism=mechanism,
+        study=model.study,
+        evidence=explored.evidence,
+        settled=explored.settled,
+        changes=changes,
+        left_out=leave_out(model, explored, rng),
+        checks=predictive_checks(model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng),
+        fit=fit(model.study),
+        draws=drawn,
+    )
+
+
+def compare_mechanisms(
+    study: Study,
+    seed: int | None = None,
+    *,
+    names: Sequence[str] = tuple(MECHANISMS),
+    extra: Sequence[str] = (),
+    progress: bool = True,
+) -> MechanismComparison:
+    """Compare what could have caused a linear out-of-plane torque.
+
+    Parameters
+    ----------
+    study : Study
+        Two thicknesses or more; three for lengths.
+    seed : int, optional
+        Default: the seed of the study. The same seed gives the same numbers.
+    names : sequence of str
+        Keys of `MECHANISMS`.
+    extra : sequence of str
+        Amplitudes to add to every mechanism, such as ``"a2"``.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    MechanismComparison
+        Look at `settled` first, then at `rivals`: a best mechanism with rivals is no verdict.
+
+    Raises
+    ------
+    NotDetermined
+        One thickness: nothing that could be computed would tell diffusion from asymmetric electrodes.
+    ConfigError
+        An amplitude has no prior, or a name is unknown.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> found = compare_mechanisms(study, names=["ballistic", "ballistic+b1"], progress=False)
+    >>> found.best.name, found.rivals, found.described
+    ('ballistic+b1', (), False)
+    """
+    refuse_one_thickness_for_mechanisms(study)
+    unknown = [name for name in names if name not in MECHANISMS]
+    if unknown or not names:
+        raise ValueError(f"no mechanism {', '.join(unknown)}; choose from {', '.join(MECHANISMS)}")
+    seed = study.sampling.seed if seed is None else seed
+    chosen = [(place, each) for place, each in enumerate(MECHANISMS.values()) if each.name in names]
+    # all of them at once, so that a prior that is missing is found before anything is computed
+    studies = [mechanism_study(study, each, extra) for _, each in chosen]
+    added = {
+        name: one.prior.describe()
+        for each in studies
+        for name, one in each.parameters.items()
+        if name in each.amplitudes and name not in study.parameters
+    }
+    results = []
+    with tqdm(chosen, unit="mechanism", leave=False, disable=None if progress else True) as bar:
+        for place, each in bar:
+            bar.set_description(each.name)
+            # a stream for each mechanism: leaving one out does not change the numbers of the others
+            results.append(_result(study, each, extra, (seed, 3, place)))
+    return MechanismComparison(study, tuple(results), seed, added)

@@ -1,0 +1,182 @@
+"""Posterior-predictive checks of what tells the mechanisms apart: would the model have made data like these?
+
+Each device's points are first reduced to coefficients of polynomials in V, without any model of κ. Four numbers follow,
+each zero, up to noise, under some mechanism: linear T_perp, the variation of T_perp/T_par with thickness, that of the
+in-plane slope, and the in-plane V² term, which diffusion makes from b2 (−Im κ b2). The same numbers come from data
+simulated from posterior draws, by code that shares nothing with the likelihood (`mtjfit.infer.simulate`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.simulate import simulated
+from mtjfit.model.compress import polynomial_design
+from mtjfit.study import Study, parse_amplitude
+
+__all__ = ["STATISTICS", "PredictiveCheck", "Slopes", "predictive_checks", "slopes", "statistics"]
+
+UNLIKELY = 0.01
+"""A check fails below this tail probability, on either side."""
+
+STATISTICS = {
+    "linear T_perp": "any linear T_perp at all; none under ballistic",
+    "slope ratio against d": "T_perp/T_par changes with d; it does not under ballistic, ballistic+b1, diffusion-bulk",
+    "T_par slope against d": "the in-plane slope changes with d; it does not under the same three",
+    "in-plane V^2": "any in-plane V^2 term; none under ballistic and ballistic+b1 without a2",
+}
+"""What each number measures."""
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Coefficients of V and V² of each device, from its own polynomials; in the unit of the first curve.
+
+    Attributes
+    ----------
+    thickness : ndarray, shape (n_devices,)
+        Nominal, in nm.
+    par, perp, par2 : ndarray, shape (n_devices,)
+        In-plane slope, out-of-plane slope, in-plane coefficient of V²; times d where data are per volume.
+    sd_par, sd_perp, sd_par2 : ndarray, shape (n_devices,)
+        Standard errors.
+    """
+
+    thickness: FloatArray
+    par: FloatArray
+    perp: FloatArray
+    par2: FloatArray
+    sd_par: FloatArray
+    sd_perp: FloatArray
+    sd_par2: FloatArray
+
+    @property
+    def ratio(self) -> FloatArray:
+        """T_perp/T_par at small bias."""
+        return np.asarray(self.perp / self.par)
+
+    @property
+    def sd_ratio(self) -> FloatArray:
+        """Standard error of `ratio`, linearised."""
+        return np.asarray(np.hypot(self.sd_perp, self.ratio * self.sd_par) / np.abs(self.par))
+
+
+@dataclass(frozen=True)
+class PredictiveCheck:
+    """One number of the data among those of simulated data.
+
+    Attributes
+    ----------
+    name : str
+        A key of `STATISTICS`.
+    observed, median : float
+        Of the data, and of data simulated from posterior draws.
+    p : float
+        Share of simulated ones that are at least as large, (1 + count)/(1 + n).
+    """
+
+    name: str
+    observed: float
+    median: float
+    p: float
+
+    @property
+    def ok(self) -> bool:
+        """False if the model would hardly have made such data."""
+        return UNLIKELY <= self.p <= 1 - UNLIKELY
+
+
+def _powers(study: Study) -> np.ndarray:
+    """Powers of V of the polynomials: 1, 2 and all that are declared and that the data contain."""
+    declared = {parse_amplitude(name)[1] for name in study.amplitudes}
+    lowest = 1 if study.curves[0].quantity == "torkance" else 0
+    return np.array(sorted({power for power in {1, 2, *declared} if power >= lowest}))
+
+
+def _component(
+    study: Study, j: int, values: FloatArray, sigma: FloatArray | None, powers: np.ndarray
+) -> tuple[FloatArray, FloatArray]:
+    """Coefficients of V and V², and their standard errors, from errors that are known or from the scatter."""
+    curve = study.curves[j]
+    used, scale = curve.used, study.scale_of(curve)
+    X = polynomial_design(curve, powers, curve.bias[used])
+    weight = np.ones(X.shape[0]) if sigma is None else 1 / sigma[used]
+    Q, R = np.linalg.qr(X * weight[:, None])
+    white = values[used] * weight
+    coefficients = np.linalg.solve(R, Q.T @ white)
+    sd = np.linalg.norm(np.linalg.inv(R), axis=1)
+    if sigma is None:
+        left = white - Q @ (Q.T @ white)
+        sd = sd * np.linalg.norm(left) / np.sqrt(max(left.size - powers.size, 1))
+    factor = scale * (curve.thickness if curve.per == "volume" else 1.0)
+    first = np.searchsorted(powers, [1, 2])
+    return coefficients[first] * factor, sd[first] * factor
+
+
+def slopes(study: Study) -> Slopes:
+    """Coefficients of all devices, each from least squares on its own.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> found = slopes(load_study(dataset("thickness-series").study_file))
+    >>> np.round(found.ratio, 2)
+    array([-0.51, -0.23, -0.1 , -0.03, -0.02])
+    """
+    powers, rows = _powers(study), []
+    for j, curve in enumerate(study.curves):
+        par, sd_par = _component(study, j, curve.par, curve.sigma_par, powers)
+        perp, sd_perp = _component(study, j, curve.perp, curve.sigma_perp, powers)
+        rows.append((par[0], perp[0], par[1], sd_par[0], sd_perp[0], sd_par[1]))
+    return Slopes(study.thicknesses, *np.array(rows).T)
+
+
+def statistics(found: Slopes) -> dict[str, float]:
+    """The numbers of `STATISTICS`, each a sum of squares in units of the errors.
+
+    The variation of the ratio is that of T_perp − r T_par about zero for the best r, so that no ratio of noisy numbers
+    is taken.
+    """
+    r = float(np.sum(found.perp * found.par) / np.sum(found.par**2))
+    for _ in range(_ROUNDS):
+        variance = found.sd_perp**2 + r**2 * found.sd_par**2
+        r = float(np.sum(found.perp * found.par / variance) / np.sum(found.par**2 / variance))
+    variance = found.sd_perp**2 + r**2 * found.sd_par**2
+    mean = np.sum(found.par / found.sd_par**2) / np.sum(1 / found.sd_par**2)
+    values = (
+        np.sum((found.perp / found.sd_perp) ** 2),
+        np.sum((found.perp - r * found.par) ** 2 / variance),
+        np.sum(((found.par - mean) / found.sd_par) ** 2),
+        np.sum((found.par2 / found.sd_par2) ** 2),
+    )
+    return dict(zip(STATISTICS, map(float, values), strict=True))
+
+
+def predictive_checks(
+    study: Study, draws: Sequence[dict[str, float]], rng: np.random.Generator
+) -> tuple[PredictiveCheck, ...]:
+    """All numbers of a study among those of data simulated from posterior draws.
+
+    Parameters
+    ----------
+    study : Study
+        Data and model.
+    draws : sequence of dict of str to float
+        Every free parameter, one dictionary for each simulation.
+    rng : numpy.random.Generator
+        For the noise.
+    """
+    observed = statistics(slopes(study))
+    made = [statistics(slopes(simulated(study, draw, rng))) for draw in draws]
+    checks = []
+    for name, value in observed.items():
+        each = np.array([one[name] for one in made])
+        p = (1 + int(np.sum(each >= value))) / (1 + each.size)
+        checks.append(PredictiveCheck(name, value, float(np.median(each)), p))
+    return tuple(checks)

@@ -1,0 +1,169 @@
+"""How far each length can go before the data object, and which combinations they know well."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from scipy.interpolate import PchipInterpolator
+
+from mtjfit.data import FloatArray, pretty
+from mtjfit.infer import Identification
+from mtjfit.model.directions import Direction
+from mtjfit.model.interval import LEVELS, Profile
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+
+__all__ = ["plot_identifiability"]
+
+_ACROSS = 4
+_MOST = 12
+_MOST_COLUMNS = 16
+_ROW = 1.45  # height of a row of panels in inches
+_BAR = 0.19  # height of a row of the matrix
+_TOP = 1.9  # times the threshold of 95 %: how much of a profile is drawn
+_OPEN = 6.0  # how far an open end is drawn, as a factor
+_SHADES = LinearSegmentedColormap.from_list("share", ["white", OKABE_ITO["blue"]])
+_NOTE = (
+    "Above: rise of −2 ln L where one parameter is held and all others follow; an arrow is an end that the data leave "
+    "open. Below: share of each parameter in the independent combinations, the best known first."
+)
+
+
+def plot_identifiability(known: Identification) -> Figure:
+    """Profile likelihood of each length with its 68 % and 95 % levels, and what the combinations are made of.
+
+    An end of an interval that the data leave open carries an arrow. Below, a matrix: squared weights of the parameters
+    in each direction, the stiffest on top, with its standard deviation. Without free lengths the profiles are those of
+    the amplitudes. Of more than 12 profiles the first are drawn, of more than 16 parameters those with the largest
+    weights.
+
+    Parameters
+    ----------
+    known : Identification
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    chosen = [found for name, found in known.profiles.items() if name in known.lengths] or list(known.profiles.values())
+    note = _NOTE if len(chosen) <= _MOST else f"{_NOTE} {len(chosen) - _MOST} further profiles are not drawn."
+    chosen, drawn = chosen[:_MOST], known.directions
+    across = max(1, min(_ACROSS, len(chosen)))
+    rows = -(-len(chosen) // across)
+    matrix = 0.55 + _BAR * len(drawn) if drawn else 0.0
+    with style():
+        height = _ROW * rows + matrix + 0.15 + footer_height(DOUBLE, known.study, note)
+        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+        ratios = [*([_ROW] * rows), *([matrix] if drawn else [])]
+        grid = fig.add_gridspec(len(ratios), across, height_ratios=ratios)
+        for k, found in enumerate(chosen):
+            ax = fig.add_subplot(grid[k // across, k % across])
+            last = k % across == across - 1 or k == len(chosen) - 1
+            _profile(ax, found, _unit(known, found.name), first=k % across == 0, last=last)
+        if drawn:
+            _matrix(fig.add_subplot(grid[-1, :]), drawn)
+        if not ratios:
+            fig.text(0.5, 0.5, "every parameter is fixed", ha="center")
+        footer(fig, known.study, note)
+    return fig
+
+
+def _unit(known: Identification, name: str) -> str:
+    return "nm" if name.partition("[")[0] == "Lambda" else known.study.unit_of(name)
+
+
+def _window(found: Profile) -> tuple[float, float]:
+    """Values to draw: the 95 % interval and a little more, an open end not all the way."""
+    one = found.interval(0.95)
+    if not found.log:
+        width = max(found.best - found.values[0], found.values[-1] - found.best)
+        return found.best - width if one.low == -math.inf else found.values[0], found.values[-1]
+    inner = [end for end in (one.low, one.high) if 0 < end < math.inf]
+    low = found.values[0] if one.low > 0 else max(found.values[0], min([found.best, *inner]) / _OPEN)
+    high = found.values[-1] if one.high < math.inf else min(found.values[-1], max([found.best, *inner]) * _OPEN)
+    top = _TOP * found.thresholds[-1]
+    close = found.values[(found.rise <= top) & (found.values >= low) & (found.values <= high)]
+    steep = 1.15
+    return (
+        max(low, close.min() / steep) if one.low > 0 else low,
+        min(high, close.max() * steep) if one.high < math.inf else high,
+    )
+
+
+def _line(found: Profile, x: FloatArray) -> FloatArray:
+    """The profile between its points: the root of the rise, with a sign, is nearly a straight line."""
+    to = np.log if found.log else np.asarray
+    values, kept = np.unique(found.values, return_index=True)
+    root = np.sqrt(np.maximum(found.rise[kept], 0.0)) * np.sign(values - found.best)
+    return np.asarray(PchipInterpolator(to(values), root)(to(x)) ** 2)
+
+
+def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) -> None:
+    low, high = _window(found)
+    x = np.geomspace(low, high, 300) if found.log else np.linspace(low, high, 300)
+    top = _TOP * found.thresholds[-1]
+    one = found.interval(0.95)
+    closed = max(one.low, low), min(one.high, high)
+    ax.axvspan(*closed, color="0.93", lw=0, gid="interval")
+    ax.plot(x, _line(found, x), color=OKABE_ITO["blue"], gid="profile")
+    for level, threshold, dashes in zip(LEVELS, found.thresholds, ((1, 1.5), (4, 2)), strict=True):
+        ax.axhline(threshold, color="0.45", lw=0.6, ls=(0, dashes), gid="threshold")
+        if last:
+            ax.annotate(f"{100 * level:.0f} %", (1, threshold), xycoords=("axes fraction", "data"), fontsize=6.3,
+                        color="0.35", va="center", xytext=(2, 0), textcoords="offset points")  # fmt: skip
+    if found.log:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=20))
+        if high / low < 8:
+            ax.set_xscale("linear")
+            ax.xaxis.set_major_locator(MaxNLocator(4))
+        ax.xaxis.set_minor_formatter(NullFormatter())
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    else:
+        ax.xaxis.set_major_locator(MaxNLocator(3))
+    ax.set(xlim=(low, high), ylim=(-0.03 * top, top), xlabel=f"{symbol(found.name)}{unit_of(pretty(unit))}")
+    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    ends = ((one.low in (0.0, -math.inf), 0.0, 1.0), (one.high == math.inf, 1.0, -1.0))
+    for is_open, edge, inward in ends:
+        if is_open:
+            colour = OKABE_ITO["vermillion"]
+            ax.annotate("", (edge, 0.93), (edge + 0.22 * inward, 0.93), "axes fraction", gid="open",
+                        arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.1})  # fmt: skip
+            ax.annotate("open", (edge + 0.24 * inward, 0.93), xycoords="axes fraction", color=colour, fontsize=6.3,
+                        ha="left" if inward > 0 else "right", va="center")  # fmt: skip
+    if first:
+        ax.set_ylabel(r"$\Delta(-2\,\ln L)$")
+
+
+def _matrix(ax: Axes, drawn: tuple[Direction, ...]) -> None:
+    names = list(drawn[0].weights)
+    share = np.array([[one.weights[name] ** 2 for name in names] for one in drawn])
+    columns = np.sort(np.argsort(-share.max(axis=0), kind="stable")[:_MOST_COLUMNS])
+    share, names = share[:, columns], [names[k] for k in columns]
+    ax.imshow(share, aspect="auto", cmap=_SHADES, vmin=0, vmax=1, gid="share")
+    for row, column in np.argwhere(share >= 0.03):
+        value = share[row, column]
+        ax.text(column, row, f"{100 * value:.0f} %", ha="center", va="center", fontsize=5.8,
+                color="white" if value > 0.65 else "black", gid="percent")  # fmt: skip
+    ax.set_xticks(range(len(names)), [symbol(name) for name in names])
+    ax.set_yticks(range(len(drawn)), [_known_to(one) for one in drawn])
+    ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(drawn) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="0.85", lw=0.5)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    ax.xaxis.tick_top()
+    ax.set_ylabel("combination known to")
+
+
+def _known_to(one: Direction) -> str:
+    """Standard deviation of the logarithm of a combination, its largest exponent one, in words."""
+    if not math.isfinite(one.sd):
+        return "not at all"
+    if one.factor_sd < 1:
+        return f"{100 * one.factor_sd:.2g} %"
+    return f"a factor {math.exp(one.factor_sd):.2g}" if one.factor_sd < 7 else "hardly"

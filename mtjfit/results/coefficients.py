@@ -1,0 +1,189 @@
+"""Torque of each device as a polynomial in V, drawn from a posterior or from the device's own least squares.
+
+T(V) = Σ t_n Vⁿ with complex t_n = K(d) c_n, J0 = Σ c_n Vⁿ (Eq. 2 and 12). Everything that a single device determines is
+a function of its t_n. They are those of the torque also where the torkance was measured, dT/dV = Σ n t_n Vⁿ⁻¹: then t_0
+is not seen, and declared to be zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mtjfit.data import FloatArray
+from mtjfit.data.units import amplitude_unit
+from mtjfit.model.combinations import combinations, noise_estimate, noise_groups, terms_seen
+from mtjfit.model.forward import amplitude_design, transfer
+from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import Study
+
+__all__ = ["Coefficients", "own_coefficients", "posterior_coefficients", "torque_unit"]
+
+COMMON, ALONE = "with the common lengths", "each device alone"
+"""The two sources of `Coefficients`; the numbers of one are never mixed with those of the other."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coefficients:
+    """Draws of the coefficients t_n of all devices, in the unit of the first curve.
+
+    Per sin θ where the curves declare the angle, as amplitudes are.
+
+    Attributes
+    ----------
+    study : Study
+    powers : ndarray of int, shape (P,)
+        Powers n of V, ascending.
+    values : ndarray of complex, shape (n_draws, n_devices, P)
+        Each row belongs together: one draw of all devices.
+    source : str
+        ``"with the common lengths"`` (posterior of the study) or ``"each device alone"`` (least squares without any
+        length).
+    """
+
+    study: Study
+    powers: IntArray
+    values: ComplexArray
+    source: str
+
+    def of(self, power: int) -> ComplexArray:
+        """t_n of one power, shape (n_draws, n_devices); 0 for a power that was not declared."""
+        k = np.flatnonzero(self.powers == power)
+        return self.values[..., k[0]] if k.size else np.zeros(self.values.shape[:2], dtype=complex)
+
+    def torque(self, bias: ArrayLike) -> ComplexArray:
+        """T_par + i T_perp, shape (n_draws, n_devices, n_bias)."""
+        V = np.atleast_1d(np.asarray(bias, dtype=float))
+        return np.asarray(self.values @ (V[None, :] ** self.powers[:, None]))
+
+    @property
+    def reach(self) -> FloatArray:
+        """Smallest and largest bias in use of each device, shape (n_devices, 2), in V."""
+        used = [curve.bias[curve.used] for curve in self.study.curves]
+        return np.array([(V.min(), V.max()) for V in used])
+
+
+def torque_unit(study: Study, power: int = 0) -> str:
+    """Unit of the torque over Vⁿ, from the unit of the first curve; of a torkance the unit of its integral.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("kubota2008").study_file)
+    >>> torque_unit(study), torque_unit(study, 1)
+    ('1e-19 N m', '1e-19 N m/V')
+    """
+    first = study.curves[0]
+    return amplitude_unit(f"b{power}", first.unit, first.quantity, first.per).replace(" nm", "")
+
+
+def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
+    """t_n = K(d) c_n of every device for each draw of a posterior, Eq. 12.
+
+    Parameters
+    ----------
+    study : Study
+    draws : DataFrame
+        Columns as in `Posterior.draws`.
+
+    Returns
+    -------
+    Coefficients
+
+    Raises
+    ------
+    ValueError
+        A column is missing.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> row = dict(lambda_J=1.0, lambda_phi=1.0, lambda_sf_F=10.0, lambda_sf_N=1.0, a1=0.13, b2=0.08)
+    >>> row |= {f"thickness[{c.device}]": c.thickness for c in study.curves}
+    >>> t = posterior_coefficients(study, pd.DataFrame([row]))
+    >>> f"{t.of(1)[0, 1]:.4f}"  # dT/dV at V = 0
+    '0.1056-0.0228j'
+    """
+    whole, linear, curves = layout(study), amplitude_layout(study), study.curves
+    missing = [name for name in (*whole.names, *linear.names) if name not in draws.columns]
+    if missing:
+        raise ValueError(f"the draws have no column {', '.join(missing)}")
+    shape = (len(draws), len(curves))
+    values = draws[list(whole.names)].to_numpy(dtype=float)
+    K = np.broadcast_to(transfer(whole, values, per_volume=curves[0].per == "volume"), shape)
+    c = np.empty((*shape, linear.power.size))
+    for j, curve in enumerate(curves):
+        for t, (name, column) in enumerate(zip(study.amplitudes, linear.column[j], strict=True)):
+            # an amplitude that scatters has a column for each device beside the shared one
+            own = f"{name}[{curve.device}]"
+            free = own if own in draws else linear.names[column] if column >= 0 else None
+            c[:, j, t] = linear.constant[t] if free is None else draws[free].to_numpy(dtype=float)
+    powers = np.unique(linear.power)
+    return Coefficients(study, powers, _by_power(K[..., None] * c * linear.phase, linear.power, powers), COMMON)
+
+
+def _by_power(terms: ComplexArray, power: IntArray, powers: IntArray) -> ComplexArray:
+    """Terms of shape (..., T) summed over those of the same power of V, shape (..., P)."""
+    return np.asarray(terms @ (power[:, None] == powers))
+
+
+def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coefficients:
+    """t_n of every device from its own data, without any length and without priors.
+
+    The closed-form fit of `mtjfit.model.combinations`, one complex factor and real amplitudes for each device, where
+    it exists; free polynomials of both components where the amplitudes leave the phase of κ open. Draws of
+    phase and amplitudes are normal about the best values. Where errors are fitted from the scatter they are Student-t
+    with its degrees of freedom, and devices that share a noise scale share its draw.
+
+    Parameters
+    ----------
+    study : Study
+        Jitter and Student tails that it may declare are not looked at.
+    n : int
+        Draws.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Coefficients
+
+    Raises
+    ------
+    NotDetermined
+        Errors are to be fitted, but there are no more points than powers of V.
+    """
+    model = MarginalPosterior(with_own_amplitudes(study))
+    data, linear = model.data, model.amplitudes
+    sigma, (group, dof), found = noise_estimate(model), noise_groups(model), combinations(model)
+    J, P = len(study.curves), data.powers.size
+    scales = np.ones((n, dof.size + 1))  # the last one, of group −1, for errors that are known
+    scales[:, :-1] = np.sqrt(dof / rng.chisquare(np.maximum(dof, 1), (n, dof.size)))
+    # phase and amplitudes are those of κ c; a phase that is open is 0 and its device has free polynomials
+    phase = np.array([np.arctan(one.values.get("slope_ratio", 0.0)) for one in found])
+    design = amplitude_design(data, linear, np.exp(1j * phase))
+    turned = amplitude_design(data, linear, 1j * np.exp(1j * phase))
+    out = np.zeros((n, J, P), dtype=complex)
+    for j, one in enumerate(found):
+        weight = 1 / np.repeat(sigma[j], P)
+        noise = rng.standard_normal((n, 2 * P)) * np.repeat(scales[:, group[j]], P, axis=1)
+        if not one.values:
+            t = (data.z[j] * weight + noise) @ np.linalg.pinv(data.R[j] * weight[:, None]).T
+            out[:, j] = t[:, :P] + 1j * t[:, P:]
+            continue
+        seen = np.flatnonzero(terms_seen(model, j))
+        best = np.array([one.values[f"|kappa|·{study.amplitudes[t]}"] for t in seen])
+        slopes = np.column_stack([turned[j][:, seen] @ best, design[j][:, seen]]) * weight[:, None]
+        away = noise @ np.linalg.pinv(slopes).T
+        terms = (best + away[:, 1:]) * linear.phase[seen]
+        each = _by_power(terms, linear.power[seen], data.powers)
+        out[:, j] = np.exp(1j * (phase[j] + away[:, :1])) * each
+    return Coefficients(study, data.powers, out, ALONE)

@@ -1,0 +1,275 @@
+"""What a study determines, for people: sentences and tables."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import pandas as pd
+
+from mtjfit.data import pretty
+from mtjfit.infer import Identification
+from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
+from mtjfit.model.directions import Direction
+from mtjfit.model.expected import GRADES, expected_errors
+from mtjfit.model.identify import Identifiability
+from mtjfit.model.interval import FARTHEST, Profile
+from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.model.structure import Structure
+from mtjfit.results.header import P_BAD
+from mtjfit.results.tables import Table, interval
+from mtjfit.study import Study
+from mtjfit.text import number, p_text
+
+__all__ = [
+    "design_text",
+    "directions_table",
+    "expected_table",
+    "identify_document",
+    "identify_text",
+    "intervals_table",
+    "model_test",
+    "said_of",
+]
+
+_WIDTH = 100
+_MOST_DEVICES = 6
+
+
+def _range_end(found: Profile, above: bool) -> str:
+    """Up to where an open end was looked for, if its prior ends there."""
+    end = found.range[1 if above else 0]
+    if not math.isfinite(end) or (above and end >= FARTHEST[1]) or (not above and end <= FARTHEST[0]):
+        return ""
+    return f" {'up' if above else 'down'} to {number(end, 3)}, where its prior ends"
+
+
+def said_of(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
+    """One interval as a sentence, open ends called open.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> values, rise = np.array([4.0, 5.0, 10.0, 1e5]), np.array([8.0, 3.0, 0.0, 0.5])
+    >>> said_of(Profile("lambda_sf_F", 10.0, values, rise, (1e-3, 1e5), (1.0, 3.84), log=True))
+    'lambda_sf_F > 4.8 nm at 95 %, no upper limit'
+    """
+    one, at = found.interval(level), f"at {100 * level:.0f} %"
+    unit = f" {unit}" if unit else ""
+    below, above = one.low not in (0.0, -math.inf), one.high != math.inf
+    if below and above:
+        return f"{found.name} = {interval(one.low, found.best, one.high)}{unit} {at}"
+    if below:
+        return f"{found.name} > {number(one.low, 2)}{unit} {at}, no upper limit{_range_end(found, True)}"
+    if above:
+        return f"{found.name} < {number(one.high, 2)}{unit} {at}, no lower limit{_range_end(found, False)}"
+    return f"{found.name}: no limit {at}, neither lower nor upper"
+
+
+def _ends(row: pd.Series, level: int) -> str:
+    low, high = float(row[f"low_{level}"]), float(row[f"high_{level}"])
+    if math.isnan(low):
+        return ""
+    below, above = low not in (0.0, -math.inf), high != math.inf
+    if below and above:
+        return interval(low, float(row["value"]), high).partition("(")[2].rstrip(")")
+    return f"> {number(low, 3)}, open" if below else f"open, < {number(high, 3)}" if above else "open"
+
+
+def _percent(error: float) -> str:
+    """A relative error; beyond a factor of two by the factor, beyond all bounds by a word."""
+    if not error < 1e6:
+        return "nothing"
+    if error >= 1:
+        return f"a factor {math.exp(error):.2g}" if error < 7 else "nothing"
+    return f"{100 * error:.2g} %"
+
+
+def intervals_table(known: Identification) -> Table:
+    """Parameters with their profile likelihood intervals and what the data know of them."""
+    rows = []
+    for name, row in known.determined.iterrows():
+        unit = pretty(known.study.unit_of(str(name))) if str(name).split("[")[0] != "Lambda" else "nm"
+        linear = "" if not math.isnan(row["high_95"]) or row["known_to"] == "prior only" else "linearised"
+        shown = f"± {_percent(float(row['relative_error']))}" if linear else _ends(row, 68)
+        best = "" if row["known_to"] == "prior only" else number(float(row["value"]))  # any other would fit as well
+        rows.append((str(name), best, shown, _ends(row, 95), unit, str(row["known_to"]), linear))
+    header = ("parameter", "best fit", "68 %", "95 %", "unit", "known to", "")
+    note = (
+        "Intervals of the profile likelihood: all other parameters follow. No prior but the ends of its range is used; "
+        "thicknesses follow within their declared errors."
+    )
+    return Table("What these data determine", header, tuple(rows), note)
+
+
+def directions_table(found: Sequence[Direction]) -> Table:
+    """Combinations of parameters from the best known one to the least known one."""
+    rows = tuple((_percent(one.factor_sd), one.words) for one in found)
+    note = (
+        "Independent combinations at the best fit, small exponents left out. Thicknesses, and amplitudes that each "
+        "device has for itself, follow."
+    )
+    return Table("Stiff and sloppy combinations", ("known to", "combination"), rows, note)
+
+
+def expected_table(expected: pd.DataFrame) -> Table:
+    """Relative errors over the prior."""
+    rows = []
+    for name, row in expected.iterrows():
+        within = (f"{100 * row[f'within_{100 * each:.0f}']:.0f} %" for each in GRADES)
+        rows.append((str(name), *(_percent(float(row[key])) for key in ("median", "low", "high")), *within))
+    header = ("parameter", "median", "best tenth", "worst tenth", *(f"to {100 * each:.0f} %" for each in GRADES))
+    note = (
+        "Linearised errors if the truth were any point of the prior; the last columns say in which share of it. The "
+        "measured values play no part."
+    )
+    return Table("What this design would determine over its prior", header, tuple(rows), note)
+
+
+def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str]) -> str:
+    """The test of the model that needs no length, in a sentence or two.
+
+    Parameters
+    ----------
+    devices : sequence of DeviceCombinations
+    amplitudes : sequence of str
+        Those that are declared.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> one = DeviceCombinations("A", {}, {}, chi2=30.0, dof=1)
+    >>> print(model_test([one], ["a1", "b2"]))
+    Model test without lengths, (par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device: VIOLATED by A (p = 4.3e-08).
+    It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are.
+    """
+    declared = ", ".join(amplitudes)
+    formula = "(par·V)(par·V²) + (perp·V)(perp·V²) = 0" if sorted(amplitudes) == ["a1", "b2"] else (
+        f"the polynomials of T_par and T_perp come from one κ and {declared}"
+    )  # fmt: skip
+    asked = f"Model test without lengths, {formula} for each device:"
+    tested = [one for one in devices if one.dof > 0]
+    if not tested:
+        return f"{asked} nothing is left to test."
+    violating = [one for one in tested if one.p_value < P_BAD]
+    if violating:
+        listed = ", ".join(f"{one.device} ({p_text(one.p_value)})" for one in violating[:_MOST_DEVICES])
+        more = f" and {len(violating) - _MOST_DEVICES} more" if len(violating) > _MOST_DEVICES else ""
+        which = "It is" if len(violating) == 1 else "They are"
+        return (
+            f"{asked} VIOLATED by {listed}{more}.\n"
+            f"{which} not described by Eq. 12 with {declared} alone, whatever the lengths are."
+        )
+    lowest = min(tested, key=lambda one: one.p_value)
+    if len(tested) == 1:
+        return f"{asked} holds ({p_text(lowest.p_value)})."
+    return f"{asked} holds in all {len(tested)} (smallest {p_text(lowest.p_value)}, {lowest.device})."
+
+
+def _rank(shape: Structure | Identifiability) -> str:
+    lines = [f"{shape.rank} of {shape.n_parameters} parameters are determined by this design, thicknesses known"]
+    return "\n".join(lines + _bullets(shape.null_directions))
+
+
+def _bullets(sentences: Sequence[str]) -> list[str]:
+    return [textwrap.fill(words, _WIDTH, initial_indent="  - ", subsequent_indent="    ") for words in sentences]
+
+
+def _by_grade(known: Identification) -> list[str]:
+    """Parameters by how well they are known, without thicknesses."""
+    asked = known.determined[[not str(name).startswith("thickness") for name in known.determined.index]]
+    words = {f"{100 * each:.0f} %": f"to better than {100 * each:.0f} %" for each in GRADES}
+    words |= {"over 100 %": "both limits, but worse than 100 %", "lower limit": "a lower limit only",
+              "upper limit": "an upper limit only", "prior only": "only by their priors"}  # fmt: skip
+    found = {grade: [str(name) for name in asked.index[asked["known_to"] == grade]] for grade in words}
+    return [f"{words[grade]}: {', '.join(names)}" for grade, names in found.items() if names]
+
+
+def identify_text(known: Identification) -> str:
+    """Everything that `mtjfit.identify` found, as it is printed.
+
+    Parameters
+    ----------
+    known : Identification
+
+    Returns
+    -------
+    str
+    """
+    study = known.study
+    open_ends = [
+        said_of(found, "nm" if name.split("[")[0] == "Lambda" else pretty(study.unit_of(name)))
+        for name, found in known.profiles.items()
+        if name in known.lengths
+    ]
+    parts = [
+        _rank(known),
+        str(intervals_table(known)),
+        "\n".join(["Known", *_bullets(_by_grade(known))]),
+        "\n".join(["Lengths", *_bullets(open_ends)]) if open_ends else "",
+        str(directions_table(known.directions)) if known.directions else "",
+        str(expected_table(known.expected)),
+        model_test(known.fit.devices, study.amplitudes),
+        "\n".join(f"note: {words}" for words in known.notes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def design_text(study: Study) -> tuple[str, bool]:
+    """What a design can determine whatever the measured values are, and whether that is any length.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    text : str
+    answered : bool
+        False if lengths are free and no measurement of this design gives any of them an error.
+    """
+    model = MarginalPosterior(with_own_amplitudes(study))
+    expected = expected_errors(model)
+    lengths = expected[~expected.index.isin(model.amplitudes.names)]
+    answered = lengths.empty or bool((lengths["low"] < math.inf).any())
+    return f"{_rank(structure(model))}\n\n{expected_table(expected)}", answered
+
+
+def identify_document(known: Identification) -> dict[str, object]:
+    """The same as plain numbers and strings, for ``--json``; what is open, infinite or missing is null."""
+    table = known.determined.drop(columns="determined")
+    return {
+        "rank": known.rank,
+        "n_parameters": known.n_parameters,
+        "null_directions": list(known.null_directions),
+        "parameters": {
+            str(name): {str(key): _plain(value) for key, value in row.items()} for name, row in table.iterrows()
+        },
+        "directions": [
+            {"sd": _plain(one.sd), "weights": dict(one.weights), "words": one.words} for one in known.directions
+        ],
+        "profiles": {
+            name: {"values": found.values.tolist(), "rise": found.rise.tolist(), "thresholds": list(found.thresholds)}
+            for name, found in known.profiles.items()
+        },
+        "expected": {
+            str(name): {str(key): _plain(value) for key, value in row.items()}
+            for name, row in known.expected.iterrows()
+        },
+        "model_test": {
+            one.device: {"chi2": _plain(one.chi2), "dof": one.dof, "p": _plain(one.p_value)}
+            for one in known.fit.devices
+        },
+        "notes": list(known.notes),
+    }
+
+
+def _plain(value: object) -> float | str | None:
+    if isinstance(value, str):
+        return value
+    found = float(value)  # type: ignore[arg-type]
+    return found if math.isfinite(found) else None

@@ -1,0 +1,149 @@
+"""A free layer of any thickness, at every draw of a posterior: torque, spin current and effective lengths.
+
+Conservation in F, from Eq. 5 and 11: what enters at x = 0 is taken up by the moments, lost to the lattice by spin flip,
+or leaves into N at x = d,
+
+    1 = κ(d) + f(d) + j(d),   f = (D_F/λ_sf²) ∫_0^d m dx / J0,   j = J(d)/J0,
+
+complex, because precession turns the spin on its way. In the real parts all three are counted along the direction in
+which the spin was injected. |j| is the share of the transverse spin current that leaves F, whatever its direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import NotDetermined
+from mtjfit.model.forward import THINNEST
+from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
+from mtjfit.physics.rates import ComplexArray
+from mtjfit.study import Fixed, Study
+
+__all__ = ["Layer", "layer_draws", "names_of"]
+
+_OF_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """Lengths and interface current of one kind of device, for each draw.
+
+    Attributes
+    ----------
+    lengths : mapping of str to ndarray, shape (n, 1)
+        lambda_J, lambda_phi, lambda_sf_F, Lambda, dead_layer in nm.
+    powers : ndarray of int, shape (P,)
+    current : ndarray of complex, shape (n, P)
+        c_n of J0 = Σ c_n Vⁿ, per sin θ, in the unit of the study's first curve.
+    per_volume : bool
+        True: the torque carries 1/d.
+    """
+
+    lengths: dict[str, FloatArray]
+    powers: IntArray
+    current: ComplexArray
+    per_volume: bool
+
+    def _args(self, d: ArrayLike) -> tuple[FloatArray, ...]:
+        L = self.lengths
+        magnetic = np.maximum(np.atleast_1d(np.asarray(d, dtype=float)) - L["dead_layer"], THINNEST)
+        return magnetic, L["lambda_J"], L["lambda_phi"], L["lambda_sf_F"], L["Lambda"]
+
+    def kappa(self, d: ArrayLike) -> ComplexArray:
+        """κ of Eq. 12, shape (n, n_d); `d` is the whole thickness, of which a dead layer does not count."""
+        return kappa(*self._args(d))
+
+    def transmitted(self, d: ArrayLike) -> ComplexArray:
+        """j = J(d)/J0 = 1/(cosh d/L + η sinh d/L), what leaves F into N, shape (n, n_d)."""
+        magnetic, *rest = self._args(d)
+        return spin_current(magnetic, magnetic, *rest)
+
+    def lambda_sf_star(self, d: ArrayLike) -> FloatArray:
+        """λ*_sf of Eq. 17 in nm, shape (n, n_d)."""
+        magnetic, _, _, lambda_sf_F, Lambda = self._args(d)
+        return lambda_sf_effective(magnetic, lambda_sf_F, Lambda)
+
+    def lambda_sf_star_exact(self, d: ArrayLike) -> ComplexArray:
+        """The complex λ*_sf that makes Eq. 15 equal to Eq. 12, in nm, shape (n, n_d)."""
+        return lambda_sf_effective_exact(*self._args(d))
+
+    def torque(self, d: ArrayLike, bias: ArrayLike) -> ComplexArray:
+        """T_par + i T_perp, Eq. 12, shape (n, n_d, n_bias), per sin θ."""
+        V = np.atleast_1d(np.asarray(bias, dtype=float))
+        J0 = self.current @ (V[None, :] ** self.powers[:, None])
+        K = self.kappa(d)
+        if self.per_volume:
+            K = K / self._args(d)[0]
+        return np.asarray(K[..., None] * J0[:, None, :])
+
+
+def _labels(study: Study, device: str | None) -> tuple[int, dict[str, str | None]]:
+    """Place of the device, and the column behind each parameter of its layer, None where it is fixed."""
+    if device is not None and device not in study.devices:
+        raise ValueError(f"device {device!r} is not in the study {study.name!r}: {', '.join(study.devices)}")
+    names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
+    own = [n for n in names if study.parameters[n].scope != "shared" and not study.parameters[n].is_fixed]
+    if own and device is None and len(study.curves) > 1:
+        raise ValueError(f"{', '.join(own)} differ between devices: name the device whose layer is meant")
+    j = 0 if device is None else study.devices.index(device)
+    curve = study.curves[j]
+    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}
+    return j, {n: None if study.parameters[n].is_fixed else n + of[study.parameters[n].scope] for n in names}
+
+
+def names_of(study: Study, device: str | None = None) -> tuple[str, ...]:
+    """Free parameters that the layer of a device depends on, as in `Posterior.names`."""
+    return tuple(label for label in _labels(study, device)[1].values() if label is not None)
+
+
+def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> Layer:
+    """The layer of a device, or of all where they share every parameter, at each row of parameters.
+
+    An amplitude that scatters between devices is the shared one about which it scatters.
+
+    Parameters
+    ----------
+    study : Study
+    draws : DataFrame
+        Columns named as in `Posterior.draws`.
+    device : str, optional
+        Needed where parameters differ between devices.
+
+    Raises
+    ------
+    ValueError
+        The device is not in the study, must be named, or a column is missing.
+    NotDetermined
+        The study has no amplitude of J0.
+    """
+    _, labels = _labels(study, device)
+    missing = [label for label in labels.values() if label is not None and label not in draws]
+    if missing:
+        raise ValueError(f"the draws have no column {', '.join(missing)}")
+    if not study.amplitudes:
+        raise NotDetermined("the study declares no amplitude of J0(V), so that it has no torque")
+
+    def column(name: str) -> FloatArray:
+        label = labels[name]
+        if label is not None:
+            return draws[label].to_numpy(dtype=float)[:, None]
+        prior = study.parameters[name].prior
+        assert isinstance(prior, Fixed)  # noqa: S101 - without a label it is fixed
+        return np.full((len(draws), 1), prior.value)
+
+    whole = layout(study)
+    lengths = {name: column(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    lengths["Lambda"] = column("Lambda") if "Lambda" in labels else column("lambda_sf_N") * column("D_ratio")
+    lengths["dead_layer"] = column("dead_layer") if "dead_layer" in whole.index else np.zeros((len(draws), 1))
+    linear = amplitude_layout(study)
+    powers = np.unique(linear.power)
+    current = np.zeros((len(draws), powers.size), dtype=complex)
+    for t, name in enumerate(study.amplitudes):
+        current[:, np.searchsorted(powers, linear.power[t])] += linear.phase[t] * column(name)[:, 0]
+    return Layer(lengths, powers, current, study.curves[0].per == "volume")

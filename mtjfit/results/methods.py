@@ -1,0 +1,123 @@
+"""A methods paragraph: what was fitted, how, with which priors and versions, and whether it converged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.gate import MAX_NESTED_R_HAT
+from mtjfit.model.noise import noise_words
+from mtjfit.results.header import device_names
+from mtjfit.study import AboutNominal, Study
+
+__all__ = ["REFERENCES", "methods"]
+
+REFERENCES = {
+    "theory": "A. Manchon, R. Matsumoto, H. Jaffrès, J. Grollier, Phys. Rev. B 86, 060404(R) (2012)",
+    "emcee": "D. Foreman-Mackey, D. W. Hogg, D. Lang, J. Goodman, Publ. Astron. Soc. Pac. 125, 306 (2013)",
+    "R-hat": "A. Vehtari, A. Gelman, D. Simpson, B. Carpenter, P.-C. Bürkner, Bayesian Anal. 16, 667 (2021)",
+    "nested R-hat": "C. C. Margossian et al., Nested R-hat, arXiv:2110.13017",
+    "importance": "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024)",
+    "lmfit": "M. Newville et al., LMFIT, doi:10.5281/zenodo.11813",
+}
+"""What a paper that uses these numbers should cite, by what it is cited for."""
+
+
+def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> str:
+    """The paragraph, in plain text; every number in it is that of the result.
+
+    Parameters
+    ----------
+    fit : FitResult
+    posterior : Posterior or None
+    versions : mapping of str to str
+        Of program and libraries, as in `mtjfit.results.provenance`.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> "described by Eq. 12" in methods(fit(study), None, {"mtjfit": "0.1"})
+    True
+    """
+    return " ".join(_sentences(fit, posterior, versions))
+
+
+def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> Iterator[str]:
+    study = fit.study
+    what = " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
+    low = min(float(curve.bias[curve.used].min()) for curve in study.curves)
+    high = max(float(curve.bias[curve.used].max()) for curve in study.curves)
+    n = study.n_values // 2
+    yield (
+        f"The in-plane and out-of-plane {what} of {len(study.curves)} "
+        f"device{'s' if len(study.curves) > 1 else ''} ({device_names(study.curves)}; {n} bias points from {low:g} to "
+        f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
+        f"{_current(study)}."
+    )
+    if study.label:
+        yield f"The data are {study.label}."
+    yield noise_words(study)
+    if posterior is None:
+        yield "One thickness does not determine the lengths; combinations that it does determine are given instead."
+    else:
+        yield from _of_posterior(study, posterior)
+    yield f"The best fit has {fit.chi2_says}."
+    named = ", ".join(f"{name} {version}" for name, version in versions.items())
+    yield f"Computed with {named}."
+    cited = REFERENCES if posterior is not None else {name: REFERENCES[name] for name in ("theory", "lmfit")}
+    for k, reference in enumerate(cited.values(), start=1):
+        yield f"[{k}] {reference}."
+
+
+def _second_opinion(posterior: Posterior) -> str:
+    """Nothing where importance sampling was no basis for an opinion."""
+    agrees = any(check.name == "second method" and "agrees" in check.says for check in posterior.verdict.checks)
+    return "; an independent importance sample [5] agrees" if agrees else ""
+
+
+def _current(study: Study) -> str:
+    """J0(V) as it was declared."""
+    powers = {"a1": "a1 V", "a2": "a2 V²", "b0": "b0", "b1": "b1 V", "b2": "b2 V²"}
+    parts = [[powers[name] for name in study.amplitudes if name.startswith(kind)] for kind in "ab"]
+    par, perp = (" + ".join(terms) if terms else "0" for terms in parts)
+    return f"J_par = {par}, J_perp = {perp}"
+
+
+def _of_posterior(study: Study, posterior: Posterior) -> Iterator[str]:
+    priors = [
+        f"{name}: {parameter.prior.describe()}"
+        + (f" for each {parameter.scope}" if parameter.scope != "shared" else "")
+        for name, parameter in study.parameters.items()
+        if not isinstance(parameter.prior, AboutNominal)
+    ]
+    yield f"Priors were {'; '.join(priors)}."
+    thickness = study.parameters["thickness"].prior
+    if isinstance(thickness, AboutNominal):
+        yield f"Thicknesses were taken as normal about their nominal values, ± {thickness.sd:g} nm."
+    if not posterior.verdict.tau:
+        yield "The posterior is known in closed form, and was drawn from."
+        return
+    used, ess = posterior.settings, posterior.summary()["ess"]
+    integrated = "Amplitudes and thicknesses of single devices were integrated out of the likelihood and drawn back."
+    yield (
+        f"The posterior was sampled with {used['ensembles']} independent ensembles of {used['walkers']} walkers in "
+        f"emcee [2], {used['steps_after_warm_up']} steps each after warm-up (seed {used['seed']}). {integrated}"
+    )
+    tau = max(posterior.verdict.tau.values())
+    if posterior.verdict.converged:
+        r_hat = float(np.nanmax(posterior.summary()["r_hat"]))
+        yield (
+            f"Longest autocorrelation time {tau:.1f} steps, smallest effective sample size {float(ess.min()):.0f}, "
+            f"largest rank R-hat [3] {r_hat:.3f}, nested R-hat [4] below {MAX_NESTED_R_HAT:g}"
+            f"{_second_opinion(posterior)}."
+        )
+    else:
+        yield "The run did NOT converge: its draws are no result."
+    if posterior.evidence is not None:
+        yield f"Log evidence {posterior.evidence.value:.2f} ± {posterior.evidence.error:.2g}."
+    yield "Intervals are central, 90 %; a parameter that the data bound on one side only is given as a 95 % limit."

@@ -1,0 +1,149 @@
+"""Tables as one pastes them into a paper: Markdown and LaTeX, PDG rounding, asymmetric intervals, limits as limits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+import pandas as pd
+
+from mtjfit.data import pretty
+from mtjfit.infer import Posterior
+from mtjfit.results.tables import Table, prior_text, result_text
+from mtjfit.results.write import csv_bytes
+from mtjfit.text import number
+
+__all__ = ["asymmetric", "latex_parameters", "latex_text", "markdown", "table_csv"]
+
+_SYMBOL = {
+    "lambda_J": r"\lambda_J", "lambda_phi": r"\lambda_\phi", "lambda_sf_F": r"\lambda_\mathrm{sf}^F",
+    "lambda_sf_N": r"\lambda_\mathrm{sf}^N", "D_ratio": "D_F/D_N", "Lambda": r"\Lambda", "thickness": "d",
+    "dead_layer": r"d_\mathrm{dead}", "noise_par": r"\sigma_\parallel", "noise_perp": r"\sigma_\perp",
+    "noise_dof": r"\nu", "jitter_par": r"s_\parallel", "jitter_perp": r"s_\perp",
+}  # fmt: skip
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "·": r"$\cdot$", "−": "--", "±": r"$\pm$",
+    "ħ": r"$\hbar$", "Ω": r"$\Omega$", "µ": r"$\mu$", "Å": r"\AA{}", "°": r"\textdegree{}", "κ": r"$\kappa$",
+}  # fmt: skip
+_RAISED = "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"
+_LOWERED = str.maketrans(_RAISED, "-0123456789")
+
+
+def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
+    """Middle, distance down and distance up, with the digits that mean something (PDG rounding of the smaller one).
+
+    Examples
+    --------
+    >>> asymmetric(0.9432, 1.0266, 1.1034), asymmetric(7.6, 9.03, 18.2)
+    (('1.03', '0.08', '0.08'), ('9.0', '1.4', '9.2'))
+    """
+    down, up = middle - low, high - middle
+    least = min(down, up)
+    if not (math.isfinite(least) and least > 0):
+        return number(middle), number(down, 2), number(up, 2)
+    exponent = math.floor(math.log10(least))
+    decimals = (1 if round(least / 10**exponent * 100) < 355 else 0) - exponent
+    shown = max(decimals, 0)
+    middle_text, down_text, up_text = (f"{round(x, decimals):.{shown}f}" for x in (middle, down, up))
+    return middle_text, down_text, up_text
+
+
+def latex_text(text: str) -> str:
+    r"""Text from a file as LaTeX that prints it and does nothing else.
+
+    Characters that are not printable become spaces; others that LaTeX may lack in its fonts are left to it.
+
+    Examples
+    --------
+    >>> latex_text(r"\input{x} 50 % a_1")
+    '\\textbackslash{}input\\{x\\} 50 \\% a\\_1'
+    """
+    parts = re.split(f"([{_RAISED}]+)", text)
+    parts[::2] = ["".join(_SPECIAL.get(c, c if c.isprintable() else " ") for c in part) for part in parts[::2]]
+    parts[1::2] = [rf"\textsuperscript{{{part.translate(_LOWERED)}}}" for part in parts[1::2]]
+    return "".join(parts)
+
+
+def _symbol(name: str) -> str:
+    base, bracket, owner = name.partition("[")
+    scattered = base.startswith("scatter_")
+    base = base.removeprefix("scatter_")
+    shown = _SYMBOL.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
+    own = f" ({latex_text(owner.removesuffix(']'))})" if bracket else ""
+    return ("scatter of " if scattered else "") + f"${shown}${own}"
+
+
+def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
+    """What may be said of a parameter, in LaTeX."""
+    said, mean = result_text(posterior, name, row)
+    if said.startswith("as declared"):
+        return latex_text(said)
+    if not mean:
+        return f"${said.removesuffix(' (95 %)')}$" if said[0] in "<>" else "not determined"
+    middle, down, up = asymmetric(float(row["q05"]), float(row["q50"]), float(row["q95"]))
+    return f"${middle}^{{+{up}}}_{{-{down}}}$" if up != down else rf"${middle} \pm {up}$"
+
+
+def latex_parameters(posterior: Posterior) -> str:
+    """A LaTeX table of the parameters: medians with 90 % intervals, limits as limits, and the priors.
+
+    Needs no package. A run that did not converge gives a table that says so and holds no number.
+
+    Parameters
+    ----------
+    posterior : Posterior
+
+    Returns
+    -------
+    str
+    """
+    study = posterior.study
+    caption = f"{latex_text(study.name)}: medians and 90~\\% intervals; limits at 95~\\%."
+    if study.label:
+        caption += f" \\textbf{{{latex_text(study.label)}.}}"
+    lines = [r"\begin{table}", rf"\caption{{{caption}}}", r"\begin{tabular}{llll}", r"\hline"]
+    if posterior.verdict.converged:
+        lines += [r"Parameter & Value & Unit & Prior \\", r"\hline"]
+        for name, row in posterior.summary().iterrows():
+            label, unit = str(name), latex_text(pretty(str(row["unit"])))
+            described = latex_text(prior_text(posterior, label))
+            lines.append(rf"{_symbol(label)} & {_value(posterior, label, row)} & {unit} & {described} \\")
+    else:
+        lines.append(r"NOT CONVERGED: these draws are no result & & & \\")
+    return "\n".join([*lines, r"\hline", r"\end{tabular}", r"\end{table}"]) + "\n"
+
+
+def markdown(table: Table) -> str:
+    r"""A table as Markdown, with its title and note; nothing from a file can end a cell or become markup.
+
+    Examples
+    --------
+    >>> print(markdown(Table("Two", ("name", "value"), (("a|b", "*1*"),))))
+    **Two**
+    <BLANKLINE>
+    | name | value |
+    | --- | --- |
+    | a\|b | \*1\* |
+    <BLANKLINE>
+    """
+    rows = [_row(table.header), _row(["---"] * len(table.header), raw=True), *(_row(row) for row in table.rows)]
+    note = f"\n{_plain(table.note)}\n" if table.note else ""
+    return f"**{_plain(table.title)}**\n\n" + "\n".join(rows) + "\n" + note
+
+
+def _row(cells: Iterable[str], *, raw: bool = False) -> str:
+    return "| " + " | ".join(cell if raw else _plain(cell) for cell in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return "".join("\\" + c if c in r"\`*_{}[]<>#|$" else c for c in printable)
+
+
+def table_csv(table: Table) -> bytes:
+    """A table as CSV, texts as they are shown; what a spreadsheet would run as a formula is quoted."""
+    frame = pd.DataFrame(list(table.rows), columns=list(table.header))
+    return csv_bytes(frame.set_index(table.header[0]))

@@ -1,0 +1,271 @@
+"""The whole way: lines of every spectrum, what they share, Kittel's formula, torkances."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import f as f_distribution
+
+from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.spectra.batch import fit_lines, stacked
+from mtjfit.spectra.calibration import rectified_background
+from mtjfit.spectra.curves import TorkanceCurve, torkance_curve
+from mtjfit.spectra.joint import DeviceLines, fit_together, separate
+from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope
+from mtjfit.spectra.lines import LineFits, LineModel
+from mtjfit.spectra.lineshape import background, line_derivatives
+from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
+from mtjfit.spectra.result import SharedFit, SpectraResult, SpectrumFit
+from mtjfit.spectra.spectrum import Spectrum
+from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
+from mtjfit.spectra.units import field_fault
+
+__all__ = ["analyse"]
+
+_WINDOWS = 2  # times that the window about the lines is set anew
+_MANY_IN_LINE = 2.0  # points in a half width, below which a line is hardly seen
+_NO_LINE = 0.01
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Spectra that are fitted together: one device, one field or frequency, one branch."""
+
+    name: str
+    rows: tuple[int, ...]
+    lines: DeviceLines
+
+
+def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None) -> SpectraResult:
+    """Fit all spectra of a study and calibrate them where constants are declared.
+
+    Parameters
+    ----------
+    study : SpectraStudy
+    progress : callable, optional
+        Called with the number of spectra that were fitted.
+
+    Returns
+    -------
+    SpectraResult
+        Also of spectra that are not described by their lines: these are flagged, and stay.
+    """
+    spectra, options = study.spectra, study.options
+    used = [np.ones(each.x.size, dtype=bool) for each in spectra]
+    fits = _fitted(spectra, used, options, progress)
+    if options.window is not None:
+        for _ in range(_WINDOWS):
+            used = [_window(each, fits, i, options.window) for i, each in enumerate(spectra)]
+            fits = _fitted(spectra, used, options, None)
+    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options).items()]
+    found: dict[int, SpectrumFit] = {}
+    for group in groups:
+        for place, i in enumerate(group.rows):
+            found[i] = _spectrum_fit(spectra[i], used[i], options.model, group.lines, place, bool(fits.converged[i]))
+    modes = {name: _mode([found[i] for i, each in enumerate(spectra) if each.device == name], options)
+             for name in study.devices}  # fmt: skip
+    every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
+    kittel = {name: fit for name in study.devices if (fit := _kittel(name, every, study)) is not None}
+    curves = {name: _curve(device, groups, every, study)
+              for name, device in study.devices.items() if device.constants is not None}  # fmt: skip
+    ratios = {name: ratio for name, device in study.devices.items()
+              if (ratio := _background_ratio(device, every)) is not None}  # fmt: skip
+    shared = tuple(SharedFit(group.name, len(group.rows), group.lines.p_sharing) for group in groups
+                   if not math.isnan(group.lines.p_sharing))  # fmt: skip
+    return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(_notices(study, every, shared)))
+
+
+def _fitted(
+    spectra: Sequence[Spectrum], used: Sequence[BoolArray], options: LineOptions, progress: Callable[[int], object] | None
+) -> LineFits:
+    x, y, inside = stacked(
+        [each.x[keep] for each, keep in zip(spectra, used, strict=True)],
+        [each.voltage[keep] for each, keep in zip(spectra, used, strict=True)],
+    )
+    return fit_lines(x, y, options.model, used=None if bool(inside.all()) else inside, progress=progress)
+
+
+def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float) -> BoolArray:
+    """Points within so many half widths of a line; all of them where that leaves too few."""
+    away = np.abs(spectrum.x[:, None] - fits.centre[i]) / fits.half_width[i]
+    inside = np.any(away <= window, axis=1)
+    enough = np.unique(spectrum.x[inside]).size > 2 * fits.model.n_parameters
+    return inside if enough else np.ones(spectrum.x.size, dtype=bool)
+
+
+def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> dict[str, tuple[int, ...]]:
+    """Rows by device, or by device, what was held and branch, where something is shared between biases."""
+    shares = options.centre != "free" or options.width != "free"
+    rows: dict[str, list[int]] = {}
+    for i, each in enumerate(spectra):
+        held = replace(each, bias=0.0).name if shares else each.device
+        rows.setdefault(held.replace(", 0 mV", ""), []).append(i)
+    return {name: tuple(each) for name, each in rows.items()}
+
+
+def _rows_of(fits: LineFits, rows: Sequence[int]) -> LineFits:
+    names = list(LineFits.__dataclass_fields__)[1:]
+    return LineFits(fits.model, *(getattr(fits, name)[list(rows)] for name in names))
+
+
+def _group(
+    name: str,
+    rows: tuple[int, ...],
+    spectra: Sequence[Spectrum],
+    used: Sequence[BoolArray],
+    fits: LineFits,
+    options: LineOptions,
+) -> _Group:
+    own = _rows_of(fits, rows)
+    if (options.centre == "free" and options.width == "free") or len(rows) < 2:
+        return _Group(name, rows, separate(own))
+    x, y, inside = stacked([spectra[i].x[used[i]] for i in rows], [spectra[i].voltage[used[i]] for i in rows])
+    bias = np.array([spectra[i].bias for i in rows])
+    lines = fit_together(x, y, bias, own, centre=options.centre, width=options.width,
+                         used=None if bool(inside.all()) else inside)  # fmt: skip
+    return _Group(name, rows, lines)
+
+
+def _spectrum_fit(
+    spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
+) -> SpectrumFit:
+    sd = np.sqrt(np.maximum(np.einsum("pikpik->pik", lines.covariance)[:, place], 0.0))
+    nothing = ResidualTests(1.0, 0.0, 1.0, 1.0, 1.0)
+    fit = SpectrumFit(
+        spectrum, model, used, lines.centre[place], lines.half_width[place], lines.s[place], lines.a[place], sd,
+        lines.background[place], 0, math.nan, nothing, (), 1.0,
+    )  # fmt: skip
+    residual, x = fit.residual, spectrum.x[used]
+    columns = _tangent(fit, x)
+    tests = residual_tests(residual, tangent_space(columns))
+    dof = max(residual.size - model.n_parameters, 1)
+    noise = float(np.sqrt(residual @ residual / dof))
+    flags = tuple(_flags(fit, x, residual, tests, converged))
+    alike = min(max(tests.autocorrelation, 0.0), 0.99) if not tests.described else 0.0
+    inflation = math.sqrt((1 + alike) / (1 - alike))
+    return replace(fit, noise=noise, tests=tests, flags=flags, inflation=inflation, errors=sd * inflation)
+
+
+def _tangent(fit: SpectrumFit, x: FloatArray) -> FloatArray:
+    line, *slopes = line_derivatives(x[:, None], fit.centre, fit.half_width, fit.model.modulation)
+    moved = [fit.s * each.real + fit.a * each.imag for each in slopes]
+    return np.concatenate([line.real, line.imag, *moved, background(x, fit.model.degree)], axis=1)
+
+
+def _flags(
+    fit: SpectrumFit, x: FloatArray, residual: FloatArray, tests: ResidualTests, converged: bool
+) -> Iterable[str]:
+    if not converged:
+        yield "no line was found between the ends of the sweep"
+    spacing = float(np.median(np.diff(np.unique(x))))
+    span = float(x[-1] - x[0])
+    for k in range(fit.model.modes):
+        which = f" {k + 1}" if fit.model.modes > 1 else ""
+        if fit.half_width[k] < _MANY_IN_LINE * spacing:
+            yield f"line{which} is narrower than the points can show: {fit.half_width[k] / spacing:.2g} points in σ"
+        if fit.half_width[k] > span / 2:
+            yield f"line{which} is as wide as the sweep"
+    p = _p_without_line(fit, x, residual)
+    if p > _NO_LINE:
+        yield f"the background alone describes it as well (p = {p:.2g})"
+    if not tests.described:
+        yield (f"the residuals are not noise: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, "
+               f"correlation of neighbours {tests.autocorrelation:.2f})")  # fmt: skip
+
+
+def _p_without_line(fit: SpectrumFit, x: FloatArray, residual: FloatArray) -> float:
+    """Probability of so much less misfit by lines that are not there, found anywhere in the sweep."""
+    flat = background(x, fit.model.degree)
+    y = fit.spectrum.voltage[fit.used]
+    left = y - flat @ np.linalg.lstsq(flat, y, rcond=None)[0] if flat.shape[1] else y
+    extra, dof = 4 * fit.model.modes, max(residual.size - fit.model.n_parameters, 1)
+    rss = max(float(residual @ residual), 1e-300)
+    ratio = max(float(left @ left) - rss, 0.0) / extra / (rss / dof)
+    places = max(1.0, (x[-1] - x[0]) / float(fit.half_width.min()))
+    return min(1.0, places * float(f_distribution.sf(ratio, extra, dof)))
+
+
+def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
+    if options.use == "lowest" or options.model.modes == 1:
+        return 0
+    if options.use == "highest":
+        return options.model.modes - 1
+    return int(np.argmax(np.mean([np.hypot(fit.s, fit.a) for fit in fits], axis=0)))
+
+
+def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
+    """Kittel's formula through the resonances of a device; None where they are too few, or fields not known."""
+    lost = "no line was found"
+    own = [fit for fit in fits if fit.spectrum.device == device and not any(lost in flag for flag in fit.flags)]
+    own = [fit for fit in own if math.isfinite(fit.spectrum.fixed)]
+    different = len({fit.spectrum.fixed for fit in own})
+    free = study.options.kittel
+    if different <= len(free):
+        return None
+    centre = np.array([fit.centre[fit.mode] for fit in own])
+    sd = np.array([fit.errors[0, fit.mode] for fit in own])
+    fixed = np.abs([fit.spectrum.fixed for fit in own])
+    if study.against == "field":
+        return fit_kittel(fixed, centre, sd, free=free)
+    first = fit_kittel(centre, fixed, np.ones(centre.size), free=free)
+    slope = resonance_slope(fixed, first.Meff, first.Bk, first.gamma) / (2 * np.pi)
+    return fit_kittel(centre, fixed, sd / slope, free=free)
+
+
+def _curve(
+    device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy
+) -> TorkanceCurve:
+    """Torkance of one device from the lines of all its groups, correlations kept."""
+    assert device.constants is not None  # noqa: S101
+    parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
+    rows = [i for group in parts for i in group.rows]
+    n = len(rows)
+    lines, covariance = np.empty((4, n)), np.zeros((4, n, 4, n))
+    start = 0
+    for group in parts:
+        stop = start + len(group.rows)
+        mode = fits[group.rows[0]].mode
+        own = group.lines
+        lines[:, start:stop] = [each[:, mode] for each in (own.centre, own.half_width, own.s, own.a)]
+        raised = np.array([fits[i].inflation for i in group.rows])
+        block = own.covariance[:, :, mode, :, :, mode] * raised[:, None, None] * raised
+        covariance[:, start:stop, :, start:stop] = block
+        start = stop
+    bias = np.array([fits[i].spectrum.bias for i in rows])
+    fixed = np.array([fits[i].spectrum.fixed for i in rows])
+    fixed = np.abs(fixed) if study.against == "frequency" else fixed
+    flagged = np.array([bool(fits[i].flags) for i in rows])
+    return torkance_curve(device.name, lines, covariance, bias, fixed, study.against, device.constants, flagged)
+
+
+def _background_ratio(device: Device, fits: Sequence[SpectrumFit]) -> FloatArray | None:
+    if device.constants is None or device.constants.V_II is None:
+        return None
+    own = [fit for fit in fits if fit.spectrum.device == device.name]
+    expected = rectified_background(np.array([fit.spectrum.bias for fit in own]), device.constants)
+    none = np.zeros(1)
+    found = [
+        replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in own
+    ]
+    assert expected is not None  # noqa: S101
+    return np.asarray(np.array(found) / np.where(expected == 0, np.nan, expected))
+
+
+def _notices(study: SpectraStudy, fits: Sequence[SpectrumFit], shared: Sequence[SharedFit]) -> Iterable[str]:
+    faults = {}
+    for fit in fits:
+        place = fit.centre[fit.mode], fit.spectrum.fixed
+        field, frequency = place if study.against == "field" else place[::-1]
+        if math.isfinite(frequency) and math.isfinite(field) and (fault := field_fault(field, frequency)):
+            faults.setdefault(fault, fit.spectrum.name)
+    if faults:
+        fault, name = next(iter(faults.items()))
+        yield f"{name}: {fault}" + (f" ({len(faults)} spectra)" if len(faults) > 1 else "")
+    for each in shared:
+        if each.p < 1e-3:
+            yield f"{each.name}: {each.n} spectra do not share what was declared common to them (p = {each.p:.1g})"
+    if any(device.constants is None for device in study.devices.values()):
+        yield "no constants are declared: the lines were fitted, nothing was calibrated"

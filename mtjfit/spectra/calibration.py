@@ -1,0 +1,188 @@
+"""From amplitudes of lines to torkances: the spin diode with every constant of the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.spectra.kittel import GAMMA
+from mtjfit.spectra.spectrum import Against
+
+__all__ = ["Constant", "Constants", "rectified_background", "torkances"]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A declared constant, in SI.
+
+    Attributes
+    ----------
+    value : float
+        At every bias, where there is no table.
+    sd : float
+        Its standard error; of a table: relative to the values.
+    table : tuple of (float, float)
+        Bias in V and value, ascending; between them the values are joined by lines, outside the last one holds.
+    own : bool
+        True where the error is this device's own; False where it is common to all devices of the study.
+    """
+
+    value: float
+    sd: float = 0.0
+    table: tuple[tuple[float, float], ...] = ()
+    own: bool = True
+
+    def at(self, bias: FloatArray) -> FloatArray:
+        """Values at biases in V."""
+        if not self.table:
+            return np.full(bias.shape, self.value)
+        V, values = np.array(self.table).T
+        return np.asarray(np.interp(bias, V, values))
+
+    def moved(self, steps: float) -> Constant:
+        """The same constant moved by so many standard errors."""
+        if not self.table:
+            return replace(self, value=self.value + steps * self.sd)
+        return replace(self, table=tuple((V, each * (1 + steps * self.sd)) for V, each in self.table))
+
+    @property
+    def relative(self) -> float:
+        """Relative standard error."""
+        return self.sd if self.table else abs(self.sd / self.value) if self.value else math.inf
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Everything that the calibration of one device needs.
+
+    Attributes
+    ----------
+    I_rf : Constant
+        Peak amplitude of the current at radio frequency through the junction, A.
+    V_thetaI : Constant
+        ∂²V/∂θ∂I in Ω/rad, θ the angle between the moments; dR/dθ where the junction is ohmic. Positive where the
+        antiparallel state has the higher resistance.
+    dV_dI : Constant
+        Differential resistance, Ω.
+    Ms_Vol : Constant
+        Total moment of the free layer, A m².
+    Nx_Meff : Constant or None
+        N_x M_eff = B + μ0 M_eff of an in-plane layer, T, the same for all spectra; for sweeps of the frequency.
+    Meff, Bk : Constant or None
+        μ0 M_eff and in-plane anisotropy field, T; N_x M_eff = B + B_k + μ0 M_eff then follows from the field.
+    V_II : Constant or None
+        ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
+    theta : Constant or None
+        Angle between the moments in degrees. The torkance at this angle needs no value of it.
+    gamma : Constant
+        rad/(s T).
+    """
+
+    I_rf: Constant
+    V_thetaI: Constant
+    dV_dI: Constant
+    Ms_Vol: Constant
+    Nx_Meff: Constant | None = None
+    Meff: Constant | None = None
+    Bk: Constant | None = None
+    V_II: Constant | None = None
+    theta: Constant | None = None
+    gamma: Constant = field(default_factory=lambda: Constant(GAMMA))
+
+    def named(self) -> Mapping[str, Constant]:
+        """Those that torkances depend on, by name."""
+        names = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "gamma")
+        found = {name: getattr(self, name) for name in names}
+        return MappingProxyType({name: each for name, each in found.items() if each is not None})
+
+    def moved(self, name: str, steps: float) -> Constants:
+        """The same constants with one of them moved by so many standard errors."""
+        constant: Constant = getattr(self, name)
+        return replace(self, **{name: constant.moved(steps)})
+
+
+def torkances(
+    lines: FloatArray, bias: FloatArray, fixed: FloatArray, against: Against, constants: Constants
+) -> FloatArray:
+    r"""In-plane and out-of-plane torkance of lines, in N m/V.
+
+    With M's motion ∂M/∂t = … + (γ/M_s Vol) [τ_par e_par + τ_perp e_perp], e_par = M × (P × M), e_perp = M × P,
+    linear response to a current I_rf cos ωt rectifies to
+
+        V_mix = ¼ V_II I_rf² − C [τ'_par S(ω) + Ω_perp τ'_perp A(ω)],
+        C = V_θI (dV/dI) γ I_rf²/(4 M_s Vol σ),  Ω_perp = γ N_x M_eff/ω_m,  τ' = dτ/dV,
+
+    where a torque along e_par, towards P, lowers the angle θ and with it the resistance. In the form that is usually
+    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the
+    in-plane component counts away from P: the same with τ'_par of the other sign. σ is the HALF width at half maximum in
+    rad/s. Against the field, ω_m(B) passes the frequency the other way round: A(ω) = −A(|B|), and σ = ΔB dω/dB at
+    resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
+
+    Parameters
+    ----------
+    lines : ndarray, shape (4, n)
+        Centre and half width (Hz, or T), symmetric and antisymmetric amplitude (V). May be complex, for derivatives by
+        a complex step.
+    bias : ndarray, shape (n,)
+        V.
+    fixed : ndarray, shape (n,)
+        Field in T of sweeps of the frequency, frequency in Hz of sweeps of the field.
+    against : {"frequency", "field"}
+    constants : Constants
+
+    Returns
+    -------
+    ndarray, shape (2, n)
+        dτ_par/dV and dτ_perp/dV of the device at its angle: sin θ is included.
+
+    Raises
+    ------
+    ValueError
+        Sweeps of the field without `Meff`, or neither `Nx_Meff` nor `Meff` with known fields.
+
+    Examples
+    --------
+    >>> constants = Constants(*(Constant(value) for value in (1e-5, 300.0, 500.0, 1e-17)), Nx_Meff=Constant(1.2))
+    >>> lines = np.array([[8.6e9], [0.2e9], [-1e-6], [0.0]])
+    >>> float(torkances(lines, np.zeros(1), np.array([0.08]), "frequency", constants).round(23)[0, 0])
+    1.904e-20
+    """
+    centre, width, s, a = lines
+    values = {name: each.at(bias) for name, each in constants.named().items()}
+    gamma = values["gamma"]
+    if against == "frequency":
+        omega, sigma = 2 * np.pi * centre, 2 * np.pi * width
+        sign, B = 1.0, fixed
+    else:
+        if "Meff" not in values:
+            raise ValueError("sweeps of the field need Meff: the width in frequency is the width in field times dω/dB")
+        omega, sign, B = 2 * np.pi * fixed, -1.0, centre
+        total = B + values.get("Bk", 0.0)
+        sigma = width * gamma * gamma * (2 * total + values["Meff"]) / (2 * omega)
+    if "Nx_Meff" in values:
+        stiff = values["Nx_Meff"]
+    elif "Meff" in values and not np.any(np.isnan(np.real(B))):
+        stiff = B + values.get("Bk", 0.0) + values["Meff"]
+    else:
+        raise ValueError("the out-of-plane torkance needs Nx_Meff, or Meff and the field")
+    per_volt = -4 * values["Ms_Vol"] * sigma / (values["V_thetaI"] * values["dV_dI"] * gamma * values["I_rf"] ** 2)
+    return np.stack([per_volt * s, sign * per_volt * a * omega / (gamma * stiff)])
+
+
+def rectified_background(bias: FloatArray, constants: Constants) -> FloatArray | None:
+    """¼ V_II I_rf² in V, what the curvature of V(I) rectifies far from any resonance; None without V_II.
+
+    Examples
+    --------
+    >>> constants = Constants(*(Constant(value) for value in (1e-5, 300.0, 500.0, 1e-17)), V_II=Constant(-4e5))
+    >>> rectified_background(np.zeros(1), constants).tolist()
+    [-1e-05]
+    """
+    if constants.V_II is None:
+        return None
+    return np.asarray(0.25 * constants.V_II.at(bias) * constants.I_rf.at(bias) ** 2)

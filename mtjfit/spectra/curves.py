@@ -1,0 +1,218 @@
+"""Torkance of one device against bias, with statistical and common errors kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2 as chi2_distribution
+
+from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.spectra.calibration import Constants, torkances
+from mtjfit.spectra.spectrum import Against
+
+__all__ = ["CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"]
+
+_STEP = 1e-30  # of the complex step: derivatives without cancellation
+_POOR = 1e-3
+_HIGHEST = 3
+_SHIFT = 1e-3  # of a standard error, for derivatives by a constant
+
+
+@dataclass(frozen=True)
+class CommonError:
+    """What the error of one constant does to a whole curve.
+
+    Attributes
+    ----------
+    name : str
+        The constant.
+    relative : float
+        Its relative standard error.
+    par, perp : ndarray, shape (n,)
+        Relative change of each torkance by one standard error of the constant.
+    own : bool
+        True where it is this device's own; False where it is common to all devices.
+    """
+
+    name: str
+    relative: float
+    par: FloatArray
+    perp: FloatArray
+    own: bool
+
+
+@dataclass(frozen=True)
+class TorkanceCurve:
+    """One device, points ordered by bias.
+
+    Attributes
+    ----------
+    device : str
+    bias : ndarray, shape (n,)
+    par, perp : ndarray, shape (n,)
+        N m/V, along M × (P × M) and M × P.
+    statistical : ndarray, shape (2n, 2n)
+        Covariance from the fits of the lines, all in-plane values first; (N m/V)².
+    common : tuple of CommonError
+        Errors that scale the curve as a whole. They stand beside the statistical ones: no averaging removes them.
+    smooth : ndarray, shape (2, n)
+        Polynomials through par and perp, which the common errors are taken of.
+    degree : int
+        Of these polynomials.
+    flagged : ndarray of bool, shape (n,)
+        True where the lines do not describe the spectrum.
+    """
+
+    device: str
+    bias: FloatArray
+    par: FloatArray
+    perp: FloatArray
+    statistical: FloatArray
+    common: tuple[CommonError, ...]
+    smooth: FloatArray
+    degree: int
+    flagged: BoolArray
+
+    @property
+    def sigma(self) -> FloatArray:
+        """Statistical standard errors, shape (2, n)."""
+        return np.asarray(np.sqrt(np.diagonal(self.statistical)).reshape(2, -1))
+
+    @property
+    def rho(self) -> FloatArray:
+        """Statistical correlation of par and perp at each point, shape (n,)."""
+        n = self.bias.size
+        sigma = self.sigma
+        return np.asarray(np.diagonal(self.statistical[:n, n:]) / (sigma[0] * sigma[1]))
+
+    def vector(self, error: CommonError) -> FloatArray:
+        """Change of the smooth curve by one standard error of a constant, shape (2n,)."""
+        return np.concatenate([error.par * self.smooth[0], error.perp * self.smooth[1]])
+
+    def covariance(self, *, own_only: bool = False) -> FloatArray:
+        """Statistical covariance plus Σ v vᵀ over the common errors, shape (2n, 2n).
+
+        v is taken of the smooth curve, not of the points. With the points themselves, a value that noise made small
+        would count as precise, and every fit comes out low: a constant through n points of equal errors and a relative
+        common error s by a factor of about 1/(1 + (n − 1) s²) (Peelle's puzzle; G. d'Agostini, Nucl. Instrum. Methods A
+        346, 306 (1994)).
+
+        Parameters
+        ----------
+        own_only : bool
+            True: without the errors that all devices have in common. A covariance of one device cannot hold these:
+            taken as independent they would average away between devices. Errors that only scale whole curves are
+            absorbed exactly by amplitudes that all devices share, and must be added to these by hand.
+        """
+        total = self.statistical.copy()
+        for error in self.common:
+            if error.own or not own_only:
+                v = self.vector(error)
+                total += np.outer(v, v)
+        return total
+
+
+def torkance_curve(
+    device: str,
+    lines: FloatArray,
+    covariance: FloatArray,
+    bias: FloatArray,
+    fixed: FloatArray,
+    against: Against,
+    constants: Constants,
+    flagged: BoolArray,
+) -> TorkanceCurve:
+    """Calibrate the lines of one device.
+
+    Parameters
+    ----------
+    device : str
+    lines : ndarray, shape (4, n)
+        Centre, half width, symmetric and antisymmetric amplitude; SI.
+    covariance : ndarray, shape (4, n, 4, n)
+    bias, fixed : ndarray, shape (n,)
+        See `mtjfit.spectra.calibration.torkances`.
+    against : {"frequency", "field"}
+    constants : Constants
+    flagged : ndarray of bool, shape (n,)
+
+    Returns
+    -------
+    TorkanceCurve
+        Ordered by bias.
+
+    Raises
+    ------
+    ValueError
+        A constant is missing.
+    """
+    order = np.argsort(bias, kind="stable")
+    lines, covariance = lines[:, order], covariance[:, order][:, :, :, order]
+    bias, fixed, flagged = bias[order], fixed[order], flagged[order]
+    n = bias.size
+    values = torkances(lines, bias, fixed, against, constants)
+    # A step relative to the size of the numbers: the amplitudes are microvolts, the centres gigahertz.
+    slopes = np.empty((2, 4, n))
+    for k in range(4):
+        size = np.max(np.abs(lines[k])) or 1.0
+        moved = lines.astype(complex)
+        moved[k] += 1j * _STEP * size
+        slopes[:, k] = torkances(moved, bias, fixed, against, constants).imag / (_STEP * size)
+    statistical = np.einsum("pki,kilj,qlj->piqj", slopes, covariance, slopes, optimize=True).reshape(2 * n, 2 * n)
+    statistical = (statistical + statistical.T) / 2
+    common = tuple(_common(lines, bias, fixed, against, constants))
+    smooth, degree = smooth_curve(bias, values, statistical)
+    return TorkanceCurve(device, bias, values[0], values[1], statistical, common, smooth, degree, flagged)
+
+
+def _common(
+    lines: FloatArray, bias: FloatArray, fixed: FloatArray, against: Against, constants: Constants
+) -> list[CommonError]:
+    # Amplitudes of one: what scales them does not depend on them, and they may be zero.
+    unit = np.concatenate([lines[:2], np.ones_like(lines[2:])])
+    found = []
+    for name, constant in constants.named().items():
+        if constant.sd > 0:
+            up, down = (
+                torkances(unit, bias, fixed, against, constants.moved(name, step)) for step in (_SHIFT, -_SHIFT)
+            )
+            middle = torkances(unit, bias, fixed, against, constants)
+            change = (up - down) / (2 * _SHIFT * middle)
+            found.append(CommonError(name, constant.relative, change[0], change[1], constant.own))
+    return found
+
+
+def smooth_curve(bias: FloatArray, values: FloatArray, covariance: FloatArray) -> tuple[FloatArray, int]:
+    """Polynomials through both torkances: straight lines as Eq. 12 has them for J0 = a1 V + a2 V² + i (b1 V + b2 V²).
+
+    Where straight lines do not describe the points (p < 0.001) the degree grows, to 3 at most.
+
+    Parameters
+    ----------
+    bias : ndarray, shape (n,)
+    values : ndarray, shape (2, n)
+    covariance : ndarray, shape (2n, 2n)
+
+    Returns
+    -------
+    smooth : ndarray, shape (2, n)
+    degree : int
+    """
+    n = bias.size
+    size = np.max(np.abs(bias), initial=0.0) or 1.0
+    scale = np.sqrt(np.diagonal(covariance))
+    whiten = np.linalg.cholesky(covariance / scale[:, None] / scale)
+    y = np.linalg.solve(whiten, values.ravel() / scale)
+    different = np.unique(bias).size
+    smooth, degree = values, 0
+    for degree in range(min(1, different - 1), min(_HIGHEST, different - 1) + 1):
+        one = np.vander(bias / size, degree + 1, increasing=True)
+        columns = np.kron(np.eye(2), one)
+        design = np.linalg.solve(whiten, columns / scale[:, None])
+        coefficients = np.linalg.lstsq(design, y, rcond=None)[0]
+        chi2, dof = float(np.sum((y - design @ coefficients) ** 2)), 2 * n - columns.shape[1]
+        smooth = (columns @ coefficients).reshape(2, n)
+        if dof <= 0 or chi2_distribution.sf(chi2, dof) > _POOR:
+            break
+    return np.asarray(smooth), degree

@@ -1,0 +1,171 @@
+"""Resonance against field: Kittel's formula for a film magnetised in its plane, as a check of what was fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import least_squares
+
+from mtjfit.data.curve import FloatArray
+
+__all__ = ["GAMMA", "Free", "KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"]
+
+Free: TypeAlias = Literal["Meff", "Bk", "gamma"]
+
+GAMMA = 1.76e11
+"""Gyromagnetic ratio of a free electron's spin, rad/(s T), to three digits."""
+
+
+def resonance_frequency(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
+    """Kittel's formula: f = (γ/2π) √[(B + B_k)(B + B_k + μ0 M_eff)].
+
+    Parameters
+    ----------
+    field : array_like
+        |B| in T, in the plane of the film, along its easy axis.
+    Meff : float
+        μ0 M_eff in T; negative where the film would rather be magnetised along its normal.
+    Bk : float
+        In-plane anisotropy field in T.
+    gamma : float
+        rad/(s T).
+
+    Returns
+    -------
+    ndarray
+        Hz; 0 where the film is not magnetised in its plane.
+
+    Examples
+    --------
+    >>> round(float(resonance_frequency(0.08, 1.1)) / 1e9, 2)
+    8.61
+    """
+    total = np.asarray(field, dtype=float) + Bk
+    return np.asarray(gamma / (2 * np.pi) * np.sqrt(np.maximum(total * (total + Meff), 0.0)))
+
+
+def resonance_field(frequency: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
+    """Field in T of the resonance at a frequency in Hz: the inverse of `resonance_frequency`.
+
+    Examples
+    --------
+    >>> round(float(resonance_field(8.61e9, 1.1)), 4)
+    0.08
+    """
+    w = 2 * np.pi * np.asarray(frequency, dtype=float) / gamma
+    half = Meff / 2
+    # For a large positive Meff the root minus Meff/2 cancels; this form does not.
+    root = np.sqrt(half * half + w * w)
+    return np.asarray((w * w / (root + half) if half > 0 else root - half) - Bk)
+
+
+def resonance_slope(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
+    """dω/dB = γ² (2B + 2B_k + μ0 M_eff)/(2ω) in rad/(s T): turns half widths in field into those in frequency.
+
+    Examples
+    --------
+    >>> round(float(resonance_slope(0.08, 1.1)) / 1.76e11, 2)
+    2.05
+    """
+    total = np.asarray(field, dtype=float) + Bk
+    omega = 2 * np.pi * resonance_frequency(field, Meff, Bk, gamma)
+    return np.asarray(gamma * gamma * (2 * total + Meff) / (2 * omega))
+
+
+@dataclass(frozen=True)
+class KittelFit:
+    """Kittel's formula through resonances.
+
+    Attributes
+    ----------
+    Meff, Bk, gamma : float
+        μ0 M_eff and in-plane anisotropy field in T, gyromagnetic ratio in rad/(s T).
+    errors : mapping of str to float
+        Standard error of each that was free, from the scatter about the formula.
+    frequency, field : ndarray, shape (n,)
+        What was fitted, Hz and T.
+    residual : ndarray, shape (n,)
+        Field minus formula, in T.
+    sigma : ndarray, shape (n,)
+        Errors of the fields by their line fits, in T.
+    chi2_red : float
+        Of the residuals over these. Far above one is usual: lines are found to a hundredth of their width, where the
+        formula of a perfect macrospin is no longer true.
+    """
+
+    Meff: float
+    Bk: float
+    gamma: float
+    errors: Mapping[str, float]
+    frequency: FloatArray
+    field: FloatArray
+    residual: FloatArray
+    sigma: FloatArray
+    chi2_red: float
+
+
+def fit_kittel(
+    frequency: FloatArray,
+    field: FloatArray,
+    sigma: FloatArray,
+    free: Sequence[Free] = ("Meff", "Bk"),
+    gamma: float = GAMMA,
+) -> KittelFit:
+    """Fit M_eff, the in-plane anisotropy and the gyromagnetic ratio, as wanted, to resonances.
+
+    Every resonance counts alike: its error as a line is far smaller than its distance from the formula.
+
+    Parameters
+    ----------
+    frequency : ndarray, shape (n,)
+        Hz.
+    field : ndarray, shape (n,)
+        |B| in T.
+    sigma : ndarray, shape (n,)
+        Errors of the fields, T; those of frequencies over df/dB.
+    free : sequence of {"Meff", "Bk", "gamma"}
+        The others stay: B_k at 0, γ at `gamma`.
+    gamma : float
+
+    Returns
+    -------
+    KittelFit
+
+    Raises
+    ------
+    ValueError
+        Fewer resonances than parameters plus one, or Meff is not among the free ones.
+
+    Examples
+    --------
+    >>> B = np.array([0.05, 0.1, 0.2, 0.3])
+    >>> fit = fit_kittel(resonance_frequency(B, 1.1, 0.01), B, np.full(4, 1e-4))
+    >>> round(fit.Meff, 6), round(fit.Bk, 6)
+    (1.1, 0.01)
+    """
+    if frequency.size <= len(free) or "Meff" not in free:
+        raise ValueError(f"{frequency.size} resonances for {', '.join(free)}: give more of them, and Meff among the free")
+
+    def of(p: FloatArray) -> tuple[float, float, float]:
+        values = dict(zip(free, p.tolist(), strict=True))
+        return values["Meff"], values.get("Bk", 0.0), gamma * values.get("gamma", 1.0)
+
+    def residual(p: FloatArray) -> FloatArray:
+        return np.asarray(field - resonance_field(frequency, *of(p)))
+
+    size = np.array([{"Meff": 1.0, "Bk": 0.1, "gamma": 1.0}[name] for name in free])
+    tries = []
+    for Meff in (1.0, 0.1, -0.3):
+        start = np.array([{"Meff": Meff, "Bk": 0.0, "gamma": 1.0}[name] for name in free])
+        tries.append(least_squares(residual, start, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14))
+    best = min(tries, key=lambda each: float(each.cost))
+    left, dof = np.asarray(best.fun, dtype=float), frequency.size - len(free)
+    sd = np.sqrt(np.diagonal(np.linalg.pinv(best.jac.T @ best.jac)) * float(left @ left) / dof)
+    errors = {name: float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)}
+    chi2 = float(np.sum((left / sigma) ** 2)) / dof
+    return KittelFit(*of(best.x), MappingProxyType(errors), frequency, field, left, sigma, chi2)

@@ -1,0 +1,143 @@
+"""Is a spectrum described by its lines? Runs, autocorrelation and χ² of the residuals, each with a p-value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import beta as beta_distribution
+from scipy.stats import norm
+
+from mtjfit.data.curve import FloatArray
+
+__all__ = ["FALSE_FLAGS", "ResidualTests", "residual_tests", "tangent_space"]
+
+FALSE_FLAGS = 1e-3
+"""Share of well-described spectra with white normal noise that are flagged all the same."""
+_N_TESTS = 3
+
+
+@dataclass(frozen=True)
+class ResidualTests:
+    """Three tests of residuals in the order of the abscissa; small p-values speak against the lines.
+
+    Attributes
+    ----------
+    p_runs : float
+        Too few runs of one sign (Wald and Wolfowitz).
+    autocorrelation : float
+        Of neighbouring residuals.
+    p_autocorrelation : float
+        Durbin and Watson's ratio is too small.
+    chi2_red : float
+        Sum of squares per degree of freedom, over the noise that second differences of the residuals show.
+    p_chi2 : float
+        That is too large.
+    """
+
+    p_runs: float
+    autocorrelation: float
+    p_autocorrelation: float
+    chi2_red: float
+    p_chi2: float
+
+    @property
+    def p(self) -> float:
+        """Smallest p-value, times the number of tests."""
+        return min(1.0, _N_TESTS * min(self.p_runs, self.p_autocorrelation, self.p_chi2))
+
+    @property
+    def described(self) -> bool:
+        """False where the tests object, at a rate of false alarms of `FALSE_FLAGS`."""
+        return self.p >= FALSE_FLAGS
+
+
+def tangent_space(columns: FloatArray) -> FloatArray:
+    """Orthonormal columns that span the derivatives of the voltage by all parameters, shape (n, rank)."""
+    size = np.linalg.norm(columns, axis=0)
+    u, values, _ = np.linalg.svd(columns[:, size > 0] / size[size > 0], full_matrices=False)
+    return np.asarray(u[:, values > 1e-10 * values.max(initial=0.0)])
+
+
+def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
+    """Test the residuals of one fit.
+
+    Ratios r'Br/r'r of squared first and second differences have, for white noise and a model that is linear near its
+    minimum, known mean and variance: a fit takes the directions of its parameters out of the noise, and these are
+    accounted for (Durbin and Watson 1950). Their distribution is approximated by a beta distribution.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n,)
+        In the order of the abscissa.
+    tangent : ndarray, shape (n, P)
+        From `tangent_space`.
+
+    Returns
+    -------
+    ResidualTests
+
+    Examples
+    --------
+    >>> n = 200
+    >>> flat = tangent_space(np.ones((n, 1)))
+    >>> noise = np.random.default_rng(1).standard_normal(n)
+    >>> wave = np.sin(np.linspace(0, 20, n))
+    >>> residual_tests(noise, flat).described, residual_tests(noise + wave, flat).described
+    (True, False)
+    """
+    n, rank = tangent.shape
+    total = float(residual @ residual)
+    if total <= 0 or n - rank < 3:
+        return ResidualTests(math.nan, math.nan, math.nan, math.nan, math.nan)
+    first, p_first, _ = _smooth(residual, tangent, 1)
+    second, p_second, expected = _smooth(residual, tangent, 2)
+    del first
+    lagged = float(residual[1:] @ residual[:-1] / total)
+    return ResidualTests(_runs(residual), lagged, p_first, expected / second if second > 0 else math.inf, p_second)
+
+
+def _smooth(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[float, float, float]:
+    """Ratio of squared differences to squares, probability of so small a one, and its expectation."""
+    n, rank = tangent.shape
+    dof = n - rank
+    ratio = float(np.sum(np.diff(residual, order) ** 2) / (residual @ residual))
+    binomial = np.array([math.comb(order, k) for k in range(order + 1)], dtype=float)
+    # B = D'D has bandwidth `order`; the traces of B and B² follow from the autocorrelation of its stencil.
+    inside = np.diff(tangent, order, axis=0)
+    of_b = (n - order) * float(binomial @ binomial)
+    between = [float(binomial[: order + 1 - lag] @ binomial[lag:]) for lag in range(order + 1)]
+    of_b2 = (n - order) * between[0] ** 2 + 2 * sum((n - order - lag) * between[lag] ** 2 for lag in range(1, order + 1))
+    in_tangent = inside.T @ inside
+    b_tangent = _transposed_difference(inside, order)
+    trace = of_b - float(np.trace(in_tangent))
+    trace2 = of_b2 - 2 * float(np.sum(b_tangent**2)) + float(np.sum(in_tangent**2))
+    mean = trace / dof
+    variance = 2 * (dof * trace2 - trace**2) / (dof**2 * (dof + 2))
+    most = 4.0**order
+    share = mean / most
+    if variance <= 0:
+        return ratio, 1.0, mean
+    size = share * (1 - share) / (variance / most**2) - 1
+    return ratio, float(beta_distribution.cdf(ratio / most, share * size, (1 - share) * size)), mean
+
+
+def _transposed_difference(values: FloatArray, order: int) -> FloatArray:
+    """D' values, D the difference of some order."""
+    for _ in range(order):
+        edge = np.zeros((1, values.shape[1]))
+        values = -np.diff(np.concatenate([edge, values, edge]), axis=0)
+    return values
+
+
+def _runs(residual: FloatArray) -> float:
+    positive = residual > 0
+    n, up = residual.size, int(positive.sum())
+    down = n - up
+    if min(up, down) == 0:
+        return 0.0
+    runs = 1 + int(np.sum(positive[1:] != positive[:-1]))
+    mean = 1 + 2 * up * down / n
+    variance = (mean - 1) * (mean - 2) / (n - 1)
+    return float(norm.cdf((runs + 0.5 - mean) / math.sqrt(variance))) if variance > 0 else 1.0
