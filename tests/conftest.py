@@ -113,11 +113,11 @@ def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures that draw in no time and write the device names into themselves, in one format."""
     from matplotlib.figure import Figure
 
-    def drawn(result: mtjfit.FitResult | mtjfit.Posterior, posterior: mtjfit.Posterior | None = None) -> Figure:
+    def drawn(result: mtjfit.FitResult | mtjfit.Posterior, *rest: object) -> Figure:
         figure = Figure(figsize=(2, 1), dpi=50)
         figure.text(0.5, 0.5, ", ".join(result.study.devices), parse_math=False)
         return figure
 
-    for name in ("plot_torque", "plot_combinations", "plot_corner", "plot_trace"):
-        monkeypatch.setattr(f"mtjfit.plot.{name}", drawn)
+    for name in ("torque", "combinations", "corner", "trace", "transfer", "accumulation_band", "prior_posterior"):
+        monkeypatch.setattr(f"mtjfit.plot.plot_{name}", drawn)
     monkeypatch.setattr("mtjfit.report.figures.FORMATS", ("svg",))

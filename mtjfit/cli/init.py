@@ -22,20 +22,25 @@ __all__ = ["init"]
     help="Study file to write.",
 )
 def init(files: tuple[Path, ...], output: Path) -> None:
-    """Propose a commented study file for data FILES.
+    """Propose a commented study file for data FILES, and show how they were understood.
 
-    What a file cannot show, such as units and sign, is left open: the study does not load before you fill it in.
+    Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised. What a file
+    cannot show, such as quantity and sign, is left open: the study does not load before you fill it in.
     """
-    from mtjfit.study import study_template
+    from mtjfit.study.template import sights_of, template_of
+    from mtjfit.study.understood import understood
 
     if output.exists():
         raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
-    text = study_template(files, output.parent)
+    sights = sights_of(files)
+    text = template_of(sights, output.parent)
     try:
         with output.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
+    for sight in sights:
+        click.echo(understood(sight) + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
     click.echo(f"Next:   mtjfit check {output}")

@@ -17,7 +17,7 @@ from mtjfit.data.tidy import Header, Line, Place, ProblemLog
 from mtjfit.data.units import find_unit
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["curves_from_sheets", "curves_from_sources", "declared_sheets"]
+__all__ = ["canonical_unit", "curves_from_sheets", "curves_from_sources", "declared_sheets"]
 
 _OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "uA", "ohm", "rad", "dBm", "K", "s"}
 _VOLTAGES = {"v": "V", "volt": "V", "volts": "V", "mv": "mV", "uv": "uV", "µv": "uV"}
@@ -173,13 +173,19 @@ def _contradicted(role: str, unit: str, declaration: TableDeclaration) -> str:
             "" if role != "angle" or unit.casefold() in ("", "deg", "degree", "degrees", "°") else 'an angle in "deg"'
         )
     declared: str = getattr(declaration.units, kind)
-    written = _canonical(unit, kind)
-    wanted = _canonical(declared, kind) or declared
+    written = canonical_unit(unit, kind)
+    wanted = canonical_unit(declared, kind) or declared
     return "" if written in ("", wanted) else f"units.{kind} = {declared!r}"
 
 
-def _canonical(unit: str, kind: str) -> str:
-    """One spelling of a unit that can be told for certain, else empty; a unit of another kind counts as itself."""
+def canonical_unit(unit: str, kind: str) -> str:
+    """One spelling of a unit that can be told for certain, else empty; a unit of another kind counts as itself.
+
+    Examples
+    --------
+    >>> canonical_unit("volts", "bias"), canonical_unit("Oe", "bias"), canonical_unit("furlong", "thickness")
+    ('V', 'Oe', '')
+    """
     if kind != "torque":
         table = _VOLTAGES if kind == "bias" else _LENGTHS
         if unit.casefold() in table and unit not in _OTHER_UNITS:

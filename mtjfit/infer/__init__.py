@@ -3,6 +3,7 @@
 from mtjfit.infer.fit import FitResult, fit
 from mtjfit.infer.gate import Chains, Check, Verdict, judge
 from mtjfit.infer.identification import Identification, identify
+from mtjfit.infer.planning import Plan, plan
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.run import run_ensembles
 from mtjfit.infer.sample import sample
@@ -12,11 +13,13 @@ __all__ = [
     "Check",
     "FitResult",
     "Identification",
+    "Plan",
     "Posterior",
     "Verdict",
     "fit",
     "identify",
     "judge",
+    "plan",
     "run_ensembles",
     "sample",
 ]

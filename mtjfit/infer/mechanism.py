@@ -43,6 +43,14 @@ class Mechanism:
     transport: Literal["none", "bulk", "layer"]
     b1: bool
 
+    @property
+    def lengths(self) -> dict[str, float]:
+        """Lengths in nm that the mechanism takes as known; with them Eq. 12 becomes its law, whatever the others are."""
+        bulk = {"Lambda": _INFINITE}
+        # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
+        none = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE, **bulk}
+        return {"none": none, "bulk": bulk, "layer": {}}[self.transport]
+
     def depends_on_thickness(self, per: str) -> bool:
         """Whether the torque, per device, area or volume, changes with d at all."""
         return self.transport == "layer" or per == "volume"
@@ -136,14 +144,10 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     parameters = {**study.parameters, **added_priors(study, list(wanted))}
     if not mechanism.b1 and "b1" not in extra:
         parameters = {name: one for name, one in parameters.items() if name.removeprefix(SCATTER) != "b1"}
-    if mechanism.transport != "layer":
+    if "Lambda" in mechanism.lengths:
         behind = ("lambda_sf_N", "D_ratio", "Lambda")
         parameters = {name: one for name, one in parameters.items() if name not in behind}
-        parameters["Lambda"] = Parameter("Lambda", Fixed(_INFINITE))
-    if mechanism.transport == "none":
-        # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
-        at = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE}
-        parameters |= {name: Parameter(name, Fixed(value)) for name, value in at.items()}
+    parameters |= {name: Parameter(name, Fixed(value)) for name, value in mechanism.lengths.items()}
     if not mechanism.depends_on_thickness(study.curves[0].per):
         parameters.pop("dead_layer", None)
         parameters["thickness"] = Parameter("thickness", Fixed(0.0), "device")

@@ -214,13 +214,17 @@ def _side(at: At, anywhere: Callable[[float], _Held], start: _Held, end: float, 
         if not found:
             break
         farthest = found[-1]
-        inner = max(k for k, one in enumerate(side) if one.rise <= far)
-        back = _walk(at, farthest, side[inner].u, step, far)[::-1]
-        # where the way back did not arrive there is a barrier, and the points on it stay
-        reached = abs(back[0].u - end) if back else abs(farthest.u - end)
-        barrier = [one for one in side[inner + 1 :] if abs(one.u - end) > reached]
-        side = [*side[: inner + 1], *barrier, *back, farthest, *_walk(at, farthest, end, step, far)]
+        back = [farthest, *_walk(at, farthest, start.u, step, far)]
+        kept = [one for one in side if not _above(one, back)]
+        inward = sorted((*kept, *(one for one in back if one.u != start.u)), key=lambda one: abs(one.u - start.u))
+        side = [*inward, *_walk(at, farthest, end, step, far)]
     return side
+
+
+def _above(one: _Held, line: list[_Held]) -> bool:
+    """True if a point lies above the line through others, where they reach."""
+    u, root = zip(*sorted((each.u, np.sqrt(max(each.rise, 0.0))) for each in line), strict=True)
+    return bool(u[0] <= one.u <= u[-1] and np.sqrt(max(one.rise, 0.0)) > np.interp(one.u, u, root) + _ROUGH)
 
 
 def _refined(at: At, side: list[_Held], threshold: float) -> list[_Held]:

@@ -24,6 +24,7 @@ __all__ = ["NEARLY_ZERO", "Point", "Search", "rises"]
 _EVALUATIONS = 60  # of one search; a bent valley may need more, and the rise is then too large
 _TOLERANCE = 1e-3  # of χ²
 _FARTHEST = 20.0  # that a length may go, in ln(length)
+_INWARD = 0.02  # from the edges of the range, in ln(length) or widths of a prior
 NEARLY_ZERO = 1e-9  # of a prior's width: how close to zero a thickness or a dead layer may come
 _NOISE_ROUNDS = 5
 _NOISE_TOLERANCE = 1e-3  # of −2 ln L
@@ -143,11 +144,13 @@ class Search:
         def gradient(x: FloatArray) -> FloatArray:
             return np.asarray(self.gradient(point(x), tuple(entry.name for entry in entries)) * unit)
 
+        low, high = np.clip(low, -_FARTHEST, -1e-9), np.clip(high, 1e-9, _FARTHEST)
+        inward = np.minimum(_INWARD, (high - low) / 4)
         found = least_squares(
             residual,
-            np.zeros(len(free)),
+            np.clip(0.0, low + inward, high - inward),  # a search that starts at an edge hardly leaves it
             gradient,
-            bounds=(np.clip(low, -_FARTHEST, -1e-9), np.clip(high, 1e-9, _FARTHEST)),
+            bounds=(low, high),
             x_scale="jac",
             ftol=self.tolerance,
             max_nfev=_EVALUATIONS,

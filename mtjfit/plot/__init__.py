@@ -5,6 +5,7 @@ from mtjfit.plot.devices import plot_combinations
 from mtjfit.plot.frequency import plot_frequency_response
 from mtjfit.plot.narrowing import plot_prior_posterior
 from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
+from mtjfit.plot.plan import plot_plan
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.trace import plot_trace
@@ -18,6 +19,7 @@ __all__ = [
     "plot_combinations",
     "plot_corner",
     "plot_frequency_response",
+    "plot_plan",
     "plot_prior_posterior",
     "plot_thickness_dependence",
     "plot_thin_validity",

@@ -25,6 +25,7 @@ from mtjfit.results.devices import DeviceComparison
 __all__ = ["plot_forest"]
 
 _ACROSS = 3
+_LONG_NAME, _LONG_UNIT = 20, 5  # characters: a longer unit behind a longer name has its own line
 _LONGEST = 16  # characters of a device name
 _GROUPS = ("blue", "orange", "green", "purple", "sky", "black")
 _MARKERS = "osD^vP"
@@ -41,7 +42,9 @@ _LABELS = {
 
 def _label(name: str, unit: str, per_volume: bool) -> str:
     shown = _LABELS.get(name, name.replace("T_perp", r"$T_\perp$").replace("T_par", r"$T_\parallel$"))
-    return shown + ("$/d$" if per_volume and name.startswith("|kappa") else "") + unit_of(unit)
+    shown += "$/d$" if per_volume and name.startswith("|kappa") else ""
+    below = len(name) > _LONG_NAME and len(unit) > _LONG_UNIT
+    return f"{shown}\n{unit_of(unit).strip()}" if below else shown + unit_of(unit)
 
 
 def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = None) -> Figure:
@@ -77,7 +80,7 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
     step = float(np.clip(2.4 / n, 0.088, 0.24))
     with style():
         legend = _legend_handles(compared, against)
-        height = rows * (step * n + 0.52) + 0.2 * bool(legend) + footer_height(DOUBLE, study, note)
+        height = rows * (step * n + 0.58) + 0.2 * bool(legend) + footer_height(DOUBLE, study, note)
         fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
         axes = fig.subplots(rows, across, squeeze=False, sharey=True).ravel()
         for ax, quantity in zip(axes, compared.quantities, strict=False):
@@ -129,6 +132,7 @@ def _panel(ax: Axes, compared: DeviceComparison, rows: pd.DataFrame, other: pd.D
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:.6g}")
     if limits is None:
         ax.set_xlim(-1, 1)
         ax.set_xticks([])
@@ -154,7 +158,7 @@ def _bar(
             ax.text(0.5, y, "none in range", transform=ax.get_yaxis_transform(), ha="center", va="center",
                     fontsize=4.5 if crowd else 6, color="0.35", gid="none")  # fmt: skip
         return
-    size = 2.2 if crowd else 3.2
+    size = 2.2 if crowd else 2.8
     ax.plot([row["q025"], row["q975"]], [y, y], color=colour, lw=0.6, zorder=2, gid="q95", solid_capstyle="butt")
     ax.plot([row["q16"], row["q84"]], [y, y], color=colour, lw=1.8, zorder=2, gid="q68", solid_capstyle="butt")
     ax.plot(

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import PchipInterpolator
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.data import FloatArray
 from mtjfit.infer import Identification
 from mtjfit.model.directions import Direction
 from mtjfit.model.interval import LEVELS, Profile
@@ -54,7 +54,7 @@ def plot_identifiability(known: Identification) -> Figure:
     chosen, drawn = chosen[:_MOST], known.directions
     across = max(1, min(_ACROSS, len(chosen)))
     rows = -(-len(chosen) // across)
-    matrix = 0.55 + _BAR * len(drawn) if drawn else 0.0
+    matrix = 0.55 + _BAR * max(len(drawn), 3) if drawn else 0.0
     with style():
         height = _ROW * rows + matrix + 0.15 + footer_height(DOUBLE, known.study, note)
         fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
@@ -125,7 +125,7 @@ def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) ->
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.set(xlim=(low, high), ylim=(-0.03 * top, top), xlabel=f"{symbol(found.name)}{unit_of(pretty(unit))}")
+    ax.set(xlim=(low, high), ylim=(-0.03 * top, top), xlabel=f"{symbol(found.name)}{unit_of(unit)}")
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ends = ((one.low in (0.0, -math.inf), 0.0, 1.0), (one.high == math.inf, 1.0, -1.0))
     for is_open, edge, inward in ends:
@@ -157,7 +157,7 @@ def _matrix(ax: Axes, drawn: tuple[Direction, ...]) -> None:
     ax.tick_params(which="both", length=0)
     ax.spines[:].set_visible(False)
     ax.xaxis.tick_top()
-    ax.set_ylabel("combination known to")
+    ax.set_ylabel("known to")
 
 
 def _known_to(one: Direction) -> str:

@@ -13,6 +13,7 @@ from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import header_fields, notices
 from mtjfit.results.methods import REFERENCES, methods
+from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
 from mtjfit.results.tables import (
     Table,
@@ -28,7 +29,7 @@ from mtjfit.results.write import result_document, result_files
 __all__ = ["report_html", "report_tables", "write_report"]
 
 DOI = "10.1103/PhysRevB.86.060404"
-_FIRST = ("torque", "corner", "transfer", "combinations", "accumulation")  # the trace comes with the gate, further down
+_FIRST = ("torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation")  # the trace comes with the gate, further down
 
 
 @cache
@@ -65,11 +66,20 @@ def report_tables(fit: FitResult, posterior: Posterior | None) -> dict[str, Tabl
     if posterior is not None:
         tables = {
             "parameters": posterior_table(posterior),
+            "narrowing": narrowing_table(posterior),
+            "sensitivity": sensitivity_table(posterior),
             "priors": prior_table(posterior),
             "combinations": combinations_table(fit),
         }
     tables["devices"] = devices_table(fit.study)
     return {name: table for name, table in tables.items() if table.rows or table.note}
+
+
+def _priors_say(posterior: Posterior | None) -> tuple[str, ...]:
+    """How much the data tell, and what would change with other priors; nothing of a run that did not converge."""
+    if posterior is None or not posterior.verdict.converged:
+        return ()
+    return tuple(said for said in (narrowing_sentence(posterior), sensitivity_sentence(posterior)) if said)
 
 
 def _texts(fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]) -> dict[str, bytes]:
@@ -114,6 +124,7 @@ def report_html(
         checks=checks(fit, posterior),
         learned=learned(fit, posterior),
         not_determined=not_determined(fit, posterior),
+        priors_say=_priors_say(posterior),
         known=fit.identifiability,
         verdict=verdict,
         settings={} if posterior is None else posterior.settings,

@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 import mtjfit.plot
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.folder import FORMATS
-from mtjfit.results.header import device_names
+from mtjfit.results.header import device_names, free_lengths
+from mtjfit.results.narrowing import narrowing_sentence
 from mtjfit.results.transfer import kappa_in_words
 from mtjfit.results.verdicts import learned
 
@@ -75,6 +76,13 @@ def _drawn(fit: FitResult, posterior: Posterior | None) -> Iterator[tuple[str, F
             f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
             f"Corner plot of the posterior. {' '.join(learned(fit, posterior))}",
         )
+        if free_lengths(fit.study):
+            yield (
+                "prior_posterior",
+                mtjfit.plot.plot_prior_posterior(posterior),
+                f"{mark}Prior and posterior of each length, with the information between them.",
+                f"Plot of the prior and the posterior of each length. {narrowing_sentence(posterior)}",
+            )
         yield (
             "transfer",
             mtjfit.plot.plot_transfer(posterior, fit),

@@ -16,12 +16,12 @@ from mtjfit.infer.journal import is_journal
 
 __all__ = ["FIGURES", "FORMATS", "TABLES", "ResultFolder"]
 
-FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "trace")
+FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")
 FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _RUN = "run"  # inside the folder of the result
 _RESULT = "result.json"
 _DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in FORMATS)
-TABLES = ("parameters", "priors", "combinations", "undetermined", "devices")
+TABLES = ("parameters", "narrowing", "sensitivity", "priors", "combinations", "undetermined", "devices")
 _TABLES = tuple(f"table_{name}.csv" for name in TABLES)
 _TEXTS = ("summary.md", "summary.tex", "methods.md")
 _OURS = ("summary.csv", "draws.npz", "study.toml", "report.html", *_TEXTS, *_TABLES, *_DRAWN)

@@ -178,31 +178,20 @@ def posterior_table(posterior: Posterior) -> Table:
 
 
 def prior_table(posterior: Posterior) -> Table:
-    """Priors beside how much of them the data left; ESS and R-hat."""
+    """Meanings and priors of all parameters, fixed ones included; ESS and R-hat of the draws."""
     summary = posterior.summary()
     rows = []
     for name, row in summary.iterrows():
-        percent = 100 * _left(posterior, str(name))
-        left = f"{number(percent, 3 if percent > 99 else 2)} %"
         rows.append((
-            str(name), meaning(str(name)), prior_text(posterior, str(name)), left,
+            str(name), meaning(str(name)), prior_text(posterior, str(name)),
             f"{float(row['ess']):.0f}", f"{float(row['r_hat']):.3f}",
         ))  # fmt: skip
     for name, parameter in posterior.study.parameters.items():
         if parameter.is_fixed:
             said = "nominal values, taken as exact" if name == "thickness" else parameter.prior.describe()
-            rows.append((name, meaning(name), said, "", "", ""))
-    note = (
-        "Prior left: probability that the prior gave to the 90 % interval, divided by 0.9. "
-        "100 %: the data taught nothing; 1 %: the data chose one hundredth of it."
-    )
-    header = ("parameter", "meaning", "prior", "prior left", "ESS", "R-hat")
-    return Table("Priors, and how much the data narrowed them", header, tuple(rows), note)
-
-
-def _left(posterior: Posterior, name: str) -> float:
-    low, high = np.quantile(posterior.prior_cdf(name), [0.05, 0.95])
-    return min(1.0, float(high - low) / 0.9)
+            rows.append((name, meaning(name), said, "", ""))
+    note = "ESS: effective number of draws behind a median. R-hat: 1 where ensembles cannot be told apart."
+    return Table("Priors, and draws", ("parameter", "meaning", "prior", "ESS", "R-hat"), tuple(rows), note)
 
 
 def combinations_table(fit: FitResult) -> Table:

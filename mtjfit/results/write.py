@@ -13,6 +13,7 @@ from scipy.special import ndtri
 
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import header_fields, notices
+from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.verdicts import checks, learned, not_determined
 
 __all__ = ["csv_bytes", "plain", "result_document", "result_files", "summary_table"]
@@ -147,6 +148,7 @@ def result_document(fit: FitResult, posterior: Posterior | None, provenance: Map
         "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
         "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
         "evidence": _evidence(posterior),
+        "priors_and_data": None if posterior is None else narrowing_record(posterior),
         "summary": _records(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
         "provenance": provenance,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, PlainValidator, Tag
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from mtjfit.data.angle import SinTheta
 from mtjfit.data.curve import PerpAxis
@@ -20,7 +30,6 @@ from mtjfit.data.declaration import (
 )
 from mtjfit.data.layout import Wide
 from mtjfit.data.units import Per, Quantity
-from mtjfit.errors import ConfigError, Problem
 
 __all__ = [
     "ColumnsTable",
@@ -120,8 +129,8 @@ def kind_of(value: object) -> str:
 class DataTable(Table):
     """One ``[[data]]``."""
 
-    file: Annotated[str | None, Field(min_length=1)] = None
     files: Annotated[str | None, Field(min_length=1)] = None
+    file: Annotated[str | None, Field(min_length=1, validate_default=True)] = None
     name: str = ""
     quantity: Quantity
     per: Per
@@ -145,13 +154,18 @@ class DataTable(Table):
         Annotated[str, Tag("word")] | Annotated[dict[str, str], Tag("table")], Discriminator(kind_of)
     ] = ""
 
+    @field_validator("file")
+    @classmethod
+    def _file_or_files(cls, value: str | None, info: ValidationInfo) -> str | None:
+        several = info.data.get("files")
+        if value is None and several is None:
+            raise PydanticCustomError("missing", "is missing")
+        if value is not None and several is not None:
+            raise ValueError("is declared beside files")
+        return value
+
     def declaration(self) -> TableDeclaration:
         """The same as a checked declaration; ConfigError with key paths where it contradicts itself."""
-        if (self.file is None) == (self.files is None):
-            problem = Problem("file", "is missing", "name the data file, relative to the study file")
-            if self.file is not None:
-                problem = Problem("files", "is declared beside file", "keep one of the two")
-            raise ConfigError([problem])
         return TableDeclaration(
             quantity=self.quantity,
             per=self.per,

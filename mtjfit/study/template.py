@@ -3,46 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from difflib import SequenceMatcher
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mtjfit.data.declaration import ENCODINGS, SEPARATORS
-from mtjfit.data.tidy import MAX_BYTES, decode, numbered_lines, parse_number, read_bytes, try_split
+from mtjfit.data.readers import Sheet
+from mtjfit.data.sheets import canonical_unit
 from mtjfit.errors import DataError, Problem
+from mtjfit.study.sight import NAMES, Sight, look
 
-__all__ = ["study_template"]
-
-_NAMES = {
-    "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
-    "par": ("par", "taupar", "tpar", "torquepar", "torkancepar", "inplane", "tauinplane", "parallel", "dtaupar",
-            "tauip", "ip", "dampinglike", "dl", "tau1"),
-    "perp": ("perp", "tauperp", "tperp", "torqueperp", "torkanceperp", "outofplane", "tauoutofplane", "perpendicular",
-             "dtauperp", "tauop", "op", "fieldlike", "fl", "tau2"),
-    "sigma_par": ("sigmapar", "errpar", "parerr", "parerror", "tauparerr", "sdpar", "separ", "dpar",
-                  "errorpar", "tauparerror", "sigmataupar", "uncertaintypar"),
-    "sigma_perp": ("sigmaperp", "errperp", "perperr", "perperror", "tauperperr", "sdperp", "seperp", "dperp",
-                   "errorperp", "tauperperror", "sigmatauperp", "uncertaintyperp"),
-    "device": ("device", "sample", "name", "id", "mtj", "junction", "deviceid", "devicename"),
-    "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
-                  "dangstrom"),
-    "group": ("group", "wafer", "stack", "split", "batch", "series"),
-}  # fmt: skip
-_SIMILAR = 0.8
-
-
-@dataclass(frozen=True)
-class _Sight:
-    """What a look at a file shows."""
-
-    encoding: str
-    comment: str
-    separator: str
-    decimal: str
-    names: tuple[str, ...]
-    columns: dict[str, str]
+__all__ = ["sights_of", "study_template", "template_of"]
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
@@ -80,24 +49,46 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     par = "tau_par"  # GUESS
     perp = "tau_perp"  # GUESS
     """
-    paths = [Path(file) for file in files]
+    return template_of(sights_of(files), folder)
+
+
+def sights_of(files: Iterable[str | Path]) -> tuple[Sight, ...]:
+    """A look at each file; DataError with the problems of all that cannot be read.
+
+    Raises
+    ------
+    DataError
+    """
     problems: list[Problem] = []
-    tables = []
-    for path in paths:
+    sights = []
+    for file in files:
         try:
-            tables.append("\n".join(_data_table(path, _shown(path, folder), _look(path))))
+            sights.append(look(Path(file)))
         except DataError as error:
             problems += error.problems
-    if not paths:
+    if not sights and not problems:
         problems.append(Problem("files", "there are none", "name at least one data file"))
     if problems:
         raise DataError(problems)
+    return tuple(sights)
+
+
+def template_of(sights: Sequence[Sight], folder: str | Path | None = None) -> str:
+    """Like `study_template`, for files that were looked at."""
+    tables = ["\n".join(_data_table(_shown(sight.path, folder), sight)) for sight in sights]
     return "\n\n".join([_HEAD, *tables, _PARAMETERS])
 
 
 _HEAD = '''# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
 [study]
 name = "<name of the study?>"'''
+
+_MEANING = """quantity = "<torque or torkance?>"          # T or dT/dV
+per = "<device, area or volume?>"           # volume: effective fields in mT, which are divided by M_s d
+perp_axis = "<MxP or PxM?>"                 # direction that counts as positive out of plane
+# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column.
+# sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
+# bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
 
 _PARAMETERS = """[parameters]              # lengths in nm; every prior is proper, look at each of them
 lambda_J    = { prior = "loguniform", low = 0.1, high = 100.0 }    # spin precession length
@@ -113,6 +104,16 @@ b2 = { prior = "normal", mean = 0.0, sd = "<a few times the size of b2?>" }
 # With sigma = "fit" also:
 # noise_par  = { prior = "lognormal", median = 0.1, factor = 3.0 }
 # noise_perp = { prior = "lognormal", median = 0.1, factor = 3.0 }
+# Further parameters; uncomment what your devices need:
+# jitter_par  = { prior = "lognormal", median = 0.05, factor = 3.0 } # error that sigma lacks, in the torque unit
+# jitter_perp = { prior = "lognormal", median = 0.05, factor = 3.0 }
+# dead_layer  = { prior = "normal", mean = 0.3, sd = 0.2, low = 0.0 } # nm that the nominal thickness is too large by
+# scatter_a1  = { prior = "lognormal", median = 0.03, factor = 2.0 } # relative spread of a1 between devices
+# b1 = { prior = "normal", mean = 0.0, sd = 1.0, low = -5.0, high = 5.0 } # bounds cut a normal prior
+# b2 = { ..., scope = "group" }                                      # or "device": own values instead of shared
+# [noise]
+# model = "student"                                                  # heavy tails instead of normal errors
+# dof = 4                                                            # degrees of freedom, or a prior
 
 [sampling]
 seed = 1
@@ -120,38 +121,111 @@ target_ess = 2000
 """
 
 
-def _data_table(path: Path, shown: str, sight: _Sight) -> Iterator[str]:
+def _data_table(shown: str, sight: Sight) -> Iterator[str]:
     columns = sight.columns
     yield f"[[data]]\nfile = {_quoted(shown)}"
-    yield """quantity = "<torque or torkance?>"          # T or dT/dV
-per = "<device, area or volume?>"           # volume: effective fields in mT, which are divided by M_s d
-perp_axis = "<MxP or PxM?>"                 # direction that counts as positive out of plane
-# angle = 72.0                              # degrees between the moments, where devices differ in it; or a column.
-# sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
-# bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
+    yield _MEANING
+    if sight.reader and "device" not in columns:
+        yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
     if "device" not in columns:
-        yield f"device = {_quoted(path.stem)}  # GUESS: one device, named after the file"
+        yield f"device = {_quoted(sight.path.stem)}  # GUESS: one device, named after the file"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not {"sigma_par", "sigma_perp"} <= set(columns):
         yield 'sigma = "<fit, or a table { par = 0.1, perp = 0.1 }?>"  # or name the columns below'
+    yield '# covariance = "{device}_cov.csv"           # 2n x 2n, in-plane then out-of-plane values; needs no sigma'
+    if "sigma_bias" not in columns:
+        yield "# sigma_bias = 0.001                        # standard error of every bias in V; or a column"
     yield f"# columns of the file: {_printable(', '.join(sight.names))}\n[data.columns]"
-    for role in _NAMES:
+    if "rho" not in columns:
+        yield '# rho = "…"                                  # correlation of the errors of the two components, a column'
+    for role in NAMES:
         if role in columns:
-            yield f"{role} = {_quoted(columns[role])}  # GUESS"
+            yield f"{role} = {_quoted(columns[role])}  # GUESS" + _header_hint(columns[role], sight)
         elif role in ("bias", "par", "perp"):
             yield f'{role} = "<column of {role}?>"'
-    yield """[data.units]
-bias = "<V or mV?>"
-torque = "<unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary?>"
-thickness = "<nm or angstrom?>"
-[data.format]"""
-    yield f"separator = {_quoted(sight.separator)}  # GUESS"
-    yield f"decimal = {_quoted(sight.decimal)}  # GUESS"
-    if sight.comment != "#":
-        yield f"comment = {_quoted(sight.comment)}  # GUESS"
-    if sight.encoding != "utf-8":
-        yield f"encoding = {_quoted(sight.encoding)}  # GUESS: the file is not UTF-8"
+    yield "[data.units]"
+    yield from _units(sight)
+    yield from _format(sight)
+    yield from _wide(sight)
+
+
+def _header_hint(name: str, sight: Sight) -> str:
+    return ": a header parameter" if sight.sheets and name not in sight.names else ""
+
+
+def _units(sight: Sight) -> Iterator[str]:
+    """Units that the file itself writes, else what is left open."""
+    for kind, role, places in (
+        ("bias", "bias", "V or mV"),
+        ("torque", "par", "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary"),
+        ("thickness", "thickness", "nm or angstrom"),
+    ):
+        written = _written_unit(sight.sheets[:1], sight.columns.get(role, ""))
+        unit = canonical_unit(written, kind) if written else ""
+        yield f"{kind} = {_quoted(unit)}  # GUESS: as the file says" if unit else f'{kind} = "<{places}?>"'
+
+
+def _written_unit(sheets: Sequence[Sheet], name: str) -> str:
+    for sheet in sheets:
+        units = [column.unit for column in sheet.columns if column.name == name]
+        if len(units) == 1:
+            return units[0] or ""
+        if not units and name in sheet.metadata:
+            return sheet.metadata[name].partition(" ")[2]
+    return ""
+
+
+def _format(sight: Sight) -> Iterator[str]:
+    yield "[data.format]"
+    if not sight.reader:
+        yield f"separator = {_quoted(sight.separator)}  # GUESS"
+        yield f"decimal = {_quoted(sight.decimal)}  # GUESS"
+        if sight.comment != "#":
+            yield f"comment = {_quoted(sight.comment)}  # GUESS"
+        if sight.encoding != "utf-8":
+            yield f"encoding = {_quoted(sight.encoding)}  # GUESS: the file is not UTF-8"
+        return
+    yield f"reader = {_quoted(sight.reader)}  # GUESS: {sight.says}"
+    if sight.decimal != ".":
+        yield f"decimal = {_quoted(sight.decimal)}  # GUESS"
+    for note in sight.notes:
+        if note.startswith("encoding "):
+            yield f"encoding = {_quoted(note.split()[1].rstrip(':'))}  # GUESS: the file is not UTF-8"
+        elif note.startswith("header lines taken as "):
+            roles = note.removeprefix("header lines taken as ").split(", ")
+            yield f"header = [{', '.join(map(_quoted, roles))}]  # GUESS"
+        elif note.startswith("no header line"):
+            names = ", ".join(_quoted(name) for name in sight.names)
+            yield f"# names = [{names}]  # the file has no header line: name its columns, units in brackets"
+    if len(sight.sheets) > 1 and sight.reader in ("excel", "qcodes", "lvm"):
+        labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in sight.sheets]
+        first = labels[0].removeprefix("run ").removeprefix("segment ").partition(".")[0]
+        yield f"sheet = {_quoted(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
+
+
+def _wide(sight: Sight) -> Iterator[str]:
+    names, several = sight.names, len(sight.sheets) > 1
+    if sight.reader == "webplotdigitizer":
+        listed = ", ".join(sheet.metadata["dataset"] for sheet in sight.sheets)
+        yield f"# data sets of the file: {_printable(listed)}\n[data.wide]"
+        yield 'columns = ["V", "T"]'
+        yield 'name = "<pattern of the data sets, such as {device} {column}?>"  # {column}: what is par, what is perp'
+        yield 'name_in = "comment"'
+        yield 'within = "<largest distance in bias of two points that belong together, a number?>"'
+    elif len(set(names)) < len(names) and not several:
+        period = _period(names)
+        placed = ", ".join(_quoted(f"<column {k + 1} of each series?>") for k in range(period))
+        where = "comment" if sight.reader == "origin" else "name"
+        yield f"[data.wide]\ncolumns = [{placed}]  # GUESS: {len(names) // period} series of {period} columns"
+        yield 'name = "<pattern that tells the series apart, such as {device}_{frequency:GHz}?>"'
+        yield f"name_in = {_quoted(where)}  # GUESS"
+
+
+def _period(names: Sequence[str]) -> int:
+    """Columns of one series: how often a name stands in a row, or else after how many it comes again."""
+    run = next((k for k, name in enumerate(names) if name != names[0]), len(names))
+    return run if run > 1 else next((k for k in range(1, len(names)) if names[k] == names[0]), len(names))
 
 
 def _shown(path: Path, folder: str | Path | None) -> str:
@@ -161,65 +235,6 @@ def _shown(path: Path, folder: str | Path | None) -> str:
         return Path(os.path.relpath(path.resolve(), Path(folder).resolve())).as_posix()
     except ValueError:  # another drive on Windows
         return path.resolve().as_posix()
-
-
-def _look(path: Path) -> _Sight:
-    label = str(path)
-    if not label.isprintable():
-        raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
-    data = read_bytes(path, label, MAX_BYTES)
-    encoding = next(each for each in ENCODINGS if _decodes(data, each))
-    lines = (line for _, line in numbered_lines(decode(data, encoding, label)) if line.strip())
-    comment, header = "#", next(lines, "")
-    for mark in "#%":
-        if header.lstrip().startswith(mark):
-            comment = mark
-            header = next((line for line in lines if not line.lstrip().startswith(mark)), "")
-    rows = [line for line, _ in zip(lines, range(20), strict=False)]
-    fields = {separator: try_split(header, separator) for separator in SEPARATORS}
-    separator = max(fields, key=lambda each: len(fields[each]))
-    names = tuple(fields[separator])
-    if len(names) < 3:
-        what = "has no header with three columns separated by comma, semicolon, tab or |"
-        raise DataError([Problem(label, what, "give it a header line")])
-    return _Sight(encoding, comment, separator, _decimal(rows, separator), names, _columns(names))
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _decimal(rows: Iterable[str], separator: str) -> str:
-    cells = [cell for row in rows for cell in try_split(row, separator)]
-    commas = sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
-    points = sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
-    return "," if commas > points and separator != "," else "."
-
-
-def _columns(names: tuple[str, ...]) -> dict[str, str]:
-    """Most similar column of each role, every column once; names without similarity stay out."""
-    scores = []
-    for name in dict.fromkeys(name for name in names if name):
-        key = re.sub(r"[\W_]", "", name.casefold())[:40]
-        for role, likely in _NAMES.items():
-            # "torkance_perp" is similar to "torkance_par": never propose one for the other.
-            if (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key):
-                continue
-            # Short names must match exactly: "t" is similar to everything.
-            best = max(
-                1.0 if key == each else SequenceMatcher(None, key, each).ratio() if min(len(key), len(each)) > 3 else 0
-                for each in likely
-            )
-            scores.append((best, role, name))
-    columns: dict[str, str] = {}
-    for score, role, name in sorted(scores, key=lambda each: -each[0]):
-        if score >= _SIMILAR and role not in columns and name not in columns.values():
-            columns[role] = name
-    return columns
 
 
 def _quoted(text: str) -> str:

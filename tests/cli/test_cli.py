@@ -124,9 +124,9 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch
     figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
     files |= {"methods.md", "summary.md", "summary.tex"}
-    files |= {f"table_{name}.csv" for name in ("parameters", "priors", "combinations", "devices")}
+    files |= {f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "devices")}
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
-    assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "trace")
+    assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")
 
 
 def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached, finished, monkeypatch):

@@ -100,7 +100,7 @@ def test_more_devices_bring_more_and_the_choice_cannot_be_bettered_by_moving_one
     for name in found.chosen:
         free = found.moved[name].drop([other for other in found.chosen if other != name])
         assert free.idxmin() == name
-    assert found.sentence.startswith("grow ") and " and " in found.sentence
+    assert " and " in found.sentence
 
 
 def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
     assert found.choice.n_combinations == 2_349_060
     assert any("2 349 060 combinations" in note for note in found.notes)
     d = sorted(found.table.thickness[name] for name in found.chosen)
-    assert d[0] < 1.0 and d[-1] > 4.0  # both ends of κ(d)
+    assert d[0] < 1.0 < 4.0 < d[-1]  # both ends of κ(d)
     assert "half of all truths" in found.sentence
     assert found.confirmed is None
     assert found.now == pytest.approx(np.log(2.5), rel=0.02)
@@ -138,7 +138,7 @@ def test_a_mechanism_is_asked_for_by_its_amplitude() -> None:
     found = plan(proposal(b1=Normal(0.0, 0.5)), target="b1", choose=3, progress=False)
     assert found.unit == "arb/V"
     assert found.now == pytest.approx(0.5, rel=0.02)
-    assert "b1 from 0.5 arb/V to" in found.sentence
+    assert "b1 from 0.5 arb V⁻¹ to" in found.sentence
     with pytest.raises(MtjfitError, match="wants b1 declared in"):
         plan(proposal(), target="b1", progress=False)
     with pytest.raises(MtjfitError, match="what is fixed cannot become better known"):

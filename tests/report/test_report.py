@@ -157,19 +157,19 @@ def test_what_a_reader_needs_is_there(real: Page):
     ):
         assert words in real.text, words
     assert [name for tag, a in real.elements if tag == "figure" and (name := a["id"])] == [
-        "torque", "corner", "transfer", "combinations", "accumulation", "trace",
+        "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "trace",
     ]  # fmt: skip
 
 
 def test_figures_have_words_for_those_who_cannot_see_them(real: Page):
     labels = [a["aria-label"] for tag, a in real.elements if tag == "svg" and a.get("role") == "img"]
-    assert len(labels) == 6
+    assert len(labels) == 7
     assert labels[0] == (
         "Plot of torkance against bias for F0.8nm (0.8 nm), F2.0nm (2 nm), F4.0nm (4 nm). "
         "χ² = 211.2 for 240 degrees of freedom, p = 0.91."
     )
-    assert re.search(r"At 0.8 nm Re 0\.6\d+ \(0\.6\d* to 0\.\d+\) and Im -0\.2\d+ \(", labels[2]), labels[2]
-    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[3]
+    assert re.search(r"At 0.8 nm Re 0\.6\d+ \(0\.6\d* to 0\.\d+\) and Im -0\.2\d+ \(", labels[3]), labels[3]
+    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[4]
 
 
 def test_ids_are_unique_and_links_between_figures_hold(real: Page):
@@ -279,7 +279,7 @@ def test_an_unconverged_run_is_marked_everywhere(finished, quick_figures):
         for each in report_figures(finished.fit, draws)
         if 'id="not-converged"' in each.files[f"{each.name}.svg"].decode()
     ]
-    assert marked == ["torque", "corner", "transfer", "accumulation", "trace"]
+    assert marked == ["torque", "corner", "prior_posterior", "transfer", "accumulation", "trace"]
 
 
 def test_a_failing_model_is_loud(flipped_fit, finished, quick_figures):

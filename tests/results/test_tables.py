@@ -89,8 +89,6 @@ def test_what_the_data_leave_to_the_prior_is_not_determined(finished):
     blind = with_prior_draws(finished.posterior, "lambda_J")
     shown, mean, *_ = rows(posterior_table(blind))["lambda_J"]
     assert (shown, mean) == ("not determined by the data (prior: log-uniform 0.1 to 100)", "")
-    assert rows(prior_table(blind))["lambda_J"][2] in ("100 %", "99.9 %", "99.8 %", "99 %")
-    assert float(rows(prior_table(finished.posterior))["lambda_J"][2].removesuffix(" %")) < 10
     assert "lambda_J: the posterior is its prior" in not_determined(finished.fit, blind)
     assert "lambda_J" not in " ".join(learned(finished.fit, blind))
 
@@ -198,7 +196,7 @@ def test_masks_are_listed_by_device(finished):
 
 def test_fixed_parameters_stand_among_the_priors(finished):
     found = rows(prior_table(finished.posterior))
-    assert found["D_ratio"] == (meaning("D_ratio"), "fixed at 1", "", "", "")
+    assert found["D_ratio"] == (meaning("D_ratio"), "fixed at 1", "", "")
     assert found["thickness"][1] == "nominal values, taken as exact"
 
 

@@ -24,7 +24,8 @@ class ReadOptions:
     decimal : str
         ``.`` or ``,``.
     comment : str or None
-        Character that starts a comment line; empty: there are none; None: ``#`` or ``%``, whichever the file begins with.
+        Character that starts a comment line; empty: there are none; None: ``%`` where the file begins with it, else
+        ``#``.
     encoding : str
         ``utf-8``, ``cp1252`` or ``latin-1``.
     names : tuple of str

@@ -23,6 +23,7 @@ from mtjfit.infer.planning.target import Target
 
 __all__ = ["Outcomes", "reweighted"]
 
+_NOTHING = 600.0  # ln of a weight that is none
 _ONE_DRAW = 1e-12  # where a single draw has all the weight there is no spread
 _RELIABLE = 0.9  # of the outcomes must have a k̂ that is small enough
 
@@ -127,7 +128,7 @@ def reweighted(
     log_marginal = np.log(np.sum(np.exp(log_weights - top[:, None]), axis=1) / (known.n - 1)) + top
     weights, k_hat = np.zeros_like(log_weights), np.zeros(which.size)
     for i, row in enumerate(log_weights):
-        weights[i], k_hat[i] = smoothed(row)
+        weights[i], k_hat[i] = smoothed(np.where(row < top[i] - _NOTHING, -np.inf, row))
     weights /= weights.sum(axis=1, keepdims=True)
     spread = np.stack([_spread(weights, target.values(known)) for target in targets])
     new = n_new == len(candidate.measurements) == 1

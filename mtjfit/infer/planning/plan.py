@@ -96,7 +96,7 @@ def plan(
     >>> wishes = Wishes(grid(0.5, 5.0, 0.5), 3, "lambda_J", (-0.5, 0.5, 21), Noise.of("2 %"), "torkance", "device")
     >>> found = plan(Proposal("three devices", parameters, wishes), progress=False)
     >>> found.chosen
-    ('0.5 nm', '1 nm', '2.5 nm')
+    ('0.5 nm', '1.5 nm', '5 nm')
     """
     if method not in get_args(Method):
         raise MtjfitError(f"method {method!r} is none of {', '.join(get_args(Method))}")
@@ -242,7 +242,8 @@ def _reweighted(
     asked = list(every)
     if method == "auto":
         of_grid = [each for each in every if each.kind == "thickness"]
-        asked = [of_grid[k] for k in dict.fromkeys(np.linspace(0, len(of_grid) - 1, _N_CHECKED).round().astype(int))]
+        places = np.linspace(0, len(of_grid) - 1, min(_N_CHECKED, len(of_grid))).round().astype(int)
+        asked = [of_grid[k] for k in places]
     by_name = {each.name: each for each in (*asked, joint)}
     aims = (aim,) if aim.name != EVERYTHING else tuple(targets(known).values())[:1]
     bar = tqdm(by_name.items(), desc="reweighting", leave=False, disable=None if progress else True)

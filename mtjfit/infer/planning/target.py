@@ -99,7 +99,7 @@ def spread_text(sd: float, relative: bool, unit: str = "") -> str:
     Examples
     --------
     >>> spread_text(0.052, True), spread_text(1.2, True), spread_text(0.0031, False, "mT/V")
-    ('5.2 %', 'a factor of 3.3', '0.0031 mT/V')
+    ('5.2 %', 'a factor of 3.3', '0.0031 mT V⁻¹')
     """
     if not relative:
         return f"{sd:.2g} {pretty(unit)}".rstrip()

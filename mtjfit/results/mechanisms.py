@@ -1,0 +1,343 @@
+"""Mechanisms in tables and sentences: what each predicts, what the data say, and where they cannot decide."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtjfit.data import FloatArray, pretty
+from mtjfit.infer.comparison import DECISIVE, BayesFactor, MechanismComparison, MechanismResult
+from mtjfit.infer.mechanism import MECHANISMS, Mechanism
+from mtjfit.infer.predictive import STATISTICS
+from mtjfit.physics import kappa
+from mtjfit.results.provenance import provenance
+from mtjfit.results.tables import Table, interval
+from mtjfit.text import number
+
+__all__ = [
+    "EXAMPLE",
+    "Signature",
+    "conclusions",
+    "mechanism_document",
+    "mechanism_tables",
+    "signature",
+    "signature_table",
+]
+
+EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
+"""Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
+EXAMPLE_B1 = -0.2
+"""b1/a1 of the example."""
+_D = (0.8, 1.2, 2.0, 3.0, 5.0)
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """What a mechanism predicts of the slopes at zero bias, for a1 = 1.
+
+    Attributes
+    ----------
+    thickness : ndarray, shape (n,)
+        In nm.
+    par, perp : ndarray, shape (n,)
+        dT_par/dV and dT_perp/dV.
+    """
+
+    thickness: FloatArray
+    par: FloatArray
+    perp: FloatArray
+
+    @property
+    def ratio(self) -> FloatArray:
+        """dT_perp/dT_par."""
+        return np.asarray(self.perp / self.par)
+
+
+def signature(
+    mechanism: Mechanism,
+    thickness: ArrayLike,
+    *,
+    lengths: Mapping[str, float] = EXAMPLE,
+    b1: float = EXAMPLE_B1,
+    per: str = "device",
+) -> Signature:
+    """Slopes against thickness, Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    thickness : array_like, shape (n,)
+        In nm, positive.
+    lengths : mapping of str to float
+        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism takes as known do not count.
+    b1 : float
+        b1/a1 of mechanisms that have it.
+    per : {"device", "area", "volume"}
+
+    Examples
+    --------
+    >>> signature(MECHANISMS["diffusion"], [1.2, 3.0]).ratio.round(2)
+    array([-0.22, -0.04])
+    >>> signature(MECHANISMS["ballistic+b1"], [1.2, 3.0]).ratio
+    array([-0.2, -0.2])
+    """
+    d = np.asarray(thickness, dtype=float)
+    at = {**lengths, **mechanism.lengths}
+    K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
+    slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
+    return Signature(d, np.broadcast_to(slope.real, d.shape), np.broadcast_to(slope.imag, d.shape))
+
+
+def signature_table(per: str = "device") -> Table:
+    """What each mechanism predicts for the thickness dependence, computed from Eq. 12 for the lengths of Fig. 3."""
+    rows = []
+    for name, mechanism in MECHANISMS.items():
+        found = signature(mechanism, _D, per=per)
+        for label, values in (("dT_par/dV", found.par), ("dT_perp/dV", found.perp), ("ratio", found.ratio)):
+            shown = tuple(number(float(value) + 0.0, 3) for value in values)
+            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(found.thickness, values)))
+    note = (
+        "At zero bias, in units of a1 (ratio: T_perp/T_par); lambda_J = lambda_phi = 1 nm, lambda_sf_F = 10 nm, "
+        f"Lambda = 1 nm, and b1 = {EXAMPLE_B1:g} a1 where there is b1. diffusion-bulk can turn the torque only where "
+        "lambda_sf_F is not much longer than lambda_phi."
+    )
+    header = ("mechanism", "slope", *(f"{d:g} nm" for d in _D), "against d")
+    return Table(f"What each mechanism predicts, per {per}", header, tuple(rows), note)
+
+
+def _trend(d: FloatArray, values: FloatArray) -> str:
+    """How a quantity goes with thickness, in a word."""
+    for word, each in (("constant", values), ("as 1/d", values * d)):
+        if np.ptp(each) <= _SAME * float(np.max(np.abs(each)) or 1.0):
+            return "zero" if not np.any(values) else word
+    return "changes"
+
+
+def mechanism_tables(found: MechanismComparison) -> tuple[Table, ...]:
+    """Evidence, Bayes factors, prediction of left-out thicknesses, criteria, predictive checks."""
+    return _evidence_table(found), _factor_table(found), _left_out_table(found), _criteria_table(found), _checks(found)
+
+
+def _evidence_table(found: MechanismComparison) -> Table:
+    ordered = sorted(found.results, key=lambda one: -one.evidence.value)
+    rows = [
+        (
+            one.name,
+            f"{one.evidence.value:.2f} ± {one.evidence.error:.2g}" if one.evidence.error else f"{one.evidence.value:.2f}",
+            one.evidence.method + ("" if one.settled else ", NOT reliable"),
+            f"{one.evidence.value - found.best.evidence.value:.2f}",
+            one.mechanism.says,
+        )
+        for one in ordered
+    ]
+    note = "Z: probability of the data with all parameters integrated over their priors, computed, not estimated by BIC."
+    if found.added:
+        priors = "; ".join(f"{name}: {prior}" for name, prior in found.added.items())
+        note += f" Not declared in the study, prior taken from the amplitude of the same power of V: {priors}."
+    return Table("Evidence", ("mechanism", "ln Z", "method", "minus best", "meaning"), tuple(rows), note)
+
+
+def _factor_table(found: MechanismComparison) -> Table:
+    names = list(found.best.changes)
+    rows = []
+    for factor in found.bayes_factors:
+        other = found[factor.against]
+        under = [_signed(factor.value + found.best.changes[name] - other.changes[name]) for name in names]
+        verdict = "excluded" if factor.decisive else "NOT excluded"
+        rows.append((factor.against, _signed(factor.value), *under, verdict))
+    note = (
+        f"Every change is made in both. A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under all of "
+        "them. Width of a length: both ends of a flat range by that factor, or the factor of a log-normal."
+    )
+    title = f"ln of the Bayes factor of {found.best.name} over the others, by width of priors"
+    return Table(title, ("over", "declared", *names, ""), tuple(rows), note)
+
+
+def _signed(value: float) -> str:
+    return "not reliable" if math.isnan(value) else f"{value:+.2f}"
+
+
+def _left_out_table(found: MechanismComparison) -> Table:
+    header = ["mechanism"]
+    for one in found.best.left_out:
+        header.append(f"{one.thickness:g} nm" + (f" ({len(one.devices)})" if len(one.devices) > 1 else ""))
+    rows = []
+    for result in sorted(found.results, key=lambda one: -one.log_prediction):
+        cells = []
+        for best, one in zip(found.best.left_out, result.left_out, strict=True):
+            shown = one.log_density if result is found.best else one.log_density - best.log_density
+            how = "refit" if one.method == "refit" else f"k̂ {one.k_hat:.2f}" if math.isfinite(one.k_hat) else "exact"
+            cells.append(f"{shown:.2f} [{how}]" if result is found.best else f"{shown:+.2f} [{how}]")
+        total = f"{result.log_prediction:.2f}"
+        if result is not found.best:
+            value, error = found.prediction_difference(result.name)
+            total = f"{-value:+.2f} ± {error:.2g}"
+        rows.append((result.name, *cells, total))
+    note = (
+        "ln p(data of this thickness | all others), predicted before any of it is seen; differences from "
+        f"{found.best.name} except in its own row. PSIS-LOO with its k̂; refit where k̂ is above 0.7. "
+        "± of a sum: √n times the sd of its terms; with few thicknesses a rough guide."
+    )
+    title = "Prediction of a left-out thickness"
+    return Table(title, (*header, "sum"), tuple(rows), note)
+
+
+def _criteria_table(found: MechanismComparison) -> Table:
+    least = {name: min(getattr(one, name) for one in found.results) for name in ("aic", "bic")}
+    rows = [
+        (
+            one.name,
+            f"{one.fit.chi2:.1f}",
+            str(one.fit.dof),
+            number(one.fit.p_value, 2),
+            str(one.n_determined),
+            f"{one.aic - least['aic']:.1f}",
+            f"{one.bic - least['bic']:.1f}",
+        )
+        for one in found.results
+    ]
+    note = (
+        "AIC = χ² + 2 k, BIC = χ² + k ln n, each minus its smallest value. χ² at the best fit, thicknesses with a prior "
+        "counted as measurements. k: combinations of lengths and amplitudes that the design determines, not the number "
+        f"of names; n = {found.study.n_values} measured values. Neither knows a prior; the evidence above is no BIC."
+    )
+    header = ("mechanism", "χ²", "dof", "p", "k", "ΔAIC", "ΔBIC")
+    return Table("Best fits and criteria", header, tuple(rows), note)
+
+
+def _checks(found: MechanismComparison) -> Table:
+    rows = []
+    for result in found.results:
+        cells = [f"p = {one.p:.2g}{'' if one.ok else ' FAILS'}" for one in result.checks]
+        rows.append((result.name, *cells))
+    observed = "; ".join(f"{one.name}: {one.observed:.4g}" for one in found.best.checks)
+    note = (
+        "Share of data simulated from the posterior in which the number is at least as large as in the measured data. "
+        + " ".join(f"{name}: {words}." for name, words in STATISTICS.items())
+        + f" In the data, as sums of squares in units of errors: {observed}."
+    )
+    return Table("Posterior-predictive checks", ("mechanism", *STATISTICS), tuple(rows), note)
+
+
+def conclusions(found: MechanismComparison) -> tuple[str, ...]:
+    """What may be said, in sentences; the first is the verdict, or that there is none."""
+    best = found.best
+    said = [_verdict(found)]
+    if not found.settled:
+        bad = [one.name for one in found.results if not one.settled or not all(each.reliable for each in one.left_out)]
+        said.append(f"Not all numbers could be computed reliably: {', '.join(bad)}.")
+    said += [_rival(found, factor) for factor in found.bayes_factors if not factor.decisive]
+    predicted = max(found.results, key=lambda one: one.log_prediction)
+    if predicted is not best:
+        value, error = found.prediction_difference(predicted.name)
+        words = "by no more than its error" if -value <= 2 * error else "AGAINST the evidence: look at single thicknesses"
+        said.append(
+            f"Left-out thicknesses are predicted best by {predicted.name}, ahead by {-value:.2f} ± {error:.2g}; {words}."
+        )
+    said += _of_b1(found)
+    failing = [one.name for one in best.checks if not one.ok]
+    if failing:
+        said.append(f"{best.name} would hardly have made these data: {', '.join(failing)}.")
+    if "a2" not in best.study.parameters and any(one.mechanism.b1 for one in found.results):
+        said.append(
+            "None of these mechanisms has an in-plane V^2 term of its own (a2), which asymmetric electrodes may have: "
+            "see whether the verdict stands with a2 added."
+        )
+    return tuple(said)
+
+
+def _verdict(found: MechanismComparison) -> str:
+    best = found.best
+    if not found.settled:
+        return f"No verdict: {best.name} has the highest evidence, but some of the numbers are not reliable."
+    if not found.described:
+        return (
+            f"No verdict: {best.name} has the highest evidence, but does not describe the data either "
+            f"(p = {best.fit.p_value:.2g} of its chi2)."
+        )
+    if found.rivals:
+        return f"The data cannot decide between {', '.join((best.name, *found.rivals))}."
+    others = ", ".join(factor.against for factor in found.bayes_factors)
+    return f"The data favour {best.name} over {others}, by more than 20 to 1 under every width of priors tried."
+
+
+def _rival(found: MechanismComparison, factor: BayesFactor) -> str:
+    if math.isnan(factor.lowest):
+        return f"{factor.against} is not excluded: its evidence under other priors could not be computed reliably."
+    under = f" (under priors of {factor.lowest_under})" if factor.lowest_under else ""
+    return (
+        f"{factor.against} is not excluded: ln B of {found.best.name} over it is {factor.value:.2f} ± {factor.error:.2g}, "
+        f"and {factor.lowest:.2f} at the least{under}; {DECISIVE:g} would be needed."
+    )
+
+
+def _of_b1(found: MechanismComparison) -> list[str]:
+    """What is left for b1 where it is beside diffusion: a preference for none is partly one of its prior."""
+    richer = [one for one in found.results if one.mechanism.b1 and one.mechanism.transport == "layer"]
+    if not richer or "b1" not in richer[0].draws or found.best.mechanism.transport != "layer":
+        return []
+    one = richer[0]
+    low, middle, high = np.quantile(one.draws["b1"], [0.05, 0.5, 0.95])
+    unit = pretty(one.study.unit_of("b1"))
+    return [
+        f"Beside diffusion, b1 is {interval(float(low), float(middle), float(high))} {unit} (median, 90 %); the data "
+        "do not exclude a b1 inside this interval, whatever the Bayes factor against a free one."
+    ]
+
+
+def mechanism_document(found: MechanismComparison) -> str:
+    """All numbers as JSON, with the conclusions and where they come from."""
+    document = {
+        "program": "mtjfit",
+        "kind": "mechanisms",
+        "decided": found.decided,
+        "best": found.best.name,
+        "not_excluded": list(found.rivals),
+        "conclusions": list(conclusions(found)),
+        "added_priors": dict(found.added),
+        "mechanisms": [_entry(found, one) for one in found.results],
+        "bayes_factors": [
+            {"best_over": f.against, "ln": f.value, "error": f.error, "lowest": _finite(f.lowest),
+             "highest": _finite(f.highest), "excluded": f.decisive}
+            for f in found.bayes_factors
+        ],
+        "provenance": dict(provenance(found.study, found.seed)),
+    }  # fmt: skip
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+
+
+def _entry(found: MechanismComparison, one: MechanismResult) -> dict[str, object]:
+    priors: Sequence[tuple[str, str]] = [(name, each.prior.describe()) for name, each in one.study.parameters.items()]
+    return {
+        "name": one.name,
+        "means": one.mechanism.says,
+        "priors": dict(priors),
+        "log_evidence": one.evidence.value,
+        "error": one.evidence.error,
+        "method": one.evidence.method,
+        "k_hat": _finite(one.evidence.k_hat),
+        "reliable": one.settled,
+        "change_under_other_priors": {name: _finite(value) for name, value in one.changes.items()},
+        "left_out": [
+            {"devices": list(each.devices), "thickness_nm": each.thickness, "log_density": each.log_density,
+             "error": each.error, "k_hat": _finite(each.k_hat), "method": each.method, "reliable": each.reliable}
+            for each in one.left_out
+        ],
+        "chi2": one.fit.chi2,
+        "dof": one.fit.dof,
+        "k": one.n_determined,
+        "n": one.study.n_values,
+        "aic": one.aic,
+        "bic": one.bic,
+        "checks": [{"name": c.name, "observed": c.observed, "median": c.median, "p": c.p} for c in one.checks],
+    }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,245 @@
+"""Files that ``mtjfit run`` takes: the curve with its errors, the covariance of each device, and a study file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.data.units import find_unit
+from mtjfit.spectra.result import SpectraResult
+
+__all__ = ["CURVE", "LINES", "STUDY", "covariance_names", "spectra_files"]
+
+CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
+_COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
+_FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance seen
+
+
+def spectra_files(result: SpectraResult) -> dict[str, bytes]:
+    """All tables of a result, by file name.
+
+    ``lines.csv`` holds the lines of every spectrum. Where constants were declared, ``torkance.csv`` holds the curves
+    with statistical errors only, ``covariance-….csv`` the statistical covariance of each device plus the common errors
+    that are its own, and ``study.toml`` is ready for ``mtjfit run``.
+
+    Parameters
+    ----------
+    result : SpectraResult
+
+    Returns
+    -------
+    dict of str to bytes
+    """
+    files = {LINES: _lines(result)}
+    if not result.curves:
+        return files
+    files[CURVE] = _curve(result)
+    names = covariance_names(result.curves)
+    for device, name in names.items():
+        text = io.StringIO()
+        np.savetxt(text, _covariance(result, device), delimiter=",", fmt="%.12g")
+        files[name] = text.getvalue().encode()
+    files[STUDY] = _study(result, names).encode()
+    return files
+
+
+def covariance_names(devices: Iterable[str]) -> dict[str, str]:
+    """File of the covariance of each device; names that a file system would not take are replaced.
+
+    Examples
+    --------
+    >>> covariance_names(["A1", "A/1", "A 1"])
+    {'A1': 'covariance-A1.csv', 'A/1': 'covariance-A_1.csv', 'A 1': 'covariance-A_1-2.csv'}
+    """
+    found: dict[str, str] = {}
+    for device in devices:
+        plain = re.sub(r"[^A-Za-z0-9.+-]", "_", device)[:60]
+        name, k = f"covariance-{plain}.csv", 2
+        # Some file systems take A1 and a1 for the same.
+        while name.casefold() in (each.casefold() for each in found.values()):
+            name, k = f"covariance-{plain}-{k}.csv", k + 1
+        found[device] = name
+    return found
+
+
+def _single(result: SpectraResult) -> bool:
+    return len(result.curves) == 1
+
+
+def _covariance(result: SpectraResult, device: str) -> FloatArray:
+    unit = find_unit(result.study.unit).si
+    # With one device there is nothing between which a common error could average away.
+    return result.curves[device].covariance(own_only=not _single(result)) / unit**2
+
+
+def _origin(result: SpectraResult) -> str:
+    origin = result.study.origin
+    return f"# origin: {origin.kind}" + (f"; {origin.note}" if origin.note else "") + "\n"
+
+
+def _rows(header: Iterable[str], rows: Iterable[Iterable[str]], comment: str) -> bytes:
+    text = io.StringIO()
+    text.write(comment)
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _curve(result: SpectraResult) -> bytes:
+    unit = find_unit(result.study.unit)
+    rows = []
+    for name, curve in result.curves.items():
+        thickness = result.study.devices[name].thickness
+        for i in range(curve.bias.size):
+            values = (curve.par[i], curve.perp[i], *curve.sigma[:, i])
+            rows.append([
+                _cell(name), f"{thickness:.10g}", f"{curve.bias[i]:.10g}", *(f"{value / unit.si:.10g}" for value in values),
+                f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else "",
+            ])  # fmt: skip
+    comment = _origin(result) + (
+        f"# Torkance against bias, in {unit.name}, per device, at the angle of the measurement, perp along M x P.\n"
+        "# The errors are statistical; errors of the calibration are common to whole curves, see the covariance files.\n"
+    )
+    return _rows(_COLUMNS, rows, comment)
+
+
+def _cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _lines(result: SpectraResult) -> bytes:
+    rows = []
+    for fit in result.fits:
+        spectrum, scale = fit.spectrum, fit.spectrum.shown
+        held = 1e-9 if spectrum.against == "field" else 1e3
+        for k in range(fit.model.modes):
+            numbers = [
+                fit.centre[k] * scale, fit.errors[0, k] * scale, fit.half_width[k] * scale, fit.errors[1, k] * scale,
+                1e6 * fit.s[k], 1e6 * fit.errors[2, k], 1e6 * fit.a[k], 1e6 * fit.errors[3, k], 1e6 * fit.noise,
+                fit.tests.p_runs, fit.tests.p_autocorrelation, fit.tests.chi2_red, fit.tests.p_chi2,
+            ]  # fmt: skip
+            rows.append([
+                _cell(spectrum.device), f"{spectrum.bias:.10g}", f"{spectrum.fixed * held:.10g}", str(spectrum.sign),
+                str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags), _cell(spectrum.label),
+            ])  # fmt: skip
+    x = "GHz" if result.study.against == "frequency" else "mT"
+    held = "mT" if x == "GHz" else "GHz"
+    header = ["device", "bias_V", f"fixed_{held}", "field_sign", "mode", f"centre_{x}", f"sigma_centre_{x}",
+              f"half_width_{x}", f"sigma_half_width_{x}", "s_uV", "sigma_s_uV", "a_uV", "sigma_a_uV", "noise_uV",
+              "p_runs", "p_autocorrelation", "chi2_per_dof", "p_chi2", "flags", "file"]  # fmt: skip
+    return _rows(header, rows, _origin(result) + "# half_width is HALF the width at half maximum\n")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
+
+
+def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
+    study = result.study
+    unit = find_unit(study.unit)
+    largest = max(float(np.max(np.hypot(curve.par, curve.perp))) for curve in result.curves.values()) / unit.si
+    scale = float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0
+    lines = [
+        "# Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.",
+        *_scales(result),
+        "",
+        "[study]",
+        f"name = {_quoted(study.name)}",
+        "",
+        "[[data]]",
+        f'file = "{CURVE}"',
+        'quantity = "torkance"',
+        'per = "device"',
+        'perp_axis = "MxP"',
+        "covariance = {"
+        + ", ".join(f" {_quoted(_cell(device))} = {_quoted(name)}" for device, name in covariances.items())
+        + " }",
+        *_angle(result),
+        "",
+        "[data.columns]",
+        'device = "device"',
+        'thickness = "thickness_nm"',
+        'bias = "bias_V"',
+        'par = "dtau_par"',
+        'perp = "dtau_perp"',
+        "",
+        "[data.units]",
+        'bias = "V"',
+        f"torque = {_quoted(unit.name)}",
+        'thickness = "nm"',
+        "",
+        *(["[data.format]", 'order = "any"', "repeats = true", ""] if _repeats(result) else []),
+        "[parameters]",
+        'lambda_J    = { prior = "lognormal", median = 1.5, factor = 2.0 }',
+        'lambda_phi  = { prior = "lognormal", median = 1.5, factor = 2.5 }',
+        'lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 }',
+        'lambda_sf_N = { prior = "loguniform", low = 0.1, high = 200.0 }',
+        "D_ratio     = { fixed = 1.0 }    # only D_ratio * lambda_sf_N enters the torque",
+        f"thickness   = {_thickness(result)}",
+        f'a1 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
+        f'b2 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
+        "",
+        "[sampling]",
+        "seed = 1",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _repeats(result: SpectraResult) -> bool:
+    return any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
+
+
+def _scales(result: SpectraResult) -> list[str]:
+    """Comments on errors that all devices have in common."""
+    if _single(result):
+        return ["# The covariance holds the statistical errors and those of all constants."]
+    found: dict[str, tuple[float, bool]] = {}
+    for curve in result.curves.values():
+        for error in curve.common:
+            if not error.own:
+                alike = bool(np.allclose(np.append(error.par, error.perp), error.par[0], rtol=1e-6))
+                size = float(np.max(np.abs(np.append(error.par, error.perp))))
+                found[error.name] = max(found.get(error.name, (0.0, alike)), (size, alike))
+    lines = ["# The covariances hold the statistical errors and those of constants that are a device's own."]
+    scale = math.sqrt(sum(size**2 for size, alike in found.values() if alike))
+    if scale:
+        names = ", ".join(name for name, (_, alike) in found.items() if alike)
+        lines += [
+            f"# Common to all devices: {names} scale every curve by the same factor, 1 ± {scale:.2g}.",
+            "# Amplitudes that all devices share (a1, b2) take this up exactly: add it to THEIR errors by hand. It must",
+            "# not stand in the covariances, where it would average away between devices. Lengths do not feel it.",
+        ]
+    for name, (size, alike) in found.items():
+        if not alike:
+            lines += [
+                f"# {name} is common to all devices too, but moves par and perp differently, by up to {size:.2g} of their",
+                f"# values: lengths do feel it. Run mtjfit spectra again with --shift {name}=+1 and -1 to see how much.",
+            ]
+    return lines
+
+
+def _angle(result: SpectraResult) -> list[str]:
+    found = set()
+    for name in result.curves:
+        constants = result.study.devices[name].constants
+        found.add(None if constants is None or constants.theta is None else constants.theta.value)
+    if len(found) == 1 and (angle := found.pop()) is not None:
+        return [f"angle = {angle:.6g}", 'sin_theta = "included"']
+    return []
+
+
+def _thickness(result: SpectraResult) -> str:
+    found = {result.study.devices[name].thickness_sd for name in result.curves} - {None}
+    if not found:
+        return "{ fixed = true }    # nominal values, taken as exact: no thickness_sd was declared"
+    return f'{{ prior = "normal", sd = {max(each for each in found if each is not None):g} }}'

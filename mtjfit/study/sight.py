@@ -1,0 +1,153 @@
+"""A look at a data file before anything is declared: its format, its columns, and what they seem to be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+
+from mtjfit.data.declaration import ENCODINGS, SEPARATORS
+from mtjfit.data.readers import Sheet, Source, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.text import comment_mark
+from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
+from mtjfit.errors import DataError, Problem
+
+__all__ = ["NAMES", "Sight", "look"]
+
+NAMES = {
+    "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
+    "par": ("par", "taupar", "tpar", "torquepar", "torkancepar", "inplane", "tauinplane", "parallel", "dtaupar",
+            "tauip", "ip", "dampinglike", "dl", "tau1"),
+    "perp": ("perp", "tauperp", "tperp", "torqueperp", "torkanceperp", "outofplane", "tauoutofplane", "perpendicular",
+             "dtauperp", "tauop", "op", "fieldlike", "fl", "tau2"),
+    "sigma_par": ("sigmapar", "errpar", "parerr", "parerror", "tauparerr", "sdpar", "separ", "dpar",
+                  "errorpar", "tauparerror", "sigmataupar", "uncertaintypar"),
+    "sigma_perp": ("sigmaperp", "errperp", "perperr", "perperror", "tauperperr", "sdperp", "seperp", "dperp",
+                   "errorperp", "tauperperror", "sigmatauperp", "uncertaintyperp"),
+    "rho": ("rho", "corr", "correlation", "corrparperp"),
+    "sigma_bias": ("sigmabias", "biaserr", "errbias", "biaserror", "sigmav", "verr", "errv"),
+    "device": ("device", "sample", "name", "id", "mtj", "junction", "deviceid", "devicename"),
+    "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
+                  "dangstrom"),
+    "group": ("group", "wafer", "stack", "split", "batch", "series"),
+}  # fmt: skip
+"""Names, without case and punctuation, that columns of each role go by."""
+_SIMILAR = 0.8
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a look at a file shows.
+
+    Attributes
+    ----------
+    path : Path
+    reader : str
+        Name of the reader that the file seems to need.
+    says : str
+        That reader, for people.
+    sheets : tuple of Sheet
+        As read with everything found out; empty for a plain table that would be refused as it stands.
+    encoding, comment, separator, decimal : str
+    names : tuple of str
+        Columns of the file, or of its first sheet.
+    columns : dict of str to str
+        Column that each role seems to have.
+    notes : tuple of str
+        What was found out.
+    """
+
+    path: Path
+    reader: str
+    says: str
+    sheets: tuple[Sheet, ...]
+    encoding: str
+    comment: str
+    separator: str
+    decimal: str
+    names: tuple[str, ...]
+    columns: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def look(path: Path) -> Sight:
+    """Look at a file.
+
+    Raises
+    ------
+    DataError
+        It cannot be read as anything, has no header, or has a name that TOML cannot hold.
+    """
+    label = str(path)
+    if not label.isprintable():
+        raise DataError([Problem(repr(label), "has characters in its name that cannot be written", "rename the file")])
+    source = read_source(path, label)
+    reader = recognised_in(source)
+    if reader.name == "tidy":
+        return _plain(path, source)
+    sheets = sheets_from_bytes(source, reader.name)
+    first = sheets[0]
+    columns = _columns((*first.names, *first.metadata))
+    notes = tuple(dict.fromkeys(note for sheet in sheets for note in sheet.notes))
+    return Sight(path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes)
+
+
+def _plain(path: Path, source: Source) -> Sight:
+    encoding = next(each for each in ENCODINGS if _decodes(source.data, each))
+    numbered = [each for each in numbered_lines(decode(source.data, encoding, source.label)) if each[1].strip()]
+    mark = comment_mark(numbered)
+    lines = iter([line for _, line in numbered if not line.lstrip().startswith(mark)])
+    comment = mark if numbered and numbered[0][1].lstrip().startswith(mark) else "#"
+    header = next(lines, "")
+    rows = [line for line, _ in zip(lines, range(20), strict=False)]
+    fields = {separator: try_split(header, separator) for separator in SEPARATORS}
+    separator = max(fields, key=lambda each: len(fields[each]))
+    names = tuple(fields[separator])
+    if len(names) < 3:
+        what = "has no header with three columns separated by comma, semicolon, tab or |"
+        raise DataError([Problem(source.label, what, "give it a header line")])
+    decimal = _decimal(rows, separator)
+    try:
+        sheets = sheets_from_bytes(source, "tidy")
+    except DataError:
+        sheets = ()
+    return Sight(path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, _columns(names))
+
+
+def _decodes(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decimal(rows: Iterable[str], separator: str) -> str:
+    cells = [cell for row in rows for cell in try_split(row, separator)]
+    commas = sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
+    points = sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
+    return "," if commas > points and separator != "," else "."
+
+
+def _columns(names: tuple[str, ...]) -> dict[str, str]:
+    """Most similar column of each role, every column once; names without similarity stay out."""
+    scores = []
+    for name in dict.fromkeys(name for name in names if name):
+        key = re.sub(r"[\W_]", "", name.casefold())[:40]
+        for role, likely in NAMES.items():
+            # "torkance_perp" is similar to "torkance_par": never propose one for the other.
+            if (role.endswith("par") and "perp" in key) or (role.endswith("perp") and "par" in key):
+                continue
+            # Short names must match exactly: "t" is similar to everything.
+            best = max(
+                1.0 if key == each else SequenceMatcher(None, key, each).ratio() if min(len(key), len(each)) > 3 else 0
+                for each in likely
+            )
+            scores.append((best, role, name))
+    columns: dict[str, str] = {}
+    for score, role, name in sorted(scores, key=lambda each: -each[0]):
+        if score >= _SIMILAR and role not in columns and name not in columns.values():
+            columns[role] = name
+    return columns
