@@ -44,11 +44,12 @@ class Wide:
 
     def __post_init__(self) -> None:
         problems = []
+        names = self.pattern_names
         if bool(self.columns) == bool(self.common):
             problems.append(
                 Problem("wide", "needs one of columns and common", "name the columns of each series, or those of all")
             )
-        if self.common and "column" not in self.pattern_names:
+        if self.common and "column" not in names:
             problems.append(Problem("wide.name", "has no field {column}", 'write it like "{device}_{column}"'))
         if len(set(self.columns)) < len(self.columns):
             problems.append(Problem("wide.columns", "names a column twice", "name each column of a series differently"))

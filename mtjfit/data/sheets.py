@@ -127,8 +127,8 @@ def curves_from_sheets(
     marks = {sheet.decimal: sheet for sheet in sheets}
     if len(marks) > 1:
         what = f"has decimal commas, {marks['.'].label} has points"
-        log.problems.append(Problem(marks[","].label, what, "put them under [[data]] of their own"))
-    if log.problems:
+        log.take(DataError([Problem(marks[","].label, what, "put them under [[data]] of their own")]))
+    if log.count:
         raise log.error()
     form = replace(declaration.format, decimal=sheets[0].decimal, separator="")
     declared = replace(declaration, format=form)
@@ -156,12 +156,12 @@ def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, l
             todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
             raise DataError([Problem(f"{sheet.where}: column {name!r}", what, todo)])
     except DataError as error:
-        log.problems += error.problems
+        log.take(error)
         return ""
     if unit is not None and (declared := _contradicted(role, unit, declaration)):
         what = f"is in {unit!r} in the file, but {declared} is declared"
         todo = "correct [data.units], or the file if its unit is wrong"
-        log.problems.append(Problem(f"{sheet.where}: column {name!r}", what, todo))
+        log.take(DataError([Problem(f"{sheet.where}: column {name!r}", what, todo)]))
     return found
 
 

@@ -76,6 +76,11 @@ class ProblemLog:
             where += "" if column is None else f": column {column!r}"
             self.problems.append(Problem(where, what, todo))
 
+    def take(self, error: DataError) -> None:
+        """Note the problems of an error, places and all."""
+        self.count += len(error.problems)
+        self.problems += error.problems[: max(_LISTED - len(self.problems), 0)]
+
     def error(self) -> DataError:
         """One exception for all of them."""
         rest = self.count - len(self.problems)

@@ -112,7 +112,7 @@ class BayesFactor:
     @property
     def decisive(self) -> bool:
         """Whether it stays above 20 to 1 under all priors that were tried."""
-        return self.lowest - _CERTAIN * self.error > DECISIVE
+        return bool(self.lowest - _CERTAIN * self.error > DECISIVE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +171,7 @@ class MechanismComparison:
     @property
     def described(self) -> bool:
         """Whether the best one describes the data: χ² not absurd; True where errors are fitted and nothing can tell."""
-        return not self.best.fit.p_value < MISFIT
+        return bool(not self.best.fit.p_value < MISFIT)
 
     @property
     def decided(self) -> bool:

@@ -53,7 +53,7 @@ class Explored:
     @property
     def settled(self) -> bool:
         """True if the evidence is reliable and its error at most 0.1."""
-        return self.evidence.reliable and self.evidence.error <= MAX_ERROR
+        return bool(self.evidence.reliable and self.evidence.error <= MAX_ERROR)
 
     def resampled(self, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` draws of equal weight from the posterior, shape (n, size); some of them are repeated."""
@@ -75,7 +75,7 @@ def mean_and_error(log_terms: FloatArray) -> tuple[float, float]:
         return -np.inf, np.inf
     terms = np.exp(np.maximum(log_terms - top, -_FARTHEST))
     mean = float(terms.mean())
-    error = float(terms.std(ddof=1)) / (mean * np.sqrt(terms.size)) if np.ptp(terms) > 0 else 0.0
+    error = float(terms.std(ddof=1) / (mean * np.sqrt(terms.size))) if np.ptp(terms) > 0 else 0.0
     return top + float(np.log(mean)), error
 
 

@@ -113,7 +113,7 @@ def _one(
     weights, k_hat = smoothed(log_without)
     value = explored.evidence.value - (float(np.max(log_without)) + float(np.log(weights.mean())))
     error = _error_of_ratio(weights, log_with)
-    good = k_hat <= reliable_k_hat(weights.size)
+    good = bool(k_hat <= reliable_k_hat(weights.size))
     if refit or (refit is None and not (good and error <= _MAX_ERROR)):
         again = explore(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
         value = explored.evidence.value - again.evidence.value

@@ -45,7 +45,7 @@ class Mechanism:
 
     @property
     def lengths(self) -> dict[str, float]:
-        """Lengths in nm that the mechanism takes as known; with them Eq. 12 becomes its law, whatever the others are."""
+        """Lengths in nm that the mechanism takes as known; with them Eq. 12 is its law, whatever the others are."""
         bulk = {"Lambda": _INFINITE}
         # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
         none = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE, **bulk}

@@ -17,6 +17,7 @@ __all__ = ["Direction", "directions"]
 
 _NOTHING = 1e6  # a larger error of a logarithm is none: no measured value shows the direction
 _SMALL = 0.15  # an exponent below this share of the largest one is not written out
+_ROUNDING = 1e-6
 _EVEN = 0.02  # exponents that differ less count as equal in size
 
 
@@ -42,12 +43,18 @@ class Direction:
     @property
     def main(self) -> str:
         """The parameter with the largest weight."""
-        return max(self.weights, key=lambda name: abs(self.weights[name]))
+        return _main(self.weights)
 
     @property
     def factor_sd(self) -> float:
         """Standard deviation of the logarithm of the product in `words`, whose largest exponent is one."""
         return self.sd / abs(self.weights[self.main])
+
+
+def _main(weights: Mapping[str, float]) -> str:
+    """The largest weight; of equal ones the first, however they were rounded."""
+    most = max(abs(weight) for weight in weights.values())
+    return next(name for name, weight in weights.items() if abs(weight) > (1 - _ROUNDING) * most)
 
 
 def _in_words(weights: Mapping[str, float]) -> str:
@@ -58,7 +65,7 @@ def _in_words(weights: Mapping[str, float]) -> str:
     >>> _in_words({"lambda_J": 0.6, "lambda_phi": -0.6, "a1": 0.05, "b2": 0.3})
     'lambda_J · lambda_phi^-1 · b2^0.5'
     """
-    main = max(weights.values(), key=abs)
+    main = weights[_main(weights)]
     powers = {name: weight / main for name, weight in weights.items() if abs(weight) >= _SMALL * abs(main)}
     ordered = sorted(powers, key=lambda name: (-round(abs(powers[name]) / _EVEN), -powers[name]))
     each = ("" if abs(powers[name] - 1) < _EVEN else f"^{powers[name]:.2g}" for name in ordered)
@@ -66,8 +73,9 @@ def _in_words(weights: Mapping[str, float]) -> str:
 
 
 def _direction(sd: float, vector: FloatArray, names: tuple[str, ...]) -> Direction:
-    signed = vector * math.copysign(1.0, vector[int(np.argmax(np.abs(vector)))])
-    weights = {name: float(weight) for name, weight in zip(names, signed, strict=True)}
+    weights = {name: float(weight) for name, weight in zip(names, vector, strict=True)}
+    sign = math.copysign(1.0, weights[_main(weights)])
+    weights = {name: sign * weight for name, weight in weights.items()}
     return Direction(float(sd), weights, _in_words(weights))
 
 

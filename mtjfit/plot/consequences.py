@@ -119,9 +119,7 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
     par.set_ylabel(rf"$T_\parallel${unit}")
     perp.set_ylabel(rf"$T_\perp${unit}")
     ratio.set_ylabel(r"$T_\perp/T_\parallel$")
-    ratio.margins(y=0.2)
-    for y, words, where in ((0.98, "above 0: the torques compete", "top"), (0.02, "below 0: they cooperate", "bottom")):
-        ratio.text(0.98, y, words, transform=ratio.transAxes, ha="right", va=where, fontsize=6, color="0.35")
+    ratio.set_title("above 0 the torques compete, below they cooperate", fontsize=6.5, pad=3)
     _band(odd, d, T[:, :, 0].imag - T[:, :, 1].imag, OKABE_ITO["purple"], "-", "")
     odd.set_ylabel(rf"$T_\perp(V) - T_\perp(-V)$ at {V:g} V{chr(10)}{unit.strip()}")
     _band(absorbed, d, 1 - np.abs(layer.transmitted(d)), OKABE_ITO["green"], "-", r"absorbed, $1-|J(d)/J_0|$")
@@ -140,7 +138,13 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
         ax.set_xlim(low, high)
         _grey(ax, (thin, thick))
         ax.set_xlabel("thickness $d$ (nm)")
-    for ax, place in ((par, "best"), (perp, "best"), (ratio, "best"), (absorbed, "lower right"), (lengths, "upper left")):
+    for ax, place in (
+        (par, "best"),
+        (perp, "best"),
+        (ratio, "best"),
+        (absorbed, "lower right"),
+        (lengths, "upper left"),
+    ):
         ax.legend(loc=place, fontsize=6.5)
 
 

@@ -127,12 +127,12 @@ def _panel(ax: Axes, compared: DeviceComparison, rows: pd.DataFrame, other: pd.D
     limits = _limits(rows if other is None else pd.concat([rows, other]))
     thickness = rows["thickness"].to_numpy()
     shaded = np.cumsum(np.diff(np.round(thickness, 6), prepend=thickness[0]) > 0) % 2 == 1
-    for y in np.flatnonzero(shaded):
+    for y in np.flatnonzero(shaded).tolist():
         ax.axhspan(y - 0.5, y + 0.5, color="0.95", lw=0, zorder=0)
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    ax.xaxis.set_major_formatter(lambda x, _: f"{x:.6g}")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:.6g}".replace("-", "−"))
     if limits is None:
         ax.set_xlim(-1, 1)
         ax.set_xticks([])

@@ -16,6 +16,7 @@ from mtjfit.infer import Identification
 from mtjfit.model.directions import Direction
 from mtjfit.model.interval import LEVELS, Profile
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+from mtjfit.results.identify_text import known_to
 
 __all__ = ["plot_identifiability"]
 
@@ -150,7 +151,7 @@ def _matrix(ax: Axes, drawn: tuple[Direction, ...]) -> None:
         ax.text(column, row, f"{100 * value:.0f} %", ha="center", va="center", fontsize=5.8,
                 color="white" if value > 0.65 else "black", gid="percent")  # fmt: skip
     ax.set_xticks(range(len(names)), [symbol(name) for name in names])
-    ax.set_yticks(range(len(drawn)), [_known_to(one) for one in drawn])
+    ax.set_yticks(range(len(drawn)), [known_to(one.factor_sd) for one in drawn])
     ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
     ax.set_yticks(np.arange(len(drawn) + 1) - 0.5, minor=True)
     ax.grid(which="minor", color="0.85", lw=0.5)
@@ -158,12 +159,3 @@ def _matrix(ax: Axes, drawn: tuple[Direction, ...]) -> None:
     ax.spines[:].set_visible(False)
     ax.xaxis.tick_top()
     ax.set_ylabel("known to")
-
-
-def _known_to(one: Direction) -> str:
-    """Standard deviation of the logarithm of a combination, its largest exponent one, in words."""
-    if not math.isfinite(one.sd):
-        return "not at all"
-    if one.factor_sd < 1:
-        return f"{100 * one.factor_sd:.2g} %"
-    return f"a factor {math.exp(one.factor_sd):.2g}" if one.factor_sd < 7 else "hardly"

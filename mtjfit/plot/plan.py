@@ -56,6 +56,7 @@ def plot_plan(plan: Plan) -> Figure:
         axes = fig.subplots(1, 2 if two else 1, squeeze=False, width_ratios=[1.7, 1] if two else [1])[0]
         (_moved if several else _single)(axes[0], plan, grid)
         _there(axes[0], plan)
+        _legend(axes[0])
         words = "thickness of one of them, the others kept (nm)" if several else "thickness of the free layer (nm)"
         axes[0].set(xlabel=words, ylabel=_label(plan))
         if several:
@@ -78,7 +79,8 @@ def _label(plan: Plan) -> str:
 def _note(plan: Plan) -> str:
     error = " Error of a length: sd of its logarithm." if plan.target.relative else ""
     draws = "posterior" if plan.has_data else "priors"
-    return f"Mean over draws of the {draws}, each of which may be the truth; band: quartiles.{error}"
+    band = "" if plan.of_everything else "; band: quartiles"
+    return f"Mean over draws of the {draws}, each of which may be the truth{band}.{error}"
 
 
 def _factor(plan: Plan) -> float:
@@ -99,8 +101,9 @@ def _single(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
     checked = grid[grid.reliable.map(lambda says: says is True)]
     column = "reweighted_bits" if plan.of_everything else "reweighted"
     if len(checked):
-        ax.plot(checked.thickness, checked[column] * _factor(plan), "o", color=OKABE_ITO["vermillion"], ms=4,
-                mfc="white", mew=1.1, label="reweighted draws", gid="reweighted")  # fmt: skip
+        error = checked.bits_error if plan.of_everything else None
+        ax.errorbar(checked.thickness, checked[column] * _factor(plan), error, fmt="o", color=OKABE_ITO["vermillion"],
+                    ms=4, mfc="white", mew=1.1, elinewidth=0.8, label="reweighted", gid="reweighted")  # fmt: skip
     if not plan.of_everything:
         ax.axhline(plan.now * _factor(plan), color="0.3", ls="--", lw=0.9, label="now", gid="now")
     chosen = grid.loc[list(plan.chosen)]
@@ -108,12 +111,11 @@ def _single(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
     ax.margins(x=0.02)
     bottom, top = ax.get_ylim()
     ax.set_ylim(bottom - 0.12 * (top - bottom), top + 0.04 * (top - bottom))
-    _legend(ax, 4)
 
 
-def _legend(ax: Axes, columns: int) -> None:
+def _legend(ax: Axes) -> None:
     """Above the panel, where no curve can be."""
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, fontsize=6.5, columnspacing=1.2,
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=6, fontsize=6.5, columnspacing=1.2,
               handletextpad=0.4, borderaxespad=0.1)  # fmt: skip
 
 
@@ -136,7 +138,6 @@ def _moved(ax: Axes, plan: Plan, grid: pd.DataFrame) -> None:
     if ax.get_yscale() == "linear":
         bottom, top = ax.get_ylim()
         ax.set_ylim(bottom - 0.1 * (top - bottom), top)
-    _legend(ax, min(len(plan.chosen), 5))
 
 
 def _path(ax: Axes, plan: Plan) -> None:
@@ -193,8 +194,4 @@ def _there(ax: Axes, plan: Plan) -> None:
         return
     d = plan.study.thicknesses
     ax.plot(d, np.full(d.size, 0.03), "^", color="0.35", ms=4.5, transform=ax.get_xaxis_transform(), gid="there",
-            clip_on=False)  # fmt: skip
-    inside = [each for each in d if ax.get_xlim()[0] <= each <= ax.get_xlim()[1]]
-    if inside:
-        ax.annotate("devices there", (max(inside), 0.03), xycoords=ax.get_xaxis_transform(), xytext=(6, 0),
-                    textcoords="offset points", va="center", fontsize=6.5, color="0.35")  # fmt: skip
+            label="there", clip_on=False)  # fmt: skip

@@ -1,15 +1,4 @@
-"""What a posterior implies for layers and biases that nobody may have measured, with intervals and with warnings.
-
-*Competition of the torques.* In dM/dt = T_par M × (P × M) + T_perp M × P a positive T_par drives M towards P. A field
-h P enters as −γ h M × P, so that a positive T_perp acts like a field along −P. Torques of equal sign thus drive M to
-opposite states. The sign of dM/dt against T, of the charge, and of V drop out of this; the axis does not: with
-e_perp = P × M, or with M and P taken along the spins, equal signs cooperate. Where they compete, a junction that the
-in-plane torque has switched may hop back.
-
-An even T_perp keeps its sign when T_par changes it, and competes at one polarity. An odd part of the sign of T_par adds
-to the competition there, and to that which there is none of yet at the other; one of the opposite sign takes from it.
-Diffusion as a rule makes the latter: T_perp = Im κ a1 V with Im κ < 0.
-"""
+"""What a posterior implies for layers and biases that nobody may have measured, with intervals and with warnings."""
 
 from __future__ import annotations
 
@@ -22,6 +11,7 @@ import pandas as pd
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer import Posterior
 from mtjfit.results.coefficients import torque_unit
+from mtjfit.results.competition import WHY, competing, odd_part
 from mtjfit.results.determined import LEVELS, usual_bias
 from mtjfit.results.inherited import explained_by, half_width, prior_draws, undetermined
 from mtjfit.results.layer import Layer, layer_draws, names_of
@@ -34,7 +24,6 @@ __all__ = ["Consequences", "consequences", "measured_range"]
 _DRAWS = 2000
 _DOMINATED = 0.5
 _NAMED = 0.1  # share of the spread from which on a parameter is named
-_SURE = 0.95
 _MOST = 4  # thicknesses taken if none are given
 _CLOSE = 1e-9
 _RATIO, _ODD = "T_perp/T_par", "odd part of T_perp over T_par"
@@ -100,7 +89,9 @@ class Consequences:
             header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
             kept = [k for k, name in enumerate(header) if name != "V (V)" or title == "Torque"]
             note = _ASYMMETRIES if title == "Torque" else _DEFINITIONS
-            out.append(Table(shown, tuple(header[k] for k in kept), tuple(tuple(c[k] for k in kept) for c in cells), note))
+            out.append(
+                Table(shown, tuple(header[k] for k in kept), tuple(tuple(c[k] for k in kept) for c in cells), note)
+            )
         return tuple(out)
 
     def __str__(self) -> str:
@@ -112,8 +103,8 @@ _DEFINITIONS = (
     "injection 1 = Re κ + Re f + Re J(d)/J0: to the moments, to the lattice by spin flip, into N."
 )
 _ASYMMETRIES = (
-    "Asymmetry: (|T_perp(+V)| − |T_perp(−V)|)/(|T_perp(+V)| + |T_perp(−V)|). Odd part: [T_perp(V) − T_perp(−V)]/2, here "
-    "over T_par at the same V; negative where it takes from the competition of the torques."
+    "Asymmetry: (|T_perp(+V)| − |T_perp(−V)|)/(|T_perp(+V)| + |T_perp(−V)|). Odd part: [T_perp(V) − T_perp(−V)]/2, "
+    "here over T_par at the same V; negative where it takes from the competition of the torques."
 )
 
 
@@ -269,48 +260,16 @@ def _says(
     for d, V in places:
         ratios = [by[_RATIO, d, at] for at in (V, -V)]
         odd = [by[_ODD, d, at] for at in (V, -V)]
-        yield f"At d = {d:g} nm and ±{V:g} V {_competition(ratios, V)} {_of_odd(odd)}"
+        yield f"At d = {d:g} nm and ±{V:g} V {competing(ratios, V)} {odd_part(odd)}"
     if places:
-        yield (
-            "Equal signs of T_perp and T_par mean that they drive the moment to opposite states, which lets a junction "
-            "hop back. That holds for e_perp = M × P with M and P along the moments, whatever the sign of V; data whose "
-            "axis was declared wrongly turn each of these statements round."
-        )
+        yield WHY
     if (table["extrapolated"] != "").any():
         (thin, thick), (low, high) = measured
         yield (
-            f"Measured: {thin:g} to {thick:g} nm, {low:g} to {high:g} V. Rows beyond that are extrapolated: they hold if "
-            "Eq. 12 and the polynomial of J0(V) go on as they are."
+            f"Measured: {thin:g} to {thick:g} nm, {low:g} to {high:g} V. Rows beyond that are extrapolated: they hold "
+            "if Eq. 12 and the polynomial of J0(V) go on as they are."
         )
     leaning = table.loc[table["leans_on"] != "", "leans_on"]
     if len(leaning):
         names = dict.fromkeys(name for each in leaning for name in each.split(", "))
         yield f"{len(leaning)} of {len(table)} rows depend on priors that the data left alone: of {', '.join(names)}."
-
-
-def _competition(ratios: list[FloatArray], V: float) -> str:
-    where = []
-    for sign, ratio in zip("+−", ratios, strict=True):
-        p = float(np.mean(ratio > 0))
-        verdict = "compete" if p > _SURE else "cooperate" if p < 1 - _SURE else "may do either"
-        where.append(f"{verdict} at {sign}{V:g} V (T_perp/T_par = {interval(*np.quantile(ratio, [0.025, 0.5, 0.975]))})")
-    return f"the torques {' and '.join(where)}."
-
-
-def _of_odd(odd: list[FloatArray]) -> str:
-    against = float(np.mean((odd[0] < 0) & (odd[1] < 0)))
-    along = float(np.mean((odd[0] > 0) & (odd[1] > 0)))
-    if against > _SURE:
-        return (
-            f"The odd part of T_perp is opposite to T_par at both signs of V (probability {against:.2f}): it takes from "
-            "the competition, which helps against back-hopping."
-        )
-    if along > _SURE:
-        return (
-            f"The odd part of T_perp has the sign of T_par at both signs of V (probability {along:.2f}): it adds to the "
-            "competition, which makes back-hopping likelier."
-        )
-    return (
-        "Whether the odd part of T_perp helps or hurts is not determined (probability that it is opposite to T_par at "
-        f"both signs of V: {against:.2f}; of the same sign: {along:.2f})."
-    )

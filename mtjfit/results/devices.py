@@ -8,21 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.coefficients import ALONE, Coefficients, own_coefficients, posterior_coefficients
 from mtjfit.results.determined import DeterminedQuantity, determined_quantities, quantity_table, usual_bias
-from mtjfit.results.outliers import FALSE_ALARM, outliers, repeats, spaced
+from mtjfit.results.device_tables import marked, outliers_table, pairs_table, quantities_table, repeats_table
+from mtjfit.results.outliers import outliers, repeats, spaced
 from mtjfit.results.pairs import pairwise
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import Table
 from mtjfit.study import DOF, JITTER, Study
-from mtjfit.text import number, p_text, value_with_error
 
 __all__ = ["DeviceComparison", "compare_devices"]
 
 _DRAWS = 4000
-_LISTED = 3  # pairs of each quantity that are listed one by one
-_LOPSIDED = 0.1  # an interval whose halves differ by more than this share is written out
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +63,15 @@ class DeviceComparison:
     notes: tuple[str, ...]
 
     def tables(self) -> tuple[Table, ...]:
-        """The comparison for people: quantities, differences, odd devices, repeated thicknesses; empty ones left out."""
-        made = (_quantities_table(self), _pairs_table(self), _outliers_table(self), _repeats_table(self))
-        return tuple(one for one in made if one.rows)
+        """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
+        text = (
+            quantities_table(self.study, self.quantities, self.table, self.source),
+            pairs_table(self.pairs),
+            outliers_table(self.outliers),
+            repeats_table(self.repeats),
+        )
+        shown = text if self.converged else tuple(marked(one) for one in text)
+        return tuple(one for one in shown if one.rows)
 
     def __str__(self) -> str:
         return "\n\n".join([*(str(one) for one in self.tables()), "\n".join(self.notes)])
@@ -157,98 +160,3 @@ def _notes(t: Coefficients, quantities: tuple[DeterminedQuantity, ...], bias: fl
     if far:
         names = ", ".join(dict.fromkeys(far))
         yield f"* {bias:g} V of one sign or the other lies outside the measured bias range of {names}: extrapolated."
-
-
-def _cell(row: pd.Series) -> str:
-    low, middle, high, share = (float(row[name]) for name in ("q16", "median", "q84", "share"))
-    if not share:
-        return "none in range"
-    upper, lower = high - middle, middle - low
-    lopsided = abs(upper - lower) > _LOPSIDED * (upper + lower)
-    shown = interval(low, middle, high) if lopsided else value_with_error(middle, (high - low) / 2)
-    some = f" in {100 * share:.0f} % of draws" if share < 0.995 else ""
-    return f"{shown}{some}{'*' if row['extrapolated'] else ''}"
-
-
-def _marked(compared: DeviceComparison, title: str) -> str:
-    return title if compared.converged else f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
-
-
-def _quantities_table(compared: DeviceComparison) -> Table:
-    cells = {(row["quantity"], row["device"]): _cell(row) for row in compared.table.to_dict("records")}  # type: ignore[arg-type]
-    names = [each.name for each in compared.quantities]
-    order = np.argsort(compared.study.thicknesses, kind="stable")
-    rows = [
-        (compared.study.curves[j].device, f"{compared.study.curves[j].thickness:g}",
-         *(cells[name, compared.study.curves[j].device] for name in names))
-        for j in order
-    ]  # fmt: skip
-    header = [
-        each.name.replace("|kappa|", "|κ|").replace("|kappa·", "|κ·") + (f" ({pretty(each.unit)})" if each.unit else "")
-        for each in compared.quantities
-    ]
-    title = _marked(compared, f"What each device determines, {compared.source}")
-    note = "Median ± half of the central 68 %, or median (68 % interval) where that is lopsided."
-    return Table(title, ("device", "d (nm)", *header), tuple(rows), note)
-
-
-def _pairs_table(compared: DeviceComparison) -> Table:
-    pairs = compared.pairs
-    each = pairs["quantity"].value_counts(sort=False)
-    title = _marked(compared, "Differences between devices")
-    if not len(pairs) or each.max() <= _LISTED:
-        rows = [
-            (row.quantity, f"{row.A} − {row.B}", interval(row.q025, row.difference, row.q975), pretty(str(row.unit)),
-             f"{row.p_greater:.3f}", "yes" if row.clear else "")
-            for row in pairs.itertuples() if np.isfinite(row.difference) and row.q975 > row.q025
-        ]  # type: ignore[operator, arg-type]  # fmt: skip
-        note = "95 % intervals; clear: zero lies outside a band that holds all pairs of the quantity at once with 95 %."
-        return Table(title, ("quantity", "pair", "difference", "unit", "P(> 0)", "clear"), tuple(rows), note)  # type: ignore[arg-type]
-    rows = []
-    for name, mine in pairs.groupby("quantity", sort=False):
-        lone = ((mine["p_greater"] > 0.975) | (mine["p_greater"] < 0.025)).sum()
-        rows.append((str(name), str(len(mine)), str(lone), f"{0.05 * len(mine):.0f}", str(int(mine["clear"].sum()))))
-    note = (
-        "One sided: pairs whose direction has more than 97.5 %, looked at one by one; beside it how many of them chance "
-        "alone would make if no two devices differed. Clear: zero lies outside a band that holds all pairs of the "
-        "quantity at once with 95 %."
-    )
-    return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(rows), note)
-
-
-def _outliers_table(compared: DeviceComparison) -> Table:
-    found = compared.outliers.sort_values("p", kind="stable") if len(compared.outliers) else compared.outliers
-    odd = found[found["outlier"].astype(bool)] if len(found) else found
-    shown = odd if len(odd) else found[:1]
-    rows = tuple(
-        (row.device, f"{row.thickness:g}", f"{row.chi2:.1f}", str(row.dof), number(row.p, 2), number(row.p_holm, 2),
-         row.reason or "none: the largest departure of all", row.method)
-        for row in shown.itertuples()
-    )  # type: ignore[str-bytes-safe, arg-type]  # fmt: skip
-    note = (
-        f"Every device against what all others predict for it; odd where p stays below {FALSE_ALARM:g} after Holm's "
-        "correction for their number. An odd device also moves what is predicted for its neighbours: judge the first, "
-        "leave it out, and fit again."
-    )
-    if (found["method"] == "normal approximation").any() if len(found) else False:
-        note += (
-            " Normal approximation: too few draws represent the posterior without the device (k̂ in the table of "
-            "outliers), so that only its mean and width count."
-        )
-    header = ("device", "d (nm)", "χ²", "dof", "p", "p (Holm)", "reason", "left out by")
-    title = "Odd devices" if len(odd) else "No device is odd"
-    return Table(_marked(compared, title), header, rows, note)
-
-
-def _repeats_table(compared: DeviceComparison) -> Table:
-    rows = tuple(
-        (f"{row.thickness:g}", str(row.n), row.devices if len(row.devices) < 40 else f"{row.devices[:37]}…",
-         f"{row.chi2:.1f}", str(row.dof), p_text(row.p), "yes" if row.agree else "NO", f"{100 * row.scatter:.2g} %")
-        for row in compared.repeats.itertuples()
-    )  # type: ignore[str-bytes-safe, arg-type]  # fmt: skip
-    note = (
-        "Do devices of one nominal thickness have the same torque within the errors of the data? Without any length; "
-        "tolerances of thickness are not counted. Scatter: of |κ| a1 between them beyond those errors."
-    )
-    header = ("d (nm)", "n", "devices", "χ²", "dof", "p", "agree", "scatter")
-    return Table("Repeated devices", header, rows, note)

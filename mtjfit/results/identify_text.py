@@ -29,20 +29,22 @@ __all__ = [
     "identify_document",
     "identify_text",
     "intervals_table",
+    "known_to",
     "model_test",
     "said_of",
 ]
 
 _WIDTH = 100
 _MOST_DEVICES = 6
+_HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 20; no measured value shows it
 
 
-def _range_end(found: Profile, above: bool) -> str:
+def _range_end(found: Profile, above: bool, unit: str) -> str:
     """Up to where an open end was looked for, if its prior ends there."""
     end = found.range[1 if above else 0]
     if not math.isfinite(end) or (above and end >= FARTHEST[1]) or (not above and end <= FARTHEST[0]):
         return ""
-    return f" {'up' if above else 'down'} to {number(end, 3)}, where its prior ends"
+    return f" {'up' if above else 'down'} to {number(end, 3)}{unit}, where its prior ends"
 
 
 def said_of(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
@@ -61,9 +63,9 @@ def said_of(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
     if below and above:
         return f"{found.name} = {interval(one.low, found.best, one.high)}{unit} {at}"
     if below:
-        return f"{found.name} > {number(one.low, 2)}{unit} {at}, no upper limit{_range_end(found, True)}"
+        return f"{found.name} > {number(one.low, 2)}{unit} {at}, no upper limit{_range_end(found, True, unit)}"
     if above:
-        return f"{found.name} < {number(one.high, 2)}{unit} {at}, no lower limit{_range_end(found, False)}"
+        return f"{found.name} < {number(one.high, 2)}{unit} {at}, no lower limit{_range_end(found, False, unit)}"
     return f"{found.name}: no limit {at}, neither lower nor upper"
 
 
@@ -77,13 +79,17 @@ def _ends(row: pd.Series, level: int) -> str:
     return f"> {number(low, 3)}, open" if below else f"open, < {number(high, 3)}" if above else "open"
 
 
-def _percent(error: float) -> str:
-    """A relative error; beyond a factor of two by the factor, beyond all bounds by a word."""
-    if not error < 1e6:
-        return "nothing"
-    if error >= 1:
-        return f"a factor {math.exp(error):.2g}" if error < 7 else "nothing"
-    return f"{100 * error:.2g} %"
+def known_to(error: float) -> str:
+    """The standard deviation of a logarithm in words.
+
+    Examples
+    --------
+    >>> known_to(0.031), known_to(1.2), known_to(5.0), known_to(math.inf)
+    ('3.1 %', 'a factor 3.3', 'hardly', 'not at all')
+    """
+    if error < 1:
+        return f"{100 * error:.2g} %"
+    return f"a factor {math.exp(error):.2g}" if error < _HARDLY else "hardly" if error < _NOTHING else "not at all"
 
 
 def intervals_table(known: Identification) -> Table:
@@ -92,7 +98,7 @@ def intervals_table(known: Identification) -> Table:
     for name, row in known.determined.iterrows():
         unit = pretty(known.study.unit_of(str(name))) if str(name).split("[")[0] != "Lambda" else "nm"
         linear = "" if not math.isnan(row["high_95"]) or row["known_to"] == "prior only" else "linearised"
-        shown = f"± {_percent(float(row['relative_error']))}" if linear else _ends(row, 68)
+        shown = f"± {known_to(float(row['relative_error']))}" if linear else _ends(row, 68)
         best = "" if row["known_to"] == "prior only" else number(float(row["value"]))  # any other would fit as well
         rows.append((str(name), best, shown, _ends(row, 95), unit, str(row["known_to"]), linear))
     header = ("parameter", "best fit", "68 %", "95 %", "unit", "known to", "")
@@ -105,7 +111,7 @@ def intervals_table(known: Identification) -> Table:
 
 def directions_table(found: Sequence[Direction]) -> Table:
     """Combinations of parameters from the best known one to the least known one."""
-    rows = tuple((_percent(one.factor_sd), one.words) for one in found)
+    rows = tuple((known_to(one.factor_sd), one.words) for one in found)
     note = (
         "Independent combinations at the best fit, small exponents left out. Thicknesses, and amplitudes that each "
         "device has for itself, follow."
@@ -118,7 +124,7 @@ def expected_table(expected: pd.DataFrame) -> Table:
     rows = []
     for name, row in expected.iterrows():
         within = (f"{100 * row[f'within_{100 * each:.0f}']:.0f} %" for each in GRADES)
-        rows.append((str(name), *(_percent(float(row[key])) for key in ("median", "low", "high")), *within))
+        rows.append((str(name), *(known_to(float(row[key])) for key in ("median", "low", "high")), *within))
     header = ("parameter", "median", "best tenth", "worst tenth", *(f"to {100 * each:.0f} %" for each in GRADES))
     note = (
         "Linearised errors if the truth were any point of the prior; the last columns say in which share of it. The "

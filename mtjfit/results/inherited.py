@@ -64,7 +64,7 @@ def explained_by(draws: FloatArray, parameters: FloatArray) -> FloatArray:
     n, k = parameters.shape
     moves = np.ptp(draws, axis=0) > 1e-12 * np.max(np.abs(draws), axis=0, initial=1e-300)
     y = np.stack([_scores(column) for column in draws.T], axis=1)
-    total = np.sum(y**2, axis=0)
+    total = np.where(moves, np.sum(y**2, axis=0), 1.0)
     s = [_scores(column) for column in parameters.T]
     bases = [np.stack([np.ones(n), one, one**2, one**3], axis=1) for one in s]
     share = np.zeros((draws.shape[1], k + 1))

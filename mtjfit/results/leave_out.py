@@ -197,7 +197,7 @@ def _predicted(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArra
     values = np.stack([
         np.zeros(len(draws)) if name.startswith("thickness") else draws[name].to_numpy() for name in model.layout.names
     ], axis=-1) if model.layout.names else np.zeros((len(draws), 0))  # fmt: skip
-    weights, means, spread = [], [], 0.0
+    weights, means, spread = [], [], np.zeros(())
     for weight, moved in _own_thicknesses(model, values):
         K = np.broadcast_to(transfer(model.layout, moved, per_volume=model.per_volume), shape)
         design = amplitude_design(model.data, model.amplitudes, K)

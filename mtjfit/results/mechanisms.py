@@ -4,119 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.data import pretty
 from mtjfit.infer.comparison import DECISIVE, BayesFactor, MechanismComparison, MechanismResult
-from mtjfit.infer.mechanism import MECHANISMS, Mechanism
 from mtjfit.infer.predictive import STATISTICS
-from mtjfit.physics import kappa
 from mtjfit.results.provenance import provenance
 from mtjfit.results.tables import Table, interval
-from mtjfit.text import number
+from mtjfit.text import p_text
 
-__all__ = [
-    "EXAMPLE",
-    "Signature",
-    "conclusions",
-    "mechanism_document",
-    "mechanism_tables",
-    "signature",
-    "signature_table",
-]
-
-EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
-"""Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
-EXAMPLE_B1 = -0.2
-"""b1/a1 of the example."""
-_D = (0.8, 1.2, 2.0, 3.0, 5.0)
-_SAME = 1e-9
-
-
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """What a mechanism predicts of the slopes at zero bias, for a1 = 1.
-
-    Attributes
-    ----------
-    thickness : ndarray, shape (n,)
-        In nm.
-    par, perp : ndarray, shape (n,)
-        dT_par/dV and dT_perp/dV.
-    """
-
-    thickness: FloatArray
-    par: FloatArray
-    perp: FloatArray
-
-    @property
-    def ratio(self) -> FloatArray:
-        """dT_perp/dT_par."""
-        return np.asarray(self.perp / self.par)
-
-
-def signature(
-    mechanism: Mechanism,
-    thickness: ArrayLike,
-    *,
-    lengths: Mapping[str, float] = EXAMPLE,
-    b1: float = EXAMPLE_B1,
-    per: str = "device",
-) -> Signature:
-    """Slopes against thickness, Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
-
-    Parameters
-    ----------
-    mechanism : Mechanism
-    thickness : array_like, shape (n,)
-        In nm, positive.
-    lengths : mapping of str to float
-        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism takes as known do not count.
-    b1 : float
-        b1/a1 of mechanisms that have it.
-    per : {"device", "area", "volume"}
-
-    Examples
-    --------
-    >>> signature(MECHANISMS["diffusion"], [1.2, 3.0]).ratio.round(2)
-    array([-0.22, -0.04])
-    >>> signature(MECHANISMS["ballistic+b1"], [1.2, 3.0]).ratio
-    array([-0.2, -0.2])
-    """
-    d = np.asarray(thickness, dtype=float)
-    at = {**lengths, **mechanism.lengths}
-    K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
-    slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
-    return Signature(d, np.broadcast_to(slope.real, d.shape), np.broadcast_to(slope.imag, d.shape))
-
-
-def signature_table(per: str = "device") -> Table:
-    """What each mechanism predicts for the thickness dependence, computed from Eq. 12 for the lengths of Fig. 3."""
-    rows = []
-    for name, mechanism in MECHANISMS.items():
-        found = signature(mechanism, _D, per=per)
-        for label, values in (("dT_par/dV", found.par), ("dT_perp/dV", found.perp), ("ratio", found.ratio)):
-            shown = tuple(number(float(value) + 0.0, 3) for value in values)
-            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(found.thickness, values)))
-    note = (
-        "At zero bias, in units of a1 (ratio: T_perp/T_par); lambda_J = lambda_phi = 1 nm, lambda_sf_F = 10 nm, "
-        f"Lambda = 1 nm, and b1 = {EXAMPLE_B1:g} a1 where there is b1. diffusion-bulk can turn the torque only where "
-        "lambda_sf_F is not much longer than lambda_phi."
-    )
-    header = ("mechanism", "slope", *(f"{d:g} nm" for d in _D), "against d")
-    return Table(f"What each mechanism predicts, per {per}", header, tuple(rows), note)
-
-
-def _trend(d: FloatArray, values: FloatArray) -> str:
-    """How a quantity goes with thickness, in a word."""
-    for word, each in (("constant", values), ("as 1/d", values * d)):
-        if np.ptp(each) <= _SAME * float(np.max(np.abs(each)) or 1.0):
-            return "zero" if not np.any(values) else word
-    return "changes"
+__all__ = ["conclusions", "mechanism_document", "mechanism_tables"]
 
 
 def mechanism_tables(found: MechanismComparison) -> tuple[Table, ...]:
@@ -129,14 +27,18 @@ def _evidence_table(found: MechanismComparison) -> Table:
     rows = [
         (
             one.name,
-            f"{one.evidence.value:.2f} ± {one.evidence.error:.2g}" if one.evidence.error else f"{one.evidence.value:.2f}",
+            f"{one.evidence.value:.2f} ± {one.evidence.error:.2g}"
+            if one.evidence.error
+            else f"{one.evidence.value:.2f}",
             one.evidence.method + ("" if one.settled else ", NOT reliable"),
             f"{one.evidence.value - found.best.evidence.value:.2f}",
             one.mechanism.says,
         )
         for one in ordered
     ]
-    note = "Z: probability of the data with all parameters integrated over their priors, computed, not estimated by BIC."
+    note = (
+        "Z: probability of the data with all parameters integrated over their priors, computed, not estimated by BIC."
+    )
     if found.added:
         priors = "; ".join(f"{name}: {prior}" for name, prior in found.added.items())
         note += f" Not declared in the study, prior taken from the amplitude of the same power of V: {priors}."
@@ -152,8 +54,8 @@ def _factor_table(found: MechanismComparison) -> Table:
         verdict = "excluded" if factor.decisive else "NOT excluded"
         rows.append((factor.against, _signed(factor.value), *under, verdict))
     note = (
-        f"Every change is made in both. A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under all of "
-        "them. Width of a length: both ends of a flat range by that factor, or the factor of a log-normal."
+        f"Every change is made in both. A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under "
+        "all of them. Width of a length: both ends of a flat range by that factor, or the factor of a log-normal."
     )
     title = f"ln of the Bayes factor of {found.best.name} over the others, by width of priors"
     return Table(title, ("over", "declared", *names, ""), tuple(rows), note)
@@ -164,9 +66,8 @@ def _signed(value: float) -> str:
 
 
 def _left_out_table(found: MechanismComparison) -> Table:
-    header = ["mechanism"]
-    for one in found.best.left_out:
-        header.append(f"{one.thickness:g} nm" + (f" ({len(one.devices)})" if len(one.devices) > 1 else ""))
+    several = {one.thickness: f" ({len(one.devices)})" if len(one.devices) > 1 else "" for one in found.best.left_out}
+    header = ("mechanism", *(f"{thickness:g} nm{more}" for thickness, more in several.items()), "sum")
     rows = []
     for result in sorted(found.results, key=lambda one: -one.log_prediction):
         cells = []
@@ -185,7 +86,7 @@ def _left_out_table(found: MechanismComparison) -> Table:
         "± of a sum: √n times the sd of its terms; with few thicknesses a rough guide."
     )
     title = "Prediction of a left-out thickness"
-    return Table(title, (*header, "sum"), tuple(rows), note)
+    return Table(title, header, tuple(rows), note)
 
 
 def _criteria_table(found: MechanismComparison) -> Table:
@@ -195,7 +96,7 @@ def _criteria_table(found: MechanismComparison) -> Table:
             one.name,
             f"{one.fit.chi2:.1f}",
             str(one.fit.dof),
-            number(one.fit.p_value, 2),
+            p_text(one.fit.p_value).removeprefix("p ").removeprefix("= "),
             str(one.n_determined),
             f"{one.aic - least['aic']:.1f}",
             f"{one.bic - least['bic']:.1f}",
@@ -203,9 +104,9 @@ def _criteria_table(found: MechanismComparison) -> Table:
         for one in found.results
     ]
     note = (
-        "AIC = χ² + 2 k, BIC = χ² + k ln n, each minus its smallest value. χ² at the best fit, thicknesses with a prior "
-        "counted as measurements. k: combinations of lengths and amplitudes that the design determines, not the number "
-        f"of names; n = {found.study.n_values} measured values. Neither knows a prior; the evidence above is no BIC."
+        "AIC = χ² + 2 k, BIC = χ² + k ln n, each minus its smallest value. χ² at the best fit, thicknesses with a "
+        "prior counted as measurements. k: combinations of lengths and amplitudes that the design determines, not the "
+        f"number of names; n = {found.study.n_values} measured values. Neither knows a prior; the evidence above is no BIC."
     )
     header = ("mechanism", "χ²", "dof", "p", "k", "ΔAIC", "ΔBIC")
     return Table("Best fits and criteria", header, tuple(rows), note)
@@ -236,9 +137,11 @@ def conclusions(found: MechanismComparison) -> tuple[str, ...]:
     predicted = max(found.results, key=lambda one: one.log_prediction)
     if predicted is not best:
         value, error = found.prediction_difference(predicted.name)
-        words = "by no more than its error" if -value <= 2 * error else "AGAINST the evidence: look at single thicknesses"
+        words = (
+            "by no more than its error" if -value <= 2 * error else "AGAINST the evidence: look at single thicknesses"
+        )
         said.append(
-            f"Left-out thicknesses are predicted best by {predicted.name}, ahead by {-value:.2f} ± {error:.2g}; {words}."
+            f"Left-out thicknesses are best predicted by {predicted.name}, by {-value:.2f} ± {error:.2g}; {words}."
         )
     said += _of_b1(found)
     failing = [one.name for one in best.checks if not one.ok]
@@ -271,9 +174,10 @@ def _rival(found: MechanismComparison, factor: BayesFactor) -> str:
     if math.isnan(factor.lowest):
         return f"{factor.against} is not excluded: its evidence under other priors could not be computed reliably."
     under = f" (under priors of {factor.lowest_under})" if factor.lowest_under else ""
+    value = f"{factor.value:.2f} ± {factor.error:.2g}"
     return (
-        f"{factor.against} is not excluded: ln B of {found.best.name} over it is {factor.value:.2f} ± {factor.error:.2g}, "
-        f"and {factor.lowest:.2f} at the least{under}; {DECISIVE:g} would be needed."
+        f"{factor.against} is not excluded: ln B of {found.best.name} over it is {value}"
+        f", and {factor.lowest:.2f} at the least{under}; {DECISIVE:g} would be needed."
     )
 
 
@@ -284,6 +188,7 @@ def _of_b1(found: MechanismComparison) -> list[str]:
         return []
     one = richer[0]
     low, middle, high = np.quantile(one.draws["b1"], [0.05, 0.5, 0.95])
+    middle = 0.0 if abs(middle) < 0.02 * (high - low) else middle
     unit = pretty(one.study.unit_of("b1"))
     return [
         f"Beside diffusion, b1 is {interval(float(low), float(middle), float(high))} {unit} (median, 90 %); the data "
@@ -313,11 +218,10 @@ def mechanism_document(found: MechanismComparison) -> str:
 
 
 def _entry(found: MechanismComparison, one: MechanismResult) -> dict[str, object]:
-    priors: Sequence[tuple[str, str]] = [(name, each.prior.describe()) for name, each in one.study.parameters.items()]
     return {
         "name": one.name,
         "means": one.mechanism.says,
-        "priors": dict(priors),
+        "priors": {name: each.prior.describe() for name, each in one.study.parameters.items()},
         "log_evidence": one.evidence.value,
         "error": one.evidence.error,
         "method": one.evidence.method,

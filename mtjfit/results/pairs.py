@@ -17,7 +17,7 @@ _ROUNDING = 1e-12
 
 def _spaced(values: FloatArray) -> FloatArray:
     rows = np.linspace(0, len(values) - 1, min(len(values), _DRAWS)).round().astype(int)
-    return values[rows]
+    return np.asarray(values[rows])
 
 
 def _clear(difference: FloatArray, middle: FloatArray, half: FloatArray) -> np.ndarray:

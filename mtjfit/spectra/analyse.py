@@ -79,7 +79,10 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
 
 
 def _fitted(
-    spectra: Sequence[Spectrum], used: Sequence[BoolArray], options: LineOptions, progress: Callable[[int], object] | None
+    spectra: Sequence[Spectrum],
+    used: Sequence[BoolArray],
+    options: LineOptions,
+    progress: Callable[[int], object] | None,
 ) -> LineFits:
     x, y, inside = stacked(
         [each.x[keep] for each, keep in zip(spectra, used, strict=True)],
@@ -150,7 +153,7 @@ def _spectrum_fit(
 
 
 def _tangent(fit: SpectrumFit, x: FloatArray) -> FloatArray:
-    line, *slopes = line_derivatives(x[:, None], fit.centre, fit.half_width, fit.model.modulation)
+    line, *slopes = line_derivatives(x[:, None], fit.centre, fit.half_width, fit.model.modulation, fit.model.form)
     moved = [fit.s * each.real + fit.a * each.imag for each in slopes]
     return np.concatenate([line.real, line.imag, *moved, background(x, fit.model.degree)], axis=1)
 
@@ -184,7 +187,7 @@ def _p_without_line(fit: SpectrumFit, x: FloatArray, residual: FloatArray) -> fl
     extra, dof = 4 * fit.model.modes, max(residual.size - fit.model.n_parameters, 1)
     rss = max(float(residual @ residual), 1e-300)
     ratio = max(float(left @ left) - rss, 0.0) / extra / (rss / dof)
-    places = max(1.0, (x[-1] - x[0]) / float(fit.half_width.min()))
+    places = max(1.0, float(x[-1] - x[0]) / float(fit.half_width.min()))
     return min(1.0, places * float(f_distribution.sf(ratio, extra, dof)))
 
 
@@ -215,9 +218,7 @@ def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> Ki
     return fit_kittel(centre, fixed, sd / slope, free=free)
 
 
-def _curve(
-    device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy
-) -> TorkanceCurve:
+def _curve(device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy) -> TorkanceCurve:
     """Torkance of one device from the lines of all its groups, correlations kept."""
     assert device.constants is not None  # noqa: S101
     parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
@@ -247,15 +248,13 @@ def _background_ratio(device: Device, fits: Sequence[SpectrumFit]) -> FloatArray
     own = [fit for fit in fits if fit.spectrum.device == device.name]
     expected = rectified_background(np.array([fit.spectrum.bias for fit in own]), device.constants)
     none = np.zeros(1)
-    found = [
-        replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in own
-    ]
+    found = [replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in own]
     assert expected is not None  # noqa: S101
     return np.asarray(np.array(found) / np.where(expected == 0, np.nan, expected))
 
 
 def _notices(study: SpectraStudy, fits: Sequence[SpectrumFit], shared: Sequence[SharedFit]) -> Iterable[str]:
-    faults = {}
+    faults: dict[str, str] = {}
     for fit in fits:
         place = fit.centre[fit.mode], fit.spectrum.fixed
         field, frequency = place if study.against == "field" else place[::-1]

@@ -10,6 +10,7 @@ import numpy as np
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.kernel import Prepared, Projection, prepare, project
 from mtjfit.spectra.lines import LineFits, LineModel
+from mtjfit.spectra.lineshape import complex_line
 from mtjfit.spectra.start import starts
 
 __all__ = ["fit_lines", "stacked"]
@@ -85,6 +86,8 @@ def fit_lines(
     y = np.asarray(y, dtype=float)
     x = np.broadcast_to(np.asarray(x, dtype=float), y.shape)
     n = np.full(y.shape[0], y.shape[1]) if used is None else used.sum(axis=1)
+    if model.form == "oscillator" and not np.all((x > 0) | (True if used is None else ~used)):
+        raise ValueError("an oscillator needs frequencies above zero")
     if np.any(n <= model.n_parameters):
         raise ValueError(f"a spectrum has {n.min()} points; {model.n_parameters} parameters need more")
     parts = []
@@ -123,10 +126,11 @@ def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray |
 def _residual(
     data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray, found: Projection
 ) -> FloatArray:
-    from mtjfit.spectra.lineshape import complex_line
-
     modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
-    line = complex_line(data.t[..., None], centre[:, None, :], np.exp(log_width)[:, None, :], modulation)
+    zero = 0.0 if model.form == "lorentzian" else (data.middle / data.half_span)[:, None, None]
+    line = complex_line(
+        data.t[..., None] + zero, centre[:, None, :] + zero, np.exp(log_width)[:, None, :], modulation, model.form
+    )
     k = model.modes
     lines = np.einsum("ink,ik->in", line.real, found.c[:, :k]) + np.einsum(
         "ink,ik->in", line.imag, found.c[:, k : 2 * k]
@@ -206,7 +210,9 @@ def _unscaled(
     span, scale = data.half_span[:, None], data.scale[:, None]
     width = np.exp(log_width)
     # Jacobian of the parameters with units by (centre, log width, linear), all in scaled units.
-    units = np.concatenate([np.broadcast_to(span, width.shape), span * width, np.broadcast_to(scale, at.c.shape)], axis=1)
+    units = np.concatenate(
+        [np.broadcast_to(span, width.shape), span * width, np.broadcast_to(scale, at.c.shape)], axis=1
+    )
     full = np.concatenate(
         [
             np.concatenate([at.curvature, np.swapaxes(at.cross, 1, 2)], axis=2),

@@ -117,11 +117,11 @@ def torkances(
         V_mix = ¼ V_II I_rf² − C [τ'_par S(ω) + Ω_perp τ'_perp A(ω)],
         C = V_θI (dV/dI) γ I_rf²/(4 M_s Vol σ),  Ω_perp = γ N_x M_eff/ω_m,  τ' = dτ/dV,
 
-    where a torque along e_par, towards P, lowers the angle θ and with it the resistance. In the form that is usually
-    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the
-    in-plane component counts away from P: the same with τ'_par of the other sign. σ is the HALF width at half maximum in
-    rad/s. Against the field, ω_m(B) passes the frequency the other way round: A(ω) = −A(|B|), and σ = ΔB dω/dB at
-    resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
+    where a torque along e_par, towards P, lowers the angle θ and with it the resistance. In the form that is often
+    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with
+    ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the in-plane component counts away from P: the same with τ'_par of the other
+    sign. σ is the HALF width at half maximum in rad/s. Against the field, ω_m(B) passes the frequency the other way
+    round: A(ω) = −A(|B|), and σ = ΔB dω/dB at resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
 
     Parameters
     ----------

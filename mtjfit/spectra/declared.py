@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from mtjfit.data.angle import written_angle_fault
@@ -46,11 +47,13 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
         problems.append(Problem(where, "needs one of sd and relative", todo))
     if table.table and table.relative is None:
         problems.append(Problem(f"{where}.relative", "is missing beside the table", "give the relative standard error"))
-    numbers = [each for pair in table.table for each in pair] + [x for x in (table.value, table.sd, table.relative) if x]
+    numbers = [each for pair in table.table for each in pair] + [
+        each for each in (table.value, table.sd, table.relative) if each
+    ]
     if not all(math.isfinite(each) for each in numbers):
         problems.append(Problem(where, "holds NaN or inf", "give plain numbers"))
     biases = [V for V, _ in table.table]
-    if any(b <= a for a, b in zip(biases, biases[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(biases)):
         problems.append(Problem(f"{where}.table", "is not sorted by bias", "give each bias once, ascending"))
     values = [value for _, value in table.table] if table.table else [table.value or 0.0]
     if name in _POSITIVE and min(values) <= 0:
@@ -62,7 +65,8 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
     if problems:
         return problems
     if table.table:
-        return Constant(math.nan, float(table.relative or 0.0), tuple((V, value * scale) for V, value in table.table), own)
+        pairs = tuple((V, value * scale) for V, value in table.table)
+        return Constant(math.nan, float(table.relative or 0.0), pairs, own)
     value = float(table.value or 0.0) * scale
     sd = table.sd * scale if table.sd is not None else abs(value) * float(table.relative or 0.0)
     return Constant(value, sd, (), own)
@@ -70,7 +74,7 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
 
 def constants_from(
     common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against
-) -> Constants | None | list[Problem]:
+) -> Constants | list[Problem] | None:
     """The constants of one device; None where none at all are declared.
 
     Parameters
@@ -112,7 +116,7 @@ def devices_from(raw: object, common: object, against: Against) -> dict[str, Dev
     """All declared devices by name, or everything that is wrong with them."""
     problems: list[Problem] = []
     if not isinstance(common, dict):
-        return [Problem("constants", "is not a table", 'write lines such as I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
+        return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
     # Unknown names here are no fault of a device; they are reported once.
     if unknown := [name for name in common if name not in CONSTANTS]:
         from mtjfit.data.suggest import did_you_mean
@@ -164,17 +168,20 @@ def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[
         if isinstance(given, int) and not 0 <= given <= 6:
             problems.append(Problem(f"line.{name}", f"is a polynomial of degree {given}", "give 0 to 6"))
     if "Meff" not in table.kittel:
-        problems.append(Problem("line.kittel", "is without Meff", 'write ["Meff"], ["Meff", "Bk"] or ["Meff", "gamma"]'))
+        problems.append(Problem("line.kittel", "is without Meff", 'write ["Meff"] or ["Meff", "Bk"]'))
+    if table.form == "oscillator" and (against == "field" or table.derivative is not None):
+        what = "is for unmodulated sweeps of the frequency"
+        problems.append(Problem("line.form", what, 'write form = "lorentzian"'))
     limits = None
     if table.range is not None:
         low, high = table.range
         if not low < high:
-            problems.append(Problem("line.range", f"[{low:g}, {high:g}] is no interval", f"give [low, high] in {x_unit}"))
+            problems.append(Problem("line.range", f"[{low:g}, {high:g}] is empty", f"give [low, high] in {x_unit}"))
         scale = units.get(x_unit, math.nan)
         limits = (low * scale, high * scale)
     if problems:
         return problems
+    model = LineModel(table.modes, table.background, modulation, table.form)
     return LineOptions(
-        LineModel(table.modes, table.background, modulation), table.use, sharing["centre"], sharing["width"], limits,
-        table.window, table.kittel, output,
-    )  # fmt: skip
+        model, table.use, sharing["centre"], sharing["width"], limits, table.window, table.kittel, output
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.spectra.lines import LineModel
@@ -42,7 +43,7 @@ class Prepared:
     scale: FloatArray
     spacing: FloatArray
 
-    def part(self, rows: FloatArray | slice) -> Prepared:
+    def part(self, rows: NDArray[np.intp]) -> Prepared:
         """Some of the spectra."""
         return Prepared(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
@@ -121,7 +122,11 @@ def project(
     """
     width = np.exp(log_width)[:, None, :]
     modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
-    line, by_centre, by_width = line_derivatives(data.t[..., None], centre[:, None, :], width, modulation)
+    # A driven oscillator knows where zero frequency is; a Lorentzian does not.
+    zero = 0.0 if model.form == "lorentzian" else (data.middle / data.half_span)[:, None, None]
+    line, by_centre, by_width = line_derivatives(
+        data.t[..., None] + zero, centre[:, None, :] + zero, width, modulation, model.form
+    )
     k, weight = model.modes, data.weight[..., None]
     phi = np.concatenate([line.real * weight, line.imag * weight, data.basis], axis=2)
     transposed = np.swapaxes(phi, 1, 2)
@@ -147,6 +152,4 @@ def project(
     if precision is None:
         return Projection(*found)
     p1, p2 = precision[:, None], precision[:, None, None]
-    return Projection(
-        found[0], found[1] * precision, found[2] * p2, found[3] * p2, found[4] * p2, found[5] * p1
-    )
+    return Projection(found[0], found[1] * precision, found[2] * p2, found[3] * p2, found[4] * p2, found[5] * p1)

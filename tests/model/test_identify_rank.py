@@ -13,6 +13,7 @@ from mtjfit.model import MarginalPosterior, structure
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import row_scale
+from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
 
 OWN = {"a1": (Normal(1.0, 1.0), "device"), "b2": (Normal(0.6, 1.0), "device")}
@@ -62,6 +63,93 @@ def test_phase_degeneracy_stays_for_any_number_of_thicknesses(quantity: str) -> 
         assert "lambda_phi" in found.null_directions[0]
         assert "lambda_sf_F" in found.null_directions[0]
     assert structure(seven(4, quantity=quantity, **(free | {"b1": None}))).rank == 7  # of 7: with a2 alone all is seen
+
+
+@both
+@pytest.mark.parametrize("free", [("b1",), ("a2",), ("a2", "b1")], ids="+".join)
+def test_the_phase_of_the_current_costs_one_direction_only_with_both_parts(
+    quantity: str, free: tuple[str, ...]
+) -> None:
+    """With D_ratio free: 7 of 8 with b1 or a2 alone, where only Λ is lost, and 7 of 9 with both."""
+    for n in (3, 4, 5):
+        found = structure(seven(n, quantity=quantity, **dict.fromkeys(free, Normal(0.0, 1.0))))
+        assert (found.rank, found.n_parameters) == (7, 7 + len(free))
+        assert len(found.null_directions) == len(free)
+        assert ("1/lambda_phi² + 1/lambda_sf_F²" in " ".join(found.null_directions)) == (len(free) == 2)
+
+
+def test_what_cannot_be_seen_is_said_in_words() -> None:
+    """By name where it has one; else by what is seen instead."""
+    product = "lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N"
+    assert structure(seven(3)).null_directions == (product,)
+    assert structure(seven(1)).null_directions == (
+        product,
+        "with one thickness, 3 independent combinations of lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, "
+        "a1, b2 cannot be seen in any measured value: "
+        "these tell arg κ, |κ|·a1, |κ|·b2 of each thickness and nothing else",
+    )
+    both_parts = {"a2": Normal(0.0, 1.0), "b1": Normal(0.0, 1.0), "D_ratio": Fixed(1.0)}
+    assert (
+        structure(seven(1, **both_parts))
+        .null_directions[-1]
+        .endswith("these tell κ·(a1 + i b1), κ·(a2 + i b2) of each thickness and nothing else")
+    )
+    assert (
+        structure(seven(3, **OWN))
+        .null_directions[-1]
+        .startswith(
+            "with 3 thicknesses, 1 combination of lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, a1 of each "
+            "device, b2 of each device cannot"
+        )
+    )
+
+
+@pytest.mark.parametrize("scope", ["shared", "group", "device"])
+def test_the_product_is_lost_once_whatever_its_factors_belong_to(scope: str) -> None:
+    found = structure(seven(5, D_ratio=(LENGTH, scope)))
+    assert found.n_parameters - found.rank == 1
+    assert found.null_directions == ("lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N",)
+
+
+def test_both_factors_of_every_device_are_lost() -> None:
+    """Three devices: the products of three pairs, and of what is left one more direction than three phases allow."""
+    found = structure(seven(5, D_ratio=(LENGTH, "device"), lambda_sf_N=(LENGTH, "device")))
+    assert found.n_parameters - found.rank == 5
+    assert len(found.null_directions) == 1
+
+
+def torque_of(lengths: tuple[float, float, float], J0: np.ndarray, d: np.ndarray, Lambda: float = 2.0) -> np.ndarray:
+    return kappa(d, *lengths, Lambda)[:, None] * J0
+
+
+def along(step: float, *, b1_follows: bool = True) -> float:
+    """How far the torques move if 1/λ_φ² grows by `step` at constant 1/λ_φ² + 1/λ_sf², J0 divided as the words say."""
+    d, V = np.array(SERIES), np.linspace(-0.5, 0.5, 7)
+    lengths, J0 = (1.0, 1.2, 10.0), 1.0 * V + 0.2j * V - 0.3 * V**2 + 0.6j * V**2
+    phi, sf = 1 / lengths[1] ** 2 + step, 1 / lengths[2] ** 2 - step
+    q0 = -1j / lengths[0] ** 2 + 1 / lengths[1] ** 2
+    factor = q0 / (q0 + step)
+    turned = J0 * factor
+    if not b1_follows:
+        turned = turned - 1j * ((1 + 0.2j) * factor).imag * V + 0.2j * V
+    moved = torque_of((lengths[0], phi**-0.5, sf**-0.5), turned, d)
+    return float(np.abs(moved - torque_of(lengths, J0, d)).max())
+
+
+def test_the_words_hold_far_from_the_point_as_well() -> None:
+    """λ_φ and λ_sf^F along 1/λ_φ² + 1/λ_sf² = const, by a finite step and Eq. 12 itself: nothing moves but rounding.
+
+    Sabotage: where b1 does not follow, the torques move by far more than any error.
+    """
+    assert max(along(step) for step in (0.0099, -0.3, -0.6)) < 1e-14
+    assert along(-0.3, b1_follows=False) > 0.01
+
+
+def test_sabotage_a_name_that_does_not_hold_is_not_given() -> None:
+    """With b1 fixed J0 cannot turn; the words are tested on the Jacobian and not found."""
+    found = structure(seven(4, a2=Normal(0.0, 1.0), b1=Fixed(0.2)))
+    assert (found.rank, len(found.null_directions)) == (found.n_parameters - 1, 1)
+    assert "1/lambda_phi²" not in found.null_directions[0]
 
 
 def test_repeated_thicknesses_are_one() -> None:
@@ -172,7 +260,7 @@ def test_no_information_gives_no_error() -> None:
 
 
 def _determined(study: Study) -> list[str]:
-    table = mtjfit.identify(study).determined
+    table = mtjfit.fit(study).identifiability.determined
     return list(table.index[table["determined"]])
 
 
@@ -182,6 +270,6 @@ def test_the_report_names_what_is_determined() -> None:
         "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"
     ]  # fmt: skip
     assert _determined(simulated(SERIES, noise=0.001, D_ratio=LENGTH)) == [
-        "lambda_J", "lambda_phi", "lambda_sf_F", "Lambda", "a1", "b2"
+        "lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2"
     ]  # fmt: skip
     assert "lambda_sf_F" not in _determined(simulated(SERIES, noise=0.05))

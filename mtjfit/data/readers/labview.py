@@ -162,14 +162,7 @@ def _segment(
         _drop_comments(grid, names.index("Comment"))
     sheet = as_sheet(source, inner, grid, "lvm", metadata=_metadata(file_tags, tags))
     sheet = _with_x(source, sheet, tags, decimal)
-    units = [text.strip() for text in tags.get("Y_Unit_Label", [])]
-    if units:
-        offset = len(sheet.columns) - len(units)
-        columns = tuple(
-            replace(column, unit=column.unit or (units[k - offset] or None if k >= offset else None))
-            for k, column in enumerate(sheet.columns)
-        )
-        sheet = replace(sheet, columns=columns)
+    sheet = replace(sheet, columns=_with_units(sheet.columns, tags, _value(file_tags, "X_Columns") == "Multi"))
     if options.names:
         if len(options.names) != len(sheet.columns):
             what = f"has {len(sheet.columns)} columns, but {len(options.names)} names are declared"
@@ -180,6 +173,16 @@ def _segment(
         )
         sheet = replace(sheet, columns=columns)
     return sheet
+
+
+def _with_units(columns: tuple[Column, ...], tags: dict[str, list[str]], x_beside_each: bool) -> tuple[Column, ...]:
+    """Units of the channels, which stand behind one X column, or each behind its own."""
+    units = tags.get("Y_Unit_Label", [])
+    channels, fault = parse_number(_value(tags, "Channels"), ".")
+    count = int(channels) if fault is None and 0 < channels <= len(columns) else len([each for each in units if each])
+    first, step = (1, 2) if x_beside_each else (len(columns) - count, 1)
+    by_place = {first + step * k: unit for k, unit in enumerate(units[:count])}
+    return tuple(replace(c, unit=c.unit or by_place.get(k) or None) for k, c in enumerate(columns))
 
 
 def _drop_comments(grid: Grid, place: int) -> None:

@@ -130,16 +130,18 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
 
 
 def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
-    """The separator that cuts the last of the first lines, which are surely data, into most equal rows."""
+    """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
     looked_at = [line for _, line in lines[-_LOOKED_AT:]]
-    best, width = "", 1
-    # TAB first: what has tabs is cut at tabs, whatever commas stand in the numbers.
+    best, most = "", 0.0
+    # In this order where two are as good: commas also stand within numbers.
     for candidate in ("\t", ";", "|", ","):
-        widths = {len(try_split(line, candidate)) for line in looked_at}
-        if len(widths) == 1 and next(iter(widths)) > width:
-            best, width = candidate, next(iter(widths))
-            if candidate == "\t":
-                break
+        rows = [try_split(line, candidate) for line in looked_at]
+        if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+            continue
+        filled = [cell for row in rows for cell in row if cell]
+        share = (1 + sum(map(is_number, filled))) / (1 + len(filled))
+        if share > most:
+            best, most = candidate, share
     if not best:
         counts = {each: sum(line.count(each) for line in looked_at) for each in SEPARATORS}
         best = max(counts, key=lambda each: counts[each])

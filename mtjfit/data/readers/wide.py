@@ -157,7 +157,9 @@ def _partners(first: Sheet, x: FloatArray, order: IntArray, other: Sheet, within
                 what = f"X = {value:g} has no partner within {within:g} in {partner_sheet.label}"
                 faults.add(what, "remove the point, or raise within in [data.wide]", line, sheet.names[0])
     if log.count or back.count:
-        raise DataError([*log.problems, *back.problems])
+        if back.count:
+            log.take(back.error())
+        raise log.error()
     if len(z) != len(x):
         log.add(f"has {len(z)} points, {first.label} has {len(x)}", "give each point one partner")
         raise log.error()

@@ -36,8 +36,9 @@ class Outcomes:
     ----------
     spread : ndarray, shape (n_targets, n_outcomes)
         Standard deviation of each target after each simulated outcome.
-    bits : float
-        Mutual information with what devices share; NaN where a device of the study is measured again.
+    bits, bits_error : float
+        Mutual information with what devices share, and its standard error from the number of outcomes; NaN where a
+        device of the study is measured again.
     k_hat : ndarray, shape (n_outcomes,)
         Of the weights.
     n_draws : int
@@ -45,6 +46,7 @@ class Outcomes:
 
     spread: FloatArray
     bits: float
+    bits_error: float
     k_hat: FloatArray
     n_draws: int
 
@@ -132,8 +134,8 @@ def reweighted(
     weights /= weights.sum(axis=1, keepdims=True)
     spread = np.stack([_spread(weights, target.values(known)) for target in targets])
     new = n_new == len(candidate.measurements) == 1
-    bits = float(np.mean(log_given - log_marginal) / np.log(2)) if new else float("nan")
-    return Outcomes(spread, bits, k_hat, known.n)
+    gain = (log_given - log_marginal) / np.log(2) if new else np.full(which.size, np.nan)
+    return Outcomes(spread, float(gain.mean()), float(gain.std() / np.sqrt(which.size)), k_hat, known.n)
 
 
 def _spread(weights: FloatArray, x: FloatArray) -> FloatArray:

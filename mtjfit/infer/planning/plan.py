@@ -252,14 +252,15 @@ def _reweighted(
 
 def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.DataFrame:
     """The table with what reweighting says, where it was asked."""
-    nothing = (float("nan"), float("nan"), float("nan"), None)
+    nothing = (*[float("nan")] * 4, None)
     rows = [
-        (geometric_mean(found.spread[0]), found.bits, float(np.median(found.k_hat)), found.reliable)
+        (geometric_mean(found.spread[0]), found.bits, found.bits_error, float(np.median(found.k_hat)), found.reliable)
         if (found := outcomes.get(str(name))) is not None
         else nothing
         for name in table.index
     ]
-    more = pd.DataFrame(rows, index=table.index, columns=["reweighted", "reweighted_bits", "k_hat", "reliable"])
+    columns = ["reweighted", "reweighted_bits", "bits_error", "k_hat", "reliable"]
+    more = pd.DataFrame(rows, index=table.index, columns=columns)
     if bool(table.after.isna().all()):
         more["reweighted"] = float("nan")
     return pd.concat([table, more], axis=1)

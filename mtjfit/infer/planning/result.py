@@ -13,6 +13,7 @@ from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.outcomes import Outcomes
 from mtjfit.infer.planning.target import EVERYTHING, Target, spread_text
 from mtjfit.study import Proposal, Study
+from mtjfit.text import value_with_error
 
 __all__ = ["Plan", "geometric_mean"]
 
@@ -34,7 +35,7 @@ class Plan:
     table : DataFrame
         By candidate, each on its own: kind, thickness (nm), after (expected standard deviation of the target, the
         geometric mean over draws; NaN for everything), low and high (quartiles), bits (about all that devices share);
-        reweighted, reweighted_bits, k_hat and reliable (by reweighting, where that was done).
+        reweighted, reweighted_bits, bits_error, k_hat and reliable (by reweighting, where that was done).
     chosen : tuple of str
         Names of the candidates to choose together.
     path : DataFrame
@@ -144,7 +145,7 @@ def _gain(plan: Plan) -> str:
     if plan.of_everything:
         words = f"{plan.bits:.2g} bits about everything that devices share"
         if plan.confirmed is not None and np.isfinite(plan.confirmed.bits) and plan.confirmed.reliable:
-            words += f" ({plan.confirmed.bits:.2g} by reweighting)"
+            words += f" ({value_with_error(plan.confirmed.bits, plan.confirmed.bits_error)} by reweighting)"
         return words
     words = f"{plan.target.name} from {plan.text(plan.now)} to {plan.text(plan.after)}"
     if plan.confirmed is not None and plan.confirmed.reliable:

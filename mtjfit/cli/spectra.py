@@ -1,0 +1,134 @@
+"""``mtjfit spectra``: from a folder of rectified spectra to torkance against bias."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from mtjfit.spectra import SpectraStudy
+
+__all__ = ["spectra"]
+
+_WIDTH = 100
+
+
+@click.command(short_help="Fit rectified spectra, give torkance against bias.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="SPECTRA.toml")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or earlier spectra.",
+)
+@click.option(
+    "--shift",
+    multiple=True,
+    metavar="NAME=STEPS",
+    help="Move a constant by so many of its standard errors, such as Meff=+1, to see what it does.",
+)
+@click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
+def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+    """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
+
+    DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
+    the covariance of each device, and a study.toml for mtjfit run.
+    """
+    from mtjfit.report.spectra import spectra_html
+    from mtjfit.results.spectra import devices_table, flagged_table, spectra_document, spectra_says
+    from mtjfit.results.spectra_folder import SpectraFolder
+    from mtjfit.spectra import analyse, load_spectra, spectra_files
+
+    again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
+    folder = SpectraFolder(output)
+    folder.prepare()
+    progress(f"reading {study}", quiet)
+    with _bar("files", quiet) as bar:
+        loaded = load_spectra(study, lambda done, of: bar.show(done, of))
+    loaded = _shifted(loaded, shift)
+    with _bar("spectra fitted", quiet) as bar:
+        found = analyse(loaded, lambda n: bar.more(n, len(loaded.spectra)))
+    with _bar("spectra drawn", quiet) as bar:
+        drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
+        page = spectra_html(found, most=thumbnails, progress=lambda n: bar.more(n, drawn))
+    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
+    folder.write(files, spectra_document(found, again))
+    for notice in found.notices:
+        click.echo(textwrap.fill(f"Notice: {notice}", _WIDTH, subsequent_indent="    "))
+    if not quiet:
+        for sentence in spectra_says(found):
+            click.echo(textwrap.fill(sentence, _WIDTH, subsequent_indent="    "))
+        click.echo(f"\n{devices_table(found)}")
+        if found.flagged:
+            click.echo(f"\n{flagged_table(found)}")
+    click.echo(f"Overview: {output / 'overview.html'}")
+    if not quiet and "study.toml" in files:
+        click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")
+
+
+class _bar:
+    """A progress bar on a terminal; silent elsewhere."""
+
+    def __init__(self, what: str, quiet: bool):
+        from tqdm import tqdm
+
+        self._bar = tqdm(desc=what, disable=True if quiet else None, leave=False, delay=1)
+
+    def __enter__(self) -> _bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, done: int, of: int) -> None:
+        """So many in all."""
+        self.more(done - self._bar.n, of)
+
+    def more(self, n: int, of: int) -> None:
+        """So many more."""
+        self._bar.total = of
+        self._bar.update(n)
+
+
+def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
+    """The study with constants moved by so many standard errors.
+
+    Raises
+    ------
+    ConfigError
+        A shift is not understood, or names a constant that no device has.
+    """
+    from mtjfit.data.suggest import did_you_mean
+
+    for shift in shifts:
+        match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
+        if match is None:
+            raise ConfigError([Problem(f"--shift {shift}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
+        name, steps = match[1], float(match[2])
+        having = {
+            device: each
+            for device, each in study.devices.items()
+            if each.constants is not None and name in each.constants.named()
+        }
+        if not having:
+            known = {key for each in study.devices.values() if each.constants for key in each.constants.named()}
+            raise ConfigError([Problem(f"--shift {shift}", "no device has this constant", did_you_mean(name, known))])
+        moved = {
+            device: replace(each, constants=each.constants.moved(name, steps))
+            for device, each in having.items()
+            if each.constants is not None
+        }
+        study = replace(study, devices={**study.devices, **moved})
+    return study

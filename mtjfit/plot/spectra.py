@@ -1,0 +1,244 @@
+"""Pictures of rectified spectra: thumbnails with their lines, residuals of flagged ones, amplitudes, Kittel's check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mtjfit.data import FloatArray, find_unit
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, unit_of
+from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
+from mtjfit.study import Study
+
+__all__ = ["plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances"]
+
+_ACROSS = 6
+_ROW = 0.95  # height of a row of thumbnails in inches
+_TALL = 1.5  # of a spectrum with its residuals
+_LINE_POINTS = 400
+_PREFIXES = ((1.0, "V"), (1e3, "mV"), (1e6, "µV"), (1e9, "nV"))
+
+
+def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, residuals: bool = False) -> Figure:
+    """Some spectra with their lines, small; flagged ones have a red frame.
+
+    Parameters
+    ----------
+    result : SpectraResult
+        Which the spectra are of; its mark goes on the figure.
+    fits : sequence of SpectrumFit
+    residuals : bool
+        True: the residuals below each spectrum, in units of the noise, with ±2 shaded.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        There are no spectra.
+    """
+    if not fits:
+        raise ValueError("there are no spectra to draw")
+    across = min(_ACROSS if not residuals else 4, len(fits))
+    rows = -(-len(fits) // across)
+    row = _TALL if residuals else _ROW
+    study = cast(Study, result.study)
+    x_unit = fits[0].spectrum.unit
+    what = "frequency" if result.study.against == "frequency" else "|field|"
+    note = f"Voltage against {what} ({x_unit}); dots: measured points, grey where not used; line: fit."
+    if residuals:
+        note += " Below: residuals over their standard deviation, ±2 shaded."
+    with style():
+        height = row * rows + footer_height(DOUBLE, study, note) + 0.1
+        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+        ratios = [2.2, 1.0] * rows if residuals else [1.0] * rows
+        axes = fig.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
+        step = 2 if residuals else 1
+        for k in range(rows * across):
+            ax = axes[step * (k // across), k % across]
+            below = axes[step * (k // across) + 1, k % across] if residuals else None
+            if k >= len(fits):
+                ax.set_axis_off()
+                if below is not None:
+                    below.set_axis_off()
+                continue
+            _thumbnail(ax, fits[k])
+            if below is not None:
+                ax.set_xticklabels([])
+                _residuals(below, fits[k])
+        footer(fig, study, note)
+    return fig
+
+
+def _voltage(fit: SpectrumFit) -> tuple[float, str]:
+    """Factor and unit in which a voltage reads well."""
+    size = float(np.ptp(fit.spectrum.voltage)) or 1.0
+    return next(((scale, unit) for scale, unit in _PREFIXES if size * scale >= 0.5), _PREFIXES[-1])
+
+
+def _thumbnail(ax: Axes, fit: SpectrumFit) -> None:
+    spectrum = fit.spectrum
+    x = spectrum.x * spectrum.shown
+    scale, unit = _voltage(fit)
+    ax.plot(x[~fit.used], scale * spectrum.voltage[~fit.used], ".", color="0.75", ms=1.2, gid="unused")
+    ax.plot(x[fit.used], scale * spectrum.voltage[fit.used], ".", color=OKABE_ITO["blue"], ms=1.6, gid="points")
+    span = spectrum.x[fit.used]
+    fine = np.linspace(span[0], span[-1], _LINE_POINTS)
+    ax.plot(fine * spectrum.shown, scale * fit.values(fine), color=OKABE_ITO["vermillion"], lw=0.8, gid="line")
+    title = ax.set_title(literal(_short(fit)), fontsize=5.5, pad=2)
+    ax.tick_params(labelsize=5, length=1.5, pad=1.5)
+    ax.locator_params(axis="x", nbins=3)
+    ax.locator_params(axis="y", nbins=3)
+    ax.ticklabel_format(axis="both", useOffset=False, style="plain")
+    ax.text(0.03, 0.97, unit, transform=ax.transAxes, fontsize=5, va="top", color="0.35")
+    if fit.flags:
+        title.set_color(OKABE_ITO["vermillion"])
+        for side in ax.spines.values():
+            side.set(visible=True, color=OKABE_ITO["vermillion"], linewidth=1.2)
+
+
+def _short(fit: SpectrumFit) -> str:
+    name = fit.spectrum.name.replace(", negative field", " (−)")
+    return name if len(name) <= 30 else f"{name[:13]}…{name[-16:]}"
+
+
+def _residuals(ax: Axes, fit: SpectrumFit) -> None:
+    spectrum = fit.spectrum
+    ax.axhspan(-2, 2, color="0.9", lw=0)
+    ax.axhline(0, color="0.6", lw=0.5)
+    over = fit.residual / fit.noise if fit.noise > 0 else fit.residual
+    ax.plot(spectrum.x[fit.used] * spectrum.shown, over, ".-", color=OKABE_ITO["blue"], ms=1.6, lw=0.4, gid="residual")
+    most = max(3.5, 1.1 * float(np.max(np.abs(over))))
+    ax.set_ylim(-most, most)
+    ax.tick_params(labelsize=5, length=1.5, pad=1.5)
+    ax.locator_params(axis="x", nbins=3)
+    ax.locator_params(axis="y", nbins=3)
+
+
+def plot_lines(result: SpectraResult, device: str) -> Figure:
+    """Resonance, half width and both amplitudes of one device against bias, or against what was held.
+
+    Parameters
+    ----------
+    result : SpectraResult
+    device : str
+    """
+    fits = result.of(device)
+    bias = np.array([1e3 * fit.spectrum.bias for fit in fits])
+    fixed = np.array([fit.spectrum.fixed for fit in fits])
+    against_bias = np.unique(bias).size > 1 or np.unique(fixed[np.isfinite(fixed)]).size < 2
+    held = (1e-9, "frequency (GHz)") if result.study.against == "field" else (1e3, "field (mT)")
+    x, label = (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
+    study = cast(Study, result.study)
+    note = "Hollow: flagged spectra. Error bars are statistical, where larger than the symbol."
+    unit = fits[0].spectrum.unit
+    shown = fits[0].spectrum.shown
+    scale, volt = _voltage(max(fits, key=lambda fit: float(np.ptp(fit.spectrum.voltage))))
+    names = [("resonance", unit, shown), ("half width σ", unit, shown), ("symmetric s", volt, scale),
+             ("antisymmetric a", volt, scale)]  # fmt: skip
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 1.75 + footer_height(DOUBLE, study, note)), layout="constrained")
+        for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, 4), names, strict=True)):
+            values = factor * np.array([(fit.centre, fit.half_width, fit.s, fit.a)[k][fit.mode] for fit in fits])
+            errors = factor * np.array([fit.errors[k, fit.mode] for fit in fits])
+            _points(ax, x, values, errors, np.array([bool(fit.flags) for fit in fits]), OKABE_ITO["blue"])
+            if k >= 2:
+                ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+            ax.set(xlabel=label, title=f"{name} ({of})")
+            ax.ticklabel_format(axis="y", useOffset=False)
+            ax.locator_params(nbins=5)
+        footer(fig, study, note)
+    return fig
+
+
+def _points(
+    ax: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, hollow: FloatArray, colour: str, label: str = ""
+) -> None:
+    ax.errorbar(x, y, errors, fmt="none", ecolor=colour, elinewidth=0.7, zorder=2)
+    ax.plot(x[~hollow], y[~hollow], "o", ms=2.6, color=colour, zorder=3, label=label or None, gid="points")
+    ax.plot(x[hollow], y[hollow], "o", ms=2.6, mfc="white", mec=colour, mew=0.7, zorder=3, gid="flagged")
+
+
+def plot_torkances(result: SpectraResult, device: str) -> Figure:
+    """Both torkances of a device against bias: statistical error bars, and what the calibration moves together.
+
+    The band is the smooth curve with the common errors added in quadrature: the whole curve moves in it, up or down.
+
+    Parameters
+    ----------
+    result : SpectraResult
+    device : str
+
+    Raises
+    ------
+    KeyError
+        The device was not calibrated.
+    """
+    curve: TorkanceCurve = result.curves[device]
+    unit = find_unit(result.study.unit)
+    study = cast(Study, result.study)
+    note = (
+        "Bars: statistical errors. Band: errors of the calibration, which move each curve as a whole. "
+        "Hollow: flagged spectra."
+    )
+    n = curve.bias.size
+    vectors = [curve.vector(error) for error in curve.common]
+    common = np.sqrt(np.sum(np.square(vectors), axis=0)) if vectors else np.zeros(2 * n)
+    x = 1e3 * curve.bias
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 2.2 + footer_height(DOUBLE, study, note)), layout="constrained")
+        parts = (("in-plane", curve.par, OKABE_ITO["blue"]), ("out-of-plane", curve.perp, OKABE_ITO["vermillion"]))
+        for k, (ax, (name, values, colour)) in enumerate(zip(fig.subplots(1, 2), parts, strict=True)):
+            band = common[k * n : (k + 1) * n]
+            low, high = curve.smooth[k] - band, curve.smooth[k] + band
+            ax.fill_between(x, low / unit.si, high / unit.si, color=colour, alpha=0.2, lw=0, gid="common")
+            ax.plot(x, curve.smooth[k] / unit.si, color=colour, lw=0.8, gid="smooth")
+            _points(ax, x, values / unit.si, curve.sigma[k] / unit.si, curve.flagged, colour)
+            ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+            symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
+            ax.set(xlabel="bias (mV)", ylabel=f"{symbol}{unit_of(unit.name)}", title=f"{name} torkance")
+        footer(fig, study, note)
+    return fig
+
+
+def plot_kittel(result: SpectraResult, device: str) -> Figure:
+    """Resonance against field with Kittel's formula, and the distance from it.
+
+    Parameters
+    ----------
+    result : SpectraResult
+    device : str
+
+    Raises
+    ------
+    KeyError
+        The device was seen at too few fields.
+    """
+    fit = result.kittel[device]
+    study = cast(Study, result.study)
+    parts = [f"μ0 Meff = {fit.Meff:.4g} ± {fit.errors['Meff']:.2g} T"]
+    if "Bk" in fit.errors:
+        parts.append(f"Bk = {1e3 * fit.Bk:.3g} ± {1e3 * fit.errors['Bk']:.2g} mT")
+    gamma = f"γ/2π = {fit.gamma / (2e9 * np.pi):.4g}"
+    parts.append(gamma + (f" ± {fit.errors['gamma'] / (2e9 * np.pi):.2g}" if "gamma" in fit.errors else "") + " GHz/T")
+    note = f"{', '.join(parts)}; errors from the scatter. χ²/dof over the errors of the lines: {fit.chi2_red:.3g}."
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 2.2 + footer_height(DOUBLE, study, note)), layout="constrained")
+        left, right = fig.subplots(1, 2)
+        fine = np.linspace(0.02, 1.08, 200) * float(fit.frequency.max())
+        field = resonance_field(fine, fit.Meff, fit.Bk, fit.gamma)
+        left.plot(1e3 * field[field >= 0], fine[field >= 0] / 1e9, color=OKABE_ITO["vermillion"], gid="kittel")
+        left.plot(1e3 * fit.field, fit.frequency / 1e9, "o", ms=2.6, color=OKABE_ITO["blue"], gid="points")
+        left.set(xlabel="|field| (mT)", ylabel="resonance (GHz)", title="Kittel's formula, in-plane")
+        right.axhline(0, color="0.6", lw=0.5)
+        right.errorbar(fit.frequency / 1e9, 1e3 * fit.residual, 1e3 * fit.sigma, fmt="o", ms=2.6, elinewidth=0.7,
+                       color=OKABE_ITO["blue"], gid="residual")  # fmt: skip
+        right.set(xlabel="frequency (GHz)", ylabel="field − formula (mT)", title="distance")
+        footer(fig, study, note)
+    return fig

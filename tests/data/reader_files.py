@@ -1,0 +1,63 @@
+"""The files of ``tests/data/files``, one in each format, and what every reader must make of any bytes."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from mtjfit.data.readers import Source
+from mtjfit.errors import DataError
+
+FILES = Path(__file__).parent / "files"
+EXTRAS = {"excel": "openpyxl", "parquet": "pyarrow", "netcdf": "h5netcdf"}
+
+
+def needs(reader: str) -> None:
+    """Skip, with the reason, where the library of a format is not installed."""
+    module = EXTRAS.get(reader)
+    if module is not None and find_spec(module) is None:
+        pytest.skip(f"{module} is not installed: python -m pip install 'mtjfit[{reader}]'")
+
+
+def database(script: str | None = None, *, wal: bool = True) -> bytes:
+    """The bytes of a database made of SQL, by default two runs as QCoDeS stores them."""
+    db = sqlite3.connect(":memory:")
+    db.executescript((FILES / "qcodes.sql").read_text(encoding="utf-8") if script is None else script)
+    if script is None:
+        db.execute('INSERT INTO "results-1-2" VALUES (1, ?, ?)', (npy([0.01, 0.02, 0.03]), npy([1e-6, -2e-6, 3e-6])))
+    db.commit()
+    data = db.serialize()
+    db.close()
+    return data[:18] + b"\x02\x02" + data[20:] if wal else data
+
+
+def npy(values: list[float]) -> bytes:
+    """An array as bytes in NumPy's format 1.0, written by hand."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({len(values)},), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    start = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    return start + struct.pack(f"<{len(values)}d", *values)
+
+
+def file_bytes(name: str) -> bytes:
+    """Bytes of a file, or of the database."""
+    return database() if name == "qcodes.db" else (FILES / name).read_bytes()
+
+
+def source(name: str, data: bytes | None = None) -> Source:
+    """A file as the readers take it."""
+    return Source(name, file_bytes(name) if data is None else data, name)
+
+
+def faults_of(read: Callable[[Source], object], given: Source) -> list[str]:
+    """Places of the problems of a `DataError`, none without one; whatever else is raised comes through."""
+    try:
+        read(given)
+    except DataError as error:
+        return [problem.where if problem.what and problem.todo else "" for problem in error.problems] or [""]
+    return []

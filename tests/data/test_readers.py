@@ -1,0 +1,343 @@
+"""Each reader on a file of its format: numbers to the last digit, units, places, header parameters; nothing silent."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reader_files import FILES, database, needs, npy, source
+
+from mtjfit.data.readers import READERS, Parameter, ReadOptions, Sheet, read_sheet, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.extras import needed
+from mtjfit.errors import ConfigError, DataError
+
+FORMATS = {
+    "tidy.tsv": "tidy", "wide.csv": "wide", "origin.txt": "origin", "pymeasure.csv": "pymeasure",
+    "labview.lvm": "lvm", "labview_free.lvm": "lvm", "webplotdigitizer.csv": "webplotdigitizer",
+    "excel.xlsx": "excel", "parquet.parquet": "parquet", "netcdf.nc": "netcdf", "netcdf_classic.nc": "netcdf",
+    "qcodes.db": "qcodes",
+}  # fmt: skip
+
+
+def read(name: str, reader: str = "", data: bytes | None = None, **options: object) -> tuple[Sheet, ...]:
+    needs(FORMATS.get(name, reader))
+    return sheets_from_bytes(source(name, data), reader, ReadOptions(**options))  # type: ignore[arg-type]
+
+
+def fault(name: str, reader: str, data: bytes, **options: object) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        read(name, reader, data, **options)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_is_recognised_and_says_so(name: str) -> None:
+    assert recognised_in(source(name)).name == FORMATS[name]
+    sheets = read(name)
+    assert {sheet.format for sheet in sheets} == {FORMATS[name]}
+    assert all(sheet.notes[0] == f"read as {READERS[FORMATS[name]].says}" for sheet in sheets)
+    assert all(not sheet.notes or "read as" not in sheet.notes[0] for sheet in read(name, FORMATS[name]))
+
+
+def test_tidy() -> None:
+    (sheet,) = read("tidy.tsv")
+    assert [(c.name, c.unit) for c in sheet.columns] == [("V", "mV"), ("T_par", "mT"), ("T_perp", "mT")]
+    assert sheet.numbers("T_par").tolist() == [-1.5, 0.0, 1.5]
+    assert (sheet.lines, sheet.header_line) == ((3, 4, 5), 2)
+    assert sheet.comments == ((1, "origin: simulated; three points"),)
+    assert "separator TAB" in sheet.notes
+
+
+def test_wide_keeps_repeating_names_and_empty_cells() -> None:
+    (sheet,) = read("wide.csv")
+    assert sheet.names == ("2pf_1.0_GHz",) * 2 + ("2pf_2.0_GHz",) * 2
+    assert sheet.columns[1].cells[0] == "6.8000E-6"
+    assert sheet.columns[3].cells[-1] == ""
+    assert sheet.lines == (3, 4, 5, 6, 7)
+    assert any("blank line" in note and "line 2" in note for note in sheet.notes)
+    with pytest.raises(DataError, match=r"wide.csv:1: column '2pf_1.0_GHz': stands 2 times in the header"):
+        sheet.numbers("2pf_1.0_GHz")
+
+
+def test_origin() -> None:
+    (sheet,) = read("origin.txt")
+    assert [(c.name, c.unit, c.comment) for c in sheet.columns[:3]] == [
+        ("Bias", "mV", ""), ("Torkance", "mT/V", "A1_T1.2nm_par"), ("Torkance", "mT/V", "A1_T1.2nm_perp"),
+    ]  # fmt: skip
+    assert sheet.lines == (4, 5, 6, 7, 8)
+    assert "header lines taken as name, unit, comment" in sheet.notes
+    declared = read("origin.txt", "origin", header=("comment", "unit", "name"))[0]
+    assert (declared.columns[1].name, declared.columns[0].comment) == ("A1_T1.2nm_par", "Bias")
+    assert not any("taken as" in note for note in declared.notes)
+
+
+def test_two_header_lines_of_which_one_is_column_letters() -> None:
+    (sheet,) = read(
+        "d.csv", "origin", b"A,B,C,D\n1.9nmH,1.9nm,2.1nmH,2.1nm\n-1000,10.07,-1036,10.1\n-500,7,-518,7.03\n"
+    )
+    assert sheet.names == ("1.9nmH", "1.9nm", "2.1nmH", "2.1nm")
+    assert (sheet.header_line, sheet.lines) == (2, (3, 4))
+
+
+def test_pymeasure() -> None:
+    (sheet,) = read("pymeasure.csv")
+    assert sheet.parameter("Free layer") == Parameter(2.1, "nm")
+    assert sheet.metadata["Procedure"] == "<lab.sttfmr.BiasSweep>"
+    assert sheet.metadata["Start time"] == "2024-03-14 12:13:05"
+    assert [(c.name, c.unit) for c in sheet.columns[:2]] == [("Bias", "mV"), ("Torkance par", "hbar/2e/kohm")]
+    assert sheet.numbers("Bias").tolist() == [-300, -200, -100, 0, 100, 200, 300]
+    assert sheet.lines[0] == 11
+    with pytest.raises(DataError, match="header parameter 'Sample': 'A1' is not a number"):
+        sheet.parameter("Sample")
+    with pytest.raises(DataError, match="header parameter 'Powr': is missing; did you mean 'Power'"):
+        sheet.parameter("Powr")
+
+
+def test_labview_segments() -> None:
+    one, two = read("labview.lvm")
+    assert (one.label, two.label) == ("labview.lvm[segment 1]", "labview.lvm[segment 2]")
+    assert one.names == two.names == ("X_Value", "V_mix", "V_ref")
+    assert [c.unit for c in one.columns] == [None, "Volts", "Volts"]
+    assert one.numbers("V_mix").tolist() == [-1.25e-5, -1.5e-5, 2e-6]
+    assert one.lines == (24, 25, 26)
+    # X is left out in the second segment: X0 = 10, Delta_X = 2.5.
+    assert two.numbers("X_Value").tolist() == [10.0, 12.5]
+    assert "X from X0 and Delta_X of the header" in two.notes
+    assert (one.metadata["Operator"], one.metadata["Date"]) == ("Labor", "2024/03/14 2024/03/14")
+    assert read("labview.lvm", "lvm", sheet="2")[0].numbers("V_ref").tolist() == [2.0, 4.0]
+    named = read("labview.lvm", "lvm", names=("H (mT)", "V (V)", "ref"))
+    assert named[0].columns[0].unit == "mT"
+
+
+def test_labview_header_contradicts_the_declared_decimal_mark() -> None:
+    with pytest.raises(DataError, match=r"labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"):
+        read("labview.lvm", "lvm", decimal=".")
+    with pytest.raises(DataError, match="has no segment '3'"):
+        read("labview.lvm", "lvm", sheet="3")
+
+
+def test_labview_with_a_free_header() -> None:
+    (sheet,) = read("labview_free.lvm", names=("H (Oe)", "V_mix (V)"))
+    assert sheet.parameter("Frequency") == Parameter(3.0, "GHz")
+    assert sheet.parameter("Power") == Parameter(18.0, "dBm")
+    assert sheet.metadata["Samplename"] == ""
+    assert sheet.numbers("V_mix").tolist() == [-1.42e-4, -1.39e-4, -1.41e-4]
+    assert (sheet.columns[0].unit, sheet.lines) == ("Oe", (6, 7, 8))
+    (bare,) = read("labview_free.lvm")
+    assert bare.names == ("column 1", "column 2")
+    assert any("no header line" in note for note in bare.notes)
+
+
+def test_webplotdigitizer() -> None:
+    sheets = read("webplotdigitizer.csv")
+    assert [sheet.metadata["dataset"] for sheet in sheets] == ["A1 par", "A1 perp", "A2 par", "A2 perp"]
+    assert sheets[0].numbers("Y").tolist() == [-1.95, 0.02, 1.01, 2.04]
+    assert sheets[2].numbers("X").tolist() == [-0.2, 0.0, 0.2]
+    assert sheets[2].lines == (3, 4, 5)
+    assert all(any("no errors" in note for note in sheet.notes) for sheet in sheets)
+    (alone,) = read("Default Dataset.csv", "", b"0.1, 2.5\n0.2, 3.5\n")
+    assert (alone.format, alone.metadata["dataset"], alone.lines) == ("webplotdigitizer", "Default Dataset", (1, 2))
+
+
+def test_excel_takes_saved_values_and_excel_rows() -> None:
+    first, sums = read("excel.xlsx")
+    assert (first.label, sums.label) == ("excel.xlsx[A1]", "excel.xlsx[sums]")
+    assert [(c.name, c.unit) for c in first.columns] == [
+        ("Bias", "mV"), ("T_par", "mT"), ("T_perp", "mT"), ("checked", None)]  # fmt: skip
+    assert first.numbers("T_perp").tolist() == [1.0, 0.25, 0.0, 0.25, 1.0]
+    assert first.lines == (2, 3, 4, 5, 6)
+    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
+    assert sums.columns[1].cells == ("",)
+    with pytest.raises(DataError, match=r"excel.xlsx\[sums\]:2: column 'mean': is empty"):
+        sums.numbers("mean")
+    assert any("none is computed" in note for note in first.notes)
+    with pytest.raises(DataError, match="has no sheet 'sum'; did you mean 'sums'"):
+        read("excel.xlsx", "excel", sheet="sum")
+
+
+def test_parquet_gives_numbers_to_the_last_bit() -> None:
+    (sheet,) = read("parquet.parquet")
+    assert sheet.numbers("perp").tolist() == [0.3, 0.0, 1 / 3]
+    assert [c.unit for c in sheet.columns] == ["mV", "mT", None, None]
+    assert (sheet.metadata["sample"], sheet.lines) == ("A1", (1, 2, 3))
+
+
+@pytest.mark.parametrize("name", ["netcdf.nc", "netcdf_classic.nc"])
+def test_netcdf(name: str) -> None:
+    (sheet,) = read(name)
+    assert [(c.name, c.unit) for c in sheet.columns] == [("dac", "V"), ("par", "mT/V"), ("perp", "mT/V")]
+    assert sheet.numbers("par").tolist() == [12.5, 12.0, 11.5]
+    assert sheet.parameter("thickness") == Parameter(2.1, "nm")
+    assert (sheet.metadata["sample_name"], sheet.columns[1].comment) == ("A1", "In-plane torkance")
+
+
+def test_netcdf_grids_become_long_tables() -> None:
+    needs("netcdf")
+    import xarray
+
+    data = xarray.Dataset(
+        {"v": (("f", "h"), np.arange(6.0).reshape(2, 3))},
+        {"f": [1.0, 2.0], "h": ("h", [5.0, 6.0, 7.0], {"unit": "Oe"})},
+    )
+    (sheet,) = read("g.nc", "netcdf", bytes(data.to_netcdf(engine="h5netcdf")))
+    assert sheet.names == ("f", "h", "v")
+    table = np.array([sheet.numbers(name) for name in sheet.names]).T
+    assert table.tolist() == [[f, h, data.v.sel(f=f, h=h).item()] for f in (1.0, 2.0) for h in (5.0, 6.0, 7.0)]
+
+
+def test_qcodes_merges_what_was_measured_together() -> None:
+    sweep, trace = read("qcodes.db")
+    assert (sweep.label, trace.label) == ("qcodes.db[run 1]", "qcodes.db[run 2]")
+    assert [(c.name, c.unit, c.comment) for c in sweep.columns] == [
+        ("dac", "V", "Bias"), ("par", "mT/V", "In-plane torkance"), ("perp", "mT/V", "Out-of-plane torkance"),
+    ]  # fmt: skip
+    assert sweep.numbers("perp").tolist() == [-0.25, 0.0, 0.25]
+    assert sweep.lines == (1, 3, 5)
+    assert (sweep.metadata["sample"], sweep.parameter("free_layer")) == ("A1", Parameter(2.1, "nm"))
+    # Arrays stand in one record.
+    assert trace.numbers("v_mix").tolist() == [1e-6, -2e-6, 3e-6]
+    assert trace.lines == (1, 1, 1)
+    assert read("qcodes.db", "qcodes", sheet="2")[0].names == ("field", "v_mix")
+    with pytest.raises(DataError, match="has no run '7'; there are 1, 2"):
+        read("qcodes.db", "qcodes", sheet="7")
+
+
+def test_qcodes_keeps_apart_what_has_other_set_points() -> None:
+    script = (FILES / "qcodes.sql").read_text(encoding="utf-8").replace("(6, 0.1, NULL, 0.25)", "(6, 0.2, NULL, 0.25)")
+    sheets = read("qcodes.db", "qcodes", database(script))
+    assert [sheet.label for sheet in sheets] == ["qcodes.db[run 1.1]", "qcodes.db[run 1.2]"]
+    assert sheets[1].numbers("dac").tolist() == [-0.1, 0.0, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("blob", "known"),
+    [
+        (npy([1.0, 2.0]), True),
+        (npy([1.0, 2.0])[:-1], False),
+        (npy([1.0, 2.0]).replace(b"(2,)", b"(9,)"), False),
+        (npy([1.0, 2.0]).replace(b"'<f8'", b"'|O8'"), False),
+        (npy([1.0, 2.0]).replace(b"'<f8'", b"'<c8'"), False),
+        (b"\x93NUMPY\x01\x00\x05\x00{'a':", False),
+        (b"", False),
+    ],
+)
+def test_qcodes_arrays_are_numbers_or_refused(blob: bytes, known: bool) -> None:
+    from mtjfit.data.readers.qcodes import _array
+
+    assert (_array(blob) is not None) is known
+
+
+def test_a_database_is_not_written_to_and_nothing_but_reading_runs() -> None:
+    """A view that would write, or run for ever, ends in an error that names the file."""
+    endless = (
+        "CREATE TABLE layouts (layout_id, run_id, parameter, label, unit);"
+        "CREATE TABLE dependencies (dependent, independent, axis_num);"
+        "CREATE TABLE experiments (exp_id, name, sample_name);"
+        "CREATE VIEW runs AS WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
+        " SELECT x AS run_id, 1 AS exp_id,"
+        " 'r' AS name, 't' AS result_table_name FROM c;"
+    )
+    (problem,) = fault("e.db", "qcodes", database(endless))
+    assert problem.startswith("e.db: is no QCoDeS database that can be read")
+
+
+def test_results_still_in_the_journal_are_not_overlooked(tmp_path: Path) -> None:
+    path = tmp_path / "lab.db"
+    path.write_bytes(database())
+    assert len(read_sheet(path)) == 2
+    (tmp_path / "lab.db-wal").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"has results in lab\.db-wal that are not in the file itself yet"):
+        read_sheet(path)
+
+
+@pytest.mark.parametrize(
+    ("reader", "data", "expected"),
+    [
+        ("tidy", b"V,p\n1,2\n\n3,4\n", "f: is blank, and data follow"),
+        ("tidy", b"V,p\n1,2\n# left out\n3,4\n", "f:3: is a comment among the data"),
+        ("tidy", b"V,V\n1,2\n3,4\n", "f:1: column 'V': stands 2 times in the header"),
+        ("tidy", b"V,p,q\n1,2,3\n3,4\n1,2,3\n", "f:3: has 2 fields, 3 are expected"),
+        ("tidy", b'V,p\n1,"2\n', "f:2: cannot be split into fields"),
+        ("tidy", b"V,p\n", "f:1: has no rows of data"),
+        ("tidy", b"", "f: is empty"),
+        ("wide", b"\xff\xfeV", "f: is UTF-16"),
+        ("wide", b"a,b\x00\n", "f:1: holds a NUL byte"),
+        ("origin", b"a b c\n1 2 3\n", "f:2: is not separated by"),
+        ("pymeasure", b"#Procedure: <x>\n1,2\n", "f: has no line with the names of the columns"),
+        ("lvm", b"LabVIEW Measurement\nSeparator\tTab\n", "f:2: has no line ***End_of_Header***"),
+        ("lvm", b"LabVIEW Measurement\n***End_of_Header***\n", "f:2: has a header and no segment"),
+        ("webplotdigitizer", b"a,,b\nX,Y,X\n1,2,3\n", "f:1: has 3 columns, not a pair X, Y"),
+        ("webplotdigitizer", b"a,,,\nX,Y,X,Y\n1,2,3,4\n", "f:1: data set 2 has no name"),
+        ("excel", b"PK\x03\x04", "f: is no Excel workbook that can be read"),
+        ("parquet", b"PAR1", "f: is no Parquet file that can be read"),
+        ("netcdf", b"\x89HDF\r\n\x1a\n", "f: is no netCDF file that can be read"),
+        ("qcodes", b"SQLite format 3\x00", "f: is no QCoDeS database that can be read"),
+        ("qcodes", b"text", "f: is no SQLite database"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(reader: str, data: bytes, expected: str) -> None:
+    needs(reader)
+    problems = fault("f", reader, data)
+    assert any(expected.replace("f: is blank", "f:3: is blank") in problem for problem in problems), problems
+
+
+def test_names_and_readers_that_do_not_exist() -> None:
+    with pytest.raises(ConfigError, match=r"format\.reader: is 'pymeasur'; did you mean 'pymeasure'"):
+        read("tidy.tsv", "pymeasur")
+    with pytest.raises(DataError, match="has 2 columns, but 1 names are declared"):
+        read("n.csv", "wide", b"1,2\n3,4\n", names=("V",))
+
+
+def test_a_missing_library_is_named_with_the_command() -> None:
+    with pytest.raises(DataError) as caught:
+        needed(source("x.xlsx", b""), "excel", "no_such_module_here")
+    assert str(caught.value) == (
+        'x.xlsx: needs no_such_module_here to be read; install it with: python -m pip install "mtjfit[excel]"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("1,5;2,25", ["1,5", "2,25"]),
+        ("1,5\t2,25", ["1,5", "2,25"]),
+        ("left;right,1.5,2", ["left;right", "1.5", "2"]),
+        ("a|b;1.5;2", ["a|b", "1.5", "2"]),
+        ("1,2", ["1", "2"]),
+    ],
+)
+def test_separators_that_also_stand_in_cells(row: str, cells: list[str]) -> None:
+    (sheet,) = read("s.csv", "wide", f"{row}\n{row}\n".encode(), names=tuple("xyz"[: len(cells)]))
+    assert [column.cells[0] for column in sheet.columns] == cells
+
+
+def test_the_text_export_of_qcodes_has_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "qcodes_1_aaaa.csv"
+    path.write_text("-0.1\t12.5\t-0.25\n0.0\t12.0\t0.0\n0.1\t11.5\t0.25\n", encoding="utf-8")
+    (sheet,) = read_sheet(path, names=("dac (V)", "par (mT/V)", "perp (mT/V)"))
+    assert (sheet.numbers("perp").tolist(), sheet.columns[0].unit) == ([-0.25, 0.0, 0.25], "V")
+    assert any("no header line" in note for note in read_sheet(path)[0].notes)
+
+
+def test_numbers_refuse_rather_than_skip() -> None:
+    (sheet,) = read("n.csv", "tidy", b"V,p\n1,nan\n2,1.5\n3,x\n4,\n")
+    with pytest.raises(DataError) as caught:
+        sheet.numbers("p")
+    assert [problem.where for problem in caught.value.problems] == [f"n.csv:{line}: column 'p'" for line in (2, 4, 5)]
+
+
+def test_excel_numbers_survive_to_the_last_bit() -> None:
+    needs("excel")
+    import openpyxl
+
+    values = [0.1, 1 / 3, -1e-300, 3.25e20, 12345678.90123]
+    book = openpyxl.Workbook()
+    book.active.append(["V", "par"])
+    for value in values:
+        book.active.append([value, value])
+    stream = io.BytesIO()
+    book.save(stream)
+    (sheet,) = read("n.xlsx", "excel", stream.getvalue())
+    assert sheet.numbers("par").tolist() == values

@@ -1,0 +1,123 @@
+"""Files that are huge, or that unpack to something huge, are refused before they cost memory."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from reader_files import needs, source
+
+from mtjfit.data.readers import READERS, ReadOptions, read_sheet, recognised, sheets_from_bytes
+from mtjfit.errors import DataError
+
+SMALL = 2_000_000
+
+
+def peak(work: Callable[[], object]) -> int:
+    """Bytes that Python and NumPy held at most while `work` ran and ended in a DataError."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError):
+            work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.fixture
+def gigabyte(tmp_path: Path) -> Path:
+    path = tmp_path / "huge.csv"
+    with path.open("wb") as stream:
+        stream.truncate(1_000_000_000)  # takes no place on the disk
+    return path
+
+
+@pytest.mark.parametrize("reader", ["", *READERS])
+def test_a_gigabyte_is_refused_unread(reader: str, gigabyte: Path) -> None:
+    assert peak(lambda: read_sheet(gigabyte, reader)) < SMALL
+    with pytest.raises(
+        DataError, match=r"huge.csv: has 1000000000 bytes, more than the limit of 200000000; .* max_bytes"
+    ):
+        recognised(gigabyte)
+
+
+def test_the_limit_can_be_raised_and_lowered(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("V,p\n" + "1,2\n" * 1000, encoding="utf-8")
+    with pytest.raises(DataError, match="more than the limit of 4003"):
+        read_sheet(path, max_bytes=4003)
+    with pytest.raises(DataError, match="has more than 200 fields; cut the file or raise max_bytes"):
+        sheets_from_bytes(source("a.csv", path.read_bytes()), "tidy", ReadOptions(max_bytes=4004))
+    (sheet,) = read_sheet(path, max_bytes=40_040)
+    assert len(sheet.lines) == 1000
+
+
+def test_sabotage_the_meter_sees_a_reader_that_reads_first(gigabyte: Path) -> None:
+    def careless() -> None:
+        with gigabyte.open("rb") as stream:
+            stream.read(10 * SMALL)
+        raise source("x", b"").fault("too late", "-")
+
+    assert peak(careless) > SMALL
+
+
+def test_a_zip_bomb_is_refused_before_it_is_unpacked() -> None:
+    needs("excel")
+    import openpyxl  # noqa: F401 - what it takes to be imported is not what is measured
+
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.xml", b"0" * 20_000_000)
+    bomb = stream.getvalue()
+    assert len(bomb) < 100_000
+    options = ReadOptions(max_bytes=10_000_000)
+    assert peak(lambda: sheets_from_bytes(source("b.xlsx", bomb), "excel", options)) < SMALL
+    with pytest.raises(DataError, match="unpacks to 20000000 bytes, more than the limit of 10000000"):
+        sheets_from_bytes(source("b.xlsx", bomb), "excel", options)
+
+
+def test_a_cell_far_out_makes_no_million_rows() -> None:
+    needs("excel")
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    book.active["A1"], book.active["XFD1048576"] = "V", 1.0
+    stream = io.BytesIO()
+    book.save(stream)
+    options = ReadOptions(max_bytes=1_000_000)
+    with pytest.raises(DataError, match=r"f.xlsx:\d+: has more than 50000 cells"):
+        sheets_from_bytes(source("f.xlsx", stream.getvalue()), "excel", options)
+
+
+def test_a_table_of_repeated_text_is_refused() -> None:
+    needs("parquet")
+    import pyarrow
+    import pyarrow.parquet
+
+    for text, n, match in (
+        ("x" * 5000, 2100, "unpacks to more than"),
+        ("x", 600_000, "has 600000 records of 1 fields"),
+    ):
+        words = pyarrow.DictionaryArray.from_arrays(pyarrow.repeat(pyarrow.scalar(0, pyarrow.int32()), n), [text])
+        stream = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.table({"a": words}), stream, store_schema=False)
+        assert len(stream.getvalue()) < 30_000
+        with pytest.raises(DataError, match=match):
+            sheets_from_bytes(source("p.parquet", stream.getvalue()), "parquet", ReadOptions(max_bytes=10_000_000))
+
+
+def test_compressed_zeros_are_refused() -> None:
+    needs("netcdf")
+    import h5netcdf
+
+    stream = io.BytesIO()
+    with h5netcdf.File(stream, "w") as file:
+        file.dimensions = {"t": 1_000_000}
+        file.create_variable("v", ("t",), "f8", compression="gzip", chunks=(100_000,))
+    assert len(stream.getvalue()) < SMALL
+    with pytest.raises(DataError, match="cells, more than the limit of 500000"):
+        sheets_from_bytes(source("z.nc", stream.getvalue()), "netcdf", ReadOptions(max_bytes=10_000_000))

@@ -1,0 +1,221 @@
+"""Profile likelihood intervals: exact where the model is linear, another minimiser where not, and no false limits."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from model_studies import TRUTH, naive, simulated
+from scipy import optimize, stats
+
+import mtjfit
+from mtjfit.infer.optimum import optimum
+from mtjfit.model import MarginalPosterior
+from mtjfit.model.interval import LEVELS, Interval, Profile, profile, reference, thresholds
+from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
+
+SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
+KNOWN = {name: Fixed(TRUTH[name]) for name in LENGTHS}
+
+
+def profile_of(study: Study, name: str) -> Profile:
+    model = MarginalPosterior(study)
+    return profile(model, name, reference(model, optimum(model).values))[0]
+
+
+@pytest.mark.parametrize("quantity", ["torque", "torkance"])
+def test_a_linear_model_with_known_errors_has_normal_intervals(quantity: str) -> None:
+    """All lengths known, a1 and a2 correlated: best ± z sd of ordinary least squares on the points themselves."""
+    study = simulated((1.0, 2.0), a2=Normal(0.0, 3.0), quantity=quantity, **KNOWN)
+    parts = naive(study, TRUTH)
+    white = parts["D"] / parts["sigma"][:, None]
+    best = np.linalg.lstsq(white, parts["y"] / parts["sigma"])[0]
+    sd = np.sqrt(np.diagonal(np.linalg.inv(white.T @ white)))
+    for k, name in enumerate(parts["labels"]):
+        found = profile_of(study, name)
+        for level in LEVELS:
+            half = stats.norm.ppf((1 + level) / 2) * sd[k]
+            one = found.interval(level)
+            assert (one.low, one.high) == pytest.approx((best[k] - half, best[k] + half), abs=1e-6 * sd[k])
+
+
+def test_fitted_errors_give_the_profile_of_the_likelihood() -> None:
+    """λ_J = ∞ makes κ real, so that a1 lives in T_par and its noise scale alone: N ln(S/S_min) by hand.
+
+    With N = 22 values, and ν = 18 of them beyond the polynomials of two devices, the threshold is N ln(1 + t²/ν): the
+    interval is that of Student's t with 18 degrees of freedom and the variance S_min/18, a little too wide.
+    """
+    study = simulated((1.0, 2.0), fit_sigma=True, **(KNOWN | {"lambda_J": Fixed(np.inf)}))
+    found = profile_of(study, "a1")
+    K = mtjfit.physics.kappa(np.array([1.0, 2.0]), np.inf, *(TRUTH[name] for name in LENGTHS[1:]), 1.0).real
+    x = np.concatenate([k * curve.bias for k, curve in zip(K, study.curves, strict=True)])
+    y = np.concatenate([curve.par for curve in study.curves])
+    best = x @ y / (x @ x)
+    lowest = np.sum((y - best * x) ** 2)
+    by_hand = 22 * np.log(np.sum((y - found.values[:, None] * x) ** 2, axis=1) / lowest)
+    np.testing.assert_allclose(found.rise, by_hand, atol=2e-3)
+    for level in LEVELS:
+        t = stats.t.ppf((1 + level) / 2, 18)
+        half = t * np.sqrt(lowest / 18 / (x @ x))
+        one = found.interval(level)
+        assert (one.low, one.high) == pytest.approx((best - half, best + half), abs=0.002 * half)
+    # sabotage: the quantiles of known errors would be too narrow by more than the comparison forgives
+    assert found.thresholds[1] > 1.15 * stats.chi2.ppf(0.95, 1)
+
+
+def rise_by_scipy(study: Study, name: str, value: float) -> float:
+    """χ² with a parameter held, above the lowest: lengths found by scipy from three starts, on the naive model."""
+
+    def lowest(held: dict[str, float]) -> float:
+        free = [n for n in LENGTHS if n not in held]
+
+        def residual(x: np.ndarray) -> np.ndarray:
+            parts = naive(study, dict(zip(free, np.exp(x), strict=True)) | held)
+            white, y = parts["D"] / parts["sigma"][:, None], parts["y"] / parts["sigma"]
+            return y - white @ np.linalg.lstsq(white, y)[0]
+
+        starts = np.log([[TRUTH[n] * factor for n in free] for factor in (1.0, 0.6, 2.0)])
+        bounds = (np.log(0.1), np.log(100.0))
+        return min(2 * optimize.least_squares(residual, x, bounds=bounds, x_scale="jac").cost for x in starts)
+
+    return lowest({name: value}) - lowest({})
+
+
+@cache
+def noisy() -> Study:
+    return simulated((0.8, 1.5, 2.5, 4.0), n_bias=3, noise=0.004, seed=2)
+
+
+@pytest.mark.parametrize("name", ["lambda_J", "lambda_sf_N"])
+def test_ends_are_where_another_minimiser_reaches_the_threshold(name: str) -> None:
+    """Both ends at 95 %: χ² rises by 3.84, to the error of a straight line in √rise between close points."""
+    one = profile_of(noisy(), name).interval(0.95)
+    for end in (one.low, one.high):
+        assert rise_by_scipy(noisy(), name, end) == pytest.approx(3.84, abs=0.05)
+
+
+def test_a_length_without_upper_limit_is_open() -> None:
+    """At 5 % noise: a lower end, which another minimiser confirms, and none above up to the end of its range."""
+    study = simulated(SERIES, n_bias=5, noise=0.05, lambda_sf_F=LogNormal(10.0, 2.0))
+    found = profile_of(study, "lambda_sf_F")
+    one = found.interval(0.95)
+    assert 1.0 < one.low < 10.0
+    assert one.high == np.inf
+    assert found.values[-1] == pytest.approx(1e5)
+    assert found.rise[-1] < found.thresholds[0]
+
+
+def one_thickness() -> Study:
+    return mtjfit.load_study(mtjfit.dataset("sankey2008").study_file)
+
+
+def test_a_barrier_is_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One thickness bounds no length; but from its best fit a search that only goes on finds λ_φ < 18 nm at 95 %.
+
+    Independent of both: with λ_φ fixed at 40 nm the fit, from many starts, is as good as ever.
+    """
+    study = one_thickness()
+    one = profile_of(study, "lambda_phi").interval(0.95)
+    assert (one.low, one.high) == (0.0, np.inf)
+    held = {**study.parameters, "lambda_phi": Parameter("lambda_phi", Fixed(40.0))}
+    model = MarginalPosterior(study)
+    best = optimum(model).chi2_data
+    assert optimum(MarginalPosterior(study.replace(parameters=held))).chi2_data < best + 0.1
+    # sabotage: without searches from afar
+    monkeypatch.setattr("mtjfit.model.interval._DETOURS", 0)
+    assert 10 < profile_of(study, "lambda_phi").interval(0.95).high < 30
+
+
+def test_a_profile_says_where_a_better_fit_is() -> None:
+    """A reference that is not the best point: the rise is negative, and the values there lead to the best one."""
+    model = MarginalPosterior(noisy())
+    best = reference(model, optimum(model).values)
+    poor = type(best)(best.values, best.amplitudes, best.lowest + 5.0)
+    found, deepest = profile(model, "lambda_J", poor)
+    assert -5.01 < found.rise.min() < -3.5  # the nearest points are one error away
+    assert reference(model, deepest).lowest == pytest.approx(best.lowest, abs=0.01)
+
+
+def test_a_range_that_ends_leaves_an_end_open() -> None:
+    """The prior ends below the 95 % limit of the data: the upper end is open, not the end of the prior."""
+    wide = profile_of(noisy(), "lambda_J").interval(0.95)
+    study = noisy()
+    edge = TRUTH["lambda_J"] * 1.001
+    assert wide.low < edge < wide.high
+    narrow = {**study.parameters, "lambda_J": Parameter("lambda_J", LogUniform(0.1, edge))}
+    found = profile_of(study.replace(parameters=narrow), "lambda_J")
+    assert found.interval(0.95).high == np.inf
+    assert found.range[1] == pytest.approx(edge)
+    assert found.interval(0.95).low == pytest.approx(wide.low, rel=0.02)
+
+
+def test_a_dead_layer_follows_from_zero() -> None:
+    """Best at zero, where a search hardly moves away from the edge: λ_φ held at its end, against three fixed layers."""
+    study = simulated(SERIES, noise=0.003, n_bias=5, dead_layer=Uniform(0.0, 0.5))
+    model = MarginalPosterior(study)
+    about = reference(model, optimum(model).values)
+    found, _ = profile(model, "lambda_sf_N", about)
+    for value, rise in list(zip(found.values, found.rise, strict=True))[:: max(1, found.values.size // 4)]:
+        each = []
+        for layer in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2):
+            fixed = {"dead_layer": Fixed(layer), "lambda_sf_N": Fixed(float(value))}
+            held = {**study.parameters, **{name: Parameter(name, prior) for name, prior in fixed.items()}}
+            held_model = MarginalPosterior(study.replace(parameters=held))
+            start = [about.values[model.layout.names.index(name)] for name in held_model.layout.names]
+            each.append(reference(held_model, np.array(start)).lowest)
+        assert rise < min(each) - about.lowest + 0.02
+
+
+def test_intervals_of_a_profile_are_hulls() -> None:
+    """Two valleys: from the first to the last value below the threshold, by straight lines in √rise."""
+    values = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    found = Profile("b2", 2.0, values, np.array([9.0, 0.0, 9.0, 0.0, 4.0, 16.0]), (-9.0, 9.0), (1.0, 4.0), log=False)
+    assert found.interval(0.68) == Interval(0.68, 2 - 1 / 3, 4.5)
+    assert found.interval(0.95) == Interval(0.95, 2 - 2 / 3, 5.0)
+    open_below = Profile("b2", 2.0, values[1:], found.rise[1:], (-9.0, 9.0), (1.0, 4.0), log=False)
+    assert open_below.interval(0.68).low == -np.inf
+    with pytest.raises(ValueError, match=r"0\.68 or 0\.95"):
+        found.interval(0.9)
+
+
+def test_thresholds_grow_where_scales_are_fitted_from_few_values() -> None:
+    known = thresholds(MarginalPosterior(simulated((1.5,))))
+    many = thresholds(MarginalPosterior(simulated((1.5,), fit_sigma=True, n_bias=101)))
+    few = thresholds(MarginalPosterior(simulated((1.5,), fit_sigma=True, n_bias=6)))
+    assert known == pytest.approx(stats.chi2.ppf(LEVELS, 1))
+    assert known[1] < many[1] < 1.05 * known[1]
+    assert few[1] == pytest.approx(6 * np.log1p(stats.t.ppf(0.975, 4) ** 2 / 4))
+
+
+def covered(name: str, n: int, **changes: Any) -> np.ndarray:
+    """Whether the intervals of both levels hold the truth, for n simulated studies, shape (n, 2)."""
+    out = []
+    for seed in range(n):
+        found = profile_of(simulated(SERIES, seed=500 + seed, n_bias=7, **changes), name)
+        out.append([one.low < TRUTH[name] < one.high for one in map(found.interval, LEVELS)])
+    return np.array(out)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("lambda_sf_F", {"noise": 0.01}),
+        ("lambda_phi", {"noise": 0.02}),
+        ("lambda_sf_N", {"noise": 0.02, "fit_sigma": True}),
+    ],
+    ids=["diffusion length", "dephasing", "fitted errors"],
+)
+def test_intervals_hold_the_truth_as_often_as_they_say(name: str, changes: dict[str, Any]) -> None:
+    """120 studies: the number that holds it within 3.3 binomial sd; false-alarm rate below 1e-3 for each of six.
+
+    Sabotage: the 68 % intervals are no 95 % ones.
+    """
+    share = covered(name, 120, **changes).mean(axis=0)
+    for level, found in zip(LEVELS, share, strict=True):
+        assert abs(found - level) < 3.3 * np.sqrt(level * (1 - level) / 120)
+    assert abs(share[0] - 0.95) > 3.3 * np.sqrt(0.95 * 0.05 / 120)

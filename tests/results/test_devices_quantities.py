@@ -1,0 +1,237 @@
+"""Coefficients of single devices against the model that was fitted, their errors against truth, and what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from device_cases import draws_about, linear_study, true_coefficients, true_kappa
+from model_studies import AMPLITUDES, TRUTH, simulated
+from scipy import stats
+from scipy.optimize import minimize_scalar
+
+from mtjfit.data import TorqueCurve
+from mtjfit.model.combinations import combinations
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.physics import Interface, kappa, torque
+from mtjfit.results.coefficients import Coefficients, own_coefficients, posterior_coefficients, torque_unit
+from mtjfit.results.determined import determined_quantities, extremum, quantity_table, usual_bias
+from mtjfit.results.predict import torque_draws
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
+
+V = np.array([-0.31, 0.0, 0.23])
+CASES: dict[str, dict[str, Any]] = {
+    "shared": {},
+    "uncertain thickness": {"thickness": AboutNominal(0.05)},
+    "b1 and a2": {"b1": Normal(0.0, 3.0), "a2": Normal(0.0, 3.0)},
+    "fixed amplitude": {"b1": Fixed(0.2)},
+    "own amplitudes": {"a1": (Normal(0.0, 3.0), "device"), "b2": (Normal(0.0, 3.0), "group")},
+    "own lengths": {"lambda_J": (LogUniform(0.1, 100.0), "group")},
+}
+
+
+def by_name(t: Coefficients, bias: float) -> dict[str, np.ndarray]:
+    return {each.name: each.values for each in determined_quantities(t, bias)}
+
+
+def made(study: Study, values: np.ndarray) -> Coefficients:
+    powers = np.unique(MarginalPosterior(study).amplitudes.power)
+    return Coefficients(study, powers, values, "each device alone")
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("quantity", "per"), [("torque", "device"), ("torque", "volume"), ("torkance", "device")])
+def test_posterior_coefficients_are_those_of_the_predicted_torque(case: str, quantity: str, per: str) -> None:
+    study = simulated(quantity=quantity, per=per, **CASES[case])
+    draws = draws_about(study, 5, 0.2)
+    t = posterior_coefficients(study, draws)
+    for j, curve in enumerate(study.curves):
+        if quantity == "torque":
+            found = t.torque(V)[:, j]
+        else:
+            found = sum(n * t.of(n)[:, j, None] * V ** (n - 1) for n in t.powers.tolist())
+        np.testing.assert_allclose(found, torque_draws(study, draws, curve, V), rtol=1e-12, atol=1e-15)
+    assert not np.allclose(t.torque(V)[:, 0], t.torque(V)[:, 1], rtol=1e-3)  # a mix-up of devices would show
+
+
+def test_own_columns_of_scattering_amplitudes_are_used() -> None:
+    study = simulated(scatter_a1=LogNormal(0.05, 2.0))
+    draws = draws_about(study, 4).assign(**{"scatter_a1": 0.05, "a1[A]": 2.0, "a1[B]": 3.0, "a1[C]": 4.0})
+    t = posterior_coefficients(study, draws)
+    for j, curve in enumerate(study.curves):
+        np.testing.assert_allclose(t.torque(V)[:, j], torque_draws(study, draws, curve, V), rtol=1e-12)
+
+
+def test_a_missing_column_is_named() -> None:
+    study = simulated()
+    with pytest.raises(ValueError, match="no column lambda_phi"):
+        posterior_coefficients(study, draws_about(study).drop(columns="lambda_phi"))
+
+
+def test_angles_are_taken_out() -> None:
+    """Two devices with the same torque per sin θ, measured at different angles, have the same coefficients."""
+    curves = []
+    bias = np.linspace(-0.5, 0.5, 21)
+    for name, angle in (("A", 90.0), ("B", 30.0)):
+        T = np.sin(np.radians(angle)) * (true_coefficients(1.0)[1] * bias + true_coefficients(1.0)[2] * bias**2)
+        sigma = np.full(21, 1e-4)
+        curves.append(TorqueCurve(name, bias, T.real, T.imag, 1.0, "torque", "device", sigma_par=sigma,
+                                  sigma_perp=sigma, angle=angle, sin_theta="included"))  # fmt: skip
+    study = simulated().replace(curves=tuple(curves))
+    t = own_coefficients(study, 200, np.random.default_rng(0))
+    np.testing.assert_allclose(t.of(1).mean(axis=0), true_coefficients(1.0)[1], rtol=2e-3)
+    np.testing.assert_allclose(t.of(2).mean(axis=0), true_coefficients(1.0)[2], rtol=5e-3)
+
+
+@pytest.mark.parametrize("quantity", ["torque", "torkance"])
+def test_draws_of_a_device_alone_have_the_errors_of_its_closed_form(quantity: str) -> None:
+    study = simulated(quantity=quantity)
+    t = own_coefficients(study, 20_000, np.random.default_rng(0))
+    found = by_name(t, 0.2)
+    for j, one in enumerate(combinations(MarginalPosterior(study))):
+        for name in ("slope_ratio", "|kappa|·a1", "b2/a1"):
+            assert np.median(found[name][:, j]) == pytest.approx(one.values[name], abs=0.03 * one.sd[name])
+            assert found[name][:, j].std() == pytest.approx(one.sd[name], rel=0.03)
+
+
+def coverage(study: Study, names: tuple[str, ...], level: float = 0.68) -> dict[str, float]:
+    """Share of devices whose central interval holds the truth."""
+    t = own_coefficients(study, 1000, np.random.default_rng(1))
+    found = by_name(t, 0.2)
+    exact = [true_coefficients(curve.thickness, study.amplitudes) for curve in study.curves]
+    true = by_name(made(study, np.array([[[one.get(int(n), 0) for n in t.powers] for one in exact]])), 0.2)
+    quantiles = {name: np.quantile(found[name], [(1 - level) / 2, (1 + level) / 2], axis=0) for name in names}
+    return {name: float(np.mean((low < true[name][0]) & (true[name][0] < high)))
+            for name, (low, high) in quantiles.items()}  # fmt: skip
+
+
+D = tuple(np.tile([0.8, 1.1, 1.5, 2.2], 40))
+BINOMIAL = 3.3 * np.sqrt(0.68 * 0.32 / len(D))  # false alarms: one in a thousand for each number
+ALL = ("slope_ratio", "|kappa|·a1", "b2/a1", "T_perp/T_par at 0.2 V", "odd part of T_perp at 0.2 V")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"noise": 0.1},
+        {"noise": 0.05, "quantity": "torkance"},
+        {"noise": 0.05, "n_bias": 4, "fit_sigma": True, "noise_par": (LogNormal(0.05, 3.0), "device"),
+         "noise_perp": (LogNormal(0.05, 3.0), "device")},
+    ],
+    ids=["torque", "torkance", "errors from two degrees of freedom"],
+)  # fmt: skip
+def test_intervals_of_devices_alone_cover_the_truth(kind: dict[str, Any]) -> None:
+    found = coverage(simulated(D, seed=4, **kind), ALL)
+    assert all(abs(share - 0.68) < BINOMIAL for share in found.values()), found
+
+
+def test_intervals_of_free_polynomials_cover_the_truth() -> None:
+    """With a1, b1, a2 and b2 the phase is open, and each component keeps its own polynomial."""
+    study = simulated(D, seed=5, noise=0.05, b1=Normal(0.0, 3.0), a2=Normal(0.0, 3.0))
+    found = coverage(study, ("slope_ratio", "|kappa·(a1 + i b1)|", "Im c2/c1", "T_perp/T_par at 0.2 V"))
+    assert all(abs(share - 0.68) < BINOMIAL for share in found.values()), found
+
+
+def test_errors_that_are_half_as_large_are_found_out() -> None:
+    study = simulated(D, seed=4, noise=0.1)
+    halved = study.replace(curves=tuple(
+        TorqueCurve(c.device, c.bias, c.par, c.perp, c.thickness, "torque", "device", sigma_par=0.5 * c.sigma_par,
+                    sigma_perp=0.5 * c.sigma_perp) for c in study.curves
+    ))  # fmt: skip
+    assert all(share < 0.68 - BINOMIAL for share in coverage(halved, ALL).values())
+
+
+@pytest.mark.parametrize("per", ["device", "volume"])
+def test_quantities_are_those_of_the_torque_of_equation_12(per: str) -> None:
+    study = simulated((1.1,), per=per)
+    truth = {n: TRUTH[n] for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
+    t = posterior_coefficients(study, pd.DataFrame([truth | {"a1": 1.0, "b2": 0.6}]))
+    found = {name: float(values[0, 0]) for name, values in by_name(t, 0.2).items()}
+    interface = Interface.of(a1=1.0, b2=0.6)
+
+    def T(v: float) -> complex:
+        return complex(torque(v, 1.1, **truth, interface=interface, per=per))
+
+    assert found["T_perp/T_par at 0.2 V"] == pytest.approx(T(0.2).imag / T(0.2).real, rel=1e-12)
+    assert found["odd part of T_perp at 0.2 V"] == pytest.approx((T(0.2).imag - T(-0.2).imag) / 2, rel=1e-10)
+    h = 1e-6
+    slope = (T(h) - T(-h)) / (2 * h)
+    assert found["slope_ratio"] == pytest.approx(slope.imag / slope.real, rel=1e-8)
+    assert found["|kappa|·a1"] == pytest.approx(abs(slope), rel=1e-8)
+    lowest = minimize_scalar(lambda v: T(v).imag, bounds=(-0.5, 0.5), method="bounded", options={"xatol": 1e-10})
+    assert found["extremum of T_perp"] == pytest.approx(lowest.x, abs=1e-6)
+
+
+def test_quantities_without_precession_and_with_closed_forms() -> None:
+    """λ_J = ∞: κ real, no odd part, extremum at 0. Otherwise the extremum lies at −tan(arg κ) a1/(2 b2)."""
+    study = simulated((1.1,), lambda_J=Fixed(np.inf))
+    row = {n: TRUTH[n] for n in ("lambda_phi", "lambda_sf_F", "lambda_sf_N")} | {"a1": 1.0, "b2": 0.6}
+    flat = by_name(posterior_coefficients(study, pd.DataFrame([row])), 0.2)
+    for name in ("slope_ratio", "odd part of T_perp at 0.2 V", "extremum of T_perp"):
+        assert flat[name][0, 0] == pytest.approx(0.0, abs=1e-14)
+    t = made(simulated((1.1,)), np.array([[list(true_coefficients(1.1).values())]]))
+    K = true_kappa(1.1)
+    tan = K.imag / K.real
+    found = by_name(t, 0.2)
+    assert found["slope_ratio"][0, 0] == pytest.approx(tan, rel=1e-12)
+    assert found["|kappa|·a1"][0, 0] == pytest.approx(abs(K) * AMPLITUDES["a1"], rel=1e-12)
+    assert found["b2/a1"][0, 0] == pytest.approx(AMPLITUDES["b2"] / AMPLITUDES["a1"], rel=1e-12)
+    assert found["extremum of T_perp"][0, 0] == pytest.approx(-tan * AMPLITUDES["a1"] / (2 * AMPLITUDES["b2"]), rel=1e-12)
+
+
+def test_extremum_of_higher_powers_is_the_nearest_real_root_in_the_range() -> None:
+    study = simulated((1.1,), a3=Normal(0.0, 3.0), b4=Normal(0.0, 3.0))
+    rng = np.random.default_rng(2)
+    values = rng.standard_normal((400, 1, 4)) + 1j * rng.standard_normal((400, 1, 4)) * [0.3, 1, 3, 9]
+    t = made(study, values)
+    assert t.powers.tolist() == [1, 2, 3, 4]
+    found = extremum(t)[:, 0]
+    for k, one in enumerate(values[:, 0].imag):
+        roots = np.roots([4 * one[3], 3 * one[2], 2 * one[1], one[0]])
+        inside = [r.real for r in roots if abs(r.imag) < 1e-9 and abs(r.real) <= 0.5]
+        expected = min(inside, key=abs) if inside else np.nan
+        assert found[k] == pytest.approx(expected, rel=1e-6, nan_ok=True)
+    assert 0.02 < np.mean(np.isnan(found)) < 0.9
+
+
+def test_share_of_draws_with_an_extremum_is_that_of_a_normal_distribution() -> None:
+    """V* = −β1/(2 β2) with β1 ~ N(0.5, 0.1²), β2 = −0.5, range to 0.5 V: inside for β1 < 0.5."""
+    study, rng = simulated((1.1,)), np.random.default_rng(3)
+    beta = 0.5 + 0.1 * rng.standard_normal(4000)
+    values = np.stack([1 + 1j * beta, np.full(4000, -0.5j)], axis=-1)[:, None]
+    t = made(study, values)
+    row = quantity_table(t, determined_quantities(t, 0.2)).set_index("quantity").loc["extremum of T_perp"]
+    assert row["share"] == pytest.approx(0.5, abs=0.03)
+    inside = stats.truncnorm(-10, 0, 0.5, 0.1)
+    assert row["median"] == pytest.approx(inside.median(), abs=0.005)
+    assert row["q025"] == pytest.approx(inside.ppf(0.025), abs=0.015)
+
+
+def test_bias_outside_the_data_is_marked_and_the_usual_bias_is_inside() -> None:
+    study = simulated()
+    assert usual_bias(study) == 0.2
+    short = study.curves[1].mask(np.abs(study.curves[1].bias) > 0.15, "window")
+    study = study.replace(curves=(study.curves[0], short, study.curves[2]))
+    assert usual_bias(study) == pytest.approx(0.1)
+    t = own_coefficients(study, 100, np.random.default_rng(0))
+    table = quantity_table(t, determined_quantities(t, 0.2)).set_index(["quantity", "device"])
+    assert table.loc[("T_perp/T_par at 0.2 V", "B"), "extrapolated"]
+    assert table.loc[("odd part of T_perp at 0.2 V", "B"), "extrapolated"]
+    assert not table.loc["slope_ratio", "extrapolated"].any()
+    assert not table.loc[("T_perp/T_par at 0.2 V", "A"), "extrapolated"]
+    for wrong in (0.0, -0.1, np.nan, np.inf):
+        with pytest.raises(ValueError, match="positive"):
+            determined_quantities(t, wrong)
+
+
+def test_a_torkance_gives_the_torque_that_it_is_the_derivative_of() -> None:
+    study = linear_study((1.1,), 0, quantity="torkance", noise=1e-6, unit="hbar/2e/kohm")
+    found = by_name(own_coefficients(study, 50, np.random.default_rng(0)), 0.2)
+    interface = Interface.of(a1=AMPLITUDES["a1"], b2=AMPLITUDES["b2"])
+    T = complex(kappa(1.1, *(TRUTH[n] for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")))) * complex(
+        interface.current(0.2)
+    )
+    assert np.median(found["T_perp/T_par at 0.2 V"]) == pytest.approx(T.imag / T.real, rel=1e-4)
+    assert torque_unit(study) == "V hbar/2e/kohm"
