@@ -149,6 +149,7 @@ def main(command="", *arguments):
     if command == "demo":
         return become(tool("mtjfit"), "demo", *arguments)
     os.chdir(str(ROOT))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of two workers on two cores wait for each other
     # all tests: on two cores at once; some of them: without the seconds that workers take to start
     return lint() if command == "lint" else become(tool("python"), "-m", "pytest", *(arguments or WORKERS))
 

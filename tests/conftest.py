@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from shortcuts import few_starts
 
 import mtjfit
+from mtjfit.infer.fingerprint import describe
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
+TOGETHER = (
+    ("tests/cli/test_cli.py", "tests/report/", "tests/results/"),
+    ("tests/plot/",),
+    ("tests/test_notebooks.py", "tests/test_readme.py", "tests/infer/test_truth.py", "tests/infer/test_run.py"),
+)
+"""Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
 MakeStudy = Callable[..., Path]
 
@@ -51,6 +60,49 @@ def write_study(
     study = folder / "study.toml"
     study.write_text(edit(text), encoding="utf-8")
     return study
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """The files of one process at a time: single ones, and those that share a fixture together."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # in the order of collection: what takes no time comes last
+
+    class Together(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((group[0] for group in TOGETHER if nodeid.startswith(group)), super()._split_scope(nodeid))
+
+    return Together(config, log)
+
+
+@pytest.fixture
+def quick_fits() -> Iterator[None]:
+    """Fits from few starts, throughout a test."""
+    with few_starts():
+        yield
+
+
+@pytest.fixture(scope="session")
+def series_posterior() -> mtjfit.Posterior:
+    """The bundled series as the README and the first notebook sample it: seed 1, and all that its file says."""
+    return import_module("mtjfit.infer").sample(  # mtjfit.sample may be another, see `sampled_before`
+        mtjfit.load_study(mtjfit.dataset("thickness-series").study_file), seed=1, progress=False
+    )
+
+
+@pytest.fixture
+def sampled_before(request: pytest.FixtureRequest) -> Callable[[mtjfit.Study, int], mtjfit.Posterior | None]:
+    """`series_posterior` for a study and a seed that give exactly those draws, None for others."""
+    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+
+    def found(study: mtjfit.Study, seed: int) -> mtjfit.Posterior | None:
+        same = (describe(study, seed), study.sampling) == (describe(series, 1), series.sampling)
+        return request.getfixturevalue("series_posterior") if same else None
+
+    return found
 
 
 @pytest.fixture
@@ -99,13 +151,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
 @pytest.fixture(scope="session")
 def one_thickness_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
     """Best fit of a single device."""
-    return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("one"), ("F2.0nm",))))
+    with few_starts():
+        return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("one"), ("F2.0nm",))))
 
 
 @pytest.fixture(scope="session")
 def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
     """Best fit of three thicknesses whose T_perp was counted along the other axis."""
-    return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("flipped"), flip=True)))
+    with few_starts():
+        return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("flipped"), flip=True)))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     clone.mkdir()
     for name in "do.py", "pyproject.toml":
         shutil.copy(ROOT / name, clone)
-    for name in "PATH", "VIRTUAL_ENV", "PIP_USER", "PIP_DISABLE_PIP_VERSION_CHECK":
+    for name in "PATH", "VIRTUAL_ENV", "PIP_USER", "PIP_DISABLE_PIP_VERSION_CHECK", "OMP_NUM_THREADS":
         monkeypatch.setenv(name, "as it was")
     monkeypatch.chdir(tmp_path)
     spec = importlib.util.spec_from_file_location("do_in_a_clone", clone / "do.py")
@@ -212,6 +212,17 @@ def test_arguments_go_through_and_the_exit_code_comes_back(do):
     assert Path.cwd() != do.ROOT, "paths that the user typed must mean what they meant"
     assert do.main("test", "-k", "kappa") == (do.tool("python"), "-m", "pytest", "-k", "kappa")
     assert Path.cwd() == do.ROOT
+
+
+def test_each_worker_has_one_thread_unless_told_otherwise(do, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    do.main("demo")
+    assert "OMP_NUM_THREADS" not in do.os.environ
+    do.main("test")
+    assert do.os.environ["OMP_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    do.main("test")
+    assert do.os.environ["OMP_NUM_THREADS"] == "2"
 
 
 def test_packages_from_elsewhere_cannot_get_in(do, monkeypatch):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
 import pytest
+
+import mtjfit
+from mtjfit.infer import Check, Verdict
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -60,6 +65,25 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         plt.close("all")
 
 
+@pytest.fixture
+def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty steps count as converged; the bundled series is sampled in full, once. No profile likelihoods."""
+    sample = mtjfit.sample
+    enough = Verdict((Check("hurry", True, "not looked at"),), {})
+
+    def short(study: mtjfit.Study, seed: int | None = None, **rest: object) -> mtjfit.Posterior:
+        known = sampled_before(study, study.sampling.seed if seed is None else seed)
+        if known is not None:
+            return known
+        few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
+        with monkeypatch.context() as patch:
+            patch.setattr(import_module("mtjfit.infer.ensemble"), "_PARTICLES", 80)
+            return replace(sample(few, seed, **rest), verdict=enough)
+
+    monkeypatch.setattr(mtjfit, "sample", short)
+    monkeypatch.setattr(mtjfit, "identify", lambda study: mtjfit.fit(study).identifiability)
+
+
 def written(path: Path, *sources: str) -> Path:
     """A notebook with a title and these code cells."""
     cells = [nbformat.v4.new_markdown_cell("# A title"), *map(nbformat.v4.new_code_cell, sources)]
@@ -78,7 +102,13 @@ def test_notebook_is_valid_and_carries_no_outputs(notebook: Path):
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
-def test_notebook_runs(notebook: Path, desk: Path):
+def test_notebook_runs(notebook: Path, desk: Path, hurry: None):
+    run(notebook)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+def test_notebook_runs_without_short_cuts(notebook: Path, desk: Path):
     run(notebook)
 
 

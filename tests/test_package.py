@@ -178,6 +178,5 @@ def test_help_does_not_wait_for_slow_imports():
     assert imports_of("import mtjfit.cli.main") & SLOW_TO_IMPORT == set()
 
 
-@pytest.mark.parametrize("module", ["pandas", "lmfit"])
-def test_sabotage_a_slow_import_is_seen(module: str):
-    assert {module, "scipy"} & imports_of(f"import {module}") & SLOW_TO_IMPORT
+def test_sabotage_a_slow_import_is_seen():
+    assert imports_of("import scipy") & SLOW_TO_IMPORT == {"scipy"}

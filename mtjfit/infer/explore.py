@@ -28,10 +28,11 @@ _WANTED_K_HAT = 0.5  # below it the weights have a variance, and the error is on
 _DRAWS, _MOST_DRAWS = 4000, 60_000
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
 _KEPT = 400  # effective draws that a new proposal is fitted to
-_ROUNDS = 6
+_ROUNDS = 8
 _PARTICLES = 80  # times the square of the dimension, of the first annealing run: thin bent ridges lose fewer
 _MORE = 3  # times as many in the second one
 _SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and wider
+_BROAD = 2.0
 _WIDER = 2.0  # times the width of what was found: a tail that was missed is seen in the next round
 _FARTHEST = 700.0  # exp of less underflows
 
@@ -116,12 +117,12 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
     found: Explored | None = None
     if start is not None:
         narrow = fitted_jump(start, rng)
-        found = _adapted(target, narrow, _wider(narrow), rng)
+        found = _adapted(target, narrow, joined((_wider(narrow), _broad(start)), (0.7, 0.3)), rng)
     for more in (1, _MORE):
         if found is not None and found.settled:
             return found
         annealed = anneal(target, size, more * _PARTICLES * max(size, 3) ** 2, rng)
-        wide = fitted_jump(annealed.tempered, rng)
+        wide = joined((fitted_jump(annealed.tempered, rng), _broad(annealed.tempered)), (0.8, 0.2))
         again = _adapted(target, fitted_jump(annealed.final, rng), wide, rng)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
@@ -129,18 +130,35 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
 
 def _adapted(target: Target, narrow: Jump, wide: Jump, rng: np.random.Generator) -> Explored:
     """Fit the narrow part of the proposal to weighted draws until the weights are even, then draw anew."""
+    found: Explored | None = None
     for k in range(_ROUNDS):
         jump = joined((narrow, wide), _SHARES)
         weighted = importance_sample(target, jump, _DRAWS, rng)
-        if weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _ENOUGH:
-            break
-        narrow = fitted_jump(_tempered(weighted, rng), rng, finer=min(k + 1, 2))
-        wide = joined((wide, _wider(narrow)), (0.5, 0.5))
+        if (weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _ENOUGH) or k == _ROUNDS - 1:
+            # drawn anew: draws that chose the proposal would flatter it
+            weighted = importance_sample(target, jump, _n_draws(weighted), rng)
+            value, error = mean_and_error(weighted.log_ratio)
+            found = Explored(weighted, Evidence(value, error, "importance", weighted.k_hat))
+            if found.settled:
+                break
+        draws = _tempered(weighted, rng)
+        narrow = fitted_jump(draws, rng, finer=min(k + 1, 2))
+        wide = joined((wide, _wider(narrow), _broad(draws)), (0.4, 0.4, 0.2))
+    return found  # type: ignore[return-value]
+
+
+def _n_draws(weighted: Weighted) -> int:
+    """How many draws bring the error down to what is wanted, within limits."""
     _, error = mean_and_error(weighted.log_ratio)
-    n = int(np.clip(_DRAWS * (error / _WANTED_ERROR) ** 2, 2 * _DRAWS, _MOST_DRAWS)) if error < 1 else 2 * _DRAWS
-    # drawn anew: draws that chose the proposal would flatter it
-    weighted = importance_sample(target, jump, n, rng)
-    return Explored(weighted, Evidence(*mean_and_error(weighted.log_ratio), "importance", weighted.k_hat))
+    wanted = _DRAWS * min(error / _WANTED_ERROR, 10.0) ** 2
+    return int(np.clip(wanted, 2 * _DRAWS, _MOST_DRAWS))
+
+
+def _broad(draws: FloatArray) -> Jump:
+    """One t over all of them, so that no weight grows without limit where the mixture is thin."""
+    covariance = np.atleast_2d(np.cov(draws.T))
+    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
+    return Jump(np.ones(1), draws.mean(axis=0)[None], _BROAD * root[None])
 
 
 def _wider(jump: Jump) -> Jump:

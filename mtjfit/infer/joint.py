@@ -64,7 +64,8 @@ class JointPosterior:
     def log_likelihood(self, z: FloatArray) -> FloatArray:
         """Sum of the ln L of all studies, shape (n,), for normal scores of shape (n, size)."""
         z = np.atleast_2d(z)
-        return np.sum([model.log_likelihood(z[:, self.columns(label)]) for label, model in self.models.items()], axis=0)
+        each = [model.log_likelihood(z[:, self.columns(label)]) for label, model in self.models.items()]
+        return np.asarray(np.sum(each, axis=0))
 
     def log_prior(self, z: FloatArray) -> FloatArray:
         """Log prior density of coordinates, shape (n,): standard normal."""
@@ -91,9 +92,7 @@ class JointPosterior:
 
     def draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         """Every parameter of each study in natural units, one draw for each row of `z`, by label."""
-        return {
-            label: pd.DataFrame(model.draw(z[:, self.columns(label)], rng)) for label, model in self.models.items()
-        }
+        return {label: pd.DataFrame(model.draw(z[:, self.columns(label)], rng)) for label, model in self.models.items()}
 
 
 def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None = None) -> JointPosterior:

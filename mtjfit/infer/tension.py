@@ -5,9 +5,9 @@ width of the priors of what is shared. With the information ratio I taken out of
 
     ln S = ln R − ln I = ⟨ln L⟩_joint − Σ ⟨ln L⟩_k
 
-does not. If all posteriors are normal and the data agree, d − 2 ln S is distributed as χ² with d degrees of freedom, the
-dimension that is constrained by more than one data set; d = Σ d_k − d_joint with d_k = 2 Var(ln L) (Phys. Rev. D 100,
-023512 (2019)).
+does not. If all posteriors are normal and the data agree, d − 2 ln S is distributed as χ² with d degrees of freedom,
+the dimension that is constrained by more than one data set; d = Σ d_k − d_joint with d_k = 2 Var(ln L) (Phys. Rev. D
+100, 023512 (2019)).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["DISAGREE", "StudyComparison", "Tension", "compare_studies", "tension
 
 DISAGREE = 0.01
 """Below this p-value data sets are said to disagree."""
-_LEAST_DIMENSION = 0.1  # below it no length is constrained by more than one data set, and there is nothing to disagree on
+_LEAST_DIMENSION = 0.1  # below it there is nothing to disagree on
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ class Tension:
             return "the data sets constrain nothing in common: there is nothing to disagree on"
         says = "disagree" if self.p_value < DISAGREE else "do not disagree"
         return (
-            f"the data sets {says}: p = {self.p_value:.2g} ({self.sigma:.1f} sigma) in {self.dimension:.1f} dimensions, "
-            f"ln S = {self.log_S:.2f} ± {self.log_S_error:.1g}, ln R = {self.log_R:.2f} ± {self.log_R_error:.1g}"
+            f"the data sets {says}: p = {self.p_value:.2g} ({self.sigma:.1f} sigma) in {self.dimension:.1f} "
+            f"dimensions, ln S = {self.log_S:.2f} ± {self.log_S_error:.1g}, "
+            f"ln R = {self.log_R:.2f} ± {self.log_R_error:.1g}"
         )
 
 

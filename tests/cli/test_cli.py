@@ -20,6 +20,8 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.results.folder import FIGURES, FORMATS
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "Lambda")
 HEAVY = {"numpy", "scipy", "pandas", "lmfit", "emcee", "corner", "matplotlib", "pydantic", "jinja2", "tqdm"}
 
@@ -124,7 +126,9 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch
     figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
     files |= {"methods.md", "summary.md", "summary.tex"}
-    files |= {f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "devices")}
+    files |= {
+        f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "devices")
+    }
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
     assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")
 
@@ -394,7 +398,14 @@ def test_any_terminal_gets_readable_words(monkeypatch: pytest.MonkeyPatch, encod
     assert stream.buffer.getvalue().decode(encoding) == expected
 
 
-def test_a_windows_code_page_survives_a_real_command(make_study):
+def test_an_old_code_page_survives_a_real_command():
+    done = python("-m", "mtjfit", "datasets", "thickness-series", PYTHONIOENCODING="cp866", PYTHONUTF8="0")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "H. Jaffres" in done.stdout.decode("cp866")
+
+
+@pytest.mark.slow
+def test_a_windows_code_page_survives_a_fit(make_study):
     done = python("-m", "mtjfit", "check", str(make_study(("F2.0nm",))), PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
     assert (done.returncode, done.stderr.decode("cp1252").count("Traceback")) == (0, 0)
     assert "|kappa|·a1" in done.stdout.decode("cp1252")

@@ -23,14 +23,15 @@ def invoke(*arguments: str | Path) -> Result:
 def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:
     """Three devices: exit code 0, tables on stdout, the picture and the numbers where they were asked for."""
     picture, numbers = tmp_path / "known.svg", tmp_path / "known.json"
-    result = invoke(make_study(), "--plot", picture, "--json", numbers)
+    few = make_study(edit=lambda text: _fix(text, "lambda_J", "lambda_phi", "b2"))
+    result = invoke(few, "--plot", picture, "--json", numbers)
     assert result.exit_code == 0, result.output
     assert "What these data determine" in result.stdout
     assert "lambda_sf_F > " in result.stdout
     assert "holds in all 3" in result.stdout
     assert picture.read_bytes().startswith(b"<?xml")
     document = json.loads(numbers.read_text(encoding="utf-8"))
-    assert document["rank"] == document["n_parameters"] == 6
+    assert document["rank"] == document["n_parameters"] == 3
     assert [line for line in result.stderr.splitlines() if line.startswith("wrote")] == [
         f"wrote {numbers}", f"wrote {picture}"
     ]  # fmt: skip
@@ -54,10 +55,15 @@ def test_fixed_lengths_are_0(make_study) -> None:
     assert "2 of 2 parameters are determined" in result.stdout
 
 
-def _fix(text: str) -> str:
-    lines = [
-        line.split("=")[0] + "= { fixed = 1.5 }" if line.startswith("lambda_") else line for line in text.splitlines()
-    ]
+def _fix(text: str, *names: str) -> str:
+    """A study file with some parameters, or all lengths, known: those of the bundled series."""
+    true = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "b2": 0.08}
+    fixed = {name: true[name] for name in names or [each for each in true if each != "b2"]}
+    lines = text.splitlines()
+    for k, line in enumerate(lines):
+        name = line.split("=")[0].strip()
+        if name in fixed:
+            lines[k] = f"{name} = {{ fixed = {fixed[name]} }}"
     return "\n".join(lines) + "\n"
 
 

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from shortcuts import few_starts
 
 import mtjfit
 import mtjfit.infer.run as sampling
 from mtjfit.cli.main import cli
 from mtjfit.infer.journal import saved_steps
 from mtjfit.infer.lock import locked
+
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 MAX_STEPS = 30
 NUMBERS = ("summary.csv", "draws.npz")
@@ -84,7 +87,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], Pa
     """The numbers of a run that nothing happened to, and the folder of one that was interrupted after two blocks."""
     folder = tmp_path_factory.mktemp("once")
     study = write_study(folder / "in")
-    with quick() as patch:
+    with quick() as patch, few_starts():
         assert invoke("run", study, "-o", folder / "whole", "-q").exit_code == 0
         stop_at(patch, 2)
         assert invoke("run", study, "-o", folder / "out", "-q").exit_code == 130

@@ -115,7 +115,7 @@ def by_importance(model: MarginalPosterior, n: int, seed: int = 0) -> Reference:
     mean, covariance = _from_prior(model, 2**15)
     size = model.layout.size
     found = None
-    for draws in (20_000, 20_000, 50_000, n):
+    for draws in (min(20_000, n // 4), min(20_000, n // 4), min(50_000, n // 2), n):
         t = stats.multivariate_t(mean, 1.4 * covariance, df=5, seed=rng)
         n_prior = draws // 10
         theta = np.concatenate([t.rvs(draws - n_prior), model.prior_transform(rng.random((n_prior, size)))])

@@ -1,7 +1,12 @@
-"""A program that samples a small study into a folder until it is killed: ``python killed_run.py STUDY.toml FOLDER``."""
+"""A program that samples a small study into a folder, anew as often as it is killed.
+
+``python killed_run.py STUDY.toml FOLDER``: each line of its input begins a process, whose number it answers, and says
+``ended`` once that process has. The processes are forked, so that only the first pays for what it imports.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -30,6 +35,11 @@ if __name__ == "__main__":
     study_file, run = map(Path, sys.argv[1:])
     study = mtjfit.load_study(study_file)
     import_module("mtjfit.infer")
-    print("ready", flush=True)  # noqa: T201 - imports are done: what is killed from here on is the run
-    sys.stdin.readline()
-    sampled(study, run, setattr)
+    for _ in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            sampled(study, run, setattr)
+            os._exit(0)
+        print(pid, flush=True)  # noqa: T201
+        os.waitpid(pid, 0)
+        print("ended", flush=True)  # noqa: T201

@@ -67,6 +67,7 @@ def test_every_start_that_converges_reaches_the_same_minimum() -> None:
     assert best.at_bound == ()
 
 
+@pytest.mark.usefixtures("quick_fits")
 @pytest.mark.parametrize("quantity", ["torque", "torkance"])
 def test_one_thickness_gives_no_errors(quantity: str) -> None:
     """Three numbers are determined, but no length and no amplitude: neither lmfit nor the report shows an error."""
@@ -82,6 +83,7 @@ def test_one_thickness_gives_no_errors(quantity: str) -> None:
     assert re.search(r"slope_ratio +-?0\.\d+ ± 0\.\d+", tail)
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_a_report_shows_errors_only_where_they_are() -> None:
     result = mtjfit.fit(simulated(SERIES, noise=0.05, thickness=AboutNominal(0.02), seed=1))
     for line in result.report().splitlines():
@@ -93,6 +95,7 @@ def test_a_report_shows_errors_only_where_they_are() -> None:
     assert result.errors["a1"] is not None
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_errors_are_rescaled_only_on_request() -> None:
     study = simulated(SERIES, noise=0.0005)
     small = study.replace(curves=tuple(
@@ -147,6 +150,7 @@ def half_known(first_known: bool, noise: float = 0.02) -> Study:
     return study.replace(curves=tuple(replace(c, **known) if j in chosen else c for j, c in enumerate(study.curves)))
 
 
+@pytest.mark.usefixtures("quick_fits")
 @pytest.mark.parametrize("first_known", [True, False])
 def test_known_and_fitted_errors_side_by_side(first_known: bool) -> None:
     """The fitted scale is that of the devices without errors, wherever they stand: 66 values less 6, 5 sd of σ."""
@@ -157,12 +161,14 @@ def test_known_and_fitted_errors_side_by_side(first_known: bool) -> None:
     assert "from the scatter" in result.report()
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_a_misfit_of_devices_with_known_errors_is_not_hidden_by_the_fitted_ones() -> None:
     study = half_known(True)
     shaken = replace(study.curves[0], par=study.curves[0].par + 0.08 * np.sin(40 * study.curves[0].bias))
     assert mtjfit.fit(study.replace(curves=(shaken, *study.curves[1:]))).p_value < 1e-5
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_declared_noise_scales_count_as_known() -> None:
     """Noise scales that are fixed are errors like any others: same χ², p-value and errors."""
     fixed = mtjfit.fit(simulated(SERIES, fit_sigma=True, noise_par=Fixed(0.02), noise_perp=Fixed(0.02)))

@@ -1,4 +1,4 @@
-"""Studies together: the likelihood is that of one study of all devices; tension against closed forms and simulations."""
+"""Studies together: their likelihood is that of one study of all devices; tension against closed forms."""
 
 from __future__ import annotations
 
@@ -72,7 +72,10 @@ def test_what_cannot_be_shared_is_refused_with_every_reason() -> None:
     with pytest.raises(ConfigError) as caught:
         joint_posterior({"p": base, "q": study(lambda_J=LogNormal(2.0, 1.7)), "r": grouped(base, "lambda_phi")})
     said = str(caught.value)
-    assert "q: parameters.lambda_J: has the prior log-normal, median 2, factor 1.7, but in p log-normal, median 1.2" in said
+    assert (
+        "q: parameters.lambda_J: has the prior log-normal, median 2, factor 1.7, but in p log-normal, median 1.2"
+        in said
+    )
     assert 'r: parameters.lambda_phi: has scope = "group"' in said
     for studies, shared, words in (
         ({"p": base}, None, "there are 1"),

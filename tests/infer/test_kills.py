@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+import pytest
 from killed_run import sampled
 
 import mtjfit
@@ -28,43 +31,42 @@ def quick(text: str) -> str:
 
 
 @contextmanager
-def started(study_file: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def program(study_file: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, str(PROGRAM), str(study_file), str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
         finally:
             process.kill()
 
 
-def wait_for(steps: int, folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until so many steps are saved; −1: not even the stage to begin with."""
+def killed(process: subprocess.Popen[str], folder: Path, steps: int, later: float) -> int | None:
+    """Steps saved by a run that was killed some time after so many were; −1: before the stage to begin with was."""
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    pid = int(process.stdout.readline())
     until = time.monotonic() + 60
     while (-1 if (saved := saved_steps(folder)) is None else saved) < steps:
-        assert process.poll() is None, "it ended before it could be killed"
+        os.kill(pid, 0)  # fails if it has ended, which no run does so early
         assert time.monotonic() < until
         time.sleep(0.002)
+    time.sleep(later)
+    with suppress(ProcessLookupError):  # it may be as quick as that
+        os.kill(pid, signal.SIGKILL)
+    assert process.stdout.readline() == "ended\n"
+    return saved_steps(folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX forks; tests/cli/test_cli_kills.py kills everywhere")
 def test_killed_at_random_it_ends_with_the_same_draws_and_summary(make_study, tmp_path: Path, monkeypatch):
     study_file, folder = make_study(edit=quick), tmp_path / "run"
     study = mtjfit.load_study(study_file)
     rng = np.random.default_rng()
     at = sorted(rng.choice(np.arange(-1, 8), N_KILLS, replace=False) * BLOCK)
-    with ExitStack() as stack:
-        # all at once, because each takes seconds to import what it needs; each then waits for its turn
-        processes = [stack.enter_context(started(study_file, folder)) for _ in range(N_KILLS)]
-        expected = sampled(study, None, monkeypatch.setattr)
-        saved = []
-        for process, steps in zip(processes, at, strict=True):
-            assert process.stdout.readline().strip() == b"ready"
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
-            wait_for(steps, folder, process)
-            time.sleep(0.1 * rng.random())  # about as long as a block takes
-            process.kill()
-            process.wait()
-            saved.append(saved_steps(folder))
+    with program(study_file, folder) as process:
+        expected = sampled(study, None, monkeypatch.setattr)  # while the other process imports what it needs
+        # at random within about as long as a block takes
+        saved = [killed(process, folder, steps, 0.1 * rng.random()) for steps in at]
     found = sampled(study, folder, monkeypatch.setattr)
     says = f"killed with {saved} steps saved"
     assert found.chain.tobytes() == expected.chain.tobytes(), says

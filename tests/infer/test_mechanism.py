@@ -101,7 +101,10 @@ def test_thicknesses_per_volume_stay_free() -> None:
     assert not mechanism_study(study, MECHANISMS["ballistic"]).parameters["thickness"].is_fixed
     under = mechanism_study(study, MECHANISMS["ballistic"])
     truth = draw_truth(under, np.random.default_rng(0))
-    T = [Device(under, curve, truth | {f"thickness[{curve.device}]": curve.thickness}).torque([0.4]) for curve in under.curves]
+    T = [
+        Device(under, curve, truth | {f"thickness[{curve.device}]": curve.thickness}).torque([0.4])
+        for curve in under.curves
+    ]
     assert T[0][0, 0] == pytest.approx(2 * T[1][0, 0], rel=1e-12)
 
 

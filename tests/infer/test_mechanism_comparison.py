@@ -90,7 +90,10 @@ def test_leaving_out_is_a_ratio_of_closed_forms() -> None:
     each = leave_out(model, found, np.random.default_rng(0))
     amplitudes = ("a1", "b1", "b2")
     whole = closed_form(study, amplitudes)
-    exact = [whole - closed_form(study.replace(curves=study.curves[:j] + study.curves[j + 1 :]), amplitudes) for j in range(3)]
+    exact = [
+        whole - closed_form(study.replace(curves=study.curves[:j] + study.curves[j + 1 :]), amplitudes)
+        for j in range(3)
+    ]
     assert [one.log_density for one in each] == pytest.approx(exact, abs=1e-9)
     assert [one.thickness for one in each] == [0.8, 1.5, 3.0]
     assert abs(each[0].log_density - exact[1]) > 0.1
@@ -130,15 +133,15 @@ def test_devices_of_one_thickness_are_left_out_together() -> None:
 
 @pytest.mark.parametrize("width", [w for w in WIDTHS if w.of != "lengths"], ids=lambda w: w.name)
 def test_other_widths_of_amplitudes_have_closed_forms(width: Width) -> None:
-    """False alarm 6e-5 for each; sabotage: the change of another factor is seen."""
+    """Errors of the mean of prior ratios are below 0.007 here: 0.03 is four of them."""
     study = series("ballistic+b1", 5)
     model, found = model_of(study, "ballistic+b1")
     change, reliable = log_evidence_change(model, found, width, np.random.default_rng(0))
     assert reliable
     wider = width.study(model.study)
     exact = closed_form(study.replace(parameters=wider.parameters), ("a1", "b1", "b2")) - found.evidence.value
-    assert change == pytest.approx(exact, abs=0.05)
-    assert abs(change + exact) > 0.2
+    assert change == pytest.approx(exact, abs=0.03)
+    assert abs(exact) > 0.06  # sabotage: no change at all would be seen
 
 
 def test_other_widths_of_lengths_are_explored_anew() -> None:

@@ -13,7 +13,7 @@ from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.ensemble import Block, Stage, refitted
 from mtjfit.infer.gate import Chains
 
-_MAX_STEPS = 1800
+_MAX_STEPS = 900
 _WIDTH = 40.0
 
 
@@ -42,7 +42,7 @@ def run() -> tuple[Chains, list[int]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "refitted", watched)
-        patch.setattr(sampling, "_FIRST_REFIT", 500)
+        patch.setattr(sampling, "_FIRST_REFIT", 200)
         found = sampling.run_ensembles(Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False)
     assert not found.verdict.converged
     return found.chains, thrown

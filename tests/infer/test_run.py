@@ -75,9 +75,8 @@ def test_streams_of_one_seed_share_nothing() -> None:
     assert len(set(drawn)) == len(drawn) == 36
 
 
-def test_a_posterior_says_what_its_priors_did_and_its_evidence() -> None:
-    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-    found = mtjfit.sample(series, seed=3, progress=False)
+def test_a_posterior_says_what_its_priors_did_and_its_evidence(series_posterior: mtjfit.Posterior) -> None:
+    found = series_posterior
     assert found.verdict.converged, str(found.verdict)
     names = [check.name for check in found.verdict.checks]
     assert names.count("second method") == names.count("wall") == names.count("quadrature") == 1

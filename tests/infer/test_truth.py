@@ -46,9 +46,9 @@ def again(seed: int) -> Study:
     return study.replace(curves=tuple(curves))
 
 
-@pytest.fixture(scope="module")
-def posterior() -> Posterior:
-    return mtjfit.sample(mtjfit.load_study(SET.study_file).replace(sampling=QUICK), progress=False)
+@pytest.fixture
+def posterior(series_posterior: Posterior) -> Posterior:
+    return series_posterior
 
 
 def test_the_truth_is_an_unremarkable_draw(posterior: Posterior) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
@@ -56,7 +57,8 @@ def make_study(
 
 @cache
 def fitted(names: tuple[str, ...] = ("A", "B", "C"), origin: Origin = MEASURED) -> FitResult:
-    return mtjfit.fit(make_study(names, origin=origin))
+    with few_starts():
+        return mtjfit.fit(make_study(names, origin=origin))
 
 
 def posterior_of(fit: FitResult, *, converged: bool = True, width: float = 0.03) -> Posterior:

@@ -54,6 +54,7 @@ def test_priors_hold_as_much_as_the_histogram() -> None:
     assert np.trapezoid(y, x) / (4000 * width) == pytest.approx(1.0, abs=0.02)
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_prior_of_lambda_product_is_normalised() -> None:
     study = make_study(D_ratio=LogNormal(1.0, 1.5))
     fit = mtjfit.fit(study)

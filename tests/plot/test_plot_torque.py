@@ -26,6 +26,8 @@ from mtjfit.plot import plot_torque
 from mtjfit.results.predict import predictive_bands, torque_at
 from mtjfit.study import Fixed, LogNormal
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 
 def test_torque_draws_the_data_the_fit_and_the_band() -> None:
     fit = fitted()
@@ -100,7 +102,7 @@ def test_fit_and_posterior_of_different_devices_are_refused() -> None:
         plot_torque(fitted(), posterior_of(fitted(("A", "B", "D"))))
 
 
-@pytest.mark.parametrize(("n", "panels"), [(1, 4), (3, 14), (7, 30), (13, 6)])
+@pytest.mark.parametrize(("n", "panels"), [(1, 4), (3, 14), pytest.param(7, 30, marks=pytest.mark.slow), (13, 6)])
 def test_layout_follows_the_number_of_devices(n: int, panels: int) -> None:
     """Axes: two of all devices together, four of each device; beyond twelve two maps and two colour bars."""
     study = make_study([f"W{j:02d}" for j in range(n)], lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0))

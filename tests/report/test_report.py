@@ -20,6 +20,8 @@ from mtjfit.report.figures import inline_svg
 from mtjfit.results import ResultFolder, provenance
 from mtjfit.results.folder import FORMATS
 
+pytestmark = pytest.mark.usefixtures("quick_fits")
+
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 HOSTILE = "<script>alert(1)</script>"
 HOSTILE_TITLE = '</title></h1><img src=x onerror="alert(1)">{{ 7*7 }}'

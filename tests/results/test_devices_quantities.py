@@ -107,7 +107,7 @@ def coverage(study: Study, names: tuple[str, ...], level: float = 0.68) -> dict[
             for name, (low, high) in quantiles.items()}  # fmt: skip
 
 
-D = tuple(np.tile([0.8, 1.1, 1.5, 2.2], 40))
+D = tuple(np.tile([0.8, 1.1, 1.5, 2.2], 25))
 BINOMIAL = 3.3 * np.sqrt(0.68 * 0.32 / len(D))  # false alarms: one in a thousand for each number
 ALL = ("slope_ratio", "|kappa|·a1", "b2/a1", "T_perp/T_par at 0.2 V", "odd part of T_perp at 0.2 V")
 
@@ -178,7 +178,9 @@ def test_quantities_without_precession_and_with_closed_forms() -> None:
     assert found["slope_ratio"][0, 0] == pytest.approx(tan, rel=1e-12)
     assert found["|kappa|·a1"][0, 0] == pytest.approx(abs(K) * AMPLITUDES["a1"], rel=1e-12)
     assert found["b2/a1"][0, 0] == pytest.approx(AMPLITUDES["b2"] / AMPLITUDES["a1"], rel=1e-12)
-    assert found["extremum of T_perp"][0, 0] == pytest.approx(-tan * AMPLITUDES["a1"] / (2 * AMPLITUDES["b2"]), rel=1e-12)
+    assert found["extremum of T_perp"][0, 0] == pytest.approx(
+        -tan * AMPLITUDES["a1"] / (2 * AMPLITUDES["b2"]), rel=1e-12
+    )
 
 
 def test_extremum_of_higher_powers_is_the_nearest_real_root_in_the_range() -> None:

@@ -22,7 +22,7 @@ GAMMA = 2.2128e5 / MU0  # that of cmtj, rad/(s T)
 STEPS = 48  # of the integrator in one period of the current
 THICKNESS = (0.8, 1.2, 2.0, 3.0, 4.0)
 BIAS = np.round(np.linspace(-0.3, 0.3, 11), 4)
-FREQUENCY = np.round(np.linspace(7.6, 9.6, 51), 4)
+FREQUENCY = np.round(np.linspace(20.2, 23.2, 61), 4)
 LENGTHS = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0}
 INTERFACE = Interface.of(a1=0.13, b2=0.08)
 HBAR_2E_KOHM = 3.29105977e-19
@@ -42,12 +42,12 @@ Torque = Callable[[float], complex]
 class Junction:
     """A magnetic tunnel junction whose free layer is one macrospin; SI."""
 
-    B: float = 0.08
+    B: float = 0.4
     Ms: float = 1.1 / MU0
     area: float = 6e-15
     thickness: float = 2e-9
     alpha: float = 0.012
-    theta: float = float(np.radians(70.0))
+    theta: float = float(np.radians(90.0))
     R: float = 1000.0
     swing: float = 600.0  # R_AP - R_P
     I_rf: float = 15e-6
@@ -102,7 +102,7 @@ def lag(junction: Junction) -> float:
     return float(np.arctan2(cosine, sine) / omega / step)
 
 
-def rectified(junction: Junction, torque_at: Torque, bias: float, frequency: float, settle: float = 9e-9) -> float:
+def rectified(junction: Junction, torque_at: Torque, bias: float, frequency: float, settle: float = 7e-9) -> float:
     """DC voltage that the radio-frequency current adds at a bias: the mean of I R(θ), minus its value without."""
     before, averaged = max(int(settle * frequency), 1), 12
     step = 1 / frequency / STEPS

@@ -1,0 +1,114 @@
+"""``mtjfit compare A.toml B.toml``: data sets on one footing."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from mtjfit.cli.folder import prepare, write
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import NotConverged
+
+if TYPE_CHECKING:
+    from mtjfit.infer import FitResult
+    from mtjfit.infer.tension import StudyComparison
+    from mtjfit.study import Study
+
+__all__ = ["compare_studies", "labels_of"]
+
+_WIDTH = 100
+_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
+_FILES = ("studies.txt", *(f"studies.{suffix}" for suffix in _FORMATS), "studies.json")
+
+
+def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
+    """A short label for each study file: its name, or the folder where all have the same name.
+
+    Examples
+    --------
+    >>> list(labels_of((Path("a/study.toml"), Path("b/study.toml"))))
+    ['a', 'b']
+    >>> list(labels_of((Path("one.toml"), Path("two.toml"))))
+    ['one', 'two']
+    """
+    for name in (lambda f: f.stem, lambda f: f.resolve().parent.name, str):
+        found = {name(file): file for file in files}
+        if len(found) == len(files):
+            return found
+    raise click.UsageError("the same study is given twice")
+
+
+def compare_studies(
+    files: tuple[Path, ...], shared: tuple[str, ...], output: Path | None, seed: int | None, quiet: bool
+) -> None:
+    """Compare, print, write.
+
+    Raises
+    ------
+    NotConverged
+        Some run did not converge.
+    """
+    from mtjfit.infer import fit
+    from mtjfit.infer.joint import joint_posterior
+    from mtjfit.infer.tension import compare_studies as compare
+    from mtjfit.study import load_study
+
+    studies: dict[str, Study] = {}
+    for label, file in labels_of(files).items():
+        progress(f"reading {file}", quiet)
+        studies[label] = load_study(file)
+    joint_posterior(studies, shared or None)  # refuse what cannot be compared before anything takes time
+    if output is not None:
+        prepare(output, _FILES, "comparison of data sets")
+    progress("fitting each data set", quiet)
+    fits = {label: fit(study) for label, study in studies.items()}
+    progress(f"sampling {len(studies)} data sets, and all of them together", quiet)
+    seed = next(iter(studies.values())).sampling.seed if seed is None else seed
+    found = compare(studies, shared or None, seed=seed, progress=not quiet)
+    text, said = _text(found, studies, fits)
+    click.echo(said if quiet else text)
+    if output is not None:
+        progress("drawing figures", quiet)
+        write(output, _FILES, _content(found, studies, text))
+        click.echo(f"Comparison: {output / 'studies.txt'}")
+    if not found.converged:
+        raise NotConverged(said)
+
+
+def _text(found: StudyComparison, studies: dict[str, Study], fits: dict[str, FitResult]) -> tuple[str, str]:
+    from mtjfit.results.studies import (
+        device_quantities,
+        differences,
+        footing_table,
+        lengths_table,
+        reconciled,
+        study_sentences,
+    )
+
+    tables = [footing_table(studies), device_quantities(fits)]
+    if found.converged:
+        tables += [lengths_table(found), differences(found)]
+    notes = "\n".join(_filled(line) for line in reconciled(studies))
+    said = "\n".join(_filled(line) for line in study_sentences(found))
+    shown = [str(tables[0]), f"What can be compared\n{notes}", *map(str, tables[1:]), f"Conclusions\n{said}"]
+    return "\n\n".join(shown), said
+
+
+def _filled(line: str) -> str:
+    return textwrap.fill(f"- {line}", _WIDTH, subsequent_indent="  ")
+
+
+def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> dict[str, bytes]:
+    """All files by name."""
+    from mtjfit.plot import render
+    from mtjfit.plot.studies import plot_studies
+    from mtjfit.results.studies import studies_document
+
+    figure = plot_studies(found, studies)
+    files = {f"studies.{suffix}": render(figure, suffix) for suffix in _FORMATS}
+    document = json.dumps(studies_document(found, studies), allow_nan=False, ensure_ascii=False, indent=1)
+    return files | {"studies.txt": f"{text}\n".encode(), "studies.json": f"{document}\n".encode()}

@@ -1,0 +1,216 @@
+"""Forest plots and pictures of consequences: what is drawn is what the tables hold, for three devices and for fifty."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
+
+import mtjfit
+from mtjfit.infer import Posterior
+from mtjfit.plot.consequences import plot_consequences
+from mtjfit.plot.forest import plot_forest
+from mtjfit.plot.style import OKABE_ITO
+from mtjfit.results.consequences import Consequences, consequences
+from mtjfit.results.devices import DeviceComparison, compare_devices
+
+
+@cache
+def three() -> DeviceComparison:
+    return compare_devices(fitted())
+
+
+@cache
+def posterior() -> Posterior:
+    return posterior_of(fitted())
+
+
+@cache
+def fifty() -> DeviceComparison:
+    """Names of the length that wafers have; ten thicknesses in three groups, one device odd."""
+    found, n = three(), 50
+    curve = found.study.curves[0]
+    curves = tuple(
+        mtjfit.TorqueCurve(f"W{k:02d}-row {k % 7}", curve.bias, curve.par, curve.perp, 0.8 + 0.4 * (k // 5), "torkance",
+                           "device", "hbar/2e/kohm", sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
+                           group=f"wafer {k % 3}")
+        for k in range(n)
+    )  # fmt: skip
+    study = found.study.replace(curves=curves)
+    rng = np.random.default_rng(0)
+    rows = []
+    for quantity in found.quantities:
+        middle, width = rng.standard_normal(n), 0.1 + 0.1 * rng.random(n)
+        for k, c in enumerate(curves):
+            q = middle[k] + width[k] * np.array([-2, -1, 0, 1, 2])
+            rows.append({
+                "quantity": quantity.name, "device": c.device, "group": c.group, "thickness": c.thickness,
+                **dict(zip(("q025", "q16", "median", "q84", "q975"), q, strict=True)), "share": 1.0,
+                "unit": quantity.unit, "extrapolated": False, "source": found.source,
+            })  # fmt: skip
+    odd = pd.DataFrame({"device": [c.device for c in curves], "outlier": [k == 7 for k in range(n)]})
+    return DeviceComparison(study, found.source, 0.2, True, found.quantities, pd.DataFrame(rows), found.pairs, odd,
+                            found.repeats, ())  # fmt: skip
+
+
+@cache
+def drawn(n: int) -> Figure:
+    return plot_forest(three() if n == 3 else fifty())
+
+
+@pytest.mark.parametrize("n", [3, 50])
+def test_every_bar_is_the_interval_of_its_row(n: int) -> None:
+    compared = three() if n == 3 else fifty()
+    order = np.argsort(compared.study.thicknesses, kind="stable")
+    for ax, quantity in zip(drawn(n).axes, compared.quantities, strict=False):
+        rows = compared.table[compared.table["quantity"] == quantity.name].iloc[order]
+        for gid, names in (("q95", ["q025", "q975"]), ("q68", ["q16", "q84"]), ("median", ["median"])):
+            lines = by_gid(ax, gid)
+            assert len(lines) == n
+            np.testing.assert_allclose([line.get_xdata() for line in lines], rows[names].to_numpy())
+            np.testing.assert_allclose([line.get_ydata()[0] for line in lines], np.arange(n))
+        low, high = ax.get_xlim()
+        assert low < rows["q025"].min() < rows["q975"].max() < high
+        assert ax.get_ylim() == (n - 0.5, -0.5)  # thin layers on top
+
+
+def apart(boxes: list[tuple[float, float]]) -> bool:
+    """True if labels from bottom to top, in pixels, do not lie on each other."""
+    ordered = sorted(boxes)
+    return all(above[0] >= below[1] - 1.5 for below, above in zip(ordered, ordered[1:], strict=False))
+
+
+@pytest.mark.parametrize("n", [3, 50])
+def test_it_can_be_read(n: int) -> None:
+    fig = drawn(n)
+    assert_nothing_cut_off(fig)
+    assert fig.get_figheight() < 11
+    for ax in fig.axes[::3]:
+        boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+        assert len(boxes) == n
+        assert apart([(box.y0, box.y1) for box in boxes])
+        assert not apart([(0.6 * box.y0, 0.6 * box.y0 + box.height) for box in boxes]) or n == 3
+        assert all(box.height > 5 for box in boxes)  # pixels at 100 per inch: 4.5 points
+    assert all(ax.get_xlabel() for ax in fig.axes)
+
+
+def test_groups_have_colours_and_markers_and_the_odd_device_is_red() -> None:
+    fig = drawn(50)
+    ax = fig.axes[0]
+    medians = by_gid(ax, "median")
+    looks = {(to_hex(line.get_color()), line.get_marker()) for line in medians}
+    assert len(looks) == 3
+    assert len({marker for _, marker in looks}) == 3  # not by colour alone
+    red = [
+        label.get_text()
+        for label in ax.get_yticklabels()
+        if to_hex(label.get_color()) == OKABE_ITO["vermillion"].lower()
+    ]
+    assert red == [text for text in red if text.startswith("× W07")]
+    assert len(red) == 1
+    assert {text for text in texts(fig) if text.startswith("wafer")} == {"wafer 0", "wafer 1", "wafer 2"}
+
+
+def changed(**columns: object) -> DeviceComparison:
+    found = three()
+    table = found.table.copy()
+    for name, values in columns.items():
+        table[name] = values
+    return DeviceComparison(found.study, found.source, 0.2, True, found.quantities, table, found.pairs, found.outliers,
+                            found.repeats, ())  # fmt: skip
+
+
+def test_missing_quantities_shares_and_extrapolation_are_drawn_as_such() -> None:
+    table = three().table
+    extremum = (table["quantity"] == "extremum of T_perp").to_numpy()
+    first = (table["device"] == "A").to_numpy()
+    quantiles = {
+        name: np.where(extremum & first, np.nan, table[name]) for name in ("q025", "q16", "median", "q84", "q975")
+    }
+    share = np.where(extremum, np.where(first, 0.0, 0.62), 1.0)
+    fig = plot_forest(changed(**quantiles, share=share, extrapolated=~extremum & first))
+    assert [t.get_text() for t in by_gid(fig, "none")] == ["none in range"]
+    assert [t.get_text() for t in by_gid(fig, "share")] == ["62 %", "62 %"]
+    hollow = [line for line in by_gid(fig, "median") if line.get_markerfacecolor() == "white"]
+    assert len(hollow) == 5  # of A, in all panels but that of the extremum
+    assert any("Hollow" in text for text in texts(fig))
+
+
+def test_one_wide_interval_does_not_flatten_the_others() -> None:
+    table = three().table
+    ratio = (table["quantity"] == "slope_ratio").to_numpy()
+    wide = ratio & (table["device"] == "B").to_numpy()
+    fig = plot_forest(changed(q025=np.where(wide, -90.0, table["q025"]), q975=np.where(wide, 90.0, table["q975"])))
+    low, high = fig.axes[0].get_xlim()
+    assert high - low < 1
+    assert [line.get_marker() for line in by_gid(fig.axes[0], "beyond")] == ["<", ">"]
+
+
+def test_both_sources_beside_each_other_but_never_the_same_one_twice() -> None:
+    alone, common = three(), compare_devices(posterior())
+    fig = plot_forest(common, alone)
+    assert len(by_gid(fig.axes[0], "median")) == 6
+    assert alone.source in texts(fig)
+    assert any(text.startswith("With the common lengths") for text in texts(fig))
+    with pytest.raises(ValueError, match="other source"):
+        plot_forest(alone, three())
+    assert_nothing_cut_off(fig)
+
+
+def test_hostile_names_and_simulated_data() -> None:
+    study = make_study(("$x_1$ \\frac", "a_b^c", "ü" * 40), origin=SIMULATED)
+    fig = plot_forest(compare_devices(mtjfit.fit(study)))
+    assert_nothing_cut_off(fig)
+    assert any("SIMULATED" in text for text in texts(fig))
+    assert any("ü" * 15 + "…" in text for text in texts(fig))
+
+
+@cache
+def implied() -> tuple[Consequences, Figure]:
+    found = consequences(posterior_of(fitted(origin=SIMULATED)), thickness=[0.5, 1.5], bias=[0.3])
+    return found, plot_consequences(found)
+
+
+def test_bands_of_consequences_are_quantiles_and_unmeasured_regions_are_hatched() -> None:
+    found, fig = implied()
+    assert_nothing_cut_off(fig)
+    par = fig.axes[0]
+    medians = by_gid(par, "median")
+    assert len(medians) == 2
+    V = medians[0].get_xdata()
+    expected = np.median(found.layer.torque([0.5, 1.5], V).real, axis=0)
+    np.testing.assert_allclose([line.get_ydata() for line in medians], expected)
+    for ax, (low, high) in zip(fig.axes, [found.measured[1]] * 2 + [found.measured[0]] * 6, strict=True):
+        spans = [patch.get_extents().transformed(ax.transData.inverted()) for patch in by_gid(ax, "extrapolated")]
+        assert len(spans) == 2
+        np.testing.assert_allclose(sorted([spans[0].x1, spans[1].x0]), [low, high], atol=1e-9)
+        assert all(patch.get_hatch() for patch in by_gid(ax, "extrapolated"))
+        assert ax.get_xlabel()
+        assert ax.get_ylabel()
+    assert any("0.5 nm, extrapolated" in text for text in texts(fig))
+    assert not any("1.5 nm, extrapolated" in text for text in texts(fig))
+
+
+def test_thickness_panels_show_both_signs_of_the_bias_at_the_measured_values() -> None:
+    found, fig = implied()
+    ratio = fig.axes[4]
+    plus, minus = by_gid(ratio, "median")
+    row = found.table[(found.table["quantity"] == "T_perp/T_par") & (found.table["thickness"] == 1.5)].set_index("bias")
+    for line, bias in ((plus, 0.3), (minus, -0.3)):
+        assert np.interp(1.5, *line.get_data()) == pytest.approx(row.loc[bias, "median"], rel=0.02)
+    assert plus.get_linestyle() != minus.get_linestyle()
+    assert ratio.get_title().startswith("above 0")
+
+
+def test_priors_and_marks_are_named_under_the_consequences() -> None:
+    note = " ".join(text.get_text() for text in reversed(implied()[1].texts))
+    assert "lambda_sf_F" in note
+    assert "SIMULATED" in note
+    assert "NOT CONVERGED" not in note
+    refused = consequences(posterior_of(fitted(), converged=False), thickness=[1.0], bias=[0.3])
+    assert any(text.startswith("NOT CONVERGED") for text in texts(plot_consequences(refused)))

@@ -1,0 +1,116 @@
+"""What the figures of mechanisms draw: the evidence, the data's slopes, and the curves of Eq. 12."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import mtjfit
+from mtjfit.infer import comparison
+from mtjfit.infer.comparison import MechanismComparison, compare_mechanisms
+from mtjfit.infer.mechanism import MECHANISMS
+from mtjfit.infer.predictive import slopes
+from mtjfit.physics import Interface, torkance
+from mtjfit.plot import render
+from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures, predicted_slopes
+from mtjfit.results.mechanisms import conclusions, mechanism_tables
+from mtjfit.results.signatures import signature, signature_table
+from mtjfit.study import Fixed, Parameter
+
+
+@pytest.fixture(scope="module")
+def found() -> MechanismComparison:
+    """Two mechanisms of the bundled series, thicknesses taken as known."""
+    study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    known = {**study.parameters, "thickness": Parameter("thickness", Fixed(0.0), "device")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "_SIMULATIONS", 5)
+        return compare_mechanisms(
+            study.replace(parameters=known), 1, names=["ballistic+b1", "diffusion"], progress=False
+        )
+
+
+def test_the_picture_holds_the_numbers(found: MechanismComparison) -> None:
+    figure = plot_mechanisms(found)
+    evidence, left_out, ratio, par = figure.axes[:4]
+    shown = [text.get_text() for text in evidence.texts]
+    assert "best" in shown
+    assert f"{-found.bayes_factors[0].value:.0f}".replace("-", "−") in shown
+    drawn = np.concatenate([line.get_ydata() for line in left_out.lines if line.get_linestyle() == "None"])
+    differences = [
+        b.log_density - a.log_density for a, b in zip(found.best.left_out, found.results[0].left_out, strict=True)
+    ]
+    assert set(np.round(differences, 6)) <= set(np.round(drawn.astype(float), 6))
+    data = slopes(found.study)
+    for ax, values in ((ratio, data.ratio), (par, data.par)):
+        assert any(np.allclose(line.get_ydata(), values) for line in ax.lines if len(line.get_ydata()) == 5)
+        curve = next(line for line in ax.lines if line.get_gid() == "diffusion")
+        assert np.allclose(np.interp(data.thickness, curve.get_xdata(), curve.get_ydata()), values, rtol=0.1, atol=0.01)
+        flat = next(line for line in ax.lines if line.get_gid() == "ballistic+b1")
+        assert np.ptp(flat.get_ydata()) < 1e-9
+    assert b"<svg" in render(figure, "svg")
+
+
+def test_curves_are_torkances_of_the_draws(found: MechanismComparison) -> None:
+    """Another path to dT/dV: the torkance of `mtjfit.physics` for single draws."""
+    d = np.array([0.8, 2.0, 4.0])
+    predicted = predicted_slopes(found["diffusion"], d)
+    assert predicted is not None
+    for row in (0, 7):
+        draw = found["diffusion"].draws.iloc[row]
+        lengths = {name: draw[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
+        T = [
+            torkance(0.0, x, **lengths, D_ratio=1.0, interface=Interface.of(a1=draw["a1"]), per="device").item()
+            for x in d
+        ]
+        assert np.allclose(predicted[0][row] + 1j * predicted[1][row], T, rtol=1e-12)
+    own = replace(found["diffusion"].study.parameters["a1"], scope="device")
+    study = found["diffusion"].study
+    scattered = replace(found["diffusion"], study=study.replace(parameters={**study.parameters, "a1": own}))
+    assert predicted_slopes(scattered, d) is None
+
+
+def test_signatures_say_how_each_goes_with_thickness() -> None:
+    trends = {}
+    for row in signature_table("device").rows:
+        trends.setdefault(row[0] or name, []).append(row[-1])
+        name = row[0] or name
+    assert trends["ballistic"] == ["constant", "zero", "zero"]
+    assert trends["ballistic+b1"] == ["constant"] * 3
+    assert trends["diffusion-bulk"] == ["constant"] * 3
+    assert trends["diffusion"] == trends["diffusion+b1"] == ["changes"] * 3
+    per_volume = [row[-1] for row in signature_table("volume").rows]
+    assert per_volume[:6] == ["as 1/d", "zero", "zero", "as 1/d", "as 1/d", "constant"]
+
+
+def test_signatures_are_eq_12_and_13() -> None:
+    """Thick layers with a long Λ go to the bulk; b1 turns the ratio r into (r + b)/(1 − r b)."""
+    lengths = {"lambda_J": 1.2, "lambda_phi": 2.0, "lambda_sf_F": 1.5, "Lambda": 5.0}
+    thick = signature(MECHANISMS["diffusion"], [200.0], lengths=lengths)
+    bulk = signature(MECHANISMS["diffusion-bulk"], [200.0], lengths=lengths)
+    chi, beta = (2.0 / 1.5) ** 2, (1.2 / 1.5) ** 2
+    assert bulk.ratio[0] == pytest.approx(-(chi**2) * beta / ((1 + chi) * beta**2 + chi**2), rel=1e-12)
+    assert thick.ratio[0] == pytest.approx(bulk.ratio[0], rel=1e-9)
+    r, b = signature(MECHANISMS["diffusion"], [1.3], lengths=lengths).ratio[0], 0.4
+    both = signature(MECHANISMS["diffusion+b1"], [1.3], lengths=lengths, b1=b).ratio[0]
+    assert both == pytest.approx((r + b) / (1 - r * b), rel=1e-12)
+    figure = plot_signatures("volume")
+    line = next(line for line in figure.axes[0].lines if line.get_gid() == "ballistic")
+    assert np.allclose(line.get_ydata() * line.get_xdata(), 1.0)
+
+
+def test_sentences_say_where_the_data_cannot_decide(found: MechanismComparison) -> None:
+    assert conclusions(found)[0].startswith("The data favour diffusion over ballistic+b1")
+    best = found.best
+    close = replace(found["ballistic+b1"], evidence=replace(best.evidence, value=best.evidence.value - 1.0),
+                    changes=best.changes)  # fmt: skip
+    tied = replace(found, results=(close, best))
+    said = conclusions(tied)
+    assert said[0] == "The data cannot decide between diffusion, ballistic+b1."
+    assert any("ballistic+b1 is not excluded: ln B" in line for line in said)
+    assert "favour" not in " ".join(said)
+    broken = replace(found, results=(replace(close, settled=False), best))
+    assert conclusions(broken)[0].startswith("No verdict")
+    assert "NOT excluded" in str(mechanism_tables(tied)[1])
