@@ -32,7 +32,7 @@ _ROUNDS = 8
 _PARTICLES = 80  # times the square of the dimension, of the first annealing run: thin bent ridges lose fewer
 _MORE = 3  # times as many in the second one
 _SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and wider
-_BROAD = 2.0
+_BROAD = 2.0  # times the width of all draws together
 _WIDER = 2.0  # times the width of what was found: a tail that was missed is seen in the next round
 _FARTHEST = 700.0  # exp of less underflows
 
@@ -131,6 +131,7 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
 def _adapted(target: Target, narrow: Jump, wide: Jump, rng: np.random.Generator) -> Explored:
     """Fit the narrow part of the proposal to weighted draws until the weights are even, then draw anew."""
     found: Explored | None = None
+    first = wide
     for k in range(_ROUNDS):
         jump = joined((narrow, wide), _SHARES)
         weighted = importance_sample(target, jump, _DRAWS, rng)
@@ -143,7 +144,7 @@ def _adapted(target: Target, narrow: Jump, wide: Jump, rng: np.random.Generator)
                 break
         draws = _tempered(weighted, rng)
         narrow = fitted_jump(draws, rng, finer=min(k + 1, 2))
-        wide = joined((wide, _wider(narrow), _broad(draws)), (0.4, 0.4, 0.2))
+        wide = joined((first, _wider(narrow), _broad(draws)), (0.4, 0.4, 0.2))
     return found  # type: ignore[return-value]
 
 

@@ -1,7 +1,9 @@
 """Pictures: each function takes results and returns a matplotlib Figure; data that were not measured are marked."""
 
+from mtjfit.plot.consequences import plot_consequences
 from mtjfit.plot.corner import plot_corner
 from mtjfit.plot.devices import plot_combinations
+from mtjfit.plot.forest import plot_forest
 from mtjfit.plot.frequency import plot_frequency_response
 from mtjfit.plot.narrowing import plot_prior_posterior
 from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
@@ -17,7 +19,9 @@ __all__ = [
     "plot_accumulation_band",
     "plot_bias_dependence",
     "plot_combinations",
+    "plot_consequences",
     "plot_corner",
+    "plot_forest",
     "plot_frequency_response",
     "plot_plan",
     "plot_prior_posterior",

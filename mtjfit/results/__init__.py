@@ -1,5 +1,7 @@
 """Results: the header of every output, tables for people, and files that can be checked and regenerated."""
 
+from mtjfit.results.consequences import Consequences, consequences
+from mtjfit.results.devices import DeviceComparison, compare_devices
 from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import Notice, header, header_fields, notices
 from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
@@ -10,10 +12,14 @@ from mtjfit.results.write import result_document, result_files, summary_table
 
 __all__ = [
     "Check",
+    "Consequences",
+    "DeviceComparison",
     "Notice",
     "ResultFolder",
     "Table",
     "checks",
+    "compare_devices",
+    "consequences",
     "header",
     "header_fields",
     "learned",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import mtjfit
 from mtjfit.data import TorqueCurve, pretty
+from mtjfit.data.sanity import suspicious_curve
 from mtjfit.infer import FitResult
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
@@ -214,6 +215,9 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     elif fit.p_value > P_TOO_GOOD:
         title = f"the data scatter less than their errors say (1 - p = {1 - fit.p_value:.1g})"
         found.append(Notice(False, title, ("the errors may be overestimated, and then the error bars below are too",)))
+    doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
+    if doubtful:
+        found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))
     violating = [each for each in fit.devices if each.p_value < P_BAD]
     if violating:
         listed = tuple(f"{each.device}: {p_text(each.p_value)}" for each in violating)

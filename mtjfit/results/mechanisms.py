@@ -106,7 +106,7 @@ def _criteria_table(found: MechanismComparison) -> Table:
     note = (
         "AIC = χ² + 2 k, BIC = χ² + k ln n, each minus its smallest value. χ² at the best fit, thicknesses with a "
         "prior counted as measurements. k: combinations of lengths and amplitudes that the design determines, not the "
-        f"number of names; n = {found.study.n_values} measured values. Neither knows a prior; the evidence above is no BIC."
+        f"number of names; n = {found.study.n_values} measured values. Neither knows a prior."
     )
     header = ("mechanism", "χ²", "dof", "p", "k", "ΔAIC", "ΔBIC")
     return Table("Best fits and criteria", header, tuple(rows), note)

@@ -70,9 +70,7 @@ def reconciled(studies: Mapping[str, Study]) -> tuple[str, ...]:
         area = "; per device they grow with its area" if curves[0].per == "device" else ""
         said.append(f"amplitudes are compared in {pretty(curves[0].unit)}{area}")
     if len({curve.quantity for curve in curves}) > 1:
-        said.append(
-            "torque and torkance are each fitted in the form in which they were measured; b0 leaves no torkance"
-        )
+        said.append("torque and torkance are each fitted as they were measured; b0 leaves no trace in a torkance")
     if len({curve.declared_perp_axis for curve in curves}) > 1:
         said.append("T_perp of data declared along P × M was turned to M × P on reading")
     if len({curve.sin_theta for curve in curves}) > 1:

@@ -136,7 +136,7 @@ def test_diffusion_in_one_device_is_a_ballistic_junction_with_other_amplitudes()
     for _ in range(100):
         J, phi, sf, Lambda, d = np.exp(rng.uniform(-1.5, 2.5, 5))
         a1, a2, b1, b2 = rng.standard_normal(4)
-        lengths = dict(lambda_J=J, lambda_phi=phi, lambda_sf_F=sf, lambda_sf_N=Lambda, D_ratio=1.0)
+        lengths = {"lambda_J": J, "lambda_phi": phi, "lambda_sf_F": sf, "lambda_sf_N": Lambda, "D_ratio": 1.0}
         T = torque(V, d, **lengths, interface=Interface.of(a1=a1, a2=a2, b1=b1, b2=b2), per="device")
         kappa = torque(1.0, d, **lengths, interface=Interface.of(a1=1.0), per="device").item()
         one, two = kappa * (a1 + 1j * b1), kappa * (a2 + 1j * b2)

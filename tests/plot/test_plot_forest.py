@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ def test_every_bar_is_the_interval_of_its_row(n: int) -> None:
 def apart(boxes: list[tuple[float, float]]) -> bool:
     """True if labels from bottom to top, in pixels, do not lie on each other."""
     ordered = sorted(boxes)
-    return all(above[0] >= below[1] - 1.5 for below, above in zip(ordered, ordered[1:], strict=False))
+    return all(above[0] >= below[1] - 1.5 for below, above in pairwise(ordered))
 
 
 @pytest.mark.parametrize("n", [3, 50])

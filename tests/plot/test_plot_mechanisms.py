@@ -12,19 +12,18 @@ from mtjfit.infer import comparison
 from mtjfit.infer.comparison import MechanismComparison, compare_mechanisms
 from mtjfit.infer.mechanism import MECHANISMS
 from mtjfit.infer.predictive import slopes
+from mtjfit.infer.prior_width import WIDTHS
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
 from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures, predicted_slopes
 from mtjfit.results.mechanisms import conclusions, mechanism_tables
 from mtjfit.results.signatures import signature, signature_table
-from mtjfit.study import Fixed, Parameter
 
 
 @pytest.fixture(scope="module")
 def found() -> MechanismComparison:
-    """Two mechanisms of the bundled series, thicknesses taken as known."""
+    """Two mechanisms of the bundled series."""
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-    known = {**study.parameters, "thickness": Parameter("thickness", Fixed(0.0), "device")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "_SIMULATIONS", 5)
         return compare_mechanisms(
@@ -73,10 +72,8 @@ def test_curves_are_torkances_of_the_draws(found: MechanismComparison) -> None:
 
 
 def test_signatures_say_how_each_goes_with_thickness() -> None:
-    trends = {}
-    for row in signature_table("device").rows:
-        trends.setdefault(row[0] or name, []).append(row[-1])
-        name = row[0] or name
+    rows = signature_table("device").rows
+    trends = {rows[k][0]: [row[-1] for row in rows[k : k + 3]] for k in range(0, len(rows), 3)}
     assert trends["ballistic"] == ["constant", "zero", "zero"]
     assert trends["ballistic+b1"] == ["constant"] * 3
     assert trends["diffusion-bulk"] == ["constant"] * 3

@@ -1,4 +1,4 @@
-"""Consequences against independent physics: conservation, equations of motion, definitions; marks where they must be."""
+"""Consequences against independent physics: conservation, equations of motion, definitions; and their marks."""
 
 from __future__ import annotations
 

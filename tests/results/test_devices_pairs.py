@@ -22,7 +22,7 @@ def test_probability_and_interval_of_a_difference_are_those_of_correlated_normal
     """sd² = 1 + 1 − 2ρ: adding error bars in quadrature would say √2 for any ρ."""
     rng = np.random.default_rng(0)
     shared = rng.standard_normal((2000, 1))
-    values = 0.8 * shared + 0.6 * rng.standard_normal((2000, 2)) + [0.5, 0.0]
+    values = 0.8 * shared + 0.6 * rng.standard_normal((2000, 2)) + np.array([0.5, 0.0])
     row = pairwise_quantity(quantity(values), devices(2)).iloc[0]
     sd = np.sqrt(2 - 2 * 0.64)
     assert row["p_greater"] == pytest.approx(norm.cdf(0.5 / sd), abs=0.03)  # 2000 draws: 0.009
@@ -66,7 +66,7 @@ def test_pairs_looked_at_one_by_one_would_be_wrong_in_most_studies() -> None:
 
 def test_a_device_that_differs_is_clear_from_all_others() -> None:
     rng = np.random.default_rng(3)
-    values = rng.standard_normal((1000, 6)) + [0, 0, 0, 0, 0, 9.0]
+    values = rng.standard_normal((1000, 6)) + np.array([0, 0, 0, 0, 0, 9.0])
     found = pairwise_quantity(quantity(values), devices(6))
     assert found.loc[found["B"] == "D5", "clear"].all()
     assert not found.loc[found["B"] != "D5", "clear"].any()
@@ -83,7 +83,7 @@ def test_equal_by_declaration_is_no_difference_and_no_direction() -> None:
 
 def test_missing_draws_count_only_for_the_pairs_that_lack_them() -> None:
     rng = np.random.default_rng(5)
-    values = rng.standard_normal((1000, 4)) + [0.0, 1.0, 2.0, 0.0]
+    values = rng.standard_normal((1000, 4)) + np.array([0.0, 1.0, 2.0, 0.0])
     values[rng.random(1000) < 0.3, 1] = np.nan
     values[:, 3] = np.nan
     found = pairwise_quantity(quantity(values), devices(4)).set_index(["A", "B"])

@@ -249,3 +249,16 @@ def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
 def test_no_p_value_is_no_alarm(good: mtjfit.FitResult):
     assert notices(replace(good, p_value=float("nan"))) == ()
     assert np.isnan(replace(good.devices[0], dof=0).p_value)
+
+
+def test_unusual_numbers_are_said_loudly_and_left_as_they_are(finished) -> None:
+    study = finished.fit.study
+    thick = replace(study.curves[0], thickness=20.0)
+    fit = replace(finished.fit, study=study.replace(curves=(thick, *study.curves[1:])))
+    found = [notice for notice in notices(fit) if "UNUSUAL" in notice.title]
+    assert len(found) == 1
+    assert found[0].loud
+    assert found[0].lines == (
+        "device 'F0.8nm': thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?",
+    )
+    assert not [notice for notice in notices(finished.fit) if "UNUSUAL" in notice.title]

@@ -21,15 +21,15 @@ MU0 = 4e-7 * np.pi
 GAMMA = 2.2128e5 / MU0  # that of cmtj, rad/(s T)
 STEPS = 48  # of the integrator in one period of the current
 THICKNESS = (0.8, 1.2, 2.0, 3.0, 4.0)
-BIAS = np.round(np.linspace(-0.3, 0.3, 11), 4)
+BIAS = np.round(np.linspace(-0.2, 0.2, 11), 4)
 FREQUENCY = np.round(np.linspace(20.2, 23.2, 61), 4)
 LENGTHS = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0}
 INTERFACE = Interface.of(a1=0.13, b2=0.08)
 HBAR_2E_KOHM = 3.29105977e-19
 CURRENT_SD = 0.01  # by which the current of each device differs from what is declared
-NOISE = 0.01  # of the largest deviation from the mean of each spectrum
+NOISE = 0.02  # of the largest deviation from the mean of each spectrum
 HEADER = """\
-# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, 1 % noise
+# origin: simulated ; macrospins integrated by cmtj, torques of Eq. 12 with known lengths, 2 % noise
 # Rectified voltage against frequency. Made by make.py.
 device,bias_V,f_GHz,V_uV
 """
