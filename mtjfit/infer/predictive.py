@@ -127,7 +127,7 @@ def slopes(study: Study) -> Slopes:
     >>> from mtjfit.study import load_study
     >>> found = slopes(load_study(dataset("thickness-series").study_file))
     >>> np.round(found.ratio, 2)
-    array([-0.51, -0.23, -0.1 , -0.03, -0.02])
+    array([-0.33, -0.2 , -0.1 , -0.04, -0.02])
     """
     powers, rows = _powers(study), []
     for j, curve in enumerate(study.curves):

@@ -77,8 +77,12 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
         for j in np.flatnonzero(index >= 0):
             entry = layout.entries[index[j]]
             value = values[index[j]]
-            by_ln = _BY_THICKNESS[name] * by_d * value if name in _BY_THICKNESS else by_log[name] * scale
-            out[j, index[j]] += np.broadcast_to(by_ln, (J,))[j] / (1.0 if entry.log else value)
+            if name in _BY_THICKNESS:
+                slope = _BY_THICKNESS[name] * by_d
+                out[j, index[j]] += np.broadcast_to(slope, (J,))[j] * (value if entry.log else 1.0)
+            else:
+                by_ln = by_log[name] * scale
+                out[j, index[j]] += np.broadcast_to(by_ln, (J,))[j] / (1.0 if entry.log else value)
     return out
 
 

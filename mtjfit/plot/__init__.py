@@ -5,6 +5,7 @@ from mtjfit.plot.corner import plot_corner
 from mtjfit.plot.devices import plot_combinations
 from mtjfit.plot.forest import plot_forest
 from mtjfit.plot.frequency import plot_frequency_response
+from mtjfit.plot.identify import plot_identifiability
 from mtjfit.plot.narrowing import plot_prior_posterior
 from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
 from mtjfit.plot.plan import plot_plan
@@ -23,6 +24,7 @@ __all__ = [
     "plot_corner",
     "plot_forest",
     "plot_frequency_response",
+    "plot_identifiability",
     "plot_plan",
     "plot_prior_posterior",
     "plot_thickness_dependence",

@@ -80,8 +80,8 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
         counts.append((name.replace("|kappa", "|κ"), str(len(mine)), str(lone), chance, str(int(mine["clear"].sum()))))
     note = (
         "One sided: pairs whose direction has more than 97.5 %, looked at one by one; beside it how many of them "
-        "chance alone makes if no two devices differ. Clear: zero lies outside a band that holds all pairs of the quantity "
-        "at once with 95 %."
+        "chance alone makes if no two devices differ. Clear: zero lies outside a band that holds all pairs of the "
+        "quantity at once with 95 %."
     )
     return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(counts), note)
 

@@ -33,7 +33,9 @@ def two_mechanisms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtjfit.cli.compare_mechanisms._FORMATS", ("svg",))
 
 
-def test_it_prints_and_writes_everything(make_study, tmp_path: Path, two_mechanisms: None) -> None:
+def test_it_prints_and_writes_everything(
+    make_study, tmp_path: Path, two_mechanisms: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Data of diffusion, and diffusion not among the mechanisms: no verdict, exit code 4, but all is there."""
     folder = tmp_path / "out"
     done = run(make_study(), "--mechanisms", "--output", folder, "--seed", 3)
@@ -52,11 +54,13 @@ def test_it_prints_and_writes_everything(make_study, tmp_path: Path, two_mechani
     assert document["provenance"]["seed"] == 3
     assert "SIMULATED" in (folder / "mechanisms.csv").read_text(encoding="utf-8")
     assert (folder / "mechanisms.txt").read_text(encoding="utf-8") in done.stdout
+    monkeypatch.setattr("mtjfit.cli.compare_mechanisms._FORMATS", ())
     again = run(make_study(), "--mechanisms", "--output", folder, "--seed", 3, "--quiet")
     assert again.exit_code == 4
     later = json.loads((folder / "mechanisms.json").read_text(encoding="utf-8"))
     assert {**later, "provenance": None} == {**document, "provenance": None}
     assert "Evidence" not in again.stdout
+    assert not (folder / "mechanisms.svg").exists()  # what an earlier run left is not taken for this one's
 
 
 def test_amplitudes_can_be_added(make_study, two_mechanisms: None) -> None:

@@ -65,7 +65,7 @@ def test_explored_draws_are_posterior_draws() -> None:
 
 def test_a_start_that_is_far_off_is_mended() -> None:
     target, rng = gaussian(3), np.random.default_rng(3)
-    found = explore(target, 3, rng, start=6 + 0.05 * rng.standard_normal((500, 3)))
+    found = explore(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
     assert found.settled
     assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error
 

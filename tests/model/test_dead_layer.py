@@ -100,3 +100,16 @@ def test_no_device_is_thinner_than_its_dead_layer() -> None:
     found = collapsed.draw(z, np.random.default_rng(0))
     assert np.all(found["dead_layer"] == pytest.approx(0.85))
     assert np.min(found["thickness[A]"]) > 0.85
+
+
+def test_the_derivative_by_a_dead_layer_of_nothing() -> None:
+    """At exactly 0 nm it is the limit from above, not 0/0."""
+    model = MarginalPosterior(simulated(SERIES, dead_layer=Uniform(0.0, 0.8), **ONE))
+    values = model.layout.values(model.prior_transform(np.full((1, model.layout.size), 0.4))[0])
+    k = model.layout.names.index("dead_layer")
+    gradients = []
+    for thick in (0.0, 1e-7):
+        values[k] = thick
+        gradients.append(transfer_gradient(model.layout, values, per_volume=False)[:, k])
+    assert np.all(gradients[0] != 0)
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-5)

@@ -16,7 +16,7 @@ import numpy as np
 
 from mtjfit.physics import Interface, torque
 
-SEED = 20261123
+SEED = 20261122  # that of the other simulated set
 MU0 = 4e-7 * np.pi
 GAMMA = 2.2128e5 / MU0  # that of cmtj, rad/(s T)
 STEPS = 48  # of the integrator in one period of the current
