@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mtjfit import physics
     from mtjfit.data import TorqueCurve, dataset, datasets
-    from mtjfit.infer import FitResult, Posterior, fit, identify, sample
+    from mtjfit.infer import FitResult, Plan, Posterior, fit, identify, plan, sample
     from mtjfit.model import SpinTorqueModel
     from mtjfit.study import Study, load_study
 
 __all__ = [
     "FitResult",
+    "Plan",
     "Posterior",
     "SpinTorqueModel",
     "Study",
@@ -33,11 +34,13 @@ __all__ = [
     "identify",
     "load_study",
     "physics",
+    "plan",
     "sample",
 ]
 
 _HOME = {
     "FitResult": "infer",
+    "Plan": "infer",
     "Posterior": "infer",
     "SpinTorqueModel": "model",
     "Study": "study",
@@ -47,6 +50,7 @@ _HOME = {
     "fit": "infer",
     "identify": "infer",
     "load_study": "study",
+    "plan": "infer",
     "sample": "infer",
 }
 

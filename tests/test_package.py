@@ -20,6 +20,7 @@ PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
     "FitResult",
+    "Plan",
     "Posterior",
     "SpinTorqueModel",
     "Study",
@@ -31,6 +32,7 @@ PUBLIC = [
     "identify",
     "load_study",
     "physics",
+    "plan",
     "sample",
 ]
 LONGEST_FILE = 400

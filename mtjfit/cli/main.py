@@ -12,6 +12,7 @@ from mtjfit.cli.demo import demo
 from mtjfit.cli.figures import figures
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
+from mtjfit.cli.plan import plan
 from mtjfit.cli.run import run
 from mtjfit.cli.terminal import Commands
 
@@ -33,5 +34,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, identify, run, calibrate, datasets, figures):
+for _command in (demo, init, check, identify, plan, run, calibrate, datasets, figures):
     cli.add_command(_command)

@@ -166,6 +166,7 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
     from mtjfit.results import provenance
     from mtjfit.results.folder import FORMATS
     from mtjfit.results.plan import plan_document
+    from mtjfit.results.write import csv_bytes
     from mtjfit.study import Study
 
     figure = plot_plan(found)
@@ -179,7 +180,7 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
     else:
         document["provenance"] = {"versions": dict(versions()), "seed": seed}
     files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
-    files["candidates.csv"] = found.table.to_csv(lineterminator="\n").encode()
+    files["candidates.csv"] = csv_bytes(found.table)
     files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
     for name, data in files.items():
         _replace(output / name, data)

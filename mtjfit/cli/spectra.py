@@ -55,12 +55,12 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     folder = SpectraFolder(output)
     folder.prepare()
     progress(f"reading {study}", quiet)
-    with _bar("files", quiet) as bar:
+    with _Bar("files", quiet) as bar:
         loaded = load_spectra(study, lambda done, of: bar.show(done, of))
     loaded = _shifted(loaded, shift)
-    with _bar("spectra fitted", quiet) as bar:
+    with _Bar("spectra fitted", quiet) as bar:
         found = analyse(loaded, lambda n: bar.more(n, len(loaded.spectra)))
-    with _bar("spectra drawn", quiet) as bar:
+    with _Bar("spectra drawn", quiet) as bar:
         drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
         page = spectra_html(found, most=thumbnails, progress=lambda n: bar.more(n, drawn))
     files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
@@ -78,7 +78,7 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
         click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")
 
 
-class _bar:
+class _Bar:
     """A progress bar on a terminal; silent elsewhere."""
 
     def __init__(self, what: str, quiet: bool):
@@ -86,7 +86,7 @@ class _bar:
 
         self._bar = tqdm(desc=what, disable=True if quiet else None, leave=False, delay=1)
 
-    def __enter__(self) -> _bar:
+    def __enter__(self) -> _Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -94,7 +94,7 @@ class _bar:
 
     def show(self, done: int, of: int) -> None:
         """So many in all."""
-        self.more(done - self._bar.n, of)
+        self.more(done - int(self._bar.n), of)
 
     def more(self, n: int, of: int) -> None:
         """So many more."""

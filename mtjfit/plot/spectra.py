@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mtjfit.data import FloatArray, find_unit
+from mtjfit.data.curve import BoolArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, unit_of
 from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
@@ -20,6 +21,7 @@ _ACROSS = 6
 _ROW = 0.95  # height of a row of thumbnails in inches
 _TALL = 1.5  # of a spectrum with its residuals
 _LINE_POINTS = 400
+_LONGEST = 12  # letters of a device name over a thumbnail
 _PREFIXES = ((1.0, "V"), (1e3, "mV"), (1e6, "µV"), (1e9, "nV"))
 
 
@@ -50,6 +52,7 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
     row = _TALL if residuals else _ROW
     study = cast(Study, result.study)
     x_unit = fits[0].spectrum.unit
+    held = len({fit.spectrum.fixed for fit in result.fits if np.isfinite(fit.spectrum.fixed)}) > 1
     what = "frequency" if result.study.against == "frequency" else "|field|"
     note = f"Voltage against {what} ({x_unit}); dots: measured points, grey where not used; line: fit."
     if residuals:
@@ -68,10 +71,11 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
                 if below is not None:
                     below.set_axis_off()
                 continue
-            _thumbnail(ax, fits[k])
+            _thumbnail(ax, fits[k], held)
             if below is not None:
                 ax.set_xticklabels([])
                 _residuals(below, fits[k])
+                below.set_xlim(ax.get_xlim())
         footer(fig, study, note)
     return fig
 
@@ -82,7 +86,7 @@ def _voltage(fit: SpectrumFit) -> tuple[float, str]:
     return next(((scale, unit) for scale, unit in _PREFIXES if size * scale >= 0.5), _PREFIXES[-1])
 
 
-def _thumbnail(ax: Axes, fit: SpectrumFit) -> None:
+def _thumbnail(ax: Axes, fit: SpectrumFit, held: bool) -> None:
     spectrum = fit.spectrum
     x = spectrum.x * spectrum.shown
     scale, unit = _voltage(fit)
@@ -91,21 +95,29 @@ def _thumbnail(ax: Axes, fit: SpectrumFit) -> None:
     span = spectrum.x[fit.used]
     fine = np.linspace(span[0], span[-1], _LINE_POINTS)
     ax.plot(fine * spectrum.shown, scale * fit.values(fine), color=OKABE_ITO["vermillion"], lw=0.8, gid="line")
-    title = ax.set_title(literal(_short(fit)), fontsize=5.5, pad=2)
+    title = ax.set_title(f"{literal(_short(fit, held))} ({unit})", fontsize=5.2, pad=2)
     ax.tick_params(labelsize=5, length=1.5, pad=1.5)
     ax.locator_params(axis="x", nbins=3)
     ax.locator_params(axis="y", nbins=3)
     ax.ticklabel_format(axis="both", useOffset=False, style="plain")
-    ax.text(0.03, 0.97, unit, transform=ax.transAxes, fontsize=5, va="top", color="0.35")
     if fit.flags:
         title.set_color(OKABE_ITO["vermillion"])
         for side in ax.spines.values():
             side.set(visible=True, color=OKABE_ITO["vermillion"], linewidth=1.2)
 
 
-def _short(fit: SpectrumFit) -> str:
-    name = fit.spectrum.name.replace(", negative field", " (−)")
-    return name if len(name) <= 30 else f"{name[:13]}…{name[-16:]}"
+def _short(fit: SpectrumFit, held: bool) -> str:
+    """Device and bias; what was held only where it is not the same for all."""
+    spectrum = fit.spectrum
+    parts = [f"{1e3 * spectrum.bias:.4g} mV"]
+    if held and np.isfinite(spectrum.fixed):
+        parts.append(
+            f"{spectrum.fixed / 1e9:.4g} GHz" if spectrum.against == "field" else f"{1e3 * spectrum.fixed:.4g} mT"
+        )
+    if spectrum.sign < 0:
+        parts.append("−B")
+    device = spectrum.device if len(spectrum.device) <= _LONGEST else f"{spectrum.device[: _LONGEST - 1]}…"
+    return ", ".join([device, *parts])
 
 
 def _residuals(ax: Axes, fit: SpectrumFit) -> None:
@@ -136,7 +148,7 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
     held = (1e-9, "frequency (GHz)") if result.study.against == "field" else (1e3, "field (mT)")
     x, label = (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
     study = cast(Study, result.study)
-    note = "Hollow: flagged spectra. Error bars are statistical, where larger than the symbol."
+    note = "Hollow: flagged spectra. Bars: statistical errors."
     unit = fits[0].spectrum.unit
     shown = fits[0].spectrum.shown
     scale, volt = _voltage(max(fits, key=lambda fit: float(np.ptp(fit.spectrum.voltage))))
@@ -157,11 +169,9 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
     return fig
 
 
-def _points(
-    ax: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, hollow: FloatArray, colour: str, label: str = ""
-) -> None:
+def _points(ax: Axes, x: FloatArray, y: FloatArray, errors: FloatArray, hollow: BoolArray, colour: str) -> None:
     ax.errorbar(x, y, errors, fmt="none", ecolor=colour, elinewidth=0.7, zorder=2)
-    ax.plot(x[~hollow], y[~hollow], "o", ms=2.6, color=colour, zorder=3, label=label or None, gid="points")
+    ax.plot(x[~hollow], y[~hollow], "o", ms=2.6, color=colour, zorder=3, gid="points")
     ax.plot(x[hollow], y[hollow], "o", ms=2.6, mfc="white", mec=colour, mew=0.7, zorder=3, gid="flagged")
 
 

@@ -14,7 +14,7 @@ from mtjfit.results.leave_out import NORMAL
 from mtjfit.results.outliers import FALSE_ALARM
 from mtjfit.results.tables import Table, interval
 from mtjfit.study import Study
-from mtjfit.text import number, p_text, value_with_error
+from mtjfit.text import p_text, value_with_error
 
 __all__ = ["marked", "outliers_table", "pairs_table", "quantities_table", "repeats_table"]
 
@@ -86,13 +86,18 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
     return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(counts), note)
 
 
+def _p(p: float) -> str:
+    return p_text(p).removeprefix("p ").removeprefix("= ")
+
+
 def outliers_table(found: pd.DataFrame) -> Table:
     """Odd devices, the worst first; without any, the device that comes closest."""
-    ordered = _records(found.sort_values("p", kind="stable"))
+    ordered = sorted(_records(found), key=lambda row: (row["p"], -row["chi2"]))
     odd = [row for row in ordered if row["outlier"]]
     rows = tuple(
-        (row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), number(row["p"], 2),
-         number(row["p_holm"], 2), row["reason"] or "none: the largest departure of all", row["method"])
+        (row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), _p(row["p"]),
+         _p(row["p_holm"]), row["reason"].replace("|kappa", "|κ") or "none: the largest departure of all",
+         row["method"])
         for row in odd or ordered[:1]
     )  # fmt: skip
     note = (
