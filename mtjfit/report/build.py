@@ -12,6 +12,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import header_fields, notices
+from mtjfit.results.identify_text import directions_table, model_test
 from mtjfit.results.methods import REFERENCES, methods
 from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
@@ -29,7 +30,7 @@ from mtjfit.results.write import result_document, result_files
 __all__ = ["report_html", "report_tables", "write_report"]
 
 DOI = "10.1103/PhysRevB.86.060404"
-_FIRST = ("torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation")  # the trace comes with the gate, further down
+_FIRST = ("torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation")  # the trace comes later
 
 
 @cache
@@ -71,6 +72,7 @@ def report_tables(fit: FitResult, posterior: Posterior | None) -> dict[str, Tabl
             "priors": prior_table(posterior),
             "combinations": combinations_table(fit),
         }
+    tables["directions"] = directions_table(fit.identifiability.directions)
     tables["devices"] = devices_table(fit.study)
     return {name: table for name, table in tables.items() if table.rows or table.note}
 
@@ -124,6 +126,7 @@ def report_html(
         checks=checks(fit, posterior),
         learned=learned(fit, posterior),
         not_determined=not_determined(fit, posterior),
+        model_test=model_test(fit.devices, fit.study.amplitudes),
         priors_say=_priors_say(posterior),
         known=fit.identifiability,
         verdict=verdict,

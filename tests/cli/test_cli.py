@@ -127,7 +127,7 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
     files |= {"methods.md", "summary.md", "summary.tex"}
     files |= {
-        f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "devices")
+        f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "directions", "devices")
     }
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
     assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")
