@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.data import TorqueCurve, dataset, datasets
     from mtjfit.infer import FitResult, Plan, Posterior, fit, identify, plan, sample
     from mtjfit.model import SpinTorqueModel
+    from mtjfit.results import compare
     from mtjfit.study import Study, load_study
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Study",
     "TorqueCurve",
     "__version__",
+    "compare",
     "dataset",
     "datasets",
     "fit",
@@ -45,6 +47,7 @@ _HOME = {
     "SpinTorqueModel": "model",
     "Study": "study",
     "TorqueCurve": "data",
+    "compare": "results",
     "dataset": "data",
     "datasets": "data",
     "fit": "infer",

@@ -26,6 +26,7 @@ PUBLIC = [
     "Study",
     "TorqueCurve",
     "__version__",
+    "compare",
     "dataset",
     "datasets",
     "fit",

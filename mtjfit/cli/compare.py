@@ -1,4 +1,4 @@
-"""``mtjfit compare``: explanations of one data set side by side."""
+"""``mtjfit compare``: explanations of one data set, its devices, or several data sets side by side."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from pathlib import Path
 
 import click
 
+from mtjfit.cli.compare_devices import compare_devices
 from mtjfit.cli.compare_mechanisms import compare_mechanisms
+from mtjfit.cli.compare_studies import compare_studies
 
 __all__ = ["compare"]
 
 
-@click.command(short_help="Compare what could have caused the data.")
+@click.command(short_help="Compare mechanisms, devices, or data sets.")
 @click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STUDY.toml...")
 @click.option("--mechanisms", "what", flag_value="mechanisms", help="Spin diffusion, asymmetric electrodes, or both.")
+@click.option("--devices", "what", flag_value="devices", help="What each device determines, pairs, odd devices.")
+@click.option("--bias", type=float, help="Of T_perp/T_par and the odd part, in V; with --devices.")
+@click.option(
+    "--share",
+    "shared",
+    multiple=True,
+    metavar="LENGTH",
+    help="With several studies: a length that is the same in all; may be repeated. Default: all they have in common.",
+)
 @click.option(
     "--with",
     "extra",
@@ -27,22 +38,42 @@ __all__ = ["compare"]
 def compare(
     studies: tuple[Path, ...],
     what: str | None,
+    bias: float | None,
+    shared: tuple[str, ...],
     extra: tuple[str, ...],
     output: Path | None,
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Compare explanations of a thickness series.
+    """Compare explanations or devices of one study, or several studies.
 
     --mechanisms: a linear out-of-plane torque from spin diffusion (Eq. 12), from asymmetric electrodes (b1), from
     both, or none. Evidence with its error and what prior widths make of it, prediction of left-out thicknesses, AIC
     and BIC, posterior-predictive checks. Takes about half a minute.
 
+    --devices: slope ratio, amplitudes and asymmetry of every device, each alone and with the common lengths; pairs with
+    the probability of their direction, devices that the others do not predict, and what follows for applications.
+
+    Two or more studies: put on one footing, or the reason why not; common lengths of each alone and of all together,
+    and a tension that does not hang on prior widths. Torque and torkance, per device and per volume go together.
+
     Exit code 4: the data cannot decide; everything is printed and written. One thickness never can, and is refused.
     5: some number could not be computed well enough.
     """
-    if what is None:
-        raise click.UsageError("say what to compare: --mechanisms")
     if len(studies) > 1:
-        raise click.UsageError(f"--mechanisms compares explanations of one study, not {len(studies)}")
+        if what is not None or extra or bias is not None:
+            raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
+        compare_studies(studies, shared, output, seed, quiet)
+        return
+    if what is None:
+        raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
+    if shared:
+        raise click.UsageError("--share is about several studies")
+    if what == "devices":
+        if extra:
+            raise click.UsageError("--with is about mechanisms")
+        compare_devices(studies[0], bias, output, seed, quiet)
+        return
+    if bias is not None:
+        raise click.UsageError("--bias goes with --devices")
     compare_mechanisms(studies[0], extra, output, seed, quiet)

@@ -7,6 +7,7 @@ import click
 import mtjfit
 from mtjfit.cli.calibrate import calibrate
 from mtjfit.cli.check import check
+from mtjfit.cli.compare import compare
 from mtjfit.cli.datasets import datasets
 from mtjfit.cli.demo import demo
 from mtjfit.cli.figures import figures
@@ -34,5 +35,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, identify, plan, run, calibrate, datasets, figures):
+for _command in (demo, init, check, identify, plan, run, compare, calibrate, datasets, figures):
     cli.add_command(_command)

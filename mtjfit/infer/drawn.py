@@ -56,7 +56,7 @@ def _posterior(
     thin = _thin(chains)
     theta = chains.theta[:, ::thin]
     shape = theta.shape[:-1]
-    flat = theta.reshape(-1, size)
+    flat = theta.reshape(int(np.prod(shape)), size)  # also where nothing was sampled, size 0
     columns = _in_order(model, model.draw(flat, stream(seed, Stream.DRAW_BACK)))
     log_likelihood = chains.log_posterior[:, ::thin].ravel() - model.log_prior(flat)
     return Posterior(
@@ -84,7 +84,7 @@ def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict
     if not model.split.thickness_is_free:
         return verdict
     theta = chains.theta[:, :: _thin(chains)]
-    error = model.quadrature_error(theta.reshape(-1, theta.shape[-1]))
+    error = model.quadrature_error(theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1]))
     says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
     return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
 

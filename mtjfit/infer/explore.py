@@ -159,7 +159,7 @@ def _broad(draws: FloatArray) -> Jump:
     """One t over all of them, so that no weight grows without limit where the mixture is thin."""
     covariance = np.atleast_2d(np.cov(draws.T))
     root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
-    return Jump(np.ones(1), draws.mean(axis=0)[None], _BROAD * root[None])
+    return Jump(np.ones(1), draws.mean(axis=0)[None], np.asarray(_BROAD * root[None], dtype=float))
 
 
 def _wider(jump: Jump) -> Jump:

@@ -1,5 +1,6 @@
 """Results: the header of every output, tables for people, and files that can be checked and regenerated."""
 
+from mtjfit.results.compare import compare
 from mtjfit.results.consequences import Consequences, consequences
 from mtjfit.results.devices import DeviceComparison, compare_devices
 from mtjfit.results.folder import ResultFolder
@@ -18,6 +19,7 @@ __all__ = [
     "ResultFolder",
     "Table",
     "checks",
+    "compare",
     "compare_devices",
     "consequences",
     "header",

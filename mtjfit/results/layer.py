@@ -25,7 +25,7 @@ from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Fixed, Study
 
-__all__ = ["Layer", "layer_draws", "names_of"]
+__all__ = ["Layer", "layer_draws", "names_of", "shares_one_layer"]
 
 _OF_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
@@ -83,14 +83,24 @@ class Layer:
         return np.asarray(K[..., None] * J0[:, None, :])
 
 
+def _differing(study: Study) -> list[str]:
+    """Parameters of a layer that devices or groups have for themselves."""
+    names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
+    return [n for n in names if study.parameters[n].scope != "shared" and not study.parameters[n].is_fixed]
+
+
+def shares_one_layer(study: Study) -> bool:
+    """True if all devices have the same lengths and amplitudes, and differ in thickness alone."""
+    return len(study.curves) == 1 or not _differing(study)
+
+
 def _labels(study: Study, device: str | None) -> tuple[int, dict[str, str | None]]:
     """Place of the device, and the column behind each parameter of its layer, None where it is fixed."""
     if device is not None and device not in study.devices:
         raise ValueError(f"device {device!r} is not in the study {study.name!r}: {', '.join(study.devices)}")
     names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
-    own = [n for n in names if study.parameters[n].scope != "shared" and not study.parameters[n].is_fixed]
-    if own and device is None and len(study.curves) > 1:
-        raise ValueError(f"{', '.join(own)} differ between devices: name the device whose layer is meant")
+    if device is None and not shares_one_layer(study):
+        raise ValueError(f"{', '.join(_differing(study))} differ between devices: name the device whose layer is meant")
     j = 0 if device is None else study.devices.index(device)
     curve = study.curves[j]
     of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}

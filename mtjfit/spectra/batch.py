@@ -86,7 +86,7 @@ def fit_lines(
     y = np.asarray(y, dtype=float)
     x = np.broadcast_to(np.asarray(x, dtype=float), y.shape)
     n = np.full(y.shape[0], y.shape[1]) if used is None else used.sum(axis=1)
-    if model.form == "oscillator" and not np.all((x > 0) | (True if used is None else ~used)):
+    if model.form == "oscillator" and not np.all((x > 0) | (False if used is None else ~used)):
         raise ValueError("an oscillator needs frequencies above zero")
     if np.any(n <= model.n_parameters):
         raise ValueError(f"a spectrum has {n.min()} points; {model.n_parameters} parameters need more")
@@ -105,9 +105,10 @@ def fit_lines(
 
 
 def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray | None, n: FloatArray) -> LineFits:
-    data = prepare(x, y, model.degree, used)  # type: ignore[arg-type]
-    if not np.all(data.half_span > 0):
+    inside = np.ones(x.shape, dtype=bool) if used is None else used
+    if not np.all(np.where(inside, x, -np.inf).max(axis=1) > np.where(inside, x, np.inf).min(axis=1)):
         raise ValueError("a spectrum has no span")
+    data = prepare(x, y, model.degree, used)
     modulation = None if model.modulation is None else float(model.modulation / data.half_span.mean())
     centre = np.empty((y.shape[0], 0))
     log_width = np.empty((y.shape[0], 0))
@@ -245,7 +246,7 @@ def _unscaled(
 
 def _inverse(matrices: FloatArray) -> FloatArray:
     """Inverses of positive semidefinite matrices; directions that nothing determines get a huge variance."""
-    size = np.sqrt(np.maximum(np.einsum("ijj->ij", matrices), 1e-300))
+    size = np.sqrt(np.maximum(np.einsum("ijj->ij", matrices), 1e-200))
     values, vectors = np.linalg.eigh(matrices / size[:, :, None] / size[:, None, :])
     inverse = (vectors / np.maximum(values, 1e-14)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
     return np.asarray(inverse / size[:, :, None] / size[:, None, :])

@@ -111,7 +111,7 @@ def fit_together(
     (True, [-0.1, 0.0, 0.1])
     """
     model = fits.model
-    data = prepare(x, y, model.degree, used)  # type: ignore[arg-type]
+    data = prepare(x, y, model.degree, used)
     noise = np.where(fits.noise > 0, fits.noise, np.finfo(float).tiny)
     precision = (data.scale / noise) ** 2
     transform, beta = _coordinates(bias, fits, data, centre, width)
@@ -144,7 +144,7 @@ def _coordinates(
     for m in range(k):
         columns = slice(m * qc, (m + 1) * qc)
         transform[:, m, columns] = of_centre * (unit / data.half_span)[:, None]
-        start[columns] = _weighted(of_centre, (fits.centre[:, m] - 0.0) / unit, trust[:, m])
+        start[columns] = _weighted(of_centre, fits.centre[:, m] / unit, trust[:, m])
         columns = slice(k * qc + m * qw, k * qc + (m + 1) * qw)
         transform[:, k + m, columns] = of_width
         start[columns] = _weighted(of_width, np.log(fits.half_width[:, m] / unit), trust[:, m])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.lines import LineModel
 from mtjfit.spectra.lineshape import line_derivatives
 
@@ -79,7 +79,7 @@ class Projection:
         return self.curvature - np.swapaxes(self.cross, 1, 2) @ np.linalg.solve(self.gram, self.cross)
 
 
-def prepare(x: FloatArray, y: FloatArray, degree: int, used: FloatArray | None = None) -> Prepared:
+def prepare(x: FloatArray, y: FloatArray, degree: int, used: BoolArray | None = None) -> Prepared:
     """Scale spectra for the fit.
 
     Parameters

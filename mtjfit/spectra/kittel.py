@@ -118,7 +118,8 @@ def fit_kittel(
 ) -> KittelFit:
     """Fit M_eff, the in-plane anisotropy and the gyromagnetic ratio, as wanted, to resonances.
 
-    Every resonance counts alike: its error as a line is far smaller than its distance from the formula.
+    Every resonance counts alike: its error as a line is far smaller than its distance from the formula. The formula
+    stays the same if B_k and B_k + μ0 M_eff change places; of the two solutions that with the smaller B_k is given.
 
     Parameters
     ----------
@@ -164,6 +165,12 @@ def fit_kittel(
         start = np.array([{"Meff": Meff, "Bk": 0.0, "gamma": 1.0}[name] for name in free])
         tries.append(least_squares(residual, start, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14))
     best = min(tries, key=lambda each: float(each.cost))
+    Meff, Bk, _ = of(best.x)
+    if "Bk" in free and abs(Bk) > abs(Bk + Meff):
+        # The formula does not tell B_k from B_k + M_eff; the anisotropy is meant to be the smaller of the two.
+        other = best.x.copy()
+        other[free.index("Meff")], other[free.index("Bk")] = -Meff, Bk + Meff
+        best = least_squares(residual, other, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14)
     left, dof = np.asarray(best.fun, dtype=float), frequency.size - len(free)
     jacobian = np.asarray(best.jac, dtype=float)
     sd = np.sqrt(np.diagonal(np.linalg.pinv(jacobian.T @ jacobian)) * float(left @ left) / dof)

@@ -62,7 +62,7 @@ def cached(finished, monkeypatch: pytest.MonkeyPatch, quick_figures) -> None:
 def test_help_lists_commands_and_exit_codes():
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("demo", "init", "check", "identify", "plan", "run", "datasets", "figures", "calibrate"):
+    for command in ("demo", "init", "check", "identify", "plan", "run", "compare", "datasets", "figures", "calibrate"):
         assert command in result.output
     for words in ("130 interrupted", "First time here: mtjfit demo"):
         assert words in result.output
@@ -127,7 +127,8 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
     files |= {"methods.md", "summary.md", "summary.tex"}
     files |= {
-        f"table_{name}.csv" for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "directions", "devices")
+        f"table_{name}.csv"
+        for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "directions", "devices")
     }
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
     assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mtjfit.infer.ensemble import prepared
 from mtjfit.infer.gate import Check
 from mtjfit.infer.run import Run
 from mtjfit.infer.streams import Stream, stream
+from mtjfit.study import Fixed
 
 
 @pytest.fixture(name="patch")
@@ -84,3 +86,21 @@ def test_a_posterior_says_what_its_priors_did_and_its_evidence(series_posterior:
     assert found.evidence.reliable
     assert found.evidence.error < 0.1
     assert np.isfinite(found.evidence.value)
+
+
+def test_where_only_amplitudes_are_free_nothing_is_sampled() -> None:
+    """Their posterior is normal: draws have its mean and sd, to five errors of 10 000 draws; the evidence is exact."""
+    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    known = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "thickness": 0.0}
+    fixed = {name: replace(series.parameters[name], prior=Fixed(value)) for name, value in known.items()}
+    study = series.replace(parameters={**series.parameters, **fixed})
+    found = mtjfit.sample(study, seed=1, progress=False)
+    assert found.verdict.converged
+    assert found.evidence is not None
+    assert (found.evidence.method, found.evidence.error) == ("exact", 0.0)
+    assert found.names == ("a1", "b2")
+    fit = mtjfit.fit(study)
+    for name in found.names:
+        draws, sd = found.draws[name], fit.errors[name]
+        assert abs(draws.mean() - fit.values[name]) < 5 * sd / np.sqrt(len(draws))
+        assert abs(draws.std() / sd - 1) < 5 / np.sqrt(2 * len(draws))

@@ -1,0 +1,117 @@
+"""``mtjfit compare --devices``."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from mtjfit.cli.folder import prepare, write
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import NotConverged
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from mtjfit.results.consequences import Consequences
+    from mtjfit.results.devices import DeviceComparison
+    from mtjfit.results.tables import Table
+
+__all__ = ["compare_devices"]
+
+_WIDTH = 100
+_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
+_TABLES = ("table", "pairs", "outliers", "repeats")
+_FIGURES = ("forest", "forest-common", "consequences")
+# the text last: where it stands all others do
+_FILES = (
+    *(f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES), "consequences.csv",
+    *(f"{name}.{form}" for name in _FIGURES for form in _FORMATS), "devices.txt",
+)  # fmt: skip
+
+
+def compare_devices(study: Path, bias: float | None, output: Path | None, seed: int | None, quiet: bool) -> None:
+    """Compare the devices of a study, each alone and, for several thicknesses, with the common lengths.
+
+    Raises
+    ------
+    NotConverged
+        The posterior is no result; what each device says alone is printed and written all the same.
+    """
+    from mtjfit.infer import fit, sample
+    from mtjfit.results.consequences import consequences
+    from mtjfit.results.devices import compare_devices as compare
+    from mtjfit.results.header import header
+    from mtjfit.results.layer import shares_one_layer
+    from mtjfit.study import load_study
+
+    progress(f"reading {study}", quiet)
+    loaded = load_study(study)
+    if bias is not None and bias <= 0:
+        raise click.BadParameter("give a positive bias: the odd part is that between + and −", param_hint="--bias")
+    if output is not None:
+        prepare(output, _FILES, "comparison of devices")
+    progress("comparing devices, each alone", quiet)
+    best = fit(loaded)
+    compared, implied, posterior = [compare(best, bias=bias)], None, None
+    if loaded.n_thicknesses > 1:
+        progress("sampling the common lengths", quiet)
+        posterior = sample(loaded, seed, progress=not quiet)
+        compared.append(compare(posterior, bias=bias))
+        if shares_one_layer(loaded):
+            implied = consequences(posterior, bias=[compared[0].bias])
+    parts = [header(loaded, best)]
+    for one in compared:
+        parts += [_wrapped(table) for table in one.tables()] + [_filled(note) for note in one.notes]
+    if implied is not None:
+        parts += [_wrapped(table) for table in implied.tables()] + [_filled(line) for line in implied.says]
+    text = "\n\n".join(parts) + "\n"
+    if not quiet:
+        click.echo(text)
+    if output is not None:
+        progress("drawing figures", quiet)
+        write(output, _FILES, _content(compared, implied, text))
+        click.echo(f"Comparison: {output / 'devices.txt'}")
+    if posterior is not None and not posterior.verdict.converged:
+        raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")
+
+
+def _filled(line: str) -> str:
+    return textwrap.fill(line, _WIDTH)
+
+
+def _wrapped(table: Table) -> str:
+    body, _, note = str(table).rpartition("\n") if table.note else (str(table), "", "")
+    return "\n".join(part for part in (body, _filled(note)) if part)
+
+
+def _csv(frame: pd.DataFrame, label: str) -> bytes:
+    text = io.StringIO()
+    if label:
+        text.write(f"# {label}\n")
+    frame.to_csv(text, index=False, lineterminator="\n")
+    return text.getvalue().encode()
+
+
+def _content(compared: list[DeviceComparison], implied: Consequences | None, text: str) -> dict[str, bytes]:
+    """All files by name."""
+    import mtjfit.plot
+
+    label = compared[0].study.label
+    files = {
+        f"{source}-{name}.csv": _csv(getattr(one, name), label)
+        for source, one in zip(("alone", "common"), compared, strict=False)
+        for name in _TABLES
+    }
+    figures: dict[str, Figure] = {
+        name: mtjfit.plot.plot_forest(one) for name, one in zip(("forest", "forest-common"), compared, strict=False)
+    }
+    if implied is not None:
+        files["consequences.csv"] = _csv(implied.table, label)
+        figures["consequences"] = mtjfit.plot.plot_consequences(implied)
+    files |= {f"{name}.{form}": mtjfit.plot.render(fig, form) for name, fig in figures.items() for form in _FORMATS}
+    return files | {"devices.txt": text.encode()}

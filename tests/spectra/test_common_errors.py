@@ -1,0 +1,146 @@
+"""Statistical and common errors: carried apart, propagated right, never averaged away, never pulling a fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from mtjfit.spectra import Constant, Constants, torkance_curve, torkances
+from mtjfit.spectra.curves import CommonError, TorkanceCurve, smooth_curve
+
+CONSTANTS = Constants(
+    Constant(1e-5, 5e-7), Constant(300.0, 6.0, own=False), Constant(1000.0), Constant(1e-17, 3e-19),
+    Meff=Constant(1.1, 0.05, own=False),
+)  # fmt: skip
+V = np.linspace(-0.3, 0.3, 13)
+
+
+def curve(rng: np.random.Generator | None = None, constants: Constants = CONSTANTS) -> TorkanceCurve:
+    """Lines with correlated errors, all biases correlated through a common width."""
+    n = V.size
+    clean = np.array([np.full(n, 8.6e9), np.full(n, 2e8), -2e-6 - 1e-6 * V, 1e-6 - 2e-5 * V])
+    sd = np.array([1e6, 3e6, 2e-8, 4e-8])
+    covariance = np.zeros((4, n, 4, n))
+    block = np.eye(4) + 0.3 * (np.ones((4, 4)) - np.eye(4))
+    for i in range(n):
+        covariance[:, i, :, i] = block * sd[:, None] * sd
+    covariance[1, :, 1, :] += 2.5e13 / 4
+    lines = clean
+    if rng is not None:
+        flat = covariance.reshape(4 * n, 4 * n)
+        lines = rng.multivariate_normal(clean.ravel(), flat, method="cholesky").reshape(4, n)
+    return torkance_curve("A", lines, covariance, V, np.full(n, 0.08), "frequency", constants, np.zeros(n, bool))
+
+
+def test_statistical_covariance_is_that_of_a_simulation():
+    """4000 draws of the lines; elements of a correlation matrix to 5 standard errors."""
+    rng = np.random.default_rng(2)
+    exact = curve()
+    draws = np.array([np.concatenate([c.par, c.perp]) for c in (curve(rng) for _ in range(1500))])
+    found, sd = np.cov(draws.T), exact.sigma.ravel()
+    assert_allclose(np.sqrt(np.diagonal(found)), sd, rtol=5 / np.sqrt(2 * 1500))
+    assert np.max(np.abs((found - exact.statistical) / np.outer(sd, sd))) < 5.5 / np.sqrt(1500)
+    between = exact.statistical / np.outer(sd, sd)
+    assert between[0, 5] > 0.1  # through the width
+    assert_allclose(exact.rho, np.diagonal(between[: V.size, V.size :]), rtol=1e-12)
+
+
+def test_common_errors_are_what_moving_a_constant_does():
+    exact = curve()
+    by_name = {error.name: error for error in exact.common}
+    assert set(by_name) == {"I_rf", "V_thetaI", "Ms_Vol", "Meff"}
+    assert_allclose(by_name["I_rf"].par, -2 * 0.05, rtol=1e-4)
+    assert_allclose(by_name["I_rf"].perp, -2 * 0.05, rtol=1e-4)
+    assert_allclose(by_name["V_thetaI"].par, -0.02, rtol=1e-4)
+    assert_allclose(by_name["Ms_Vol"].perp, 0.03, rtol=1e-4)
+    assert_allclose(by_name["Meff"].par, 0, atol=1e-12)
+    assert_allclose(by_name["Meff"].perp, -0.05 / 1.18, rtol=1e-3)
+    assert [by_name[name].own for name in ("I_rf", "V_thetaI")] == [True, False]
+
+
+def test_common_errors_do_not_average_away():
+    """The mean of n points keeps the whole common error, however many points there are."""
+    exact = curve()
+    n = V.size
+    mean = np.concatenate([np.full(n, 1 / n), np.zeros(n)])
+    statistical = mean @ exact.statistical @ mean
+    every = mean @ exact.covariance() @ mean
+    own = mean @ exact.covariance(own_only=True) @ mean
+    size = np.mean(exact.smooth[0])
+    assert_allclose(every - statistical, size**2 * (0.1**2 + 0.02**2 + 0.03**2), rtol=1e-3)
+    assert_allclose(own - statistical, size**2 * (0.1**2 + 0.03**2), rtol=1e-3)
+
+
+def test_covariance_is_positive_definite_and_rank_one_apart():
+    exact = curve()
+    np.linalg.cholesky(exact.covariance())
+    extra = exact.covariance() - exact.statistical
+    values = np.linalg.eigvalsh(extra)
+    assert np.sum(values > 1e-9 * values.max()) == 2  # a common scale, and Meff
+
+
+def constant_fit(y: np.ndarray, covariance: np.ndarray) -> float:
+    weights = np.linalg.solve(covariance, np.ones(y.size))
+    return float(weights @ y / weights.sum())
+
+
+def peelle(n: int, noise: float, scale: float, rng: np.random.Generator, of_points: bool) -> float:
+    y = 1 + noise * rng.standard_normal(n)
+    curve = TorkanceCurve(
+        "A", np.linspace(-1, 1, n), y, np.zeros(n), noise**2 * np.eye(2 * n),
+        (CommonError("I_rf", scale, np.full(n, scale), np.full(n, scale), True),),
+        np.array([y, np.zeros(n)]) if of_points
+        else smooth_curve(np.linspace(-1, 1, n), np.array([y, np.zeros(n)]), noise**2 * np.eye(2 * n))[0],
+        1, np.zeros(n, bool),
+    )  # fmt: skip
+    return constant_fit(y, curve.covariance()[:n, :n])
+
+
+def test_a_constant_fit_is_not_pulled_low():
+    """300 data sets: the mean of the fits is 1 within 4 standard errors."""
+    rng = np.random.default_rng(3)
+    fits = [peelle(20, 0.1, 0.2, rng, of_points=False) for _ in range(300)]
+    # The covariance about a sloping smooth curve weighs its two ends differently, so the bound is not exact.
+    assert abs(np.mean(fits) - 1) < 4 * np.std(fits) / np.sqrt(300) + 0.004
+
+
+def test_sabotage_vectors_from_the_points_pull_it_low():
+    """By d'Agostini's factor 1/(1 + (n − 1) s²)."""
+    rng = np.random.default_rng(3)
+    fits = [peelle(20, 0.1, 0.2, rng, of_points=True) for _ in range(300)]
+    assert_allclose(np.mean(fits), 1 / (1 + 19 * 0.2**2), rtol=0.03)
+
+
+def test_smooth_curves_grow_only_where_they_must():
+    rng = np.random.default_rng(5)
+    covariance = 1e-4 * np.eye(2 * V.size)
+    straight = np.array([1 + 0.5 * V, -0.2 + V]) + 0.01 * rng.standard_normal((2, V.size))
+    smooth, degree = smooth_curve(V, straight, covariance)
+    assert degree == 1
+    assert np.max(np.abs(smooth - [1 + 0.5 * V, -0.2 + V])) < 0.02
+    assert smooth_curve(V, straight + 2 * V**2, covariance)[1] == 2
+    assert smooth_curve(np.zeros(4), np.ones((2, 4)), np.eye(8))[1] == 0
+
+
+def test_points_come_in_order_of_the_bias():
+    n = 3
+    bias = np.array([0.1, -0.1, 0.0])
+    lines = np.array([[8.6e9] * n, [2e8] * n, -1e-6 * (1 + bias), 1e-6 * bias])
+    covariance = np.einsum("p,q,pq,ij->piqj", *(2 * [np.array([1e6, 1e6, 1e-8, 1e-8])]), np.eye(4), np.eye(n))
+    covariance[2, 1, 2, 1] *= 9
+    found = torkance_curve("A", lines, covariance, bias, np.full(n, 0.08), "frequency", CONSTANTS, bias > 0.05)
+    assert found.bias.tolist() == [-0.1, 0.0, 0.1]
+    assert found.flagged.tolist() == [False, False, True]
+    assert np.argmax(found.sigma[0]) == 0
+    assert_allclose(found.par, torkances(lines, bias, np.full(n, 0.08), "frequency", CONSTANTS)[0, [1, 2, 0]])
+
+
+def test_exact_constants_leave_no_common_error():
+    exact = {name: replace(getattr(CONSTANTS, name), sd=0.0) for name in ("I_rf", "V_thetaI", "Ms_Vol", "Meff")}
+    bare = curve(constants=replace(CONSTANTS, **exact))
+    assert bare.common == ()
+    assert_allclose(bare.covariance(), bare.statistical)
+    assert pytest.approx(bare.par) == curve().par
