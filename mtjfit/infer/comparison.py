@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from mtjfit.infer.centred import explore_model
 from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.explore import explore
 from mtjfit.infer.fit import FitResult, fit
 from mtjfit.infer.leave_out import LeftOut, leave_out
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
@@ -188,7 +188,7 @@ class MechanismComparison:
 def _result(study: Study, mechanism: Mechanism, extra: Sequence[str], seed: Sequence[int]) -> MechanismResult:
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     model = posterior_of(mechanism_study(study, mechanism, extra))
-    explored = explore(model, model.size, rng)
+    explored = explore_model(model, rng)
     changes = {}
     for width in WIDTHS:
         change, reliable = log_evidence_change(model, explored, width, rng)

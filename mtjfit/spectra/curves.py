@@ -97,6 +97,7 @@ class TorkanceCurve:
         would count as precise, and every fit comes out low: a constant through n points of equal errors and a relative
         common error s by a factor of about 1/(1 + (n − 1) s²) (Peelle's puzzle; G. d'Agostini, Nucl. Instrum. Methods A
         346, 306 (1994)).
+        Fits of the form of the smooth curve are not moved at all, others by s² at most, a small part of s itself.
 
         Parameters
         ----------

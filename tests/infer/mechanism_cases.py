@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.explore import Explored, explore
+from mtjfit.infer.centred import explore_model
+from mtjfit.infer.explore import Explored
 from mtjfit.infer.fit import fit
 from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
@@ -85,7 +86,7 @@ def made_by(
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
     """Posterior of a study under one mechanism."""
     model = posterior_of(mechanism_study(study, MECHANISMS[name]))
-    return explore(model, model.size, rng)
+    return explore_model(model, rng)
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,13 @@ def curve(rng: np.random.Generator | None = None, constants: Constants = CONSTAN
 
 
 def test_statistical_covariance_is_that_of_a_simulation():
-    """4000 draws of the lines; elements of a correlation matrix to 5 standard errors."""
+    """1000 draws of the lines; elements of a correlation matrix to 5 standard errors."""
     rng = np.random.default_rng(2)
     exact = curve()
-    draws = np.array([np.concatenate([c.par, c.perp]) for c in (curve(rng) for _ in range(1500))])
+    draws = np.array([np.concatenate([c.par, c.perp]) for c in (curve(rng) for _ in range(1000))])
     found, sd = np.cov(draws.T), exact.sigma.ravel()
-    assert_allclose(np.sqrt(np.diagonal(found)), sd, rtol=5 / np.sqrt(2 * 1500))
-    assert np.max(np.abs((found - exact.statistical) / np.outer(sd, sd))) < 5.5 / np.sqrt(1500)
+    assert_allclose(np.sqrt(np.diagonal(found)), sd, rtol=5 / np.sqrt(2 * 1000))
+    assert np.max(np.abs((found - exact.statistical) / np.outer(sd, sd))) < 5.5 / np.sqrt(1000)
     between = exact.statistical / np.outer(sd, sd)
     assert between[0, 5] > 0.1  # through the width
     assert_allclose(exact.rho, np.diagonal(between[: V.size, V.size :]), rtol=1e-12)
@@ -82,35 +82,45 @@ def test_covariance_is_positive_definite_and_rank_one_apart():
     assert np.sum(values > 1e-9 * values.max()) == 2  # a common scale, and Meff
 
 
-def constant_fit(y: np.ndarray, covariance: np.ndarray) -> float:
-    weights = np.linalg.solve(covariance, np.ones(y.size))
-    return float(weights @ y / weights.sum())
+def fitted(y: np.ndarray, covariance: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """Coefficients of a linear fit."""
+    weighted = np.linalg.solve(covariance, design)
+    return np.linalg.solve(design.T @ weighted, weighted.T @ y)
 
 
-def peelle(n: int, noise: float, scale: float, rng: np.random.Generator, of_points: bool) -> float:
-    y = 1 + noise * rng.standard_normal(n)
-    curve = TorkanceCurve(
-        "A", np.linspace(-1, 1, n), y, np.zeros(n), noise**2 * np.eye(2 * n),
-        (CommonError("I_rf", scale, np.full(n, scale), np.full(n, scale), True),),
-        np.array([y, np.zeros(n)]) if of_points
-        else smooth_curve(np.linspace(-1, 1, n), np.array([y, np.zeros(n)]), noise**2 * np.eye(2 * n))[0],
-        1, np.zeros(n, bool),
-    )  # fmt: skip
-    return constant_fit(y, curve.covariance()[:n, :n])
+def peelle(
+    n: int, noise: float, scale: float, rng: np.random.Generator, degree: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points about 1, and the covariance with a common scale of a polynomial through them, or of the points (None)."""
+    x, y = np.linspace(-1, 1, n), 1 + noise * rng.standard_normal(n)
+    smooth = np.array([y, np.zeros(n)])
+    if degree is not None:
+        smooth = smooth_curve(x, smooth, noise**2 * np.eye(2 * n))[0]
+    scales = CommonError("I_rf", scale, np.full(n, scale), np.full(n, scale), True)
+    curve = TorkanceCurve("A", x, y, np.zeros(n), noise**2 * np.eye(2 * n), (scales,), smooth, 1, np.zeros(n, bool))
+    return y, curve.covariance()[:n, :n]
 
 
-def test_a_constant_fit_is_not_pulled_low():
-    """300 data sets: the mean of the fits is 1 within 4 standard errors."""
+def test_fits_of_the_smooth_form_are_not_pulled_at_all():
+    """A common scale of a curve lies in the space of the fit: it widens errors along it and moves nothing."""
     rng = np.random.default_rng(3)
-    fits = [peelle(20, 0.1, 0.2, rng, of_points=False) for _ in range(300)]
-    # The covariance about a sloping smooth curve weighs its two ends differently, so the bound is not exact.
-    assert abs(np.mean(fits) - 1) < 4 * np.std(fits) / np.sqrt(300) + 0.004
+    design = np.vander(np.linspace(-1, 1, 20), 2)
+    for _ in range(5):
+        y, covariance = peelle(20, 0.1, 0.2, rng, degree=1)
+        assert_allclose(fitted(y, covariance, design), np.linalg.lstsq(design, y, rcond=None)[0], rtol=1e-9)
+
+
+def test_a_constant_fit_is_pulled_by_the_square_of_the_scale_at_most():
+    """By 1/(1 + s²), as the smooth curve may slope where the constant may not; 400 fits, 4 standard errors."""
+    rng = np.random.default_rng(3)
+    fits = [fitted(*peelle(20, 0.1, 0.05, rng, degree=1), np.ones((20, 1)))[0] for _ in range(400)]
+    assert abs(np.mean(fits) - 1 / (1 + 0.05**2)) < 4 * np.std(fits) / np.sqrt(400)
 
 
 def test_sabotage_vectors_from_the_points_pull_it_low():
     """By d'Agostini's factor 1/(1 + (n − 1) s²)."""
     rng = np.random.default_rng(3)
-    fits = [peelle(20, 0.1, 0.2, rng, of_points=True) for _ in range(300)]
+    fits = [fitted(*peelle(20, 0.1, 0.2, rng, degree=None), np.ones((20, 1)))[0] for _ in range(300)]
     assert_allclose(np.mean(fits), 1 / (1 + 19 * 0.2**2), rtol=0.03)
 
 

@@ -38,7 +38,7 @@ def drawn(model: LineModel, rng: np.random.Generator, n: int, noise: float) -> t
 
 @pytest.mark.parametrize("model", MODELS, ids=str)
 def test_equal_to_lmfit(model: LineModel):
-    """lmfit starts elsewhere: with its own derivatives it must come close and never lower, with exact ones it must agree.
+    """lmfit starts elsewhere: with its own derivatives it comes close and never lower, with exact ones it agrees.
 
     Its own are differences, good to 1e-8, which move its end by some 1e-4 standard errors.
     """
