@@ -87,7 +87,8 @@ def with_lmfit(plain: PlainPosterior, p0: np.ndarray, seconds: float) -> Result:
         parameters.add(f"x{k}", value=float(p0[0, k]))
 
     def objective(values: lmfit.Parameters) -> float:
-        return float(plain.log_posterior(np.array([values[f"x{k}"].value for k in range(len(plain.names))]))[0])
+        found = plain.log_posterior(np.array([values[f"x{k}"].value for k in range(len(plain.names))]))[0]
+        return float(max(found, -1e300))  # lmfit takes −∞, outside of a prior, for a mistake in the data
 
     def run(steps: int) -> np.ndarray:
         minimizer = lmfit.Minimizer(objective, parameters)

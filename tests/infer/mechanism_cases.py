@@ -71,7 +71,7 @@ def made_by(
     """Data of one mechanism, lengths and amplitudes from the priors unless given: (with noise, without)."""
     study = study or design()
     under = mechanism_study(study, MECHANISMS[name])
-    truth = draw_truth(under, rng) if truth is None else {key: truth[key] for key in free_names(under)}
+    truth = draw_truth(under, rng) if truth is None else _nominal(under, truth)
     noisy = simulated(under, truth, rng)
     clean = []
     for curve in under.curves:
@@ -81,6 +81,12 @@ def made_by(
             sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
         ))  # fmt: skip
     return study.replace(curves=noisy.curves), study.replace(curves=tuple(clean))
+
+
+def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
+    """Every free parameter: from `truth`, thicknesses as declared."""
+    known = dict(truth) | {f"thickness[{curve.device}]": curve.thickness for curve in study.curves}
+    return {name: known[name] for name in free_names(study)}
 
 
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:

@@ -1,0 +1,78 @@
+"""Build the pages of mtjfit as HTML that needs no network; every warning is an error.
+
+Works on a copy, so that nothing is left in the source tree. Called by ``python do.py docs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BESIDE = "CHANGELOG.md", "CITATION.cff"
+LOADS = re.compile(
+    r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*(?:https?:)?//[^"'\s>]+
+      | <link\b(?=[^>]*\brel\s*=\s*["']?(?:stylesheet|preload|prefetch|preconnect|dns-prefetch|modulepreload|icon|manifest))
+        [^>]*?\bhref\s*=\s*["']?(?:https?:)?//[^"'\s>]+
+      | (?:url\(\s*|@import\s+)["']?(?:https?:)?//[^"')\s]+""",
+    re.VERBOSE | re.IGNORECASE,
+)
+"""What a browser fetches by itself from another machine; links that a reader may follow are none of it."""
+
+
+def external(folder: Path) -> Iterator[str]:
+    """Every reference of pages and styles that makes a browser ask another machine."""
+    for path in sorted((*folder.rglob("*.html"), *folder.rglob("*.css"))):
+        for found in LOADS.findall(path.read_text(encoding="utf-8")):
+            yield f"{path.relative_to(folder)}: {found[:200]}"
+
+
+def copied(folder: Path) -> Path:
+    """The sources, with the notebooks among them, in a folder of their own."""
+    pages = folder / "docs"
+    shutil.copytree(ROOT / "docs", pages, ignore=shutil.ignore_patterns("__pycache__", "build.py"))
+    shutil.copytree(ROOT / "notebooks", pages / "notebooks", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for name in BESIDE:
+        shutil.copy(ROOT / name, folder)
+    return pages
+
+
+def build(output: Path, execute: bool) -> int:
+    """Leave the pages in `output`; 0 if there was nothing to complain about."""
+    from sphinx.cmd.build import main as sphinx
+
+    os.environ["MTJFIT_DOCS_EXECUTE"] = "force" if execute else "off"
+    with tempfile.TemporaryDirectory() as folder:
+        pages, state = copied(Path(folder)), Path(folder) / "state"
+        code = sphinx(["-b", "html", "-W", "--keep-going", "-q", "-d", str(state), str(pages), str(output)])
+    for line in external(output):
+        print(f"fetched from elsewhere: {line}", file=sys.stderr)  # noqa: T201
+        code = 1
+    return code
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python do.py docs", description=__doc__)
+    parser.add_argument("output", nargs="?", default="mtjfit-docs", type=Path, help="new or empty folder, or earlier pages")
+    parser.add_argument("--without-running", action="store_true", help="do not run the notebooks: they have no pictures then")
+    arguments = parser.parse_args()
+    output = arguments.output.resolve()
+    if output.exists() and any(output.iterdir()) and not (output / ".buildinfo").exists():
+        sys.exit(f"{output} holds something else: name a new or empty folder, or earlier pages.")
+    if output == ROOT or (ROOT / "docs") in (output, *output.parents):
+        sys.exit(f"{output} belongs to the sources: name a folder elsewhere.")
+    start = time.monotonic()
+    code = build(output, not arguments.without_running)
+    print(f"{output / 'index.html'}: {'FAILED' if code else 'done'} in {time.monotonic() - start:.0f} s")  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

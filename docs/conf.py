@@ -1,0 +1,54 @@
+"""Sphinx configuration; `python do.py docs` builds the pages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import mtjfit
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "mtjfit"
+author = "The mtjfit developers"
+copyright = "The mtjfit developers, MIT licence"  # noqa: A001 - Sphinx calls it so
+release = version = mtjfit.__version__
+
+extensions = [
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",  # formulas without network, from file:// too
+    "click_reference",
+]
+exclude_patterns = ["_ext", "_build"]
+default_role = "py:obj"
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"mtjfit {release}"
+html_static_path = ["_static"]
+html_css_files = ["mtjfit.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 6,
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+nb_execution_mode = os.environ.get("MTJFIT_DOCS_EXECUTE", "force")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True
+nb_execution_show_tb = True
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings give types, shapes and units
+numpydoc_show_class_members = False
