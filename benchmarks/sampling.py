@@ -170,12 +170,12 @@ def drawn(table: pd.DataFrame, n_parameters: int) -> None:
     axes.barh(np.arange(ratio.size), ratio.to_numpy(), color=colours)
     axes.set(
         xscale="log", xlim=(0.3, 3 * ratio.max()), yticks=np.arange(ratio.size), yticklabels=ratio.index,
-        xlabel=f"effective draws per second, smallest of the shared parameters; lmfit = 1\n"
-        f"bundled thickness series, {n_parameters} parameters, one core, one run",
+        xlabel="effective draws per second, ratio to lmfit",
     )  # fmt: skip
     for k, value in enumerate(ratio):
-        axes.annotate(f"{value:.3g}", (value, k), xytext=(4, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{value:.0f}" if value > 100 else f"{value:.2g}", (value, k), xytext=(4, 0), textcoords="offset points", va="center")
     axes.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"Bundled thickness series, {n_parameters} parameters, one core, one run", fontsize=10)
     figure.savefig(HERE / "sampling.png", dpi=150)
 
 
