@@ -3,6 +3,7 @@
     python3 do.py demo [ARGS]     the demonstration: `mtjfit demo ARGS`
     python3 do.py test [ARGS]     the tests: `pytest ARGS`
     python3 do.py lint            ruff, mypy and the import layers
+    python3 do.py docs [FOLDER]   the pages of the documentation, in mtjfit-docs or in FOLDER
 
 The first call takes about a minute; later calls start at once.
 """
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "mtjfit-stamp.json"
 BIN, SUFFIX = (VENV / "Scripts", ".exe") if os.name == "nt" else (VENV / "bin", "")
-EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"]}
+EXTRAS = {"demo": [], "test": ["test"], "lint": ["test", "lint"], "docs": ["docs"]}
 WORKERS = ["-n", "2", "--dist", "loadfile"]
 LINT = ["ruff check .", "ruff format --check .", "mypy", "lint-imports"]
 HELP = "Debian, Ubuntu: sudo apt install python3-venv; elsewhere: pip install --user virtualenv"
@@ -148,6 +149,8 @@ def main(command="", *arguments):
         sys.exit(f"cannot set up {VENV}: {error}. Leave that environment (deactivate), and call again.")
     if command == "demo":
         return become(tool("mtjfit"), "demo", *arguments)
+    if command == "docs":
+        return become(tool("python"), str(ROOT / "docs" / "build.py"), *arguments)
     os.chdir(str(ROOT))
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of two workers on two cores wait for each other
     # all tests: on two cores at once; some of them: without the seconds that workers take to start

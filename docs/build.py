@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BESIDE = "CHANGELOG.md", "CITATION.cff"
+BESIDE = "CHANGELOG.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
 LOADS = re.compile(
-    r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*(?:https?:)?//[^"'\s>]+
-      | <link\b(?=[^>]*\brel\s*=\s*["']?(?:stylesheet|preload|prefetch|preconnect|dns-prefetch|modulepreload|icon|manifest))
+    r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*
+        (?:https?:)?//[^"'\s>]+
+      | <link\b(?=[^>]*\brel\s*=\s*["']?[\w ]*(?:stylesheet|icon|manifest|pre|dns-))
         [^>]*?\bhref\s*=\s*["']?(?:https?:)?//[^"'\s>]+
       | (?:url\(\s*|@import\s+)["']?(?:https?:)?//[^"')\s]+""",
     re.VERBOSE | re.IGNORECASE,
@@ -38,9 +39,11 @@ def copied(folder: Path) -> Path:
     """The sources, with the notebooks among them, in a folder of their own."""
     pages = folder / "docs"
     shutil.copytree(ROOT / "docs", pages, ignore=shutil.ignore_patterns("__pycache__", "build.py"))
-    shutil.copytree(ROOT / "notebooks", pages / "notebooks", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, pages / "notebooks")
     for name in BESIDE:
-        shutil.copy(ROOT / name, folder)
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
     return pages
 
 
@@ -60,8 +63,10 @@ def build(output: Path, execute: bool) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python do.py docs", description=__doc__)
-    parser.add_argument("output", nargs="?", default="mtjfit-docs", type=Path, help="new or empty folder, or earlier pages")
-    parser.add_argument("--without-running", action="store_true", help="do not run the notebooks: they have no pictures then")
+    help_output = "new or empty folder, or earlier pages (default: mtjfit-docs)"
+    parser.add_argument("output", nargs="?", default="mtjfit-docs", type=Path, help=help_output)
+    help_run = "do not run code cells and notebooks: seconds, but the pages then lack pictures"
+    parser.add_argument("--without-running", action="store_true", help=help_run)
     arguments = parser.parse_args()
     output = arguments.output.resolve()
     if output.exists() and any(output.iterdir()) and not (output / ".buildinfo").exists():

@@ -6,13 +6,15 @@ import os
 import sys
 from pathlib import Path
 
+from sphinx.application import Sphinx
+
 import mtjfit
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "mtjfit"
 author = "The mtjfit developers"
-copyright = "The mtjfit developers, MIT licence"  # noqa: A001 - Sphinx calls it so
+copyright = "The mtjfit developers, MIT licence"
 release = version = mtjfit.__version__
 
 extensions = [
@@ -52,3 +54,16 @@ nb_merge_streams = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings give types, shapes and units
 numpydoc_show_class_members = False
+
+
+def bars_are_moduli(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """|κ| in a docstring is a modulus, not a substitution; what stands in examples and literals is left alone."""
+    end = lines.index(".. rubric:: Examples") if ".. rubric:: Examples" in lines else len(lines)
+    for k, line in enumerate(lines[:end]):
+        parts = line.split("``")
+        parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+        lines[k] = "``".join(parts)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", bars_are_moduli, priority=900)

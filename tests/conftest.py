@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from shortcuts import few_starts
+from shortcuts import few_starts, plain_figures
 
 import mtjfit
 from mtjfit.infer.fingerprint import describe
@@ -21,6 +21,8 @@ TOGETHER = (
     ("tests/test_notebooks.py", "tests/test_readme.py", "tests/infer/test_truth.py", "tests/infer/test_run.py"),
 )
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
+
+REALLY_DRAWN = ("plot_torque", "plot_combinations", "plot_transfer")
 
 MakeStudy = Callable[..., Path]
 
@@ -118,7 +120,7 @@ class Finished:
         self.study_file = write_study(folder / "in")
         self.folder = folder / "out"
         kept = {}
-        with pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch, plain_figures(but=REALLY_DRAWN):
             for name in ("fit", "sample"):
                 patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
             patch.setattr("mtjfit.report.figures.FORMATS", ("svg",))  # the other formats take as long again, each
@@ -144,7 +146,7 @@ def _cli():
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """A real run of three thicknesses, with real figures as SVG."""
+    """A real run of three thicknesses, with some real figures as SVG."""
     return Finished(tmp_path_factory.mktemp("finished"))
 
 
@@ -163,15 +165,8 @@ def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
 
 
 @pytest.fixture
-def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Figures that draw in no time and write the device names into themselves, in one format."""
-    from matplotlib.figure import Figure
-
-    def drawn(result: mtjfit.FitResult | mtjfit.Posterior, *rest: object) -> Figure:
-        figure = Figure(figsize=(2, 1), dpi=50)
-        figure.text(0.5, 0.5, ", ".join(result.study.devices), parse_math=False)
-        return figure
-
-    for name in ("torque", "combinations", "corner", "trace", "transfer", "accumulation_band", "prior_posterior"):
-        monkeypatch.setattr(f"mtjfit.plot.plot_{name}", drawn)
     monkeypatch.setattr("mtjfit.report.figures.FORMATS", ("svg",))
+    with plain_figures():
+        yield

@@ -214,6 +214,13 @@ def test_arguments_go_through_and_the_exit_code_comes_back(do):
     assert Path.cwd() == do.ROOT
 
 
+def test_docs_are_built_where_the_user_is(do):
+    here = Path.cwd()
+    assert do.main("docs", "my pages") == (do.tool("python"), str(do.ROOT / "docs" / "build.py"), "my pages")
+    assert Path.cwd() == here != do.ROOT
+    assert do.read_stamp()["extras"] == ["docs"]
+
+
 def test_each_worker_has_one_thread_unless_told_otherwise(do, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS")
     do.main("demo")

@@ -20,7 +20,7 @@ def run(text: str, tmp_path: Path) -> doctest.TestResults:
 
 
 def test_python_lines_of_the_readme_give_the_numbers_that_stand_there(
-    tmp_path: Path, sampled_before, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, sampled_before, quick_fits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The posterior is one that other tests look at, too, if it is the one that the README samples."""
     monkeypatch.setattr(mtjfit, "sample", lambda study, seed: sampled_before(study, seed) or 1 / 0)
@@ -33,7 +33,7 @@ def test_a_wrong_number_in_the_readme_would_be_noticed(tmp_path: Path) -> None:
     assert run("```python\n>>> 1 + 1\n3\n\n```", tmp_path).failed == 1
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check", "init", "datasets", "figures", "calibrate"])
+@pytest.mark.parametrize("command", ["demo", "run", "check", "init", "identify", "plan", "compare", "spectra", "datasets", "figures", "calibrate"])
 def test_commands_of_the_readme_exist(command: str) -> None:
     from mtjfit.cli.main import cli
 

@@ -15,6 +15,7 @@ from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
 from mtjfit.cli.plan import plan
 from mtjfit.cli.run import run
+from mtjfit.cli.spectra import spectra
 from mtjfit.cli.terminal import Commands
 
 __all__ = ["cli"]
@@ -35,5 +36,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, identify, plan, run, compare, calibrate, datasets, figures):
+for _command in (demo, init, check, identify, plan, run, compare, spectra, calibrate, datasets, figures):
     cli.add_command(_command)

@@ -189,8 +189,9 @@ def _result(study: Study, mechanism: Mechanism, extra: Sequence[str], seed: Sequ
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     model = posterior_of(mechanism_study(study, mechanism, extra))
     explored = explore_model(model, rng)
-    changes = {}
-    for width in WIDTHS:
+    changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
+    # draws that are not the posterior's are no basis for anything else
+    for width in WIDTHS if explored.settled else ():
         change, reliable = log_evidence_change(model, explored, width, rng)
         changes[width.name] = change if reliable else float("nan")
     drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng), rng))
@@ -201,7 +202,7 @@ def _result(study: Study, mechanism: Mechanism, extra: Sequence[str], seed: Sequ
         evidence=explored.evidence,
         settled=explored.settled,
         changes=changes,
-        left_out=leave_out(model, explored, rng),
+        left_out=leave_out(model, explored, rng, refit=None if explored.settled else False),
         checks=predictive_checks(model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng),
         fit=fit(model.study),
         draws=drawn,

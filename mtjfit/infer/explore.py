@@ -28,7 +28,7 @@ _WANTED_K_HAT = 0.5  # below it the weights have a variance, and the error is on
 _DRAWS, _MOST_DRAWS = 4000, 60_000
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
 _KEPT = 400  # effective draws that a new proposal is fitted to
-_ROUNDS = 12
+_ROUNDS = 8
 _PARTICLES = 80  # times the square of the dimension, of the first annealing run: thin bent ridges lose fewer
 _MORE = 2  # times as many in the second one
 _SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and wider
@@ -91,7 +91,7 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
         Dimension of the coordinates; up to about ten.
     rng : numpy.random.Generator
     start : ndarray, shape (n, size), optional
-        Draws from a posterior that is close, to save the annealing; where it was not close enough, annealing follows.
+        Draws from a posterior that is close, to save the annealing, which follows only where it was not close at all.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
         narrow = fitted_jump(start, rng)
         found = _adapted(target, narrow, joined((_wider(narrow), _broad(start)), (0.7, 0.3)), rng)
     for more in (1, _MORE):
-        if found is not None and found.settled:
+        if found is not None and (found.settled or (start is not None and found.weighted.n_effective > _ENOUGH)):
             return found
         annealed = anneal(target, size, more * _PARTICLES * max(size, 3) ** 2, rng)
         wide = joined((fitted_jump(annealed.tempered, rng), _broad(annealed.tempered)), (0.8, 0.2))

@@ -120,7 +120,7 @@ def torque_by_layer(
 
     Returns
     -------
-    ndarray of complex, (1 + number of layers, *broadcast shape)
+    ndarray of complex, shape (1 + number of layers, …) with the broadcast shape behind
         Row 0 is `kappa_stack`. With `spin_flip_by_layer` all rows add up to 1.
 
     Examples

@@ -75,7 +75,7 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
             if below is not None:
                 ax.set_xticklabels([])
                 _residuals(below, fits[k])
-                below.set_xlim(ax.get_xlim())
+                ax.set_xlim(below.get_xlim())
         footer(fig, study, note)
     return fig
 

@@ -20,7 +20,7 @@ from mtjfit.spectra import SpectraResult, SpectrumFit
 __all__ = ["spectra_html"]
 
 _SHEET, _SHEET_FLAGGED = 48, 12
-_MOST_DEVICES = 24
+_MOST_DEVICES = 12
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,8 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
         n_notes=len(result.study.notes),
         tables=[table for table in tables if table.rows],
         devices=list(_of_devices(result)),
+        n_devices=len(result.study.devices),
+        n_devices_drawn=min(_MOST_DEVICES, len(result.study.devices)),
         flagged=list(_sheets(result, flagged, _SHEET_FLAGGED, "flagged", progress)),
         n_flagged=len(result.flagged),
         n_flagged_drawn=len(flagged),

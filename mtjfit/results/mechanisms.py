@@ -187,6 +187,14 @@ def _of_b1(found: MechanismComparison) -> list[str]:
     if not richer or "b1" not in richer[0].draws or found.best.mechanism.transport != "layer":
         return []
     one = richer[0]
+    plain = [other for other in found.results if other.mechanism.transport == "layer" and not other.mechanism.b1]
+    if plain and one.n_determined == plain[0].n_determined:
+        return [
+            "Beside diffusion and the other amplitudes this design does not determine b1: a common phase of all "
+            "amplitudes acts as a change of lambda_phi and lambda_sf_F does, at every thickness."
+        ]
+    if not one.settled:
+        return []
     low, middle, high = np.quantile(one.draws["b1"], [0.05, 0.5, 0.95])
     middle = 0.0 if abs(middle) < 0.02 * (high - low) else middle
     unit = pretty(one.study.unit_of("b1"))

@@ -26,7 +26,8 @@ _MOST_ROWS = 200
 def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     """What came out, in sentences."""
     n, flagged = len(result.fits), len(result.flagged)
-    said = [f"{n} spectra of {len(result.study.devices)} devices, {flagged} of them flagged"]
+    devices = len(result.study.devices)
+    said = [f"{n} spectra of {devices} device{'' if devices == 1 else 's'}, {flagged} of them flagged"]
     said[0] += f"; {number(FALSE_FLAGS * n, 2)} would be by chance." if n else "."
     for device, fit in result.kittel.items():
         parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]

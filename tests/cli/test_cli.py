@@ -50,10 +50,16 @@ def error_bars_for_lengths(text: str) -> list[str]:
 
 
 @pytest.fixture
-def cached(finished, monkeypatch: pytest.MonkeyPatch, quick_figures) -> None:
+def known(finished, monkeypatch: pytest.MonkeyPatch) -> None:
     """fit and sample answer at once, with the results of the real run."""
     monkeypatch.setattr("mtjfit.infer.fit", lambda study: finished.fit)
     monkeypatch.setattr("mtjfit.infer.sample", lambda study, seed, journal, progress: finished.posterior)
+
+
+@pytest.fixture
+def cached(known: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `known`, and no figures."""
+    monkeypatch.setattr("mtjfit.report.build.report_figures", lambda *_: ())
 
 
 # help and version
@@ -62,7 +68,7 @@ def cached(finished, monkeypatch: pytest.MonkeyPatch, quick_figures) -> None:
 def test_help_lists_commands_and_exit_codes():
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("demo", "init", "check", "identify", "plan", "run", "compare", "datasets", "figures", "calibrate"):
+    for command in ("demo", "init", "check", "identify", "plan", "run", "compare", "spectra", "datasets", "figures", "calibrate"):
         assert command in result.output
     for words in ("130 interrupted", "First time here: mtjfit demo"):
         assert words in result.output
@@ -120,7 +126,7 @@ def test_a_run_says_header_result_and_where_the_page_is(finished):
     ]
 
 
-def test_a_run_leaves_everything(make_study, tmp_path: Path, cached, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figures, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
     assert invoke("run", make_study(), "-o", tmp_path / "out").exit_code == 0
     figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}

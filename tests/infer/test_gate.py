@@ -243,11 +243,12 @@ def test_every_check_is_the_only_one_somewhere() -> None:
     assert {check.name for check in judge(good(), TARGET).checks} == set(ONLY.values())
 
 
-def test_good_chains_pass() -> None:
-    """At most 4 of 50 good runs are refused: with the 1 % measured here that has a false-alarm rate below 2e-4."""
-    refused = [seed for seed in range(50) if failed(good(seed, (E, S, 8, 2)))]
-    assert len(refused) <= 4
-    assert stats.binom.sf(4, 50, 0.01) < 2e-4
+@pytest.mark.parametrize(("n", "most"), [(15, 2), pytest.param(50, 4, marks=pytest.mark.slow)])
+def test_good_chains_pass(n: int, most: int) -> None:
+    """With the 1 % of good runs that is refused as measured here, the false-alarm rate is below 5e-4."""
+    refused = [seed for seed in range(n) if failed(good(seed, (E, S, 8, 2)))]
+    assert len(refused) <= most
+    assert stats.binom.sf(most, n, 0.01) < 5e-4
 
 
 def test_thresholds() -> None:

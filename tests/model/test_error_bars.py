@@ -58,7 +58,11 @@ def by_scipy(result: FitResult, name: str, value: float) -> float:
     [
         ("lambda_J", {"noise": 0.004, "thickness": AboutNominal(0.05), "thickness_error": 0.03, "seed": 2}),
         ("b2", WITH_B1),
-        ("lambda_phi", {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)}),
+        pytest.param(
+            "lambda_phi",
+            {"noise": 0.01, "quantity": "torkance", "per": "volume", "lambda_J": Uniform(0.1, 100.0)},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["uncertain thickness", "b1", "torkance per volume"],
 )

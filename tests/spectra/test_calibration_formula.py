@@ -26,12 +26,12 @@ def lines_of(x: np.ndarray, voltage: np.ndarray, form: str = "lorentzian") -> np
 
 def swept_frequency(par: float, perp: float, B: float = 0.08, alpha: float = 0.01, form: str = "oscillator", **kwargs):
     f0 = float(resonance_frequency(B, 1.1, gamma=GAMMA))
-    f = f0 + np.linspace(-1.2e9, 1.2e9, 241) * alpha / 0.01
+    f = f0 + np.linspace(-1.2e9, 1.2e9, 101) * alpha / 0.01
     return lines_of(f, np.array([rectified_voltage(each, B, par, perp, alpha=alpha, **kwargs) for each in f]), form)
 
 
 def swept_field(par: float, perp: float, f: float = 8e9, alpha: float = 0.01):
-    B = np.linspace(0.03, 0.12, 241)
+    B = np.linspace(0.03, 0.12, 181)
     return lines_of(B, np.array([rectified_voltage(f, each, par, perp, alpha=alpha) for each in B]))
 
 

@@ -88,18 +88,28 @@ def run(*arguments: object, check: bool = True) -> Result:
     return CliRunner().invoke(spectra, [str(each) for each in arguments], catch_exceptions=not check)
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Path]:
-    folder = tmp_path_factory.mktemp("spectra")
-    study = study_in(folder)
-    return folder / "out", run(study, "--output", folder / "out"), study
+PLOTS = ("plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances")
+
+
+def quickly(monkeypatch: pytest.MonkeyPatch, plots: tuple[str, ...] = PLOTS) -> None:
+    """Figures that take no time."""
+    for name in plots:
+        monkeypatch.setattr(f"mtjfit.report.spectra.{name}", lambda *_, **__: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures that take no time."""
-    for name in ("plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances"):
-        monkeypatch.setattr(f"mtjfit.report.spectra.{name}", lambda *_, **__: Figure(figsize=(1, 1)))
+    quickly(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Path]:
+    """One real run; of its figures, the thumbnails."""
+    folder = tmp_path_factory.mktemp("spectra")
+    study = study_in(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        quickly(patch, ("plot_lines", "plot_torkances"))
+        return folder / "out", run(study, "--output", folder / "out"), study
 
 
 def rows(file: Path) -> list[dict[str, str]]:

@@ -78,6 +78,7 @@ def test_equal_to_lmfit_with_one_width_and_a_straight_line_of_centres():
     assert_allclose(lines.covariance[2, 0, 0, 2, 4, 0], expected, rtol=1e-4)  # lmfit ends 1e-4 errors away
 
 
+@pytest.mark.slow
 def test_errors_and_their_correlations_cover():
     """χ² of all 28 values with the whole covariance, 80 times; 4.5 standard errors, false alarms below 1e-5.
 

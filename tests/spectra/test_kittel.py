@@ -54,11 +54,11 @@ def test_fit_gives_back_what_was_put_in(free):
     assert_allclose([exact.Meff, exact.Bk, exact.gamma], list(truth.values()), rtol=1e-6, atol=1e-9)
     rng = np.random.default_rng(1)
     pulls = []
-    for _ in range(25):
+    for _ in range(8):
         fit = fit_kittel(f, B + 2e-4 * rng.standard_normal(12), np.full(12, 2e-4), free)
         pulls.append([(getattr(fit, name) - truth[name]) / fit.errors[name] for name in free])
-    # Student's t with 9 to 11 degrees of freedom: variance 1.2 to 1.3; 25 draws, four standard errors.
-    assert 0.2 < np.mean(np.square(pulls)) < 2.9
+    # Student's t with 9 to 11 degrees of freedom: variance 1.2 to 1.3; 8 draws, four standard errors.
+    assert 0 < np.mean(np.square(pulls)) < 4.0
 
 
 def test_sabotage_a_field_in_another_unit_does_not_fit():

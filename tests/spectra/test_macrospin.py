@@ -84,7 +84,7 @@ def test_cmtj_turns_the_moment_as_declared(make: ModuleType):
     rate = make.GAMMA * 1e-20 / junction.moment
     assert_allclose(make.torque_rates(junction, 1e-20) / rate, np.cross(M, np.cross(P, M)), atol=0.02)
     assert_allclose(make.torque_rates(junction, 1e-20j) / rate, np.cross(M, P), atol=0.02)
-    assert abs(make.lag(junction)) < 1e-3
+    assert abs(make.lag(junction)) < 0.05  # a whole step if the time were that of its beginning
 
 
 @pytest.mark.slow

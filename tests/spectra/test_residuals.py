@@ -29,8 +29,8 @@ def good(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def test_p_values_of_good_fits_are_uniform():
-    """500 fits with six parameters; Kolmogorov and Smirnov, false alarms 2e-4 for the two tests."""
-    found = list(judged(good(np.random.default_rng(2), 500), LineModel()))
+    """300 fits with six parameters; Kolmogorov and Smirnov, false alarms 2e-4 for the two tests."""
+    found = list(judged(good(np.random.default_rng(2), 300), LineModel()))
     for name in ("p_autocorrelation", "p_chi2"):
         assert kstest([getattr(each, name) for each in found], "uniform").pvalue > 1e-4, name
     # Runs are counted in whole numbers and residuals of a fit alternate a little: on the safe side.

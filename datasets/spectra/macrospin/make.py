@@ -88,8 +88,8 @@ def motion(
 
 
 def torque_rates(junction: Junction, const: complex) -> np.ndarray:
-    """dM/dt right after a torque is switched on, for a junction without field and damping."""
-    time, M = motion(junction, const, 0.0, 0.0, 4e-13, 1e-14)
+    """dM/dt right after a torque is switched on, before M has moved."""
+    time, M = motion(junction, const, 0.0, 0.0, 4e-14, 1e-15)
     return (M[:, 10] - M[:, 0]) / (time[10] - time[0])
 
 

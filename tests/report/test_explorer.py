@@ -1,0 +1,306 @@
+"""The explorer without a browser: its χ² is the fit's, its pictures are Eq. 12, and what it exports loads again."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from model_studies import LENGTH, TRUTH, label, naive, simulated
+from shortcuts import few_starts
+
+import mtjfit
+from mtjfit.cli.explore import explore
+from mtjfit.data import TorqueCurve
+from mtjfit.data.curve import Origin
+from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
+from mtjfit.report.explorer import (
+    Explored,
+    State,
+    exported,
+    explorer_server,
+    fit_from,
+    moved,
+    pictures,
+    shown,
+    start,
+    statistics,
+)
+from mtjfit.report.explorer.page import heading
+from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, value_of
+from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, load_study
+
+HOSTILE = '<script>alert("1")</script>'
+KINDS: Mapping[str, dict[str, Any]] = {
+    "exact thicknesses": {},
+    "uncertain thicknesses": {"thickness": AboutNominal(0.1), "thickness_error": 0.1},
+    "per volume, torkance": {"per": "volume", "quantity": "torkance"},
+    "Lambda": {"lambda_sf_N": None, "D_ratio": None, "Lambda": LENGTH},
+    "own amplitudes, groups": {"a1": (Normal(0.0, 3.0), "device"), "lambda_J": (LENGTH, "group")},
+    "scatter": {"scatter_a1": LogNormal(0.05, 2.0)},
+    "more amplitudes, a length fixed at infinity": {"a2": Normal(0.0, 3.0), "b1": Fixed(0.1),
+                                                    "lambda_sf_F": Fixed(np.inf)},
+    "dead layer": {"dead_layer": Normal(0.2, 0.1, low=0.0, high=0.5)},
+}  # fmt: skip
+
+
+def at_the_optimum(explored: Explored, fit: mtjfit.FitResult) -> State:
+    """The sliders where a fit ended; what it does not know stays where the explorer starts."""
+    state, values = start(explored), dict(fit.values)
+    for of in ("Lambda",):
+        if of in values:
+            values["lambda_sf_N"] = values[of]
+    return replace(state, values=MappingProxyType({n: values.get(n, v) for n, v in state.values.items()}))
+
+
+@pytest.fixture(scope="module")
+def series() -> Explored:
+    return Explored(load_study(mtjfit.dataset("thickness-series").study_file))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str, monkeypatch: pytest.MonkeyPatch):
+    for name, few in (("_STARTS", 1), ("_ITERATIONS", 2)):  # wherever a fit ends, both count alike
+        monkeypatch.setattr(import_module("mtjfit.infer.optimum"), name, few)
+    explored = Explored(simulated(**KINDS[kind]))
+    fit = mtjfit.fit(explored.study)
+    found = statistics(at_the_optimum(explored, fit), explored)
+    assert found.chi2 == pytest.approx(fit.chi2, rel=1e-9)
+    assert (found.dof, found.p_value) == (fit.dof, pytest.approx(fit.p_value, rel=1e-6))
+
+
+def test_chi2_anywhere_is_the_sum_over_points():
+    explored = Explored(simulated(thickness=AboutNominal(0.1), b1=Normal(0.0, 1.0)))
+    state = start(explored)
+    for slider, value in {"lambda_J": 0.7, "lambda_sf_N": 4.0, "D_ratio": 0.5, "d": 1.15, "a1": 1.3, "b1": 0.1}.items():
+        state = moved(explored, state, slider, value)
+    parts = naive(explored.open, state.values)
+    amplitudes = [state.values[name] for name in parts["labels"]]
+    expected = np.sum(((parts["y"] - parts["D"] @ amplitudes) / parts["sigma"]) ** 2) + (0.15 / 0.1) ** 2
+    assert statistics(state, explored, 0).chi2 == pytest.approx(expected, rel=1e-10)
+    moved_on = moved(explored, state, "b1", 0.11)  # sabotage: another place has another χ²
+    assert abs(statistics(moved_on, explored, 0).chi2 / expected - 1) > 1e-3
+
+
+def test_fitted_errors_have_no_p_value_and_are_drawn():
+    explored = Explored(simulated(fit_sigma=True))
+    state = fit_from(start(explored), explored)
+    assert "no p-value" in str(statistics(state, explored))
+    drawn = pictures(state, explored)
+    assert drawn.torque.errors.real == pytest.approx(0.02, rel=0.4)
+    assert drawn.kappa.errors.real == pytest.approx(0.02 / np.sqrt(11 * 0.1), rel=0.4)  # Σ V² of eleven points is 1.1
+
+
+def test_fit_from_here_finds_the_fit_from_the_start_and_never_makes_it_worse(series: Explored):
+    with few_starts():
+        best = mtjfit.fit(series.study)
+    begun = start(series)
+    found = fit_from(begun, series)
+    assert statistics(found, series, 0).chi2 == pytest.approx(best.chi2, rel=1e-6)
+    assert found.values["a1"] == pytest.approx(best.values["a1"], rel=1e-3)
+    again = fit_from(found, series)
+    assert statistics(again, series, 0).chi2 <= statistics(found, series, 0).chi2
+    off = moved(series, found, "lambda_sf_F", 30.0)
+    assert statistics(fit_from(off, series), series, 0).chi2 < statistics(off, series, 0).chi2
+
+
+def test_fit_from_here_leaves_alone_what_is_held(series: Explored):
+    state = moved(series, moved(series, start(series), "b1", 0.03), "lambda_J", 1.4)
+    state = replace(state, held=state.held | {"lambda_J", "a1"})
+    found = fit_from(state, series)
+    for slider in ("lambda_J", "D_ratio", "a1", "b1"):
+        assert value_of(series, found, slider) == value_of(series, state, slider)
+    assert statistics(found, series, 0).chi2 < statistics(state, series, 0).chi2
+    freer = replace(state, held=frozenset({"D_ratio"}))
+    assert statistics(fit_from(freer, series), series, 0).chi2 < statistics(found, series, 0).chi2 - 10
+
+
+@pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.1)])
+def test_nothing_free_determines_nothing(thickness: Fixed | AboutNominal):
+    explored = Explored(simulated(thickness=thickness))
+    state = replace(start(explored), held=frozenset(SLIDERS) - {"d"})
+    assert statistics(state, explored).dof == explored.study.n_values
+    if isinstance(thickness, AboutNominal):
+        assert statistics(fit_from(state, explored), explored).chi2 < statistics(state, explored).chi2
+        return
+    with pytest.raises(NotDetermined, match="release"):
+        fit_from(state, explored)
+
+
+def test_pictures_are_the_formulas_where_the_sliders_stand(series: Explored):
+    state = shown(start(series), "F2.0nm")
+    at = dict(lambda_J=0.8, lambda_phi=1.5, lambda_sf_F=7.0, lambda_sf_N=3.0, D_ratio=0.4)
+    for slider, value in (at | dict(d=2.1, a1=0.2, b1=0.03, b2=-0.1)).items():
+        state = moved(series, state, slider, value)
+    drawn = pictures(state, series)
+    expected = torkance(drawn.torque.bias, 2.1, **at, interface=Interface.of(a1=0.2, b1=0.03, b2=-0.1))
+    assert drawn.torque.model == pytest.approx(expected, rel=1e-12)
+    assert drawn.torque.data.real == pytest.approx(series.curve("F2.0nm").par)
+    assert drawn.kappa.kappa == pytest.approx(kappa(drawn.kappa.d, **at), rel=1e-12)
+    assert drawn.kappa.shown == pytest.approx(complex(kappa(2.1, **at)))
+    assert drawn.accumulation.m == pytest.approx(spin_accumulation(drawn.accumulation.x, 2.1, **at), rel=1e-12)
+    assert drawn.accumulation.d == 2.1
+    assert drawn.accumulation.x.max() > 2.1
+    # dm/dx at the barrier is −J0/D_F, whatever the lengths
+    slope = np.diff(drawn.accumulation.m[:2]) / np.diff(drawn.accumulation.x[:2])
+    assert slope[0] == pytest.approx(-1, abs=0.03)
+
+
+@pytest.mark.parametrize(("per", "quantity"), [("device", "torque"), ("volume", "torkance")])
+def test_what_the_data_say_of_kappa(per: str, quantity: str):
+    """Without noise it is κ of the truth; with J0 twice too large it is half of that; the errors are those of a line."""
+    explored = Explored(simulated(per=per, quantity=quantity, noise=1e-6))
+    state = start(explored)
+    for slider, value in (TRUTH | dict(a1=1.0, b2=0.6)).items():
+        state = moved(explored, state, slider, value)
+    true = kappa(explored.study.thicknesses, **TRUTH)
+    assert pictures(state, explored).kappa.measured == pytest.approx(true, abs=1e-5)
+    twice = moved(explored, moved(explored, state, "a1", 2.0), "b2", 1.2)
+    drawn = pictures(twice, explored).kappa
+    assert drawn.measured == pytest.approx(true / 2, abs=1e-5)
+    V = explored.study.curves[0].bias
+    J0 = 2.0 * V + 1.2j * V**2 if quantity == "torque" else 2.0 + 2.4j * V
+    by_volume = explored.study.thicknesses if per == "volume" else 1.0
+    assert drawn.errors.real == pytest.approx(1e-6 / np.sqrt(np.sum(np.abs(J0) ** 2)) * by_volume * np.ones(3))
+
+
+def test_no_current_says_nothing_of_kappa(series: Explored):
+    state = start(series)
+    for name in AMPLITUDES:
+        state = moved(series, state, name, 0.0)
+    assert np.isnan(pictures(state, series).kappa.measured).all()
+
+
+def test_sliders_move_what_they_say():
+    explored = Explored(simulated(**KINDS["own amplitudes, groups"]))
+    state = shown(start(explored), "B")
+    after = moved(explored, moved(explored, state, "a1", 5.0), "lambda_J", 7.0)
+    changed = {name for name in state.values if after.values[name] != state.values[name]}
+    assert changed == {label(explored.study, explored.curve("B"), name) for name in ("a1", "lambda_J")}
+    with pytest.raises(ValueError, match="none of"):
+        moved(explored, state, "a2", 1.0)
+    with pytest.raises(ValueError, match="positive"):
+        moved(explored, state, "d", 0.0)
+
+
+def loaded_again(explored: Explored, state: State, folder: Path) -> Study:
+    (folder / "exported.toml").write_text(exported(state, explored), encoding="utf-8")
+    return load_study(folder / "exported.toml")
+
+
+def test_export_fixes_what_is_held_and_keeps_all_else(make_study, tmp_path: Path):
+    file = make_study()
+    explored = Explored(load_study(file))
+    state = moved(explored, moved(explored, start(explored), "b1", 0.0123), "D_ratio", 2.5)
+    state = moved(explored, state, "lambda_J", 10**0.07)
+    state = replace(state, held=frozenset({"lambda_J", "b1"}))
+    again = loaded_again(explored, state, file.parent)
+    assert again.parameters["b1"].prior == Fixed(0.0123)
+    assert again.parameters["lambda_J"].prior == Fixed(10**0.07)
+    assert again.parameters["D_ratio"].prior == LogNormal(2.5, 2.0)  # released, so it needs a prior
+    for name in set(explored.study.parameters) - {"lambda_J", "D_ratio"}:
+        assert again.parameters[name] == explored.study.parameters[name]
+    assert (again.devices, again.sampling, again.files) == (
+        explored.study.devices, explored.study.sampling, explored.study.files,
+    )  # fmt: skip
+    assert "# only D_ratio * lambda_sf_N enters the torque" in again.text
+    assert start(Explored(again)).held == state.held
+
+
+def test_export_with_everything_held_is_a_study_with_the_same_chi2(make_study):
+    file = make_study()
+    explored = Explored(load_study(file))
+    best = fit_from(start(explored), explored)
+    state = replace(best, held=frozenset(SLIDERS) - {"d"})
+    again = Explored(loaded_again(explored, state, file.parent))
+    found, expected = statistics(start(again), again), statistics(state, explored)
+    assert found.chi2 == pytest.approx(expected.chi2, rel=1e-12)
+    one_free = loaded_again(explored, replace(state, held=state.held - {"b2"}), file.parent)
+    assert mtjfit.fit(one_free).chi2 == pytest.approx(expected.chi2, rel=1e-9)
+
+
+WRITTEN = {
+    "tables": "[parameters.lambda_J]\nfixed = 1.0\n",
+    "dotted keys": "[parameters]\nlambda_J.fixed = 1.0\n",
+    "spaces": "[ parameters ]\n'lambda_J' = {fixed = 1.0}\n",
+}
+
+
+@pytest.mark.parametrize("way", WRITTEN)
+def test_export_of_files_written_in_another_way(way: str, make_study):
+    """What lines cannot follow is written anew, with the same meaning; names from files cannot break out of a string."""
+    name = 'x"\\ \U0001f9f2 [parameters] {a = 1} # é'
+
+    def edit(text: str) -> str:
+        head, rest = text.replace('"Simulated thickness series"', f"'''{name}'''").split("[parameters]\n")
+        others = "".join(line for line in rest.splitlines(True) if not line.startswith("lambda_J "))
+        others, sampling = others.split("[sampling]")
+        parameters = f"[parameters]\n{others}{WRITTEN[way]}" if way == "tables" else WRITTEN[way] + others
+        return f"{head}{parameters}\n[sampling]{sampling}"
+
+    file = make_study(edit=edit)
+    explored = Explored(load_study(file))
+    state = moved(explored, start(explored), "lambda_J", 0.9)
+    again = loaded_again(explored, state, file.parent)
+    assert again.parameters["lambda_J"].prior == Fixed(0.9)
+    assert again.name == explored.study.name == name
+
+
+def test_export_of_a_product(make_study):
+    def edit(text: str) -> str:
+        kept = [line for line in text.splitlines() if not line.startswith("D_ratio")]
+        return "\n".join(kept).replace("lambda_sf_N =", "Lambda =")
+
+    file = make_study(edit=edit)
+    explored = Explored(load_study(file))
+    state = moved(explored, moved(explored, start(explored), "lambda_sf_N", 2.0), "D_ratio", 3.0)
+    assert loaded_again(explored, state, file.parent).parameters["Lambda"] == explored.study.parameters["Lambda"]
+    held = replace(state, held=state.held | {"lambda_sf_N"})
+    assert loaded_again(explored, held, file.parent).parameters["Lambda"].prior == Fixed(6.0)
+
+
+def test_export_of_a_study_made_in_python_has_its_parameters():
+    explored = Explored(simulated(thickness=AboutNominal(0.1), a1=(Normal(0.0, 3.0, low=0.0), "device")))
+    state = replace(start(explored), held=frozenset({"lambda_phi"}))
+    text = exported(state, explored)
+    table = tomllib.loads(text)["parameters"]
+    assert table["lambda_phi"] == {"fixed": state.values["lambda_phi"]}
+    assert table["thickness"] == {"prior": "normal", "sd": 0.1}
+    assert table["a1"] == {"prior": "normal", "mean": 0.0, "sd": 3.0, "low": 0.0, "scope": "device"}
+    assert "add them" in text
+
+
+def test_names_from_files_are_escaped_and_data_not_measured_marked():
+    study = simulated()
+    curves = tuple(replace(c, origin=Origin("reconstruction", HOSTILE)) for c in study.curves)
+    page = heading(Explored(study.replace(name=HOSTILE, curves=curves)))
+    assert "RECONSTRUCTION, not measured" in page
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") == 2
+    assert "not measured" not in heading(Explored(study))
+
+
+def test_without_panel_the_message_says_how_to_get_it(series: Explored, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "panel", None)
+    with pytest.raises(MtjfitError, match=r'python -m pip install "mtjfit\[explore\]"'):
+        explorer_server(series.study)
+    result = CliRunner().invoke(explore, ["--no-browser"])
+    assert isinstance(result.exception, MtjfitError)
+
+
+def test_one_point_and_one_device():
+    curve = TorqueCurve("only", [0.1], [1.0], [0.1], 2.0, "torque", "area", sigma_par=[0.1], sigma_perp=[0.1])
+    study = simulated().replace(curves=(curve,))
+    explored = Explored(study)
+    drawn = pictures(start(explored), explored)
+    assert np.isfinite(drawn.torque.model).all()
+    assert np.ptp(drawn.torque.bias) > 0

@@ -1,0 +1,171 @@
+"""Every block of the documentation runs: Python gives what stands there, files load, commands and options exist."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+
+import mtjfit
+from mtjfit.cli.main import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block of a page; `file` is its caption, the name of the file that it shows."""
+
+    language: str
+    file: str
+    text: str
+
+
+def blocks(page: str) -> list[Block]:
+    """All blocks of a page, in order; of directives without their options."""
+    found = []
+    for directive, argument, body in BLOCK.findall(page):
+        caption = re.search(r"^:caption: (\S+)$", body, flags=re.MULTILINE)
+        text = re.sub(r"\A(?::[^\n]*\n)+\n?", "", body) if directive.startswith("{") else body
+        language = {"{code-block}": argument, "{code-cell}": "cell"}.get(directive, directive)
+        found.append(Block(language, caption[1] if caption else "", text))
+    return found
+
+
+def complaints(page: str, name: str) -> list[str]:
+    """What is wrong with the blocks of a page, run in the current folder."""
+    found = blocks(page)
+    for block in found:
+        if block.file and block.language in ("text", "toml"):
+            Path(block.file).write_text(block.text, encoding="utf-8")
+    said: list[str] = []
+    space: dict[str, object] = {}
+    for k, block in enumerate(found):
+        try:
+            if block.language == "python":
+                test = doctest.DocTestParser().get_doctest(block.text + "\n", space, f"{name}, block {k}", name, 0)
+                if not test.examples:
+                    said.append(f"{name}: a Python block without >>> is never run")
+                doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=said.append, clear_globs=False)
+                space |= test.globs
+            elif block.language == "cell":
+                exec(compile(block.text, name, "exec"), space)  # noqa: S102
+            elif block.language == "toml":
+                tomllib.loads(block.text)
+            elif block.language in ("console", "bash"):
+                for line in block.text.splitlines():
+                    understood(line)
+        except Exception as error:
+            said.append(f"{name}: {type(error).__name__}: {error}")
+    return said
+
+
+def understood(line: str) -> None:
+    """Parse a line of a console as mtjfit would; nothing is run."""
+    words = shlex.split(line, comments=True)
+    if words[:1] != ["mtjfit"]:
+        return
+    context = click.Context(cli, info_name="mtjfit")
+    _, command, rest = cli.resolve_command(context, words[1:])
+    assert command is not None
+    command.make_context(command.name, rest, parent=context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_blocks_of_a_page_run(
+    page: Path, tmp_path: Path, sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The posterior is the one of the bundled series that other tests look at, too; refusals come from the real one."""
+    sample = mtjfit.sample
+
+    def known(study: mtjfit.Study, seed: int | None = None, **rest: object) -> mtjfit.Posterior:
+        return (sampled_before(study, seed) if seed is not None else None) or sample(study, seed, **rest)
+
+    monkeypatch.setattr(mtjfit, "sample", known)
+    monkeypatch.chdir(tmp_path)
+    assert complaints(page.read_text(encoding="utf-8"), page.name) == []
+
+
+@pytest.mark.parametrize(
+    ("block", "complaint"),
+    [
+        ("```python\n>>> 1 + 1\n3\n```", "Expected"),
+        ("```python\nprint(1)\n```", "never run"),
+        ("```python\n>>> x = 1\n```\n\n```python\n>>> x\n2\n```", "Got"),
+        ("```{code-cell} ipython3\n:tags: [remove-input]\n1 / 0\n```", "ZeroDivisionError"),
+        ("```toml\na = \n```", "TOMLDecodeError"),
+        ("```{code-block} toml\n:caption: a.toml\n\na = \n```", "TOMLDecodeError"),
+        ("```console\nmtjfit runs study.toml\n```", "No such command"),
+        ("```console\nmtjfit run study.toml --outputs results\n```", "No such option"),
+        ("```console\nmtjfit run study.toml    # where to?\n```", "Missing parameter: output"),
+        ("```console\nmtjfit calibrate study.toml -o c -n many\n```", "not a valid integer"),
+    ],
+)
+def test_sabotage_a_wrong_block_is_found(
+    block: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complaint in "".join(complaints(f"# A page\n\n{block}\n", "page.md"))
+
+
+def test_pages_stay_short() -> None:
+    assert {
+        name: n for name, page in zip(NAMES, PAGES, strict=True) if (n := len(page.read_text().splitlines())) > 200
+    } == {}
+
+
+def test_every_public_formula_stands_in_the_theory() -> None:
+    theory = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "theory").glob("*.md"))
+    internal = {"KappaGradient", "kappa_from_rates", "lambda_product"}
+    assert [
+        name for name in mtjfit.physics.__all__ if name not in internal and f"mtjfit.physics.{name}" not in theory
+    ] == []
+
+
+@pytest.fixture
+def builder():
+    spec = importlib.util.spec_from_file_location("build_docs", DOCS / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("page", "fetches"),
+    [
+        ('<a href="https://doi.org/10">a link</a> <link rel="canonical" href="https://x.org/">', 0),
+        ('<script src="_static/a.js"></script><link rel="stylesheet" href="_static/a.css">', 0),
+        ('<script async="async" src="https://cdn.org/mathjax.js"></script>', 1),
+        ("<img alt='x' src=//cdn.org/a.png>", 1),
+        ('<link href="https://fonts.org/a.css" rel="stylesheet"/>', 1),
+        ("<style>@import url('https://fonts.org/a.css');</style>", 1),
+    ],
+)
+def test_what_a_browser_would_fetch_is_seen(builder, tmp_path: Path, page: str, fetches: int) -> None:
+    (tmp_path / "index.html").write_text(page, encoding="utf-8")
+    assert min(len(list(builder.external(tmp_path))), 1) == fetches
+
+
+@pytest.mark.slow
+def test_pages_build_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("sphinx", reason="needs the extra docs")
+    pytest.importorskip("myst_nb", reason="needs the extra docs")
+    command = [sys.executable, str(DOCS / "build.py"), str(tmp_path / "pages"), "--without-running"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (tmp_path / "pages" / "reference" / "cli.html").read_text(encoding="utf-8")
+    assert all(f"mtjfit {name}" in text for name in cli.commands)
