@@ -51,7 +51,7 @@ def build(output: Path, execute: bool) -> int:
     """Leave the pages in `output`; 0 if there was nothing to complain about."""
     from sphinx.cmd.build import main as sphinx
 
-    os.environ["MTJFIT_DOCS_EXECUTE"] = "force" if execute else "off"
+    os.environ["MTJFIT_DOCS_NOTEBOOKS"] = "run" if execute else "shown"
     with tempfile.TemporaryDirectory() as folder:
         pages, state = copied(Path(folder)), Path(folder) / "state"
         code = sphinx(["-b", "html", "-W", "--keep-going", "-q", "-d", str(state), str(pages), str(output)])
@@ -65,8 +65,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python do.py docs", description=__doc__)
     help_output = "new or empty folder, or earlier pages (default: mtjfit-docs)"
     parser.add_argument("output", nargs="?", default="mtjfit-docs", type=Path, help=help_output)
-    help_run = "do not run code cells and notebooks: seconds, but the pages then lack pictures"
-    parser.add_argument("--without-running", action="store_true", help=help_run)
+    help_run = "show the notebooks as they are, without running them: seconds in place of minutes"
+    parser.add_argument("--without-notebooks", action="store_true", help=help_run)
     arguments = parser.parse_args()
     output = arguments.output.resolve()
     if output.exists() and any(output.iterdir()) and not (output / ".buildinfo").exists():
@@ -74,7 +74,7 @@ def main() -> int:
     if output == ROOT or (ROOT / "docs") in (output, *output.parents):
         sys.exit(f"{output} belongs to the sources: name a folder elsewhere.")
     start = time.monotonic()
-    code = build(output, not arguments.without_running)
+    code = build(output, not arguments.without_notebooks)
     print(f"{output / 'index.html'}: {'FAILED' if code else 'done'} in {time.monotonic() - start:.0f} s")  # noqa: T201
     return code
 

@@ -36,7 +36,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 9,
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -45,7 +45,8 @@ html_theme_options = {
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-nb_execution_mode = os.environ.get("MTJFIT_DOCS_EXECUTE", "force")
+nb_execution_mode = "force"
+nb_execution_excludepatterns = [] if os.environ.get("MTJFIT_DOCS_NOTEBOOKS", "run") == "run" else ["notebooks/*"]
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True

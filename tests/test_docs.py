@@ -164,7 +164,7 @@ def test_what_a_browser_would_fetch_is_seen(builder, tmp_path: Path, page: str, 
 def test_pages_build_without_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("sphinx", reason="needs the extra docs")
     pytest.importorskip("myst_nb", reason="needs the extra docs")
-    command = [sys.executable, str(DOCS / "build.py"), str(tmp_path / "pages"), "--without-running"]
+    command = [sys.executable, str(DOCS / "build.py"), str(tmp_path / "pages"), "--without-notebooks"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     text = (tmp_path / "pages" / "reference" / "cli.html").read_text(encoding="utf-8")

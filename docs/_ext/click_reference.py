@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 
 import click
 from sphinx.application import Sphinx
@@ -14,7 +15,7 @@ PAGE = "reference/cli"
 
 def reference() -> str:
     """Every command with its usage, its words and its options, as Markdown."""
-    context = click.Context(cli, info_name="mtjfit")
+    context = click.Context(cli, info_name="mtjfit", help_option_names=["-h", "--help"])
     return "\n".join(
         line
         for name in sorted(cli.list_commands(context))
@@ -25,7 +26,7 @@ def reference() -> str:
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"\n(mtjfit-{command.name})=\n## mtjfit {command.name}\n"
     pieces = " ".join(command.collect_usage_pieces(context))
-    yield f"```text\nmtjfit {command.name} {pieces}\n```\n\n{_escaped(command.help or '')}\n"
+    yield f"```text\nmtjfit {command.name} {pieces}\n```\n\n{_escaped(cleandoc(command.help or ''))}\n"
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
         if record is not None:

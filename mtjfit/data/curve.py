@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtjfit.data.angle import SinTheta, angle_fault, angle_faults
 from mtjfit.data.covariance import covariance_faults, error_faults
-from mtjfit.data.units import Per, Quantity, check_unit, find_unit
+from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.interface import sin_degrees
+from mtjfit.text_html import card, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 
@@ -267,6 +268,30 @@ class TorqueCurve:
     def angle_factor(self) -> float:
         """sin θ where the values carry it and amplitudes do not, else 1: what the model multiplies J0 by."""
         return 1.0 if self.angle is None or self.sin_theta != "included" else float(sin_degrees(self.angle))
+
+    def _repr_html_(self) -> str:
+        """The curve in a notebook: what was declared, and a few points; masked ones in brackets."""
+        sd_par, sd_perp = self.sigma_par, self.sigma_perp
+        rows = []
+        for k, (V, par, perp) in enumerate(zip(self.bias, self.par, self.perp, strict=True)):
+            cells = [f"{V:.4g}", f"{par:.4g}", f"{perp:.4g}"]
+            if sd_par is not None and sd_perp is not None:
+                cells = [cells[0], f"{cells[1]} ± {sd_par[k]:.2g}", f"{cells[2]} ± {sd_perp[k]:.2g}"]
+            rows.append(cells if self.used[k] else [f"({cell})" for cell in cells])
+        n = self.bias.size
+        facts = {
+            "quantity": f"{self.quantity} per {self.per}, {pretty(self.unit)}",
+            "thickness": f"{self.thickness:g} nm",
+            "points": f"{n}" + ("" if self.n_used == n else f", {n - self.n_used} left out (in brackets)"),
+            "errors": "to be fitted" if self.sigma_is_fitted else "correlated" if self.is_correlated else "known",
+            "group": self.group,
+            "source": self.source,
+        }
+        symbols = ("T∥", "T⊥") if self.quantity == "torque" else ("dT∥/dV", "dT⊥/dV")
+        return card(
+            f"TorqueCurve {self.device}", marks=[self.origin.label], facts=facts,
+            header=("V (V)", *symbols), rows=shortened(rows, 6),
+        )  # fmt: skip
 
     def mask(self, where: ArrayLike, reason: str) -> TorqueCurve:
         """Leave points out, with a reason; returns a new curve, points already masked keep their reason.

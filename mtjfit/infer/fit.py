@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray
+from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.combinations import (
     DeviceCombinations,
@@ -28,6 +28,7 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
+from mtjfit.text_html import card, shortened
 
 __all__ = ["FitResult", "fit"]
 
@@ -92,6 +93,18 @@ class FitResult:
             return f"errors fitted from the scatter; {test} a lack-of-fit test"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
+    def _repr_html_(self) -> str:
+        """The fit in a notebook: χ², and every parameter with its error or the reason why there is none."""
+        rows = [[*row[:2], pretty(row[2]), row[3]] for row in self._rows()]
+        known, rescaled = self.identifiability, " (errors rescaled by it, as asked)" if self.rescaled else ""
+        return card(
+            f"FitResult of {self.study.name}", marks=[self.study.label],
+            facts={"χ²": self.chi2_says + rescaled,
+                   "determined": f"{known.rank} of {known.n_parameters} parameters by this design"},
+            header=("parameter", "best fit ± sd", "unit", "remark"), rows=shortened(rows, 40),
+            notes=known.null_directions,
+        )  # fmt: skip
+
     def report(self) -> str:
         """Parameters with errors where there are any, then what each device determines; plain text.
 
@@ -99,16 +112,6 @@ class FitResult:
         -------
         str
         """
-        rows = []
-        for name, value in self.values.items():
-            error, unit = self.errors[name], self.study.unit_of(name)
-            if name in self.identifiability.determined.index:
-                why = str(self.identifiability.determined.loc[name, "reason"])
-                shown = "not determined" if error is None else value_with_error(value, error)
-                rows.append([name, shown, unit, why])
-            else:
-                noise = name.startswith("noise") and not self.study.parameters[name.split("[")[0]].is_fixed
-                rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
         found = [
             [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
             for row in self.combinations.to_dict("records")
@@ -119,12 +122,26 @@ class FitResult:
             + "".join(f"\n  - {words}" for words in known.null_directions),
             self.chi2_says + (" (errors rescaled by it, as asked)" if self.rescaled else ""),
             "",
-            table(["parameter", "best fit ± sd", "unit", "remark"], rows),
+            table(["parameter", "best fit ± sd", "unit", "remark"], self._rows()),
             "",
             "Determined by each device on its own, without any length:",
             table(["device", "quantity", "value ± sd", "unit"], found),
         ]
         return "\n".join(lines)
+
+    def _rows(self) -> list[list[str]]:
+        """Parameter, value with its error where there is one, unit, and a remark."""
+        rows = []
+        for name, value in self.values.items():
+            error, unit = self.errors[name], self.study.unit_of(name)
+            if name in self.identifiability.determined.index:
+                why = str(self.identifiability.determined.loc[name, "reason"])
+                shown = "not determined" if error is None else value_with_error(value, error)
+                rows.append([name, shown, unit, why])
+            else:
+                noise = name.startswith("noise") and not self.study.parameters[name.split("[")[0]].is_fixed
+                rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
+        return rows
 
 
 def _p_value(model: MarginalPosterior, best: Optimum, rank: int) -> tuple[float, float]:

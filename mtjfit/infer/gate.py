@@ -30,6 +30,7 @@ from mtjfit.infer.diagnostics import (
     split_r_hat,
     superchain_r_hat,
 )
+from mtjfit.text_html import card
 
 __all__ = ["Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
 
@@ -119,6 +120,14 @@ class Verdict:
     def reasons(self) -> tuple[str, ...]:
         """What speaks against convergence; empty if converged."""
         return tuple(check.says for check in self.checks if not check.ok)
+
+    def _repr_html_(self) -> str:
+        """The verdict in a notebook: every check with its reason."""
+        refused = "" if self.converged else "NOT CONVERGED: " + "; ".join(self.reasons)
+        rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
+        title = "Verdict: converged" if self.converged else "Verdict"
+        says = (note.says for note in self.notes)
+        return card(title, marks=[refused], header=("", "check", "found"), rows=rows, notes=says)
 
     def __str__(self) -> str:
         head = "CONVERGED" if self.converged else "NOT CONVERGED"

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray
+from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Verdict
 from mtjfit.study import Fixed, Prior, Study
+from mtjfit.text import number
+from mtjfit.text_html import card, shortened
 
 __all__ = ["Posterior"]
 
@@ -123,6 +125,24 @@ class Posterior:
             )  # fmt: skip
         columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
         return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+
+    def _repr_html_(self) -> str:
+        """The posterior in a notebook: what the data say of each parameter, and loudly if that is not to be believed."""
+        rows = []
+        for name, row in self.summary().iterrows():
+            low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
+            says = {
+                "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
+                "no": f"not determined (with its prior {low} to {high})",
+            }[str(row["determined"])]  # fmt: skip
+            rows.append([str(name), says, pretty(str(row["unit"])), f"{row['ess']:.0f}", f"{row['r_hat']:.3f}"])
+        refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
+        return card(
+            f"Posterior of {self.study.name}", marks=[refused, self.study.label],
+            facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
+            header=("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat"),
+            rows=shortened(rows, 40),
+        )  # fmt: skip
 
     @property
     def fixed(self) -> dict[str, float]:

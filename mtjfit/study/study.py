@@ -9,10 +9,11 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
-from mtjfit.data.units import amplitude_unit, conversion
+from mtjfit.data.units import amplitude_unit, conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, Parameter, is_amplitude
+from mtjfit.text_html import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
 
@@ -185,6 +186,25 @@ class Study:
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""
         return conversion(curve.unit, self.curves[0].unit)
+
+    def _repr_html_(self) -> str:
+        """The study in a notebook: its devices, and its parameters with their priors."""
+        devices = [f"{curve.device} ({curve.thickness:g} nm)" for curve in self.curves]
+        shown = ", ".join(each for (each,) in shortened([[each] for each in devices], 12))
+        rows = []
+        for name, known in self.parameters.items():
+            exact = name == "thickness" and known.is_fixed
+            prior = "nominal values, taken as exact" if exact else known.prior.describe()
+            rows.append([name, prior, pretty(self.unit_of(name)), "" if known.scope == "shared" else known.scope])
+        facts = {
+            "devices": f"{len(devices)}: {shown}",
+            "quantity": ", ".join(dict.fromkeys(f"{c.quantity} per {c.per}, {pretty(c.unit)}" for c in self.curves)),
+            "values": f"{self.n_values}",
+        }
+        return card(
+            f"Study {self.name}", marks=[self.label], facts=facts,
+            header=("parameter", "prior", "unit", "own value for each"), rows=rows,
+        )  # fmt: skip
 
     def replace(self, **changes: object) -> Study:
         """A copy with some attributes changed, checked again."""

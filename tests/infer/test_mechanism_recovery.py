@@ -76,7 +76,7 @@ def test_evidences_agree_with_bridge_sampling() -> None:
     study = made_by("diffusion", np.random.default_rng(5), design(thickness_sd=0.05))[0]
     found = explored(study, "diffusion", np.random.default_rng(1)).evidence
     model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
-    chains, verdict = run_ensembles(model, model.names, seed=3, target_ess=1000, progress=False)
-    bridge = log_evidence(model, chains, np.random.default_rng(4))
-    assert verdict.converged
+    done = run_ensembles(model, model.names, seed=3, target_ess=1000, progress=False)
+    bridge = log_evidence(model, done.chains, np.random.default_rng(4), jump=done.jump)
+    assert done.verdict.converged
     assert abs(found.value - bridge.value) < 4 * np.hypot(found.error, bridge.error), (found, bridge)

@@ -113,7 +113,9 @@ class Figures:
 
 
 def _torque_label(curve: TorqueCurve, part: str) -> str:
-    symbol = ("T∥" if part == "par" else "T⊥") if curve.quantity == "torque" else f"dT{'∥' if part == 'par' else '⊥'}/dV"
+    symbol = (
+        ("T∥" if part == "par" else "T⊥") if curve.quantity == "torque" else f"dT{'∥' if part == 'par' else '⊥'}/dV"
+    )
     return symbol + unit_of(curve.unit)
 
 

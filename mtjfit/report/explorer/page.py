@@ -118,7 +118,9 @@ class Page:
             pn.FlexBox(fit, back, save), self.message, sizing_mode="stretch_width", styles={"flex": "1 1 300px"},
         )  # fmt: skip
         figures = pn.Column(*self.figures.all, sizing_mode="stretch_width", styles=_COLUMNS)
-        right = pn.Column(self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"})
+        right = pn.Column(
+            self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"}
+        )
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
