@@ -12,13 +12,18 @@ from click.testing import CliRunner, Result
 from shortcuts import few_starts, plain_figures
 
 import mtjfit
-from mtjfit.infer.fingerprint import describe
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
     ("tests/cli/test_cli.py", "tests/report/", "tests/results/"),
     ("tests/plot/",),
-    ("tests/test_notebooks.py", "tests/test_readme.py", "tests/infer/test_truth.py", "tests/infer/test_run.py"),
+    (
+        "tests/test_docs.py",
+        "tests/test_notebooks.py",
+        "tests/test_readme.py",
+        "tests/infer/test_truth.py",
+        "tests/infer/test_run.py",
+    ),
 )
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
@@ -87,6 +92,14 @@ def quick_fits() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def quick_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Profile likelihoods with few searches beyond a crossing: for tests of how they are told and drawn."""
+    interval = import_module("mtjfit.model.interval")
+    monkeypatch.setattr(interval, "_BEYOND", (0.3,))
+    monkeypatch.setattr(interval, "_STARTS", 1)
+
+
 @pytest.fixture(scope="session")
 def series_posterior() -> mtjfit.Posterior:
     """The bundled series as the README and the first notebook sample it: seed 1, and all that its file says."""
@@ -98,6 +111,8 @@ def series_posterior() -> mtjfit.Posterior:
 @pytest.fixture
 def sampled_before(request: pytest.FixtureRequest) -> Callable[[mtjfit.Study, int], mtjfit.Posterior | None]:
     """`series_posterior` for a study and a seed that give exactly those draws, None for others."""
+    from mtjfit.infer.fingerprint import describe
+
     series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
 
     def found(study: mtjfit.Study, seed: int) -> mtjfit.Posterior | None:

@@ -77,6 +77,7 @@ def complaints(page: str, name: str) -> list[str]:
 def understood(line: str) -> None:
     """Parse a line of a console as mtjfit would; nothing is run."""
     words = shlex.split(line, comments=True)
+    words = words[1:] if words[:1] == ["srun"] else words
     if words[:1] != ["mtjfit"]:
         return
     context = click.Context(cli, info_name="mtjfit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,23 @@ from mtjfit.infer import Check, Verdict
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LONG = [path for path in NOTEBOOKS if path.name.startswith("06")]  # explores posteriors that no data shape
+QUICK = [path for path in NOTEBOOKS if path not in LONG]
+COARSE: tuple[tuple[str, str, object], ...] = (
+    ("planning.plan", "_N_SEARCH", 32),
+    ("planning.plan", "_N_REPORT", 64),
+    ("planning.plan", "_N_OUTCOMES", 50),
+    ("planning.plan", "_N_CHECKED", 3),
+    ("comparison", "_SIMULATIONS", 5),
+    ("comparison", "_DRAWS", 200),
+    ("comparison", "WIDTHS", ()),
+    ("explore", "_PARTICLES", 5),
+    ("explore", "_DRAWS", 1000),
+    ("explore", "_ENOUGH", 20),
+    ("explore", "_WANTED_ERROR", 1.0),
+    ("explore", "_WANTED_K_HAT", 10.0),
+)
+"""Module of `mtjfit.infer`, name, and a value that suffices to see a notebook run."""
 
 
 class CellError(Exception):
@@ -67,7 +85,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty steps count as converged; the bundled series is sampled in full, once. No profile likelihoods."""
+    """Sixty steps count as converged; the bundled series is sampled in full, once. No profiles, and coarse plans."""
     sample = mtjfit.sample
     enough = Verdict((Check("hurry", True, "not looked at"),), {})
 
@@ -80,6 +98,8 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             patch.setattr(import_module("mtjfit.infer.ensemble"), "_PARTICLES", 80)
             return replace(sample(few, seed, **rest), verdict=enough)
 
+    for module, name, few in COARSE:
+        monkeypatch.setattr(import_module(f"mtjfit.infer.{module}"), name, few)
     monkeypatch.setattr(mtjfit, "sample", short)
     monkeypatch.setattr(mtjfit, "identify", lambda study: mtjfit.fit(study).identifiability)
 
@@ -101,9 +121,22 @@ def test_notebook_is_valid_and_carries_no_outputs(notebook: Path):
     assert outputs(notebook) == []
 
 
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+@pytest.mark.parametrize("notebook", QUICK, ids=[path.stem for path in QUICK])
 def test_notebook_runs(notebook: Path, desk: Path, hurry: None):
     run(notebook)
+
+
+@pytest.mark.parametrize("notebook", LONG, ids=[path.stem for path in LONG])
+def test_what_a_long_notebook_imports_exists(notebook: Path):
+    """It runs among the slow tests; here at least no name that it uses has gone."""
+    found = 0
+    for _, cell in code_cells(notebook):
+        for node in ast.walk(ast.parse(cell.source)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = import_module(node.module)
+                assert [name.name for name in node.names if not hasattr(module, name.name)] == []
+                found += 1
+    assert found
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def sources(root: Path) -> Iterator[tuple[str, str]]:
         yield path.relative_to(root).as_posix(), path.read_text(encoding="utf-8")
 
 
+@cache
+def nodes(text: str) -> tuple[ast.AST, ...]:
+    """Everything in the syntax tree of a file."""
+    return tuple(ast.walk(ast.parse(text)))
+
+
 def too_long(root: Path) -> list[str]:
     """Files of more than 400 lines."""
     lengths = ((name, len(text.splitlines())) for name, text in sources(root))
@@ -74,7 +81,7 @@ def reaches_out(root: Path) -> list[str]:
     return [
         f"{name}:{node.lineno}: {module}"
         for name, text in sources(root)
-        for node in ast.walk(ast.parse(text))
+        for node in nodes(text)
         for module in imported(node)
         if any(f"{module}.".startswith(f"{forbidden}.") for forbidden in NETWORK)
     ]
@@ -93,9 +100,10 @@ def runs_code(root: Path) -> list[str]:
     """Ways for a file that is read to run code: pickles and their kin, YAML, and Python's own eval and exec."""
     found = []
     for name, text in sources(root):
-        for node in ast.walk(ast.parse(text)):
-            words = [word for word in spoken(node) for kin in RUNS_CODE if kin in word.lower()]
-            words += [word for word in spoken(node) if isinstance(node, ast.Name) and word in RUNS_CODE_WHEN_CALLED]
+        for node in nodes(text):
+            said = spoken(node)
+            words = [word for word in said for kin in RUNS_CODE if kin in word.lower()]
+            words += [word for word in said if isinstance(node, ast.Name) and word in RUNS_CODE_WHEN_CALLED]
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("builtins", "__builtins__"):
                 words += [node.attr]
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle":

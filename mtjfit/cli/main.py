@@ -10,6 +10,7 @@ from mtjfit.cli.check import check
 from mtjfit.cli.compare import compare
 from mtjfit.cli.datasets import datasets
 from mtjfit.cli.demo import demo
+from mtjfit.cli.explore import explore
 from mtjfit.cli.figures import figures
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
@@ -36,5 +37,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, identify, plan, run, compare, spectra, calibrate, datasets, figures):
+for _command in (demo, init, check, identify, plan, run, compare, explore, spectra, calibrate, datasets, figures):
     cli.add_command(_command)

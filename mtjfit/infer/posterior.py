@@ -127,7 +127,7 @@ class Posterior:
         return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
 
     def _repr_html_(self) -> str:
-        """The posterior in a notebook: what the data say of each parameter, and loudly if that is not to be believed."""
+        """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""
         rows = []
         for name, row in self.summary().iterrows():
             low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))

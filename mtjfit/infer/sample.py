@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mtjfit.errors import NotDetermined
+from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer.drawn import drawn_back, drawn_exactly
 from mtjfit.infer.fingerprint import describe
 from mtjfit.infer.journal import Journal, open_journal
@@ -61,7 +61,7 @@ def sample(
     NotDetermined
         One thickness, free lengths.
     MtjfitError
-        The journal is of another study, in use, damaged, or cannot be written.
+        Every parameter is fixed, or the journal is of another study, in use, damaged, or cannot be written.
     KeyboardInterrupt
         Ctrl-C. With a journal the first one lets the block finish and saves it, and the second stops at once.
 
@@ -75,6 +75,8 @@ def sample(
     """
     refuse_one_thickness(study)
     model, wish = posterior_of(study), study.sampling
+    if not model.priors:
+        raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
     seed = wish.seed if seed is None else seed
     if model.size == 0:
         return drawn_exactly(model, seed)

@@ -116,7 +116,7 @@ def _by_common_factor(model: MarginalPosterior, J: Jacobian, values: FloatArray,
                     k = names.index(linear.names[linear.column[j, t]])
                     v[k] = (change * np.conj(linear.phase[t])).real / J.scale[k]
         found.append(v)
-    return np.array(found).reshape(-1, len(names))
+    return np.array(found).reshape(len(found), len(names))
 
 
 def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:

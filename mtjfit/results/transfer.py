@@ -90,7 +90,7 @@ def kappa_draws(stack: Stack, d: ArrayLike) -> ComplexArray:
     >>> one = {name: np.full((1, 1), 1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     >>> stack = Stack(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
     >>> f"{kappa_draws(stack, [1.2])[0, 0]:.4f}"  # the paper's Fig. 3
-    '0.8122-0.1756j'
+    '0.8121-0.1757j'
     """
     own = stack.lengths
     magnetic = np.maximum(np.asarray(d, dtype=float) - own["dead_layer"], 0.0)

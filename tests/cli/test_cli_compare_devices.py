@@ -14,7 +14,10 @@ from mtjfit.errors import MtjfitError
 from mtjfit.results.devices import compare_devices as compare
 
 
-def test_one_thickness_is_compared_without_lengths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_thickness_is_compared_without_lengths(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtjfit.cli.compare_devices._FORMATS", ("svg",))
     path = mtjfit.dataset("sankey2008").study_file
     compare_devices(path, 0.3, tmp_path / "out", None, quiet=False)
     printed = capsys.readouterr().out
@@ -22,7 +25,7 @@ def test_one_thickness_is_compared_without_lengths(tmp_path: Path, capsys: pytes
     assert "common lengths" not in printed
     assert "RECONSTRUCTION" in printed
     names = {each.name for each in (tmp_path / "out").iterdir()}
-    assert {"devices.txt", "alone-table.csv", "forest.pdf"} <= names
+    assert {"devices.txt", "alone-table.csv", "forest.svg"} <= names
     assert not any(name.startswith(("common", "consequences")) for name in names)
     written = pd.read_csv(tmp_path / "out" / "alone-table.csv", comment="#")
     expected = compare(mtjfit.fit(mtjfit.load_study(path)), bias=0.3).table

@@ -13,6 +13,8 @@ from mtjfit.cli.check import check
 from mtjfit.cli.identify import identify
 from mtjfit.errors import NotDetermined
 
+pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+
 SANKEY = mtjfit.dataset("sankey2008").study_file
 
 

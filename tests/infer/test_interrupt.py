@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from journal_runs import STUDY, Bell, begun, begun_once, contents, run, run_in, same, sampling, small, undisturbed
+from shortcuts import ONLY_INFER
 
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.interrupt import Interrupted, finishing_blocks
@@ -140,7 +141,7 @@ except Interrupted:
     print("saved", flush=True)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", ONLY_INFER + program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from shortcuts import ONLY_INFER
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import lock as lock_module
@@ -45,7 +46,7 @@ def said_by(pid: int, **changes: str) -> str:
 def holder(path: Path):
     """Another process that holds the lock."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", ONLY_INFER + HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout.readline().strip() == b"held"
         yield process

@@ -19,12 +19,14 @@ from mtjfit.model.collapsed import CollapsedPosterior
 
 STUDIES = 40
 RIGHT = 0.95
+REFUSED = 0.02
 
 
 def shares(found: list[Recovery]) -> dict[str, tuple[int, int]]:
-    """By truth: distinguishable ones in which it wins, and all distinguishable ones."""
-    counted = Counter(one.truth for one in found if one.distinguishable)
-    won = Counter(one.truth for one in found if one.distinguishable and one.best == one.truth)
+    """By truth: distinguishable ones in which it wins, and all distinguishable ones, without those refused."""
+    told = [one for one in found if one.distinguishable and one.settled]
+    counted = Counter(one.truth for one in told)
+    won = Counter(one.truth for one in told if one.best == one.truth)
     return {truth: (won[truth], counted[truth]) for truth in MECHANISMS}
 
 
@@ -41,7 +43,8 @@ def test_the_right_mechanism_wins_where_it_can_be_told() -> None:
     workers = min(2, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         found = list(pool.map(recover, *zip(*jobs, strict=True), chunksize=5))
-    assert all(one.settled for one in found)
+    # k̂ says of a few that an evidence is not reliable: the comparison then gives no verdict
+    assert sum(not one.settled for one in found) <= REFUSED * len(found)
     assert max(max(one.errors) for one in found) < 0.1
     assert_recovered(found)
 

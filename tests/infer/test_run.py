@@ -11,6 +11,7 @@ from journal_runs import Bell, small_blocks
 
 import mtjfit
 import mtjfit.infer.run as sampling
+from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensemble import prepared
 from mtjfit.infer.gate import Check
 from mtjfit.infer.run import Run
@@ -104,3 +105,14 @@ def test_where_only_amplitudes_are_free_nothing_is_sampled() -> None:
         draws, sd = found.draws[name], fit.errors[name]
         assert abs(draws.mean() - fit.values[name]) < 5 * sd / np.sqrt(len(draws))
         assert abs(draws.std() / sd - 1) < 5 / np.sqrt(2 * len(draws))
+
+
+def test_where_nothing_is_free_there_is_a_fit_and_nothing_to_sample() -> None:
+    series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
+    values = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0,
+              "thickness": 0.0, "a1": 0.13, "b2": 0.08}  # fmt: skip
+    parameters = {name: replace(one, prior=Fixed(values[name])) for name, one in series.parameters.items()}
+    study = series.replace(parameters=parameters)
+    assert mtjfit.fit(study).dof == 410
+    with pytest.raises(MtjfitError, match="every parameter of the study is fixed"):
+        mtjfit.sample(study, progress=False)

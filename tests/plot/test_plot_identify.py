@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, make_study, texts
@@ -12,6 +13,8 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, make_study, te
 from mtjfit.infer import Identification, identify
 from mtjfit.plot.identify import plot_identifiability
 from mtjfit.study import Fixed
+
+pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mtjfit
-from mtjfit.infer import comparison
+from mtjfit.infer import comparison, explore
 from mtjfit.infer.comparison import MechanismComparison, compare_mechanisms
 from mtjfit.infer.mechanism import MECHANISMS
 from mtjfit.infer.predictive import slopes
@@ -26,6 +26,7 @@ def found() -> MechanismComparison:
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "_SIMULATIONS", 5)
+        patch.setattr(explore, "_PARTICLES", 20)
         patch.setattr(comparison, "WIDTHS", WIDTHS[:4])
         return compare_mechanisms(study, 1, names=["ballistic+b1", "diffusion"], progress=False)
 

@@ -231,10 +231,10 @@ def test_nothing_is_cut_off_and_both_panels_have_letters() -> None:
 
 
 def test_the_same_bytes_every_time() -> None:
-    """Of the figure that has everything; the slow test of the command compares all twelve files."""
-    first, second = (render(plot_bias_dependence(), "svg") for _ in range(2))
+    """Of the simplest figure; the slow test of the command compares all twelve files."""
+    first, second = (render(plot_accumulation(), "svg") for _ in range(2))
     assert first == second
-    assert render(plot_bias_dependence(b2=0.0), "svg") != first
+    assert render(plot_accumulation(d=1.0), "svg") != first
 
 
 def test_unusual_parameters_draw_without_a_warning() -> None:

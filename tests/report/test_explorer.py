@@ -22,31 +22,32 @@ from mtjfit.cli.explore import explore
 from mtjfit.data import TorqueCurve
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.model.structure import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
 from mtjfit.report.explorer import (
     Explored,
     State,
-    exported,
     explorer_server,
+    exported,
     fit_from,
     moved,
     pictures,
     shown,
     start,
     statistics,
+    structure_of,
 )
-from mtjfit.report.explorer.page import heading
+from mtjfit.report.explorer.page import facts, heading
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, value_of
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, load_study
 
+NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find
 HOSTILE = '<script>alert("1")</script>'
 KINDS: Mapping[str, dict[str, Any]] = {
-    "exact thicknesses": {},
-    "uncertain thicknesses": {"thickness": AboutNominal(0.1), "thickness_error": 0.1},
-    "per volume, torkance": {"per": "volume", "quantity": "torkance"},
-    "Lambda": {"lambda_sf_N": None, "D_ratio": None, "Lambda": LENGTH},
+    "uncertain thicknesses, torkance per volume": {"thickness": AboutNominal(0.1), "thickness_error": 0.1,
+                                                  "per": "volume", "quantity": "torkance"},
+    "Lambda, scatter": {"lambda_sf_N": None, "D_ratio": None, "Lambda": LENGTH, "scatter_a1": LogNormal(0.05, 2.0)},
     "own amplitudes, groups": {"a1": (Normal(0.0, 3.0), "device"), "lambda_J": (LENGTH, "group")},
-    "scatter": {"scatter_a1": LogNormal(0.05, 2.0)},
     "more amplitudes, a length fixed at infinity": {"a2": Normal(0.0, 3.0), "b1": Fixed(0.1),
                                                     "lambda_sf_F": Fixed(np.inf)},
     "dead layer": {"dead_layer": Normal(0.2, 0.1, low=0.0, high=0.5)},
@@ -56,9 +57,7 @@ KINDS: Mapping[str, dict[str, Any]] = {
 def at_the_optimum(explored: Explored, fit: mtjfit.FitResult) -> State:
     """The sliders where a fit ended; what it does not know stays where the explorer starts."""
     state, values = start(explored), dict(fit.values)
-    for of in ("Lambda",):
-        if of in values:
-            values["lambda_sf_N"] = values[of]
+    values["lambda_sf_N"] = values.get("Lambda", values.get("lambda_sf_N"))
     return replace(state, values=MappingProxyType({n: values.get(n, v) for n, v in state.values.items()}))
 
 
@@ -86,9 +85,9 @@ def test_chi2_anywhere_is_the_sum_over_points():
     parts = naive(explored.open, state.values)
     amplitudes = [state.values[name] for name in parts["labels"]]
     expected = np.sum(((parts["y"] - parts["D"] @ amplitudes) / parts["sigma"]) ** 2) + (0.15 / 0.1) ** 2
-    assert statistics(state, explored, 0).chi2 == pytest.approx(expected, rel=1e-10)
+    assert statistics(state, explored, NOTHING_FREE).chi2 == pytest.approx(expected, rel=1e-10)
     moved_on = moved(explored, state, "b1", 0.11)  # sabotage: another place has another χ²
-    assert abs(statistics(moved_on, explored, 0).chi2 / expected - 1) > 1e-3
+    assert abs(statistics(moved_on, explored, NOTHING_FREE).chi2 / expected - 1) > 1e-3
 
 
 def test_fitted_errors_have_no_p_value_and_are_drawn():
@@ -100,17 +99,17 @@ def test_fitted_errors_have_no_p_value_and_are_drawn():
     assert drawn.kappa.errors.real == pytest.approx(0.02 / np.sqrt(11 * 0.1), rel=0.4)  # Σ V² of eleven points is 1.1
 
 
-def test_fit_from_here_finds_the_fit_from_the_start_and_never_makes_it_worse(series: Explored):
+def test_fit_from_here_finds_the_fit_from_the_start_and_never_makes_it_worse(make_study):
+    series = Explored(load_study(make_study()))
     with few_starts():
         best = mtjfit.fit(series.study)
-    begun = start(series)
-    found = fit_from(begun, series)
-    assert statistics(found, series, 0).chi2 == pytest.approx(best.chi2, rel=1e-6)
+    found = fit_from(start(series), series)
+    assert statistics(found, series, NOTHING_FREE).chi2 == pytest.approx(best.chi2, rel=1e-6)
     assert found.values["a1"] == pytest.approx(best.values["a1"], rel=1e-3)
     again = fit_from(found, series)
-    assert statistics(again, series, 0).chi2 <= statistics(found, series, 0).chi2
+    assert statistics(again, series, NOTHING_FREE).chi2 <= statistics(found, series, NOTHING_FREE).chi2
     off = moved(series, found, "lambda_sf_F", 30.0)
-    assert statistics(fit_from(off, series), series, 0).chi2 < statistics(off, series, 0).chi2
+    assert statistics(fit_from(off, series), series, NOTHING_FREE).chi2 < statistics(off, series, NOTHING_FREE).chi2
 
 
 def test_fit_from_here_leaves_alone_what_is_held(series: Explored):
@@ -119,9 +118,12 @@ def test_fit_from_here_leaves_alone_what_is_held(series: Explored):
     found = fit_from(state, series)
     for slider in ("lambda_J", "D_ratio", "a1", "b1"):
         assert value_of(series, found, slider) == value_of(series, state, slider)
-    assert statistics(found, series, 0).chi2 < statistics(state, series, 0).chi2
+    assert statistics(found, series, NOTHING_FREE).chi2 < statistics(state, series, NOTHING_FREE).chi2
     freer = replace(state, held=frozenset({"D_ratio"}))
-    assert statistics(fit_from(freer, series), series, 0).chi2 < statistics(found, series, 0).chi2 - 10
+    assert (
+        statistics(fit_from(freer, series), series, NOTHING_FREE).chi2
+        < statistics(found, series, NOTHING_FREE).chi2 - 10
+    )
 
 
 @pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.1)])
@@ -138,8 +140,8 @@ def test_nothing_free_determines_nothing(thickness: Fixed | AboutNominal):
 
 def test_pictures_are_the_formulas_where_the_sliders_stand(series: Explored):
     state = shown(start(series), "F2.0nm")
-    at = dict(lambda_J=0.8, lambda_phi=1.5, lambda_sf_F=7.0, lambda_sf_N=3.0, D_ratio=0.4)
-    for slider, value in (at | dict(d=2.1, a1=0.2, b1=0.03, b2=-0.1)).items():
+    at = {"lambda_J": 0.8, "lambda_phi": 1.5, "lambda_sf_F": 7.0, "lambda_sf_N": 3.0, "D_ratio": 0.4}
+    for slider, value in (at | {"d": 2.1, "a1": 0.2, "b1": 0.03, "b2": -0.1}).items():
         state = moved(series, state, slider, value)
     drawn = pictures(state, series)
     expected = torkance(drawn.torque.bias, 2.1, **at, interface=Interface.of(a1=0.2, b1=0.03, b2=-0.1))
@@ -157,10 +159,10 @@ def test_pictures_are_the_formulas_where_the_sliders_stand(series: Explored):
 
 @pytest.mark.parametrize(("per", "quantity"), [("device", "torque"), ("volume", "torkance")])
 def test_what_the_data_say_of_kappa(per: str, quantity: str):
-    """Without noise it is κ of the truth; with J0 twice too large it is half of that; the errors are those of a line."""
+    """Without noise it is κ of the truth; with J0 twice too large half of that; the errors are those of a line."""
     explored = Explored(simulated(per=per, quantity=quantity, noise=1e-6))
     state = start(explored)
-    for slider, value in (TRUTH | dict(a1=1.0, b2=0.6)).items():
+    for slider, value in (TRUTH | {"a1": 1.0, "b2": 0.6}).items():
         state = moved(explored, state, slider, value)
     true = kappa(explored.study.thicknesses, **TRUTH)
     assert pictures(state, explored).kappa.measured == pytest.approx(true, abs=1e-5)
@@ -237,7 +239,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("way", WRITTEN)
 def test_export_of_files_written_in_another_way(way: str, make_study):
-    """What lines cannot follow is written anew, with the same meaning; names from files cannot break out of a string."""
+    """What lines cannot follow is written anew, with the same meaning; names cannot break out of a string."""
     name = 'x"\\ \U0001f9f2 [parameters] {a = 1} # é'
 
     def edit(text: str) -> str:
@@ -295,6 +297,15 @@ def test_without_panel_the_message_says_how_to_get_it(series: Explored, monkeypa
         explorer_server(series.study)
     result = CliRunner().invoke(explore, ["--no-browser"])
     assert isinstance(result.exception, MtjfitError)
+
+
+@pytest.mark.parametrize(("d", "warns"), [((2.0,), True), ((0.8, 1.5, 2.5), False)])
+def test_what_one_thickness_does_not_determine_is_said(d: tuple[float, ...], warns: bool):
+    explored = Explored(simulated(d))
+    state = start(explored)
+    said = facts(explored, state, pictures(state, explored).kappa, structure_of(state, explored))
+    assert ("determine 3 of the 6 parameters" in said) is warns
+    assert ("many other values fit as well" in said) is warns
 
 
 def test_one_point_and_one_device():

@@ -25,6 +25,8 @@ from mtjfit.results.identify_text import (
 )
 from mtjfit.study import Fixed, Normal
 
+pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+
 SERIES = (0.8, 1.5, 2.5)
 ABOVE, BELOW = "lambda_J > 1 nm at 95 %, no upper limit", "lambda_J < 4 nm at 95 %, no lower limit"
 

@@ -4,7 +4,7 @@ from mtjfit.report.explorer.export import exported
 from mtjfit.report.explorer.pictures import Pictures, pictures
 from mtjfit.report.explorer.serve import explorer_server, serve_explorer
 from mtjfit.report.explorer.state import Explored, State, moved, shown, start
-from mtjfit.report.explorer.statistics import Statistics, fit_from, statistics
+from mtjfit.report.explorer.statistics import Statistics, fit_from, statistics, structure_of
 
 __all__ = [
     "Explored",
@@ -20,4 +20,5 @@ __all__ = [
     "shown",
     "start",
     "statistics",
+    "structure_of",
 ]

@@ -56,9 +56,10 @@ class Figures:
         for figure, part in ((self.par, "par"), (self.perp, "perp")):
             figure.yaxis[0].axis_label = _torque_label(curve, part)
 
-    def _figure(self, x: str, y: str, title: str = "") -> Any:
+    def _figure(self, name: str, x: str, y: str, title: str = "") -> Any:
         figure = self._new(height=_HEIGHT, sizing_mode="stretch_width", tools="pan,box_zoom,wheel_zoom,reset,save",
                            active_drag=None, active_scroll=None, x_axis_label=x, y_axis_label=y)  # fmt: skip
+        figure.name = name
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
         figure.title.text = title
@@ -77,7 +78,11 @@ class Figures:
         figure.add_layout(legend, "above")
 
     def _accumulation(self) -> Any:
-        figure = self._figure("distance from the barrier x (nm); dashed: end of F", "spin density m D_F/J₀ (nm)")
+        figure = self._figure(
+            "Spin density against the distance from the barrier",
+            "distance from the barrier x (nm); dashed: end of F",
+            "spin density m D_F/J₀ (nm)",
+        )
         par = figure.line("x", "par", source=self.sources["accumulation"], color=_PAR, line_width=2.5)
         perp = figure.line("x", "perp", source=self.sources["accumulation"], color=_PERP, line_width=2.5,
                            line_dash="dashed")  # fmt: skip
@@ -86,7 +91,12 @@ class Figures:
         return figure
 
     def _kappa(self, mark: str) -> Any:
-        figure = self._figure("thickness of the free layer d (nm)", "κ = torque per area / J₀", mark)
+        figure = self._figure(
+            "κ against thickness: model, and data of every device",
+            "thickness of the free layer d (nm)",
+            "κ = torque per area / J₀",
+            mark,
+        )
         curve, points = self.sources["kappa"], self.sources["devices"]
         re = figure.line("d", "par", source=curve, color=_PAR, line_width=2.5)
         im = figure.line("d", "perp", source=curve, color=_PERP, line_width=2.5, line_dash="dashed")
@@ -102,7 +112,10 @@ class Figures:
 
     def _torque(self, curve: TorqueCurve, part: str, mark: str) -> Any:
         colour = _PAR if part == "par" else _PERP
-        figure = self._figure("bias V (V)", _torque_label(curve, part), mark)
+        which = "In-plane" if part == "par" else "Out-of-plane"
+        figure = self._figure(
+            f"{which} {curve.quantity} against bias: data and model", "bias V (V)", _torque_label(curve, part), mark
+        )
         points = self.sources["data"]
         figure.segment("V", f"{part}_low", "V", f"{part}_high", source=points, color="#777777")
         data = figure.scatter("V", part, source=points, size=6, fill_color="fill", line_color=_DATA)

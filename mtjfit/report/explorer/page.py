@@ -11,12 +11,14 @@ from importlib import import_module
 from typing import Any
 
 from mtjfit.errors import MtjfitError
+from mtjfit.model.structure import Structure
 from mtjfit.plot.style import unit_of
 from mtjfit.report.explorer.export import exported
 from mtjfit.report.explorer.figures import Figures
 from mtjfit.report.explorer.pictures import Kappa, pictures
+from mtjfit.report.explorer.spoken import speak
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
-from mtjfit.report.explorer.statistics import determined_numbers, fit_from, statistics
+from mtjfit.report.explorer.statistics import fit_from, statistics, structure_of
 from mtjfit.text import number
 
 __all__ = ["Page", "facts", "heading"]
@@ -53,19 +55,30 @@ def heading(explored: Explored) -> str:
     return f"<h1>mtjfit explorer: {name}</h1>{mark}"
 
 
-def facts(explored: Explored, state: State, drawn: Kappa, n_determined: int) -> str:
-    """HTML with χ², κ of the device that is shown, and Λ; read aloud by a screen reader when it changes."""
+def facts(explored: Explored, state: State, drawn: Kappa, shape: Structure) -> str:
+    """HTML with χ², what the data determine, κ of the device that is shown, and Λ; read aloud when it changes."""
     Lambda = value_of(explored, state, "lambda_sf_N") * value_of(explored, state, "D_ratio")
     phase = math.degrees(cmath.phase(drawn.shown)) if drawn.shown else 0.0
     curve = explored.curve(state.device)
     nominal = f" (nominal {curve.thickness:g} nm)" if abs(drawn.d_shown - curve.thickness) > 5e-4 else ""
     lines = [
-        f"<strong>{escape(str(statistics(state, explored, n_determined)))}</strong>, all devices",
+        f"<strong>{escape(str(statistics(state, explored, shape)))}</strong>, all devices",
+        _determined(shape),
         f"{escape(state.device)}: d = {drawn.d_shown:.3f} nm{nominal}, |κ| = {abs(drawn.shown):.3f}, "
         f"arg κ = {phase:.1f}°",
         f"Λ = D_F/D_N · λ_sf^N = {number(Lambda, 3)} nm: only this product enters the torque",
     ]
-    return '<div role="status" aria-live="polite">' + "".join(f"<p>{line}</p>" for line in lines) + "</div>"
+    return '<div role="status" aria-live="polite">' + "".join(f"<p>{line}</p>" for line in lines if line) + "</div>"
+
+
+def _determined(shape: Structure) -> str:
+    """A warning where a fit is one of many that agree with the data as well; empty where it is not."""
+    if shape.rank >= shape.n_parameters:
+        return ""
+    return (
+        f"<strong>These data determine {shape.rank} of the {shape.n_parameters} parameters that are not held</strong>: "
+        f"many other values fit as well ({escape('; '.join(shape.null_directions))})"
+    )
 
 
 class Page:
@@ -85,7 +98,7 @@ class Page:
         self._pn = import_module("panel")
         self._explored = explored
         self.state = start(explored)
-        self._n_determined = determined_numbers(explored, self.state)
+        self._shape = structure_of(self.state, explored)
         self._following = False  # the sliders follow the state, and must not move it meanwhile
         mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
         curve = explored.curve(self.state.device)
@@ -99,7 +112,7 @@ class Page:
             options={_SYMBOLS[name].split(",")[0]: name for name in SLIDERS if name != "d"},
             value=[name for name in SLIDERS if name in self.state.held], inline=True,
         )  # fmt: skip
-        self.facts = self._html(facts(explored, self.state, drawn.kappa, self._n_determined))
+        self.facts = self._html(facts(explored, self.state, drawn.kappa, self._shape))
         self.message = self._html("")
         self.device.param.watch(lambda event: self._now(shown(self.state, event.new)), "value")
         self.held.param.watch(self._hold, "value")
@@ -121,6 +134,8 @@ class Page:
         right = pn.Column(
             self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"}
         )
+        if pn.state.curdoc is not None:
+            speak(pn.state.curdoc)
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
@@ -136,7 +151,7 @@ class Page:
 
     def _hold(self, event: Any) -> None:
         self.state = replace(self.state, held=frozenset(event.new))
-        self._n_determined = determined_numbers(self._explored, self.state)
+        self._shape = structure_of(self.state, self._explored)
         self._now(self.state)
 
     def _now(self, state: State) -> None:
@@ -154,7 +169,7 @@ class Page:
     def _draw(self) -> None:
         drawn = pictures(self.state, self._explored)
         self.figures.show(drawn, self._explored.curve(self.state.device))
-        self.facts.object = facts(self._explored, self.state, drawn.kappa, self._n_determined)
+        self.facts.object = facts(self._explored, self.state, drawn.kappa, self._shape)
         self.message.object = ""
 
     def _move(self, name: str, position: float) -> None:

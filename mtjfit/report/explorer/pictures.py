@@ -162,7 +162,7 @@ def _measured(state: State, explored: Explored, thickness: FloatArray) -> tuple[
             sd = np.sqrt(np.diag(np.linalg.inv(square)))
             found[j], errors[j] = complex(*best), complex(*sd)
     per_volume = thickness if model.per_volume else np.ones(n)
-    return found * per_volume, errors * per_volume
+    return np.asarray(found * per_volume, dtype=complex), np.asarray(errors * per_volume, dtype=complex)
 
 
 def _torque(state: State, explored: Explored) -> Torque:

@@ -172,8 +172,8 @@ def name_of(explored: Explored, device: str, slider: str) -> str:
         return f"thickness[{device}]"
     model, j = explored.model, explored.study.devices.index(device)
     if slider in AMPLITUDES:
-        return model.amplitudes.names[model.amplitudes.column[j, explored.open.amplitudes.index(slider)]]
-    return model.layout.names[model.layout.index[slider][j]]
+        return model.amplitudes.names[int(model.amplitudes.column[j, explored.open.amplitudes.index(slider)])]
+    return model.layout.names[int(model.layout.index[slider][j])]
 
 
 def value_of(explored: Explored, state: State, slider: str) -> float:

@@ -13,12 +13,12 @@ from scipy.stats import chi2
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.model.likelihood import MarginalPosterior, whitened
-from mtjfit.model.structure import structure
+from mtjfit.model.structure import Structure, structure
 from mtjfit.report.explorer.state import AMPLITUDES, Explored, State, projected
 from mtjfit.study import LENGTHS, AboutNominal, Fixed, Study
 from mtjfit.text import p_text
 
-__all__ = ["Statistics", "determined_numbers", "fit_from", "statistics"]
+__all__ = ["Statistics", "fit_from", "statistics", "structure_of"]
 
 _EVALUATIONS = 100  # for each free parameter
 _LOG_RANGE = (math.log(1e-3), math.log(1e5))
@@ -56,15 +56,15 @@ def _thickness_residual(explored: Explored, state: State) -> FloatArray:
     return np.array([(state.values[f"thickness[{c.device}]"] - c.thickness) / prior.sd for c in explored.study.curves])
 
 
-def statistics(state: State, explored: Explored, n_determined: int | None = None) -> Statistics:
+def statistics(state: State, explored: Explored, shape: Structure | None = None) -> Statistics:
     """χ² where the sliders stand, as `mtjfit.fit` counts it.
 
     Parameters
     ----------
     state : State
     explored : Explored
-    n_determined : int, optional
-        From `determined_numbers`, which takes a tenth of a second and depends only on what is held.
+    shape : Structure, optional
+        From `structure_of`, which takes a tenth of a second and depends only on what is held.
 
     Returns
     -------
@@ -74,16 +74,16 @@ def statistics(state: State, explored: Explored, n_determined: int | None = None
     design, target, rss, _ = whitened(explored.model, values[None, :])
     rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, state))
     total = float(rss[0] + rows @ rows)
-    dof = explored.study.n_values - (determined_numbers(explored, state) if n_determined is None else n_determined)
+    dof = explored.study.n_values - (shape or structure_of(state, explored)).rank
     p_value = float(chi2.sf(total, dof)) if dof > 0 and not explored.model.data.fitted.any() else math.nan
     return Statistics(total, dof, p_value)
 
 
-def determined_numbers(explored: Explored, state: State) -> int:
-    """How many numbers a fit of everything that is not held would determine (`mtjfit.model.structure`)."""
+def structure_of(state: State, explored: Explored) -> Structure:
+    """How many numbers a fit of all that is not held would determine, and what it never could."""
     model = MarginalPosterior(_held_study(explored, state))
     of_the_model = [name for name in model.layout.names if name.split("[")[0] in LENGTHS]
-    return structure(model).rank if of_the_model or model.amplitudes.names else 0
+    return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
 
 
 def _held_study(explored: Explored, state: State) -> Study:
@@ -143,7 +143,7 @@ def fit_from(state: State, explored: Explored) -> State:
         raise NotDetermined("everything is held: release a parameter to fit it")
     layout = explored.model.layout
     theta0 = layout.coordinates(explored.vectors(state.values)[0])
-    best = [(statistics(state, explored, 0).chi2, state)]
+    best = [(statistics(state, explored, Structure(0, 0, ())).chi2, state)]
 
     def residual(parameters: lmfit.Parameters) -> FloatArray:
         theta = theta0.copy()
