@@ -173,7 +173,13 @@ def drawn(table: pd.DataFrame, n_parameters: int) -> None:
         xlabel="effective draws per second, ratio to lmfit",
     )  # fmt: skip
     for k, value in enumerate(ratio):
-        axes.annotate(f"{value:.0f}" if value > 100 else f"{value:.2g}", (value, k), xytext=(4, 0), textcoords="offset points", va="center")
+        axes.annotate(
+            f"{value:.0f}" if value > 100 else f"{value:.2g}",
+            (value, k),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+        )
     axes.spines[["top", "right"]].set_visible(False)
     figure.suptitle(f"Bundled thickness series, {n_parameters} parameters, one core, one run", fontsize=10)
     figure.savefig(HERE / "sampling.png", dpi=150)

@@ -33,7 +33,10 @@ def test_a_wrong_number_in_the_readme_would_be_noticed(tmp_path: Path) -> None:
     assert run("```python\n>>> 1 + 1\n3\n\n```", tmp_path).failed == 1
 
 
-@pytest.mark.parametrize("command", ["demo", "run", "check", "init", "identify", "plan", "compare", "spectra", "datasets", "figures", "calibrate"])
+@pytest.mark.parametrize(
+    "command",
+    ["demo", "run", "check", "init", "identify", "plan", "compare", "spectra", "datasets", "figures", "calibrate"],
+)
 def test_commands_of_the_readme_exist(command: str) -> None:
     from mtjfit.cli.main import cli
 

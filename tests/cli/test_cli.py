@@ -68,7 +68,20 @@ def cached(known: None, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help_lists_commands_and_exit_codes():
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("demo", "init", "check", "identify", "plan", "run", "compare", "explore", "spectra", "datasets", "figures", "calibrate"):
+    for command in (
+        "demo",
+        "init",
+        "check",
+        "identify",
+        "plan",
+        "run",
+        "compare",
+        "explore",
+        "spectra",
+        "datasets",
+        "figures",
+        "calibrate",
+    ):
         assert command in result.output
     for words in ("130 interrupted", "First time here: mtjfit demo"):
         assert words in result.output

