@@ -18,6 +18,7 @@ from mtjfit.infer.run import run_ensembles
 from mtjfit.model.collapsed import CollapsedPosterior
 
 STUDIES = 40
+_FIRST_SEED = 1000
 RIGHT = 0.95
 REFUSED = 0.02
 
@@ -39,7 +40,8 @@ def assert_recovered(found: list[Recovery]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_the_right_mechanism_wins_where_it_can_be_told() -> None:
-    jobs = [(truth, seed) for seed in range(STUDIES) for truth in MECHANISMS]
+    # the criterion was chosen with the seeds from 0 on in sight, so it is tested with others
+    jobs = [(truth, _FIRST_SEED + seed) for seed in range(STUDIES) for truth in MECHANISMS]
     workers = min(2, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         found = list(pool.map(recover, *zip(*jobs, strict=True), chunksize=5))
