@@ -103,15 +103,8 @@ class Posterior:
                 )
         return np.searchsorted(np.sort(product), draws) / _PRIOR_DRAWS
 
-    def summary(self) -> pd.DataFrame:
-        """Table by parameter.
-
-        Returns
-        -------
-        DataFrame
-            Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. Where `determined` is not
-            ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
-        """
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
         rows = []
         for name in self.names:
             values, chains = self.draws[name].to_numpy(), self.walkers(name)
@@ -125,6 +118,17 @@ class Posterior:
             )  # fmt: skip
         columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
         return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+
+    def summary(self) -> pd.DataFrame:
+        """Table by parameter.
+
+        Returns
+        -------
+        DataFrame
+            Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. Where `determined` is not
+            ``"yes"``, mean and sd describe the prior as much as the data and are no measurement.
+        """
+        return self._summary.copy()
 
     def _repr_html_(self) -> str:
         """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""

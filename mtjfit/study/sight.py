@@ -107,7 +107,15 @@ def _plain(path: Path, source: Source) -> Sight:
     names = tuple(fields[separator])
     if len(names) < 3:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
-        raise DataError([Problem(source.label, what, "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra")])
+        raise DataError(
+            [
+                Problem(
+                    source.label,
+                    what,
+                    "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra",
+                )
+            ]
+        )
     decimal = _decimal(rows, separator)
     try:
         sheets = sheets_from_bytes(source, "tidy")

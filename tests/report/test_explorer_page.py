@@ -152,6 +152,7 @@ class Visit:
         raise AssertionError("nothing changed")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_in_a_browser_by_keyboard_with_no_request_to_outside():
     from playwright.sync_api import sync_playwright
@@ -199,6 +200,7 @@ def test_in_a_browser_by_keyboard_with_no_request_to_outside():
         assert (process.returncode, out.splitlines()[-1]) == (0, "Stopped."), err
 
 
+@pytest.mark.slow
 @needs_browser
 def test_hostile_names_stay_text():
     from playwright.sync_api import sync_playwright
