@@ -9,8 +9,9 @@ __all__ = ["card", "shortened"]
 
 _CELL = "padding:.15em .7em .15em 0;text-align:left;vertical-align:top"
 _RULED = f"{_CELL};border-bottom:1px solid currentColor"
+_TITLE = "margin-top:.5em"
 _LOUD = "border-left:.4em solid #b45309;padding:.2em .6em;font-weight:bold;margin:.3em 0"
-_LONGEST = 300
+_LONGEST, _LONGEST_NOTE = 300, 1500
 
 
 def card(
@@ -50,10 +51,10 @@ def card(
 
     Examples
     --------
-    >>> print(card("<A1>", marks=["SIMULATED"])[:41])
-    <div><div><strong>&lt;A1&gt;</strong></di
+    >>> print(card("<A1>")[34:])
+    <strong>&lt;A1&gt;</strong></div></div>
     """
-    parts = [f"<div><strong>{_text(title)}</strong></div>"]
+    parts = [f'<div style="{_TITLE}"><strong>{_text(title)}</strong></div>'] if title else []
     parts += [f'<div role="note" style="{_LOUD}">{_text(mark)}</div>' for mark in marks if mark]
     said = [(name, value) for name, value in (facts or {}).items() if value]
     if said:
@@ -64,7 +65,7 @@ def card(
     if body:
         head = "".join(f'<th scope="col" style="{_RULED}">{_text(each)}</th>' for each in header)
         parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>")
-    parts += [f"<div><small>{_text(note)}</small></div>" for note in notes if note]
+    parts += [f"<div><small>{_text(note, _LONGEST_NOTE)}</small></div>" for note in notes if note]
     return f"<div>{''.join(parts)}</div>"
 
 
@@ -74,9 +75,9 @@ def _row(cells: Sequence[str], n: int) -> str:
     return "<tr>" + "".join(f'<td style="{_CELL}">{_text(each)}</td>' for each in cells) + "</tr>"
 
 
-def _text(text: str) -> str:
+def _text(text: str, longest: int = _LONGEST) -> str:
     # MathJax in a notebook reads dollars and \( as formulas, even in escaped text.
-    shown = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    shown = text if len(text) <= longest else text[: longest - 1] + "…"
     return escape(shown).replace("$", "&#36;<span></span>").replace("\\", "&#92;<span></span>")
 
 

@@ -33,7 +33,8 @@ def plain_figures(but: tuple[str, ...] = ()) -> Iterator[None]:
 
     def drawn(result: mtjfit.FitResult | mtjfit.Posterior, *_: object) -> Figure:
         figure = Figure(figsize=(2, 1), dpi=50)
-        figure.text(0.5, 0.5, ", ".join(result.study.devices), parse_math=False)
+        study = getattr(result, "posterior", result).study
+        figure.text(0.5, 0.5, ", ".join(study.devices), parse_math=False)
         return figure
 
     plot = import_module("mtjfit.plot")

@@ -5,22 +5,21 @@ from __future__ import annotations
 import io
 import json
 import math
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import MtjfitError, NotConverged
 
 if TYPE_CHECKING:
     from mtjfit.infer.calibration import Calibration
+    from mtjfit.results.tables import Table
 
 __all__ = ["calibrate"]
 
-_WIDTH = 100
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
 _FILES = ("ranks.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
@@ -62,25 +61,22 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
     progress("drawing the figure", quiet)
     _write(output, _content(found))
     if not quiet:
-        click.echo(f"{_table(found)}\n")
-        for line in str(found).splitlines():
-            click.echo(textwrap.fill(line, _WIDTH, subsequent_indent="    "))
-        click.echo()
+        tell(_table(found), "", str(found), "")
     drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
     click.echo(f"Calibration: {drawn}")
     if not found.calibrated:
         raise NotConverged(f"NOT CALIBRATED: {'; '.join(found.reasons)}")
 
 
-def _table(found: Calibration) -> str:
+def _table(found: Calibration) -> Table:
     """p-values by quantity."""
-    from mtjfit.text import table
+    from mtjfit.results.tables import Table
 
-    rows = [
-        [str(name), f"{row.ecdf:.2g}", f"{row.chi2:.2g}", f"{row.p:.2g}", "" if row.ok else "NOT UNIFORM"]
+    rows = tuple(
+        (str(name), f"{row.ecdf:.2g}", f"{row.chi2:.2g}", f"{row.p:.2g}", "" if row.ok else "NOT UNIFORM")
         for name, row in found.tests.iterrows()
-    ]
-    return table(["quantity", "p (curve)", "p (chi2)", "adjusted", ""], rows)
+    )
+    return Table("Are the ranks uniform?", ("quantity", "p (curve)", "p (chi2)", "adjusted", ""), rows)
 
 
 def _content(found: Calibration) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell
 
 __all__ = ["check"]
 
@@ -31,17 +31,11 @@ def check(study: Path) -> None:
     progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices")
     fit = fit_study(loaded)
     known = fit.identifiability
-    click.echo(header(loaded, fit))
-    click.echo(f"\n{devices_table(loaded)}")
-    click.echo("\nWhat these data can determine")
-    click.echo(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
-    for words in not_determined(fit, None):
-        click.echo(f"  - {words}")
-    for table in (combinations_table(fit), undetermined_table(fit)):
-        if table.rows:
-            click.echo(f"\n{table}")
-    click.echo(f"\n{model_test(fit.devices, loaded.amplitudes)}")
-    click.echo(f"\n{checks(fit, None)[2]}")
+    tell(str(header(loaded, fit)), devices_table(loaded), "\nWhat these data can determine")
+    tell(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
+    tell(*(f"  - {words}" for words in not_determined(fit, None)))
+    tell(*(table for table in (combinations_table(fit), undetermined_table(fit)) if table.rows))
+    tell(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{checks(fit, None)[2]}")
     if loaded.n_thicknesses == 1 and free_lengths(loaded):
         click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import mtjfit
+from mtjfit.cli.batch import batch
 from mtjfit.cli.calibrate import calibrate
 from mtjfit.cli.check import check
 from mtjfit.cli.compare import compare
@@ -37,5 +38,19 @@ def cli() -> None:
     """
 
 
-for _command in (demo, init, check, identify, plan, run, compare, explore, spectra, calibrate, datasets, figures):
+for _command in (
+    demo,
+    init,
+    check,
+    identify,
+    plan,
+    run,
+    compare,
+    explore,
+    spectra,
+    batch,
+    calibrate,
+    datasets,
+    figures,
+):
     cli.add_command(_command)

@@ -17,6 +17,7 @@ from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult, Posterior
+    from mtjfit.infer.comparison import MechanismComparison
     from mtjfit.infer.journal import Journal
     from mtjfit.study import Study
 
@@ -37,10 +38,14 @@ _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves a
     help="New or empty folder, or an earlier result.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
+@click.option("--mechanisms", is_flag=True, help="Compare with asymmetric electrodes, too: half a minute more.")
 @click.option("--resume", is_flag=True, help="Go on with the run in DIR that was interrupted, if there is one.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def run(study: Path, output: Path, seed: int | None, resume: bool, quiet: bool) -> None:
+def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, quiet: bool) -> None:
     """Fit and sample a study; leave report.html, tables, draws and figures in DIR.
+
+    With --mechanisms the page also says whether asymmetric electrodes would explain the data as well as spin diffusion
+    (mtjfit compare --mechanisms prints more of it). The exit code is that of the sampling all the same.
 
     Ctrl-C finishes the block of steps at hand, saves it and stops; --resume goes on from there, also after a crash,
     with the same numbers as a run that was never interrupted. Of the study only target_ess and max_steps may then be
@@ -54,7 +59,7 @@ def run(study: Path, output: Path, seed: int | None, resume: bool, quiet: bool) 
     from mtjfit.results import ResultFolder
     from mtjfit.study import load_study
 
-    again = _again(study, output, seed)
+    again = _again(study, output, seed, mechanisms)
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     seed = loaded.sampling.seed if seed is None else seed
@@ -66,13 +71,14 @@ def run(study: Path, output: Path, seed: int | None, resume: bool, quiet: bool) 
         for note in journal.notes:
             progress(note, quiet)
         with _saying_how_to_resume(journal, again):
-            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal)
+            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms)
     if not quiet:
         click.echo(f"Next:   open {output / 'report.html'} in a browser")
 
 
-def _again(study: Path, output: Path, seed: int | None) -> str:
+def _again(study: Path, output: Path, seed: int | None, mechanisms: bool) -> str:
     chosen = [] if seed is None else ["--seed", str(seed)]
+    chosen += ["--mechanisms"] if mechanisms else []
     return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *chosen, "--resume"])
 
 
@@ -120,8 +126,11 @@ def run_study(
     quiet: bool = False,
     brief: bool = False,
     journal: Journal | None = None,
+    mechanisms: bool = False,
 ) -> None:
     """Fit → header → sample → write, and say what was found; `brief` leaves the tables to the page.
+
+    With `mechanisms` they are compared before anything is written, where there are several thicknesses.
 
     With a journal the run is saved as it goes on, and deleted once it has converged and its result is written.
 
@@ -154,14 +163,15 @@ def run_study(
         posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
     except NotDetermined as error:
         refusal = error
+    compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
     progress("drawing figures and writing the page", quiet)
     from mtjfit.report import write_report
 
     begun_with = None if journal is None else journal.begun_with
-    write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with))
+    write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared)
     if journal is not None and (posterior is None or posterior.verdict.converged):
         journal.discard()
-    _say(fit, posterior, quiet=quiet, brief=brief)
+    _say(fit, posterior, compared, quiet=quiet, brief=brief)
     click.echo(f"Report: {output / 'report.html'}")
     if refusal is not None:
         raise refusal
@@ -173,14 +183,24 @@ def run_study(
         )
 
 
+def _compared(study: Study, seed: int, quiet: bool) -> MechanismComparison:
+    from mtjfit.infer.comparison import compare_mechanisms
+
+    progress("comparing mechanisms", quiet)
+    return compare_mechanisms(study, seed, progress=not quiet)
+
+
 def _command() -> str:
     """The command line as it can be typed again; the program by its name, wherever it is installed."""
     return shlex.join(["mtjfit", *sys.argv[1:]])
 
 
-def _say(fit: FitResult, posterior: Posterior | None, *, quiet: bool, brief: bool) -> None:
+def _say(
+    fit: FitResult, posterior: Posterior | None, compared: MechanismComparison | None, *, quiet: bool, brief: bool
+) -> None:
     """Tables, what was learned, and the box of checks; if quiet, only the checks that say no."""
     from mtjfit.results import checks, learned
+    from mtjfit.results.mechanisms import conclusions
     from mtjfit.results.tables import combinations_table, posterior_table, undetermined_table
 
     if not quiet and not brief:
@@ -191,7 +211,7 @@ def _say(fit: FitResult, posterior: Posterior | None, *, quiet: bool, brief: boo
             click.echo(f"\n{table}")
     if not quiet:
         click.echo("\nWhat was learned")
-        for sentence in learned(fit, posterior):
+        for sentence in (*learned(fit, posterior), *(() if compared is None else conclusions(compared))):
             click.echo(textwrap.fill(sentence, _WIDTH))
         click.echo()
     for each in checks(fit, posterior):

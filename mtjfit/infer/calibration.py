@@ -12,6 +12,7 @@ from mtjfit.infer.gate import Check
 from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, holm, shape_of
 from mtjfit.study import Study
 from mtjfit.text import p_text
+from mtjfit.text_html import card
 
 __all__ = ["FALSE_ALARM", "MAX_FAILED", "MIN_RUNS", "Calibration"]
 
@@ -150,6 +151,16 @@ class Calibration:
             f"{counted} runs see a posterior that is too narrow by a factor of {factor:.1f} nine times in ten, "
             "and little of smaller errors"
         )
+
+    def _repr_html_(self) -> str:
+        """The calibration in a notebook: every check with its reason, and loudly if one does not hold."""
+        refused = "" if self.calibrated else "NOT CALIBRATED: " + "; ".join(self.reasons)
+        rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
+        return card(
+            f"Calibration of {self.study.name}: " + ("calibrated" if self.calibrated else "not calibrated"),
+            marks=[refused], facts={"simulations": f"{len(self.failures)}, {int(self.converged.sum())} converged"},
+            header=("", "check", "found"), rows=rows, notes=[self.resolution],
+        )  # fmt: skip
 
     def __str__(self) -> str:
         head = "CALIBRATED" if self.calibrated else "NOT CALIBRATED"

@@ -19,6 +19,7 @@ from mtjfit.infer.predictive import PredictiveCheck, predictive_checks
 from mtjfit.infer.prior_width import WIDTHS, log_evidence_change
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import Study
+from mtjfit.text_html import card
 
 __all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms"]
 
@@ -177,6 +178,28 @@ class MechanismComparison:
     def decided(self) -> bool:
         """Whether one mechanism is left, and describes the data."""
         return self.settled and self.described and not self.rivals
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: the evidence of every mechanism, and loudly if it decides nothing."""
+        refused = {
+            "NOT RELIABLE: some number could not be computed well enough": not self.settled,
+            f"No mechanism describes these data ({self.best.fit.chi2_says})": not self.described,
+            f"NOT DECIDED: {self.best.name} is not told from {', '.join(self.rivals)}": bool(self.rivals),
+        }
+        rows = []
+        for one in sorted(self.results, key=lambda each: -each.evidence.value):
+            factor = next((each for each in self.bayes_factors if each.against == one.name), None)
+            over = ("", "") if factor is None else (
+                f"{factor.value:.2f} ± {factor.error:.2g}", f"{factor.lowest:.2f} to {factor.highest:.2f}"
+            )  # fmt: skip
+            rows.append([one.name, one.mechanism.says, f"{one.evidence.value:.2f}", *over, one.fit.chi2_says])
+        return card(
+            f"Mechanisms of {self.study.name}", marks=[*(words for words, true in refused.items() if true),
+                                                       self.study.label],
+            header=("mechanism", "meaning", "ln Z", f"ln B of {self.best.name} over it", "under other priors",
+                    "best fit"), rows=rows,
+            notes=[f"A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under all priors tried."],
+        )  # fmt: skip
 
     def prediction_difference(self, name: str) -> tuple[float, float]:
         """Σ ln p of left-out thicknesses, the best by evidence minus another, and √n times its sd over thicknesses."""

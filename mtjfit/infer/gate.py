@@ -32,7 +32,7 @@ from mtjfit.infer.diagnostics import (
 )
 from mtjfit.text_html import card
 
-__all__ = ["Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
+__all__ = ["MIN_LENGTH", "Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
 
 MIN_LENGTH = 50.0  # autocorrelation times in each ensemble: below it τ itself is underestimated
 MAX_TAU_CHANGE = 0.30  # from the first half to the whole; 5 to 10 % by chance at 50 τ, and more if walkers slow down
@@ -105,11 +105,15 @@ class Verdict:
         Autocorrelation time of each parameter in steps.
     notes : tuple of Note
         About what the data leave to the priors; convergence does not hang on them.
+    r_hat, ess : float
+        Largest rank R-hat and smallest bulk ESS of all parameters; NaN where they were not asked for.
     """
 
     checks: tuple[Check, ...]
     tau: dict[str, float]
     notes: tuple[Note, ...] = ()
+    r_hat: float = np.nan
+    ess: float = np.nan
 
     @property
     def converged(self) -> bool:
@@ -241,19 +245,20 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
         f"first and last third of {name} are {found[name].drift:.2f} sd apart ({found[name].drift_allowed:.2f} allowed)"
     )
     checks.append(Check("drift", bool(value <= 1), says))
-    name, value = worst(lambda m: m.r_hat)
-    says = f"largest rank R-hat between ensembles {value:.3f}, {name} (1.01 allowed)"
-    checks.append(Check("r_hat", bool(value <= MAX_R_HAT), says))
+    name, r_hat = worst(lambda m: m.r_hat)
+    says = f"largest rank R-hat between ensembles {r_hat:.3f}, {name} (1.01 allowed)"
+    checks.append(Check("r_hat", bool(r_hat <= MAX_R_HAT), says))
     name, value = worst(lambda m: m.nested)
     says = f"largest nested R-hat of ensembles and their walkers {value:.4f}, {name} (1.005 allowed)"
     checks.append(Check("nested_r_hat", bool(value <= MAX_NESTED_R_HAT), says))
-    name, value = worst(lambda m: m.bulk, largest=False)
-    says = f"smallest bulk ESS {value:.0f}, {name} ({target_ess:.0f} wanted)"
-    checks.append(Check("ess_bulk", bool(value >= target_ess), says))
+    name, bulk = worst(lambda m: m.bulk, largest=False)
+    says = f"smallest bulk ESS {bulk:.0f}, {name} ({target_ess:.0f} wanted)"
+    checks.append(Check("ess_bulk", bool(bulk >= target_ess), says))
     name, value = worst(lambda m: m.tail, largest=False)
     says = f"smallest tail ESS {value:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"
     checks.append(Check("ess_tail", bool(value >= MIN_TAIL_ESS), says))
-    return Verdict(tuple(checks), {name: measured.tau for name, measured in found.items()})
+    tau = {name: measured.tau for name, measured in found.items()}
+    return Verdict(tuple(checks), tau, r_hat=r_hat, ess=bulk)
 
 
 def about_priors(verdict: Verdict, chains: Chains) -> Verdict:

@@ -9,7 +9,7 @@ import numpy as np
 from mtjfit.infer.ensemble import Block, Stage
 from mtjfit.infer.gate import Chains
 
-__all__ = ["History", "is_look", "next_block"]
+__all__ = ["History", "is_look", "next_block", "next_look"]
 
 _BLOCK = 100
 _FIRST_LOOK = 200  # whole blocks
@@ -56,8 +56,22 @@ class History:
         return Chains(names, theta, log_posterior, moved.mean(axis=1))
 
 
+def next_look(steps: int) -> int:
+    """Steps at which the gate is asked after `steps`: after 200, and then after a quarter more, in whole blocks.
+
+    Examples
+    --------
+    >>> next_look(0), next_look(200), next_look(250), next_look(500)
+    (200, 300, 300, 700)
+    """
+    look = _FIRST_LOOK
+    while look <= steps:
+        look += -(-max(_BLOCK, look // 4) // _BLOCK) * _BLOCK
+    return look
+
+
 def is_look(steps: int) -> bool:
-    """True where the gate is asked: after 200 steps, and then after a quarter more, in whole blocks.
+    """True where the gate is asked (`next_look`).
 
     It depends on the steps alone, so that a resumed run is judged where any other is.
 
@@ -66,10 +80,7 @@ def is_look(steps: int) -> bool:
     >>> [steps for steps in range(1, 1500) if is_look(steps)]
     [200, 300, 400, 500, 700, 900, 1200]
     """
-    look = _FIRST_LOOK
-    while look < steps:
-        look += -(-max(_BLOCK, look // 4) // _BLOCK) * _BLOCK
-    return steps == look
+    return steps > 0 and next_look(steps - 1) == steps
 
 
 def next_block(steps: int, left: int) -> int:

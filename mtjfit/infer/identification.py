@@ -20,6 +20,8 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import base
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
+from mtjfit.text import number
+from mtjfit.text_html import card, shortened
 
 __all__ = ["Identification", "identify"]
 
@@ -71,6 +73,21 @@ class Identification(Identifiability):
         """True if the data bound at least one length, or if no length was asked for."""
         known = self.determined.loc[list(self.lengths), "known_to"]
         return known.empty or bool((known != "prior only").any())
+
+    def _repr_html_(self) -> str:
+        """What is determined in a notebook: every parameter with its profile interval, open where it is."""
+        rows = []
+        for name, row in self.determined.iterrows():
+            low, high = (number(float(row[end])) for end in ("low_95", "high_95"))
+            ends = "" if "n/a" in (low, high) else f"{low} to {high}".replace("to inf", "or more")
+            rows.append([str(name), number(float(row["value"])), ends, str(row["known_to"])])
+        return card(
+            f"What {self.study.name} determines", marks=[self.study.label],
+            facts={"design": f"{self.rank} of {self.n_parameters} parameters, thicknesses known",
+                   "χ²": self.fit.chi2_says},
+            header=("parameter", "best fit", "95 % profile interval", "known to"), rows=shortened(rows, 40),
+            notes=[*self.null_directions, *self.notes],
+        )  # fmt: skip
 
 
 def _lengths_by_product(study: Study) -> Study:

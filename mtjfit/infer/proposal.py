@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from emcee import moves
+from emcee import State, moves
+from emcee.model import Model
 
 from mtjfit.data import FloatArray
 
-__all__ = ["TAIL_DOF", "Jump", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
+__all__ = ["TAIL_DOF", "Jump", "JumpsAhead", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
 
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
 _COMPONENTS = 16
 _ITERATIONS = 20
 _MAX_POINTS = 4000
+_AHEAD = 224  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
 _RIDGE = 0.005  # of the overall covariance, added to each component so that none collapses
 
 
@@ -55,13 +57,53 @@ class Jump:
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
         return np.asarray(np.linalg.inv(self.roots), dtype=float), (np.log(self.weights) - log_det)[:, None]
 
-    def __call__(self, x: FloatArray, rng: np.random.RandomState) -> tuple[FloatArray, FloatArray]:
-        """New positions and ln[q(x)/q(x')], as emcee's MHMove wants them."""
-        which = rng.choice(self.weights.size, size=x.shape[0], p=self.weights)
-        spread = np.sqrt(rng.chisquare(TAIL_DOF, x.shape[0]) / TAIL_DOF)
-        z = rng.standard_normal(x.shape) / spread[:, None]
-        new = self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z)
-        return new, self.log_density(x) - self.log_density(new)
+    def draws(self, n: int, rng: np.random.RandomState) -> FloatArray:
+        """Independent draws, shape (n, size)."""
+        which = rng.choice(self.weights.size, size=n, p=self.weights)
+        spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
+        z = rng.standard_normal((n, self.centres.shape[1])) / spread[:, None]
+        return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
+
+
+class JumpsAhead(moves.Move):
+    """Metropolis–Hastings with an independence proposal, drawn and computed several steps ahead.
+
+    Where a walker jumps to does not depend on where it is. The proposals of the next steps can therefore be drawn, and
+    the log posterior computed for all of them in one call, before it is known which of them are accepted; the chain is
+    the same Markov chain. Belongs to one ensemble, for one call of `run_mcmc`: what was drawn ahead is forgotten then.
+
+    Parameters
+    ----------
+    jump : Jump
+    """
+
+    def __init__(self, jump: Jump) -> None:
+        self.jump = jump
+        self._ahead: list[tuple[FloatArray, FloatArray, FloatArray]] = []
+        self._at = np.empty((0, 0))
+        self._log_q = np.empty(0)
+
+    def propose(self, model: Model, state: State) -> tuple[State, np.ndarray]:
+        """One step of all walkers, as emcee wants it."""
+        if not self._ahead:
+            self._ahead = self._drawn(model, *state.coords.shape)
+        if not np.array_equal(self._at, state.coords):
+            self._log_q = self.jump.log_density(state.coords)
+        new, log_posterior, log_q = self._ahead.pop()
+        gain = log_posterior - state.log_prob + self._log_q - log_q
+        accepted = np.log(model.random.rand(new.shape[0])) < gain
+        state = self.update(state, State(new, log_prob=log_posterior), accepted)
+        self._at, self._log_q = state.coords.copy(), np.where(accepted, log_q, self._log_q)
+        return state, accepted
+
+    def _drawn(self, model: Model, n_walkers: int, size: int) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+        """Positions, log posterior and log density of the proposal for the next steps."""
+        n_steps = max(1, _AHEAD // n_walkers)
+        new = self.jump.draws(n_steps * n_walkers, model.random)
+        log_posterior, _ = model.compute_log_prob_fn(new)
+        log_q = self.jump.log_density(new).reshape(n_steps, n_walkers)
+        return list(zip(new.reshape(n_steps, n_walkers, size), log_posterior.reshape(n_steps, n_walkers), log_q,
+                        strict=True))  # fmt: skip
 
 
 def fitted_jump(draws: FloatArray, rng: np.random.Generator, finer: int = 1) -> Jump:
@@ -123,4 +165,4 @@ def warm_up_moves() -> list[tuple[moves.Move, float]]:
 
 def production_moves(jump: Jump) -> list[tuple[moves.Move, float]]:
     """Mostly jumps; the rest keeps walkers moving where no jump lands."""
-    return [(moves.MHMove(jump), 0.85), *((move, 0.15 * weight) for move, weight in warm_up_moves())]
+    return [(JumpsAhead(jump), 0.85), *((move, 0.15 * weight) for move, weight in warm_up_moves())]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.crosscheck import cross_check
 from mtjfit.infer.ensemble import Stage, advanced, prepared, refitted
-from mtjfit.infer.gate import Chains, Verdict, judge
-from mtjfit.infer.history import History, is_look, next_block
+from mtjfit.infer.gate import MIN_LENGTH, Chains, Verdict, judge
+from mtjfit.infer.history import History, is_look, next_block, next_look
 from mtjfit.infer.interrupt import finishing_blocks
 from mtjfit.infer.journal import Journal
+from mtjfit.infer.progress import Look, Progress
 from mtjfit.infer.proposal import Jump
 from mtjfit.infer.starts import Target
 from mtjfit.infer.streams import Stream, stream
@@ -23,6 +21,8 @@ from mtjfit.infer.streams import Stream, stream
 __all__ = ["Run", "run_ensembles"]
 
 _FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
+_FINEST = 3  # times as many components of the proposal as in warm-up, where there are draws for them
+_HOPELESS = 20  # autocorrelation times: a first look that has not even seen these had better improve it at once
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
 
 
@@ -111,11 +111,10 @@ def run_ensembles(
         The journal is damaged, cannot be written, or belongs to another posterior.
     """
     n_walkers = _n_walkers(len(names), n_walkers)
-    with _bar(max_steps, progress) as show, finishing_blocks(wanted=journal is not None) as end_if_asked:
-        show(0, "annealing")
+    with Progress(progress, max_steps) as show, finishing_blocks(wanted=journal is not None) as end_if_asked:
         history = None if journal is None else journal.history()
         if history is None:
-            history = History(prepared(target, len(names), n_ensembles, n_walkers, seed))
+            history = History(prepared(target, len(names), n_ensembles, n_walkers, seed, show.annealing))
             if journal is not None:
                 journal.begin(history.stage)
         else:
@@ -124,15 +123,16 @@ def run_ensembles(
             end_if_asked()
             spent, steps = history.spent, history.steps
             done = spent + steps >= max_steps and steps > 0
-            show(spent + steps, "sampling")
+            show.sampling(spent + steps)
             if done or is_look(steps):
                 chains = history.chains(names)
                 verdict = _judged(target, chains, target_ess, history, seed)
                 if verdict.converged or done:
                     return Run(chains, verdict, history.stage.jump)
-                show(spent + steps, verdict.reasons[0])
-                if steps >= _FIRST_REFIT * 2**history.n_refits:
-                    history = history.refitted(refitted(history.stage, history.blocks, seed))
+                show.looked(_look(verdict, steps, target_ess), _FIRST_REFIT * 2**history.n_refits)
+                if _had_better_refit(history, verdict, target_ess):
+                    finer = min(history.n_refits + 2, _FINEST)
+                    history = history.refitted(refitted(history.stage, history.blocks, seed, finer))
                     if journal is not None:
                         journal.begin(history.stage)
                     continue
@@ -140,6 +140,21 @@ def run_ensembles(
             history = history.advanced(block, stage)
             if journal is not None:
                 journal.append(block, stage)
+
+
+def _had_better_refit(history: History, verdict: Verdict, target_ess: float) -> bool:
+    """True where steps so far serve better to fit the proposal anew than as draws.
+
+    Not where nothing but the length is missing, and the next look will find it long enough.
+    """
+    slowest = max(verdict.tau.values(), default=np.inf)
+    if history.n_refits == 0 and slowest * _HOPELESS > history.steps:
+        return True
+    missing = {check.name for check in verdict.checks if not check.ok}
+    coming = next_look(history.steps)
+    enough = slowest * MIN_LENGTH <= coming and verdict.ess * coming >= target_ess * history.steps
+    nearly = enough and missing <= {"length", "ess_bulk"}
+    return history.steps >= _FIRST_REFIT * 2**history.n_refits and not nearly
 
 
 def _judged(target: Target, chains: Chains, target_ess: float, history: History, seed: int) -> Verdict:
@@ -151,13 +166,7 @@ def _judged(target: Target, chains: Chains, target_ess: float, history: History,
     return replace(verdict, checks=(*verdict.checks, cross_check(target, chains, history.stage.jump, rng)))
 
 
-@contextmanager
-def _bar(total: int, wanted: bool) -> Iterator[Callable[[int, str], None]]:
-    """A progress bar on a terminal, silent elsewhere."""
-    with tqdm(total=total, unit="step", leave=False, disable=None if wanted else True) as bar:
-
-        def show(steps: int, says: str) -> None:
-            bar.set_description(says[:60], refresh=False)
-            bar.update(steps - bar.n)
-
-        yield show
+def _look(verdict: Verdict, steps: int, target_ess: float) -> Look:
+    """What a terminal shows of a verdict."""
+    tau = max(verdict.tau.values(), default=np.nan)
+    return Look(steps, tau, verdict.r_hat, verdict.ess, target_ess, next(iter(verdict.reasons), ""))

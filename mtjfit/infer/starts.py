@@ -8,6 +8,7 @@ that they cannot weigh; the particles at β = 1 only serve to fit proposals.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -91,7 +92,13 @@ class Tempered:
         return np.where(inside, log_prior + self.beta * difference, -np.inf)
 
 
-def anneal(target: Target, size: int, n_particles: int, rng: np.random.Generator) -> Annealed:
+def anneal(
+    target: Target,
+    size: int,
+    n_particles: int,
+    rng: np.random.Generator,
+    told: Callable[[float], object] = lambda beta: None,
+) -> Annealed:
     """Particles from the prior to the posterior.
 
     Parameters
@@ -101,6 +108,8 @@ def anneal(target: Target, size: int, n_particles: int, rng: np.random.Generator
         Dimension of the coordinates.
     n_particles : int
     rng : numpy.random.Generator
+    told : callable
+        Called with every β that is reached.
 
     Returns
     -------
@@ -114,6 +123,7 @@ def anneal(target: Target, size: int, n_particles: int, rng: np.random.Generator
         step = _next_step(log_likelihood, until - beta, _KEEP * n_particles)
         chosen = _systematic(_weights(log_likelihood, step), n_particles, rng)
         beta = until if step == until - beta else beta + step
+        told(beta)
         particles, log_posterior = _rejuvenated(Tempered(target, beta), particles[chosen], rng)
         log_prior = target.log_prior(particles)
         log_likelihood = (log_posterior - log_prior) / beta

@@ -23,6 +23,8 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.joint import JointPosterior, Sampled, joint_posterior, sampled
 from mtjfit.study import Study
+from mtjfit.text import number
+from mtjfit.text_html import card
 
 __all__ = ["DISAGREE", "StudyComparison", "Tension", "compare_studies", "tension"]
 
@@ -96,6 +98,30 @@ class StudyComparison:
     def converged(self) -> bool:
         """True if every run did."""
         return all(one.verdict.converged for one in (self.joint, *self.single.values()))
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: common lengths of each data set and of all, and whether they agree."""
+        runs = {**self.single, "all together": self.joint}
+        refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
+                   for label, one in runs.items() if not one.verdict.converged]  # fmt: skip
+        labels = {name: model.study.label for name, model in self.model.models.items()}
+        marks = [f"{name}: {label}" for name, label in labels.items() if label]
+        drawn = [self._lengths(label) for label in runs]
+        rows = [[name, *(each.get(name, "") for each in drawn)] for name in self.model.shared]
+        return card(
+            f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
+            header=("common", *runs), rows=rows, notes=["Median (90 % interval)."],
+        )  # fmt: skip
+
+    def _lengths(self, label: str) -> dict[str, str]:
+        """Median and 90 % interval of what is common, of one data set or, by another label, of all together."""
+        alone = label in self.single
+        first = label if alone else next(iter(self.single))
+        z = self.single[label].z if alone else self.joint.z[:, self.model.columns(first)]
+        model = self.model.models[first]
+        low, middle, high = np.quantile(model.scores.values(z), (0.05, 0.5, 0.95), axis=0)
+        found = {name: (low[k], middle[k], high[k]) for k, name in enumerate(model.names)}
+        return {name: "{1} ({0} to {2})".format(*(number(float(x), 3) for x in each)) for name, each in found.items()}
 
 
 def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:

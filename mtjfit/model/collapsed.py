@@ -113,7 +113,7 @@ class CollapsedPosterior:
     def _thickness(self) -> Thickness:
         layout, index = self.full.layout, self.full.layout.index["thickness"]
         priors = tuple(layout.entries[k].prior for k in index)
-        return Thickness(priors, self.full.per_volume)
+        return Thickness.about(priors, self.full.per_volume)
 
     @cached_property
     def _known_integral(self) -> DeviceIntegral:

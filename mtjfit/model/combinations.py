@@ -12,17 +12,18 @@ polynomials of the declared powers of V at all; it knows nothing of Eq. 12.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.phase import Terms, fit_phase
 
 __all__ = [
     "DeviceCombinations",
@@ -34,8 +35,6 @@ __all__ = [
     "phase_determined",
     "terms_seen",
 ]
-
-_GRID = 121  # the misfit is smooth in the phase: a few waves between −90° and 90°
 
 
 @dataclass(frozen=True)
@@ -168,56 +167,61 @@ def phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
     return any(len(kinds) == 1 for kinds in phases.values())
 
 
-def _device(
-    model: MarginalPosterior, j: int, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
-) -> DeviceCombinations:
-    data, linear, device, P = model.data, model.amplitudes, model.study.curves[j].device, model.data.powers.size
-    counts = terms_seen(model, j)
-    weight = np.repeat(1 / sigma[j], P)
-    position, term_phase = np.searchsorted(data.powers, linear.power[counts]), linear.phase[counts]
-    ranks, seen = _seen(data.R[j], data.z[j], P)
-    R, z = data.R[j] * weight[:, None], seen * weight
+def _terms(model: MarginalPosterior, counts: np.ndarray) -> Terms:
+    names = tuple(name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept)
+    return Terms(names, model.amplitudes.phase[counts], model.amplitudes.power[counts], model.data.powers)
 
-    def design(phase: FloatArray | float) -> FloatArray:
-        turned = np.exp(1j * np.asarray(phase))[..., None, None] * term_phase
-        return np.asarray(R[:, position] * turned.real + R[:, P + position] * turned.imag)
 
-    def solve(phase: FloatArray | float) -> tuple[FloatArray, FloatArray]:
-        D = design(phase)
-        amplitudes = np.linalg.pinv(D) @ z
-        return amplitudes, np.sum((z - (D @ amplitudes[..., None])[..., 0]) ** 2, axis=-1)
-
-    names = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
-    scatter = _scatter(model, j, sigma, ranks, data.z[j] - seen, groups[0][j] < 0)
+def _devices(
+    model: MarginalPosterior,
+    which: IntArray,
+    counts: np.ndarray,
+    sigma: FloatArray,
+    groups: tuple[IntArray, FloatArray],
+) -> Iterator[DeviceCombinations]:
+    """Combinations of devices that see the same terms."""
+    data, P, (group, noise) = model.data, model.data.powers.size, groups
+    terms, ranks, seen = _terms(model, counts), [], []
+    for j in which:
+        rank, part = _seen(data.R[j], data.z[j], P)
+        ranks.append(rank)
+        seen.append(part)
+    scatter = [
+        _scatter(model, j, sigma, ranks[k], data.z[j] - seen[k], group[j] < 0) for k, j in enumerate(which.tolist())
+    ]
     if not phase_determined(model, counts):
-        return DeviceCombinations(device, {}, {}, 0.0, 0, scatter_chi2=scatter[0], scatter_dof=scatter[1])
-    grid = np.linspace(-np.pi / 2, np.pi / 2, _GRID)
-    k = int(np.argmin(solve(grid)[1]))
-    step = grid[1] - grid[0]
-    found = minimize_scalar(
-        lambda x: float(solve(x)[1]),
-        bounds=(grid[k] - step, grid[k] + step),
-        method="bounded",
-        options={"xatol": 1e-12},
-    )
-    phase = float(found.x)
-    amplitudes, misfit = solve(phase)
-    J = np.column_stack([design(phase + np.pi / 2) @ amplitudes, design(phase)])  # d e^(iφ)/dφ = e^(i(φ + π/2))
-    covariance = np.linalg.pinv(J.T @ J, hermitian=True)
-    ratio_sd = np.sqrt(covariance[0, 0]) / np.cos(phase) ** 2
-    values, sd = {"slope_ratio": float(np.tan(phase))}, {"slope_ratio": float(ratio_sd)}
-    for t, name in enumerate(names):
+        for k, j in enumerate(which.tolist()):
+            yield DeviceCombinations(
+                model.study.curves[j].device, {}, {}, 0.0, 0, scatter_chi2=scatter[k][0], scatter_dof=scatter[k][1]
+            )
+        return
+    weight = np.repeat(1 / sigma[which], P, axis=1)
+    R, z = data.R[which] * weight[:, :, None], np.stack(seen) * weight
+    found = fit_phase(np.ascontiguousarray(np.moveaxis(R, 0, -1)), np.ascontiguousarray(z.T), terms)
+    for k, j in enumerate(which.tolist()):
+        values, sd = _values(terms, found.phase[k], found.amplitudes[:, k], found.covariance[..., k])
+        noise_dof = _noise_dof(np.repeat(group[j], P), noise, found.left[:, k])
+        dof = sum(ranks[k]) - len(terms.names) - 1
+        device = model.study.curves[j].device
+        yield DeviceCombinations(device, values, sd, float(found.misfit[k]), dof, noise_dof, *scatter[k])
+
+
+def _values(
+    terms: Terms, phase: float, amplitudes: FloatArray, covariance: FloatArray
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Determined quantities and their errors."""
+    values = {"slope_ratio": float(np.tan(phase))}
+    sd = {"slope_ratio": float(np.sqrt(covariance[0, 0]) / np.cos(phase) ** 2)}
+    for t, name in enumerate(terms.names):
         values[f"|kappa|·{name}"] = float(amplitudes[t])
         sd[f"|kappa|·{name}"] = float(np.sqrt(covariance[t + 1, t + 1]))
-    if {"a1", "b2"} <= set(names):
-        a, b = names.index("a1"), names.index("b2")
+    if {"a1", "b2"} <= set(terms.names):
+        a, b = terms.names.index("a1"), terms.names.index("b2")
         ratio = amplitudes[b] / amplitudes[a]
         gradient = np.zeros(covariance.shape[0])
         gradient[a + 1], gradient[b + 1] = -ratio / amplitudes[a], 1 / amplitudes[a]
         values["b2/a1"], sd["b2/a1"] = float(ratio), float(np.sqrt(gradient @ covariance @ gradient))
-    noise_dof = _noise_dof(np.repeat(groups[0][j], P), groups[1], J)
-    dof = sum(ranks) - len(names) - 1
-    return DeviceCombinations(device, values, sd, float(misfit), dof, noise_dof, *scatter)
+    return values, sd
 
 
 def _seen(R: FloatArray, z: FloatArray, P: int) -> tuple[list[int], FloatArray]:
@@ -244,9 +248,8 @@ def _scatter(
     return float(np.sum((rss / sigma[j] ** 2)[known])), int(np.sum((model.data.n[j] - ranks)[known]))
 
 
-def _noise_dof(group: IntArray, dof: FloatArray, J: FloatArray) -> float:
-    """Degrees of freedom behind the errors in the misfit of one device: noise scale of each row, linearised model J."""
-    left = 1 - np.sum(np.linalg.qr(J)[0] ** 2, axis=1)  # share of each row that the model leaves as misfit
+def _noise_dof(group: IntArray, dof: FloatArray, left: FloatArray) -> float:
+    """Degrees of freedom behind the errors in the misfit of one device: noise scale and share of each row."""
     mine = np.unique(group[group >= 0])
     shares = np.array([left[group == g].sum() for g in (-1, *mine)])
     return denominator_dof(shares, dof[mine])
@@ -255,7 +258,12 @@ def _noise_dof(group: IntArray, dof: FloatArray, J: FloatArray) -> float:
 def combinations(model: MarginalPosterior) -> tuple[DeviceCombinations, ...]:
     """Determined quantities of every device, each fitted on its own, with the constraint and the scatter test."""
     sigma, groups = noise_estimate(model), noise_groups(model)
-    return tuple(_device(model, j, sigma, groups) for j in range(len(model.study.curves)))
+    counts = [terms_seen(model, j) for j in range(len(model.study.curves))]
+    found: dict[int, DeviceCombinations] = {}
+    for kind in {each.tobytes(): each for each in counts}.values():
+        which = np.array([j for j, each in enumerate(counts) if np.array_equal(each, kind)])
+        found.update(zip(which.tolist(), _devices(model, which, kind, sigma, groups), strict=True))
+    return tuple(found[j] for j in range(len(counts)))
 
 
 def combinations_table(model: MarginalPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:

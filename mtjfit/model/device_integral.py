@@ -101,7 +101,7 @@ class DeviceIntegral:
         return np.asarray(self.centre[..., list(self.own)] + self.sd * x)
 
     def step(
-        self, K: ComplexArray, slope: ComplexArray, offset: FloatArray, sd: float
+        self, K: ComplexArray, slope: ComplexArray, offset: FloatArray, sd: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """One Gauss–Newton step in thickness and the width of its linearised posterior, each (n, n_devices).
 
@@ -115,7 +115,7 @@ class DeviceIntegral:
             K and dK/dd at the present thickness.
         offset : ndarray, shape (n, n_devices)
             Present thickness minus nominal, in nm.
-        sd : float
+        sd : ndarray, shape (n or 1, 1)
             Prior standard deviation of the thickness, in nm.
         """
         a, b, da, db = (part[_NODE] for part in (K.real, K.imag, slope.real, slope.imag))

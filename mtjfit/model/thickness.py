@@ -7,6 +7,7 @@ geometric series, so that the nodes cost multiplications only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +20,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Normal
+from mtjfit.study.prior import log_interval
 
 __all__ = ["Nodes", "Thickness"]
 
@@ -30,6 +32,7 @@ _WIDE = 0.15  # of the thinnest layer: the prior is wide, and the integrands are
 _WIDE_COUNT, _WIDE_REACH = 24, 7.0
 _FOR_DRAWS = 14
 _CELLS = 48  # of the cumulative distribution that draws are read from
+_LN_SQRT_2PI = float(0.5 * np.log(2 * np.pi))
 
 
 @dataclass(frozen=True)
@@ -59,27 +62,25 @@ class Thickness:
 
     Attributes
     ----------
-    priors : tuple of Normal
-        One for each device, about its nominal thickness and restricted to positive values.
+    nominal : ndarray, shape (n or 1, n_devices)
+        About what each thickness is expected, in nm; the prior is normal and restricted to positive values.
+    sd : ndarray, shape (n or 1, 1)
+        Standard deviation of all devices of a row, in nm.
     per_volume : bool
         True where the data carry 1/d.
     count : int
         Nodes of each integral.
     """
 
-    priors: tuple[Normal, ...]
+    nominal: FloatArray
+    sd: FloatArray
     per_volume: bool
     count: int = 10
 
-    @cached_property
-    def nominal(self) -> FloatArray:
-        """Nominal thicknesses in nm, shape (n_devices,)."""
-        return np.array([prior.mean for prior in self.priors])
-
-    @property
-    def sd(self) -> float:
-        """Standard deviation common to all priors, in nm."""
-        return self.priors[0].sd
+    @classmethod
+    def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
+        """From the priors of all devices, which have one standard deviation in common."""
+        return cls(np.array([[prior.mean for prior in priors]]), np.array([[priors[0].sd]]), per_volume)
 
     def K(self, form: ExponentialForm, d: FloatArray, t: ComplexArray) -> ComplexArray:
         """κ, or κ/d per volume, at magnetic thicknesses `d` with t = exp(−d/L)."""
@@ -97,8 +98,8 @@ class Thickness:
 
     def nodes(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int) -> Nodes:
         """Where each integrand lies, from `_STEPS` Gauss–Newton steps that start at the nominal thickness."""
-        offset = np.zeros(np.broadcast_shapes(form.q.shape, (1, self.nominal.size)))
-        width = np.full(offset.shape, self.sd)
+        offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
+        width = offset + self.sd
         limit = _FARTHEST * self.sd
         for _ in range(_STEPS):
             d = np.maximum(self.nominal + offset - dead, THINNEST)
@@ -116,12 +117,13 @@ class Thickness:
         self, form: ExponentialForm, integral: DeviceIntegral, nodes: Nodes, dead: FloatArray
     ) -> FloatArray:
         """ln[L_j p(d)] at all nodes, without the constants of the likelihood, shape (n, n_devices, count)."""
-        z = (nodes.d - self.nominal[:, None]) / self.sd
-        return np.asarray(integral(self._along(form, nodes, dead)) - 0.5 * z * z + self._constant[:, None])
+        z = (nodes.d - self.nominal[..., None]) / self.sd[..., None]
+        return np.asarray(integral(self._along(form, nodes, dead)) - 0.5 * z * z + self._constant[..., None])
 
     @cached_property
     def _constant(self) -> FloatArray:
-        return np.array([float(prior.logpdf(prior.mean)) for prior in self.priors])
+        """ln of the density of each prior at its nominal thickness."""
+        return np.asarray(-_LN_SQRT_2PI - np.log(self.sd) - log_interval(-self.nominal / self.sd, np.inf))
 
     def log_integral(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray) -> FloatArray:
         """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
@@ -135,7 +137,12 @@ class Thickness:
     @property
     def is_wide(self) -> bool:
         """True where a straight line for K(d) says too little of where the integrands lie."""
-        return self.sd > _WIDE * float(self.nominal.min())
+        return bool(self.wide_rows.any())
+
+    @cached_property
+    def wide_rows(self) -> np.ndarray:
+        """`is_wide` of each row, shape (n or 1,)."""
+        return np.asarray(np.any(self.sd > _WIDE * self.nominal.min(axis=-1, keepdims=True), axis=-1))
 
     def _refined(self, nodes: Nodes, log_density: FloatArray, dead: FloatArray) -> Nodes:
         """More nodes, over the region that the first ones found, with room for tails."""
@@ -155,7 +162,7 @@ class Thickness:
 
         The first are to find the integrand wherever it lies, also where it is narrower than their spacing.
         """
-        shape = np.broadcast_shapes(form.q.shape, (1, self.nominal.size))
+        shape = np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape)
         reach = (_FARTHEST + _REACH) * self.sd
         low = np.broadcast_to(np.maximum(self.nominal - reach, np.maximum(dead, 0.0) + THINNEST), shape)
         high = np.broadcast_to(self.nominal + reach, shape)

@@ -6,6 +6,7 @@ from mtjfit.plot.devices import plot_combinations
 from mtjfit.plot.forest import plot_forest
 from mtjfit.plot.frequency import plot_frequency_response
 from mtjfit.plot.identify import plot_identifiability
+from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures
 from mtjfit.plot.narrowing import plot_prior_posterior
 from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
 from mtjfit.plot.plan import plot_plan
@@ -25,8 +26,10 @@ __all__ = [
     "plot_forest",
     "plot_frequency_response",
     "plot_identifiability",
+    "plot_mechanisms",
     "plot_plan",
     "plot_prior_posterior",
+    "plot_signatures",
     "plot_thickness_dependence",
     "plot_thin_validity",
     "plot_torque",

@@ -28,6 +28,7 @@ __all__ = [
     "colours_of",
     "footer",
     "footer_height",
+    "lay_out",
     "literal",
     "render",
     "save",
@@ -244,11 +245,17 @@ def render(fig: Figure, format: Format = "svg") -> bytes:
 def _rendered(fig: Figure, format: Format, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
     with style():
-        if fig.get_layout_engine() is not None:
-            fig.draw_without_rendering()
-            fig.set_layout_engine("none")
+        lay_out(fig)
         fig.savefig(buffer, format=format, metadata=_UNDATED[format], dpi=dpi)
     return buffer.getvalue()
+
+
+def lay_out(fig: Figure) -> None:
+    """Place everything once; an engine that stays would do it at each saving, even the one that is called "none"."""
+    engine = fig.get_layout_engine()
+    if engine is not None and fig.axes:
+        engine.execute(fig)
+        fig.set_layout_engine(None)
 
 
 def save(fig: Figure, path: str | Path) -> Path:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
+from mtjfit.results.coefficients import own_transfer
 from mtjfit.results.transfer import Stack, accumulation_draws, kappa_draws, of_device, stacks
 from mtjfit.study import SCATTER
 
@@ -21,6 +22,7 @@ _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DRAWN = 60  # single draws in the complex plane
 _MOST = 4  # stacks in one picture
+_OWN_DRAWS = 2000
 
 
 def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, label: str | None = None) -> None:
@@ -85,7 +87,11 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
             ax.set(xlabel="thickness $d$ (nm)", ylabel=name, xlim=(d[0], d[-1]))
             _measured_range(ax, posterior)
         axes[1].legend(loc="best")
-        footer(fig, posterior.study, "Points: each device on its own, ± 1 standard error. White: measured thicknesses.")
+        footer(
+            fig,
+            posterior.study,
+            "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses.",
+        )
     return fig
 
 
@@ -105,26 +111,27 @@ def _measured_range(ax: Axes, posterior: Posterior) -> None:
 
 def _points(axes: np.ndarray, posterior: Posterior, fit: FitResult) -> None:
     """κ of single devices: phase and |κ| a1 from their own curves, a1 and d from the posterior."""
-    curves = [c for c, one in zip(fit.study.curves, fit.devices, strict=True) if "|kappa|·a1" in one.values]
-    found = {one.device: one for one in fit.devices}
-    for curve, colour in zip(curves, colours_of([c.thickness for c in curves]), strict=True):
-        one = found[curve.device]
+    study, rng = fit.study, np.random.default_rng(0)
+    found = own_transfer(study, _OWN_DRAWS, rng)
+    scattered = SCATTER + "a1" in study.parameters
+    shown = [(j, study.curves[j]) for j in range(len(study.curves)) if np.isfinite(found[0, j])]
+    for (j, curve), colour in zip(shown, colours_of([c.thickness for _, c in shown]), strict=True):
         d = _median(posterior, f"thickness[{curve.device}]", curve.thickness)
-        own = f"a1[{curve.device}]"
-        a1 = _median(posterior, own, np.nan) if SCATTER + "a1" in fit.study.parameters else float(
-            np.median(of_device(posterior.study, posterior.draws, curve, "a1"))
+        a1 = _median(posterior, f"a1[{curve.device}]", np.nan) if scattered else float(
+            np.median(of_device(study, posterior.draws, curve, "a1"))
         )  # fmt: skip
-        factor = (d if curve.per == "volume" else 1.0) / abs(a1)
-        ratio, sd = one.values["slope_ratio"], one.sd["slope_ratio"]
-        size, size_sd = one.values["|kappa|·a1"] * factor, one.sd["|kappa|·a1"] * factor
-        cos = 1 / np.hypot(1, ratio) * np.sign(a1)
-        par, perp = size * cos, size * cos * ratio
-        turn = sd / (1 + ratio**2)  # error of the phase
-        par_sd, perp_sd = np.hypot(size_sd * cos, perp * turn), np.hypot(size_sd * cos * ratio, par * turn)
+        K = found[:, j] * (d if curve.per == "volume" else 1.0) / a1
+        (par, par_bar), (perp, perp_bar), (ratio, ratio_bar) = (_bar(x) for x in (K.real, K.imag, K.imag / K.real))
         style_of = {"fmt": "o", "color": colour, "ms": 3.2, "elinewidth": 0.8, "zorder": 3, "gid": "device"}
-        axes[0].errorbar(par, perp, xerr=par_sd, yerr=perp_sd, **style_of)
-        for ax, value, error in zip(axes[1:], (par, perp, ratio), (par_sd, perp_sd, sd), strict=True):
-            ax.errorbar(d, value, yerr=error, **style_of)
+        axes[0].errorbar(par, perp, xerr=par_bar, yerr=perp_bar, **style_of)
+        for ax, value, bar in zip(axes[1:], (par, perp, ratio), (par_bar, perp_bar, ratio_bar), strict=True):
+            ax.errorbar(d, value, yerr=bar, **style_of)
+
+
+def _bar(draws: FloatArray) -> tuple[float, FloatArray]:
+    """Median, and how far 68 % of the draws reach below and above it, shape (2, 1)."""
+    low, middle, high = np.quantile(draws, (0.16, 0.5, 0.84))
+    return float(middle), np.array([[middle - low], [high - middle]])
 
 
 def _median(posterior: Posterior, name: str, otherwise: float) -> float:

@@ -2,5 +2,6 @@
 
 from mtjfit.report.build import report_html, write_report
 from mtjfit.report.figures import ReportFigure, report_figures
+from mtjfit.report.findings import Findings, findings
 
-__all__ = ["ReportFigure", "report_figures", "report_html", "write_report"]
+__all__ = ["Findings", "ReportFigure", "findings", "report_figures", "report_html", "write_report"]

@@ -9,28 +9,23 @@ import jinja2
 from markupsafe import Markup
 
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.comparison import MechanismComparison
 from mtjfit.report.figures import ReportFigure, report_figures
+from mtjfit.report.findings import Findings, findings
+from mtjfit.report.sections import sections
+from mtjfit.report.tables import number_files, report_tables
 from mtjfit.results.folder import ResultFolder
-from mtjfit.results.header import header_fields, notices
-from mtjfit.results.identify_text import directions_table, model_test
+from mtjfit.results.header import free_lengths, header_fields, notices
+from mtjfit.results.identify_text import model_test
 from mtjfit.results.methods import REFERENCES, methods
-from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
-from mtjfit.results.tables import (
-    Table,
-    combinations_table,
-    devices_table,
-    posterior_table,
-    prior_table,
-    undetermined_table,
-)
+from mtjfit.results.tables import Table, meaning
 from mtjfit.results.verdicts import checks, learned, not_determined
 from mtjfit.results.write import result_document, result_files
 
-__all__ = ["report_html", "report_tables", "write_report"]
+__all__ = ["report_html", "write_report"]
 
 DOI = "10.1103/PhysRevB.86.060404"
-_FIRST = ("torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation")  # the trace comes later
 
 
 @cache
@@ -61,51 +56,23 @@ def _versions(provenance: Mapping[str, object]) -> Mapping[str, str]:
     return {str(name): str(each) for name, each in found.items()} if isinstance(found, Mapping) else {}
 
 
-def report_tables(fit: FitResult, posterior: Posterior | None) -> dict[str, Table]:
-    """Every table of the page that says anything, by the name of its file."""
-    tables = {"combinations": combinations_table(fit), "undetermined": undetermined_table(fit)}
-    if posterior is not None:
-        tables = {
-            "parameters": posterior_table(posterior),
-            "narrowing": narrowing_table(posterior),
-            "sensitivity": sensitivity_table(posterior),
-            "priors": prior_table(posterior),
-            "combinations": combinations_table(fit),
-        }
-    tables["directions"] = directions_table(fit.identifiability.directions)
-    tables["devices"] = devices_table(fit.study)
-    return {name: table for name, table in tables.items() if table.rows or table.note}
-
-
-def _priors_say(posterior: Posterior | None) -> tuple[str, ...]:
-    """How much the data tell, and what would change with other priors; nothing of a run that did not converge."""
-    if posterior is None or not posterior.verdict.converged:
-        return ()
-    return tuple(said for said in (narrowing_sentence(posterior), sensitivity_sentence(posterior)) if said)
-
-
-def _texts(fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]) -> dict[str, bytes]:
+def _texts(found: Findings, tables: Mapping[str, Table], provenance: Mapping[str, object]) -> dict[str, bytes]:
     """Tables as CSV, the first of them for a paper, and the methods paragraph."""
-    tables = report_tables(fit, posterior)
     files = {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
-    first = tables["combinations" if posterior is None else "parameters"]
+    first = tables["combinations" if found.posterior is None else "parameters"]
     files["summary.md"] = markdown(first).encode()
-    if posterior is not None:
-        files["summary.tex"] = latex_parameters(posterior).encode()
-    files["methods.md"] = (methods(fit, posterior, _versions(provenance)) + "\n").encode()
+    if found.posterior is not None:
+        files["summary.tex"] = latex_parameters(found.posterior).encode()
+    files["methods.md"] = (methods(found.fit, found.posterior, _versions(provenance)) + "\n").encode()
     return files
 
 
-def report_html(
-    fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object], figures: Sequence[ReportFigure]
-) -> str:
+def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequence[ReportFigure]) -> str:
     """The page.
 
     Parameters
     ----------
-    fit : FitResult
-    posterior : Posterior or None
-        None where one thickness determines combinations only.
+    found : Findings
     provenance : mapping
         From `mtjfit.results.provenance`.
     figures : sequence of ReportFigure
@@ -115,27 +82,24 @@ def report_html(
     str
         HTML.
     """
-    verdict = None if posterior is None else posterior.verdict
-    tables = report_tables(fit, posterior)
-    devices = tables.pop("devices")
-    by_name = {figure.name: figure for figure in figures}
+    fit, posterior = found.fit, found.posterior
+    tables = report_tables(found)
     return _template().render(
         study=fit.study,
         header=header_fields(fit.study, fit),
         notices=notices(fit),
         checks=checks(fit, posterior),
         learned=learned(fit, posterior),
+        glossary="; ".join(f"{name}: {meaning(name)}" for name in free_lengths(fit.study)),
         not_determined=not_determined(fit, posterior),
         model_test=model_test(fit.devices, fit.study.amplitudes),
-        priors_say=_priors_say(posterior),
         known=fit.identifiability,
-        verdict=verdict,
+        verdict=None if posterior is None else posterior.verdict,
         settings={} if posterior is None else posterior.settings,
         evidence=None if posterior is None else posterior.evidence,
-        tables=list(tables.values()),
-        devices=devices,
-        figures=[by_name[name] for name in _FIRST if name in by_name],
-        trace=by_name.get("trace"),
+        sections=sections(found, figures, tables),
+        tables=tables,
+        trace=next((figure for figure in figures if figure.name == "trace"), None),
         svg=lambda figure: Markup(figure.svg),  # noqa: S704 - cleaned by inline_svg
         provenance=_flat(provenance),
         paper=REFERENCES["theory"],
@@ -145,18 +109,34 @@ def report_html(
 
 
 def write_report(
-    folder: ResultFolder, fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]
+    folder: ResultFolder,
+    fit: FitResult,
+    posterior: Posterior | None,
+    provenance: Mapping[str, object],
+    mechanisms: MechanismComparison | None = None,
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
+
+    Parameters
+    ----------
+    folder : ResultFolder
+    fit : FitResult
+    posterior : Posterior or None
+        None where one thickness determines combinations only.
+    provenance : mapping
+        From `mtjfit.results.provenance`.
+    mechanisms : MechanismComparison, optional
+        Of the same study; without one the page says how to get it.
 
     Raises
     ------
     MtjfitError
         The folder holds other files or cannot be written.
     """
-    figures = report_figures(fit, posterior)
-    files = result_files(fit, posterior) | _texts(fit, posterior, provenance)
+    found = findings(fit, posterior, mechanisms)
+    figures = report_figures(found)
+    files = result_files(fit, posterior) | number_files(found) | _texts(found, report_tables(found), provenance)
     for figure in figures:
         files |= figure.files
-    files["report.html"] = report_html(fit, posterior, provenance, figures).encode()
-    folder.write(files, result_document(fit, posterior, provenance))
+    files["report.html"] = report_html(found, provenance, figures).encode()
+    folder.write(files, result_document(fit, posterior, provenance, mechanisms))

@@ -1,16 +1,24 @@
-"""Figures of a report: drawn once, kept as files of three formats and as SVG inside the page."""
+"""Figures of a report: drawn once, kept as SVG and PDF files and as SVG inside the page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from xml.etree import ElementTree
 
 import mtjfit.plot
-from mtjfit.infer import FitResult, Posterior
-from mtjfit.results.folder import FORMATS
-from mtjfit.results.header import device_names, free_lengths
+from mtjfit.infer import Posterior
+from mtjfit.plot.vector import render_vectors
+from mtjfit.report.findings import Findings
+from mtjfit.report.words import (
+    accumulation_in_words,
+    devices_in_words,
+    mechanisms_in_words,
+    ratios_in_words,
+    torque_in_words,
+)
+from mtjfit.results.header import free_lengths
 from mtjfit.results.narrowing import narrowing_sentence
 from mtjfit.results.transfer import kappa_in_words
 from mtjfit.results.verdicts import learned
@@ -18,7 +26,11 @@ from mtjfit.results.verdicts import learned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ReportFigure", "inline_svg", "report_figures"]
+__all__ = ["FORMATS", "ReportFigure", "inline_svg", "report_figures"]
+
+FORMATS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
+"""Both are vectors; `mtjfit.plot.save` makes a PNG of any size of a figure."""
+_WITHOUT_DRAWS = ("combinations", "forest", "mechanisms")
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -47,62 +59,85 @@ class ReportFigure:
     svg: str
 
 
-def _drawn(fit: FitResult, posterior: Posterior | None) -> Iterator[tuple[str, Figure, str, str]]:
+def _drawn(found: Findings) -> Iterator[tuple[str, Figure, str, str]]:
     """Name, figure, caption and alt text of each figure that this result has."""
-    curves = fit.study.curves
-    what = " and ".join(dict.fromkeys(curve.quantity for curve in curves))
-    who = device_names(curves, 6)
+    fit, posterior = found.fit, found.posterior
+    what = " and ".join(dict.fromkeys(curve.quantity for curve in fit.study.curves))
     shown = "best fit" if posterior is None else "best fit and predictive bands"
     yield (
         "torque",
         mtjfit.plot.plot_torque(fit, posterior),
         f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow.",
-        f"Plot of {what} against bias for {who}. {fit.chi2_says}.",
+        torque_in_words(fit),
     )
     if not fit.combinations.empty:
-        ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
-        values = ", ".join(f"{r.device}: {float(r.value):.3g}" for r in ratios.head(12).itertuples())  # type: ignore[arg-type]
         yield (
             "combinations",
             mtjfit.plot.plot_combinations(fit),
             "What each device determines on its own, without any length, against the thickness.",
-            f"Plot of the combinations of each device. Slope ratio T_perp/T_par by device: {values}.",
+            f"Plot of the combinations of each device. {ratios_in_words(fit)}",
         )
     if posterior is not None:
-        mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
+        yield from _of_posterior(found, posterior)
+    if found.alone is not None:
+        grey = " Grey: with the common lengths." if found.common is not None else ""
         yield (
-            "corner",
-            mtjfit.plot.plot_corner(posterior),
-            f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
-            f"Corner plot of the posterior. {' '.join(learned(fit, posterior))}",
+            "forest",
+            mtjfit.plot.plot_forest(found.alone, found.common),
+            f"What the data of each device determine, medians with 68 and 95 %, thin layers on top.{grey}",
+            f"Forest plot of {len(found.alone.quantities)} quantities by device. {devices_in_words(found.alone)}",
         )
-        if free_lengths(fit.study):
-            yield (
-                "prior_posterior",
-                mtjfit.plot.plot_prior_posterior(posterior),
-                f"{mark}Prior and posterior of each length, with the information between them.",
-                f"Plot of the prior and the posterior of each length. {narrowing_sentence(posterior)}",
-            )
+    if found.implied is not None:
         yield (
-            "transfer",
-            mtjfit.plot.plot_transfer(posterior, fit),
-            f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, "
-            "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
-            f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
+            "consequences",
+            mtjfit.plot.plot_consequences(found.implied),
+            "What follows: torque against bias and thickness, absorbed spin current, effective spin diffusion length. "
+            "Hatched: nobody measured there.",
+            f"Plot of the torques that follow, against bias and thickness. {' '.join(found.implied.says)}",
         )
+    if found.mechanisms is not None:
         yield (
-            "accumulation",
-            mtjfit.plot.plot_accumulation_band(posterior),
-            f"{mark}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the barrier.",
-            "Plot of the spin accumulation against the distance from the barrier for "
-            f"{device_names(curves, 3)}, with the bands of the posterior.",
+            "mechanisms",
+            mtjfit.plot.plot_mechanisms(found.mechanisms),
+            "Evidence of each mechanism, its prediction of left-out thicknesses, and slopes against thickness.",
+            f"Plot of the evidence. {mechanisms_in_words(found.mechanisms)}",
         )
+
+
+def _of_posterior(found: Findings, posterior: Posterior) -> Iterator[tuple[str, Figure, str, str]]:
+    mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
+    yield (
+        "corner",
+        mtjfit.plot.plot_corner(posterior),
+        f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
+        f"Corner plot of the posterior. {' '.join(learned(found.fit, posterior))}",
+    )
+    if free_lengths(found.fit.study):
         yield (
-            "trace",
-            mtjfit.plot.plot_trace(posterior),
-            f"{mark}Draws along the run, by ensemble: converged ensembles cannot be told apart.",
-            f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
+            "prior_posterior",
+            mtjfit.plot.plot_prior_posterior(posterior, found.narrowing),
+            f"{mark}Prior and posterior of each length, with the information between them.",
+            f"Plot of the prior and the posterior of each length. {narrowing_sentence(posterior, found.narrowing)}",
         )
+    yield (
+        "transfer",
+        mtjfit.plot.plot_transfer(posterior, found.fit),
+        f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, "
+        "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
+        f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
+    )
+    yield (
+        "accumulation",
+        mtjfit.plot.plot_accumulation_band(posterior),
+        f"{mark}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the barrier.",
+        f"Plot of the spin accumulation against the distance from the barrier. {accumulation_in_words(posterior)}",
+    )
+    yield (
+        "trace",
+        mtjfit.plot.plot_trace(posterior),
+        f"{mark}Draws along the run, by ensemble: converged ensembles cannot be told apart.",
+        f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
+    )
 
 
 def _mark_unconverged(figure: Figure) -> None:
@@ -110,22 +145,23 @@ def _mark_unconverged(figure: Figure) -> None:
     text.set(color="#b00020", alpha=0.35, in_layout=False, gid="not-converged")
 
 
-def report_figures(fit: FitResult, posterior: Posterior | None) -> tuple[ReportFigure, ...]:
+def report_figures(found: Findings) -> tuple[ReportFigure, ...]:
     """Every figure of a result.
 
     Parameters
     ----------
-    fit : FitResult
-    posterior : Posterior or None
-        Without one, figures of the posterior are left out; those of a run that did not converge say so.
+    found : Findings
+        Without a posterior its figures are left out; those of a run that did not converge say so.
     """
-    found = []
-    for name, figure, caption, alt in _drawn(fit, posterior):
-        if posterior is not None and not posterior.verdict.converged and name != "combinations":
+    refused = found.posterior is not None and not found.converged
+    drawn = []
+    for name, figure, caption, alt in _drawn(found):
+        if refused and name not in _WITHOUT_DRAWS:
             _mark_unconverged(figure)
-        files = {f"{name}.{suffix}": mtjfit.plot.render(figure, suffix) for suffix in FORMATS}
-        found.append(ReportFigure(name, caption, alt, files, inline_svg(files[f"{name}.svg"], name, alt)))
-    return tuple(found)
+        vectors = render_vectors(figure)
+        files = {f"{name}.{suffix}": vectors[suffix] for suffix in FORMATS}
+        drawn.append(ReportFigure(name, caption, alt, files, inline_svg(vectors["svg"], name, alt)))
+    return tuple(drawn)
 
 
 def inline_svg(data: bytes, prefix: str, alt: str) -> str:

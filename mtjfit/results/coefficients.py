@@ -7,6 +7,7 @@ is not seen, and declared to be zero.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Study
 
-__all__ = ["Coefficients", "own_coefficients", "posterior_coefficients", "torque_unit"]
+__all__ = ["Coefficients", "own_coefficients", "own_transfer", "posterior_coefficients", "torque_unit"]
 
 COMMON, ALONE = "with the common lengths", "each device alone"
 """The two sources of `Coefficients`; the numbers of one are never mixed with those of the other."""
@@ -163,27 +164,89 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
     """
     model = MarginalPosterior(with_own_amplitudes(study))
     data, linear = model.data, model.amplitudes
+    out = np.zeros((n, len(study.curves), data.powers.size), dtype=complex)
+    for j, own in enumerate(_own_draws(model, n, rng)):
+        if isinstance(own, _Open):
+            out[:, j] = own.values
+            continue
+        each = _by_power(own.amplitudes * linear.phase[own.seen], linear.power[own.seen], data.powers)
+        out[:, j] = own.turn[:, None] * each
+    return Coefficients(study, data.powers, out, ALONE)
+
+
+def own_transfer(study: Study, n: int, rng: np.random.Generator) -> ComplexArray:
+    """κ a1 of every device from its own data, shape (n, n_devices): draws as in `own_coefficients`; divided by d per
+    volume.
+
+    NaN for devices that leave the phase of κ open or do not see a1.
+
+    Parameters
+    ----------
+    study : Study
+    n : int
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    NotDetermined
+        As `own_coefficients`.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> found = own_transfer(study, 500, np.random.default_rng(0))
+    >>> f"{np.median(found[:, 1].real):.2f}"  # dT_par/dV at V = 0
+    '0.11'
+    """
+    model = MarginalPosterior(with_own_amplitudes(study))
+    out = np.full((n, len(study.curves)), np.nan + 0j)
+    if "a1" not in study.amplitudes:
+        return out
+    a1 = study.amplitudes.index("a1")
+    for j, own in enumerate(_own_draws(model, n, rng)):
+        if not isinstance(own, _Open) and a1 in own.seen:
+            out[:, j] = own.turn * own.amplitudes[:, int(np.flatnonzero(own.seen == a1)[0])]
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Turned:
+    """Draws of one device whose phase is determined: exp(i arg κ), shape (n,), and |κ| times the terms it sees."""
+
+    turn: ComplexArray
+    amplitudes: FloatArray
+    seen: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Open:
+    """Draws of the free polynomials of one device whose phase is open, shape (n, P)."""
+
+    values: ComplexArray
+
+
+def _own_draws(model: MarginalPosterior, n: int, rng: np.random.Generator) -> Iterator[_Turned | _Open]:
+    """Draws of each device in turn, normal about its best values, or Student-t where errors are fitted."""
+    data, linear = model.data, model.amplitudes
     sigma, (group, dof), found = noise_estimate(model), noise_groups(model), combinations(model)
-    J, P = len(study.curves), data.powers.size
+    P = data.powers.size
     scales = np.ones((n, dof.size + 1))  # the last one, of group −1, for errors that are known
     scales[:, :-1] = np.sqrt(dof / rng.chisquare(np.maximum(dof, 1), (n, dof.size)))
     # phase and amplitudes are those of κ c; a phase that is open is 0 and its device has free polynomials
     phase = np.array([np.arctan(one.values.get("slope_ratio", 0.0)) for one in found])
     design = amplitude_design(data, linear, np.exp(1j * phase))
     turned = amplitude_design(data, linear, 1j * np.exp(1j * phase))
-    out = np.zeros((n, J, P), dtype=complex)
     for j, one in enumerate(found):
         weight = 1 / np.repeat(sigma[j], P)
         noise = rng.standard_normal((n, 2 * P)) * np.repeat(scales[:, group[j]], P, axis=1)
         if not one.values:
             t = (data.z[j] * weight + noise) @ np.linalg.pinv(data.R[j] * weight[:, None]).T
-            out[:, j] = t[:, :P] + 1j * t[:, P:]
+            yield _Open(t[:, :P] + 1j * t[:, P:])
             continue
         seen = np.flatnonzero(terms_seen(model, j))
-        best = np.array([one.values[f"|kappa|·{study.amplitudes[t]}"] for t in seen])
+        best = np.array([one.values[f"|kappa|·{model.study.amplitudes[t]}"] for t in seen])
         slopes = np.column_stack([turned[j][:, seen] @ best, design[j][:, seen]]) * weight[:, None]
         away = noise @ np.linalg.pinv(slopes).T
-        terms = (best + away[:, 1:]) * linear.phase[seen]
-        each = _by_power(terms, linear.power[seen], data.powers)
-        out[:, j] = np.exp(1j * (phase[j] + away[:, :1])) * each
-    return Coefficients(study, data.powers, out, ALONE)
+        yield _Turned(np.exp(1j * (phase[j] + away[:, 0])), best + away[:, 1:], seen)

@@ -18,6 +18,7 @@ from mtjfit.results.layer import Layer, layer_draws, names_of
 from mtjfit.results.outliers import spaced
 from mtjfit.results.tables import Table, interval
 from mtjfit.study import Study
+from mtjfit.text_html import card
 
 __all__ = ["Consequences", "consequences", "measured_range"]
 
@@ -93,6 +94,13 @@ class Consequences:
                 Table(shown, tuple(header[k] for k in kept), tuple(tuple(c[k] for k in kept) for c in cells), note)
             )
         return tuple(out)
+
+    def _repr_html_(self) -> str:
+        """The consequences in a notebook."""
+        study, device = self.posterior.study, "" if self.device is None else f", device {self.device}"
+        head = card(f"What the posterior of {study.name} implies{device}", marks=[study.label])
+        tables = (one._repr_html_() for one in self.tables())
+        return f"<div>{head}{''.join(tables)}{card('', notes=self.says)}</div>"
 
     def __str__(self) -> str:
         return "\n\n".join([*(str(one) for one in self.tables()), *self.says])

@@ -16,6 +16,7 @@ from mtjfit.results.outliers import outliers, repeats, spaced
 from mtjfit.results.pairs import pairwise
 from mtjfit.results.tables import Table
 from mtjfit.study import DOF, JITTER, Study
+from mtjfit.text_html import card
 
 __all__ = ["DeviceComparison", "compare_devices"]
 
@@ -72,6 +73,13 @@ class DeviceComparison:
         )
         shown = text if self.converged else tuple(marked(one) for one in text)
         return tuple(one for one in shown if one.rows)
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook, marked if the posterior behind it was refused."""
+        refused = "" if self.converged else "NOT CONVERGED, no result"
+        head = card(f"Devices of {self.study.name}, {self.source}", marks=[refused, self.study.label])
+        tables = (one._repr_html_() for one in self.tables())
+        return f"<div>{head}{''.join(tables)}{card('', notes=self.notes)}</div>"
 
     def __str__(self) -> str:
         return "\n\n".join([*(str(one) for one in self.tables()), "\n".join(self.notes)])

@@ -13,6 +13,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
 from mtjfit.study import LENGTHS, SCATTER, Normal, Study, is_amplitude
 from mtjfit.text import number, p_text, table, value_with_error
+from mtjfit.text_html import card, shortened
 
 __all__ = [
     "Table",
@@ -66,6 +67,10 @@ class Table:
     def __str__(self) -> str:
         parts = [self.title, table(self.header, self.rows), self.note]
         return "\n".join(part for part in parts if part)
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        return card(self.title, header=self.header, rows=shortened(self.rows, 60), notes=[self.note])
 
 
 def meaning(name: str) -> str:

@@ -62,6 +62,8 @@ def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
         )
     if not posterior.verdict.converged:
         return Check("determined", "open", "unknown as long as the draws have not converged")
+    if fit.p_value < P_BAD:
+        return Check("determined", "open", "of no meaning as long as the model does not describe the data")
     found, leaning = _by_answer(posterior), _leans_on_priors(fit)
     if set(found) == {"yes"} and not leaning:
         return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
@@ -78,7 +80,9 @@ def _converged(posterior: Posterior | None) -> Check:
         return Check("converged", "open", "nothing was sampled: no length is determined")
     if posterior.verdict.converged:
         return Check("converged", "yes", "every check of the gate holds")
-    return Check("converged", "no", "NOT CONVERGED: " + "; ".join(posterior.verdict.reasons))
+    first, *others = posterior.verdict.reasons
+    more = f", and {len(others)} more reason{'s' if len(others) > 1 else ''}" if others else ""
+    return Check("converged", "no", f"NOT CONVERGED: {first}{more}")
 
 
 def _plausible(fit: FitResult) -> Check:
@@ -111,7 +115,10 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
     if fit.p_value < P_BAD:
         failing = f"The model does not describe these data ({p_text(fit.p_value)})"
-        return f"{failing}: what follows would hold only if it did.", *sentences
+        why = "" if not fit.p_value_flipped >= P_BAD else (
+            f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
+        )  # fmt: skip
+        return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
     return sentences
 
 
@@ -147,9 +154,9 @@ def _of_devices(fit: FitResult) -> tuple[str, ...]:
     ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
     if ratios.empty:
         return (sentence,)
-    listed = [f"{r.device}: {value_with_error(float(r.value), float(r.sd))}" for r in ratios.itertuples()]  # type: ignore[arg-type]
-    more = f" and {len(listed) - 4} more devices" if len(listed) > 4 else ""
-    return sentence, f"The slope ratio T_perp/T_par is {', '.join(listed[:4])}{more}."
+    listed = [f"{value_with_error(float(r.value), float(r.sd))} ({r.device})" for r in ratios.itertuples()]  # type: ignore[arg-type]
+    more = f", and there are {len(listed) - 4} more devices" if len(listed) > 4 else ""
+    return sentence, f"The slope ratio T_perp/T_par at small bias is {', '.join(listed[:4])}{more}."
 
 
 def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:

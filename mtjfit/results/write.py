@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,9 @@ import pandas as pd
 from scipy.special import ndtri
 
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.comparison import MechanismComparison
 from mtjfit.results.header import header_fields, notices
+from mtjfit.results.mechanisms import mechanism_document
 from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.verdicts import checks, learned, not_determined
 
@@ -111,7 +114,12 @@ def _records(frame: pd.DataFrame) -> dict[str, Any]:
     return {str(name): plain(dict(row)) for name, row in frame.iterrows()}
 
 
-def result_document(fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object]) -> dict[str, Any]:
+def result_document(
+    fit: FitResult,
+    posterior: Posterior | None,
+    provenance: Mapping[str, object],
+    mechanisms: MechanismComparison | None = None,
+) -> dict[str, Any]:
     """Content of ``result.json``: everything that the page says, for programs.
 
     Parameters
@@ -120,6 +128,8 @@ def result_document(fit: FitResult, posterior: Posterior | None, provenance: Map
     posterior : Posterior or None
     provenance : mapping
         From `mtjfit.results.provenance`.
+    mechanisms : MechanismComparison, optional
+        Null in the document if nobody compared them.
 
     Returns
     -------
@@ -149,6 +159,7 @@ def result_document(fit: FitResult, posterior: Posterior | None, provenance: Map
         "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
         "evidence": _evidence(posterior),
         "priors_and_data": None if posterior is None else narrowing_record(posterior),
+        "mechanisms": None if mechanisms is None else json.loads(mechanism_document(mechanisms)),
         "summary": _records(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
         "provenance": provenance,

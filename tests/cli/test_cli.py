@@ -18,7 +18,8 @@ from mtjfit.cli.main import cli
 from mtjfit.cli.terminal import speak_plainly
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.results.folder import FIGURES, FORMATS
+from mtjfit.report.figures import FORMATS
+from mtjfit.results.folder import FIGURES
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -142,15 +143,35 @@ def test_a_run_says_header_result_and_where_the_page_is(finished):
 def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figures, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
     assert invoke("run", make_study(), "-o", tmp_path / "out").exit_code == 0
-    figures = {f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "pdf", "png")}
+    figures = {f"{name}.{suffix}" for name in FIGURES if name != "mechanisms" for suffix in ("svg", "pdf")}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
-    files |= {"methods.md", "summary.md", "summary.tex"}
+    files |= {"methods.md", "summary.md", "summary.tex", "devices.csv", "pairs.csv", "consequences.csv"}
     files |= {
         f"table_{name}.csv"
-        for name in ("parameters", "narrowing", "sensitivity", "priors", "combinations", "directions", "devices")
-    }
+        for name in (
+            "parameters", "narrowing", "sensitivity", "priors", "combinations", "directions", "devices", "determined",
+            "pairs", "odd", "consequences",
+        )
+    }  # fmt: skip
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
-    assert FIGURES == ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace")
+
+
+def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, known, monkeypatch: pytest.MonkeyPatch):
+    asked, written = [], []
+
+    def compare(study, seed, progress):
+        asked.append((seed, progress))
+        return "compared"
+
+    monkeypatch.setattr("mtjfit.infer.comparison.compare_mechanisms", compare)
+    monkeypatch.setattr("mtjfit.results.mechanisms.conclusions", lambda _: ("The data favour diffusion.",))
+    monkeypatch.setattr("mtjfit.report.write_report", lambda *given: written.append(given[-1]))
+    plain = invoke("run", make_study(), "-o", tmp_path / "out")
+    assert (plain.exit_code, asked, written) == (0, [], [None])
+    result = invoke("run", make_study(), "-o", tmp_path / "out", "--mechanisms", "--seed", "7")
+    assert (result.exit_code, asked, written) == (0, [(7, True)], [None, "compared"])
+    assert "The data favour diffusion." in result.stdout
+    assert "comparing mechanisms" in result.stderr
 
 
 def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached, finished, monkeypatch):

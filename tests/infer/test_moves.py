@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import emcee
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, z_scores
 from scipy import integrate, special, stats
 
 from mtjfit.infer.diagnostics import ess
-from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves, warm_up_moves
+from mtjfit.infer.proposal import Jump, JumpsAhead, fitted_jump, joined, production_moves, warm_up_moves
 
 LIMIT = 4.5
 """Standard errors; 50 statistics for each move at most, so a false-alarm rate below 4e-4 for each."""
@@ -42,7 +44,7 @@ MOVES = {
     "DE": lambda target: moves.DEMove(),
     "DE, whole steps": lambda target: moves.DEMove(gamma0=1.0),
     "stretch": lambda target: moves.StretchMove(),
-    "jump, misfitted": lambda target: moves.MHMove(misfitted(target)),
+    "jump, misfitted": lambda target: JumpsAhead(misfitted(target)),
     "warm-up": lambda target: warm_up_moves(),
     "production": lambda target: production_moves(
         joined((misfitted(target), fitted_jump(target.draws(2000, np.random.default_rng(8)), np.random.default_rng(7))),
@@ -75,7 +77,7 @@ def test_every_enabled_move_is_among_those_tested() -> None:
     kinds = {(type(move), getattr(move, "gamma0", None)) for move, _ in warm_up_moves()}
     assert kinds == {(moves.DEMove, None), (moves.DEMove, 1.0), (moves.StretchMove, None)}
     jump = misfitted(BANANA)
-    assert isinstance(production_moves(jump)[0][0], moves.MHMove)
+    assert isinstance(production_moves(jump)[0][0], JumpsAhead)
     for enabled in (warm_up_moves(), production_moves(jump)):
         assert sum(weight for _, weight in enabled) == pytest.approx(1.0)
 
@@ -94,14 +96,48 @@ def test_sabotage_the_snooker_move_of_emcee_is_caught() -> None:
 
 def test_sabotage_a_jump_without_its_density_is_caught() -> None:
     class Careless(Jump):
-        def __call__(self, x: np.ndarray, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-            new, factor = super().__call__(x, rng)
-            return new, np.zeros_like(factor)
+        def log_density(self, x: np.ndarray) -> np.ndarray:
+            return np.zeros(x.shape[0])
 
     right = misfitted(BANANA)
-    careless = moves.MHMove(Careless(right.weights, right.centres, right.roots))
+    careless = JumpsAhead(Careless(right.weights, right.centres, right.roots))
     with pytest.raises(AssertionError, match="standard errors"):
         check(run(BANANA, careless))
+
+
+def test_sabotage_a_jump_that_forgets_where_other_moves_went_is_caught() -> None:
+    """The density of the proposal at each walker is remembered from step to step; it must not outlive other moves."""
+
+    class Forgetful(JumpsAhead):
+        def propose(self, model: Any, state: emcee.State) -> tuple[emcee.State, np.ndarray]:
+            if self._at.size:
+                self._at = state.coords.copy()
+            return super().propose(model, state)
+
+    jump = misfitted(BANANA)
+    mixed = [(Forgetful(jump), 0.5), (moves.StretchMove(), 0.5)]
+    with pytest.raises(AssertionError, match="standard errors"):
+        check(run(BANANA, mixed))
+    check(run(BANANA, [(JumpsAhead(jump), 0.5), (moves.StretchMove(), 0.5)]))
+
+
+@pytest.mark.parametrize("n_walkers", [6, 40, 224, 300])
+def test_jumps_drawn_ahead_are_a_plain_metropolis_chain(n_walkers: int) -> None:
+    """Step by step the chain that emcee's own MHMove would make of the same proposals and the same uniform numbers."""
+    jump, target = misfitted(GAUSSIAN), GAUSSIAN
+    start = target.draws(n_walkers, np.random.default_rng(0))
+    sampler = emcee.EnsembleSampler(n_walkers, target.size, target.log_density, vectorize=True, moves=JumpsAhead(jump))
+    state = emcee.State(start, random_state=np.random.RandomState(1).get_state())
+    sampler.run_mcmc(state, 12, skip_initial_state_check=True)
+    rng, at, ahead, steps = np.random.RandomState(1), start.copy(), [], max(1, 224 // n_walkers)
+    for found in sampler.get_chain():
+        rng.choice(1, p=[1.0])  # emcee chooses among its moves
+        if not ahead:
+            ahead = list(jump.draws(steps * n_walkers, rng).reshape(steps, n_walkers, target.size))
+        new = ahead.pop()
+        gain = target.log_density(new) - target.log_density(at) + jump.log_density(at) - jump.log_density(new)
+        at = np.where((np.log(rng.rand(n_walkers)) < gain)[:, None], new, at)
+        np.testing.assert_array_equal(found, at)
 
 
 def mixture(size: int) -> Jump:
@@ -139,15 +175,14 @@ def test_the_density_of_a_jump_is_that_of_scipy() -> None:
 def test_jumps_follow_their_density() -> None:
     """KS in one dimension, importance weights in three; false-alarm rate 1e-4 and below 1e-5."""
     jump = mixture(1)
-    drawn, factor = jump(np.zeros((20_000, 1)), np.random.RandomState(3))
+    drawn = jump.draws(20_000, np.random.RandomState(3))
     scale = jump.roots[:, 0, 0]
     cdf = lambda x: sum(  # noqa: E731
         w * stats.t(5, c, s).cdf(x) for w, c, s in zip(jump.weights, jump.centres[:, 0], scale, strict=True)
     )
     assert stats.kstest(drawn[:, 0], cdf).pvalue > 1e-4
-    np.testing.assert_allclose(factor, jump.log_density(np.zeros((1, 1))) - jump.log_density(drawn), rtol=1e-12)
     jump = mixture(3)
-    drawn, _ = jump(np.zeros((50_000, 3)), np.random.RandomState(4))
+    drawn = jump.draws(50_000, np.random.RandomState(4))
     for centre in jump.centres:
         p = stats.multivariate_t(centre, np.eye(3), df=8).logpdf(drawn)
         weights = np.exp(p - jump.log_density(drawn) - log_constant(3))
@@ -158,7 +193,7 @@ def test_a_fitted_jump_resembles_its_draws() -> None:
     """Most proposals from exact draws of a banana are accepted, which a single bell shape cannot do."""
     rng = np.random.default_rng(0)
     jump = fitted_jump(BANANA.draws(3000, rng), rng)
-    white = run(BANANA, moves.MHMove(jump), walkers=40, steps=300)
+    white = run(BANANA, JumpsAhead(jump), walkers=40, steps=300)
     assert np.mean(np.any(np.diff(white, axis=1) != 0, axis=-1)) > 0.6
     assert jump.weights.sum() == pytest.approx(1.0)
     single = fitted_jump(np.zeros((50, 2)) + rng.standard_normal((50, 2)), rng)

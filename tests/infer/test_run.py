@@ -13,7 +13,7 @@ import mtjfit
 import mtjfit.infer.run as sampling
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensemble import prepared
-from mtjfit.infer.gate import Check
+from mtjfit.infer.gate import Check, judge
 from mtjfit.infer.run import Run
 from mtjfit.infer.streams import Stream, stream
 from mtjfit.study import Fixed
@@ -116,3 +116,26 @@ def test_where_nothing_is_free_there_is_a_fit_and_nothing_to_sample() -> None:
     assert mtjfit.fit(study).dof == 410
     with pytest.raises(MtjfitError, match="every parameter of the study is fixed"):
         mtjfit.sample(study, progress=False)
+
+
+def test_a_terminal_is_told_what_the_gate_found(patch: pytest.MonkeyPatch) -> None:
+    begin_with_four(patch)
+    heard: list[str] = []
+    patch.setattr(sampling.Progress, "annealing", lambda self, k, n, beta: heard.append(f"{k} of {n}: {beta}"))
+    looks: list[sampling.Look] = []
+    patch.setattr(sampling.Progress, "looked", lambda self, look, refit_at: looks.append(look))
+    verdicts: list[sampling.Verdict] = []
+
+    def judged(chains, target_ess) -> sampling.Verdict:
+        verdicts.append(judge(chains, target_ess))
+        return verdicts[-1]
+
+    patch.setattr(sampling, "judge", judged)
+    run()
+    assert [words for words in heard if words.endswith(": 1.0")] == [f"{k} of 4: 1.0" for k in (1, 2, 3, 4)]
+    assert len(looks) == len(verdicts) - 1 > 0  # the last was content
+    for look, verdict in zip(looks, verdicts, strict=False):
+        assert (look.tau, look.r_hat, look.ess) == (max(verdict.tau.values()), verdict.r_hat, verdict.ess)
+        assert f"R-hat between ensembles {verdict.r_hat:.3f}" in str(verdict)
+        assert f"smallest bulk ESS {verdict.ess:.0f}" in str(verdict)
+        assert look.reason == verdict.reasons[0]

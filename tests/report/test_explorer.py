@@ -37,6 +37,7 @@ from mtjfit.report.explorer import (
     statistics,
     structure_of,
 )
+from mtjfit.report.explorer.dress import DARK, LIGHT
 from mtjfit.report.explorer.page import facts, heading
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, value_of
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, load_study
@@ -315,3 +316,31 @@ def test_one_point_and_one_device():
     drawn = pictures(start(explored), explored)
     assert np.isfinite(drawn.torque.model).all()
     assert np.ptp(drawn.torque.bias) > 0
+
+
+def contrast(one: str, other: str) -> float:
+    """Ratio of WCAG 2.1: 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def too_faint(colours: Mapping[str, str]) -> list[str]:
+    """Colours that cannot be read, or seen, on their ground: text needs 4.5, lines and symbols need 3."""
+    least = {"ink": 4.5, "mark": 4.5, "par": 3.0, "perp": 3.0, "faint": 3.0}
+    grounds = {"ground": least, "surface": {"ink": 4.5}}
+    return [name for ground, names in grounds.items() for name, ratio in names.items()
+            if contrast(colours[name], colours[ground]) < ratio]  # fmt: skip
+
+
+@pytest.mark.parametrize("colours", [LIGHT, DARK])
+def test_everything_stands_out_from_its_ground(colours: Mapping[str, str]):
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert too_faint(colours) == []
+    assert too_faint({**colours, "ground": colours["ink"]}) != []
+    assert "perp" in too_faint({**LIGHT, "perp": DARK["perp"]})  # orange on white is why there are two sets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -123,13 +125,14 @@ def served(command: list[str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 class Visit:
     """A page in Chromium, and every address that it asked for."""
 
-    def __init__(self, chromium: Any, url: str, width: int):
-        self.page = chromium.new_page(viewport={"width": width, "height": 900})
+    def __init__(self, chromium: Any, url: str, width: int, scheme: str = "light"):
+        self.page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         self.asked: list[str] = []
         self.errors: list[str] = []
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("websocket", lambda socket: self.asked.append(socket.url))
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
         self.page.goto(url)
         self.page.get_by_text("degrees of freedom").wait_for(timeout=SECONDS)
         self.page.locator("canvas").nth(3).wait_for(state="attached", timeout=SECONDS)
@@ -198,6 +201,76 @@ def test_in_a_browser_by_keyboard_with_no_request_to_outside():
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, out.splitlines()[-1]) == (0, "Stopped."), err
+
+
+FOCUSED = """() => {
+  let element = document.activeElement;
+  while (element?.shadowRoot?.activeElement) { element = element.shadowRoot.activeElement; }
+  const style = getComputedStyle(element), text = element.closest("label")?.textContent ?? element.textContent;
+  return [element.getAttribute("aria-label") || element.labels?.[0]?.textContent.trim() || text.trim(),
+          style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0];
+}"""
+
+
+@pytest.mark.slow
+@needs_browser
+def test_every_control_is_reached_by_tab_named_and_seen_to_be_so():
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, "-c", COMMAND, "--no-browser"]
+    with served(command) as (url, _), sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        visit = Visit(chromium, url, 1280)
+        reached = []
+        for _ in range(25):
+            visit.page.keyboard.press("Tab")
+            reached.append(visit.page.evaluate(FOCUSED))
+        names = [name for name, _ in reached]
+        assert visit.page.get_by_role("group", name="Held by fits, fixed in exports").count() == 1
+        wanted = ["Device", "λ_J, precession (nm)", "D_F/D_N", "d, thickness of this device (nm)",
+                  "b₂ [(ħ/2e) kΩ⁻¹ V⁻¹]", "λ_sf^F", "Fit from here", "Back to the start", "Export study.toml",
+                  "In-plane torkance against bias: data and model"]  # fmt: skip
+        assert [name for name in names if name in wanted] == [
+            *wanted[:2], "D_F/D_N", *wanted[3:5], "λ_sf^F", "D_F/D_N", *wanted[6:]
+        ]  # fmt: skip
+        assert all(names[: names.index(wanted[-1])])
+        assert [name for name, outlined in reached[: names.index("Fit from here") + 3] if not outlined] == []
+        chromium.close()
+
+
+def ground(picture: bytes) -> tuple[int, ...]:
+    """Colour of most of a picture."""
+    image = plt.imread(io.BytesIO(picture))
+    colours, counts = np.unique((255 * image[..., :3]).round().astype(int).reshape(-1, 3), axis=0, return_counts=True)
+    return tuple(colours[counts.argmax()].tolist())
+
+
+@pytest.mark.slow
+@needs_browser
+def test_colours_follow_the_browser_while_the_page_stands():
+    from playwright.sync_api import sync_playwright
+
+    wanted = {"light": (255, 255, 255), "dark": (0x18, 0x1B, 0x1F)}
+    command = [sys.executable, "-c", COMMAND, "--no-browser"]
+    with served(command) as (url, _), sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        visit = Visit(chromium, url, 1280, "dark")
+        for scheme in ("dark", "light", "dark"):
+            visit.page.emulate_media(color_scheme=scheme)
+            visit.page.wait_for_timeout(500)
+            assert ground(visit.page.screenshot()) == wanted[scheme]
+            for figure in visit.page.get_by_role("img").all():
+                assert ground(figure.screenshot()) == wanted[scheme]
+        said, before = visit.says(), visit.page.get_by_role("img").first.screenshot()
+        visit.page.get_by_role("slider").nth(0).focus()
+        visit.page.keyboard.press("ArrowRight")
+        visit.changes(said)
+        visit.page.wait_for_timeout(300)
+        after = visit.page.get_by_role("img").first.screenshot()
+        assert after != before
+        assert ground(after) == wanted["dark"]
+        assert visit.errors == []
+        chromium.close()
 
 
 @pytest.mark.slow

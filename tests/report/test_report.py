@@ -8,6 +8,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mtjfit
@@ -15,10 +16,9 @@ import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.report import report_figures, report_html, write_report
-from mtjfit.report.figures import inline_svg
+from mtjfit.report import findings, report_figures, report_html, write_report
+from mtjfit.report.figures import FORMATS, inline_svg
 from mtjfit.results import ResultFolder, provenance
-from mtjfit.results.folder import FORMATS
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -84,7 +84,8 @@ def dangers(page: Page) -> list[str]:
 
 
 def page_of(fit: mtjfit.FitResult, posterior: mtjfit.Posterior | None) -> Page:
-    return Page(report_html(fit, posterior, provenance(fit.study, 1, "mtjfit run"), report_figures(fit, posterior)))
+    found = findings(fit, posterior)
+    return Page(report_html(found, provenance(fit.study, 1, "mtjfit run"), report_figures(found)))
 
 
 @pytest.fixture(scope="module")
@@ -159,19 +160,33 @@ def test_what_a_reader_needs_is_there(real: Page):
     ):
         assert words in real.text, words
     assert [name for tag, a in real.elements if tag == "figure" and (name := a["id"])] == [
-        "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "trace",
+        "torque", "corner", "prior_posterior", "transfer", "combinations", "accumulation", "forest", "consequences",
+        "trace",
     ]  # fmt: skip
 
 
-def test_figures_have_words_for_those_who_cannot_see_them(real: Page):
+def test_figures_have_words_for_those_who_cannot_see_them(finished, real: Page):
     labels = [a["aria-label"] for tag, a in real.elements if tag == "svg" and a.get("role") == "img"]
-    assert len(labels) == 7
-    assert labels[0] == (
-        "Plot of torkance against bias for F0.8nm (0.8 nm), F2.0nm (2 nm), F4.0nm (4 nm). "
-        "χ² = 211.2 for 240 degrees of freedom, p = 0.91."
+    torque, _, _, transfer, combinations, accumulation, forest, consequences, _ = labels
+    rows = [line.split(",") for line in (finished.study_file.parent / "data.csv").read_text().splitlines()]
+    values = np.array([[float(row[3]), float(row[4])] for row in rows if row[0].startswith("F")])
+    low, high = values.min(axis=0), values.max(axis=0)
+    assert re.fullmatch(
+        r"Plot of torkance against bias for F0\.8nm \(0\.8 nm\), F2\.0nm \(2 nm\), F4\.0nm \(4 nm\): "
+        rf"in-plane from {low[0]:.3g} to {high[0]:.3g} \(ħ/2e\) kΩ⁻¹, out-of-plane from {low[1]:.3g} to {high[1]:.3g} "
+        r"\(ħ/2e\) kΩ⁻¹\. χ² = 211\.2 for 240 degrees of freedom, p = 0\.91\. "
+        r"The point farthest from the best fit is [23]\.\d standard errors away\.",
+        torque,
+    ), torque
+    assert re.search(r"At 0.8 nm Re 0\.6\d+ \(0\.6\d* to 0\.\d+\) and Im -0\.2\d+ \(", transfer), transfer
+    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in combinations
+    assert re.search(r"F4\.0nm \(4 nm\): in-plane 0\.\d+ nm at the barrier and -?0\.0\d+ nm", accumulation), (
+        accumulation
     )
-    assert re.search(r"At 0.8 nm Re 0\.6\d+ \(0\.6\d* to 0\.\d+\) and Im -0\.2\d+ \(", labels[3]), labels[3]
-    assert "Slope ratio T_perp/T_par by device: F0.8nm: -0.3" in labels[4]
+    assert "slope_ratio: F0.8nm -0.33" in forest
+    assert "No device is odd." in forest
+    assert "At d = 0.8 nm and ±0.2 V the torques cooperate at +0.2 V" in consequences
+    assert all(re.search(r"\d", words) for words in labels)
 
 
 def test_ids_are_unique_and_links_between_figures_hold(real: Page):
@@ -184,8 +199,8 @@ def test_ids_are_unique_and_links_between_figures_hold(real: Page):
 
 def test_figures_lie_beside_the_page_in_every_format(finished, quick_figures, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
-    starts = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
-    for figure in report_figures(finished.fit, finished.posterior):
+    starts = {"svg": b"<?xml", "pdf": b"%PDF"}
+    for figure in report_figures(findings(finished.fit, finished.posterior)):
         assert list(figure.files) == [f"{figure.name}.{suffix}" for suffix in starts]
         assert all(data.startswith(start) for data, start in zip(figure.files.values(), starts.values(), strict=True))
 
@@ -278,7 +293,7 @@ def test_an_unconverged_run_is_marked_everywhere(finished, quick_figures):
         assert words in page.text, words
     marked = [
         each.name
-        for each in report_figures(finished.fit, draws)
+        for each in report_figures(findings(finished.fit, draws))
         if 'id="not-converged"' in each.files[f"{each.name}.svg"].decode()
     ]
     assert marked == ["torque", "corner", "prior_posterior", "transfer", "accumulation", "trace"]

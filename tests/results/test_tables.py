@@ -134,7 +134,7 @@ def test_what_was_learned_and_what_was_not(finished, one_thickness_fit):
     )
     one = learned(one_thickness_fit, None)
     assert one[0].startswith("One thickness (2 nm) determines combinations, none of lambda_J, lambda_phi, lambda_sf_F,")
-    assert one[1] == "The slope ratio T_perp/T_par is F2.0nm: -0.1018 ± 0.0031."
+    assert one[1] == "The slope ratio T_perp/T_par at small bias is -0.1018 ± 0.0031 (F2.0nm)."
     assert not_determined(one_thickness_fit, None)[-1] == (
         "devices of three or more thicknesses are needed to determine all lengths"
     )
@@ -142,9 +142,11 @@ def test_what_was_learned_and_what_was_not(finished, one_thickness_fit):
 
 def test_a_model_that_fails_comes_before_any_number(flipped_fit, finished):
     text = learned(flipped_fit, finished.posterior)
-    assert text[0].startswith(
-        "The model does not describe these data (p < 1e-300): what follows would hold only if it did."
+    assert text[0] == (
+        "The model does not describe these data (p < 1e-300). "
+        "T_perp is probably flipped: with the other perp_axis p would be 0.91."
     )
+    assert text[1].startswith("If it did, this would follow: 3 thicknesses from 0.8 to 4 nm give ")
 
 
 def test_an_unconverged_run_taught_nothing(finished):

@@ -14,6 +14,7 @@ from mtjfit.infer.planning.outcomes import Outcomes
 from mtjfit.infer.planning.target import EVERYTHING, Target, spread_text
 from mtjfit.study import Proposal, Study
 from mtjfit.text import value_with_error
+from mtjfit.text_html import card
 
 __all__ = ["Plan", "geometric_mean"]
 
@@ -125,6 +126,21 @@ class Plan:
             for note in (_check(self), _open(self), _little(self), _edge(self), _other(self), _search(self))
             if note
         )
+
+    def _repr_html_(self) -> str:
+        """The plan in a notebook: what to do, what each next device would bring, and what to keep in mind."""
+        rows = []
+        for step, row in enumerate(self.path.itertuples(), 1):
+            after = "" if self.of_everything else self.text(float(row.after))  # type: ignore[arg-type]
+            rows.append([f"{step}", str(row.device), after, f"{row.bits:.2g}"])
+        return card(
+            f"Plan for {self.target.name}: {self.sentence}",
+            marks=[self.study.label if isinstance(self.study, Study) else ""],
+            facts={f"error of {self.target.name} now": "" if self.of_everything else self.text(self.now)},
+            header=("", "device", "" if self.of_everything else f"expected error of {self.target.name}",
+                    "bits about all"), rows=rows,
+            notes=self.notes,
+        )  # fmt: skip
 
 
 def geometric_mean(x: FloatArray) -> float:

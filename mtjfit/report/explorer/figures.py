@@ -9,12 +9,13 @@ import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.physics.rates import ComplexArray
-from mtjfit.plot.style import OKABE_ITO, unit_of
+from mtjfit.plot.style import unit_of
+from mtjfit.report.explorer.dress import LIGHT
 from mtjfit.report.explorer.pictures import Pictures
 
 __all__ = ["Figures"]
 
-_PAR, _PERP, _DATA = OKABE_ITO["blue"], OKABE_ITO["vermillion"], OKABE_ITO["black"]
+_PAR, _PERP, _DATA, _FAINT = ("par", "perp", "ink", "faint")  # what a colour is for; the page decides which it is
 _HEIGHT = 290
 
 
@@ -37,7 +38,7 @@ class Figures:
             name: self._models.ColumnDataSource(columns) for name, columns in _columns(first).items()
         }
         self._edge = self._models.Span(location=first.accumulation.d, dimension="height", line_dash="dashed",
-                                       line_color="#555555", line_width=1.5)  # fmt: skip
+                                       line_color=LIGHT[_FAINT], line_width=1.5, tags=[_FAINT])  # fmt: skip
         self.accumulation = self._accumulation()
         self.kappa = self._kappa(mark)
         self.par = self._torque(curve, "par", mark)
@@ -63,7 +64,7 @@ class Figures:
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
         figure.title.text = title
-        figure.title.text_color = "#9a3412"
+        figure.title.text_color = LIGHT["mark"]
         figure.title.text_font_size = "12px"
         figure.xaxis.axis_label_text_font_style = figure.yaxis.axis_label_text_font_style = "normal"
         figure.xaxis.axis_label_text_font_size = figure.yaxis.axis_label_text_font_size = "13px"
@@ -83,9 +84,9 @@ class Figures:
             "distance from the barrier x (nm); dashed: end of F",
             "spin density m D_F/J₀ (nm)",
         )
-        par = figure.line("x", "par", source=self.sources["accumulation"], color=_PAR, line_width=2.5)
-        perp = figure.line("x", "perp", source=self.sources["accumulation"], color=_PERP, line_width=2.5,
-                           line_dash="dashed")  # fmt: skip
+        source = self.sources["accumulation"]
+        par = _in(_PAR, figure.line("x", "par", source=source, line_width=2.5))
+        perp = _in(_PERP, figure.line("x", "perp", source=source, line_width=2.5, line_dash="dashed"))
         figure.add_layout(self._edge)
         self._legend(figure, ("m∥", par), ("m⊥", perp))
         return figure
@@ -98,15 +99,13 @@ class Figures:
             mark,
         )
         curve, points = self.sources["kappa"], self.sources["devices"]
-        re = figure.line("d", "par", source=curve, color=_PAR, line_width=2.5)
-        im = figure.line("d", "perp", source=curve, color=_PERP, line_width=2.5, line_dash="dashed")
+        re = _in(_PAR, figure.line("d", "par", source=curve, line_width=2.5))
+        im = _in(_PERP, figure.line("d", "perp", source=curve, line_width=2.5, line_dash="dashed"))
         for part, colour, marker in (("par", _PAR, "circle"), ("perp", _PERP, "square")):
-            figure.segment("d", f"{part}_low", "d", f"{part}_high", source=points, color=colour, line_width=1.5)
-            data = figure.scatter("d", part, source=points, color=colour, size=8, marker=marker)
-        figure.scatter("d", "par", source=self.sources["here"], size=16, fill_color=None, line_color=_DATA,
-                       line_width=2)  # fmt: skip
-        figure.scatter("d", "perp", source=self.sources["here"], size=16, fill_color=None, line_color=_DATA,
-                       line_width=2)  # fmt: skip
+            _in(colour, figure.segment("d", f"{part}_low", "d", f"{part}_high", source=points, line_width=1.5))
+            data = _in(colour, figure.scatter("d", part, source=points, size=8, marker=marker))
+            here = figure.scatter("d", part, source=self.sources["here"], size=16, fill_color=None, line_width=2)
+            _in(_DATA, here)
         self._legend(figure, ("Re κ", re), ("Im κ", im), ("data, J₀ as set", data))
         return figure
 
@@ -117,12 +116,21 @@ class Figures:
             f"{which} {curve.quantity} against bias: data and model", "bias V (V)", _torque_label(curve, part), mark
         )
         points = self.sources["data"]
-        figure.segment("V", f"{part}_low", "V", f"{part}_high", source=points, color="#777777")
-        data = figure.scatter("V", part, source=points, size=6, fill_color="fill", line_color=_DATA)
-        model = figure.line("V", part, source=self.sources["torque"], color=colour, line_width=2.5)
+        _in(_FAINT, figure.segment("V", f"{part}_low", "V", f"{part}_high", source=points))
+        data = _in(_DATA, figure.scatter("V", part, source=points, size=6, fill_alpha="filled"))
+        model = _in(colour, figure.line("V", part, source=self.sources["torque"], line_width=2.5))
         left_out = "" if curve.used.all() else " (hollow: left out)"
         self._legend(figure, ("model", model), (f"data{left_out}", data))
         return figure
+
+
+def _in(colour: str, renderer: Any) -> Any:
+    """The renderer in a colour, and tagged with what it is for."""
+    renderer.tags = [colour]
+    for name in ("line_color", "fill_color"):
+        if getattr(renderer.glyph, name, None) is not None:
+            setattr(renderer.glyph, name, LIGHT[colour])
+    return renderer
 
 
 def _torque_label(curve: TorqueCurve, part: str) -> str:
@@ -135,14 +143,17 @@ def _torque_label(curve: TorqueCurve, part: str) -> str:
 def _columns(drawn: Pictures) -> dict[str, dict[str, Any]]:
     """Columns of every source; the same names and kinds whatever is drawn."""
     accumulation, kappa, torque = drawn.accumulation, drawn.kappa, drawn.torque
-    fill = np.where(torque.used, _DATA, "#ffffff").tolist()
     return {
         "accumulation": {"x": accumulation.x, **_parts(accumulation.m)},
         "kappa": {"d": kappa.d, **_parts(kappa.kappa)},
         "devices": {"d": kappa.d_devices, **_with_errors(kappa.measured, kappa.errors)},
         "here": {"d": np.array([kappa.d_shown]), **_parts(np.array([kappa.shown]))},
         "torque": {"V": torque.bias, **_parts(torque.model)},
-        "data": {"V": torque.data_bias, "fill": fill, **_with_errors(torque.data, torque.errors)},
+        "data": {
+            "V": torque.data_bias,
+            "filled": torque.used.astype(float),
+            **_with_errors(torque.data, torque.errors),
+        },
     }
 
 

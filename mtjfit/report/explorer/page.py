@@ -13,6 +13,7 @@ from typing import Any
 from mtjfit.errors import MtjfitError
 from mtjfit.model.structure import Structure
 from mtjfit.plot.style import unit_of
+from mtjfit.report.explorer.dress import WIDGET_CSS, dress
 from mtjfit.report.explorer.export import exported
 from mtjfit.report.explorer.figures import Figures
 from mtjfit.report.explorer.pictures import Kappa, pictures
@@ -106,11 +107,13 @@ class Page:
         self.figures = Figures(drawn, curve, f"{mark}, not measured" if mark else "")
         self.sliders = {name: self._slider(name) for name in SLIDERS}
         self.device = self._pn.widgets.Select(
-            label="Device", options=list(explored.study.devices), value=self.state.device, sizing_mode="stretch_width"
-        )
+            label="Device", options=list(explored.study.devices), value=self.state.device,
+            sizing_mode="stretch_width", stylesheets=[WIDGET_CSS],
+        )  # fmt: skip
         self.held = self._pn.widgets.CheckBoxGroup(
             options={_SYMBOLS[name].split(",")[0]: name for name in SLIDERS if name != "d"},
-            value=[name for name in SLIDERS if name in self.state.held], inline=True,
+            tags=["Held by fits, fixed in exports"],
+            value=[name for name in SLIDERS if name in self.state.held], inline=True, stylesheets=[WIDGET_CSS],
         )  # fmt: skip
         self.facts = self._html(facts(explored, self.state, drawn.kappa, self._shape))
         self.message = self._html("")
@@ -120,10 +123,10 @@ class Page:
     def view(self) -> Any:
         """What panel serves."""
         pn = self._pn
-        fit = pn.widgets.Button(label="Fit from here")
-        back = pn.widgets.Button(label="Back to the start")
+        fit = pn.widgets.Button(label="Fit from here", stylesheets=[WIDGET_CSS])
+        back = pn.widgets.Button(label="Back to the start", stylesheets=[WIDGET_CSS])
         save = pn.widgets.FileDownload(callback=self._file, filename="study.toml", label="Export study.toml",
-                                       embed=False)  # fmt: skip
+                                       embed=False, stylesheets=[WIDGET_CSS])  # fmt: skip
         fit.on_click(self.fit)
         back.on_click(lambda event: self._now(replace(start(self._explored), held=self.state.held)))
         controls = pn.Column(
@@ -136,6 +139,7 @@ class Page:
         )
         if pn.state.curdoc is not None:
             speak(pn.state.curdoc)
+            dress(pn.state.curdoc)
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
@@ -193,7 +197,7 @@ class Page:
         formatter = import_module("bokeh.models").CustomJSTickFormatter(code=_POWER if name in _LOG else _DIGITS)
         slider = self._pn.widgets.FloatSlider(
             label=label, start=low, end=high, step=step, value=min(max(position, low), high), format=formatter,
-            sizing_mode="stretch_width",
+            sizing_mode="stretch_width", stylesheets=[WIDGET_CSS],
         )  # fmt: skip
         slider.param.watch(lambda event: self._move(name, event.new), "value")
         return slider

@@ -1,0 +1,198 @@
+"""``mtjfit compare A.db B.db``: wafers of one or more catalogues against each other."""
+
+from __future__ import annotations
+
+import textwrap
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from mtjfit.cli.compare_studies import labels_of
+from mtjfit.cli.folder import prepare, write
+from mtjfit.cli.terminal import progress
+from mtjfit.errors import ConfigError, DataError, Problem
+
+if TYPE_CHECKING:
+    from mtjfit.results.tables import Table
+    from mtjfit.wafer.survey import Survey
+
+__all__ = ["compare_wafers", "is_catalogue", "together"]
+
+_WIDTH = 100
+_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
+_FILES = ("wafers.csv", "pairs.csv", *(f"wafers-{k + 1}.{form}" for k in range(20) for form in _FORMATS), "wafers.txt")
+_SQLITE = b"SQLite format 3\0"
+
+
+def is_catalogue(path: Path) -> bool:
+    """True for an SQLite file, by its first bytes; study files are text.
+
+    Examples
+    --------
+    >>> is_catalogue(Path("nowhere.db"))
+    False
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def compare_wafers(
+    catalogues: Sequence[Path],
+    quantities: Sequence[str],
+    own_error: float,
+    common_error: float,
+    output: Path | None,
+    quiet: bool,
+) -> None:
+    """Print means, spreads and pairs of all wafers; write them, too, if a folder is named.
+
+    Parameters
+    ----------
+    catalogues : sequence of Path
+        One or more; wafers of equal names in two of them are told apart by the catalogue.
+    quantities : sequence of str
+        Empty: the first determined numbers that all have.
+    own_error, common_error : float
+        Relative errors that all devices of a wafer, or of all wafers, share.
+    output : Path or None
+    quiet : bool
+
+    Raises
+    ------
+    ConfigError
+        The catalogues hold the quantities in different units, or per area in one and per volume in another.
+    DataError
+        A catalogue cannot be read, or no quantity is common to all.
+    NotDetermined
+        No unflagged device determines any of them.
+    """
+    from mtjfit.cli.wafer import chosen_quantities
+    from mtjfit.wafer.catalogue import open_catalogue
+    from mtjfit.wafer.curves import survey_of
+
+    if output is not None:
+        prepare(output, _FILES, "comparison of wafers")
+    surveys, per = {}, {}
+    for label, file in labels_of(tuple(catalogues)).items():
+        progress(f"reading {file}", quiet)
+        with open_catalogue(file) as opened:
+            surveys[label] = survey_of(opened, name=label)
+            per[label] = _per(opened.configuration().study)
+    survey = together(surveys, per, quantities)
+    chosen = chosen_quantities(survey, quantities)
+    tables, numbers = _compared(survey, chosen, own_error, common_error)
+    shown = "\n\n".join(_wrapped(table) for table in tables)
+    text = f"{survey.label}\n\n{shown}" if survey.label else shown
+    if not quiet:
+        click.echo(text)
+    if output is not None:
+        progress("drawing figures", quiet)
+        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": f"{text}\n".encode()})
+        click.echo(f"Comparison: {output / 'wafers.txt'}")
+
+
+def _per(study: str) -> str:
+    """What the numbers of a catalogue are divided by: area, volume or device; empty where it does not say."""
+    data = tomllib.loads(study).get("data") if study else None
+    first = data[0] if isinstance(data, list) and data else {}
+    return str(first.get("per", "")) if isinstance(first, dict) else ""
+
+
+def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: Sequence[str] = ()) -> Survey:
+    """One survey of several, after it was made sure that their numbers mean the same.
+
+    Parameters
+    ----------
+    surveys : mapping of str to Survey
+        By label. Names of wafers that occur in two get the label before them.
+    per : mapping of str to str
+        ``"area"``, ``"volume"`` or ``"device"`` by label; numbers |κ|·a1 of different kinds are not comparable.
+    quantities : sequence of str
+        Those to compare; empty: all that every survey has.
+
+    Raises
+    ------
+    ConfigError
+        Their units, or what they are divided by, differ.
+    DataError
+        There is no common quantity.
+    """
+    import pandas as pd
+
+    from mtjfit.data import pretty
+    from mtjfit.wafer.survey import Survey
+
+    first_label, first = next(iter(surveys.items()))
+    common = [name for name in first.quantities if all(name in each.quantities for each in surveys.values())]
+    wanted = list(quantities) or common
+    if not common:
+        what = "have no quantity in common"
+        raise DataError([Problem(" and ".join(surveys), what, "reduce them with the same amplitudes")])
+    problems = []
+    for label, other in list(surveys.items())[1:]:
+        for name in wanted:
+            one, two = first.unit(name), other.unit(name)
+            if one != two:
+                what = f"has {name} in {pretty(two) or 'no unit'}, {first_label} in {pretty(one) or 'no unit'}"
+                problems.append(Problem(label, what, "declare one unit for both, and reduce again"))
+            elif name.startswith("|kappa|") and per[label] != per[first_label]:
+                what = f"has {name} per {per[label]}, {first_label} per {per[first_label]}"
+                problems.append(Problem(label, what, "compare the slope ratio, which is the same for both"))
+    if problems:
+        raise ConfigError(problems)
+    named = [each.frame["wafer"].drop_duplicates() for each in surveys.values()]
+    twice = pd.concat(named).duplicated().any()
+    frames = []
+    for label, each in surveys.items():
+        frame = each.frame.copy()
+        if twice:
+            frame["wafer"] = [f"{label}: {name}" if name else label for name in frame["wafer"]]
+        frames.append(frame)
+    origins = tuple(dict.fromkeys(origin for each in surveys.values() for origin in each.origins))
+    source = ", ".join(each.source for each in surveys.values())
+    return Survey(
+        " and ".join(surveys), pd.concat(frames, ignore_index=True), first.units, first.flags, origins, source
+    )
+
+
+def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) -> tuple[list[Table], dict[str, bytes]]:
+    """Tables for people, and the same with all digits."""
+    import pandas as pd
+
+    from mtjfit.report.wafer_text import means_table, pairs_table
+    from mtjfit.results.write import csv_bytes
+    from mtjfit.wafer.compare import compare_wafers as compare
+    from mtjfit.wafer.compare import wafer_means
+
+    tables, means, pairs = [], [], []
+    for quantity in chosen:
+        found = wafer_means(survey, quantity, own=own, common=common)
+        between = compare(survey, quantity, own=own, common=common)
+        tables += [means_table(survey, found), pairs_table(survey, quantity, between)]
+        means.append(found.table.reset_index().assign(quantity=quantity))
+        pairs.append(between.assign(quantity=quantity))
+    files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
+             for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
+    return [table for table in tables if table.rows], files
+
+
+def _figures(survey: Survey, chosen: Sequence[str]) -> dict[str, bytes]:
+    from mtjfit.plot.style import render
+    from mtjfit.plot.wafer import plot_control
+
+    files: dict[str, bytes] = {}
+    for k, quantity in enumerate(name for name in chosen[:20] if survey.usable(name).any()):
+        figure = plot_control(survey, quantity)
+        files |= {f"wafers-{k + 1}.{form}": render(figure, form) for form in _FORMATS}
+    return files
+
+
+def _wrapped(table: Table) -> str:
+    body, _, note = str(table).rpartition("\n") if table.note else (str(table), "", "")
+    return "\n".join(part for part in (body, textwrap.fill(note, _WIDTH)) if part)

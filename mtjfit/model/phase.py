@@ -1,0 +1,279 @@
+"""Phase of κ and amplitudes of many devices at once, each from its own sufficient statistics and nothing else.
+
+With J0 = Σ c_n Vⁿ a curve measures t_n = K c_n. Least squares over the phase φ of K and the real amplitudes
+|K| a_n, |K| b_n is linear but for φ: amplitudes are eliminated (Golub and Pereyra's variable projection), which leaves
+a function f(φ) of period π. Its two lowest dips are found on a grid, to which phases of free coefficients are added,
+and followed by Newton's method inside a bracket. With D(φ) c the model, r = z − D c and D'' = −D,
+
+    f' = −2 rᵀD'c,   f'' = 2 (|D'c|² − hᵀ(DᵀD)⁻¹h),   h = DᵀD'c − D'ᵀr.
+
+Arrays have the device as their last axis, sums over few terms are written out, and a device that has converged is left
+alone: its numbers do not depend, to the last bit, on which others are computed beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtjfit.data import FloatArray
+from mtjfit.model.layout import IntArray
+from mtjfit.model.triangle import inner, triangle
+
+__all__ = ["PhaseFit", "Terms", "fit_phase"]
+
+_GRID = 31  # f is a few waves wide
+_UNEVEN = 4.0  # where the components' columns differ by more in size, f has narrow dips
+_OFFSET = 0.0123  # away from 0 and ±90°, where free phases like to be
+_NEAR = 1e-6
+_ROUNDS = 60
+_CLOSE = 1e-7  # errors; Newton's next step squares it
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """Terms of J0 that a device sees.
+
+    Attributes
+    ----------
+    names : tuple of str, length T
+    phase : ndarray of complex, shape (T,)
+        1 for in-plane, i for out-of-plane terms.
+    power : ndarray of int, shape (T,)
+    powers : ndarray of int, shape (P,)
+        Powers of V of the polynomials, ascending; those of the terms are among them.
+
+    Examples
+    --------
+    >>> Terms(("a1", "b2"), np.array([1, 1j]), np.array([1, 2]), np.array([1, 2])).phase_determined
+    True
+    """
+
+    names: tuple[str, ...]
+    phase: NDArray[np.complex128]
+    power: IntArray
+    powers: IntArray
+
+    @cached_property
+    def single(self) -> IntArray:
+        """Places of the terms whose power of V has no other: only these tell the phase of K."""
+        return np.array([t for t, n in enumerate(self.power) if np.sum(self.power == n) == 1], dtype=int)
+
+    @property
+    def phase_determined(self) -> bool:
+        """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
+        return self.single.size > 0
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseFit:
+    """Least squares of many devices.
+
+    Attributes
+    ----------
+    phase : ndarray, shape (J,)
+        Of K, between −90° and 90°: |K| times a term carries the sign of its coefficient.
+    amplitudes : ndarray, shape (T, J)
+        |K| times each term.
+    misfit : ndarray, shape (J,)
+    covariance : ndarray, shape (1 + T, 1 + T, J)
+        Of phase and amplitudes, from the linearised model.
+    left : ndarray, shape (2P, J)
+        Share of each row that the linearised model leaves as misfit.
+    determined : ndarray of bool, shape (J,)
+        False where rows do not fix phase and amplitudes.
+    """
+
+    phase: FloatArray
+    amplitudes: FloatArray
+    misfit: FloatArray
+    covariance: FloatArray
+    left: FloatArray
+    determined: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class _Rotated:
+    """Designs D(φ) = U cos φ + W sin φ of all devices, shapes (T, rows, J)."""
+
+    U: FloatArray
+    W: FloatArray
+    z: FloatArray
+
+    def some(self, which: IntArray) -> _Rotated:
+        """Of some devices."""
+        return _Rotated(*(np.ascontiguousarray(each[..., which]) for each in (self.U, self.W, self.z)))
+
+    @classmethod
+    def of(cls, R: FloatArray, z: FloatArray, terms: Terms) -> _Rotated:
+        """From statistics of shapes (2P, 2P, J) and (2P, J)."""
+        P, place = terms.powers.size, np.searchsorted(terms.powers, terms.power)
+        by_term = np.moveaxis(R, 1, 0)
+        u, v = terms.phase.real[:, None, None], terms.phase.imag[:, None, None]
+        return cls(by_term[place] * u + by_term[P + place] * v, by_term[P + place] * u - by_term[place] * v, z)
+
+    def at(self, phase: FloatArray | float) -> tuple[FloatArray, FloatArray]:
+        """D and dD/dφ."""
+        c, s = np.cos(phase), np.sin(phase)
+        return self.U * c + self.W * s, self.W * c - self.U * s
+
+    def captured(self, phase: FloatArray | float) -> FloatArray:
+        """|z|² less f(φ), shape (J,)."""
+        Q, rest = triangle(self.at(phase)[0]).Q, self.z
+        total = np.zeros(rest.shape[-1])
+        for q in Q:
+            along = inner(q, rest)
+            rest, total = rest - q * along, total + along * along
+        return total
+
+    def step(self, phase: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """f'/2 and f''/2, shape (J,)."""
+        D, turned = self.at(phase)
+        found = triangle(D)
+        c, rest = found.solve(self.z)
+        moved = inner(c[:, None], turned)  # D'c, shape (rows, J)
+        h = np.stack([inner(D[t], moved) - inner(turned[t], rest) for t in range(D.shape[0])])
+        w = found.forward(h)
+        return -inner(rest, moved), inner(moved, moved) - inner(w, w)
+
+
+def _free_phases(R: FloatArray, z: FloatArray, terms: Terms) -> list[FloatArray]:
+    """Phase of K that each single term would have by itself, between −90° and 90°, from the free polynomials."""
+    P, (t, _) = terms.powers.size, triangle(np.moveaxis(R, 1, 0)).solve(z)
+    place, found = np.searchsorted(terms.powers, terms.power), []
+    for k in terms.single:
+        par, perp = t[place[k]], t[P + place[k]]
+        if terms.phase[k].imag:  # t/i
+            par, perp = perp, -par
+        sign = np.where(par < 0, -1.0, 1.0)
+        found.append(np.arctan2(perp * sign, par * sign))
+    return found
+
+
+def _ratio(R: FloatArray) -> FloatArray:
+    """Size of in-plane columns over that of out-of-plane columns, shape (J,); 1 where one of them is zero."""
+    P = R.shape[0] // 2
+    columns = np.sqrt(inner(R, R))  # shape (2P, J)
+    par, perp = (np.sqrt(inner(part, part)) for part in (columns[:P], columns[P:]))
+    sound = (par > 0) & (perp > 0)
+    return np.where(sound, par / np.where(sound, perp, 1.0), 1.0)
+
+
+def _grid(ratio: FloatArray, *, wide: bool) -> list[FloatArray | float]:
+    """Phases to look at; with `wide` also those that lie evenly once one component is scaled to the other."""
+    even = (np.arange(_GRID) + 0.5) / _GRID * np.pi - np.pi / 2 + _OFFSET
+    phases: list[FloatArray | float] = [float(at) for at in even]
+    if wide:
+        phases += [np.arctan(scale * np.tan(at - _OFFSET / 2)) for scale in (ratio, 1 / ratio) for at in even]
+    return phases
+
+
+def _brackets(
+    rotated: _Rotated, R: FloatArray, terms: Terms, grid: list[FloatArray | float]
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """The two lowest dips on the grid, with their neighbours on both sides, shape (J,) each; NaN for none."""
+    J = rotated.z.shape[-1]
+    grid = [*grid, *_free_phases(R, rotated.z, terms)]
+    phases = np.stack([np.broadcast_to(at, J) for at in grid])
+    heights = np.stack([rotated.captured(at) for at in grid])
+    order, each = np.argsort(phases, axis=0, kind="stable"), np.arange(J)
+    phases, heights = np.take_along_axis(phases, order, axis=0), np.take_along_axis(heights, order, axis=0)
+    n, found = phases.shape[0], []
+    peak = (heights >= np.roll(heights, 1, axis=0)) & (heights >= np.roll(heights, -1, axis=0))
+    heights = np.where(peak, heights, -np.inf)
+    for _ in range(2):
+        best = np.argmax(heights, axis=0)
+        middle = low = high = np.where(heights[best, each] > -np.inf, phases[best, each], np.nan)
+        heights[best, each] = -np.inf
+        for away in range(1, terms.single.size + 2):  # free phases may lie as good as on each other
+            below = phases[(best - away) % n, each] - np.where(best < away, np.pi, 0.0)
+            above = phases[(best + away) % n, each] + np.where(best + away >= n, np.pi, 0.0)
+            low = np.where(middle - low > _NEAR, low, below)
+            high = np.where(high - middle > _NEAR, high, above)
+        found.append((low, middle, high))
+    return found
+
+
+def _best_phase(R: FloatArray, z: FloatArray, terms: Terms, wide: bool) -> FloatArray:
+    rotated = _Rotated.of(R, z, terms)
+    first, second = _brackets(rotated, R, terms, _grid(_ratio(R), wide=wide))
+    phase = _lowest(rotated, *first)
+    which = np.flatnonzero(np.isfinite(second[1]))
+    if which.size:
+        some = rotated.some(which)
+        other = _lowest(some, *(each[which] for each in second))
+        phase[which] = np.where(some.captured(other) > some.captured(phase[which]), other, phase[which])
+    return phase
+
+
+def _lowest(rotated: _Rotated, low: FloatArray, phase: FloatArray, high: FloatArray) -> FloatArray:
+    """Newton's method in the bracket, halving it where a step would leave it; shape (J,)."""
+    found, which = phase.copy(), np.arange(phase.size)
+    for _ in range(_ROUNDS):
+        slope, bend = rotated.step(phase)
+        low, high = np.where(slope <= 0, phase, low), np.where(slope > 0, phase, high)
+        convex = bend > 0
+        new = phase - slope / np.where(convex, bend, 1.0)
+        inside = convex & (new >= low) & (new <= high)
+        new = np.where(inside, new, 0.5 * (low + high))
+        close = _CLOSE * np.minimum(1.0, 1 / np.sqrt(np.where(convex, bend, 1.0)))
+        done = (inside & (np.abs(new - phase) <= close)) | (high - low <= 4 * np.finfo(float).eps)
+        found[which] = new
+        going = np.flatnonzero(~done)
+        if going.size == 0:
+            break
+        rotated, which = rotated.some(going), which[going]
+        low, phase, high = low[going], new[going], high[going]
+    return found
+
+
+def fit_phase(R: FloatArray, z: FloatArray, terms: Terms) -> PhaseFit:
+    """Phase of κ and amplitudes of each device by least squares.
+
+    Parameters
+    ----------
+    R : ndarray, shape (2P, 2P, J)
+        As in `mtjfit.model.compress.Compressed` with the device last, whitened: in-plane, then out-of-plane columns.
+    z : ndarray, shape (2P, J)
+    terms : Terms
+        Whose phase must be determined.
+
+    Returns
+    -------
+    PhaseFit
+
+    Raises
+    ------
+    ValueError
+        Every power of V has both an in-plane and an out-of-plane term, so that any phase fits as well.
+
+    Examples
+    --------
+    Slope 1 with a phase of −0.1, and a coefficient b2 = 0.6:
+
+    >>> terms = Terms(("a1", "b2"), np.array([1, 1j]), np.array([1, 2]), np.array([1, 2]))
+    >>> t = np.exp(-0.1j) * np.array([1.0, 0.6j])
+    >>> found = fit_phase(np.eye(4)[..., None], np.concatenate([t.real, t.imag])[:, None], terms)
+    >>> np.round([*found.phase, *found.amplitudes[:, 0]], 12).tolist()
+    [-0.1, 1.0, 0.6]
+    """
+    if not terms.phase_determined:
+        raise ValueError("every power of V has an in-plane and an out-of-plane term: the phase is not determined")
+    ratio = _ratio(R)
+    uneven, phase = (ratio > _UNEVEN) | (ratio < 1 / _UNEVEN), np.empty(ratio.size)
+    for wide in (False, True):
+        which = np.flatnonzero(uneven == wide)
+        if which.size:
+            own_R, own_z = (np.ascontiguousarray(each[..., which]) for each in (R, z))
+            phase[which] = _best_phase(own_R, own_z, terms, wide)
+    phase = phase - np.pi * np.ceil(phase / np.pi - 0.5)
+    rotated = _Rotated.of(R, z, terms)
+    D, turned = rotated.at(phase)
+    amplitudes, rest = triangle(D).solve(z)
+    whole = triangle(np.concatenate([inner(amplitudes[:, None], turned)[None], D]))
+    left = 1.0 - inner(whole.Q, whole.Q)
+    determined = whole.rank == 1 + len(terms.names)
+    return PhaseFit(phase, amplitudes, inner(rest, rest), whole.covariance(), left, determined)

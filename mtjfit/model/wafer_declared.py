@@ -1,0 +1,123 @@
+"""What is declared of a wafer beside the parameters of a study: smooth parts, and how much thicknesses scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.model.wafer_basis import SHAPES
+from mtjfit.model.wafer_devices import WaferDevices
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude
+
+__all__ = ["Hierarchy", "checked"]
+
+SMOOTH_SD = 0.05
+"""Prior standard deviation of a smooth coefficient unless declared: 5 % from centre to edge."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """How the devices of a stack depart from the stack.
+
+    Attributes
+    ----------
+    smooth : mapping of str to tuple of str
+        Names of `mtjfit.model.wafer_basis.SHAPES` by the parameter that varies with them: ``thickness`` or a shared
+        amplitude. A coefficient is relative: thickness · (1 + Σ g P), a1 · (1 + Σ h P).
+    sd : mapping of str to float
+        Prior standard deviation of the coefficients of a parameter, about 0; 0.05 where not given.
+    each : {"stack", "wafer"}
+        Whether all wafers of the stack have the same smooth part, or each its own.
+    thickness_scatter : prior, optional
+        Standard deviation of the thickness of devices about the smooth part, in nm. Default: that of the declared
+        thickness, taken as known.
+    radius : float, optional
+        Of the wafer, in mm. Default: how far out the outermost device lies.
+
+    Examples
+    --------
+    >>> Hierarchy({"thickness": ("tilt_x", "bowl")}).sd_of("thickness")
+    0.05
+    """
+
+    smooth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sd: Mapping[str, float] = field(default_factory=dict)
+    each: Literal["stack", "wafer"] = "stack"
+    thickness_scatter: AnyPrior | None = None
+    radius: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "smooth", MappingProxyType({k: tuple(v) for k, v in self.smooth.items() if v}))
+        object.__setattr__(self, "sd", MappingProxyType(dict(self.sd)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (dict(self.smooth), dict(self.sd), self.each, self.thickness_scatter, self.radius)
+
+    def sd_of(self, name: str) -> float:
+        """Prior standard deviation of the smooth coefficients of a parameter."""
+        return self.sd.get(name, SMOOTH_SD)
+
+
+def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: WaferDevices | None = None) -> None:
+    """Make sure that declarations fit together, and to the devices where given.
+
+    Raises
+    ------
+    ConfigError
+        All problems at once.
+    """
+    problems = [*_smooth_problems(hierarchy, parameters), *_parameter_problems(hierarchy, parameters)]
+    if devices is not None and hierarchy.smooth:
+        lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
+        if lost:
+            problems.append(Problem("wafer.smooth", f"needs positions, but device {lost[0]!r} has none",
+                                    "declare x and y of every device, or remove the smooth part"))  # fmt: skip
+    if problems:
+        raise ConfigError(problems)
+
+
+def _smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    for name, shapes in hierarchy.smooth.items():
+        where = f"wafer.smooth.{name}"
+        if name != "thickness" and not (is_amplitude(name) and name in parameters):
+            known = ["thickness", *(each for each in parameters if is_amplitude(each))]
+            yield Problem(where, "cannot vary smoothly over the wafer", did_you_mean(name, known))
+        elif name != "thickness" and parameters[name].scope == "device":
+            yield Problem(where, f"is declared, but every device has its own {name}",
+                          f"share {name} and declare {SCATTER}{name}, or remove the smooth part")  # fmt: skip
+        for k, shape in enumerate(shapes):
+            if shape not in SHAPES:
+                yield Problem(where, f"has {shape!r}, which is no shape", did_you_mean(shape, list(SHAPES)))
+            elif shape in shapes[:k]:
+                yield Problem(where, f"has {shape!r} twice", "remove one")
+    for name, sd in hierarchy.sd.items():
+        if name not in hierarchy.smooth:
+            yield Problem("wafer.smooth.sd", f"is given for {name!r}, which has no smooth part", "remove it")
+        if not 0 < sd < np.inf:
+            yield Problem("wafer.smooth.sd", f"is {sd!r} for {name}", "give a positive number, relative to the mean")
+    if hierarchy.each not in ("stack", "wafer"):
+        yield Problem("wafer.smooth.each", f"is {hierarchy.each!r}", 'write "stack" or "wafer"')
+    if hierarchy.radius is not None and not 0 < hierarchy.radius < np.inf:
+        yield Problem("wafer.radius", f"is {hierarchy.radius!r}", "give the radius of the wafer in mm")
+
+
+def _parameter_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    for name, parameter in parameters.items():
+        if name in (*JITTER, DOF):
+            yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")
+        elif name in LENGTHS and parameter.scope == "device":
+            yield Problem(f"parameters.{name}", 'has scope = "device"', "a stack shares its lengths: remove the scope")
+    scatter = hierarchy.thickness_scatter
+    if isinstance(scatter, AboutNominal):
+        yield Problem("wafer.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm")
+    elif scatter is not None:
+        low = scatter.value if isinstance(scatter, Fixed) else scatter.support[0]
+        if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
+            yield Problem("wafer.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
+                          "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip

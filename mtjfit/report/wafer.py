@@ -1,0 +1,309 @@
+"""One HTML page of wafers, its figures as SVG and PDF, and all its tables as CSV."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+import jinja2
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+import mtjfit
+from mtjfit.data.curve import BoolArray
+from mtjfit.plot.style import render, style
+from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
+from mtjfit.report.figures import inline_svg
+from mtjfit.report.wafer_svg import lighter
+from mtjfit.report.wafer_text import (
+    faults_table,
+    flags_table,
+    limits_alt,
+    limits_table,
+    map_alt,
+    means_table,
+    pairs_table,
+    smooth_alt,
+    splits_alt,
+    survey_says,
+)
+from mtjfit.results.outliers import FALSE_ALARM
+from mtjfit.results.tables import Table
+from mtjfit.results.write import csv_bytes
+from mtjfit.wafer.compare import WaferMeans, compare_wafers, wafer_means
+from mtjfit.wafer.curves import Curves
+from mtjfit.wafer.limits import OddDevices, control_limits
+from mtjfit.wafer.smooth import smooth_surfaces
+from mtjfit.wafer.survey import Survey
+
+__all__ = ["MOST_CURVES", "is_wafer_file", "wafer_files"]
+
+MOST_CURVES = 20
+"""Curves of odd devices on the page."""
+_MOST_ODD = 120
+_CURVE_DPI, _PAGE_DPI = 120.0, 120.0
+_FORMATS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
+_TABLES = ("limits.csv", "wafers.csv", "pairs.csv", "odd.csv", "faults.csv")
+_NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
+
+
+def is_wafer_file(name: str) -> bool:
+    """True for names that `wafer_files` gives.
+
+    Examples
+    --------
+    >>> is_wafer_file("map-kappa-a1.svg"), is_wafer_file("thesis.tex")
+    (True, False)
+    """
+    return name in ("wafer.html", *_TABLES) or _NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A figure of the page."""
+
+    name: str
+    caption: str
+    alt: str
+    content: str
+    width: float
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """All about one quantity."""
+
+    title: str
+    pictures: tuple[_Picture, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class _Odd:
+    """A row of the list of odd devices, with the name of its curve on the page, if there is one."""
+
+    device: str
+    wafer: str
+    split: str
+    place: str
+    reason: str
+    curve: str
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mtjfit.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("wafer.html.j2")
+
+
+def wafer_files(
+    survey: Survey,
+    quantities: Sequence[str],
+    odd: OddDevices,
+    curves: Curves,
+    faults: pd.DataFrame,
+    *,
+    own: float | Mapping[str, float] = 0.0,
+    common: float = 0.0,
+    progress: Callable[[str], object] | None = None,
+) -> dict[str, bytes]:
+    """Everything that ``mtjfit wafer`` writes, by file name: ``wafer.html``, figures, tables.
+
+    Up to three quantities the page stays below 3 MB, whatever the number of devices and wafers.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantities : sequence of str
+        A section of the page each.
+    odd : OddDevices
+    curves : Curves
+        Of some of them.
+    faults : DataFrame
+        Devices that could not be used: columns device, wafer, where, what, todo.
+    own, common : float
+        Relative errors of wafers, as for `mtjfit.wafer.compare.wafer_means`.
+    progress : callable, optional
+        Called with the name of each figure before it is drawn.
+
+    Returns
+    -------
+    dict of str to bytes
+    """
+    rings = _rings(survey, odd)
+    sections, numbers = [], _Numbers()
+    for quantity in quantities:
+        limits = control_limits(survey, quantity)
+        means = wafer_means(survey, quantity, own=own, common=common)
+        pairs = compare_wafers(survey, quantity, own=own, common=common)
+        numbers.limits.append(limits.drop(columns="says", errors="ignore").reset_index().assign(quantity=quantity))
+        numbers.wafers.append(means.table.reset_index().assign(quantity=quantity))
+        numbers.pairs.append(pairs.assign(quantity=quantity))
+        pictures = tuple(_pictures(survey, quantity, limits, rings, progress))
+        sections.append(_Section(_title(quantity), pictures, _tables(survey, quantity, limits, means, pairs)))
+    files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
+    files |= numbers.files() | {"odd.csv": _csv(odd.table, "device"), "faults.csv": _csv(faults, "device")}
+    drawn = dict(_curves(survey, odd, curves, progress))
+    html = _template().render(
+        program=f"mtjfit {mtjfit.__version__}",
+        survey=survey,
+        says=survey_says(survey, odd, len(faults)),
+        sections=sections,
+        flags=flags_table(survey),
+        odd=list(_rows(odd, drawn)),
+        n_odd=len(odd.table),
+        curves=list(drawn.values()),
+        missing=curves.missing,
+        n_more=max(0, len(odd.table) - len(drawn)) if drawn else 0,
+        faults=faults_table(faults),
+        safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
+        table_files=_TABLES,
+    )
+    return {"wafer.html": html.encode(), **files}
+
+
+class _Numbers:
+    """Tables of all quantities below one another."""
+
+    def __init__(self) -> None:
+        self.limits: list[pd.DataFrame] = []
+        self.wafers: list[pd.DataFrame] = []
+        self.pairs: list[pd.DataFrame] = []
+
+    def files(self) -> dict[str, bytes]:
+        named = (("limits.csv", self.limits), ("wafers.csv", self.wafers), ("pairs.csv", self.pairs))
+        return {
+            name: _csv(pd.concat([each for each in frames if len(each)] or frames), "quantity")
+            for name, frames in named
+            if frames
+        }
+
+
+def _csv(frame: pd.DataFrame, first: str) -> bytes:
+    return csv_bytes(frame.set_index(first))
+
+
+def _title(quantity: str) -> str:
+    return {"slope_ratio": "Slope ratio T⊥/T∥"}.get(quantity, quantity.replace("|kappa|", "|κ|"))
+
+
+def _slug(quantity: str) -> str:
+    """A quantity as part of a file name.
+
+    Examples
+    --------
+    >>> _slug("|kappa|·a1"), _slug("b2/a1"), _slug("slope_ratio")
+    ('kappa-a1', 'b2-a1', 'slope_ratio')
+    """
+    return re.sub(r"[^a-z0-9_]+", "-", quantity.lower()).strip("-") or "quantity"
+
+
+def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
+    """Devices beyond what is expected, as rows of the survey."""
+    beyond = odd.table[odd.table["p_adjusted"] < FALSE_ALARM]
+    names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
+    return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
+
+
+def _pictures(
+    survey: Survey, quantity: str, limits: pd.DataFrame, rings: BoolArray, progress: Callable[[str], object] | None
+) -> Iterator[_Picture]:
+    if limits.empty:
+        return
+    has_places = bool(np.any(survey.placed & survey.known(quantity)))
+    surfaces = smooth_surfaces(survey, quantity) if has_places else ()
+    told = progress if progress is not None else (lambda name: None)
+    name = _title(quantity)
+    told(f"control chart of {name}")
+    yield _picture("control", quantity, plot_control(survey, quantity), "Control chart: devices of each wafer against "
+                   "the limits of their split, and the spread of true values by wafer.",
+                   limits_alt(survey, quantity, limits))  # fmt: skip
+    if has_places:
+        told(f"map of {name}")
+        yield _picture("map", quantity, plot_wafer_map(survey, quantity, odd=rings), "Map of measured values.",
+                       map_alt(survey, quantity))  # fmt: skip
+    if surfaces:
+        told(f"smooth part of {name}")
+        yield _picture("smooth", quantity, plot_smooth(survey, quantity, surfaces, odd=rings), "A polynomial of second "
+                       "order over each wafer, fitted robustly, and what it leaves.",
+                       smooth_alt(survey, quantity, surfaces))  # fmt: skip
+    told(f"histogram of {name}")
+    yield _picture("histogram", quantity, plot_splits(survey, quantity), "Devices by split, in bins that all share.",
+                   splits_alt(survey, quantity, limits))  # fmt: skip
+
+
+def _picture(kind: str, quantity: str, figure: Figure, caption: str, alt: str) -> _Picture:
+    name = f"{kind}-{_slug(quantity)}"
+    short = f"{kind[0]}{zlib.crc32(name.encode()):x}"  # stands in thousands of marks
+    files = {f"{name}.{form}": render(figure, form) for form in _FORMATS}
+    # Images of many dots are made for the width of the page here, and for paper in the files.
+    has_image = bool(figure.findobj(lambda artist: bool(artist.get_rasterized())))
+    inner = _rendered(figure, "svg", _PAGE_DPI) if has_image else files[f"{name}.svg"]
+    content = lighter(inline_svg(inner, short, alt))
+    return _Picture(name, caption, alt, content, figure.get_figwidth(), files)
+
+
+def _tables(
+    survey: Survey, quantity: str, limits: pd.DataFrame, means: WaferMeans, pairs: pd.DataFrame
+) -> tuple[Table, ...]:
+    found = [limits_table(survey, quantity, limits), means_table(survey, means), pairs_table(survey, quantity, pairs)]
+    return tuple(table for table in found if table.rows)
+
+
+def _curves(
+    survey: Survey, odd: OddDevices, curves: Curves, progress: Callable[[str], object] | None
+) -> Iterator[tuple[tuple[str, str], _Picture]]:
+    """Small figures of odd devices, by wafer and name, in the order of the list."""
+    for k, row in enumerate(odd.table.head(MOST_CURVES).itertuples()):
+        key = (str(row.wafer), str(row.device))
+        if key not in curves.found:
+            continue
+        if progress is not None:
+            progress(f"curve of {key[1]}")
+        curve = curves.found[key]
+        who = ", ".join(str(part) for part in (row.device, row.wafer) if part)
+        alt = (
+            f"{curve.quantity.capitalize()} of {who} against bias: {int(curve.used.sum())} points from "
+            f"{curve.bias.min():.3g} to {curve.bias.max():.3g} V, in-plane {_range(curve.values[0])}, out-of-plane "
+            f"{_range(curve.values[1])}."
+        )
+        figure = plot_device_curve(curve, survey)
+        # As images: with their letters as outlines, drawings of this size are five times larger.
+        png = base64.b64encode(_rendered(figure, "png", _CURVE_DPI)).decode()
+        content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
+        yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
+
+
+def _rendered(figure: Figure, form: Literal["svg", "png"], dpi: float) -> bytes:
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else {"Software": None})
+    return buffer.getvalue()
+
+
+def _range(values: np.ndarray) -> str:
+    return f"{np.nanmin(values):.3g} to {np.nanmax(values):.3g}"
+
+
+def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[_Odd]:
+    for row in odd.table.head(_MOST_ODD).itertuples():
+        picture = drawn.get((str(row.wafer), str(row.device)))
+        x, y = float(row.x), float(row.y)  # type: ignore[arg-type]
+        place = f"({x:g}, {y:g})" if np.isfinite(x) and np.isfinite(y) else ""
+        yield _Odd(str(row.device), str(row.wafer), str(row.split), place, str(row.reason),
+                   picture.name if picture is not None else "")  # fmt: skip

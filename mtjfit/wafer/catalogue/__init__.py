@@ -1,0 +1,9 @@
+"""The catalogue: reduced devices in one SQLite file that survives a kill, with queries and exports."""
+
+from __future__ import annotations
+
+from mtjfit.wafer.catalogue.catalogue import Catalogue, open_catalogue
+from mtjfit.wafer.catalogue.export import refuse_export
+from mtjfit.wafer.catalogue.records import Configuration, Source
+
+__all__ = ["Catalogue", "Configuration", "Source", "open_catalogue", "refuse_export"]

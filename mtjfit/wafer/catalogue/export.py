@@ -1,0 +1,136 @@
+"""A catalogue as one CSV or Parquet file, written piece by piece and seen only when it is whole."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TypeAlias
+
+from mtjfit.errors import ConfigError, MtjfitError, Problem
+from mtjfit.wafer.catalogue.reading import ABOUT, frame_of
+
+__all__ = ["export_rows", "refuse_export"]
+
+Row: TypeAlias = tuple[object, ...]
+_FORMATS = (".csv", ".parquet")
+_FORMULA = ("=", "+", "-", "@")
+_TEXTS = len(ABOUT) - 1  # of the columns before the quantities only the flags are no text
+
+
+def refuse_export(path: Path) -> None:
+    """Say no to a file name that `export_rows` could not write, before any work is done.
+
+    Raises
+    ------
+    ConfigError
+        Neither CSV nor Parquet, no such folder, or the reader of Parquet is missing.
+
+    Examples
+    --------
+    >>> refuse_export(Path("wafer.xlsx"))
+    Traceback (most recent call last):
+    mtjfit.errors.ConfigError: wafer.xlsx: is neither .csv nor .parquet; give the file one of these endings
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError([Problem(str(path), "is neither .csv nor .parquet", "give the file one of these endings")])
+    if not path.parent.is_dir():
+        raise ConfigError([Problem(str(path.parent), "there is no such folder", "make it first")])
+    if path.suffix.lower() == ".parquet":
+        try:
+            import_module("pyarrow.parquet")
+        except ImportError:
+            todo = "pip install 'mtjfit[parquet]', or export .csv"
+            raise ConfigError([Problem(str(path), "Parquet needs pyarrow, which is not installed", todo)]) from None
+
+
+def export_rows(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+    """Write rows of a catalogue; the ending of the file name says in which format.
+
+    CSV holds all digits, nothing where a quantity is not determined, and quotes text that a spreadsheet would run as a
+    formula. Memory is that of one piece.
+
+    Parameters
+    ----------
+    pieces : iterator of lists of tuples
+        As `mtjfit.wafer.catalogue.reading.pieces` gives them.
+    columns : sequence of str
+        Names of the quantities in them.
+    path : Path
+
+    Returns
+    -------
+    int
+        Rows.
+
+    Raises
+    ------
+    ConfigError
+        As `refuse_export`.
+    MtjfitError
+        The file cannot be written; an older one of this name is whole then.
+    """
+    refuse_export(path)
+    write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
+    try:
+        with _replacing(path) as draft:
+            return write(pieces, columns, draft)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another file") from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A draft beside the file that takes its place at the end, or goes away."""
+    from mtjfit.infer.files import sync_folder
+
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    draft = Path(name)
+    try:
+        yield draft
+        with draft.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        draft.chmod(0o644)  # mkstemp makes files that colleagues cannot read
+        draft.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow((*ABOUT, *columns))
+        for piece in pieces:
+            writer.writerows([(*map(_harmless, row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
+            rows += len(piece)
+    return rows
+
+
+def _harmless(value: object) -> str:
+    """Text that a spreadsheet would not run as a formula; names of devices come from files."""
+    text = "".join(c if c.isprintable() else " " for c in str(value))
+    return "'" + text if text.lstrip().startswith(_FORMULA) else text
+
+
+def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+    pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    types = [*[pa.string()] * _TEXTS, pa.int64(), *[pa.float64()] * len(columns)]
+    schema = pa.schema(list(zip((*ABOUT, *columns), types, strict=True)))
+    rows = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        for piece in pieces:
+            frame = frame_of(piece, columns)
+            arrays = [pa.array(frame[field.name].to_numpy(), field.type) for field in schema]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            rows += len(piece)
+    return rows

@@ -1,0 +1,121 @@
+"""The tables of a catalogue, step by step: a file of an earlier version takes the steps that it lacks."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from mtjfit.errors import DataError, Problem
+
+__all__ = ["APPLICATION", "OF_DEVICE", "VERSION", "migrate", "quoted", "refuse_foreign", "value_columns"]
+
+APPLICATION = 0x4D544A66
+"""In the header of the file, so that no other SQLite file is taken for a catalogue: MTJf."""
+
+OF_DEVICE = ("configuration", "device", "wafer", "split", "source", "chunk", "place", "flags", "sums")
+"""Columns of `devices` that every configuration has; the others hold the quantities of the configurations."""
+
+# A step is never changed once a version with it was released: files hold what it was.
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE configurations (
+            id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, study TEXT NOT NULL, columns TEXT NOT NULL,
+            begun_at TEXT NOT NULL)""",
+        """CREATE TABLE sources (
+            id INTEGER PRIMARY KEY, configuration INTEGER NOT NULL REFERENCES configurations (id),
+            name TEXT NOT NULL, identity TEXT NOT NULL, chunk_size INTEGER NOT NULL, begun_at TEXT NOT NULL,
+            UNIQUE (configuration, identity))""",
+        """CREATE TABLE chunks (
+            source INTEGER NOT NULL REFERENCES sources (id), number INTEGER NOT NULL, devices INTEGER NOT NULL,
+            done_at TEXT NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID""",
+        """CREATE TABLE devices (
+            configuration INTEGER NOT NULL REFERENCES configurations (id), device TEXT NOT NULL, wafer TEXT NOT NULL,
+            split TEXT NOT NULL, source INTEGER NOT NULL REFERENCES sources (id), chunk INTEGER NOT NULL,
+            place INTEGER NOT NULL, flags INTEGER NOT NULL, sums BLOB NOT NULL,
+            UNIQUE (configuration, wafer, device))""",
+        "CREATE INDEX devices_in_order ON devices (source, chunk, place)",
+        """CREATE TABLE faults (
+            source INTEGER NOT NULL REFERENCES sources (id), chunk INTEGER NOT NULL, place INTEGER NOT NULL,
+            device TEXT NOT NULL, wafer TEXT NOT NULL, split TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
+            todo TEXT NOT NULL, PRIMARY KEY (source, chunk, place)) WITHOUT ROWID""",
+    ),
+    (
+        "ALTER TABLE configurations ADD COLUMN units TEXT NOT NULL DEFAULT '{}'",
+        "ALTER TABLE configurations ADD COLUMN flags TEXT NOT NULL DEFAULT '{}'",
+        "CREATE INDEX devices_by_split ON devices (configuration, split)",
+    ),
+)
+
+VERSION = len(_STEPS)
+"""Of the tables that this program writes; ``PRAGMA user_version`` of the file."""
+
+
+def quoted(name: str) -> str:
+    """A name for SQL, whatever letters it has; values never get into SQL, they are parameters.
+
+    Examples
+    --------
+    >>> quoted("|kappa|·a1"), quoted('x" REAL); DROP TABLE devices; --')
+    ('"|kappa|·a1"', '"x"" REAL); DROP TABLE devices; --"')
+    """
+    if not name or "\0" in name:
+        raise ValueError(f"{name!r} is no name of a column")
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> int:
+    """Version of the tables of a catalogue; 0 for an empty file.
+
+    Raises
+    ------
+    DataError
+        The file is no catalogue, or one of a later version.
+    sqlite3.Error
+        It cannot be read, or is no SQLite file.
+    """
+    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        return 0
+    if application != APPLICATION:
+        raise DataError([Problem(str(path), "is an SQLite file of another program", "name another file")])
+    if version > VERSION:
+        raise DataError(
+            [Problem(str(path), f"was written by a later mtjfit (version {version} of the tables; this one knows "
+                                f"{VERSION})", "update mtjfit")]
+        )  # fmt: skip
+    return version
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an empty file, or a catalogue of an earlier version, to the tables of today, in one transaction.
+
+    Raises
+    ------
+    DataError
+        As `refuse_foreign`.
+    sqlite3.Error
+        It cannot be written; the file is as it was.
+    """
+    if refuse_foreign(connection, path) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in _STEPS[refuse_foreign(connection, path) :]:  # another process may have been quicker
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def value_columns(connection: sqlite3.Connection) -> set[str]:
+    """Names of the quantities that `devices` has columns for."""
+    names = {str(row[1]) for row in connection.execute("PRAGMA table_info(devices)")}
+    return names - set(OF_DEVICE)

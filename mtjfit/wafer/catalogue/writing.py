@@ -1,0 +1,182 @@
+"""Begin a table of devices, and write its chunks: each one whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtjfit.errors import DataError, Problem
+from mtjfit.wafer.catalogue.connection import transaction
+from mtjfit.wafer.catalogue.records import Configuration, Source
+from mtjfit.wafer.catalogue.schema import OF_DEVICE, quoted, value_columns
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.reduced import Reduced
+
+__all__ = ["begin", "forget", "write_chunk"]
+
+
+def begin(
+    connection: sqlite3.Connection, path: Path, configuration: Configuration, name: str, identity: str, chunk_size: int
+) -> Source:
+    """The source that holds this table under this configuration: found by its content, or new.
+
+    Raises
+    ------
+    DataError
+        The table stood in the catalogue with other content, or a name of a quantity cannot be a column.
+    MtjfitError
+        The catalogue cannot be written.
+    """
+    _refuse_names(configuration.columns)
+    with transaction(connection, path):
+        number = _configuration(connection, configuration)
+        _add_columns(connection, configuration.columns)
+        found = connection.execute(
+            "SELECT id, name, chunk_size FROM sources WHERE configuration = ? AND identity = ?", (number, identity)
+        ).fetchone()
+        if found:
+            return Source(int(found[0]), configuration, str(found[1]), identity, int(found[2]))
+        _refuse_changed(connection, path, number, name)
+        made = connection.execute(
+            "INSERT INTO sources (configuration, name, identity, chunk_size, begun_at) VALUES (?, ?, ?, ?, ?)",
+            (number, name, identity, chunk_size, _now()),
+        )
+        return Source(int(made.lastrowid or 0), configuration, name, identity, chunk_size)
+
+
+def write_chunk(connection: sqlite3.Connection, path: Path, source: Source, reduced: Reduced) -> None:
+    """The devices of a chunk, its faults and its mark as done, in one transaction; an earlier version of it goes away.
+
+    Raises
+    ------
+    DataError
+        A device stands in the catalogue already, from another chunk or table.
+    MtjfitError
+        It cannot be written; the catalogue is as it was.
+    """
+    columns = source.configuration.columns
+    names = ", ".join(quoted(each) for each in (*OF_DEVICE, *columns))
+    marks = ", ".join("?" * (len(OF_DEVICE) + len(columns)))
+    key = (source.id, reduced.number)
+    with transaction(connection, path):
+        configuration = _number(connection, source)
+        for table, number in (("devices", "chunk"), ("faults", "chunk"), ("chunks", "number")):
+            connection.execute(f"DELETE FROM {table} WHERE source = ? AND {number} = ?", key)  # noqa: S608 - from here
+        insert = f"INSERT INTO devices ({names}) VALUES ({marks})"  # noqa: S608 - quoted above
+        try:
+            connection.executemany(insert, _rows(configuration, source, reduced))
+        except sqlite3.IntegrityError as error:
+            raise _twice(connection, path, source, reduced) from error
+        faults = [
+            (*key, place, each.device, each.wafer, each.split, each.where, each.what, each.todo)
+            for place, each in enumerate(reduced.faults)
+        ]
+        connection.executemany("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", faults)
+        connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (*key, len(reduced.device), _now()))
+
+
+def forget(connection: sqlite3.Connection, path: Path, source: Source) -> None:
+    """Take everything of a table out of the catalogue.
+
+    Raises
+    ------
+    MtjfitError
+        It cannot be written; the catalogue is as it was.
+    """
+    with transaction(connection, path):
+        for statement in ("DELETE FROM devices WHERE source = ?", "DELETE FROM faults WHERE source = ?",
+                          "DELETE FROM chunks WHERE source = ?", "DELETE FROM sources WHERE id = ?"):  # fmt: skip
+            connection.execute(statement, (source.id,))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _rows(configuration: int, source: Source, reduced: Reduced) -> list[tuple[object, ...]]:
+    """One tuple for each device, in the order of the columns."""
+    J = len(reduced.device)
+    sums = np.ascontiguousarray(reduced.sums, dtype="<f8")
+    blobs = [sums[j].tobytes() for j in range(J)]
+    own = ([configuration] * J, reduced.device, reduced.wafer, reduced.split, [source.id] * J, [reduced.number] * J,
+           range(J), np.asarray(reduced.flags).tolist(), blobs)  # fmt: skip
+    values = (np.asarray(reduced.values[name], dtype=float).tolist() for name in source.configuration.columns)
+    return list(zip(*own, *values, strict=True))
+
+
+def _configuration(connection: sqlite3.Connection, configuration: Configuration) -> int:
+    found = connection.execute(
+        "SELECT id FROM configurations WHERE fingerprint = ?", (configuration.fingerprint,)
+    ).fetchone()
+    if found:
+        return int(found[0])
+    made = connection.execute(
+        "INSERT INTO configurations (fingerprint, study, columns, begun_at, units, flags) VALUES (?, ?, ?, ?, ?, ?)",
+        (configuration.fingerprint, configuration.study, _json(configuration.columns), _now(),
+         _json(dict(configuration.units)), _json(dict(configuration.flags))),
+    )  # fmt: skip
+    return int(made.lastrowid or 0)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _number(connection: sqlite3.Connection, source: Source) -> int:
+    found = connection.execute("SELECT configuration FROM sources WHERE id = ?", (source.id,)).fetchone()
+    if found is None:
+        raise ValueError(f"source {source.id} is not in this catalogue")
+    return int(found[0])
+
+
+def _add_columns(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
+    known = value_columns(connection)
+    for name in columns:
+        if name not in known:
+            connection.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")
+
+
+def _refuse_names(columns: Sequence[str]) -> None:
+    """SQLite does not tell names apart by case."""
+    seen = {name.casefold() for name in OF_DEVICE}
+    for name in columns:
+        quoted(name)
+        if name.casefold() in seen:
+            raise ValueError(f"{name!r} stands twice among the columns of a catalogue")
+        seen.add(name.casefold())
+
+
+def _refuse_changed(connection: sqlite3.Connection, path: Path, configuration: int, name: str) -> None:
+    found = connection.execute(
+        "SELECT begun_at FROM sources WHERE configuration = ? AND name = ?", (configuration, name)
+    ).fetchone()
+    if found:
+        raise DataError(
+            [Problem(name, f"has changed since {path} began to hold its devices ({found[0]})",
+                     "name another catalogue with --output, or put the table back as it was")]
+        )  # fmt: skip
+
+
+def _twice(connection: sqlite3.Connection, path: Path, source: Source, reduced: Reduced) -> DataError:
+    """Which devices of a chunk stood in the catalogue, or stand twice in the chunk."""
+    problems, seen = [], set()
+    todo = "a device has one name on its wafer: declare the column of wafers, or name another catalogue"
+    for device, wafer in zip(reduced.device, reduced.wafer, strict=True):
+        found = connection.execute(
+            "SELECT name FROM devices JOIN sources ON sources.id = source "
+            "WHERE devices.configuration = ? AND wafer = ? AND device = ? AND NOT (source = ? AND chunk = ?)",
+            (_number(connection, source), wafer, device, source.id, reduced.number),
+        ).fetchone()
+        where = found[0] if found else "this chunk" if (device, wafer) in seen else ""
+        seen.add((device, wafer))
+        if where:
+            named = f"device {device!r}" + (f" of wafer {wafer!r}" if wafer else "")
+            problems.append(Problem(str(path), f"{named} came before, from {where}", todo))
+    return DataError(problems[:10])

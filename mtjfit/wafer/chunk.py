@@ -1,0 +1,122 @@
+"""A piece of a table of devices, as it is read and before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtjfit.data.curve import BoolArray, FloatArray
+
+__all__ = ["Chunk", "Fault", "IntArray"]
+
+IntArray: TypeAlias = NDArray[np.int64]
+_BY_ROW = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "rho")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A device that cannot be used: kept and listed, never dropped.
+
+    Attributes
+    ----------
+    device, wafer, split : str
+    where : str
+        File and line, or record number.
+    what, todo : str
+        What is wrong first, and what to do about it.
+    """
+
+    device: str
+    wafer: str
+    split: str
+    where: str
+    what: str
+    todo: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.todo}"
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Curves of some devices, their rows below one another.
+
+    Attributes
+    ----------
+    number : int
+        Place in the table, from 0. It depends on the table and on ``[wafer] chunk`` alone.
+    device : tuple of str, length J
+        Usable devices, in the order of the table; those with faults are not among them.
+    start : ndarray of int, shape (J + 1,)
+        Rows ``start[j]:start[j + 1]`` belong to device j.
+    bias : ndarray, shape (rows,)
+        In V.
+    par, perp : ndarray, shape (rows,)
+        In the declared unit, `perp` along M × P.
+    sigma_par, sigma_perp : ndarray, shape (rows,), or None
+        Standard errors; None: not known, and declared to be fitted.
+    thickness : ndarray, shape (J,)
+        Nominal, in nm.
+    x, y : ndarray, shape (J,)
+        Position of the die in mm, NaN where it is not declared.
+    wafer, split : tuple of str, length J
+        Empty where they are not declared.
+    faults : tuple of Fault
+        Devices of this piece that cannot be used.
+    used : ndarray of bool, shape (rows,), or None
+        False for masked points; None: no point is masked.
+    rho : ndarray, shape (rows,), or None
+        Correlation of the errors of the two components of each point, with `perp` along M × P.
+    angle_factor : ndarray, shape (J,), or None
+        sin θ where the values carry it; None: they do not.
+    share : float
+        Part of the table that is read when this piece is, from 0 to 1.
+
+    Examples
+    --------
+    >>> one = Chunk(0, ("A",), np.array([0, 3]), np.array([-0.1, 0.0, 0.1]), np.array([-1.0, 0.0, 1.0]), np.zeros(3),
+    ...             None, None, np.array([2.0]), np.array([0.0]), np.array([0.0]), ("w1",), ("",))
+    >>> one.n_points.tolist()
+    [3]
+    """
+
+    number: int
+    device: tuple[str, ...]
+    start: IntArray
+    bias: FloatArray
+    par: FloatArray
+    perp: FloatArray
+    sigma_par: FloatArray | None
+    sigma_perp: FloatArray | None
+    thickness: FloatArray
+    x: FloatArray
+    y: FloatArray
+    wafer: tuple[str, ...]
+    split: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+    used: BoolArray | None = None
+    rho: FloatArray | None = None
+    angle_factor: FloatArray | None = None
+    share: float = float("nan")
+
+    def devices(self, low: int, high: int) -> Chunk:
+        """Devices low … high − 1 as a chunk, without faults."""
+        rows, some = slice(int(self.start[low]), int(self.start[high])), slice(low, high)
+
+        def cut(each: Any, where: slice) -> Any:
+            return None if each is None else each[where]
+
+        return replace(
+            self, device=self.device[some], start=self.start[low : high + 1] - self.start[low],
+            thickness=self.thickness[some], x=self.x[some], y=self.y[some], wafer=self.wafer[some],
+            split=self.split[some], faults=(), angle_factor=cut(self.angle_factor, some),
+            **{name: cut(getattr(self, name), rows) for name in _BY_ROW},
+        )  # fmt: skip
+
+    @property
+    def n_points(self) -> IntArray:
+        """Rows of each device, masked ones included, shape (J,)."""
+        return np.diff(self.start)

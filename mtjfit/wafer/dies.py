@@ -1,0 +1,163 @@
+"""Where dies lie: the grid that their positions keep to, if they do, and the wafer round them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+
+__all__ = ["DIAMETERS", "DieGrid", "die_grid", "squares", "wafer_radius"]
+
+DIAMETERS = (25.4, 50.8, 76.2, 100.0, 125.0, 150.0, 200.0, 300.0, 450.0)
+"""Of wafers that one can buy, in mm."""
+_TOLERANCE = 0.1  # of the pitch: positions farther off a grid are none of a stepper
+_MOST = 4000  # dies along one axis
+_TRIES = 12
+_FULLEST = 0.1  # share of the places of a grid that must hold a device
+
+
+@dataclass(frozen=True, eq=False)
+class DieGrid:
+    """Rows and columns of dies.
+
+    Attributes
+    ----------
+    pitch, origin : array, shape (2,)
+        Of x and y, in mm; the origin is the middle of the die in column 0 and row 0.
+    shape : tuple of int
+        Rows and columns.
+    row, column : array of int, shape (devices,)
+        Where each device lies.
+    """
+
+    pitch: FloatArray
+    origin: FloatArray
+    shape: tuple[int, int]
+    row: np.ndarray
+    column: np.ndarray
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, right, bottom and top edge in mm."""
+        low = self.origin - self.pitch / 2
+        high = low + self.pitch * self.shape[::-1]
+        return float(low[0]), float(high[0]), float(low[1]), float(high[1])
+
+    def coarser(self, factor: int) -> DieGrid:
+        """The same with squares of dies taken together."""
+        shape = (-(-self.shape[0] // factor), -(-self.shape[1] // factor))
+        origin = self.origin + self.pitch * (factor - 1) / 2
+        return DieGrid(self.pitch * factor, origin, shape, self.row // factor, self.column // factor)
+
+    def image(self, values: FloatArray) -> FloatArray:
+        """Mean of the finite values in each place, NaN where there is none, shape `shape`."""
+        place = self.row * self.shape[1] + self.column
+        known = np.isfinite(values)
+        size = self.shape[0] * self.shape[1]
+        count = np.bincount(place[known], minlength=size)
+        total = np.bincount(place[known], values[known], minlength=size)
+        out = np.full(size, np.nan)
+        out[count > 0] = total[count > 0] / count[count > 0]
+        return out.reshape(self.shape)
+
+
+def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
+    """The grid that positions lie on, or None if they lie on none.
+
+    The pitch is the least distance along each axis; nine tenths of all positions at least must lie within a tenth of
+    it of the grid, the others within a quarter, and a tenth of the grid must hold devices.
+
+    Parameters
+    ----------
+    x, y : array, shape (devices,)
+        In mm, finite.
+
+    Examples
+    --------
+    >>> grid = die_grid(np.array([0.0, 5.0, 10.0, 5.0]), np.array([0.0, 0.0, 0.0, 8.0]))
+    >>> grid.pitch.round(9).tolist(), grid.shape, grid.image(np.array([1.0, 2.0, 3.0, 4.0])).tolist()
+    ([5.0, 8.0], (2, 3), [[1.0, 2.0, 3.0], [nan, 4.0, nan]])
+    >>> rng = np.random.default_rng(0)
+    >>> die_grid(*rng.uniform(-50, 50, (2, 300))) is None
+    True
+    """
+    if x.size == 0:
+        return None
+    axes = [_axis(x), _axis(y)]
+    pitches = [pitch for pitch, _, _ in axes if pitch > 0]
+    if not pitches or any(pitch < 0 for pitch, _, _ in axes):
+        return None
+    # Devices in a single row: their dies are as high as they are wide.
+    pitch = np.array([each if each > 0 else pitches[0] for each, _, _ in axes])
+    origin = np.array([low for _, low, _ in axes])
+    column, row = axes[0][2], axes[1][2]
+    shape = (int(row.max()) + 1, int(column.max()) + 1)
+    if max(shape) > _MOST or np.unique(row * shape[1] + column).size < _FULLEST * shape[0] * shape[1]:
+        return None
+    return DieGrid(pitch, origin, shape, row, column)
+
+
+def squares(x: FloatArray, y: FloatArray, side: float) -> DieGrid:
+    """Squares of some side in mm over positions that keep to no grid.
+
+    Examples
+    --------
+    >>> squares(np.array([0.0, 0.3, 5.0]), np.zeros(3), 1.0).column.tolist()
+    [0, 0, 5]
+    """
+    origin = np.array([x.min(), y.min()])
+    column, row = (np.floor((u - low) / side).astype(np.intp) for u, low in zip((x, y), origin, strict=True))
+    return DieGrid(np.full(2, side), origin + side / 2, (int(row.max()) + 1, int(column.max()) + 1), row, column)
+
+
+def _axis(u: FloatArray) -> tuple[float, float, np.ndarray]:
+    """Pitch (0: all the same, negative: no grid), first position, and number of each position."""
+    low, span = float(u.min()), float(np.ptp(u))
+    steps = np.sort(np.diff(np.unique(u)))
+    steps = steps[steps > 1e-4 * span]
+    if span == 0 or not steps.size:
+        return 0.0, low, np.zeros(u.size, dtype=np.intp)
+    # Positions of one column may differ by what a stepper or a rounding is off: the pitch stands above a jump then.
+    jumps = np.flatnonzero(steps[1:] > 2 * steps[:-1]) + 1
+    for step in steps[np.concatenate([[0], jumps])][:_TRIES]:
+        found = _numbered(u, float(step)) if span / step <= 2 * _MOST else None
+        if found is not None:
+            return found
+    return -1.0, low, np.zeros(u.size, dtype=np.intp)
+
+
+def _numbered(u: FloatArray, step: float) -> tuple[float, float, np.ndarray] | None:
+    """Pitch, place of column 0 and column of each position, if gaps of half a step part columns; None for no grid."""
+    known, back = np.unique(u, return_inverse=True)
+    column = np.concatenate([[0], np.cumsum(np.diff(known) > step / 2)])
+    if column[-1] == 0:
+        return None
+    middles = np.bincount(column, known) / np.bincount(column)
+    apart = np.diff(middles)
+    pitch = float(np.median(apart[apart < 1.5 * apart.min()]))
+    place = np.concatenate([[0.0], np.cumsum(np.round(apart / pitch))])[column]
+    if place[-1] > _MOST:
+        return None
+    pitch, low = (float(each) for each in np.polyfit(place, known, 1))
+    off = np.abs((known - low) / pitch - place)[back]
+    if np.mean(off < _TOLERANCE) < 0.9 or off.max() > 0.25:
+        return None
+    return pitch, low, place[back].astype(np.intp)
+
+
+def wafer_radius(x: FloatArray, y: FloatArray, pitch: FloatArray | None = None) -> float:
+    """Radius in mm of the smallest wafer about (0, 0) that holds all dies; NaN if none does, or they lie far off it.
+
+    Examples
+    --------
+    >>> wafer_radius(np.array([-60.0, 60.0]), np.array([0.0, 3.0])), wafer_radius(np.array([80.0, 90.0]), np.zeros(2))
+    (62.5, nan)
+    """
+    half = np.zeros(2) if pitch is None else pitch / 2
+    reach = float(np.hypot(np.abs(x) + half[0], np.abs(y) + half[1]).max())
+    middle = np.hypot((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
+    if middle > 0.25 * reach:
+        return float("nan")
+    return next((d / 2 for d in DIAMETERS if reach <= d / 2), float("nan"))

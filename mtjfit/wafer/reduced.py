@@ -1,0 +1,107 @@
+"""What a piece of a table is reduced to: columns of numbers, flags, and sums from which groups are fitted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.data.units import find_unit
+from mtjfit.model.phase import Terms
+from mtjfit.wafer.chunk import Fault, IntArray
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.declared import WaferStudy
+
+__all__ = ["COLUMNS", "Reduced", "coefficient_names", "correlation", "quantity_names", "units_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """A `Chunk` after reduction.
+
+    Attributes
+    ----------
+    number : int
+        Of the chunk.
+    device, wafer, split : tuple of str, length J
+        Of the usable devices; the others stand in `faults`.
+    values : dict of str to ndarray, shape (J,)
+        By the names that `COLUMNS` gives; NaN where a number is not determined.
+    flags : ndarray of int, shape (J,)
+        Bit masks of `mtjfit.wafer.flags.FLAGS`.
+    sums : ndarray, shape (J, n_sums)
+        Sufficient statistics; `mtjfit.wafer.sums.compressed` makes the model's form of them.
+    faults : tuple of Fault
+    """
+
+    number: int
+    device: tuple[str, ...]
+    wafer: tuple[str, ...]
+    split: tuple[str, ...]
+    values: dict[str, FloatArray]
+    flags: IntArray
+    sums: FloatArray
+    faults: tuple[Fault, ...] = ()
+
+
+def quantity_names(terms: Terms) -> tuple[str, ...]:
+    """Determined numbers of a device in the order of tables; empty where the phase of κ is not determined."""
+    if not terms.phase_determined:
+        return ()
+    ratio = ("b2/a1",) if {"a1", "b2"} <= set(terms.names) else ()
+    return ("slope_ratio", *(f"|kappa|·{name}" for name in terms.names), *ratio)
+
+
+def coefficient_names(terms: Terms) -> tuple[str, ...]:
+    """Coefficients of the device's own polynomials, in-plane ones first."""
+    return tuple(f"{part}·V^{power}" for part in ("par", "perp") for power in terms.powers)
+
+
+def correlation(one: str, other: str) -> str:
+    """Name of the correlation between two determined numbers.
+
+    Examples
+    --------
+    >>> correlation("slope_ratio", "b2/a1")
+    'corr(slope_ratio, b2/a1)'
+    """
+    return f"corr({one}, {other})"
+
+
+def COLUMNS(study: WaferStudy) -> tuple[str, ...]:
+    """Names of the columns that `reduce_chunk` gives for a study, in order.
+
+    Position and thickness; determined numbers, each with its error; their correlations; the tests; coefficients of the
+    device's own polynomials, each with its error, and standard errors of its values where these were fitted.
+    """
+    names = quantity_names(study.terms)
+    columns = ["thickness", "x", "y", "n_points"]
+    columns += [each for name in names for each in (name, f"{name}_sd")]
+    columns += [correlation(one, other) for one, other in combinations(names, 2)]
+    columns += ["chi2", "dof", "noise_dof", "p_value", "scatter_chi2", "scatter_dof", "scatter_p_value"]
+    columns += [each for name in coefficient_names(study.terms) for each in (name, f"{name}_sd")]
+    return (*columns, "sigma_par", "sigma_perp") if study.sigma_is_fitted else tuple(columns)
+
+
+def units_of(study: WaferStudy) -> dict[str, str]:
+    """Unit of each column of `COLUMNS`; empty for pure numbers.
+
+    Coefficients are those of the torque, also where a torkance was measured.
+    """
+    base = find_unit(study.declaration.units.torque).name
+    torkance, base = base.endswith("/V"), base.removesuffix("/V")
+
+    def per_volt(power: int) -> str:
+        if not torkance and study.declaration.quantity == "torkance":  # arb stands for a torque and for a torkance
+            power -= 1
+        return base if power == 0 else f"V {base}" if power == -1 else base + ("/V" if power == 1 else f"/V^{power}")
+
+    units = {"thickness": "nm", "x": "mm", "y": "mm", "b2/a1": "1/V"}
+    power_of = dict(zip(study.terms.names, study.terms.power, strict=True))
+    units |= {f"|kappa|·{name}": per_volt(int(power)) for name, power in power_of.items()}
+    units |= {name: per_volt(int(name.rpartition("^")[2])) for name in coefficient_names(study.terms)}
+    noise = find_unit(study.declaration.units.torque).name
+    units |= {"sigma_par": noise, "sigma_perp": noise}
+    return {name: units.get(name, units.get(name.removesuffix("_sd"), "")) for name in COLUMNS(study)}

@@ -1,0 +1,121 @@
+"""A table of devices in pieces: Parquet, delimited text, or a folder of files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterator
+from pathlib import Path
+
+from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import DataError, Problem
+from mtjfit.wafer.block import gathered
+from mtjfit.wafer.built import built
+from mtjfit.wafer.chunk import Chunk
+from mtjfit.wafer.declared import WaferStudy
+from mtjfit.wafer.tables_folder import folder_chunks, folder_files
+from mtjfit.wafer.tables_parquet import is_parquet, parquet_blocks, parquet_devices
+from mtjfit.wafer.tables_text import text_blocks
+
+__all__ = ["chunk_count", "chunks", "table_identity"]
+
+_PIECE = 2**20
+_FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
+
+
+def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
+    """Read a table piece by piece, in order, within the memory that ``[wafer]`` allows.
+
+    Parameters
+    ----------
+    study : WaferStudy
+    skip : container of int
+        Numbers of chunks that are not wanted. Their numbers are not read, as far as the format allows.
+
+    Returns
+    -------
+    iterator of Chunk
+        Which devices a chunk holds depends on the table and on ``[wafer] chunk`` alone.
+
+    Raises
+    ------
+    DataError
+        The table is not there, its header does not fit the declaration, a device begins again after others, or a chunk
+        needs too much memory. Single cells and rows that cannot be used are no errors but `Fault` of their devices.
+    """
+    if _is_folder(study.table):
+        yield from folder_chunks(study, skip)
+        return
+    _check_there(study.table)
+    blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study)
+    _check_format(study)
+    label, memory = str(study.table), study.wafer.memory // _FOR_ROWS
+    unknown = {mask.device for mask in study.declaration.mask if mask.device}
+    for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
+        unknown -= set(rows.device) if unknown else set()
+        yield built(study, rows, label)
+    if unknown and not skip:
+        what = f"has no device {min(unknown)!r}, which a mask names"
+        raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
+
+
+def chunk_count(study: WaferStudy) -> int | None:
+    """Number of chunks, where it can be known without reading numbers: Parquet and folders; None for text."""
+    if _is_folder(study.table):
+        devices = len(folder_files(study.table))
+    else:
+        _check_there(study.table)
+        if not is_parquet(study):
+            return None
+        devices = parquet_devices(study)
+    return -(-devices // study.wafer.chunk)
+
+
+def table_identity(study: WaferStudy) -> str:
+    """sha256, in hex, of the bytes of the table; of a folder, of names and bytes of its files.
+
+    Raises
+    ------
+    DataError
+        The table is not there.
+    """
+    digest = hashlib.sha256()
+    if not _is_folder(study.table):
+        _check_there(study.table)
+        _feed(digest, study.table)
+        return digest.hexdigest()
+    for path in folder_files(study.table):
+        one = hashlib.sha256()
+        _feed(one, path)
+        digest.update(f"{path.name}\0{one.hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _feed(digest: hashlib._Hash, path: Path) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+
+
+def _is_folder(table: Path) -> bool:
+    return table.is_dir() or (not table.exists() and any(mark in table.name for mark in "*?["))
+
+
+def _check_there(table: Path) -> None:
+    if table.is_file():
+        return
+    neighbours = [each.name for each in table.parent.iterdir()] if table.parent.is_dir() else []
+    todo = did_you_mean(table.name, neighbours) if neighbours else f"there is no folder {str(table.parent)!r}"
+    raise DataError([Problem(str(table), "no such file", todo)])
+
+
+def _check_format(study: WaferStudy) -> None:
+    """Formats that only the readers of single files know cannot be read piece by piece."""
+    form = study.declaration.format
+    if study.declaration.name or not (form.is_plain or (form.reader == "parquet")):
+        what = (
+            f"cannot be read piece by piece with reader = {form.reader!r}"
+            if form.reader
+            else ("is one table, but [[data]] declares file names or headers of many")
+        )
+        todo = "give a table with one header line, or Parquet, or a folder with one file for each device"
+        raise DataError([Problem(str(study.table), what, todo)])

@@ -1,0 +1,113 @@
+"""Simulated wafers of the hierarchical model: raw curves whose thickness and amplitudes vary over the disc."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mtjfit.data import TorqueCurve
+from mtjfit.model.wafer import WaferPosterior
+from mtjfit.model.wafer_declared import Hierarchy
+from mtjfit.model.wafer_devices import WaferDevices
+from mtjfit.physics import Interface, torkance, torque
+from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
+
+LENGTHS = {
+    "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
+    "Lambda": LogNormal(2.0, 1.5),
+}  # fmt: skip
+PRIORS = LENGTHS | {
+    "thickness": Fixed(0.0), "a1": Normal(1.0, 0.5), "b2": Normal(0.6, 0.3),
+    "scatter_a1": LogNormal(0.03, 1.5), "scatter_b2": LogNormal(0.03, 1.5),
+}  # fmt: skip
+HIERARCHY = Hierarchy(
+    {"thickness": ("tilt_x", "tilt_y", "bowl"), "a1": ("bowl",)},
+    {"thickness": 0.04, "a1": 0.04},
+    thickness_scatter=LogNormal(0.02, 1.5),
+    radius=100.0,
+)
+TRUTH = {
+    "lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "Lambda": 2.0, "a1": 1.0, "b2": 0.6,
+    "scatter_a1": 0.03, "scatter_b2": 0.03, "thickness_scatter": 0.02,
+    "thickness_tilt_x": 0.03, "thickness_tilt_y": -0.02, "thickness_bowl": 0.04, "a1_bowl": -0.03,
+}  # fmt: skip
+LAWS = {"torque": torque, "torkance": torkance}
+
+
+def parameters(**changes: Any) -> dict[str, Parameter]:
+    """The declaration; a keyword changes a prior or gives (prior, scope), None takes it out."""
+    out = {}
+    for name, prior in (PRIORS | changes).items():
+        if prior is not None:
+            prior, scope = prior if isinstance(prior, tuple) else (prior, "shared")
+            out[name] = Parameter(name, prior, "device" if name == "thickness" else scope)
+    return out
+
+
+def positions(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Uniform over a disc of 100 mm."""
+    rng = np.random.default_rng([seed, 1])
+    r, phi = 100 * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    return r * np.cos(phi), r * np.sin(phi)
+
+
+def shape(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The shapes once more, in polar coordinates."""
+    r, phi = np.hypot(x, y) / 100, np.arctan2(y, x)
+    return {
+        "tilt_x": r * np.cos(phi), "tilt_y": r * np.sin(phi), "bowl": 2 * r**2 - 1, "level": np.ones_like(r),
+        "saddle": r**2 * np.cos(2 * phi), "saddle_xy": r**2 * np.sin(2 * phi), "edge": 6 * r**4 - 6 * r**2 + 1,
+    }[name]  # fmt: skip
+
+
+def factor(name: str, truth: Mapping[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """1 + Σ g P of a parameter, from the names of the coefficients in `truth`."""
+    total = np.ones_like(x)
+    for key, value in truth.items():
+        if key.startswith(f"{name}_") and key != "thickness_scatter":
+            total = total + value * shape(key.removeprefix(f"{name}_"), x, y)
+    return total
+
+
+def simulated(
+    n: int = 40,
+    *,
+    nominal: tuple[float, ...] = (1.2, 2.2),
+    noise: float = 0.01,
+    n_bias: int = 11,
+    seed: int = 0,
+    truth: Mapping[str, float] | None = None,
+    quantity: str = "torque",
+    per: str = "device",
+    declared: Mapping[str, Parameter] | None = None,
+    fit_sigma: bool = False,
+) -> tuple[Study, np.ndarray, np.ndarray]:
+    """Curves of n devices and their positions in mm; nominal thicknesses take turns."""
+    true, rng, (x, y) = TRUTH | dict(truth or {}), np.random.default_rng([seed, 0]), positions(n, seed)
+    d0 = np.resize(nominal, n)
+    d = d0 * factor("thickness", true, x, y) + true["thickness_scatter"] * rng.standard_normal(n)
+    a1, b2 = (
+        true[k] * factor(k, true, x, y) * (1 + true[f"scatter_{k}"] * rng.standard_normal(n)) for k in ("a1", "b2")
+    )
+    V, curves = np.linspace(-0.5, 0.5, n_bias), []
+    lengths = {k: true[k] for k in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"lambda_sf_N": true["Lambda"]}
+    for j in range(n):
+        T = LAWS[quantity](V, d[j], **lengths, D_ratio=1.0, interface=Interface.of(a1=a1[j], b2=b2[j]), per=per)
+        errors = {} if fit_sigma else {"sigma_par": np.full(n_bias, noise), "sigma_perp": np.full(n_bias, noise)}
+        par, perp = (part + noise * rng.standard_normal(n_bias) for part in (T.real, T.imag))
+        curves.append(TorqueCurve(f"D{j}", V, par, perp, d0[j], quantity, per, "arb", **errors))
+    return Study("wafer", tuple(curves), dict(declared or parameters())), x, y
+
+
+def posterior(n: int = 40, hierarchy: Hierarchy = HIERARCHY, **options: Any) -> WaferPosterior:
+    """The hierarchical model of a simulated wafer."""
+    study, x, y = simulated(n, **options)
+    return WaferPosterior(WaferDevices.of(study, x, y), study.parameters, hierarchy)
+
+
+def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:
+    """Coordinates of the truth, shape (1, size)."""
+    true = TRUTH | {"noise_par": 0.01, "noise_perp": 0.01} | changes
+    return model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))

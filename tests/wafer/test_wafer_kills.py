@@ -1,0 +1,233 @@
+"""Whatever is killed, and wherever: begun again, the catalogue is that of a run that nobody disturbed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from wafer_cases import simulated_wafer, wafer_study
+
+from mtjfit.errors import MtjfitError
+from mtjfit.infer.lock import _alive
+from mtjfit.wafer import Chunk, WaferStudy, chunks
+from mtjfit.wafer import batch as module
+from mtjfit.wafer.batch import run_batch
+from mtjfit.wafer.catalogue import open_catalogue
+
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
+WAIT = 60
+
+PROGRAM = """
+import multiprocessing, os, sys
+from mtjfit.wafer import load_wafer
+from mtjfit.wafer.batch import run_batch
+from mtjfit.wafer.catalogue import open_catalogue
+
+toml, table, catalogue, workers, at = sys.argv[1:]
+left = int(at)
+
+def counted(statement):
+    global left
+    if statement.startswith("INSERT INTO devices"):
+        left -= 1
+        if left == 0:
+            print(*(child.pid for child in multiprocessing.active_children()), flush=True)
+            os.kill(os.getpid(), KILL)
+
+if __name__ == "__main__":
+    with open_catalogue(catalogue, write=True) as opened:
+        opened.connection.set_trace_callback(counted)
+        run_batch(load_wafer(toml, table), opened, workers=int(workers), progress=False)
+""".replace("KILL", str(int(KILL)))
+
+
+def small(folder: Path, n: int = 60, chunk: int = 5) -> WaferStudy:
+    return wafer_study(folder, simulated_wafer(n, n_bias=9).csv(folder / "table.csv"), wafer=f"chunk = {chunk}\n")
+
+
+def undisturbed(study: WaferStudy, folder: Path) -> str:
+    with open_catalogue(folder / "undisturbed.db", write=True) as catalogue:
+        run_batch(study, catalogue, progress=False)
+        return catalogue.digest()
+
+
+def gone_on_with(study: WaferStudy, path: Path) -> tuple[int, str]:
+    """Devices that were missing, and the digest once they are not."""
+    with open_catalogue(path, write=True) as catalogue:
+        return run_batch(study, catalogue, progress=False).added, catalogue.digest()
+
+
+def killed_in(study: WaferStudy, path: Path, at: int, workers: int = 0) -> list[int]:
+    """Run a batch in a process of its own that is killed while it writes its device number `at`; its children."""
+    program = study.table.parent / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    toml = str(study.table.parent / "wafer.toml")
+    command = [sys.executable, str(program), toml, str(study.table), str(path), str(workers), str(at)]
+    done = subprocess.run(command, check=False, timeout=WAIT, stdout=subprocess.PIPE)
+    assert done.returncode == (-KILL if os.name == "posix" else KILL)
+    return [int(pid) for pid in done.stdout.split()]
+
+
+def test_a_killed_run_loses_only_the_chunk_at_hand(tmp_path: Path):
+    study = small(tmp_path)
+    killed_in(study, tmp_path / "a.db", at=28)  # in the middle of the sixth chunk
+    added, digest = gone_on_with(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 25, undisturbed(study, tmp_path))
+
+
+def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: Path):
+    study = small(tmp_path, 10)
+    expected = undisturbed(study, tmp_path)
+    with open_catalogue(tmp_path / "undisturbed.db", write=True) as catalogue:
+        catalogue.connection.execute("DELETE FROM devices WHERE chunk = 1 AND place > 2")
+    added, digest = gone_on_with(study, tmp_path / "undisturbed.db")
+    assert added == 0
+    assert digest != expected
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
+    study = small(tmp_path)
+    for at in (1, 5, 6, 13, 2):
+        killed_in(study, tmp_path / "a.db", at)
+    added, digest = gone_on_with(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 15, undisturbed(study, tmp_path))
+
+
+@pytest.mark.slow
+def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_path: Path):
+    pytest.importorskip("distributed")
+    study = small(tmp_path)
+    children = killed_in(study, tmp_path / "a.db", at=28, workers=2)
+    until = time.monotonic() + WAIT
+    while any(_alive(pid) for pid in children) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert len(children) == 2
+    assert not any(_alive(pid) for pid in children)
+    added, digest = gone_on_with(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 25, undisturbed(study, tmp_path))
+
+
+def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> None:
+    """Have something done after each chunk is read."""
+
+    def read(study: WaferStudy, skip: frozenset[int]) -> Iterator[Chunk]:
+        for chunk in chunks(study, skip):
+            hook(chunk)
+            yield chunk
+
+    monkeypatch.setattr(module, "chunks", read)
+    monkeypatch.setattr("mtjfit.wafer.tables.chunks", read)
+
+
+@pytest.mark.slow
+def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("distributed")
+    study = small(tmp_path, 200)
+    killed = set()
+
+    def hook(chunk: Chunk) -> None:
+        if chunk.number in (6, 20):
+            worker = multiprocessing.active_children()[0]
+            killed.add(worker.pid)
+            os.kill(worker.pid, KILL)
+
+    expected = undisturbed(study, tmp_path)
+    hooked(monkeypatch, hook)
+    with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
+        assert run_batch(study, catalogue, workers=2, progress=False).added == 200
+        assert catalogue.digest() == expected
+    assert len(killed) == 2
+
+
+class Cluster:
+    """A scheduler and workers with their nannies, each in a process group of its own."""
+
+    def __init__(self, folder: Path, stack: ExitStack):
+        self.file, self.stack = folder / "scheduler.json", stack
+        self.scheduler = self.start(
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file)
+        )
+        until = time.monotonic() + WAIT
+        while not self.file.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        time.sleep(0.2)
+        self.address = json.loads(self.file.read_text())["address"]
+        self.workers = [self.start("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1") for _ in range(2)]
+
+    def start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "dask", what, *options, "--no-dashboard"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(command, start_new_session=True, **quiet)
+        self.stack.callback(self.kill, process)
+        return process
+
+    @staticmethod
+    def kill(process: subprocess.Popen[bytes]) -> None:
+        """The process and its children: a worker goes with its nanny."""
+        if process.poll() is None:
+            os.killpg(process.pid, KILL)
+            process.wait()
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Cluster]:
+    if os.name != "posix":
+        pytest.skip("process groups are killed as POSIX has them")
+    pytest.importorskip("distributed")
+    with ExitStack() as stack:
+        yield Cluster(folder, stack)
+
+
+@pytest.mark.slow
+def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study = small(tmp_path, 200)
+    expected = undisturbed(study, tmp_path)
+    with cluster(tmp_path) as running:
+        for name, at in (("calm.db", None), ("killed.db", 12)):
+
+            def hook(chunk: Chunk, at: int | None = at) -> None:
+                if chunk.number == at:
+                    running.kill(running.workers[0])
+
+            with monkeypatch.context() as patch, open_catalogue(tmp_path / name, write=True) as catalogue:
+                hooked(patch, hook)
+                assert run_batch(study, catalogue, scheduler=running.address, progress=False).added == 200
+                assert catalogue.digest() == expected
+        assert running.workers[0].poll() is not None
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study = small(tmp_path, 200)
+    with cluster(tmp_path) as running, monkeypatch.context() as patch:
+
+        def hook(chunk: Chunk) -> None:
+            if chunk.number == 12:
+                running.kill(running.scheduler)
+
+        hooked(patch, hook)
+        start = time.monotonic()
+        with (
+            open_catalogue(tmp_path / "a.db", write=True) as catalogue,
+            pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"),
+        ):
+            run_batch(study, catalogue, scheduler=running.address, progress=False)
+        assert time.monotonic() - start < WAIT
+    added, digest = gone_on_with(study, tmp_path / "a.db")
+    assert 0 < added < 200
+    assert digest == undisturbed(study, tmp_path)

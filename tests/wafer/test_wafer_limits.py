@@ -1,0 +1,267 @@
+"""Spreads of true values, control limits, odd devices and smooth parts: against other solvers, and on known truth.
+
+Statistical tests have fixed seeds; each bound would be missed by chance once in a thousand seeds at most.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import root
+from scipy.stats import binom, false_discovery_control, kstest, norm
+from survey_cases import BOWL, CENTRE, lot, survey_of, wafer
+
+from mtjfit.errors import DataError
+from mtjfit.wafer.limits import benjamini_hochberg, control_limits, odd_devices
+from mtjfit.wafer.smooth import smooth_surfaces
+from mtjfit.wafer.spread import HUBER, moments, pooled_spread, spread_of
+from mtjfit.wafer.survey import Survey
+
+
+def drawn(rng: np.random.Generator, n: int, spread: float, centre: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    errors = rng.uniform(0.5, 1.5, n)
+    return centre + rng.normal(0, np.hypot(spread, errors)), errors
+
+
+def flat(rng: np.random.Generator, n: int) -> Survey:
+    """Devices that scatter normally, nothing odd about them."""
+    values, errors = drawn(rng, n, 1.0)
+    return Survey("flat", pd.DataFrame({"device": [f"D{k}" for k in range(n)], "b": values, "b_sd": errors}))
+
+
+def plausible(successes: int, n: int, p: float) -> bool:
+    """Whether so many successes are no accident of one in a thousand."""
+    return bool(binom.ppf(0.0005, n, p) <= successes <= binom.ppf(0.9995, n, p))
+
+
+@pytest.mark.parametrize("bound", [0.5, HUBER, 3.0])
+def test_moments_are_integrals_of_the_normal_density(bound: float) -> None:
+    def expected(f) -> float:
+        return 2 * (quad(lambda z: f(z) * norm.pdf(z), 0, bound)[0] + quad(lambda z: f(z) * norm.pdf(z), bound, 40)[0])
+
+    mean, variance, second, inside = moments(bound)
+    assert mean == pytest.approx(expected(lambda z: min(z**2, bound**2)), rel=1e-9)
+    assert variance == pytest.approx(expected(lambda z: min(z**2, bound**2) ** 2) - mean**2, rel=1e-8)
+    assert second == pytest.approx(expected(lambda z: z**2 * (z < bound)), rel=1e-9)
+    assert inside == pytest.approx(expected(lambda z: float(z < bound)), rel=1e-9)
+
+
+@pytest.mark.parametrize("bound", [HUBER, math.inf])
+def test_centre_and_spread_solve_their_equations(bound: float) -> None:
+    q, s = drawn(np.random.default_rng(3), 60, 1.3, 5.0)
+    found = spread_of(q, s, bound=bound)
+    mean = quad(lambda z: min(z**2, bound**2) * norm.pdf(z), -np.inf, np.inf)[0] if bound < 9 else 1.0
+
+    def equations(x: np.ndarray) -> list[float]:
+        w = np.sqrt(x[1] ** 2 + s**2)
+        z = (q - x[0]) / w
+        return [float(np.sum(np.clip(z, -bound, bound) / w)), float(np.sum(np.minimum(z**2, bound**2)) - 59 * mean)]
+
+    other = root(equations, [np.median(q), np.std(q)], tol=1e-12).x
+    np.testing.assert_allclose([found.centre, found.spread], other, rtol=1e-6)
+
+
+def test_without_a_bound_and_with_equal_errors_it_is_the_textbook_formula() -> None:
+    q = np.random.default_rng(0).normal(0, 2, 30)
+    found = spread_of(q, np.full(30, 0.7), bound=math.inf)
+    assert found.centre == pytest.approx(q.mean())
+    assert found.spread == pytest.approx(math.sqrt(np.var(q, ddof=1) - 0.7**2))
+    assert found.centre_sd == pytest.approx(np.std(q, ddof=1) / math.sqrt(30))
+
+
+@cache
+def covered(n: int, spread: float, times: int, ignore_errors: bool = False) -> int:
+    rng = np.random.default_rng([n, times])
+    hits = 0
+    for _ in range(times):
+        q, s = drawn(rng, n, spread)
+        found = spread_of(q, np.zeros(n) if ignore_errors else s)
+        hits += found.low <= spread <= found.high
+    return hits
+
+
+@pytest.mark.parametrize(("n", "spread"), [(12, 1.0), (60, 0.5)])
+def test_intervals_of_the_spread_cover_the_truth(n: int, spread: float) -> None:
+    assert plausible(covered(n, spread, 150), 150, 0.95)
+
+
+def test_sabotage_ignored_errors_are_seen_in_the_coverage() -> None:
+    assert not plausible(covered(60, 0.5, 150, ignore_errors=True), 150, 0.95)
+
+
+def test_equal_devices_are_not_told_apart() -> None:
+    rng = np.random.default_rng(1)
+    found = [spread_of(*drawn(rng, 30, 0.0)) for _ in range(100)]
+    assert plausible(sum(each.determined for each in found), 100, 0.025)
+    assert all("not determined" in each.says for each in found if not each.determined)
+
+
+def test_one_device_in_ten_far_off_moves_little() -> None:
+    q, s = drawn(np.random.default_rng(2), 400, 1.0)
+    clean = spread_of(q, s)
+    q[:40] += 30
+    odd = spread_of(q, s)
+    assert abs(odd.centre - clean.centre) < 0.35
+    # A tenth of all terms stands at b², so the others must sum to less: mean widths grow by 19 %, τ from 1 to 1.37.
+    assert odd.spread == pytest.approx(1.37 * clean.spread, rel=0.1)
+    assert spread_of(q, s, bound=math.inf).spread > 6 * clean.spread
+
+
+def test_spread_within_groups_is_blind_to_their_centres() -> None:
+    q, s = drawn(np.random.default_rng(4), 90, 1.0)
+    group = np.arange(90) % 3
+    assert pooled_spread(q + 50.0 * group, s, group).spread == pytest.approx(pooled_spread(q, s, group).spread)
+    assert pooled_spread(q, s, np.zeros(90, dtype=int)).spread == pytest.approx(spread_of(q, s).spread)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, np.nan]])
+def test_refuses_what_is_no_number(values: list[float]) -> None:
+    with pytest.raises(ValueError, match="values"):
+        spread_of(np.array(values), np.zeros(len(values)))
+
+
+def test_limits_hold_as_many_devices_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    made = [control_limits(flat(rng, 2000), "b").iloc[0] for _ in range(10)]
+    beyond, expected = sum(row["beyond"] for row in made), sum(row["expected"] for row in made)
+    assert abs(beyond - expected) < 3.5 * math.sqrt(expected)
+
+
+def test_limits_are_those_of_true_values_and_of_one_wafer() -> None:
+    rng = np.random.default_rng(6)
+    quiet, noisy = (survey_of(wafer(rng, "A", bowl=0, error=e), wafer(rng, "B", bowl=0, error=e, shift=0.2))
+                    for e in (0.001, 0.01))  # fmt: skip
+    widths = [np.diff(control_limits(each, "slope_ratio").loc["", ["low", "high"]])[0] for each in (quiet, noisy)]
+    np.testing.assert_allclose(widths, 6 * 0.012, rtol=0.15)
+
+
+def test_flagged_devices_make_no_limits() -> None:
+    survey = lot(7, 2)
+    frame = survey.frame.copy()
+    frame.loc[frame["flags"] != 0, "slope_ratio"] += 100.0
+    pd.testing.assert_frame_equal(
+        control_limits(survey_of(frame), "slope_ratio"), control_limits(survey, "slope_ratio")
+    )
+
+
+def test_an_undetermined_spread_gives_no_limits() -> None:
+    rng = np.random.default_rng(8)
+    survey = survey_of(wafer(rng, "A", bowl=0, scatter=0.0))
+    row = control_limits(survey, "slope_ratio").iloc[0]
+    assert not row["determined"]
+    assert np.isnan([row["low"], row["high"], row["beyond"]]).all()
+    assert "not determined" in row["says"]
+
+
+def alarms(n: int, times: int) -> int:
+    """Surveys with a false alarm."""
+    rng = np.random.default_rng([n, 1])
+    return sum(odd_devices(flat(rng, n)).beyond > 0 for _ in range(times))
+
+
+@pytest.mark.parametrize(
+    ("n", "times"), [(15, 30), (150, 30), *(pytest.param(n, 1000, marks=pytest.mark.slow) for n in (10, 15, 150))]
+)
+def test_false_alarms_are_as_rare_as_said(n: int, times: int) -> None:
+    assert alarms(n, times) <= binom.ppf(0.999, times, 0.05)
+
+
+def test_sabotage_many_comparisons_without_correction_alarm_nearly_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mtjfit.wafer.limits.holm", lambda p: p)
+    rng = np.random.default_rng(9)
+    assert sum(odd_devices(flat(rng, 150)).beyond > 0 for _ in range(8)) > 5
+
+
+def test_false_discovery_rate_is_that_of_another_program() -> None:
+    p = np.random.default_rng(10).uniform(size=200) ** 2
+    np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p))
+
+
+def test_odd_and_flagged_devices_are_listed_with_reasons_and_none_is_lost() -> None:
+    survey = lot(11, 3)
+    found = odd_devices(survey).table
+    assert sorted(found["device"]) == sorted(f"W{k}-{j:04d}" for k in (1, 2, 3) for j in (40, 50, 60))
+    reasons = found.set_index("device")["reason"]
+    assert reasons["W1-0040"].startswith("slope_ratio is ")
+    assert "scatter test" in reasons["W1-0050"]
+    assert "do not determine" in reasons["W1-0060"]
+    assert np.isnan(found.set_index("device").loc["W1-0060", "value"]) or reasons["W1-0060"]
+    assert found["flags"].iloc[:3].eq("").all(), "flagged devices come last"
+
+
+def test_a_device_that_is_odd_for_its_place_only_is_found_there() -> None:
+    rng = np.random.default_rng(12)
+    frame = wafer(rng, "A", bowl=0.3)
+    rim = frame[np.hypot(frame.x, frame.y) > 45].index[0]
+    frame.loc[rim, "slope_ratio"] = CENTRE  # as in the middle of the wafer
+    found = odd_devices(survey_of(frame), ["slope_ratio"])
+    assert frame.device[rim] in set(found.table["device"])
+    assert "at its place" in found.table.set_index("device").loc[frame.device[rim], "reason"]
+    without = odd_devices(survey_of(frame), ["slope_ratio"], smooth=False)
+    assert frame.device[rim] not in set(without.table["device"])
+
+
+def test_controls_have_names() -> None:
+    assert "on average" in odd_devices(lot(0, 1), control="fdr").says
+    with pytest.raises(ValueError, match="holm or fdr"):
+        odd_devices(lot(0, 1), control="none")  # type: ignore[arg-type]
+
+
+def test_a_bowl_is_found_again_and_odd_devices_do_not_bend_it() -> None:
+    rng = np.random.default_rng(13)
+    frame = wafer(rng, "A")
+    frame.loc[frame.index[:8], "slope_ratio"] += 1.0
+    (surface,) = smooth_surfaces(survey_of(frame), "slope_ratio")
+    truth = CENTRE + BOWL * np.sum((frame[["x", "y"]].to_numpy() / 50) ** 2, axis=1)
+    pulls = (surface.value - truth) / surface.value_sd
+    assert surface.clear
+    assert np.sqrt(np.mean(pulls**2)) < 2.2  # six coefficients: beyond that once in a thousand
+    np.testing.assert_allclose(surface.at(frame.x, frame.y), surface.value)
+    assert surface.spread.spread == pytest.approx(0.012, rel=0.25)
+
+
+def test_a_flat_wafer_has_uniform_p_values_and_sabotage_a_bowl_has_not() -> None:
+    rng = np.random.default_rng(14)
+
+    def p(bowl: float, times: int) -> list[float]:
+        survey = survey_of(*(wafer(rng, f"W{k}", bowl=bowl) for k in range(times)))
+        return [surface.p for surface in smooth_surfaces(survey, "slope_ratio")]
+
+    assert kstest(p(0.0, 40), "uniform").pvalue > 1e-3
+    assert kstest(p(BOWL, 10), "uniform").pvalue < 1e-3
+
+
+def test_splits_on_one_wafer_have_their_own_centres_and_one_bowl() -> None:
+    rng = np.random.default_rng(15)
+    frame = wafer(rng, "A")
+    frame["split"] = np.where(np.arange(len(frame)) % 2, "thin", "thick")
+    frame.loc[frame["split"] == "thin", "slope_ratio"] += 0.5
+    (surface,) = smooth_surfaces(survey_of(frame), "slope_ratio")
+    assert surface.spread.spread == pytest.approx(0.012, rel=0.25)
+    thin = (frame["split"] == "thin").to_numpy()
+    assert np.mean(surface.value[thin]) - np.mean(surface.value[~thin]) == pytest.approx(0.5, abs=0.01)
+
+
+def test_no_surface_without_enough_places() -> None:
+    rng = np.random.default_rng(16)
+    frame = wafer(rng, "A")
+    assert smooth_surfaces(survey_of(frame.iloc[:17]), "slope_ratio") == ()
+    assert smooth_surfaces(survey_of(frame.assign(y=frame.x)), "slope_ratio") == ()
+    with pytest.raises(ValueError, match="order"):
+        smooth_surfaces(survey_of(frame), "slope_ratio", order=9)
+
+
+def test_a_survey_says_all_that_is_wrong_with_its_table() -> None:
+    with pytest.raises(DataError, match="twice"):
+        Survey("s", pd.DataFrame({"device": ["A", "A"]}))
+    with pytest.raises(DataError, match="no column 'device'"):
+        Survey("s", pd.DataFrame({"die": ["A"]}))
+    with pytest.raises(DataError, match="more than numbers"):
+        Survey("s", pd.DataFrame({"device": ["A"], "b": ["x"], "b_sd": [0.1]}))
+    with pytest.raises(DataError, match="choose among: slope_ratio"):
+        lot(0, 1).values("slop_ratio")

@@ -1,0 +1,180 @@
+"""Simulated wafers from Eq. 12: chunks, tables as CSV and Parquet, folders of files, the same devices as studies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data import TorqueCurve
+from mtjfit.physics import Interface, kappa, torkance, torque
+from mtjfit.study import Study
+from mtjfit.wafer import Chunk, WaferStudy, load_wafer
+
+TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}
+AMPLITUDES = {"a1": 1.0, "b2": 0.6}
+LAWS = {"torque": torque, "torkance": torkance}
+LENGTHS = """\
+lambda_J    = { prior = "loguniform", low = 0.1, high = 100.0 }
+lambda_phi  = { prior = "loguniform", low = 0.1, high = 100.0 }
+lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 }
+lambda_sf_N = { prior = "loguniform", low = 0.1, high = 100.0 }
+D_ratio     = { fixed = 1.0 }
+thickness   = { prior = "normal", sd = 0.05 }
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Wafer:
+    """Rows of simulated devices, with the truth of each.
+
+    `rows` has the columns wafer, split, device, x (mm), y (mm), d_nm, V, T_par, T_perp, s_par, s_perp; `truth` one row
+    for each device: what it determines alone.
+    """
+
+    rows: pd.DataFrame
+    truth: pd.DataFrame
+    quantity: str = "torque"
+    per: str = "device"
+    unit: str = "arb"
+
+    def csv(self, path: Path, **how: Any) -> Path:
+        self.rows.to_csv(path, index=False, **how)
+        return path
+
+    def parquet(self, path: Path, rows_in_group: int = 50_000) -> Path:
+        self.rows.to_parquet(path, index=False, row_group_size=rows_in_group)
+        return path
+
+    def folder(self, path: Path) -> Path:
+        """One file for each device, named ``A1_X3.5mm_Y0mm_T2.1nm.csv``."""
+        path.mkdir(parents=True, exist_ok=True)
+        for _, one in self.rows.groupby("device", sort=False):
+            x, y, d = (float(one[name].iloc[0]) for name in ("x (mm)", "y (mm)", "d_nm"))
+            name = f"{one.device.iloc[0]}_X{x!r}mm_Y{y!r}mm_T{d!r}nm.csv"
+            one[["V", "T_par", "T_perp", "s_par", "s_perp"]].to_csv(path / name, index=False)
+        return path
+
+    def curves(self, sigma: bool = True) -> list[TorqueCurve]:
+        """The devices one by one, as a study has them."""
+        found = []
+        for _, one in self.rows.groupby(["wafer", "device"], sort=False):
+            errors = {"sigma_par": one.s_par, "sigma_perp": one.s_perp} if sigma else {}
+            first = one.iloc[0]
+            found.append(TorqueCurve(
+                first.device, one.V, one.T_par, one.T_perp, first.d_nm, self.quantity, self.per, self.unit,
+                group=first.split, **errors,
+            ))  # fmt: skip
+        return found
+
+    def studies(self, study: WaferStudy) -> list[Study]:
+        """A study of each device alone."""
+        return [study.study_template.study([curve]) for curve in self.curves(not study.sigma_is_fitted)]
+
+    def chunk(self, number: int = 0, sigma: bool = True) -> Chunk:
+        """All devices in one piece."""
+        rows = self.rows
+        change = (rows.device != rows.device.shift()) | (rows.wafer != rows.wafer.shift())
+        first = np.flatnonzero(change)
+        each = rows.iloc[first]
+        columns = {name: rows[name].to_numpy() for name in ("V", "T_par", "T_perp", "s_par", "s_perp")}
+        return Chunk(
+            number, tuple(each.device), np.append(first, len(rows)), columns["V"], columns["T_par"], columns["T_perp"],
+            columns["s_par"] if sigma else None, columns["s_perp"] if sigma else None, each.d_nm.to_numpy(),
+            each["x (mm)"].to_numpy(), each["y (mm)"].to_numpy(), tuple(each.wafer), tuple(each.split),
+        )  # fmt: skip
+
+
+def simulated_wafer(
+    n: int = 60,
+    *,
+    seed: int = 0,
+    n_bias: int = 41,
+    noise: float = 0.01,
+    thickness: tuple[float, ...] = (1.2, 1.6, 2.0),
+    thickness_sd: float = 0.03,
+    tilt: float = 0.02,
+    wafers: int = 1,
+    quantity: str = "torque",
+    per: str = "device",
+    unit: str = "arb",
+    bias: tuple[float, float] = (-0.5, 0.5),
+    uneven: bool = False,
+    amplitudes: dict[str, float] | None = None,
+) -> Wafer:
+    """A wafer of n devices on a disc of 100 mm, one split for each nominal thickness, from Eq. 12 with normal errors.
+
+    The true thickness has a tilt along x and a random part, both relative for the tilt and in nm for the random part.
+    `uneven`: numbers of points from 5 to `n_bias`, and errors that differ from point to point.
+    """
+    rng = np.random.default_rng(seed)
+    amplitudes = AMPLITUDES if amplitudes is None else amplitudes
+    radius, angle = 95 * np.sqrt((np.arange(n) + 0.5) / n), np.arange(n) * 2.399963229728653
+    x, y = np.round(radius * np.cos(angle), 3), np.round(radius * np.sin(angle), 3)
+    which = np.arange(n) % len(thickness)
+    nominal = np.asarray(thickness)[which]
+    true = np.maximum(nominal * (1 + tilt * x / 100) + thickness_sd * rng.standard_normal(n), 0.3)
+    counts = rng.integers(5, n_bias + 1, n) if uneven else np.full(n, n_bias)
+    V = np.concatenate([np.linspace(*bias, int(k)) for k in counts])
+    device = np.repeat(np.arange(n), counts)
+    T = LAWS[quantity](V, true[device], **TRUTH, interface=Interface.of(**amplitudes), per=per)
+    sigma = noise * (rng.uniform(0.5, 2.0, (2, V.size)) if uneven else np.ones((2, V.size)))
+    par, perp = T.real + sigma[0] * rng.standard_normal(V.size), T.imag + sigma[1] * rng.standard_normal(V.size)
+    wafer = np.array([f"W{k * wafers // n + 1}" for k in range(n)])
+    rows = pd.DataFrame({
+        "wafer": wafer[device],
+        "split": np.array([f"{d:g} nm" for d in thickness])[which][device],
+        "device": np.array([f"D{k:06d}" for k in range(n)])[device],
+        "x (mm)": x[device],
+        "y (mm)": y[device],
+        "d_nm": nominal[device],
+        "V": V,
+        "T_par": par,
+        "T_perp": perp,
+        "s_par": sigma[0],
+        "s_perp": sigma[1],
+    })  # fmt: skip
+    K = kappa(true, **TRUTH) / (true if per == "volume" else 1.0)
+    truth = {"slope_ratio": K.imag / K.real, "thickness": true}
+    truth |= {f"|kappa|·{name}": np.abs(K) * value for name, value in amplitudes.items()}
+    if {"a1", "b2"} <= set(amplitudes):
+        truth["b2/a1"] = np.full(n, amplitudes["b2"] / amplitudes["a1"])
+    return Wafer(rows, pd.DataFrame(truth), quantity, per, unit)
+
+
+def wafer_toml(
+    *,
+    quantity: str = "torque",
+    per: str = "device",
+    unit: str = "arb",
+    sigma: str = "columns",
+    amplitudes: tuple[str, ...] = ("a1", "b2"),
+    perp_axis: str = "MxP",
+    data: str = "",
+    columns: str = "",
+    parameters: str = "",
+    wafer: str = "",
+) -> str:
+    """A wafer study file for `simulated_wafer`; `data`, `columns`, `parameters` and `wafer` are lines to add."""
+    errors = 'sigma_par = "s_par"\nsigma_perp = "s_perp"\n' if sigma == "columns" else ""
+    noise = 'noise_par = { prior = "lognormal", median = 0.02, factor = 3.0 }\n'
+    noise += noise.replace("par", "perp")
+    lines = [f'{name} = {{ prior = "normal", mean = 0.0, sd = 3.0 }}\n' for name in amplitudes]
+    return (
+        f'[study]\nname = "Simulated wafer"\n\n[[data]]\nquantity = "{quantity}"\nper = "{per}"\n'
+        f'perp_axis = "{perp_axis}"\nsigma = "{sigma}"\n{data}\n[data.columns]\ndevice = "device"\n'
+        f'thickness = "d_nm"\nbias = "V"\npar = "T_par"\nperp = "T_perp"\n{errors}{columns}\n'
+        f'[data.units]\nbias = "V"\ntorque = "{unit}"\nthickness = "nm"\n\n'
+        f"[parameters]\n{LENGTHS}{''.join(lines)}{noise if sigma == 'fit' else ''}{parameters}\n"
+        f'[wafer]\nx = "x (mm)"\ny = "y (mm)"\nwafer = "wafer"\nsplit = "split"\n{wafer}'
+    )
+
+
+def wafer_study(folder: Path, table: Path | str = "table.csv", **changes: Any) -> WaferStudy:
+    """`wafer_toml` written into a folder and loaded for a table."""
+    file = folder / "wafer.toml"
+    file.write_text(wafer_toml(**changes), encoding="utf-8")
+    return load_wafer(file, table)
