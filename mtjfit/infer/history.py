@@ -83,15 +83,15 @@ def is_look(steps: int) -> bool:
     return steps > 0 and next_look(steps - 1) == steps
 
 
-def next_block(steps: int, left: int) -> int:
-    """Steps of the next block, after `steps` steps that count and with `left` steps allowed.
+def next_block(steps: int) -> int:
+    """Steps of the next block, after `steps` steps that count: always whole blocks, whatever the limit.
 
-    Blocks end at the same steps whatever the limit was when a run was interrupted.
+    A chain depends on where its blocks end, because jumps are drawn ahead within a block. A run that is gone on with
+    under a larger limit must be the one that always had it.
 
     Examples
     --------
-    >>> next_block(200, 1000), next_block(200, 50), next_block(250, 1000)
-    (100, 50, 50)
+    >>> next_block(200), next_block(250)
+    (100, 50)
     """
-    to_end = _BLOCK - steps % _BLOCK
-    return min(to_end, left) if left > 0 else to_end
+    return _BLOCK - steps % _BLOCK

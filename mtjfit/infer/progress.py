@@ -13,11 +13,10 @@ from typing import TextIO
 from tqdm import tqdm
 
 from mtjfit.infer.gate import MIN_LENGTH
-from mtjfit.infer.history import is_look
+from mtjfit.infer.history import next_look
 
 __all__ = ["Estimate", "Look", "Progress", "about", "estimate"]
 
-_BLOCK = 100
 _UNKNOWN = 80  # columns of a terminal that does not say how wide it is
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 
@@ -73,14 +72,6 @@ def _shown(value: float, how: str) -> str:
     return how.format(value) if math.isfinite(value) else "unknown"
 
 
-def _next_look(steps: int) -> int:
-    """The first look at `steps` or later."""
-    look = -(-steps // _BLOCK) * _BLOCK
-    while not is_look(look):
-        look += _BLOCK
-    return look
-
-
 def _columns(stream: TextIO) -> int:
     """Columns that a line may take; the last one stays free, where some terminals begin a new line."""
     try:
@@ -124,11 +115,11 @@ def estimate(look: Look, refit_at: int, left: int) -> Estimate | None:
     if not (math.isfinite(look.tau) and look.ess > 0):
         return None
     wanted = max(MIN_LENGTH * look.tau, look.steps * look.target_ess / look.ess)
-    needed = _next_look(max(math.ceil(wanted), look.steps + 1))
+    needed = next_look(max(math.ceil(wanted) - 1, look.steps))
     total, counted = 0, look.steps
-    while _next_look(refit_at) < needed and total < left:
-        total += max(_next_look(refit_at) - counted, 0)
-        counted, refit_at, needed = 0, 2 * refit_at, _next_look(math.ceil(wanted))
+    while next_look(refit_at - 1) < needed and total < left:
+        total += max(next_look(refit_at - 1) - counted, 0)
+        counted, refit_at, needed = 0, 2 * refit_at, next_look(math.ceil(wanted) - 1)
     total += needed - counted
     return Estimate(min(total, left), total <= left)
 
@@ -226,9 +217,10 @@ class Progress:
 
     def looked(self, look: Look, refit_at: int) -> None:
         """The gate has looked at the steps told last and was not content; see `estimate`."""
+        if self._bar.disable:
+            return
         self._expected, self._looked_at = estimate(look, refit_at, self._limit - self._steps), self._steps
-        if not self._bar.disable:
-            self._words.ncols = _columns(self._words.fp)
+        self._words.ncols = _columns(self._words.fp)
         self._words.set_description_str(f"  {look}")
         self._draw()
 

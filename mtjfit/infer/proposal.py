@@ -65,7 +65,7 @@ class Jump:
         return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
 
 
-class JumpsAhead(moves.Move):
+class JumpsAhead(moves.Move):  # type: ignore[misc]
     """Metropolis–Hastings with an independence proposal, drawn and computed several steps ahead.
 
     Where a walker jumps to does not depend on where it is. The proposals of the next steps can therefore be drawn, and

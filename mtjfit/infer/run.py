@@ -92,7 +92,9 @@ def run_ensembles(
         Same seed, same numbers.
     target_ess : float
         Bulk ESS wanted of every coordinate.
-    n_ensembles, n_walkers, max_steps : int
+    n_ensembles, n_walkers : int
+    max_steps : int
+        Limit, rounded up to whole blocks of 100 steps.
     progress : bool
         Show a bar on a terminal.
     journal : Journal, optional
@@ -136,7 +138,7 @@ def run_ensembles(
                     if journal is not None:
                         journal.begin(history.stage)
                     continue
-            block, stage = advanced(target, history.stage, next_block(steps, max_steps - spent - steps))
+            block, stage = advanced(target, history.stage, next_block(steps))
             history = history.advanced(block, stage)
             if journal is not None:
                 journal.append(block, stage)

@@ -112,39 +112,40 @@ def _devices(
     key = pd.MultiIndex.from_frame(survey.frame[["split", "wafer"]])
     column = pd.Series(np.arange(len(shown)), index=pd.MultiIndex.from_tuples(shown)).reindex(key).to_numpy(dtype=float)
     most = max(_POINTS // (2 * len(shown)), 3)
-    for k, (split, wafer) in enumerate(shown):
+    bars, crosses, diamonds = [], [], []
+    for k, (split, _) in enumerate(shown):
         mine = values[(column == k) & usable]
         if not mine.size:
             continue
-        low, left, right, high = np.quantile(mine, [0.025, 0.16, 0.84, 0.975])
-        ax.plot([k, k], [low, high], color=OKABE_ITO["blue"], lw=0.8, gid="95")
-        thick = _thick(len(shown))
-        ax.plot([k, k], [left, right], color=OKABE_ITO["blue"], lw=thick, solid_capstyle="butt", gid="68")
-        mean = means[split, wafer]
-        ax.errorbar(k, mean["mean"], mean["sd"], fmt="o", ms=min(3.0, thick), mfc="white", mew=0.7, zorder=4,
-                    color=OKABE_ITO["blue"], ecolor=OKABE_ITO["black"], elinewidth=0.7, gid="mean")  # fmt: skip
         row = limits.loc[split]
+        bars.append((k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd"))))
         beyond = mine[(mine < row["low"]) | (mine > row["high"])]
-        beyond = beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]
-        ax.plot(np.full(beyond.size, k), beyond, "x", ms=3.0, mew=0.8, color=OKABE_ITO["vermillion"], gid="beyond")
         marked = values[(column == k) & flagged & np.isfinite(values)]
-        marked = marked[np.argsort(-np.abs(marked - row["centre"]))][:most]
-        ax.plot(
-            np.full(marked.size, k + min(0.2, 0.02 * len(shown))),
-            marked,
-            "D",
-            ms=2.4,
-            mfc="none",
-            mec="0.35",
-            mew=0.6,
-            gid="flagged",
-        )
+        crosses += [(k, each) for each in beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]]
+        diamonds += [(k, each) for each in marked[np.argsort(-np.abs(marked - row["centre"]))][:most]]
+    at, low, left, right, high, mean, sd = np.array(bars).T
+    thick, blue = _thick(len(shown)), OKABE_ITO["blue"]
+    ax.plot(*_upright(at, low, high), color=blue, lw=0.8, gid="95")
+    ax.plot(*_upright(at, left, right), color=blue, lw=thick, solid_capstyle="butt", gid="68")
+    ax.errorbar(at, mean, sd, fmt="o", ms=min(3.0, thick), mfc="white", mew=0.7, zorder=4, color=blue, gid="mean",
+                ecolor=OKABE_ITO["black"], elinewidth=0.7)  # fmt: skip
+    for points, gid, look in ((crosses, "beyond", {"marker": "x", "ms": 3.0, "color": OKABE_ITO["vermillion"]}),
+                              (diamonds, "flagged", {"marker": "D", "ms": 2.4, "mfc": "none", "mec": "0.35"})):  # fmt: skip
+        x, y = np.array(points).reshape(-1, 2).T
+        aside = min(0.2, 0.02 * len(shown)) if gid == "flagged" else 0.0
+        ax.plot(x + aside, y, ls="none", mew=0.7, gid=gid, **look)  # type: ignore[arg-type]
     everything = values[np.isfinite(column) & survey.known(quantity)]
     ax.set_ylim(*_range(everything, limits))
     outside = int(np.sum((everything < ax.get_ylim()[0]) | (everything > ax.get_ylim()[1])))
     if outside:
         ax.text(0.995, 0.985, f"{outside} beyond the axis", transform=ax.transAxes, ha="right", va="top", fontsize=6,
                 color=OKABE_ITO["vermillion"])  # fmt: skip
+
+
+def _upright(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """One line that is broken between upright pieces: a file has one element for all of them."""
+    gap = np.full_like(x, np.nan)
+    return np.stack([x, x, gap], axis=1).ravel(), np.stack([low, high, gap], axis=1).ravel()
 
 
 def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
@@ -193,21 +194,19 @@ def _split_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
 
 
 def _spreads(ax: Axes, shown: list[tuple[str, str]], means: _Means) -> None:
-    highest = 0.0
-    for k, name in enumerate(shown):
-        row = means.get(name)
-        if row is None:
-            continue
-        low, middle, high = (float(row[each]) for each in ("spread_low", "spread", "spread_high"))
-        if row["determined"]:
-            ax.plot([k, k], [low, high], color=OKABE_ITO["blue"], lw=0.8, gid="interval")
-            ax.plot(k, middle, "o", ms=3, color=OKABE_ITO["blue"], gid="spread")
-        elif math.isfinite(high):
-            ax.plot([k, k], [0, high], color="0.6", lw=0.8, gid="interval")
-            ax.plot(k, high, "v", ms=3.4, mfc="none", mec="0.35", gid="undetermined")
-        ax.plot([k - 0.3, k + 0.3], [row["error"]] * 2, color=OKABE_ITO["orange"], lw=1.2, gid="error")
-        highest = max(highest, middle, float(row["error"]), high if row["determined"] else 0.0)
-    ax.set_ylim(0, 1.12 * highest or 1.0)
+    names = ("spread_low", "spread", "spread_high", "error")
+    rows = [(k, *(float(means[name][n]) for n in names), bool(means[name]["determined"]))
+            for k, name in enumerate(shown) if name in means]  # fmt: skip
+    at, low, middle, high, error, determined = np.array(rows, dtype=float).T
+    yes, blue = determined > 0, OKABE_ITO["blue"]
+    no = ~yes & np.isfinite(high)
+    ax.plot(*_upright(at[yes], low[yes], high[yes]), color=blue, lw=0.8, gid="interval")
+    ax.plot(*_upright(at[no], np.zeros(no.sum()), high[no]), color="0.6", lw=0.8, gid="interval")
+    ax.plot(at[yes], middle[yes], "o", ms=3, color=blue, gid="spread")
+    ax.plot(at[no], high[no], "v", ms=3.4, mfc="none", mec="0.35", gid="undetermined")
+    flat = np.stack([at - 0.3, at + 0.3, np.full_like(at, np.nan)], axis=1).ravel()
+    ax.plot(flat, np.repeat(error, 3), color=OKABE_ITO["orange"], lw=1.2, gid="error")
+    ax.set_ylim(0, 1.12 * float(max(middle.max(), error.max(), high[yes].max(initial=0.0))) or 1.0)
 
 
 def _ticks(ax: Axes, shown: list[tuple[str, str]]) -> None:

@@ -67,7 +67,7 @@ def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
     flagged = int(survey.flagged.sum())
     splits = f" in {counted(len(survey.splits), 'split')}" if any(survey.splits) else ""
     wafers = f" on {counted(len(survey.wafers), 'wafer')}" if any(survey.wafers) else ""
-    said = [f"{counted(len(survey.frame), 'device')}{wafers}{splits}; {flagged} of them flagged."]
+    said = [f"{counted(len(survey.frame), 'device')}{wafers}{splits}; {flagged or 'none'} of them flagged."]
     if faults:
         said.append(f"{counted(faults, 'more device')} could not be used and stand at the end of this page.")
     return [*said, odd.says]

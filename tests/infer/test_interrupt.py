@@ -49,7 +49,7 @@ class Presses(Bell):
 def test_the_first_finishes_the_block_and_the_run_goes_on_later(begun: Path, undisturbed: Chains, capfd):
     before = contents(begun)
     with pytest.raises(Interrupted):
-        run_in(begun, target=Presses(8))
+        run_in(begun, target=Presses(3))
     assert "Ctrl-C: finishing this block and saving it; press Ctrl-C again to stop at once." in capfd.readouterr().err
     assert saved_steps(begun) == 35  # of 30 before
     assert not (begun / "lock").exists()
@@ -60,11 +60,11 @@ def test_the_first_finishes_the_block_and_the_run_goes_on_later(begun: Path, und
 
 
 def test_the_second_stops_at_once_and_loses_that_block(begun: Path, undisturbed: Chains):
-    target = Presses(8, 10)
+    target = Presses(3, 4)
     with pytest.raises(KeyboardInterrupt) as stopped:
         run_in(begun, target=target)
     assert not isinstance(stopped.value, Interrupted)
-    assert target.calls == 10
+    assert target.calls == 4
     assert saved_steps(begun) == 30
     assert same(run_in(begun), undisturbed)
 
@@ -123,7 +123,7 @@ def test_an_error_restores_the_handler():
 def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "stderr", None)
     with open_journal(begun, STUDY) as journal, pytest.raises(Interrupted):
-        run(journal, target=Presses(8))
+        run(journal, target=Presses(3))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows cannot send Ctrl-C to a single process")

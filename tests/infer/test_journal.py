@@ -60,6 +60,12 @@ def test_a_run_with_a_larger_limit_goes_on_as_if_it_always_had_it(tmp_path: Path
     assert same(run_in(tmp_path / "run"), undisturbed)
 
 
+def test_limits_are_rounded_up_to_whole_blocks(tmp_path: Path):
+    """Else a run gone on with would not be the one that was never stopped: jumps are drawn ahead within a block."""
+    run_in(tmp_path / "run", max_steps=23)
+    assert [each["steps"] for each in listed(tmp_path / "run") if each["holds"] == "steps"] == [5] * 5
+
+
 def test_a_smaller_limit_ends_it_where_it_is(begun: Path):
     assert run_in(begun, max_steps=15).theta.shape[1] == 10  # 20 of the 30 steps served to fit the proposal
 

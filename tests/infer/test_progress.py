@@ -32,7 +32,7 @@ def run(tau: float, ess_of_a_step: float, target: float) -> Iterator[tuple[int, 
             if steps >= FIRST_REFIT * 2**n_refits:
                 spent, steps, n_refits = spent + steps, 0, n_refits + 1
                 continue
-        steps += next_block(steps, LIMIT)
+        steps += next_block(steps)
 
 
 def wrong(guess: Callable[[Look, int, int], Estimate | None]) -> list[str]:

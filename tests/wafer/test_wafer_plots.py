@@ -163,14 +163,15 @@ def test_crosses_are_the_devices_beyond_and_dots_the_means() -> None:
     np.testing.assert_allclose(np.sort(drawn), np.sort(values[beyond]))
     spreads = figures()["control"].axes[1]
     table = wafer_means(survey, Q).table
-    np.testing.assert_allclose(sorted(p.get_ydata()[0] for p in by_gid(spreads, "spread")), sorted(table["spread"]))
+    np.testing.assert_allclose(np.sort(by_gid(spreads, "spread")[0].get_ydata()), sorted(table["spread"]))
 
 
 def test_an_undetermined_spread_has_no_limits_and_says_so() -> None:
     rng = np.random.default_rng(3)
     fig = plot_control(survey_of(wafer(rng, "A", bowl=0.0, scatter=0.0)), Q)
     assert by_gid(fig, "limit-low") == []
-    assert by_gid(fig, "undetermined")
+    assert len(by_gid(fig, "undetermined")[0].get_ydata()) == 1
+    assert len(by_gid(fig, "spread")[0].get_ydata()) == 0
     assert "no limits, the spread is not determined" in words(fig)
     assert outside(fig) == 0
 
