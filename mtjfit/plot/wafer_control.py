@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -40,9 +39,9 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
     """Devices of each wafer against the control limits of their split; below, the spread of true values by wafer.
 
     Thick and thin bars hold 68 % and 95 % of the measured values, a dot is the robust mean with its error, a cross a
-    device beyond the limits, a hollow diamond a flagged device. The limits are the robust mean of a split ± 3
-    standard deviations of the true values between devices of one wafer; errors of measurement are taken off. A
-    triangle is the upper end of a spread that is not determined.
+    device beyond the limits, a hollow diamond a flagged device; of many, those farthest off are drawn. The limits are
+    the robust mean of a split ± 3 standard deviations of the true values between devices of one wafer; errors of
+    measurement are taken off. A triangle is the upper end of a spread that is not determined.
 
     Parameters
     ----------
@@ -129,11 +128,14 @@ def _devices(
     ax.plot(*_upright(at, left, right), color=blue, lw=thick, solid_capstyle="butt", gid="68")
     ax.errorbar(at, mean, sd, fmt="o", ms=min(3.0, thick), mfc="white", mew=0.7, zorder=4, color=blue, gid="mean",
                 ecolor=OKABE_ITO["black"], elinewidth=0.7)  # fmt: skip
-    for points, gid, look in ((crosses, "beyond", {"marker": "x", "ms": 3.0, "color": OKABE_ITO["vermillion"]}),
-                              (diamonds, "flagged", {"marker": "D", "ms": 2.4, "mfc": "none", "mec": "0.35"})):  # fmt: skip
+    look: dict[str, dict[str, Any]] = {
+        "beyond": {"marker": "x", "ms": 3.0, "color": OKABE_ITO["vermillion"]},
+        "flagged": {"marker": "D", "ms": 2.4, "mfc": "none", "mec": "0.35"},
+    }
+    for gid, points in (("beyond", crosses), ("flagged", diamonds)):
         x, y = np.array(points).reshape(-1, 2).T
         aside = min(0.2, 0.02 * len(shown)) if gid == "flagged" else 0.0
-        ax.plot(x + aside, y, ls="none", mew=0.7, gid=gid, **look)  # type: ignore[arg-type]
+        ax.plot(x + aside, y, ls="none", mew=0.7, gid=gid, **look[gid])
     everything = values[np.isfinite(column) & survey.known(quantity)]
     ax.set_ylim(*_range(everything, limits))
     outside = int(np.sum((everything < ax.get_ylim()[0]) | (everything > ax.get_ylim()[1])))
