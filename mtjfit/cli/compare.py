@@ -9,12 +9,15 @@ import click
 from mtjfit.cli.compare_devices import compare_devices
 from mtjfit.cli.compare_mechanisms import compare_mechanisms
 from mtjfit.cli.compare_studies import compare_studies
+from mtjfit.cli.compare_wafers import compare_wafers, is_catalogue
 
 __all__ = ["compare"]
 
 
-@click.command(short_help="Compare mechanisms, devices, or data sets.")
-@click.argument("studies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STUDY.toml...")
+@click.command(short_help="Compare mechanisms, devices, data sets, or wafers.")
+@click.argument(
+    "studies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STUDY.toml... | CATALOGUE.db..."
+)
 @click.option("--mechanisms", "what", flag_value="mechanisms", help="Spin diffusion, asymmetric electrodes, or both.")
 @click.option("--devices", "what", flag_value="devices", help="What each device determines, pairs, odd devices.")
 @click.option("--bias", type=float, help="Of T_perp/T_par and the odd part, in V; with --devices.")
@@ -32,6 +35,15 @@ __all__ = ["compare"]
     metavar="NAME",
     help="Amplitude to add to every mechanism, such as a2; may be repeated.",
 )
+@click.option(
+    "--quantity", "quantities", multiple=True, metavar="NAME", help="Column of catalogues to compare; may be repeated."
+)
+@click.option(
+    "--own-error", type=click.FloatRange(0.0, 1.0), metavar="SHARE", help="Relative error that a wafer's devices share."
+)
+@click.option(
+    "--common-error", type=click.FloatRange(0.0, 1.0), metavar="SHARE", help="Relative error that all wafers share."
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Folder for numbers and figures.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the conclusions.")
@@ -41,11 +53,14 @@ def compare(
     bias: float | None,
     shared: tuple[str, ...],
     extra: tuple[str, ...],
+    quantities: tuple[str, ...],
+    own_error: float | None,
+    common_error: float | None,
     output: Path | None,
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Compare explanations or devices of one study, or several studies.
+    """Compare explanations or devices of one study, several studies, or the wafers of catalogues.
 
     --mechanisms: a linear out-of-plane torque from spin diffusion (Eq. 12), from asymmetric electrodes (b1), from
     both, or none. Evidence with its error and what prior widths make of it, prediction of left-out thicknesses, AIC
@@ -57,9 +72,23 @@ def compare(
     Two or more studies: put on one footing, or the reason why not; common lengths of each alone and of all together,
     and a tension that does not hang on prior widths. Torque and torkance, per device and per volume go together.
 
+    Catalogues (`mtjfit batch`): mean and spread of every wafer, pairs with the probability of their direction, errors
+    that devices of a wafer or all wafers share kept apart.
+
     Exit code 4: the data cannot decide; everything is printed and written. One thickness never can, and is refused.
     5: some number could not be computed well enough.
     """
+    of_wafers = bool(quantities) or own_error is not None or common_error is not None
+    catalogues = [is_catalogue(each) for each in studies]
+    if any(catalogues):
+        if not all(catalogues):
+            raise click.UsageError("name catalogues or studies, not both")
+        if what is not None or shared or extra or bias is not None or seed is not None:
+            raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
+        compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet)
+        return
+    if of_wafers:
+        raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")

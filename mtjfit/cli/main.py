@@ -19,6 +19,7 @@ from mtjfit.cli.plan import plan
 from mtjfit.cli.run import run
 from mtjfit.cli.spectra import spectra
 from mtjfit.cli.terminal import Commands
+from mtjfit.cli.wafer import wafer
 
 __all__ = ["cli"]
 

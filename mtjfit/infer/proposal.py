@@ -100,7 +100,10 @@ class JumpsAhead(moves.Move):  # type: ignore[misc]
         """Positions, log posterior and log density of the proposal for the next steps."""
         n_steps = max(1, _AHEAD // n_walkers)
         new = self.jump.draws(n_steps * n_walkers, model.random)
-        log_posterior, _ = model.compute_log_prob_fn(new)
+        # not compute_log_prob_fn, which turns every number into a Python one and back
+        log_posterior = np.asarray(model.log_prob_fn(new), dtype=float)
+        if np.any(np.isnan(log_posterior)):
+            raise ValueError("the log posterior is NaN at a proposed position")
         log_q = self.jump.log_density(new).reshape(n_steps, n_walkers)
         return list(zip(new.reshape(n_steps, n_walkers, size), log_posterior.reshape(n_steps, n_walkers), log_q,
                         strict=True))  # fmt: skip
