@@ -60,7 +60,7 @@ def compare(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Compare explanations or devices of one study, several studies, or the wafers of catalogues.
+    """Compare explanations or devices of one study, several studies, or the wafers of catalogues (FILE).
 
     --mechanisms: a linear out-of-plane torque from spin diffusion (Eq. 12), from asymmetric electrodes (b1), from
     both, or none. Evidence with its error and what prior widths make of it, prediction of left-out thicknesses, AIC

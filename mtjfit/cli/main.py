@@ -50,6 +50,7 @@ for _command in (
     explore,
     spectra,
     batch,
+    wafer,
     calibrate,
     datasets,
     figures,

@@ -331,11 +331,13 @@ def pretty(unit: str) -> str:
     --------
     >>> pretty("hbar/2e/kohm"), pretty("1e-19 N m/V^2"), pretty("arb")
     ('(ħ/2e) kΩ⁻¹', '10⁻¹⁹ N m V⁻²', 'arb. units')
+    >>> pretty("°"), pretty("%"), pretty("")
+    ('°', '%', '')
     """
     if unit == "arb":
         return "arb. units"
     words = []
-    for slash, symbol, power in re.findall(r"(/?)(hbar/2e|1e-19|[^\W\d]+)\^?(\d*)", unit):
+    for slash, symbol, power in re.findall(r"(/?)(hbar/2e|1e-19|[°%]|[^\W\d]+)\^?(\d*)", unit):
         if symbol == "hbar/2e":
             words.append("(ħ/2e)")
         elif symbol == "1e-19":

@@ -15,7 +15,7 @@ from mtjfit.model.wafer_basis import SHAPES
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude
 
-__all__ = ["Hierarchy", "checked"]
+__all__ = ["Hierarchy", "checked", "smooth_problems"]
 
 SMOOTH_SD = 0.05
 """Prior standard deviation of a smooth coefficient unless declared: 5 % from centre to edge."""
@@ -72,7 +72,7 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
     ConfigError
         All problems at once.
     """
-    problems = [*_smooth_problems(hierarchy, parameters), *_parameter_problems(hierarchy, parameters)]
+    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(hierarchy, parameters)]
     if devices is not None and hierarchy.smooth:
         lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
         if lost:
@@ -82,7 +82,8 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
         raise ConfigError(problems)
 
 
-def _smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """What is wrong with the smooth parts and the scatter of thicknesses, whatever the devices are."""
     for name, shapes in hierarchy.smooth.items():
         where = f"wafer.smooth.{name}"
         if name != "thickness" and not (is_amplitude(name) and name in parameters):
@@ -98,13 +99,21 @@ def _smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) 
                 yield Problem(where, f"has {shape!r} twice", "remove one")
     for name, sd in hierarchy.sd.items():
         if name not in hierarchy.smooth:
-            yield Problem("wafer.smooth.sd", f"is given for {name!r}, which has no smooth part", "remove it")
+            yield Problem(f"wafer.smooth_sd.{name}", f"is given, but {name} has no smooth part", "remove it")
         if not 0 < sd < np.inf:
-            yield Problem("wafer.smooth.sd", f"is {sd!r} for {name}", "give a positive number, relative to the mean")
+            yield Problem(f"wafer.smooth_sd.{name}", f"is {sd!r}", "give a positive number, relative to the mean")
     if hierarchy.each not in ("stack", "wafer"):
-        yield Problem("wafer.smooth.each", f"is {hierarchy.each!r}", 'write "stack" or "wafer"')
+        yield Problem("wafer.smooth_each", f"is {hierarchy.each!r}", 'write "stack" or "wafer"')
     if hierarchy.radius is not None and not 0 < hierarchy.radius < np.inf:
         yield Problem("wafer.radius", f"is {hierarchy.radius!r}", "give the radius of the wafer in mm")
+    scatter = hierarchy.thickness_scatter
+    if isinstance(scatter, AboutNominal):
+        yield Problem("parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm")
+    elif scatter is not None:
+        low = scatter.value if isinstance(scatter, Fixed) else scatter.support[0]
+        if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
+            yield Problem("parameters.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
+                          "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip
 
 
 def _parameter_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
@@ -113,11 +122,3 @@ def _parameter_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter
             yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")
         elif name in LENGTHS and parameter.scope == "device":
             yield Problem(f"parameters.{name}", 'has scope = "device"', "a stack shares its lengths: remove the scope")
-    scatter = hierarchy.thickness_scatter
-    if isinstance(scatter, AboutNominal):
-        yield Problem("wafer.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm")
-    elif scatter is not None:
-        low = scatter.value if isinstance(scatter, Fixed) else scatter.support[0]
-        if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
-            yield Problem("wafer.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
-                          "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip

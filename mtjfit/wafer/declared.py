@@ -16,6 +16,7 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import Columns, TableDeclaration
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.model.phase import Terms
+from mtjfit.model.wafer_declared import Hierarchy, smooth_problems
 from mtjfit.study import Fixed, Parameter, Sampling, Study, is_amplitude, parse_amplitude
 from mtjfit.study.checks import joint_problems, parameter_problems
 from mtjfit.study.load import _Findings, _key, _name, _parameters, _parse, _placeholders, _prefixed, _raise, _sampling
@@ -279,12 +280,21 @@ def _own_parameters(
     own = {name: parameters.pop(name) for name in WAFER_PARAMETERS if name in parameters}
     problems = list(parameter_problems(parameters, broken))
     found.config += problems
+    found.config += [] if broken else _hierarchy_problems(wafer, parameters, own)
     if declaration is not None and not any(name in broken for name in parameters):
         curve = _pattern(declaration, bool(wafer.split or declaration.columns.group))
         found.config += [each for each in joint_problems([curve], parameters) if _key(each) not in broken]
     if not any(is_amplitude(name) for name in parameters):
         return {}, own
     return parameters, own
+
+
+def _hierarchy_problems(
+    wafer: WaferTable, parameters: Mapping[str, Parameter], own: Mapping[str, Parameter]
+) -> Iterator[Problem]:
+    scatter = own["thickness_scatter"].prior if "thickness_scatter" in own else None
+    hierarchy = Hierarchy(dict(wafer.smooth), dict(wafer.smooth_sd), wafer.smooth_each, scatter, wafer.radius)
+    return smooth_problems(hierarchy, parameters)
 
 
 def _pattern(declaration: TableDeclaration, has_split: bool) -> TorqueCurve:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -41,23 +41,11 @@ class Stack:
     left_out: tuple[str, ...]
 
 
-def hierarchy_of(
-    study: WaferStudy,
-    *,
-    sd: Mapping[str, float] | None = None,
-    each: Literal["stack", "wafer"] = "stack",
-    radius: float | None = None,
-) -> Hierarchy:
-    """What a wafer study declares of smooth parts (``[wafer.smooth]``) and of ``thickness_scatter``.
-
-    Parameters
-    ----------
-    study : WaferStudy
-    sd, each, radius
-        As of `mtjfit.model.wafer_declared.Hierarchy`.
-    """
-    scatter = study.wafer_parameters.get("thickness_scatter")
-    return Hierarchy(dict(study.wafer.smooth), dict(sd or {}), each, None if scatter is None else scatter.prior, radius)
+def hierarchy_of(study: WaferStudy) -> Hierarchy:
+    """What a wafer study declares of smooth parts (``[wafer]``) and of ``thickness_scatter``."""
+    scatter, wafer = study.wafer_parameters.get("thickness_scatter"), study.wafer
+    prior = None if scatter is None else scatter.prior
+    return Hierarchy(dict(wafer.smooth), dict(wafer.smooth_sd), wafer.smooth_each, prior, wafer.radius)
 
 
 def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> WaferDevices:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -33,7 +33,10 @@ class WaferEntry(Table):
     split: str = ""
     chunk: Annotated[int, Field(ge=1, le=10_000_000)] = DEFAULT_CHUNK
     memory: str = DEFAULT_MEMORY
+    radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     smooth: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    smooth_sd: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    smooth_each: Literal["stack", "wafer"] = "stack"
 
 
 class WaferDocument(Table):
@@ -60,8 +63,14 @@ class WaferTable:
         Devices to a chunk.
     memory : int
         Bytes that rows may take while they are read and reduced, beside some 250 MB of the program and its libraries.
+    radius : float or None
+        Of the wafer, in mm; None: how far out the outermost device of a stack lies.
     smooth : tuple of (str, tuple of str)
         Smooth components over the wafer by the parameter that has them.
+    smooth_sd : tuple of (str, float)
+        Prior standard deviations of their coefficients, relative, by parameter.
+    smooth_each : {"stack", "wafer"}
+        Whether all wafers of a stack have the same smooth part, or each its own.
     """
 
     x: str = ""
@@ -70,7 +79,10 @@ class WaferTable:
     split: str = ""
     chunk: int = DEFAULT_CHUNK
     memory: int = 2**30
+    radius: float | None = None
     smooth: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    smooth_sd: tuple[tuple[str, float], ...] = ()
+    smooth_each: Literal["stack", "wafer"] = "stack"
 
     def roles(self) -> dict[str, str]:
         """Column name by role, declared roles only.
@@ -85,8 +97,11 @@ class WaferTable:
     @classmethod
     def of(cls, entry: WaferEntry) -> WaferTable:
         """From the file's table, whose meaning `wafer_problems` has found right."""
-        smooth = tuple(sorted(entry.smooth.items()))
-        return cls(entry.x, entry.y, entry.wafer, entry.split, entry.chunk, bytes_of(entry.memory) or 0, smooth)
+        smooth, sd = tuple(sorted(entry.smooth.items())), tuple(sorted(entry.smooth_sd.items()))
+        size = bytes_of(entry.memory) or 0
+        return cls(
+            entry.x, entry.y, entry.wafer, entry.split, entry.chunk, size, entry.radius, smooth, sd, entry.smooth_each
+        )
 
 
 def bytes_of(text: str) -> int | None:
@@ -122,6 +137,8 @@ def wafer_problems(entry: WaferEntry, columns: dict[str, str], group: bool) -> I
         taken.setdefault(name, f"wafer.{role}")
     if entry.split and group and columns.get("group") != entry.split:
         yield Problem("wafer.split", "is declared beside the group of [[data]]", "keep one: they mean the same here")
+    if entry.smooth and not entry.x:
+        yield Problem("wafer.smooth", "needs positions", "name the columns of x and y, or remove the smooth part")
     size = bytes_of(entry.memory)
     if size is None:
         yield Problem("wafer.memory", f"is {entry.memory!r}", 'write it like "1 GiB" or "500 MB"')

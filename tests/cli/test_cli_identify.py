@@ -116,5 +116,5 @@ def test_check_names_a_device_that_violates_it(make_study) -> None:
         rows.append(",".join(cells))
     data.write_text("\n".join(rows) + "\n", encoding="utf-8")
     result = CliRunner().invoke(check, [str(study)])
-    assert "VIOLATED by F2.0nm (p = " in result.stdout
+    assert "VIOLATED by F2.0nm (p = " in " ".join(result.stdout.split())
     assert "It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are." in result.stdout

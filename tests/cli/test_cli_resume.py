@@ -271,7 +271,10 @@ def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, exp
     assert result.exit_code == 5
     assert result.stderr.endswith("raise sampling.max_steps and go on with --resume\n")
     assert {"run", "report.html"} <= names(tmp_path / "out")
-    assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (3, 15)  # whole blocks, and not begun anew by accident
+    assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (
+        3,
+        15,
+    )  # whole blocks, and not begun anew by accident
     study.write_text(study.read_text(encoding="utf-8").replace("= 13", f"= {MAX_STEPS}"), encoding="utf-8")
     assert resumed(tmp_path) == expected
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from plot_cases import (
     SIGMA,
     assert_nothing_cut_off,
-    bars,
     by_gid,
     figures,
     fitted,
@@ -29,6 +29,14 @@ from mtjfit.study import Fixed, LogNormal
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
 
+def error_bars(ax: Axes) -> np.ndarray:
+    """Lower and upper end of each error bar, shape (n, 2); they are one path with gaps."""
+    (path,) = by_gid(ax, "error-bars")
+    ends = path.get_ydata().reshape(-1, 3)
+    assert np.all(np.isnan(ends[:, 2]))
+    return ends[:, :2]
+
+
 def test_torque_draws_the_data_the_fit_and_the_band() -> None:
     fit = fitted()
     posterior = posterior_of(fit)
@@ -36,10 +44,9 @@ def test_torque_draws_the_data_the_fit_and_the_band() -> None:
     assert len(panels) == 6
     for k, curve in enumerate(fit.study.curves):
         for ax, component in zip(panels[2 * k : 2 * k + 2], ("par", "perp"), strict=True):
-            (points,) = bars(ax, "data")
-            segments = points.lines[2][0].get_segments()
-            np.testing.assert_allclose(points.lines[0].get_xydata().T, [curve.bias, getattr(curve, component)])
-            np.testing.assert_allclose(np.ptp([bar[:, 1] for bar in segments], axis=1), 2 * SIGMA)
+            (points,) = by_gid(ax, "data")
+            np.testing.assert_allclose(points.get_xydata().T, [curve.bias, getattr(curve, component)])
+            np.testing.assert_allclose(error_bars(ax), getattr(curve, component)[:, None] + [-SIGMA, SIGMA])
             grid, line = by_gid(ax, "best-fit")[0].get_xydata().T
             T = torque_at(fit.study, fit.values, curve, grid)
             np.testing.assert_allclose(line, T.real if component == "par" else T.imag)
@@ -61,12 +68,12 @@ def test_masked_points_are_hollow_and_the_others_are_not() -> None:
     study = make_study()
     study = study.replace(curves=tuple(c.mask(abs(c.bias) > 0.41, "window") for c in study.curves))
     fig = plot_torque(mtjfit.fit(study))
-    (hollow,) = bars(small_panels(fig)[0], "masked")
-    (full,) = bars(small_panels(fig)[0], "data")
-    np.testing.assert_allclose(hollow.lines[0].get_xdata(), [-0.5, -0.45, 0.45, 0.5])
-    assert hollow.lines[0].get_markerfacecolor() == "white"
-    assert full.lines[0].get_markerfacecolor() not in ("white", "none")
-    assert full.lines[0].get_xdata().size == 17
+    (hollow,) = by_gid(small_panels(fig)[0], "masked")
+    (full,) = by_gid(small_panels(fig)[0], "data")
+    np.testing.assert_allclose(hollow.get_xdata(), [-0.5, -0.45, 0.45, 0.5])
+    assert hollow.get_markerfacecolor() == "white"
+    assert full.get_markerfacecolor() not in ("white", "none")
+    assert full.get_xdata().size == 17
     assert "masked, not fitted" in texts(fig)
     assert "masked, not fitted" not in texts(figures()[0])
 
@@ -75,8 +82,7 @@ def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
     noise = LogNormal(0.003, 3.0)
     fit = mtjfit.fit(make_study(curve={"sigma_par": None, "sigma_perp": None}, noise_par=noise, noise_perp=noise))
     fig = plot_torque(fit)
-    (points,) = bars(small_panels(fig)[0], "data")
-    lengths = np.ptp([bar[:, 1] for bar in points.lines[2][0].get_segments()], axis=1)
+    lengths = np.ptp(error_bars(small_panels(fig)[0]), axis=1)
     np.testing.assert_allclose(lengths, 2 * fit.values["noise_par"])
     assert fit.values["noise_par"] == pytest.approx(SIGMA, rel=0.3)
     assert any("fitted from the scatter" in text for text in texts(fig))
@@ -87,8 +93,8 @@ def test_curves_in_other_units_are_drawn_in_that_of_the_first() -> None:
     factor = conversion("hbar/2e/kohm", "aN m/V")
     changed = {c: getattr(study.curves[1], c) * factor for c in ("par", "perp", "sigma_par", "sigma_perp")}
     mixed = study.replace(curves=(study.curves[0], replace(study.curves[1], unit="aN m/V", **changed), study.curves[2]))
-    (points,) = bars(small_panels(plot_torque(mtjfit.fit(mixed)))[2], "data")
-    np.testing.assert_allclose(points.lines[0].get_ydata(), study.curves[1].par, rtol=1e-9)
+    (points,) = by_gid(small_panels(plot_torque(mtjfit.fit(mixed)))[2], "data")
+    np.testing.assert_allclose(points.get_ydata(), study.curves[1].par, rtol=1e-9)
 
 
 def test_every_axis_names_its_unit() -> None:

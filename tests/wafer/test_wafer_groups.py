@@ -193,7 +193,8 @@ def filled(tmp_path: Path, n: int = 60, **changes: Any) -> tuple[Wafer, WaferStu
 DECLARED = {
     "parameters": 'scatter_a1 = { prior = "lognormal", median = 0.03, factor = 2.0 }\n'
     'thickness_scatter = { prior = "lognormal", median = 0.03, factor = 1.5 }\n',
-    "wafer": '\n[wafer.smooth]\nthickness = ["tilt_x", "bowl"]\na1 = ["bowl"]\n',
+    "wafer": 'radius = 100\nsmooth_sd = { a1 = 0.1 }\nsmooth_each = "wafer"\n'
+    '[wafer.smooth]\nthickness = ["tilt_x", "bowl"]\na1 = ["bowl"]\n',
 }
 
 
@@ -203,8 +204,10 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
     with catalogue:
         found = list(stacks(catalogue, study))
     assert [one.split for one in found] == ["1.2 nm", "1.6 nm", "2 nm"]
-    assert hierarchy_of(study).smooth["thickness"] == ("tilt_x", "bowl")
-    hierarchy = replace(hierarchy_of(study), radius=100.0)
+    hierarchy = hierarchy_of(study)
+    assert hierarchy.smooth["thickness"] == ("tilt_x", "bowl")
+    assert (hierarchy.sd_of("a1"), hierarchy.sd_of("thickness")) == (0.1, 0.05)
+    assert (hierarchy.each, hierarchy.radius) == ("wafer", 100.0)
     for one in found:
         curves = [curve for curve in wafer.curves() if curve.group == one.split]
         rows = wafer.rows[wafer.rows.split == one.split].drop_duplicates("device")

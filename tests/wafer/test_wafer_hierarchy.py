@@ -325,7 +325,8 @@ def test_all_problems_of_a_declaration_at_once() -> None:
     text = str(caught.value)
     for words in (
         "'tilt', which is no shape; did you mean 'tilt_", "'bowl' twice", "wafer.smooth.a3", "declare scatter_b2",
-        "given for 'a1'", "is -1.0 for thickness", "wafer.radius", "parameters.lambda_J", "wafer.thickness_scatter",
+        "given, but a1", "smooth_sd.thickness: is -1.0", "wafer.radius", "parameters.lambda_J",
+        "parameters.thickness_scatter",
         "device 'D1' has none",
     ):  # fmt: skip
         assert words in text
