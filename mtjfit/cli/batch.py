@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.batch import BatchSummary
     from mtjfit.wafer.catalogue import Catalogue
 
-__all__ = ["batch"]
+__all__ = ["batch", "said_of"]
 
 _MOST_FAULTS = 20
 
@@ -66,7 +66,7 @@ def batch(
             raise click.UsageError(f"--export {export}: would overwrite it; name another file.")
         refuse_export(export)
     if not quiet:
-        click.echo(_header(loaded, output))
+        click.echo(f"{said_of(loaded)}\n{'catalogue':<11}{output}")
     with open_catalogue(output, write=True) as catalogue:
         progress(f"reading {table}", quiet)
         with _saying_how_to_go_on(catalogue, again):
@@ -84,8 +84,8 @@ def _no_study(table: Path) -> str:
     return (
         f"--study is missing: nothing is guessed about the columns of {table}.\n"
         f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
-        "Fill in what it marks, and add a table [wafer] with the columns of x, y, wafer and split, if there are any. "
-        "Then give --study wafer.toml."
+        "Fill in what it marks, see or add the table [wafer] with the columns of x, y, wafer and split, if there are "
+        "any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
     )
 
 
@@ -97,17 +97,20 @@ def _again(table: Path, study: Path, output: Path, workers: int, scheduler: str,
     return shlex.join(words)
 
 
-def _header(study: WaferStudy, output: Path) -> str:
+def said_of(study: WaferStudy) -> str:
     """What was declared, in a few lines."""
     from mtjfit.data import pretty
     from mtjfit.text import number
+    from mtjfit.wafer.tables import table_origins
 
     declared, wafer = study.declaration, study.wafer
     flipped = ", flipped to M x P" if declared.perp_axis == "PxM" else ""
     errors = {"columns": "from the table", "fit": "from the scatter of each device"}
     places = ", ".join(f"{role} = {name!r}" for role, name in wafer.roles().items())
+    origins = [each.label or each.kind for each in table_origins(study)]
     lines = {
         "table": str(study.table),
+        "origin": "; ".join(origins),
         "study": study.name,
         "quantity": f"{declared.quantity} per {declared.per} in {pretty(declared.units.torque)}",
         "sign": f"T_perp along {declared.perp_axis.replace('x', ' x ')} in the table{flipped}",
@@ -115,7 +118,6 @@ def _header(study: WaferStudy, output: Path) -> str:
         "J0(V)": ", ".join(study.study_template.amplitudes),
         "columns": places or "no positions, wafers or splits declared",
         "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory / 2**20)} MiB",
-        "catalogue": str(output),
     }
     return "\n".join(f"{name:<11}{words}" for name, words in lines.items())
 
@@ -166,6 +168,9 @@ def _say(catalogue: Catalogue, summary: BatchSummary, quiet: bool) -> None:
         rate = f"{summary.added / summary.seconds:.0f} devices/s" if summary.added else ""
         rows.append(("time", f"{summary.seconds:.1f} s", rate))
         click.echo("\n" + table(("", "number", ""), rows))
+    found = catalogue.origins(summary.source.configuration.fingerprint)
+    if marked := [each.label for each in found if each.label]:
+        click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
     if summary.faults:
         faults = catalogue.faults(summary.source.configuration.fingerprint)
         mine = faults[faults["table"] == summary.source.name]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mtjfit.cli.check_wafer import check_wafer, is_wafer_study
 from mtjfit.cli.terminal import progress, tell
 
 __all__ = ["check"]
@@ -16,8 +17,13 @@ __all__ = ["check"]
 def check(study: Path) -> None:
     """Read a study and its data, fit it, and say what the data determine; writes nothing.
 
+    Of whole wafers, a study file with [wafer], the first devices are read and reduced.
+
     Takes seconds. Exit code 0 means that study and data are sound, not that everything is determined.
     """
+    if is_wafer_study(study):
+        check_wafer(study)
+        return
     from mtjfit.infer import fit as fit_study
     from mtjfit.results import header, not_determined
     from mtjfit.results.header import free_lengths

@@ -126,6 +126,7 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
     import pandas as pd
 
     from mtjfit.data import pretty
+    from mtjfit.wafer.origin import distinct
     from mtjfit.wafer.survey import Survey
 
     first_label, first = next(iter(surveys.items()))
@@ -154,7 +155,7 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
         if twice:
             frame["wafer"] = [f"{label}: {name}" if name else label for name in frame["wafer"]]
         frames.append(frame)
-    origins = tuple(dict.fromkeys(origin for each in surveys.values() for origin in each.origins))
+    origins = distinct(origin for each in surveys.values() for origin in each.origins)
     source = ", ".join(each.source for each in surveys.values())
     return Survey(
         " and ".join(surveys), pd.concat(frames, ignore_index=True), first.units, first.flags, origins, source
@@ -175,8 +176,8 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
         found = wafer_means(survey, quantity, own=own, common=common)
         between = compare(survey, quantity, own=own, common=common)
         tables += [means_table(survey, found), pairs_table(survey, quantity, between)]
-        means.append(found.table.reset_index().assign(quantity=quantity))
-        pairs.append(between.assign(quantity=quantity))
+        means.append(found.table.reset_index().assign(quantity=quantity, origin=survey.origin))
+        pairs.append(between.assign(quantity=quantity, origin=survey.origin))
     files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
              for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
     return [table for table in tables if table.rows], files

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress
-from mtjfit.errors import NotDetermined
+from mtjfit.cli.terminal import progress, tell
+from mtjfit.errors import NotConverged, NotDetermined
 
 if TYPE_CHECKING:
+    from mtjfit.report.wafer_stacks import StackResults
+    from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.survey import Survey
 
 __all__ = ["chosen_quantities", "wafer"]
@@ -22,6 +24,7 @@ __all__ = ["chosen_quantities", "wafer"]
 _WIDTH = 100
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
 _MOST = 3
+_RUNS = "runs"
 
 
 @click.command(short_help="Maps, control limits and odd devices of a catalogue.")
@@ -49,6 +52,11 @@ _MOST = 3
     metavar="SHARE",
     help="Relative error that all devices of one wafer share, such as 0.03 for the area of its junctions.",
 )
+@click.option("--stacks", is_flag=True, help="Fit the lengths that the devices of a split share.")
+@click.option("--posterior", is_flag=True, help="And sample their posterior: minutes. Implies --stacks.")
+@click.option(
+    "--study", type=click.Path(path_type=Path), metavar="WAFER.toml", help="Other priors for --stacks than at the batch."
+)
 @click.option("--table", type=click.Path(path_type=Path), help="Where the measured table is now, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
@@ -58,6 +66,9 @@ def wafer(
     quantities: tuple[str, ...],
     false_alarms: str,
     own_error: float,
+    stacks: bool,
+    posterior: bool,
+    study: Path | None,
     table: Path | None,
     configuration: str,
     quiet: bool,
@@ -68,8 +79,15 @@ def wafer(
     odd.csv, faults.csv with all digits. Control limits are made of the spread of true values between devices of one
     wafer: errors of measurement are taken off.
 
-    Exit code 4: no device determines what was asked.
+    --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them by the hierarchy
+    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command goes on. Both go to the
+    page and to stacks.csv, stack-fits.csv, stack-posteriors.csv.
+
+    Exit code 4: no device determines what was asked, or no stack a length; one nominal thickness never does. 5: a
+    posterior did not converge. The page is written all the same.
     """
+    if study is not None and not (stacks or posterior):
+        raise click.UsageError("--study goes with --stacks")
     from mtjfit.report.wafer import MOST_CURVES, wafer_files
     from mtjfit.report.wafer_text import survey_says
     from mtjfit.wafer.catalogue import open_catalogue
@@ -77,7 +95,7 @@ def wafer(
     from mtjfit.wafer.limits import odd_devices
 
     ours = _ours(output)
-    prepare(output, ours, "page of wafers")
+    prepare(output, ours | {_RUNS}, "page of wafers")
     with open_catalogue(catalogue) as opened:
         progress(f"reading {catalogue}", quiet)
         survey = survey_of(opened, configuration=configuration)
@@ -90,13 +108,59 @@ def wafer(
         if wanted:
             progress(f"reading the curves of {len(wanted)} of them", quiet)
         curves = curves_of(opened, wanted, survey, table=table, configuration=configuration)
-    files = wafer_files(survey, chosen, odd, curves, faults, own=own_error,
+        found = None
+        if stacks or posterior:
+            found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
+    files = wafer_files(survey, chosen, odd, curves, faults, own=own_error, stacks=found,
                         progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     write(output, [*(name for name in files if name != "wafer.html"), *sorted(ours - set(files)), "wafer.html"], files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
             click.echo(textwrap.fill(sentence, _WIDTH, subsequent_indent="    "))
+        if found is not None:
+            tell(*found.tables(), *found.notes())
     click.echo(f"Page: {output / 'wafer.html'}")
+    if found is not None:
+        _judge(catalogue, found)
+
+
+def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
+    """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
+    from mtjfit.report.wafer_stacks import StackResults
+    from mtjfit.wafer.groups import fit_groups, sample_groups
+    from mtjfit.wafer.hierarchy import refusals
+    from mtjfit.wafer.kept import group_study
+
+    declared = group_study(opened, study, configuration)
+    refused = refusals(opened, declared)
+    progress("fitting the stacks", quiet)
+    fits = fit_groups(opened, declared, leave=refused, progress=not quiet)
+    if runs is None or not fits.fits:
+        return StackResults(fits, None, refused)
+    progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
+    return StackResults(
+        fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused
+    )
+
+
+def _judge(catalogue: Path, found: StackResults) -> None:
+    """Whether what was asked of the stacks was answered.
+
+    Raises
+    ------
+    NotConverged
+        A posterior did not converge.
+    NotDetermined
+        No stack determines a length.
+    """
+    if found.posteriors is not None and not found.posteriors.converged:
+        names = [split or "all" for split, one in found.posteriors.posteriors.items() if not one.verdict.converged]
+        raise NotConverged(f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study")
+    if not found.determines_a_length:
+        why = "; ".join(dict.fromkeys(found.refused.values())) or "the table of fits says why"
+        raise NotDetermined(
+            f"{catalogue}: no stack determines a length: {why}. Give devices of several nominal thicknesses one split."
+        )
 
 
 def chosen_quantities(survey: Survey, asked: Sequence[str]) -> tuple[str, ...]:

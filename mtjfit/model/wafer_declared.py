@@ -108,7 +108,9 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         yield Problem("wafer.radius", f"is {hierarchy.radius!r}", "give the radius of the wafer in mm")
     scatter = hierarchy.thickness_scatter
     if isinstance(scatter, AboutNominal):
-        yield Problem("parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm")
+        yield Problem(
+            "parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm"
+        )
     elif scatter is not None:
         low = scatter.value if isinstance(scatter, Fixed) else scatter.support[0]
         if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from mtjfit.data import FloatArray
@@ -96,8 +97,12 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
 
 
 def _in_plane(ax: Axes, K: np.ndarray, colour: str) -> None:
-    for k in K[:: max(1, len(K) // _DRAWN)]:
-        ax.plot(k.real, k.imag, color=colour, lw=0.4, alpha=0.25, gid="draw")
+    chosen = K[:: max(1, len(K) // _DRAWN)]
+    ax.add_collection(
+        LineCollection(
+            list(np.stack([chosen.real, chosen.imag], axis=-1)), colors=colour, linewidths=0.4, alpha=0.25, gid="draws"
+        )
+    )
     ax.plot(np.median(K.real, axis=0), np.median(K.imag, axis=0), color=colour, lw=1.2, gid="median")
 
 

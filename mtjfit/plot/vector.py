@@ -6,7 +6,7 @@ import io
 from typing import Any
 
 import matplotlib
-from matplotlib.backend_bases import GraphicsContextBase, RendererBase
+from matplotlib.backend_bases import FigureCanvasBase, GraphicsContextBase, RendererBase
 from matplotlib.backends.backend_mixed import MixedModeRenderer
 from matplotlib.backends.backend_pdf import PdfFile, RendererPdf
 from matplotlib.backends.backend_svg import RendererSVG
@@ -93,6 +93,17 @@ class _Both(RendererBase):
         self.pdf.finalize()
 
 
+class _Measuring(FigureCanvasBase):
+    """Lays a figure out with the renderer that will draw it, so that each text is parsed and measured once."""
+
+    def __init__(self, figure: Figure, renderer: Any):
+        super().__init__(figure)
+        self._renderer = renderer
+
+    def get_renderer(self) -> Any:
+        return self._renderer
+
+
 def render_vectors(fig: Figure) -> dict[str, bytes]:
     """A figure as SVG and PDF; the same figure gives the same bytes.
 
@@ -109,9 +120,8 @@ def render_vectors(fig: Figure) -> dict[str, bytes]:
     """
     text, data = io.StringIO(), io.BytesIO()
     width, height = fig.get_size_inches()
-    usual = fig.dpi
+    dpi_before, canvas_before = fig.dpi, fig.canvas
     with style(), matplotlib.rc_context({"pdf.fonttype": 3}):
-        lay_out(fig)
         dpi = matplotlib.rcParams["savefig.dpi"]  # of what is drawn as an image
         file = _File(data, metadata={"CreationDate": None})
         file.newPage(width, height)
@@ -120,9 +130,12 @@ def render_vectors(fig: Figure) -> dict[str, bytes]:
         try:
             fig.dpi = _POINTS
             renderer = _Mixed(fig, width, height, dpi, both)
+            _Measuring(fig, renderer)
+            lay_out(fig)
             fig.draw(renderer)
         finally:
-            fig.dpi = usual
+            fig.dpi = dpi_before
+            fig.set_canvas(canvas_before)
         renderer.finalize()
         file.finalize()
         file.close()

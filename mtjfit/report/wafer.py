@@ -22,6 +22,7 @@ from mtjfit.data.curve import BoolArray
 from mtjfit.plot.style import render, style
 from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.report.figures import inline_svg
+from mtjfit.report.wafer_stacks import STACK_TABLES, StackResults
 from mtjfit.report.wafer_svg import lighter
 from mtjfit.report.wafer_text import (
     faults_table,
@@ -63,7 +64,7 @@ def is_wafer_file(name: str) -> bool:
     >>> is_wafer_file("map-kappa-a1.svg"), is_wafer_file("thesis.tex")
     (True, False)
     """
-    return name in ("wafer.html", *_TABLES) or _NAME.fullmatch(name) is not None
+    return name in ("wafer.html", *_TABLES, *STACK_TABLES) or _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def wafer_files(
     *,
     own: float | Mapping[str, float] = 0.0,
     common: float = 0.0,
+    stacks: StackResults | None = None,
     progress: Callable[[str], object] | None = None,
 ) -> dict[str, bytes]:
     """Everything that ``mtjfit wafer`` writes, by file name: ``wafer.html``, figures, tables.
@@ -138,6 +140,8 @@ def wafer_files(
         Devices that could not be used: columns device, wafer, where, what, todo.
     own, common : float
         Relative errors of wafers, as for `mtjfit.wafer.compare.wafer_means`.
+    stacks : StackResults, optional
+        Fits and posteriors by split.
     progress : callable, optional
         Called with the name of each figure before it is drawn.
 
@@ -157,7 +161,11 @@ def wafer_files(
         pictures = tuple(_pictures(survey, quantity, limits, rings, progress))
         sections.append(_Section(_title(quantity), pictures, _tables(survey, quantity, limits, means, pairs)))
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
-    files |= numbers.files() | {"odd.csv": _csv(odd.table, "device"), "faults.csv": _csv(faults, "device")}
+    tables = numbers.frames() | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
+    if stacks is not None:
+        tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
+    # whoever gets one of these tables alone sees in every row whether it was measured
+    files |= {name: _csv(frame.assign(origin=survey.origin), first) for name, (frame, first) in tables.items()}
     drawn = dict(_curves(survey, odd, curves, progress))
     html = _template().render(
         program=f"mtjfit {mtjfit.__version__}",
@@ -172,7 +180,9 @@ def wafer_files(
         n_more=max(0, len(odd.table) - len(drawn)) if drawn else 0,
         faults=faults_table(faults),
         safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
-        table_files=_TABLES,
+        stack_tables=() if stacks is None else stacks.tables(),
+        stack_notes=() if stacks is None else stacks.notes(),
+        table_files=sorted(tables),
     )
     return {"wafer.html": html.encode(), **files}
 
@@ -185,10 +195,10 @@ class _Numbers:
         self.wafers: list[pd.DataFrame] = []
         self.pairs: list[pd.DataFrame] = []
 
-    def files(self) -> dict[str, bytes]:
+    def frames(self) -> dict[str, tuple[pd.DataFrame, str]]:
         named = (("limits.csv", self.limits), ("wafers.csv", self.wafers), ("pairs.csv", self.pairs))
         return {
-            name: _csv(pd.concat([each for each in frames if len(each)] or frames), "quantity")
+            name: (pd.concat([each for each in frames if len(each)] or frames), "quantity")
             for name, frames in named
             if frames
         }

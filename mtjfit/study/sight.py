@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
@@ -28,12 +28,20 @@ NAMES = {
                    "errorperp", "tauperperror", "sigmatauperp", "uncertaintyperp"),
     "rho": ("rho", "corr", "correlation", "corrparperp"),
     "sigma_bias": ("sigmabias", "biaserr", "errbias", "biaserror", "sigmav", "verr", "errv"),
-    "device": ("device", "sample", "name", "id", "mtj", "junction", "deviceid", "devicename"),
+    "device": ("device", "sample", "name", "id", "mtj", "junction", "deviceid", "devicename",
+               "die", "dieid"),
     "thickness": ("thickness", "d", "dnm", "t", "tnm", "thicknessnm", "tfree", "tfreenm", "tfl", "dfree", "tcofeb",
                   "dangstrom"),
     "group": ("group", "wafer", "stack", "split", "batch", "series"),
 }  # fmt: skip
 """Names, without case and punctuation, that columns of each role go by."""
+PLACES = {
+    "x": ("x", "xmm", "diex", "xdie", "posx", "xpos"),
+    "y": ("y", "ymm", "diey", "ydie", "posy", "ypos"),
+    "wafer": ("wafer", "waferid", "wafername"),
+    "split": ("split", "stack", "group"),
+}
+"""The same for columns that only a table of whole wafers has."""
 _SIMILAR = 0.8
 
 
@@ -55,6 +63,8 @@ class Sight:
         Columns of the file, or of its first sheet.
     columns : dict of str to str
         Column that each role seems to have.
+    places : dict of str to str
+        Columns of ``[wafer]``, where the dies seem to have positions.
     notes : tuple of str
         What was found out.
     """
@@ -70,6 +80,7 @@ class Sight:
     names: tuple[str, ...]
     columns: dict[str, str]
     notes: tuple[str, ...] = ()
+    places: dict[str, str] = field(default_factory=dict)
 
 
 def look(path: Path) -> Sight:
@@ -89,9 +100,11 @@ def look(path: Path) -> Sight:
         return _plain(path, source)
     sheets = sheets_from_bytes(source, reader.name)
     first = sheets[0]
-    columns = _columns((*first.names, *first.metadata))
+    places = _places(first.names)
+    columns = _columns(tuple(name for name in (*first.names, *first.metadata) if name not in places.values()))
     notes = tuple(dict.fromkeys(note for sheet in sheets for note in sheet.notes))
-    return Sight(path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes)
+    return Sight(path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes,
+                 places)  # fmt: skip
 
 
 def _plain(path: Path, source: Source) -> Sight:
@@ -121,7 +134,9 @@ def _plain(path: Path, source: Source) -> Sight:
         sheets = sheets_from_bytes(source, "tidy")
     except DataError:
         sheets = ()
-    return Sight(path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, _columns(names))
+    places = _places(names)
+    columns = _columns(tuple(name for name in names if name not in places.values()))
+    return Sight(path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, columns, (), places)
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -137,6 +152,21 @@ def _decimal(rows: Iterable[str], separator: str) -> str:
     commas = sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
     points = sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
     return "," if commas > points and separator != "," else "."
+
+
+def _plain_name(name: str) -> str:
+    """A name without case, punctuation and unit in brackets."""
+    return re.sub(r"[\W_]", "", re.sub(r"\s*[(\[][^()\[\]]*[)\]]\s*$", "", name).casefold())[:40]
+
+
+def _places(names: tuple[str, ...]) -> dict[str, str]:
+    """Columns of whole wafers, by exact names; none unless dies have both x and y."""
+    found = {}
+    for role, likely in PLACES.items():
+        fitting = sorted((likely.index(_plain_name(name)), name) for name in names if _plain_name(name) in likely)
+        if fitting:
+            found[role] = fitting[0][1]
+    return found if {"x", "y"} <= set(found) else {}
 
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:

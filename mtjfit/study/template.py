@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mtjfit.data.readers import Sheet
@@ -76,7 +76,16 @@ def sights_of(files: Iterable[str | Path]) -> tuple[Sight, ...]:
 def template_of(sights: Sequence[Sight], folder: str | Path | None = None) -> str:
     """Like `study_template`, for files that were looked at."""
     tables = ["\n".join(_data_table(_shown(sight.path, folder), sight)) for sight in sights]
+    if len(sights) == 1 and sights[0].places:
+        tables.append(_wafer_table(sights[0].places))
     return "\n\n".join([_HEAD, *tables, _PARAMETERS])
+
+
+def _wafer_table(places: Mapping[str, str]) -> str:
+    """``[wafer]``; with it the file is one for `mtjfit batch`, which reduces devices one by one."""
+    roles = [f"{role} = {_quoted(name)}  # GUESS" for role, name in places.items()]
+    return "\n".join(["[wafer]   # whole wafers: for mtjfit batch; remove it to fit all devices as one study",
+                      *roles, _WAFER])  # fmt: skip
 
 
 _HEAD = '''# A study for mtjfit. Check every line marked GUESS; replace every "<...?>": only you can know those.
@@ -89,6 +98,11 @@ perp_axis = "<MxP or PxM?>"                 # direction that counts as positive 
 # angle = 72.0                              # degrees between the moments, where devices differ in it; or a column.
 # sin_theta = "included"                    # then also: torques at that angle, or "divided": already per sin(angle)
 # bias_window = [-0.3, 0.3]                 # in V; points outside are masked and drawn hollow"""
+
+_WAFER = """# radius = 150.0                            # of the wafer in mm
+# chunk = 10000                             # devices that a killed run loses at most
+# origin = "simulated; how it was made"     # where the table itself does not say that it was not measured
+# smooth = { thickness = ["tilt_x", "tilt_y", "bowl"] }   # over the wafer, for posteriors of stacks"""
 
 _PARAMETERS = """[parameters]              # lengths in nm; every prior is proper, look at each of them
 lambda_J    = { prior = "loguniform", low = 0.1, high = 100.0 }    # spin precession length

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mtjfit.data.readers import Column, Sheet
+from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.sanity import suspicious_units
 from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import parse_number
@@ -50,6 +51,7 @@ def _sheet(sheet: Sheet, sight: Sight) -> Iterator[str]:
     rows = len(sheet.lines)
     yield f"  {_short(sheet.label.rpartition('/')[2])}: {rows} rows, {len(sheet.columns)} columns"
     taken = {name: role for role, name in sight.columns.items()}
+    taken |= {split_unit(name)[0]: role for role, name in sight.places.items()}
     cells = [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]]
     yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.data.curve import BoolArray, FloatArray, Origin
 
 __all__ = ["Chunk", "Fault", "IntArray"]
 
@@ -74,6 +74,8 @@ class Chunk:
         sin θ where the values carry it; None: they do not.
     share : float
         Part of the table that is read when this piece is, from 0 to 1.
+    origins : tuple of Origin
+        Of the table, or of the files of this piece.
 
     Examples
     --------
@@ -101,6 +103,7 @@ class Chunk:
     rho: FloatArray | None = None
     angle_factor: FloatArray | None = None
     share: float = float("nan")
+    origins: tuple[Origin, ...] = (Origin(),)
 
     def devices(self, low: int, high: int) -> Chunk:
         """Devices low … high − 1 as a chunk, without faults."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +95,7 @@ class Curves:
 
 
 def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") -> Survey:
-    """All devices of one configuration of a catalogue, with units and flags.
+    """All devices of one configuration of a catalogue, with units, flags, and whether they were measured.
 
     Parameters
     ----------
@@ -114,7 +113,8 @@ def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") 
     chosen = catalogue.configuration(configuration)
     frame = catalogue.frame(configuration=chosen.fingerprint)
     source = ", ".join(each.name for each in catalogue.sources(chosen.fingerprint))
-    return Survey(name or catalogue.path.stem, frame, chosen.units, chosen.flags, source=source)
+    origins = catalogue.origins(chosen.fingerprint)
+    return Survey(name or catalogue.path.stem, frame, chosen.units, chosen.flags, origins, source)
 
 
 def curves_of(
@@ -188,15 +188,12 @@ def _read(
     source: Source, place: Path, wanted: Collection[Name], numbers: frozenset[int], rows: pd.DataFrame
 ) -> Iterator[tuple[Name, DeviceCurve]]:
     """Curves of a table whose content is the one that was reduced."""
-    from mtjfit.wafer.declared import load_wafer
+    from mtjfit.wafer.kept import kept_study
     from mtjfit.wafer.tables import chunks, table_identity
 
     if not place.exists() and not any(each in str(place) for each in "*?["):
         raise MtjfitError("the table is not there; say where it is with --table")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "wafer.toml"
-        file.write_text(source.configuration.study, encoding="utf-8")
-        study = load_wafer(file, place)
+    study = kept_study(source.configuration, place)
     if table_identity(study) != source.identity:
         raise MtjfitError("the table has other content than the one that was reduced")
     left = set(wanted)

@@ -173,6 +173,8 @@ class WaferStudy:
             "noise": self.fixed_noise(),
             "columns": self.wafer.roles(),
         }
+        if self.wafer.origin.label:  # devices that are marked never stand among those that are not
+            everything["origin"] = self.wafer.origin.label
         return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 

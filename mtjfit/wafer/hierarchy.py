@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,17 @@ from mtjfit.errors import DataError, Problem
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.model.wafer_devices import WaferDevices
+from mtjfit.study import LENGTHS, Fixed
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mtjfit.data import FloatArray
+    from mtjfit.data.curve import BoolArray
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.declared import WaferStudy
 
-__all__ = ["Stack", "devices_of", "hierarchy_of", "stack_model", "stacks"]
+__all__ = ["Stack", "devices_of", "hierarchy_of", "refusals", "stack_model", "stacks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,9 +76,41 @@ def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> Wafe
     )
 
 
+def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
+    """Splits whose devices cannot tell the lengths of their stack, whatever their errors are, and why.
+
+    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known.
+
+    Raises
+    ------
+    DataError
+        The catalogue holds no devices of this study.
+    """
+    parameters = study.study_template.parameters
+    free = any(name in parameters and not isinstance(parameters[name].prior, Fixed) for name in LENGTHS)
+    frame = catalogue.frame(("thickness",), configuration=study.fingerprint())
+    found = {}
+    for split, part in frame.groupby("split", sort=True):
+        thickness = np.unique(part["thickness"].to_numpy(dtype=float)[_kept(part, flagged)])
+        if not thickness.size:
+            found[str(split)] = "every device carries a flag"
+        elif thickness.size == 1 and free:
+            found[str(split)] = f"all its devices have one nominal thickness, {thickness[0]:g} nm: that fixes no length"
+    return found
+
+
+def _kept(frame: pd.DataFrame, flagged: bool) -> BoolArray:
+    """Devices that take part; what determines nothing has no place in a fit, flagged or not."""
+    from mtjfit.wafer.flags import FLAGS
+
+    flags = frame["flags"].to_numpy()
+    return np.asarray((flags == 0) | flagged & (flags & FLAGS["not_determined"] == 0))
+
+
 def stacks(
-    catalogue: Catalogue, study: WaferStudy, *, split: str | None = None, flagged: bool = False
-) -> Iterator[Stack]:
+    catalogue: Catalogue, study: WaferStudy, *, split: str | None = None, flagged: bool = False,
+    leave: Collection[str] = (),
+) -> Iterator[Stack]:  # fmt: skip
     """The stacks of a catalogue one after the other, so that no more than one is in memory.
 
     Parameters
@@ -88,14 +122,14 @@ def stacks(
         Only this one.
     flagged : bool
         Also devices with a flag (`mtjfit.wafer.flags`). One of them may ruin the fit of thousands.
+    leave : collection of str
+        Splits to leave out.
 
     Raises
     ------
     DataError
         The catalogue holds no devices of this study, no such split, or a device without a thickness.
     """
-    from mtjfit.wafer.flags import FLAGS
-
     configuration = study.fingerprint()
     everything = catalogue.frame(("thickness",), configuration=configuration)
     names = sorted(set(everything["split"])) if split is None else [split]
@@ -103,11 +137,10 @@ def stacks(
     if not set(names) <= found or not names:
         known = ", ".join(repr(name) for name in sorted(found)) or "none"
         raise DataError([Problem(str(catalogue.path), f"has no split {split!r}", f"its splits are {known}")])
-    for name in names:
+    for name in (each for each in names if each not in leave):
         frame = catalogue.frame(("thickness", "x", "y"), split=name, configuration=configuration)
         sums = catalogue.sums(split=name, configuration=configuration)
-        # what determines nothing has no place in a fit, flagged or not
-        kept = (frame["flags"].to_numpy() == 0) | flagged & (frame["flags"].to_numpy() & FLAGS["not_determined"] == 0)
+        kept = _kept(frame, flagged)
         left_out = tuple(map(str, frame["device"][~kept]))
         if not kept.any():
             raise DataError([Problem(f"{catalogue.path}: split {name!r}", "every device carries a flag",

@@ -49,7 +49,7 @@ def reduce_chunk(study: WaferStudy, chunk: Chunk) -> Reduced:
     values = {name: np.concatenate([part[0][name] for part in parts]) for name in COLUMNS(study)}
     return Reduced(
         chunk.number, chunk.device, chunk.wafer, chunk.split, values, np.concatenate([part[1] for part in parts]),
-        np.concatenate([part[2] for part in parts]), chunk.faults,
+        np.concatenate([part[2] for part in parts]), chunk.faults, chunk.origins,
     )  # fmt: skip
 
 

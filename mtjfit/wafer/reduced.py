@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve import FloatArray, Origin
 from mtjfit.data.units import find_unit
 from mtjfit.model.phase import Terms
 from mtjfit.wafer.chunk import Fault, IntArray
@@ -34,6 +34,8 @@ class Reduced:
     sums : ndarray, shape (J, n_sums)
         Sufficient statistics; `mtjfit.wafer.sums.compressed` makes the model's form of them.
     faults : tuple of Fault
+    origins : tuple of Origin
+        As of the chunk.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Reduced:
     flags: IntArray
     sums: FloatArray
     faults: tuple[Fault, ...] = ()
+    origins: tuple[Origin, ...] = (Origin(),)
 
 
 def quantity_names(terms: Terms) -> tuple[str, ...]:

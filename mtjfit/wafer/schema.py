@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
 
+from mtjfit.data.curve import Origin, OriginKind
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.errors import Problem
 from mtjfit.study.datatable import Table
@@ -33,6 +34,7 @@ class WaferEntry(Table):
     split: str = ""
     chunk: Annotated[int, Field(ge=1, le=10_000_000)] = DEFAULT_CHUNK
     memory: str = DEFAULT_MEMORY
+    origin: str = ""
     radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     smooth: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     smooth_sd: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
@@ -63,6 +65,8 @@ class WaferTable:
         Devices to a chunk.
     memory : int
         Bytes that rows may take while they are read and reduced, beside some 250 MB of the program and its libraries.
+    origin : Origin
+        Declared, for tables that do not say it themselves; what they say is never overruled.
     radius : float or None
         Of the wafer, in mm; None: how far out the outermost device of a stack lies.
     smooth : tuple of (str, tuple of str)
@@ -79,6 +83,7 @@ class WaferTable:
     split: str = ""
     chunk: int = DEFAULT_CHUNK
     memory: int = 2**30
+    origin: Origin = Origin()
     radius: float | None = None
     smooth: tuple[tuple[str, tuple[str, ...]], ...] = ()
     smooth_sd: tuple[tuple[str, float], ...] = ()
@@ -98,10 +103,24 @@ class WaferTable:
     def of(cls, entry: WaferEntry) -> WaferTable:
         """From the file's table, whose meaning `wafer_problems` has found right."""
         smooth, sd = tuple(sorted(entry.smooth.items())), tuple(sorted(entry.smooth_sd.items()))
-        size = bytes_of(entry.memory) or 0
         return cls(
-            entry.x, entry.y, entry.wafer, entry.split, entry.chunk, size, entry.radius, smooth, sd, entry.smooth_each
-        )
+            entry.x, entry.y, entry.wafer, entry.split, entry.chunk, bytes_of(entry.memory) or 0,
+            origin_of(entry.origin) or Origin(), entry.radius, smooth, sd, entry.smooth_each,
+        )  # fmt: skip
+
+
+def origin_of(text: str) -> Origin | None:
+    """The origin that ``"simulated; how it was made"`` means; None where the kind is none.
+
+    Examples
+    --------
+    >>> origin_of("simulated; Eq. 12"), origin_of("guessed")
+    (Origin(kind='simulated', note='Eq. 12'), None)
+    """
+    kind, _, note = text.partition(";")
+    known = {each.casefold(): each for each in get_args(OriginKind)} | {"": "measured"}
+    found = known.get(kind.strip().casefold())
+    return None if found is None else Origin(found, " ".join(note.split()))
 
 
 def bytes_of(text: str) -> int | None:
@@ -137,6 +156,10 @@ def wafer_problems(entry: WaferEntry, columns: dict[str, str], group: bool) -> I
         taken.setdefault(name, f"wafer.{role}")
     if entry.split and group and columns.get("group") != entry.split:
         yield Problem("wafer.split", "is declared beside the group of [[data]]", "keep one: they mean the same here")
+    if origin_of(entry.origin) is None:
+        yield Problem(
+            "wafer.origin", f"is {entry.origin!r}", 'write "measured", or such as "simulated; how it was made"'
+        )
     if entry.smooth and not entry.x:
         yield Problem("wafer.smooth", "needs positions", "name the columns of x and y, or remove the smooth part")
     size = bytes_of(entry.memory)

@@ -11,6 +11,7 @@ import pandas as pd
 from mtjfit.data import FloatArray, Origin
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import DataError, Problem
+from mtjfit.wafer.origin import kinds
 
 __all__ = ["ERROR", "Survey"]
 
@@ -90,6 +91,11 @@ class Survey:
     def label(self) -> str:
         """Mark for plots and tables; empty only if everything was measured."""
         return "; ".join(origin.label for origin in self.origins if origin.label)
+
+    @property
+    def origin(self) -> str:
+        """``"measured"``, ``"simulated"``, … in a word, for tables."""
+        return kinds(self.origins)
 
     @property
     def quantities(self) -> tuple[str, ...]:

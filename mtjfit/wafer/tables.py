@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from mtjfit.data.curve import Origin
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.block import gathered
 from mtjfit.wafer.built import built
 from mtjfit.wafer.chunk import Chunk
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.tables_folder import folder_chunks, folder_files
-from mtjfit.wafer.tables_parquet import is_parquet, parquet_blocks, parquet_devices
-from mtjfit.wafer.tables_text import text_blocks
+from mtjfit.wafer.origin import distinct, origin_in
+from mtjfit.wafer.tables_folder import first_origin, folder_chunks, folder_files
+from mtjfit.wafer.tables_parquet import is_parquet, parquet_blocks, parquet_comments, parquet_devices
+from mtjfit.wafer.tables_text import text_blocks, text_comments
 
-__all__ = ["chunk_count", "chunks", "table_identity"]
+__all__ = ["chunk_count", "chunks", "table_identity", "table_origins"]
 
 _PIECE = 2**20
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
@@ -43,19 +46,46 @@ def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
         needs too much memory. Single cells and rows that cannot be used are no errors but `Fault` of their devices.
     """
     if _is_folder(study.table):
-        yield from folder_chunks(study, skip)
+        for chunk in folder_chunks(study, skip):
+            yield replace(chunk, origins=_with_declared(study, chunk.origins))
         return
     _check_there(study.table)
     blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study)
     _check_format(study)
+    origins = table_origins(study)
     label, memory = str(study.table), study.wafer.memory // _FOR_ROWS
     unknown = {mask.device for mask in study.declaration.mask if mask.device}
     for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
         unknown -= set(rows.device) if unknown else set()
-        yield built(study, rows, label)
+        yield replace(built(study, rows, label), origins=origins)
     if unknown and not skip:
         what = f"has no device {min(unknown)!r}, which a mask names"
         raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
+
+
+def table_origins(study: WaferStudy) -> tuple[Origin, ...]:
+    """What a table and ``[wafer] origin`` declare of where it comes from; of a folder, its first file.
+
+    A comment line ``# origin: simulated; how`` above the header, the key ``origin`` in the metadata of a Parquet file.
+    Where it says that it was not measured no declaration overrules that.
+
+    Raises
+    ------
+    DataError
+        The table is not there, its header does not fit the declaration, or it declares no known origin.
+    """
+    if _is_folder(study.table):
+        return _with_declared(study, (first_origin(study),))
+    _check_there(study.table)
+    comments = parquet_comments(study) if is_parquet(study) else text_comments(study)
+    return _with_declared(study, (origin_in(comments, str(study.table)),))
+
+
+def _with_declared(study: WaferStudy, found: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    declared = study.wafer.origin
+    if not declared.label:
+        return distinct(found)
+    return distinct([declared, *(each for each in found if each.label)])
 
 
 def chunk_count(study: WaferStudy) -> int | None:

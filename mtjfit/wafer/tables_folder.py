@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray, TorqueCurve
+from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.sheets import curves_from_sheets, declared_sheets
@@ -18,9 +18,10 @@ from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.chunk import Chunk, Fault
 from mtjfit.wafer.declared import WaferStudy
+from mtjfit.wafer.origin import distinct, metadata_comments, origin_in
 from mtjfit.wafer.seen import Seen
 
-__all__ = ["folder_chunks", "folder_files"]
+__all__ = ["first_origin", "folder_chunks", "folder_files"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class _One:
     y: float
     wafer: str
     split: str
+    origin: Origin
 
 
 def folder_files(table: Path) -> list[Path]:
@@ -66,6 +68,12 @@ def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chun
             yield _chunk(study, number, found, (k + len(some)) / len(files))
 
 
+def first_origin(study: WaferStudy) -> Origin:
+    """What the first file of a folder says of its origin; each file's own goes with its chunk."""
+    found = _device(study, folder_files(study.table)[0])
+    return Origin() if isinstance(found, Fault) else found.origin
+
+
 def _check_names(study: WaferStudy, files: Sequence[Path], found: Sequence[_One | Fault], seen: Seen) -> None:
     names = [(one.wafer, one.device if isinstance(one, Fault) else one.curve.device) for one in found]
     repeated = seen.repeated(names)
@@ -87,7 +95,9 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
         roles = study.wafer.roles()
         x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
         wafer, split = (_word(sheets, roles[role]) if role in roles else "" for role in ("wafer", "split"))
-        return _One(curves[0], x, y, wafer, split or curves[0].group)
+        said = [each for sheet in sheets for each in metadata_comments(sheet.metadata)]
+        origin = origin_in(said, str(path)) if said else curves[0].origin
+        return _One(curves[0], x, y, wafer, split or curves[0].group, origin)
     except DataError as error:
         first = error.problems[0]
         return Fault(_name(study, path), "", "", first.where, first.what, first.todo)
@@ -163,4 +173,5 @@ def _chunk(study: WaferStudy, number: int, found: Sequence[_One | Fault], share:
         rho=by_row("rho") if study.is_correlated else None,
         angle_factor=factor if study.declaration.sin_theta == "included" else None,
         share=share,
+        origins=distinct(one.origin for one in ones),
     )

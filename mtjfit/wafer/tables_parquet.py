@@ -14,12 +14,13 @@ from mtjfit.data.readers.options import Source
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.suggest import did_you_mean
-from mtjfit.data.tidy import ProblemLog
+from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.wafer.block import Block, Numbers, Runs
 from mtjfit.wafer.declared import WaferStudy
+from mtjfit.wafer.origin import metadata_comments
 from mtjfit.wafer.scale import NAMES, in_units
 
-__all__ = ["is_parquet", "parquet_blocks", "parquet_devices"]
+__all__ = ["is_parquet", "parquet_blocks", "parquet_comments", "parquet_devices"]
 
 _MAGIC = b"PAR1"
 _KINDS = {"bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque", "sigma_par": "torque",
@@ -60,6 +61,21 @@ def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
                 for n, runs in _names(file, group, names):
                     yield Block(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
                     line += n
+
+
+def parquet_comments(study: WaferStudy) -> list[tuple[Line, str]]:
+    """What the metadata of a Parquet table say of its origin.
+
+    Raises
+    ------
+    DataError
+        As `parquet_blocks`.
+    """
+    source = Source(str(study.table), b"")
+    parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
+    with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
+        metadata = parquet.read_schema(study.table).metadata or {}
+    return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
 
 
 def parquet_devices(study: WaferStudy) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data.tidy import Header, ProblemLog, decode, find_header, numbered_lines
+from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.block import BadCell, Block, Numbers, Runs
 from mtjfit.wafer.cells import Cells, Fields, fields_of, numbers_in
@@ -20,7 +20,7 @@ from mtjfit.wafer.declared import WaferStudy
 from mtjfit.wafer.lines import NoRow, Plain, plain_lines
 from mtjfit.wafer.scale import NAMES, in_units
 
-__all__ = ["text_blocks"]
+__all__ = ["text_blocks", "text_comments"]
 
 _HEAD = 2**20
 _LARGEST_BLOCK, _SMALLEST_BLOCK = 2**23, 2**18
@@ -59,6 +59,18 @@ def text_blocks(study: WaferStudy) -> Iterator[Block]:
             yield block
     if empty:
         raise reader.error(header.line, "has a header and no data", "give one row per bias point")
+
+
+def text_comments(study: WaferStudy) -> tuple[tuple[Line, str], ...]:
+    """Comment lines above the header, with their numbers.
+
+    Raises
+    ------
+    DataError
+        As `text_blocks`.
+    """
+    with study.table.open("rb") as file:
+        return _header(study, str(study.table), file.read(_HEAD))[0].comments
 
 
 def _header(study: WaferStudy, label: str, head: bytes) -> tuple[Header, int]:

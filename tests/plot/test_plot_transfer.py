@@ -35,7 +35,8 @@ def test_transfer() -> None:
         band = by_gid(ax, "band-95")[0].get_paths()[0].vertices[:, 1]
         assert band.min() <= y.min()
         assert band.max() >= y.max()
-    assert len(by_gid(plane, "draw")) >= 50
+    (draws,) = by_gid(plane, "draws")
+    assert len(draws.get_segments()) >= 50
     assert any("SIMULATED" in text for text in texts(fig))
     assert_nothing_cut_off(fig)
 

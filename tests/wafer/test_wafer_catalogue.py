@@ -109,6 +109,7 @@ def test_digest_knows_content_and_nothing_else(path: Path, tmp_path: Path):
     assert filled(tmp_path / "d.db", seed=1) != one
     for change in ("UPDATE devices SET flags = 1 WHERE device = 'd0.0'", "UPDATE faults SET what = 'x'",
                    "UPDATE devices SET split = 'x' WHERE device = 'd0.0'", "UPDATE sources SET identity = 'x'",
+                   "UPDATE chunks SET origins = '[[\"measured\", \"\"]]' WHERE number = 2",
                    "UPDATE devices SET slope_ratio = slope_ratio + 1e-15 WHERE device = 'd2.1'"):  # fmt: skip
         with open_catalogue(path, write=True) as catalogue:
             catalogue.connection.execute("BEGIN")
@@ -217,6 +218,7 @@ def test_exports_hold_all_digits_in_the_same_order(path: Path, tmp_path: Path):
         np.testing.assert_array_equal([float(row[name] or "nan") for row in back], expected[name])
     assert {row["split"] for row in back} == {"thin", "'=thick"}
     parquet = pd.read_parquet(tmp_path / "o.parquet")
+    assert parquet.pop("origin").tolist() == [row["origin"] for row in back] == ["measured"] * 4 + ["simulated"] * 8
     pd.testing.assert_frame_equal(parquet, expected, check_exact=True, check_dtype=False)
     for ending in ("csv", "parquet"):
         assert (tmp_path / f"o.{ending}").read_bytes() == (tmp_path / f"p.{ending}").read_bytes()
@@ -267,6 +269,9 @@ def test_a_file_of_version_1_is_brought_to_today_and_is_like_a_new_one(path: Pat
         ]
         assert catalogue.sums().tolist() == [[1.0]]
         assert catalogue.configuration().units == {}
+        with pytest.raises(DataError, match=r"does not say whether its devices were measured.*repeat mtjfit batch"):
+            catalogue.origins()
+        assert catalogue.done(catalogue.sources()[0]) == frozenset()
         assert catalogue.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
     with open_catalogue(tmp_path / "new.db", write=True) as catalogue:
         catalogue.begin(replace(CONFIGURATION, columns=("slope_ratio",)), "t", "i", 4)
@@ -370,7 +375,7 @@ def test_a_file_system_without_write_ahead_logs_is_named(path: Path, monkeypatch
 WRITER = """
 import sys, types
 sys.path.insert(0, {tests!r})
-fields = ("number", "device", "wafer", "split", "values", "flags", "sums", "faults")
+fields = ("number", "device", "wafer", "split", "values", "flags", "sums", "faults", "origins")
 light = types.SimpleNamespace(Reduced=lambda *given: types.SimpleNamespace(**dict(zip(fields, given))))
 sys.modules["mtjfit.wafer.reduced"] = light  # the real one takes a second to import
 from pathlib import Path

@@ -11,7 +11,10 @@ import pytest
 from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.errors import ConfigError
+from mtjfit.model.wafer_declared import Hierarchy
+from mtjfit.study import LogNormal
 from mtjfit.wafer import COLUMNS, load_wafer
+from mtjfit.wafer.hierarchy import hierarchy_of
 from mtjfit.wafer.schema import DEFAULT_CHUNK, WaferTable
 
 
@@ -70,6 +73,12 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"data": "sigma_bias = 0.01"}, "data[0].sigma_bias: is not supported for whole wafers; remove it"),
         ({"columns": 'sigma_bias = "sV"\n'}, "data[0].columns.sigma_bias: is not supported for whole wafers"),
         ({"data": 'covariance = "c.csv"'}, "data[0].covariance: is not supported for whole wafers"),
+        ({"wafer": "radius = 0\n"}, "wafer.radius: "),
+        ({"wafer": 'smooth_each = "die"\n'}, "wafer.smooth_each: "),
+        ({"wafer": "smooth_sd = { thickness = -1.0 }\n"}, "wafer.smooth_sd.thickness: "),
+        ({"wafer": "smooth_sd = { a1 = 0.1 }\n"}, "wafer.smooth_sd.a1: is given, but a1 has no smooth part"),
+        ({"wafer": 'smooth = { a3 = ["bowl"] }\n'}, "wafer.smooth.a3: cannot vary smoothly over the wafer"),
+        ({"wafer": 'smooth = { a1 = ["bowls"] }\n'}, "which is no shape; did you mean 'bowl'"),
         ({"sigma": "fit", "parameters": "noise_par = { fixed = 1.0 }\n"}, "is not TOML"),
         ({"parameters": "noise_par = { fixed = 1.0 }\n"}, "parameters.noise_par: is declared, but every curve has"),
         ({"amplitudes": ()}, "there is no amplitude"),
@@ -84,6 +93,7 @@ def test_what_cannot_be_declared(change: dict[str, Any], message: str, tmp_path:
     ("old", "new", "message"),
     [
         ('y = "y (mm)"\n', "", "wafer.y: is missing beside x"),
+        ('x = "x (mm)"\ny = "y (mm)"', 'smooth = { a1 = ["bowl"] }', "wafer.smooth: needs positions"),
         ('x = "x (mm)"', 'x = "V"', "wafer.x: column 'V' is already data[0].columns.bias"),
         ('x = "x (mm)"', 'x = "x (um)"', "wafer.x: column 'x (um)' is in 'um'; give positions in mm"),
         ('wafer = "wafer"', 'wafer = "split"', "wafer.split: column 'split' is already wafer.wafer"),
@@ -108,6 +118,9 @@ def test_parameters_of_whole_wafers_stand_apart(tmp_path: Path) -> None:
     assert set(study.wafer_parameters) == {"thickness_scatter"}
     assert "thickness_scatter" not in study.study_template.parameters
     assert study.wafer.smooth == (("thickness", ("tilt_x", "bowl")),)
+    more = 'smooth = { a1 = ["bowl"] }\nsmooth_sd = { a1 = 0.2 }\nsmooth_each = "wafer"\nradius = 150\n'
+    hierarchy = hierarchy_of(load(tmp_path, wafer_toml(parameters=line, wafer=more)))
+    assert hierarchy == Hierarchy({"a1": ("bowl",)}, {"a1": 0.2}, "wafer", LogNormal(0.02, 2.0), 150.0)
 
 
 def test_the_fingerprint_changes_with_what_changes_numbers_and_with_nothing_else(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def filled(tmp_path: Path, n: int = 60, **changes: Any) -> tuple[Wafer, WaferStu
 DECLARED = {
     "parameters": 'scatter_a1 = { prior = "lognormal", median = 0.03, factor = 2.0 }\n'
     'thickness_scatter = { prior = "lognormal", median = 0.03, factor = 1.5 }\n',
-    "wafer": 'radius = 100\nsmooth_sd = { a1 = 0.1 }\nsmooth_each = "wafer"\n'
+    "wafer": 'radius = 100\nsmooth_sd = { a1 = 0.1 }\nsmooth_each = "stack"\n'
     '[wafer.smooth]\nthickness = ["tilt_x", "bowl"]\na1 = ["bowl"]\n',
 }
 
@@ -207,7 +207,7 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
     hierarchy = hierarchy_of(study)
     assert hierarchy.smooth["thickness"] == ("tilt_x", "bowl")
     assert (hierarchy.sd_of("a1"), hierarchy.sd_of("thickness")) == (0.1, 0.05)
-    assert (hierarchy.each, hierarchy.radius) == ("wafer", 100.0)
+    assert (hierarchy.each, hierarchy.radius) == ("stack", 100.0)
     for one in found:
         curves = [curve for curve in wafer.curves() if curve.group == one.split]
         rows = wafer.rows[wafer.rows.split == one.split].drop_duplicates("device")
@@ -235,7 +235,7 @@ def test_fits_by_split_and_who_took_no_part(tmp_path: Path, monkeypatch: pytest.
         assert next(stacks(catalogue, study, split="1.2 nm", flagged=True)).devices.n == 8
         assert (summary["misfit_p_value"] > 1e-6).all()
         table = found.table()
-        assert list(table.columns) == ["split", "parameter", "value", "sd", "unit", "determined", "reason"]
+        assert list(table.columns) == ["split", "parameter", "value", "sd", "unit", "determined", "reason", "origin"]
         assert not table["determined"][table.parameter.str.startswith("lambda")].any()
         with pytest.raises(DataError, match=r"has no split '3 nm'; its splits are '1.2 nm', '1.6 nm', '2 nm'"):
             fit_groups(catalogue, study, split="3 nm")

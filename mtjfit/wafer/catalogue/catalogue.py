@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.connection import connect, plainly
 from mtjfit.wafer.catalogue.export import export_rows
 from mtjfit.wafer.catalogue.reading import (
@@ -21,6 +22,8 @@ from mtjfit.wafer.catalogue.reading import (
     digest,
     fault_frame,
     frame_of,
+    origin_pieces,
+    origins_of,
     pieces,
     sums_of,
     tally,
@@ -117,9 +120,10 @@ class Catalogue:
         write_chunk(self.connection, self.path, source, reduced)
 
     def done(self, source: Source) -> frozenset[int]:
-        """Numbers of the chunks of a table that are written."""
+        """Numbers of the chunks of a table that are written, and do not lack what an earlier version did not note."""
+        said = "SELECT number FROM chunks WHERE source = ? AND origins <> ''"
         with plainly(self.path):
-            rows = self.connection.execute("SELECT number FROM chunks WHERE source = ?", (source.id,)).fetchall()
+            rows = self.connection.execute(said, (source.id,)).fetchall()
         return frozenset(int(row[0]) for row in rows)
 
     @property
@@ -163,6 +167,24 @@ class Catalogue:
                 (chosen.fingerprint,),
             ).fetchall()
         return [Source(int(row[0]), chosen, str(row[1]), str(row[2]), int(row[3])) for row in rows]
+
+    def origins(self, configuration: str = "") -> tuple[Origin, ...]:
+        """Where the devices of a configuration come from, as their tables declare it; what is not measured first.
+
+        Raises
+        ------
+        DataError
+            Some of them were written by a version that did not note it, or there are none.
+        """
+        chosen = self.configuration(configuration)
+        with plainly(self.path):
+            found = origins_of(self.connection, chosen)
+        if not found:
+            what = "does not say whether its devices were measured or simulated"
+            raise DataError(
+                [Problem(str(self.path), what, "repeat mtjfit batch as before: it notes what was left out")]
+            )
+        return found
 
     def _chosen(self, configuration: str, wafer: str | None, split: str | None, flagged: bool | None) -> Chosen:
         return Chosen(self.configuration(configuration), wafer, split, flagged)
@@ -228,6 +250,8 @@ class Catalogue:
     def export(self, path: str | Path, *, configuration: str = "") -> int:
         """All devices of a configuration as CSV or Parquet, by the ending of the name; returns their number.
 
+        The column ``origin`` says of each one whether it was measured.
+
         Raises
         ------
         ConfigError
@@ -237,7 +261,7 @@ class Catalogue:
         """
         chosen = self._chosen(configuration, None, None, None)
         with plainly(self.path):
-            return export_rows(pieces(self.connection, chosen), chosen.configuration.columns, Path(path))
+            return export_rows(origin_pieces(self.connection, chosen), chosen.configuration.columns, Path(path))
 
     def digest(self) -> str:
         """sha256 of all that it says of devices; the same for the same results, however and whenever written."""

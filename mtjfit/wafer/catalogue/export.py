@@ -11,15 +11,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.wafer.catalogue.reading import ABOUT, frame_of
+from mtjfit.wafer.catalogue.reading import WITH_ORIGIN
 
 __all__ = ["export_rows", "refuse_export"]
 
 Row: TypeAlias = tuple[object, ...]
 _FORMATS = (".csv", ".parquet")
 _FORMULA = ("=", "+", "-", "@")
-_TEXTS = len(ABOUT) - 1  # of the columns before the quantities only the flags are no text
+_TEXTS = len(WITH_ORIGIN) - 1  # of the columns before the quantities only the flags are no text
 
 
 def refuse_export(path: Path) -> None:
@@ -57,7 +59,7 @@ def export_rows(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path)
     Parameters
     ----------
     pieces : iterator of lists of tuples
-        As `mtjfit.wafer.catalogue.reading.pieces` gives them.
+        As `mtjfit.wafer.catalogue.reading.origin_pieces` gives them.
     columns : sequence of str
         Names of the quantities in them.
     path : Path
@@ -109,7 +111,7 @@ def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) 
     rows = 0
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*ABOUT, *columns))
+        writer.writerow((*WITH_ORIGIN, *columns))
         for piece in pieces:
             writer.writerows([(*map(_harmless, row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
             rows += len(piece)
@@ -125,12 +127,14 @@ def _harmless(value: object) -> str:
 def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
     pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     types = [*[pa.string()] * _TEXTS, pa.int64(), *[pa.float64()] * len(columns)]
-    schema = pa.schema(list(zip((*ABOUT, *columns), types, strict=True)))
+    schema = pa.schema(list(zip((*WITH_ORIGIN, *columns), types, strict=True)))
     rows = 0
     with parquet.ParquetWriter(path, schema) as writer:
         for piece in pieces:
-            frame = frame_of(piece, columns)
-            arrays = [pa.array(frame[field.name].to_numpy(), field.type) for field in schema]
+            listed = list(zip(*piece, strict=True))
+            texts = [pa.array(each, field.type) for each, field in zip(listed[:_TEXTS], schema, strict=False)]
+            numbers = [np.array(each, dtype=float) for each in listed[_TEXTS + 1 :]]  # None is NaN
+            arrays = [*texts, pa.array(listed[_TEXTS], pa.int64()), *(pa.array(each) for each in numbers)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
             rows += len(piece)
     return rows

@@ -12,19 +12,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve import FloatArray, Origin
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.records import Configuration, Source, Tally
 from mtjfit.wafer.catalogue.schema import quoted
+from mtjfit.wafer.origin import distinct, from_json, kinds
 
 __all__ = [
     "ABOUT",
+    "WITH_ORIGIN",
     "Chosen",
     "configuration_of",
     "configurations",
     "digest",
     "fault_frame",
     "frame_of",
+    "origin_pieces",
+    "origins_of",
     "pieces",
     "sums_of",
     "tally",
@@ -32,6 +36,8 @@ __all__ = [
 
 ABOUT = ("device", "wafer", "split", "flags")
 """Columns of every frame, before the quantities."""
+WITH_ORIGIN = ("device", "wafer", "split", "origin", "flags")
+"""The same where files are made, which travel alone."""
 
 _PIECE = 5000
 _ORDER = "ORDER BY sources.name, sources.identity, chunk, place"
@@ -119,6 +125,31 @@ def pieces(
         yield piece
 
 
+def origin_pieces(connection: sqlite3.Connection, chosen: Chosen) -> Iterator[list[tuple[object, ...]]]:
+    """Rows of `WITH_ORIGIN` and all quantities, otherwise as of `pieces`."""
+    where, values = chosen.where()
+    own = {"origin": "(SELECT origins FROM chunks WHERE chunks.source = devices.source AND number = devices.chunk)"}
+    columns = (*WITH_ORIGIN, *chosen.configuration.columns)
+    names = ", ".join(own.get(each, f"devices.{quoted(each)}") for each in columns)
+    rows, place = connection.execute(f"SELECT {names} {where} {_ORDER}", values), WITH_ORIGIN.index("origin")
+    said: dict[str, str] = {}
+    while piece := rows.fetchmany(_PIECE):
+        for text in {row[place] for row in piece} - set(said):
+            known = from_json(text)
+            said[text] = kinds(known) if known else "not noted"
+        yield [(*row[:place], said[row[place]], *row[place + 1 :]) for row in piece]
+
+
+def origins_of(connection: sqlite3.Connection, configuration: Configuration) -> tuple[Origin, ...]:
+    """The different origins of all chunks of a configuration; none where one of them does not know."""
+    rows = connection.execute(
+        "SELECT DISTINCT origins FROM chunks JOIN sources ON sources.id = source JOIN configurations "
+        "ON configurations.id = configuration WHERE fingerprint = ?", (configuration.fingerprint,)
+    ).fetchall()  # fmt: skip
+    found = [from_json(row[0]) for row in rows]
+    return distinct(each for some in found for each in some) if all(found) else ()
+
+
 def frame_of(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pd.DataFrame:
     """Rows of `pieces` as a table; NaN where a quantity is not determined."""
     listed = list(zip(*rows, strict=True)) or [()] * (len(ABOUT) + len(columns))
@@ -178,6 +209,8 @@ def digest(connection: sqlite3.Connection) -> str:
         under = "configuration = (SELECT id FROM configurations WHERE fingerprint = ?)"
         for row in connection.execute(f"SELECT identity FROM sources WHERE {under} ORDER BY 1", key):  # noqa: S608
             _add(found, *row)
+        for origin in origins_of(connection, each):
+            _add(found, origin.kind, origin.note)
         names = ", ".join(quoted(name) for name in ("device", "wafer", "split", "sums", "flags", *each.columns))
         numbers = struct.Struct(f"<q{len(each.columns)}d")
         devices = f"SELECT {names} FROM devices WHERE {under} ORDER BY wafer, device"  # noqa: S608 - quoted

@@ -44,6 +44,7 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE configurations ADD COLUMN flags TEXT NOT NULL DEFAULT '{}'",
         "CREATE INDEX devices_by_split ON devices (configuration, split)",
     ),
+    ("ALTER TABLE chunks ADD COLUMN origins TEXT NOT NULL DEFAULT ''",),
 )
 
 VERSION = len(_STEPS)

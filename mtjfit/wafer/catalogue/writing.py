@@ -15,6 +15,7 @@ from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.connection import transaction
 from mtjfit.wafer.catalogue.records import Configuration, Source
 from mtjfit.wafer.catalogue.schema import OF_DEVICE, quoted, value_columns
+from mtjfit.wafer.origin import to_json
 
 if TYPE_CHECKING:
     from mtjfit.wafer.reduced import Reduced
@@ -79,7 +80,9 @@ def write_chunk(connection: sqlite3.Connection, path: Path, source: Source, redu
             for place, each in enumerate(reduced.faults)
         ]
         connection.executemany("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", faults)
-        connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?)", (*key, len(reduced.device), _now()))
+        connection.execute(
+            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", (*key, len(reduced.device), _now(), to_json(reduced.origins))
+        )
 
 
 def forget(connection: sqlite3.Connection, path: Path, source: Source) -> None:
