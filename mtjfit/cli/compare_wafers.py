@@ -76,14 +76,14 @@ def compare_wafers(
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.curves import survey_of
 
-    if output is not None:
-        prepare(output, _FILES, "comparison of wafers")
     surveys, per = {}, {}
     for label, file in labels_of(tuple(catalogues)).items():
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
             per[label] = _per(opened.configuration().study)
+    if output is not None:
+        prepare(output, _FILES, "comparison of wafers")
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
     tables, numbers = _compared(survey, chosen, own_error, common_error)

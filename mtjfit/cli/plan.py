@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from mtjfit.cli.calibrate import _failure, _replace
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import MtjfitError
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def _say(found: Plan, quiet: bool) -> None:
     from mtjfit.results.plan import plan_tables
 
     if not quiet:
-        for table in plan_tables(found):
-            click.echo(f"{table}\n")
+        tell(*plan_tables(found))
+        click.echo()
     for note in found.notes:
         click.echo(textwrap.fill(note, _WIDTH, subsequent_indent="    "))
     if found.notes:

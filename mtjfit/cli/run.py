@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import shlex
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import INTERRUPTED, progress
+from mtjfit.cli.terminal import INTERRUPTED, progress, tell
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["run", "run_study"]
 
-_WIDTH = 100
 _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; go on with --resume")
 
 
@@ -220,12 +218,11 @@ def _say(
         found = (
             [combinations_table(fit), undetermined_table(fit)] if posterior is None else [posterior_table(posterior)]
         )
-        for table in found:
-            click.echo(f"\n{table}")
+        tell(*found)
     if not quiet:
         click.echo("\nWhat was learned")
         for sentence in (*learned(fit, posterior), *(() if compared is None else conclusions(compared))):
-            click.echo(textwrap.fill(sentence, _WIDTH))
+            tell(sentence)
         click.echo()
     for each in checks(fit, posterior):
         if not quiet or each.state == "no":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     if not quiet:
         for sentence in spectra_says(found):
             click.echo(textwrap.fill(sentence, _WIDTH, subsequent_indent="    "))
-        click.echo(f"\n{devices_table(found)}")
+        tell(devices_table(found))
         if found.flagged:
-            click.echo(f"\n{flagged_table(found)}")
+            tell(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
     if not quiet and "study.toml" in files:
         click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")

@@ -55,7 +55,10 @@ _RUNS = "runs"
 @click.option("--stacks", is_flag=True, help="Fit the lengths that the devices of a split share.")
 @click.option("--posterior", is_flag=True, help="And sample their posterior: minutes. Implies --stacks.")
 @click.option(
-    "--study", type=click.Path(path_type=Path), metavar="WAFER.toml", help="Other priors for --stacks than at the batch."
+    "--study",
+    type=click.Path(path_type=Path),
+    metavar="WAFER.toml",
+    help="Other priors for --stacks than at the batch.",
 )
 @click.option("--table", type=click.Path(path_type=Path), help="Where the measured table is now, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
@@ -94,9 +97,9 @@ def wafer(
     from mtjfit.wafer.curves import curves_of, survey_of
     from mtjfit.wafer.limits import odd_devices
 
-    ours = _ours(output)
-    prepare(output, ours | {_RUNS}, "page of wafers")
     with open_catalogue(catalogue) as opened:
+        ours = _ours(output)
+        prepare(output, ours | {_RUNS}, "page of wafers")
         progress(f"reading {catalogue}", quiet)
         survey = survey_of(opened, configuration=configuration)
         chosen = chosen_quantities(survey, quantities)
@@ -138,9 +141,7 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
     if runs is None or not fits.fits:
         return StackResults(fits, None, refused)
     progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
-    return StackResults(
-        fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused
-    )
+    return StackResults(fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused)
 
 
 def _judge(catalogue: Path, found: StackResults) -> None:
@@ -155,7 +156,9 @@ def _judge(catalogue: Path, found: StackResults) -> None:
     """
     if found.posteriors is not None and not found.posteriors.converged:
         names = [split or "all" for split, one in found.posteriors.posteriors.items() if not one.verdict.converged]
-        raise NotConverged(f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study")
+        raise NotConverged(
+            f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study"
+        )
     if not found.determines_a_length:
         why = "; ".join(dict.fromkeys(found.refused.values())) or "the table of fits says why"
         raise NotDetermined(

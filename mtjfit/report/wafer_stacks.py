@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.results.tables import Table
+from mtjfit.results.tables import Table, interval
 from mtjfit.study import LENGTHS
 from mtjfit.text import number, p_text, value_with_error
 from mtjfit.wafer.flags import ALARM
@@ -126,10 +126,11 @@ def _fits(fits: GroupFits) -> Table:
 def _posteriors(posteriors: GroupPosteriors) -> Table:
     rows = []
     for _, row in posteriors.table().iterrows():
-        low, middle, high = (number(float(row[name]), 3) for name in ("q05", "q50", "q95"))
+        q05, q50, q95 = (float(row[name]) for name in ("q05", "q50", "q95"))
+        low, high = number(q05, 3), number(q95, 3)
         says = str(row["determined"]) if row["converged"] else "not converged"
         shown = {
-            "yes": f"{middle} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
+            "yes": interval(q05, q50, q95), "lower limit": f"> {low}", "upper limit": f"< {high}",
             "with priors": f"({low} to {high})",
         }.get(says, "–")  # fmt: skip
         rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])), says))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field
@@ -83,7 +83,7 @@ class WaferTable:
     split: str = ""
     chunk: int = DEFAULT_CHUNK
     memory: int = 2**30
-    origin: Origin = Origin()
+    origin: Origin = field(default_factory=Origin)
     radius: float | None = None
     smooth: tuple[tuple[str, tuple[str, ...]], ...] = ()
     smooth_sd: tuple[tuple[str, float], ...] = ()

@@ -14,7 +14,7 @@ CONFIGURATION = Configuration("f00d", COLUMNS, {"b2/a1": "1/V"}, {"misfit_scatte
 
 
 def reduced(number: int, J: int = 4, *, wafer: str = "w1", seed: int = 0, faulty: bool = False) -> Reduced:
-    """A chunk of devices `d<number>.<j>` with random quantities, one in three not determined; all but the first made."""
+    """A chunk of devices `d<number>.<j>` with random quantities, one in three not determined; of chunk 0 measured."""
     rng = np.random.default_rng([seed, number])
     values = {name: np.where(rng.random(J) < 1 / 3, np.nan, rng.normal(size=J)) for name in COLUMNS}
     values["b2/a1"][:1] = np.inf

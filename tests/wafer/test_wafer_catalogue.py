@@ -6,7 +6,8 @@ import csv
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -390,10 +391,28 @@ for number in range(8):
 """
 
 
-def test_two_processes_make_and_fill_one_catalogue(path: Path, tmp_path: Path):
+def by_processes(path: Path) -> None:
     program = WRITER.format(tests=str(Path(__file__).parent))
     both = [subprocess.Popen([sys.executable, "-c", program, name, str(path)]) for name in ("w1", "w2")]
     assert [each.wait(60) for each in both] == [0, 0]
+
+
+def by_threads(path: Path) -> None:
+    """Two connections that know nothing of each other."""
+
+    def fill(which: str) -> bool:
+        for number in range(8):
+            with open_catalogue(path, write=True) as catalogue:
+                catalogue.write(begun(catalogue, "/data/" + which, which), reduced(number, wafer=which))
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(fill, ("w1", "w2"))) == [True, True]
+
+
+@pytest.mark.parametrize("writers", [by_threads, pytest.param(by_processes, marks=pytest.mark.slow)])
+def test_two_writers_make_and_fill_one_catalogue(writers: Callable[[Path], None], path: Path, tmp_path: Path):
+    writers(path)
 
     def alone(catalogue: Catalogue) -> str:
         for name in ("w2", "w1"):

@@ -109,7 +109,7 @@ def test_devices_of_one_name_on_two_wafers_are_two(tmp_path: Path) -> None:
     assert chunk.faults == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000), st.binary(max_size=6), st.integers(0, 8))
 def test_damage_is_told_or_does_not_reach_the_others(
     tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes, gone: int

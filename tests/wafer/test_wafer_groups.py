@@ -65,11 +65,26 @@ CASES: dict[str, Callable[[], tuple[Study, WaferDevices]]] = {
 }  # fmt: skip
 
 
-QUICK = ("shared", "dead layer, fixed amplitude")
+QUICK = ("shared",)
 ALL = [pytest.param(make, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, make in CASES.items()]
 
 
+@pytest.fixture
+def few_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the valley is one: the search for the deepest of several is tested in the slow lane, on all cases."""
+    monkeypatch.setattr(fit_module, "_SCREENED", 32)
+    monkeypatch.setattr(fit_module, "_STARTS", 2)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("make", ALL)
+def test_the_fit_of_a_stack_finds_the_deepest_valley(make: Callable[[], tuple[Study, WaferDevices]]) -> None:
+    study, devices = make()
+    assert fit_stack(devices, study.parameters).chi2 == pytest.approx(fit(study).chi2, rel=1e-6)
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.usefixtures("few_starts")
 def test_the_fit_of_a_stack_is_the_fit_of_a_study(make: Callable[[], tuple[Study, WaferDevices]]) -> None:
     """Two optimisers, two Jacobians: χ² equal to 1e-6, dof, values and errors where both give one."""
     study, devices = make()
@@ -86,6 +101,7 @@ def test_the_fit_of_a_stack_is_the_fit_of_a_study(make: Callable[[], tuple[Study
             assert np.isnan(row["sd"])
 
 
+@pytest.mark.usefixtures("few_starts")
 def test_the_minimum_by_raw_points() -> None:
     """Every thickness, amplitude and length explicit, raw points, numerical derivatives."""
     study, devices = stack(6, declared=parameters(**NONE, thickness=AboutNominal(0.05), lambda_sf_F=Fixed(10.0)))
@@ -143,6 +159,7 @@ def test_a_wrong_response_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert jacobian_error(problem, {n: 1.1 * TRUTH[n] for n in problem.lengths}) > 1e-2
 
 
+@pytest.mark.usefixtures("few_starts")
 def test_one_nominal_thickness_determines_no_length() -> None:
     study, x, y = simulated(10, nominal=(2.0,), declared=parameters(**NONE))
     found = fit_stack(WaferDevices.of(study, x, y), study.parameters)
@@ -151,6 +168,7 @@ def test_one_nominal_thickness_determines_no_length() -> None:
     assert found.dof == study.n_values - 3  # |κ|a1, |κ|b2 and the phase of κ
 
 
+@pytest.mark.usefixtures("few_starts")
 def test_fitted_errors_are_those_of_the_scatter() -> None:
     study, devices = stack(12, declared=parameters(**NONE | NOISE, lambda_sf_F=Fixed(10.0)), fit_sigma=True, noise=0.02)
     problem = StackLeastSquares.of(devices, study.parameters)
@@ -223,7 +241,8 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
 
 def test_fits_by_split_and_who_took_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_module, "_STARTS", 1)  # valleys without end: no search ends in them
-    monkeypatch.setattr(fit_module, "_EVALUATIONS", 10)
+    monkeypatch.setattr(fit_module, "_EVALUATIONS", 5)
+    monkeypatch.setattr(fit_module, "_SCREENED", 16)
     _, study, catalogue = filled(tmp_path, 24, **DECLARED)
     with catalogue:
         catalogue.connection.execute("UPDATE devices SET flags = 1 WHERE device = 'D000003'")

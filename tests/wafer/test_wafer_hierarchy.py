@@ -31,7 +31,7 @@ NOISE = {"noise_par": LogNormal(0.01, 1.3), "noise_perp": LogNormal(0.01, 1.3)}
 Made = tuple[Study, WaferPosterior]
 
 
-def made(n: int = 6, hierarchy: Hierarchy = HIERARCHY, wafers: int = 1, **options: Any) -> Made:
+def made(n: int = 4, hierarchy: Hierarchy = HIERARCHY, wafers: int = 1, **options: Any) -> Made:
     study, x, y = simulated(n, **options)
     names = tuple(f"w{j % wafers}" for j in range(n)) if wafers > 1 else ()
     return study, WaferPosterior(WaferDevices.of(study, x, y, names), study.parameters, hierarchy)
@@ -64,7 +64,7 @@ def cases(*names: str) -> Any:
     return pytest.mark.parametrize("make", chosen.values(), ids=list(chosen))
 
 
-def near(model: WaferPosterior, n: int = 3, width: float = 0.05) -> np.ndarray:
+def near(model: WaferPosterior, n: int = 2, width: float = 0.05) -> np.ndarray:
     """Coordinates about where the posterior lies."""
     true = {"dead_layer": 0.1, "b1": 0.0, "a1": 1.0}
     others = {name: 0.01 for name in model.names if name.split("[")[0] not in at_names()}
@@ -284,7 +284,7 @@ def test_devices_add_no_dimension_and_memory_is_linear() -> None:
 
 
 def test_neither_rows_nor_devices_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, model = made(hierarchy=replace(HIERARCHY, thickness_scatter=LogNormal(0.05, 4.0)))
+    _, model = made(6, hierarchy=replace(HIERARCHY, thickness_scatter=LogNormal(0.05, 4.0)))
     z = near(model, 8)
     z[::2, list(model.names).index("thickness_scatter")] = 1.5  # 0.4 nm: wide, and integrated with more nodes
     alone = np.concatenate([model.log_likelihood(row) for row in z])

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
 
+import mtjfit.infer.wafer_fit as fit_module
 import mtjfit.wafer.tables as tables
 from mtjfit.cli.batch import batch
 from mtjfit.data import Origin
@@ -105,7 +106,12 @@ def through(study: WaferStudy, path: Path) -> tuple[Origin, ...]:
         return survey_of(catalogue).origins
 
 
-def test_a_survey_and_its_groups_know_where_their_devices_come_from(wafer: Wafer, tmp_path: Path) -> None:
+def test_a_survey_and_its_groups_know_where_their_devices_come_from(
+    wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fit_module, "_STARTS", 1)  # no search for the best of several valleys
+    monkeypatch.setattr(fit_module, "_EVALUATIONS", 3)
+    monkeypatch.setattr(fit_module, "_SCREENED", 8)
     study = as_folder(wafer, tmp_path)
     assert through(study, tmp_path / "w.db") == (MADE, Origin())
     with open_catalogue(tmp_path / "w.db") as catalogue:

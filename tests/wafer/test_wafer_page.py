@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
@@ -98,8 +99,17 @@ class Made:
 def one_format() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mtjfit.report.wafer, "_FORMATS", ("svg",))
-        patch.setattr(mtjfit.cli.compare_wafers, "_FORMATS", ("svg",))
+        patch.setattr(mtjfit.report.wafer, "_pictures", some_pictures)
+        patch.setattr(mtjfit.cli.compare_wafers, "_FORMATS", ())
         yield
+
+
+def some_pictures(*given: object) -> Iterator[object]:
+    """The control chart and the map: the others take a second, and stand on the page in the slow tests."""
+    return itertools.islice(pictures(*given), 2)
+
+
+pictures = mtjfit.report.wafer._pictures
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +260,7 @@ def test_hostile_names_are_text(tmp_path: Path) -> None:
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
-    bad = survey_of(frame.assign(wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
+    bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
     files = wafer_files(bad, [Q], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
     assert dangers(page) == []
@@ -282,6 +292,20 @@ def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys:
     np.testing.assert_allclose(same["p_greater"], 0.5)
     assert "lot: W1, 1.2 nm" in (tmp_path / "out" / "wafers.txt").read_text(encoding="utf-8")
     assert "Comparison:" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mtjfit.report.wafer, "_pictures", pictures)
+    survey = lot(3, 2)
+    files = wafer_files(survey, [Q], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
+    page = Page(files["wafer.html"].decode())
+    assert {"control-slope_ratio.svg", "map-slope_ratio.svg", "smooth-slope_ratio.svg", "histogram-slope_ratio.svg"} < (
+        set(files)
+    )
+    assert (dangers(page), page.faults) == ([], [])
+    names = page.all("id")
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.slow

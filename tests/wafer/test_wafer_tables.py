@@ -107,7 +107,7 @@ def test_as_the_reader_of_single_studies(wafer: Wafer, tmp_path: Path) -> None:
     assert chunk.device == tuple(curve.device for curve in curves)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.integers(30, 4000), st.integers(1, 12))
 def test_nothing_depends_on_how_the_file_is_cut(
     tmp_path_factory: pytest.TempPathFactory, piece: int, size: int
@@ -126,7 +126,7 @@ def test_nothing_depends_on_how_the_file_is_cut(
     assert sum(len(chunk.faults) for chunk in whole) >= 3
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(repr),
     st.decimals(allow_nan=False, allow_infinity=False).map(str),
@@ -194,12 +194,12 @@ def test_memory_does_not_grow_with_the_number_of_devices(tmp_path: Path, monkeyp
 
     for name, size in (("_LARGEST_BLOCK", 2**14), ("_HEAD", 2**12)):
         monkeypatch.setattr(tables_text, name, size)
-    one, peaks = text_of(simulated_wafer(100, n_bias=9)), []
+    one, peaks = text_of(simulated_wafer(60, n_bias=9)), []
     for times in (1, 1, 8):  # the first warms up
         lines = [line.replace("W1", f"W{k}") for k in range(times) for line in one[1:]]
         study = small(tmp_path, "\n".join([one[0], *lines]), wafer="chunk = 20\n")
         tracemalloc.start()
-        assert sum(len(chunk.device) for chunk in chunks(study)) == 100 * times
+        assert sum(len(chunk.device) for chunk in chunks(study)) == 60 * times
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < 1.15 * peaks[1]

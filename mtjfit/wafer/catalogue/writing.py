@@ -157,6 +157,11 @@ def _refuse_names(columns: Sequence[str]) -> None:
 
 
 def _refuse_changed(connection: sqlite3.Connection, path: Path, configuration: int, name: str) -> None:
+    # A table that was refused before any of its devices was written may be mended.
+    connection.execute(
+        "DELETE FROM sources WHERE configuration = ? AND name = ? AND id NOT IN (SELECT source FROM chunks)",
+        (configuration, name),
+    )
     found = connection.execute(
         "SELECT begun_at FROM sources WHERE configuration = ? AND name = ?", (configuration, name)
     ).fetchone()

@@ -1,0 +1,165 @@
+"""`mtjfit wafer --stacks`: lengths of every split on the terminal, the page and in files, and refused where none is."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from wafer_cases import simulated_wafer, wafer_study, wafer_toml
+
+import mtjfit.infer.wafer as wafer_infer
+import mtjfit.infer.wafer_fit as fit_module
+import mtjfit.report.wafer
+from mtjfit.cli.terminal import Commands
+from mtjfit.cli.wafer import wafer
+from mtjfit.infer import Chains, Check, Verdict
+from mtjfit.infer.run import Run
+from mtjfit.model.wafer import WaferPosterior
+from mtjfit.report.wafer_stacks import StackResults
+from mtjfit.wafer.batch import run_batch
+from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer.groups import GroupFits, fit_groups
+from mtjfit.wafer.hierarchy import refusals
+from mtjfit.wafer.kept import group_study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick() -> Iterator[None]:
+    """No pictures, and no search for the deepest of several valleys."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mtjfit.report.wafer, "_pictures", lambda *_: iter(()))
+        patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
+        for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
+            patch.setattr(fit_module, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """mixed.db: stacks of four thicknesses, of one, and with flags everywhere; single.db: the last two."""
+    folder = tmp_path_factory.mktemp("stacks")
+    made = simulated_wafer(30, n_bias=9, thickness=(0.8, 1.4, 2.2, 3.5), thickness_sd=0.0, tilt=0.0)
+    rows = made.rows
+    number = rows["device"].str[1:].astype(int)
+    rows["split"] = np.where(number < 16, "several", np.where(number < 24, "one", "bad"))
+    rows.loc[rows["split"] == "one", "d_nm"] = 2.0
+    rows["T_par"] += np.where((rows["split"] == "bad") & (rows["V"] > 0), 0.3 * np.sin(40 * rows["V"]), 0.0)
+    for name, some in (("mixed", rows), ("single", rows[rows["split"] != "several"])):
+        some.to_csv(folder / f"{name}.csv", index=False)
+        study = wafer_study(folder, folder / f"{name}.csv")
+        with open_catalogue(folder / f"{name}.db", write=True) as catalogue:
+            run_batch(study, catalogue, progress=False)
+    return folder
+
+
+def called(*words: str | Path) -> Result:
+    group = Commands("mtjfit", commands={"wafer": wafer})
+    return CliRunner().invoke(group, ["wafer", *map(str, words)])
+
+
+def test_every_split_is_fitted_or_says_why_not(folder: Path, tmp_path: Path) -> None:
+    done = called(folder / "mixed.db", "--output", tmp_path, "--stacks")
+    assert done.exit_code == 0, done.stderr
+    assert "not fitted: all its devices have one nominal thickness, 2 nm: that fixes no length" in done.stdout
+    assert "not fitted: every device carries a flag" in done.stdout
+    page = (tmp_path / "wafer.html").read_text(encoding="utf-8")
+    assert 'id="stacks"' in page
+    assert "Global fits by split" in page
+    fits = pd.read_csv(tmp_path / "stack-fits.csv")
+    with open_catalogue(folder / "mixed.db") as catalogue:
+        study = group_study(catalogue)
+        expected = fit_groups(catalogue, study, leave=refusals(catalogue, study)).table()
+    pd.testing.assert_frame_equal(fits[["value", "sd"]], expected[["value", "sd"]])
+    assert fits["split"].unique().tolist() == ["several"]
+    assert fits.set_index("parameter").loc["lambda_J", "determined"]
+    assert pd.read_csv(tmp_path / "stacks.csv").set_index("split")["refused"].notna().tolist() == [False, True, True]
+    assert not (tmp_path / "stack-posteriors.csv").exists()
+    again = called(folder / "mixed.db", "--output", tmp_path, "--quiet")
+    assert again.exit_code == 0
+    assert not (tmp_path / "stacks.csv").exists(), "what an earlier page had and this one has not goes away"
+
+
+def test_one_nominal_thickness_is_refused_after_the_page_is_written(folder: Path, tmp_path: Path) -> None:
+    done = called(folder / "single.db", "--output", tmp_path, "--posterior")
+    assert done.exit_code == 4
+    assert "no stack determines a length: " in done.stderr
+    assert "one nominal thickness, 2 nm" in done.stderr
+    assert "one nominal thickness" in (tmp_path / "wafer.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path) -> None:
+    text = wafer_toml()
+    for name, value in (("lambda_J", 1.0), ("lambda_phi", 1.2), ("lambda_sf_F", 10.0), ("lambda_sf_N", 2.0)):
+        line = next(each for each in text.splitlines() if each.startswith(f"{name} "))
+        text = text.replace(line, f"{name} = {{ fixed = {value} }}")
+    (tmp_path / "known.toml").write_text(text, encoding="utf-8")
+    with open_catalogue(folder / "single.db") as catalogue:
+        assert refusals(catalogue, group_study(catalogue, tmp_path / "known.toml")) == {
+            "bad": "every device carries a flag"
+        }
+        assert set(refusals(catalogue, group_study(catalogue))) == {"bad", "one"}
+    done = called(folder / "single.db", "--output", tmp_path / "page", "--stacks", "--study", tmp_path / "known.toml")
+    assert done.exit_code == 0, done.stderr
+
+
+def test_another_study_may_change_priors_and_no_numbers(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text(wafer_toml(amplitudes=("a1", "b1", "b2")), encoding="utf-8")
+    done = called(folder / "mixed.db", "--output", tmp_path / "page", "--stacks", "--study", other)
+    assert done.exit_code == 3
+    assert "declares other columns, units, errors or amplitudes" in done.stderr
+    assert called(folder / "mixed.db", "--output", tmp_path / "page", "--study", other).exit_code == 2
+
+
+def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything but the sampler, in whose place stand draws about the truth that do not converge."""
+    journals = []
+
+    def drawn(model: WaferPosterior, names: tuple[str, ...], **how: Any) -> Run:
+        journals.append(sorted(each.name for each in (tmp_path / "page" / "runs").iterdir()))
+        theta = 0.01 * np.random.default_rng(0).standard_normal((4, 6, 10, len(names)))
+        log_posterior = model.log_posterior(theta.reshape(-1, len(names))).reshape(theta.shape[:-1])
+        chains = Chains(names, theta, log_posterior, np.ones((4, 10)))
+        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None)
+
+    monkeypatch.setattr(wafer_infer, "run_ensembles", drawn)
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    known = tmp_path / "wafer.toml"
+    known.write_text(re.sub(r"(?m)^(lambda_sf_[FN]).*", r"\1 = { fixed = 3.0 }", known.read_text()))
+    for _ in range(2):
+        done = called(tmp_path / "mixed.db", "--output", tmp_path / "page", "--posterior", "--study", known)
+        assert done.exit_code == 5, done.stderr
+        assert "not converged: several" in done.stderr
+    assert journals[0] == journals[1], "the same model goes on in the same folder"
+    assert len(journals[0]) == 1
+    posteriors = pd.read_csv(tmp_path / "page" / "stack-posteriors.csv")
+    assert not posteriors["converged"].any()
+    assert set(posteriors["origin"]) == {"measured"}
+    page = (tmp_path / "page" / "wafer.html").read_text(encoding="utf-8")
+    assert "NOT CONVERGED, no result: no sampler" in page
+    assert "not converged</td>" in page
+
+
+def test_sabotage_a_misfit_is_told(folder: Path) -> None:
+    with open_catalogue(folder / "mixed.db") as catalogue:
+        study = group_study(catalogue)
+        right = fit_groups(catalogue, study, leave=refusals(catalogue, study))
+        catalogue.connection.execute("PRAGMA query_only = OFF")
+        catalogue.connection.execute("BEGIN")
+        catalogue.connection.execute("UPDATE devices SET thickness = thickness + 0.3 WHERE place % 2")
+        wrong = fit_groups(catalogue, study, leave=refusals(catalogue, study))
+        catalogue.connection.execute("ROLLBACK")
+    assert StackResults(right).notes() == ()
+    assert "its errors are too small" in StackResults(wrong).notes()[0]
+
+
+def test_nothing_fitted_determines_nothing() -> None:
+    assert not StackResults(GroupFits({}, {}), None, {"A": "every device carries a flag"}).determines_a_length
