@@ -70,7 +70,20 @@ def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
     said = [f"{counted(len(survey.frame), 'device')}{wafers}{splits}; {flagged or 'none'} of them flagged."]
     if faults:
         said.append(f"{counted(faults, 'more device')} could not be used and stand at the end of this page.")
+    if mixed := _of_several_thicknesses(survey):
+        said.append(
+            f"{', '.join(mixed[:_MOST_WORDS])}: devices of several nominal thicknesses, so limits and spreads hold what "
+            "changes with thickness, and odd devices hide in them. Give each thickness a split of its own to see those."
+        )
     return [*said, odd.says]
+
+
+def _of_several_thicknesses(survey: Survey) -> list[str]:
+    """Splits whose devices were not meant to be equal."""
+    if "thickness" not in survey.frame:
+        return []
+    n = survey.frame.groupby("split", sort=False)["thickness"].nunique()
+    return [str(name) or "all devices" for name in n.index[n > 1]]
 
 
 def flags_table(survey: Survey) -> Table:

@@ -38,7 +38,7 @@ def directions(n: int, own: float, declared: float, times: int = 35) -> np.ndarr
     return np.array([pairs[f"W{2 * k}", f"W{2 * k + 1}"] for k in range(times)])
 
 
-@pytest.mark.parametrize(("n", "own"), [(8, 0.0), (40, 0.0), (40, 0.05)])
+@pytest.mark.parametrize(("n", "own"), [(8, 0.0), pytest.param(40, 0.0, marks=pytest.mark.slow), (40, 0.05)])
 def test_the_probability_of_direction_is_uniform_where_there_is_none(n: int, own: float) -> None:
     assert kstest(directions(n, own, own), "uniform").pvalue > 1e-3
 
@@ -49,7 +49,7 @@ def test_sabotage_an_undeclared_error_of_the_wafers_is_seen() -> None:
 
 def test_errors_of_means_are_their_scatter() -> None:
     rng = np.random.default_rng(1)
-    n = 100
+    n = 60
     table = wafer_means(made(rng, 50, n), "b").table
     assert table["sd_devices"].mean() == pytest.approx(table["mean"].std(), rel=3.3 / np.sqrt(2 * n))
 

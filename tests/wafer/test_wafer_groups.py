@@ -290,6 +290,7 @@ def test_posteriors_by_split_are_of_the_declared_model(tmp_path: Path, monkeypat
         return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None)
 
     monkeypatch.setattr(wafer_infer, "run_ensembles", from_the_prior)
+    monkeypatch.setattr(wafer_infer, "_LOOKED_AT", 2)
     words = DECLARED | {"parameters": DECLARED["parameters"] + "\n[sampling]\nseed = 7\nmax_steps = 60\n"}
     _, study, catalogue = filled(tmp_path, 24, **words)
     with catalogue:

@@ -138,7 +138,14 @@ def by_lmfit(curve: TorqueCurve, names: tuple[str, ...]) -> lmfit.minimizer.Mini
     return found
 
 
-@pytest.mark.parametrize("kind", ["torque", "torkance", "per volume", "uneven", "b0 and b2", "four powers"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "uneven",
+        "four powers",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("torque", "torkance", "per volume", "b0 and b2")),
+    ],
+)
 def test_a_chunk_holds_what_lmfit_finds_in_the_points(kind: str, tmp_path: Path) -> None:
     """Values relative to their errors, errors, correlations and the whole χ², to 1e-9 at least."""
     simulated, declared = KINDS[kind]

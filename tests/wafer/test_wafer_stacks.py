@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from wafer_cases import simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
 
 import mtjfit.infer.wafer as wafer_infer
 import mtjfit.infer.wafer_fit as fit_module
@@ -23,6 +23,7 @@ from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.run import Run
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.report.wafer_stacks import StackResults
+from mtjfit.wafer import load_wafer
 from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.groups import GroupFits, fit_groups
@@ -38,7 +39,13 @@ def quick() -> Iterator[None]:
         patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
             patch.setattr(fit_module, name, value)
+        patch.setattr(wafer_infer, "_LOOKED_AT", 2)
         yield
+
+
+def fixed(line: re.Match[str]) -> str:
+    """A length declared as known."""
+    return f"{line[1]} = {{ fixed = {TRUTH[line[1]]} }}"
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +58,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows["split"] = np.where(number < 16, "several", np.where(number < 24, "one", "bad"))
     rows.loc[rows["split"] == "one", "d_nm"] = 2.0
     rows["T_par"] += np.where((rows["split"] == "bad") & (rows["V"] > 0), 0.3 * np.sin(40 * rows["V"]), 0.0)
+    declared = re.sub(r"(?m)^(lambda_sf_[FN]).*", fixed, wafer_toml())  # two lengths are quicker to fit than four
+    (folder / "wafer.toml").write_text(declared, encoding="utf-8")
     for name, some in (("mixed", rows), ("single", rows[rows["split"] != "several"])):
         some.to_csv(folder / f"{name}.csv", index=False)
-        study = wafer_study(folder, folder / f"{name}.csv")
+        study = load_wafer(folder / "wafer.toml", folder / f"{name}.csv")
         with open_catalogue(folder / f"{name}.db", write=True) as catalogue:
             run_batch(study, catalogue, progress=False)
     return folder
@@ -73,12 +82,13 @@ def test_every_split_is_fitted_or_says_why_not(folder: Path, tmp_path: Path) -> 
     assert 'id="stacks"' in page
     assert "Global fits by split" in page
     fits = pd.read_csv(tmp_path / "stack-fits.csv")
-    with open_catalogue(folder / "mixed.db") as catalogue:
-        study = group_study(catalogue)
-        expected = fit_groups(catalogue, study, leave=refusals(catalogue, study)).table()
-    pd.testing.assert_frame_equal(fits[["value", "sd"]], expected[["value", "sd"]])
     assert fits["split"].unique().tolist() == ["several"]
-    assert fits.set_index("parameter").loc["lambda_J", "determined"]
+    found = fits.set_index("parameter")
+    assert found["determined"].all()
+    for name, true in (TRUTH | AMPLITUDES).items():
+        if name in found.index:  # 4.5 sd, four of them: once in 4e4 seeds
+            assert abs(found.loc[name, "value"] - true) < 4.5 * found.loc[name, "sd"]
+    assert {"lambda_J", "lambda_phi", "a1", "b2"} == set(found.index)
     assert pd.read_csv(tmp_path / "stacks.csv").set_index("split")["refused"].notna().tolist() == [False, True, True]
     assert not (tmp_path / "stack-posteriors.csv").exists()
     again = called(folder / "mixed.db", "--output", tmp_path, "--quiet")
@@ -96,10 +106,7 @@ def test_one_nominal_thickness_is_refused_after_the_page_is_written(folder: Path
 
 
 def test_with_known_lengths_one_thickness_is_fitted(folder: Path, tmp_path: Path) -> None:
-    text = wafer_toml()
-    for name, value in (("lambda_J", 1.0), ("lambda_phi", 1.2), ("lambda_sf_F", 10.0), ("lambda_sf_N", 2.0)):
-        line = next(each for each in text.splitlines() if each.startswith(f"{name} "))
-        text = text.replace(line, f"{name} = {{ fixed = {value} }}")
+    text = re.sub(r"(?m)^(lambda_\w+).*", fixed, wafer_toml())
     (tmp_path / "known.toml").write_text(text, encoding="utf-8")
     with open_catalogue(folder / "single.db") as catalogue:
         assert refusals(catalogue, group_study(catalogue, tmp_path / "known.toml")) == {
@@ -132,10 +139,8 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(wafer_infer, "run_ensembles", drawn)
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    known = tmp_path / "wafer.toml"
-    known.write_text(re.sub(r"(?m)^(lambda_sf_[FN]).*", r"\1 = { fixed = 3.0 }", known.read_text()))
     for _ in range(2):
-        done = called(tmp_path / "mixed.db", "--output", tmp_path / "page", "--posterior", "--study", known)
+        done = called(tmp_path / "mixed.db", "--output", tmp_path / "page", "--posterior")
         assert done.exit_code == 5, done.stderr
         assert "not converged: several" in done.stderr
     assert journals[0] == journals[1], "the same model goes on in the same folder"

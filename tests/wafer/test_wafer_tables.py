@@ -189,13 +189,13 @@ def test_no_such_table(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_number_of_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Peak of what Python and numpy hold, of one table and of one eight times as long; names take 8 bytes each."""
+    """Peak of what Python and numpy hold, of one table and of one six times as long; names take 8 bytes each."""
     import tracemalloc
 
     for name, size in (("_LARGEST_BLOCK", 2**14), ("_HEAD", 2**12)):
         monkeypatch.setattr(tables_text, name, size)
     one, peaks = text_of(simulated_wafer(60, n_bias=9)), []
-    for times in (1, 1, 8):  # the first warms up
+    for times in (1, 1, 6):  # the first warms up
         lines = [line.replace("W1", f"W{k}") for k in range(times) for line in one[1:]]
         study = small(tmp_path, "\n".join([one[0], *lines]), wafer="chunk = 20\n")
         tracemalloc.start()
