@@ -72,8 +72,8 @@ def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
         said.append(f"{counted(faults, 'more device')} could not be used and stand at the end of this page.")
     if mixed := _of_several_thicknesses(survey):
         said.append(
-            f"{', '.join(mixed[:_MOST_WORDS])}: devices of several nominal thicknesses, so limits and spreads hold what "
-            "changes with thickness, and odd devices hide in them. Give each thickness a split of its own to see those."
+            f"{', '.join(mixed[:_MOST_WORDS])}: devices of several nominal thicknesses, so limits and spreads hold "
+            "what changes with thickness, and odd devices hide in them. A split for each thickness shows them."
         )
     return [*said, odd.says]
 

@@ -72,7 +72,7 @@ def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: 
 
 
 def test_neither_chunks_nor_formats_change_a_bit(wafer: Wafer, tmp_path: Path):
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
     frames = []
     for name, size in (("table.csv", 4), ("table.csv", 1000), ("table.parquet", 7)):
         path = tmp_path / name

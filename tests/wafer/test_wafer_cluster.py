@@ -16,7 +16,7 @@ from mtjfit.wafer import Chunk, WaferStudy, chunks, cluster, load_wafer, reduce_
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.cluster import Job
 
-distributed = pytest.importorskip("distributed")
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
 
 CHUNK = Chunk(3, ("A", "B"), *[None] * 11)  # type: ignore[arg-type]
 JOB = Job(3, 0.5, CHUNK)

@@ -139,6 +139,7 @@ def test_damage_is_told_or_does_not_reach_the_others(
 def parquet(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame], **declared: Any) -> WaferStudy:
     rows = pd.DataFrame([line.split(",") for line in GOOD], columns=HEADER.split(","))
     rows = rows.astype(dict.fromkeys(HEADER.split(",")[3:], float))
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
     change(rows).to_parquet(folder / "table.parquet", index=False, row_group_size=4)
     return wafer_study(folder, folder / "table.parquet", **declared)
 

@@ -130,7 +130,7 @@ def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_path: Path):
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs the extra cluster")
     study = small(tmp_path)
     children = killed_in(study, tmp_path / "a.db", at=28, workers=2)
     until = time.monotonic() + WAIT
@@ -156,7 +156,7 @@ def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> No
 
 @pytest.mark.slow
 def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs the extra cluster")
     study = small(tmp_path, 200)
     killed = set()
 
@@ -209,7 +209,7 @@ class Cluster:
 def cluster(folder: Path) -> Iterator[Cluster]:
     if os.name != "posix":
         pytest.skip("process groups are killed as POSIX has them")
-    pytest.importorskip("distributed")
+    pytest.importorskip("distributed", reason="needs the extra cluster")
     with ExitStack() as stack:
         yield Cluster(folder, stack)
 

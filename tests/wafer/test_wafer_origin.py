@@ -39,7 +39,7 @@ def as_text(wafer: Wafer, folder: Path) -> WaferStudy:
 
 
 def as_parquet(wafer: Wafer, folder: Path) -> WaferStudy:
-    pytest.importorskip("pyarrow")
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
     made = wafer.rows.copy()
     made.attrs["origin"] = LINE.removeprefix("# origin: ")
     made.to_parquet(folder / "t.parquet", index=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
@@ -46,6 +47,7 @@ class Wafer:
         return path
 
     def parquet(self, path: Path, rows_in_group: int = 50_000) -> Path:
+        pytest.importorskip("pyarrow", reason="needs the extra parquet")
         self.rows.to_parquet(path, index=False, row_group_size=rows_in_group)
         return path
 
