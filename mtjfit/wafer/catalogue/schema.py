@@ -78,8 +78,16 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> int:
     sqlite3.Error
         It cannot be read, or is no SQLite file.
     """
-    application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+    own = not connection.in_transaction
+    if own:  # another process may be making the file: all three are to be of one moment
+        connection.execute("BEGIN")
+    try:
+        application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+        blank = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    finally:
+        if own:
+            connection.execute("ROLLBACK")
+    if application == 0 and version == 0 and blank:
         return 0
     if application != APPLICATION:
         raise DataError([Problem(str(path), "is an SQLite file of another program", "name another file")])
