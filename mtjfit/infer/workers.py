@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["in_parallel", "n_processors"]
+__all__ = ["deaf", "in_parallel", "n_processors"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -75,7 +75,7 @@ def in_parallel(
                 bar.update()
             return results
         with _pool(min(workers, len(jobs), _MOST)) as pool:
-            with _deaf():
+            with deaf():
                 futures: list[Future[Result]] = [pool.submit(function, job) for job in jobs]
             done = 0
             try:
@@ -127,7 +127,7 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
+def deaf() -> Iterator[None]:
     """No Ctrl-C inside: processes that are started meanwhile are born ignoring it, where processes inherit that."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.errors import MtjfitError
 from mtjfit.model.coordinates import Coordinates, scattered_terms
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
@@ -186,17 +185,7 @@ class CollapsedPosterior:
         MtjfitError
             The likelihood is not finite inside the support of the prior; names the values.
         """
-        z = np.atleast_2d(z)
-        result = self.log_prior(z)
-        inside = np.isfinite(result)
-        if inside.any():
-            log_likelihood = self.log_likelihood(z[inside])
-            if not np.all(np.isfinite(log_likelihood)):
-                bad = self.scores.values(z[inside][~np.isfinite(log_likelihood)][:1])[0]
-                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(self.names, bad, strict=True))
-                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
-            result[inside] += log_likelihood
-        return result
+        return self.scores.log_posterior(np.atleast_2d(z), self.names, self.log_likelihood)
 
     def prior_transform(self, u: FloatArray) -> FloatArray:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""

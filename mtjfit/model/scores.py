@@ -7,6 +7,7 @@ open is a bell curve, and log lengths come by themselves. All that is integrated
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,6 +15,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp
 
 from mtjfit.data import FloatArray
+from mtjfit.errors import MtjfitError
 from mtjfit.model.blocks import between
 from mtjfit.study import LogNormal, LogUniform, Normal, Prior, Uniform
 from mtjfit.study.prior import log_interval
@@ -69,6 +71,27 @@ class Scores:
         """Log prior density of scores, shape (n,): standard normal, cut where Φ has no digits left."""
         inside = np.all(np.abs(z) <= _FARTHEST, axis=-1)
         return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * _LN_2PI), -np.inf)
+
+    def log_posterior(
+        self, z: FloatArray, names: Sequence[str], log_likelihood: Callable[[FloatArray], FloatArray]
+    ) -> FloatArray:
+        """Log prior + log likelihood, shape (n,); the likelihood is asked only inside the support of the prior.
+
+        Raises
+        ------
+        MtjfitError
+            The likelihood is not finite there; names the values.
+        """
+        result = self.log_prior(z)
+        inside = np.isfinite(result)
+        if inside.any():
+            found = log_likelihood(z[inside])
+            if not np.all(np.isfinite(found)):
+                bad = self.values(z[inside][~np.isfinite(found)][:1])[0]
+                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(names, bad, strict=True))
+                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
+            result[inside] += found
+        return result
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Uniform numbers to scores drawn from the prior, same shape."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
-import jinja2
 from markupsafe import Markup
 
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.comparison import MechanismComparison
 from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.report.findings import Findings, findings
+from mtjfit.report.page import template
 from mtjfit.report.sections import sections
 from mtjfit.report.tables import number_files, report_tables
 from mtjfit.results.folder import ResultFolder
@@ -26,18 +25,6 @@ from mtjfit.results.write import result_document, result_files
 __all__ = ["report_html", "write_report"]
 
 DOI = "10.1103/PhysRevB.86.060404"
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mtjfit.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _flat(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -84,7 +71,7 @@ def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequ
     """
     fit, posterior = found.fit, found.posterior
     tables = report_tables(found)
-    return _template().render(
+    return template("report.html.j2").render(
         study=fit.study,
         header=header_fields(fit.study, fit),
         notices=notices(fit),

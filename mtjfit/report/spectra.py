@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
-import jinja2
 from markupsafe import Markup
 
 import mtjfit
 import mtjfit.plot
 from mtjfit.plot.spectra import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 from mtjfit.report.figures import inline_svg
+from mtjfit.report.page import template
 from mtjfit.results.spectra import calibration_table, devices_table, flagged_table, spectra_says
 from mtjfit.spectra import SpectraResult, SpectrumFit
 
@@ -30,18 +29,6 @@ class _Picture:
     name: str
     caption: str
     content: str
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mtjfit.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("spectra.html.j2")
 
 
 def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[int], object] | None = None) -> str:
@@ -63,7 +50,7 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]
     tables = [devices_table(result), calibration_table(result), flagged_table(result)]
-    return _template().render(
+    return template("spectra.html.j2").render(
         program=f"mtjfit {mtjfit.__version__}",
         study=result.study,
         says=spectra_says(result),

@@ -8,10 +8,8 @@ import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal
 
-import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -22,6 +20,7 @@ from mtjfit.data.curve import BoolArray
 from mtjfit.plot.style import render, style
 from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.report.figures import inline_svg
+from mtjfit.report.page import template
 from mtjfit.report.wafer_stacks import STACK_TABLES, StackResults
 from mtjfit.report.wafer_svg import lighter
 from mtjfit.report.wafer_text import (
@@ -100,18 +99,6 @@ class _Odd:
     curve: str
 
 
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mtjfit.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("wafer.html.j2")
-
-
 def wafer_files(
     survey: Survey,
     quantities: Sequence[str],
@@ -167,7 +154,7 @@ def wafer_files(
     # whoever gets one of these tables alone sees in every row whether it was measured
     files |= {name: _csv(frame.assign(origin=survey.origin), first) for name, (frame, first) in tables.items()}
     drawn = dict(_curves(survey, odd, curves, progress))
-    html = _template().render(
+    html = template("wafer.html.j2").render(
         program=f"mtjfit {mtjfit.__version__}",
         survey=survey,
         says=survey_says(survey, odd, len(faults)),

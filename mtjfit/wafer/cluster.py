@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import signal
-import threading
 import time
 from collections.abc import Callable, Container, Generator, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
+from mtjfit.infer.workers import deaf
 
 if TYPE_CHECKING:
     from mtjfit.wafer.chunk import Chunk
@@ -231,7 +230,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(settings))
         if not scheduler:
-            with _deaf():
+            with deaf():
                 cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
@@ -267,16 +266,3 @@ def _silenced() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """No Ctrl-C inside: workers born meanwhile ignore it, where processes inherit that; the program is to answer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

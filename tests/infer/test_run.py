@@ -12,8 +12,9 @@ from journal_runs import Bell, small_blocks
 import mtjfit
 import mtjfit.infer.run as sampling
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.ensemble import prepared
-from mtjfit.infer.gate import Check, judge
+from mtjfit.infer.ensemble import Block, Stage, prepared
+from mtjfit.infer.gate import Check, Verdict, judge
+from mtjfit.infer.history import History
 from mtjfit.infer.run import Run
 from mtjfit.infer.streams import Stream, stream
 from mtjfit.study import Fixed
@@ -139,3 +140,27 @@ def test_a_terminal_is_told_what_the_gate_found(patch: pytest.MonkeyPatch) -> No
         assert f"R-hat between ensembles {verdict.r_hat:.3f}" in str(verdict)
         assert f"smallest bulk ESS {verdict.ess:.0f}" in str(verdict)
         assert look.reason == verdict.reasons[0]
+
+
+def looked(tau: float, ess: float, *failing: str) -> Verdict:
+    return Verdict(tuple(Check(name, False, name) for name in failing), {"x": tau}, ess=ess)
+
+
+@pytest.mark.parametrize(
+    ("steps", "n_refits", "verdict", "refit"),
+    [
+        (200, 0, looked(9.0, 900, "length"), False),
+        (200, 0, looked(11.0, 900, "length"), True),  # not even 20 τ: hopeless
+        (200, 1, looked(11.0, 900, "length"), False),  # hopeless only once
+        (400, 0, looked(9.0, 900, "length"), False),  # 50 τ are 450, and the next look is at 500
+        (400, 0, looked(11.0, 900, "length"), True),
+        (400, 0, looked(9.0, 700, "length", "ess_bulk"), True),  # 875 at the next look are not the 1000 wanted
+        (400, 0, looked(9.0, 900, "length", "r_hat"), True),  # length is not all that is missing
+        (400, 1, looked(11.0, 900, "length"), False),  # the second refit comes after twice as many
+        (900, 1, looked(30.0, 900, "length"), True),
+    ],
+)
+def test_when_steps_had_better_improve_the_proposal(steps: int, n_refits: int, verdict: Verdict, refit: bool) -> None:
+    nothing = Block(np.zeros((1, steps, 1, 1)), np.zeros((1, steps, 1)))
+    history = History(Stage(None, None, ()), (nothing,), n_refits=n_refits)
+    assert sampling._had_better_refit(history, verdict, 1000.0) == refit
