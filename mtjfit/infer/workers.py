@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["deaf", "in_parallel", "n_processors"]
+__all__ = ["deaf", "helpers", "in_parallel", "n_processors"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -74,7 +74,7 @@ def in_parallel(
                 results.append(function(job))
                 bar.update()
             return results
-        with _pool(min(workers, len(jobs), _MOST)) as pool:
+        with helpers(min(workers, len(jobs), _MOST)) as pool:
             with deaf():
                 futures: list[Future[Result]] = [pool.submit(function, job) for job in jobs]
             done = 0
@@ -91,14 +91,41 @@ def in_parallel(
             return [future.result() for future in futures]
 
 
+def _begin() -> None:
+    """Ctrl-C reaches all processes of a terminal, but only the first is to answer; none outlives the first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed could not end its workers: each would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 @contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool whose processes do not outlive the block, however it is left."""
+def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """New processes, begun with the first job; they do not outlive the block or this process, however these end.
+
+    Parameters
+    ----------
+    workers : int
+        At most 61.
+
+    Yields
+    ------
+    ProcessPoolExecutor
+
+    Examples
+    --------
+    >>> with helpers(1) as pool:
+    ...     pool.submit(abs, -1).result()
+    1
+    """
     before = {child.pid for child in multiprocessing.active_children()}
-    # Ctrl-C reaches all processes of a terminal, but only the first of them is to answer
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
     with _environment(dict.fromkeys(_ONE_THREAD, "1")):
         try:
             yield pool
@@ -131,7 +158,7 @@ def deaf() -> Iterator[None]:
     """No Ctrl-C inside: processes that are started meanwhile are born ignoring it, where processes inherit that."""
     if threading.current_thread() is not threading.main_thread():
         yield
-        return
+        parent.join()
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

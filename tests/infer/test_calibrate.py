@@ -291,6 +291,17 @@ def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: 
     assert errors.count(b"Traceback") == 1, errors.decode()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="reads a pipe until its last writer ends")
+def test_workers_end_with_a_parent_that_was_killed() -> None:
+    program = "import os\nfrom mtjfit.infer.workers import in_parallel\n"
+    program += "if __name__ == '__main__':\n    in_parallel(os.system, ['echo at work; sleep 1'] * 60, 2, progress=False)\n"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.kill()
+        running.communicate(timeout=20)  # ends when the last process that could write has ended
+
+
 def test_one_worker_needs_no_other_process() -> None:
     here = os.getpid()
     assert in_parallel(lambda _: os.getpid(), [1, 2], 1, progress=False) == [here, here]
