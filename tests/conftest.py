@@ -138,6 +138,7 @@ class Finished:
         with pytest.MonkeyPatch.context() as patch, plain_figures(but=REALLY_DRAWN):
             for name in ("fit", "sample"):
                 patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
+            patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)  # another process would not be patched
             patch.setattr("mtjfit.report.figures.FORMATS", ("svg",))  # the other formats take as long again, each
             arguments = ["run", str(self.study_file), "--output", str(self.folder)]
             self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)

@@ -6,7 +6,7 @@ import gc
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,7 +155,7 @@ def run_study(
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import sample
     from mtjfit.infer.sample import refuse_one_thickness
-    from mtjfit.report import write_report
+    from mtjfit.report import drawing_helper, write_report
     from mtjfit.results import ResultFolder, header, notices, provenance
 
     folder = ResultFolder(output)
@@ -171,15 +171,17 @@ def run_study(
     posterior, refusal = None, None
     try:
         refuse_one_thickness(study)
-        progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
-        posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
     except NotDetermined as error:
         refusal = error
-    compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
-    progress("drawing figures and writing the page", quiet)
-    begun_with = None if journal is None else journal.begun_with
-    with _uncollected():
-        write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared)
+    with nullcontext() if refusal is not None else drawing_helper() as helper:
+        if refusal is None:
+            progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
+            posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
+        compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
+        progress("drawing figures and writing the page", quiet)
+        begun_with = None if journal is None else journal.begun_with
+        with _uncollected():
+            write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared, helper)
     if journal is not None and (posterior is None or posterior.verdict.converged):
         journal.discard()
     _say(fit, posterior, compared, quiet=quiet, brief=brief)

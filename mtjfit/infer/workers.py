@@ -6,8 +6,9 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["deaf", "helpers", "in_parallel", "n_processors"]
+__all__ = ["deaf", "helpers", "in_parallel", "n_processors", "with_helpers"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -129,12 +130,10 @@ def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
     with _environment(dict.fromkeys(_ONE_THREAD, "1")):
         try:
             yield pool
-        except BaseException:
+        finally:  # nothing of theirs is wanted any more, and tidying up would take them half a second
             for child in multiprocessing.active_children():
                 if child.pid not in before:
                     child.terminate()
-            raise
-        finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -158,9 +157,66 @@ def deaf() -> Iterator[None]:
     """No Ctrl-C inside: processes that are started meanwhile are born ignoring it, where processes inherit that."""
     if threading.current_thread() is not threading.main_thread():
         yield
-        parent.join()
+        return
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
+def with_helpers(
+    function: Callable[[Job], Result], jobs: Sequence[Job], pool: Executor | None, n_helpers: int = 1
+) -> list[Result]:
+    """[function(job) for job in jobs], by this process and a pool of others: they begin with the first job, it with the
+    last. What a process had at hand when it was killed is done here.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module, not nested.
+    jobs : sequence
+        Best with long ones first: the last to be begun are in the middle.
+    pool : Executor or None
+        None: everything is done here.
+    n_helpers : int
+        Processes of the pool to keep busy.
+
+    Returns
+    -------
+    list
+        In the order of the jobs.
+
+    Examples
+    --------
+    >>> with_helpers(abs, [-1, 2, -3], pool=None)
+    [1, 2, 3]
+    """
+    left, done = deque(range(len(jobs))), dict[int, Result]()
+
+    def work(take: Callable[[], int], do: Callable[[Job], Result]) -> None:
+        while True:
+            try:
+                k = take()
+            except IndexError:
+                return
+            try:
+                done[k] = do(jobs[k])
+            except BrokenExecutor:
+                left.append(k)
+                return
+            except BaseException:
+                left.clear()  # nobody waits for the rest
+                raise
+
+    if pool is not None:
+        with ThreadPoolExecutor(n_helpers) as threads:
+            helping = [
+                threads.submit(work, left.popleft, lambda job: pool.submit(function, job).result())
+                for _ in range(n_helpers)
+            ]
+            work(left.pop, function)
+        for each in helping:
+            each.result()
+    work(left.pop, function)
+    return [done[k] for k in range(len(jobs))]

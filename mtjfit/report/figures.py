@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from xml.etree import ElementTree
 
 import mtjfit.plot
 from mtjfit.infer import Posterior
+from mtjfit.infer.workers import deaf, helpers, n_processors, with_helpers
 from mtjfit.plot.vector import render_vectors
 from mtjfit.report.findings import Findings
 from mtjfit.report.words import (
@@ -26,11 +30,14 @@ from mtjfit.results.verdicts import learned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "ReportFigure", "inline_svg", "report_figures"]
+__all__ = ["FORMATS", "ReportFigure", "drawing_helper", "inline_svg", "report_figures"]
+
+Found = TypeVar("Found")
 
 FORMATS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
 """Both are vectors; `mtjfit.plot.save` makes a PNG of any size of a figure."""
 _WITHOUT_DRAWS = ("combinations", "forest", "mechanisms")
+_LONG = ("torque", "corner", "consequences", "forest")  # to draw
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -59,21 +66,39 @@ class ReportFigure:
     svg: str
 
 
-def _drawn(found: Findings) -> Iterator[tuple[str, Figure, str, str]]:
-    """Name, figure, caption and alt text of each figure that this result has."""
+_DRAW: dict[str, Callable[[Findings], Figure]] = {
+    "torque": lambda found: mtjfit.plot.plot_torque(found.fit, found.posterior),
+    "combinations": lambda found: mtjfit.plot.plot_combinations(found.fit),
+    "corner": lambda found: mtjfit.plot.plot_corner(_present(found.posterior)),
+    "prior_posterior": lambda found: mtjfit.plot.plot_prior_posterior(_present(found.posterior), found.narrowing),
+    "transfer": lambda found: mtjfit.plot.plot_transfer(_present(found.posterior), found.fit),
+    "accumulation": lambda found: mtjfit.plot.plot_accumulation_band(_present(found.posterior)),
+    "trace": lambda found: mtjfit.plot.plot_trace(_present(found.posterior)),
+    "forest": lambda found: mtjfit.plot.plot_forest(_present(found.alone), found.common),
+    "consequences": lambda found: mtjfit.plot.plot_consequences(_present(found.implied)),
+    "mechanisms": lambda found: mtjfit.plot.plot_mechanisms(_present(found.mechanisms)),
+}
+
+
+def _present(found: Found | None) -> Found:
+    if found is None:
+        raise ValueError("this result has no such figure")
+    return found
+
+
+def _described(found: Findings) -> Iterator[tuple[str, str, str]]:
+    """Name, caption and alt text of each figure that this result has."""
     fit, posterior = found.fit, found.posterior
     what = " and ".join(dict.fromkeys(curve.quantity for curve in fit.study.curves))
     shown = "best fit" if posterior is None else "best fit and predictive bands"
     yield (
         "torque",
-        mtjfit.plot.plot_torque(fit, posterior),
         f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow.",
         torque_in_words(fit),
     )
     if not fit.combinations.empty:
         yield (
             "combinations",
-            mtjfit.plot.plot_combinations(fit),
             "What each device determines on its own, without any length, against the thickness.",
             f"Plot of the combinations of each device. {ratios_in_words(fit)}",
         )
@@ -83,14 +108,12 @@ def _drawn(found: Findings) -> Iterator[tuple[str, Figure, str, str]]:
         grey = " Grey: with the common lengths." if found.common is not None else ""
         yield (
             "forest",
-            mtjfit.plot.plot_forest(found.alone, found.common),
             f"What the data of each device determine, medians with 68 and 95 %, thin layers on top.{grey}",
             f"Forest plot of {len(found.alone.quantities)} quantities by device. {devices_in_words(found.alone)}",
         )
     if found.implied is not None:
         yield (
             "consequences",
-            mtjfit.plot.plot_consequences(found.implied),
             "What follows: torque against bias and thickness, absorbed spin current, effective spin diffusion length. "
             "Hatched: nobody measured there.",
             f"Plot of the torques that follow, against bias and thickness. {' '.join(found.implied.says)}",
@@ -98,43 +121,37 @@ def _drawn(found: Findings) -> Iterator[tuple[str, Figure, str, str]]:
     if found.mechanisms is not None:
         yield (
             "mechanisms",
-            mtjfit.plot.plot_mechanisms(found.mechanisms),
             "Evidence of each mechanism, its prediction of left-out thicknesses, and slopes against thickness.",
             f"Plot of the evidence. {mechanisms_in_words(found.mechanisms)}",
         )
 
 
-def _of_posterior(found: Findings, posterior: Posterior) -> Iterator[tuple[str, Figure, str, str]]:
+def _of_posterior(found: Findings, posterior: Posterior) -> Iterator[tuple[str, str, str]]:
     mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
     yield (
         "corner",
-        mtjfit.plot.plot_corner(posterior),
         f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
         f"Corner plot of the posterior. {' '.join(learned(found.fit, posterior))}",
     )
     if free_lengths(found.fit.study):
         yield (
             "prior_posterior",
-            mtjfit.plot.plot_prior_posterior(posterior, found.narrowing),
             f"{mark}Prior and posterior of each length, with the information between them.",
             f"Plot of the prior and the posterior of each length. {narrowing_sentence(posterior, found.narrowing)}",
         )
     yield (
         "transfer",
-        mtjfit.plot.plot_transfer(posterior, found.fit),
         f"{mark}What diffusion makes of the spin current at the barrier, κ(d) of Eq. 12: in the complex plane, "
         "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
         f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
     )
     yield (
         "accumulation",
-        mtjfit.plot.plot_accumulation_band(posterior),
         f"{mark}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the barrier.",
         f"Plot of the spin accumulation against the distance from the barrier. {accumulation_in_words(posterior)}",
     )
     yield (
         "trace",
-        mtjfit.plot.plot_trace(posterior),
         f"{mark}Draws along the run, by ensemble: converged ensembles cannot be told apart.",
         f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
     )
@@ -145,23 +162,60 @@ def _mark_unconverged(figure: Figure) -> None:
     text.set(color="#b00020", alpha=0.35, in_layout=False, gid="not-converged")
 
 
-def report_figures(found: Findings) -> tuple[ReportFigure, ...]:
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What a process needs to know to draw a figure."""
+
+    found: Findings
+    name: str
+    caption: str
+    alt: str
+
+
+def _draw(job: _Job) -> ReportFigure:
+    found, name = job.found, job.name
+    figure = _DRAW[name](found)
+    if found.posterior is not None and not found.converged and name not in _WITHOUT_DRAWS:
+        _mark_unconverged(figure)
+    vectors = render_vectors(figure)
+    files = {f"{name}.{suffix}": vectors[suffix] for suffix in FORMATS}
+    return ReportFigure(name, job.caption, job.alt, files, inline_svg(vectors["svg"], name, job.alt))
+
+
+def report_figures(found: Findings, pool: Executor | None = None) -> tuple[ReportFigure, ...]:
     """Every figure of a result.
 
     Parameters
     ----------
     found : Findings
         Without a posterior its figures are left out; those of a run that did not converge say so.
+    pool : Executor, optional
+        A process of it draws some of them meanwhile, see `drawing_helper`; the figures are the same.
     """
-    refused = found.posterior is not None and not found.converged
-    drawn = []
-    for name, figure, caption, alt in _drawn(found):
-        if refused and name not in _WITHOUT_DRAWS:
-            _mark_unconverged(figure)
-        vectors = render_vectors(figure)
-        files = {f"{name}.{suffix}": vectors[suffix] for suffix in FORMATS}
-        drawn.append(ReportFigure(name, caption, alt, files, inline_svg(vectors["svg"], name, alt)))
-    return tuple(drawn)
+    jobs = {name: _Job(found, name, caption, alt) for name, caption, alt in _described(found)}
+    long_first = sorted(jobs, key=lambda name: name not in _LONG)
+    drawn = with_helpers(_draw, [jobs[name] for name in long_first], pool)
+    return tuple(sorted(drawn, key=lambda figure: list(jobs).index(figure.name)))
+
+
+@contextmanager
+def drawing_helper() -> Iterator[Executor | None]:
+    """A process that loads what draws while this one samples, for `report_figures`; None on a single processor."""
+    if n_processors() == 1:
+        yield None
+        return
+    with helpers(1) as pool:
+        with deaf():
+            pool.submit(_get_ready)
+        yield pool
+
+
+def _get_ready() -> None:
+    """Load fonts and grammar, too: half a second. A process that soon ends need not collect garbage."""
+    gc.disable()
+    figure = mtjfit.plot.style.NotebookFigure()
+    figure.subplots().set_title("$x_1$")
+    render_vectors(figure)
 
 
 def inline_svg(data: bytes, prefix: str, alt: str) -> str:

@@ -165,7 +165,7 @@ def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, kno
 
     monkeypatch.setattr("mtjfit.infer.comparison.compare_mechanisms", compare)
     monkeypatch.setattr("mtjfit.results.mechanisms.conclusions", lambda _: ("The data favour diffusion.",))
-    monkeypatch.setattr("mtjfit.report.write_report", lambda *given: written.append(given[-1]))
+    monkeypatch.setattr("mtjfit.report.write_report", lambda *given: written.append(given[-2]))
     plain = invoke("run", make_study(), "-o", tmp_path / "out")
     assert (plain.exit_code, asked, written) == (0, [], [None])
     result = invoke("run", make_study(), "-o", tmp_path / "out", "--mechanisms", "--seed", "7")

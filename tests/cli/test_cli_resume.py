@@ -46,7 +46,9 @@ def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
 @contextmanager
 def quick() -> Iterator[pytest.MonkeyPatch]:
     """Short blocks, a lenient gate, no annealing worth the name, no figures."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr("mtjfit.infer.history._BLOCK", 5)
         patch.setattr("mtjfit.infer.history._FIRST_LOOK", MAX_STEPS)
         patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
@@ -56,14 +58,13 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
         patch.setattr("mtjfit.report.build.report_figures", lambda *_: [])
         yield patch
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
 def patch() -> Iterator[pytest.MonkeyPatch]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # runners of tests may have changed it
     with quick() as each:
         yield each
-    signal.signal(signal.SIGINT, before)
 
 
 def invoke(*arguments: str | Path) -> Result:

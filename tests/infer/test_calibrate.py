@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +17,6 @@ from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.calibrate import Calibration, calibrate
 from mtjfit.infer.simulate import priors_of
-from mtjfit.infer.workers import in_parallel
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
@@ -247,64 +241,6 @@ def test_results_do_not_depend_on_the_number_of_workers() -> None:
     pd.testing.assert_frame_equal(one.ranks, two.ranks.iloc[:2])
     assert two.ranks.drop_duplicates().shape[0] == 4
     assert multiprocessing.active_children() == []
-
-
-def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind() -> None:
-    before = dict(os.environ)
-    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] * 2
-    assert in_parallel(os.getenv, names, 2, progress=False) == ["1"] * 6
-    assert in_parallel(abs, list(range(-20, 0)), 2, progress=False) == list(range(20, 0, -1))
-    assert dict(os.environ) == before
-    assert multiprocessing.active_children() == []
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_killed_worker_is_an_error_that_says_so() -> None:
-    with pytest.raises(MtjfitError, match=r"a worker process ended .* after 0 of 4 runs: it was killed, or memory"):
-        in_parallel(os._exit, [1] * 4, 2, progress=False)
-    assert multiprocessing.active_children() == []
-
-
-def test_an_error_in_a_worker_ends_the_others_at_once() -> None:
-    start = time.monotonic()
-    with pytest.raises(ValueError, match="non-negative"):
-        in_parallel(time.sleep, [600.0, -1.0, 600.0], 2, progress=False)
-    assert time.monotonic() - start < 30
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
-@pytest.mark.parametrize("after", [0.3, 4.0])
-def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: float) -> None:
-    program = "import time\nfrom mtjfit.infer.workers import in_parallel\nprint('ready', flush=True)\n"
-    program += "if __name__ == '__main__':\n    in_parallel(time.sleep, [600.0] * 4, 2, progress=False)\n"
-    running = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    )
-    assert running.stdout is not None
-    running.stdout.readline()
-    time.sleep(after)
-    os.killpg(running.pid, signal.SIGINT)
-    _, errors = running.communicate(timeout=20)  # ends when the last process that could write has ended
-    assert running.returncode == -signal.SIGINT
-    assert errors.count(b"Traceback") == 1, errors.decode()
-
-
-@pytest.mark.skipif(os.name == "nt", reason="reads a pipe until its last writer ends")
-def test_workers_end_with_a_parent_that_was_killed() -> None:
-    program = "import os\nfrom mtjfit.infer.workers import in_parallel\n"
-    program += "if __name__ == '__main__':\n    in_parallel(os.system, ['echo at work; sleep 1'] * 60, 2, progress=False)\n"
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as running:
-        assert running.stdout is not None
-        running.stdout.readline()
-        running.kill()
-        running.communicate(timeout=20)  # ends when the last process that could write has ended
-
-
-def test_one_worker_needs_no_other_process() -> None:
-    here = os.getpid()
-    assert in_parallel(lambda _: os.getpid(), [1, 2], 1, progress=False) == [here, here]
 
 
 # the real sampler

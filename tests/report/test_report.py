@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,7 +17,8 @@ import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.report import findings, report_figures, report_html, write_report
+from mtjfit.plot.vector import render_vectors
+from mtjfit.report import drawing_helper, findings, report_figures, report_html, write_report
 from mtjfit.report.figures import FORMATS, inline_svg
 from mtjfit.results import ResultFolder, provenance
 
@@ -203,6 +205,27 @@ def test_figures_lie_beside_the_page_in_every_format(finished, quick_figures, mo
     for figure in report_figures(findings(finished.fit, finished.posterior)):
         assert list(figure.files) == [f"{figure.name}.{suffix}" for suffix in starts]
         assert all(data.startswith(start) for data, start in zip(figure.files.values(), starts.values(), strict=True))
+
+
+def test_a_helper_draws_the_same_figures(one_thickness_fit, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 2)
+    here = []
+    really = render_vectors
+    monkeypatch.setattr("mtjfit.report.figures.render_vectors", lambda figure: [here.append(figure), really(figure)][1])
+    found = findings(one_thickness_fit, None)
+    alone = report_figures(found)
+    assert [each.name for each in alone] == ["torque", "combinations"]
+    here.clear()
+    with drawing_helper() as pool:
+        assert report_figures(found, pool) == alone
+    assert len(here) < len(alone)
+    assert multiprocessing.active_children() == []
+
+
+def test_there_is_no_helper_on_a_single_processor(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
+    with drawing_helper() as pool:
+        assert pool is None
 
 
 def test_measured_data_carry_no_banner(finished, quick_figures):
