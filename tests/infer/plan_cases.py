@@ -68,7 +68,8 @@ def numerical_jacobian(study: Study, known: Known, made: Measurement, row: int) 
                 changed = {**changed, f"{name}[{made.device}]": changed[name] + moved[name]}
         T = Device(study, curve, changed).torque(curve.bias)[0]
         at = setting(known, made)
-        return np.concatenate([T.real / at.sigma_par[row], T.imag / at.sigma_perp[row]])
+        par, perp = at.sigma[row, 0], at.sigma[row, -1]
+        return np.concatenate([T.real / par, T.imag / perp])
 
     def slope(name: str) -> np.ndarray:
         h = 1e-5 * max(abs(values[name]), 1e-3)

@@ -17,6 +17,7 @@ from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.planning import Candidate, Plan, plan
 from mtjfit.infer.planning.information import candidate_fisher
 from mtjfit.infer.planning.measurement import measurement_like
+from mtjfit.infer.planning.response import powers_of
 from mtjfit.infer.planning.start import noise_of, thickness_grid
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.results.plan import candidates_table, plan_document, plan_tables
@@ -164,15 +165,23 @@ def test_a_single_thickness_is_annealed_because_it_is_what_a_plan_is_for() -> No
 def test_a_new_device_is_as_noisy_as_those_that_are_there(declared: dict, expected: tuple[float, float]) -> None:
     study = simulated((1.0, 2.0), **declared)
     known = start.known_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
-    like = measurement_like(study.curves[0], 1.0, "arb", noise_of(known))
+    like = measurement_like(study.curves[0], 1.0, "arb", powers_of(known), noise_of(known))
     assert (like.noise_par.value, like.noise_perp.value) == pytest.approx(expected, rel=0.02)
+
+
+def test_a_plan_says_that_new_points_are_taken_as_independent_where_those_of_the_data_are_not() -> None:
+    study = simulated((1.0, 2.0))
+    tied = study.replace(curves=tuple(replace(c, rho=np.full(c.bias.size, 0.5)) for c in study.curves))
+    for each, said in ((study, False), (tied, True)):
+        found = plan(each, [3.0], posterior=posterior_like(each), method="gaussian", progress=False)
+        assert any("independently of each other" in note for note in found.notes) is said
 
 
 def test_a_torque_in_place_of_a_torkance_is_in_the_unit_of_the_study() -> None:
     """Information does not depend on the unit in which the planned curve would be written."""
     study = simulated((1.0, 2.0), quantity="torkance", unit="hbar/2e/kohm")
     known = start.known_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
-    there = [measurement_like(c, 1.0, "hbar/2e/kohm", {}) for c in study.curves]
+    there = [measurement_like(c, 1.0, "hbar/2e/kohm", np.array([1, 2]), {}) for c in study.curves]
     as_torque = next(c for c in start.again(there) if c.kind == "torque")
     curve = as_torque.measurements[0].curve()
     assert curve.unit == "N m"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -86,18 +88,55 @@ def test_sabotage_taking_what_a_device_has_of_its_own_as_known_is_seen(case: str
     assert np.linalg.norm(wrong - expected) > 0.1 * np.linalg.norm(expected)
 
 
+def _wavy(curve: TorqueCurve) -> dict[str, Any]:
+    return {"sigma_par": 0.02 + 0.01 * np.cos(9 * curve.bias), "sigma_perp": 0.03 + 0.02 * curve.bias**2}
+
+
+def _common(curve: TorqueCurve) -> np.ndarray:
+    """Independent errors, and two that all points of a curve share."""
+    n, rng = curve.bias.size, np.random.default_rng(3)
+    shared = rng.normal(size=(2 * n, 2)) * 0.05
+    return np.diag(np.full(2 * n, 0.02**2)) + shared @ shared.T
+
+
+ERRORS: dict[str, Callable[[TorqueCurve], dict[str, Any]]] = {
+    "independent": _wavy,
+    "rho": lambda curve: {**_wavy(curve), "rho": 0.7 * np.sin(5 * curve.bias)},
+    "covariance": lambda curve: {"covariance": _common(curve)},
+    "of the bias": lambda curve: {**_wavy(curve), "sigma_bias": np.full(curve.bias.size, 0.02)},
+}
+
+
+@pytest.mark.parametrize("errors", ERRORS)
 @pytest.mark.parametrize("quantity", ["torque", "torkance"])
-def test_information_of_the_curves_that_are_there_is_that_of_the_fit(quantity: str) -> None:
+def test_information_of_the_curves_that_are_there_is_that_of_the_fit(quantity: str, errors: str) -> None:
     """`model.jacobian` is made from sums of the curves with the errors of their points."""
-    study = simulated((1.0, 2.0, 3.5), quantity=quantity, b1=Normal(0.0, 1.0))
-    wavy = tuple(
+    known, _, expected = of_the_fit(quantity, errors)
+    for row in range(2):
+        np.testing.assert_allclose(precision_before(known, {})[row], expected[row], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("errors", ["rho", "covariance", "of the bias"])
+def test_sabotage_leaving_out_a_correlation_is_seen(errors: str) -> None:
+    known, study, expected = of_the_fit("torque", errors)
+    plain = tuple(
         TorqueCurve(c.device, c.bias, c.par, c.perp, c.thickness, c.quantity, c.per, group=c.group,
-                    sigma_par=0.02 + 0.01 * np.cos(9 * c.bias), sigma_perp=0.03 + 0.02 * c.bias**2)
+                    sigma_par=c.sigma_par, sigma_perp=c.sigma_perp)
         for c in study.curves
     )  # fmt: skip
-    study = study.replace(curves=tuple(c.mask(np.abs(c.bias) > 0.45, "far out") for c in wavy))
+    wrong = precision_before(replace(known, curves=plain), {})[0]
+    assert np.linalg.norm(wrong - expected[0]) > 0.05 * np.linalg.norm(expected[0])
+
+
+def of_the_fit(quantity: str, errors: str) -> tuple[Known, Study, list[np.ndarray]]:
+    study = simulated((1.0, 2.0, 3.5), quantity=quantity, b1=Normal(0.0, 1.0))
+    declared = tuple(
+        TorqueCurve(c.device, c.bias, c.par, c.perp, c.thickness, c.quantity, c.per, group=c.group, **ERRORS[errors](c))
+        for c in study.curves
+    )
+    study = study.replace(curves=tuple(c.mask(np.abs(c.bias) > 0.45, "far out") for c in declared))
     known = known_about(study, values_of(study), n=2)
-    model = CollapsedPosterior(study).full
+    model, found = CollapsedPosterior(study).full, []
     for row in range(2):
         values = np.array([known.values[name][row] for name in model.layout.names])
         amplitudes = np.array([known.values[name][row] for name in model.amplitudes.names])
@@ -105,8 +144,8 @@ def test_information_of_the_curves_that_are_there_is_that_of_the_fit(quantity: s
         per_unit = J.matrix / [1.0 if known.coordinates[known.place[n]].log else s
                                for n, s in zip(J.names, J.scale, strict=True)]  # fmt: skip
         order = [J.names.index(name) for name in known.names]
-        expected = (per_unit.T @ per_unit)[np.ix_(order, order)] + np.diag(known.prior_sd**-2)
-        np.testing.assert_allclose(precision_before(known, {})[row], expected, rtol=1e-8, atol=1e-8)
+        found.append((per_unit.T @ per_unit)[np.ix_(order, order)] + np.diag(known.prior_sd**-2))
+    return known, study, found
 
 
 def gaussian(**more: Any) -> tuple[Study, Known]:

@@ -10,6 +10,8 @@ import numpy as np
 from mtjfit.data import FloatArray, Origin, TorqueCurve
 from mtjfit.data.angle import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
+from mtjfit.infer.planning.errors import point_errors, typical_noise
+from mtjfit.model.layout import IntArray
 from mtjfit.study import Fixed, Noise, Prior, Proposal
 
 __all__ = ["Candidate", "Measurement", "again", "measurement_like", "new_devices", "other_cap", "proposed"]
@@ -102,33 +104,25 @@ class Candidate:
         return self.measurements[0].thickness if len(self.measurements) == 1 else float("nan")
 
 
-def _typical(curve: TorqueCurve, scale: float, noise: Mapping[str, float]) -> tuple[Noise, Noise]:
-    """The one error of each component that would carry the same information as those of the points in use."""
-    found = []
-    for part, known in (("par", curve.sigma_par), ("perp", curve.sigma_perp)):
-        if known is None:
-            sigma = noise[f"noise_{part}"]
-        else:
-            sigma = float(
-                np.hypot(np.mean((known[curve.used] * scale) ** -2.0) ** -0.5, noise.get(f"jitter_{part}", 0.0))
-            )
-        found.append(Noise(sigma * noise.get("student", 1.0)))
-    return found[0], found[1]
-
-
-def measurement_like(curve: TorqueCurve, scale: float, unit: str, noise: Mapping[str, float]) -> Measurement:
+def measurement_like(
+    curve: TorqueCurve, scale: float, unit: str, powers: IntArray, noise: Mapping[str, float]
+) -> Measurement:
     """The sweep of a device as if it were to be made again: as many points, in the same window, as well measured.
+
+    Its points err independently of each other, also where those of the sweep that is there do not.
 
     Parameters
     ----------
     curve : TorqueCurve
     scale, unit : float, str
         What turns its numbers into the unit of the study, and that unit.
+    powers : ndarray of int
+        Powers of V in J0.
     noise : mapping of str to float
         Typical ``noise_par`` and ``noise_perp`` where errors are fitted, ``jitter_par`` and ``jitter_perp`` where there
         is jitter, and ``student``, the factor by which Student-t errors are worth less than normal ones.
     """
-    par, perp = _typical(curve, scale, noise)
+    par, perp = typical_noise(point_errors(curve, scale, powers, noise))
     bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
     return Measurement(
         curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,

@@ -8,15 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
+from mtjfit.infer.planning.errors import point_errors
 from mtjfit.infer.planning.known import Known, cap_label
 from mtjfit.infer.planning.measurement import Measurement, measurement_like
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
+from mtjfit.model.layout import IntArray
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
 
-__all__ = ["Response", "Setting", "fisher", "measured", "number_of", "respond", "setting", "signal", "thickness"]
+__all__ = [
+    "Response",
+    "Setting",
+    "fisher",
+    "measured",
+    "number_of",
+    "powers_of",
+    "respond",
+    "setting",
+    "signal",
+    "thickness",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,20 +41,18 @@ class Setting:
     measurement : Measurement
     powers : ndarray of int, shape (P,)
         Powers of V in J0.
-    R_par, R_perp : ndarray, shape (≤P, P)
-        Roots of the Gram matrix of the sweep, for errors of one.
-    sigma_par, sigma_perp : ndarray, shape (n,)
-        Standard errors at each draw, in the unit of the study.
+    root : ndarray, shape (r, 2P)
+        Root of the Gram matrix of the sweep, both components, in units of `sigma`.
+    sigma : ndarray, shape (n, r)
+        Standard errors of its rows at each draw, in the unit of the study; one where `root` holds the errors.
     thickness_sd : float
         Of a new device about its nominal thickness; 0 where it is known or the device is there already.
     """
 
     measurement: Measurement
     powers: np.ndarray
-    R_par: FloatArray
-    R_perp: FloatArray
-    sigma_par: FloatArray
-    sigma_perp: FloatArray
+    root: FloatArray
+    sigma: FloatArray
     thickness_sd: float
 
 
@@ -74,7 +85,8 @@ class _Term:
     own_sd: FloatArray | None
 
 
-def _powers(known: Known) -> np.ndarray:
+def powers_of(known: Known) -> IntArray:
+    """Powers of V in J0, ascending, shape (P,)."""
     return np.unique([parse_amplitude(name)[1] for name in known.parameters if is_amplitude(name)])
 
 
@@ -115,7 +127,7 @@ def number_of(known: Known, measurement: Measurement, name: str) -> FloatArray:
 
 def signal(known: Known, measurement: Measurement) -> FloatArray:
     """Largest in-plane value of J0, or of dJ0/dV for a torkance, in the window, at every draw, shape (n,)."""
-    powers = _powers(known)
+    powers = powers_of(known)
     design = polynomial_design(measurement.curve(), powers, measurement.bias)
     par = np.zeros((known.n, powers.size))
     for term in _terms(known, measurement, powers):
@@ -128,12 +140,17 @@ def _root(design: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.qr(design).R)
 
 
+def _for_both(design: FloatArray) -> FloatArray:
+    """The same matrix for either component, shape (2 rows, 2 columns)."""
+    return np.asarray(np.kron(np.eye(2), design), dtype=float)
+
+
 def setting(known: Known, measurement: Measurement) -> Setting:
     """A measurement as the draws see it.
 
     Where draws come from a posterior, relative errors are relative to the median of the signal: it is known by then.
     """
-    powers = _powers(known)
+    powers = powers_of(known)
     design = polynomial_design(measurement.curve(), powers, measurement.bias)
     R = _root(design)
     size = np.ones(known.n)
@@ -144,7 +161,8 @@ def setting(known: Known, measurement: Measurement) -> Setting:
                  for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
     prior = known.parameters["thickness"].prior
     sd = prior.sd if isinstance(prior, AboutNominal) and known.is_new(measurement) else 0.0
-    return Setting(measurement, powers, R, R, par, perp, sd)
+    sigma = np.repeat(np.stack([par, perp], axis=-1), R.shape[0], axis=-1)
+    return Setting(measurement, powers, _for_both(R), sigma, sd)
 
 
 def measured(known: Known, noise: Mapping[str, float]) -> Iterator[Setting]:
@@ -154,20 +172,15 @@ def measured(known: Known, noise: Mapping[str, float]) -> Iterator[Setting]:
     ----------
     known : Known
     noise : mapping of str to float
-        See `measurement_like`. Correlations between errors are left out.
+        See `measurement_like`.
     """
-    powers, one = _powers(known), np.ones(known.n)
+    powers = powers_of(known)
     for curve, scale in zip(known.curves, known.scale, strict=True):
         design = polynomial_design(curve, powers, curve.bias[curve.used])
-        like = measurement_like(curve, scale, known.curves[0].unit, noise)
-        roots = []
-        for part, sigma in (("par", curve.sigma_par), ("perp", curve.sigma_perp)):
-            if sigma is None:
-                errors = np.full(curve.n_used, noise[f"noise_{part}"])
-            else:
-                errors = np.hypot(sigma[curve.used] * scale, noise.get(f"jitter_{part}", 0.0))
-            roots.append(_root(design / (errors * noise.get("student", 1.0))[:, None]))
-        yield Setting(like, powers, roots[0], roots[1], one, one, 0.0)
+        like = measurement_like(curve, scale, known.curves[0].unit, powers, noise)
+        white = point_errors(curve, scale, powers, noise).whitened(_for_both(design))
+        root = _root(white)
+        yield Setting(like, powers, root, np.ones((known.n, root.shape[0])), 0.0)
 
 
 def thickness(known: Known, measurement: Measurement) -> FloatArray:
@@ -192,7 +205,7 @@ def respond(known: Known, made: Setting, d: FloatArray) -> Response:
     J0 = np.zeros((known.n, made.powers.size), dtype=complex)
     for term in terms:
         J0[:, term.position] += term.phase * term.value
-    shared, own = np.zeros((known.n, made.R_par.shape[0] + made.R_perp.shape[0], m)), []
+    shared, own = np.zeros((known.n, made.root.shape[0], m)), []
     by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
     for label, slope in (
         *((known.label(name, measurement), by_ln[name] * scale) for name in by_ln),
@@ -242,9 +255,8 @@ def _by(known: Known, label: str, by_ln: ComplexArray) -> ComplexArray:
 
 def _whitened(made: Setting, coefficients: ComplexArray | FloatArray) -> FloatArray:
     """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
-    par = coefficients.real @ made.R_par.T / made.sigma_par[:, None]
-    perp = coefficients.imag @ made.R_perp.T / made.sigma_perp[:, None]
-    return np.concatenate([par, perp], axis=-1)
+    both = np.concatenate([coefficients.real, coefficients.imag], axis=-1)
+    return np.asarray(both @ made.root.T / made.sigma)
 
 
 def fisher(response: Response) -> FloatArray:

@@ -123,7 +123,15 @@ class Plan:
         """What to keep in mind."""
         return tuple(
             note
-            for note in (_check(self), _open(self), _little(self), _edge(self), _other(self), _search(self))
+            for note in (
+                _check(self),
+                _open(self),
+                _little(self),
+                _edge(self),
+                _other(self),
+                _search(self),
+                _independent(self),
+            )
             if note
         )
 
@@ -141,6 +149,12 @@ class Plan:
                     "bits about all"), rows=rows,
             notes=self.notes,
         )  # fmt: skip
+
+
+def _independent(plan: Plan) -> str:
+    if not isinstance(plan.study, Study) or not any(curve.is_correlated for curve in plan.study.curves):
+        return ""
+    return "Points of a new sweep are expected to err independently of each other; those of the data do not."
 
 
 def geometric_mean(x: FloatArray) -> float:

@@ -18,6 +18,7 @@ from mtjfit.infer.planning.measurement import (
     other_cap,
     proposed,
 )
+from mtjfit.infer.planning.response import powers_of
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sample import sample
 from mtjfit.infer.starts import anneal
@@ -105,8 +106,9 @@ def _like(study: Study | Proposal, known: Known, wishes: Wishes) -> tuple[Measur
     """What a new device is measured like, and the devices that are there."""
     if isinstance(study, Proposal):
         return _as_wished(proposed(study), wishes), []
+    powers, noise = powers_of(known), noise_of(known)
     there = [
-        measurement_like(curve, study.scale_of(curve), study.curves[0].unit, noise_of(known)) for curve in study.curves
+        measurement_like(curve, study.scale_of(curve), study.curves[0].unit, powers, noise) for curve in study.curves
     ]
     usual = sorted(there, key=lambda each: each.bias.size)[len(there) // 2]
     return _as_wished(usual, wishes), there
