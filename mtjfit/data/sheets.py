@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
+from mtjfit.data.origins import metadata_comments
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import ReadOptions, Sheet, Source, blocks, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect
@@ -17,10 +18,11 @@ from mtjfit.data.tidy import Header, Line, Place, ProblemLog
 from mtjfit.data.units import find_unit
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["canonical_unit", "curves_from_sheets", "curves_from_sources", "declared_sheets"]
+__all__ = ["canonical_unit", "comments_of", "curves_from_sheets", "curves_from_sources", "declared_sheets"]
 
 _OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "uA", "ohm", "rad", "dBm", "K", "s"}
 _VOLTAGES = {"v": "V", "volt": "V", "volts": "V", "mv": "mV", "uv": "uV", "µv": "uV"}
+_WITHOUT_COMMENTS = ("parquet", "netcdf")
 _LENGTHS = {"nm": "nm", "angstrom": "angstrom", "å": "angstrom", "a": "angstrom", "m": "m", "um": "um", "µm": "um"}
 _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
             "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
@@ -133,8 +135,14 @@ def curves_from_sheets(
     form = replace(declaration.format, decimal=sheets[0].decimal, separator="")
     declared = replace(declaration, format=form)
     devices = collect(_rows(picked), header, declared, log)
-    comments = [(Place(sheet.label, line), text) for sheet in sheets for line, text in sheet.comments]
+    comments = [comment for sheet in sheets for comment in comments_of(sheet)]
     return curves_of_devices(devices, comments, declared, log, opened)
+
+
+def comments_of(sheet: Sheet) -> list[tuple[Line, str]]:
+    """Comments with their places; in formats without any, what programs wrote of the origin into the metadata."""
+    said = metadata_comments(sheet.metadata) if sheet.format in _WITHOUT_COMMENTS else sheet.comments
+    return [(Place(sheet.label, line), text) for line, text in said]
 
 
 _Picked: TypeAlias = "tuple[str, ...] | str | float"

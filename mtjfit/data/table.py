@@ -6,19 +6,18 @@ Either every row is understood exactly as declared, or one DataError lists what 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from mtjfit.data.covariance_file import covariances
-from mtjfit.data.curve import FloatArray, Origin, OriginKind, TorqueCurve
+from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.origins import declared_origin
 from mtjfit.data.readers import Source, read_source
 from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import MAX_BYTES, Line, ProblemLog, body, decode, find_header, numbered_lines, read_bytes
 from mtjfit.data.units import thickness_factor
 
@@ -142,7 +141,7 @@ def curves_of_devices(
     DataError
         With everything in the log, and what only whole devices can show.
     """
-    origin = _origin(comments, log)
+    origin = declared_origin(comments, log)
     check_devices(devices, declaration, log)
     if log.count:
         raise log.error()
@@ -151,23 +150,6 @@ def curves_of_devices(
     return tuple(
         _curve(name, device, declaration, origin, log.label, covariance.get(name)) for name, device in devices.items()
     )
-
-
-def _origin(comments: Iterable[tuple[Line, str]], log: ProblemLog) -> Origin:
-    found: dict[Origin, Line] = {}
-    for line, comment in comments:
-        match = re.match(r"origin\s*:\s*([^;]*)(?:;(.*))?", comment, re.IGNORECASE)
-        if match is None:
-            continue
-        kinds = {kind.casefold(): kind for kind in get_args(OriginKind)}
-        kind = kinds.get(match[1].strip().casefold())
-        if kind is None:
-            log.add(f"origin {match[1].strip()!r} is not known", did_you_mean(match[1].strip(), kinds), line)
-        else:
-            found.setdefault(Origin(kind, " ".join((match[2] or "").split())), line)
-    if len(found) > 1:
-        log.add("a second, different origin", "keep one line '# origin: …'", list(found.values())[1])
-    return next(iter(found), Origin())
 
 
 def _sigma(role: Literal["par", "perp"], device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:

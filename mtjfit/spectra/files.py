@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.data.origins import declared_origin
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import ReadOptions, Sheet, Wide, blocks, read_source, sheets_from_bytes
+from mtjfit.data.sheets import comments_of
+from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.spectra.schema import FilesTable
 from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import LineOptions
 from mtjfit.spectra.units import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
 
-__all__ = ["read_spectra", "units_of"]
+__all__ = ["Read", "read_spectra", "units_of"]
 
 _MOST_FILES = 100_000
 
@@ -29,14 +33,35 @@ def units_of(against: Against) -> dict[str, Mapping[str, float]]:
     return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
 
 
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Everything that was read.
+
+    Attributes
+    ----------
+    spectra : tuple of Spectrum
+    hashes : dict of str to str
+        sha256 by file.
+    notes : tuple of str
+        What was found out rather than declared.
+    origin : Origin
+        What comments ``origin: …`` in the files declare; measured, where they say nothing.
+    """
+
+    spectra: tuple[Spectrum, ...]
+    hashes: dict[str, str]
+    notes: tuple[str, ...]
+    origin: Origin
+
+
 def read_spectra(
     tables: list[FilesTable],
     folder: Path,
     against: Against,
     options: LineOptions,
     progress: Callable[[int, int], object] | None,
-) -> tuple[list[Spectrum], dict[str, str], list[str]]:
-    """All spectra of all files; sha256 by file; and what was found out about the files.
+) -> Read:
+    """All spectra of all files, and what was found out about the files.
 
     Parameters
     ----------
@@ -71,6 +96,7 @@ def read_spectra(
     spectra: list[Spectrum] = []
     hashes: dict[str, str] = {}
     notes: list[str] = []
+    said: list[tuple[Line, str]] = []
     for done, (_, table, file) in enumerate(jobs, start=1):
         label = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
         try:
@@ -82,14 +108,18 @@ def read_spectra(
                 sheets = blocks(sheets, Wide(table.wide.columns, (), table.wide.name, table.wide.name_in))
             for sheet in sheets:
                 notes += [f"{label}: {note}" for note in sheet.notes]
+                said += comments_of(sheet)
                 spectra += _spectra(sheet, table, file.name, against, options)
         except (DataError, ConfigError) as error:
             problems += error.problems
         if progress is not None:
             progress(done, len(jobs))
+    log = ProblemLog("")
+    origin = declared_origin(said, log)
+    problems += log.error().problems if log.count else []
     if problems:
         raise DataError(problems)
-    return spectra, hashes, list(dict.fromkeys(notes))
+    return Read(tuple(spectra), hashes, tuple(dict.fromkeys(notes)), origin)
 
 
 def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions) -> list[Spectrum]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,28 @@ spectra is
     problems += devices if isinstance(devices, list) else []
     if problems or isinstance(options, list) or isinstance(devices, list):
         raise _config(problems, path.name)
-    spectra, files, notes = read_spectra(tables, path.parent, head.against, options, progress)
-    every = _all_devices(spectra, devices, path.name)
-    kind, _, note = head.origin.partition(";")
-    origin = Origin(kind.strip() or "measured", " ".join(note.split()))  # type: ignore[arg-type]
+    read = read_spectra(tables, path.parent, head.against, options, progress)
     return SpectraStudy(
-        head.name, head.against, head.torkance_unit, origin, tuple(spectra), options, every, text, files, tuple(notes)
-    )
+        head.name, head.against, head.torkance_unit, _origin(head.origin, read.origin, path.name), read.spectra,
+        options, _all_devices(read.spectra, devices, path.name), text, read.hashes, read.notes,
+    )  # fmt: skip
+
+
+def _origin(declared: str, of_files: Origin, name: str) -> Origin:
+    """What the study declares, or else its files.
+
+    Raises
+    ------
+    ConfigError
+        The two contradict each other: data that were not measured must not lose their mark.
+    """
+    if not declared:
+        return of_files
+    kind, _, note = declared.partition(";")
+    if of_files.label and kind.strip() != of_files.kind:
+        what = f"is {kind.strip()!r}, but a file says {of_files.kind!r} of itself"
+        raise ConfigError([Problem(f"{name}: spectra.origin", what, "remove it, or correct the file")])
+    return Origin(kind.strip(), " ".join(note.split()))  # type: ignore[arg-type]
 
 
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
@@ -173,7 +188,7 @@ def _table_problems(table: FilesTable, where: str, against: Against) -> Iterable
         yield Problem(f"{where}.folder", "leaves the folder of the study", "give a folder relative to the file")
 
 
-def _all_devices(spectra: list[Spectrum], declared: Mapping[str, Device], name: str) -> dict[str, Device]:
+def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], name: str) -> dict[str, Device]:
     problems = []
     seen = list(dict.fromkeys(each.device for each in spectra))
     for each in seen:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from mtjfit.data.curve import Origin
-from mtjfit.data.table import _origin
+from mtjfit.data.origins import declared_origin
 from mtjfit.data.tidy import Line, ProblemLog
 
-__all__ = ["distinct", "from_json", "kinds", "metadata_comments", "origin_in", "to_json"]
-
-_ATTRS = "PANDAS_ATTRS"
+__all__ = ["distinct", "from_json", "kinds", "origin_in", "to_json"]
 
 
 def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
@@ -34,26 +32,10 @@ def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
     Origin(kind='simulated', note='Eq. 12')
     """
     log = ProblemLog(label)
-    found = _origin(comments, log)
+    found = declared_origin(comments, log)
     if log.count:
         raise log.error()
     return found
-
-
-def metadata_comments(metadata: Mapping[str, str]) -> list[tuple[Line, str]]:
-    """Metadata of a Parquet file as comments: its key ``origin``, its own or that of pandas' ``frame.attrs``.
-
-    Examples
-    --------
-    >>> metadata_comments({"origin": "simulated"}), metadata_comments({"PANDAS_ATTRS": '{"origin": "simulated"}'})
-    ([(1, 'origin: simulated')], [(1, 'origin: simulated')])
-    """
-    try:
-        attributes = json.loads(metadata.get(_ATTRS, "{}"))
-    except ValueError:
-        attributes = {}
-    pairs = [*metadata.items(), *(attributes.items() if isinstance(attributes, dict) else ())]
-    return [(1, f"origin: {value}") for key, value in pairs if key.casefold() == "origin"]
 
 
 def distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.origins import metadata_comments
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.sheets import curves_from_sheets, declared_sheets
@@ -18,7 +19,7 @@ from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.chunk import Chunk, Fault
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.origin import distinct, metadata_comments, origin_in
+from mtjfit.wafer.origin import distinct, origin_in
 from mtjfit.wafer.seen import Seen
 
 __all__ = ["first_origin", "folder_chunks", "folder_files"]

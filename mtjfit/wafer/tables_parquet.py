@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from mtjfit.data.curve import FloatArray
+from mtjfit.data.origins import metadata_comments
 from mtjfit.data.readers.extras import needed, third_party
 from mtjfit.data.readers.options import Source
 from mtjfit.data.readers.sheet import split_unit
@@ -17,7 +18,6 @@ from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.wafer.block import Block, Numbers, Runs
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.origin import metadata_comments
 from mtjfit.wafer.scale import NAMES, in_units
 
 __all__ = ["is_parquet", "parquet_blocks", "parquet_comments", "parquet_devices"]
@@ -63,7 +63,7 @@ def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
                     line += n
 
 
-def parquet_comments(study: WaferStudy) -> list[tuple[Line, str]]:
+def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
     """What the metadata of a Parquet table say of its origin.
 
     Raises

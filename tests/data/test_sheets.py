@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from reader_files import needs, source
 
@@ -182,3 +184,32 @@ def test_the_origin_of_the_numbers_travels_with_every_reader() -> None:
 def test_wide_needs_a_reader_that_is_named() -> None:
     with pytest.raises(ConfigError, match=r"format.reader: is missing beside \[data.wide\]"):
         declare("", Columns("V", "p", "q"), device="A", thickness=2.0, wide=Wide(("V", "p", "q")))
+
+
+def _saved(suffix: str, origin: str) -> bytes:
+    """A table that carries its origin as programs write it: as an attribute."""
+    frame = pd.DataFrame(ROWS, columns=["V", "par", "perp"])
+    frame.attrs["origin"] = origin
+    out = io.BytesIO()
+    if suffix == "parquet":
+        frame.to_parquet(out)
+        return out.getvalue()
+    data = frame.set_index("V").to_xarray()
+    data.attrs["origin"] = origin
+    return bytes(data.to_netcdf(engine="h5netcdf"))
+
+
+@pytest.mark.parametrize("reader", ["parquet", "netcdf"])
+def test_an_origin_among_the_attributes_of_a_file_is_not_lost(reader: str) -> None:
+    needs(reader)
+    pytest.importorskip("xarray")
+    declaration = declare(reader, Columns("V", "par", "perp"), device="A", thickness=2.0)
+
+    def of(origin: str) -> list[Source]:
+        return [Source("t", _saved(reader, origin), "t")]
+
+    (curve,) = curves_from_sources(of("simulated; Eq. 12"), declaration)
+    assert (curve.origin.kind, curve.origin.note) == ("simulated", "Eq. 12")
+    (curve,) = curves_from_sources(of("measured"), declaration)
+    assert not curve.origin.label
+    assert any("origin 'guessed' is not known" in fault for fault in faults(of("guessed"), declaration))

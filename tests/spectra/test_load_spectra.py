@@ -67,6 +67,31 @@ def refused(folder: Path, text: str, kind: type[MtjfitError] = ConfigError, file
     return str(caught.value)
 
 
+SIMULATED = "# origin: simulated; macrospin\n" + spectrum_csv()
+
+
+def test_spectra_that_say_they_were_simulated_are_marked_even_if_the_study_does_not_say_so(tmp_path: Path):
+    assert load_spectra(write(tmp_path)).label == ""
+    study = load_spectra(write(tmp_path, files={"A1_-100mV.csv": SIMULATED}))  # the other one says nothing
+    assert (study.origin.kind, study.origin.note) == ("simulated", "macrospin")
+    assert "SIMULATED" in study.label.upper()
+
+
+def test_a_study_does_not_contradict_the_origin_of_its_files(tmp_path: Path):
+    files = {"A1_-100mV.csv": SIMULATED}
+    said = refused(tmp_path, TEXT.replace("against", 'origin = "measured"\nagainst', 1), files=files)
+    assert "spectra.origin: is 'measured', but a file says 'simulated' of itself; remove it, or correct" in said
+    same = TEXT.replace("against", 'origin = "simulated; by us"\nagainst', 1)
+    assert load_spectra(write(tmp_path, same, files)).origin.note == "by us"
+
+
+def test_files_of_unknown_or_different_origin_are_refused_with_their_lines(tmp_path: Path):
+    files = {"A1_-100mV.csv": SIMULATED, "A1_50mV.csv": "# origin: reconstruction\n" + spectrum_csv()}
+    assert "A1_50mV.csv:1: a second, different origin" in refused(tmp_path, TEXT, DataError, files)
+    files["A1_50mV.csv"] = "# origin: guessed\n" + spectrum_csv()
+    assert "A1_50mV.csv:1: origin 'guessed' is not known" in refused(tmp_path, TEXT, DataError, files)
+
+
 def test_a_good_file(tmp_path: Path):
     study = load_spectra(write(tmp_path))
     assert [(each.device, each.bias, each.fixed) for each in study.spectra] == [("A1", -0.1, 0.08), ("A1", 0.05, 0.08)]
