@@ -100,6 +100,13 @@ def quick_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interval, "_STARTS", 1)
 
 
+@pytest.fixture(autouse=True)
+def drawing_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run inside a test draws alone: to load what draws takes a helper as long as most of these tests last."""
+    if request.path.parent.name == "cli":
+        monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
+
+
 @pytest.fixture(scope="session")
 def series_posterior() -> mtjfit.Posterior:
     """The bundled series as the README and the first notebook sample it: seed 1, and all that its file says."""
