@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -98,6 +99,14 @@ def quick_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
     interval = import_module("mtjfit.model.interval")
     monkeypatch.setattr(interval, "_BEYOND", (0.3,))
     monkeypatch.setattr(interval, "_STARTS", 1)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as Python has it: servers change it for good, and programs in the background are born ignoring it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

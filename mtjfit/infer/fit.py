@@ -25,8 +25,9 @@ from mtjfit.model.directions import directions
 from mtjfit.model.identify import Identifiability, determined_table, structure
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.study import NOISE, Fixed, Study
+from mtjfit.study import JITTER, NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
 from mtjfit.text_html import card, shortened
 
@@ -82,15 +83,17 @@ class FitResult:
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
-        model = flipped(MarginalPosterior(with_own_amplitudes(self.study)))
-        return _p_value(model, optimum(model), self.study.n_values - self.dof)[1]
+        model = flipped(MarginalPosterior(with_own_amplitudes(as_normal(self.study))))
+        return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @property
     def chi2_says(self) -> str:
         """χ², degrees of freedom and p-value in one phrase."""
-        if any(name in NOISE and not known.is_fixed for name, known in self.study.parameters.items()):
-            test = "nothing left for" if math.isnan(self.p_value) else f"{p_text(self.p_value)} by"
-            return f"errors fitted from the scatter; {test} a lack-of-fit test"
+        free = [name for name, known in self.study.parameters.items() if not known.is_fixed]
+        for names, what in ((NOISE, "errors fitted"), (JITTER, "jitter estimated")):
+            if any(name in free for name in names):
+                test = "nothing left for" if math.isnan(self.p_value) else f"{p_text(self.p_value)} by"
+                return f"{what} from the scatter; {test} a lack-of-fit test"
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
     def _repr_html_(self) -> str:
@@ -144,17 +147,28 @@ class FitResult:
         return rows
 
 
-def _p_value(model: MarginalPosterior, best: Optimum, rank: int) -> tuple[float, float]:
+def _from_scatter(study: Study) -> np.ndarray:
+    """Components of devices whose jitter is free, shape (n_devices, 2): their scatter tests no errors."""
+    free = [name in study.parameters and not study.parameters[name].is_fixed for name in JITTER]
+    return np.tile(free, (len(study.curves), 1))
+
+
+def _p_value(model: MarginalPosterior, best: Optimum, rank: int, from_scatter: np.ndarray) -> tuple[float, float]:
     """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
     data, total = model.data, best.chi2_data + best.chi2_thickness
     group, noise_dof = noise_groups(model)
+    # each fitted scale makes the scatter about its free polynomials equal to their degrees of freedom
+    spent = float(noise_dof.sum())
+    if from_scatter.any():
+        group = np.where(from_scatter, 0, -1)
+        noise_dof = np.array([np.maximum(data.n - data.powers.size, 0)[from_scatter].sum()], dtype=float)
+        spent = float(data.rss[from_scatter].sum())
     misfit_dof = model.study.n_values - rank - int(noise_dof.sum())
     if noise_dof.size == 0:
         return total, float(chi2.sf(total, misfit_dof))
-    if misfit_dof <= 0:
+    if misfit_dof <= 0 or noise_dof.min() <= 0:
         return total, float("nan")
-    # each fitted scale makes the scatter about its free polynomials equal to their degrees of freedom
-    misfit = max(total - float(noise_dof.sum()), 0.0)
+    misfit = max(total - spent, 0.0)
     J = jacobian(model, best.values, best.amplitudes).matrix
     u, s, _ = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-300), full_matrices=False)
     taken = np.sum(u[:, s > 1e-10 * s[0]] ** 2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
@@ -232,7 +246,8 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
 
     Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
     counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
-    maximum. Amplitudes that scatter are fitted for each device, without use of the scatter. Errors are linearised,
+    maximum. Amplitudes that scatter are fitted for each device, without use of the scatter. Jitter and Student-t errors
+    are replaced by normal ones (`mtjfit.model.normal.as_normal`). Errors are linearised,
     from the analytic Jacobian, and absent where the data do not determine them or where χ² itself contradicts them
     (`mtjfit.model.identify.LINEAR_RISE`).
 
@@ -254,14 +269,14 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
     (3, True)
     """
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     best = optimum(model)
     shape = structure(model)
     edge = (*best.at_bound, *model.amplitudes.out_of_bounds(best.amplitudes))
     determined, correlation = determined_table(model, best.values, best.amplitudes, edge)
     rank = shape.rank
     dof = study.n_values - rank
-    total, p_value = _p_value(model, best, rank)
+    total, p_value = _p_value(model, best, rank, _from_scatter(study))
     factor = float(np.sqrt(total / dof)) if rescale_errors else 1.0
     free = dict(zip(model.layout.names, best.values, strict=True)) | dict(
         zip(model.amplitudes.names, best.amplitudes, strict=True)

@@ -17,6 +17,7 @@ from mtjfit.model.expected import expected_errors, grade
 from mtjfit.model.identify import Identifiability, determined_table
 from mtjfit.model.interval import FARTHEST, LEVELS, Profile, Reference, profile, reference
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import base
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
@@ -176,8 +177,8 @@ def _ends(found: Profile) -> dict[str, float]:
 def _notes(fit: FitResult, better: float) -> tuple[str, ...]:
     names = fit.study.parameters
     said = {
-        "Student-t errors are taken as normal ones here; the posterior knows them": DOF in names,
-        "jitter is left out here, so that intervals may be too narrow; the posterior knows it": any(
+        "Student-t errors are taken as normal ones of the same information; the posterior knows more": DOF in names,
+        "jitter is held at what the scatter of the points says; the posterior knows how uncertain that is": any(
             name in names for name in JITTER
         ),
         "amplitudes that scatter are free for every device here; the posterior knows how far they scatter": any(
@@ -221,7 +222,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     (3, 6, False)
     """
     best = fit(study)
-    own = with_own_amplitudes(study)
+    own = with_own_amplitudes(as_normal(study))
     shape = best.identifiability
     model, start = _start(own, best.values)
     found, about = _profiles(model, start, progress)

@@ -170,12 +170,13 @@ def _sentences(study: Study) -> Iterator[str]:
         nu = f"{prior.value:g} degrees" if isinstance(prior, Fixed) else "a sampled number of degrees"
         yield f"Student-t errors of {nu} of freedom {source} as their scale."
         yield "Assumes independent errors; a single point far out moves the result little."
-        yield "The best fit and its χ² use normal errors."
+        yield "The best fit and χ² draw points in as far as these tails let them count, judged by their scatter about"
+        yield "each device's own polynomials."
     elif jitter:
         which = " and ".join({"par": "in-plane", "perp": "out-of-plane"}[each] for each in jitter)
         yield f"Normal errors {source}, enlarged by a sampled jitter s of the {which} component: σ² = σ_k² + s²."
         yield "Assumes that what the errors lack is the same at every point and independent from point to point."
-        yield "The best fit and its χ² use the errors without it."
+        yield "The best fit and χ² use the jitter that the scatter about each device's own polynomials shows."
     else:
         yield f"Normal errors {source}."
         if fitted:

@@ -20,6 +20,7 @@ from mtjfit.model.combinations import combinations, noise_estimate, noise_groups
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Study
@@ -148,7 +149,7 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
     Parameters
     ----------
     study : Study
-        Jitter and Student tails that it may declare are not looked at.
+        Jitter and Student-t errors count as normal ones, see `mtjfit.model.normal.as_normal`.
     n : int
         Draws.
     rng : numpy.random.Generator
@@ -162,7 +163,7 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
     NotDetermined
         Errors are to be fitted, but there are no more points than powers of V.
     """
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     data, linear = model.data, model.amplitudes
     out = np.zeros((n, len(study.curves), data.powers.size), dtype=complex)
     for j, own in enumerate(_own_draws(model, n, rng)):
@@ -200,7 +201,7 @@ def own_transfer(study: Study, n: int, rng: np.random.Generator) -> ComplexArray
     >>> f"{np.median(found[:, 1].real):.2f}"  # dT_par/dV at V = 0
     '0.11'
     """
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     out = np.full((n, len(study.curves)), np.nan + 0j)
     if "a1" not in study.amplitudes:
         return out

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.model.normal import declares_noise
 from mtjfit.results.coefficients import ALONE, Coefficients, own_coefficients, posterior_coefficients
 from mtjfit.results.determined import DeterminedQuantity, determined_quantities, quantity_table, usual_bias
 from mtjfit.results.device_tables import marked, outliers_table, pairs_table, quantities_table, repeats_table
 from mtjfit.results.outliers import outliers, repeats, spaced
 from mtjfit.results.pairs import pairwise
 from mtjfit.results.tables import Table
-from mtjfit.study import DOF, JITTER, Study
+from mtjfit.study import Study
 from mtjfit.text_html import card
 
 __all__ = ["DeviceComparison", "compare_devices"]
@@ -148,8 +149,8 @@ def _notes(t: Coefficients, quantities: tuple[DeterminedQuantity, ...], bias: fl
         yield "NOT CONVERGED: nothing here is a result."
     if t.source == ALONE:
         yield "Each device alone: from its own polynomials in V; no lengths, no priors, no other device."
-        if any(name in study.parameters for name in (*JITTER, DOF)):
-            yield "Jitter or Student-t errors, which the study declares, are not in these intervals."
+        if declares_noise(study):
+            yield "Jitter and Student-t errors are those that the scatter about each device's polynomials shows."
     else:
         yield "With the common lengths: from the posterior; every device also learns from the others, by way of Eq. 12."
         same = [each.name for each in quantities if np.allclose(each.values, each.values[:, :1], rtol=1e-12, atol=0.0)]

@@ -15,6 +15,7 @@ from mtjfit.model.directions import Direction
 from mtjfit.model.expected import GRADES, expected_errors
 from mtjfit.model.identify import Identifiability
 from mtjfit.model.interval import FARTHEST, Profile
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import Structure
 from mtjfit.results.header import P_BAD
@@ -238,7 +239,7 @@ def design_text(study: Study) -> tuple[str, bool]:
     answered : bool
         False if lengths are free and no measurement of this design gives any of them an error.
     """
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     expected = expected_errors(model)
     lengths = expected[~expected.index.isin(model.amplitudes.names)]
     answered = lengths.empty or bool((lengths["low"] < math.inf).any())

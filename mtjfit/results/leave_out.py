@@ -25,6 +25,7 @@ from mtjfit.model.coordinates import scattered_terms
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import SCATTER, Normal, Study
 
@@ -124,7 +125,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOut, ...]:
 
     Thickness and amplitudes of the device itself are free but for its declared thickness, as in the fit.
     """
-    model = MarginalPosterior(with_own_amplitudes(fit.study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(fit.study)))
     best, (J, two_P) = fit.optimum, model.data.z.shape
     values = best.values[None]
     rows = row_scale(model, values)[0][0] if model.data.fitted.any() else np.ones((J, two_P))
@@ -221,7 +222,7 @@ def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOut, ...]:
     Parameters
     ----------
     study : Study
-        With errors as they are to be believed: jitter that was sampled already added.
+        With errors as they are to be believed, see `mtjfit.model.normal.as_normal`.
     draws : DataFrame
         Columns as in `Posterior.draws`.
     """

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.combinations import combinations, denominator_dof, noise_estimate, noise_groups
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.results.coefficients import Coefficients, own_coefficients
 from mtjfit.results.determined import determined_quantities
@@ -19,7 +20,7 @@ from mtjfit.results.leave_out import LeftOut, from_fit, from_posterior, whitened
 from mtjfit.study import DOF, JITTER, Study
 from mtjfit.text import number, p_text
 
-__all__ = ["FALSE_ALARM", "holm", "outliers", "repeats", "spaced", "with_jitter"]
+__all__ = ["FALSE_ALARM", "holm", "outliers", "repeats", "spaced"]
 
 FALSE_ALARM = 0.05
 """Probability that any device of a study is flagged although none is odd."""
@@ -46,25 +47,10 @@ def holm(p: FloatArray) -> FloatArray:
     return out
 
 
-def with_jitter(study: Study, draws: pd.DataFrame) -> Study:
-    """The study with the median of its sampled jitter in the errors of its data, and no jitter left."""
-    names = [name for name in JITTER if name in study.parameters]
-    if not names:
-        return study
-
-    def enlarged(curve: TorqueCurve) -> TorqueCurve:
-        if curve.sigma_par is None or curve.sigma_perp is None:
-            return curve
-        sigma = {"jitter_par": curve.sigma_par, "jitter_perp": curve.sigma_perp}
-        for name in names:
-            parameter = study.parameters[name]
-            of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}[parameter.scope]
-            s = parameter.prior.value if parameter.is_fixed else float(draws[name + of].median())  # type: ignore[union-attr]
-            sigma[name] = np.hypot(sigma[name], s / study.scale_of(curve))
-        return replace(curve, sigma_par=sigma["jitter_par"], sigma_perp=sigma["jitter_perp"])
-
-    parameters = {name: one for name, one in study.parameters.items() if name not in names}
-    return study.replace(curves=tuple(enlarged(curve) for curve in study.curves), parameters=parameters)
+def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:
+    """Medians of jitter and degrees of freedom."""
+    names = [name for name in map(str, draws.columns) if name.split("[")[0] in (*JITTER, DOF)]
+    return {name: float(draws[name].median()) for name in names}
 
 
 def spaced(draws: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -97,16 +83,15 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
     DataFrame
         One row for each device: chi2, dof, p, p_holm (Holm's correction), outlier (p_holm < 0.05), the quantity that
         departs most with its own and its expected median and the deviation in 68 % half-widths of the difference,
-        method, k_hat, reason. Empty for a single device, and for Student-t errors.
+        method, k_hat, reason. Empty for a single device.
     """
-    study = found.study
-    if len(study.curves) < 2 or DOF in study.parameters:
+    if len(found.study.curves) < 2:
         return pd.DataFrame(columns=list(_COLUMNS))
     if isinstance(found, Posterior):
-        study = with_jitter(study, found.draws)
+        study = as_normal(found.study, _sampled_noise(found.draws))
         left = from_posterior(study, spaced(found.draws, _DRAWS))
     else:
-        left = from_fit(found)
+        study, left = as_normal(found.study), from_fit(found)
     model = MarginalPosterior(with_own_amplitudes(study))
     group, dof = noise_groups(model)
     p = np.array([_p_value(one, _noise_dof(group[j], dof)) for j, one in enumerate(left)])
@@ -187,7 +172,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         One row for each set: thickness, group, devices, chi2, dof, p, p_holm, agree (p_holm ≥ 0.05), and the
         relative standard deviation of |κ| a1 between the devices beyond their errors, ``scatter``.
     """
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     P, (group, dof) = model.data.powers.size, noise_groups(model)
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
     data = list(whitened_data(model, rows))

@@ -46,7 +46,7 @@ def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
 @contextmanager
 def quick() -> Iterator[pytest.MonkeyPatch]:
     """Short blocks, a lenient gate, no annealing worth the name, no figures."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr("mtjfit.infer.history._BLOCK", 5)
@@ -58,7 +58,6 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
         patch.setattr("mtjfit.report.build.report_figures", lambda *_: [])
         yield patch
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

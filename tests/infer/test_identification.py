@@ -122,8 +122,8 @@ def test_notes_say_what_is_left_out() -> None:
     fixed = {name: Fixed(TRUTH[name]) for name in FIG3}
     says = {
         "": {},
-        "Student-t errors are taken as normal ones here": {"noise_dof": Fixed(5.0)},
-        "jitter is left out here, so that intervals may be too narrow": {"jitter_par": LogUniform(1e-3, 0.1)},
+        "Student-t errors are taken as normal ones of the same information": {"noise_dof": Fixed(5.0)},
+        "jitter is held at what the scatter of the points says": {"jitter_par": LogUniform(1e-3, 0.1)},
         "amplitudes that scatter are free for every device here": {"scatter_a1": LogNormal(0.02, 2.0)},
     }
     for words, changes in says.items():

@@ -26,8 +26,8 @@ from mtjfit.results.leave_out import (
     whitened_data,
     without_own_data,
 )
-from mtjfit.results.outliers import holm, outliers, repeats, with_jitter
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
+from mtjfit.results.outliers import holm, outliers, repeats
+from mtjfit.study import AboutNominal, LogNormal, LogUniform, Normal, Parameter, Study
 
 D = (0.8, 1.2, 1.7, 2.3, 3.0, 4.0)
 MANY = tuple(np.linspace(0.8, 4.0, 24))
@@ -231,23 +231,59 @@ def test_amplitudes_of_its_own_excuse_a_device_but_not_a_wrong_phase() -> None:
         assert not np.any(np.delete(holm(p), 2) < 0.05)
 
 
-def test_jitter_is_added_to_the_errors() -> None:
-    jitter = {"jitter_par": Parameter("jitter_par", LogNormal(0.05, 2.0))}
-    study = linear_study(D, 8)
-    study = study.replace(parameters={**study.parameters, **jitter})
-    draws = pd.DataFrame({"jitter_par": np.full(10, 0.05)})
-    found = with_jitter(study, draws)
-    np.testing.assert_allclose(found.curves[0].sigma_par, np.hypot(0.02, 0.05))
-    np.testing.assert_allclose(found.curves[0].sigma_perp, 0.02)
-    assert "jitter_par" not in found.parameters
+NOISE_MODELS = {
+    "student": {"noise_dof": Parameter("noise_dof", LogUniform(1.0, 200.0))},
+    "jitter": {name: Parameter(name, LogUniform(1e-4, 1.0)) for name in ("jitter_par", "jitter_perp")},
+}
 
 
-def test_one_device_and_student_errors_have_no_outliers() -> None:
+def ill_declared(kind: str, seed: int) -> Study:
+    """As `linear_study`, with errors larger than declared, or with heavy tails."""
+    study, rng, curves = linear_study(D, seed, noise=1e-12, n_bias=31), np.random.default_rng([seed, 5]), []
+    for curve in study.curves:
+        n = curve.bias.size
+        par, perp = 0.02 * rng.standard_t(2, (2, n)) if kind == "student" else 0.045 * rng.standard_normal((2, n))
+        errors = dict.fromkeys(("sigma_par", "sigma_perp"), np.full(n, 0.02))
+        curves.append(replace(curve, par=curve.par + par, perp=curve.perp + perp, **errors))
+    return study.replace(curves=tuple(curves))
+
+
+@pytest.mark.parametrize("kind", NOISE_MODELS)
+def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_are_not(kind: str) -> None:
+    """12 studies, each with a false alarm in one of 20: more than 4 of them in 2e-4 of all runs."""
+    alarms, plain_alarms = 0, 0
     rng = np.random.default_rng(0)
-    assert outliers(mtjfit.fit(linear_study((1.0,), 0)), 0.2, rng).empty
-    study = linear_study(D, 0)
-    student = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(4.0))})
-    assert outliers(mtjfit.fit(student), 0.2, rng).empty
+    for seed in range(12):
+        study = ill_declared(kind, seed)
+        known = study.replace(parameters={**study.parameters, **NOISE_MODELS[kind]})
+        alarms += outliers(mtjfit.fit(known), 0.2, rng)["outlier"].any()
+        plain_alarms += outliers(mtjfit.fit(study), 0.2, rng)["outlier"].any()
+    assert alarms <= 4
+    assert plain_alarms > 5  # of the same data with errors as declared
+    turned = changed(ill_declared(kind, 3), 2, perp=lambda V: 0.6 * V)
+    turned = turned.replace(parameters={**turned.parameters, **NOISE_MODELS[kind]})
+    found = outliers(mtjfit.fit(turned), 0.2, rng).set_index("device")
+    assert found["outlier"].any()
+    assert found["chi2"].idxmax() == turned.devices[2]
+
+
+def test_sampled_noise_is_that_of_the_draws() -> None:
+    study = linear_study(D, 8)
+    jittery = study.replace(
+        parameters={**study.parameters, "jitter_par": Parameter("jitter_par", LogNormal(0.05, 2.0))}
+    )
+    posterior = exact_posterior(study)
+    quiet, loud = (
+        outliers(posterior_of(jittery, posterior.draws.assign(jitter_par=s)), 0.2, np.random.default_rng(0))
+        for s in (1e-6, 0.3)
+    )
+    plain = outliers(posterior, 0.2, np.random.default_rng(0))
+    np.testing.assert_allclose(quiet["chi2"], plain["chi2"], rtol=1e-5)
+    assert np.all(loud["chi2"] < quiet["chi2"])
+
+
+def test_one_device_has_no_outliers() -> None:
+    assert outliers(mtjfit.fit(linear_study((1.0,), 0)), 0.2, np.random.default_rng(0)).empty
 
 
 def test_holm_is_the_step_down_procedure() -> None:

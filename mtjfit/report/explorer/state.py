@@ -12,6 +12,7 @@ import numpy as np
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, Study
 
@@ -76,9 +77,14 @@ class Explored:
         return study.replace(parameters=parameters)
 
     @cached_property
+    def normal(self) -> Study:
+        """The opened study with normal errors, for χ²; its points are not those that were measured."""
+        return as_normal(self.open)
+
+    @cached_property
     def model(self) -> MarginalPosterior:
         """Likelihood of the opened study."""
-        return MarginalPosterior(self.open)
+        return MarginalPosterior(self.normal)
 
     def curve(self, device: str) -> TorqueCurve:
         """One device; ValueError if there is none of this name."""

@@ -88,11 +88,11 @@ def structure_of(state: State, explored: Explored) -> Structure:
 
 def _held_study(explored: Explored, state: State) -> Study:
     """The opened study with what is held fixed; thicknesses as the user's study has them."""
-    parameters = dict(explored.open.parameters) | {"thickness": explored.study.parameters["thickness"]}
+    parameters = dict(explored.normal.parameters) | {"thickness": explored.study.parameters["thickness"]}
     for name in state.held:
         value = next(each for label, each in state.values.items() if label.split("[")[0] == name)
         parameters[name] = replace(parameters[name], prior=Fixed(value), scope="shared")
-    return explored.open.replace(parameters=parameters)
+    return explored.normal.replace(parameters=parameters)
 
 
 def _free(explored: Explored, state: State) -> list[int]:
