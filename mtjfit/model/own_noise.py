@@ -21,8 +21,9 @@ Scales: TypeAlias = Sequence[Sequence[tuple[np.ndarray, float | None]]]
 
 _ROUNDS = 300
 _SOME = 30
-_SETTLED = 1e-10
+_NEAR = 1e-5  # standard errors: enough to compare degrees of freedom
 _GRID = 33
+_EXACT, _NOTHING = 1e-9, 1e-100  # a scale of points that follow their polynomials, of points that are all 0
 _MOST_DOF = 200.0  # no data tell more degrees of freedom from normal errors
 
 
@@ -59,6 +60,10 @@ class Scatter:
         idle = np.where(needed, 0.0, 1.0)[..., None] * np.eye(P)
         return cls(points.counts, y, var, basis * needed[:, None, :], idle)
 
+    def part(self, members: np.ndarray) -> Scatter:
+        """Some of the devices."""
+        return Scatter(*(each[members] for each in (self.counts, self.y, self.var, self.basis, self.idle)))
+
     def fitted(self, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Weighted polynomials at the points, shape (J, N), and ln det of their precision, shape (J,)."""
         W = (weights * self.counts)[..., None] * self.basis
@@ -77,20 +82,24 @@ class Robust:
     log_likelihood: FloatArray
 
 
-def robust(points: Points, scales: Scales, nu: FloatArray, start: Robust | None = None) -> Robust:
+def robust(
+    points: Points, scales: Scales, nu: FloatArray, start: Robust | None = None, settled: float = 1e-10
+) -> Robust:
     """Polynomials for degrees of freedom of each device, shape (J,), by iterated weights; fitted scales with them.
 
-    Of several maxima, which t may have for few degrees of freedom, the one next to least absolute deviations.
+    Settled where no polynomial moves by more standard errors. Of several maxima, which t may have for few degrees of
+    freedom, the one next to least absolute deviations.
     """
     both = tuple(Scatter.of(points, c) for c in range(2))
     y, counts, nu = np.stack([each.y for each in both]), points.counts, nu[:, None]
+    least = _NOTHING + _EXACT * np.max(np.abs(y), axis=(1, 2), where=counts, initial=0.0)
     if start is None:
         sigma = np.sqrt(np.stack([np.where(counts, each.var, 1.0) for each in both]))
         middle = _absolute(both, sigma)
         for c in range(2):
             for members, scale in scales[c]:
                 usual = 1.5 * np.median(np.abs((y - middle)[c, members][counts[members]]))
-                sigma[c, members] = max(float(usual), 1e-300) if scale is None else scale
+                sigma[c, members] = max(float(usual), least[c]) if scale is None else scale
     else:
         middle, sigma = start.middle, start.sigma.copy()
     for _ in range(_ROUNDS):
@@ -99,9 +108,9 @@ def robust(points: Points, scales: Scales, nu: FloatArray, start: Robust | None 
             for members, scale in scales[c]:
                 if scale is None:
                     square = (weights[c] * (y - new)[c] ** 2)[members]
-                    sigma[c, members] = max(float(np.sqrt(np.mean(square[counts[members]]))), 1e-300)
+                    sigma[c, members] = max(float(np.sqrt(np.mean(square[counts[members]]))), least[c])
         moved, middle = np.max(np.abs(new - middle) / sigma, where=counts, initial=0.0), new
-        if moved < _SETTLED:
+        if moved < settled:
             break
     return Robust(middle, sigma, _log_t(both, nu, sigma, middle).sum(axis=0))
 
@@ -144,16 +153,14 @@ def _most_probable(log_density: Callable[[float], float], low: float, high: floa
 
 def most_probable_jitter(scatter: Scatter, prior: Prior, members: np.ndarray) -> float:
     """The most probable jitter of one component of some devices, by restricted maximum likelihood."""
-    counts = scatter.counts & members[:, None]
-    var = np.where(scatter.counts, scatter.var, 1.0)
+    scatter = scatter.part(members)
+    counts, var = scatter.counts, np.where(scatter.counts, scatter.var, 1.0)
 
     def log_density(ln_s: float) -> float:
         total = var + np.exp(2 * ln_s)
         middle, log_det = scatter.fitted(1 / total)
         square = np.log(total) + (scatter.y - middle) ** 2 / total
-        return float(
-            -0.5 * (np.sum(square, where=counts) + np.sum(log_det, where=members)) + prior.logpdf(np.exp(ln_s)) + ln_s
-        )
+        return float(-0.5 * (np.sum(square, where=counts) + np.sum(log_det)) + prior.logpdf(np.exp(ln_s)) + ln_s)
 
     usual = np.sqrt(var[counts])
     far = np.sqrt(np.mean((scatter.y - scatter.fitted(1 / var)[0])[counts] ** 2))
@@ -171,7 +178,7 @@ def most_probable_degrees(
 
     def log_density(ln_nu: float) -> float:
         nonlocal start
-        start = robust(points, scales, np.full(points.counts.shape[0], np.exp(ln_nu)), start)
+        start = robust(points, scales, np.full(points.counts.shape[0], np.exp(ln_nu)), start, _NEAR)
         likelihood = float(np.sum(start.log_likelihood, where=members))
         return likelihood + float(prior.logpdf(np.exp(ln_nu))) + ln_nu
 
