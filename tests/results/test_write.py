@@ -18,6 +18,7 @@ import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.results import ResultFolder, provenance, result_document, result_files, summary_table
+from mtjfit.results.marked_folder import MarkedFolder
 from mtjfit.results.write import csv_bytes, plain
 
 COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
@@ -210,10 +211,10 @@ def test_a_full_disk_leaves_the_old_files_whole_and_says_so(tmp_path: Path, monk
 def test_a_kill_between_files_leaves_no_complete_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ResultFolder(tmp_path).write({"summary.csv": b"old"}, {})
 
-    def killed(self: ResultFolder, name: str) -> None:
+    def killed(self: MarkedFolder, name: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ResultFolder, "_remove", killed)
+    monkeypatch.setattr(MarkedFolder, "_remove", killed)
     with pytest.raises(KeyboardInterrupt):
         ResultFolder(tmp_path).write({"summary.csv": b"new"}, {})
     assert strict((tmp_path / "result.json").read_bytes()) == {"program": "mtjfit", "status": "incomplete"}

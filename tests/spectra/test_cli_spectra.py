@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 import mtjfit
 from mtjfit.cli.spectra import spectra
 from mtjfit.errors import ConfigError, MtjfitError
-from mtjfit.results.spectra_folder import SpectraFolder
+from mtjfit.results.marked_folder import MarkedFolder
 
 TEXT = """\
 [spectra]
@@ -206,7 +206,7 @@ def test_earlier_spectra_are_written_again_and_changed_ones_are_not(tmp_path: Pa
     assert run(study, "-o", out, "--thumbnails", 0).exit_code == 0
     assert "no constants are declared" in run(study, "-o", out, "--thumbnails", 0).output
     (out / "lines.csv").write_text("mine", encoding="utf-8")
-    with pytest.raises(MtjfitError, match=r"lines.csv: was changed since"):
+    with pytest.raises(MtjfitError, match=r"lines.csv: was changed or added since"):
         run(study, "-o", out)
 
 
@@ -219,8 +219,12 @@ def test_foreign_folders_are_refused(tmp_path: Path):
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
+def spectra_folder(folder: Path) -> MarkedFolder:
+    return MarkedFolder(folder / "out", "spectra.json", {"program": "mtjfit", "kind": "spectra"}, "spectra")
+
+
 def test_an_interrupted_writing_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    folder = SpectraFolder(tmp_path / "out")
+    folder = spectra_folder(tmp_path)
     written = []
 
     def failing(path: Path, data: bytes) -> None:
@@ -230,7 +234,7 @@ def test_an_interrupted_writing_can_be_repeated(tmp_path: Path, monkeypatch: pyt
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("mtjfit.results.spectra_folder.replace_file", failing)
+        patch.setattr("mtjfit.results.marked_folder.replace_file", failing)
         with pytest.raises(MtjfitError, match="No space left"):
             folder.write({"a.csv": b"1", "b.csv": b"2"}, {})
     folder.write({"b.csv": b"3"}, {})
@@ -238,7 +242,7 @@ def test_an_interrupted_writing_can_be_repeated(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_forged_list_of_files_cannot_lead_out_of_the_folder(tmp_path: Path):
-    outside, folder = tmp_path / "thesis.tex", SpectraFolder(tmp_path / "out")
+    outside, folder = tmp_path / "thesis.tex", spectra_folder(tmp_path)
     outside.write_text("years", encoding="utf-8")
     folder.write({"b.csv": b"3"}, {})
     forged = {
