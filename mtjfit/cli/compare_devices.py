@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_devices"]
 
-_WIDTH = 100
 _FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _TABLES = ("table", "pairs", "outliers", "repeats")
 _FIGURES = ("forest", "forest-common", "consequences")
@@ -64,29 +62,19 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
         compared.append(compare(posterior, bias=bias))
         if shares_one_layer(loaded):
             implied = consequences(posterior, bias=[compared[0].bias])
-    parts = [header(loaded, best)]
+    parts: list[str | Table] = [header(loaded, best)]
     for one in compared:
-        parts += [_wrapped(table) for table in one.tables()] + [_filled(note) for note in one.notes]
+        parts += [*one.tables(), "", *one.notes]
     if implied is not None:
-        parts += [_wrapped(table) for table in implied.tables()] + [_filled(line) for line in implied.says]
-    text = "\n\n".join(parts) + "\n"
+        parts += [*implied.tables(), "", *implied.says]
     if not quiet:
-        click.echo(text)
+        tell(*parts, "")
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(compared, implied, text))
+        write(output, _FILES, _content(compared, implied, told(*parts)))
         click.echo(f"Comparison: {output / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")
-
-
-def _filled(line: str) -> str:
-    return textwrap.fill(line, _WIDTH)
-
-
-def _wrapped(table: Table) -> str:
-    body, _, note = str(table).rpartition("\n") if table.note else (str(table), "", "")
-    return "\n".join(part for part in (body, _filled(note)) if part)
 
 
 def _csv(frame: pd.DataFrame, label: str) -> bytes:

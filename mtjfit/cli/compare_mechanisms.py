@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged, NotDetermined
 
 if TYPE_CHECKING:
     from mtjfit.infer.comparison import MechanismComparison
+    from mtjfit.results.tables import Table
 
 __all__ = ["compare_mechanisms"]
 
-_WIDTH = 100
 _NAME = "mechanisms"
 _FIGURES = (_NAME, "signatures")
 _FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
@@ -39,7 +38,8 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     """
     from mtjfit.infer.comparison import compare_mechanisms as compare_study
     from mtjfit.results.header import header
-    from mtjfit.results.mechanisms import conclusions
+    from mtjfit.results.mechanisms import conclusions, mechanism_tables
+    from mtjfit.results.signatures import signature_table
     from mtjfit.study import load_study
 
     progress(f"reading {study}", quiet)
@@ -48,29 +48,19 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
         prepare(output, _FILES, "comparison of mechanisms")
     progress("comparing mechanisms", quiet)
     found = compare_study(loaded, seed, extra=extra, progress=not quiet)
-    said = "\n".join(textwrap.fill(f"- {line}", _WIDTH, subsequent_indent="  ") for line in conclusions(found))
-    text = f"{header(loaded, found.best.fit)}\n\n{_tables(found)}\n\nConclusions\n{said}\n"
-    click.echo(said if quiet else text)
+    said = [f"- {line}" for line in conclusions(found)]
+    tables = (signature_table(found.study.curves[0].per), *mechanism_tables(found))
+    parts: list[str | Table] = [header(loaded, found.best.fit), *tables, "\nConclusions", *said]
+    tell(*(said if quiet else (*parts, "")))
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, text))
+        write(output, _FILES, _content(found, told(*parts)))
         click.echo(f"Comparison: {output / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
     if not found.settled:
         raise NotConverged(verdict)
     if not found.decided:
         raise NotDetermined(verdict)
-
-
-def _tables(found: MechanismComparison) -> str:
-    from mtjfit.results.mechanisms import mechanism_tables
-    from mtjfit.results.signatures import signature_table
-
-    shown = []
-    for each in (signature_table(found.study.curves[0].per), *mechanism_tables(found)):
-        body, _, note = str(each).rpartition("\n") if each.note else (str(each), "", "")
-        shown.append("\n".join(part for part in (body, textwrap.fill(note, _WIDTH)) if part))
-    return "\n\n".join(shown)
 
 
 def _content(found: MechanismComparison, text: str) -> dict[str, bytes]:

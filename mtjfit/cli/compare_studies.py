@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult
     from mtjfit.infer.tension import StudyComparison
+    from mtjfit.results.tables import Table
     from mtjfit.study import Study
 
 __all__ = ["compare_studies", "labels_of"]
 
-_WIDTH = 100
 _FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _FILES = ("studies.txt", *(f"studies.{suffix}" for suffix in _FORMATS), "studies.json")
 
@@ -69,17 +68,20 @@ def compare_studies(
     progress(f"sampling {len(studies)} data sets, and all of them together", quiet)
     seed = next(iter(studies.values())).sampling.seed if seed is None else seed
     found = compare(studies, shared or None, seed=seed, progress=not quiet)
-    text, said = _text(found, studies, fits)
-    click.echo(said if quiet else text)
+    parts, said = _parts(found, studies, fits)
+    tell(*(said if quiet else parts))
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, studies, text))
+        write(output, _FILES, _content(found, studies, told(*parts)))
         click.echo(f"Comparison: {output / 'studies.txt'}")
     if not found.converged:
-        raise NotConverged(said)
+        raise NotConverged("\n".join(said))
 
 
-def _text(found: StudyComparison, studies: dict[str, Study], fits: dict[str, FitResult]) -> tuple[str, str]:
+def _parts(
+    found: StudyComparison, studies: dict[str, Study], fits: dict[str, FitResult]
+) -> tuple[list[str | Table], list[str]]:
+    """Everything that is said, and the conclusions alone."""
     from mtjfit.results.studies import (
         device_quantities,
         differences,
@@ -92,14 +94,9 @@ def _text(found: StudyComparison, studies: dict[str, Study], fits: dict[str, Fit
     tables = [footing_table(studies), device_quantities(fits)]
     if found.converged:
         tables += [lengths_table(found), differences(found)]
-    notes = "\n".join(_filled(line) for line in reconciled(studies))
-    said = "\n".join(_filled(line) for line in study_sentences(found))
-    shown = [str(tables[0]), f"What can be compared\n{notes}", *map(str, tables[1:]), f"Conclusions\n{said}"]
-    return "\n\n".join(shown), said
-
-
-def _filled(line: str) -> str:
-    return textwrap.fill(f"- {line}", _WIDTH, subsequent_indent="  ")
+    notes = [f"- {line}" for line in reconciled(studies)]
+    said = [f"- {line}" for line in study_sentences(found)]
+    return [tables[0], "\nWhat can be compared", *notes, *tables[1:], "\nConclusions", *said], said
 
 
 def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> dict[str, bytes]:
@@ -111,4 +108,4 @@ def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> di
     figure = plot_studies(found, studies)
     files = {f"studies.{suffix}": render(figure, suffix) for suffix in _FORMATS}
     document = json.dumps(studies_document(found, studies), allow_nan=False, ensure_ascii=False, indent=1)
-    return files | {"studies.txt": f"{text}\n".encode(), "studies.json": f"{document}\n".encode()}
+    return files | {"studies.txt": text.encode(), "studies.json": f"{document}\n".encode()}

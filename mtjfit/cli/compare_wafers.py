@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import click
 
 from mtjfit.cli.compare_studies import labels_of
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import ConfigError, DataError, Problem
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_wafers", "is_catalogue", "together"]
 
-_WIDTH = 100
 _FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _FILES = ("wafers.csv", "pairs.csv", *(f"wafers-{k + 1}.{form}" for k in range(20) for form in _FORMATS), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"
@@ -87,13 +85,12 @@ def compare_wafers(
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
     tables, numbers = _compared(survey, chosen, own_error, common_error)
-    shown = "\n\n".join(_wrapped(table) for table in tables)
-    text = f"{survey.label}\n\n{shown}" if survey.label else shown
+    parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
-        click.echo(text)
+        tell(*parts)
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": f"{text}\n".encode()})
+        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": told(*parts).encode()})
         click.echo(f"Comparison: {output / 'wafers.txt'}")
 
 
@@ -192,8 +189,3 @@ def _figures(survey: Survey, chosen: Sequence[str]) -> dict[str, bytes]:
         figure = plot_control(survey, quantity)
         files |= {f"wafers-{k + 1}.{form}": render(figure, form) for form in _FORMATS}
     return files
-
-
-def _wrapped(table: Table) -> str:
-    body, _, note = str(table).rpartition("\n") if table.note else (str(table), "", "")
-    return "\n".join(part for part in (body, textwrap.fill(note, _WIDTH)) if part)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress
+from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import MtjfitError
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ TITLES = {
 SUFFIXES = ("pdf", "svg", "png", "csv")
 _AXES = "par along M x (P x M), perp along M x P"
 _FILES = frozenset(f"{name}.{suffix}" for name in TITLES for suffix in SUFFIXES)
-_WIDTH = 100
 
 
 @click.command(short_help="The paper's three figures, with their numbers.")
@@ -78,7 +76,7 @@ def figures(output: Path, quiet: bool) -> None:
             click.echo(f"{name}: .{', .'.join(SUFFIXES)}\n  {title}")
         click.echo("\nAssumed in Fig. 3, since the paper gives neither thicknesses nor amplitudes:")
         for words in assumed:
-            click.echo(textwrap.fill(words, _WIDTH, initial_indent="  - ", subsequent_indent="    "))
+            tell(f"  - {words}")
         click.echo()
     click.echo(f"Figures: {output}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
 __all__ = ["spectra"]
-
-_WIDTH = 100
 
 
 @click.command(short_help="Fit rectified spectra, give torkance against bias.")
@@ -66,10 +63,10 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
-        click.echo(textwrap.fill(f"Notice: {notice}", _WIDTH, subsequent_indent="    "))
+        tell(f"Notice:  {notice}")
     if not quiet:
         for sentence in spectra_says(found):
-            click.echo(textwrap.fill(sentence, _WIDTH, subsequent_indent="    "))
+            tell(sentence)
         tell(devices_table(found))
         if found.flagged:
             tell(flagged_table(found))

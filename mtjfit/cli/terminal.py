@@ -20,7 +20,7 @@ from mtjfit.text import table
 if TYPE_CHECKING:
     from mtjfit.results.tables import Table
 
-__all__ = ["Commands", "laid_out", "progress", "speak_plainly", "tell"]
+__all__ = ["Commands", "laid_out", "progress", "speak_plainly", "tell", "told"]
 
 INTERRUPTED = 130
 
@@ -94,20 +94,34 @@ def tell(*said: str | Table) -> None:
     ----------
     said : str or Table
     """
-    stream = sys.stdout
-    columns = shutil.get_terminal_size().columns if stream.isatty() else None
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for each in said:
-        if isinstance(each, str):
-            click.echo(_filled(_written_as(each, stream), columns))
-            continue
-        header, *rows = ([_written_as(cell, stream) for cell in row] for row in (each.header, *each.rows))
-        note = _written_as(each.note, stream)
-        parts = (_filled(each.title, columns), laid_out(header, rows, columns), _filled(note, columns))
-        click.echo("\n" + "\n".join(part for part in parts if part))
+        click.echo(_shown(each, columns, sys.stdout))
 
 
-def _written_as(text: str, stream: TextIO) -> str:
+def told(*said: str | Table) -> str:
+    """The same for a file: what `tell` writes into a pipe, with all characters.
+
+    Parameters
+    ----------
+    said : str or Table
+    """
+    return "\n".join(_shown(each, None, None) for each in said) + "\n"
+
+
+def _shown(said: str | Table, columns: int | None, stream: TextIO | None) -> str:
+    if isinstance(said, str):
+        return _filled(_written_as(said, stream), columns)
+    header, *rows = ([_written_as(cell, stream) for cell in row] for row in (said.header, *said.rows))
+    note = _written_as(said.note, stream)
+    parts = (_filled(said.title, columns), laid_out(header, rows, columns), _filled(note, columns))
+    return "\n" + "\n".join(part for part in parts if part)
+
+
+def _written_as(text: str, stream: TextIO | None) -> str:
     """What the stream will make of a text: columns can only be aligned by the characters that are written."""
+    if stream is None:
+        return text
     encoding, errors = stream.encoding or "utf-8", stream.errors or "strict"
     return text.encode(encoding, errors).decode(encoding) if errors == "mtjfit" else text
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["chosen_quantities", "wafer"]
 
-_WIDTH = 100
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
 _MOST = 3
 _RUNS = "runs"
@@ -119,7 +117,7 @@ def wafer(
     write(output, [*(name for name in files if name != "wafer.html"), *sorted(ours - set(files)), "wafer.html"], files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
-            click.echo(textwrap.fill(sentence, _WIDTH, subsequent_indent="    "))
+            tell(sentence)
         if found is not None:
             tell(*found.tables(), *found.notes())
     click.echo(f"Page: {output / 'wafer.html'}")

@@ -125,7 +125,7 @@ def cross_check(target: Target, chains: Chains, jump: Jump, rng: np.random.Gener
     if abs(worst.in_errors) <= MAX_ERRORS:
         largest = max(found, key=lambda one: abs(one.in_sd))
         how = f"largest difference {abs(largest.in_sd):.2f} sd, {_which(largest)}"
-        return Check(_NAME, True, f"a second method agrees: {how} (importance sampling, k̂ = {weighted.k_hat:.2f})")
+        return Check(_NAME, True, f"a second method agrees: {how} (importance sampling, k̂ = {weighted.k_hat:z.2f})")
     if weighted.k_hat > HEAVY_K_HAT and abs(worst.in_errors) <= 2 * MAX_ERRORS:
         return Check(_NAME, True, heavy)
     how = f"{_which(worst)} differs by {worst.in_sd:.2f} sd, {abs(worst.in_errors):.0f} of its errors (4.5 allowed)"

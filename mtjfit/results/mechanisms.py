@@ -73,7 +73,7 @@ def _left_out_table(found: MechanismComparison) -> Table:
         cells = []
         for best, one in zip(found.best.left_out, result.left_out, strict=True):
             shown = one.log_density if result is found.best else one.log_density - best.log_density
-            how = "refit" if one.method == "refit" else f"k̂ {one.k_hat:.2f}" if math.isfinite(one.k_hat) else "exact"
+            how = "refit" if one.method == "refit" else f"k̂ {one.k_hat:z.2f}" if math.isfinite(one.k_hat) else "exact"
             cells.append(f"{shown:.2f} [{how}]" if result is found.best else f"{shown:+.2f} [{how}]")
         total = f"{result.log_prediction:.2f}"
         if result is not found.best:

@@ -186,7 +186,7 @@ def _counts(name: str) -> bool:
 
 
 def _k_hat(k_hat: float) -> str:
-    return "∞" if k_hat == math.inf else "none" if k_hat == -math.inf else f"{k_hat:.1f}"
+    return "∞" if k_hat == math.inf else "none" if k_hat == -math.inf else f"{k_hat:z.1f}"
 
 
 def _cell(row: pd.Series) -> str:
