@@ -78,7 +78,10 @@ def consequences_table(implied: Consequences) -> Table:
     places = list(dict.fromkeys((str(r["quantity"]), _at(r["bias"]), str(r["unit"])) for r in rows.to_dict("records")))
     cells = {(str(r["quantity"]), _at(r["bias"]), r["thickness"]): _cell(r) for r in rows.to_dict("records")}  # type: ignore[arg-type]
     body = tuple(
-        (f"{name}{at}{f' ({pretty(unit)})' if unit else ''}", *(cells.get((name, at, d), "") for d in implied.thickness))
+        (
+            f"{name}{at}" + (f" ({pretty(unit)})" if unit else ""),
+            *(cells.get((name, at, d), "") for d in implied.thickness),
+        )
         for name, at, unit in places
     )
     header = ("quantity", *(f"{d:g} nm" for d in implied.thickness))
