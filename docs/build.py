@@ -47,12 +47,24 @@ def copied(folder: Path) -> Path:
     return pages
 
 
+def quiet_kernels(folder: Path) -> str:
+    """A home of IPython in which the start-up of whoever builds has no part, and kernels tell only errors.
+
+    Newer ones warn of every connexion that is not encrypted, though it is within this computer.
+    """
+    profile = folder / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text('c.IPKernelApp.log_level = "ERROR"\n', encoding="utf-8")
+    return str(profile.parent)
+
+
 def build(output: Path, execute: bool) -> int:
     """Leave the pages in `output`; 0 if there was nothing to complain about."""
     from sphinx.cmd.build import main as sphinx
 
     os.environ["MTJFIT_DOCS_NOTEBOOKS"] = "run" if execute else "shown"
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["IPYTHONDIR"] = quiet_kernels(Path(folder))
         pages, state = copied(Path(folder)), Path(folder) / "state"
         code = sphinx(["-b", "html", "-W", "--keep-going", "-q", "-d", str(state), str(pages), str(output)])
     for line in external(output):
