@@ -64,7 +64,7 @@ def _solve(n, d, times, D_F, D_N, t, M, P, J0) -> Run:
     out = np.concatenate([through, [0.0]]) + np.concatenate([[0.0], through])
     flow = diags_array([through, -out, through], offsets=[-1, 0, 1])
     loss = [torque_rate + np.eye(3) / tau_F if F else np.eye(3) / tau_N for F in in_F]
-    A = csc_array(kron(diags_array(1 / width) @ flow, np.eye(3)) - block_diag(loss))
+    A = csc_array(kron(diags_array(1 / width) @ flow, np.eye(3)) - block_diag([csc_array(each) for each in loss]))
     unit = np.stack([e_par, e_perp])
 
     def source(J: complex) -> np.ndarray:
