@@ -130,7 +130,7 @@ def _filled(text: str, columns: int | None) -> str:
     """Long lines broken between words; what follows is indented as deep as the line, or as its second column."""
     width, lines = min(_WIDTH, columns or _WIDTH), []
     for line in text.splitlines():
-        begin = re.match(r"\s*(?:\S+(?: \S+)* {2,})?", line)
+        begin = re.match(r"\s*(?:- |\S+(?: \S+)* {2,})?", line)
         indent = len(begin[0]) if begin and len(begin[0]) <= width // 2 else 0
         lines += _wrapped(line, width, indent)
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mtjfit.cli import terminal
 from mtjfit.cli.terminal import laid_out, speak_plainly, tell
 from mtjfit.results.tables import Table
 
@@ -126,3 +127,14 @@ def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, r
     begins = [[match.start() for match in re.finditer(r"(?<!\S)-+", lines[3])]][0]
     for line in lines[2:6]:
         assert all(k >= len(line) or (line[k] != " " and line[k - 2 : k].strip() == "") for k in begins if k)
+
+
+def test_points_of_a_list_go_on_under_their_first_word(told: Told):
+    lines = told("- " + SENTENCE.replace("  ", " "), columns=40).splitlines()
+    assert lines[0].startswith("- ")
+    assert len(lines) > 1
+    assert all(re.match(r"  \S", line) for line in lines[1:])
+
+
+def test_a_file_gets_what_a_pipe_gets(told: Told):
+    assert terminal.told(TABLE, SENTENCE, "- κ") == told(TABLE, SENTENCE, "- κ")
