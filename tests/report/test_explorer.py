@@ -40,7 +40,7 @@ from mtjfit.report.explorer import (
 from mtjfit.report.explorer.dress import DARK, LIGHT
 from mtjfit.report.explorer.page import facts, heading
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, value_of
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, load_study
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study
 
 NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find
 HOSTILE = '<script>alert("1")</script>'
@@ -52,6 +52,8 @@ KINDS: Mapping[str, dict[str, Any]] = {
     "more amplitudes, a length fixed at infinity": {"a2": Normal(0.0, 3.0), "b1": Fixed(0.1),
                                                     "lambda_sf_F": Fixed(np.inf)},
     "dead layer": {"dead_layer": Normal(0.2, 0.1, low=0.0, high=0.5)},
+    "Student-t errors": {"noise_dof": LogUniform(1.0, 200.0)},
+    "jitter": {"jitter_par": Fixed(0.01), "jitter_perp": Fixed(0.02)},
 }  # fmt: skip
 
 
@@ -76,6 +78,14 @@ def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str, monkeypat
     found = statistics(at_the_optimum(explored, fit), explored)
     assert found.chi2 == pytest.approx(fit.chi2, rel=1e-9)
     assert (found.dof, found.p_value) == (fit.dof, pytest.approx(fit.p_value, rel=1e-6))
+
+
+def test_jitter_from_the_scatter_leaves_chi2_nothing_to_test_and_the_points_are_drawn_as_measured():
+    explored = Explored(simulated(jitter_par=LogUniform(1e-4, 1.0), noise_dof=None))
+    assert "no p-value" in str(statistics(start(explored), explored, NOTHING_FREE))
+    tails = Explored(simulated(noise_dof=Fixed(2.0)))
+    assert np.any(tails.normal.curves[0].par != tails.study.curves[0].par)
+    assert np.array_equal(tails.open.curves[0].par, tails.study.curves[0].par)
 
 
 def test_chi2_anywhere_is_the_sum_over_points():

@@ -15,7 +15,7 @@ from mtjfit.errors import NotDetermined
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.model.structure import Structure, structure
 from mtjfit.report.explorer.state import AMPLITUDES, Explored, State, projected
-from mtjfit.study import LENGTHS, AboutNominal, Fixed, Study
+from mtjfit.study import JITTER, LENGTHS, AboutNominal, Fixed, Study
 from mtjfit.text import p_text
 
 __all__ = ["Statistics", "fit_from", "statistics", "structure_of"]
@@ -75,7 +75,10 @@ def statistics(state: State, explored: Explored, shape: Structure | None = None)
     rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, state))
     total = float(rss[0] + rows @ rows)
     dof = explored.study.n_values - (shape or structure_of(state, explored)).rank
-    p_value = float(chi2.sf(total, dof)) if dof > 0 and not explored.model.data.fitted.any() else math.nan
+    jitter = [name for name in JITTER if name in explored.study.parameters]
+    estimated = any(not explored.study.parameters[name].is_fixed for name in jitter)
+    tests = dof > 0 and not explored.model.data.fitted.any() and not estimated
+    p_value = float(chi2.sf(total, dof)) if tests else math.nan
     return Statistics(total, dof, p_value)
 
 
