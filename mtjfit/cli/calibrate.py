@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell
-from mtjfit.errors import MtjfitError, NotConverged
+from mtjfit.errors import NotConverged
 
 if TYPE_CHECKING:
     from mtjfit.infer.calibration import Calibration
@@ -53,13 +53,13 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
 
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
-    _prepare(output)
+    prepare(output, _FILES, "calibration")
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
     found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
-    _write(output, _content(found))
+    write(output, _FILES, _content(found))
     if not quiet:
         tell(_table(found), "", str(found), "")
     drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
@@ -115,57 +115,3 @@ def _content(found: Calibration) -> dict[str, bytes]:
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
-
-
-def _prepare(folder: Path) -> None:
-    """Make the folder, and see that it can be written and holds nothing but an earlier calibration.
-
-    Raises
-    ------
-    MtjfitError
-        It holds other files, or cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted({each.name for each in folder.iterdir()} - {*_FILES})
-        if foreign:
-            raise MtjfitError(
-                f"{folder}: holds files that are no earlier calibration of mtjfit ({', '.join(foreign[:3])}"
-                f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
-            )
-        probe = folder / f".{_NAME}.tmp"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise _failure(folder, error) from error
-
-
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """All files, the document last; what an earlier calibration left and this one has not goes away."""
-    for name in _FILES:
-        if name in files:
-            _replace(folder / name, files[name])
-            continue
-        try:
-            (folder / name).unlink(missing_ok=True)
-        except OSError as error:
-            raise _failure(folder / name, error) from error
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """A reader sees the old file or the new one, never half of one."""
-    draft = target.with_name(f".{target.name}.tmp")
-    try:
-        try:
-            draft.write_bytes(data)
-            draft.replace(target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise _failure(target, error) from error
-
-
-def _failure(path: Path, error: OSError) -> MtjfitError:
-    reason = error.strerror or type(error).__name__
-    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.folder import prepare
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import MtjfitError
 
@@ -43,7 +43,7 @@ def figures(output: Path, quiet: bool) -> None:
 
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
-    _prepare(output)
+    prepare(output, _FILES, "figures")
     progress("computing the numbers of three figures", quiet)
     import mtjfit.plot
     from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
@@ -81,28 +81,6 @@ def figures(output: Path, quiet: bool) -> None:
     click.echo(f"Figures: {output}")
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder and see that it can be written and holds nothing but earlier figures, before anything is drawn.
-
-    Raises
-    ------
-    MtjfitError
-        It holds other files, or cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted({each.name for each in folder.iterdir()} - _FILES)
-        if foreign:
-            raise MtjfitError(
-                f"{folder}: holds files that are no earlier figures of mtjfit ({', '.join(foreign[:3])}"
-                f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
-            )
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise _failure(folder, error) from error
-
-
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write what is not there yet. The same figure has the same bytes, so that any other content is somebody's work.
 
@@ -111,6 +89,8 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     MtjfitError
         A file is there with another content (nothing is written then), or the disk is full or read-only.
     """
+    from mtjfit.infer.files import not_written
+
     missing = []
     for name, data in files.items():
         try:
@@ -121,13 +101,15 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
         except FileNotFoundError:
             missing.append(name)
         except OSError as error:
-            raise _failure(folder / name, error) from error
+            raise not_written(folder / name, error) from error
     for name in missing:
         _create(folder / name, files[name])
 
 
 def _create(target: Path, data: bytes) -> None:
     """The whole file or none, and never over another."""
+    from mtjfit.infer.files import not_written
+
     try:
         with target.open("xb") as stream:
             try:
@@ -137,9 +119,4 @@ def _create(target: Path, data: bytes) -> None:
                 target.unlink(missing_ok=True)
                 raise
     except OSError as error:
-        raise _failure(target, error) from error
-
-
-def _failure(path: Path, error: OSError) -> MtjfitError:
-    reason = error.strerror or type(error).__name__
-    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")
+        raise not_written(target, error) from error

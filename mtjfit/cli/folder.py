@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["prepare", "write"]
+__all__ = ["prepare", "put", "write"]
 
 
 def prepare(folder: Path, names: Collection[str], kind: str) -> None:
@@ -18,7 +18,7 @@ def prepare(folder: Path, names: Collection[str], kind: str) -> None:
     MtjfitError
         It holds other files, or cannot be written.
     """
-    from mtjfit.infer.files import leftover_of
+    from mtjfit.infer.files import leftover_of, not_written
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def prepare(folder: Path, names: Collection[str], kind: str) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise _failure(folder, error) from error
+        raise not_written(folder, error) from error
 
 
 def write(folder: Path, names: Sequence[str], files: Mapping[str, bytes]) -> None:
@@ -43,19 +43,29 @@ def write(folder: Path, names: Sequence[str], files: Mapping[str, bytes]) -> Non
     MtjfitError
         A file cannot be written.
     """
-    from mtjfit.infer.files import replace_file
+    from mtjfit.infer.files import not_written
 
     for name in names:
-        target = folder / name
+        if name in files:
+            put(folder / name, files[name])
+            continue
         try:
-            if name in files:
-                replace_file(target, files[name])
-            else:
-                target.unlink(missing_ok=True)
+            (folder / name).unlink(missing_ok=True)
         except OSError as error:
-            raise _failure(target, error) from error
+            raise not_written(folder / name, error) from error
 
 
-def _failure(path: Path, error: OSError) -> MtjfitError:
-    reason = error.strerror or type(error).__name__
-    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")
+def put(target: Path, data: bytes) -> None:
+    """One file: a reader sees the old one or the new one, never half of one.
+
+    Raises
+    ------
+    MtjfitError
+        It cannot be written.
+    """
+    from mtjfit.infer.files import not_written, replace_file
+
+    try:
+        replace_file(target, data)
+    except OSError as error:
+        raise not_written(target, error) from error

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mtjfit.cli.calibrate import _failure, _replace
+from mtjfit.cli.folder import prepare, put
 from mtjfit.cli.terminal import progress, tell
-from mtjfit.errors import MtjfitError
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["plan"]
 
-_WIDTH = 100
 _NAME = "plan"
 _FILES = ("candidates.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
 _SUFFIXES = (".svg", ".pdf", ".png")
@@ -73,7 +70,7 @@ def plan(
     wishes = _wishes(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
     if output is not None:
-        _prepare(output)
+        prepare(output, _FILES, "plan")
     with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
@@ -92,10 +89,10 @@ def _say(found: Plan, quiet: bool) -> None:
         tell(*plan_tables(found))
         click.echo()
     for note in found.notes:
-        click.echo(textwrap.fill(note, _WIDTH, subsequent_indent="    "))
+        tell(note)
     if found.notes:
         click.echo()
-    click.echo(textwrap.fill(f"Plan: {found.sentence}", _WIDTH, subsequent_indent="    "))
+    tell(f"Plan: {found.sentence}")
 
 
 def _wishes(
@@ -171,7 +168,7 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
 
     figure = plot_plan(found)
     if plot is not None:
-        _replace(plot, mtjfit.plot.render(figure, plot.suffix.lower().removeprefix(".")))  # type: ignore[arg-type]
+        put(plot, mtjfit.plot.render(figure, plot.suffix.lower().removeprefix(".")))  # type: ignore[arg-type]
     if output is None:
         return
     document = plan_document(found)
@@ -183,24 +180,4 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
     files["candidates.csv"] = csv_bytes(found.table)
     files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
     for name, data in files.items():
-        _replace(output / name, data)
-
-
-def _prepare(folder: Path) -> None:
-    """Make the folder, and see that it holds nothing but an earlier plan.
-
-    Raises
-    ------
-    MtjfitError
-        It holds other files, or cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        foreign = sorted({each.name for each in folder.iterdir()} - {*_FILES})
-    except OSError as error:
-        raise _failure(folder, error) from error
-    if foreign:
-        raise MtjfitError(
-            f"{folder}: holds files that are no earlier plan of mtjfit ({', '.join(foreign[:3])}"
-            f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
-        )
+        put(output / name, data)

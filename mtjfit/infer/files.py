@@ -10,7 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-__all__ = ["leftover_of", "replace_file", "sync_folder"]
+from mtjfit.errors import MtjfitError
+
+__all__ = ["leftover_of", "not_written", "replace_file", "sync_folder"]
 
 _TRIES = 5
 _WAIT = 0.05  # seconds between tries
@@ -50,6 +52,18 @@ def replace_file(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def not_written(path: Path, error: OSError) -> MtjfitError:
+    """What to say of a file or folder that cannot be written.
+
+    Examples
+    --------
+    >>> str(not_written(Path("a.csv"), OSError(28, "No space left on device")))
+    'a.csv: cannot be written: No space left on device; free the disk, or name another folder with --output'
+    """
+    reason = error.strerror or type(error).__name__
+    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")
 
 
 def _put(temporary: Path, path: Path) -> None:

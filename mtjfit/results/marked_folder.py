@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.files import leftover_of, replace_file
+from mtjfit.infer.files import leftover_of, not_written, replace_file
 
 __all__ = ["MarkedFolder"]
 
@@ -69,7 +69,7 @@ class MarkedFolder:
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
-            raise _failure(self.path, error) from error
+            raise not_written(self.path, error) from error
 
     def write(self, files: Mapping[str, bytes], document: Mapping[str, Any]) -> None:
         """Write all files, each one atomically, remove those of an earlier time, and write the marker last.
@@ -145,14 +145,14 @@ class MarkedFolder:
         try:
             replace_file(self.path / name, data)
         except OSError as error:
-            raise _failure(self.path / name, error) from error
+            raise not_written(self.path / name, error) from error
 
     def _remove(self, name: str) -> None:
         """Take away what an earlier, fuller result left, so that a folder never mixes two of them."""
         try:
             (self.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise _failure(self.path / name, error) from error
+            raise not_written(self.path / name, error) from error
 
 
 def _files(document: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -167,8 +167,3 @@ def _sha256(data: bytes) -> str:
 
 def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
-
-
-def _failure(path: Path, error: OSError) -> MtjfitError:
-    reason = error.strerror or type(error).__name__
-    return MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another folder with --output")

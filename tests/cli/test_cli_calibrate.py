@@ -179,12 +179,10 @@ def test_other_files_are_refused_before_anything_is_computed(
 def test_a_disk_that_fills_up_leaves_no_half_file(
     tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, data: bytes) -> None:
-        with path.open("wb") as stream:
-            stream.write(data[:1])
+    def full(path: Path, target: Path) -> None:
         raise OSError(28, os.strerror(28), str(path))
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(Path, "replace", full)
     result = invoke(study_file, "-o", tmp_path / "out")
     assert result.exit_code == 3
     assert "ranks.csv: cannot be written: No space left on device; free the disk" in result.stderr
