@@ -20,8 +20,8 @@ def value_with_error(value: float, error: float) -> str:
 
     Examples
     --------
-    >>> value_with_error(1.23456, 0.0234), value_with_error(123.456, 4.9)
-    ('1.235 ± 0.023', '123 ± 5')
+    >>> value_with_error(1.23456, 0.0234), value_with_error(123.456, 4.9), value_with_error(-0.01, 0.4)
+    ('1.235 ± 0.023', '123 ± 5', '0.0 ± 0.4')
     """
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
         return f"{number(value)} ± {number(error)}"
@@ -29,7 +29,7 @@ def value_with_error(value: float, error: float) -> str:
     if decimals > 6:
         return f"({value:.4g} ± {error:.2g})"
     shown = max(decimals, 0)
-    return f"{round(value, decimals):.{shown}f} ± {round(error, decimals):.{shown}f}"
+    return f"{round(value, decimals):z.{shown}f} ± {round(error, decimals):.{shown}f}"
 
 
 def number(value: float, digits: int = 4) -> str:

@@ -148,7 +148,7 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
     twice = pd.concat(named).duplicated().any()
     frames = []
     for label, each in surveys.items():
-        frame = each.frame.copy()
+        frame = each.frame.drop(columns="population")  # of all devices together
         if twice:
             frame["wafer"] = [f"{label}: {name}" if name else label for name in frame["wafer"]]
         frames.append(frame)

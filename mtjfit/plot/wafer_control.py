@@ -24,23 +24,23 @@ __all__ = ["MOST_ON_CHART", "chart_order", "plot_control"]
 MOST_ON_CHART = 200
 """Wafers on one chart, the last ones."""
 _LABELLED = 24
-_Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table of wafers by split and wafer
+_Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table of wafers by population and wafer
 _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
 def chart_order(survey: Survey) -> list[tuple[str, str]]:
-    """Split and wafer of each column of the chart: splits side by side, each in order of appearance."""
-    pairs = list(dict.fromkeys(zip(survey.frame["split"], survey.frame["wafer"], strict=True)))
-    place = {name: k for k, name in enumerate(survey.splits)}
+    """Population and wafer of each column of the chart: populations side by side, each in order of appearance."""
+    pairs = list(dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True)))
+    place = {name: k for k, name in enumerate(survey.populations)}
     return sorted(pairs, key=lambda pair: place[pair[0]])
 
 
 def plot_control(survey: Survey, quantity: str) -> Figure:
-    """Devices of each wafer against the control limits of their split; below, the spread of true values by wafer.
+    """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
 
     Thick and thin bars hold 68 % and 95 % of the measured values, a dot is the robust mean with its error, a cross a
     device beyond the limits, a hollow diamond a flagged device; of many, those farthest off are drawn. The limits are
-    the robust mean of a split ± 3 standard deviations of the true values between devices of one wafer; errors of
+    the robust mean of a population ± 3 standard deviations of the true values between devices of one wafer; errors of
     measurement are taken off. A triangle is the upper end of a spread that is not determined.
 
     Parameters
@@ -62,7 +62,7 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
     limits = control_limits(survey, quantity)
     if limits.empty:
         raise ValueError(f"no device without a flag determines {quantity}")
-    table = wafer_means(survey, quantity).table.set_index(["split", "wafer"])
+    table = wafer_means(survey, quantity).table.set_index(["population", "wafer"])
     means = cast(_Means, table.to_dict("index"))
     every = chart_order(survey)
     shown = every[-MOST_ON_CHART:]
@@ -77,9 +77,9 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
         top.set_ylabel(quantity_label(quantity, survey.unit(quantity)))
         bottom.set_ylabel(f"spread{'' if not survey.unit(quantity) else f' ({pretty(survey.unit(quantity))})'}")
         _ticks(bottom, shown)
-        several = len({split for split, _ in shown}) > 1
+        several = len({name for name, _ in shown}) > 1
         if several:
-            _split_names(top, shown)
+            _population_names(top, shown)
         handles = _handles(limits)
         fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
                    columnspacing=0.9)  # fmt: skip
@@ -108,15 +108,15 @@ def _devices(
     ax: Axes, survey: Survey, quantity: str, shown: list[tuple[str, str]], limits: pd.DataFrame, means: _Means
 ) -> None:
     values, usable, flagged = survey.values(quantity), survey.usable(quantity), survey.flagged
-    key = pd.MultiIndex.from_frame(survey.frame[["split", "wafer"]])
+    key = pd.MultiIndex.from_frame(survey.frame[["population", "wafer"]])
     column = pd.Series(np.arange(len(shown)), index=pd.MultiIndex.from_tuples(shown)).reindex(key).to_numpy(dtype=float)
     most = max(_POINTS // (2 * len(shown)), 3)
     bars, crosses, diamonds = [], [], []
-    for k, (split, _) in enumerate(shown):
+    for k, (name, _) in enumerate(shown):
         mine = values[(column == k) & usable]
         if not mine.size:
             continue
-        row = limits.loc[split]
+        row = limits.loc[name]
         bars.append((k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd"))))
         beyond = mine[(mine < row["low"]) | (mine > row["high"])]
         marked = values[(column == k) & flagged & np.isfinite(values)]
@@ -168,18 +168,18 @@ def _thick(n: int) -> float:
 
 
 def _runs(shown: list[tuple[str, str]]) -> list[tuple[str, int, int]]:
-    """Each split with its first and its last column."""
+    """Each population with its first and its last column."""
     at: dict[str, list[int]] = {}
-    for k, (split, _) in enumerate(shown):
-        at.setdefault(split, []).append(k)
-    return [(split, min(columns), max(columns)) for split, columns in at.items()]
+    for k, (name, _) in enumerate(shown):
+        at.setdefault(name, []).append(k)
+    return [(name, min(columns), max(columns)) for name, columns in at.items()]
 
 
 def _limits(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> None:
-    for split, first, last in _runs(shown):
-        if split not in limits.index:
+    for name, first, last in _runs(shown):
+        if name not in limits.index:
             continue
-        row = limits.loc[split]
+        row = limits.loc[name]
         x = [first - 0.45, last + 0.45]
         ax.plot(x, [row["centre"]] * 2, color="0.25", lw=0.8, zorder=1, gid="centre")
         if row["determined"]:
@@ -187,9 +187,9 @@ def _limits(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> Non
                 ax.plot(x, [row[end]] * 2, color="0.25", lw=0.9, ls=(0, (5, 2)), zorder=1, gid=f"limit-{end}")
 
 
-def _split_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
-    for split, first, last in _runs(shown):
-        ax.text((first + last) / 2, 1.0, literal(split or "no split"), transform=ax.get_xaxis_transform(), ha="center",
+def _population_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
+    for name, first, last in _runs(shown):
+        ax.text((first + last) / 2, 1.0, literal(name or "no split"), transform=ax.get_xaxis_transform(), ha="center",
                 va="bottom", fontsize=6.5, color="0.25")  # fmt: skip
         if first:
             ax.axvline(first - 0.5, color="0.8", lw=0.6, zorder=0)
@@ -227,7 +227,7 @@ def _handles(limits: pd.DataFrame) -> list[Line2D | Patch]:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=blue, lw=3, label="68 % (thick) and 95 % of devices"),
         Line2D([], [], ls="none", marker="o", ms=3, mfc="white", color=blue, label="robust mean of the wafer"),
-        Line2D([], [], color="0.25", lw=0.9, ls=(0, (5, 2)), label="control limits of the split"),
+        Line2D([], [], color="0.25", lw=0.9, ls=(0, (5, 2)), label="control limits"),
         Line2D([], [], ls="none", marker="x", ms=3, color=red, label="device beyond the limits"),
         Line2D([], [], ls="none", marker="D", ms=2.4, mfc="none", mec="0.35", label="flagged device"),
         Line2D([], [], ls="-", marker="o", ms=3, lw=0.8, color=blue, label="spread of true values, 95 %"),

@@ -1,4 +1,4 @@
-"""Histograms of a quantity by split: bins in common, medians, true spreads, flagged devices apart."""
+"""Histograms of a quantity by population: bins in common, medians, true spreads, flagged devices apart."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> Fl
 
 
 def plot_splits(survey: Survey, quantity: str) -> Figure:
-    """A histogram for each split below one another, in bins that they share.
+    """A histogram for each population below one another, in bins that they share.
 
     Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bar: what is seen, and in black the
     true spread, ± one standard deviation. Devices beyond the axis are counted at its ends.
@@ -76,14 +76,14 @@ def plot_splits(survey: Survey, quantity: str) -> Figure:
         No unflagged device determines it.
     """
     values, known, usable = survey.values(quantity), survey.known(quantity), survey.usable(quantity)
-    split = survey.frame["split"].to_numpy()
-    names = [name for name in survey.splits if np.any(usable & (split == name))]
+    of = survey.frame["population"].to_numpy()
+    names = [name for name in survey.populations if np.any(usable & (of == name))]
     if not names:
         raise ValueError(f"no device without a flag determines {quantity}")
     shown = names[:MOST_SPLITS]
-    seen = {name: spread_of(values[m], np.zeros(m.sum())) for name in shown for m in [usable & (split == name)]}
+    seen = {name: spread_of(values[m], np.zeros(m.sum())) for name in shown for m in [usable & (of == name)]}
     edges = shared_bins(
-        values[known & np.isin(split, shown)],
+        values[known & np.isin(of, shown)],
         np.array([seen[name].centre for name in shown]),
         np.array([seen[name].spread for name in shown]),
     )
@@ -94,13 +94,13 @@ def plot_splits(survey: Survey, quantity: str) -> Figure:
         "wafer, errors of measurement taken off; none where it is not determined."
     )
     if len(names) > len(shown):
-        note += f" {len(names) - len(shown)} more splits are not drawn."
+        note += f" {len(names) - len(shown)} more are not drawn."
     with style():
         height = _ROW * len(shown) + 0.65 + footer_height(DOUBLE, study, note)
         fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
         axes = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for ax, name in zip(axes, shown, strict=True):
-            mine = split == name
+            mine = of == name
             row = limits.loc[name]
             spread = limits["spread"].to_dict()[name] if limits["determined"].to_dict()[name] else 0.0
             _histogram(ax, edges, values[mine & usable], values[mine & known & survey.flagged])

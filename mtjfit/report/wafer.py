@@ -93,7 +93,7 @@ class _Odd:
 
     device: str
     wafer: str
-    split: str
+    population: str
     place: str
     reason: str
     curve: str
@@ -228,7 +228,7 @@ def _pictures(
     name = _title(quantity)
     told(f"control chart of {name}")
     yield _picture("control", quantity, plot_control(survey, quantity), "Control chart: devices of each wafer against "
-                   "the limits of their split, and the spread of true values by wafer.",
+                   "the limits of those meant to be equal, and the spread of true values by wafer.",
                    limits_alt(survey, quantity, limits))  # fmt: skip
     if has_places:
         told(f"map of {name}")
@@ -240,8 +240,8 @@ def _pictures(
                        "order over each wafer, fitted robustly, and what it leaves.",
                        smooth_alt(survey, quantity, surfaces))  # fmt: skip
     told(f"histogram of {name}")
-    yield _picture("histogram", quantity, plot_splits(survey, quantity), "Devices by split, in bins that all share.",
-                   splits_alt(survey, quantity, limits))  # fmt: skip
+    yield _picture("histogram", quantity, plot_splits(survey, quantity), "Devices meant to be equal, in bins that all "
+                   "share.", splits_alt(survey, quantity, limits))  # fmt: skip
 
 
 def _picture(kind: str, quantity: str, figure: Figure, caption: str, alt: str) -> _Picture:
@@ -302,5 +302,5 @@ def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterato
         picture = drawn.get((str(row.wafer), str(row.device)))
         x, y = float(row.x), float(row.y)  # type: ignore[arg-type]
         place = f"({x:g}, {y:g})" if np.isfinite(x) and np.isfinite(y) else ""
-        yield _Odd(str(row.device), str(row.wafer), str(row.split), place, str(row.reason),
+        yield _Odd(str(row.device), str(row.wafer), str(row.population), place, str(row.reason),
                    picture.name if picture is not None else "")  # fmt: skip

@@ -72,17 +72,19 @@ def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
         said.append(f"{counted(faults, 'more device')} could not be used and stand at the end of this page.")
     if mixed := _of_several_thicknesses(survey):
         said.append(
-            f"{', '.join(mixed[:_MOST_WORDS])}: devices of several nominal thicknesses, so limits and spreads hold "
-            "what changes with thickness, and odd devices hide in them. A split for each thickness shows them."
+            f"{', '.join(mixed[:_MOST_WORDS])}: devices of many thicknesses, so limits and spreads hold what changes "
+            "with thickness, and odd devices hide in them. Nominal thicknesses in place of measured ones show them."
         )
+    elif len(survey.populations) > len(survey.splits):
+        said.append("Limits are those of devices of one split and one nominal thickness.")
     return [*said, odd.says]
 
 
 def _of_several_thicknesses(survey: Survey) -> list[str]:
-    """Splits whose devices were not meant to be equal."""
+    """Populations whose devices were not meant to be equal: too many thicknesses to tell them apart."""
     if "thickness" not in survey.frame:
         return []
-    n = survey.frame.groupby("split", sort=False)["thickness"].nunique()
+    n = survey.frame.groupby("population", sort=False)["thickness"].nunique()
     return [str(name) or "all devices" for name in n.index[n > 1]]
 
 
@@ -98,7 +100,7 @@ def flags_table(survey: Survey) -> Table:
 
 
 def limits_table(survey: Survey, quantity: str, limits: pd.DataFrame) -> Table:
-    """Control limits by split."""
+    """Control limits by population."""
     rows = []
     for name, row in limits.iterrows():
         ends = f"{number(row['low'])} to {number(row['high'])}" if row["determined"] else "none"
@@ -109,7 +111,7 @@ def limits_table(survey: Survey, quantity: str, limits: pd.DataFrame) -> Table:
         f"Limits: robust mean ± {REACH:g} times the spread of true values between devices of one wafer, errors of "
         "measurement taken off. In brackets: how many values errors and normal scatter put beyond them."
     )
-    header = ("split", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
+    header = ("population", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
     return Table(f"Control limits of {_with_unit(quantity, survey)}", header, tuple(rows), note)
 
 
@@ -129,7 +131,7 @@ def means_table(survey: Survey, means: WaferMeans) -> Table:
     )
     note = errors
     if len(means.table) > 1:
-        note += " Given all: the mean pulled towards those of all wafers of its split, as far as its error allows."
+        note += " Given all: the mean pulled towards those of all wafers of its population, as far as its error allows."
         note += f" Between wafers, the true means spread by: {means.between.says}."
     if len(means.table) > _MOST_ROWS:
         note += f" {len(means.table) - _MOST_ROWS} more wafers stand in wafers.csv."
@@ -176,7 +178,7 @@ def limits_alt(survey: Survey, quantity: str, limits: pd.DataFrame) -> str:
             else f"no limits, the spread is {row['says']}"
         )
         said.append(f"{name or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
-    return f"Control chart of {_with_unit(quantity, survey)} by wafer. {_first(said, 'splits')}"
+    return f"Control chart of {_with_unit(quantity, survey)} by wafer. {_first(said, 'populations')}"
 
 
 def map_alt(survey: Survey, quantity: str) -> str:
@@ -209,10 +211,10 @@ def smooth_alt(survey: Survey, quantity: str, surfaces: Sequence[Surface]) -> st
 
 def splits_alt(survey: Survey, quantity: str, limits: pd.DataFrame) -> str:
     """Histograms in words."""
-    values, usable, split = survey.values(quantity), survey.usable(quantity), survey.frame["split"].to_numpy()
+    values, usable, of = survey.values(quantity), survey.usable(quantity), survey.frame["population"].to_numpy()
     said = [
         f"{name or 'All'}: {counted(int(row['n']), 'device')}, median "
-        f"{number(float(np.median(values[usable & (split == name)])))}, spread of true values {row['says']}."
+        f"{number(float(np.median(values[usable & (of == name)])))}, spread of true values {row['says']}."
         for name, row in limits.iterrows()
     ]
-    return f"Histogram of {_with_unit(quantity, survey)} by split. {_first(said, 'splits')}"
+    return f"Histogram of {_with_unit(quantity, survey)} by population. {_first(said, 'populations')}"

@@ -29,13 +29,13 @@ class WaferMeans:
     ----------
     quantity : str
     table : DataFrame
-        Index: the wafer, followed by the split if some wafer holds several. wafer, split, n, mean, sd_devices
+        Index: the wafer, followed by the population if some wafer holds several. wafer, population, n, mean, sd_devices
         (scatter between its devices and their errors, which more devices make smaller), sd_wafer (what all its
         devices have in common, which they do not), sd of both; spread, spread_low, spread_high of the true values
         between its devices, determined, pooled (True: too few devices, so that of all wafers is used for
-        `sd_devices`), dof; shrunk, shrunk_sd: the mean given all wafers of its split.
+        `sd_devices`), dof; shrunk, shrunk_sd: the mean given all wafers of its population.
     between : Spread
-        Of the true means of wafers about the centre of their split.
+        Of the true means of wafers about the centre of their population.
     common : float
         Relative error that all wafers have in common.
     """
@@ -54,8 +54,8 @@ def wafer_means(
     The mean of a wafer is robust (`mtjfit.wafer.spread.spread_of`), with the scatter between its devices estimated
     beside their known errors; flagged devices do not count. Between wafers, the equations of Paule and Mandel give
     the spread ω of their true means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with
-    its error e and the mean M of its split. Where a wafer holds several splits, each of them counts as a wafer here:
-    splits differ by design.
+    its error e and the mean M of its population (`Survey`). Where a wafer holds several, each of them counts as a wafer
+    here: they differ by design.
 
     Parameters
     ----------
@@ -89,23 +89,29 @@ def wafer_means(
     """
     relative = _relative(survey, own, common)
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
-    codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "split"]]))
+    codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
     if not len(owners):
-        empty = pd.DataFrame(columns=["wafer", "split", "n", "mean", "sd", "sd_wafer"], index=pd.Index([], name="name"))
+        empty = pd.DataFrame(
+            columns=["wafer", "population", "n", "mean", "sd", "sd_wafer"], index=pd.Index([], name="name")
+        )
         return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), common)
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)
     mixed = len(owners) > owners.get_level_values(0).nunique()
     rows = {}
-    first, second = ({name: k for k, name in enumerate(names)} for names in (survey.wafers, survey.splits))
+    first, second = ({name: k for k, name in enumerate(names)} for names in (survey.wafers, survey.populations))
     for k in sorted(range(len(owners)), key=lambda k: (first[owners[k][0]], second[owners[k][1]])):
-        wafer, split = owners[k]
+        wafer, population = owners[k]
         mine = codes == k
-        name = ", ".join(part for part in (wafer, split) if part) if mixed else wafer
-        rows[name] = {"wafer": wafer, "split": split, **_row(q[mine], s[mine], relative.get(wafer, 0.0), together)}
+        name = ", ".join(part for part in (wafer, population) if part) if mixed else wafer
+        rows[name] = {
+            "wafer": wafer,
+            "population": population,
+            **_row(q[mine], s[mine], relative.get(wafer, 0.0), together),
+        }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
-    of = np.unique(table["split"].to_numpy(dtype=str), return_inverse=True)[1]
+    of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
     between = pooled_spread(mean, sd, of, bound=math.inf)
     table["shrunk"], table["shrunk_sd"] = _shrunk(mean, sd, of, between.spread)
     return WaferMeans(quantity, table, between, common)
@@ -155,7 +161,7 @@ def compare_wafers(
 ) -> pd.DataFrame:
     """A − B of the means of every pair of wafers, and the probability that A is greater.
 
-    Where a wafer holds several splits, pairs are those of one split.
+    Where a wafer holds several populations, pairs are those of one.
 
     An error that all wafers share multiplies all means alike: it belongs to the size of a difference and never
     changes its direction, so it is no part of `p_greater`. Errors that each wafer has of its own are.
@@ -190,7 +196,7 @@ def compare_wafers(
     means = wafer_means(survey, quantity, own=own, common=common).table
     first, second = np.triu_indices(len(means), k=1)
     if means["wafer"].duplicated().any():
-        of = means["split"].to_numpy()
+        of = means["population"].to_numpy()
         same = of[first] == of[second]
         first, second = first[same], second[same]
     names = means.index.to_numpy()

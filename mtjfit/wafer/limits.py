@@ -34,7 +34,7 @@ class OddDevices:
     Attributes
     ----------
     table : DataFrame
-        One row for each device that has a flag or lies beyond what is expected: device, wafer, split, x, y, flags
+        One row for each device that has a flag or lies beyond what is expected: device, wafer, population, x, y, flags
         (names), quantity, value, sd, expected, deviation (standard deviations), p, p_adjusted, reason. Flagged
         devices come last.
     tests : int
@@ -95,10 +95,10 @@ def few_digits(expected: float) -> str:
 
 
 def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
-    """Centre ± 3 standard deviations of the *true* values between devices of one wafer, for each split.
+    """Centre ± 3 standard deviations of the *true* values between devices of one wafer, for each population.
 
     Errors of measurement are taken off the spread that is seen (`spread_of`), so that a noisier measurement does not
-    widen the limits. The centre is the robust mean of all devices of the split; the spread is the one about the
+    widen the limits. The centre is the robust mean of all devices of the population; the spread is the one about the
     centre of each wafer, so that a wafer that lies elsewhere does not widen them either. Devices with a flag are left
     out here.
 
@@ -110,9 +110,9 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index split. n, centre, centre_sd, spread, spread_low, spread_high (95 %), determined, error (median error of
-        measurement), dof, low, high (NaN where the spread is not determined), beyond (measured values outside),
-        expected (how many errors and normal scatter put there).
+        Index population (`Survey`). n, centre, centre_sd, spread, spread_low, spread_high (95 %), determined, error
+        (median error of measurement), dof, low, high (NaN where the spread is not determined), beyond (measured values
+        outside), expected (how many errors and normal scatter put there).
 
     Examples
     --------
@@ -124,16 +124,16 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     """
     rows = {}
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
-    split, wafer = survey.frame["split"].to_numpy(), survey.frame["wafer"].to_numpy()
-    for name in survey.splits:
-        mine = usable & (split == name)
+    population, wafer = survey.frame["population"].to_numpy(), survey.frame["wafer"].to_numpy()
+    for name in survey.populations:
+        mine = usable & (population == name)
         if not mine.any():
             continue
         q, s = values[mine], errors[mine]
         within = pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1])
         centre = spread_of(q, s)
         rows[name] = _row(q, s, centre, within)
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("population")
 
 
 def _row(q: FloatArray, s: FloatArray, of_all: Spread, within: Spread) -> dict[str, object]:
@@ -154,11 +154,11 @@ def _row(q: FloatArray, s: FloatArray, of_all: Spread, within: Spread) -> dict[s
 def odd_devices(
     survey: Survey, quantities: Sequence[str] = (), *, control: Control = "holm", smooth: bool = True
 ) -> OddDevices:
-    """Every device against its split, and against its place on the wafer.
+    """Every device against its population, and against its place on the wafer.
 
-    A value is compared with the centre of its split, and where devices have positions with the smooth surface of its
-    wafer, too. The deviation is over the standard deviation of true values and the device's own error together; p is
-    that of Student's t, for the spread is estimated. Flagged devices are listed whatever their values.
+    A value is compared with the centre of its population (`Survey`), and where devices have positions with the smooth
+    surface of its wafer, too. The deviation is over the standard deviation of true values and the device's own error
+    together; p is that of Student's t, for the spread is estimated. Flagged devices are listed whatever their values.
 
     Parameters
     ----------
@@ -188,13 +188,13 @@ def odd_devices(
     >>> frame = pd.DataFrame({"device": [f"D{k}" for k in range(99)], "b": rng.normal(5, 0.5, 99), "b_sd": 0.1})
     >>> frame.loc[7, "b"] = 9.0
     >>> odd_devices(Survey("w", frame)).table[["device", "reason"]].values.tolist()
-    [['D7', 'b is 9, 5.05 ± 0.51 is expected of its split: 7.6 sd']]
+    [['D7', 'b is 9, 5.05 ± 0.51 is expected of its kind: 7.6 sd']]
     """
     if control not in get_args(Control):
         raise ValueError(f"control is holm or fdr, not {control!r}")
     found: list[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]] = []
     for quantity in quantities or survey.quantities:
-        found.append((quantity, "of its split", *_against_split(survey, quantity)))
+        found.append((quantity, "of its kind", *_against_population(survey, quantity)))
         if smooth:
             at_place = _against_place(survey, quantity)
             if np.isfinite(at_place[2]).any():
@@ -206,8 +206,8 @@ def odd_devices(
     listed = np.flatnonzero(beyond | survey.flagged)
     listed = listed[np.lexsort((_smallest(p)[listed], survey.flagged[listed]))]
     rows = [_listed(survey, found, adjusted, int(j)) for j in listed]
-    columns = ["device", "wafer", "split", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation", "p",
-               "p_adjusted", "reason"]  # fmt: skip
+    columns = ["device", "wafer", "population", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation",
+               "p", "p_adjusted", "reason"]  # fmt: skip
     return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control)
 
 
@@ -215,10 +215,10 @@ def _smallest(p: FloatArray) -> FloatArray:
     return np.asarray(np.where(np.isfinite(p), p, 2.0).min(axis=0, initial=2.0))
 
 
-def _against_split(survey: Survey, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _against_population(survey: Survey, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Expected value, standard deviation of the true ones, deviation and p, by device."""
     limits = control_limits(survey, quantity)
-    of = limits.reindex(survey.frame["split"])
+    of = limits.reindex(survey.frame["population"])
     centre, spread, dof = (of[name].to_numpy(dtype=float) for name in ("centre", "spread", "dof"))
     return _compared(survey, quantity, centre, of["centre_sd"].to_numpy(dtype=float), spread, dof)
 
@@ -268,7 +268,7 @@ def _listed(
                 f"{quantity} is {number(survey.values(quantity)[j], 3)}{unit}, {number(expected[j], 3)} ± "
                 f"{number(spread[j], 2)} is expected {whom}: {abs(z[j]):.1f} sd"
             )
-    start = (row["device"], row["wafer"], row["split"], row["x"], row["y"], flags)
+    start = (row["device"], row["wafer"], row["population"], row["x"], row["y"], flags)
     if not order or math.isnan(found[order[0]][-1][j]):
         return (*start, "", *([math.nan] * 6), "; ".join(reasons))
     quantity, _, expected, _, z, p = found[order[0]]

@@ -32,13 +32,13 @@ class Surface:
     powers : array of int, shape (terms, 2)
         Of x and y; the constant first.
     coefficients, covariance : array, shapes (terms,), (terms, terms)
-        Of x and y in units of `radius` from the `middle`; the constant is that of the first split in order of names.
+        Of x and y in units of `radius` from the `middle`; the constant is that of the first population by name.
     middle, radius : array (2,), float
         In mm.
     rows : array of int, shape (devices,)
         Devices with a position and a value, as rows of the survey; flagged ones too, though they are not fitted.
     value, value_sd : array, shape (devices,)
-        The surface there, for the split of the device, and its error.
+        The surface there, for the population of the device, and its error.
     spread : Spread
         Of what is left between devices.
     p : float
@@ -66,7 +66,7 @@ class Surface:
         return self.p < CLEAR
 
     def at(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """The surface of the first split at positions in mm; the shape of x and y."""
+        """The surface of the first population at positions in mm; the shape of x and y."""
         design = _design(np.stack([np.ravel(x), np.ravel(y)], axis=1), self.middle, self.radius, self.powers)
         return np.asarray((design @ self.coefficients).reshape(np.shape(x)))
 
@@ -74,9 +74,9 @@ class Surface:
 def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[Surface, ...]:
     """A polynomial over each wafer that has enough devices with a position, not all on a line.
 
-    Where a wafer holds several splits, each has a centre of its own and all have the rest in common. Huber's weights
-    keep odd devices from bending it. The errors of measurement are known, the scatter of the true values about the
-    surface is estimated with it, as `spread_of` does.
+    Where a wafer holds several populations, each has a centre of its own and all have the rest in common. Huber's
+    weights keep odd devices from bending it. The errors of measurement are known, the scatter of the true values about
+    the surface is estimated with it, as `spread_of` does.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
         raise ValueError(f"the order of a surface is 1 to 4, not {order}")
     powers = np.array([(i, n - i) for n in range(order + 1) for i in range(n, -1, -1)])
     place = survey.frame[["x", "y"]].to_numpy(dtype=float)
-    wafer, split = survey.frame["wafer"].to_numpy(), survey.frame["split"].to_numpy()
+    wafer, of = survey.frame["wafer"].to_numpy(), survey.frame["population"].to_numpy()
     placed, usable = survey.placed & survey.known(quantity), survey.usable(quantity)
     found = []
     for name in survey.wafers:
@@ -120,7 +120,7 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
         fitted = usable[rows]
         if int(fitted.sum()) >= _FEWEST * len(powers):
             surface = _surface(name, powers, place[rows], survey.values(quantity)[rows], survey.errors(quantity)[rows],
-                               rows, fitted, np.unique(split[rows], return_inverse=True)[1])  # fmt: skip
+                               rows, fitted, np.unique(of[rows], return_inverse=True)[1])  # fmt: skip
             found += [surface] if surface is not None else []
     return tuple(found)
 
@@ -132,18 +132,18 @@ def _design(place: FloatArray, middle: FloatArray, radius: float, powers: np.nda
 
 def _surface(
     name: str, powers: np.ndarray, place: FloatArray, values: FloatArray, errors: FloatArray, rows: np.ndarray,
-    fitted: BoolArray, split: np.ndarray,
+    fitted: BoolArray, of: np.ndarray,
 ) -> Surface | None:  # fmt: skip
     middle = (place.min(axis=0) + place.max(axis=0)) / 2
     radius = float(np.hypot(*(place - middle).T).max())
     if radius == 0:
         return None
     everywhere = _design(place, middle, radius, powers)
-    offset = _offsets(values, errors, fitted, split)
+    offset = _offsets(values, errors, fitted, of)
     X, q, s = everywhere[fitted], (values - offset)[fitted], errors[fitted]
     if np.linalg.matrix_rank(X, tol=1e-6 * math.sqrt(len(X))) < len(powers):
         return None
-    spread, beta = _fit(X, q, s, int(split.max()))
+    spread, beta = _fit(X, q, s, int(of.max()))
     width = np.hypot(spread.spread, s)
     if not width.all():
         return None
@@ -160,16 +160,16 @@ def _surface(
     )  # fmt: skip
 
 
-def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, split: np.ndarray) -> FloatArray:
-    """How far the centre of each device's split lies off that of the first: splits of one wafer differ by design."""
-    centres = np.full(int(split.max()) + 1, np.nan)
+def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.ndarray) -> FloatArray:
+    """How far the centre of each device's population lies off that of the first: they differ by design."""
+    centres = np.full(int(of.max()) + 1, np.nan)
     for k in range(centres.size):
-        mine = fitted & (split == k)
+        mine = fitted & (of == k)
         if mine.any():
             q, s = values[mine], errors[mine]
             centres[k] = centre_of(q, s, spread_alone(q, s))[0]
     known = centres[np.isfinite(centres)]
-    return np.asarray(np.where(np.isfinite(centres), centres - known[0], 0.0)[split])
+    return np.asarray(np.where(np.isfinite(centres), centres - known[0], 0.0)[of])
 
 
 def _fit(X: FloatArray, q: FloatArray, s: FloatArray, offsets: int) -> tuple[Spread, FloatArray]:

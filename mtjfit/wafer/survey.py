@@ -18,6 +18,7 @@ __all__ = ["ERROR", "Survey"]
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
+_FEWEST = 5  # devices of a thickness, on average, that make it a nominal one
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +30,10 @@ class Survey:
     name : str
         For titles.
     frame : DataFrame
-        Column ``device``; where known ``wafer``, ``split`` (names), ``x``, ``y`` (mm), ``flags`` (bits), and any
-        numbers, such as ``slope_ratio`` with its standard error ``slope_ratio_sd``. Columns that are missing are
-        filled: no name, no position, no flag.
+        Column ``device``; where known ``wafer``, ``split`` (names), ``x``, ``y`` (mm), ``thickness`` (nominal, nm),
+        ``flags`` (bits), and any numbers, such as ``slope_ratio`` with its standard error ``slope_ratio_sd``. Columns
+        that are missing are filled: no name, no position, no flag. ``population`` is made from them: devices that
+        were meant to be equal, those of one split and, if it holds several, of one nominal thickness.
     units : mapping of str to str
         Of the numbers; none where missing.
     flags : mapping of str to int
@@ -85,6 +87,8 @@ class Survey:
         ]  # fmt: skip
         if problems:
             raise DataError(problems)
+        if "population" not in frame:
+            frame["population"] = _populations(frame)
         object.__setattr__(self, "frame", frame)
 
     @property
@@ -112,6 +116,17 @@ class Survey:
     def splits(self) -> tuple[str, ...]:
         """Names of the splits, in order of appearance."""
         return tuple(self.frame["split"].unique())
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """Names of the populations: splits in order of appearance, thin layers first."""
+        column = self.frame["population"]
+        if "thickness" not in self.frame:
+            return tuple(column.unique())
+        place = {name: k for k, name in enumerate(self.splits)}
+        first = self.frame.drop_duplicates("population")
+        order = np.lexsort((first["thickness"], first["split"].map(place)))
+        return tuple(first["population"].to_numpy()[order])
 
     @property
     def flagged(self) -> BoolArray:
@@ -163,5 +178,20 @@ class Survey:
         return tuple(found) + tuple(f"flag {k}" for k in range(left.bit_length()) if left >> k & 1)
 
     def part(self, rows: BoolArray) -> Survey:
-        """Some of the devices."""
+        """Some of the devices; their populations keep their names."""
         return Survey(self.name, self.frame[rows], self.units, self.flags, self.origins, self.source)
+
+
+def _populations(frame: pd.DataFrame) -> pd.Series:
+    """Split, with the nominal thickness where a split holds several, each of some devices.
+
+    Thicknesses that were measured device by device, as on a wedge, divide nothing: no two devices would be equal.
+    """
+    if "thickness" not in frame:
+        return frame["split"]
+    nominal = frame["thickness"].round(6)
+    n = nominal.groupby(frame["split"]).transform("nunique")
+    each = frame.groupby("split")["device"].transform("size") / n.clip(lower=1)
+    divided = (n > 1) & (each >= _FEWEST) & nominal.notna()
+    comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
+    return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))

@@ -71,7 +71,7 @@ def test_the_way_of_the_documentation(folder: Path) -> None:
     page = said("wafer", "lot7.db", "--output", "page", "--stacks")
     assert page.exit_code == 0, page.stderr
     assert "lambda_J" in page.stdout
-    assert "A, B: devices of several nominal thicknesses" in page.stdout
+    assert "Limits are those of devices of one split and one nominal thickness." in page.stdout
     assert "SIMULATED, not measured: two stacks" in Path("page/wafer.html").read_text(encoding="utf-8")
     compared = said("compare", "lot7.db")
     assert compared.exit_code == 0, compared.stderr

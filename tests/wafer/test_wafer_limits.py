@@ -247,6 +247,41 @@ def test_splits_on_one_wafer_have_their_own_centres_and_one_bowl() -> None:
     assert np.mean(surface.value[thin]) - np.mean(surface.value[~thin]) == pytest.approx(0.5, abs=0.01)
 
 
+def stack(thicknesses: np.ndarray, rng: np.random.Generator) -> Survey:
+    """Devices of one stack on one wafer; the quantity depends on the thickness far more than it scatters."""
+    frame = wafer(rng, "A", bowl=0.0).iloc[: thicknesses.size].copy()
+    frame["split"], frame["thickness"] = "A", thicknesses
+    frame["slope_ratio"] += thicknesses
+    return survey_of(frame)
+
+
+def test_devices_of_a_stack_are_compared_with_those_of_their_thickness() -> None:
+    rng = np.random.default_rng(21)
+    d = np.resize([2.2, 0.8, 1.4], 240)
+    survey = stack(d, rng)
+    assert survey.populations == ("A, 0.8 nm", "A, 1.4 nm", "A, 2.2 nm")
+    limits = control_limits(survey, "slope_ratio")
+    assert limits.index.tolist() == list(survey.populations)
+    np.testing.assert_allclose(limits["spread"], 0.012, rtol=0.35)
+    odd = survey.frame.assign(slope_ratio=survey.frame["slope_ratio"] + 0.2 * (np.arange(240) == 7))
+    found = odd_devices(survey_of(odd), ["slope_ratio"], smooth=False)
+    assert found.table["device"].tolist() == [odd["device"][7]]
+    assert found.table["population"].tolist() == ["A, 0.8 nm"]
+    # sabotage: among all thicknesses it hides
+    whole = survey_of(odd.assign(population="A"))
+    assert odd_devices(whole, ["slope_ratio"], smooth=False).table.empty
+    assert survey.part(d < 2).populations == ("A, 0.8 nm", "A, 1.4 nm")
+
+
+def test_thicknesses_measured_one_by_one_divide_nothing() -> None:
+    rng = np.random.default_rng(22)
+    survey = stack(rng.uniform(1.0, 2.0, 60), rng)
+    assert survey.populations == ("A",)
+    assert stack(np.full(60, 1.5), rng).populations == ("A",)
+    unknown = survey.frame.drop(columns="population").assign(thickness=np.nan)
+    assert survey_of(unknown).populations == ("A",)
+
+
 def test_no_surface_without_enough_places() -> None:
     rng = np.random.default_rng(16)
     frame = wafer(rng, "A")

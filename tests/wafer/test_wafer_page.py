@@ -179,7 +179,7 @@ def test_odd_devices_stand_first_with_their_reason_and_faults_are_there(made: Ma
 def test_csv_files_hold_the_numbers_of_the_limits_and_pairs_with_all_digits(made: Made) -> None:
     with open_catalogue(made.folder / "lot.db") as catalogue:
         survey = survey_from(catalogue)
-    limits = pd.read_csv(made.folder / "page" / "limits.csv").set_index("split")
+    limits = pd.read_csv(made.folder / "page" / "limits.csv").set_index("population")
     expected = control_limits(survey, Q)
     np.testing.assert_array_equal(limits["centre"], expected["centre"])
     np.testing.assert_array_equal(limits["spread"], expected["spread"])
@@ -256,7 +256,7 @@ def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Mad
 
 def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     survey = lot(3, 1, pitch=10.0)
-    frame = survey.frame.copy()
+    frame = survey.frame.drop(columns="population")
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
