@@ -193,5 +193,7 @@ def _populations(frame: pd.DataFrame) -> pd.Series:
     n = nominal.groupby(frame["split"]).transform("nunique")
     each = frame.groupby("split")["device"].transform("size") / n.clip(lower=1)
     divided = (n > 1) & (each >= _FEWEST) & nominal.notna()
+    if not divided.any():
+        return frame["split"]
     comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
     return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))
