@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 from xml.etree import ElementTree
@@ -200,13 +200,18 @@ def report_figures(found: Findings, pool: Executor | None = None) -> tuple[Repor
 
 @contextmanager
 def drawing_helper() -> Iterator[Executor | None]:
-    """A process that loads what draws while this one samples, for `report_figures`; None on a single processor."""
-    if n_processors() == 1:
-        yield None
-        return
-    with helpers(1) as pool:
-        with deaf():
-            pool.submit(_get_ready)
+    """A process that loads what draws while this one samples, for `report_figures`.
+
+    None on a single processor, and where no process can be started: nothing depends on it but the time.
+    """
+    with ExitStack() as stack:
+        pool = None
+        if n_processors() > 1:
+            with suppress(OSError, ImportError, NotImplementedError):  # sandboxes without semaphores or processes
+                helper = stack.enter_context(helpers(1))
+                with deaf():
+                    helper.submit(_get_ready)
+                pool = helper
         yield pool
 
 

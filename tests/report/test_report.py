@@ -17,6 +17,7 @@ import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
+from mtjfit.infer.workers import with_helpers
 from mtjfit.plot.vector import render_vectors
 from mtjfit.report import drawing_helper, findings, report_figures, report_html, write_report
 from mtjfit.report.figures import FORMATS, inline_svg
@@ -220,6 +221,18 @@ def test_a_helper_draws_the_same_figures(one_thickness_fit, monkeypatch: pytest.
         assert report_figures(found, pool) == alone
     assert len(here) < len(alone)
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("broken", ["ProcessPoolExecutor.__init__", "ProcessPoolExecutor.submit"])
+def test_where_no_process_can_be_started_nobody_helps(broken: str, monkeypatch: pytest.MonkeyPatch):
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 2)
+    monkeypatch.setattr(f"concurrent.futures.process.{broken}", refused)
+    with drawing_helper() as pool:
+        jobs = with_helpers(abs, [-1, -2], pool)
+    assert jobs == [1, 2]
 
 
 def test_there_is_no_helper_on_a_single_processor(monkeypatch: pytest.MonkeyPatch):
