@@ -25,7 +25,7 @@ from mtjfit.model.directions import directions
 from mtjfit.model.identify import Identifiability, determined_table, structure
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.normal import as_normal
+from mtjfit.model.normal import as_normal, student_scales
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import JITTER, NOISE, Fixed, Study
 from mtjfit.text import number, p_text, table, value_with_error
@@ -281,7 +281,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     free = dict(zip(model.layout.names, best.values, strict=True)) | dict(
         zip(model.amplitudes.names, best.amplitudes, strict=True)
     )
-    values = _in_order(model, {name: float(value) for name, value in free.items()})
+    values = _in_order(model, {name: float(value) for name, value in free.items()} | student_scales(study))
     errors = {name: _error(determined, name, factor) for name in values}
     matrix = pd.DataFrame(correlation, index=determined.index, columns=determined.index)
     return FitResult(

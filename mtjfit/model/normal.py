@@ -20,11 +20,11 @@ from dataclasses import replace
 import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.model.own_noise import Scales, Scatter, most_probable_degrees, most_probable_jitter, robust
+from mtjfit.model.own_noise import Robust, Scales, Scatter, most_probable_degrees, most_probable_jitter, robust
 from mtjfit.model.points import Points
 from mtjfit.study import DOF, JITTER, NOISE, Fixed, Parameter, Prior, Study, is_amplitude, parse_amplitude
 
-__all__ = ["as_normal", "declares_noise", "noise_of_points"]
+__all__ = ["as_normal", "declares_noise", "noise_of_points", "student_scales"]
 
 
 def declares_noise(study: Study) -> bool:
@@ -94,6 +94,29 @@ def noise_of_points(study: Study) -> dict[str, float]:
     return found
 
 
+def student_scales(study: Study) -> dict[str, float]:
+    """Fitted scales of Student-t errors by their names in tables; those of the pseudo-values are larger.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    dict of str to float
+        Empty without Student-t errors, and where all errors are known.
+    """
+    if DOF not in study.parameters or not any(curve.sigma_is_fitted for curve in study.curves):
+        return {}
+    sigma = _robust_of(study, noise_of_points(study))[1].sigma
+    return {
+        label: float(sigma[c, np.flatnonzero(members & _without_errors(study))[0], 0])
+        for c, name in enumerate(NOISE)
+        for label, prior, members in _units(study, name)
+        if not isinstance(prior, Fixed) and np.any(members & _without_errors(study))
+    }
+
+
 def _points(study: Study) -> Points:
     return Points.of(study, np.unique([parse_amplitude(name)[1] for name in study.parameters if is_amplitude(name)]))
 
@@ -129,8 +152,18 @@ def _enlarged(study: Study, curve: TorqueCurve, noise: Mapping[str, float]) -> T
     return replace(curve, sigma_par=sigma[0], sigma_perp=sigma[1], rho=rho)
 
 
+def _without_errors(study: Study) -> np.ndarray:
+    return np.array([curve.sigma_is_fitted for curve in study.curves])
+
+
+def _robust_of(study: Study, noise: Mapping[str, float]) -> tuple[FloatArray, Robust]:
+    """Degrees of freedom of each device, shape (J,), and the polynomials of highest t likelihood."""
+    nu = np.array([_value(study.parameters[DOF], curve, noise) for curve in study.curves])
+    return nu, robust(_points(study), _scales(study), nu)
+
+
 def _scales(study: Study) -> Scales:
-    without = np.array([curve.sigma_is_fitted for curve in study.curves])
+    without = _without_errors(study)
     return [
         [
             (members & without, prior.value if isinstance(prior, Fixed) else None)
@@ -143,9 +176,7 @@ def _scales(study: Study) -> Scales:
 
 def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ...]:
     """Curves of pseudo-values."""
-    points, parameter = _points(study), study.parameters[DOF]
-    nu = np.array([_value(parameter, curve, noise) for curve in study.curves])
-    best = robust(points, _scales(study), nu)
+    points, (nu, best) = _points(study), _robust_of(study, noise)
     u = (np.stack([points.par, points.perp]) - best.middle) / best.sigma
     pseudo = best.middle + best.sigma * u * (nu[:, None] + 3) / (nu[:, None] + u**2)
     wider = np.sqrt((nu + 3) / (nu + 1))

@@ -16,7 +16,7 @@ import mtjfit
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import combinations
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.normal import as_normal, declares_noise, noise_of_points
+from mtjfit.model.normal import as_normal, declares_noise, noise_of_points, student_scales
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study
 
@@ -86,6 +86,20 @@ def test_least_squares_over_pseudo_values_is_the_maximum_of_the_t_likelihood(nu:
             expected = student_maximum(y, curve.bias, nu, None if fitted else SIGMA)[:2]
             found = least_squares(pseudo, np.ones(N), curve.bias)
             np.testing.assert_allclose(found, expected, atol=2e-6)
+
+
+def test_fitted_scales_are_those_of_t_and_not_those_of_the_pseudo_values() -> None:
+    scales = {"noise_par": (LogNormal(SIGMA, 3.0), "device"), "noise_perp": (LogNormal(SIGMA, 3.0), "device")}
+    study = simulated(n_bias=N, fit_sigma=True, **scales, noise_dof=Fixed(3.0))
+    found = student_scales(study)
+    assert set(found) == {f"noise_{part}[{name}]" for part in ("par", "perp") for name in "ABC"}
+    for curve in study.curves:
+        for part in ("par", "perp"):
+            expected = np.exp(student_maximum(getattr(curve, part), curve.bias, 3.0, None)[2])
+            assert found[f"noise_{part}[{curve.device}]"] == pytest.approx(expected, rel=1e-4)
+    with few_starts():
+        assert mtjfit.fit(study).values["noise_par[A]"] == found["noise_par[A]"]
+    assert student_scales(noisy("student", 3.0, noise_dof=Fixed(3.0))) == student_scales(simulated()) == {}
 
 
 def test_pseudo_values_have_the_errors_of_the_information_about_the_place_of_t() -> None:
