@@ -111,9 +111,10 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def drawing_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run inside a test draws alone: to load what draws takes a helper as long as most of these tests last."""
+    """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
+        for module in ("report.figures", "infer.workers"):
+            monkeypatch.setattr(f"mtjfit.{module}.n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
         Some number is not reliable.
     """
     from mtjfit.infer.comparison import compare_mechanisms as compare_study
+    from mtjfit.infer.workers import n_processors
     from mtjfit.results.header import header
     from mtjfit.results.mechanisms import conclusions, mechanism_tables
     from mtjfit.results.signatures import signature_table
@@ -47,7 +48,7 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     if output is not None:
         prepare(output, _FILES, "comparison of mechanisms")
     progress("comparing mechanisms", quiet)
-    found = compare_study(loaded, seed, extra=extra, progress=not quiet)
+    found = compare_study(loaded, seed, extra=extra, workers=n_processors(), progress=not quiet)
     said = [f"- {line}" for line in conclusions(found)]
     tables = (signature_table(found.study.curves[0].per), *mechanism_tables(found))
     parts: list[str | Table] = [header(loaded, found.best.fit), *tables, "\nConclusions", *said]

@@ -198,9 +198,10 @@ def run_study(
 
 def _compared(study: Study, seed: int, quiet: bool) -> MechanismComparison:
     from mtjfit.infer.comparison import compare_mechanisms
+    from mtjfit.infer.workers import n_processors
 
     progress("comparing mechanisms", quiet)
-    return compare_mechanisms(study, seed, progress=not quiet)
+    return compare_mechanisms(study, seed, workers=n_processors(), progress=not quiet)
 
 
 def _command() -> str:

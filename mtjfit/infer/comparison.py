@@ -8,7 +8,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.infer.centred import explore_model
 from mtjfit.infer.evidence import Evidence
@@ -17,6 +16,7 @@ from mtjfit.infer.leave_out import LeftOut, leave_out
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
 from mtjfit.infer.predictive import PredictiveCheck, predictive_checks
 from mtjfit.infer.prior_width import WIDTHS, log_evidence_change
+from mtjfit.infer.workers import in_parallel
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import Study
 from mtjfit.text_html import card
@@ -208,8 +208,20 @@ class MechanismComparison:
         return float(each.sum()), float(np.sqrt(each.size) * each.std(ddof=1))
 
 
-def _result(study: Study, mechanism: Mechanism, extra: Sequence[str], seed: Sequence[int]) -> MechanismResult:
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One mechanism, by its place among all of them, for any process."""
+
+    study: Study
+    place: int
+    extra: tuple[str, ...]
+    seed: int
+
+
+def _result(job: _Job) -> MechanismResult:
+    # a stream for each mechanism: leaving one out does not change the numbers of the others
+    rng = np.random.default_rng(np.random.SeedSequence((job.seed, 3, job.place)))
+    study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
     model = posterior_of(mechanism_study(study, mechanism, extra))
     explored = explore_model(model, rng)
     changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
@@ -238,6 +250,7 @@ def compare_mechanisms(
     *,
     names: Sequence[str] = tuple(MECHANISMS),
     extra: Sequence[str] = (),
+    workers: int = 1,
     progress: bool = True,
 ) -> MechanismComparison:
     """Compare what could have caused a linear out-of-plane torque.
@@ -252,6 +265,8 @@ def compare_mechanisms(
         Keys of `MECHANISMS`.
     extra : sequence of str
         Amplitudes to add to every mechanism, such as ``"a2"``.
+    workers : int
+        Processes; the numbers are the same. With more than one a script needs ``if __name__ == "__main__":``.
     progress : bool
         Show a bar on a terminal.
 
@@ -266,6 +281,8 @@ def compare_mechanisms(
         One thickness: nothing that could be computed would tell diffusion from asymmetric electrodes.
     ConfigError
         An amplitude has no prior, or a name is unknown.
+    MtjfitError
+        A process was killed.
 
     Examples
     --------
@@ -290,10 +307,6 @@ def compare_mechanisms(
         for name, one in each.parameters.items()
         if name in each.amplitudes and name not in study.parameters
     }
-    results = []
-    with tqdm(chosen, unit="mechanism", leave=False, disable=None if progress else True) as bar:
-        for place, each in bar:
-            bar.set_description(each.name)
-            # a stream for each mechanism: leaving one out does not change the numbers of the others
-            results.append(_result(study, each, extra, (seed, 3, place)))
-    return MechanismComparison(study, tuple(results), seed, added)
+    jobs = [_Job(study, place, tuple(extra), seed) for place, _ in reversed(chosen)]  # those with more parameters first
+    found = in_parallel(_result, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+    return MechanismComparison(study, tuple(reversed(found)), seed, added)

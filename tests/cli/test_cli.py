@@ -159,7 +159,7 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figure
 def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, known, monkeypatch: pytest.MonkeyPatch):
     asked, written = [], []
 
-    def compare(study, seed, progress):
+    def compare(study, seed, workers, progress):
         asked.append((seed, progress))
         return "compared"
 

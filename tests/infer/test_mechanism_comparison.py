@@ -225,6 +225,14 @@ def test_the_same_seed_gives_the_same_numbers(both: MechanismComparison) -> None
     pd.testing.assert_frame_equal(again.results[0].draws, both["ballistic+b1"].draws)
 
 
+def test_two_processes_give_the_same_numbers(both: MechanismComparison) -> None:
+    again = compare_mechanisms(both.study, 3, names=BALLISTIC, workers=2, progress=False)
+    assert [one.name for one in again.results] == [one.name for one in both.results]
+    for one, other in zip(again.results, both.results, strict=True):
+        assert (one.evidence.value, one.changes) == (other.evidence.value, other.changes)
+        pd.testing.assert_frame_equal(one.draws, other.draws)
+
+
 def test_a_verdict_needs_twenty_to_one_under_every_prior(both: MechanismComparison) -> None:
     assert both.best.name == "ballistic+b1"
     assert both.decided
