@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 
 import mtjfit
 from mtjfit.data.curve import BoolArray
-from mtjfit.plot.style import render, style
+from mtjfit.plot.style import style
+from mtjfit.plot.vector import render_vectors
 from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.report.figures import inline_svg
 from mtjfit.report.page import template
@@ -50,7 +51,6 @@ MOST_CURVES = 20
 """Curves of odd devices on the page."""
 _MOST_ODD = 120
 _CURVE_DPI, _PAGE_DPI = 120.0, 120.0
-_FORMATS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
 _TABLES = ("limits.csv", "wafers.csv", "pairs.csv", "odd.csv", "faults.csv")
 _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
 
@@ -247,7 +247,7 @@ def _pictures(
 def _picture(kind: str, quantity: str, figure: Figure, caption: str, alt: str) -> _Picture:
     name = f"{kind}-{_slug(quantity)}"
     short = f"{kind[0]}{zlib.crc32(name.encode()):x}"  # stands in thousands of marks
-    files = {f"{name}.{form}": render(figure, form) for form in _FORMATS}
+    files = {f"{name}.{form}": data for form, data in render_vectors(figure).items()}
     # Images of many dots are made for the width of the page here, and for paper in the files.
     has_image = bool(figure.findobj(lambda artist: bool(artist.get_rasterized())))
     inner = _rendered(figure, "svg", _PAGE_DPI) if has_image else files[f"{name}.svg"]

@@ -98,7 +98,6 @@ class Made:
 @pytest.fixture(scope="module", autouse=True)
 def one_format() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mtjfit.report.wafer, "_FORMATS", ("svg",))
         patch.setattr(mtjfit.report.wafer, "_pictures", some_pictures)
         patch.setattr(mtjfit.cli.compare_wafers, "_FORMATS", ())
         yield
