@@ -89,13 +89,14 @@ def wafer(
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
+    from mtjfit.report import drawing_helper
     from mtjfit.report.wafer import MOST_CURVES, wafer_files
     from mtjfit.report.wafer_text import survey_says
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.curves import curves_of, survey_of
     from mtjfit.wafer.limits import odd_devices
 
-    with open_catalogue(catalogue) as opened:
+    with open_catalogue(catalogue) as opened, drawing_helper() as helper:
         ours = _ours(output)
         prepare(output, ours | {_RUNS}, "page of wafers")
         progress(f"reading {catalogue}", quiet)
@@ -112,8 +113,8 @@ def wafer(
         found = None
         if stacks or posterior:
             found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
-    files = wafer_files(survey, chosen, odd, curves, faults, own=own_error, stacks=found,
-                        progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
+        files = wafer_files(survey, chosen, odd, curves, faults, own=own_error, stacks=found,
+                            progress=lambda what: progress(f"drawing {what}", quiet), pool=helper)  # fmt: skip
     write(output, [*(name for name in files if name != "wafer.html"), *sorted(ours - set(files)), "wafer.html"], files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:

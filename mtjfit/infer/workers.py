@@ -166,7 +166,12 @@ def deaf() -> Iterator[None]:
 
 
 def with_helpers(
-    function: Callable[[Job], Result], jobs: Sequence[Job], pool: Executor | None, n_helpers: int = 1
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    pool: Executor | None,
+    n_helpers: int = 1,
+    *,
+    begins: Callable[[Job], object] | None = None,
 ) -> list[Result]:
     """[function(job) for job in jobs], by this process and a pool of others: they begin with the first job, it with the
     last. What a process had at hand when it was killed is done here.
@@ -181,6 +186,8 @@ def with_helpers(
         None: everything is done here.
     n_helpers : int
         Processes of the pool to keep busy.
+    begins : callable, optional
+        Called in this process, with each job that somebody begins.
 
     Returns
     -------
@@ -200,6 +207,8 @@ def with_helpers(
                 k = take()
             except IndexError:
                 return
+            if begins is not None:
+                begins(jobs[k])
             try:
                 done[k] = do(jobs[k])
             except BrokenExecutor:

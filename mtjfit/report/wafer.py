@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import base64
-import io
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from concurrent.futures import Executor
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 import mtjfit
 from mtjfit.data.curve import BoolArray
-from mtjfit.plot.style import style
-from mtjfit.plot.vector import render_vectors
-from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
-from mtjfit.report.figures import inline_svg
+from mtjfit.plot.wafer import plot_device_curve
 from mtjfit.report.page import template
+from mtjfit.report.wafer_pictures import Picture, pictures, rendered, title_of
 from mtjfit.report.wafer_stacks import STACK_TABLES, StackResults
-from mtjfit.report.wafer_svg import lighter
 from mtjfit.report.wafer_text import (
     faults_table,
     flags_table,
-    limits_alt,
     limits_table,
-    map_alt,
     means_table,
     pairs_table,
-    smooth_alt,
-    splits_alt,
     survey_says,
 )
 from mtjfit.results.outliers import FALSE_ALARM
@@ -42,7 +32,6 @@ from mtjfit.results.write import csv_bytes
 from mtjfit.wafer.compare import WaferMeans, compare_wafers, wafer_means
 from mtjfit.wafer.curves import Curves
 from mtjfit.wafer.limits import OddDevices, control_limits
-from mtjfit.wafer.smooth import smooth_surfaces
 from mtjfit.wafer.survey import Survey
 
 __all__ = ["MOST_CURVES", "is_wafer_file", "wafer_files"]
@@ -50,7 +39,7 @@ __all__ = ["MOST_CURVES", "is_wafer_file", "wafer_files"]
 MOST_CURVES = 20
 """Curves of odd devices on the page."""
 _MOST_ODD = 120
-_CURVE_DPI, _PAGE_DPI = 120.0, 120.0
+_CURVE_DPI = 120.0
 _TABLES = ("limits.csv", "wafers.csv", "pairs.csv", "odd.csv", "faults.csv")
 _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
 
@@ -67,23 +56,11 @@ def is_wafer_file(name: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Picture:
-    """A figure of the page."""
-
-    name: str
-    caption: str
-    alt: str
-    content: str
-    width: float
-    files: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class _Section:
     """All about one quantity."""
 
     title: str
-    pictures: tuple[_Picture, ...]
+    pictures: tuple[Picture, ...]
     tables: tuple[Table, ...]
 
 
@@ -110,6 +87,7 @@ def wafer_files(
     common: float = 0.0,
     stacks: StackResults | None = None,
     progress: Callable[[str], object] | None = None,
+    pool: Executor | None = None,
 ) -> dict[str, bytes]:
     """Everything that ``mtjfit wafer`` writes, by file name: ``wafer.html``, figures, tables.
 
@@ -131,12 +109,15 @@ def wafer_files(
         Fits and posteriors by split.
     progress : callable, optional
         Called with the name of each figure before it is drawn.
+    pool : Executor, optional
+        Draws some of them meanwhile, see `mtjfit.report.drawing_helper`.
 
     Returns
     -------
     dict of str to bytes
     """
     rings = _rings(survey, odd)
+    drawn_of = pictures(survey, quantities, rings, pool, progress)
     sections, numbers = [], _Numbers()
     for quantity in quantities:
         limits = control_limits(survey, quantity)
@@ -145,8 +126,9 @@ def wafer_files(
         numbers.limits.append(limits.drop(columns="says", errors="ignore").reset_index().assign(quantity=quantity))
         numbers.wafers.append(means.table.reset_index().assign(quantity=quantity))
         numbers.pairs.append(pairs.assign(quantity=quantity))
-        pictures = tuple(_pictures(survey, quantity, limits, rings, progress))
-        sections.append(_Section(_title(quantity), pictures, _tables(survey, quantity, limits, means, pairs)))
+        sections.append(
+            _Section(title_of(quantity), drawn_of[quantity], _tables(survey, quantity, limits, means, pairs))
+        )
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
     tables = numbers.frames() | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
@@ -195,64 +177,11 @@ def _csv(frame: pd.DataFrame, first: str) -> bytes:
     return csv_bytes(frame.set_index(first))
 
 
-def _title(quantity: str) -> str:
-    return {"slope_ratio": "Slope ratio T⊥/T∥"}.get(quantity, quantity.replace("|kappa|", "|κ|"))
-
-
-def _slug(quantity: str) -> str:
-    """A quantity as part of a file name.
-
-    Examples
-    --------
-    >>> _slug("|kappa|·a1"), _slug("b2/a1"), _slug("slope_ratio")
-    ('kappa-a1', 'b2-a1', 'slope_ratio')
-    """
-    return re.sub(r"[^a-z0-9_]+", "-", quantity.lower()).strip("-") or "quantity"
-
-
 def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
     """Devices beyond what is expected, as rows of the survey."""
     beyond = odd.table[odd.table["p_adjusted"] < FALSE_ALARM]
     names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
     return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
-
-
-def _pictures(
-    survey: Survey, quantity: str, limits: pd.DataFrame, rings: BoolArray, progress: Callable[[str], object] | None
-) -> Iterator[_Picture]:
-    if limits.empty:
-        return
-    has_places = bool(np.any(survey.placed & survey.known(quantity)))
-    surfaces = smooth_surfaces(survey, quantity) if has_places else ()
-    told = progress if progress is not None else (lambda name: None)
-    name = _title(quantity)
-    told(f"control chart of {name}")
-    yield _picture("control", quantity, plot_control(survey, quantity), "Control chart: devices of each wafer against "
-                   "the limits of those meant to be equal, and the spread of true values by wafer.",
-                   limits_alt(survey, quantity, limits))  # fmt: skip
-    if has_places:
-        told(f"map of {name}")
-        yield _picture("map", quantity, plot_wafer_map(survey, quantity, odd=rings), "Map of measured values.",
-                       map_alt(survey, quantity))  # fmt: skip
-    if surfaces:
-        told(f"smooth part of {name}")
-        yield _picture("smooth", quantity, plot_smooth(survey, quantity, surfaces, odd=rings), "A polynomial of second "
-                       "order over each wafer, fitted robustly, and what it leaves.",
-                       smooth_alt(survey, quantity, surfaces))  # fmt: skip
-    told(f"histogram of {name}")
-    yield _picture("histogram", quantity, plot_splits(survey, quantity), "Devices meant to be equal, in bins that all "
-                   "share.", splits_alt(survey, quantity, limits))  # fmt: skip
-
-
-def _picture(kind: str, quantity: str, figure: Figure, caption: str, alt: str) -> _Picture:
-    name = f"{kind}-{_slug(quantity)}"
-    short = f"{kind[0]}{zlib.crc32(name.encode()):x}"  # stands in thousands of marks
-    files = {f"{name}.{form}": data for form, data in render_vectors(figure).items()}
-    # Images of many dots are made for the width of the page here, and for paper in the files.
-    has_image = bool(figure.findobj(lambda artist: bool(artist.get_rasterized())))
-    inner = _rendered(figure, "svg", _PAGE_DPI) if has_image else files[f"{name}.svg"]
-    content = lighter(inline_svg(inner, short, alt))
-    return _Picture(name, caption, alt, content, figure.get_figwidth(), files)
 
 
 def _tables(
@@ -264,7 +193,7 @@ def _tables(
 
 def _curves(
     survey: Survey, odd: OddDevices, curves: Curves, progress: Callable[[str], object] | None
-) -> Iterator[tuple[tuple[str, str], _Picture]]:
+) -> Iterator[tuple[tuple[str, str], Picture]]:
     """Small figures of odd devices, by wafer and name, in the order of the list."""
     for k, row in enumerate(odd.table.head(MOST_CURVES).itertuples()):
         key = (str(row.wafer), str(row.device))
@@ -281,23 +210,16 @@ def _curves(
         )
         figure = plot_device_curve(curve, survey)
         # As images: with their letters as outlines, drawings of this size are five times larger.
-        png = base64.b64encode(_rendered(figure, "png", _CURVE_DPI)).decode()
+        png = base64.b64encode(rendered(figure, "png", _CURVE_DPI)).decode()
         content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
-        yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
-
-
-def _rendered(figure: Figure, form: Literal["svg", "png"], dpi: float) -> bytes:
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else {"Software": None})
-    return buffer.getvalue()
+        yield key, Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 
 
 def _range(values: np.ndarray) -> str:
     return f"{np.nanmin(values):.3g} to {np.nanmax(values):.3g}"
 
 
-def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[_Odd]:
+def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], Picture]) -> Iterator[_Odd]:
     for row in odd.table.head(_MOST_ODD).itertuples():
         picture = drawn.get((str(row.wafer), str(row.device)))
         x, y = float(row.x), float(row.y)  # type: ignore[arg-type]

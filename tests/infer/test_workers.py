@@ -110,7 +110,9 @@ def _refuses(job: tuple[int, int, bool]) -> int:
 
 def test_a_helper_and_this_process_share_the_jobs(pool: Executor) -> None:
     jobs = [0.3, 0.05, 0.06, 0.07, 0.08]
-    found = with_helpers(_who, jobs, pool)
+    begun: list[float] = []
+    found = with_helpers(_who, jobs, pool, begins=begun.append)
+    assert sorted(begun) == sorted(jobs)
     assert [seconds for seconds, _ in found] == jobs
     assert found[-1][1] == os.getpid() != found[0][1]
     assert len({process for _, process in found}) == 2

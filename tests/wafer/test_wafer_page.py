@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import itertools
 import re
 import shutil
 from collections.abc import Iterator
@@ -23,7 +22,9 @@ import mtjfit.report.wafer
 from mtjfit.cli.compare_wafers import compare_wafers
 from mtjfit.cli.wafer import chosen_quantities, wafer
 from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.report import drawing_helper
 from mtjfit.report.wafer import wafer_files
+from mtjfit.report.wafer_pictures import KINDS
 from mtjfit.report.wafer_svg import indexed_png, lighter
 from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
@@ -98,17 +99,11 @@ class Made:
 @pytest.fixture(scope="module", autouse=True)
 def one_format() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mtjfit.report.wafer, "_pictures", some_pictures)
+        # the others take a second, and stand on the page in the slow tests
+        patch.setattr(mtjfit.report.wafer_pictures, "KINDS", {name: KINDS[name] for name in ("control", "map")})
+        patch.setattr(mtjfit.report.figures, "n_processors", lambda: 1)
         patch.setattr(mtjfit.cli.compare_wafers, "_FORMATS", ())
         yield
-
-
-def some_pictures(*given: object) -> Iterator[object]:
-    """The control chart and the map: the others take a second, and stand on the page in the slow tests."""
-    return itertools.islice(pictures(*given), 2)
-
-
-pictures = mtjfit.report.wafer._pictures
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +154,12 @@ def test_every_link_leads_somewhere_and_no_name_is_there_twice(made: Made) -> No
     page = made.page
     names = page.all("id")
     assert len(names) == len(set(names))
+    monkeypatch.setattr(mtjfit.report.figures, "n_processors", lambda: 2)
+    told: list[str] = []
+    with drawing_helper() as pool:
+        odd = odd_devices(survey, [Q])
+        assert wafer_files(survey, [Q], odd, Curves({}), NO_FAULTS, pool=pool, progress=told.append) == files
+    assert sorted(told) == [f"{kind} of Slope ratio T⊥/T∥" for kind in sorted(KINDS.values())]
     links = [link for link in (*page.all("href"), *page.all("xlink:href")) if link.startswith("#")]
     assert links
     assert {link[1:] for link in links} <= set(names)
@@ -260,7 +261,7 @@ def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
     bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
-    monkeypatch.setattr(mtjfit.report.wafer, "_pictures", lambda *given: itertools.islice(pictures(*given), 1))
+    monkeypatch.setattr(mtjfit.report.wafer_pictures, "KINDS", {"control": "control chart"})
     files = wafer_files(bad, [Q], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
     assert dangers(page) == []
@@ -296,7 +297,7 @@ def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys:
 
 @pytest.mark.slow
 def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mtjfit.report.wafer, "_pictures", pictures)
+    monkeypatch.setattr(mtjfit.report.wafer_pictures, "KINDS", KINDS)
     survey = lot(3, 2)
     files = wafer_files(survey, [Q], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
@@ -306,6 +307,12 @@ def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.M
     assert (dangers(page), page.faults) == ([], [])
     names = page.all("id")
     assert len(names) == len(set(names))
+    monkeypatch.setattr(mtjfit.report.figures, "n_processors", lambda: 2)
+    told: list[str] = []
+    with drawing_helper() as pool:
+        odd = odd_devices(survey, [Q])
+        assert wafer_files(survey, [Q], odd, Curves({}), NO_FAULTS, pool=pool, progress=told.append) == files
+    assert sorted(told) == [f"{kind} of Slope ratio T⊥/T∥" for kind in sorted(KINDS.values())]
 
 
 @pytest.mark.slow
