@@ -90,6 +90,8 @@ class Survey:
         if "population" not in frame:
             frame["population"] = _populations(frame)
         object.__setattr__(self, "frame", frame)
+        for name in ("units", "flags"):  # views of mappings cannot go to other processes
+            object.__setattr__(self, name, dict(getattr(self, name)))
 
     @property
     def label(self) -> str:
