@@ -78,6 +78,7 @@ _STYLE = {
     "svg.hashsalt": "mtjfit",
 }
 _SCREEN_DPI = 150.0  # of a figure on the page of a notebook: the smallest letters are 14 pixels high
+_PLACES = 8  # of positions, as shares of the figure: far below what any file keeps
 _LINE = 0.125  # height of a line of the footer in inches
 _WIDE = 0.052  # width of one of its characters
 
@@ -251,11 +252,16 @@ def _rendered(fig: Figure, format: Format, dpi: float | None = None) -> bytes:
 
 
 def lay_out(fig: Figure) -> None:
-    """Place everything once; an engine that stays would do it at each saving, even the one that is called "none"."""
+    """Place everything once; an engine that stays would do it at each saving, even the one that is called "none".
+
+    Positions are rounded: the engine's last digits differ from run to run, and with them names in SVG files.
+    """
     engine = fig.get_layout_engine()
     if engine is not None and fig.axes:
         engine.execute(fig)
         fig.set_layout_engine(None)
+        for ax in fig.axes:
+            ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, _PLACES).tolist()))
 
 
 def save(fig: Figure, path: str | Path) -> Path:
