@@ -119,12 +119,13 @@ def _saying_how_to_resume(journal: Journal, again: str) -> Iterator[None]:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """No garbage collection: a fifth of the time that pictures take, for a hundred MB that the end returns."""
+    """No garbage collection: a fifth of the time that pictures take. The end, which is near, returns the 100 MB."""
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         if enabled:
             gc.enable()
 

@@ -18,6 +18,7 @@ from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import free_lengths, header_fields, notices
 from mtjfit.results.identify_text import model_test
 from mtjfit.results.methods import REFERENCES, methods
+from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
 from mtjfit.results.tables import Table, meaning
 from mtjfit.results.verdicts import checks, learned, not_determined
@@ -130,4 +131,5 @@ def write_report(
     for figure in figures:
         files |= figure.files
     files["report.html"] = report_html(found, provenance, figures).encode()
-    folder.write(files, result_document(fit, posterior, provenance, mechanisms))
+    record = None if posterior is None else narrowing_record(posterior, found.narrowing, found.sensitivity)
+    folder.write(files, result_document(fit, posterior, provenance, mechanisms, record))

@@ -265,14 +265,19 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def narrowing_record(posterior: Posterior) -> dict[str, object]:
+def narrowing_record(
+    posterior: Posterior, found: pd.DataFrame | None = None, other: pd.DataFrame | None = None
+) -> dict[str, object]:
     """Content for ``result.json``: bits by parameter and together, other priors, and both sentences.
 
-    Plain numbers, text, lists and dictionaries, but for NaN and infinity, which `mtjfit.results.write.plain` removes.
+    `found` and `other` are `narrowing` and `sensitivity` of the posterior, if somebody has them already. Plain numbers,
+    text, lists and dictionaries, but for NaN and infinity, which `mtjfit.results.write.plain` removes.
     """
     if not posterior.verdict.converged:
         return {"narrowing": {}, "joint_gain": None, "sensitivity": [], "sentences": [_NOT_YET]}
-    found, other, joint = narrowing(posterior), sensitivity(posterior), joint_gain(posterior)
+    found = narrowing(posterior) if found is None else found
+    other = sensitivity(posterior) if other is None else other
+    joint = joint_gain(posterior)
     together = {"bits": joint.bits, "error": joint.error, "names": joint.names, "reliable": joint.reliable}
     sentences = [narrowing_sentence(posterior, found), sensitivity_sentence(posterior, other)]
     return {

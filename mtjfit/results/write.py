@@ -119,6 +119,7 @@ def result_document(
     posterior: Posterior | None,
     provenance: Mapping[str, object],
     mechanisms: MechanismComparison | None = None,
+    record: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     """Content of ``result.json``: everything that the page says, for programs.
 
@@ -130,6 +131,8 @@ def result_document(
         From `mtjfit.results.provenance`.
     mechanisms : MechanismComparison, optional
         Null in the document if nobody compared them.
+    record : mapping, optional
+        `mtjfit.results.narrowing.narrowing_record` of the posterior, if somebody has it already.
 
     Returns
     -------
@@ -138,6 +141,8 @@ def result_document(
     """
     study, known = fit.study, fit.identifiability
     verdict = None if posterior is None else posterior.verdict
+    if posterior is not None and record is None:
+        record = narrowing_record(posterior)
     document = {
         "format": 1,
         "header": header_fields(study, fit),
@@ -158,7 +163,7 @@ def result_document(
         "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
         "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
         "evidence": _evidence(posterior),
-        "priors_and_data": None if posterior is None else narrowing_record(posterior),
+        "priors_and_data": record,
         "mechanisms": None if mechanisms is None else json.loads(mechanism_document(mechanisms)),
         "summary": _records(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
