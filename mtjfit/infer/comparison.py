@@ -16,7 +16,7 @@ from mtjfit.infer.leave_out import LeftOut, leave_out
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
 from mtjfit.infer.predictive import PredictiveCheck, predictive_checks
 from mtjfit.infer.prior_width import WIDTHS, log_evidence_change
-from mtjfit.infer.workers import in_parallel
+from mtjfit.infer.workers import WorkerKilled, in_parallel
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import Study
 from mtjfit.text_html import card
@@ -266,7 +266,8 @@ def compare_mechanisms(
     extra : sequence of str
         Amplitudes to add to every mechanism, such as ``"a2"``.
     workers : int
-        Processes; the numbers are the same. With more than one a script needs ``if __name__ == "__main__":``.
+        Processes; the numbers are the same, and one goes on alone if others are killed. With more than one a script
+        needs ``if __name__ == "__main__":``.
     progress : bool
         Show a bar on a terminal.
 
@@ -281,8 +282,6 @@ def compare_mechanisms(
         One thickness: nothing that could be computed would tell diffusion from asymmetric electrodes.
     ConfigError
         An amplitude has no prior, or a name is unknown.
-    MtjfitError
-        A process was killed.
 
     Examples
     --------
@@ -308,5 +307,8 @@ def compare_mechanisms(
         if name in each.amplitudes and name not in study.parameters
     }
     jobs = [_Job(study, place, tuple(extra), seed) for place, _ in reversed(chosen)]  # those with more parameters first
-    found = in_parallel(_result, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+    try:
+        found = in_parallel(_result, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+    except WorkerKilled:  # most likely memory ran out: one after the other they need less
+        found = in_parallel(_result, jobs, 1, says="mechanisms", progress=progress)
     return MechanismComparison(study, tuple(reversed(found)), seed, added)

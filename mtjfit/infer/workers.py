@@ -17,13 +17,17 @@ from tqdm import tqdm
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["deaf", "helpers", "in_parallel", "n_processors", "with_helpers"]
+__all__ = ["WorkerKilled", "deaf", "helpers", "in_parallel", "n_processors", "with_helpers"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _MOST = 61  # processes that Windows can wait for
 
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+
+class WorkerKilled(MtjfitError):
+    """A process ended before its work was done."""
 
 
 def n_processors() -> int:
@@ -60,7 +64,7 @@ def in_parallel(
 
     Raises
     ------
-    MtjfitError
+    WorkerKilled
         A process was killed.
 
     Examples
@@ -85,7 +89,7 @@ def in_parallel(
                     done += 1
                     bar.update()
             except BrokenProcessPool as error:
-                raise MtjfitError(
+                raise WorkerKilled(
                     f"a worker process ended before its work was done, after {done} of {len(jobs)} runs: it was "
                     'killed, or memory ran out (use fewer workers), or a script lacks `if __name__ == "__main__":`'
                 ) from error

@@ -19,6 +19,7 @@ from mtjfit.infer.predictive import STATISTICS, predictive_checks, slopes, stati
 from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change, scaled
 from mtjfit.infer.simulate import simulated
 from mtjfit.infer.starts import Annealed
+from mtjfit.infer.workers import WorkerKilled
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
@@ -231,6 +232,22 @@ def test_two_processes_give_the_same_numbers(both: MechanismComparison) -> None:
     for one, other in zip(again.results, both.results, strict=True):
         assert (one.evidence.value, one.changes) == (other.evidence.value, other.changes)
         pd.testing.assert_frame_equal(one.draws, other.draws)
+
+
+def test_where_processes_are_killed_one_goes_on_alone(
+    both: MechanismComparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def killed(function, jobs, workers, **_: object):  # type: ignore[no-untyped-def]
+        asked.append(workers)
+        if workers > 1:
+            raise WorkerKilled("a worker process ended")
+        return [both[tuple(MECHANISMS)[job.place]] for job in jobs]
+
+    monkeypatch.setattr("mtjfit.infer.comparison.in_parallel", killed)
+    again = compare_mechanisms(both.study, 3, names=BALLISTIC, workers=2, progress=False)
+    assert (asked, again.results) == ([2, 1], both.results)
 
 
 def test_a_verdict_needs_twenty_to_one_under_every_prior(both: MechanismComparison) -> None:
