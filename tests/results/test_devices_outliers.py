@@ -250,16 +250,16 @@ def ill_declared(kind: str, seed: int, size: float = 0.045) -> Study:
 
 @pytest.mark.parametrize("kind", NOISE_MODELS)
 def test_an_odd_device_is_found_under_the_noise_that_is_declared_and_good_ones_are_not(kind: str) -> None:
-    """12 studies, each with a false alarm in one of 20: more than 4 of them in 2e-4 of all runs."""
+    """Eight studies, each with a false alarm in one of 20: more than 3 of them in 4e-4 of all runs."""
     alarms, plain_alarms = 0, 0
     rng = np.random.default_rng(0)
-    for seed in range(12):
+    for seed in range(8):
         study = ill_declared(kind, seed)
         known = study.replace(parameters={**study.parameters, **NOISE_MODELS[kind]})
         alarms += outliers(mtjfit.fit(known), 0.2, rng)["outlier"].any()
         plain_alarms += outliers(mtjfit.fit(study), 0.2, rng)["outlier"].any()
-    assert alarms <= 4
-    assert plain_alarms > 5  # of the same data with errors as declared
+    assert alarms <= 3
+    assert plain_alarms > 4  # of the same data with errors as declared
     turned = changed(ill_declared(kind, 3), 2, perp=lambda V: 0.6 * V)
     turned = turned.replace(parameters={**turned.parameters, **NOISE_MODELS[kind]})
     found = outliers(mtjfit.fit(turned), 0.2, rng).set_index("device")
