@@ -16,11 +16,14 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.workers import helpers, in_parallel, with_helpers
 
 
-def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind() -> None:
+def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for k in range(20):
+        monkeypatch.setenv(f"MTJFIT_{k}", f"value {k}")
     before = dict(os.environ)
-    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] * 2
-    assert in_parallel(os.getenv, names, 2, progress=False) == ["1"] * 6
-    assert in_parallel(abs, list(range(-20, 0)), 2, progress=False) == list(range(20, 0, -1))
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", *(f"MTJFIT_{k}" for k in range(20))]
+    assert in_parallel(os.getenv, names, 2, progress=False) == ["1"] * 3 + [f"value {k}" for k in range(20)]
     assert dict(os.environ) == before
     assert multiprocessing.active_children() == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
