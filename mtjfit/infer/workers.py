@@ -173,12 +173,11 @@ def with_helpers(
     function: Callable[[Job], Result],
     jobs: Sequence[Job],
     pool: Executor | None,
-    n_helpers: int = 1,
     *,
     begins: Callable[[Job], object] | None = None,
 ) -> list[Result]:
-    """[function(job) for job in jobs], by this process and a pool of others: they begin with the first job, it with the
-    last. What a process had at hand when it was killed is done here.
+    """[function(job) for job in jobs], by this process and one of a pool: that begins with the first job, this with the
+    last. What the other had at hand when it was killed is done here.
 
     Parameters
     ----------
@@ -188,8 +187,6 @@ def with_helpers(
         Best with long ones first: the last to be begun are in the middle.
     pool : Executor or None
         None: everything is done here.
-    n_helpers : int
-        Processes of the pool to keep busy.
     begins : callable, optional
         Called in this process, with each job that somebody begins.
 
@@ -223,13 +220,9 @@ def with_helpers(
                 raise
 
     if pool is not None:
-        with ThreadPoolExecutor(n_helpers) as threads:
-            helping = [
-                threads.submit(work, left.popleft, lambda job: pool.submit(function, job).result())
-                for _ in range(n_helpers)
-            ]
+        with ThreadPoolExecutor(1) as thread:
+            helping = thread.submit(work, left.popleft, lambda job: pool.submit(function, job).result())
             work(left.pop, function)
-        for each in helping:
-            each.result()
+        helping.result()
     work(left.pop, function)
     return [done[k] for k in range(len(jobs))]

@@ -7,7 +7,7 @@ maximum likelihood (Patterson and Thompson, Biometrika 58, 545 (1971)) times the
 σ √((ν + 3)/(ν + 1)), a little more where points are few. Least squares over these pseudo-values find the maximum of the
 t likelihood, with its errors (Huber, Ann. Stat. 1, 799 (1973); Bickel, Scand. J. Stat. 3, 145 (1976)), and their χ² has
 no larger mean and a smaller variance than that of normal errors. ν is the most probable one for the scatter about the
-polynomials. Ten points for each component under ν = 2 still leave variances of coefficients a fifth too small.
+polynomials. Eleven points for each component under ν = 2 still leave variances of coefficients a fifth too small.
 
 Eq. 12 enters nowhere: whatever it says of the polynomials is tested, not adapted to.
 """
