@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mtjfit.infer.centred import explore_model
 from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.explore import explore
 from mtjfit.infer.fit import FitResult, fit
 from mtjfit.infer.leave_out import LeftOut, leave_out
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
@@ -223,7 +223,7 @@ def _result(job: _Job) -> MechanismResult:
     rng = np.random.default_rng(np.random.SeedSequence((job.seed, 3, job.place)))
     study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
     model = posterior_of(mechanism_study(study, mechanism, extra))
-    explored = explore_model(model, rng)
+    explored = explore(model, model.size, rng)
     changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
     # draws that are not the posterior's are no basis for anything else
     for width in WIDTHS if explored.settled else ():

@@ -1,8 +1,9 @@
-"""A second opinion: quantiles of the draws against those of an independent importance sample.
+"""A second opinion: the posterior explored anew, from the prior, by somebody who has never seen the run.
 
-The ensembles hand their draws on from step to step; the importance sample is drawn anew from the proposal and weighted
-with the density, and no draw knows of another. What they share is the density, and where the proposal looks: a region
-that neither the ensembles nor annealing ever found stays unknown to both.
+Another annealing with random numbers of its own finds where the posterior is, another proposal is fitted to it, and
+draws from that, weighted with the density, are compared with those of the ensembles: quantiles, the evidence, and
+whether the run's proposal reaches every place where the second one finds mass. All that both share is the density. A
+region that neither finds stays unknown to both, but each has looked for it on its own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.infer.diagnostics import ess
+from mtjfit.infer.evidence import Evidence
+from mtjfit.infer.explore import Explored
 from mtjfit.infer.gate import Chains, Check
-from mtjfit.infer.importance import Weighted, importance_sample
+from mtjfit.infer.importance import Weighted
 from mtjfit.infer.proposal import Jump
-from mtjfit.infer.starts import Target
 
 __all__ = ["Difference", "cross_check", "differences"]
 
@@ -23,7 +25,9 @@ QUANTILES = (0.05, 0.5, 0.95)
 MAX_ERRORS = 4.5  # 7e-6 for each comparison of normal statistics: 1e-4 for all of six coordinates
 HEAVY_K_HAT = 0.5  # above it the weights have no variance, and errors come out too small
 MIN_EFFECTIVE = 400  # twenty of them below a 5 % quantile; with fewer the share below it is not normal
-_DRAWS = 4000
+UNREACHED = 100.0  # times denser than the run proposes: a walker that gets there stays for as many steps
+MAX_UNREACHED = 0.01  # of the mass
+_PER_PARTICLE = 1 / 8  # effective draws for each particle of an annealed population
 _NAME = "second method"
 
 
@@ -73,63 +77,97 @@ def differences(chains: Chains, weighted: Weighted) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def cross_check(target: Target, chains: Chains, jump: Jump, rng: np.random.Generator, n: int = _DRAWS) -> Check:
-    """Compare the draws with a new importance sample, for the verdict.
+def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored) -> Check:
+    """Compare the draws of a run with a new exploration of the same posterior, for the verdict.
 
     Parameters
     ----------
-    target : Target
     chains : Chains
         After warm-up.
     jump : Jump
-        Proposal of the run. What it was fitted to does not matter: weights undo it.
-    rng : numpy.random.Generator
-        Of its own, so that the check does not change what the ensembles draw.
-    n : int
-        New draws; their cost is that of as many posteriors.
+        Proposal of the run.
+    evidence : Evidence
+        Of the run.
+    second : Explored
+        From the prior, with random numbers of its own.
 
     Returns
     -------
     Check
-        ``"second method"``: fails if a quantile differs by more than 4.5 joint errors, or by 9 where k̂ is above 1/2.
-        Does not fail, but says so, where the importance sample is no basis for an opinion.
+        ``"second method"``: fails if a quantile or ln Z differs by more than 4.5 joint errors (9 where k̂ is above 1/2),
+        or if the second method finds more than one per cent of the mass where the run hardly ever proposes to go.
+        Where the new draws are too uneven, quantiles are compared with those of the annealed population instead.
 
     Examples
     --------
-    >>> from mtjfit.infer.proposal import fitted_jump
+    >>> from mtjfit.infer.evidence import log_evidence
+    >>> from mtjfit.infer.explore import explore
     >>> class Bell:
-    ...     def log_prior(self, z): return -0.5 * z[:, 0] ** 2
-    ...     def log_posterior(self, z): return -0.5 * z[:, 0] ** 2
-    ...     def prior_transform(self, u): return u
+    ...     def log_prior(self, z): return -0.5 * (z[:, 0] / 2) ** 2 - np.log(2 * np.sqrt(2 * np.pi))
+    ...     def log_posterior(self, z): return self.log_prior(z) - 0.375 * z[:, 0] ** 2
+    ...     def prior_transform(self, u):
+    ...         from scipy.special import ndtri
+    ...         return 2 * ndtri(u)
     >>> rng = np.random.default_rng(0)
     >>> theta = rng.standard_normal((4, 200, 32, 1))
-    >>> chains = Chains(("x",), theta, -0.5 * theta[..., 0] ** 2, np.ones((4, 32)))
-    >>> jump = fitted_jump(theta.reshape(-1, 1), rng)
-    >>> cross_check(Bell(), chains, jump, rng).ok
-    True
-    >>> narrow = Chains(("x",), 0.8 * theta, chains.log_posterior, chains.acceptance)
-    >>> cross_check(Bell(), narrow, jump, rng).ok
-    False
+    >>> second = explore(Bell(), 1, rng)
+    >>> def check(theta):
+    ...     log_posterior = Bell().log_posterior(theta.reshape(-1, 1)).reshape(4, 200, 32)
+    ...     chains = Chains(("x",), theta, log_posterior, np.ones((4, 32)))
+    ...     return cross_check(chains, second.jump, log_evidence(Bell(), chains, rng, jump=second.jump), second)
+    >>> check(theta).ok, check(0.8 * theta).ok
+    (True, False)
     """
     if not chains.names:
         return Check(_NAME, True, "no second method is needed: nothing was sampled")
-    weighted = importance_sample(target, jump, n, rng)
-    heavy = f"a second method is not available: k̂ = {weighted.k_hat:.2f}, the importance sample is too heavy-tailed"
-    if not weighted.reliable:
-        return Check(_NAME, True, heavy)
-    if weighted.n_effective < MIN_EFFECTIVE:
-        why = f"{weighted.n_effective:.0f} effective draws are too few to check ({MIN_EFFECTIVE} needed)"
-        return Check(_NAME, True, f"a second method is not available: {why}")
+    weighted = second.weighted
+    even = weighted.reliable and weighted.n_effective >= MIN_EFFECTIVE
+    if not even:
+        weighted = _population(second)
     found = differences(chains, weighted)
+    allowed = MAX_ERRORS if even and weighted.k_hat <= HEAVY_K_HAT else 2 * MAX_ERRORS
     worst = max(found, key=lambda one: np.inf if np.isnan(one.in_errors) else abs(one.in_errors))
-    if abs(worst.in_errors) <= MAX_ERRORS:
-        largest = max(found, key=lambda one: abs(one.in_sd))
-        how = f"largest difference {abs(largest.in_sd):.2f} sd, {_which(largest)}"
-        return Check(_NAME, True, f"a second method agrees: {how} (importance sampling, k̂ = {weighted.k_hat:z.2f})")
-    if weighted.k_hat > HEAVY_K_HAT and abs(worst.in_errors) <= 2 * MAX_ERRORS:
-        return Check(_NAME, True, heavy)
-    how = f"{_which(worst)} differs by {worst.in_sd:.2f} sd, {abs(worst.in_errors):.0f} of its errors (4.5 allowed)"
-    return Check(_NAME, False, f"a second method disagrees: {how}")
+    against = []
+    if not abs(worst.in_errors) <= allowed:
+        against.append(
+            f"{_which(worst)} differs by {worst.in_sd:.2f} sd, {abs(worst.in_errors):.0f} of its errors "
+            f"({allowed:g} allowed)"
+        )
+    if even:
+        apart = second.evidence.value - evidence.value
+        error = float(np.hypot(second.evidence.error, evidence.error))
+        if not abs(apart) <= allowed * error:
+            against.append(
+                f"ln Z differs by {apart:+.2f}, {abs(apart) / error:.0f} of its errors ({allowed:g} allowed)"
+            )
+        unreached = _unreached(jump, weighted, evidence)
+        if not unreached <= MAX_UNREACHED:
+            against.append(f"{100 * unreached:.0f} % of the mass lies where the run hardly goes")
+    if against:
+        return Check(_NAME, False, f"a second method, annealed anew from the prior, disagrees: {'; '.join(against)}")
+    largest = max(found, key=lambda one: abs(one.in_sd))
+    how = f"largest difference {abs(largest.in_sd):.2f} sd, {_which(largest)}"
+    by = f"importance sampling, k̂ = {weighted.k_hat:z.2f}" if even else "its population; weights were too uneven"
+    return Check(_NAME, True, f"a second method, annealed anew from the prior, agrees: {how} ({by})")
+
+
+def _population(second: Explored) -> Weighted:
+    """The annealed population as draws of equal weight; for a start that served there is none, and no opinion."""
+    assert second.annealed is not None  # noqa: S101 - a second opinion is never given a start
+    assert second.jump is not None  # noqa: S101 - nor is it asked for where nothing is left to sample
+    thin, _ = second.jump.straight.outward(second.annealed.final.v[:: round(1 / _PER_PARTICLE)])
+    nothing = np.zeros(thin.shape[0])
+    return Weighted(thin, nothing, np.ones(thin.shape[0]), float("-inf"), nothing)
+
+
+def _unreached(jump: Jump, weighted: Weighted, evidence: Evidence) -> float:
+    """Share of the mass where the posterior is so much denser than the run's proposal that walkers get stuck there."""
+    inside = np.isfinite(weighted.log_ratio) & (weighted.weights > 0)
+    # the weighted draws know their density by their own proposal only up to its evidence
+    x, weights = weighted.x[inside], weighted.weights[inside]
+    log_p = weighted.log_posterior[inside] - evidence.value
+    beyond = log_p - jump.log_density(x) > np.log(UNREACHED)
+    return float(weights[beyond].sum() / weights.sum())
 
 
 def _which(one: Difference) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Chains, Check, Verdict, about_priors
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.run import Run
@@ -42,11 +42,8 @@ def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
     seed : int
         That of the run.
     """
-    verdict = about_priors(_with_quadrature(model, run.chains, run.verdict), run.chains)
-    evidence = None
-    if run.verdict.converged:
-        evidence = log_evidence(model, run.chains, stream(seed, Stream.EVIDENCE), jump=run.jump)
-    return _posterior(model, run.chains, verdict, evidence, seed)
+    verdict = about_priors(_with_quadrature(model, run.chains, run.verdict), run.chains, model.reach)
+    return _posterior(model, run.chains, verdict, run.evidence, seed)
 
 
 def _posterior(

@@ -7,26 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import emcee
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.proposal import Jump, fitted_jump, joined, production_moves
-from mtjfit.infer.starts import Annealed, Target, anneal, legacy_state
+from mtjfit.infer.explore import Explored, explore
+from mtjfit.infer.mixture import Mixture, fitted, joined
+from mtjfit.infer.proposal import Jump, Straight, Target, production_moves
 from mtjfit.infer.streams import Stream, stream
 
 __all__ = ["Block", "Stage", "Walkers", "advanced", "prepared", "refitted"]
 
 RandomState: TypeAlias = tuple[str, np.ndarray, int, int, float]
 
-_PARTICLES = 400  # of each annealing run
-_SETTLE, _TRIAL = 60, 20  # steps from the tempered starts, thrown away; and to see how the proposal does
+BETA_START = 0.5  # starts are about √2 wider than the posterior
+_SETTLE, _TRIAL = 20, 20  # steps from the tempered starts, thrown away; and to see how the proposal does
 _ROUNDS = 4  # of settling, at most
-_WELL = 0.4  # of the proposals accepted: a proposal that needs no further round
-_SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and to the wider, tempered one
+_WELL = 0.3  # of the proposals accepted: a proposal that needs no further round
+_SHARES = (0.7, 0.3)  # of the proposals: fitted anew, and as the exploration left it
+_COMPONENTS = 48  # of a proposal that is fitted to chains
+_MOST = 8000  # draws that it is fitted to
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,18 @@ class Stage:
 
     Attributes
     ----------
-    jump : Jump
-        Proposal common to all ensembles, fixed while draws are kept.
-    wide : Jump
-        The part of it that was fitted to the tempered posterior.
+    jump : Mixture
+        Proposal common to all ensembles, in straight coordinates, fixed while draws are kept.
+    wide : Mixture
+        The part of it that the exploration of the posterior left, which keeps its share however the rest is fitted.
     walkers : tuple of Walkers
         One for each ensemble.
     n_refits : int
         How often the proposal was fitted anew, from draws that were then thrown away.
     """
 
-    jump: Jump
-    wide: Jump
+    jump: Mixture
+    wide: Mixture
     walkers: tuple[Walkers, ...]
     n_refits: int = 0
 
@@ -87,18 +89,22 @@ class Block:
         return float(np.mean(np.any(self.theta[:, 1:] != self.theta[:, :-1], axis=-1)))
 
 
+def legacy_state(seed: np.random.Generator) -> RandomState:
+    """A random state as emcee wants it."""
+    return np.random.RandomState(np.random.MT19937(int(seed.integers(2**63)))).get_state(legacy=True)  # type: ignore[return-value]
+
+
 def prepared(
     target: Target,
     size: int,
     n_ensembles: int,
     n_walkers: int,
     seed: int,
-    told: Callable[[int, int, float], object] = lambda ensemble, n_ensembles, beta: None,
+    told: Callable[[float], object] = lambda beta: None,
 ) -> Stage:
-    """Anneal each ensemble on its own, fit one proposal to all of them, and let the walkers settle.
+    """Explore the posterior, take its proposal, and let walkers settle from starts that are wider than the posterior.
 
-    Annealing may miss thin tails, and a proposal that does not reach them holds walkers up there. The walkers then
-    settle for another round, with a proposal fitted to where they were held up.
+    Where the proposal is poor, walkers settle for another round, with one fitted to where they have been.
 
     Parameters
     ----------
@@ -107,25 +113,23 @@ def prepared(
     seed : int
         Same seed, same numbers.
     told : callable
-        Called with the number of an ensemble, counted from one, with that of all, and with every β that is reached.
+        Called with every inverse temperature that the exploration reaches.
     """
-    of_ensembles, of_fit = np.random.SeedSequence(seed).spawn(2)
-    rngs = [np.random.default_rng(one) for one in of_ensembles.spawn(n_ensembles)]
-    n_particles = max(_PARTICLES, 2 * n_walkers)
-    annealed: list[Annealed] = [
-        anneal(target, size, n_particles, rng, partial(told, k, n_ensembles)) for k, rng in enumerate(rngs, 1)
-    ]
-    rng = np.random.default_rng(of_fit)
-    wide = fitted_jump(np.concatenate([one.tempered for one in annealed]), rng)
-    narrow = fitted_jump(np.concatenate([one.final for one in annealed]), rng)
+    of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
+    found = explore(target, size, np.random.default_rng(of_exploration), told=told)
+    assert found.annealed is not None and found.jump is not None  # noqa: S101 - for no start was given
+    starts, _ = Straight(target).outward(found.annealed.tempered(BETA_START).v)
     walkers = []
-    for one, own in zip(annealed, rngs, strict=True):
-        coords = one.tempered[own.permutation(n_particles)[:n_walkers]]
+    for each in of_ensembles.spawn(n_ensembles):
+        own = np.random.default_rng(each)
+        coords = starts[own.permutation(starts.shape[0])[:n_walkers]]
         walkers.append(Walkers(coords, target.log_posterior(coords), legacy_state(own)))
-    stage = Stage(joined((narrow, wide), _SHARES), wide, tuple(walkers))
+    stage = Stage(found.jump.mixture, found.jump.mixture, tuple(walkers))
     for _ in range(_ROUNDS):
         block, stage = advanced(target, stage, _SETTLE)
-        trial, stage = advanced(target, refitted(stage, [block], seed), _TRIAL)
+        if block.acceptance > _WELL:
+            break
+        trial, stage = advanced(target, refitted(target, stage, [block], seed), _TRIAL)
         if trial.acceptance > _WELL:
             break
     return stage
@@ -135,7 +139,7 @@ def advanced(target: Target, stage: Stage, n_steps: int) -> tuple[Block, Stage]:
     """Run every ensemble `n_steps` further."""
     theta, log_posterior, walkers = [], [], []
     for one in stage.walkers:
-        moves = production_moves(stage.jump)
+        moves = production_moves(Jump(stage.jump, Straight(target)))
         sampler = emcee.EnsembleSampler(*one.coords.shape, target.log_posterior, vectorize=True, moves=moves)
         start = emcee.State(one.coords, log_prob=one.log_posterior, random_state=one.random_state)
         end = sampler.run_mcmc(start, n_steps, skip_initial_state_check=True)
@@ -146,14 +150,18 @@ def advanced(target: Target, stage: Stage, n_steps: int) -> tuple[Block, Stage]:
     return block, Stage(stage.jump, stage.wide, tuple(walkers), stage.n_refits)
 
 
-def refitted(stage: Stage, blocks: Sequence[Block], seed: int, finer: int = 1) -> Stage:
+def refitted(target: Target, stage: Stage, blocks: Sequence[Block], seed: int, second: Explored | None = None) -> Stage:
     """The stage with its proposal fitted to the draws of `blocks`, which must then be thrown away: a longer warm-up.
 
-    A long run has seen the thin tails that the warm-up missed, and that held its walkers up.
+    A long run has seen the thin tails that the warm-up missed, and that held its walkers up. What another exploration
+    found, `second`, gets half of the new part.
     """
     n_refits = stage.n_refits + 1
     rng = stream(seed, Stream.REFIT, n_refits)
     draws = np.concatenate([block.theta for block in blocks], axis=1)
     late = draws[:, draws.shape[1] // 4 :].reshape(-1, draws.shape[-1])
-    narrow = fitted_jump(late, rng, finer)
-    return Stage(joined((narrow, stage.wide), _SHARES), stage.wide, stage.walkers, n_refits)
+    late = late[rng.permutation(late.shape[0])[:_MOST]]
+    mixture = fitted(Straight(target).inward(late)[0], rng, components=_COMPONENTS)
+    if second is not None and second.jump is not None:
+        mixture = joined((mixture, second.jump.mixture), (0.5, 0.5))
+    return Stage(joined((mixture, stage.wide), _SHARES), stage.wide, stage.walkers, n_refits)

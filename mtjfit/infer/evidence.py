@@ -17,9 +17,9 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.gate import Chains
-from mtjfit.infer.importance import importance_sample, log_density
-from mtjfit.infer.proposal import Jump, fitted_jump
-from mtjfit.infer.starts import Target
+from mtjfit.infer.importance import importance_sample
+from mtjfit.infer.mixture import fitted
+from mtjfit.infer.proposal import Jump, Straight, Target
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
 
@@ -122,11 +122,12 @@ def log_evidence(
         return Evidence(float(log_p.flat[0]), 0.0, "exact")
     if jump is None:
         half = theta.shape[1] // 2
-        jump = fitted_jump(theta[:, :half].reshape(-1, size), rng)
+        straight = Straight(target)
+        jump = Jump(fitted(straight.inward(theta[:, :half].reshape(-1, size))[0], rng), straight)
         theta, log_p = theta[:, half:], log_p[:, half:]
     thin = max(1, -(-log_p.size // _MAX_DRAWS))
     theta, log_p = theta[:, ::thin], log_p[:, ::thin]
-    log_x = log_p - log_density(jump, theta.reshape(-1, size)).reshape(log_p.shape)
+    log_x = log_p - jump.log_density(theta.reshape(-1, size)).reshape(log_p.shape)
     weighted = importance_sample(target, jump, n_proposals, rng)
     log_y = weighted.log_ratio
     n_x, n_y = _effective(log_x), float(log_y.size)

@@ -1,23 +1,25 @@
-"""Weighted posterior draws and the evidence from one adapted proposal: seconds where chains take minutes.
+"""Annealing, then weighted draws from one adapted proposal: posterior and evidence in a second or two.
 
-A comparison of mechanisms needs the posteriors of models that do not fit, too. Those are ridges on which chains crawl,
-while nothing but their evidence is wanted. Here annealing finds the posterior, a heavy-tailed mixture is adapted to
-it, and fresh draws from the mixture, weighted, give the evidence with an error and a k̂ that tells when not to
-believe it. Adaptive importance sampling: Cappé, Douc, Guillin, Marin and Robert, Stat. Comput. 18, 447 (2008).
+A population that is annealed from the prior finds where the posterior is, thin tails and all. A heavy-tailed mixture is
+fitted to it, with wider parts that keep their share, and fresh draws from the mixture, weighted, give the posterior and
+its evidence with an error and a k̂ that tells when not to believe it. Where the weights are uneven the mixture is fitted
+anew to all that has been seen. Adaptive importance sampling: Cappé, Douc, Guillin, Marin and Robert, Stat. Comput. 18,
+447 (2008).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import brentq
 
 from mtjfit.data import FloatArray
+from mtjfit.infer.anneal import Annealed, anneal
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.importance import Weighted, importance_sample
-from mtjfit.infer.proposal import Jump, fitted_jump, joined
-from mtjfit.infer.starts import Target, anneal
+from mtjfit.infer.mixture import Mixture, fitted, joined, wider
+from mtjfit.infer.proposal import Jump, Straight, Target
 
 __all__ = ["Explored", "explore", "mean_and_error"]
 
@@ -26,14 +28,16 @@ MAX_ERROR = 0.1
 _WANTED_ERROR = 0.02
 _WANTED_K_HAT = 0.5  # below it the weights have a variance, and the error is one
 _DRAWS, _MOST_DRAWS = 4000, 60_000
+_EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
-_KEPT = 400  # effective draws that a new proposal is fitted to
-_ROUNDS = 8
-_PARTICLES = 80  # times the square of the dimension, of the first annealing run: thin bent ridges lose fewer
-_MORE = 2  # times as many in the second one
-_SHARES = (0.7, 0.3)  # of the proposals: fitted to the posterior, and wider
-_BROAD = 2.0  # times the width of all draws together
-_WIDER = 2.0  # times the width of what was found: a tail that was missed is seen in the next round
+_ROUNDS = 6
+_PARTICLES, _FEWEST = 80, 3000  # times the square of the dimension; thin bent ridges lose fewer
+_MORE = 2  # times as many in a second annealing run
+_COMPONENTS = 24
+_SHARES = (0.7, 0.15, 0.15)  # of the proposals: fitted to the posterior, the same but wider, and to the tempered one
+_WIDER = 1.7
+_WARMER = 0.4  # inverse temperature of the last
+_PER_CHAIN = 0.25  # effective particles for each of an annealed population
 _FARTHEST = 700.0  # exp of less underflows
 
 
@@ -46,10 +50,16 @@ class Explored:
     weighted : Weighted
     evidence : Evidence
         By importance sampling, or exact where nothing is left to sample.
+    jump : Jump or None
+        The proposal; None where nothing is left to sample.
+    annealed : Annealed or None
+        None where a start was given that served.
     """
 
     weighted: Weighted
     evidence: Evidence
+    jump: Jump | None = None
+    annealed: Annealed | None = None
 
     @property
     def settled(self) -> bool:
@@ -80,7 +90,14 @@ def mean_and_error(log_terms: FloatArray) -> tuple[float, float]:
     return top + float(np.log(mean)), error
 
 
-def explore(target: Target, size: int, rng: np.random.Generator, *, start: FloatArray | None = None) -> Explored:
+def explore(
+    target: Target,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    start: FloatArray | None = None,
+    told: Callable[[float], object] = lambda beta: None,
+) -> Explored:
     """Evidence and weighted draws of a posterior with a normalised prior.
 
     Parameters
@@ -92,6 +109,8 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
     rng : numpy.random.Generator
     start : ndarray, shape (n, size), optional
         Draws from a posterior that is close, to save the annealing, which follows only where it was not close at all.
+    told : callable
+        Called with every inverse temperature that is reached.
 
     Returns
     -------
@@ -112,73 +131,71 @@ def explore(target: Target, size: int, rng: np.random.Generator, *, start: Float
     """
     if size == 0:
         value = float(target.log_posterior(np.zeros((1, 0)))[0])
-        once = Weighted(np.zeros((_DRAWS, 0)), np.full(_DRAWS, value), np.ones(_DRAWS), float("-inf"))
+        same = np.full(_DRAWS, value)
+        once = Weighted(np.zeros((_DRAWS, 0)), same, np.ones(_DRAWS), float("-inf"), same)
         return Explored(once, Evidence(value, 0.0, "exact"))
-    found: Explored | None = None
+    straight, found = Straight(target), None
     if start is not None:
-        narrow = fitted_jump(start, rng)
-        found = _adapted(target, narrow, joined((_wider(narrow), _broad(start)), (0.7, 0.3)), rng)
+        v, _ = straight.inward(start)
+        narrow = fitted(v, rng, components=_COMPONENTS)
+        found = _adapted(target, _Seen(v, None), (narrow, wider(narrow, 2 * _WIDER)), rng)
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > _ENOUGH)):
             return found
-        annealed = anneal(target, size, more * _PARTICLES * max(size, 3) ** 2, rng)
-        wide = joined((fitted_jump(annealed.tempered, rng), _broad(annealed.tempered)), (0.8, 0.2))
-        again = _adapted(target, fitted_jump(annealed.final, rng), wide, rng)
+        annealed = anneal(straight, size, more * max(_FEWEST, _PARTICLES * size**2), rng, told)
+        v = annealed.final.v
+        narrow = fitted(v, rng, components=_COMPONENTS)
+        warm = fitted(annealed.tempered(_WARMER).v, rng, components=_COMPONENTS)
+        again = _adapted(target, _Seen(v, None), (narrow, warm), rng)
+        again = replace(again, annealed=annealed)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
 
 
-def _adapted(target: Target, narrow: Jump, wide: Jump, rng: np.random.Generator) -> Explored:
-    """Fit the narrow part of the proposal to weighted draws until the weights are even, then draw anew."""
-    found: Explored | None = None
-    first = wide
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Draws of the posterior in straight coordinates that proposals are fitted to; weights None: chains."""
+
+    v: FloatArray
+    weights: FloatArray | None
+
+    def and_also(self, v: FloatArray, weights: FloatArray) -> _Seen:
+        """With weighted draws more, each set with the share of its effective draws."""
+        mine = np.ones(self.v.shape[0]) if self.weights is None else self.weights
+        n_mine = mine.sum() ** 2 / np.sum(mine**2) * (_PER_CHAIN if self.weights is None else 1.0)
+        n_theirs = weights.sum() ** 2 / np.sum(weights**2)
+        return _Seen(
+            np.concatenate([self.v, v]),
+            np.concatenate([mine * (n_mine / mine.sum()), weights * (n_theirs / weights.sum())]),
+        )
+
+
+def _adapted(target: Target, seen: _Seen, parts: tuple[Mixture, Mixture], rng: np.random.Generator) -> Explored:
+    """Fit the narrow part of the proposal to all that was seen until the weights are even, then draw anew."""
+    straight, (narrow, warm) = Straight(target), parts
+    best: Explored | None = None
     for k in range(_ROUNDS):
-        jump = joined((narrow, wide), _SHARES)
+        jump = Jump(joined((narrow, wider(narrow, _WIDER), warm), _SHARES), straight)
         weighted = importance_sample(target, jump, _DRAWS, rng)
-        if (weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _ENOUGH) or k == _ROUNDS - 1:
-            # drawn anew: draws that chose the proposal would flatter it
-            weighted = importance_sample(target, jump, _n_draws(weighted), rng)
+        even = weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _EVEN * _DRAWS
+        if even or k == _ROUNDS - 1 or (k == _ROUNDS // 2 and weighted.n_effective > 4 * _ENOUGH):
+            # drawn anew where draws that chose the proposal would flatter it
+            if k or _n_draws(weighted) > _DRAWS:
+                weighted = importance_sample(target, jump, _n_draws(weighted), rng)
             value, error = mean_and_error(weighted.log_ratio)
-            found = Explored(weighted, Evidence(value, error, "importance", weighted.k_hat))
-            if found.settled:
+            found = Explored(weighted, Evidence(value, error, "importance", weighted.k_hat), jump)
+            if best is None or found.weighted.n_effective > best.weighted.n_effective:
+                best = found
+            if best.settled:
                 break
-        draws = _tempered(weighted, rng)
-        narrow = fitted_jump(draws, rng, finer=min(k + 1, 2))
-        wide = joined((first, _wider(narrow), _broad(draws)), (0.4, 0.4, 0.2))
-    return found  # type: ignore[return-value]
+        v, _ = straight.inward(weighted.x)
+        seen = seen.and_also(v, np.maximum(weighted.weights, 0.0))
+        narrow = fitted(seen.v, rng, weights=seen.weights, components=(2 if k else 1) * _COMPONENTS)
+    return best  # type: ignore[return-value]
 
 
 def _n_draws(weighted: Weighted) -> int:
     """How many draws bring the error down to what is wanted, within limits."""
     _, error = mean_and_error(weighted.log_ratio)
     wanted = _DRAWS * min(error / _WANTED_ERROR, 10.0) ** 2
-    return int(np.clip(wanted, 2 * _DRAWS, _MOST_DRAWS))
-
-
-def _broad(draws: FloatArray) -> Jump:
-    """One t over all of them, so that no weight grows without limit where the mixture is thin."""
-    covariance = np.atleast_2d(np.cov(draws.T))
-    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
-    return Jump(np.ones(1), draws.mean(axis=0)[None], np.asarray(_BROAD * root[None], dtype=float))
-
-
-def _wider(jump: Jump) -> Jump:
-    return Jump(jump.weights, jump.centres, _WIDER * jump.roots)
-
-
-def _tempered(weighted: Weighted, rng: np.random.Generator) -> FloatArray:
-    """Draws by weights to the largest power, up to one, that leaves enough of them effective."""
-    possible = np.flatnonzero(np.isfinite(weighted.log_ratio))
-    log_ratio = weighted.log_ratio[possible] - np.max(weighted.log_ratio)
-
-    def shares(power: float) -> FloatArray:
-        weights = np.exp(np.maximum(power * log_ratio, -_FARTHEST))
-        return np.asarray(weights / weights.sum())
-
-    def surplus(power: float) -> float:
-        return float(1 / np.sum(shares(power) ** 2)) - _KEPT
-
-    power = 1.0
-    if surplus(1.0) < 0:
-        power = float(brentq(surplus, 0.0, 1.0, xtol=1e-12)) if surplus(0.0) > 0 else 0.0
-    return weighted.x[possible[rng.choice(possible.size, size=_DRAWS, p=shares(power))]]
+    return int(np.clip(wanted, _DRAWS, _MOST_DRAWS))

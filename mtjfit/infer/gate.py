@@ -2,9 +2,8 @@
 
 What no gate can see: a mode that none of the walkers has ever visited. If all ensembles sit in the same one of two
 modes, every criterion here holds, and so does every other that looks at the draws alone. What guards against it is
-how ensembles are started (`mtjfit.infer.starts`: each annealed on its own, from the whole prior), and, in part, a
-second method that does not come from the walkers (`mtjfit.infer.crosscheck`). "Converged" therefore means: nothing
-speaks against it.
+how the posterior is explored (`mtjfit.infer.anneal`: from the whole prior), and a second exploration that has never
+seen the walkers (`mtjfit.infer.crosscheck`). "Converged" therefore means: nothing speaks against it.
 
 What the gate does to good runs, measured at 55 τ, hardly more than the least length, in two to six dimensions:
 of 1260 runs with at least 14 walkers (independent draws; AR(1) of τ = 9; jumps on a Gaussian and on a banana;
@@ -43,7 +42,7 @@ MIN_TAIL_ESS = 400.0  # a 5 % quantile of a normal is then known to 0.1 sd
 MIN_ACCEPTANCE = 0.01  # a walker then moves a few times in 50 τ of the others; healthy ones accept 5 % or more
 MAX_STANDSTILL = 1 / 3  # of the run, so 17 τ or more; who stops for good before the last third is seen
 MAX_LOG_DEFICIT = 20.0  # a walker whose median log density is e⁻²⁰ below the others' sits where no mass is
-WALL, MAX_AT_WALL = 7.5, 1e-3  # scores end at ±8, where Φ has no digits left
+WALL, MAX_AT_WALL = 7.5 / 8, 1e-3  # of the reach of a score, beyond which flat priors have no digits left
 EDGE, MAX_AT_EDGE = float(ndtri(0.98)), 0.2  # ten times what the prior puts there
 HALF = 0.5  # of the prior's variance: what a normal likelihood as wide as the prior leaves
 _SIDES = ((-1, "lower"), (1, "upper"))
@@ -261,10 +260,10 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
     return Verdict(tuple(checks), tau, r_hat=r_hat, ess=bulk)
 
 
-def about_priors(verdict: Verdict, chains: Chains) -> Verdict:
+def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict:
     """The verdict with what the priors did to the draws; for coordinates that are normal scores of their priors.
 
-    One finding is about the draws themselves: scores end at ±8, so a posterior that reaches the end was cut there
+    One finding is about the draws themselves: scores end somewhere, so a posterior that reaches the end was cut there
     (check ``"wall"``). The others are no failure of the sampler, but properties of data and priors (notes).
     ``"edge"``: a fifth of the draws or more pile up in the outermost 2 % of the prior, so the data pull towards values
     that the prior does not allow, or hardly. ``"prior-dominated"``: the variance of the score is more than half of its
@@ -275,6 +274,8 @@ def about_priors(verdict: Verdict, chains: Chains) -> Verdict:
     verdict : Verdict
     chains : Chains
         Coordinates are normal scores: the prior of each is the standard normal distribution.
+    reach : ndarray, shape (n_parameters,)
+        How far from zero each score may be.
 
     Returns
     -------
@@ -284,11 +285,11 @@ def about_priors(verdict: Verdict, chains: Chains) -> Verdict:
     --------
     >>> z = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
     >>> chains = Chains(("x",), z, -0.5 * z[..., 0] ** 2, np.ones((4, 32)))
-    >>> about_priors(judge(chains, target_ess=2000), chains).notes
+    >>> about_priors(judge(chains, target_ess=2000), chains, np.array([8.0])).notes
     (Note(name='prior-dominated', says="the prior says more than the data: x (sd 1.00 of its prior's)"),)
     """
     z = {name: chains.theta[..., k].ravel() for k, name in enumerate(chains.names)}
-    beyond = [(name, float(np.mean(np.abs(x) > WALL))) for name, x in z.items()]
+    beyond = [(name, float(np.mean(np.abs(x) > WALL * far))) for (name, x), far in zip(z.items(), reach, strict=True)]
     cut = ", ".join(f"{name} ({100 * share:.0f} % of the draws)" for name, share in beyond if share > MAX_AT_WALL)
     says = f"the prior ends before the data do, and cut the posterior: {cut}" if cut else "no prior cut the draws"
     edges = [(name, side, float(np.mean(sign * x > EDGE))) for name, x in z.items() for sign, side in _SIDES]

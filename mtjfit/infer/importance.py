@@ -10,38 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.proposal import TAIL_DOF, Jump
-from mtjfit.infer.starts import Target
+from mtjfit.infer.proposal import Jump, Target
 
-__all__ = ["Weighted", "drawn", "importance_sample", "log_density", "pareto_fit", "reliable_k_hat", "smoothed"]
+__all__ = ["Weighted", "importance_sample", "pareto_fit", "reliable_k_hat", "smoothed"]
 
 _PRIOR_DRAWS = 10.0  # weight of the prior k = 1/2 of Vehtari et al. (2024), in draws of the tail
 _GRID = 30  # nodes of Zhang and Stephens (2009), besides the square root of the number of draws
 _NO_SHAPE = 1e-9  # below it the Pareto distribution is the exponential one
 _LARGEST_EXPONENT = 700.0  # exp of more overflows
 _MIN_TAIL = 5  # with fewer there is no tail to fit
-
-
-def log_density(jump: Jump, x: FloatArray) -> FloatArray:
-    """Normalised log density of a proposal, shape (n,), at `x` of shape (n, size).
-
-    `Jump.log_density` lacks ln Γ((ν+p)/2) − ln Γ(ν/2) − (p/2) ln νπ, common to all components of p dimensions.
-    """
-    size = jump.centres.shape[1]
-    constant = gammaln((TAIL_DOF + size) / 2) - gammaln(TAIL_DOF / 2) - 0.5 * size * np.log(TAIL_DOF * np.pi)
-    return np.asarray(jump.log_density(x) + float(constant))
-
-
-def drawn(jump: Jump, n: int, rng: np.random.Generator) -> FloatArray:
-    """Independent draws from a proposal, shape (n, size)."""
-    size = jump.centres.shape[1]
-    which = rng.choice(jump.weights.size, size=n, p=jump.weights)
-    spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
-    z = rng.standard_normal((n, size)) / spread[:, None]
-    return np.asarray(jump.centres[which] + np.einsum("nij,nj->ni", jump.roots[which], z))
 
 
 def pareto_fit(excess: FloatArray) -> tuple[float, float]:
@@ -142,12 +121,15 @@ class Weighted:
     weights : ndarray, shape (n,)
         exp(`log_ratio`), Pareto-smoothed, in units of its largest value.
     k_hat : float
+    log_posterior : ndarray, shape (n,)
+        ln(prior · likelihood).
     """
 
     x: FloatArray
     log_ratio: FloatArray
     weights: FloatArray
     k_hat: float
+    log_posterior: FloatArray
 
     @property
     def reliable(self) -> bool:
@@ -175,7 +157,8 @@ def importance_sample(target: Target, jump: Jump, n: int, rng: np.random.Generat
     -------
     Weighted
     """
-    x = drawn(jump, n, rng)
-    log_ratio = target.log_posterior(x) - log_density(jump, x)
+    x, log_q = jump.drawn(n, rng)
+    log_posterior = target.log_posterior(x)
+    log_ratio = log_posterior - log_q
     weights, k_hat = smoothed(log_ratio)
-    return Weighted(x, log_ratio, weights, k_hat)
+    return Weighted(x, log_ratio, weights, k_hat, log_posterior)

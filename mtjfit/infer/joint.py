@@ -15,12 +15,13 @@ import pandas as pd
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, Problem
-from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Chains, Verdict, about_priors
 from mtjfit.infer.run import Run, run_ensembles
-from mtjfit.infer.streams import Stream, stream
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
+from mtjfit.model.layout import IntArray
+from mtjfit.model.straight import Frame
 from mtjfit.study import LENGTHS, Fixed, Study
 
 __all__ = ["JointPosterior", "Sampled", "joint_posterior", "sampled"]
@@ -54,6 +55,14 @@ class JointPosterior:
     def size(self) -> int:
         """Dimension of the coordinates."""
         return len(self.names)
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """How far from zero each coordinate may be, shape (size,)."""
+        found = np.empty(self.size)
+        for label, model in self.models.items():
+            found[self.columns(label)] = model.reach
+        return found
 
     def columns(self, label: str) -> list[int]:
         """Which coordinates one study sees, in its own order."""
@@ -89,6 +98,23 @@ class JointPosterior:
         for label, model in self.models.items():
             z[..., self.columns(label)] = model.prior_transform(np.asarray(u)[..., self.columns(label)])
         return z
+
+    @cached_property
+    def straightened(self) -> IntArray:
+        """Coordinates that are almost normal given all others: sampled amplitudes of each study."""
+        each = (np.array(self.columns(label))[model.straightened] for label, model in self.models.items())
+        return np.concatenate(list(each)).astype(np.intp)
+
+    def frame(self, z: FloatArray) -> Frame:
+        """Where `straightened` coordinates lie given all others: those of one study know nothing of another's."""
+        each = [model.frame(z[:, self.columns(label)]) for label, model in self.models.items()]
+        size = self.straightened.size
+        information, start = np.zeros((z.shape[0], size, size)), 0
+        for frame in each:
+            block = slice(start, start + frame.columns.size)
+            information[:, block, block] = frame.information
+            start = block.stop
+        return Frame(self.straightened, information, np.concatenate([frame.pull for frame in each], axis=1))
 
     def draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
         """Every parameter of each study in natural units, one draw for each row of `z`, by label."""
@@ -202,7 +228,5 @@ def sampled(
     run: Run = run_ensembles(model, model.names, seed=seed, target_ess=target_ess, progress=progress)
     flat = run.chains.theta.reshape(-1, model.size)
     log_likelihood = run.chains.log_posterior.ravel() - model.log_prior(flat)
-    evidence = Evidence(float("nan"), float("inf"), "none")
-    if run.verdict.converged:
-        evidence = log_evidence(model, run.chains, stream(seed, Stream.EVIDENCE), jump=run.jump)
-    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains), evidence, seed)
+    evidence = run.evidence or Evidence(float("nan"), float("inf"), "none")
+    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence, seed)

@@ -15,8 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.centred import explore_model
-from mtjfit.infer.explore import Explored, mean_and_error
+from mtjfit.infer.explore import Explored, explore, mean_and_error
 from mtjfit.infer.importance import reliable_k_hat, smoothed
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
@@ -116,7 +115,7 @@ def _one(
     error = _error_of_ratio(weights, log_with)
     good = bool(k_hat <= reliable_k_hat(weights.size))
     if refit or (refit is None and not (good and error <= _MAX_ERROR)):
-        again = explore_model(rest, rng, start=start[:, columns] if rest.size else None)
+        again = explore(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
         value = explored.evidence.value - again.evidence.value
         error = float(np.hypot(explored.evidence.error, again.evidence.error))
         return LeftOut(devices, thickness, value, error, k_hat, "refit", again.settled)

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.centred import explore_model
-from mtjfit.infer.explore import Explored
+from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.importance import reliable_k_hat, smoothed
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
@@ -119,7 +118,7 @@ def log_evidence_change(
             return top + float(np.log(weights.mean())) - explored.evidence.value, True
     target = posterior_of(changed)
     start = _translated(model, explored, target, rng) if target.size else None
-    again = explore_model(target, rng, start=start)
+    again = explore(target, target.size, rng, start=start)
     return again.evidence.value - explored.evidence.value, again.settled
 
 

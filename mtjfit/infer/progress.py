@@ -166,7 +166,7 @@ class Progress:
     >>> import io
     >>> seconds = iter([0.0, 4.0])
     >>> with Progress(True, 1000, file=io.StringIO(), clock=lambda: next(seconds)) as show:
-    ...     show.annealing(1, 4, 0.5)
+    ...     show.annealing(0.5)
     ...     show.sampling(0)
     ...     show.sampling(200)
     ...     show.looked(Look(200, 7.0, 1.02, 900.0, 1000.0, "too short"), refit_at=400)
@@ -200,10 +200,13 @@ class Progress:
         self._words.close()
         self._bar.close()
 
-    def annealing(self, ensemble: int, n_ensembles: int, beta: float) -> None:
-        """Ensemble `ensemble` of `n_ensembles` has come to prior · L^β; its temperature is 1/β."""
-        level = f"temperature {float(f'{1 / beta:.2g}'):g}" if beta > 0 else "from the prior"
-        self._say(f"annealing ensemble {ensemble} of {n_ensembles}, {level}")
+    def annealing(self, beta: float) -> None:
+        """The exploration has come to prior · L^β; its temperature is 1/β."""
+        self._say(f"annealing from the prior, temperature {float(f'{1 / beta:.2g}'):g}")
+
+    def checking(self, beta: float) -> None:
+        """A second exploration, which checks the run, has come to prior · L^β."""
+        self._say(f"checking by a second method, temperature {float(f'{1 / beta:.2g}'):g}")
 
     def sampling(self, steps: int) -> None:
         """The run has come to `steps` steps, those included that no longer count."""

@@ -1,68 +1,127 @@
-"""Proposals of the ensembles: jumps drawn from a heavy-tailed mixture fitted to the warm-up, and moves of emcee.
+"""Proposals of the ensembles: jumps drawn from a heavy-tailed mixture fitted to what annealing found, and moves of emcee.
 
-A curved tail that a single bell shape does not reach holds walkers for hundreds of steps. The mixture is therefore
-fitted to the warmed-up posterior and to the tempered one, which is wider along the same curves.
+The mixture lives in straight coordinates (`mtjfit.model.straight`), a jump in those of the posterior. A curved tail that
+a single bell shape does not reach holds walkers for hundreds of steps. The mixture is therefore fitted to the posterior
+and to the tempered one, which is wider along the same curves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from emcee import State, moves
 from emcee.model import Model
+from scipy.special import ndtri
 
 from mtjfit.data import FloatArray
+from mtjfit.infer.mixture import Mixture
+from mtjfit.model.layout import IntArray
+from mtjfit.model.straight import Frame
 
-__all__ = ["TAIL_DOF", "Jump", "JumpsAhead", "fitted_jump", "joined", "production_moves", "warm_up_moves"]
+__all__ = ["Jump", "JumpsAhead", "Straight", "Target", "production_moves", "warm_up_moves"]
 
-TAIL_DOF = 5.0
-"""Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
-_COMPONENTS = 16
-_ITERATIONS = 20
-_MAX_POINTS = 4000
-_AHEAD = 224  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
-_RIDGE = 0.005  # of the overall covariance, added to each component so that none collapses
+_AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
+_SPREAD = 2.0  # of straightened coordinates at the start: wider than the posterior, given all else
+
+
+class Target(Protocol):
+    """What annealing and sampling need of a posterior, vectorised over rows of coordinates.
+
+    It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens, see
+    `mtjfit.model.straight`.
+    """
+
+    def log_prior(self, theta: FloatArray) -> FloatArray: ...
+    def log_posterior(self, theta: FloatArray) -> FloatArray: ...
+    def prior_transform(self, u: FloatArray) -> FloatArray: ...
 
 
 @dataclass(frozen=True)
-class Jump:
-    """Independence proposal: a mixture of multivariate t distributions, fixed while it is used.
+class Straight:
+    """A target in coordinates v in which its posterior is straight, see `mtjfit.model.straight`.
 
     Attributes
     ----------
-    weights : ndarray, shape (K,)
-    centres : ndarray, shape (K, size)
-    roots : ndarray, shape (K, size, size)
-        Lower Cholesky factors of the scale matrices.
+    target : Target
+        Without a ``frame`` of its own its coordinates are taken as they are.
     """
 
-    weights: FloatArray
-    centres: FloatArray
-    roots: FloatArray
+    target: Target
+
+    def _frame(self, theta: FloatArray) -> Frame:
+        own: Callable[[FloatArray], Frame] | None = getattr(self.target, "frame", None)
+        return own(theta) if own else Frame.trivial(theta.shape[0])
+
+    def inward(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """v of coordinates of the target, shape (n, size), and ln |dv/dz|, shape (n,)."""
+        frame = self._frame(z)
+        return frame.inward(z), frame.log_volume
+
+    def outward(self, v: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Coordinates of the target, shape (n, size), and ln |dv/dz|, shape (n,)."""
+        frame = self._frame(v)  # which looks only at coordinates that are the same in both
+        return frame.outward(v), frame.log_volume
+
+    def start(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Uniform numbers of shape (n, size) to v from which to anneal, and their log density, shape (n,).
+
+        From the prior; straightened coordinates from about where the data have them, given the others.
+        """
+        v = np.array(self.target.prior_transform(u), dtype=float)
+        columns = self._columns
+        v[:, columns] = _SPREAD * ndtri(np.clip(u[:, columns], 1e-12, 1 - 1e-12))
+        return v, self.log_start(v)
+
+    def log_start(self, v: FloatArray) -> FloatArray:
+        """Log density of `start`, shape (n,)."""
+        columns = self._columns
+        if not columns.size:
+            return self.target.log_prior(v)
+        rest = v.copy()
+        rest[:, columns] = 0.0
+        spread = v[:, columns] / _SPREAD
+        # their own priors, standard normal at zero, are taken away again
+        return self.target.log_prior(rest) - 0.5 * np.sum(spread**2, axis=1) - columns.size * float(np.log(_SPREAD))
+
+    @property
+    def _columns(self) -> IntArray:
+        """Coordinates that are straightened."""
+        return getattr(self.target, "straightened", np.zeros(0, dtype=np.intp))
+
+    def log_posterior(self, v: FloatArray) -> FloatArray:
+        """Log posterior of v, shape (n,)."""
+        z, log_volume = self.outward(v)
+        return self.target.log_posterior(z) - log_volume
+
+
+@dataclass(frozen=True, eq=False)
+class Jump:
+    """Independence proposal in the coordinates of a posterior, fixed while it is used.
+
+    Attributes
+    ----------
+    mixture : Mixture
+        In straight coordinates.
+    straight : Straight
+        Of the posterior.
+    """
+
+    mixture: Mixture
+    straight: Straight
 
     def log_density(self, x: FloatArray) -> FloatArray:
-        """Log density up to a constant common to all x, shape (n,)."""
-        inverse, log_height = self._prepared
-        z = inverse @ (x - self.centres[:, None, :]).swapaxes(1, 2)
-        each = -0.5 * (TAIL_DOF + x.shape[1]) * np.log1p(np.sum(z * z, axis=1) / TAIL_DOF) + log_height
-        top = each.max(axis=0)
-        return np.asarray(np.log(np.sum(np.exp(each - top), axis=0)) + top)
+        """Normalised log density, shape (n,), at `x` of shape (n, size)."""
+        v, log_volume = self.straight.inward(x)
+        return np.asarray(self.mixture.log_density(v) + log_volume)
 
-    @cached_property
-    def _prepared(self) -> tuple[FloatArray, FloatArray]:
-        """Inverse roots, and ln of the height of each component, shape (K, 1)."""
-        log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
-        return np.asarray(np.linalg.inv(self.roots), dtype=float), (np.log(self.weights) - log_det)[:, None]
-
-    def draws(self, n: int, rng: np.random.RandomState) -> FloatArray:
-        """Independent draws, shape (n, size)."""
-        which = rng.choice(self.weights.size, size=n, p=self.weights)
-        spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
-        z = rng.standard_normal((n, self.centres.shape[1])) / spread[:, None]
-        return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
+    def drawn(self, n: int, rng: np.random.Generator | np.random.RandomState) -> tuple[FloatArray, FloatArray]:
+        """Independent draws (n, size) and their log densities (n,)."""
+        v = self.mixture.draws(n, rng)
+        x, log_volume = self.straight.outward(v)
+        return x, np.asarray(self.mixture.log_density(v) + log_volume)
 
 
 class JumpsAhead(moves.Move):  # type: ignore[misc]
@@ -87,8 +146,11 @@ class JumpsAhead(moves.Move):  # type: ignore[misc]
         """One step of all walkers, as emcee wants it."""
         if not self._ahead:
             self._ahead = self._drawn(model, *state.coords.shape)
-        if not np.array_equal(self._at, state.coords):
+        if self._at.shape != state.coords.shape:
             self._log_q = self.jump.log_density(state.coords)
+        elif (elsewhere := np.any(self._at != state.coords, axis=1)).any():
+            self._log_q = self._log_q.copy()
+            self._log_q[elsewhere] = self.jump.log_density(state.coords[elsewhere])
         new, log_posterior, log_q = self._ahead.pop()
         gain = log_posterior - state.log_prob + self._log_q - log_q
         accepted = np.log(model.random.rand(new.shape[0])) < gain
@@ -99,62 +161,13 @@ class JumpsAhead(moves.Move):  # type: ignore[misc]
     def _drawn(self, model: Model, n_walkers: int, size: int) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
         """Positions, log posterior and log density of the proposal for the next steps."""
         n_steps = max(1, _AHEAD // n_walkers)
-        new = self.jump.draws(n_steps * n_walkers, model.random)
+        new, log_q = self.jump.drawn(n_steps * n_walkers, model.random)
         # not compute_log_prob_fn, which turns every number into a Python one and back
         log_posterior = np.asarray(model.log_prob_fn(new), dtype=float)
         if np.any(np.isnan(log_posterior)):
             raise ValueError("the log posterior is NaN at a proposed position")
-        log_q = self.jump.log_density(new).reshape(n_steps, n_walkers)
-        return list(zip(new.reshape(n_steps, n_walkers, size), log_posterior.reshape(n_steps, n_walkers), log_q,
-                        strict=True))  # fmt: skip
-
-
-def fitted_jump(draws: FloatArray, rng: np.random.Generator, finer: int = 1) -> Jump:
-    """Mixture fitted to `draws`, shape (n, size), by expectation–maximisation in whitened coordinates.
-
-    With `finer` times as many components, and draws to fit them to, as usual.
-    """
-    size = draws.shape[1]
-    points = draws[rng.permutation(draws.shape[0])[: finer * _MAX_POINTS]]
-    origin, covariance = points.mean(axis=0), np.atleast_2d(np.cov(points.T))
-    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
-    z = np.linalg.solve(root, (points - origin).T).T
-    n_components = int(np.clip(points.shape[0] // (20 * (size + 1)), 1, finer * _COMPONENTS))
-    centres = _spread_out(z, n_components, rng)
-    covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
-    weights = np.full(n_components, 1 / n_components)
-    for _ in range(_ITERATIONS):
-        roots = np.linalg.cholesky(covariances)
-        apart = np.linalg.inv(roots) @ (z - centres[:, None, :]).swapaxes(1, 2)
-        log_det = np.sum(np.log(np.diagonal(roots, axis1=1, axis2=2)), axis=1)
-        log_each = -0.5 * np.sum(apart**2, axis=1) + (np.log(weights) - log_det)[:, None]
-        share = np.exp(log_each - np.logaddexp.reduce(log_each, axis=0))
-        mass = share.sum(axis=1) + 1e-9
-        weights = mass / mass.sum()
-        centres = share @ z / mass[:, None]
-        away = z - centres[:, None, :]
-        scatter = (share[..., None] * away).swapaxes(1, 2) @ away
-        covariances = scatter / mass[:, None, None] + _RIDGE * np.eye(size)
-    return Jump(weights, origin + centres @ root.T, root @ np.linalg.cholesky(covariances))
-
-
-def _spread_out(z: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-    """n of the points, each drawn with the square of its distance to those before, so that a thin tail gets one."""
-    chosen = [int(rng.integers(z.shape[0]))]
-    while len(chosen) < n:
-        apart = np.min([np.sum((z - z[k]) ** 2, axis=1) for k in chosen], axis=0)
-        chosen.append(int(rng.choice(z.shape[0], p=apart / apart.sum())))
-    return z[chosen]
-
-
-def joined(jumps: Sequence[Jump], shares: Sequence[float]) -> Jump:
-    """One mixture from several, each with its share of the proposals."""
-    total = float(sum(shares))
-    return Jump(
-        np.concatenate([jump.weights * (share / total) for jump, share in zip(jumps, shares, strict=True)]),
-        np.concatenate([jump.centres for jump in jumps]),
-        np.concatenate([jump.roots for jump in jumps]),
-    )
+        return list(zip(new.reshape(n_steps, n_walkers, size), log_posterior.reshape(n_steps, n_walkers),
+                        log_q.reshape(n_steps, n_walkers), strict=True))  # fmt: skip
 
 
 def warm_up_moves() -> list[tuple[moves.Move, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,19 +10,19 @@ import numpy as np
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.crosscheck import cross_check
 from mtjfit.infer.ensemble import Stage, advanced, prepared, refitted
+from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.gate import MIN_LENGTH, Chains, Verdict, judge
 from mtjfit.infer.history import History, is_look, next_block, next_look
 from mtjfit.infer.interrupt import finishing_blocks
 from mtjfit.infer.journal import Journal
 from mtjfit.infer.progress import Look, Progress
-from mtjfit.infer.proposal import Jump
-from mtjfit.infer.starts import Target
+from mtjfit.infer.proposal import Jump, Straight, Target
 from mtjfit.infer.streams import Stream, stream
 
 __all__ = ["Run", "run_ensembles"]
 
 _FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
-_FINEST = 3  # times as many components of the proposal as in warm-up, where there are draws for them
 _HOPELESS = 20  # autocorrelation times: a first look that has not even seen these had better improve it at once
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
 
@@ -38,11 +39,14 @@ class Run:
         Of the gate, and of a second method if the gate had nothing to say against it.
     jump : Jump
         The proposal, fitted to draws that are not among `chains`.
+    evidence : Evidence or None
+        By bridge sampling; None where the run did not converge.
     """
 
     chains: Chains
     verdict: Verdict
     jump: Jump
+    evidence: Evidence | None
 
 
 def _n_walkers(size: int, asked: int) -> int:
@@ -128,13 +132,13 @@ def run_ensembles(
             show.sampling(spent + steps)
             if done or is_look(steps):
                 chains = history.chains(names)
-                verdict = _judged(target, chains, target_ess, history, seed)
+                jump = Jump(history.stage.jump, Straight(target))
+                verdict, evidence, second = _judged(target, chains, jump, target_ess, seed, history, show.checking)
                 if verdict.converged or done:
-                    return Run(chains, verdict, history.stage.jump)
+                    return Run(chains, verdict, jump, evidence)
                 show.looked(_look(verdict, steps, target_ess), _FIRST_REFIT * 2**history.n_refits)
-                if _had_better_refit(history, verdict, target_ess):
-                    finer = min(history.n_refits + 2, _FINEST)
-                    history = history.refitted(refitted(history.stage, history.blocks, seed, finer))
+                if second is not None or _had_better_refit(history, verdict, target_ess):
+                    history = history.refitted(refitted(target, history.stage, history.blocks, seed, second))
                     if journal is not None:
                         journal.begin(history.stage)
                     continue
@@ -159,13 +163,28 @@ def _had_better_refit(history: History, verdict: Verdict, target_ess: float) -> 
     return history.steps >= _FIRST_REFIT * 2**history.n_refits and not nearly
 
 
-def _judged(target: Target, chains: Chains, target_ess: float, history: History, seed: int) -> Verdict:
-    """The verdict of the gate; if it is content, also what a second method says."""
+def _judged(
+    target: Target,
+    chains: Chains,
+    jump: Jump,
+    target_ess: float,
+    seed: int,
+    history: History,
+    told: Callable[[float], object],
+) -> tuple[Verdict, Evidence | None, Explored | None]:
+    """The verdict of the gate; if it is content, what a second method says, too.
+
+    With the evidence of a run that converged, and with what the second method found where it disagrees.
+    """
     verdict = judge(chains, target_ess)
     if not verdict.converged:
-        return verdict
-    rng = stream(seed, Stream.SECOND_METHOD, history.spent + history.steps)
-    return replace(verdict, checks=(*verdict.checks, cross_check(target, chains, history.stage.jump, rng)))
+        return verdict, None, None
+    spent = history.spent + history.steps
+    evidence = log_evidence(target, chains, stream(seed, Stream.EVIDENCE, spent), jump=jump)
+    second = explore(target, len(chains.names), stream(seed, Stream.SECOND_METHOD, spent), told=told)
+    check = cross_check(chains, jump, evidence, second)
+    verdict = replace(verdict, checks=(*verdict.checks, check))
+    return (verdict, evidence, None) if check.ok else (verdict, None, second)
 
 
 def _look(verdict: Verdict, steps: int, target_ess: float) -> Look:

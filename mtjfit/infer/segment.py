@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.infer.ensemble import Block, RandomState, Stage, Walkers
-from mtjfit.infer.proposal import Jump
+from mtjfit.infer.mixture import Mixture
 
 __all__ = ["no_steps", "segment_bytes", "segment_from"]
 
@@ -52,7 +52,7 @@ def segment_bytes(block: Block, stage: Stage) -> bytes:
     return buffer.getvalue()
 
 
-def _arrays(name: str, jump: Jump) -> dict[str, np.ndarray]:
+def _arrays(name: str, jump: Mixture) -> dict[str, np.ndarray]:
     return {f"{name}_weights": jump.weights, f"{name}_centres": jump.centres, f"{name}_roots": jump.roots}
 
 
@@ -77,8 +77,8 @@ def segment_from(data: bytes) -> tuple[Block, Stage]:
         raise ValueError(f"no segment of a run: {error}") from error
 
 
-def _jump(arrays: dict[str, np.ndarray], name: str) -> Jump:
-    return Jump(arrays[f"{name}_weights"], arrays[f"{name}_centres"], arrays[f"{name}_roots"])
+def _jump(arrays: dict[str, np.ndarray], name: str) -> Mixture:
+    return Mixture(arrays[f"{name}_weights"], arrays[f"{name}_centres"], arrays[f"{name}_roots"])
 
 
 def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:

@@ -15,7 +15,7 @@ import pandas as pd
 from mtjfit.data import FloatArray, pretty
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.diagnostics import ess_bulk, r_hat
-from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.fingerprint import MODEL_VERSION
 from mtjfit.infer.gate import Check, Verdict, about_priors
 from mtjfit.infer.journal import Journal, open_journal
@@ -263,12 +263,9 @@ def _posterior(model: WaferPosterior, run: Run, seed: int) -> StackPosterior:
     thin = max(1, -(-int(n_ensembles * n_steps * n_walkers) // _MAX_DRAWS))
     z = chains.theta[:, ::thin]
     flat = z.reshape(-1, size)
-    verdict = about_priors(_with_quadrature(model, flat, run.verdict), chains)
-    evidence = None
-    if run.verdict.converged:
-        evidence = log_evidence(model, chains, stream(seed, Stream.EVIDENCE), jump=run.jump)
+    verdict = about_priors(_with_quadrature(model, flat, run.verdict), chains, model.scores.reach)
     log_likelihood = chains.log_posterior[:, ::thin] - model.log_prior(flat).reshape(z.shape[:-1])
-    return StackPosterior(model, verdict, z, log_likelihood, seed, evidence)
+    return StackPosterior(model, verdict, z, log_likelihood, seed, run.evidence)
 
 
 def _with_quadrature(model: WaferPosterior, z: FloatArray, verdict: Verdict) -> Verdict:

@@ -18,10 +18,12 @@ from mtjfit.model.coordinates import Coordinates, scattered_terms
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram, gram_by_component
+from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.schur import Arrow
 from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split, split
+from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness import Thickness
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
@@ -94,6 +96,11 @@ class CollapsedPosterior:
     def size(self) -> int:
         """Dimension of the coordinates."""
         return self.scores.size
+
+    @property
+    def reach(self) -> FloatArray:
+        """How far from zero each coordinate may be, shape (size,)."""
+        return self.scores.reach
 
     @property
     def priors(self) -> dict[str, Prior]:
@@ -186,6 +193,36 @@ class CollapsedPosterior:
             The likelihood is not finite inside the support of the prior; names the values.
         """
         return self.scores.log_posterior(np.atleast_2d(z), self.names, self.log_likelihood)
+
+    @cached_property
+    def straightened(self) -> IntArray:
+        """Coordinates that are almost normal given all others: sampled amplitudes without bounds."""
+        priors = self.full.amplitudes.priors
+        first = len(self.split.entries)
+        free = [first + k for k, a in enumerate(self.split.sampled) if not priors[a].truncated]
+        return np.array(free, dtype=np.intp)
+
+    def frame(self, z: FloatArray) -> Frame:
+        """Where `straightened` coordinates lie given all others, for `z` of shape (n, size)."""
+        if not self.straightened.size:
+            return Frame.trivial(z.shape[0])
+        return Frame.joined([self._frame(chunk) for chunk in self._chunks(z, nodes=8)])
+
+    def _frame(self, z: FloatArray) -> Frame:
+        elsewhere = z.copy()
+        elsewhere[:, self.straightened] = 0.0
+        batch, sd = self._batch(elsewhere), 0.0
+        magnetic = np.maximum(self.study.thicknesses - batch.dead, THINNEST)
+        t = np.exp(-batch.form.q * magnetic)
+        K, slope = batch.form.kappa(t), batch.form.slope(t)
+        if self.full.per_volume:
+            K, slope = K / magnetic, slope / magnetic - K / magnetic**2
+        if self.split.thickness_is_free:
+            sd = float(self._thickness.sd[0, 0])
+        shape = (z.shape[0], len(self.study.curves))
+        K, slope = np.broadcast_to(K, shape), np.broadcast_to(slope, shape)
+        sampled = [self.split.sampled[k - len(self.split.entries)] for k in self.straightened]
+        return Frame(self.straightened, *information(batch.integral, K, slope, sd, self.full.amplitudes, sampled))
 
     def prior_transform(self, u: FloatArray) -> FloatArray:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""

@@ -23,7 +23,10 @@ from mtjfit.study.prior import log_interval
 __all__ = ["Scores"]
 
 _LN_2, _LN_2PI = float(np.log(2)), float(np.log(2 * np.pi))
-_FARTHEST = 8.0  # Φ(8.3) rounds to one: no score beyond it can be told from the edge
+_EDGE = 8.0  # Φ(8.3) rounds to one: no score beyond it can be told from the end of a range
+_BOUNDED = 37.0  # Φ(−37) is the smallest that is not zero
+_NORMAL = 1e6  # a line: nothing is lost, however far the data lie from the prior
+_LN_FARTHEST = 150.0  # of a log-normal value over its median: its square stays finite
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class Scores:
         return len(self.priors)
 
     @cached_property
+    def reach(self) -> FloatArray:
+        """How far from zero each score may be, shape (size,).
+
+        Flat priors end where Φ has no digits left. Normal ones go on: data may contradict them by any number of
+        standard deviations, and a mode out there is a mode.
+        """
+        return np.array([_reach(prior) for prior in self.priors])
+
+    @cached_property
     def _forms(self) -> tuple[FloatArray, ...]:
         """Offset, scale, whether of Φ(z), whether a logarithm, low, high: of priors that are a line in z or Φ(z)."""
         return tuple(np.array([_form(prior) for prior in self.priors], dtype=float).reshape(-1, 6).T)
@@ -63,13 +75,13 @@ class Scores:
         return np.asarray(x)
 
     def of(self, values: FloatArray) -> FloatArray:
-        """Scores, shape (n, size), of natural values; those at an edge of the prior come out at ±8."""
+        """Scores, shape (n, size), of natural values; those at an edge of a flat prior come out at ±8."""
         columns = [_score(prior, values[:, k]) for k, prior in enumerate(self.priors)]
         return np.stack(columns, axis=-1) if columns else np.zeros((values.shape[0], 0))
 
     def log_prior(self, z: FloatArray) -> FloatArray:
-        """Log prior density of scores, shape (n,): standard normal, cut where Φ has no digits left."""
-        inside = np.all(np.abs(z) <= _FARTHEST, axis=-1)
+        """Log prior density of scores, shape (n,): standard normal, cut at their `reach`."""
+        inside = np.all(np.abs(z) <= self.reach, axis=-1)
         return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * _LN_2PI), -np.inf)
 
     def log_posterior(
@@ -95,7 +107,15 @@ class Scores:
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Uniform numbers to scores drawn from the prior, same shape."""
-        return np.asarray(np.clip(ndtri(u), -_FARTHEST, _FARTHEST))
+        return np.asarray(np.clip(ndtri(u), -_EDGE, _EDGE))
+
+
+def _reach(prior: Prior) -> float:
+    if isinstance(prior, LogNormal):
+        return _LN_FARTHEST / float(np.log(prior.factor))
+    if isinstance(prior, Normal):
+        return _BOUNDED if prior.truncated else _NORMAL
+    return _EDGE
 
 
 def _form(prior: Prior) -> tuple[float, float, bool, bool, float, float]:
@@ -112,8 +132,12 @@ def _form(prior: Prior) -> tuple[float, float, bool, bool, float, float]:
 
 
 def _between_bounds(prior: Normal, z: FloatArray) -> FloatArray:
-    # by both tails of z, because Φ(z) itself has no digits left near one
-    x = prior.mean + prior.sd * between(*_bounds(prior), log_ndtr(z), log_ndtr(-z))
+    # by both tails of z, because Φ(z) itself has no digits left near one; for the upper half from the upper bound
+    low, high = _bounds(prior)
+    upper = z > 0
+    below, above = log_ndtr(np.where(upper, -z, z)), log_ndtr(np.where(upper, z, -z))
+    from_low, from_high = between(low, high, below, above), -between(-high, -low, below, above)
+    x = prior.mean + prior.sd * np.where(upper, from_high, from_low)
     return np.asarray(np.clip(x, prior.low, prior.high))
 
 
@@ -121,7 +145,7 @@ def _score(prior: Prior, x: FloatArray) -> FloatArray:
     if isinstance(prior, LogNormal):
         return np.asarray(np.log(x / prior.median) / np.log(prior.factor))
     if not isinstance(prior, Normal):
-        return np.asarray(np.clip(ndtri(prior.cdf(x)), -_FARTHEST, _FARTHEST))
+        return np.asarray(np.clip(ndtri(prior.cdf(x)), -_EDGE, _EDGE))
     white = (x - prior.mean) / prior.sd
     if not prior.truncated:
         return np.asarray(white)
@@ -129,7 +153,7 @@ def _score(prior: Prior, x: FloatArray) -> FloatArray:
     white, mass = np.clip(white, low, high), log_interval(low, high)
     below, above = (np.minimum(log_interval(*ends) - mass, 0.0) for ends in ((low, white), (white, high)))
     z = np.where(below < above, ndtri_exp(np.minimum(below, -_LN_2)), -ndtri_exp(np.minimum(above, -_LN_2)))
-    return np.asarray(np.clip(z, -_FARTHEST, _FARTHEST))
+    return np.asarray(np.clip(z, -_BOUNDED, _BOUNDED))
 
 
 def _bounds(prior: Normal) -> tuple[float, float]:

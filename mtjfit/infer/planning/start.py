@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mtjfit.errors import MtjfitError, NotConverged
+from mtjfit.infer.anneal import anneal
 from mtjfit.infer.planning.known import Known, from_draws, from_prior
 from mtjfit.infer.planning.measurement import (
     Candidate,
@@ -20,8 +21,8 @@ from mtjfit.infer.planning.measurement import (
 )
 from mtjfit.infer.planning.response import powers_of
 from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.proposal import Straight
 from mtjfit.infer.sample import sample
-from mtjfit.infer.starts import anneal
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import DOF, LENGTHS, Fixed, Prior, Proposal, Study, Wishes, grid
 
@@ -51,7 +52,8 @@ def known_of(
         return from_prior(study, N_DRAWS, rng), None
     if posterior is None and of_one_thickness(study):
         model = posterior_of(study)
-        particles = anneal(model, model.size, N_ANNEALED, rng).final
+        straight = Straight(model)
+        particles, _ = straight.outward(anneal(straight, model.size, N_ANNEALED, rng).final.v)
         return from_draws(study, model.draw(particles, rng), model.priors), None
     if posterior is None:
         enough = replace(study.sampling, target_ess=min(study.sampling.target_ess, _ENOUGH))

@@ -1,0 +1,192 @@
+"""Heavy-tailed mixtures: fitted to draws or to weighted draws, drawn from, and their density."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import gammaln
+
+from mtjfit.data import FloatArray
+
+__all__ = ["TAIL_DOF", "Mixture", "fitted", "joined", "wider"]
+
+TAIL_DOF = 5.0
+"""Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
+_MAX_POINTS = 4000
+_RIDGE = 0.003  # of the overall covariance, added to each component so that none collapses
+_ROWS = 2048  # at a time: temporary arrays stay in cache
+_PER_COMPONENT = 10  # effective points for each of its dimensions, at least
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A mixture of multivariate t distributions of `TAIL_DOF` degrees of freedom.
+
+    Attributes
+    ----------
+    weights : ndarray, shape (K,)
+    centres : ndarray, shape (K, size)
+    roots : ndarray, shape (K, size, size)
+        Lower Cholesky factors of the scale matrices.
+    """
+
+    weights: FloatArray
+    centres: FloatArray
+    roots: FloatArray
+
+    @property
+    def size(self) -> int:
+        """Dimension."""
+        return int(self.centres.shape[1])
+
+    @cached_property
+    def _origin(self) -> FloatArray:
+        return np.asarray(self.weights @ self.centres)
+
+    @cached_property
+    def _prepared(self) -> tuple[FloatArray, FloatArray]:
+        """Coefficients of the squared distances to all centres, and ln of each height."""
+        log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
+        half = 0.5 * (TAIL_DOF + self.size)
+        constant = float(gammaln(half) - gammaln(TAIL_DOF / 2)) - 0.5 * self.size * np.log(TAIL_DOF * np.pi)
+        with np.errstate(divide="ignore"):
+            heights = np.log(self.weights) - log_det + constant
+        return squares(self.centres - self._origin, self.roots), heights
+
+    def log_density(self, v: FloatArray) -> FloatArray:
+        """Normalised log density, shape (n,), at `v` of shape (n, size)."""
+        coefficients, heights = self._prepared
+        found = np.empty(v.shape[0])
+        for start in range(0, v.shape[0], _ROWS):
+            each = products(v[start : start + _ROWS] - self._origin) @ coefficients
+            np.maximum(each, 0.0, out=each)
+            each /= TAIL_DOF
+            np.log1p(each, out=each)
+            each *= -0.5 * (TAIL_DOF + self.size)
+            each += heights
+            top = each.max(axis=1)
+            each -= top[:, None]
+            found[start : start + _ROWS] = np.log(np.exp(each, out=each).sum(axis=1)) + top
+        return found
+
+    def draws(self, n: int, rng: np.random.Generator | np.random.RandomState) -> FloatArray:
+        """Independent draws, shape (n, size)."""
+        which = rng.choice(self.weights.size, size=n, p=self.weights)
+        spread = np.sqrt(rng.chisquare(TAIL_DOF, n) / TAIL_DOF)
+        z = rng.standard_normal((n, self.size)) / spread[:, None]
+        return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
+
+
+def fitted(
+    points: FloatArray, rng: np.random.Generator, *, weights: FloatArray | None = None, components: int = 16, iterations: int = 15
+) -> Mixture:
+    """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, size)
+    rng : numpy.random.Generator
+    weights : ndarray, shape (n,), optional
+        Equal ones by default.
+    components : int
+        At most; fewer where there are few effective points.
+    iterations : int
+    """
+    shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
+    chosen = rng.permutation(points.shape[0])
+    if weights is not None:  # what has no weight takes no time
+        chosen = chosen[np.argsort(-shares[chosen], kind="stable")]
+    chosen = chosen[:_MAX_POINTS]
+    points, shares = points[chosen], shares[chosen] / shares[chosen].sum()
+    size = points.shape[1]
+    origin = shares @ points
+    away = points - origin
+    covariance = np.atleast_2d((away * shares[:, None]).T @ away)
+    root = np.linalg.cholesky(covariance + np.diag(1e-9 * np.diagonal(covariance) + 1e-300))
+    z = np.linalg.solve(root, away.T).T
+    n_effective = 1 / float(np.sum(shares**2))
+    n_components = int(np.clip(n_effective // (_PER_COMPONENT * (size + 1)), 1, components))
+    centres = _spread_out(z, shares, n_components, rng)
+    covariances = np.repeat(np.eye(size)[None], n_components, axis=0)
+    heights = np.full(n_components, 1 / n_components)
+    monomials = products(z)
+    for _ in range(iterations):
+        log_each = -0.5 * (monomials @ squares(centres, np.linalg.cholesky(covariances)))
+        log_each += np.log(heights) - 0.5 * np.linalg.slogdet(covariances)[1]
+        log_each -= log_each.max(axis=1)[:, None]
+        share = np.exp(log_each)
+        share *= (shares / share.sum(axis=1))[:, None]
+        moments = share.T @ monomials
+        mass = moments[:, 0] + 1e-9
+        heights = mass / mass.sum()
+        centres = moments[:, 1 : size + 1] / mass[:, None]
+        second = symmetric(moments[:, size + 1 :] / mass[:, None], size)
+        covariances = second - centres[:, :, None] * centres[:, None, :] + _RIDGE * np.eye(size)
+    return Mixture(heights, origin + centres @ root.T, np.asarray(root @ np.linalg.cholesky(covariances)))
+
+
+def products(x: FloatArray) -> FloatArray:
+    """1, all coordinates and all their products, shape (n, 1 + size + size (size + 1)/2), for x of shape (n, size)."""
+    n, size = x.shape
+    rows, columns = np.triu_indices(size)
+    found = np.empty((n, 1 + size + rows.size))
+    found[:, 0] = 1.0
+    found[:, 1 : size + 1] = x
+    np.multiply(x[:, rows], x[:, columns], out=found[:, size + 1 :])
+    return found
+
+
+def squares(centres: FloatArray, roots: FloatArray) -> FloatArray:
+    """Squared distances to K centres in units of `roots` as coefficients of `products`, one column for each.
+
+    So that distances of many points are one product of matrices. Coordinates must be of the order of the distances
+    between the centres: the squares cancel.
+    """
+    K, size = centres.shape
+    inverse = np.linalg.inv(roots)
+    precision = np.swapaxes(inverse, -1, -2) @ inverse
+    linear = np.einsum("kij,kj->ki", precision, centres)
+    rows, columns = np.triu_indices(size)
+    found = np.empty((1 + size + rows.size, K))
+    found[0] = np.sum(linear * centres, axis=1)
+    found[1 : size + 1] = -2 * linear.T
+    found[size + 1 :] = (precision[:, rows, columns] * np.where(rows == columns, 1.0, 2.0)).T
+    return found
+
+
+def symmetric(upper: FloatArray, size: int) -> FloatArray:
+    """Symmetric matrices, shape (K, size, size), from their upper triangles, shape (K, size (size + 1)/2)."""
+    rows, columns = np.triu_indices(size)
+    found = np.empty((upper.shape[0], size, size))
+    found[:, rows, columns] = upper
+    found[:, columns, rows] = upper
+    return found
+
+
+def _spread_out(z: FloatArray, shares: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
+    """n of the points, each drawn with the square of its distance to those before, so that a thin tail gets one."""
+    chosen = [int(rng.choice(z.shape[0], p=shares))]
+    apart = np.full(z.shape[0], np.inf)
+    while len(chosen) < n:
+        apart = np.minimum(apart, np.sum((z - z[chosen[-1]]) ** 2, axis=1))
+        chance = shares * apart
+        chosen.append(int(rng.choice(z.shape[0], p=chance / chance.sum())))
+    return z[chosen]
+
+
+def joined(mixtures: Sequence[Mixture], shares: Sequence[float]) -> Mixture:
+    """One mixture from several, each with its share of the proposals."""
+    total = float(sum(shares))
+    return Mixture(
+        np.concatenate([each.weights * (share / total) for each, share in zip(mixtures, shares, strict=True)]),
+        np.concatenate([each.centres for each in mixtures]),
+        np.concatenate([each.roots for each in mixtures]),
+    )
+
+
+def wider(mixture: Mixture, factor: float) -> Mixture:
+    """Every component `factor` times as wide."""
+    return Mixture(mixture.weights, mixture.centres, factor * mixture.roots)
