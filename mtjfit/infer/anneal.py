@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.mixture import Mixture, fitted
 from mtjfit.infer.proposal import Straight
 
-__all__ = ["Annealed", "Population", "anneal"]
+__all__ = ["Annealed", "Population", "anneal", "systematic"]
 
 _KEEP = 0.3  # effective fraction of particles kept from one β to the next
 _CHAIN = 4  # steps of each chain: one particle in four begins one
@@ -31,6 +32,7 @@ _FIT = 8  # iterations
 _SCALES = (1.0, 0.3)  # of local steps, in those that are best for a normal distribution
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
+_AGREE = 8  # iterations of the norms
 _NOWHERE = -1e300  # ln of a density that vanishes: finite, so that differences are
 
 
@@ -78,11 +80,41 @@ class Annealed:
         """At β = 1."""
         return self.levels[-1]
 
-    def tempered(self, beta: float) -> Population:
-        """The coolest one that is not cooler than `beta`, or the warmest of all."""
-        return max(
-            (each for each in self.levels if each.beta <= beta), key=lambda each: each.beta, default=self.levels[0]
-        )
+    @cached_property
+    def _all(self) -> tuple[Population, FloatArray]:
+        """Particles of all levels (with β = 1), and ln of the density that they were drawn from, all levels together.
+
+        Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008): the norms of all levels are those that the particles of
+        all levels agree on. Warm levels hold many particles in thin tails of the cool ones.
+        """
+        log_start = np.concatenate([each.log_start for each in self.levels])
+        log_gain = np.concatenate([each.log_gain for each in self.levels])
+        everything = Population(1.0, np.concatenate([each.v for each in self.levels]), log_start, log_gain)
+        betas = np.array([each.beta for each in self.levels])
+        shares = np.array([each.v.shape[0] for each in self.levels]) / log_gain.size
+        log_z = np.zeros(betas.size)
+        terms = betas[:, None] * log_gain  # start density apart, which is common to all
+        for _ in range(_AGREE):
+            total = _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
+            log_z = _log_sum((terms - total).T) - np.log(log_gain.size)
+            log_z -= log_z[0]
+        return everything, log_start + _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
+
+    def weighted(self, beta: float) -> tuple[FloatArray, FloatArray]:
+        """Particles of all levels, shape (n, size), and their weights at an inverse temperature, shape (n,)."""
+        everything, log_drawn = self._all
+        log_weights = everything.log_start + beta * everything.log_gain - log_drawn
+        return everything.v, np.exp(log_weights - log_weights.max())
+
+    def resampled(self, beta: float, n: int, rng: np.random.Generator) -> FloatArray:
+        """`n` particles at an inverse temperature, shape (n, size), by chance none twice where there are enough."""
+        v, weights = self.weighted(beta)
+        return np.asarray(v[systematic(weights / weights.sum(), n, rng)])
+
+
+def _log_sum(terms: FloatArray) -> FloatArray:
+    top = terms.max(axis=0)
+    return np.asarray(np.log(np.sum(np.exp(terms - top), axis=0)) + top)
 
 
 def anneal(
@@ -159,7 +191,7 @@ def _next_step(log_gain: FloatArray, remaining: float, n_effective: float) -> fl
     return float(np.exp(low))
 
 
-def _systematic(weights: FloatArray, n: int, rng: np.random.Generator) -> np.ndarray:
+def systematic(weights: FloatArray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Indices of n particles, each about n · weight times."""
     positions = (rng.random() + np.arange(n)) / n
     return np.minimum(np.searchsorted(np.cumsum(weights), positions), weights.size - 1)
@@ -170,7 +202,7 @@ def _moved(
 ) -> Population:
     """The population at β: all states of short chains that begin at some of the present particles."""
     mixture = fitted(now.v, rng, weights=weights, components=_COMPONENTS, iterations=_FIT)
-    start = now.at(_systematic(weights, n // _CHAIN, rng))
+    start = now.at(systematic(weights, n // _CHAIN, rng))
     chain = Population(beta, start.v, start.log_start, start.log_gain)
     states = []
     for k in range(_CHAIN):

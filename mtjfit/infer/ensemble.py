@@ -118,11 +118,10 @@ def prepared(
     of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
     found = explore(target, size, np.random.default_rng(of_exploration), told=told)
     assert found.annealed is not None and found.jump is not None  # noqa: S101 - for no start was given
-    starts, _ = Straight(target).outward(found.annealed.tempered(BETA_START).v)
     walkers = []
     for each in of_ensembles.spawn(n_ensembles):
         own = np.random.default_rng(each)
-        coords = starts[own.permutation(starts.shape[0])[:n_walkers]]
+        coords, _ = Straight(target).outward(found.annealed.resampled(BETA_START, n_walkers, own))
         walkers.append(Walkers(coords, target.log_posterior(coords), legacy_state(own)))
     stage = Stage(found.jump.mixture, found.jump.mixture, tuple(walkers))
     for _ in range(_ROUNDS):

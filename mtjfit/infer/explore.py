@@ -31,13 +31,12 @@ _DRAWS, _MOST_DRAWS = 4000, 60_000
 _EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
 _ROUNDS = 6
-_PARTICLES, _FEWEST = 80, 3000  # times the square of the dimension; thin bent ridges lose fewer
+_PARTICLES, _FEWEST = 80, 6000  # times the square of the dimension; thin bent ridges lose fewer
 _MORE = 2  # times as many in a second annealing run
 _COMPONENTS = 24
 _SHARES = (0.7, 0.15, 0.15)  # of the proposals: fitted to the posterior, the same but wider, and to the tempered one
 _WIDER = 1.7
-_WARMER = 0.4  # inverse temperature of the last
-_PER_CHAIN = 0.25  # effective particles for each of an annealed population
+_WARMER = (0.5, 0.15)  # inverse temperatures of the last, half of the share each
 _FARTHEST = 700.0  # exp of less underflows
 
 
@@ -138,15 +137,15 @@ def explore(
     if start is not None:
         v, _ = straight.inward(start)
         narrow = fitted(v, rng, components=_COMPONENTS)
-        found = _adapted(target, _Seen(v, None), (narrow, wider(narrow, 2 * _WIDER)), rng)
+        found = _adapted(target, _Seen(v, np.ones(v.shape[0])), (narrow, wider(narrow, 2 * _WIDER)), rng)
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > _ENOUGH)):
             return found
         annealed = anneal(straight, size, more * max(_FEWEST, _PARTICLES * size**2), rng, told)
-        v = annealed.final.v
-        narrow = fitted(v, rng, components=_COMPONENTS)
-        warm = fitted(annealed.tempered(_WARMER).v, rng, components=_COMPONENTS)
-        again = _adapted(target, _Seen(v, None), (narrow, warm), rng)
+        seen = _Seen(*annealed.weighted(1.0))
+        narrow = fitted(seen.v, rng, weights=seen.weights, components=_COMPONENTS)
+        warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
+        again = _adapted(target, seen, (narrow, joined(warm, (1.0,) * len(warm))), rng)
         again = replace(again, annealed=annealed)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
@@ -154,20 +153,16 @@ def explore(
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """Draws of the posterior in straight coordinates that proposals are fitted to; weights None: chains."""
+    """Weighted draws of the posterior in straight coordinates, to which proposals are fitted."""
 
     v: FloatArray
-    weights: FloatArray | None
+    weights: FloatArray
 
     def and_also(self, v: FloatArray, weights: FloatArray) -> _Seen:
         """With weighted draws more, each set with the share of its effective draws."""
-        mine = np.ones(self.v.shape[0]) if self.weights is None else self.weights
-        n_mine = mine.sum() ** 2 / np.sum(mine**2) * (_PER_CHAIN if self.weights is None else 1.0)
-        n_theirs = weights.sum() ** 2 / np.sum(weights**2)
-        return _Seen(
-            np.concatenate([self.v, v]),
-            np.concatenate([mine * (n_mine / mine.sum()), weights * (n_theirs / weights.sum())]),
-        )
+        both = [(self.v, self.weights), (v, weights)]
+        scaled = [w * (w.sum() / np.sum(w * w)) for _, w in both]
+        return _Seen(np.concatenate([self.v, v]), np.concatenate(scaled))
 
 
 def _adapted(target: Target, seen: _Seen, parts: tuple[Mixture, Mixture], rng: np.random.Generator) -> Explored:

@@ -15,7 +15,8 @@ __all__ = ["TAIL_DOF", "Mixture", "fitted", "joined", "wider"]
 
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
-_MAX_POINTS = 4000
+_MAX_POINTS = 5000
+_FOR_TAILS = 0.2  # of them
 _RIDGE = 0.003  # of the overall covariance, added to each component so that none collapses
 _ROWS = 2048  # at a time: temporary arrays stay in cache
 _PER_COMPONENT = 10  # effective points for each of its dimensions, at least
@@ -96,11 +97,12 @@ def fitted(
     iterations : int
     """
     shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
-    chosen = rng.permutation(points.shape[0])
-    if weights is not None:  # what has no weight takes no time
-        chosen = chosen[np.argsort(-shares[chosen], kind="stable")]
-    chosen = chosen[:_MAX_POINTS]
-    points, shares = points[chosen], shares[chosen] / shares[chosen].sum()
+    flat = np.sqrt(shares)  # points for tails of little weight
+    chance = (1 - _FOR_TAILS) * shares / shares.sum() + _FOR_TAILS * flat / flat.sum()
+    expected = np.minimum(_MAX_POINTS * chance, 1.0)
+    chosen = np.flatnonzero(rng.random(shares.size) < expected)
+    points, shares = points[chosen], shares[chosen] / expected[chosen]
+    shares = shares / shares.sum()
     size = points.shape[1]
     origin = shares @ points
     away = points - origin
