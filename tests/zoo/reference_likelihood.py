@@ -1,0 +1,335 @@
+"""The posterior density of a study for the reference: amplitudes integrated out where the likelihood is Gaussian."""
+
+from __future__ import annotations
+
+import numpy as np
+from reference_forward import kappa
+from reference_layout import Layout, log_between
+from reference_points import device_points
+from scipy.special import gammaln, ndtr, ndtri
+
+from mtjfit import study as declared
+
+__all__ = ["Target"]
+
+_LN_2PI = np.log(2 * np.pi)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
+_CHUNK = 8192
+
+
+def factored(A):
+    """Lower Cholesky factors of matrices (m, m, n), a few vector operations for small m."""
+    m = A.shape[0]
+    L = np.zeros_like(A)
+    for i in range(m):
+        for j in range(i + 1):
+            rest = A[i, j] - np.sum(L[i, :j] * L[j, :j], axis=0)
+            L[i, j] = np.sqrt(rest) if i == j else rest / L[j, j]
+    return L
+
+
+def forward(L, b):
+    """L⁻¹ b for (m, m, n) and (m, n)."""
+    out = np.zeros_like(b)
+    for i in range(b.shape[0]):
+        out[i] = (b[i] - np.sum(L[i, :i] * out[:i], axis=0)) / L[i, i]
+    return out
+
+
+def backward(L, b):
+    """L⁻ᵀ b for (m, m, n) and (m, n)."""
+    out = np.zeros_like(b)
+    for i in range(b.shape[0] - 1, -1, -1):
+        out[i] = (b[i] - np.sum(L[i + 1 :, i] * out[i + 1 :], axis=0)) / L[i, i]
+    return out
+
+
+class Target:
+    """Prior and likelihood of a study over coordinates of shape (size, n)."""
+
+    def __init__(self, study):
+        self.study, self.layout = study, Layout(study)
+        lay = self.layout
+        self.powers = [term.power for term in lay.terms]
+        self.points = [device_points(study, curve, self.powers) for curve in study.curves]
+        self.per_volume = study.curves[0].per == "volume"
+        self.n_values = 2 * sum(p.n for p in self.points)
+        self.known = [None if p.covariance is None else p.products() for p in self.points]
+        self.jitter = any(lay.has(name) for name in declared.JITTER)
+        self.nominal = np.array([curve.thickness for curve in study.curves])
+        self.bounded = [k for k, prior in enumerate(lay.column_priors) if prior is not None and prior.truncated]
+        if len(self.bounded) > 2:
+            raise NotImplementedError("more than two bounded amplitudes")
+
+    @property
+    def size(self):
+        return self.layout.size
+
+    def draw_prior(self, rng, n):
+        """Coordinates drawn from the prior."""
+        lay = self.layout
+        z = np.stack([entry.draw(rng, n) for entry in lay.entries]) if lay.size else np.zeros((0, n))
+        for k in lay.amplitude_entries:
+            z[k] = lay.entries[k].value(z[k]) / lay.entries[k].prior.sd * np.abs(self._near(k, lay.natural(z)))
+        return z
+
+    def _near(self, k, x):
+        """κ of a device that an amplitude belongs to, at its nominal thickness, shape (n,)."""
+        lay = self.layout
+        mine = [j for j in range(lay.J) for t in lay.terms if isinstance(t.shared, np.ndarray) and t.shared[j] == k]
+        j = mine[len(mine) // 2]
+        one = [np.broadcast_to(each, (lay.J, x.shape[1]))[j] for each in self._lengths(x)]
+        return kappa(self.nominal[j], *one)
+
+    def _lengths(self, x):
+        lay = self.layout
+        found = [lay.of(name, x) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")]
+        if lay.has("Lambda"):
+            return [*found, lay.of("Lambda", x)]
+        return [*found, lay.of("lambda_sf_N", x) * lay.of("D_ratio", x)]
+
+    def unpack(self, z):
+        """Natural values (size, n), amplitudes included, and the log prior of the coordinates."""
+        lay = self.layout
+        x, inner, jacobian = lay.natural(z), z, 0.0
+        if lay.amplitude_entries:
+            inner = z.copy()
+            for k in lay.amplitude_entries:
+                size = np.maximum(np.abs(self._near(k, x)), 1e-300)
+                x[k] = z[k] * lay.entries[k].prior.sd / size
+                inner[k] = (x[k] - lay.entries[k].prior.mean) / lay.entries[k].prior.sd
+                jacobian = jacobian - np.log(size)
+        log_prior = lay.log_prior(inner) + jacobian
+        d = self._thickness(x)
+        return x, np.where(np.all(d > 0, axis=0), log_prior, -np.inf)
+
+    def _thickness(self, x):
+        lay = self.layout
+        d = lay.of("thickness", x) - (lay.of("dead_layer", x) if lay.has("dead_layer") else 0.0)
+        return np.broadcast_to(d, (lay.J, x.shape[1]))
+
+    def __call__(self, z):
+        """Log prior and log likelihood, each of shape (n,)."""
+        parts = [self._both(z[:, k : k + _CHUNK]) for k in range(0, max(z.shape[1], 1), _CHUNK)]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+    def _both(self, z):
+        x, log_prior = self.unpack(z)
+        inside = np.isfinite(log_prior)
+        log_likelihood = np.full(z.shape[1], -np.inf)
+        if inside.any():
+            log_likelihood[inside] = self.log_likelihood(x[:, inside])
+        return log_prior, log_likelihood
+
+    def log_likelihood(self, x):
+        """ln L for natural values."""
+        if self.layout.student:
+            return self._student(x)
+        return self._gaussian(x)[0]
+
+    def factors(self, x):
+        """K · phase of each term and device, shape (T, J, n)."""
+        d = np.maximum(self._thickness(x), 1e-9)
+        K = np.broadcast_to(kappa(d, *self._lengths(x)), (self.layout.J, x.shape[1]))
+        K = K / d if self.per_volume else K
+        return np.stack([term.phase * K for term in self.layout.terms])
+
+    def _weights(self, j, x):
+        """rowsᵀ C⁻¹ rows of a device, (k, k, n or 1), and ln det C."""
+        p, lay = self.points[j], self.layout
+        if self.known[j] is not None and not self.jitter:
+            return self.known[j][0][..., None], self.known[j][1]
+        par, perp = p.rows[: p.n], p.rows[p.n :]
+        if p.covariance is None:
+            A, B = (np.broadcast_to(lay.of(name, x), (lay.J, x.shape[1]))[j] ** 2 for name in declared.NOISE)
+            M = (par.T @ par)[..., None] / A + (perp.T @ perp)[..., None] / B
+            return M, p.n * (np.log(A) + np.log(B))
+        k, own = p.rows.shape[1], np.arange(p.n)
+        added = [lay.of(name, x)[j] ** 2 if lay.has(name) else np.zeros(1) for name in declared.JITTER]
+        A = p.covariance[own, own][:, None] + added[0]
+        B = p.covariance[p.n + own, p.n + own][:, None] + added[1]
+        cross = p.covariance[own, p.n + own][:, None]
+        det = A * B - cross**2
+        mixed = np.einsum("ia,ib->abi", par, perp)
+        pairs = (
+            np.einsum("ia,ib->abi", par, par),
+            np.einsum("ia,ib->abi", perp, perp),
+            mixed + mixed.transpose(1, 0, 2),
+        )
+        M = sum(
+            pair.reshape(k * k, p.n) @ weight
+            for pair, weight in zip(pairs, (B / det, A / det, -cross / det), strict=True)
+        )
+        return M.reshape(k, k, -1), np.sum(np.log(det), axis=0)
+
+    def _prior_of_terms(self, x):
+        """Mean and sd of the coefficient of each term and device before the data, shape (T, J, n or 1)."""
+        lay = self.layout
+        shape = (len(lay.terms), lay.J, x.shape[1])
+        mean, sd = np.zeros(shape), np.zeros(shape)
+        for t, term in enumerate(lay.terms):
+            if term.scatter is not None:
+                mean[t] = x[term.shared] if isinstance(term.shared, np.ndarray) else term.shared
+                sd[t] = np.abs(mean[t]) * lay.of(term.scatter, x)
+                continue
+            for j in range(lay.J):
+                prior = lay.column_priors[term.column[j]] if term.column[j] >= 0 else None
+                mean[t, j], sd[t, j] = (term.constant, 0.0) if prior is None else (prior.mean, prior.sd)
+        return mean, sd
+
+    def _gaussian(self, x):
+        """ln L with amplitudes integrated out; mean and factor of the whitened amplitudes, and what unwhitens them."""
+        lay = self.layout
+        T, J, m, n = len(lay.terms), lay.J, len(lay.columns), x.shape[1]
+        f = self.factors(x)
+        mean, sd = self._prior_of_terms(x)
+        A, b = np.zeros((m, m, n)), np.zeros((m, n))
+        A[np.arange(m), np.arange(m)] = 1.0
+        square = np.full(n, self.n_values * _LN_2PI)
+        for j in range(J):
+            M, log_det = self._weights(j, x)
+            re, im = f[:, j].real, f[:, j].imag
+            G = np.empty((T, T, n))
+            for t in range(T):
+                for s in range(t + 1):
+                    p, q, u, v = 1 + t, 1 + T + t, 1 + s, 1 + T + s
+                    G[t, s] = re[t] * (re[s] * M[p, u] + im[s] * M[p, v]) + im[t] * (re[s] * M[q, u] + im[s] * M[q, v])
+                    G[s, t] = G[t, s]
+            h = np.stack([re[t] * M[0, 1 + t] + im[t] * M[0, 1 + T + t] for t in range(T)])
+            Gm = np.sum(G * mean[None, :, j], axis=1)
+            square = square + log_det + M[0, 0] - 2 * np.sum(mean[:, j] * h, axis=0) + np.sum(mean[:, j] * Gm, axis=0)
+            for t, term in enumerate(lay.terms):
+                k = term.column[j]
+                if k < 0:
+                    continue
+                b[k] += sd[t, j] * (h[t] - Gm[t])
+                for s, other in enumerate(lay.terms):
+                    if other.column[j] >= 0:
+                        A[k, other.column[j]] += sd[t, j] * sd[s, j] * G[t, s]
+        L = factored(A)
+        half = forward(L, b)
+        log_det_A = 2 * np.sum(np.log(L[np.arange(m), np.arange(m)]), axis=0)
+        log_likelihood = -0.5 * (square - np.sum(half**2, axis=0) + log_det_A)
+        mu = backward(L, half)
+        if self.bounded:
+            log_likelihood = log_likelihood + self._log_inside(L, mu)
+        return log_likelihood, mu, L, mean, sd
+
+    def _bounds(self, k):
+        prior = self.layout.column_priors[k]
+        return (prior.low - prior.mean) / prior.sd, (prior.high - prior.mean) / prior.sd
+
+    def _covariance(self, L):
+        """Covariance of the whitened amplitudes that have bounds."""
+        inverse = []
+        for k in self.bounded:
+            e = np.zeros(L.shape[1:])
+            e[k] = 1.0
+            inverse.append(forward(L, e))
+        return [[np.sum(a * c, axis=0) for c in inverse] for a in inverse]
+
+    def _log_inside(self, L, mu):
+        """ln of the posterior over the prior probability that amplitudes lie within their bounds."""
+        C, k = self._covariance(L), self.bounded
+        prior = sum(float(log_between(*map(np.asarray, self._bounds(each)))) for each in k)
+        first = np.sqrt(C[0][0])
+        low, high = ((bound - mu[k[0]]) / first for bound in self._bounds(k[0]))
+        if len(k) == 1:
+            return log_between(low, high) - prior
+        slope = C[0][1] / C[0][0]
+        second = np.sqrt(C[1][1] - slope * C[0][1])
+        # nodes where the first one, cut to its bounds, has all its mass but e^-38
+        top = np.clip(0.0, low, high)
+        reach = 76 / (np.abs(top) + np.sqrt(top**2 + 76))
+        start, end = np.maximum(low, top - reach), np.minimum(high, top + reach)
+        u = 0.5 * (start + end) + 0.5 * (end - start) * _NODES[:, None]
+        at = mu[k[1]] + slope * first * u
+        ends = [(bound - at) / second for bound in self._bounds(k[1])]
+        log = -0.5 * u**2 - 0.5 * _LN_2PI + log_between(*ends) + np.log(0.5 * (end - start)) + np.log(_WEIGHTS)[:, None]
+        return np.logaddexp.reduce(log, axis=0) - prior
+
+    def _student(self, x):
+        lay, n = self.layout, x.shape[1]
+        f = self.factors(x)
+        total = np.zeros(n)
+        nu = np.broadcast_to(lay.of(declared.DOF, x), (lay.J, n))
+        for j, p in enumerate(self.points):
+            c = np.stack([np.full(n, t.constant) if t.shared is None else x[t.shared[j]] for t in lay.terms])
+            part = f[:, j] * c
+            v = nu[j]
+            constant = gammaln((v + 1) / 2) - gammaln(v / 2) - 0.5 * np.log(v * np.pi)
+            for y, coefficients, name, s in zip(
+                (p.y[: p.n], p.y[p.n :]), (part.real, part.imag), declared.NOISE, (0, p.n), strict=True
+            ):
+                if p.covariance is None:
+                    scale = np.broadcast_to(lay.of(name, x), (lay.J, n))[j][None]
+                else:
+                    scale = np.sqrt(np.diagonal(p.covariance)[s : s + p.n])[:, None]
+                u = (y[:, None] - p.terms @ coefficients) / scale
+                total += p.n * constant - np.sum(np.log(scale) + 0 * u + 0.5 * (v + 1) * np.log1p(u * u / v), axis=0)
+        return total
+
+    def draw(self, z, rng):
+        """All parameters in natural values by name, amplitudes from their conditional, and a factor of the weights."""
+        lay = self.layout
+        x, _ = self.unpack(z)
+        found = {entry.name: row for entry, row in zip(lay.entries, x, strict=True)}
+        weight = np.ones(z.shape[1])
+        if lay.columns:
+            _, mu, L, mean, sd = self._gaussian(x)
+            noise = backward(L, rng.standard_normal(mu.shape))
+            w = mu + noise
+            if self.bounded:
+                w, weight = self._within(mu, L, w, rng)
+            for t, term in enumerate(lay.terms):
+                for j in range(lay.J):
+                    if term.column[j] >= 0:
+                        found[lay.columns[term.column[j]]] = mean[t, j] + sd[t, j] * w[term.column[j]]
+        return found | self._Lambda(x), weight
+
+    def _within(self, mu, L, w, rng):
+        """Amplitudes of which some have bounds, one after the other; the weight is what the first could not know."""
+        C, b = self._covariance(L), self.bounded
+        first = np.sqrt(C[0][0])
+        new = [mu[b[0]] + first * _cut_normal(*[(e - mu[b[0]]) / first for e in self._bounds(b[0])], rng)]
+        weight = np.ones(w.shape[1])
+        if len(b) == 2:
+            slope = C[0][1] / C[0][0]
+            second, at = np.sqrt(C[1][1] - slope * C[0][1]), mu[b[1]] + slope * (new[0] - mu[b[0]])
+            ends = [(e - at) / second for e in self._bounds(b[1])]
+            new.append(at + second * _cut_normal(*ends, rng))
+            low, high = ((bound - mu[b[0]]) / first for bound in self._bounds(b[0]))
+            prior = sum(float(log_between(*map(np.asarray, self._bounds(each)))) for each in b)
+            weight = np.exp(log_between(*ends) + log_between(low, high) - prior - self._log_inside(L, mu))
+        # the others follow the bounded ones by the conditional mean: w + Σ C⁻¹ (new − old)
+        old = [w[k] for k in b]
+        shift = [n - o for n, o in zip(new, old, strict=True)]
+        if len(b) == 2:
+            det = C[0][0] * C[1][1] - C[0][1] ** 2
+            shift = [(C[1][1] * shift[0] - C[0][1] * shift[1]) / det, (C[0][0] * shift[1] - C[0][1] * shift[0]) / det]
+        else:
+            shift = [shift[0] / C[0][0]]
+        out = w.copy()
+        for k, s in zip(b, shift, strict=True):
+            e = np.zeros(w.shape)
+            e[k] = 1.0
+            out = out + backward(L, forward(L, e)) * s
+        return out, weight
+
+    def _Lambda(self, x):
+        """Λ where its factors are declared and shared."""
+        lay = self.layout
+        if lay.has("Lambda"):
+            return {}
+        product = np.broadcast_to(self._lengths(x)[3], (lay.J, x.shape[1]))
+        shared = all(np.unique(lay.index[name]).size == 1 for name in ("lambda_sf_N", "D_ratio") if name in lay.index)
+        return {"Lambda": product[0].copy()} if shared else {}
+
+
+def _cut_normal(low, high, rng):
+    """Standard normal draws between bounds, by the inverse distribution function in the nearer tail."""
+    flip = low > 0
+    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
+    u = ndtr(a) + rng.random(a.shape) * (ndtr(b) - ndtr(a))
+    z = np.clip(ndtri(np.maximum(u, 1e-300)), a, b)
+    return np.where(flip, -z, z)
