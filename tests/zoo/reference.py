@@ -17,7 +17,7 @@ from reference_sampler import anneal, importance
 
 __all__ = ["VERSION", "Reference", "cached_reference", "reference"]
 
-VERSION = 2
+VERSION = 4
 """Of the algorithm: results that were kept of another one are made anew."""
 
 _AGREE = 0.1
@@ -87,11 +87,11 @@ def _table(x, weights):
     return np.stack([x[places], F, np.sqrt(variance)])
 
 
-def reference(study, seed=0, *, particles=8000, ess=_ENOUGH, seconds=60.0) -> Reference:
+def reference(study, seed=0, *, chains=2000, ess=_ENOUGH, seconds=60.0) -> Reference:
     """The posterior of a study."""
     start = time.process_time()
     target, rng = Target(study), np.random.default_rng([VERSION, seed])
-    annealed = anneal(target, rng, particles)
+    annealed = anneal(target, rng, chains)
     found = importance(target, annealed, rng, ess, seconds)
     draws, more = target.draw(found.z, rng)
     weights = found.weights * more

@@ -115,7 +115,7 @@ class Layout:
     column_priors : list
         Normal, or None for those that scatter about a sampled value.
     amplitude_entries : list of int
-        Entries that are amplitudes: their coordinate is a |K| in units of the prior's sd.
+        Entries that are amplitudes; their coordinates depend on all others.
     """
 
     def __init__(self, study):
@@ -197,7 +197,4 @@ class Layout:
 
     def natural(self, z):
         """Natural values (size, n) but for amplitudes, from coordinates (size, n)."""
-        return np.stack([entry.value(row) for entry, row in zip(self.entries, z, strict=True)]) if z.size else z
-
-    def log_prior(self, z):
-        return sum((entry.log_density(row) for entry, row in zip(self.entries, z, strict=True)), np.zeros(z.shape[1]))
+        return np.stack([entry.value(row) for entry, row in zip(self.entries, z, strict=True)]) if z.size else z.copy()

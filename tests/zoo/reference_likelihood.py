@@ -4,44 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from reference_forward import kappa
-from reference_layout import Layout, log_between
-from reference_points import device_points
-from scipy.special import gammaln, ndtr, ndtri
+from reference_layout import Layout
+from reference_linear import Bounds, backward, factored, forward
+from reference_points import device_points, robust_products
+from scipy.special import gammaln
 
 from mtjfit import study as declared
 
 __all__ = ["Target"]
 
 _LN_2PI = np.log(2 * np.pi)
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 _CHUNK = 8192
-
-
-def factored(A):
-    """Lower Cholesky factors of matrices (m, m, n), a few vector operations for small m."""
-    m = A.shape[0]
-    L = np.zeros_like(A)
-    for i in range(m):
-        for j in range(i + 1):
-            rest = A[i, j] - np.sum(L[i, :j] * L[j, :j], axis=0)
-            L[i, j] = np.sqrt(rest) if i == j else rest / L[j, j]
-    return L
-
-
-def forward(L, b):
-    """L⁻¹ b for (m, m, n) and (m, n)."""
-    out = np.zeros_like(b)
-    for i in range(b.shape[0]):
-        out[i] = (b[i] - np.sum(L[i, :i] * out[:i], axis=0)) / L[i, i]
-    return out
-
-
-def backward(L, b):
-    """L⁻ᵀ b for (m, m, n) and (m, n)."""
-    out = np.zeros_like(b)
-    for i in range(b.shape[0] - 1, -1, -1):
-        out[i] = (b[i] - np.sum(L[i + 1 :, i] * out[i + 1 :], axis=0)) / L[i, i]
-    return out
+_START = 2.0  # width at which amplitudes that are sampled begin, in their coordinates
 
 
 class Target:
@@ -56,30 +30,20 @@ class Target:
         self.n_values = 2 * sum(p.n for p in self.points)
         self.known = [None if p.covariance is None else p.products() for p in self.points]
         self.jitter = any(lay.has(name) for name in declared.JITTER)
-        self.nominal = np.array([curve.thickness for curve in study.curves])
-        self.bounded = [k for k, prior in enumerate(lay.column_priors) if prior is not None and prior.truncated]
-        if len(self.bounded) > 2:
-            raise NotImplementedError("more than two bounded amplitudes")
+        self.pilot_points = [robust_products(points) for points in self.points] if lay.student else []
+        self.bounds = Bounds(lay.column_priors)
 
     @property
     def size(self):
         return self.layout.size
 
-    def draw_prior(self, rng, n):
-        """Coordinates drawn from the prior."""
+    def draw_start(self, rng, n):
+        """Coordinates drawn from where annealing begins: the prior, but for sampled amplitudes."""
         lay = self.layout
         z = np.stack([entry.draw(rng, n) for entry in lay.entries]) if lay.size else np.zeros((0, n))
         for k in lay.amplitude_entries:
-            z[k] = lay.entries[k].value(z[k]) / lay.entries[k].prior.sd * np.abs(self._near(k, lay.natural(z)))
+            z[k] = _START * rng.standard_normal(n)
         return z
-
-    def _near(self, k, x):
-        """κ of a device that an amplitude belongs to, at its nominal thickness, shape (n,)."""
-        lay = self.layout
-        mine = [j for j in range(lay.J) for t in lay.terms if isinstance(t.shared, np.ndarray) and t.shared[j] == k]
-        j = mine[len(mine) // 2]
-        one = [np.broadcast_to(each, (lay.J, x.shape[1]))[j] for each in self._lengths(x)]
-        return kappa(self.nominal[j], *one)
 
     def _lengths(self, x):
         lay = self.layout
@@ -89,19 +53,26 @@ class Target:
         return [*found, lay.of("lambda_sf_N", x) * lay.of("D_ratio", x)]
 
     def unpack(self, z):
-        """Natural values (size, n), amplitudes included, and the log prior of the coordinates."""
+        """Natural values (size, n), amplitudes included; log density of the start, and of the prior over that.
+
+        The coordinates of sampled amplitudes are standard normal, about, whatever the lengths: no ridge is left.
+        """
         lay = self.layout
-        x, inner, jacobian = lay.natural(z), z, 0.0
-        if lay.amplitude_entries:
-            inner = z.copy()
-            for k in lay.amplitude_entries:
-                size = np.maximum(np.abs(self._near(k, x)), 1e-300)
-                x[k] = z[k] * lay.entries[k].prior.sd / size
-                inner[k] = (x[k] - lay.entries[k].prior.mean) / lay.entries[k].prior.sd
-                jacobian = jacobian - np.log(size)
-        log_prior = lay.log_prior(inner) + jacobian
-        d = self._thickness(x)
-        return x, np.where(np.all(d > 0, axis=0), log_prior, -np.inf)
+        x, sampled = lay.natural(z), lay.amplitude_entries
+        start = sum((e.log_density(z[k]) for k, e in enumerate(lay.entries) if k not in sampled), np.zeros(z.shape[1]))
+        inside = np.all(self._thickness(x) > 0, axis=0) & np.isfinite(start)
+        start, more = np.where(inside, start, -np.inf), np.zeros(z.shape[1])
+        if sampled:
+            mu, L = self._pilot(x)
+            u = z[sampled]
+            inner = mu + backward(L, u)
+            more = -np.sum(np.log(np.einsum("iin->in", L)), axis=0)
+            for k, row in zip(sampled, inner, strict=True):
+                x[k] = lay.entries[k].prior.mean + lay.entries[k].prior.sd * row
+                more = more + lay.entries[k].log_density(row)
+            begun = -0.5 * np.sum((u / _START) ** 2, axis=0) - len(sampled) * (np.log(_START) + 0.5 * _LN_2PI)
+            start, more = start + begun, more - begun
+        return x, start, more
 
     def _thickness(self, x):
         lay = self.layout
@@ -109,17 +80,17 @@ class Target:
         return np.broadcast_to(d, (lay.J, x.shape[1]))
 
     def __call__(self, z):
-        """Log prior and log likelihood, each of shape (n,)."""
+        """Log density of the start, and of the posterior (not normalised) over that, each of shape (n,)."""
         parts = [self._both(z[:, k : k + _CHUNK]) for k in range(0, max(z.shape[1], 1), _CHUNK)]
         return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
     def _both(self, z):
-        x, log_prior = self.unpack(z)
-        inside = np.isfinite(log_prior)
-        log_likelihood = np.full(z.shape[1], -np.inf)
+        x, start, more = self.unpack(z)
+        inside = np.isfinite(start) & np.isfinite(more)
+        ratio = np.full(z.shape[1], -np.inf)
         if inside.any():
-            log_likelihood[inside] = self.log_likelihood(x[:, inside])
-        return log_prior, log_likelihood
+            ratio[inside] = more[inside] + self.log_likelihood(x[:, inside])
+        return start, ratio
 
     def log_likelihood(self, x):
         """ln L for natural values."""
@@ -162,32 +133,32 @@ class Target:
         )
         return M.reshape(k, k, -1), np.sum(np.log(det), axis=0)
 
-    def _prior_of_terms(self, x):
-        """Mean and sd of the coefficient of each term and device before the data, shape (T, J, n or 1)."""
+    def _prior_of_terms(self, x, pilot=False):
+        """Mean and sd of the coefficient of each term and device before the data, shape (T, J, n)."""
         lay = self.layout
         shape = (len(lay.terms), lay.J, x.shape[1])
         mean, sd = np.zeros(shape), np.zeros(shape)
         for t, term in enumerate(lay.terms):
-            if term.scatter is not None:
+            if term.scatter is not None and not (pilot and isinstance(term.shared, np.ndarray)):
                 mean[t] = x[term.shared] if isinstance(term.shared, np.ndarray) else term.shared
                 sd[t] = np.abs(mean[t]) * lay.of(term.scatter, x)
                 continue
             for j in range(lay.J):
                 prior = lay.column_priors[term.column[j]] if term.column[j] >= 0 else None
+                # in a pilot the scatter is put in once the amplitude is known
                 mean[t, j], sd[t, j] = (term.constant, 0.0) if prior is None else (prior.mean, prior.sd)
         return mean, sd
 
-    def _gaussian(self, x):
-        """ln L with amplitudes integrated out; mean and factor of the whitened amplitudes, and what unwhitens them."""
-        lay = self.layout
-        T, J, m, n = len(lay.terms), lay.J, len(lay.columns), x.shape[1]
-        f = self.factors(x)
-        mean, sd = self._prior_of_terms(x)
-        A, b = np.zeros((m, m, n)), np.zeros((m, n))
+    def _assembled(self, f, weights, mean, parts, m):
+        """Precision (m, m, n), right side (m, n) and constant of the quadratic form in whitened amplitudes.
+
+        `parts` holds for each device the triples of a term, the column it belongs to, and the scale between the two.
+        """
+        T, n = f.shape[0], f.shape[-1]
+        A, b, square = np.zeros((m, m, n)), np.zeros((m, n)), np.zeros(n)
         A[np.arange(m), np.arange(m)] = 1.0
-        square = np.full(n, self.n_values * _LN_2PI)
-        for j in range(J):
-            M, log_det = self._weights(j, x)
+        for j in range(self.layout.J):
+            M, log_det = weights[j]
             re, im = f[:, j].real, f[:, j].imag
             G = np.empty((T, T, n))
             for t in range(T):
@@ -198,55 +169,64 @@ class Target:
             h = np.stack([re[t] * M[0, 1 + t] + im[t] * M[0, 1 + T + t] for t in range(T)])
             Gm = np.sum(G * mean[None, :, j], axis=1)
             square = square + log_det + M[0, 0] - 2 * np.sum(mean[:, j] * h, axis=0) + np.sum(mean[:, j] * Gm, axis=0)
-            for t, term in enumerate(lay.terms):
-                k = term.column[j]
-                if k < 0:
-                    continue
-                b[k] += sd[t, j] * (h[t] - Gm[t])
-                for s, other in enumerate(lay.terms):
-                    if other.column[j] >= 0:
-                        A[k, other.column[j]] += sd[t, j] * sd[s, j] * G[t, s]
+            for t, k, scale in parts[j]:
+                b[k] += scale * (h[t] - Gm[t])
+                for s, other, second in parts[j]:
+                    A[k, other] += scale * second * G[t, s]
+        return A, b, square
+
+    def _parts(self, sd):
+        """For each device the terms that are integrated out: term, column, scale."""
+        terms = list(enumerate(self.layout.terms))
+        return [[(t, e.column[j], sd[t, j]) for t, e in terms if e.column[j] >= 0] for j in range(self.layout.J)]
+
+    def _gaussian(self, x):
+        """ln L with amplitudes integrated out; mean and factor of the whitened amplitudes, and what unwhitens them."""
+        mean, sd = self._prior_of_terms(x)
+        weights = [self._weights(j, x) for j in range(self.layout.J)]
+        A, b, square = self._assembled(self.factors(x), weights, mean, self._parts(sd), len(self.layout.columns))
         L = factored(A)
         half = forward(L, b)
-        log_det_A = 2 * np.sum(np.log(L[np.arange(m), np.arange(m)]), axis=0)
-        log_likelihood = -0.5 * (square - np.sum(half**2, axis=0) + log_det_A)
+        log_det_A = 2 * np.sum(np.log(np.einsum("iin->in", L)), axis=0)
+        log_likelihood = -0.5 * (square + self.n_values * _LN_2PI - np.sum(half**2, axis=0) + log_det_A)
         mu = backward(L, half)
-        if self.bounded:
-            log_likelihood = log_likelihood + self._log_inside(L, mu)
+        if self.bounds.bounded:
+            log_likelihood = log_likelihood + self.bounds.log_inside(L, mu)
         return log_likelihood, mu, L, mean, sd
 
-    def _bounds(self, k):
-        prior = self.layout.column_priors[k]
-        return (prior.low - prior.mean) / prior.sd, (prior.high - prior.mean) / prior.sd
+    def _pilot(self, x):
+        """Mean (k, n) and Cholesky factor (k, k, n) of the precision of sampled amplitudes, in units of their priors.
 
-    def _covariance(self, L):
-        """Covariance of the whitened amplitudes that have bounds."""
-        inverse = []
-        for k in self.bounded:
-            e = np.zeros(L.shape[1:])
-            e[k] = 1.0
-            inverse.append(forward(L, e))
-        return [[np.sum(a * c, axis=0) for c in inverse] for a in inverse]
-
-    def _log_inside(self, L, mu):
-        """ln of the posterior over the prior probability that amplitudes lie within their bounds."""
-        C, k = self._covariance(L), self.bounded
-        prior = sum(float(log_between(*map(np.asarray, self._bounds(each)))) for each in k)
-        first = np.sqrt(C[0][0])
-        low, high = ((bound - mu[k[0]]) / first for bound in self._bounds(k[0]))
-        if len(k) == 1:
-            return log_between(low, high) - prior
-        slope = C[0][1] / C[0][0]
-        second = np.sqrt(C[1][1] - slope * C[0][1])
-        # nodes where the first one, cut to its bounds, has all its mass but e^-38
-        top = np.clip(0.0, low, high)
-        reach = 76 / (np.abs(top) + np.sqrt(top**2 + 76))
-        start, end = np.maximum(low, top - reach), np.minimum(high, top + reach)
-        u = 0.5 * (start + end) + 0.5 * (end - start) * _NODES[:, None]
-        at = mu[k[1]] + slope * first * u
-        ends = [(bound - at) / second for bound in self._bounds(k[1])]
-        log = -0.5 * u**2 - 0.5 * _LN_2PI + log_between(*ends) + np.log(0.5 * (end - start)) + np.log(_WEIGHTS)[:, None]
-        return np.logaddexp.reduce(log, axis=0) - prior
+        As if errors were normal and the scatter that of the amplitude most likely without any: only coordinates are
+        built on it.
+        """
+        lay, n = self.layout, x.shape[1]
+        sampled, first = lay.amplitude_entries, len(lay.columns)
+        m = first + len(sampled)
+        mean, sd = (np.broadcast_to(each, (len(lay.terms), lay.J, n)).copy() for each in self._prior_of_terms(x, True))
+        weights = self.pilot_points if lay.student else [self._weights(j, x) for j in range(lay.J)]
+        parts = self._parts(sd)
+        about, mu = {}, np.zeros((m, n))
+        for t, term in enumerate(lay.terms):
+            if isinstance(term.shared, np.ndarray):
+                for j in range(lay.J):
+                    prior = lay.entries[term.shared[j]].prior
+                    mean[t, j] = prior.mean
+                    about[t, j] = first + sampled.index(term.shared[j]), prior
+                    parts[j].append((t, about[t, j][0], prior.sd))
+        f = self.factors(x)
+        for again in range(2 if first else 1):
+            if again:
+                for j, mine in enumerate(parts):
+                    for i, (t, k, scale) in enumerate(mine):
+                        if k < first and (t, j) in about:
+                            column, prior = about[t, j]
+                            size = np.abs(prior.mean + prior.sd * mu[column])
+                            mine[i] = t, k, size * lay.of(lay.terms[t].scatter, x)[j] + 0 * scale
+            A, b, _ = self._assembled(f, weights, mean, parts, m)
+            L = factored(A)
+            mu = backward(L, forward(L, b))
+        return mu[first:], L[first:, first:]
 
     def _student(self, x):
         lay, n = self.layout, x.shape[1]
@@ -272,49 +252,20 @@ class Target:
     def draw(self, z, rng):
         """All parameters in natural values by name, amplitudes from their conditional, and a factor of the weights."""
         lay = self.layout
-        x, _ = self.unpack(z)
+        x, _, _ = self.unpack(z)
         found = {entry.name: row for entry, row in zip(lay.entries, x, strict=True)}
         weight = np.ones(z.shape[1])
         if lay.columns:
             _, mu, L, mean, sd = self._gaussian(x)
             noise = backward(L, rng.standard_normal(mu.shape))
             w = mu + noise
-            if self.bounded:
-                w, weight = self._within(mu, L, w, rng)
+            if self.bounds.bounded:
+                w, weight = self.bounds.within(mu, L, w, rng)
             for t, term in enumerate(lay.terms):
                 for j in range(lay.J):
                     if term.column[j] >= 0:
                         found[lay.columns[term.column[j]]] = mean[t, j] + sd[t, j] * w[term.column[j]]
         return found | self._Lambda(x), weight
-
-    def _within(self, mu, L, w, rng):
-        """Amplitudes of which some have bounds, one after the other; the weight is what the first could not know."""
-        C, b = self._covariance(L), self.bounded
-        first = np.sqrt(C[0][0])
-        new = [mu[b[0]] + first * _cut_normal(*[(e - mu[b[0]]) / first for e in self._bounds(b[0])], rng)]
-        weight = np.ones(w.shape[1])
-        if len(b) == 2:
-            slope = C[0][1] / C[0][0]
-            second, at = np.sqrt(C[1][1] - slope * C[0][1]), mu[b[1]] + slope * (new[0] - mu[b[0]])
-            ends = [(e - at) / second for e in self._bounds(b[1])]
-            new.append(at + second * _cut_normal(*ends, rng))
-            low, high = ((bound - mu[b[0]]) / first for bound in self._bounds(b[0]))
-            prior = sum(float(log_between(*map(np.asarray, self._bounds(each)))) for each in b)
-            weight = np.exp(log_between(*ends) + log_between(low, high) - prior - self._log_inside(L, mu))
-        # the others follow the bounded ones by the conditional mean: w + Σ C⁻¹ (new − old)
-        old = [w[k] for k in b]
-        shift = [n - o for n, o in zip(new, old, strict=True)]
-        if len(b) == 2:
-            det = C[0][0] * C[1][1] - C[0][1] ** 2
-            shift = [(C[1][1] * shift[0] - C[0][1] * shift[1]) / det, (C[0][0] * shift[1] - C[0][1] * shift[0]) / det]
-        else:
-            shift = [shift[0] / C[0][0]]
-        out = w.copy()
-        for k, s in zip(b, shift, strict=True):
-            e = np.zeros(w.shape)
-            e[k] = 1.0
-            out = out + backward(L, forward(L, e)) * s
-        return out, weight
 
     def _Lambda(self, x):
         """Λ where its factors are declared and shared."""
@@ -324,12 +275,3 @@ class Target:
         product = np.broadcast_to(self._lengths(x)[3], (lay.J, x.shape[1]))
         shared = all(np.unique(lay.index[name]).size == 1 for name in ("lambda_sf_N", "D_ratio") if name in lay.index)
         return {"Lambda": product[0].copy()} if shared else {}
-
-
-def _cut_normal(low, high, rng):
-    """Standard normal draws between bounds, by the inverse distribution function in the nearer tail."""
-    flip = low > 0
-    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
-    u = ndtr(a) + rng.random(a.shape) * (ndtr(b) - ndtr(a))
-    z = np.clip(ndtri(np.maximum(u, 1e-300)), a, b)
-    return np.where(flip, -z, z)

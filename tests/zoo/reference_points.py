@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from reference_forward import slopes, terms
 
-__all__ = ["DevicePoints", "device_points"]
+__all__ = ["DevicePoints", "device_points", "robust_products"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +79,23 @@ def device_points(study, curve, powers):
             C[own, n + own] += slope[:n] * slope[n:]
             C[n + own, own] += slope[:n] * slope[n:]
     return DevicePoints(y, rows, p, C)
+
+
+def robust_products(points, nu=4.0):
+    """rowsᵀ W rows with weights from t residuals about the curve's own polynomials, and 0: for coordinates alone."""
+    n, k = points.n, points.terms.shape[1]
+    total = np.zeros((points.rows.shape[1],) * 2)
+    for part, columns in ((slice(0, n), slice(1, 1 + k)), (slice(n, 2 * n), slice(1 + k, 1 + 2 * k))):
+        y, X = points.y[part], points.rows[part, columns]
+        known = points.covariance is not None
+        sigma = np.sqrt(np.diagonal(points.covariance)[part]) if known else np.full(n, 1.0)
+        w = np.ones(n)
+        for _ in range(30):
+            root = np.sqrt(w) / sigma
+            away = y - X @ np.linalg.lstsq(X * root[:, None], y * root, rcond=None)[0]
+            if not known:
+                sigma = np.full(n, max(1.5 * np.median(np.abs(away)), 1e-3 * np.max(np.abs(y))))
+            w = (nu + 1) / (nu + (away / sigma) ** 2)
+        rows = points.rows[part]
+        total += (rows * (w / sigma**2)[:, None]).T @ rows
+    return total[..., None], 0.0

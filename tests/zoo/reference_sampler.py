@@ -10,7 +10,7 @@ from reference_mixture import Mixture, fitted
 
 __all__ = ["Annealed", "Weighted", "anneal", "importance"]
 
-_KEEP = 0.6  # effective share of particles after a step of temperature
+_KEEP = 0.8  # effective share of particles after a step of temperature
 _TEMPERED = (0.5, 0.2, 0.05)
 
 
@@ -52,16 +52,16 @@ def _next(beta, log_likelihood):
     return max(low, np.nextafter(beta, 1.0))
 
 
-def _resampled(weights, rng):
-    """Systematic resampling."""
-    n = weights.size
+def _resampled(weights, rng, n):
+    """Systematic resampling, in random order."""
     places = (rng.random() + np.arange(n)) / n
-    return np.minimum(np.searchsorted(np.cumsum(weights) / weights.sum(), places), n - 1)
+    chosen = np.searchsorted(np.cumsum(weights) / weights.sum(), places)
+    return rng.permutation(np.minimum(chosen, weights.size - 1))
 
 
-def anneal(target, rng, n=8000, rounds=8):
-    """Sequential Monte Carlo; moves are differences of other particles, and draws from a mixture fitted to others."""
-    z = target.draw_prior(rng, n)
+def anneal(target, rng, chains=2000, length=20):
+    """Sequential Monte Carlo that wastes nothing: at every temperature few chains start, and all their states count."""
+    z = target.draw_start(rng, chains * length)
     prior, like = target(z)
     like = np.where(np.isfinite(prior), like, -np.inf)
     beta, log_z, steps, tempered = 0.0, 0.0, 0, []
@@ -70,42 +70,44 @@ def anneal(target, rng, n=8000, rounds=8):
         new = _next(beta, like)
         w = (new - beta) * like
         top = w.max()
-        log_z += top + np.log(np.mean(np.exp(w - top)))
-        chosen = _resampled(np.exp(w - top), rng)
-        z, prior, like, beta, steps = z[:, chosen], prior[chosen], like[chosen], new, steps + 1
-        for round_ in range(rounds * (2 if beta == 1.0 else 1)):
-            z, prior, like = _moved(target, z, prior, like, beta, rng, guided=round_ % 4 == 1)
+        w = np.exp(w - top)
+        log_z += top + np.log(np.mean(w))
+        others = z[:, _resampled(w, rng, 2 * chains)]
+        begin = _resampled(w, rng, chains)
+        beta, steps = new, steps + 1
+        z, prior, like = _chains(target, (z[:, begin], prior[begin], like[begin]), others, beta, rng, length)
         while wanted and beta >= wanted[0]:
-            tempered.append(z.copy())
+            tempered.append(z[:, rng.choice(z.shape[1], 6000)])
             wanted.pop(0)
     return Annealed(z, tuple(tempered), float(log_z), steps)
 
 
-def _moved(target, z, prior, like, beta, rng, guided):
-    """One round: each half moves with the other half held, which makes the moves exact."""
-    D, n = z.shape
-    order = rng.permutation(n)
-    halves = order[: n // 2], order[n // 2 :]
-    z, prior, like = z.copy(), prior.copy(), like.copy()
-    for mine, others in (halves, halves[::-1]):
-        at, m = z[:, mine], mine.size
-        if guided:
-            guide = fitted(z[:, others[: 60 * D]], np.ones(min(others.size, 60 * D)), 8, rng, rounds=4)
+def _chains(target, state, others, beta, rng, length):
+    """All states of chains of some length; moves hold `others` and a mixture fitted to them, which makes them exact."""
+    z, prior, like = (each.copy() for each in state)
+    D, m = z.shape
+    guide = fitted(others, np.ones(others.shape[1]), 6 + D, rng, rounds=6, wider=1.1)
+    spread = 1e-3 * others.std(axis=1)[:, None]
+    states = []
+    for k in range(length):
+        if k % 2:
             proposed = guide.draw(rng, m)
-            balance = guide.log_density(at) - guide.log_density(proposed)
+            balance = guide.log_density(z) - guide.log_density(proposed)
         else:
-            first, second = others[rng.integers(others.size, size=(2, m))]
+            first, second = rng.integers(others.shape[1], size=(2, m))
             size = np.exp(rng.uniform(np.log(0.15), np.log(1.0), m)) * 2.38 / np.sqrt(2 * D)
             size = np.where(rng.random(m) < 0.1, 1.0, size)
-            jiggle = 1e-3 * z[:, others].std(axis=1)[:, None] * rng.standard_normal((D, m))
-            proposed, balance = at + size * (z[:, first] - z[:, second]) + jiggle, 0.0
+            step = size * (others[:, first] - others[:, second]) + spread * rng.standard_normal((D, m))
+            proposed, balance = z + step, 0.0
         new_prior, new_like = target(proposed)
-        with np.errstate(invalid="ignore"):
-            log = new_prior - prior[mine] + beta * (new_like - like[mine]) + balance
-        yes = np.log(rng.random(m)) < np.where(np.isfinite(new_prior), log, -np.inf)
-        kept = mine[yes]
-        z[:, kept], prior[kept], like[kept] = proposed[:, yes], new_prior[yes], new_like[yes]
-    return z, prior, like
+        inside = np.isfinite(new_prior)
+        log = np.full(m, -np.inf)
+        difference = new_prior - prior + beta * (np.where(inside, new_like, 0.0) - like) + balance
+        log[inside] = difference[inside]
+        yes = np.log(rng.random(m)) < log
+        z[:, yes], prior[yes], like[yes] = proposed[:, yes], new_prior[yes], new_like[yes]
+        states.append((z.copy(), prior.copy(), like.copy()))
+    return tuple(np.concatenate(each, axis=-1) for each in zip(*states, strict=True))
 
 
 def least_ess(z, w):
@@ -128,12 +130,13 @@ def importance(target, annealed, rng, ess=15_000, seconds=60.0, batch=20_000):
     Goes on until there are `ess` effective draws, and two thirds of that behind each quantile that is asked for.
     """
     start = time.perf_counter()
-    D, ones = target.size, np.ones(annealed.z.shape[1])
+    D, ones = target.size, np.ones(6000)
     stages = annealed.tempered
     wide = Mixture.together(
         [fitted(z, ones, 8, rng, rounds=8, wider=1.1) for z in stages], np.full(len(stages), 1 / len(stages))
     )
-    main = fitted(annealed.z, ones, 10 + 2 * D, rng, wider=1.05)
+    some = annealed.z[:, rng.choice(annealed.z.shape[1], 20_000)]
+    main = fitted(some, np.ones(20_000), 10 + 2 * D, rng, wider=1.05)
     for share in (0.3, 0.25, 0.25):
         proposal = Mixture.together([main, wide], [1 - share, share])
         z = proposal.draw(rng, batch)
