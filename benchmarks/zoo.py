@@ -22,7 +22,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -92,16 +92,17 @@ def compared(posterior, reference) -> list[tuple[float, float, str]]:
     return found
 
 
-def measured(seed: int, kind: str | None, folder: Path) -> Row:
+def measured(seed: int, kind: str | None, folder: Path, max_steps: int) -> Row:
     """Everything about one design."""
     one = design(seed, kind)
+    study = one.study.replace(sampling=replace(one.study.sampling, max_steps=max_steps))
     reference = cached_reference(one, folder)
     nothing = (float("nan"), "", 0, 0, float("nan"), float("nan"), not reference.agrees, reference.seconds)
     start = time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            posterior = mtjfit.sample(one.study, seed=seed + 1, progress=False)
+            posterior = mtjfit.sample(study, seed=seed + 1, progress=False)
     except Exception as error:  # whatever it is, it is a finding, and the other designs go on
         return Row(one.kind, seed, time.process_time() - start, False, f"{type(error).__name__}: {error}", *nothing)
     seconds = time.process_time() - start
@@ -120,11 +121,12 @@ def measured(seed: int, kind: str | None, folder: Path) -> Row:
 def rows(arguments: argparse.Namespace) -> Iterator[Row]:
     """One row for each design, in the order in which they are done."""
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.designs)
+    rest = arguments.kind, arguments.reference_cache, arguments.max_steps
     if arguments.jobs == 1:
-        yield from (measured(seed, arguments.kind, arguments.reference_cache) for seed in seeds)
+        yield from (measured(seed, *rest) for seed in seeds)
         return
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(measured, seed, arguments.kind, arguments.reference_cache) for seed in seeds]
+        waiting = [pool.submit(measured, seed, *rest) for seed in seeds]
         for done in as_completed(waiting):
             yield done.result()
 
@@ -163,6 +165,7 @@ def main() -> None:
     parser.add_argument("--kind", choices=kinds())
     parser.add_argument("--reference-cache", type=Path, default=Path(tempfile.gettempdir()) / "mtjfit-zoo")
     parser.add_argument("--out", type=Path, help="CSV with a row for each design")
+    parser.add_argument("--max-steps", type=int, default=50_000, help="of the sampler; fewer for a quick look")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     found = []
