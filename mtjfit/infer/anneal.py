@@ -32,7 +32,7 @@ _FIT = 8  # iterations
 _SCALES = (1.0, 0.3)  # of local steps, in those that are best for a normal distribution
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
-_AGREE = 8  # iterations of the norms
+_AGREE = 5  # iterations of the norms
 _NOWHERE = -1e300  # ln of a density that vanishes: finite, so that differences are
 
 
@@ -68,12 +68,17 @@ class Annealed:
     ----------
     levels : tuple of Population
         From the first inverse temperature above zero to β = 1.
-    log_evidence : float
-        ln ∫ prior · likelihood as the weights of all levels have it: for a normalised prior, good to a few tenths.
+    log_norms : ndarray, shape (n_levels,)
+        ln ∫ s^(1 − β) p^β dv of each level from the weights of those before: good to a few tenths.
     """
 
     levels: tuple[Population, ...]
-    log_evidence: float
+    log_norms: FloatArray
+
+    @property
+    def log_evidence(self) -> float:
+        """ln ∫ prior · likelihood, for a normalised prior."""
+        return float(self.log_norms[-1])
 
     @property
     def final(self) -> Population:
@@ -92,12 +97,11 @@ class Annealed:
         everything = Population(1.0, np.concatenate([each.v for each in self.levels]), log_start, log_gain)
         betas = np.array([each.beta for each in self.levels])
         shares = np.array([each.v.shape[0] for each in self.levels]) / log_gain.size
-        log_z = np.zeros(betas.size)
+        log_z = self.log_norms
         terms = betas[:, None] * log_gain  # start density apart, which is common to all
         for _ in range(_AGREE):
             total = _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
             log_z = _log_sum((terms - total).T) - np.log(log_gain.size)
-            log_z -= log_z[0]
         return everything, log_start + _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
 
     def weighted(self, beta: float) -> tuple[FloatArray, FloatArray]:
@@ -146,18 +150,18 @@ def anneal(
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))
     now = Population(0.0, v, *_densities(straight, v, log_start))
     levels: list[Population] = []
-    log_evidence = 0.0
+    log_norms = [0.0]
     while now.beta < 1.0:
         remaining = 1.0 - now.beta
         step = remaining if len(levels) == _MAX_LEVELS else _next_step(now.log_gain, remaining, _KEEP * n)
         weights, gain = _weights(now.log_gain, step)
-        log_evidence += gain
+        log_norms.append(log_norms[-1] + gain)
         beta = 1.0 if step == remaining else now.beta + step
         told(beta)
         rows = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)
-    return Annealed(tuple(levels), log_evidence)
+    return Annealed(tuple(levels), np.array(log_norms[1:]))
 
 
 def _densities(straight: Straight, v: FloatArray, log_start: FloatArray) -> tuple[FloatArray, FloatArray]:
