@@ -24,13 +24,26 @@ from mtjfit.infer.prior_width import Width
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.scattered import Scattered, with_own_amplitudes
-from mtjfit.study import DOF, JITTER, NOISE, AboutNominal, AnyPrior, Fixed, LogNormal, Normal, Study
+from mtjfit.study import (
+    DOF,
+    JITTER,
+    LENGTHS,
+    NOISE,
+    AboutNominal,
+    AnyPrior,
+    Fixed,
+    LogNormal,
+    LogUniform,
+    Normal,
+    Study,
+)
 
 __all__ = ["evidence_bounds", "largest_log_likelihood", "log_ratio_of_priors"]
 
 _DRAWS = 4000
 _CERTAIN = 3.0  # standard errors that a bound from draws gives way
 _SHARE = 0.5  # λ: costs ½ ln 2 for each thickness, and a misfit by thickness counts half
+_ANY_LENGTH = (1e-3, 1e5)  # nm, as in the search for the best fit
 _LN_2PI = float(np.log(2 * np.pi))
 
 
@@ -149,7 +162,18 @@ def largest_log_likelihood(study: Study, width: Width) -> float:
         # their priors end at zero, which raises them a little everywhere else
         ends = float(log_ndtr(study.thicknesses / thickness.prior.sd).sum())
         paid = -0.5 * len(study.curves) * float(np.log(1 - _SHARE)) - ends
-    model = MarginalPosterior(with_own_amplitudes(widened))
-    best = optimum(model)
+    # starts from the prior miss a mode far out in its tails, where it may still beat everything else
+    models = [MarginalPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
+    best = min((optimum(model) for model in models), key=lambda one: one.chi2_data + one.chi2_thickness)
     misfit = best.chi2_data + best.chi2_thickness + study.n_values * _LN_2PI
-    return paid - 0.5 * misfit - float(model.data.log_sigma.sum())
+    return paid - 0.5 * misfit - float(models[0].data.log_sigma.sum())
+
+
+def _everywhere(study: Study) -> Study:
+    """The study with lengths that have no largest value spread over all that a length can be: only starts change."""
+    wide = {
+        name: replace(one, prior=LogUniform(*_ANY_LENGTH))
+        for name, one in study.parameters.items()
+        if name in LENGTHS and not isinstance(one.prior, Fixed | AboutNominal) and not np.isfinite(one.prior.support[1])
+    }
+    return study.replace(parameters={**study.parameters, **wide})

@@ -37,7 +37,6 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
         exact = closed_form(study.replace(parameters=changed.parameters), names)
         low, high = evidence_bounds(model, found, width, np.inf, np.random.default_rng(seed))
         assert low <= exact <= high
-        value = found.evidence.value
         # a wider prior costs, and a narrower one gains, ln of the factor for each amplitude at most
         if factor > 1:
             assert low > found.evidence.value - 3 * np.log(factor) - 1e-9
@@ -84,6 +83,15 @@ def test_free_noise_has_no_ceiling() -> None:
     assert np.isfinite(largest_log_likelihood(study, WIDEST))
     jitter = {"jitter_par": Parameter("jitter_par", LogNormal(0.01, 2.0))}
     assert largest_log_likelihood(study.replace(parameters={**study.parameters, **jitter}), WIDEST) == np.inf
+
+
+def test_the_ceiling_does_not_hang_on_priors_of_lengths() -> None:
+    """A mode 20 sd out in the prior is found as well as one in its middle: priors only say where to begin."""
+    study = mechanism_study(series("diffusion", 3, noise=0.01), MECHANISMS["diffusion"])
+    odd = {name: Parameter(name, LogNormal(at, 1.1)) for name, at in (("lambda_J", 30.0), ("lambda_phi", 0.02))}
+    far = study.replace(parameters={**study.parameters, **odd})
+    expected = largest_log_likelihood(study, WIDEST)
+    assert largest_log_likelihood(far, WIDEST) == pytest.approx(expected, abs=0.05)
 
 
 def test_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
