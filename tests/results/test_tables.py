@@ -190,7 +190,7 @@ def test_a_prior_in_conflict_is_a_finding_of_its_own(finished):
     fit.__dict__["conflicts"] = (found,)  # a cached property
     check = checks(fit, finished.posterior)[4]
     assert (check.state, check.says) == ("no", found.says)
-    assert found.says.startswith("a1: prior normal 3 ± 0.05, the data without it 1.00 ± 0.01: 39.6 sd apart")
+    assert found.says.startswith("a1: prior normal 3 ± 0.05, the data without it 1.000 ± 0.010: 39.6 sd apart")
     assert found.without == (
         "without the prior of a1 the best point has b2 0.6 in place of 0.5, χ² of the data is 130.0 in place of 160.0"
     )
