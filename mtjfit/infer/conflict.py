@@ -38,7 +38,7 @@ CONTRADICTS = 0.01
 _NODES = 512
 _MOVED = 0.02  # relative change of another parameter that is told
 _MOST = 6  # contradicted priors that are looked for
-_SCREENED = 4.0  # of Δ to first order, below which a thickness is not searched
+_SCREENED = 4.0  # of Δ to first order, below which the prior of a single device is left alone
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     starts = [model.layout.coordinates(best.values)]
     every = Penalised(model, best.values, gone)
     current = every.lowest([*starts, *every.starts()])
-    while len(found) < _MOST:
+    while names and len(found) < _MOST:
         current, falls = _falls(every, current, starts, names, chi2_best)
         p = np.array([fall.p for fall in falls] + [1.0] * (len(names) - len(falls)) + list(noise.values()))
         if not falls:
@@ -180,28 +180,34 @@ def _falls(
 
 
 def _candidates(every: Penalised, current: PenalisedPoint, names: list[str], chi2_best: float) -> list[str]:
-    """Priors without which F could fall by something, and flat ones at whose ends the search stopped."""
-    thickness = every.leverage(current)
+    """Priors without which F could fall by enough, and flat ones at whose ends the search stopped."""
+    first_order = every.leverage(current)
     low, high = every.bounds
-    at_end = set()
-    free = [entry for entry in every.model.layout.entries if not entry.name.startswith("noise")]
-    x = current.theta[[k for k, e in enumerate(every.model.layout.entries) if not e.name.startswith("noise")]]
-    for entry, value, a, b in zip(free, x, low, high, strict=True):
-        if min(value - a, b - value) < 1e-3 * (b - a):
-            at_end.add(entry.name)
-    # the best fit knows none of the other priors: what they cost together bounds what each of them costs
-    costly = current.total - chi2_best > chi2.isf(CONTRADICTS, 1)
+    kept = [k for k, entry in enumerate(every.model.layout.entries) if not entry.name.startswith("noise")]
+    free, x = [every.model.layout.entries[k] for k in kept], current.theta[kept]
+    at_end = {
+        entry.name
+        for entry, value, a, b in zip(free, x, low, high, strict=True)
+        if min(value - a, b - value) < 1e-3 * (b - a)
+    }
     flat = {entry.name for entry in free if not np.isfinite(centre_and_sd(entry)[1])}
-    return [
-        name
-        for name in names
-        if (thickness[name] > _SCREENED if name in thickness else name in at_end if name in flat else costly)
-    ]
+    # the best fit knows none but those of thicknesses: what the others cost together bounds what each of them costs
+    costly = _p(every.model, current.total - chi2_best) < CONTRADICTS / len(names)
+
+    def may_matter(name: str) -> bool:
+        if name in flat:
+            return name in at_end
+        # what belongs to a single device can be far off without any other mode, and there may be hundreds of it
+        near = "[" in name and first_order[name] < _SCREENED
+        return not near and (costly or name.startswith("thickness"))
+
+    return [name for name in names if may_matter(name)]
 
 
 def _p(model: MarginalPosterior, fall: float) -> float:
     """Probability of a larger fall; by the fewest degrees of freedom behind any noise scale where these are fitted."""
     _, dof = noise_groups(model)
+    fall = max(fall, 0.0)
     return float(chi2.sf(fall, 1) if dof.size == 0 else f.sf(fall, 1, max(float(dof.min()), 1.0)))
 
 

@@ -114,23 +114,26 @@ class Penalised:
             high.append(float(min(b, np.exp(_ANY_LENGTH[1]))))
         return np.array(low), np.array(high)
 
-    def _rows(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Residuals of data and amplitude priors (n, rows), amplitudes (n, n_free), rss (n,); at coordinates (n, k)."""
+    def _designed(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Design of data and amplitude priors in columns of length one, target, lengths and rss; coordinates (n, k)."""
         theta = np.repeat(self.model.layout.coordinates(self.values)[None], x.shape[0], axis=0)
         theta[:, self._free] = x
         design, target, rss, _ = whitened(self.model, self.model.layout.values(theta))
-        pull, n_free = self._amplitude_pulls, design.shape[-1]
-        if n_free == 0:
-            return target, np.zeros((x.shape[0], 0)), rss
-        n = x.shape[0]
+        pull, n, n_free = self._amplitude_pulls, x.shape[0], design.shape[-1]
         design = np.concatenate([design, np.broadcast_to(np.diag(pull), (n, n_free, n_free))], axis=1)
         target = np.concatenate([target, np.broadcast_to(pull * self.model.amplitudes.mean, (n, n_free))], axis=1)
-        # columns in units of their length: amplitudes may be of any unit
-        length = np.linalg.norm(design, axis=1, keepdims=True)
-        scaled = design / np.where(length > 0, length, 1.0)
-        amplitudes = _solved(scaled, target)
-        left = target - (scaled @ amplitudes[..., None])[..., 0]
-        return left, amplitudes / np.where(length > 0, length, 1.0)[:, 0], rss
+        # amplitudes may be of any unit
+        length = np.linalg.norm(design, axis=1)
+        length = np.where(length > 0, length, 1.0)
+        return design / length[:, None], target, length, rss
+
+    def _rows(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Residuals of data and amplitude priors (n, rows), amplitudes (n, n_free), rss (n,); at coordinates (n, k)."""
+        design, target, length, rss = self._designed(x)
+        if design.shape[-1] == 0:
+            return target, length, rss
+        amplitudes = _solved(design, target)
+        return target - (design @ amplitudes[..., None])[..., 0], amplitudes / length, rss
 
     def residual(self, x: FloatArray) -> FloatArray:
         """Everything whose squares F sums but for the scatter about free polynomials, shape (n, rows)."""
@@ -192,23 +195,27 @@ class Penalised:
         return [theta[k] for k in np.argsort(height)[:_STARTS]]
 
     def leverage(self, point: PenalisedPoint) -> dict[str, float]:
-        """By how much F would fall without the prior of each thickness, to first order: r²/(1 − h).
+        """By how much F would fall without each prior, to first order: r²/(1 − h).
 
-        r is what the prior contributes to F and h its leverage, the share of it in its own fitted value.
+        r² is what the prior contributes to F and h its leverage, the share of it in its own fitted value: that by
+        amplitudes, and that by all other parameters in what amplitudes leave (Kaufman's form).
         """
         x = point.theta[self._free]
         high = self.bounds[1]
         step = _STEP * np.maximum(np.abs(x), 1.0)
         step = np.where(x + step > high, -step, step)
         both = self.residual(np.vstack([x, x + np.diag(step)]))
-        J = (both[1:] - both[0]).T / step
-        length = np.linalg.norm(J, axis=0)
-        u, s, _ = np.linalg.svd(J / np.where(length > 0, length, 1.0), full_matrices=False)
-        h = np.sum(u[:, s > 1e-10 * s.max(initial=0.0)] ** 2, axis=1)
-        first = both.shape[1] - x.size
-        names = [self.model.layout.entries[k].name for k in self._free]
-        return {
-            name: float(both[0, first + k] ** 2 / max(1 - h[first + k], 1e-9))
-            for k, name in enumerate(names)
-            if name.startswith("thickness")
-        }
+        design = self._designed(x[None])[0][0]
+        h = np.zeros(both.shape[1])
+        h[: design.shape[0]] = _shares(design)
+        h += _shares((both[1:] - both[0]).T / step)
+        falls = both[0] ** 2 / np.maximum(1 - h, 1e-9)
+        names = [*self.model.amplitudes.names, *(self.model.layout.entries[k].name for k in self._free)]
+        return dict(zip(names, falls[falls.size - len(names) :].tolist(), strict=True))
+
+
+def _shares(matrix: FloatArray) -> FloatArray:
+    """Diagonal of the projection onto the columns of a matrix, shape (n_rows,)."""
+    length = np.linalg.norm(matrix, axis=0)
+    u, s, _ = np.linalg.svd(matrix / np.where(length > 0, length, 1.0), full_matrices=False)
+    return np.asarray(np.sum(u[:, s > 1e-10 * s.max(initial=0.0)] ** 2, axis=1))

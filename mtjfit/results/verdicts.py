@@ -151,7 +151,7 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
     if fit.conflicts:
         names = ", ".join(each.name for each in fit.conflicts)
-        return f"The data contradict the prior of {names}, so that the numbers below are of neither.", *sentences
+        return f"The data contradict the prior of {names}; the numbers below combine both all the same.", *sentences
     return sentences
 
 

@@ -364,7 +364,7 @@ def test_check_names_a_prior_that_the_data_contradict(make_study):
     assert result.exit_code == 0
     assert "!!! THE DATA CONTRADICT THE PRIOR OF a1" in result.stdout
     assert "✗ priors agree with the data: a1: prior normal 0.5 ± 0.02, the data without it 0.1" in result.stdout
-    assert "without the prior of a1 the best point has lambda_J" in " ".join(result.stdout.split())
+    assert "without the prior of a1 the best point has lambda_sf_F" in " ".join(result.stdout.split())
 
 
 def test_check_of_one_thickness_announces_exit_code_4(make_study):

@@ -173,3 +173,14 @@ def test_sabotage_a_wrong_prior_of_the_truth_is_seen_in_the_excess() -> None:
     assert p[0] > 1e-4
     assert p[1] < 1e-100
     assert above[1] > above[0]
+
+
+def test_studies_with_little_that_is_free() -> None:
+    known = {name: Fixed(x) for name, x in TRUTH.items()}
+    assert found(series(**known)) == ()
+    assert found(series(**(known | {"a1": Normal(1.0, 0.1)}))) == ()
+    (one,) = found(series(**(known | {"a1": Normal(1.5, 0.01)})))
+    assert one.name == "a1"
+    assert found(series(fitted=True, **known)) == ()
+    (one,) = found(series(**(known | {"lambda_J": LogNormal(2.0, 1.05)})))
+    assert one.name == "lambda_J"
