@@ -41,7 +41,9 @@ def check(study: Path) -> None:
     tell(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
     tell(*(f"  - {words}" for words in not_determined(fit, None)))
     tell(*(table for table in (combinations_table(fit), undetermined_table(fit)) if table.rows))
-    tell(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{checks(fit, None)[2]}")
+    box = {each.name: str(each) for each in checks(fit, None)}
+    tell(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
+    tell(box["priors agree with the data"])
     if loaded.n_thicknesses == 1 and free_lengths(loaded):
         click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
     else:

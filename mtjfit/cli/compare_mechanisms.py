@@ -34,7 +34,7 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     NotDetermined
         One thickness, or the data cannot decide.
     NotConverged
-        Some number is not reliable.
+        Some number that would decide could not be computed.
     """
     from mtjfit.infer.comparison import compare_mechanisms as compare_study
     from mtjfit.infer.workers import n_processors
@@ -58,10 +58,10 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
         write(output, _FILES, _content(found, told(*parts)))
         click.echo(f"Comparison: {output / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
-    if not found.settled:
-        raise NotConverged(verdict)
+    # a number that is missing and could not change the verdict is named above, and no error
     if not found.decided:
-        raise NotDetermined(verdict)
+        missing = found.described and any(factor.hangs_on_bounds for factor in found.bayes_factors)
+        raise NotConverged(verdict) if missing else NotDetermined(verdict)
 
 
 def _content(found: MechanismComparison, text: str) -> dict[str, bytes]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
 from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.explore import explore
+from mtjfit.infer.evidence_bounds import evidence_bounds, largest_log_likelihood
+from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.fit import FitResult, fit
 from mtjfit.infer.leave_out import LeftOut, leave_out
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism, mechanism_study, refuse_one_thickness_for_mechanisms
 from mtjfit.infer.predictive import PredictiveCheck, predictive_checks
 from mtjfit.infer.prior_width import WIDTHS, log_evidence_change
 from mtjfit.infer.workers import WorkerKilled, in_parallel
+from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import Study
 from mtjfit.text_html import card
@@ -45,6 +47,9 @@ class MechanismResult:
         False if the posterior could not be explored well enough for any of the numbers.
     changes : mapping of str to float
         ln Z' − ln Z by the name of each change of priors, `mtjfit.infer.prior_width.WIDTHS`; NaN where not reliable.
+    bounds : mapping of str to (float, float)
+        Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
+        priors if their evidence is not reliable; see `mtjfit.infer.evidence_bounds`.
     left_out : tuple of LeftOut
     checks : tuple of PredictiveCheck
     fit : FitResult
@@ -62,10 +67,25 @@ class MechanismResult:
     checks: tuple[PredictiveCheck, ...]
     fit: FitResult
     draws: pd.DataFrame
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return self.mechanism.name
+
+    def log_evidence(self, under: str = "") -> tuple[float, float]:
+        """Smallest and largest possible ln Z under a change of priors, or those declared; equal where computed."""
+        change = 0.0 if under == "" else self.changes[under]
+        if self.settled and not np.isnan(change):
+            return (self.evidence.value + change,) * 2
+        return self.bounds.get(under, (-np.inf, np.inf))
+
+    @property
+    def not_computed(self) -> tuple[str, ...]:
+        """Changes of priors under which the evidence could not be computed well enough; ``""`` are those declared."""
+        if not self.settled:
+            return ("",)
+        return tuple(name for name, change in self.changes.items() if np.isnan(change))
 
     @property
     def n_determined(self) -> int:
@@ -98,9 +118,14 @@ class BayesFactor:
     value, error : float
         ln of it under the declared priors, and the standard error of the computation.
     lowest, highest : float
-        Over all changes of priors; NaN if one of them is not reliable.
+        Over all changes of priors. Where an evidence could not be computed, the least and most that it can be: what is
+        decisive all the same is decided.
     lowest_under : str
         The change that favours the other one most; empty if that is none.
+    bounded : tuple of str
+        Changes under which one of the two evidences is known by its bounds only; ``""`` are the declared priors.
+    lowest_computed : float
+        Over the others; infinite if there are none.
     """
 
     against: str
@@ -109,10 +134,17 @@ class BayesFactor:
     lowest: float
     highest: float
     lowest_under: str
+    bounded: tuple[str, ...] = ()
+    lowest_computed: float = np.inf
+
+    @property
+    def hangs_on_bounds(self) -> bool:
+        """Whether it would be decisive but for what could not be computed."""
+        return not self.decisive and bool(self.lowest_computed - _CERTAIN * self.error > DECISIVE)
 
     @property
     def decisive(self) -> bool:
-        """Whether it stays above 20 to 1 under all priors that were tried."""
+        """Whether it stays above 20 to 1 under all priors that were tried, whatever could not be computed."""
         return bool(self.lowest - _CERTAIN * self.error > DECISIVE)
 
 
@@ -145,9 +177,9 @@ class MechanismComparison:
 
     @property
     def settled(self) -> bool:
-        """False if some number could not be computed well enough."""
+        """False if some number could not be computed well enough; `decided` may stand all the same."""
         predicted = (one.reliable for result in self.results for one in result.left_out)
-        return all(result.settled for result in self.results) and all(predicted)
+        return not any(result.not_computed for result in self.results) and all(predicted)
 
     @cached_property
     def bayes_factors(self) -> tuple[BayesFactor, ...]:
@@ -156,13 +188,21 @@ class MechanismComparison:
 
     def bayes_factor(self, one: MechanismResult, other: MechanismResult) -> BayesFactor:
         """Of one mechanism over another, each change of priors made in both."""
+        lowest, highest, bounded = {}, {}, []
+        for name in ("", *one.changes):
+            mine, its = one.log_evidence(name), other.log_evidence(name)
+            lowest[name], highest[name] = _difference(mine[0], its[1]), -_difference(its[0], mine[1])
+            if mine[0] < mine[1] or its[0] < its[1]:
+                bounded.append(name)
         value = one.evidence.value - other.evidence.value
-        changed = {name: value + one.changes[name] - other.changes[name] for name in one.changes}
-        every = {"": value, **changed}
-        lowest = min(every, key=lambda name: every[name])
-        numbers = np.array(list(every.values()))
-        error = float(np.hypot(one.evidence.error, other.evidence.error))
-        return BayesFactor(other.name, value, error, float(numbers.min()), float(numbers.max()), lowest)
+        # an evidence that is known by bounds has no error: they are certain
+        errors = [each.evidence.error if each.settled else 0.0 for each in (one, other)]
+        error = float(np.linalg.norm(errors))
+        worst = min(lowest, key=lambda name: lowest[name])
+        computed = min((x for name, x in lowest.items() if name not in bounded), default=np.inf)
+        return BayesFactor(
+            other.name, value, error, lowest[worst], max(highest.values()), worst, tuple(bounded), computed
+        )
 
     @property
     def rivals(self) -> tuple[str, ...]:
@@ -176,13 +216,13 @@ class MechanismComparison:
 
     @property
     def decided(self) -> bool:
-        """Whether one mechanism is left, and describes the data."""
-        return self.settled and self.described and not self.rivals
+        """Whether one mechanism is left, and describes the data; a number that decides nothing may be missing."""
+        return self.described and not self.rivals
 
     def _repr_html_(self) -> str:
         """The comparison in a notebook: the evidence of every mechanism, and loudly if it decides nothing."""
         refused = {
-            "NOT RELIABLE: some number could not be computed well enough": not self.settled,
+            "NOT RELIABLE: some number could not be computed well enough": not self.settled and not self.decided,
             f"No mechanism describes these data ({self.best.fit.chi2_says})": not self.described,
             f"NOT DECIDED: {self.best.name} is not told from {', '.join(self.rivals)}": bool(self.rivals),
         }
@@ -229,6 +269,7 @@ def _result(job: _Job) -> MechanismResult:
     for width in WIDTHS if explored.settled else ():
         change, reliable = log_evidence_change(model, explored, width, rng)
         changes[width.name] = change if reliable else float("nan")
+    bounds = _bounds(model, explored, changes, rng.spawn(1)[0])
     drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng), rng))
     rows = drawn.iloc[:_SIMULATIONS].to_dict("records")
     return MechanismResult(
@@ -241,7 +282,28 @@ def _result(job: _Job) -> MechanismResult:
         checks=predictive_checks(model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng),
         fit=fit(model.study),
         draws=drawn,
+        bounds=bounds,
     )
+
+
+def _bounds(
+    model: CollapsedPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """What is known of the evidences that could not be computed."""
+    missing = [width for width in WIDTHS if np.isnan(changes[width.name])]
+    if not missing:
+        return {}
+    # one fit, in the widest ranges of lengths that are tried: it bounds the evidence in all others, too
+    ceiling = largest_log_likelihood(model.study, max(WIDTHS, key=lambda width: (width.of == "lengths", width.factor)))
+    bounds = {width.name: evidence_bounds(model, explored, width, ceiling, rng) for width in missing}
+    if not explored.settled:
+        bounds[""] = evidence_bounds(model, explored, None, ceiling, rng)
+    return bounds
+
+
+def _difference(low: float, high: float) -> float:
+    """low − high, −∞ where nothing is known of one of them."""
+    return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
 
 
 def compare_mechanisms(
@@ -274,7 +336,7 @@ def compare_mechanisms(
     Returns
     -------
     MechanismComparison
-        Look at `settled` first, then at `rivals`: a best mechanism with rivals is no verdict.
+        Look at `decided` first, then at `rivals`: a best mechanism with rivals is no verdict.
 
     Raises
     ------

@@ -1,7 +1,9 @@
 """Effective sample size and R-hat, rank-normalised, of parallel chains.
 
 After Vehtari, Gelman, Simpson, Carpenter, Bürkner, Bayesian Analysis 16, 667 (2021), and, for nested R-hat, Margossian
-et al., arXiv:2110.13017 (2022). `chains` have the shape (n_chains, n_draws) unless a function says otherwise.
+et al., arXiv:2110.13017 (2022). Every chain is split: its halves are chains of their own, so that a common drift shows.
+Of an odd number of draws the middle one is left out. The numbers are those of the programs of the authors, which the
+tests compare through ArviZ. `chains` have the shape (n_chains, n_draws) unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -18,12 +20,15 @@ __all__ = [
     "ess",
     "ess_bulk",
     "ess_tail",
+    "even_steps",
+    "halves",
     "longest_standstill",
     "nested_r_hat",
     "normal_scores",
     "r_hat",
     "rank_normalised",
     "split_r_hat",
+    "split_superchain_r_hat",
     "superchain_r_hat",
 ]
 
@@ -53,20 +58,14 @@ def _autocovariance(chains: FloatArray) -> FloatArray:
     return np.asarray(np.fft.irfft(np.abs(spectrum) ** 2, size, axis=1)[:, :n] / n)
 
 
-def ess(chains: FloatArray) -> float:
-    """Effective number of independent draws of the mean, with Geyer's initial monotone sequence.
+def _ess_of_whole(chains: FloatArray) -> float:
+    """Effective number of draws of the mean of chains that are not split, with Geyer's initial monotone sequence.
 
-    Differences between the chains count as correlation, so chains that do not mix have few effective draws.
-    NaN if a chain is not finite; 1 for draws that are all equal.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).standard_normal((4, 2000))
-    >>> bool(7000 < ess(x) < 9000)
-    True
+    The first pair of autocorrelations whose sum is not positive ends the sequence; of that pair the first one counts
+    once if it is positive (as in Stan), which is a better estimate of what the sequence leaves out than nothing.
     """
     m, n = chains.shape
-    if n < 4 or not np.all(np.isfinite(chains)):
+    if n < 2 or not np.all(np.isfinite(chains)):
         return float("nan")
     covariance = _autocovariance(chains)
     within = float(np.mean(covariance[:, 0])) * n / (n - 1)
@@ -76,33 +75,73 @@ def ess(chains: FloatArray) -> float:
         return 1.0
     rho = 1 - (within - np.mean(covariance, axis=0)) / variance
     rho[0] = 1.0
-    pairs = rho[: n - n % 2].reshape(-1, 2).sum(axis=1)
-    negative = np.flatnonzero(pairs < 0)
-    pairs = np.minimum.accumulate(pairs[: negative[0] if negative.size else pairs.size])
-    tau = max(2 * float(pairs.sum()) - 1, 1 / np.log10(m * n))
-    return float(m * n / tau)
+    pairs = rho[: 2 * max(1, (n - 1) // 2)].reshape(-1, 2).sum(axis=1)
+    ended = np.flatnonzero(pairs <= 0)
+    last = int(ended[0]) if ended.size else pairs.size - 1
+    rest = float(rho[2 * last])
+    if pairs[last] < 0:
+        rest = max(rest, 0.0)
+    tau = 2 * float(np.minimum.accumulate(pairs)[:last].sum()) - 1 + rest
+    return float(m * n / max(tau, 1 / np.log10(m * n)))
+
+
+def halves(chains: FloatArray) -> FloatArray:
+    """Both halves of each chain as chains of their own, shape (2 n_chains, n_draws // 2); all first ones come first.
+
+    Examples
+    --------
+    >>> halves(np.array([[1, 2, 3, 4, 5]])).tolist()
+    [[1, 2], [4, 5]]
+    """
+    half = chains.shape[1] // 2
+    return np.concatenate([chains[:, :half], chains[:, chains.shape[1] - half :]])
+
+
+def ess(chains: FloatArray) -> float:
+    """Effective number of independent draws of the mean of split chains.
+
+    Differences between the chains, and between their halves, count as correlation, so chains that do not mix or that
+    drift have few effective draws. NaN if a chain is not finite or has fewer than four draws; 1 for draws that are all
+    equal.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((4, 2000))
+    >>> bool(7000 < ess(x) < 9000)
+    True
+    >>> bool(ess(x + np.linspace(0.0, 1.0, 2000)) < 200)
+    True
+    """
+    return _ess_of_whole(halves(chains)) if chains.shape[1] >= 4 else float("nan")
 
 
 def autocorrelation_time(chains: FloatArray) -> float:
-    """Steps between independent draws, τ = n_chains · n_draws / ESS; NaN for chains that are not finite."""
-    return float(chains.size / ess(chains))
+    """Steps between independent draws, τ, of chains as they are; NaN for chains that are not finite.
+
+    Not split: what is asked is how long the memory of the whole chain is.
+    """
+    return float(chains.size / _ess_of_whole(chains)) if chains.shape[1] >= 4 else float("nan")
 
 
 def ess_bulk(chains: FloatArray) -> float:
-    """ESS of the rank-normalised draws: how well the centre is known."""
-    return ess(rank_normalised(chains))
+    """ESS of the rank-normalised draws of split chains: how well the centre is known."""
+    if not np.all(np.isfinite(chains)) or chains.shape[1] < 4:
+        return float("nan")
+    return _ess_of_whole(rank_normalised(halves(chains)))
 
 
 def ess_tail(chains: FloatArray) -> float:
     """Smaller ESS of the indicators of the 5 % and 95 % quantiles: how well the interval is known."""
+    if not np.all(np.isfinite(chains)):
+        return float("nan")
     quantiles = np.quantile(chains, [0.05, 0.95])
     return min(ess((chains <= q).astype(float)) for q in quantiles)
 
 
 def split_r_hat(chains: FloatArray) -> float:
-    """Split R-hat of draws as they are; halves are chains of their own, so that a common drift shows."""
-    half = chains.shape[1] // 2
-    split = np.concatenate([chains[:, :half], chains[:, -half:]])
+    """Split R-hat of draws as they are."""
+    split = halves(chains)
+    half = split.shape[1]
     within = float(np.mean(np.var(split, axis=1, ddof=1)))
     between = half * float(np.var(split.mean(axis=1), ddof=1))
     if within == 0:
@@ -116,8 +155,13 @@ def r_hat(chains: FloatArray) -> float:
     Give it one chain for each independent ensemble (its walkers one after the other in each step): inside an
     ensemble walkers depend on each other and prove nothing.
     """
-    n = chains.shape[1]
-    return max(split_r_hat(scores) for scores in normal_scores(np.delete(chains, n // 2, axis=1) if n % 2 else chains))
+    return max(split_r_hat(scores) for scores in normal_scores(even_steps(chains)))
+
+
+def even_steps(chains: FloatArray) -> FloatArray:
+    """Draws along the last axis, without the middle one if their number is odd: it belongs to neither half."""
+    n = chains.shape[-1]
+    return np.delete(chains, n // 2, axis=-1) if n % 2 else chains
 
 
 def superchain_r_hat(chains: FloatArray) -> float:
@@ -131,13 +175,18 @@ def superchain_r_hat(chains: FloatArray) -> float:
     return float(np.sqrt(1 + between / within))
 
 
+def split_superchain_r_hat(chains: FloatArray) -> float:
+    """Nested R-hat of draws as they are, of superchains whose chains are split."""
+    return superchain_r_hat(np.stack([halves(each) for each in chains]))
+
+
 def nested_r_hat(chains: FloatArray) -> float:
     """Rank-normalised nested R-hat, the larger of that for location and that for scale.
 
     √(1 + B/W), where B is the variance between the means of superchains, and W the mean over superchains of the
-    variance between and within their chains (Margossian et al. 2022). A superchain is all that was started together:
-    here an ensemble, its chains are the walkers. Only independent starts can disagree, so only the number of
-    superchains counts as evidence; many walkers make the mean of each precise. For independent stationary ensembles
+    variance between and within their split chains (Margossian et al. 2022). A superchain is all that was started
+    together: here an ensemble, its chains are the walkers. Only independent starts can disagree, so only the number
+    of superchains counts as evidence; many walkers make the mean of each precise. For independent stationary ensembles
     B/W is about the inverse of the effective number of draws in one of them.
 
     Parameters
@@ -157,7 +206,7 @@ def nested_r_hat(chains: FloatArray) -> float:
     >>> bool(nested_r_hat(x + 0.3 * np.arange(4)[:, None, None]) > 1.05)
     True
     """
-    return max(superchain_r_hat(scores) for scores in normal_scores(chains))
+    return max(split_superchain_r_hat(scores) for scores in normal_scores(even_steps(chains)))
 
 
 def longest_standstill(moved: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray, pretty
+from mtjfit.infer.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.combinations import (
     DeviceCombinations,
@@ -32,6 +33,8 @@ from mtjfit.text import number, p_text, table, value_with_error
 from mtjfit.text_html import card, shortened
 
 __all__ = ["FitResult", "fit"]
+
+_MISFIT = 1e-3  # p below which distances in units of errors mean nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +88,13 @@ class FitResult:
         """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
         model = flipped(MarginalPosterior(with_own_amplitudes(as_normal(self.study))))
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
+
+    @cached_property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Priors that the data contradict, the worst first; none where the model does not describe the data."""
+        if self.p_value < _MISFIT:
+            return ()
+        return prior_conflicts(self.study, self.optimum, self.optimum.chi2_data + self.optimum.chi2_thickness)
 
     @property
     def chi2_says(self) -> str:

@@ -24,10 +24,11 @@ from mtjfit.infer.diagnostics import (
     autocorrelation_time,
     ess,
     ess_tail,
+    even_steps,
     longest_standstill,
     normal_scores,
     split_r_hat,
-    superchain_r_hat,
+    split_superchain_r_hat,
 )
 from mtjfit.text_html import card
 
@@ -185,16 +186,16 @@ class _Measured:
 def _measured(x: FloatArray) -> _Measured:
     """Of draws of shape (n_ensembles, n_walkers, n_steps)."""
     n_steps, third = x.shape[-1], x.shape[-1] // 3
-    walkers, both = x.reshape(-1, n_steps), normal_scores(x)
+    walkers, both = x.reshape(-1, n_steps), normal_scores(even_steps(x))
     tau = autocorrelation_time(walkers)
-    bulk = ess(both[0].reshape(-1, n_steps))
+    bulk = ess(both[0].reshape(walkers.shape[0], -1))  # ess_bulk, without ranking the draws once more
     return _Measured(
         tau=tau,
         tau_change=abs(autocorrelation_time(walkers[:, : n_steps // 2]) / tau - 1),
         bulk=bulk,
         tail=ess_tail(walkers),
         r_hat=max(split_r_hat(scores.swapaxes(1, 2).reshape(x.shape[0], -1)) for scores in both),
-        nested=max(superchain_r_hat(scores) for scores in both),
+        nested=max(split_superchain_r_hat(scores) for scores in both),
         drift=max(abs(float(s[..., -third:].mean() - s[..., :third].mean())) for s in both),
         drift_allowed=max(MAX_DRIFT, DRIFT_ERRORS * float(np.sqrt(6 / bulk))),
     )

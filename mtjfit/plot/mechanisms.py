@@ -127,7 +127,7 @@ def _evidence(ax: Axes, found: MechanismComparison) -> None:
         colour, marker, _ = _LOOK[result.name]
         factor = excluded.get(result.name)
         at = -factor.value if factor else 0.0
-        if factor and math.isfinite(factor.lowest):
+        if factor and math.isfinite(factor.lowest) and math.isfinite(factor.highest):
             ax.plot([-factor.highest, -factor.lowest], [y, y], color=colour, lw=4, alpha=0.35, solid_capstyle="butt")
         open_ = factor is not None and not factor.decisive
         ax.errorbar(

@@ -9,6 +9,7 @@ import pandas as pd
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.comparison import MechanismComparison
+from mtjfit.infer.excess import DrawnChi2, chi2_of_draws
 from mtjfit.infer.narrowing import narrowing
 from mtjfit.infer.sensitivity import sensitivity
 from mtjfit.results.consequences import Consequences, consequences
@@ -30,6 +31,8 @@ class Findings:
     fit : FitResult
     posterior : Posterior or None
         None where one thickness determines combinations only.
+    drawn : DrawnChi2 or None
+        χ² of the draws of a posterior that converged.
     narrowing, sensitivity : DataFrame or None
         Of a posterior that converged.
     alone, common : DeviceComparison or None
@@ -48,6 +51,7 @@ class Findings:
     common: DeviceComparison | None = None
     implied: Consequences | None = None
     mechanisms: MechanismComparison | None = None
+    drawn: DrawnChi2 | None = None
 
     @property
     def converged(self) -> bool:
@@ -85,6 +89,7 @@ def findings(fit: FitResult, posterior: Posterior | None, mechanisms: MechanismC
         common=_compared(posterior) if several else None,
         implied=consequences(posterior) if one_layer else None,
         mechanisms=mechanisms,
+        drawn=chi2_of_draws(fit, posterior),
     )
 
 

@@ -10,6 +10,7 @@ from mtjfit.report.findings import MOST_DEVICES, Findings
 from mtjfit.results.mechanisms import conclusions
 from mtjfit.results.narrowing import narrowing_sentence, sensitivity_sentence
 from mtjfit.results.tables import Table
+from mtjfit.text import p_text
 
 __all__ = ["Section", "sections"]
 
@@ -62,13 +63,19 @@ def sections(found: Findings, figures: Sequence[ReportFigure], tables: Mapping[s
         )  # fmt: skip
 
     return (
-        part("fit", "Data and fit", (), "torque", ""),
+        part("fit", "Data and fit", _fit_says(found), "torque", ""),
         part("values", *_values(found), "corner prior_posterior", "parameters narrowing sensitivity undetermined"),
         part("diffusion", _title_of_diffusion(found), (), "transfer combinations accumulation", "combinations"),
         part("devices", "Devices beside each other", _devices_say(found), "forest", "determined pairs odd repeats"),
         part("consequences", "Consequences", _implied_say(found), "consequences", "consequences"),
         part("mechanisms", "Other mechanisms", *_mechanisms(found)),
     )
+
+
+def _fit_says(found: Findings) -> tuple[str, ...]:
+    """χ² of the best fit, and of the draws beside it."""
+    drawn = () if found.drawn is None else (f"{found.drawn.says} ({p_text(found.drawn.p_value)}).",)
+    return (f"Best fit: {found.fit.chi2_says}.", *drawn)
 
 
 def _title_of_diffusion(found: Findings) -> str:

@@ -215,6 +215,8 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
     elif fit.p_value > P_TOO_GOOD:
         title = f"the data scatter less than their errors say (1 - p = {1 - fit.p_value:.1g})"
         found.append(Notice(False, title, ("the errors may be overestimated, and then the error bars below are too",)))
+    if fit.conflicts:
+        found.append(_contradicted(fit))
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
     if doubtful:
         found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))
@@ -230,6 +232,17 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         )
         found.append(Notice(fit.p_value < P_BAD, says, (*map(_scatter, scattered), _WHY_SCATTERED)))
     return tuple(found)
+
+
+def _contradicted(fit: FitResult) -> Notice:
+    """Priors that the data contradict, and what would be without them."""
+    names = ", ".join(each.name for each in fit.conflicts)
+    lines = [line for each in fit.conflicts for line in (each.says, each.without) if line]
+    lines.append(
+        "a posterior combines prior and data also where they exclude each other: correct the one that is wrong"
+    )
+    several = "PRIORS" if len(fit.conflicts) > 1 else "THE PRIOR"
+    return Notice(True, f"THE DATA CONTRADICT {several} OF {names}", tuple(lines))
 
 
 def _scatter(device: DeviceCombinations) -> str:

@@ -50,19 +50,25 @@ def _factor_table(found: MechanismComparison) -> Table:
     rows = []
     for factor in found.bayes_factors:
         other = found[factor.against]
-        under = [_signed(factor.value + found.best.changes[name] - other.changes[name]) for name in names]
+        under = [_under(found.best, other, name) for name in ("", *names)]
         verdict = "excluded" if factor.decisive else "NOT excluded"
-        rows.append((factor.against, _signed(factor.value), *under, verdict))
+        rows.append((factor.against, *under, verdict))
     note = (
         f"Every change is made in both. A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under "
         "all of them. Width of a length: both ends of a flat range by that factor, or the factor of a log-normal."
     )
+    if any(factor.bounded for factor in found.bayes_factors):
+        note += " ≥: an evidence could not be computed there, and this is the least that ln B can be."
     title = f"ln of the Bayes factor of {found.best.name} over the others, by width of priors"
     return Table(title, ("over", "declared", *names, ""), tuple(rows), note)
 
 
-def _signed(value: float) -> str:
-    return "not reliable" if math.isnan(value) else f"{value:+.2f}"
+def _under(best: MechanismResult, other: MechanismResult, name: str) -> str:
+    """ln B under a change of priors, or the least that it can be."""
+    mine, its = best.log_evidence(name), other.log_evidence(name)
+    if mine[0] == mine[1] and its[0] == its[1]:
+        return f"{mine[0] - its[0]:+.2f}"
+    return f"≥ {mine[0] - its[1]:+.2f}" if math.isfinite(mine[0]) and math.isfinite(its[1]) else "not known"
 
 
 def _left_out_table(found: MechanismComparison) -> Table:
@@ -129,10 +135,7 @@ def _checks(found: MechanismComparison) -> Table:
 def conclusions(found: MechanismComparison) -> tuple[str, ...]:
     """What may be said, in sentences; the first is the verdict, or that there is none."""
     best = found.best
-    said = [_verdict(found)]
-    if not found.settled:
-        bad = [one.name for one in found.results if not one.settled or not all(each.reliable for each in one.left_out)]
-        said.append(f"Not all numbers could be computed reliably: {', '.join(bad)}.")
+    said = [_verdict(found), *_not_computed(found)]
     said += [_rival(found, factor) for factor in found.bayes_factors if not factor.decisive]
     predicted = max(found.results, key=lambda one: one.log_prediction)
     if predicted is not best:
@@ -157,24 +160,64 @@ def conclusions(found: MechanismComparison) -> tuple[str, ...]:
 
 def _verdict(found: MechanismComparison) -> str:
     best = found.best
-    if not found.settled:
-        return f"No verdict: {best.name} has the highest evidence, but some of the numbers are not reliable."
     if not found.described:
         return (
             f"No verdict: {best.name} has the highest evidence, but does not describe the data either "
             f"(p = {best.fit.p_value:.2g} of its chi2)."
         )
     if found.rivals:
+        missing = [factor for factor in found.bayes_factors if factor.hangs_on_bounds]
+        if missing:
+            against = ", ".join(factor.against for factor in missing)
+            return (
+                f"No verdict: {best.name} has the highest evidence, but a number that would decide against {against} "
+                "could not be computed."
+            )
         return f"The data cannot decide between {', '.join((best.name, *found.rivals))}."
     others = ", ".join(factor.against for factor in found.bayes_factors)
     return f"The data favour {best.name} over {others}, by more than 20 to 1 under every width of priors tried."
 
 
+def _priors(name: str) -> str:
+    return f"priors of {name}" if name else "the declared priors"
+
+
+def _not_computed(found: MechanismComparison) -> list[str]:
+    """Every number that is missing, by name, what is known of it, and what hangs on it."""
+    said = []
+    for one in found.results:
+        for name in one.not_computed:
+            low, high = one.log_evidence(name)
+            least = f"at least {low:.2f}" if math.isfinite(low) else ""
+            most = f"at most {high:.2f}" if math.isfinite(high) else ""
+            known = " and ".join(part for part in (least, most) if part) or "not known at all"
+            said.append(f"ln Z of {one.name} under {_priors(name)} could not be computed; it is {known}.")
+        left = [f"{each.thickness:g} nm" for each in one.left_out if not each.reliable]
+        if left:
+            said.append(
+                f"The prediction of {', '.join(left)} by {one.name} could not be computed reliably; "
+                "the verdict does not hang on it."
+            )
+    bounded = [factor for factor in found.bayes_factors if factor.bounded and factor.decisive]
+    if bounded and any(one.not_computed for one in found.results):
+        nearest = min(bounded, key=lambda factor: factor.lowest)
+        said.append(
+            f"The missing numbers cannot change that {', '.join(factor.against for factor in bounded)} "
+            f"{'is' if len(bounded) == 1 else 'are'} excluded: ln B is {nearest.lowest:.2f} at the least"
+            + (f" ({nearest.against})." if len(bounded) > 1 else ".")
+        )
+    return said
+
+
 def _rival(found: MechanismComparison, factor: BayesFactor) -> str:
-    if math.isnan(factor.lowest):
-        return f"{factor.against} is not excluded: its evidence under other priors could not be computed reliably."
-    under = f" (under priors of {factor.lowest_under})" if factor.lowest_under else ""
     value = f"{factor.value:.2f} ± {factor.error:.2g}"
+    if factor.hangs_on_bounds:
+        known = f"may be as low as {factor.lowest:.2f}" if math.isfinite(factor.lowest) else "is not known"
+        return (
+            f"{factor.against} is not excluded: ln B of {found.best.name} over it is {value}, but under "
+            f"{_priors(factor.lowest_under)}, where it could not be computed, it {known}; {DECISIVE:g} would be needed."
+        )
+    under = f" (under priors of {factor.lowest_under})" if factor.lowest_under else ""
     return (
         f"{factor.against} is not excluded: ln B of {found.best.name} over it is {value}"
         f", and {factor.lowest:.2f} at the least{under}; {DECISIVE:g} would be needed."
@@ -217,7 +260,7 @@ def mechanism_document(found: MechanismComparison) -> str:
         "mechanisms": [_entry(found, one) for one in found.results],
         "bayes_factors": [
             {"best_over": f.against, "ln": f.value, "error": f.error, "lowest": _finite(f.lowest),
-             "highest": _finite(f.highest), "excluded": f.decisive}
+             "highest": _finite(f.highest), "excluded": f.decisive, "known_by_bounds": list(f.bounded)}
             for f in found.bayes_factors
         ],
         "provenance": dict(provenance(found.study, found.seed)),
@@ -235,6 +278,7 @@ def _entry(found: MechanismComparison, one: MechanismResult) -> dict[str, object
         "method": one.evidence.method,
         "k_hat": _finite(one.evidence.k_hat),
         "reliable": one.settled,
+        "bounds_where_not_computed": {name: [_finite(low), _finite(high)] for name, (low, high) in one.bounds.items()},
         "change_under_other_priors": {name: _finite(value) for name, value in one.changes.items()},
         "left_out": [
             {"devices": list(each.devices), "thickness_nm": each.thickness, "log_density": each.log_density,

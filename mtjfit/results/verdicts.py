@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
+from mtjfit.infer.excess import chi2_of_draws
 from mtjfit.results.header import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, is_amplitude
@@ -93,8 +94,31 @@ def _plausible(fit: FitResult) -> Check:
     return Check("χ² plausible", "yes", fit.chi2_says)
 
 
+def _draws_fit(fit: FitResult, posterior: Posterior | None) -> Check:
+    name = "draws fit the data"
+    if posterior is None:
+        return Check(name, "open", "nothing was sampled")
+    if not posterior.verdict.converged:
+        return Check(name, "open", "unknown as long as the draws have not converged")
+    drawn = chi2_of_draws(fit, posterior)
+    if math.isnan(drawn.p_value):
+        return Check(name, "open", f"nothing is left to test: {drawn.says}")
+    if not drawn.ok:
+        return Check(name, "no", f"the draws miss what the best fit does not: {drawn.says} ({p_text(drawn.p_value)})")
+    return Check(name, "yes", f"{drawn.says} ({p_text(drawn.p_value)})")
+
+
+def _priors_agree(fit: FitResult) -> Check:
+    name = "priors agree with the data"
+    if fit.p_value < P_BAD:
+        return Check(name, "open", "of no meaning as long as the model does not describe the data")
+    if fit.conflicts:
+        return Check(name, "no", "; ".join(each.says for each in fit.conflicts))
+    return Check(name, "yes", "no prior is further from what the data say without it than chance allows")
+
+
 def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Check, ...]:
-    """Determined, converged, χ² plausible.
+    """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
 
     Parameters
     ----------
@@ -102,7 +126,13 @@ def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Check, ...]:
     posterior : Posterior or None
         None where one thickness made sampling pointless.
     """
-    return _determined(fit, posterior), _converged(posterior), _plausible(fit)
+    return (
+        _determined(fit, posterior),
+        _converged(posterior),
+        _plausible(fit),
+        _draws_fit(fit, posterior),
+        _priors_agree(fit),
+    )
 
 
 def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
@@ -119,6 +149,9 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
             f" T_perp is probably flipped: with the other perp_axis p would be {fit.p_value_flipped:.2g}."
         )  # fmt: skip
         return f"{failing}.{why}", f"If it did, this would follow: {' '.join(sentences)}"
+    if fit.conflicts:
+        names = ", ".join(each.name for each in fit.conflicts)
+        return f"The data contradict the prior of {names}; the numbers below combine both all the same.", *sentences
     return sentences
 
 

@@ -14,6 +14,7 @@ from scipy.special import ndtri
 
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.comparison import MechanismComparison
+from mtjfit.infer.excess import chi2_of_draws
 from mtjfit.results.header import header_fields, notices
 from mtjfit.results.mechanisms import mechanism_document
 from mtjfit.results.narrowing import narrowing_record
@@ -151,6 +152,8 @@ def result_document(
         "learned": learned(fit, posterior),
         "not_determined": not_determined(fit, posterior),
         "fit": {"values": fit.values, "errors": fit.errors, "chi2": fit.chi2, "dof": fit.dof, "p_value": fit.p_value},
+        "draws_chi2": _drawn(fit, posterior),
+        "prior_conflicts": [{**vars(each), "says": each.says} for each in fit.conflicts],
         "identifiability": {
             "rank": known.rank,
             "n_parameters": known.n_parameters,
@@ -170,6 +173,14 @@ def result_document(
         "provenance": provenance,
     }
     return dict(plain(document))
+
+
+def _drawn(fit: FitResult, posterior: Posterior | None) -> dict[str, object] | None:
+    """χ² of the draws beside that of the best fit; None where there are none that may be trusted."""
+    if posterior is None or not posterior.verdict.converged:
+        return None
+    found = chi2_of_draws(fit, posterior)
+    return {**vars(found), "ok": found.ok}
 
 
 def _evidence(posterior: Posterior | None) -> dict[str, object] | None:

@@ -352,7 +352,19 @@ def test_check_says_what_the_data_determine_and_writes_nothing(make_study, cache
     assert sorted(tmp_path.rglob("*")) == before
     assert "6 of 6 parameters are determined by this design, thicknesses known" in result.stdout
     assert "✓ χ² plausible: χ² = 211.2 for 240 degrees of freedom, p = 0.91" in result.stdout
+    assert "✓ priors agree with the data" in result.stdout
     assert result.stdout.splitlines()[-1] == f"Next:   mtjfit run {study} --output results"
+
+
+def test_check_names_a_prior_that_the_data_contradict(make_study):
+    def edit(text: str) -> str:
+        return text.replace("mean = 0.0, sd = 1.0", "mean = 0.5, sd = 0.02", 1)
+
+    result = invoke("check", make_study(edit=edit))
+    assert result.exit_code == 0
+    assert "!!! THE DATA CONTRADICT THE PRIOR OF a1" in result.stdout
+    assert "✗ priors agree with the data: a1: prior normal 0.5 ± 0.02, the data without it 0.1" in result.stdout
+    assert "without the prior of a1 the best point has lambda_sf_F" in " ".join(result.stdout.split())
 
 
 def test_check_of_one_thickness_announces_exit_code_4(make_study):

@@ -192,8 +192,9 @@ ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
         {"length", "steady", "drift", "r_hat", "ess_bulk"},
     ),
     "emcee, stretch, half thrown away": (
+        # 60 steps at τ = 60: halves are too short to know it, and the tail ESS of ArviZ is 434, too
         lambda: from_a_tight_ball(moves.StretchMove(), 120, 60),
-        {"length", "steady", "r_hat", "ess_bulk", "ess_tail"},
+        {"length", "steady", "r_hat", "ess_bulk"},
     ),
     "emcee, evolution from a tight ball": (
         lambda: from_a_tight_ball(moves.DEMove(), 250),

@@ -11,7 +11,7 @@ from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import TRUTH, closed_form, design, explored, made_by
 
 from mtjfit.infer import comparison
-from mtjfit.infer.comparison import BayesFactor, MechanismComparison, compare_mechanisms
+from mtjfit.infer.comparison import BayesFactor, MechanismComparison, MechanismResult, compare_mechanisms
 from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.leave_out import LeftOut, leave_out, left_out_sets
 from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
@@ -21,6 +21,7 @@ from mtjfit.infer.simulate import simulated
 from mtjfit.infer.starts import Annealed
 from mtjfit.infer.workers import WorkerKilled
 from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.results.mechanisms import conclusions
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 BIAS = np.linspace(-0.5, 0.5, 7)
@@ -258,7 +259,8 @@ def test_a_verdict_needs_twenty_to_one_under_every_prior(both: MechanismComparis
     assert (close.decided, close.rivals) == (False, ("ballistic",))
     wide = shifted(both, 3.5, b1_x_3=0.6)
     assert (wide.decided, wide.bayes_factors[0].lowest_under) == (False, "b1 x 3")
-    assert not shifted(both, 3.5, b1_x_3=float("nan")).decided
+    unknown = shifted(both, 3.5, b1_x_3=float("nan"))
+    assert (unknown.decided, unknown.settled, unknown.bayes_factors[0].hangs_on_bounds) == (False, False, True)
     assert BayesFactor("x", 3.5, 0.0, 3.1, 4.0, "").decisive
     assert not BayesFactor("x", 3.5, 0.1, 3.1, 4.0, "").decisive
 
@@ -270,11 +272,67 @@ def test_no_verdict_for_a_mechanism_that_does_not_describe_the_data() -> None:
     assert not found.decided
 
 
-def test_no_verdict_from_numbers_that_are_not_reliable(both: MechanismComparison) -> None:
+def with_bounds(one: MechanismResult, under: str, low: float, high: float, *, settled: bool = True) -> MechanismResult:
+    """A mechanism whose evidence under one change of priors could not be computed; bounds from its declared one."""
+    value = one.evidence.value
+    bounds = {under: (value + low, value + high)}
+    return replace(one, changes={**one.changes, **({under: float("nan")} if under else {})}, bounds=bounds,
+                   settled=settled)  # fmt: skip
+
+
+@pytest.mark.parametrize("under", ["lengths x 3", "b1 x 3", "amplitudes 1/3"])
+def test_what_could_not_be_computed_undoes_nothing_that_its_bounds_do_not_undo(
+    both: MechanismComparison, under: str
+) -> None:
+    best, other = both.best, both["ballistic"]
+    least = both.bayes_factors[0].lowest
+    for lost, decided in ((0.2, True), (2 * least, False)):  # of the best, or won by the other one
+        for results in (
+            (other, with_bounds(best, under, -lost, 1.0)),
+            (with_bounds(other, under, -1.0, lost), best),
+        ):
+            found = replace(both, results=results)
+            assert (found.decided, found.settled, found.bayes_factors[0].bounded) == (decided, False, (under,))
+            assert found.bayes_factors[0].hangs_on_bounds != decided
+            said = conclusions(found)
+            assert said[0].startswith("The data favour" if decided else "No verdict")
+            assert f"under priors of {under} could not be computed" in said[1]
+            assert ("cannot change that ballistic is excluded" in " ".join(said)) == decided
+            assert ("ballistic is not excluded" in " ".join(said)) != decided
+    # sabotage: a bound that is not there is no bound
+    found = replace(both, results=(other, replace(with_bounds(best, under, -0.2, 1.0), bounds={})))
+    assert not found.decided
+    assert "not known at all" in conclusions(found)[1]
+
+
+def test_an_evidence_that_is_not_reliable_may_be_bounded_by_the_best_fit(both: MechanismComparison) -> None:
+    best, other = both.best, both["ballistic"]
+    names = dict.fromkeys(other.changes, float("nan"))
+
+    def lost(high: float) -> MechanismComparison:
+        bounds = dict.fromkeys(("", *names), (-np.inf, other.evidence.value + high))
+        return replace(both, results=(replace(other, settled=False, changes=names, bounds=bounds), best))
+
+    assert lost(5.0).decided
+    assert "ln Z of ballistic under the declared priors could not be computed" in conclusions(lost(5.0))[1]
+    assert not lost(1e6).decided
+    assert conclusions(lost(1e6))[0].startswith("No verdict")
+
+
+def test_no_verdict_from_a_best_mechanism_that_is_not_reliable(both: MechanismComparison) -> None:
+    found = replace(both, results=(both["ballistic"], replace(both.best, settled=False)))
+    assert (found.decided, found.settled) == (False, False)
+
+
+def test_a_prediction_that_is_not_reliable_is_named(both: MechanismComparison) -> None:
+    """The verdict is that of the evidences: no prediction enters it."""
     left = replace(both.best.left_out[0], reliable=False)
     broken = replace(both.best, left_out=(left, *both.best.left_out[1:]))
-    assert not replace(both, results=(both["ballistic"], broken)).settled
-    assert not replace(both, results=(both["ballistic"], replace(both.best, settled=False))).decided
+    found = replace(both, results=(both["ballistic"], broken))
+    assert (found.decided, found.settled) == (True, False)
+    assert conclusions(found)[1] == (
+        "The prediction of 0.8 nm by ballistic+b1 could not be computed reliably; the verdict does not hang on it."
+    )
 
 
 def test_criteria_count_what_is_determined(both: MechanismComparison) -> None:

@@ -133,6 +133,15 @@ def test_draws_that_did_not_converge_have_no_consequences(finished, quick_figure
     assert "none of the" not in text
 
 
+def test_the_draws_are_told_beside_the_fit(found: Findings):
+    part = sections(found, (), report_tables(found))[0]
+    assert part.says[0] == f"Best fit: {found.fit.chi2_says}."
+    assert found.drawn is not None
+    assert part.says[1].startswith(f"χ² of the draws {found.drawn.q50:.1f} (")
+    assert found.drawn.ok
+    assert found.drawn.best == found.fit.chi2 < found.drawn.q05
+
+
 def test_no_section_is_empty(found: Findings, one_thickness_fit):
     for known in (found, findings(one_thickness_fit, None)):
         drawn = [report_figures.ReportFigure(name, "", "", {}, "") for name in ("torque", "transfer", "combinations")]

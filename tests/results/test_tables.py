@@ -10,8 +10,9 @@ import pytest
 
 import mtjfit
 from mtjfit.infer import Check, Verdict
+from mtjfit.infer.conflict import Conflict
 from mtjfit.infer.posterior import Posterior
-from mtjfit.results import checks, learned, not_determined
+from mtjfit.results import checks, learned, not_determined, notices
 from mtjfit.results.tables import (
     combinations_table,
     devices_table,
@@ -21,6 +22,7 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
+from mtjfit.results.write import result_document
 from mtjfit.study import AboutNominal, Normal, Parameter
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
@@ -164,12 +166,40 @@ def states(fit, posterior) -> list[str]:
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     fit, posterior = finished.fit, finished.posterior
-    assert states(fit, posterior) == ["partly", "yes", "yes"]
-    assert states(flipped_fit, unconverged(posterior)) == ["open", "no", "no"]
-    assert states(one_thickness_fit, None) == ["no", "open", "yes"]
+    assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes"]
+    assert states(flipped_fit, unconverged(posterior)) == ["open", "no", "no", "open", "open"]
+    assert states(one_thickness_fit, None) == ["no", "open", "yes", "open", "yes"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checks(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗"]
+    assert [check.mark for check in checks(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗", "–", "–"]
     assert checks(fit, posterior)[0].mark == "◐"
+
+
+def test_draws_that_miss_the_data_are_refused(finished):
+    """Sabotage: the fit is as good as ever, the draws are not its posterior."""
+    posterior = finished.posterior
+    chain = posterior.chain.copy()
+    chain[..., posterior.names.index("a1")] *= 1.5
+    check = checks(finished.fit, replace(posterior, chain=chain))[3]
+    assert check.state == "no"
+    assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
+
+
+def test_a_prior_in_conflict_is_a_finding_of_its_own(finished):
+    found = Conflict("a1", "normal 3 ± 0.05", 1.0, 0.01, 39.6, 1e-300, 160.0, 130.0, (("b2", 0.5, 0.6),))
+    fit = replace(finished.fit)
+    fit.__dict__["conflicts"] = (found,)  # a cached property
+    check = checks(fit, finished.posterior)[4]
+    assert (check.state, check.says) == ("no", found.says)
+    assert found.says.startswith("a1: prior normal 3 ± 0.05, the data without it 1.000 ± 0.010: 39.6 sd apart")
+    assert found.without == (
+        "without the prior of a1 the best point has b2 0.6 in place of 0.5, χ² of the data is 130.0 in place of 160.0"
+    )
+    assert learned(fit, finished.posterior)[0].startswith("The data contradict the prior of a1")
+    assert "THE DATA CONTRADICT THE PRIOR OF a1" in str(notices(fit)[0])
+    document = result_document(fit, finished.posterior, {})
+    assert document["prior_conflicts"][0]["name"] == "a1"
+    assert document["draws_chi2"]["ok"] is True
+    assert document["draws_chi2"]["best"] == pytest.approx(fit.chi2)
 
 
 def test_two_thicknesses_lean_on_priors(finished, monkeypatch: pytest.MonkeyPatch):
