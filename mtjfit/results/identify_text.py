@@ -14,7 +14,8 @@ from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
 from mtjfit.model.directions import Direction
 from mtjfit.model.expected import GRADES, expected_errors
 from mtjfit.model.identify import Identifiability
-from mtjfit.model.interval import FARTHEST, Profile
+from mtjfit.model.descent import FARTHEST
+from mtjfit.model.interval import Profile
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import Structure
