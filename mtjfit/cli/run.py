@@ -158,7 +158,9 @@ def run_study(
     from mtjfit.infer.sample import refuse_one_thickness
     from mtjfit.report import drawing_helper, write_report
     from mtjfit.results import ResultFolder, header, notices, provenance
+    from mtjfit.study import refuse_nothing_free
 
+    refuse_nothing_free(study, "there is nothing to sample")
     folder = ResultFolder(output)
     folder.prepare()
     progress(f"fitting {study.n_values} values of {len(study.curves)} devices", quiet)

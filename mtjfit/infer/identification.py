@@ -158,8 +158,9 @@ def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: p
         rows[name] = dict(by_product.loc[name]) | _ends(found[name])
         rows[name]["known_to"] = _known_to(rows[name])
     first = [name for name in rows if base(name) in LENGTHS]
-    table = pd.DataFrame.from_dict(rows, orient="index").loc[[*first, *(name for name in rows if name not in first)]]
-    return table.rename_axis("parameter")
+    columns = [*determined.columns, *_ENDS, "known_to"]  # named, for there may be no row to take them from
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.loc[[*first, *(name for name in rows if name not in first)]].rename_axis("parameter")
 
 
 def _ends(found: Profile) -> dict[str, float]:

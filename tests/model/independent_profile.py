@@ -1,7 +1,7 @@
 """Profile likelihoods without any code of `mtjfit.model` or `mtjfit.infer`: point by point, from many starts, scipy.
 
 Eq. 12 as it is printed, in rates and with `cosh` and `sinh`; amplitudes by least squares on the points themselves; the
-other lengths and the thicknesses by `scipy.optimize.least_squares` with its numerical derivatives, in logarithms.
+other lengths and the thicknesses by `scipy.optimize.least_squares` with numerical derivatives, in logarithms.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ def eq12(d: np.ndarray, lambda_J: float, lambda_phi: float, lambda_sf_F: float, 
     q = np.sqrt(q2)
     x = np.minimum((q * d).real, 300.0) + 1j * (q * d).imag
     return q0 / q2 * (1 - 1 / (np.cosh(x) + lambda_N * q * np.sinh(x)))
+
+
+def _real(z: np.ndarray, m: int) -> np.ndarray:
+    return np.concatenate([z.real.reshape(m, -1), z.imag.reshape(m, -1)], axis=1)
 
 
 @dataclass
@@ -56,7 +60,7 @@ class Design:
         given["thickness"] = Parameter("thickness", Fixed(0.0) if exact else AboutNominal(self.thickness_sd), "device")
         return Study("random", tuple(curves), given | {"D_ratio": Parameter("D_ratio", Fixed(1.0))})
 
-    def lowest(self, held: dict[str, float], n_starts: int = 10) -> float:
+    def lowest(self, held: dict[str, float], n_starts: int = 3) -> float:
         """χ² with parameters held, all others following, from starts of the prior and from where others ended."""
         free = [name for name in LENGTHS if name not in held]
         n, soft = len(free), self.d.size if self.thickness_sd else 0
@@ -66,24 +70,40 @@ class Design:
             V = np.stack([self.bias, self.bias**2])
         names = [name for name in ("a1", "b2") if name not in held]
 
-        def residual(x: np.ndarray) -> np.ndarray:
-            lengths = held | dict(zip(free, np.exp(x[:n]), strict=True))
-            d = np.maximum(self.d + (self.thickness_sd * x[n:] if soft else 0.0), 1e-6)
+        def residuals(x: np.ndarray) -> np.ndarray:
+            """Rows of misfit at several points, shape (m, rows); amplitudes by Gram and Schmidt."""
+            m = len(x)
+            lengths = held | dict(zip(free, np.exp(x[:, :n]).T[..., None], strict=True))
+            d = np.maximum(self.d + (self.thickness_sd * x[:, n:] if soft else 0.0), 1e-6)
             K = eq12(d, *(lengths[name] for name in LENGTHS)) / (d if self.per_volume else 1.0)
-            terms = {"a1": K[:, None] * V[0], "b2": 1j * K[:, None] * V[1]}
-            target = self.data - sum((held[name] * terms[name] for name in terms if name in held), 0.0)
-            flat = np.concatenate([target.real.ravel(), target.imag.ravel()]) / self.sigma
-            if names:
-                X = np.stack([np.concatenate([terms[k].real.ravel(), terms[k].imag.ravel()]) for k in names]).T
-                flat = flat - (X @ np.linalg.lstsq(X, flat)[0])
-            return np.concatenate([flat, x[n:]])
+            K = np.broadcast_to(K, (m, self.d.size))[..., None]
+            terms = {"a1": K * V[0], "b2": 1j * K * V[1]}
+            left = self.data - sum((held[name] * terms[name] for name in terms if name in held), 0.0)
+            flat = _real(np.broadcast_to(left, (m, *self.data.shape)), m) / self.sigma
+            columns: list[np.ndarray] = []
+            for name in names:
+                column = _real(terms[name], m)
+                for one in (*columns, *columns):  # twice is enough
+                    column = column - one * np.sum(one * column, axis=1, keepdims=True)
+                columns.append(column / np.maximum(np.linalg.norm(column, axis=1, keepdims=True), 1e-300))
+            for one in columns:
+                flat = flat - one * np.sum(one * flat, axis=1, keepdims=True)
+            return np.concatenate([flat, x[:, n:]], axis=1)
+
+        def residual(x: np.ndarray) -> np.ndarray:
+            return residuals(x[None])[0]
+
+        def slope(x: np.ndarray) -> np.ndarray:
+            h = 1e-5 * np.eye(x.size)
+            both = residuals(np.concatenate([x + h, x - h]))
+            return (both[: x.size] - both[x.size :]).T / 2e-5
 
         low = np.log([self.bounds[name][0] for name in free])
         high = np.log([self.bounds[name][1] for name in free])
         rng = np.random.default_rng(self.seed)
-        starts = [np.log([each[LENGTHS.index(name)] for name in free]) for each in self.pool[-6:]]
+        starts = [np.log([each[LENGTHS.index(name)] for name in free]) for each in self.pool[-4:]]
         starts += [rng.uniform(np.maximum(low, np.log(0.2)), np.minimum(high, np.log(60.0))) for _ in range(n_starts)]
-        starts += [np.where(np.array(free) == "lambda_sf_F", high - 0.5, start) for start in starts[-3:]]
+        starts += [np.where(np.array(free) == "lambda_sf_F", high - 0.5, start) for start in starts[-1:]]
         if not n + soft:
             return float(np.sum(residual(np.zeros(0)) ** 2))
         wide = 10 * np.ones(soft)
@@ -91,8 +111,8 @@ class Design:
         for start in starts:
             x = np.concatenate([np.clip(start, low + 1e-3, high - 1e-3), np.zeros(soft)])
             with np.errstate(over="ignore", invalid="ignore"):
-                found = least_squares(residual, x, bounds=(np.append(low, -wide), np.append(high, wide)),
-                                      x_scale="jac", max_nfev=200)  # fmt: skip
+                found = least_squares(residual, x, slope, bounds=(np.append(low, -wide), np.append(high, wide)),
+                                      x_scale="jac", max_nfev=60)  # fmt: skip
             if 2 * found.cost < best:
                 best, where = 2 * found.cost, np.exp(found.x[:n])
         if where is not None:

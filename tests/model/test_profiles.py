@@ -29,13 +29,15 @@ class Wrong:
 
 def disagreements(design: Design, found: dict[str, Profile], names: tuple[str, ...]) -> list[Wrong]:
     """Ends of intervals that are more than 2 % of them off, or open where they are not, or the other way round."""
-    lowest = design.lowest({}, 20)
+    lowest = design.lowest({}, 12)
     wrong = []
     for name in names:
         for level in LEVELS:
             threshold = stats.chi2.ppf(level, 1)
             for where, value, inside in _probes(found[name], found[name].interval(level), design):
                 rise = design.lowest({name: value}) - lowest
+                if inside and rise > threshold + NEARLY:  # it may have missed the minimum itself
+                    rise = design.lowest({name: value}, 30) - lowest
                 if (rise > threshold + NEARLY) if inside else (rise < threshold - NEARLY):
                     wrong.append(Wrong(name, level, f"{where} {value:.6g}", rise - threshold))
     return wrong
@@ -60,7 +62,7 @@ def _probes(found: Profile, one: Interval, design: Design) -> list[tuple[str, fl
         off = SHARE * max(width, abs(end - to(found.best)))
         out.append(("inside", float(back(end + sign * off)), True))
         beyond = end - sign * off
-        out += [("outside", float(back(x)), False) for x in (beyond, beyond + 0.15 * (limit - beyond), limit)]
+        out += [("outside", float(back(x)), False) for x in (beyond, beyond + 0.2 * (limit - beyond))]
     return [each for each in out if to(low) <= to(each[1]) <= to(high)]
 
 
