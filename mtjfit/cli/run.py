@@ -61,6 +61,7 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
     again = _again(study, output, seed, mechanisms)
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
+    refuse_nothing_free(loaded, "there is nothing to sample")
     seed = loaded.sampling.seed if seed is None else seed
     folder = ResultFolder(output)
     folder.prepare()

@@ -178,7 +178,7 @@ def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[
         "amplitudes that scatter are free for every device here; the posterior knows how far they scatter": any(
             name.startswith(SCATTER) for name in names
         ),
-        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.1f}": better > _BETTER,
+        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.2g}": better > _BETTER,
     }
     return (
         *(words for words, holds in said.items() if holds),

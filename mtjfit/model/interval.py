@@ -23,7 +23,6 @@ LEVELS = (0.68, 0.95)
 """Confidence of the intervals."""
 
 
-
 @dataclass(frozen=True)
 class Interval:
     """One interval of a parameter; an end that the data leave open is 0 or −inf below, inf above."""

@@ -122,7 +122,9 @@ def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) ->
                         color="0.35", va="center", xytext=(2, 0), textcoords="offset points")  # fmt: skip
     if found.log:
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=8 if high / low < 30 else 6))
+        ax.xaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=8 if high / low < 30 else 6)
+        )
         if high / low < 8:
             ax.set_xscale("linear")
             ax.xaxis.set_major_locator(MaxNLocator(4))

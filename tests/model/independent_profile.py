@@ -109,7 +109,8 @@ class Design:
         wide = 10 * np.ones(soft)
         best, where = np.inf, None
         for start in starts:
-            x = np.concatenate([np.clip(start, low + 1e-3, high - 1e-3), np.zeros(soft)])
+            thin = rng.standard_normal(soft) if start is starts[-2] or n_starts > 20 else np.zeros(soft)
+            x = np.concatenate([np.clip(start, low + 1e-3, high - 1e-3), thin])
             with np.errstate(over="ignore", invalid="ignore"):
                 found = least_squares(residual, x, slope, bounds=(np.append(low, -wide), np.append(high, wide)),
                                       x_scale="jac", max_nfev=60)  # fmt: skip
