@@ -56,7 +56,7 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
     from mtjfit.infer.fingerprint import describe
     from mtjfit.infer.journal import open_journal
     from mtjfit.results import ResultFolder
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     again = _again(study, output, seed, mechanisms)
     progress(f"reading {study}", quiet)

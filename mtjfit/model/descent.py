@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_groups
@@ -57,8 +58,8 @@ class Points:
     def __len__(self) -> int:
         return self.height.size
 
-    def __getitem__(self, rows: object) -> Points:
-        return Points(self.values[rows], self.amplitudes[rows], self.height[rows])  # type: ignore[index]
+    def __getitem__(self, rows: NDArray[np.bool_] | IntArray | slice) -> Points:
+        return Points(self.values[rows], self.amplitudes[rows], self.height[rows])
 
     @staticmethod
     def together(parts: list[Points]) -> Points:
@@ -153,7 +154,7 @@ class Descent:
         return values
 
     def _state(self, held: FloatArray, values: FloatArray) -> _State:
-        """The points at given lengths, thicknesses and noise scales; the scales follow once, which never raises −2 ln L."""
+        """The points at given lengths, thicknesses and noise scales; the scales follow, which never raises −2 ln L."""
         state = self._projected(held, values)
         if not (self.noise and self._groups[1].size):
             return state

@@ -103,6 +103,12 @@ class Design:
         rng = np.random.default_rng(self.seed)
         starts = [np.log([each[LENGTHS.index(name)] for name in free]) for each in self.pool[-4:]]
         starts += [rng.uniform(np.maximum(low, np.log(0.2)), np.minimum(high, np.log(60.0))) for _ in range(n_starts)]
+        if n_starts > 20:  # along the ridge of weak torque, too: λ_J and λ_φ long together, amplitudes large
+            for _ in range(n_starts // 2):
+                s = np.log(held.get("lambda_J", held.get("lambda_phi", float(np.exp(rng.uniform(0.0, 11.0))))))
+                start = rng.uniform(np.maximum(low, np.log(0.2)), np.minimum(high, np.log(60.0)))
+                ridge = np.isin(free, ["lambda_J", "lambda_phi"])
+                starts.append(np.where(ridge, s + rng.uniform(-3.0, 3.0, n), start))
         starts += [np.where(np.array(free) == "lambda_sf_F", high - 0.5, start) for start in starts[-1:]]
         if not n + soft:
             return float(np.sum(residual(np.zeros(0)) ** 2))
