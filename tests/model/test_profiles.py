@@ -71,7 +71,7 @@ def _probes(found: Profile, one: Interval, design: Design) -> list[tuple[str, fl
     return [each for each in out if to(low) <= to(each[1]) <= to(high)]
 
 
-@pytest.mark.parametrize(("seed", "names"), [(3, ("lambda_J", "b2")), (8, ("lambda_sf_N",)), (11, ("lambda_phi",))])
+@pytest.mark.parametrize(("seed", "names"), [(3, ("lambda_J",)), (4, ("lambda_phi",))])
 def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: int, names: tuple[str, ...]) -> None:
     design = random_design(seed)
     known = identify(design.study())
@@ -81,7 +81,7 @@ def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", [8, 11, *range(100, 140)])
 def test_all_intervals_of_more_random_studies(seed: int) -> None:
     design = random_design(seed)
     assert not disagreements(design, dict(identify(design.study()).profiles), (*LENGTHS, *AMPLITUDES))
