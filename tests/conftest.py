@@ -95,10 +95,10 @@ def quick_fits() -> Iterator[None]:
 
 @pytest.fixture
 def quick_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profile likelihoods with few searches beyond a crossing: for tests of how they are told and drawn."""
-    interval = import_module("mtjfit.model.interval")
-    monkeypatch.setattr(interval, "_BEYOND", (0.3,))
-    monkeypatch.setattr(interval, "_STARTS", 1)
+    """Profile likelihoods from few starts: for tests of how they are told and drawn."""
+    monkeypatch.setattr("mtjfit.model.line._STARTS", 1)
+    monkeypatch.setattr("mtjfit.model.profile._CLOUD", 32)
+    monkeypatch.setattr("mtjfit.model.profile._VALLEYS", 4)
 
 
 @pytest.fixture(autouse=True)

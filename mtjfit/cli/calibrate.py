@@ -49,10 +49,11 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
     """
     from mtjfit.infer.calibrate import calibrate as calibrate_study
     from mtjfit.infer.workers import n_processors
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
+    refuse_nothing_free(loaded, "there is no posterior to calibrate")
     prepare(output, _FILES, "calibration")
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",

@@ -30,7 +30,7 @@ def check(study: Path) -> None:
     from mtjfit.results.identify_text import model_test
     from mtjfit.results.tables import combinations_table, devices_table, undetermined_table
     from mtjfit.results.verdicts import checks
-    from mtjfit.study import load_study
+    from mtjfit.study import NOTHING_FREE, load_study, nothing_free
 
     progress(f"reading {study}")
     loaded = load_study(study)
@@ -43,8 +43,10 @@ def check(study: Path) -> None:
     tell(*(table for table in (combinations_table(fit), undetermined_table(fit)) if table.rows))
     box = {each.name: str(each) for each in checks(fit, None)}
     tell(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
-    tell(box["priors agree with the data"])
-    if loaded.n_thicknesses == 1 and free_lengths(loaded):
+    tell(*(box[name] for name in ("priors agree with the data",) if name in box))
+    if nothing_free(loaded):
+        tell(f"Next:   {NOTHING_FREE}, so χ² is all there is; to fit anything give it a prior in [parameters]")
+    elif loaded.n_thicknesses == 1 and free_lengths(loaded):
         click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
     else:
         click.echo(f"Next:   mtjfit run {study} --output results")

@@ -45,10 +45,11 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
     from mtjfit.results.devices import compare_devices as compare
     from mtjfit.results.header import header
     from mtjfit.results.layer import shares_one_layer
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
+    refuse_nothing_free(loaded, "there is nothing to sample")
     if bias is not None and bias <= 0:
         raise click.BadParameter("give a positive bias: the odd part is that between + and −", param_hint="--bias")
     if output is not None:

@@ -41,10 +41,11 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     from mtjfit.results.header import header
     from mtjfit.results.mechanisms import conclusions, mechanism_tables
     from mtjfit.results.signatures import signature_table
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
+    refuse_nothing_free(loaded, "there is no evidence to compare")
     if output is not None:
         prepare(output, _FILES, "comparison of mechanisms")
     progress("comparing mechanisms", quiet)

@@ -53,10 +53,11 @@ def identify(study: Path, design: bool, picture: Path | None, document: Path | N
         raise click.UsageError("--plot and --json show what the data say; leave out --design")
     progress(f"reading {study}", quiet)
     from mtjfit.results.identify_text import design_text
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     loaded = load_study(study)
     if design:
+        refuse_nothing_free(loaded, "0 of 0 parameters are to be determined")
         text, answered = design_text(loaded)
         click.echo(text)
     else:
@@ -70,10 +71,15 @@ def identify(study: Path, design: bool, picture: Path | None, document: Path | N
 
 def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: bool) -> bool:
     """Print and write what the data say; whether that is anything of any length."""
+    from mtjfit.infer import fit as fit_study
     from mtjfit.infer import identify as identify_study
     from mtjfit.results import header
     from mtjfit.results.identify_text import identify_document, identify_text
+    from mtjfit.study import nothing_free, refuse_nothing_free
 
+    if nothing_free(loaded):
+        click.echo(header(loaded, fit_study(loaded)))
+        refuse_nothing_free(loaded, "0 of 0 parameters are to be determined")
     progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices, and following each parameter", quiet)
     known = identify_study(loaded, progress=not quiet)
     click.echo(header(loaded, known.fit))

@@ -63,10 +63,12 @@ def plan(
     if plot is not None and plot.suffix.lower() not in _SUFFIXES:
         raise click.BadParameter(f"{plot}: the name must end in {', '.join(_SUFFIXES)}", param_hint="--plot")
     from mtjfit.infer.planning import plan as plan_study
-    from mtjfit.study import Study, load_plan
+    from mtjfit.study import Study, load_plan, refuse_nothing_free
 
     progress(f"reading {study}", quiet)
     loaded, said = load_plan(study)
+    if isinstance(loaded, Study):
+        refuse_nothing_free(loaded, "no measurement can make anything better known")
     wishes = _wishes(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
     if output is not None:

@@ -56,11 +56,12 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
     from mtjfit.infer.fingerprint import describe
     from mtjfit.infer.journal import open_journal
     from mtjfit.results import ResultFolder
-    from mtjfit.study import load_study
+    from mtjfit.study import load_study, refuse_nothing_free
 
     again = _again(study, output, seed, mechanisms)
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
+    refuse_nothing_free(loaded, "there is nothing to sample")
     seed = loaded.sampling.seed if seed is None else seed
     folder = ResultFolder(output)
     folder.prepare()
@@ -158,7 +159,9 @@ def run_study(
     from mtjfit.infer.sample import refuse_one_thickness
     from mtjfit.report import drawing_helper, write_report
     from mtjfit.results import ResultFolder, header, notices, provenance
+    from mtjfit.study import refuse_nothing_free
 
+    refuse_nothing_free(study, "there is nothing to sample")
     folder = ResultFolder(output)
     folder.prepare()
     progress(f"fitting {study.n_values} values of {len(study.curves)} devices", quiet)

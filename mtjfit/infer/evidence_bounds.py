@@ -85,14 +85,14 @@ def evidence_bounds(
     Examples
     --------
     >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer.centred import explore_model
+    >>> from mtjfit.infer.explore import explore
     >>> from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
     >>> from mtjfit.infer.prior_width import WIDTHS
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> model = CollapsedPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
-    >>> low, high = evidence_bounds(model, explore_model(model, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
+    >>> low, high = evidence_bounds(model, explore(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
     (-8211.0, inf)
     """

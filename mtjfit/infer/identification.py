@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -13,11 +14,13 @@ from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.fit import FitResult, fit
+from mtjfit.model.descent import FARTHEST
 from mtjfit.model.expected import expected_errors, grade
 from mtjfit.model.identify import Identifiability, determined_table
-from mtjfit.model.interval import FARTHEST, LEVELS, Profile, Reference, profile, reference
+from mtjfit.model.interval import LEVELS, Profile
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
+from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import base
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
@@ -26,8 +29,7 @@ from mtjfit.text_html import card, shortened
 
 __all__ = ["Identification", "identify"]
 
-_BETTER = 0.02  # in −2 ln L: a profile that finds a point this much better starts all over from there
-_RESTARTS = 3
+_BETTER = 0.02  # in −2 ln L: by how much the profiles must beat the fit before it is said
 _ENDS = ("low_68", "high_68", "low_95", "high_95")
 
 
@@ -107,37 +109,28 @@ def _lengths_by_product(study: Study) -> Study:
     return study.replace(parameters=parameters)
 
 
-def _start(study: Study, values: Mapping[str, float]) -> tuple[MarginalPosterior, FloatArray]:
-    """The model by Λ where that takes two free parameters, and natural values of the best fit in its layout."""
-    model = MarginalPosterior(_lengths_by_product(study))
-    if model.study is study:
-        return model, np.array([values[name] for name in model.layout.names])
-    full = MarginalPosterior(study)
-    best = full.Lambda(np.array([values[name] for name in full.layout.names]))
-    found = dict(values)
+def _by_product(full: MarginalPosterior, values: FloatArray) -> tuple[MarginalPosterior, FloatArray]:
+    """The model by Λ where that takes two free parameters, and points of shape (n, size) in its layout."""
+    model = MarginalPosterior(_lengths_by_product(full.study))
+    if model.study is full.study:
+        return full, values
+    by_device = full.Lambda(values)
+    columns = []
     for k, entry in enumerate(model.layout.entries):
         if base(entry.name) == "Lambda":
-            found[entry.name] = float(best[np.flatnonzero(model.layout.index["Lambda"] == k)[0]])
-    return model, np.array([found[name] for name in model.layout.names])
+            columns.append(by_device[:, np.flatnonzero(model.layout.index["Lambda"] == k)[0]])
+        else:
+            columns.append(values[:, full.layout.names.index(entry.name)])
+    return model, np.stack(columns, axis=1)
 
 
-def _profiles(model: MarginalPosterior, values: FloatArray, progress: bool) -> tuple[dict[str, Profile], Reference]:
-    """Of lengths and shared amplitudes; all over again where one of them finds a better fit than the fit."""
+def _profiles(model: MarginalPosterior, starts: FloatArray, progress: bool) -> Profiles:
+    """Of lengths and shared amplitudes, from fits of shape (n, size), the best one first."""
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
              if base(name) not in own and not name.startswith(("noise", "thickness"))]  # fmt: skip
-    about: Reference = reference(model, values)
-    found: dict[str, Profile] = {}
-    for attempt in range(_RESTARTS):
-        found = {}
-        for name in tqdm(names, desc="profiles", unit="parameter", leave=False, disable=None if progress else True):
-            found[name], deepest = profile(model, name, about)
-            if attempt < _RESTARTS - 1 and found[name].rise.min() < -_BETTER:
-                about = reference(model, deepest)
-                break
-        else:
-            break
-    return found, about
+    bar = partial(tqdm, desc="profiles", unit="parameter", leave=False, disable=None if progress else True)
+    return profiles(model, names, reference(model, starts[0]), starts, bar)
 
 
 def _known_to(row: Mapping[str, Any]) -> str:
@@ -165,8 +158,9 @@ def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: p
         rows[name] = dict(by_product.loc[name]) | _ends(found[name])
         rows[name]["known_to"] = _known_to(rows[name])
     first = [name for name in rows if base(name) in LENGTHS]
-    table = pd.DataFrame.from_dict(rows, orient="index").loc[[*first, *(name for name in rows if name not in first)]]
-    return table.rename_axis("parameter")
+    columns = [*determined.columns, *_ENDS, "known_to"]  # named, for there may be no row to take them from
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return table.loc[[*first, *(name for name in rows if name not in first)]].rename_axis("parameter")
 
 
 def _ends(found: Profile) -> dict[str, float]:
@@ -174,7 +168,7 @@ def _ends(found: Profile) -> dict[str, float]:
     return dict(zip(_ENDS, (end for one in both for end in (one.low, one.high)), strict=True))
 
 
-def _notes(fit: FitResult, better: float) -> tuple[str, ...]:
+def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[str, ...]:
     names = fit.study.parameters
     said = {
         "Student-t errors are taken as normal ones of the same information; the posterior knows more": DOF in names,
@@ -184,9 +178,16 @@ def _notes(fit: FitResult, better: float) -> tuple[str, ...]:
         "amplitudes that scatter are free for every device here; the posterior knows how far they scatter": any(
             name.startswith(SCATTER) for name in names
         ),
-        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.1f}": better > _BETTER,
+        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.2g}": better > _BETTER,
     }
-    return tuple(words for words, holds in said.items() if holds)
+    return (
+        *(words for words, holds in said.items() if holds),
+        *(
+            f"the profile of {name} lies above another fit of this study, by {short:.2g} of −2 ln L: its intervals may "
+            "be too narrow"
+            for name, short in beaten.items()
+        ),
+    )
 
 
 def identify(study: Study, *, progress: bool = False) -> Identification:
@@ -222,24 +223,22 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     (3, 6, False)
     """
     best = fit(study)
-    own = with_own_amplitudes(as_normal(study))
-    shape = best.identifiability
-    model, start = _start(own, best.values)
-    found, about = _profiles(model, start, progress)
+    full, shape = MarginalPosterior(with_own_amplitudes(as_normal(study))), best.identifiability
+    model, starts = _by_product(full, best.optimum.starts)
+    found = _profiles(model, starts, progress)
     by_product = shape.determined.iloc[:0]
-    if "Lambda" in model.layout.index and "Lambda" not in own.parameters:
-        table, _ = determined_table(model, about.values, about.amplitudes)
+    if model is not full:
+        table, _ = determined_table(model, found.best.values, found.best.amplitudes)
         by_product = table[[base(str(name)) == "Lambda" for name in table.index]]
-    full = MarginalPosterior(own)
     lowest = reference(full, best.optimum.values).lowest
     return Identification(
         rank=shape.rank,
         n_parameters=shape.n_parameters,
         null_directions=shape.null_directions,
-        determined=_table(shape.determined, found, by_product),
+        determined=_table(shape.determined, found.profiles, by_product),
         directions=shape.directions,
         expected=expected_errors(full),
-        profiles=found,
+        profiles=found.profiles,
         fit=best,
-        notes=_notes(best, lowest - about.lowest),
+        notes=_notes(best, lowest - found.best.lowest, found.beaten),
     )

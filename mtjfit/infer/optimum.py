@@ -38,6 +38,8 @@ class Optimum:
         Parameters that ended at the edge of their range.
     chi2_of_starts : tuple of float
         What each start reached, best first.
+    starts : ndarray, shape (n, size)
+        Natural values there.
     """
 
     values: FloatArray
@@ -46,6 +48,7 @@ class Optimum:
     chi2_thickness: float
     at_bound: tuple[str, ...]
     chi2_of_starts: tuple[float, ...]
+    starts: FloatArray
 
 
 def _project(model: MarginalPosterior, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -154,6 +157,7 @@ def optimum(model: MarginalPosterior) -> Optimum:
         chi2_thickness=float(thickness[best]),
         at_bound=tuple(edge),
         chi2_of_starts=tuple(float(v) for v in (data + thickness)[rank]),
+        starts=model.layout.values(stacked[rank]),
     )
 
 

@@ -53,7 +53,7 @@ def transfer(layout: Layout, values: FloatArray, *, per_volume: bool) -> Complex
 
 
 def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -> ComplexArray:
-    """∂K/∂(coordinate) of each device and entry, shape (n_devices, layout.size), at one point of shape (size,).
+    """∂K/∂(coordinate) of each device and entry, shape (..., n_devices, layout.size), at points of shape (..., size).
 
     Coordinates are logarithms where the layout says so; entries that do not act on K (noise scales) give zero.
     """
@@ -69,20 +69,22 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
     }
     scale = 1 / g.d if per_volume else np.ones_like(g.d)
     by_d = gradient.d * scale - (gradient.kappa / g.d**2 if per_volume else 0.0)
-    J = g.d.size
-    out = np.zeros((J, layout.size), dtype=complex)
+    shape = (*values.shape[:-1], g.d.shape[-1])
+    out = np.zeros((*shape, layout.size), dtype=complex)
     for name, index in layout.index.items():
-        if name not in by_log and name not in _BY_THICKNESS:
+        if name in _BY_THICKNESS:
+            slope = np.broadcast_to(_BY_THICKNESS[name] * by_d, shape)
+        elif name in by_log:
+            slope = np.broadcast_to(by_log[name] * scale, shape)
+        else:
             continue
-        for j in np.flatnonzero(index >= 0):
-            entry = layout.entries[index[j]]
-            value = values[index[j]]
-            if name in _BY_THICKNESS:
-                slope = _BY_THICKNESS[name] * by_d
-                out[j, index[j]] += np.broadcast_to(slope, (J,))[j] * (value if entry.log else 1.0)
-            else:
-                by_ln = by_log[name] * scale
-                out[j, index[j]] += np.broadcast_to(by_ln, (J,))[j] / (1.0 if entry.log else value)
+        devices = np.flatnonzero(index >= 0)
+        entries, value = index[devices], values[..., index[devices]]
+        if name in _BY_THICKNESS:
+            unit = np.where(layout.log[entries], value, 1.0)
+        else:
+            unit = 1 / np.where(layout.log[entries], 1.0, value)
+        out[..., devices, entries] += slope[..., devices] * unit
     return out
 
 

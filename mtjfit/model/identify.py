@@ -12,7 +12,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.directions import Direction
 from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.profile import rises
+from mtjfit.model.rises import rises
 from mtjfit.model.structure import Structure, structure
 
 __all__ = ["LINEAR_RISE", "MAX_RELATIVE_ERROR", "Identifiability", "Structure", "determined_table", "structure"]

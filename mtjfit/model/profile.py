@@ -1,252 +1,211 @@
-"""How far χ² rises where one parameter is held away from its best value and all others follow.
+"""Profiles that no known point can beat: followed from all sides, and held against every other fit of the study.
 
-For a model that is linear within the errors it rises by k² at k standard errors. Where it rises by much less, the
-linearised error is too small: the likelihood has a long tail, like that of a diffusion length longer than the layers.
+Each line of points (`mtjfit.model.line`) starts from the best fit and from the best of many points of the prior, then
+from its own neighbours on both sides until nothing becomes lower. Every point of it is a fit of the whole study, and so
+it bounds the profiles of all other parameters from above: where one lies below another line, that line starts again
+from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import noise_groups
-from mtjfit.model.jacobian import jacobian, prior_width
-from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.descent import Descent, Points
+from mtjfit.model.interval import Profile, thresholds
+from mtjfit.model.jacobian import jacobian, relative_errors
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.line import Line
 
-__all__ = ["NEARLY_ZERO", "Point", "Search", "rises"]
+__all__ = ["Profiles", "Reference", "below", "profile", "profiles", "reference"]
 
-_EVALUATIONS = 60  # of one search; a bent valley may need more, and the rise is then too large
-_TOLERANCE = 1e-3  # of χ²
-_FARTHEST = 20.0  # that a length may go, in ln(length)
-_INWARD = 0.02  # from the edges of the range, in ln(length) or widths of a prior
-NEARLY_ZERO = 1e-9  # of a prior's width: how close to zero a thickness or a dead layer may come
-_NOISE_ROUNDS = 5
-_NOISE_TOLERANCE = 1e-3  # of −2 ln L
-
-
-@dataclass(frozen=True)
-class Point:
-    """Natural values, the best amplitudes there, and how far the model then misses the data and the thicknesses."""
-
-    values: FloatArray
-    amplitudes: FloatArray
-    residual: FloatArray
-
-    @property
-    def chi2(self) -> float:
-        """Of data and thicknesses, without the scatter of the points about each device's own polynomials."""
-        return float(self.residual @ self.residual)
+_CLOUD = 256  # points of the prior
+_VALLEYS = 24  # of them from which the whole study is fitted
+_ROUNDS = 8
+_BEATEN = 0.02  # in −2 ln L: by how much another point must lie below a line, half a per cent of an interval
+_OF_INTEREST = 2.0  # thresholds up to which it matters
 
 
 @dataclass(frozen=True)
-class Search:
-    """The study with one parameter held: amplitudes follow exactly, lengths and thicknesses in a search.
+class Reference:
+    """The best point, from which all profiles start.
 
     Attributes
     ----------
-    model : MarginalPosterior
-    name : str
-        Parameter that is held; empty for none.
-    value : float
-        Where.
-    tolerance : float
-        Of χ², relative.
+    values : ndarray, shape (size,)
+        Natural values of the non-linear parameters.
+    amplitudes : ndarray, shape (n_free,)
+    lowest : float
+        −2 ln L there, up to a constant.
     """
 
-    model: MarginalPosterior
-    name: str = ""
-    value: float = 0.0
-    tolerance: float = _TOLERANCE
+    values: FloatArray
+    amplitudes: FloatArray
+    lowest: float
 
-    @cached_property
-    def _groups(self) -> tuple[IntArray, FloatArray]:
-        """Which component of which device shares which fitted noise scale, and how many values each scale has."""
-        group, dof = noise_groups(self.model)
-        n = self.model.data.n
-        return group, np.array([n[group == g].sum() for g in range(dof.size)], dtype=float)
+    @classmethod
+    def of(cls, points: Points) -> Reference:
+        """The lowest of several points."""
+        k = int(np.argmin(points.height))
+        return cls(points.values[k], points.amplitudes[k], float(points.height[k]))
 
-    def at(self, values: FloatArray) -> Point:
-        """The best point at lengths and thicknesses of shape (size,), whatever these say of the parameter held."""
-        layout, names = self.model.layout, self.model.amplitudes.names
-        values = np.where(np.array(layout.names) == self.name, self.value, values)
-        design, target, _, _ = whitened(self.model, values[None, :])
-        free = np.array([name != self.name for name in names], dtype=bool)
-        amplitudes = np.where(free, 0.0, self.value)
-        amplitudes[free] = np.linalg.lstsq(design[0][:, free], target[0] - design[0] @ amplitudes, rcond=None)[0]
-        off = [
-            (value - getattr(entry.prior, "mean", np.nan)) / getattr(entry.prior, "sd", np.nan)
-            for value, entry in zip(values, layout.entries, strict=True)
-            if entry.name.startswith("thickness")
-        ]
-        return Point(values, amplitudes, np.append(design[0] @ amplitudes - target[0], off))
-
-    def screened(self, values: FloatArray) -> FloatArray:
-        """χ² at many lengths and thicknesses of shape (n, size), amplitudes following; shape (n,)."""
-        layout, names = self.model.layout, self.model.amplitudes.names
-        values = np.where(np.array(layout.names) == self.name, self.value, values)
-        design, target, _, _ = whitened(self.model, values)
-        held = np.array([name == self.name for name in names], dtype=bool)
-        target = target - np.sum(design[..., held] * self.value, axis=-1)
-        q, _ = np.linalg.qr(design[..., ~held])
-        left = target - (q @ (np.swapaxes(q, -1, -2) @ target[..., None]))[..., 0]
-        return np.asarray(np.sum(left**2, axis=-1))
-
-    def gradient(self, point: Point, names: tuple[str, ...]) -> FloatArray:
-        """Derivatives of the residual by the logarithms of `names`, by their values where a prior is linear.
-
-        Amplitudes follow (Kaufman's form).
-        """
-        J = jacobian(self.model, point.values, point.amplitudes)
-        follow = [k for k, name in enumerate(J.names) if name in self.model.amplitudes.names and name != self.name]
-        q, _ = np.linalg.qr(J.matrix[:, follow])
-        asked = [J.names.index(name) for name in names]
-        linear = [not self.model.layout.entries[self.model.layout.names.index(name)].log for name in names]
-        matrix = J.matrix[:, asked] / np.where(linear, J.scale[asked], 1.0)
-        return np.asarray(matrix - q @ (q.T @ matrix))
-
-    def lowest(self, start: FloatArray) -> Point:
-        """The point of smallest χ² near natural values `start`, lengths no farther than their priors allow.
-
-        Noise scales stay as they are.
-        """
-        layout = self.model.layout
-        free = [
-            k
-            for k, entry in enumerate(layout.entries)
-            if entry.name != self.name and not entry.name.startswith("noise")
-        ]
-        if not free:
-            return self.at(start)
-        entries, origin = [layout.entries[k] for k in free], start[free]
-        log = np.array([entry.log for entry in entries])
-        unit = np.array([1.0 if entry.log else prior_width(entry) for entry in entries])
-        support = np.array([entry.prior.support for entry in entries]).T
-        lowest = np.where(support[0] == 0, NEARLY_ZERO * unit, support[0])
-        safe = np.where(log, origin, 1.0)
-        with np.errstate(divide="ignore"):
-            low, high = np.where(log, np.log(np.maximum(support, 0.0) / safe), (support - origin) / unit)
-
-        def point(x: FloatArray) -> Point:
-            values = start.copy()
-            values[free] = np.where(log, origin * np.exp(np.where(log, x, 0.0)), origin + unit * x)
-            values[free] = np.clip(values[free], lowest, support[1])
-            return self.at(values)
-
-        def residual(x: FloatArray) -> FloatArray:
-            return point(x).residual
-
-        def gradient(x: FloatArray) -> FloatArray:
-            return np.asarray(self.gradient(point(x), tuple(entry.name for entry in entries)) * unit)
-
-        low, high = np.clip(low, -_FARTHEST, -1e-9), np.clip(high, 1e-9, _FARTHEST)
-        inward = np.minimum(_INWARD, (high - low) / 4)
-        found = least_squares(
-            residual,
-            np.clip(0.0, low + inward, high - inward),  # a search that starts at an edge hardly leaves it
-            gradient,
-            bounds=(low, high),
-            x_scale="jac",
-            ftol=self.tolerance,
-            max_nfev=_EVALUATIONS,
-        )
-        return point(found.x)
-
-    def minus_two_log_likelihood(self, point: Point) -> float:
-        """At the noise scales that suit the point best: χ², and N ln S for N values with one fitted scale and misfit S.
-
-        Up to a constant, which is the same for all points.
-        """
-        group, n = self._groups
-        J = group.shape[0]
-        rows = point.residual[: J * 2 * self.model.data.powers.size] ** 2
-        known = np.repeat(group.ravel() < 0, self.model.data.powers.size)
-        off = point.residual[rows.size :]
-        return float(rows[known].sum() + off @ off + n @ np.log(self._misfits(point)))
-
-    def _misfits(self, point: Point) -> FloatArray:
-        """Sum of the squared residuals of all values behind each fitted noise scale, in the unit of the data."""
-        group, n = self._groups
-        P = self.model.data.powers.size
-        rows = np.sum(point.residual[: group.size * P].reshape(*group.shape, P) ** 2, axis=-1)
-        square = self.model.data.rss + rows * self._scales(point.values) ** 2
-        return np.array([max(float(square[group == g].sum()), 1e-300) for g in range(n.size)])
-
-    def _scales(self, values: FloatArray) -> FloatArray:
-        """Fitted noise scales of each device and component, one elsewhere."""
-        group, layout = self._groups[0], self.model.layout
-        scales = np.ones(group.shape)
-        for c, name in enumerate(("noise_par", "noise_perp")):
-            if name in layout.index:
-                scales[:, c] = np.where(group[:, c] >= 0, layout.by_device(name, values), 1.0)
-        return scales
-
-    def _with_noise_of(self, point: Point) -> FloatArray:
-        """The values of a point with its noise scales set to what suits it best."""
-        group, n = self._groups
-        best, values = np.sqrt(self._misfits(point) / n), point.values.copy()
-        for c, name in enumerate(("noise_par", "noise_perp")):
-            for j in np.flatnonzero(group[:, c] >= 0):
-                values[self.model.layout.index[name][j]] = best[group[j, c]]
-        return values
-
-    def most_likely(self, start: FloatArray) -> tuple[Point, float]:
-        """The point of largest likelihood near `start`, fitted noise scales following, and its −2 ln L."""
-        found = self.lowest(start)
-        lowest = self.minus_two_log_likelihood(found)
-        for _ in range(_NOISE_ROUNDS if self._groups[1].size else 0):
-            again = self.lowest(self._with_noise_of(found))
-            before, lowest = lowest, self.minus_two_log_likelihood(again)
-            found = again
-            if abs(before - lowest) < _NOISE_TOLERANCE:
-                break
-        return found, lowest
+    @property
+    def as_points(self) -> Points:
+        """The same as one row."""
+        return Points(self.values[None, :], self.amplitudes[None, :], np.array([self.lowest]))
 
 
-def rises(
-    model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray, errors: Mapping[str, float], sds: float = 2.0
-) -> dict[str, tuple[float, float]]:
-    """Rise of χ² where a parameter is held `sds` of its errors below and above its best value, all others following.
+@dataclass(frozen=True)
+class Profiles:
+    """Profiles of several parameters of one study.
+
+    Attributes
+    ----------
+    profiles : dict of str to Profile
+    best : Reference
+        The lowest point of all; where it is not that of the fit, the fit has missed it.
+    beaten : dict of str to float
+        Profiles above some other fit of the study, and by how much of −2 ln L. Empty as it should be: an interval
+        of a profile that is beaten may be too narrow.
+    """
+
+    profiles: dict[str, Profile]
+    best: Reference
+    beaten: dict[str, float]
+
+
+def reference(model: MarginalPosterior, values: FloatArray) -> Reference:
+    """The most likely point near natural `values`, shape (size,), with fitted noise scales that suit it best."""
+    return Reference.of(Descent(model).lowest(np.zeros(1), np.asarray(values, dtype=float)[None, :]))
+
+
+def profile(model: MarginalPosterior, name: str, about: Reference) -> Profile:
+    """The profile of a length or an amplitude, from a start that need not be the best one.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> model = MarginalPosterior(study)
+    >>> found = profile(model, "lambda_sf_F", reference(model, fit(study).optimum.values))
+    >>> f"{found.interval(0.95).low:.1f} {found.interval(0.95).high}"
+    '5.5 inf'
+    """
+    return profiles(model, (name,), about).profiles[name]
+
+
+def profiles(
+    model: MarginalPosterior,
+    names: Sequence[str],
+    about: Reference,
+    others: FloatArray | None = None,
+    told: Callable[[Sequence[str]], Iterable[str]] = iter,
+) -> Profiles:
+    """Profiles of lengths and amplitudes, none above any point of another or above any other fit.
 
     Parameters
     ----------
     model : MarginalPosterior
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters at the optimum.
-    amplitudes : ndarray, shape (n_free,)
-    errors : mapping of str to float
-        Standard errors, in the parameters' own units, of the parameters to look at; `sds` of them must leave lengths
-        positive.
-    sds : float
+    names : sequence of str
+    about : Reference
+        The best fit, as far as it is known.
+    others : ndarray, shape (n, size)
+        Natural values of other fits of the study, or draws of its posterior.
+    told : callable
+        Wraps the names while the lines are drawn, to show progress.
 
     Returns
     -------
-    dict of str to (float, float)
-        Below and above; sds² for a linear model. Never too small, unless `values` are no minimum.
-
-    Examples
-    --------
-    With all lengths known the model is linear in the amplitudes:
-
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import Fixed, Parameter, load_study
-    >>> study = load_study(dataset("sankey2008").study_file)
-    >>> known = {name: Parameter(name, Fixed(1.0)) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
-    >>> linear = fit(study.replace(parameters={**study.parameters, **known}))
-    >>> best, errors = linear.optimum, {"a1": linear.errors["a1"]}
-    >>> np.round(rises(MarginalPosterior(linear.study), best.values, best.amplitudes, errors)["a1"], 6).tolist()
-    [4.0, 4.0]
+    Profiles
     """
-    at = dict(zip((*model.layout.names, *model.amplitudes.names), (*values, *amplitudes), strict=True))
-    lowest = Search(model).at(values).chi2
+    limits, cloud = thresholds(model), _cloud(model, about.values)
+    whole = Descent(model)
+    if others is not None:
+        cloud = np.concatenate([cloud, others])
+    fits = _valleys(whole, cloud)
+    if others is not None:
+        fits = Points.together([fits, whole.at(np.zeros(len(others)), others)])
+    fits = Points.together([fits, about.as_points])
+    best, starts = Reference.of(fits), np.concatenate([fits.values, cloud])
+    errors = _steps(model, best)
+    lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts) for name in told(names)}
+    lines = {name: line.settled(best.lowest, limits) for name, line in lines.items()}
+    for _ in range(_ROUNDS):
+        before, best = best, _lowest(whole, _everywhere(lines, fits, best))
+        lower, everywhere = best.lowest < before.lowest - _BEATEN, _everywhere(lines, fits, best)
+        far, moved = best.lowest + _OF_INTEREST * limits[-1], lower
+        for name, line in lines.items():
+            grown, new = line.lowered(everywhere, best.lowest, far, _BEATEN)
+            moved |= bool(new.any())
+            if lower or new.any():
+                lines[name] = grown.settled(best.lowest, limits, new)
+        if not moved:
+            break
+    everywhere = _everywhere(lines, fits, best)
+    beaten = {name: below(line, everywhere, best.lowest, limits) for name, line in lines.items()}
+    return Profiles(
+        {name: _profile(line, best, limits) for name, line in lines.items()},
+        best,
+        {name: short for name, short in beaten.items() if short > _BEATEN},
+    )
 
-    def rise(name: str, off: float) -> float:
-        return Search(model, name, float(at[name]) + off).lowest(values).chi2 - lowest
 
-    return {name: (rise(name, -sds * error), rise(name, sds * error)) for name, error in errors.items()}
+def below(line: Line, points: Points, lowest: float, limits: Sequence[float]) -> float:
+    """By how much of −2 ln L the lowest of other points lies below a line, zero if none does.
+
+    The check on every profile. Points beyond twice the highest threshold do not count: no interval ends there.
+    """
+    near = points.height < lowest + _OF_INTEREST * limits[-1]
+    return float(np.max(line.shortfall(points, lowest)[near], initial=0.0))
+
+
+def _lowest(whole: Descent, points: Points) -> Reference:
+    """The best point after one more search from the lowest of all."""
+    found = Reference.of(points)
+    again = Reference.of(whole.lowest(np.zeros(1), found.values[None, :]))
+    return again if again.lowest < found.lowest else found
+
+
+def _everywhere(lines: Mapping[str, Line], fits: Points, best: Reference) -> Points:
+    return Points.together([fits, best.as_points, *(line.points for line in lines.values())])
+
+
+def _profile(line: Line, best: Reference, limits: tuple[float, ...]) -> Profile:
+    """What is told of a line, with the best point on it."""
+    axis, value = line.axis, float(best.as_points.of(line.descent.model, line.axis.name)[0])
+    line = line.merged(axis.to(np.array([value])), best.as_points)
+    rise = np.maximum(line.points.height - best.lowest, 0.0)
+    return Profile(axis.name, value, axis.back(line.u), rise, (axis.low, axis.high), limits, axis.log)
+
+
+def _valleys(whole: Descent, cloud: FloatArray) -> Points:
+    """Fits of the whole study from the best of many points."""
+    held = np.zeros(len(cloud))
+    chosen = np.argsort(whole.at(held, cloud).height)[:_VALLEYS]
+    return whole.lowest(held[: chosen.size], cloud[chosen])
+
+
+def _cloud(model: MarginalPosterior, values: FloatArray) -> FloatArray:
+    """Points of the prior for lengths, with thicknesses and noise scales of the best point; always the same."""
+    size = model.layout.size
+    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_CLOUD)[:, :size]
+    cloud = model.layout.values(model.prior_transform(u))
+    kept = np.array([entry.name.startswith(("noise", "thickness")) for entry in model.layout.entries], dtype=bool)
+    return np.where(kept, values, cloud)
+
+
+def _steps(model: MarginalPosterior, about: Reference) -> dict[str, float]:
+    """Linearised errors: relative ones of lengths, absolute ones of what may be zero."""
+    J = jacobian(model, about.values, about.amplitudes)
+    errors = relative_errors(J.matrix)[0]
+    log = dict(zip(model.layout.names, model.layout.log, strict=True))
+    return {
+        name: float(error * (1.0 if log.get(name, False) else abs(scale)))
+        for name, error, scale in zip(J.names, errors, J.scale, strict=True)
+    }

@@ -27,6 +27,7 @@ _ROW = 1.45  # height of a row of panels in inches
 _BAR = 0.19  # height of a row of the matrix
 _TOP = 1.9  # times the threshold of 95 %: how much of a profile is drawn
 _OPEN = 6.0  # how far an open end is drawn, as a factor
+_LEVEL = 0.05  # change of −2 ln L between points of a profile below which it is level
 _SHADES = LinearSegmentedColormap.from_list("share", ["white", OKABE_ITO["blue"]])
 _NOTE = (
     "Above: rise of −2 ln L where one parameter is held and all others follow; an arrow is an end that the data leave "
@@ -60,7 +61,7 @@ def plot_identifiability(known: Identification) -> Figure:
         height = _ROW * rows + matrix + 0.15 + footer_height(DOUBLE, known.study, note)
         fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
         ratios = [*([_ROW] * rows), *([matrix] if drawn else [])]
-        grid = fig.add_gridspec(len(ratios), across, height_ratios=ratios)
+        grid = fig.add_gridspec(max(len(ratios), 1), across, height_ratios=ratios or None)
         for k, found in enumerate(chosen):
             ax = fig.add_subplot(grid[k // across, k % across])
             last = k % across == across - 1 or k == len(chosen) - 1
@@ -68,7 +69,7 @@ def plot_identifiability(known: Identification) -> Figure:
         if drawn:
             _matrix(fig.add_subplot(grid[-1, :]), drawn)
         if not ratios:
-            fig.text(0.5, 0.5, "every parameter is fixed", ha="center")
+            fig.text(0.5, 0.5, "no length and no shared amplitude is free", ha="center")
         footer(fig, known.study, note)
     return fig
 
@@ -83,9 +84,12 @@ def _window(found: Profile) -> tuple[float, float]:
     if not found.log:
         width = max(found.best - found.values[0], found.values[-1] - found.best)
         return found.best - width if one.low == -math.inf else found.values[0], found.values[-1]
+    # a best value where the profile is level is none to draw to: the last place where the profile still moves is
+    moves = np.flatnonzero(np.abs(np.diff(found.rise)) > _LEVEL)
     inner = [end for end in (one.low, one.high) if 0 < end < math.inf]
-    low = found.values[0] if one.low > 0 else max(found.values[0], min([found.best, *inner]) / _OPEN)
-    high = found.values[-1] if one.high < math.inf else min(found.values[-1], max([found.best, *inner]) * _OPEN)
+    inner += [*found.values[moves[found.rise[moves] < _TOP * found.thresholds[-1]]]] or [found.best]
+    low = found.values[0] if one.low > 0 else max(found.values[0], min(inner) / _OPEN)
+    high = found.values[-1] if one.high < math.inf else min(found.values[-1], max(inner) * _OPEN)
     top = _TOP * found.thresholds[-1]
     close = found.values[(found.rise <= top) & (found.values >= low) & (found.values <= high)]
     steep = 1.15
@@ -118,7 +122,9 @@ def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) ->
                         color="0.35", va="center", xytext=(2, 0), textcoords="offset points")  # fmt: skip
     if found.log:
         ax.set_xscale("log")
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=20))
+        ax.xaxis.set_major_locator(
+            LogLocator(subs=(1, 2, 5) if high / low < 30 else (1,), numticks=8 if high / low < 30 else 6)
+        )
         if high / low < 8:
             ax.set_xscale("linear")
             ax.xaxis.set_major_locator(MaxNLocator(4))

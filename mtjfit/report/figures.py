@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import mtjfit.plot
 from mtjfit.infer import Posterior
 from mtjfit.infer.workers import deaf, helpers, n_processors, with_helpers
+from mtjfit.plot.corner import corner_names
 from mtjfit.plot.vector import render_vectors
 from mtjfit.report.findings import Findings
 from mtjfit.report.words import (
@@ -128,11 +129,12 @@ def _described(found: Findings) -> Iterator[tuple[str, str, str]]:
 
 def _of_posterior(found: Findings, posterior: Posterior) -> Iterator[tuple[str, str, str]]:
     mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
-    yield (
-        "corner",
-        f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
-        f"Corner plot of the posterior. {' '.join(learned(found.fit, posterior))}",
-    )
+    if corner_names(posterior):
+        yield (
+            "corner",
+            f"{mark}Posterior of the lengths and amplitudes: each one, and each pair.",
+            f"Corner plot of the posterior. {' '.join(learned(found.fit, posterior))}",
+        )
     if free_lengths(found.fit.study):
         yield (
             "prior_posterior",

@@ -11,10 +11,11 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import Identification
 from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
+from mtjfit.model.descent import FARTHEST
 from mtjfit.model.directions import Direction
 from mtjfit.model.expected import GRADES, expected_errors
 from mtjfit.model.identify import Identifiability
-from mtjfit.model.interval import FARTHEST, Profile
+from mtjfit.model.interval import Profile
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import Structure
@@ -188,7 +189,7 @@ def _bullets(sentences: Sequence[str]) -> list[str]:
 
 def _by_grade(known: Identification) -> list[str]:
     """Parameters by how well they are known, without thicknesses."""
-    asked = known.determined[[not str(name).startswith("thickness") for name in known.determined.index]]
+    asked = known.determined[~known.determined.index.astype(str).str.startswith("thickness")]
     words = {f"{100 * each:.0f} %": f"to better than {100 * each:.0f} %" for each in GRADES}
     words |= {"over 100 %": "both limits, but worse than 100 %", "lower limit": "a lower limit only",
               "upper limit": "an upper limit only", "prior only": "only by their priors"}  # fmt: skip

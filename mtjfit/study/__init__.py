@@ -1,6 +1,7 @@
 """Studies: curves, the parameters they share, priors, and the study file."""
 
 from mtjfit.study.checks import study_problems
+from mtjfit.study.free import NOTHING_FREE, nothing_free, refuse_nothing_free
 from mtjfit.study.load import load_study
 from mtjfit.study.parameter import (
     DOF,
@@ -25,6 +26,7 @@ __all__ = [
     "JITTER",
     "LENGTHS",
     "NOISE",
+    "NOTHING_FREE",
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
@@ -45,7 +47,9 @@ __all__ = [
     "is_amplitude",
     "load_plan",
     "load_study",
+    "nothing_free",
     "parse_amplitude",
+    "refuse_nothing_free",
     "study_problems",
     "study_template",
 ]

@@ -15,10 +15,11 @@ from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import _known_to
 from mtjfit.infer.optimum import optimum
 from mtjfit.model import MarginalPosterior
+from mtjfit.model.descent import Descent
 from mtjfit.model.expected import expected_errors, grade
-from mtjfit.model.interval import Profile, profile, reference
+from mtjfit.model.interval import Profile
 from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.profile import Search
+from mtjfit.model.profile import profile, reference
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 SERIES = (0.8, 1.5, 2.5, 4.0)
@@ -29,7 +30,7 @@ THICKNESSES = (0.8, 1.5, 2.5, 3.5, 5.0)
 
 def profile_of(study: Study, name: str) -> Profile:
     model = MarginalPosterior(study)
-    return profile(model, name, reference(model, optimum(model).values))[0]
+    return profile(model, name, reference(model, optimum(model).values))
 
 
 @cache
@@ -171,7 +172,8 @@ def near_gaussian(model: MarginalPosterior, point: dict[str, float], name: str, 
     Then either half of the curve is as wide as the linearised error says to within 15 %.
     """
     values = np.array([point[each] for each in model.layout.names])
-    rise = [Search(model, name, point[name] * float(np.exp(k * error))).lowest(values).chi2 for k in (-2, 2)]
+    held = point[name] * np.exp(error * np.array([-2.0, 2.0]))
+    rise = Descent(model, name, noise=False).lowest(held, np.repeat(values[None], 2, axis=0)).height
     return all(3.0 < each < 5.3 for each in rise)
 
 

@@ -13,7 +13,7 @@ import mtjfit
 from mtjfit.infer import FitResult
 from mtjfit.model import MarginalPosterior
 from mtjfit.model.identify import LINEAR_RISE
-from mtjfit.model.profile import rises
+from mtjfit.model.rises import rises
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Uniform
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
