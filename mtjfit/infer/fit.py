@@ -213,7 +213,7 @@ def _parameters(
     """lmfit.Parameters in natural units, with errors and correlations where there are any."""
     taken: set[str] = set()
     identifiers = {name: _identifier(name, taken) for name in values}
-    # Only lengths were bounded in the search; lmfit takes bounds closer than 1e-13 for equal, as those of a noise in N m.
+    # No bounds of noise: nothing was searched within them, and lmfit takes any closer than 1e-13, as in N m, for equal.
     entries = [entry for entry in model.layout.entries if entry.name.split("[")[0] not in (*NOISE, *JITTER)]
     support = {entry.name: entry.prior.support for entry in entries}
     parameters = lmfit.Parameters()

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, decade, footer, footer_height, style, symbol, unit_of
 from mtjfit.study import LogNormal, LogUniform, Prior
-from mtjfit.text import number, rounded
+from mtjfit.text import number, power_of_ten, rounded
 
 __all__ = ["corner_names", "plot_corner"]
 
@@ -23,7 +23,6 @@ _LEFT, _TOP = 0.85, 0.5  # margins in inches
 _LEVELS = (0.68, 0.95)
 _QUADRATURE = 512
 _BINS = 30
-_USUAL = 4  # decades either way: numbers of axes that are written out
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
 
@@ -43,9 +42,12 @@ def _is_log(posterior: Posterior, name: str) -> bool:
     return name.startswith("Lambda") or isinstance(prior, LogUniform | LogNormal)
 
 
-def _title(posterior: Posterior, name: str) -> str:
-    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±."""
-    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95])
+def _title(posterior: Posterior, name: str, ten: float) -> str:
+    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±.
+
+    Over a power of ten, as the axis.
+    """
+    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95]) / ten
     said = posterior.determined(name)
     if said == "lower limit":
         return f"> {number(q05, 2)},\nno upper limit"
@@ -55,24 +57,18 @@ def _title(posterior: Posterior, name: str) -> str:
         return "not determined\nby the data"
     if not q95 > q05:
         return number(q50)
-    decimals = 1 - math.floor(math.log10(q95 - q05))
-    (middle, low, high), exponent = rounded((q50, q05, q95), decimals)
-    return f"{middle}\n[{low}, {high}]" + (f" {_power(exponent)}" if exponent else "")
+    texts, exponent = rounded((q50, q05, q95), 1 - math.floor(math.log10(q95 - q05)))
+    middle, low, high = (text + power_of_ten(exponent) for text in texts)
+    return f"{middle}\n[{low}, {high}]"
 
 
-def _power(exponent: int) -> str:
-    return rf"$\times\,10^{{{exponent}}}$"
-
-
-def _exponent(values: FloatArray) -> int:
-    """Power of ten that the numbers of a linear axis are divided by: none for those of usual size."""
-    largest = float(np.max(np.abs(values), initial=0.0))
-    exponent = math.floor(math.log10(largest)) if largest > 0 else 0
-    return 0 if -_USUAL < exponent < _USUAL else exponent
+def _over(ten: float) -> str:
+    """What is written behind the symbol of a parameter whose numbers are divided by a power of ten."""
+    return "" if ten == 1.0 else rf" / $10^{{{round(math.log10(ten))}}}$"
 
 
 def _prior_density(posterior: Posterior, name: str, x: FloatArray, ten: float, *, log: bool) -> FloatArray | None:
-    """Prior density of the plotted coordinate: of log10 x where that is plotted, else of x divided by a power of ten."""
+    """Prior density of the plotted coordinate: of log10 x where that is plotted, else of x over a power of ten."""
     prior = posterior.priors.get(name)
     if prior is None:
         return _product_density(posterior, name, 10**x) if name.startswith("Lambda") else None
@@ -136,8 +132,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     chosen = corner_names(posterior) if names is None else tuple(names)
     logs = [_is_log(posterior, name) for name in chosen]
     columns = [posterior.draws[n].to_numpy() for n in chosen]
-    exponents = [0 if log else _exponent(c) for c, log in zip(columns, logs, strict=True)]
-    tens = [10.0**exponent for exponent in exponents]
+    tens = [1.0 if log else 10.0 ** decade(c) for c, log in zip(columns, logs, strict=True)]
     data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
     n = len(chosen)
     with style():
@@ -148,8 +143,8 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
         axis_names = [
-            f"{symbol(c)}{f' / 10$^{{{exponent}}}$' if exponent else ''}\n{unit_of(posterior.study.unit_of(c)).strip()}"
-            for c, exponent in zip(chosen, exponents, strict=True)
+            f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
+            for c, ten in zip(chosen, tens, strict=True)
         ]
         corner.corner(
             data, fig=fig, range=ranges, bins=_BINS, levels=_LEVELS, color=OKABE_ITO["blue"], smooth=0.8,
@@ -165,7 +160,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
             for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                 if posterior.determined(name) == "yes":
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            ax.set_title(f"{symbol(name)}\n{_title(posterior, name)}", fontsize=6.5, pad=3)
+            ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{_title(posterior, name, tens[k])}", fontsize=6.5, pad=3)
         _label(axes, logs)
         footer(fig, posterior.study, _note(posterior))
         W, H = fig.get_size_inches()
