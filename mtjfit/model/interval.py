@@ -187,8 +187,9 @@ def _walk(at: At, start: _Held, end: float, step: float, far: float) -> list[_He
     """Outward from a point until the rise exceeds `far` or the range ends; each point starts from the last."""
     sign = 1.0 if end > start.u else -1.0
     found, last = [], start
+    close = 1e-12 * max(abs(start.u), abs(end))  # relative: the coordinate of an amplitude has its unit
     for _ in range(_STEPS):
-        if abs(end - last.u) <= 1e-12 * max(1.0, abs(end)) or last.rise > far:
+        if abs(end - last.u) <= close or last.rise > far:
             break
         here = at(last.u + sign * min(step, abs(end - last.u)), last.values)
         moved = abs(np.sqrt(max(here.rise, 0.0)) - np.sqrt(max(last.rise, 0.0)))
