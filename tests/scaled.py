@@ -9,6 +9,7 @@ import numpy as np
 from model_studies import simulated
 
 from mtjfit.data import TorqueCurve
+from mtjfit.infer import FitResult
 from mtjfit.study import (
     DOF,
     JITTER,
@@ -112,3 +113,44 @@ KINDS: Mapping[str, Callable[[], Study]] = {
     "one thickness": lambda: simulated((2.0,)),
 }
 """A study of every kind that can be declared, each small."""
+
+TAKEN_LOGS = ("fitted noise", "noise of a device", "jitter", "half-normal jitter", "Student-t with fitted noise")
+"""Kinds whose fit takes logarithms or searches scales in the unit of the data: their last bits depend on it."""
+
+
+def same_number(one: float | None, other: float | None, *, rtol: float, atol: float = 0.0) -> bool:
+    """Equal within a tolerance; None and NaN only to themselves."""
+    if one is None or other is None:
+        return one is other
+    return bool(np.isclose(one, other, rtol=rtol, atol=atol, equal_nan=True))
+
+
+def differences(one: FitResult, other: FitResult, s: float, rtol: float) -> list[str]:
+    """What a fit and that of its twin do not have in common.
+
+    Lengths that the data do not determine lie anywhere in a flat valley and count for nothing; nor does a value within
+    rounding of an edge. χ² of what fits exactly is zero to rounding.
+    """
+    found = [] if one.identifiability.rank == other.identifiability.rank else ["rank"]
+    found += [] if one.identifiability.null_directions == other.identifiability.null_directions else ["null directions"]
+    for name, value in one.values.items():
+        factor, error = s if carries_torque(name) else 1.0, one.errors[name]
+        if not same_number(None if error is None else factor * error, other.errors[name], rtol=10 * rtol):
+            found.append(f"error of {name}")
+        if error is not None and not same_number(factor * value, other.values[name], rtol=rtol):
+            found.append(name)
+    for what in ("chi2", "p_value", "dof", "p_value_flipped"):
+        if not same_number(getattr(one, what), getattr(other, what), rtol=rtol, atol=1e-9 if rtol else 0.0):
+            found.append(what)
+    for mine, twin in zip(one.devices, other.devices, strict=True):
+        tests = ("chi2", "dof", "scatter_chi2", "scatter_dof")
+        found += [f"{t} of {mine.device}" for t in tests
+                  if not same_number(getattr(mine, t), getattr(twin, t), rtol=rtol, atol=1e-9 if rtol else 0.0)]  # fmt: skip
+    mine, twin = one.combinations, other.combinations
+    if list(mine["quantity"]) != list(twin["quantity"]):
+        return [*found, "combinations"]
+    factors = np.where(mine["quantity"].str.startswith("|kappa"), s, 1.0)
+    for column in ("value", "sd"):
+        if not np.allclose(factors * mine[column], twin[column], rtol=rtol, atol=0.0):
+            found.append(f"{column} of combinations")
+    return found
