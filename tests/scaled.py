@@ -143,9 +143,9 @@ def differences(one: FitResult, other: FitResult, s: float, rtol: float) -> list
         if not same_number(getattr(one, what), getattr(other, what), rtol=rtol, atol=1e-9 if rtol else 0.0):
             found.append(what)
     for mine, twin in zip(one.devices, other.devices, strict=True):
-        tests = ("chi2", "dof", "scatter_chi2", "scatter_dof")
+        tests, atol = ("chi2", "dof", "scatter_chi2", "scatter_dof"), 1e-9 if rtol else 0.0
         found += [f"{t} of {mine.device}" for t in tests
-                  if not same_number(getattr(mine, t), getattr(twin, t), rtol=rtol, atol=1e-9 if rtol else 0.0)]  # fmt: skip
+                  if not same_number(getattr(mine, t), getattr(twin, t), rtol=rtol, atol=atol)]  # fmt: skip
     mine, twin = one.combinations, other.combinations
     if list(mine["quantity"]) != list(twin["quantity"]):
         return [*found, "combinations"]

@@ -1,4 +1,4 @@
-"""The unit of torques is nobody's business: twins in another unit give the same fits, intervals, digits and pictures."""
+"""Twins of studies in another unit of torque give the same fits, intervals, digits and pictures."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
@@ -19,6 +22,7 @@ from scaled import DOWN, KINDS, TAKEN_LOGS, UP, carries_torque, differences, sca
 from shortcuts import few_starts
 
 import mtjfit
+from mtjfit.cli.main import cli
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.interval import profile, reference
 from mtjfit.model.likelihood import MarginalPosterior
@@ -151,7 +155,7 @@ def _twin(posterior: Posterior, s: float) -> Posterior:
 def _shown(fig: Figure) -> Iterator[np.ndarray]:
     """Where lines and filled areas of a figure lie on the paper, its axes, and whether powers of ten stand at these."""
     lay_out(fig)
-    fig.canvas.draw()
+    fig.draw_without_rendering()
     for ax in fig.axes:
         yield np.array(ax.get_position().bounds)
         for line in ax.lines:
@@ -194,3 +198,31 @@ def test_torque_plots_of_twins_look_the_same(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(import_module("mtjfit.plot.torque"), "name_axis", lambda *_, **__: None)
     with pytest.raises(AssertionError):
         assert_same_picture(plot_torque(one), plot_torque(twin))
+
+
+@pytest.mark.slow
+def test_a_run_in_newton_metres_is_the_run_in_its_own_unit(tmp_path: Path) -> None:
+    """From the files to the tables, every figure drawn: this once ended in a traceback."""
+    source, tables = mtjfit.dataset("thickness-series"), []
+    for name, s in (("own", 1.0), ("si", 1e-19)):
+        folder = tmp_path / name
+        folder.mkdir()
+        lines = (source.path / "data.csv").read_text(encoding="utf-8").splitlines()
+        rows = [line.split(",") for line in lines if not line.startswith(("#", "device"))]
+        head = [line for line in lines if line.startswith("device")]
+        body = [",".join([*row[:3], *(repr(s * float(cell)) for cell in row[3:])]) for row in rows]
+        (folder / "data.csv").write_text("\n".join([*head, *body]) + "\n", encoding="utf-8")
+        text = source.study_file.read_text(encoding="utf-8").replace("target_ess = 2000", "target_ess = 200")
+        text = text.replace("hbar/2e/kohm", "1e-19 N m/V" if s == 1.0 else "N m/V").replace("sd = 1.0", f"sd = {s!r}")
+        (folder / "study.toml").write_text(text, encoding="utf-8")
+        done = CliRunner().invoke(cli, ["run", str(folder / "study.toml"), "-o", str(folder / "out"), "-q"])
+        assert done.exit_code == 0, done.output
+        tables.append(pd.read_csv(folder / "out" / "summary.csv", index_col=0))
+    own, si = tables
+    for name in own.index:
+        factor = 1e-19 if carries_torque(str(name)) else 1.0
+        numbers = [column for column in ("mean", "sd", "q05", "q50", "q95") if column in own.columns]
+        np.testing.assert_allclose(
+            si.loc[name, numbers].astype(float), factor * own.loc[name, numbers].astype(float), rtol=1e-5
+        )
+    assert list(own["determined"]) == list(si["determined"])
