@@ -117,7 +117,8 @@ def prepared(
     """
     of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
     found = explore(target, size, np.random.default_rng(of_exploration), told=told)
-    assert found.annealed is not None and found.jump is not None  # noqa: S101 - for no start was given
+    assert found.annealed is not None  # noqa: S101 - for no start was given
+    assert found.jump is not None  # noqa: S101
     walkers = []
     for each in of_ensembles.spawn(n_ensembles):
         own = np.random.default_rng(each)

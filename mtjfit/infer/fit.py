@@ -223,11 +223,13 @@ def _parameters(
     """lmfit.Parameters in natural units, with errors and correlations where there are any."""
     taken: set[str] = set()
     identifiers = {name: _identifier(name, taken) for name in values}
-    support = {entry.name: entry.prior.support for entry in model.layout.entries}
+    # No bounds of noise: nothing was searched within them, and lmfit takes any closer than 1e-13, as in N m, for equal.
+    entries = [entry for entry in model.layout.entries if entry.name.split("[")[0] not in (*NOISE, *JITTER)]
+    support = {entry.name: entry.prior.support for entry in entries}
     parameters = lmfit.Parameters()
     for name, value in values.items():
         low, high = support.get(name, (-np.inf, np.inf))
-        free = name in support or name in model.amplitudes.names
+        free = name in model.layout.names or name in model.amplitudes.names
         parameters.add(identifiers[name], value=value, vary=free, min=low, max=high)
         parameters[identifiers[name]].user_data = name
         parameters[identifiers[name]].stderr = errors[name]

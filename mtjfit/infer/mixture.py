@@ -116,7 +116,8 @@ def fitted(
     heights = np.full(n_components, 1 / n_components)
     monomials = products(z)
     for _ in range(iterations):
-        log_each = -0.5 * (monomials @ squares(centres, np.linalg.cholesky(covariances)))
+        roots: FloatArray = np.asarray(np.linalg.cholesky(covariances), dtype=float)
+        log_each = np.asarray(-0.5 * (monomials @ squares(centres, roots)))
         log_each += np.log(heights) - 0.5 * np.linalg.slogdet(covariances)[1]
         log_each -= log_each.max(axis=1)[:, None]
         share = np.exp(log_each)

@@ -83,8 +83,9 @@ class Straight:
         rest = v.copy()
         rest[:, columns] = 0.0
         spread = v[:, columns] / _SPREAD
-        # their own priors, standard normal at zero, are taken away again
-        return self.target.log_prior(rest) - 0.5 * np.sum(spread**2, axis=1) - columns.size * float(np.log(_SPREAD))
+        # at zero their priors are as high as a standard normal distribution
+        height = columns.size * float(np.log(_SPREAD))
+        return np.asarray(self.target.log_prior(rest) - 0.5 * np.sum(spread**2, axis=1) - height)
 
     @property
     def _columns(self) -> IntArray:

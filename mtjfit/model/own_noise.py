@@ -95,6 +95,11 @@ def robust(
     least = _NOTHING + _EXACT * np.max(np.abs(y), axis=(1, 2), where=counts, initial=0.0)
     if start is None:
         sigma = np.sqrt(np.stack([np.where(counts, each.var, 1.0) for each in both]))
+        rough = np.stack([each.fitted(np.ones_like(each.y))[0] for each in both])
+        for c in range(2):  # in the unit of the data before anything is weighed by it
+            for members, scale in scales[c]:
+                usual = np.sqrt(np.mean((y - rough)[c, members][counts[members]] ** 2))
+                sigma[c, members] = max(float(usual), least[c]) if scale is None else scale
         middle = _absolute(both, sigma)
         for c in range(2):
             for members, scale in scales[c]:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style
 from mtjfit.results.coefficients import torque_unit
 from mtjfit.results.consequences import Consequences
 
@@ -89,7 +89,7 @@ def _against_bias(axes: np.ndarray, found: Consequences) -> None:
     shown = [shown[k] for k in np.unique(np.linspace(0, len(shown) - 1, min(len(shown), _MOST)).round().astype(int))]
     T = found.layer.torque(shown, V)
     thin, thick = found.measured[0]
-    unit = unit_of(torque_unit(found.posterior.study))
+    unit = torque_unit(found.posterior.study)
     for ax, part, name in zip(axes, (T.real, T.imag), (r"T_\parallel", r"T_\perp"), strict=True):
         for k, (d, colour) in enumerate(zip(shown, _colours(len(shown)), strict=True)):
             beyond = "" if thin - 1e-9 <= d <= thick + 1e-9 else ", extrapolated"
@@ -98,7 +98,7 @@ def _against_bias(axes: np.ndarray, found: Consequences) -> None:
         ax.set_xlim(-reach, reach)
         _grey(ax, (low, high))
         ax.set_xlabel("bias $V$ (V)")
-        ax.set_ylabel(f"${name}${unit}")
+        name_axis(ax.yaxis, f"${name}$", unit)
     axes[0].legend(loc="upper left", title="thickness", title_fontsize=6.5, fontsize=6.5)
 
 
@@ -109,19 +109,19 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
     d = np.linspace(low, high, _GRID)
     layer, V = found.layer, max(found.bias)
     T = layer.torque(d, [V, -V])
-    unit = unit_of(torque_unit(found.posterior.study))
+    unit = torque_unit(found.posterior.study)
     ends = ((0, f"+{V:g} V", OKABE_ITO["vermillion"], "-"), (1, f"−{V:g} V", OKABE_ITO["blue"], "--"))
     (par, perp), (ratio, odd), (absorbed, lengths) = axes
     for k, label, colour, line in ends:
         _band(par, d, T[:, :, k].real, colour, line, label)
         _band(perp, d, T[:, :, k].imag, colour, line, label)
         _band(ratio, d, T[:, :, k].imag / T[:, :, k].real, colour, line, label)
-    par.set_ylabel(rf"$T_\parallel${unit}")
-    perp.set_ylabel(rf"$T_\perp${unit}")
+    name_axis(par.yaxis, r"$T_\parallel$", unit)
+    name_axis(perp.yaxis, r"$T_\perp$", unit)
     ratio.set_ylabel(r"$T_\perp/T_\parallel$")
     ratio.set_title("above 0 the torques compete, below they cooperate", fontsize=6.5, pad=3)
     _band(odd, d, T[:, :, 0].imag - T[:, :, 1].imag, OKABE_ITO["purple"], "-", "")
-    odd.set_ylabel(rf"$T_\perp(V) - T_\perp(-V)$ at {V:g} V{chr(10)}{unit.strip()}")
+    name_axis(odd.yaxis, rf"$T_\perp(V) - T_\perp(-V)$ at {V:g} V", unit, below=True)
     _band(absorbed, d, 1 - np.abs(layer.transmitted(d)), OKABE_ITO["green"], "-", r"absorbed, $1-|J(d)/J_0|$")
     _band(absorbed, d, np.abs(layer.kappa(d)), OKABE_ITO["black"], "--", r"$|\kappa|$")
     absorbed.set_ylabel("share of the spin current")

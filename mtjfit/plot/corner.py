@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, decade, footer, footer_height, style, symbol, unit_of
 from mtjfit.study import LogNormal, LogUniform, Prior
-from mtjfit.text import number
+from mtjfit.text import number, power_of_ten, rounded
 
 __all__ = ["corner_names", "plot_corner"]
 
@@ -22,6 +22,7 @@ _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
 _LEVELS = (0.68, 0.95)
 _QUADRATURE = 512
+_BINS = 30
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
 
@@ -41,9 +42,12 @@ def _is_log(posterior: Posterior, name: str) -> bool:
     return name.startswith("Lambda") or isinstance(prior, LogUniform | LogNormal)
 
 
-def _title(posterior: Posterior, name: str) -> str:
-    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±."""
-    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95])
+def _title(posterior: Posterior, name: str, ten: float) -> str:
+    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±.
+
+    Over a power of ten, as the axis.
+    """
+    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95]) / ten
     said = posterior.determined(name)
     if said == "lower limit":
         return f"> {number(q05, 2)},\nno upper limit"
@@ -51,18 +55,26 @@ def _title(posterior: Posterior, name: str) -> str:
         return f"< {number(q95, 2)},\nno lower limit"
     if said == "no":
         return "not determined\nby the data"
-    decimals = max(0, 1 - math.floor(math.log10(q95 - q05)))
-    return f"{q50:.{decimals}f}\n[{q05:.{decimals}f}, {q95:.{decimals}f}]"
+    if not q95 > q05:
+        return number(q50)
+    texts, exponent = rounded((q50, q05, q95), 1 - math.floor(math.log10(q95 - q05)))
+    middle, low, high = (text + power_of_ten(exponent) for text in texts)
+    return f"{middle}\n[{low}, {high}]"
 
 
-def _prior_density(posterior: Posterior, name: str, x: FloatArray, *, log: bool) -> FloatArray | None:
-    """Prior density of the plotted coordinate: of log10 x where that is plotted."""
+def _over(ten: float) -> str:
+    """What is written behind the symbol of a parameter whose numbers are divided by a power of ten."""
+    return "" if ten == 1.0 else rf" / $10^{{{round(math.log10(ten))}}}$"
+
+
+def _prior_density(posterior: Posterior, name: str, x: FloatArray, ten: float, *, log: bool) -> FloatArray | None:
+    """Prior density of the plotted coordinate: of log10 x where that is plotted, else of x over a power of ten."""
     prior = posterior.priors.get(name)
     if prior is None:
         return _product_density(posterior, name, 10**x) if name.startswith("Lambda") else None
-    values = 10**x if log else x
-    density = np.exp(prior.logpdf(values))
-    return np.asarray(density * values * np.log(10) if log else density)
+    values = 10**x if log else x * ten
+    slope = values * np.log(10) if log else ten
+    return np.asarray(np.exp(prior.logpdf(values)) * slope)
 
 
 def _product_density(posterior: Posterior, name: str, Lambda: FloatArray) -> FloatArray | None:
@@ -83,15 +95,14 @@ def _product_density(posterior: Posterior, name: str, Lambda: FloatArray) -> Flo
     return np.asarray(np.mean(np.exp(one.logpdf(values)) * values, axis=0) * np.log(10))
 
 
-def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, *, log: bool) -> None:
+def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, ten: float, *, log: bool) -> None:
     """The prior in the units of the histogram's bars, so that both hold the same area."""
     low, high = ax.get_xlim()
     x = np.linspace(low, high, 400)
-    density = _prior_density(posterior, name, x, log=log)
+    density = _prior_density(posterior, name, x, ten, log=log)
     if density is None:
         return
-    bars = ax.patches[0].get_path().vertices[:, 0]  # type: ignore[index]
-    width = float(np.max(np.diff(np.unique(np.round(np.asarray(bars), 12)))))
+    width = (high - low) / _BINS
     ax.plot(x, density * n_draws * width, color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")
 
 
@@ -121,7 +132,8 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     chosen = corner_names(posterior) if names is None else tuple(names)
     logs = [_is_log(posterior, name) for name in chosen]
     columns = [posterior.draws[n].to_numpy() for n in chosen]
-    data = np.stack([np.log10(c) if log else c for c, log in zip(columns, logs, strict=True)], axis=-1)
+    tens = [1.0 if log else 10.0 ** decade(c) for c, log in zip(columns, logs, strict=True)]
+    data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
     n = len(chosen)
     with style():
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
@@ -130,9 +142,12 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
         fig.subplots(n, n, squeeze=False)
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
-        axis_names = [f"{symbol(c)}\n{unit_of(posterior.study.unit_of(c)).strip()}" for c in chosen]
+        axis_names = [
+            f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
+            for c, ten in zip(chosen, tens, strict=True)
+        ]
         corner.corner(
-            data, fig=fig, range=ranges, bins=30, levels=_LEVELS, color=OKABE_ITO["blue"], smooth=0.8,
+            data, fig=fig, range=ranges, bins=_BINS, levels=_LEVELS, color=OKABE_ITO["blue"], smooth=0.8,
             plot_datapoints=False, plot_density=False, fill_contours=True, max_n_ticks=3, labels=axis_names,
             label_kwargs={"fontsize": 7.5}, hist_kwargs={"histtype": "step", "lw": 1.0},
         )  # fmt: skip
@@ -140,12 +155,12 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
         for k, name in enumerate(chosen):
             ax = axes[k, k]
             top = ax.get_ylim()[1]
-            _draw_prior(ax, posterior, name, data.shape[0], log=logs[k])
+            _draw_prior(ax, posterior, name, data.shape[0], tens[k], log=logs[k])
             ax.set_ylim(0, top)
             for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                 if posterior.determined(name) == "yes":
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            ax.set_title(f"{symbol(name)}\n{_title(posterior, name)}", fontsize=6.5, pad=3)
+            ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{_title(posterior, name, tens[k])}", fontsize=6.5, pad=3)
         _label(axes, logs)
         footer(fig, posterior.study, _note(posterior))
         W, H = fig.get_size_inches()
@@ -184,7 +199,8 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     """Two or three round values, none so close to an end that its number would reach the next panel."""
     margin = 0.12 * (high - low)
     low, high = low + margin, high - margin
-    tried = [[m * 10.0**e for e in range(-8, 9) for m in steps] for steps in ((1,), (1, 3), (1, 2, 5)) if log]
+    decades = range(math.floor(low), math.ceil(high) + 1) if log else ()
+    tried = [[m * 10.0**e for e in decades for m in steps] for steps in ((1,), (1, 3), (1, 2, 5)) if log]
     low, high = (10**low, 10**high) if log else (low, high)
     tried += [[float(t) for t in MaxNLocator(k, steps=[1, 2, 5, 10]).tick_values(low, high)] for k in range(2, 9)]
     inside = [[t for t in values if low <= t <= high] for values in tried]

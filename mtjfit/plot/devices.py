@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.physics import kappa
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, name_axis, style
 
 __all__ = ["plot_combinations"]
 
@@ -25,21 +25,25 @@ _NAMED = 6
 class _Panel:
     quantity: str
     label: str
+    unit: str
     from_kappa: Callable[[np.ndarray, FitResult], FloatArray]
 
 
 def _panels(fit: FitResult) -> tuple[_Panel, ...]:
     first = fit.study.curves[0]
     over_d = "$/d$" if first.per == "volume" else ""
-    unit = unit_of(fit.study.unit_of("a1").replace(" nm", "")) if "a1" in fit.study.parameters else ""
+    unit = fit.study.unit_of("a1").replace(" nm", "") if "a1" in fit.study.parameters else ""
     return (
-        _Panel("slope_ratio", r"slope ratio $T_\perp/T_\parallel$ = tan arg $\kappa$", lambda k, _: k.imag / k.real),
         _Panel(
-            "|kappa|·a1", rf"$|\kappa|\,a_1${over_d}{unit}", lambda k, fit: np.abs(k) * fit.values.get("a1", np.nan)
+            "slope_ratio", r"slope ratio $T_\perp/T_\parallel$ = tan arg $\kappa$", "", lambda k, _: k.imag / k.real
+        ),
+        _Panel(
+            "|kappa|·a1", rf"$|\kappa|\,a_1${over_d}", unit, lambda k, fit: np.abs(k) * fit.values.get("a1", np.nan)
         ),
         _Panel(
             "b2/a1",
             r"$b_2/a_1$ (V$^{-1}$)",
+            "",
             lambda k, fit: np.full(k.shape, fit.values.get("b2", np.nan) / fit.values.get("a1", np.nan)),
         ),
     )
@@ -114,6 +118,6 @@ def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
         known = fit.study.parameters["thickness"].is_fixed
         ax.set_xlabel("thickness $d$ (nm)" if known else "fitted thickness $d$ (nm)")
         ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    ax.set_ylabel(panel.label)
+    name_axis(ax.yaxis, panel.label, panel.unit)
     if panel.quantity == "slope_ratio":
         ax.axhline(0, color=OKABE_ITO["sky"], lw=0.7, ls=":", zorder=1)

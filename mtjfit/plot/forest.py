@@ -17,8 +17,8 @@ from mtjfit.plot.style import (
     footer,
     footer_height,
     literal,
+    name_axis,
     style,
-    unit_of,
 )
 from mtjfit.results.devices import DeviceComparison
 
@@ -40,11 +40,9 @@ _LABELS = {
 }
 
 
-def _label(name: str, unit: str, per_volume: bool) -> str:
+def _label(name: str, per_volume: bool) -> str:
     shown = _LABELS.get(name, name.replace("T_perp", r"$T_\perp$").replace("T_par", r"$T_\parallel$"))
-    shown += "$/d$" if per_volume and name.startswith("|kappa") else ""
-    below = len(name) > _LONG_NAME and len(unit) > _LONG_UNIT
-    return f"{shown}\n{unit_of(unit).strip()}" if below else shown + unit_of(unit)
+    return shown + ("$/d$" if per_volume and name.startswith("|kappa") else "")
 
 
 def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = None) -> Figure:
@@ -87,7 +85,8 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
             mine = compared.table[compared.table["quantity"] == quantity.name].iloc[order]
             other = against.table[against.table["quantity"] == quantity.name].iloc[order] if against else None
             _panel(ax, compared, mine, other)
-            ax.set_xlabel(_label(quantity.name, quantity.unit, study.curves[0].per == "volume"))
+            below = len(quantity.name) > _LONG_NAME and len(quantity.unit) > _LONG_UNIT
+            name_axis(ax.xaxis, _label(quantity.name, study.curves[0].per == "volume"), quantity.unit, below=below)
         for ax in axes[len(compared.quantities) :]:
             ax.set_axis_off()
         _names(axes[::across], compared, order, 72 * min(step, 0.1) * 0.95)

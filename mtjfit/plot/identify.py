@@ -15,7 +15,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer import Identification
 from mtjfit.model.directions import Direction
 from mtjfit.model.interval import LEVELS, Profile
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style, symbol
 from mtjfit.results.identify_text import known_to
 
 __all__ = ["plot_identifiability"]
@@ -132,7 +132,8 @@ def _profile(ax: Axes, found: Profile, unit: str, *, first: bool, last: bool) ->
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     else:
         ax.xaxis.set_major_locator(MaxNLocator(3))
-    ax.set(xlim=(low, high), ylim=(-0.03 * top, top), xlabel=f"{symbol(found.name)}{unit_of(unit)}")
+    ax.set(xlim=(low, high), ylim=(-0.03 * top, top))
+    name_axis(ax.xaxis, symbol(found.name), unit, exponent=0 if found.log else None)
     ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     ends = ((one.low in (0.0, -math.inf), 0.0, 1.0), (one.high == math.inf, 1.0, -1.0))
     for is_open, edge, inward in ends:

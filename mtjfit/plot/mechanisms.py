@@ -15,7 +15,7 @@ from mtjfit.infer.comparison import DECISIVE, MechanismComparison, MechanismResu
 from mtjfit.infer.mechanism import MECHANISMS
 from mtjfit.infer.predictive import Slopes, slopes
 from mtjfit.physics import kappa
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, style, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
 from mtjfit.results.signatures import EXAMPLE, EXAMPLE_B1, signature
 
 __all__ = ["plot_mechanisms", "plot_signatures", "predicted_slopes"]
@@ -181,9 +181,9 @@ def _against_thickness(ratio: Axes, par: Axes, found: MechanismComparison) -> No
         ax.set_xlabel("thickness (nm)")
         ax.set_xlim(d[0], d[-1])
     ratio.set_ylabel(r"slope ratio $T_\perp/T_\parallel$ at zero bias")
-    par.set_ylabel(r"$\mathrm{d}T_\parallel/\mathrm{d}V$ at zero bias" + unit_of(found.study.unit_of("a1")))
     _limits(ratio, data.ratio, data.sd_ratio)
     _limits(par, data.par, data.sd_par)
+    name_axis(par.yaxis, r"$\mathrm{d}T_\parallel/\mathrm{d}V$ at zero bias", found.study.unit_of("a1"))
     ratio.set_title("slope ratio", loc="left")
     per_volume = found.study.curves[0].per == "volume"
     par.set_title("in-plane slope" + (" times d" if per_volume else ""), loc="left")

@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 
 from mtjfit.data import FloatArray, Quantity, TorqueCurve, conversion
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.plot.style import unit_of
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study
 
-__all__ = ["COMPONENTS", "Component", "Drawn", "axis_label", "draw_band", "draw_line", "draw_points", "draw_residuals",
-           "place", "prepare", "short_label", "y_label"]  # fmt: skip
+__all__ = ["COMPONENTS", "Component", "Drawn", "draw_band", "draw_line", "draw_points", "draw_residuals", "in_words",
+           "place", "prepare", "symbol_of", "y_label"]  # fmt: skip
 
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
@@ -67,14 +66,9 @@ def symbol_of(quantity: Quantity, component: Component) -> str:
     return _SYMBOL[quantity].format(_SIGN[component])
 
 
-def axis_label(quantity: Quantity, component: Component, unit: str) -> str:
-    """Label of an axis: words, then symbol and unit."""
-    return f"{_WORDS[component]} {quantity}\n{symbol_of(quantity, component)}{unit_of(unit)}"
-
-
-def short_label(quantity: Quantity, component: Component, unit: str) -> str:
-    """Label of a small axis: symbol and, below it, the unit."""
-    return f"{symbol_of(quantity, component)}\n{unit_of(unit).strip()}"
+def in_words(quantity: Quantity, component: Component) -> str:
+    """Label of an axis before its unit: words, and below them the symbol."""
+    return f"{_WORDS[component]} {quantity}\n{symbol_of(quantity, component)}"
 
 
 def _parts(values: np.ndarray) -> dict[Component, FloatArray]:
@@ -118,9 +112,9 @@ def place(fig: Figure, left: float, top: float, width: float, height: float, *, 
     return fig.add_axes((left / W, 1 - (top + height) / H, width / W, height / H), sharex=sharex)
 
 
-def y_label(ax: Axes, text: str, distance: float, size: float = 7.0) -> None:
-    """A label at the same distance, in inches, from every axis."""
-    ax.set_ylabel(text, fontsize=size, va="center")
+def y_label(ax: Axes, distance: float, size: float = 7.0) -> None:
+    """Put a label at the same distance, in inches, from every axis."""
+    ax.yaxis.label.set(fontsize=size, va="center")
     inches = ax.get_window_extent().width / ax.figure.dpi
     ax.yaxis.set_label_coords(-distance / inches, 0.5)
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mtjfit.data import FloatArray, find_unit
 from mtjfit.data.curve import BoolArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, unit_of
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
 from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
 
@@ -212,7 +212,8 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
             _points(ax, x, values / unit.si, curve.sigma[k] / unit.si, curve.flagged, colour)
             ax.axhline(0, color="0.6", lw=0.5, zorder=0)
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
-            ax.set(xlabel="bias (mV)", ylabel=f"{symbol}{unit_of(unit.name)}", title=f"{name} torkance")
+            ax.set(xlabel="bias (mV)", title=f"{name} torkance")
+            name_axis(ax.yaxis, symbol, unit.name)
         footer(fig, study, note)
     return fig
 

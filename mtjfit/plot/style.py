@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -13,9 +14,11 @@ from typing import Literal, TypeAlias, get_args
 import matplotlib.style
 import numpy as np
 from matplotlib import colormaps, font_manager
+from matplotlib.axis import Axis
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
+from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
 from mtjfit.study import Study
@@ -26,10 +29,12 @@ __all__ = [
     "SINGLE",
     "NotebookFigure",
     "colours_of",
+    "decade",
     "footer",
     "footer_height",
     "lay_out",
     "literal",
+    "name_axis",
     "render",
     "save",
     "style",
@@ -47,6 +52,7 @@ OKABE_ITO = {
 }  # fmt: skip
 """Colours that people with any colour vision can tell apart (Okabe and Ito 2008)."""
 
+_LIMITS = (-3, 4)  # powers of ten from which on numbers are not written out
 _FONT = "DejaVu Sans"  # comes with matplotlib: the same figure on every machine
 _STYLE = {
     "font.family": "sans-serif",
@@ -62,7 +68,7 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.use_mathtext": False,
-    "axes.formatter.limits": (-3, 4),
+    "axes.formatter.limits": _LIMITS,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "xtick.major.size": 2.5,
@@ -120,18 +126,58 @@ def literal(text: str) -> str:
     return shown.replace("$", r"\$")
 
 
-def unit_of(unit: str) -> str:
-    """A unit in brackets for the end of a label, with a space before it; empty if there is none.
+def unit_of(unit: str, exponent: int = 0) -> str:
+    """A unit in brackets for the end of a label, with a space before it, times a power of ten; empty if there is none.
 
     Examples
     --------
-    >>> unit_of("nm"), unit_of("")
-    (' (nm)', '')
+    >>> unit_of("nm"), unit_of(""), unit_of("N m", -20), unit_of("1e-19 N m", 4)
+    (' (nm)', '', ' (10⁻²⁰ N m)', ' (10⁴ · 10⁻¹⁹ N m)')
     """
     shown = pretty(unit)
-    return "" if not unit else f" [{shown}]" if "(" in shown else f" ({shown})"
+    if exponent:
+        power = "10" + str(exponent).translate(_RAISED)
+        shown = f"{power}{' ·' if shown.startswith('10') else ''} {shown}".strip()
+    return "" if not shown else f" [{shown}]" if "(" in shown else f" ({shown})"
 
 
+def decade(values: Sequence[float] | np.ndarray) -> int:
+    """Power of ten that the numbers of an axis are divided by: 0 for those of usual size.
+
+    Examples
+    --------
+    >>> decade([-0.02, 0.5]), decade([-1e-20, 3e-20]), decade([0.0])
+    (0, -20, 0)
+    """
+    largest = float(np.max(np.abs(values), initial=0.0))
+    exponent = math.floor(math.log10(largest)) if largest > 0 else 0
+    return 0 if _LIMITS[0] < exponent < _LIMITS[1] else exponent
+
+
+def name_axis(
+    axis: Axis, text: str, unit: str, *, below: bool = False, size: float | None = None, exponent: int | None = None
+) -> None:
+    """Label an axis with its unit, and this with the power of ten of its numbers, once everything is drawn.
+
+    A power of ten at the end of the axis, where matplotlib puts it, moves titles, and panels in their places.
+    `below`: the unit in a line of its own. `exponent`: that of several axes together.
+    """
+    exponent = decade(axis.get_view_interval()) if exponent is None else exponent
+    formatter = axis.get_major_formatter()
+    if exponent and isinstance(formatter, ScalarFormatter):
+        formatter.set_powerlimits((exponent, exponent))
+        formatter.set_useOffset(False)
+        axis.get_offset_text().set_visible(False)
+    elif exponent and isinstance(formatter, FuncFormatter):
+        shown = formatter.func
+        axis.set_major_formatter(FuncFormatter(lambda x, place: shown(x / 10.0**exponent, place)))
+    shown_unit = unit_of(unit, exponent)
+    axis.set_label_text(f"{text}\n{shown_unit.strip()}" if below else text + shown_unit)
+    if size is not None:
+        axis.label.set_fontsize(size)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SYMBOLS = {
     "lambda_J": r"$\lambda_J$", "lambda_phi": r"$\lambda_\phi$", "lambda_sf_F": r"$\lambda_\mathrm{sf}^F$",
     "lambda_sf_N": r"$\lambda_\mathrm{sf}^N$", "D_ratio": "$D_F/D_N$", "Lambda": r"$\Lambda$", "thickness": "$d$",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,17 +18,27 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.panels import (
     COMPONENTS,
     Drawn,
-    axis_label,
     draw_band,
     draw_line,
     draw_points,
     draw_residuals,
+    in_words,
     place,
     prepare,
-    short_label,
+    symbol_of,
     y_label,
 )
-from mtjfit.plot.style import DOUBLE, NotebookFigure, colours_of, footer, footer_height, literal, style
+from mtjfit.plot.style import (
+    DOUBLE,
+    NotebookFigure,
+    colours_of,
+    decade,
+    footer,
+    footer_height,
+    literal,
+    name_axis,
+    style,
+)
 
 __all__ = ["plot_torque"]
 
@@ -74,6 +84,7 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
     with style():
         drawn = _drawn(fit, posterior)
         kinds: list[Quantity] = list(dict.fromkeys(one.curve.quantity for one in drawn))
+        exponents = {kind: _exponent(drawn, kind) for kind in kinds}
         note = _note(drawn)
         handles, labels = _key(drawn, posterior)
         top = 0.12 + 0.165 * -(-len(handles) // _KEYS)
@@ -86,11 +97,11 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
             ncols=min(_KEYS, len(handles)), columnspacing=1.4,
         )  # fmt: skip
         if len(drawn) > 1:
-            _overview(fig, top, drawn, kinds)
+            _overview(fig, top, drawn, exponents)
         if len(drawn) > _TWO_A_ROW:
             _residual_map(fig, top + overview, drawn)
         else:
-            _multiples(fig, top + overview, drawn)
+            _multiples(fig, top + overview, drawn, exponents)
         footer(fig, fit.study, note)
     return fig
 
@@ -112,6 +123,11 @@ def _unit(drawn: Sequence[Drawn], quantity: Quantity) -> str:
     return next(one.unit for one in drawn if one.curve.quantity == quantity)
 
 
+def _exponent(drawn: Sequence[Drawn], quantity: Quantity) -> int:
+    """One power of ten for all devices, so that their numbers can be compared."""
+    return decade([np.abs(y).max() for one in drawn if one.curve.quantity == quantity for y in one.points.values()])
+
+
 def _detail_height(n: int) -> float:
     if n > _TWO_A_ROW:
         return 0.7 + _MAP_ROW * n
@@ -123,10 +139,10 @@ def _across(n: int) -> int:
     return 1 if n <= _ONE_A_ROW else 2
 
 
-def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], kinds: Sequence[Quantity]) -> None:
+def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int]) -> None:
     barred = len(drawn) > _NAMED
     width = (DOUBLE - (0.75 if barred else 0.08)) / 2 - _LEFT
-    for r, kind in enumerate(kinds):
+    for r, (kind, exponent) in enumerate(exponents.items()):
         for c, component in enumerate(COMPONENTS):
             left = _LEFT + c * (width + _LEFT)
             ax = place(fig, left, top + r * _OVERVIEW + 0.05, width, _OVERVIEW - 0.47)
@@ -136,7 +152,8 @@ def _overview(fig: Figure, top: float, drawn: Sequence[Drawn], kinds: Sequence[Q
             low, high = ax.get_ylim()
             if low < 0 < high:
                 ax.axhline(0, color="0.8", lw=0.5, zorder=0)
-            y_label(ax, axis_label(kind, component, _unit(drawn, kind)), 0.55)
+            name_axis(ax.yaxis, in_words(kind, component), _unit(drawn, kind), exponent=exponent)
+            y_label(ax, 0.55)
             ax.set_xlabel("bias $V$ (V)")
     if barred:
         _colour_bar(fig, place(fig, DOUBLE - 0.6, top + 0.05, 0.1, _OVERVIEW - 0.47), drawn)
@@ -153,7 +170,7 @@ def _colour_bar(fig: Figure, ax: Axes, drawn: Sequence[Drawn]) -> None:
     bar.outline.set_visible(False)
 
 
-def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
+def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mapping[Quantity, int]) -> None:
     n = len(drawn)
     columns = 2 * _across(n)
     width = (DOUBLE - 0.08) / columns - _LEFT
@@ -171,8 +188,11 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn]) -> None:
             draw_residuals(strip, one, component)
             ax.tick_params(labelbottom=False)
             ax.yaxis.set_major_locator(MaxNLocator(4))
-            y_label(ax, short_label(one.curve.quantity, component, one.unit), 0.55, 6.5)
-            y_label(strip, r"$\Delta/\sigma$", 0.55, 6.5)
+            kind = one.curve.quantity
+            name_axis(ax.yaxis, symbol_of(kind, component), one.unit, below=True, exponent=exponents[kind])
+            y_label(ax, 0.55, 6.5)
+            strip.set_ylabel(r"$\Delta/\sigma$")
+            y_label(strip, 0.55, 6.5)
             if c == 0:
                 ax.set_title(_title(one), loc="left", pad=2.5, fontsize=7)
             last = k + _across(n) >= n

@@ -7,7 +7,7 @@ from typing import cast
 import numpy as np
 from matplotlib.figure import Figure
 
-from mtjfit.plot.style import OKABE_ITO, NotebookFigure, style, unit_of
+from mtjfit.plot.style import OKABE_ITO, NotebookFigure, name_axis, style
 from mtjfit.study import Study
 from mtjfit.wafer.curves import DeviceCurve
 from mtjfit.wafer.survey import Survey
@@ -46,7 +46,7 @@ def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
             ax.plot(curve.bias[~curve.used], curve.values[k][~curve.used], **look, mfc="none", gid=f"unused-{k}")  # type: ignore[arg-type]
             ax.plot(fine, lines[k], color=OKABE_ITO[colour], lw=0.8, gid=f"polynomial-{k}")
         ax.set_xlabel("bias (V)", fontsize=6)
-        ax.set_ylabel(curve.quantity + unit_of(curve.unit), fontsize=6)
+        name_axis(ax.yaxis, curve.quantity, curve.unit, size=6)
         ax.tick_params(labelsize=5.5)
         ax.locator_params(nbins=4)
         ax.legend(loc="best", fontsize=6, ncols=2, columnspacing=0.8, handletextpad=0.2, borderpad=0.1)

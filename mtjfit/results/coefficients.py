@@ -249,5 +249,8 @@ def _own_draws(model: MarginalPosterior, n: int, rng: np.random.Generator) -> It
         seen = np.flatnonzero(terms_seen(model, j))
         best = np.array([one.values[f"|kappa|·{model.study.amplitudes[t]}"] for t in seen])
         slopes = np.column_stack([turned[j][:, seen] @ best, design[j][:, seen]]) * weight[:, None]
-        away = noise @ np.linalg.pinv(slopes).T
+        # Columns of unit norm: the phase has no unit, and amplitudes in N m are large or small beside it.
+        norms = np.linalg.norm(slopes, axis=0)
+        norms[norms == 0] = 1.0
+        away = noise @ np.linalg.pinv(slopes / norms).T / norms
         yield _Turned(np.exp(1j * (phase[j] + away[:, 0])), best + away[:, 1:], seen)

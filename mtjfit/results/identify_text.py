@@ -18,10 +18,10 @@ from mtjfit.model.identify import Identifiability
 from mtjfit.model.interval import Profile
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.model.structure import Structure
+from mtjfit.model.structure import Structure, base
 from mtjfit.results.header import P_BAD
 from mtjfit.results.tables import Table, interval
-from mtjfit.study import Study
+from mtjfit.study import Study, is_amplitude
 from mtjfit.text import number, p_text
 
 __all__ = [
@@ -44,7 +44,8 @@ _HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 
 def _range_end(found: Profile, above: bool, unit: str) -> str:
     """Up to where an open end was looked for, if its prior ends there."""
     end = found.range[1 if above else 0]
-    if not math.isfinite(end) or (above and end >= FARTHEST[1]) or (not above and end <= FARTHEST[0]):
+    by_hand = not is_amplitude(base(found.name)) and (end >= FARTHEST[1] if above else end <= FARTHEST[0])
+    if not math.isfinite(end) or by_hand:
         return ""
     return f" {'up' if above else 'down'} to {number(end, 3)}{unit}, where its prior ends"
 

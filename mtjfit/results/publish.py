@@ -12,7 +12,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import Posterior
 from mtjfit.results.tables import Table, prior_text, result_text
 from mtjfit.results.write import csv_bytes
-from mtjfit.text import number
+from mtjfit.text import decimals_of, number, power_of_ten, rounded
 
 __all__ = ["asymmetric", "latex_parameters", "latex_text", "markdown", "table_csv"]
 
@@ -44,11 +44,9 @@ def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
     least = min(down, up)
     if not (math.isfinite(least) and least > 0):
         return number(middle), number(down, 2), number(up, 2)
-    exponent = math.floor(math.log10(least))
-    decimals = (1 if round(least / 10**exponent * 100) < 355 else 0) - exponent
-    shown = max(decimals, 0)
-    middle_text, down_text, up_text = (f"{round(x, decimals):.{shown}f}" for x in (middle, down, up))
-    return middle_text, down_text, up_text
+    (middle_text, down_text, up_text), exponent = rounded((middle, down, up), decimals_of(least))
+    ten = power_of_ten(exponent)
+    return middle_text + ten, down_text + ten, up_text + ten
 
 
 def latex_text(text: str) -> str:
@@ -82,9 +80,24 @@ def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
     if said.startswith("as declared"):
         return latex_text(said)
     if not mean:
-        return f"${said.removesuffix(' (95 %)')}$" if said[0] in "<>" else "not determined"
-    middle, down, up = asymmetric(float(row["q05"]), float(row["q50"]), float(row["q95"]))
-    return f"${middle}^{{+{up}}}_{{-{down}}}$" if up != down else rf"${middle} \pm {up}$"
+        return f"${_with_powers(said.removesuffix(' (95 %)'))}$" if said[0] in "<>" else "not determined"
+    texts = asymmetric(float(row["q05"]), float(row["q50"]), float(row["q95"]))
+    tens = {text.partition("e")[2] for text in texts}
+    common = tens.pop() if len(tens) == 1 else ""
+    middle, down, up = (_with_powers(text.partition("e")[0] if common else text) for text in texts)
+    shown = f"{middle}^{{+{up}}}_{{-{down}}}" if up != down else rf"{middle} \pm {up}"
+    return rf"$({shown}) \times 10^{{{int(common)}}}$" if common else f"${shown}$"
+
+
+def _with_powers(text: str) -> str:
+    r"""Numbers as formulas show them.
+
+    Examples
+    --------
+    >>> _with_powers("< 1.2e-20")
+    '< 1.2 \\times 10^{-20}'
+    """
+    return re.sub(r"e([+-]\d+)", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
 
 
 def latex_parameters(posterior: Posterior) -> str:

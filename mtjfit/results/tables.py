@@ -12,7 +12,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
 from mtjfit.study import LENGTHS, SCATTER, Normal, Study, is_amplitude
-from mtjfit.text import number, p_text, table, value_with_error
+from mtjfit.text import decimals_of, number, p_text, power_of_ten, rounded, table, value_with_error
 from mtjfit.text_html import card, shortened
 
 __all__ = [
@@ -100,18 +100,13 @@ def interval(low: float, middle: float, high: float) -> str:
     Examples
     --------
     >>> interval(0.9432, 1.0266, 1.1034), interval(1.2e-12, 1.5e-12, 1.8e-12)
-    ('1.03 (0.94 to 1.10)', '1.5e-12 (1.2e-12 to 1.8e-12)')
+    ('1.03 (0.94 to 1.10)', '1.50e-12 (1.20e-12 to 1.80e-12)')
     """
     half = (high - low) / 2
     if not (math.isfinite(half) and half > 0):
         return f"{number(middle)} ({number(low)} to {number(high)})"
-    exponent = math.floor(math.log10(half))
-    decimals = (1 if half / 10**exponent < 3.55 else 0) - exponent
-    if decimals > 6 or decimals < -5:
-        digits = max(2, 1 + decimals + math.floor(math.log10(max(abs(low), abs(high)))))
-        return f"{middle:.{digits}g} ({low:.{digits}g} to {high:.{digits}g})"
-    shown = max(decimals, 0)
-    return "{} ({} to {})".format(*(f"{round(x, decimals):.{shown}f}" for x in (middle, low, high)))
+    texts, exponent = rounded((middle, low, high), decimals_of(half))
+    return "{} ({} to {})".format(*(text + power_of_ten(exponent) for text in texts))
 
 
 def limit(row: pd.Series) -> str:
