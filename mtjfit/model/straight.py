@@ -122,62 +122,62 @@ def information(
     sampled : sequence of int
         Free amplitudes without bounds.
     """
-    T, (n, J) = amplitudes.power.size, K.shape
-    table = integral.gram.table
-    full, z_all = table[..., 1:, 1:], table[..., 0, 1:]
     serves = np.stack([amplitudes.column == a for a in sampled], axis=-1)  # (n_devices, T, k)
-    centre = np.broadcast_to(integral.centre, (n, J, T))
-    known = np.where(serves.any(axis=-1), 0.0, centre)
-    a, b = K.real[..., None, None], K.imag[..., None, None]
-    uu, uw, ww = full[..., :T, :T], full[..., :T, T:], full[..., T:, T:]
-    G = a * a * uu + a * b * (uw + np.swapaxes(uw, -1, -2)) + b * b * ww
-    data = a[..., 0] * z_all[..., :T] + b[..., 0] * z_all[..., T:]
-    h = data - np.einsum("njts,njs->njt", G, known)
-    directions = _directions(integral, K, slope, thickness_sd, (G, data), amplitudes, centre)
-    if directions.shape[2]:
-        along = directions @ full  # products with every u_t and w_t
-        with_terms = a * along[..., :T] + b * along[..., T:]
-        with_rest = np.einsum("njk,njek->nje", np.broadcast_to(z_all, (n, J, 2 * T)), directions)
-        with_rest = with_rest - np.einsum("njet,njt->nje", with_terms, known)
-        width = along @ np.swapaxes(directions, -1, -2) + np.eye(directions.shape[2])
-        both = np.concatenate([with_terms, with_rest[..., None]], axis=-1)
-        back = both / width if directions.shape[2] == 1 else np.linalg.solve(width, both)
-        G = G - np.swapaxes(with_terms, -1, -2) @ back[..., :T]
-        h = h - np.einsum("njet,nje->njt", with_terms, back[..., T])
-    sd, mean = amplitudes.sd[list(sampled)], amplitudes.mean[list(sampled)]
-    scaled = serves * sd
-    total = np.einsum("njts,jta,jsb->nab", G, scaled, scaled, optimize=True)
-    pull = np.einsum("njt,jta->na", h, scaled) - np.einsum("nab,b->na", total, mean / sd)
+    a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
+    gram, (z_u, z_w) = integral.gram, integral.gram.z_terms
+    # terms in front: G[t, s] and h[t] are of shape (n, n_devices)
+    G, data = gram.between.square(a, b), a * z_u + b * z_w
+    centre = np.moveaxis(np.broadcast_to(integral.centre, (*K.shape, amplitudes.power.size)), -1, 0)
+    known = np.where(serves.any(axis=-1).T[:, None], 0.0, centre)
+    h = data - np.sum(G * known, axis=1)
+    own = list(integral.own)
+    sd = np.moveaxis(np.broadcast_to(integral.sd, (*K.shape, len(own))), -1, 0)
+    # by how much each device may depart from the shared amplitudes, one sd each: products with terms, with the data,
+    # and with each other
+    with_terms = [sd[k] * G[:, o] for k, o in enumerate(own)]
+    with_data = [sd[k] * h[o] for k, o in enumerate(own)]
+    each_other = [[sd[k] * sd[m] * G[o, p] for m, p in enumerate(own)] for k, o in enumerate(own)]
+    if thickness_sd > 0:
+        c = _alone(G, data, centre, amplitudes) * thickness_sd
+        da, db = np.ascontiguousarray(slope.real), np.ascontiguousarray(slope.imag)
+        along = np.sum(gram.between.at(a, b, da, db) * c, axis=1)  # of each term with the thickness
+        with_terms.append(along)
+        with_data.append(np.sum(c * (da * z_u + db * z_w), axis=0) - np.sum(along * known, axis=0))
+        square = np.sum(np.sum(gram.between.square(da, db) * c, axis=1) * c, axis=0)
+        each_other = [[*row, sd[k] * along[o]] for k, (o, row) in enumerate(zip(own, each_other, strict=True))]
+        each_other.append([*(row[-1] for row in each_other), square])
+    if with_terms:
+        E, e = np.stack(with_terms), np.stack(with_data)
+        width = np.array(each_other) + np.eye(len(E))[:, :, None, None]
+        both = np.concatenate([E, e[:, None]], axis=1)  # (directions, T + 1, n, n_devices)
+        back = _solved(width, both)
+        G = G - np.sum(E[:, :, None] * back[:, None, :-1], axis=0)
+        h = h - np.sum(E * back[:, None, -1], axis=0)
+    amplitude_sd, mean = amplitudes.sd[list(sampled)], amplitudes.mean[list(sampled)]
+    scaled = serves * amplitude_sd
+    total = np.zeros((K.shape[0], scaled.shape[-1] ** 2))
+    for t, s in np.argwhere(np.any(scaled[:, :, None, :, None] * scaled[:, None, :, None, :], axis=(0, 3, 4))):
+        pairs = scaled[:, t, :, None] * scaled[:, s, None, :]
+        total += np.broadcast_to(G[t, s], K.shape) @ pairs.reshape(K.shape[1], -1)
+    total = total.reshape(K.shape[0], len(mean), len(mean))
+    pull = sum(h[t] @ scaled[:, t] for t in range(h.shape[0])) - total @ (mean / amplitude_sd)
     return np.asarray(total), np.asarray(pull)
 
 
-def _directions(
-    integral: DeviceIntegral,
-    K: ComplexArray,
-    slope: ComplexArray,
-    thickness_sd: float,
-    normal: tuple[FloatArray, FloatArray],
-    amplitudes: AmplitudeLayout,
-    centre: FloatArray,
-) -> FloatArray:
-    """By how much of each u_t and w_t a device may depart, one sd each, shape (n, n_devices, n_directions, 2T).
+def _alone(G: FloatArray, data: FloatArray, centre: FloatArray, amplitudes: AmplitudeLayout) -> FloatArray:
+    """Amplitudes that fit each device alone, with their priors, shape (T, n, n_devices)."""
+    free = np.append(amplitudes.sd, 0.0)[amplitudes.column].T[:, None]  # in its units what is fixed stays where it is
+    precision = free[:, None] * G * free[None] + np.eye(len(G))[:, :, None, None]
+    pull = free * (data - np.sum(G * centre, axis=1))
+    return np.asarray(centre + free * _solved(precision, pull[:, None])[:, 0])
 
-    Its thickness, for the amplitudes that fit the device alone, and its own amplitudes about their centre.
-    """
-    T, (n, J), own = amplitudes.power.size, K.shape, list(integral.own)
-    found = np.zeros((n, J, (thickness_sd > 0) + len(own), 2 * T))
-    if thickness_sd > 0:
-        column = amplitudes.column
-        free = np.append(amplitudes.sd, 0.0)[column]
-        G, data = normal
-        # in units of the prior's sd, so that what is fixed stays where it is
-        precision = free[:, :, None] * G * free[:, None, :] + np.eye(T)
-        pull = free * (data - np.einsum("njts,njs->njt", G, centre))
-        c = centre + free * solved(precision, pull)
-        found[:, :, 0, :T] = c * (slope.real * thickness_sd)[..., None]
-        found[:, :, 0, T:] = c * (slope.imag * thickness_sd)[..., None]
-    sd = np.broadcast_to(integral.sd, (n, J, len(own)))
-    for k, t in enumerate(own, start=found.shape[2] - len(own)):
-        found[:, :, k, t] = sd[..., k - found.shape[2]] * K.real
-        found[:, :, k, T + t] = sd[..., k - found.shape[2]] * K.imag
-    return found
+
+def _solved(A: FloatArray, b: FloatArray) -> FloatArray:
+    """A⁻¹b for A of shape (m, m, …) and b of shape (m, k, …); one and two rows by hand."""
+    if A.shape[0] == 1:
+        return np.asarray(b / A[0])
+    if A.shape[0] == 2:
+        determinant = A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
+        return np.stack([A[1, 1] * b[0] - A[0, 1] * b[1], A[0, 0] * b[1] - A[1, 0] * b[0]]) / determinant
+    found = np.linalg.solve(np.moveaxis(A, (0, 1), (-2, -1)), np.moveaxis(b, (0, 1), (-2, -1)))
+    return np.moveaxis(found, (-2, -1), (0, 1))
