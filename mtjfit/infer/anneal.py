@@ -29,7 +29,6 @@ _CHAIN = 4  # steps of each chain: one particle in four begins one
 _FIRST_DRAWS = 4  # for each particle
 _COMPONENTS = 16
 _FIT = 8  # iterations
-_SCALES = (1.0, 0.3)  # of local steps, in those that are best for a normal distribution
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
 _AGREE = 5  # iterations of the norms
@@ -109,6 +108,12 @@ class Annealed:
         everything, log_drawn = self._all
         log_weights = everything.log_start + beta * everything.log_gain - log_drawn
         return everything.v, np.exp(log_weights - log_weights.max())
+
+    @property
+    def log_posterior(self) -> FloatArray:
+        """Log posterior of the particles of `weighted`, shape (n,)."""
+        everything, _ = self._all
+        return np.asarray(everything.log_start + everything.log_gain)
 
     def resampled(self, beta: float, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` particles at an inverse temperature, shape (n, size), by chance none twice where there are enough."""
@@ -228,11 +233,8 @@ def _jumped(straight: Straight, now: Population, mixture: Mixture, rng: np.rando
 
 def _stepped(straight: Straight, now: Population, mixture: Mixture, rng: np.random.Generator) -> Population:
     """One Metropolis step along some component, whichever: the same there and back."""
-    n, size = now.v.shape
-    which = rng.choice(mixture.weights.size, size=n, p=mixture.weights)
-    scale = 2.38 / np.sqrt(size) * rng.choice(_SCALES, size=(n, 1))
-    step = scale * np.einsum("nij,nj->ni", mixture.roots[which], rng.standard_normal((n, size)))
-    return _accepted(straight, now, now.v + step, np.zeros(n), rng)
+    n = now.v.shape[0]
+    return _accepted(straight, now, now.v + mixture.steps(n, rng), np.zeros(n), rng)
 
 
 def _accepted(

@@ -14,7 +14,7 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.explore import Explored, explore
-from mtjfit.infer.mixture import Mixture, fitted, joined
+from mtjfit.infer.mixture import Mixture, covering, fitted, joined
 from mtjfit.infer.proposal import Jump, Straight, Target, production_moves
 from mtjfit.infer.streams import Stream, stream
 
@@ -27,8 +27,8 @@ _SETTLE, _TRIAL = 20, 20  # steps from the tempered starts, thrown away; and to 
 _ROUNDS = 4  # of settling, at most
 _WELL = 0.3  # of the proposals accepted: a proposal that needs no further round
 _SHARES = (0.7, 0.3)  # of the proposals: fitted anew, and as the exploration left it
-_COMPONENTS = 48  # of a proposal that is fitted to chains
-_MOST = 8000  # draws that it is fitted to
+_COMPONENTS = 24  # of a proposal that is fitted to chains
+_MOST = 12_000  # draws that it is fitted to
 
 
 @dataclass(frozen=True)
@@ -158,10 +158,16 @@ def refitted(target: Target, stage: Stage, blocks: Sequence[Block], seed: int, s
     """
     n_refits = stage.n_refits + 1
     rng = stream(seed, Stream.REFIT, n_refits)
-    draws = np.concatenate([block.theta for block in blocks], axis=1)
-    late = draws[:, draws.shape[1] // 4 :].reshape(-1, draws.shape[-1])
-    late = late[rng.permutation(late.shape[0])[:_MOST]]
-    mixture = fitted(Straight(target).inward(late)[0], rng, components=_COMPONENTS)
+    straight = Straight(target)
+    theta = np.concatenate([block.theta for block in blocks], axis=1)
+    log_posterior = np.concatenate([block.log_posterior for block in blocks], axis=1)
+    late = slice(theta.shape[1] // 4, None)
+    draws, log_posterior = theta[:, late].reshape(-1, theta.shape[-1]), log_posterior[:, late].ravel()
+    kept = rng.permutation(draws.shape[0])[:_MOST]
+    v, log_volume = straight.inward(draws[kept])
+    equal = np.ones(kept.size)
+    mixture = fitted(v, rng, components=_COMPONENTS)
+    mixture = covering(joined((mixture, stage.wide), _SHARES), v, equal, log_posterior[kept] - log_volume, rng)
     if second is not None and second.jump is not None:
         mixture = joined((mixture, second.jump.mixture), (0.5, 0.5))
-    return Stage(joined((mixture, stage.wide), _SHARES), stage.wide, stage.walkers, n_refits)
+    return Stage(mixture, stage.wide, stage.walkers, n_refits)

@@ -18,7 +18,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.anneal import Annealed, anneal
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.importance import Weighted, importance_sample
-from mtjfit.infer.mixture import Mixture, fitted, joined, wider
+from mtjfit.infer.mixture import Mixture, covering, fitted, joined, wider
 from mtjfit.infer.proposal import Jump, Straight, Target
 
 __all__ = ["Explored", "explore", "mean_and_error"]
@@ -137,15 +137,15 @@ def explore(
     if start is not None:
         v, _ = straight.inward(start)
         narrow = fitted(v, rng, components=_COMPONENTS)
-        found = _adapted(target, _Seen(v, np.ones(v.shape[0])), (narrow, wider(narrow, 2 * _WIDER)), rng)
+        seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
+        found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng)
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > _ENOUGH)):
             return found
         annealed = anneal(straight, size, more * max(_FEWEST, _PARTICLES * size**2), rng, told)
-        seen = _Seen(*annealed.weighted(1.0))
-        narrow = fitted(seen.v, rng, weights=seen.weights, components=_COMPONENTS)
+        seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
         warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
-        again = _adapted(target, seen, (narrow, joined(warm, (1.0,) * len(warm))), rng)
+        again = _adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng)
         again = replace(again, annealed=annealed)
         found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
     return found  # type: ignore[return-value]
@@ -153,24 +153,34 @@ def explore(
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """Weighted draws of the posterior in straight coordinates, to which proposals are fitted."""
+    """Weighted draws of the posterior in straight coordinates, to which proposals are fitted, and their log density."""
 
     v: FloatArray
     weights: FloatArray
+    log_posterior: FloatArray
 
-    def and_also(self, v: FloatArray, weights: FloatArray) -> _Seen:
+    def and_also(self, v: FloatArray, weights: FloatArray, log_posterior: FloatArray) -> _Seen:
         """With weighted draws more, each set with the share of its effective draws."""
-        both = [(self.v, self.weights), (v, weights)]
-        scaled = [w * (w.sum() / np.sum(w * w)) for _, w in both]
-        return _Seen(np.concatenate([self.v, v]), np.concatenate(scaled))
+        scaled = [w * (w.sum() / np.sum(w * w)) for w in (self.weights, weights)]
+        return _Seen(
+            np.concatenate([self.v, v]),
+            np.concatenate(scaled),
+            np.concatenate([self.log_posterior, log_posterior]),
+        )
+
+    def fitted(self, components: int, warm: Mixture, rng: np.random.Generator) -> Mixture:
+        """A proposal fitted to all of them, with wider parts, and more where it would be too thin."""
+        narrow = fitted(self.v, rng, weights=self.weights, components=components)
+        mixture = joined((narrow, wider(narrow, _WIDER), warm), _SHARES)
+        return covering(mixture, self.v, self.weights, self.log_posterior, rng)
 
 
-def _adapted(target: Target, seen: _Seen, parts: tuple[Mixture, Mixture], rng: np.random.Generator) -> Explored:
-    """Fit the narrow part of the proposal to all that was seen until the weights are even, then draw anew."""
-    straight, (narrow, warm) = Straight(target), parts
+def _adapted(target: Target, seen: _Seen, warm: Mixture, rng: np.random.Generator) -> Explored:
+    """Fit the proposal to all that was seen until the weights are even, then draw anew."""
+    straight = Straight(target)
     best: Explored | None = None
     for k in range(_ROUNDS):
-        jump = Jump(joined((narrow, wider(narrow, _WIDER), warm), _SHARES), straight)
+        jump = Jump(seen.fitted((2 if k > 1 else 1) * _COMPONENTS, warm, rng), straight)
         weighted = importance_sample(target, jump, _DRAWS, rng)
         even = weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _EVEN * _DRAWS
         if even or k == _ROUNDS - 1 or (k == _ROUNDS // 2 and weighted.n_effective > 4 * _ENOUGH):
@@ -183,9 +193,8 @@ def _adapted(target: Target, seen: _Seen, parts: tuple[Mixture, Mixture], rng: n
                 best = found
             if best.settled:
                 break
-        v, _ = straight.inward(weighted.x)
-        seen = seen.and_also(v, np.maximum(weighted.weights, 0.0))
-        narrow = fitted(seen.v, rng, weights=seen.weights, components=(2 if k else 1) * _COMPONENTS)
+        v, log_volume = straight.inward(weighted.x)
+        seen = seen.and_also(v, weighted.weights, weighted.log_posterior - log_volume)
     return best  # type: ignore[return-value]
 
 

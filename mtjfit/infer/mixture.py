@@ -11,14 +11,19 @@ from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 
-__all__ = ["TAIL_DOF", "Mixture", "fitted", "joined", "wider"]
+__all__ = ["TAIL_DOF", "Mixture", "covering", "fitted", "joined", "wider"]
 
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
 _MAX_POINTS = 5000
 _FOR_TAILS = 0.2  # of them
-_RIDGE = 0.003  # of the overall covariance, added to each component so that none collapses
+_RIDGE = 3e-4  # of the overall covariance, added to each component so that none collapses
 _ROWS = 2048  # at a time: temporary arrays stay in cache
+_SCALES = (1.0, 0.3)  # of steps, in those that are best for a normal distribution
+_COVERED = 3  # rounds of further components
+_UNDER = 4.0  # times as dense as a mixture: walkers rest there
+_COVERING = 8  # components of each round
+_FEW = 10  # effective draws in such places, below which they are not looked at
 _PER_COMPONENT = 10  # effective points for each of its dimensions, at least
 
 
@@ -80,9 +85,20 @@ class Mixture:
         z = rng.standard_normal((n, self.size)) / spread[:, None]
         return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
 
+    def steps(self, n: int, rng: np.random.Generator | np.random.RandomState) -> FloatArray:
+        """Steps for a random walk, shape (n, size), each normal with the shape of some component: as many there as back."""
+        which = rng.choice(self.weights.size, size=n, p=self.weights)
+        scale = 2.38 / np.sqrt(self.size) * rng.choice(_SCALES, size=(n, 1))
+        return np.asarray(scale * np.einsum("nij,nj->ni", self.roots[which], rng.standard_normal((n, self.size))))
+
 
 def fitted(
-    points: FloatArray, rng: np.random.Generator, *, weights: FloatArray | None = None, components: int = 16, iterations: int = 15
+    points: FloatArray,
+    rng: np.random.Generator,
+    *,
+    weights: FloatArray | None = None,
+    components: int = 16,
+    iterations: int = 15,
 ) -> Mixture:
     """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
 
@@ -129,6 +145,39 @@ def fitted(
         second = symmetric(moments[:, size + 1 :] / mass[:, None], size)
         covariances = second - centres[:, :, None] * centres[:, None, :] + _RIDGE * np.eye(size)
     return Mixture(heights, origin + centres @ root.T, np.asarray(root @ np.linalg.cholesky(covariances)))
+
+
+def covering(
+    mixture: Mixture, v: FloatArray, weights: FloatArray, log_density: FloatArray, rng: np.random.Generator
+) -> Mixture:
+    """The mixture with further components where a density is much higher than it: thin tails that a fit passes over.
+
+    Parameters
+    ----------
+    mixture : Mixture
+    v : ndarray, shape (n, size)
+        Draws from the density, by weight.
+    weights : ndarray, shape (n,)
+    log_density : ndarray, shape (n,)
+        ln of the density at `v`, up to a constant.
+    rng : numpy.random.Generator
+    """
+    weights = weights / weights.sum()
+    for _ in range(_COVERED):
+        # ⟨q/p⟩ over draws from p is one over the norm of p
+        ratio = log_density - mixture.log_density(v)
+        seen = weights > 0
+        low = float(ratio[seen].min())
+        ratio = ratio - low + float(np.log(np.sum(weights[seen] * np.exp(low - ratio[seen]))))
+        under = np.where(ratio > np.log(_UNDER), weights, 0.0)
+        mass = float(under.sum())
+        if mass == 0 or mass**2 < _FEW * float(np.sum(under**2)):
+            break
+        rows = under > 0
+        more = fitted(v[rows], rng, weights=under[rows], components=_COVERING)
+        share = float(np.clip(3 * mass, 0.03, 0.15))
+        mixture = joined((mixture, more, wider(more, 2.0)), (1 - share, 0.6 * share, 0.4 * share))
+    return mixture
 
 
 def products(x: FloatArray) -> FloatArray:

@@ -21,7 +21,7 @@ from mtjfit.infer.mixture import Mixture
 from mtjfit.model.layout import IntArray
 from mtjfit.model.straight import Frame
 
-__all__ = ["Jump", "JumpsAhead", "Straight", "Target", "production_moves", "warm_up_moves"]
+__all__ = ["Jump", "JumpsAhead", "StepsAlong", "Straight", "Target", "production_moves", "warm_up_moves"]
 
 _AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
 _SPREAD = 2.0  # of straightened coordinates at the start: wider than the posterior, given all else
@@ -171,6 +171,32 @@ class JumpsAhead(moves.Move):  # type: ignore[misc]
                         log_q.reshape(n_steps, n_walkers), strict=True))  # fmt: skip
 
 
+class StepsAlong(moves.Move):  # type: ignore[misc]
+    """Metropolis with steps as long and as oblique as some component of a mixture, whichever, in straight coordinates.
+
+    Lets walkers out of places where the mixture is so thin that hardly any jump leads away from them.
+
+    Parameters
+    ----------
+    jump : Jump
+    """
+
+    def __init__(self, jump: Jump) -> None:
+        self.jump = jump
+
+    def propose(self, model: Model, state: State) -> tuple[State, np.ndarray]:
+        """One step of all walkers, as emcee wants it."""
+        straight = self.jump.straight
+        v, log_volume = straight.inward(state.coords)
+        new, new_volume = straight.outward(v + self.jump.mixture.steps(v.shape[0], model.random))
+        log_posterior = np.asarray(model.log_prob_fn(new), dtype=float)
+        if np.any(np.isnan(log_posterior)):
+            raise ValueError("the log posterior is NaN at a proposed position")
+        gain = log_posterior - new_volume - state.log_prob + log_volume
+        accepted = np.log(model.random.rand(new.shape[0])) < gain
+        return self.update(state, State(new, log_prob=log_posterior), accepted), accepted
+
+
 def warm_up_moves() -> list[tuple[moves.Move, float]]:
     """Differential evolution, whole steps between walkers now and then so that modes are exchanged, and stretches.
 
@@ -182,4 +208,5 @@ def warm_up_moves() -> list[tuple[moves.Move, float]]:
 
 def production_moves(jump: Jump) -> list[tuple[moves.Move, float]]:
     """Mostly jumps; the rest keeps walkers moving where no jump lands."""
-    return [(JumpsAhead(jump), 0.85), *((move, 0.15 * weight) for move, weight in warm_up_moves())]
+    rest = ((move, 0.05 * weight) for move, weight in warm_up_moves())
+    return [(JumpsAhead(jump), 0.85), (StepsAlong(jump), 0.1), *rest]

@@ -178,6 +178,8 @@ def _solved(A: FloatArray, b: FloatArray) -> FloatArray:
         return np.asarray(b / A[0])
     if A.shape[0] == 2:
         determinant = A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0]
-        return np.stack([A[1, 1] * b[0] - A[0, 1] * b[1], A[0, 0] * b[1] - A[1, 0] * b[0]]) / determinant
-    found = np.linalg.solve(np.moveaxis(A, (0, 1), (-2, -1)), np.moveaxis(b, (0, 1), (-2, -1)))
+        both = np.stack([A[1, 1] * b[0] - A[0, 1] * b[1], A[0, 0] * b[1] - A[1, 0] * b[0]])
+        return np.asarray(both / determinant)
+    matrices, vectors = np.moveaxis(A, (0, 1), (-2, -1)), np.moveaxis(b, (0, 1), (-2, -1))
+    found = np.asarray(np.linalg.solve(matrices, vectors), dtype=float)
     return np.moveaxis(found, (-2, -1), (0, 1))
