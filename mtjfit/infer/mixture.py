@@ -10,6 +10,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
+from mtjfit.model.layout import IntArray
 
 __all__ = ["TAIL_DOF", "Mixture", "covering", "fitted", "joined", "wider"]
 
@@ -86,7 +87,7 @@ class Mixture:
         return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
 
     def steps(self, n: int, rng: np.random.Generator | np.random.RandomState) -> FloatArray:
-        """Steps for a random walk, shape (n, size), each normal with the shape of some component: as many there as back."""
+        """Steps for a random walk, shape (n, size), with the shape of any component: as likely there as back."""
         which = rng.choice(self.weights.size, size=n, p=self.weights)
         scale = 2.38 / np.sqrt(self.size) * rng.choice(_SCALES, size=(n, 1))
         return np.asarray(scale * np.einsum("nij,nj->ni", self.roots[which], rng.standard_normal((n, self.size))))
@@ -113,12 +114,8 @@ def fitted(
     iterations : int
     """
     shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
-    flat = np.sqrt(shares)  # points for tails of little weight
-    chance = (1 - _FOR_TAILS) * shares / shares.sum() + _FOR_TAILS * flat / flat.sum()
-    expected = np.minimum(_MAX_POINTS * chance, 1.0)
-    chosen = np.flatnonzero(rng.random(shares.size) < expected)
-    points, shares = points[chosen], shares[chosen] / expected[chosen]
-    shares = shares / shares.sum()
+    rows, shares = _thinned(shares, _MAX_POINTS, rng)
+    points = points[rows]
     size = points.shape[1]
     origin = shares @ points
     away = points - origin
@@ -162,22 +159,32 @@ def covering(
         ln of the density at `v`, up to a constant.
     rng : numpy.random.Generator
     """
-    weights = weights / weights.sum()
+    rows, weights = _thinned(weights, 2 * _MAX_POINTS, rng)
+    v, log_density = v[rows], log_density[rows]
     for _ in range(_COVERED):
         # ⟨q/p⟩ over draws from p is one over the norm of p
         ratio = log_density - mixture.log_density(v)
-        seen = weights > 0
-        low = float(ratio[seen].min())
-        ratio = ratio - low + float(np.log(np.sum(weights[seen] * np.exp(low - ratio[seen]))))
+        low = float(ratio.min())
+        ratio = ratio - low + float(np.log(np.sum(weights * np.exp(low - ratio))))
         under = np.where(ratio > np.log(_UNDER), weights, 0.0)
         mass = float(under.sum())
         if mass == 0 or mass**2 < _FEW * float(np.sum(under**2)):
             break
-        rows = under > 0
-        more = fitted(v[rows], rng, weights=under[rows], components=_COVERING)
+        there = under > 0
+        more = fitted(v[there], rng, weights=under[there], components=_COVERING)
         share = float(np.clip(3 * mass, 0.03, 0.15))
         mixture = joined((mixture, more, wider(more, 2.0)), (1 - share, 0.6 * share, 0.4 * share))
     return mixture
+
+
+def _thinned(weights: FloatArray, n: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+    """Some `n` of the rows, many of little weight among them, and their weights, which sum to one."""
+    flat = np.sqrt(weights)
+    chance = (1 - _FOR_TAILS) * weights / weights.sum() + _FOR_TAILS * flat / flat.sum()
+    expected = np.minimum(n * chance, 1.0)
+    rows = np.flatnonzero(rng.random(weights.size) < expected)
+    kept = weights[rows] / expected[rows]
+    return rows, np.asarray(kept / kept.sum())
 
 
 def products(x: FloatArray) -> FloatArray:

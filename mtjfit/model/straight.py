@@ -128,7 +128,8 @@ def information(
     # terms in front: G[t, s] and h[t] are of shape (n, n_devices)
     G, data = gram.between.square(a, b), a * z_u + b * z_w
     centre = np.moveaxis(np.broadcast_to(integral.centre, (*K.shape, amplitudes.power.size)), -1, 0)
-    known = np.where(serves.any(axis=-1).T[:, None], 0.0, centre)
+    served = np.asarray(np.any(serves, axis=-1)).T[:, None]
+    known = np.where(served, 0.0, centre)
     h = data - np.sum(G * known, axis=1)
     own = list(integral.own)
     sd = np.moveaxis(np.broadcast_to(integral.sd, (*K.shape, len(own))), -1, 0)
@@ -156,8 +157,10 @@ def information(
     amplitude_sd, mean = amplitudes.sd[list(sampled)], amplitudes.mean[list(sampled)]
     scaled = serves * amplitude_sd
     total = np.zeros((K.shape[0], scaled.shape[-1] ** 2))
-    for t, s in np.argwhere(np.any(scaled[:, :, None, :, None] * scaled[:, None, :, None, :], axis=(0, 3, 4))):
+    for t, s in np.ndindex(len(G), len(G)):
         pairs = scaled[:, t, :, None] * scaled[:, s, None, :]
+        if not pairs.any():
+            continue
         total += np.broadcast_to(G[t, s], K.shape) @ pairs.reshape(K.shape[1], -1)
     total = total.reshape(K.shape[0], len(mean), len(mean))
     pull = sum(h[t] @ scaled[:, t] for t in range(h.shape[0])) - total @ (mean / amplitude_sd)
