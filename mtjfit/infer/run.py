@@ -22,8 +22,7 @@ from mtjfit.infer.streams import Stream, stream
 
 __all__ = ["Run", "run_ensembles"]
 
-_FIRST_REFIT = 400  # steps without convergence after which they only serve to improve the proposal; then doubled
-_HOPELESS = 20  # autocorrelation times: a first look that has not even seen these had better improve it at once
+_FIRST_REFIT = 200  # steps without convergence after which they only serve to improve the proposal; then doubled
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
 
 
@@ -154,8 +153,6 @@ def _had_better_refit(history: History, verdict: Verdict, target_ess: float) -> 
     Not where nothing but the length is missing, and the next look will find it long enough.
     """
     slowest = max(verdict.tau.values(), default=np.inf)
-    if history.n_refits == 0 and slowest * _HOPELESS > history.steps:
-        return True
     missing = {check.name for check in verdict.checks if not check.ok}
     coming = next_look(history.steps)
     enough = slowest * MIN_LENGTH <= coming and verdict.ess * coming >= target_ess * history.steps

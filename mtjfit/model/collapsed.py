@@ -209,9 +209,16 @@ class CollapsedPosterior:
         return Frame.joined([self._frame(chunk) for chunk in self._chunks(z, nodes=8)])
 
     def _frame(self, z: FloatArray) -> Frame:
-        elsewhere = z.copy()
-        elsewhere[:, self.straightened] = 0.0
-        batch, sd = self._batch(elsewhere), 0.0
+        at = z.copy()
+        at[:, self.straightened] = 0.0
+        frame = self._linearised(at)
+        if self.split.scattered:  # by a share of what the amplitudes are, which is known only now
+            at[:, self.straightened] = frame.mean
+            frame = self._linearised(at)
+        return frame
+
+    def _linearised(self, z: FloatArray) -> Frame:
+        batch, sd = self._batch(z), 0.0
         magnetic = np.maximum(self.study.thicknesses - batch.dead, THINNEST)
         t = np.exp(-batch.form.q * magnetic)
         K, slope = batch.form.kappa(t), batch.form.slope(t)

@@ -71,6 +71,11 @@ class Frame:
         return solved(precision, self.pull), np.asarray(np.linalg.cholesky(precision), dtype=float)
 
     @property
+    def mean(self) -> FloatArray:
+        """Where the data have these coordinates, shape (n, k)."""
+        return self._mean_and_root[0]
+
+    @property
     def log_volume(self) -> FloatArray:
         """ln |dv/dz|, shape (n,)."""
         if not self.columns.size:
