@@ -29,6 +29,7 @@ _CHAIN = 4  # steps of each chain: one particle in four begins one
 _FIRST_DRAWS = 4  # for each particle
 _COMPONENTS = 16
 _FIT = 8  # iterations
+_LAST = 3  # populations at β = 1: the first still has the noise of those before in its tails
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
 _AGREE = 5  # iterations of the norms
@@ -156,7 +157,8 @@ def anneal(
     now = Population(0.0, v, *_densities(straight, v, log_start))
     levels: list[Population] = []
     log_norms = [0.0]
-    while now.beta < 1.0:
+    settled = 0  # populations at β = 1
+    while settled < _LAST:
         remaining = 1.0 - now.beta
         step = remaining if len(levels) == _MAX_LEVELS else _next_step(now.log_gain, remaining, _KEEP * n)
         weights, gain = _weights(now.log_gain, step)
@@ -166,6 +168,7 @@ def anneal(
         rows = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)
+        settled += beta == 1.0
     return Annealed(tuple(levels), np.array(log_norms[1:]))
 
 

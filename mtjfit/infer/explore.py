@@ -30,7 +30,7 @@ _WANTED_K_HAT = 0.5  # below it the weights have a variance, and the error is on
 _DRAWS, _MOST_DRAWS = 4000, 60_000
 _EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
-_ROUNDS = 6
+_ROUNDS = 3
 _PARTICLES, _FEWEST = 80, 6000  # times the square of the dimension; thin bent ridges lose fewer
 _MORE = 2  # times as many in a second annealing run
 _COMPONENTS = 16
@@ -183,7 +183,7 @@ def _adapted(target: Target, seen: _Seen, warm: Mixture, rng: np.random.Generato
         jump = Jump(seen.fitted((2 if k > 1 else 1) * _COMPONENTS, warm, rng), straight)
         weighted = importance_sample(target, jump, _DRAWS, rng)
         even = weighted.k_hat < _WANTED_K_HAT and weighted.n_effective > _EVEN * _DRAWS
-        if even or k == _ROUNDS - 1 or (k == _ROUNDS // 2 and weighted.n_effective > 4 * _ENOUGH):
+        if even or k == _ROUNDS - 1 or (k == 1 and weighted.n_effective > 4 * _ENOUGH):
             # drawn anew where draws that chose the proposal would flatter it
             if k or _n_draws(weighted) > _DRAWS:
                 weighted = importance_sample(target, jump, _n_draws(weighted), rng)
