@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, Exact
+from jumps import fitted_jump
 from scipy import stats
 
 from mtjfit.infer import Chains, Verdict, judge
 from mtjfit.infer.gate import about_priors
-from mtjfit.infer.proposal import fitted_jump, production_moves
+from mtjfit.infer.proposal import production_moves
 
 E, S, W = 4, 800, 16  # ensembles, steps, walkers
 TARGET = 2000.0
