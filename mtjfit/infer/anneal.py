@@ -165,11 +165,11 @@ def anneal(
 
 
 def _densities(straight: Straight, v: FloatArray, log_start: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ln s and ln p − ln s, shape (n,) each, both finite."""
+    """ln s and ln p − ln s, shape (n,) each, both finite; the latter is −1e300 wherever p vanishes, whatever s is."""
     log_posterior = straight.log_posterior(v)
     inside = np.isfinite(log_start) & np.isfinite(log_posterior)
-    log_start = np.where(inside, log_start, _NOWHERE)
-    return log_start, np.where(inside, log_posterior, _NOWHERE) - log_start
+    log_start = np.where(np.isfinite(log_start), log_start, _NOWHERE)
+    return log_start, np.where(inside, log_posterior - np.where(inside, log_start, 0.0), _NOWHERE)
 
 
 def _weights(log_gain: FloatArray, step: float) -> tuple[FloatArray, float]:
