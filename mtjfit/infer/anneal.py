@@ -67,7 +67,7 @@ class Annealed:
     Attributes
     ----------
     levels : tuple of Population
-        From the first inverse temperature above zero to β = 1.
+        From the start, β = 0, to β = 1.
     log_norms : ndarray, shape (n_levels,)
         ln ∫ s^(1 − β) p^β dv of each level from the weights of those before: good to a few tenths.
     """
@@ -149,7 +149,7 @@ def anneal(
     n = n_particles // _CHAIN * _CHAIN
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))
     now = Population(0.0, v, *_densities(straight, v, log_start))
-    levels: list[Population] = []
+    levels = [now]  # the start, too: warm distributions of an easy posterior lie between it and the next
     log_norms = [0.0]
     while now.beta < 1.0:
         remaining = 1.0 - now.beta
@@ -161,7 +161,7 @@ def anneal(
         rows = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)
-    return Annealed(tuple(levels), np.array(log_norms[1:]))
+    return Annealed(tuple(levels), np.array(log_norms))
 
 
 def _densities(straight: Straight, v: FloatArray, log_start: FloatArray) -> tuple[FloatArray, FloatArray]:

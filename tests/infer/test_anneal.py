@@ -40,6 +40,8 @@ def _gaussian(size: int, noise: float = 0.3) -> Tempered:
     A, y = np.tril(rng.uniform(0.2, 1.0, (size, size))), rng.standard_normal(size)
 
     def moments(beta: float) -> tuple[np.ndarray, np.ndarray, float]:
+        if beta == 0:
+            return np.zeros(size), np.ones(size), 0.0
         wider = noise / np.sqrt(beta)
         covariance = np.linalg.inv(np.eye(size) + A.T @ A / wider**2)
         log_z = stats.multivariate_normal(np.zeros(size), A @ A.T + wider**2 * np.eye(size)).logpdf(y)
@@ -120,8 +122,8 @@ def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> 
         found = []
         for run in runs(name):
             level = run.levels[round(part * (len(run.levels) - 1))]
-            assert level.v.shape == (PARTICLES, TARGETS[name].target.size)
-            found.append(in_sd(name, level.beta, level.v, np.ones(PARTICLES)))
+            assert level.v.shape[0] >= PARTICLES
+            found.append(in_sd(name, level.beta, level.v, np.ones(len(level.v))))
         assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM, part
 
 
@@ -129,8 +131,8 @@ def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> 
 def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
     for run in runs(name):
         betas = [level.beta for level in run.levels]
-        assert np.all(np.diff([0.0, *betas]) > 0)
-        assert betas[-1] == 1.0
+        assert np.all(np.diff(betas) > 0)
+        assert (betas[0], betas[-1]) == (0.0, 1.0)
         assert run.final is run.levels[-1]
         assert len(run.log_norms) == len(betas)
         level, target = run.levels[len(betas) // 2], TARGETS[name].target
@@ -138,15 +140,13 @@ def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
         np.testing.assert_allclose(level.log_gain, target.log_likelihood(level.v), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("beta", [1.0, 0.7, 0.5, 0.3])
+@pytest.mark.parametrize("beta", [1.0, 0.5, 0.15, 0.02])
 @pytest.mark.parametrize("name", list(TARGETS))
 def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: str, beta: float) -> None:
     found = []
     for run in runs(name):
-        if beta < run.levels[0].beta:
-            pytest.skip("warmer than the first level: nobody has been there")
         v, weights = run.weighted(beta)
-        assert len(v) == len(weights) == PARTICLES * len(run.levels)
+        assert len(v) == len(weights) == sum(len(level.v) for level in run.levels)
         assert weights.max() == 1.0
         found.append(in_sd(name, beta, v, weights))
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM
@@ -229,7 +229,7 @@ def test_same_seed_same_numbers() -> None:
 def test_every_temperature_is_told_of() -> None:
     told: list[float] = []
     found = anneal(Straight(BANANA), 2, 400, np.random.default_rng(0), told.append)
-    assert told == [level.beta for level in found.levels]
+    assert told == [level.beta for level in found.levels[1:]]
 
 
 class Nowhere(Known):
