@@ -1,4 +1,4 @@
-"""Heavy-tailed mixtures: their density is that of scipy and of their draws, fits keep the moments, no digits are lost."""
+"""Heavy-tailed mixtures: density as scipy has it, draws that follow it, fits that keep moments, no digits lost."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def moments(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("components", [1, 8])
 def test_a_weighted_fit_is_the_fit_of_repeated_points(components: int) -> None:
-    """In mean and covariance, which are those of the points but for the little that keeps components from collapsing."""
+    """In mean and covariance: those of the points, but for the little that keeps components from collapsing."""
     rng = np.random.default_rng(5)
     points, times = GAUSSIAN.draws(400, rng), rng.integers(1, 5, 400)
     points += 3.0 * np.abs(points[:, :1])  # bent, so that several components are not one
