@@ -94,7 +94,12 @@ class Mixture:
 
 
 def fitted(
-    points: FloatArray, rng: np.random.Generator, *, weights: FloatArray | None = None, components: int = 16, iterations: int = 15
+    points: FloatArray,
+    rng: np.random.Generator,
+    *,
+    weights: FloatArray | None = None,
+    components: int = 16,
+    iterations: int = 15,
 ) -> Mixture:
     """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
 
