@@ -1,8 +1,8 @@
-"""Proposals of the ensembles: jumps drawn from a heavy-tailed mixture fitted to what annealing found, and moves of emcee.
+"""Proposals of the ensembles: jumps from a heavy-tailed mixture fitted to what annealing found, and moves of emcee.
 
-The mixture lives in straight coordinates (`mtjfit.model.straight`), a jump in those of the posterior. A curved tail that
-a single bell shape does not reach holds walkers for hundreds of steps. The mixture is therefore fitted to the posterior
-and to the tempered one, which is wider along the same curves.
+The mixture lives in straight coordinates (`mtjfit.model.straight`), a jump in those of the posterior. A curved tail
+that a single bell shape does not reach holds walkers for hundreds of steps. The mixture is therefore fitted to the
+posterior and to the tempered one, which is wider along the same curves.
 """
 
 from __future__ import annotations

@@ -100,6 +100,7 @@ def test_a_truncated_normal_prior_contradicted_on_its_open_side(side: float) -> 
     assert abs(x.std() / sd - 1) < 5 / np.sqrt(2 * 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prior", "y", "noise"),
     [
