@@ -32,6 +32,8 @@ _FIT = 8  # iterations
 _LAST = 3  # populations at β = 1: the first still has the noise of those before in its tails
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
+_WARMEST = 0.1  # inverse temperature for which particles are weighted
+_MOST_USED = 12  # levels at a time: a posterior far from its prior has hundreds
 _AGREE = 5  # iterations of the norms
 _NOWHERE = -1e300  # ln of a density that vanishes: finite, so that differences are
 
@@ -67,7 +69,7 @@ class Annealed:
     Attributes
     ----------
     levels : tuple of Population
-        From the first inverse temperature above zero to β = 1.
+        From the start, β = 0, to β = 1.
     log_norms : ndarray, shape (n_levels,)
         ln ∫ s^(1 − β) p^β dv of each level from the weights of those before: good to a few tenths.
     """
@@ -87,17 +89,20 @@ class Annealed:
 
     @cached_property
     def _all(self) -> tuple[Population, FloatArray]:
-        """Particles of all levels (with β = 1), and ln of the density that they were drawn from, all levels together.
+        """Particles of many levels (with β = 1), and ln of the density that they were drawn from, all levels together.
 
         Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008): the norms of all levels are those that the particles of
         all levels agree on. Warm levels hold many particles in thin tails of the cool ones.
         """
-        log_start = np.concatenate([each.log_start for each in self.levels])
-        log_gain = np.concatenate([each.log_gain for each in self.levels])
-        everything = Population(1.0, np.concatenate([each.v for each in self.levels]), log_start, log_gain)
-        betas = np.array([each.beta for each in self.levels])
-        shares = np.array([each.v.shape[0] for each in self.levels]) / log_gain.size
-        log_z = self.log_norms
+        first = max(k for k, each in enumerate(self.levels) if each.beta <= _WARMEST)
+        places = np.unique(np.linspace(first, len(self.levels) - 1, _MOST_USED).round().astype(int))
+        used = [self.levels[k] for k in places]
+        log_start = np.concatenate([each.log_start for each in used])
+        log_gain = np.concatenate([each.log_gain for each in used])
+        everything = Population(1.0, np.concatenate([each.v for each in used]), log_start, log_gain)
+        betas = np.array([each.beta for each in used])
+        shares = np.array([each.v.shape[0] for each in used]) / log_gain.size
+        log_z = self.log_norms[places]
         terms = betas[:, None] * log_gain  # start density apart, which is common to all
         for _ in range(_AGREE):
             total = _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
@@ -105,7 +110,7 @@ class Annealed:
         return everything, log_start + _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
 
     def weighted(self, beta: float) -> tuple[FloatArray, FloatArray]:
-        """Particles of all levels, shape (n, size), and their weights at an inverse temperature, shape (n,)."""
+        """Particles, shape (n, size), and their weights at an inverse temperature of 0.1 to 1, shape (n,)."""
         everything, log_drawn = self._all
         log_weights = everything.log_start + beta * everything.log_gain - log_drawn
         return everything.v, np.exp(log_weights - log_weights.max())
@@ -155,7 +160,7 @@ def anneal(
     n = n_particles // _CHAIN * _CHAIN
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))
     now = Population(0.0, v, *_densities(straight, v, log_start))
-    levels: list[Population] = []
+    levels = [now]  # the start, too: warm distributions of an easy posterior lie between it and the next
     log_norms = [0.0]
     settled = 0  # populations at β = 1
     while settled < _LAST:
@@ -169,15 +174,15 @@ def anneal(
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)
         settled += beta == 1.0
-    return Annealed(tuple(levels), np.array(log_norms[1:]))
+    return Annealed(tuple(levels), np.array(log_norms))
 
 
 def _densities(straight: Straight, v: FloatArray, log_start: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ln s and ln p − ln s, shape (n,) each, both finite."""
+    """ln s and ln p − ln s, shape (n,) each, both finite; the latter is −1e300 wherever p vanishes, whatever s is."""
     log_posterior = straight.log_posterior(v)
     inside = np.isfinite(log_start) & np.isfinite(log_posterior)
-    log_start = np.where(inside, log_start, _NOWHERE)
-    return log_start, np.where(inside, log_posterior, _NOWHERE) - log_start
+    log_start = np.where(np.isfinite(log_start), log_start, _NOWHERE)
+    return log_start, np.where(inside, log_posterior - np.where(inside, log_start, 0.0), _NOWHERE)
 
 
 def _weights(log_gain: FloatArray, step: float) -> tuple[FloatArray, float]:

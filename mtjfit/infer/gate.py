@@ -275,8 +275,8 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
     verdict : Verdict
     chains : Chains
         Coordinates are normal scores: the prior of each is the standard normal distribution.
-    reach : ndarray, shape (n_parameters,)
-        How far from zero each score may be.
+    reach : ndarray, shape (2, n_parameters) or (n_parameters,)
+        How far from zero each score may be, below and above.
 
     Returns
     -------
@@ -290,7 +290,10 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
     (Note(name='prior-dominated', says="the prior says more than the data: x (sd 1.00 of its prior's)"),)
     """
     z = {name: chains.theta[..., k].ravel() for k, name in enumerate(chains.names)}
-    beyond = [(name, float(np.mean(np.abs(x) > WALL * far))) for (name, x), far in zip(z.items(), reach, strict=True)]
+    ends = WALL * np.broadcast_to(reach, (2, len(chains.names)))
+    beyond = [
+        (name, float(np.mean((x < -low) | (x > high)))) for (name, x), low, high in zip(z.items(), *ends, strict=True)
+    ]
     cut = ", ".join(f"{name} ({100 * share:.0f} % of the draws)" for name, share in beyond if share > MAX_AT_WALL)
     says = f"the prior ends before the data do, and cut the posterior: {cut}" if cut else "no prior cut the draws"
     edges = [(name, side, float(np.mean(sign * x > EDGE))) for name, x in z.items() for sign, side in _SIDES]

@@ -58,10 +58,10 @@ class JointPosterior:
 
     @cached_property
     def reach(self) -> FloatArray:
-        """How far from zero each coordinate may be, shape (size,)."""
-        found = np.empty(self.size)
+        """How far from zero each coordinate may be, below and above, shape (2, size)."""
+        found = np.empty((2, self.size))
         for label, model in self.models.items():
-            found[self.columns(label)] = model.reach
+            found[:, self.columns(label)] = model.reach
         return found
 
     def columns(self, label: str) -> list[int]:

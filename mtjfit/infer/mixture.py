@@ -25,6 +25,7 @@ _COVERED = 3  # rounds of further components
 _UNDER = 4.0  # times as dense as a mixture: walkers rest there
 _COVERING = 8  # components of each round
 _FEW = 10  # effective draws in such places, below which they are not looked at
+_CANCELLED = 1e6  # size of the terms of a squared distance, beyond which their sum would lose digits that matter
 _PER_COMPONENT = 10  # effective points for each of its dimensions, at least
 
 
@@ -54,21 +55,32 @@ class Mixture:
         return np.asarray(self.weights @ self.centres)
 
     @cached_property
-    def _prepared(self) -> tuple[FloatArray, FloatArray]:
-        """Coefficients of the squared distances to all centres, and ln of each height."""
+    def _prepared(self) -> tuple[FloatArray, FloatArray, tuple[tuple[int, FloatArray], ...]]:
+        """Coefficients of the squared distances to all centres, ln of each height, and what is computed directly.
+
+        That is, with their inverse roots, components so far from the middle or so thin that the terms of a squared
+        distance would cancel beyond the eighth digit.
+        """
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
         half = 0.5 * (TAIL_DOF + self.size)
         constant = float(gammaln(half) - gammaln(TAIL_DOF / 2)) - 0.5 * self.size * np.log(TAIL_DOF * np.pi)
         with np.errstate(divide="ignore"):
             heights = np.log(self.weights) - log_det + constant
-        return squares(self.centres - self._origin, self.roots), heights
+        away, inverse = self.centres - self._origin, np.linalg.inv(self.roots)
+        farthest = np.abs(away) + np.linalg.norm(self.roots, axis=2)
+        terms = np.sum(np.einsum("kij,kj->ki", np.abs(inverse), farthest) ** 2, axis=1)
+        direct = tuple((int(k), inverse[k]) for k in np.flatnonzero(terms > _CANCELLED))
+        return squares(away, self.roots), heights, direct
 
     def log_density(self, v: FloatArray) -> FloatArray:
         """Normalised log density, shape (n,), at `v` of shape (n, size)."""
-        coefficients, heights = self._prepared
+        coefficients, heights, direct = self._prepared
         found = np.empty(v.shape[0])
         for start in range(0, v.shape[0], _ROWS):
-            each = products(v[start : start + _ROWS] - self._origin) @ coefficients
+            here = v[start : start + _ROWS]
+            each = products(here - self._origin) @ coefficients
+            for k, inverse in direct:
+                each[:, k] = np.sum(((here - self.centres[k]) @ inverse.T) ** 2, axis=1)
             np.maximum(each, 0.0, out=each)
             each /= TAIL_DOF
             np.log1p(each, out=each)

@@ -99,7 +99,7 @@ class CollapsedPosterior:
 
     @property
     def reach(self) -> FloatArray:
-        """How far from zero each coordinate may be, shape (size,)."""
+        """How far from zero each coordinate may be, below and above, shape (2, size)."""
         return self.scores.reach
 
     @property

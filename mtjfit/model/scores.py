@@ -24,7 +24,7 @@ __all__ = ["Scores"]
 
 _LN_2, _LN_2PI = float(np.log(2)), float(np.log(2 * np.pi))
 _EDGE = 8.0  # Φ(8.3) rounds to one: no score beyond it can be told from the end of a range
-_BOUNDED = 37.0  # Φ(−37) is the smallest that is not zero
+_OPEN = 37.0  # Φ(−37) is the smallest that is not zero
 _NORMAL = 1e6  # a line: nothing is lost, however far the data lie from the prior
 _LN_FARTHEST = 150.0  # of a log-normal value over its median: its square stays finite
 
@@ -49,12 +49,13 @@ class Scores:
 
     @cached_property
     def reach(self) -> FloatArray:
-        """How far from zero each score may be, shape (size,).
+        """How far from zero each score may be, below and above, shape (2, size).
 
-        Flat priors end where Φ has no digits left. Normal ones go on: data may contradict them by any number of
+        Scores end where values can no longer be told from a bound: 6e-16, or Φ(−8), of the range of a flat prior, or
+        of a standard deviation. Normal priors go on where they are open: data may contradict them by any number of
         standard deviations, and a mode out there is a mode.
         """
-        return np.array([_reach(prior) for prior in self.priors])
+        return np.array([_reach(prior) for prior in self.priors], dtype=float).reshape(-1, 2).T
 
     @cached_property
     def _forms(self) -> tuple[FloatArray, ...]:
@@ -75,13 +76,14 @@ class Scores:
         return np.asarray(x)
 
     def of(self, values: FloatArray) -> FloatArray:
-        """Scores, shape (n, size), of natural values; those at an edge of a flat prior come out at ±8."""
+        """Scores, shape (n, size), of natural values; those at a bound come out at the end of their `reach`."""
         columns = [_score(prior, values[:, k]) for k, prior in enumerate(self.priors)]
         return np.stack(columns, axis=-1) if columns else np.zeros((values.shape[0], 0))
 
     def log_prior(self, z: FloatArray) -> FloatArray:
         """Log prior density of scores, shape (n,): standard normal, cut at their `reach`."""
-        inside = np.all(np.abs(z) <= self.reach, axis=-1)
+        below, above = self.reach
+        inside = np.all((-below <= z) & (z <= above), axis=-1)
         return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * _LN_2PI), -np.inf)
 
     def log_posterior(
@@ -110,12 +112,18 @@ class Scores:
         return np.asarray(np.clip(ndtri(u), -_EDGE, _EDGE))
 
 
-def _reach(prior: Prior) -> float:
+def _reach(prior: Prior) -> tuple[float, float]:
     if isinstance(prior, LogNormal):
-        return _LN_FARTHEST / float(np.log(prior.factor))
-    if isinstance(prior, Normal):
-        return _BOUNDED if prior.truncated else _NORMAL
-    return _EDGE
+        return (_LN_FARTHEST / float(np.log(prior.factor)),) * 2
+    if not isinstance(prior, Normal):
+        return _EDGE, _EDGE
+    if not prior.truncated:
+        return _NORMAL, _NORMAL
+    low, high = _bounds(prior)
+    mass = log_interval(low, high)
+    beside = log_interval(low, min(low + 1, high)) - mass, log_interval(max(high - 1, low), high) - mass
+    below, above = np.minimum(-ndtri_exp(log_ndtr(-_EDGE) + np.array(beside)), _OPEN)
+    return float(below), float(above)
 
 
 def _form(prior: Prior) -> tuple[float, float, bool, bool, float, float]:
@@ -151,9 +159,10 @@ def _score(prior: Prior, x: FloatArray) -> FloatArray:
         return np.asarray(white)
     low, high = _bounds(prior)
     white, mass = np.clip(white, low, high), log_interval(low, high)
-    below, above = (np.minimum(log_interval(*ends) - mass, 0.0) for ends in ((low, white), (white, high)))
-    z = np.where(below < above, ndtri_exp(np.minimum(below, -_LN_2)), -ndtri_exp(np.minimum(above, -_LN_2)))
-    return np.asarray(np.clip(z, -_BOUNDED, _BOUNDED))
+    under, over = (np.minimum(log_interval(*ends) - mass, 0.0) for ends in ((low, white), (white, high)))
+    z = np.where(under < over, ndtri_exp(np.minimum(under, -_LN_2)), -ndtri_exp(np.minimum(over, -_LN_2)))
+    below, above = _reach(prior)
+    return np.asarray(np.clip(z, -below, above))
 
 
 def _bounds(prior: Normal) -> tuple[float, float]:

@@ -51,8 +51,9 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr("mtjfit.infer.history._BLOCK", 5)
         patch.setattr("mtjfit.infer.history._FIRST_LOOK", MAX_STEPS)
-        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
-        patch.setattr("mtjfit.infer.ensemble._PARTICLES", 64)
+        patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
+        patch.setattr("mtjfit.infer.explore._PARTICLES", 1)
+        patch.setattr("mtjfit.infer.explore._FEWEST", 400)
         patch.setattr("mtjfit.infer.ensemble._SETTLE", 6)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))

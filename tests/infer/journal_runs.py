@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
 import mtjfit.infer.run as sampling
 from mtjfit.infer.ensemble import Stage, prepared
@@ -30,13 +31,13 @@ class Bell:
     centre: float = 1.0
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
-        return -0.5 * np.sum(theta**2, axis=1)
+        return -0.5 * np.sum(theta**2, axis=1) - np.log(2 * np.pi)
 
     def log_posterior(self, theta: np.ndarray) -> np.ndarray:
         return self.log_prior(theta) - 0.5 * np.sum((theta - [self.centre, 0.0]) ** 2, axis=1)
 
     def prior_transform(self, u: np.ndarray) -> np.ndarray:
-        return np.sqrt(2.0) * np.tan(0.9 * (u - 0.5))
+        return ndtri(u)
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def small_blocks() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.infer.history._FIRST_LOOK", 10)
         patch.setattr(sampling, "_FIRST_REFIT", 20)
         patch.setattr(sampling, "_HOPELESS", 0)
-        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
+        patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr(sampling, "prepared", lambda target, *sizes: stage())
         yield patch
@@ -78,10 +79,7 @@ def same(one: Chains, other: Chains) -> bool:
 @cache
 def stage() -> Stage:
     """What every run here begins with."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.infer.ensemble._PARTICLES", 60)
-        patch.setattr("mtjfit.infer.proposal._COMPONENTS", 2)
-        return prepared(Bell(), 2, 2, 8, SEED)
+    return prepared(Bell(), 2, 2, 8, SEED)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -18,8 +18,9 @@ SETTINGS = (
     ("mtjfit.infer.history", "_BLOCK", 20),
     ("mtjfit.infer.history", "_FIRST_LOOK", 40),
     ("mtjfit.infer.run", "_FIRST_REFIT", 60),
-    ("mtjfit.infer.proposal", "_COMPONENTS", 4),
-    ("mtjfit.infer.ensemble", "_PARTICLES", 80),
+    ("mtjfit.infer.ensemble", "_COMPONENTS", 4),
+    ("mtjfit.infer.explore", "_PARTICLES", 1),
+    ("mtjfit.infer.explore", "_FEWEST", 400),
 )
 """Short blocks and an early refit, so that there is much to be killed in; and nothing that takes long."""
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.centred import explore_model
-from mtjfit.infer.explore import Explored
+from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.fit import fit
 from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
@@ -92,7 +91,7 @@ def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
     """Posterior of a study under one mechanism."""
     model = posterior_of(mechanism_study(study, MECHANISMS[name]))
-    return explore_model(model, rng)
+    return explore(model, model.size, rng)
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,51 @@
-"""The second opinion agrees with right draws, catches wrong ones, and is silent where it knows nothing."""
+"""The second opinion agrees with right draws, and refuses wrong ones by what is wrong with them."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from evidence_targets import BANANA, TARGETS, TWO_MODES, Known, gaussian
+from jumps import fitted_jump, jump_of
 from scipy import stats
 
 from mtjfit.data import dataset
 from mtjfit.infer import Chains, judge
-from mtjfit.infer.crosscheck import MAX_ERRORS, cross_check, differences
+from mtjfit.infer.crosscheck import MAX_ERRORS, MIN_EFFECTIVE, _population, cross_check, differences
 from mtjfit.infer.ensemble import advanced, prepared
+from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer.explore import Explored, explore
+from mtjfit.infer.gate import Check
 from mtjfit.infer.importance import importance_sample
-from mtjfit.infer.proposal import Jump, fitted_jump
+from mtjfit.infer.mixture import Mixture
+from mtjfit.infer.proposal import Jump, Straight
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.study import load_study
 
 
 def fitted(target: Known, rng: np.random.Generator) -> Jump:
     return fitted_jump(target.draws(1500, rng), rng)
+
+
+@cache
+def second_of(name: str, seed: int = 0) -> Explored:
+    return explore(TARGETS[name], TARGETS[name].size, np.random.default_rng([11, seed]))
+
+
+def asked(target: Known, chains: Chains, jump: Jump, second: Explored, evidence: Evidence | None = None) -> Check:
+    """As a run asks, with the evidence of its own draws and its own proposal."""
+    found = evidence or log_evidence(target, chains, np.random.default_rng(1), jump=jump)
+    return cross_check(chains, jump, found, second)
+
+
+def number(pattern: str, check: Check) -> float:
+    """What a check says of something."""
+    found = re.search(pattern, check.says)
+    assert found, check.says
+    return float(found[1])
 
 
 def changed(chains: Chains, k: int, *, shift: float = 0.0, stretch: float = 1.0) -> Chains:
@@ -33,14 +58,16 @@ def changed(chains: Chains, k: int, *, shift: float = 0.0, stretch: float = 1.0)
 
 @pytest.mark.parametrize("name", ["gaussian 1", "gaussian 6", "banana", "two modes"])
 def test_right_draws_are_agreed_with_and_wrong_ones_are_not(name: str) -> None:
-    target, rng = TARGETS[name], np.random.default_rng(0)
+    target, rng, second = TARGETS[name], np.random.default_rng(0), second_of(name)
     chains, jump = target.chains(125, rng), fitted(target, rng)
-    right = cross_check(target, chains, jump, rng)
-    assert right.ok
-    assert right.says.startswith("a second method agrees: largest difference 0.")
+    right = asked(target, chains, jump, second)
+    assert right.ok, right.says
+    assert right.name == "second method"
+    assert right.says.startswith("a second method, annealed anew from the prior, agrees: largest difference 0.")
+    assert "importance sampling, k̂ = " in right.says
     for k in (0, target.size - 1):
         for wrong in (changed(chains, k, stretch=0.8), changed(chains, k, shift=0.3), changed(chains, k, shift=-0.3)):
-            found = cross_check(target, wrong, jump, rng)
+            found = asked(target, wrong, jump, second)
             assert not found.ok
             assert f"quantile of {chains.names[k]} differs by " in found.says
 
@@ -84,58 +111,166 @@ def test_the_difference_of_the_quantiles_is_in_sd() -> None:
     assert all(one.in_errors > MAX_ERRORS for one in found)
 
 
-def test_a_mode_that_the_walkers_lost_is_noticed_if_the_proposal_knows_it() -> None:
-    """All ensembles in one mode, which the gate cannot see; annealing met both, so the proposal has both."""
-    target, rng = TWO_MODES, np.random.default_rng(4)
-    one = target.draws(60_000, rng)
+@pytest.mark.parametrize("name", ["gaussian 2", "banana"])
+def test_right_runs_are_agreed_with_again_and_again(name: str) -> None:
+    """Eight explorations of eight runs; each has six quantiles or so and ln Z, at 7e-6 each: 5e-4 by chance."""
+    target, rng = TARGETS[name], np.random.default_rng(8)
+    for seed in range(8):
+        found = asked(target, target.chains(125, rng), fitted(target, rng), second_of(name, seed))
+        assert found.ok, found.says
+
+
+def lost_mode(rng: np.random.Generator) -> Chains:
+    """All ensembles in one of two modes, which the gate cannot see."""
+    one = TWO_MODES.draws(60_000, rng)
     theta = one[one[:, 0] > 0][: 4 * 200 * 32].reshape(4, 200, 32, 2)
-    chains = replace(target.as_chains(theta), acceptance=np.ones((4, 32)))
+    chains = replace(TWO_MODES.as_chains(theta), acceptance=np.ones((4, 32)))
     assert judge(chains, 2000).converged
-    found = cross_check(target, chains, fitted(target, rng), rng)
+    return chains
+
+
+def test_a_mode_that_all_walkers_lost_is_found() -> None:
+    """Whether or not the proposal knows it: the second method looks for itself."""
+    rng = np.random.default_rng(4)
+    chains = lost_mode(rng)
+    knows = asked(TWO_MODES, chains, fitted(TWO_MODES, rng), second_of("two modes"))
+    assert not knows.ok
+    assert "quantile of " in knows.says
+    assert "hardly goes" not in knows.says
+    blind = asked(TWO_MODES, chains, fitted_jump(chains.theta.reshape(-1, 2), rng), second_of("two modes"))
+    assert not blind.ok
+    assert "% of the mass lies where the run hardly goes" in blind.says
+    assert "ln Z differs by " in blind.says
+
+
+def thin_tail(share: float = 0.03) -> Known:
+    """A bell of sd 0.1, and beside it a narrow strip with 3 % of the mass, which a run may miss."""
+    shares = np.array([1 - share, share])
+    centres, sds = np.array([[0.0, 0.0], [0.9, 0.3]]), np.array([[0.1, 0.1], [0.25, 0.02]])
+
+    def log_posterior(z: np.ndarray) -> np.ndarray:
+        each = [
+            np.log(p) + stats.norm.logpdf(z, c, s).sum(axis=-1) for p, c, s in zip(shares, centres, sds, strict=True)
+        ]
+        return np.asarray(np.logaddexp(*each))
+
+    def draws(n: int, rng: np.random.Generator) -> np.ndarray:
+        which = rng.choice(2, n, p=shares)
+        return centres[which] + sds[which] * rng.standard_normal((n, 2))
+
+    def log_likelihood(z: np.ndarray) -> np.ndarray:
+        return log_posterior(z) + 0.5 * np.sum(z * z, axis=-1) + np.log(2 * np.pi)
+
+    return Known(2, log_likelihood, 0.0, draws)
+
+
+def test_a_thin_tail_that_all_walkers_missed_is_found() -> None:
+    """3 % of the mass; whoever misses it passes the gate."""
+    target, rng = thin_tail(), np.random.default_rng(9)
+    second = explore(target, 2, rng)
+    assert second.settled
+    right = target.chains(250, rng, walkers=32)
+    found = asked(target, right, fitted(target, rng), second)
+    assert found.ok, found.says
+    kept = thin_tail(1e-12).draws(4 * 250 * 32, rng).reshape(4, 250, 32, 2)
+    missing = target.as_chains(kept)
+    assert judge(missing, 2000).converged
+    blind = asked(target, missing, fitted_jump(kept.reshape(-1, 2), rng), second)
+    assert not blind.ok
+    assert number(r"(\d+) % of the mass lies where the run hardly goes", blind) == pytest.approx(3, abs=1)
+    knows = asked(target, missing, fitted(target, rng), second)
+    assert not knows.ok
+    assert "95 % quantile of a differs by " in knows.says
+
+
+@pytest.mark.parametrize("wrong", [-0.3, 0.3])
+def test_a_wrong_evidence_is_found_though_the_draws_are_right(wrong: float) -> None:
+    target, rng = TARGETS["gaussian 6"], np.random.default_rng(10)
+    chains, jump, second = target.chains(125, rng), fitted(target, rng), second_of("gaussian 6")
+    right = log_evidence(target, chains, rng, jump=jump)
+    found = asked(target, chains, jump, second, replace(right, value=right.value + wrong))
     assert not found.ok
-    blind = fitted_jump(theta.reshape(-1, 2), rng)
-    assert cross_check(target, chains, blind, rng).ok  # and if nothing has met it, nobody knows
+    assert number(r"ln Z differs by ([+-]\d\.\d\d)", found) == pytest.approx(-wrong, abs=0.08)
+    assert "quantile" not in found.says
+    assert "nan" not in found.says
+    assert not asked(target, chains, jump, second, replace(right, value=float("nan"))).ok
 
 
-class HeavyTails:
-    """Student t with two degrees of freedom in five coordinates."""
+def test_a_proposal_that_does_not_reach_some_mass_is_found_though_the_draws_are_right() -> None:
+    """A run with such a proposal is right only as long as it happens to be: walkers stay where they get there."""
+    rng = np.random.default_rng(12)
+    chains = TWO_MODES.chains(125, rng)
+    one = TWO_MODES.draws(4000, rng)
+    narrow = fitted_jump(one[one[:, 0] > 0], rng)
+    exact = Evidence(TWO_MODES.log_evidence, 0.01, "bridge", 0.2)
+    found = asked(TWO_MODES, chains, narrow, second_of("two modes"), exact)
+    assert not found.ok
+    assert number(r"(\d+) % of the mass lies where the run hardly goes", found) == pytest.approx(30, abs=4)
+    assert "quantile" not in found.says
+    assert "ln Z" not in found.says
+    assert asked(TWO_MODES, chains, fitted(TWO_MODES, rng), second_of("two modes"), exact).ok
 
-    density = stats.multivariate_t(np.zeros(5), np.eye(5), df=2)
 
-    def log_posterior(self, z: np.ndarray) -> np.ndarray:
-        return np.asarray(self.density.logpdf(z))
-
-    log_prior = log_posterior
-
-    def prior_transform(self, u: np.ndarray) -> np.ndarray:
-        return u
+def uneven(second: Explored) -> Explored:
+    """As if no proposal had fitted the posterior."""
+    return replace(second, weighted=replace(second.weighted, k_hat=1.2))
 
 
-def test_without_a_basis_there_is_no_opinion() -> None:
-    """A proposal with lighter tails than the posterior, one that hardly meets it, and nothing to compare."""
-    rng = np.random.default_rng(5)
-    heavy = HeavyTails()
-    theta = heavy.density.rvs(8000, random_state=rng).reshape(4, 125, 16, 5)
-    chains = Chains(tuple("abcde"), theta, heavy.log_posterior(theta), np.ones((4, 16)))
-    for root in (1.0, 0.2):
-        found = cross_check(heavy, chains, Jump(np.ones(1), np.zeros((1, 5)), root * np.eye(5)[None]), rng)
-        assert found.ok
-        assert "not available: k̂ = " in found.says
-    target = gaussian(2)
-    wide = Jump(np.ones(1), np.zeros((1, 2)), 60.0 * np.eye(2)[None])
-    found = cross_check(target, target.chains(50, rng), wide, rng)
-    assert found.ok
-    assert "not available" in found.says
-    nothing = Chains((), np.zeros((4, 5, 2, 0)), np.zeros((4, 5, 2)), np.ones((4, 2)))
-    assert cross_check(target, nothing, wide, rng).ok
+@pytest.mark.parametrize("name", ["gaussian 6", "banana", "two modes"])
+def test_where_weights_are_uneven_the_annealed_population_is_compared(name: str) -> None:
+    target, rng, second = TARGETS[name], np.random.default_rng(13), uneven(second_of(name))
+    chains, jump = target.chains(125, rng), fitted(target, rng)
+    right = asked(target, chains, jump, second)
+    assert right.ok, right.says
+    assert right.says.endswith("(its population; weights were too uneven)")
+    for wrong in (changed(chains, 0, stretch=0.5), changed(chains, 0, shift=1.0)):
+        found = asked(target, wrong, jump, second)
+        assert not found.ok
+        assert "quantile of a differs by " in found.says
+        assert "(9 allowed)" in found.says
+    few = replace(second_of(name), weighted=replace(second.weighted, k_hat=0.1, weights=np.zeros(4000)))
+    few.weighted.weights[: MIN_EFFECTIVE // 2] = 1.0
+    assert "its population" in asked(target, chains, jump, few).says
+
+
+def test_thinned_populations_are_draws_whose_errors_are_not_too_small() -> None:
+    """Of 12 explorations in two dimensions each: no difference beyond what 9 errors allow, and few beyond 4.5."""
+    worst = []
+    for name in ("gaussian 2", "banana"):
+        rng = np.random.default_rng(14)
+        for seed in range(6):
+            each = differences(TARGETS[name].chains(250, rng), _population(second_of(name, seed)))
+            worst.append(max(abs(one.in_errors) for one in each))
+    assert max(worst) < 2 * MAX_ERRORS
+    assert np.median(worst) < MAX_ERRORS
+
+
+def test_heavy_weights_are_believed_only_half() -> None:
+    """k̂ between 1/2 and what is reliable: their variance may be infinite, so twice as many errors are allowed."""
+    target, rng = gaussian(1), np.random.default_rng(15)
+    chains, jump, second = target.chains(125, rng), fitted(target, rng), second_of("gaussian 1")
+    heavy = replace(second, weighted=replace(second.weighted, k_hat=0.6))
+    sizes = np.linspace(0.05, 0.6, 12)
+    refused = [
+        [not asked(target, changed(chains, 0, shift=by), jump, one).ok for by in sizes] for one in (second, heavy)
+    ]
+    assert sum(refused[0]) > sum(refused[1]) > 0
+    assert "(9 allowed)" in asked(target, changed(chains, 0, shift=0.6), jump, heavy).says
 
 
 def test_draws_that_are_not_finite_are_not_agreed_with() -> None:
     target, rng = gaussian(2), np.random.default_rng(6)
-    chains = target.chains(50, rng)
+    chains, jump = target.chains(50, rng), fitted(target, rng)
+    evidence = log_evidence(target, chains, rng, jump=jump)
     theta = chains.theta.copy()
     theta[0, 3, 2, 1] = np.nan
-    assert not cross_check(target, replace(chains, theta=theta), fitted(target, rng), rng).ok
+    assert not asked(target, replace(chains, theta=theta), jump, second_of("gaussian 2"), evidence).ok
+
+
+def test_where_nothing_was_sampled_nobody_is_asked() -> None:
+    nothing = Chains((), np.zeros((4, 5, 2, 0)), np.zeros((4, 5, 2)), np.ones((4, 2)))
+    jump = jump_of(Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None]))
+    assert cross_check(nothing, jump, Evidence(0.0, 0.0, "exact"), second_of("gaussian 2")).ok
 
 
 @pytest.mark.slow
@@ -145,9 +280,10 @@ def test_the_bundled_series_as_it_is_sampled() -> None:
     block, stage = advanced(model, prepared(model, model.size, 4, 32, 1), 150)
     moved = np.any(np.diff(block.theta, axis=1) != 0, axis=-1)
     chains = Chains(model.names, block.theta, block.log_posterior, moved.mean(axis=1))
-    rng = np.random.default_rng(7)
-    found = cross_check(model, chains, stage.jump, rng)
-    assert found.ok
+    rng, jump = np.random.default_rng(7), Jump(stage.jump, Straight(model))
+    evidence, second = log_evidence(model, chains, rng, jump=jump), explore(model, model.size, rng)
+    found = cross_check(chains, jump, evidence, second)
+    assert found.ok, found.says
     assert "agrees" in found.says
-    assert not cross_check(model, changed(chains, 0, stretch=0.8), stage.jump, rng).ok
-    assert not cross_check(model, changed(chains, 5, shift=0.3), stage.jump, rng).ok
+    assert not cross_check(changed(chains, 0, stretch=0.8), jump, evidence, second).ok
+    assert not cross_check(changed(chains, 5, shift=0.3), jump, evidence, second).ok

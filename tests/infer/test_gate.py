@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, Exact
+from jumps import fitted_jump
 from scipy import stats
 
 from mtjfit.infer import Chains, Verdict, judge
 from mtjfit.infer.gate import about_priors
-from mtjfit.infer.proposal import fitted_jump, production_moves
+from mtjfit.infer.proposal import production_moves
 
 E, S, W = 4, 800, 16  # ensembles, steps, walkers
 TARGET = 2000.0
@@ -331,8 +332,11 @@ def scores(mean: float, sd: float, shape: tuple[int, ...] = (E, S, W, 1)) -> Cha
     return chains(np.concatenate([vague, 0.1 + 0.05 * rng.standard_normal(shape)], axis=-1))
 
 
-def told(found: Chains) -> Verdict:
-    return about_priors(Verdict((), {}), found)
+FLAT = np.array([8.0, 8.0])
+
+
+def told(found: Chains, reach: np.ndarray = FLAT) -> Verdict:
+    return about_priors(Verdict((), {}), found, reach)
 
 
 def test_priors_are_told_of_but_do_not_spoil_convergence() -> None:
@@ -348,19 +352,30 @@ def test_priors_are_told_of_but_do_not_spoil_convergence() -> None:
         assert verdict.converged
     assert "x (56 % in its upper 2 %)" in told(scores(2.1, 0.3)).notes[0].says
     assert "lower 2 %" in told(scores(-2.1, 0.3)).notes[0].says
-    text = str(about_priors(judge(good(), TARGET), good()))
+    text = str(about_priors(judge(good(), TARGET), good(), FLAT))
     assert text.startswith("CONVERGED")
     assert text.splitlines()[-1].startswith("  – the prior says more than the data: x (sd 1.")
 
 
 def test_a_posterior_cut_by_the_end_of_the_scores_is_refused() -> None:
-    """Scores end at ±8: draws that reach the end say nothing of what was beyond, however well they mix."""
+    """Scores of flat priors end at ±8: draws that reach it say nothing of what was beyond, however well they mix."""
     for mean, ok in ((6.0, True), (-7.4, False), (7.4, False)):
         verdict = told(scores(mean, 0.2))
         assert verdict.converged == ok
         assert [check.name for check in verdict.checks] == ["wall"]
         assert ("x (3" in verdict.checks[0].says) != ok
     assert not failed(chains(scores(7.4, 0.2).theta))  # nothing else would say no
+
+
+def test_every_side_of_every_score_has_a_wall_of_its_own() -> None:
+    """Eight below and 37 above: what cuts one side does not cut the other, nor another coordinate."""
+    reach = np.array([[8.0, 8.0], [37.0, 8.0]])
+    for mean, ok in ((20.0, True), (7.4, True), (36.0, False), (-7.4, False), (-6.0, True)):
+        verdict = told(scores(mean, 0.2), reach)
+        assert verdict.converged == ok
+        assert ("x (" in verdict.checks[0].says) != ok
+    swapped = Chains(("x", "y"), scores(20.0, 0.2).theta[..., ::-1], np.zeros((E, S, W)), np.ones((E, W)))
+    assert not told(swapped, reach).converged
 
 
 RARELY = 0.05

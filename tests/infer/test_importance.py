@@ -5,46 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evidence_targets import gaussian
-from scipy import integrate, optimize, stats
+from jumps import jump_of
+from scipy import optimize, stats
 
-from mtjfit.infer.importance import drawn, importance_sample, log_density, pareto_fit, reliable_k_hat, smoothed
-from mtjfit.infer.proposal import Jump
-
-
-def mixture(size: int) -> Jump:
-    rng = np.random.default_rng(1)
-    roots = np.tril(rng.uniform(0.3, 1.0, (3, size, size)))
-    return Jump(np.array([0.5, 0.3, 0.2]), rng.normal(0.0, 2.0, (3, size)), roots)
-
-
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_the_density_of_a_proposal_is_that_of_scipy(size: int) -> None:
-    jump, x = mixture(size), np.random.default_rng(2).normal(0.0, 3.0, (20, size))
-    parts = [
-        w * stats.multivariate_t(c, r @ r.T, df=5).pdf(x)
-        for w, c, r in zip(jump.weights, jump.centres, jump.roots, strict=True)
-    ]  # fmt: skip
-    np.testing.assert_allclose(log_density(jump, x), np.log(np.sum(parts, axis=0)), rtol=1e-10)
-
-
-def test_the_density_of_a_proposal_integrates_to_one() -> None:
-    def along(x: float) -> float:
-        return float(np.exp(log_density(mixture(1), np.array([[x]])))[0])
-
-    assert integrate.quad(along, -np.inf, np.inf, epsabs=1e-11, limit=400)[0] == pytest.approx(1.0, abs=1e-8)
-
-
-def test_draws_follow_the_density() -> None:
-    """KS in one dimension, false-alarm rate 1e-4; in three, weights to narrower bells average to one within 4.5 sd."""
-    jump, rng = mixture(1), np.random.default_rng(3)
-    parts = list(zip(jump.weights, jump.centres[:, 0], jump.roots[:, 0, 0], strict=True))
-    x = drawn(jump, 20_000, rng)[:, 0]
-    assert stats.kstest(x, lambda v: sum(w * stats.t(5, c, s).cdf(v) for w, c, s in parts)).pvalue > 1e-4
-    jump = mixture(3)
-    y = drawn(jump, 20_000, rng)
-    for centre in jump.centres:
-        weights = np.exp(stats.multivariate_t(centre, np.eye(3), df=8).logpdf(y) - log_density(jump, y))
-        assert abs(weights.mean() - 1) < 4.5 * weights.std() / np.sqrt(weights.size)
+from mtjfit.infer.importance import importance_sample, pareto_fit, reliable_k_hat, smoothed
+from mtjfit.infer.mixture import Mixture
 
 
 def likelihood(y: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,10 +97,10 @@ def test_an_importance_sample_gives_moments_and_says_when_it_cannot() -> None:
     target, rng = gaussian(5), np.random.default_rng(7)
     draws = target.draws(20_000, rng)
     mean, root = draws.mean(axis=0), np.linalg.cholesky(np.cov(draws.T))
-    right = importance_sample(target, Jump(np.ones(1), mean[None], root[None]), 4000, rng)
+    right = importance_sample(target, jump_of(Mixture(np.ones(1), mean[None], root[None])), 4000, rng)
     assert right.reliable
     weights = right.weights / right.weights.sum()
     error = np.sqrt(np.diagonal(root @ root.T) * (1 / right.n_effective + 1 / 20_000))
     assert np.all(np.abs(weights @ right.x - mean) < 4.5 * error)
-    narrow = importance_sample(target, Jump(np.ones(1), mean[None], root[None] / 4), 4000, rng)
+    narrow = importance_sample(target, jump_of(Mixture(np.ones(1), mean[None], root[None] / 4)), 4000, rng)
     assert not narrow.reliable

@@ -56,10 +56,14 @@ def test_each_study_sees_what_is_its_own() -> None:
     drawn = both.draw(z, np.random.default_rng(3))
     np.testing.assert_array_equal(drawn["p"]["lambda_J"], drawn["q"]["lambda_J"])
     assert not np.any(drawn["p"]["a1"] == drawn["q"]["a1"])
-    far = z.copy()
-    far[0, 5] = 9.0
-    assert both.log_posterior(far)[0] == -np.inf
-    assert np.isfinite(both.log_posterior(far)[1:]).all()
+    assert both.reach.shape == (2, both.size)
+    for label, s in models.items():
+        np.testing.assert_array_equal(both.reach[:, both.columns(label)], CollapsedPosterior(s).reach)
+    for k, side in ((5, 0), (5, 1), (0, 0), (0, 1)):
+        far = z.copy()
+        far[0, k] = (-1.001, 1.001)[side] * both.reach[side, k]
+        assert both.log_posterior(far)[0] == -np.inf
+        assert np.isfinite(both.log_posterior(far)[1:]).all()
 
 
 def grouped(base: Study, name: str) -> Study:

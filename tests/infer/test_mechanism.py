@@ -7,10 +7,10 @@ import pytest
 from mechanism_cases import TRUTH, closed_form, declared, design, explored, made_by
 
 from mtjfit.errors import ConfigError, NotDetermined
-from mtjfit.infer.centred import Centred, explore_model
 from mtjfit.infer.comparison import compare_mechanisms
 from mtjfit.infer.explore import explore
 from mtjfit.infer.mechanism import MECHANISMS, added_priors, mechanism_study, refuse_one_thickness_for_mechanisms
+from mtjfit.infer.proposal import Straight
 from mtjfit.infer.simulate import Device, draw_truth, simulated
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.physics import Interface, torque
@@ -172,14 +172,20 @@ def test_straight_coordinates_change_nothing_but_the_shape() -> None:
     study = design((1.0, 2.0, 3.5), bias=SMALL, noise=0.1, thickness_sd=0.05)
     study = made_by("ballistic+b1", np.random.default_rng(2), study)[0]
     model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion+b1"]))
-    centred, z = Centred(model), np.random.default_rng(0).standard_normal((50, model.size))
-    v = centred.inward(z)
-    assert np.allclose(centred.outward(v), z, atol=1e-12)
+    centred, z = Straight(model), np.random.default_rng(0).standard_normal((50, model.size))
+    v, log_volume = centred.inward(z)
+    back, same = centred.outward(v)
+    assert np.allclose(back, z, atol=1e-12)
+    assert np.allclose(same, log_volume, rtol=1e-12)
     assert np.array_equal(v[:, :4], z[:, :4])
     assert np.ptp(v[:, 4:] - z[:, 4:]) > 0.1
-    assert np.allclose(centred.log_posterior(v), model.log_posterior(z), rtol=1e-9)
-    plain = explore(model, model.size, np.random.default_rng(1)).evidence
-    straight = explore_model(model, np.random.default_rng(1)).evidence
+    assert np.allclose(centred.log_posterior(v), model.log_posterior(z) - log_volume, rtol=1e-9)
+
+    class Bent:
+        log_prior, log_posterior, prior_transform = model.log_prior, model.log_posterior, model.prior_transform
+
+    plain = explore(Bent(), model.size, np.random.default_rng(1)).evidence
+    straight = explore(model, model.size, np.random.default_rng(1)).evidence
     assert plain.value != straight.value
     assert abs(plain.value - straight.value) < 4 * np.hypot(plain.error, straight.error)
 
@@ -190,7 +196,7 @@ def test_straight_coordinates_are_centred_on_the_amplitudes() -> None:
     study = made_by("diffusion", np.random.default_rng(2), study, TRUTH)[0]
     model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     rng = np.random.default_rng(0)
-    z = explore_model(model, rng).resampled(2000, rng)
-    v = Centred(model).inward(z)
+    z = explore(model, model.size, rng).resampled(2000, rng)
+    v, _ = Straight(model).inward(z)
     assert np.all(np.abs(v[:, 4:].mean(axis=0)) < 0.15 * v[:, 4:].std(axis=0))  # 1300 effective draws: five errors
     assert np.any(np.abs(z[:, 4:].mean(axis=0)) > z[:, 4:].std(axis=0))

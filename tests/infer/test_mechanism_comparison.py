@@ -11,6 +11,7 @@ from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import TRUTH, closed_form, design, explored, made_by
 
 from mtjfit.infer import comparison
+from mtjfit.infer.anneal import Annealed, Population
 from mtjfit.infer.comparison import BayesFactor, MechanismComparison, MechanismResult, compare_mechanisms
 from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.leave_out import LeftOut, leave_out, left_out_sets
@@ -18,7 +19,6 @@ from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
 from mtjfit.infer.predictive import STATISTICS, predictive_checks, slopes, statistics
 from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change, scaled
 from mtjfit.infer.simulate import simulated
-from mtjfit.infer.starts import Annealed
 from mtjfit.infer.workers import WorkerKilled
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.results.mechanisms import conclusions
@@ -78,7 +78,9 @@ def test_sabotage_a_proposal_that_misses_a_mode_is_not_right(monkeypatch: pytest
     def one_mode(*args: object, **kwargs: object) -> object:
         draws = TWO_MODES.draws(2000, np.random.default_rng(0))
         draws = draws[draws[:, 0] > 0]
-        return Annealed(draws, draws)
+        log_prior = TWO_MODES.log_prior(draws)
+        level = Population(1.0, draws, log_prior, TWO_MODES.log_posterior(draws) - log_prior)
+        return Annealed((level,), np.zeros(1))
 
     monkeypatch.setattr("mtjfit.infer.explore.anneal", one_mode)
     found = explore(TWO_MODES, 2, np.random.default_rng(1)).evidence

@@ -156,10 +156,11 @@ def terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> Iterator[Callable
 
 def shown() -> None:
     with Progress(True, LIMIT, clock=clock(0.0, 4.0)) as show:
-        show.annealing(2, 4, 0.00123)
+        show.annealing(0.00123)
         show.sampling(0)
         show.sampling(200)
         show.looked(Look(200, 7.0, 1.023, 900.0, 1000.0, "200 steps are 29 autocorrelation times of b2"), FIRST_REFIT)
+        show.checking(0.25)
         raise KeyboardInterrupt
 
 
@@ -168,7 +169,8 @@ def test_two_lines_on_a_terminal_that_go_away(monkeypatch: pytest.MonkeyPatch):
         with pytest.raises(KeyboardInterrupt):
             shown()
         said = written()
-    assert "annealing ensemble 2 of 4, temperature 810" in said
+    assert "annealing from the prior, temperature 810" in said
+    assert "checking by a second method, temperature 4" in said
     assert "200 of about 400 steps, about 4 s left" in said
     assert "  τ 7, R-hat 1.023, ESS 900 of 1000; 200 steps are 29 autocorrelation times of b2" in said
     assert [line for line in screen(said) if line] == []

@@ -36,9 +36,9 @@ def run() -> tuple[Chains, list[int]]:
     """A run that can never be content, and the steps that each refit threw away."""
     thrown: list[int] = []
 
-    def watched(stage: Stage, blocks: list[Block], seed: int, finer: int) -> Stage:
+    def watched(target: Bent, stage: Stage, blocks: list[Block], *rest: object) -> Stage:
         thrown.append(sum(block.theta.shape[1] for block in blocks))
-        return refitted(stage, blocks, seed, finer)
+        return refitted(target, stage, blocks, *rest)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "refitted", watched)

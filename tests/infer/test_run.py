@@ -13,6 +13,7 @@ import mtjfit
 import mtjfit.infer.run as sampling
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensemble import Block, Stage, prepared
+from mtjfit.infer.explore import Explored
 from mtjfit.infer.gate import Check, Verdict, judge
 from mtjfit.infer.history import History
 from mtjfit.infer.run import Run
@@ -33,35 +34,54 @@ def run(max_steps: int = 3000) -> Run:
 
 
 def begin_with_four(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("mtjfit.infer.ensemble._PARTICLES", 80)
     patch.setattr(sampling, "prepared", prepared)
     patch.setattr(sampling, "_FIRST_REFIT", 10_000)
 
 
 def test_a_run_goes_on_while_a_second_method_disagrees(patch: pytest.MonkeyPatch) -> None:
+    """Its draws so far are then thrown away, and its proposal is fitted anew with what the second method found."""
     begin_with_four(patch)
     content = run()
     assert content.verdict.converged
     assert content.verdict.checks[-1].name == "second method"
+    assert content.evidence is not None
     asked: list[int] = []
+    refits: list[tuple[int, Explored | None]] = []
+    explored: list[Explored] = []
+    refitted = sampling.refitted
 
-    def opinion(target, chains, jump, rng) -> Check:
+    def opinion(chains, jump, evidence, second) -> Check:
         asked.append(chains.theta.shape[1])
+        explored.append(second)
         return Check("second method", len(asked) > 2, "as told")
 
+    def watched(target, stage, blocks, seed, second=None) -> Stage:
+        refits.append((sum(block.theta.shape[1] for block in blocks), second))
+        return refitted(target, stage, blocks, seed, second)
+
     patch.setattr(sampling, "cross_check", opinion)
+    patch.setattr(sampling, "refitted", watched)
     later = run()
     assert later.verdict.converged
-    assert len(asked) == 3
-    assert asked[0] == content.chains.theta.shape[1] < asked[1] < asked[2] == later.chains.theta.shape[1]
+    assert later.evidence is not None
+    assert asked[0] == content.chains.theta.shape[1]
+    assert refits == [(asked[0], explored[0]), (asked[1], explored[1])]
+    assert later.chains.theta.shape[1] == asked[2]
+    assert later.jump.mixture.weights.size > content.jump.mixture.weights.size
+    for one, other in ((0, 1), (1, 2)):  # each is an exploration of its own
+        assert explored[one].evidence.value != explored[other].evidence.value
 
 
 def test_a_second_method_that_never_agrees_leaves_a_run_unconverged(patch: pytest.MonkeyPatch) -> None:
+    """At the limit it says so; a larger limit is not enough either, however often it looks."""
     begin_with_four(patch)
+    enough = run().chains.theta.shape[1]
     patch.setattr(sampling, "cross_check", lambda *_: Check("second method", False, "a second method disagrees: no"))
-    done = run(max_steps=600)
+    done = run(max_steps=enough)
     assert not done.verdict.converged
-    assert done.verdict.reasons[-1] == "a second method disagrees: no"
+    assert done.verdict.reasons == ("a second method disagrees: no",)
+    assert done.evidence is None
+    assert not run(max_steps=3 * enough).verdict.converged
 
 
 def test_the_proposal_handed_on_was_not_fitted_to_the_draws(patch: pytest.MonkeyPatch) -> None:
@@ -71,7 +91,8 @@ def test_the_proposal_handed_on_was_not_fitted_to_the_draws(patch: pytest.Monkey
     advanced = sampling.advanced
     patch.setattr(sampling, "advanced", lambda target, stage, n: used.append(stage.jump) or advanced(target, stage, n))
     done = run()
-    assert all(jump is done.jump for jump in used)
+    assert used
+    assert all(jump is done.jump.mixture for jump in used)
 
 
 def test_streams_of_one_seed_share_nothing() -> None:
@@ -121,8 +142,9 @@ def test_where_nothing_is_free_there_is_a_fit_and_nothing_to_sample() -> None:
 
 def test_a_terminal_is_told_what_the_gate_found(patch: pytest.MonkeyPatch) -> None:
     begin_with_four(patch)
-    heard: list[str] = []
-    patch.setattr(sampling.Progress, "annealing", lambda self, k, n, beta: heard.append(f"{k} of {n}: {beta}"))
+    heard: dict[str, list[float]] = {"annealing": [], "checking": []}
+    for name, betas in heard.items():
+        patch.setattr(sampling.Progress, name, lambda self, beta, betas=betas: betas.append(beta))
     looks: list[sampling.Look] = []
     patch.setattr(sampling.Progress, "looked", lambda self, look, refit_at: looks.append(look))
     verdicts: list[sampling.Verdict] = []
@@ -133,7 +155,9 @@ def test_a_terminal_is_told_what_the_gate_found(patch: pytest.MonkeyPatch) -> No
 
     patch.setattr(sampling, "judge", judged)
     run()
-    assert [words for words in heard if words.endswith(": 1.0")] == [f"{k} of 4: 1.0" for k in (1, 2, 3, 4)]
+    for betas in heard.values():  # one exploration each, that rises to the posterior
+        assert betas[-1] == 1.0
+        assert np.all(np.diff(betas) > 0)
     assert len(looks) == len(verdicts) - 1 > 0  # the last was content
     for look, verdict in zip(looks, verdicts, strict=False):
         assert (look.tau, look.r_hat, look.ess) == (max(verdict.tau.values()), verdict.r_hat, verdict.ess)

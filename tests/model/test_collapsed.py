@@ -314,14 +314,16 @@ def test_nothing_but_own_parameters_is_free() -> None:
 
 
 def test_corner_values_raise_no_warning() -> None:
-    """Scores at ±8: lengths of a hundredth of a nanometre and of a million."""
+    """Scores at ±8, and as far as they reach: lengths of a hundredth of a nanometre and of a million."""
     corners = {"lambda_sf_F": Fixed(np.inf), "Lambda": Fixed(np.inf), "lambda_sf_N": None, "D_ratio": None}
     for changes in (FREE, FREE | OWN | {"per": "volume"}, FREE | corners, OWN | corners):
         model = CollapsedPosterior(study(**changes))
+        below, above = model.reach
         z = np.concatenate([8 * np.eye(model.size), -8 * np.eye(model.size), np.full((1, model.size), -8.0)])
+        ends = np.concatenate([np.diag(-below), np.diag(above), -below[None], above[None]])
         with np.errstate(all="raise", under="ignore"):
-            assert np.all(np.isfinite(model.log_posterior(z)))
-        assert np.all(model.log_posterior(1.1 * z) == -np.inf)
+            assert np.all(np.isfinite(model.log_posterior(np.concatenate([z, ends]))))
+        assert np.all(model.log_posterior(1.001 * ends) == -np.inf)
 
 
 def test_log_posterior_is_prior_times_likelihood_and_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -93,19 +94,83 @@ def test_values_stay_inside_the_bounds_at_the_farthest_scores(prior: Prior, refe
         assert np.all(np.isfinite(prior.logpdf(x)))
         bounds = np.array([b for b in (low, high) if np.isfinite(b) and not isinstance(prior, LogNormal)])
         back = Scores((prior,)).of(bounds[:, None])[:, 0]
-    np.testing.assert_allclose(np.abs(back), 8.0)
-    np.testing.assert_array_equal(np.sign(back), [-1.0 if b == low else 1.0 for b in bounds])
+        below, above = Scores((prior,)).reach[:, 0]
+        ends = values(prior, np.array([-below, above]))
+        assert low <= ends[0] < ends[1] <= high
+        assert np.all(np.isfinite(prior.logpdf(ends)))
+    np.testing.assert_array_equal(back, [-below if b == low else above for b in bounds])
+    assert np.all(np.abs(back) <= 8.1)  # such bounds are not far out in a tail
 
 
-def test_log_prior_is_the_standard_normal_up_to_eight() -> None:
+@pytest.mark.parametrize(
+    ("prior", "below", "above"),
+    [
+        (Uniform(0.0, 1.0), 8.0, 8.0),
+        (LogUniform(0.1, 1.0), 8.0, 8.0),
+        (LogNormal(1.0, 2.0), 150 / np.log(2), 150 / np.log(2)),
+        (Normal(0.0, 1.0), 1e6, 1e6),
+        (Normal(0.0, 3.0, low=0.0), 8.05, 37.0),
+        (Normal(2.0, 0.01, low=0.0), 37.0, 37.0),
+    ],
+)
+def test_log_prior_is_the_standard_normal_up_to_its_reach(prior: Prior, below: float, above: float) -> None:
+    scores = Scores((prior, Uniform(0.0, 1.0)))
+    np.testing.assert_allclose(scores.reach, [[below, 8.0], [above, 8.0]], rtol=1e-3)
+    z = np.array([[0.3, -1.2], [0.99 * above, -7.9], [-0.99 * below, 7.9]])
+    np.testing.assert_allclose(scores.log_prior(z), stats.norm.logpdf(z[:, 0]) + stats.norm.logpdf(z[:, 1]), rtol=1e-14)
+    beyond = np.array([[1.01 * above, 0.0], [-1.01 * below, 0.0], [0.0, 8.1], [0.0, -8.1], [np.nan, 0.0]])
+    assert np.all(scores.log_prior(beyond) == -np.inf)
+
+
+def test_scores_without_priors_are_no_numbers() -> None:
     scores = Scores((Uniform(0.0, 1.0), LogNormal(1.0, 2.0)))
-    z = np.array([[0.3, -1.2], [7.9, -7.9], [8.1, 0.0], [0.0, -8.1], [np.nan, 0.0]])
-    found = scores.log_prior(z)
-    np.testing.assert_allclose(found[:2], stats.multivariate_normal(np.zeros(2)).logpdf(z[:2]), rtol=1e-14)
-    assert np.all(found[2:] == -np.inf)
     assert scores.size == 2
     assert Scores(()).values(np.zeros((3, 0))).shape == (3, 0)
     np.testing.assert_array_equal(Scores(()).log_prior(np.zeros((3, 0))), 0.0)
+
+
+TRUNCATED: dict[str, Normal] = {
+    name: prior for name, (prior, _) in PRIORS.items() if getattr(prior, "truncated", False)
+}
+TRUNCATED |= {"bound 20 sd below": Normal(2.0, 0.1, low=0.0), "bound 5 sd above": Normal(-1.0, 2.0, high=9.0)}
+
+
+def exact(prior: Normal, x: float) -> tuple[float, float]:
+    """ln of the probabilities below and above a value, from erfc with 450 digits."""
+    with mpmath.workdps(450):
+
+        def above(value: float) -> mpmath.mpf:
+            return mpmath.erfc((mpmath.mpf(value) - prior.mean) / prior.sd / mpmath.sqrt(2)) / 2
+
+        low, high, here = above(prior.low), above(prior.high), above(x)
+        return tuple(
+            float(mpmath.log(p)) if p > 0 else -np.inf
+            for p in ((low - here) / (low - high), (here - high) / (low - high))
+        )  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("prior", TRUNCATED.values(), ids=list(TRUNCATED))
+def test_truncated_priors_are_exact_in_both_tails(prior: Normal) -> None:
+    """ln of the probability beyond, to 1e-9 as far as scores reach, or to z = ±30; against mpmath, and back.
+
+    Where a value lies so close to a bound that rounding it changes the probability more than that, by how much.
+    """
+    scores = Scores((prior,))
+    below, above = np.minimum(scores.reach[:, 0], 30.0)
+    z = np.concatenate([np.linspace(-below, 0.0, 13), np.linspace(0.0, above, 13)])
+    x = values(prior, z)
+    again = scores.of(x[:, None])[:, 0]
+    for score, value, back in zip(z, x, again, strict=True):
+        tail, expected = int(score > 0), float(stats.norm.logsf(abs(score)))
+        steps = 8 * np.spacing(abs(value) + prior.sd)
+        slope = np.exp(min(float(prior.logpdf(value)) - expected, 700.0))
+        found = exact(prior, float(value))[tail]
+        rounding = slope * steps
+        if rounding < 0.1:
+            assert found == pytest.approx(expected, abs=1e-9 * (1 + abs(expected)) + 2 * rounding), score
+            assert back == pytest.approx(score, abs=1e-9 + 2 * rounding / max(1.0, abs(score))), score
+        else:  # within some roundings of a bound
+            assert min(abs(value - prior.low), abs(value - prior.high)) < 100 * np.spacing(abs(value) + prior.sd)
 
 
 def test_uniform_numbers_become_scores_of_prior_draws() -> None:

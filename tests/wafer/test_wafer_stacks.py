@@ -136,7 +136,7 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
         theta = 0.01 * np.random.default_rng(0).standard_normal((4, 6, 10, len(names)))
         log_posterior = model.log_posterior(theta.reshape(-1, len(names))).reshape(theta.shape[:-1])
         chains = Chains(names, theta, log_posterior, np.ones((4, 10)))
-        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None)
+        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
 
     monkeypatch.setattr(wafer_infer, "run_ensembles", drawn)
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)

@@ -1,0 +1,264 @@
+"""Straight coordinates: a change of variables with its Jacobian, and what data say of amplitudes by dense Gaussians.
+
+The reference is built from raw points and `mtjfit.physics`: each device's data are normal about its amplitudes, with a
+covariance of errors, of its own amplitudes, and of its thickness, linearised. Derivatives are finite differences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from collapsed_brute import data, is_own, log_normal, responses
+from model_studies import label, simulated, value_of
+
+from mtjfit.data import TorqueCurve
+from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.pointwise import JitterPosterior, StudentPosterior, posterior_of
+from mtjfit.model.straight import Frame
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
+
+A1, B2, B1 = Normal(0.8, 0.5), Normal(0.3, 0.9), Normal(0.2, 0.4)
+LENGTHS = {"lambda_J": LogUniform(0.5, 2.0), "lambda_phi": LogUniform(0.5, 3.0), "lambda_sf_F": LogUniform(4.0, 20.0)}
+
+
+def study(d: tuple[float, ...] = (1.0, 2.0, 3.5), sd: float = 0.08, **options: object) -> Study:
+    thickness = {"thickness": AboutNominal(sd), "thickness_error": sd} if sd else {}
+    return simulated(d, n_bias=7, **{**LENGTHS, **thickness, "a1": A1, "b2": B2, **options})
+
+
+CASES: dict[str, Callable[[], Study]] = {
+    "shared": study,
+    "three amplitudes, torkance": lambda: study(quantity="torkance", b1=B1),
+    "groups": lambda: study((1.0, 2.0, 3.5, 1.5), a1=(A1, "group")),
+    "own a1": lambda: study(a1=(A1, "device")),
+    "own a1 and b1": lambda: study(a1=(A1, "device"), b1=(B1, "device")),
+    "scatter": lambda: study(scatter_a1=LogNormal(0.1, 2.0)),
+    "known scatter of both": lambda: study(scatter_a1=Fixed(0.2), scatter_b2=Fixed(0.3)),
+    "scatter, known thickness": lambda: study(sd=0.0, scatter_a1=LogNormal(0.1, 2.0)),
+    "dead layer": lambda: study(dead_layer=LogUniform(0.05, 0.3)),
+    "fitted noise": lambda: study(fit_sigma=True),
+    "per volume": lambda: study(per="volume"),
+    "jitter": lambda: study(jitter_par=LogNormal(0.02, 2.0), jitter_perp=LogNormal(0.05, 2.0)),
+    "a fixed amplitude": lambda: study(b1=Fixed(0.4)),
+    "a bounded amplitude": lambda: study(b1=Normal(0.2, 0.4, low=0.0)),
+    "bounded own": lambda: study(sd=0.0, a1=(Normal(0.8, 0.5, low=0.0), "device")),
+}
+
+
+def scores(model: CollapsedPosterior, n: int = 4, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, model.size))
+
+
+def point_of(model: CollapsedPosterior, z: np.ndarray) -> dict[str, float]:
+    return dict(zip(model.names, model.scores.values(z[None])[0].tolist(), strict=True))
+
+
+def prior_of(study: Study, name: str) -> tuple[float, float]:
+    """Mean and sd of an amplitude; no sd where it is fixed."""
+    prior = study.parameters[name].prior
+    return (prior.value, 0.0) if isinstance(prior, Fixed) else (prior.mean, prior.sd)  # type: ignore[union-attr]
+
+
+def errors_of(study: Study, curve: TorqueCurve, point: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    y, sigma = data(study, curve, point)
+    for k, name in enumerate(("jitter_par", "jitter_perp")):
+        if name in study.parameters:
+            half = slice(k * y.size // 2, (k + 1) * y.size // 2)
+            sigma[half] = np.hypot(sigma[half], value_of(study, curve, name, point))
+    return y, sigma
+
+
+def device_density(
+    study: Study, curve: TorqueCurve, point: Mapping[str, float], straightened: set[str]
+) -> Callable[[Mapping[str, float]], float]:
+    """ln density of the data of one device for values of the straightened amplitudes."""
+    y, sigma = errors_of(study, curve, point)
+    h, d = 1e-3, curve.thickness
+    at = responses(study, curve, point, d + h * np.array([-2, -1, 0, 1, 2]))
+    # `straightened` coordinates at their prior means, because what else depends on them is taken there; so is an
+    # amplitude that all devices share and that is integrated out
+    middle = {
+        name: point.get(label(study, curve, name), prior_of(study, name)[0])
+        if label(study, curve, name) not in straightened
+        else prior_of(study, name)[0]
+        for name in study.amplitudes
+    }
+    D = np.stack([at[name][2] for name in study.amplitudes], axis=1)
+    slope = np.stack(
+        [(8 * (x[3] - x[1]) - (x[4] - x[0])) / (12 * h) for x in (at[n] for n in study.amplitudes)], axis=1
+    )
+    c, sd = np.array(list(middle.values())), np.array([prior_of(study, name)[1] for name in study.amplitudes])
+    C = np.diag(sigma**2)
+    thickness = study.parameters["thickness"].prior
+    if isinstance(thickness, AboutNominal):
+        S = np.diag(sd**2)
+        alone = c + S @ D.T @ np.linalg.solve(np.diag(sigma**2) + D @ S @ D.T, y - D @ c)
+        along = slope @ alone * thickness.sd
+        C = C + np.outer(along, along)
+    for k, name in enumerate(study.amplitudes):
+        width = sd[k] if is_own(study, name) else 0.0
+        if f"scatter_{name}" in study.parameters:
+            width = abs(c[k]) * value_of(study, curve, f"scatter_{name}", point)
+        C = C + np.outer(D[:, k], D[:, k]) * width**2
+
+    def log_density(shared: Mapping[str, float]) -> float:
+        now = [shared.get(label(study, curve, name), middle[name]) for name in study.amplitudes]
+        return float(log_normal(y - D @ np.array(now), C))
+
+    return log_density
+
+
+def by_differences(model: CollapsedPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Information and pull at one row: differences of a quadratic, exact but for rounding."""
+    study, point = model.study, point_of(model, z)
+    names = [model.names[k] for k in model.straightened]
+    each = [device_density(study, curve, point, set(names)) for curve in study.curves]
+    priors = [prior_of(study, name.partition("[")[0]) for name in names]
+
+    def log_density(x: np.ndarray) -> float:
+        values = {name: mean + sd * score for name, (mean, sd), score in zip(names, priors, x, strict=True)}
+        return sum(one(values) for one in each)
+
+    k, unit = len(names), 0.5 * np.eye(len(names))
+    pull = np.array([log_density(e) - log_density(-e) for e in unit])
+    information = np.empty((k, k))
+    for i in range(k):
+        for j in range(k):
+            a, b = unit[i], unit[j]
+            information[i, j] = -(log_density(a + b) - log_density(a - b) - log_density(b - a) + log_density(-a - b))
+    return information, pull
+
+
+def wrong(model: CollapsedPosterior) -> float:
+    """Largest error of information and pull relative to the largest of each, over some rows."""
+    z, errors = scores(model), []
+    frame = model.frame(z)
+    for row, information, pull in zip(z, frame.information, frame.pull, strict=True):
+        expected, expected_pull = by_differences(model, row)
+        errors.append(np.max(np.abs(information - expected)) / np.max(np.abs(expected)))
+        errors.append(np.max(np.abs(pull - expected_pull)) / np.max(np.abs(expected_pull)))
+    return float(np.max(errors))
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_information_and_pull_are_those_of_dense_gaussians(case: str) -> None:
+    model = posterior_of(CASES[case]())
+    if case == "jitter":
+        assert isinstance(model, JitterPosterior)
+    assert model.straightened.size > 0 or case == "bounded own"
+    if case == "bounded own":
+        assert [model.names[k] for k in model.straightened] == ["b2"]
+        return
+    assert wrong(model) < 1e-6
+
+
+@pytest.mark.parametrize("case", ["shared", "own a1", "dead layer", "per volume"])
+def test_sabotage_a_thickness_that_is_taken_as_known_is_noticed(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = posterior_of(CASES[case]())
+    exact = model._thickness
+    monkeypatch.setitem(model.__dict__, "_thickness", replace(exact, sd=0.5 * exact.sd))
+    assert wrong(model) > 1e-3
+
+
+def test_student_errors_have_a_frame_of_normal_ones() -> None:
+    """Every amplitude is a coordinate there, also those of single devices; thicknesses are coordinates, so known."""
+    model = posterior_of(study(sd=0.0, noise_dof=Fixed(4.0), a1=(A1, "device")))
+    assert isinstance(model, StudentPosterior)
+    names = [model.names[k] for k in model.straightened]
+    assert names == ["a1[A]", "a1[B]", "a1[C]", "b2"]
+    z = scores(model)
+    frame = model.frame(z)
+    np.testing.assert_allclose(frame.information[:, 0, 1], 0.0, atol=1e-9)  # nothing joins two devices but b2
+    assert np.all(np.linalg.eigvalsh(frame.information) > -1e-6)
+
+
+def test_only_amplitudes_without_bounds_are_straightened() -> None:
+    bounded = posterior_of(CASES["a bounded amplitude"]())
+    assert [bounded.names[k] for k in bounded.straightened] == ["a1", "b2"]
+    assert "b1" in bounded.names
+    groups = posterior_of(CASES["groups"]())
+    assert [groups.names[k] for k in groups.straightened] == ["a1[g0]", "a1[g1]", "b2"]
+
+
+def test_the_frame_is_the_same_wherever_the_straightened_coordinates_are() -> None:
+    """What makes the change of variables triangular, and its Jacobian what it is."""
+    for case in ("shared", "scatter", "fitted noise", "a bounded amplitude"):
+        model = posterior_of(CASES[case]())
+        z = scores(model)
+        moved = z.copy()
+        moved[:, model.straightened] += 3.0
+        one, two = model.frame(z), model.frame(moved)
+        np.testing.assert_array_equal(one.information, two.information)
+        np.testing.assert_array_equal(one.pull, two.pull)
+        elsewhere = z.copy()
+        elsewhere[:, 0] += 0.5
+        assert not np.allclose(one.pull, model.frame(elsewhere).pull, rtol=1e-3)
+
+
+def some_frame(n: int = 5, k: int = 3, size: int = 5) -> tuple[Frame, np.ndarray]:
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((n, k, k)) * 5
+    return Frame(np.array([0, 2, 4]), A @ np.swapaxes(A, 1, 2), 20 * rng.standard_normal((n, k))), rng.standard_normal(
+        (n, size)
+    )
+
+
+def test_outward_undoes_inward() -> None:
+    frame, z = some_frame()
+    v = frame.inward(z)
+    np.testing.assert_allclose(frame.outward(v), z, rtol=1e-10, atol=1e-10)
+    np.testing.assert_array_equal(v[:, [1, 3]], z[:, [1, 3]])
+    assert np.max(np.abs(v - z)) > 1.0
+
+
+def test_log_volume_is_the_jacobian() -> None:
+    """ln |det dv/dz| of the map with its frame, which changes with the other coordinates; by central differences."""
+    model = posterior_of(CASES["shared"]())
+    for z in scores(model):
+        h = 1e-4
+
+        def inward(at: np.ndarray) -> np.ndarray:
+            return model.frame(at[None]).inward(at[None])[0]
+
+        columns = [(inward(z + h * e) - inward(z - h * e)) / (2 * h) for e in np.eye(model.size)]
+        log_det = np.linalg.slogdet(np.stack(columns, axis=1))[1]
+        assert float(model.frame(z[None]).log_volume[0]) == pytest.approx(log_det, abs=1e-6)
+    frame, _ = some_frame()
+    expected = 0.5 * np.linalg.slogdet(np.eye(3) + frame.information)[1]
+    np.testing.assert_allclose(frame.log_volume, expected, rtol=1e-12)
+
+
+def test_where_it_is_exact_the_posterior_is_a_standard_normal_distribution() -> None:
+    """Amplitudes given the lengths, thicknesses known to 1e-6 nm: ln p + ½ v² is one number, whatever v."""
+    model = posterior_of(study(sd=1e-6))
+    rng = np.random.default_rng(1)
+    v = rng.standard_normal((6, model.size))
+    others = np.setdiff1d(np.arange(model.size), model.straightened)
+    v[:, others] = v[0, others]
+    z = model.frame(v).outward(v)
+    left = model.log_posterior(z) + 0.5 * np.sum(v[:, model.straightened] ** 2, axis=1)
+    np.testing.assert_allclose(left, left[0], atol=1e-5)
+    assert np.ptp(model.log_posterior(z)) > 0.5
+
+
+def test_the_trivial_frame_changes_nothing() -> None:
+    z = np.random.default_rng(0).standard_normal((4, 3))
+    frame = Frame.trivial(4)
+    np.testing.assert_array_equal(frame.inward(z), z)
+    np.testing.assert_array_equal(frame.outward(z), z)
+    np.testing.assert_array_equal(frame.log_volume, np.zeros(4))
+    known = posterior_of(study(sd=0.0))
+    assert known.straightened.size == 0
+    np.testing.assert_array_equal(known.frame(z).inward(z), z)
+
+
+def test_joined_frames_are_those_of_their_rows() -> None:
+    frame, z = some_frame()
+    halves = [Frame(frame.columns, frame.information[rows], frame.pull[rows]) for rows in (slice(0, 2), slice(2, 5))]
+    np.testing.assert_array_equal(Frame.joined(halves).inward(z), frame.inward(z))
+    model = posterior_of(CASES["shared"]())
+    many = scores(model, 2000)
+    np.testing.assert_array_equal(model.frame(many).pull[-3:], model.frame(many[-3:]).pull)
