@@ -106,10 +106,14 @@ def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(
 
     def by_differences(model: MarginalPosterior, theta: np.ndarray, free: list[int]) -> np.ndarray:
         def rows(at: np.ndarray) -> np.ndarray:
-            return np.concatenate([module._project(model, at[None])[1][0], module._thickness_residual(model, at[None])[0]])
+            return np.concatenate(
+                [module._project(model, at[None])[1][0], module._thickness_residual(model, at[None])[0]]
+            )
 
         steps = 1.5e-8 * np.maximum(np.abs(theta), 1e-3)
-        return np.stack([(rows(theta + np.eye(theta.size)[k] * steps[k]) - rows(theta)) / steps[k] for k in free], axis=1)
+        return np.stack(
+            [(rows(theta + np.eye(theta.size)[k] * steps[k]) - rows(theta)) / steps[k] for k in free], axis=1
+        )
 
     monkeypatch.setattr(module, "_slopes", by_differences)
     assert _off(study, 1e-19) > 1e-4

@@ -290,7 +290,9 @@ def _result(job: _Job) -> MechanismResult:
         settled=explored.settled,
         changes=changes,
         left_out=leave_out(model, explored, rng["left out"], refit=None if explored.settled else False),
-        checks=predictive_checks(model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng["checks"]),
+        checks=predictive_checks(
+            model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng["checks"]
+        ),
         fit=fit(model.study),
         draws=drawn,
         bounds=bounds,

@@ -19,8 +19,8 @@ from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Chains, Verdict, about_priors
 from mtjfit.infer.run import Run, run_ensembles
 from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.model.pointwise import posterior_of
 from mtjfit.model.layout import IntArray
+from mtjfit.model.pointwise import posterior_of
 from mtjfit.model.straight import Frame
 from mtjfit.study import LENGTHS, Fixed, Study
 
