@@ -55,13 +55,16 @@ def test_several_studies(tmp_path: Path) -> None:
     one, other = made("sankey2008", tmp_path), made("thickness-series", tmp_path)
     second = {one.own: other.own, one.other: other.other}
     said = []
+    (tmp_path / "said").mkdir()
     for k, study in enumerate(second):
-        done = CliRunner().invoke(cli, ["compare", str(study), str(second[study]), "-o", str(tmp_path / f"{k}"), "-q"])
+        done = CliRunner().invoke(
+            cli, ["compare", str(study), str(second[study]), "-o", str(tmp_path / "said" / f"{k}"), "-q"]
+        )
         assert done.exit_code in (0, 4), done.output
         said.append((done.exit_code, re.sub(r"\S*/\d\b", "DIR", done.output)))
     assert said[0][0] == said[1][0]
     assert differences_of_words(said[0][1], said[1][1], 1e-19) == []
-    assert differences_of_files(tmp_path / "0", tmp_path / "1", 1e-19) == []
+    assert differences_of_files(tmp_path / "said" / "0", tmp_path / "said" / "1", 1e-19) == []
 
 
 @pytest.mark.slow
