@@ -44,7 +44,8 @@ def fit_of(kind: str, s: float = 1.0) -> FitResult:
     return found
 
 
-QUICK = ("known errors", "noise of a device", "Student-t with fitted noise", "covariance", "one thickness")
+QUICK = ("known errors", "Student-t with fitted noise", "one thickness")
+"""The rest is slow: two seconds each, and the lane of every day has 25 of processor time for this file."""
 
 
 @pytest.mark.parametrize("kind", [k if k in QUICK else pytest.param(k, marks=pytest.mark.slow) for k in KINDS])
@@ -72,7 +73,7 @@ def test_a_twin_that_is_none_is_noticed() -> None:
         assert differences(one, mtjfit.fit(study.replace(curves=moved)), 2.0, 0.0)
 
 
-@pytest.mark.parametrize(("unit", "s"), [("N m", 1e-19), ("aN m", 0.1)])
+@pytest.mark.parametrize(("unit", "s"), [("N m", 1e-19), pytest.param("aN m", 0.1, marks=pytest.mark.slow)])
 def test_declared_units_are_twins(unit: str, s: float) -> None:
     one = _in_its_own_unit()
     with few_starts():
@@ -95,7 +96,7 @@ def _off(study: Study, s: float) -> float:
     return max(abs(other.values[name] / (factors[name] * one.values[name]) - 1) for name in one.values)
 
 
-@pytest.mark.parametrize("name", ["kubota2008", "sankey2008"])
+@pytest.mark.parametrize("name", ["kubota2008", pytest.param("sankey2008", marks=pytest.mark.slow)])
 def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
