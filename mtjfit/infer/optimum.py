@@ -136,9 +136,7 @@ def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> Flo
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
-        minimizer.minimize(
-            method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS * (len(free) + 1)
-        )
+        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS)
     # not the result's parameters: where lmfit runs out of evaluations they are those of its last trial, not its best
     return best[0][1]
 
