@@ -258,19 +258,30 @@ class _Job:
     seed: int
 
 
+def _generators(job: _Job) -> dict[str, np.random.Generator]:
+    """One for each task, so that what one of them draws never moves another.
+
+    How much a task draws hangs on decisions such as whether weights are reliable, and these may hang on the last digit.
+    And a stream for each mechanism: leaving one out does not change the numbers of the others.
+    """
+    tasks = ("draws", "left out", "checks", "bounds", *(width.name for width in WIDTHS))
+    root = np.random.SeedSequence((job.seed, 3, job.place))
+    spawned = zip(tasks, root.spawn(len(tasks)), strict=True)
+    return {"explore": np.random.default_rng(root)} | {task: np.random.default_rng(seed) for task, seed in spawned}
+
+
 def _result(job: _Job) -> MechanismResult:
-    # a stream for each mechanism: leaving one out does not change the numbers of the others
-    rng = np.random.default_rng(np.random.SeedSequence((job.seed, 3, job.place)))
+    rng = _generators(job)
     study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
     model = posterior_of(mechanism_study(study, mechanism, extra))
-    explored = explore(model, model.size, rng)
+    explored = explore(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
     # draws that are not the posterior's are no basis for anything else
     for width in WIDTHS if explored.settled else ():
-        change, reliable = log_evidence_change(model, explored, width, rng)
+        change, reliable = log_evidence_change(model, explored, width, rng[width.name])
         changes[width.name] = change if reliable else float("nan")
-    bounds = _bounds(model, explored, changes, rng.spawn(1)[0])
-    drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng), rng))
+    bounds = _bounds(model, explored, changes, rng["bounds"])
+    drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng["draws"]), rng["draws"]))
     rows = drawn.iloc[:_SIMULATIONS].to_dict("records")
     return MechanismResult(
         mechanism=mechanism,
@@ -278,8 +289,10 @@ def _result(job: _Job) -> MechanismResult:
         evidence=explored.evidence,
         settled=explored.settled,
         changes=changes,
-        left_out=leave_out(model, explored, rng, refit=None if explored.settled else False),
-        checks=predictive_checks(model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng),
+        left_out=leave_out(model, explored, rng["left out"], refit=None if explored.settled else False),
+        checks=predictive_checks(
+            model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng["checks"]
+        ),
         fit=fit(model.study),
         draws=drawn,
         bounds=bounds,

@@ -88,8 +88,10 @@ def leave_out(
     tuple of LeftOut
         From the thinnest to the thickest.
     """
-    start = explored.resampled(_START, rng)
-    return tuple(_one(model, explored, start, gone, rng, refit) for gone in left_out_sets(model.study))
+    start, sets = explored.resampled(_START, rng), left_out_sets(model.study)
+    # a generator for each: whether one thickness needs a refit does not move the others
+    each = zip(sets, rng.spawn(len(sets)), strict=True)
+    return tuple(_one(model, explored, start, gone, own, refit) for gone, own in each)
 
 
 def _one(

@@ -10,6 +10,7 @@ from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_estimate
+from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.study import Normal
 
@@ -21,6 +22,7 @@ _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without
 _SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
 _ITERATIONS = 60  # of each start; a flat valley may need more, and is then left where it is lowest
+_GAIN = 1e-8  # of χ², below which a search ends: closer to the bottom of its valley it does not come
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Optimum:
     at_bound : tuple of str
         Parameters that ended at the edge of their range.
     chi2_of_starts : tuple of float
-        What each start reached, best first.
+        What each start reached, best first; equal ones in the order of the starts.
     starts : ndarray, shape (n, size)
         Natural values there.
     """
@@ -84,6 +86,28 @@ def _thickness_residual(model: MarginalPosterior, theta: FloatArray) -> FloatArr
     return np.asarray((theta[:, chosen] - centre) / sd)
 
 
+def _slopes(model: MarginalPosterior, theta: FloatArray, free: list[int]) -> FloatArray:
+    """Derivatives of what `_refine` makes small by the free coordinates, amplitudes following (Kaufman's form).
+
+    Analytic, since differences have an error of 1e-8: where the data leave a direction open, a search would go along it
+    wherever the last digits of the data send it.
+    """
+    values = model.layout.values(theta[None, :])[0]
+    J = jacobian(model, values, _project(model, theta[None, :])[0][0])
+    places = {name: k for k, name in enumerate(J.names)}
+    entries = [(model.layout.entries[k], values[k]) for k in free]
+    columns = [places[entry.name] for entry, _ in entries]
+    per_unit = np.array([value if entry.log else 1.0 for entry, value in entries]) / J.scale[columns]
+    n_thickness = len(J.names) - J.n_model
+    rows = J.matrix.shape[0] - n_thickness
+    slopes = J.matrix[:, columns] * per_unit
+    linear = [places[name] for name in model.amplitudes.names]
+    u, s, _ = np.linalg.svd(J.matrix[:rows, linear], full_matrices=False)
+    u = u[:, s > 1e-13 * s.max(initial=0.0)]
+    slopes[:rows] = u @ (u.T @ slopes[:rows]) - slopes[:rows]
+    return slopes
+
+
 def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> FloatArray:
     """Coordinates of the minimum reached from `start`, with lmfit."""
     low, high = _bounds(model)
@@ -105,9 +129,14 @@ def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> Flo
             best[0] = square, theta
         return found
 
+    def slopes(parameters: lmfit.Parameters) -> FloatArray:
+        theta = start.copy()
+        theta[free] = [parameters[f"x{k}"].value for k in free]
+        return _slopes(model, theta, free)
+
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
-        minimizer.minimize(method="least_squares", x_scale="jac", max_nfev=_ITERATIONS * (len(free) + 1))
+        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS)
     # not the result's parameters: where lmfit runs out of evaluations they are those of its last trial, not its best
     return best[0][1]
 
@@ -141,7 +170,7 @@ def optimum(model: MarginalPosterior) -> Optimum:
     amplitudes, rows, rss = _project(model, stacked)
     thickness = np.sum(_thickness_residual(model, stacked) ** 2, axis=-1)
     data = rss + np.sum(rows**2, axis=-1)
-    rank = np.argsort(data + thickness)
+    rank = _ranked(data + thickness, rss, whitened(model, model.layout.values(stacked))[1])
     best = int(rank[0])
     low, high = _bounds(model)
     names = model.layout.names
@@ -159,6 +188,26 @@ def optimum(model: MarginalPosterior) -> Optimum:
         chi2_of_starts=tuple(float(v) for v in (data + thickness)[rank]),
         starts=model.layout.values(stacked[rank]),
     )
+
+
+def _ranked(chi2: FloatArray, rss: FloatArray, target: FloatArray) -> np.ndarray:
+    """Order of the starts, the smallest χ² first, and those that nothing tells apart as they came.
+
+    In a flat valley they all reach the same χ², and which is smallest by the last digit is another one in another unit.
+    Two differ by nothing if by no more than what a search leaves when it ends, `_GAIN` of what it makes small, and what
+    rounding moves: n residuals r = t − m are off by n ε |t|, which moves Σ r² by up to 2 |r| n ε |t|, and a sum of n
+    terms is off by n ε times itself.
+
+    Examples
+    --------
+    >>> _ranked(np.array([44.00000000000002, 44.0, 43.9]), np.full(3, 40.0), np.full((3, 8), 50.0)).tolist()
+    [2, 0, 1]
+    """
+    square = np.maximum(chi2 - rss, 0.0)
+    best = int(np.argmin(chi2))
+    moved = 2 * np.sqrt(square[best]) * np.linalg.norm(target[best]) + chi2[best]
+    tie = _GAIN * square[best] + target.shape[1] * np.finfo(float).eps * moved
+    return np.lexsort((np.arange(chi2.size), np.floor((chi2 - chi2[best]) / max(tie, np.finfo(float).tiny))))
 
 
 def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:

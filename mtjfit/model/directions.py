@@ -17,7 +17,7 @@ __all__ = ["Direction", "directions"]
 
 _NOTHING = 1e6  # a larger error of a logarithm is none: no measured value shows the direction
 _SMALL = 0.15  # an exponent below this share of the largest one is not written out
-_ROUNDING = 1e-6
+_ROUNDING, _DIGITS = 1e-6, 6
 _EVEN = 0.02  # exponents that differ less count as equal in size
 
 
@@ -66,7 +66,8 @@ def _in_words(weights: Mapping[str, float]) -> str:
     'lambda_J · lambda_phi^-1 · b2^0.5'
     """
     main = weights[_main(weights)]
-    powers = {name: weight / main for name, weight in weights.items() if abs(weight) >= _SMALL * abs(main)}
+    powers = {name: round(weight / main, _DIGITS) for name, weight in weights.items()}
+    powers = {name: power for name, power in powers.items() if abs(power) >= _SMALL}
     ordered = sorted(powers, key=lambda name: (-round(abs(powers[name]) / _EVEN), -powers[name]))
     each = ("" if abs(powers[name] - 1) < _EVEN else f"^{powers[name]:.2g}" for name in ordered)
     return " · ".join(name + power for name, power in zip(ordered, each, strict=True))
@@ -137,9 +138,12 @@ def directions(model: MarginalPosterior, values: FloatArray, amplitudes: FloatAr
 
 
 def _simplest(null: FloatArray, named: list[FloatArray]) -> FloatArray:
-    """The same space by other axes: those that have a name first, then the rest."""
+    """The same space by other axes: those that have a name first, then of the rest what is nearest to one parameter.
+
+    Any axes of the space would do; those of the singular vectors turn with the last digits of the data.
+    """
     found: list[FloatArray] = []
-    for vector in (*np.concatenate([null[:0], *named]), *null):
+    for vector in np.concatenate([null[:0], *named]):
         inside = null.T @ (null @ vector)
         if np.linalg.norm(inside - vector) > 1e-6 * np.linalg.norm(vector):
             continue  # other amplitudes than those asked for take part
@@ -148,4 +152,12 @@ def _simplest(null: FloatArray, named: list[FloatArray]) -> FloatArray:
         size = np.linalg.norm(inside)
         if size > 1e-6 * np.linalg.norm(vector):
             found.append(inside / size)
+    left = null.T @ null  # onto what has no name yet
+    for other in found:
+        left = left - np.outer(other, other)
+    while len(found) < len(null):
+        seen = np.diagonal(left)
+        nearest = left[np.flatnonzero(seen > (1 - _ROUNDING) * seen.max())[0]]  # of equal ones the first
+        found.append(nearest / np.linalg.norm(nearest))
+        left = left - np.outer(found[-1], found[-1])
     return np.array(found[: null.shape[0]])

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mtjfit.data import FloatArray, pretty
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style
+from mtjfit.data import FloatArray
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
 from mtjfit.plot.wafer_map import quantity_label, wafer_title
 from mtjfit.study import Study
 from mtjfit.wafer.compare import wafer_means
@@ -74,8 +74,8 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
         _devices(top, survey, quantity, shown, limits, means)
         _limits(top, shown, limits)
         _spreads(bottom, shown, means)
-        top.set_ylabel(quantity_label(quantity, survey.unit(quantity)))
-        bottom.set_ylabel(f"spread{'' if not survey.unit(quantity) else f' ({pretty(survey.unit(quantity))})'}")
+        name_axis(top.yaxis, quantity_label(quantity), survey.unit(quantity))
+        name_axis(bottom.yaxis, "spread", survey.unit(quantity))
         _ticks(bottom, shown)
         several = len({name for name, _ in shown}) > 1
         if several:

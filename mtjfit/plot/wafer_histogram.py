@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
 from mtjfit.plot.wafer_map import quantity_label
 from mtjfit.study import Study
 from mtjfit.wafer.limits import control_limits
@@ -47,7 +47,8 @@ def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> Fl
     low = max(float(values.min()), float(np.min(centre)) - _FAR * widest)
     high = min(float(values.max()), float(np.max(centre)) + _FAR * widest)
     if not high > low:
-        return np.array([low - 0.5, low + 0.5])
+        half = 0.5 * (abs(low) or 1.0)
+        return np.array([low - half, low + half])
     narrow = float(width[width > 0].min()) if np.any(width > 0) else high - low
     step = 2 * 1.35 * narrow / np.cbrt(values.size / width.size)
     return np.linspace(low, high, int(np.clip(np.ceil((high - low) / step), *_BINS)) + 1)
@@ -108,8 +109,8 @@ def plot_splits(survey: Survey, quantity: str) -> Figure:
             unknown = int(np.sum(mine & ~known))
             _words(ax, name if len(names) > 1 else "", int(np.sum(mine & usable)),
                    int(np.sum(mine & known & survey.flagged)), unknown, str(row["says"]))  # fmt: skip
-        axes[-1].set_xlabel(quantity_label(quantity, survey.unit(quantity)))
         axes[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
+        name_axis(axes[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
         fig.supylabel("devices", fontsize=7.5)
         fig.legend(handles=_handles(), loc="outside upper center", ncols=5, fontsize=6.5, columnspacing=1.2)
         footer(fig, study, note)

@@ -25,6 +25,7 @@ from mtjfit.plot.style import (
     footer,
     footer_height,
     literal,
+    name_axis,
     style,
     symbol,
     unit_of,
@@ -112,15 +113,16 @@ class Scale:
             high = max(abs(low), abs(high))
             low = -high
         if not high > low:
-            low, high = low - 0.5, high + 0.5
+            half = 0.5 * (abs(low) or 1.0)  # of the value itself, which may be in any unit
+            low, high = low - half, high + half
         under, over = bool(np.any(known < low)), bool(np.any(known > high))
         extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
         # Both maps keep their order in grey and for any colour vision.
         colours = colormaps["viridis" if kind == "sequential" else "RdBu_r"].resampled(_COLOURS)
         return cls(colours, Normalize(low, high), cast(Literal["neither"], extend[under, over]))
 
-    def bar(self, fig: Figure, axes: list[Axes], label: str, *, below: bool = False) -> None:
-        """A colour bar beside some panels, or below them."""
+    def bar(self, fig: Figure, axes: list[Axes], label: str, unit: str, *, below: bool = False) -> None:
+        """A colour bar beside some panels, or below them, with a power of ten of its numbers in the label."""
         mappable = ScalarMappable(self.norm, self.colours)
         where: dict[str, Any] = (
             {"location": "bottom", "aspect": 34, "shrink": 0.85, "pad": 0.01, "fraction": 0.03}
@@ -128,7 +130,9 @@ class Scale:
             else {"aspect": 28, "pad": 0.015, "fraction": 0.035}
         )
         bar = fig.colorbar(mappable, ax=axes, extend=self.extend, **where)
-        bar.set_label(label, loc="left" if below else "center")  # a power of ten stands below on the right
+        axis = bar.ax.xaxis if below else bar.ax.yaxis
+        name_axis(axis, label, unit)
+        bar.set_label(axis.get_label_text(), loc="left" if below else "center")
         bar.outline.set_linewidth(0.5)
 
 
@@ -193,7 +197,7 @@ def plot_wafer_map(
             ax.set_xlabel("x (mm)" if k + across >= len(rows) else "")
             ax.xaxis.set_tick_params(labelbottom=k + across >= len(rows))
             ax.set_ylabel("y (mm)" if k % across == 0 else "")
-        scale.bar(fig, axes, quantity_label(quantity, survey.unit(quantity)))
+        scale.bar(fig, axes, quantity_label(quantity), survey.unit(quantity))
         handles = map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
         if handles:
             fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)

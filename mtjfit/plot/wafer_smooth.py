@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mtjfit.data.curve import BoolArray
-from mtjfit.plot.style import DOUBLE, NotebookFigure, footer, footer_height, literal, style, unit_of
+from mtjfit.plot.style import DOUBLE, NotebookFigure, footer, footer_height, literal, style
 from mtjfit.plot.wafer_map import Around, Scale, draw_map, map_legend, quantity_label, wafer_title
 from mtjfit.study import Study
 from mtjfit.text import p_text
@@ -102,9 +102,9 @@ def plot_smooth(
             axes[0].set_ylabel("y (mm)")
         for ax in panels[-1]:
             ax.set_xlabel("x (mm)")
-        label = quantity_label(quantity, survey.unit(quantity))
-        measured.bar(fig, list(panels[:, :2].ravel()), label, below=True)
-        left.bar(fig, list(panels[:, 2]), "residual" + unit_of(survey.unit(quantity)), below=True)
+        unit = survey.unit(quantity)
+        measured.bar(fig, list(panels[:, :2].ravel()), quantity_label(quantity), unit, below=True)
+        left.bar(fig, list(panels[:, 2]), "residual", unit, below=True)
         if handles:
             fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
         footer(fig, study, note)

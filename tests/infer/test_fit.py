@@ -63,7 +63,7 @@ def test_every_start_that_converges_reaches_the_same_minimum() -> None:
     reached = np.array(best.chi2_of_starts)
     assert reached.size == 8
     assert np.sum(reached < reached[0] * (1 + 1e-6)) >= 4
-    assert reached[0] == reached.min()
+    assert 0 <= reached[0] - reached.min() < 1e-8 * reached[0]  # of those that are equal but for rounding the first
     assert best.at_bound == ()
 
 

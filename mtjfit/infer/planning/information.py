@@ -24,7 +24,8 @@ from mtjfit.study import SCATTER
 __all__ = ["Linear", "candidate_fisher", "linear", "precision_before"]
 
 _LN_2 = float(np.log(2))
-_SMALLEST = 1e-12  # scatter, so that its inverse square is finite
+_SMALLEST = 1e-12  # scatter, a share of its amplitude, so that its inverse square is finite
+_TINIEST = 1e-100  # of an amplitude that is exactly zero, far below any in any unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +116,9 @@ def precision_before(known: Known, noise: Mapping[str, float]) -> FloatArray:
             apart[known.place[own]] = 1.0
             if not parameter.is_fixed:
                 apart[known.place[shared]] = -1.0
-            size = np.abs(number_of(known, made.measurement, name)) * number_of(known, made.measurement, SCATTER + name)
-            total += apart[:, None] * apart * (np.maximum(size, _SMALLEST) ** -2.0)[:, None, None]
+            scatter = np.maximum(number_of(known, made.measurement, SCATTER + name), _SMALLEST)
+            size = np.maximum(np.abs(number_of(known, made.measurement, name)) * scatter, _TINIEST)
+            total += apart[:, None] * apart * (size**-2.0)[:, None, None]
     return np.asarray(total)
 
 

@@ -140,8 +140,8 @@ def reweighted(
 
 def _spread(weights: FloatArray, x: FloatArray) -> FloatArray:
     """Weighted standard deviation for each outcome, shape (n_outcomes,)."""
-    centred = x - x.mean()
-    mean = weights @ centred
-    variance = weights @ centred**2 - mean**2
+    # about the mean of each outcome: where one draw has nearly all the weight, a difference of squares is rounding
+    mean = weights @ x
+    variance = np.einsum("ik,ik->i", weights, (x - mean[:, None]) ** 2)
     degrees = np.maximum(1 - np.sum(weights**2, axis=1), _ONE_DRAW)
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0) / degrees))
+    return np.asarray(np.sqrt(variance / degrees))

@@ -1,0 +1,225 @@
+"""Bundled data in other units as files, and what commands make of both: words, numbers, tables, pictures compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from click.testing import CliRunner
+
+import mtjfit
+from mtjfit.cli.main import cli
+
+RTOL = 1e-5
+"""Decimal factors move the last digit of every number; draws and fits follow it, searches stop at 1e-8 of χ²."""
+
+_UNITS = re.compile(r"10⁻¹⁹ N m|(?<![\d.])1e-19 N m|hbar/2e/kohm|\(ħ/2e\) kΩ⁻¹|aN m|N m|\bmT\b|\bT\b")
+_NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
+_VOLATILE = re.compile(r"sha256|fingerprint|version|created|time|seconds|path|file|command|packages|host|python|hash|"
+                       r"platform|processors|date|duration|study_text|declared|toml|origin|torkance_unit")  # fmt: skip
+_DENSITY = re.compile(r"log_evidence|log_density|log_prediction|ln_Z|bound")
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A bundled study in two units, in folders of their own.
+
+    Attributes
+    ----------
+    own, other : Path
+        Files of the studies.
+    s : float
+        Numbers of the second are s times those of the first.
+    """
+
+    own: Path
+    other: Path
+    s: float
+
+
+def rewritten(name: str, folder: Path, unit: str, s: float, *, quick: str = "", per: str = "device") -> Path:
+    """A bundled study with its torques, errors and amplitude priors times s, declared in `unit`; returns its file.
+
+    Per volume the numbers are also divided by the thickness, as an effective field is. `quick` goes below [sampling].
+    """
+    source = mtjfit.dataset(name)
+    folder.mkdir(parents=True)
+    lines = (source.path / "data.csv").read_text(encoding="utf-8").splitlines()
+    head = next(line for line in lines if line.startswith("device"))
+    rows = [line.split(",") for line in lines if not line.startswith(("#", "device"))]
+
+    def times(row: list[str]) -> list[str]:
+        by = s / float(row[1]) if per == "volume" else s
+        return [*row[:3], *(repr(by * float(cell)) for cell in row[3:])]
+
+    text = "\n".join([head, *(",".join(times(row)) for row in rows)]) + "\n"
+    (folder / "data.csv").write_text(text, encoding="utf-8")
+    study = source.study_file.read_text(encoding="utf-8")
+    study = re.sub(r'torque = "[^"]*"', f'torque = "{unit}"', study).replace('per = "device"', f'per = "{per}"')
+    study = re.sub(r"(?m)^((?:a1|b2) = .*sd = )([\d.]+)", lambda m: f"{m[1]}{s * float(m[2])!r}", study)
+    study = study.split("[sampling]")[0] + "[sampling]\nseed = 1\n" + (quick or "target_ess = 400\n")
+    (folder / "study.toml").write_text(study, encoding="utf-8")
+    return folder / "study.toml"
+
+
+def twin(name: str, tmp_path: Path, units: tuple[str, str], s: float, *, per: str = "device", quick: str = "") -> Twin:
+    """A bundled study in two units."""
+    files = (rewritten(name, tmp_path / f"{k}" / name, unit, by, per=per, quick=quick)
+             for k, (unit, by) in enumerate(zip(units, (1.0, s), strict=True)))  # fmt: skip
+    return Twin(*files, s)
+
+
+def walked(both: Twin, *arguments: str, output: str = "") -> tuple[list[str], str]:
+    """What a command says and writes for both; differences in words, and what it said of the first.
+
+    ``{study}`` and ``{folder}`` in the arguments are the study file and its folder; `output` is a folder or a file.
+    """
+    said, codes = [], []
+    for study in (both.own, both.other):
+        filled = [each.format(study=study, folder=study.parent) for each in arguments]
+        done = CliRunner().invoke(cli, filled)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code in (0, 4, 5), done.output
+        codes.append(done.exit_code)
+        said.append(done.output.replace(str(study.parent), "DIR"))
+    found = [] if codes[0] == codes[1] else [f"exit code {codes[0]} and {codes[1]}"]
+    found += differences_of_words(*said, both.s)
+    if output:
+        found += differences_of_files(both.own.parent / output, both.other.parent / output, both.s)
+    return found, said[0]
+
+
+def same(one: float, other: float, s: float) -> bool:
+    """Equal but for a power of the factor: of a torque, of a covariance, of their inverse."""
+    return any(np.isclose(by * one, other, rtol=RTOL, atol=0.0, equal_nan=True) for by in (1, s, 1 / s, s * s, s**-2))
+
+
+def _numbers(text: str) -> tuple[str, list[str]]:
+    """A text with # for each number, units and room apart, and its numbers."""
+    text = _UNITS.sub("U", text.lstrip("'")).replace("−", "-")  # which keeps spreadsheets from making formulas of it
+    text = re.sub(r"\(([^()]*)\)e[-+]\d+", r"\1", text)  # (1.30 ± 0.01)e-20
+    return re.sub(r"[\s─—_-]+", "", _NUMBER.sub("#", text)), _NUMBER.findall(text)
+
+
+def differences_of_words(one: str, other: str, s: float) -> list[str]:
+    """Lines whose words, or whose numbers in their last printed digit, differ."""
+    # sentence by sentence: a longer number moves the ends of lines
+    mine, its = ([each for each in re.split(r"\n(?=\S)", text) if each.strip()] for text in (one, other))
+    if len(mine) != len(its):
+        mine, its = [one], [other]
+    found = []
+    for a, b in zip(mine, its, strict=True):
+        (words, numbers), (other_words, other_numbers) = _numbers(a), _numbers(b)
+        alike = len(numbers) == len(other_numbers) and all(
+            _printed(x, y, s) or ("ln Z" in a and _counts(float(x), float(y), s, 1e-2))
+            for x, y in zip(numbers, other_numbers, strict=True)
+        )
+        if not alike or words != other_words:
+            found.append(f"{a!r} and {b!r}")
+    return found
+
+
+def _printed(x: str, y: str, s: float) -> bool:
+    """The same digits, or the same number within one unit of the last digit."""
+    a, b = float(x), float(y)
+    step = 10.0 ** -(len(x.split("e")[0].partition(".")[2]))
+    digits = [re.sub(r"e.*|[-+.]", "", text).strip("0") for text in (x, y)]
+    if digits[0] == digits[1]:
+        return True
+    longest = max(len(each) for each in digits)
+    close = abs(int(digits[0].ljust(longest, "0") or 0) - int(digits[1].ljust(longest, "0") or 0)) <= 1
+    return close or abs(a - b) <= 1.01 * step or same(a, b, s)
+
+
+def _counts(one: float, other: float, s: float, atol: float = 1e-3) -> bool:
+    """Whether two logarithms of densities differ by those of so many torques."""
+    many = (other - one) / -np.log(s)
+    return bool(abs(many - round(many)) * abs(np.log(s)) < atol)
+
+
+def _leaves(node: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if not _VOLATILE.search(str(key)):
+                yield from _leaves(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for k, value in enumerate(node):
+            yield from _leaves(value, f"{path}[{k}]")
+    else:
+        yield path, node
+
+
+def differences_of_values(one: object, other: object, s: float) -> list[str]:
+    """Numbers and words of two JSON documents that are not the same."""
+    mine, its = dict(_leaves(one)), dict(_leaves(other))
+    found = [f"{path} only once" for path in mine.keys() ^ its.keys()]
+    for path in mine.keys() & its.keys():
+        a, b = mine[path], its[path]
+        numbers = [isinstance(each, int | float) and not isinstance(each, bool) for each in (a, b)]
+        if all(numbers):
+            good = same(float(a), float(b), s)  # type: ignore[arg-type]
+            # a density of so many torques: ln Z counts them
+            good |= bool(_DENSITY.search(path)) and _counts(float(a), float(b), s)  # type: ignore[arg-type]
+            # parts of a vector of length one, and correlations, may be zero but for rounding
+            good |= any(each in path for each in (".weights.", ".corr(")) and abs(float(a) - float(b)) < 1e-9  # type: ignore[arg-type]
+        else:
+            good = a == b or (isinstance(a, str) and isinstance(b, str) and not differences_of_words(a, b, s))
+        if not good:
+            found.append(f"{path}: {a!r} and {b!r}")
+    return found
+
+
+def differences_of_files(one: Path, other: Path, s: float) -> list[str]:
+    """Tables, documents and pictures of two folders, or two files."""
+    if one.is_file():
+        return _of_file(one, other, s)
+    names = [{str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()} for root in (one, other)]
+    found = [f"only once: {name}" for name in sorted(names[0] ^ names[1])]
+    for name in sorted(names[0] & names[1]):
+        found += [f"{name}: {each}" for each in _of_file(one / name, other / name, s)]
+    return found
+
+
+def _of_file(one: Path, other: Path, s: float) -> list[str]:
+    if one.suffix == ".csv":
+        return differences_of_values(_table(one), _table(other), s)[:8]
+    if one.suffix == ".json":
+        return differences_of_values(*(json.loads(p.read_text(encoding="utf-8")) for p in (one, other)), s)[:8]
+    if one.suffix == ".svg":
+        shapes = [_shapes(p) for p in (one, other)]
+        return [] if shapes[0] == shapes[1] else [f"{len(shapes[0])} and {len(shapes[1])} shapes"]
+    return []
+
+
+def _table(path: Path) -> list[dict[str, object]]:
+    """Rows of a table by the names of the columns."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    rows = [[_cell(cell) for cell in row] for row in csv.reader(lines)]
+    names = [str(k) if isinstance(name, float) else str(name) for k, name in enumerate(rows[0])]  # none in a matrix
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _cell(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _shapes(path: Path) -> list[tuple[str, str]]:
+    """Groups of a picture, in order, and how many points each of their lines has; glyphs apart."""
+    found = []
+    for node in ElementTree.parse(path).iter():  # noqa: S314 - written by the test itself
+        tag, gid = node.tag.rpartition("}")[2], node.get("id", "")
+        if tag == "g" and gid and not gid.startswith("text"):
+            found.append((tag, re.sub(r"\d+$", "", gid)))
+        elif tag == "path" and "clip-path" in node.attrib:
+            found.append((tag, str(len(re.findall("[A-Za-z]", node.get("d", ""))))))
+    return found
