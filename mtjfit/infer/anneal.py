@@ -169,7 +169,8 @@ def anneal(
         weights, gain = _weights(now.log_gain, step)
         log_norms.append(log_norms[-1] + gain)
         beta = 1.0 if step == remaining else now.beta + step
-        told(beta)
+        if remaining:
+            told(beta)
         rows = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)

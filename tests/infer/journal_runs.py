@@ -47,7 +47,6 @@ def small_blocks() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.infer.history._BLOCK", 5)
         patch.setattr("mtjfit.infer.history._FIRST_LOOK", 10)
         patch.setattr(sampling, "_FIRST_REFIT", 20)
-        patch.setattr(sampling, "_HOPELESS", 0)
         patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr(sampling, "prepared", lambda target, *sizes: stage())

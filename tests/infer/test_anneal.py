@@ -131,8 +131,10 @@ def test_the_population_of_every_level_is_that_of_its_temperature(name: str) -> 
 def test_levels_rise_to_one_and_know_their_densities(name: str) -> None:
     for run in runs(name):
         betas = [level.beta for level in run.levels]
-        assert np.all(np.diff(betas) > 0)
-        assert (betas[0], betas[-1]) == (0.0, 1.0)
+        assert np.all(np.diff(betas) >= 0)
+        assert np.all(np.diff([beta for beta in betas if beta < 1]) > 0)
+        assert betas[0] == 0.0
+        assert betas[-3:] == [1.0, 1.0, 1.0]  # the last populations are all at the posterior
         assert run.final is run.levels[-1]
         assert len(run.log_norms) == len(betas)
         level, target = run.levels[len(betas) // 2], TARGETS[name].target
@@ -146,7 +148,7 @@ def test_particles_of_all_levels_weighted_are_any_tempered_distribution(name: st
     found = []
     for run in runs(name):
         v, weights = run.weighted(beta)
-        assert len(v) == len(weights) == sum(len(level.v) for level in run.levels)
+        assert len(v) == len(weights) <= sum(len(level.v) for level in run.levels)
         assert weights.max() == 1.0
         found.append(in_sd(name, beta, v, weights))
     assert surprise(np.array(found), beside=BIAS) > FALSE_ALARM

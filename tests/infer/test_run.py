@@ -173,14 +173,15 @@ def looked(tau: float, ess: float, *failing: str) -> Verdict:
 @pytest.mark.parametrize(
     ("steps", "n_refits", "verdict", "refit"),
     [
-        (200, 0, looked(9.0, 900, "length"), False),
-        (200, 0, looked(11.0, 900, "length"), True),  # not even 20 τ: hopeless
-        (200, 1, looked(11.0, 900, "length"), False),  # hopeless only once
+        (200, 0, looked(5.0, 900, "length"), False),  # 50 τ are 250, and the next look is at 300
+        (200, 0, looked(7.0, 900, "length"), True),
+        (200, 1, looked(7.0, 900, "length"), False),  # the second refit comes after twice as many
         (400, 0, looked(9.0, 900, "length"), False),  # 50 τ are 450, and the next look is at 500
         (400, 0, looked(11.0, 900, "length"), True),
         (400, 0, looked(9.0, 700, "length", "ess_bulk"), True),  # 875 at the next look are not the 1000 wanted
         (400, 0, looked(9.0, 900, "length", "r_hat"), True),  # length is not all that is missing
-        (400, 1, looked(11.0, 900, "length"), False),  # the second refit comes after twice as many
+        (400, 1, looked(11.0, 900, "length"), True),
+        (700, 2, looked(30.0, 900, "length"), False),  # the third after four times as many
         (900, 1, looked(30.0, 900, "length"), True),
     ],
 )
