@@ -26,6 +26,7 @@ COARSE: tuple[tuple[str, str, object], ...] = (
     ("comparison", "_DRAWS", 200),
     ("comparison", "WIDTHS", ()),
     ("explore", "_PARTICLES", 5),
+    ("explore", "_FEWEST", 400),
     ("explore", "_DRAWS", 1000),
     ("explore", "_ENOUGH", 20),
     ("explore", "_WANTED_ERROR", 1.0),
@@ -95,7 +96,7 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             return known
         few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
         with monkeypatch.context() as patch:
-            patch.setattr(import_module("mtjfit.infer.ensemble"), "_PARTICLES", 80)
+            patch.setattr(import_module("mtjfit.infer.explore"), "_FEWEST", 400)
             return replace(sample(few, seed, **rest), verdict=enough)
 
     for module, name, few in COARSE:

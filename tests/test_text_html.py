@@ -111,6 +111,7 @@ def mechanisms_of(study: Study, log_B: float) -> MechanismComparison:
 
     def result(name: str, value: float, change: float) -> Any:
         return SimpleNamespace(name=name, mechanism=SimpleNamespace(says=HOSTILE), settled=True, left_out=(),
+                               not_computed=(), log_evidence=lambda of: (value + change * bool(of),) * 2,
                                evidence=SimpleNamespace(value=value, error=0.01), changes={"wider": change},
                                fit=SimpleNamespace(chi2_says="χ² = 9.0", p_value=0.4))  # fmt: skip
 

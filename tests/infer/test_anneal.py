@@ -231,7 +231,7 @@ def test_same_seed_same_numbers() -> None:
 def test_every_temperature_is_told_of() -> None:
     told: list[float] = []
     found = anneal(Straight(BANANA), 2, 400, np.random.default_rng(0), told.append)
-    assert told == [level.beta for level in found.levels[1:]]
+    assert told == sorted({level.beta for level in found.levels[1:]})
 
 
 class Nowhere(Known):

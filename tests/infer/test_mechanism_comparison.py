@@ -80,7 +80,7 @@ def test_sabotage_a_proposal_that_misses_a_mode_is_not_right(monkeypatch: pytest
         draws = draws[draws[:, 0] > 0]
         log_prior = TWO_MODES.log_prior(draws)
         level = Population(1.0, draws, log_prior, TWO_MODES.log_posterior(draws) - log_prior)
-        return Annealed((level,), np.zeros(1))
+        return Annealed((replace(level, beta=0.0), level), np.zeros(2))
 
     monkeypatch.setattr("mtjfit.infer.explore.anneal", one_mode)
     found = explore(TWO_MODES, 2, np.random.default_rng(1)).evidence

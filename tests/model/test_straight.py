@@ -72,20 +72,16 @@ def errors_of(study: Study, curve: TorqueCurve, point: Mapping[str, float]) -> t
 
 
 def device_density(
-    study: Study, curve: TorqueCurve, point: Mapping[str, float], straightened: set[str]
+    study: Study, curve: TorqueCurve, point: Mapping[str, float], straightened: Mapping[str, float]
 ) -> Callable[[Mapping[str, float]], float]:
     """ln density of the data of one device for values of the straightened amplitudes."""
     y, sigma = errors_of(study, curve, point)
     h, d = 1e-3, curve.thickness
     at = responses(study, curve, point, d + h * np.array([-2, -1, 0, 1, 2]))
-    # `straightened` coordinates at their prior means, because what else depends on them is taken there; so is an
-    # amplitude that all devices share and that is integrated out
-    middle = {
-        name: point.get(label(study, curve, name), prior_of(study, name)[0])
-        if label(study, curve, name) not in straightened
-        else prior_of(study, name)[0]
-        for name in study.amplitudes
-    }
+    # what else depends on `straightened` amplitudes is taken where they are given; an amplitude that all devices share
+    # and that is integrated out is taken at its prior mean
+    known = {**point, **straightened}
+    middle = {name: known.get(label(study, curve, name), prior_of(study, name)[0]) for name in study.amplitudes}
     D = np.stack([at[name][2] for name in study.amplitudes], axis=1)
     slope = np.stack(
         [(8 * (x[3] - x[1]) - (x[4] - x[0])) / (12 * h) for x in (at[n] for n in study.amplitudes)], axis=1
@@ -112,17 +108,31 @@ def device_density(
 
 
 def by_differences(model: CollapsedPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Information and pull at one row: differences of a quadratic, exact but for rounding."""
+    """Information and pull at one row: differences of a quadratic, exact but for rounding.
+
+    Amplitudes that scatter do so by a share of what a first pass, with that of their prior means, finds.
+    """
     study, point = model.study, point_of(model, z)
     names = [model.names[k] for k in model.straightened]
-    each = [device_density(study, curve, point, set(names)) for curve in study.curves]
-    priors = [prior_of(study, name.partition("[")[0]) for name in names]
+    priors = {name: prior_of(study, name.partition("[")[0]) for name in names}
+    found = _by_differences(study, point, priors, {name: mean for name, (mean, _) in priors.items()})
+    if any(name.startswith("scatter_") for name in study.parameters):
+        x = np.linalg.solve(np.eye(len(names)) + found[0], found[1])
+        at = {name: mean + sd * score for (name, (mean, sd)), score in zip(priors.items(), x, strict=True)}
+        return _by_differences(study, point, priors, at)
+    return found
+
+
+def _by_differences(
+    study: Study, point: Mapping[str, float], priors: Mapping[str, tuple[float, float]], at: Mapping[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    each = [device_density(study, curve, point, at) for curve in study.curves]
 
     def log_density(x: np.ndarray) -> float:
-        values = {name: mean + sd * score for name, (mean, sd), score in zip(names, priors, x, strict=True)}
+        values = {name: mean + sd * score for (name, (mean, sd)), score in zip(priors.items(), x, strict=True)}
         return sum(one(values) for one in each)
 
-    k, unit = len(names), 0.5 * np.eye(len(names))
+    k, unit = len(priors), 0.5 * np.eye(len(priors))
     pull = np.array([log_density(e) - log_density(-e) for e in unit])
     information = np.empty((k, k))
     for i in range(k):

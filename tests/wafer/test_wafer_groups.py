@@ -287,7 +287,7 @@ def test_posteriors_by_split_are_of_the_declared_model(tmp_path: Path, monkeypat
         theta = np.random.default_rng(0).standard_normal((4, 6, 10, len(names)))
         log_posterior = model.log_posterior(theta.reshape(-1, len(names))).reshape(theta.shape[:-1])
         chains = Chains(names, theta, log_posterior, np.ones((4, 10)))
-        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None)
+        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
 
     monkeypatch.setattr(wafer_infer, "run_ensembles", from_the_prior)
     monkeypatch.setattr(wafer_infer, "_LOOKED_AT", 2)
