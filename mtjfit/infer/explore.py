@@ -31,7 +31,7 @@ _DRAWS, _MOST_DRAWS = 4000, 60_000
 _EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
 _ENOUGH = 150  # effective draws of `_DRAWS` from a proposal that serves
 _ROUNDS = 3
-_PARTICLES, _FEWEST = 80, 6000  # times the square of the dimension; thin bent ridges lose fewer
+_PARTICLES, _FEWEST = 80, 6000  # times the square of the coordinates that are not straightened; bent ridges are thin
 _MORE = 2  # times as many in a second annealing run
 _COMPONENTS = 16
 _SHARES = (0.7, 0.15, 0.15)  # of the proposals: fitted to the posterior, the same but wider, and to the tempered one
@@ -142,7 +142,8 @@ def explore(
     for more in (1, _MORE):
         if found is not None and (found.settled or (start is not None and found.weighted.n_effective > _ENOUGH)):
             return found
-        annealed = anneal(straight, size, more * max(_FEWEST, _PARTICLES * size**2), rng, told)
+        bent = size - straight.columns.size
+        annealed = anneal(straight, size, more * max(_FEWEST, _PARTICLES * bent**2), rng, told)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
         warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
         again = _adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng)

@@ -71,13 +71,13 @@ class Straight:
         From the prior; straightened coordinates from about where the data have them, given the others.
         """
         v = np.array(self.target.prior_transform(u), dtype=float)
-        columns = self._columns
+        columns = self.columns
         v[:, columns] = _SPREAD * ndtri(np.clip(u[:, columns], 1e-12, 1 - 1e-12))
         return v, self.log_start(v)
 
     def log_start(self, v: FloatArray) -> FloatArray:
         """Log density of `start`, shape (n,)."""
-        columns = self._columns
+        columns = self.columns
         if not columns.size:
             return self.target.log_prior(v)
         rest = v.copy()
@@ -88,7 +88,7 @@ class Straight:
         return np.asarray(self.target.log_prior(rest) - 0.5 * np.sum(spread**2, axis=1) - height)
 
     @property
-    def _columns(self) -> IntArray:
+    def columns(self) -> IntArray:
         """Coordinates that are straightened."""
         return getattr(self.target, "straightened", np.zeros(0, dtype=np.intp))
 

@@ -195,12 +195,17 @@ class CollapsedPosterior:
         return self.scores.log_posterior(np.atleast_2d(z), self.names, self.log_likelihood)
 
     @cached_property
-    def straightened(self) -> IntArray:
-        """Coordinates that are almost normal given all others: sampled amplitudes without bounds."""
+    def _straight_amplitudes(self) -> IntArray:
+        """Coordinates of sampled amplitudes without bounds."""
         priors = self.full.amplitudes.priors
         first = len(self.split.entries)
         free = [first + k for k, a in enumerate(self.split.sampled) if not priors[a].truncated]
         return np.array(free, dtype=np.intp)
+
+    @property
+    def straightened(self) -> IntArray:
+        """Coordinates that are almost normal given all others: sampled amplitudes without bounds."""
+        return self._straight_amplitudes
 
     def frame(self, z: FloatArray) -> Frame:
         """Where `straightened` coordinates lie given all others, for `z` of shape (n, size)."""

@@ -18,12 +18,13 @@ from scipy.special import gammaln
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.collapsed import CollapsedPosterior, _Batch
-from mtjfit.model.forward import transfer
+from mtjfit.model.forward import THINNEST, transfer
 from mtjfit.model.gram import Gram
-from mtjfit.model.layout import Entry, Layout, layout
+from mtjfit.model.layout import Entry, IntArray, Layout, layout
 from mtjfit.model.likelihood import Conditional, MarginalPosterior
 from mtjfit.model.points import Points
 from mtjfit.model.split import Split
+from mtjfit.model.straight import Frame, information
 from mtjfit.study import DOF, JITTER, NOISE, Fixed, LogNormal, LogUniform, Study
 
 __all__ = ["JitterPosterior", "StudentPosterior", "posterior_of"]
@@ -176,6 +177,35 @@ class StudentPosterior(_Pointwise):
         """Nothing is integrated out."""
         everything, n_free = tuple(range(self.full.layout.size)), len(self.full.amplitudes.names)
         return Split(everything, tuple(range(n_free)), (), (), False, None, None)
+
+    @cached_property
+    def _straight_thicknesses(self) -> IntArray:
+        """Coordinates of uncertain thicknesses, where amplitudes are straightened, too."""
+        thicknesses = self.full.layout.index["thickness"]
+        return thicknesses if self._straight_amplitudes.size and np.all(thicknesses >= 0) else thicknesses[:0]
+
+    @property
+    def straightened(self) -> IntArray:
+        """Coordinates that are almost normal given all others: amplitudes without bounds, then thicknesses."""
+        return np.concatenate([self._straight_amplitudes, self._straight_thicknesses])
+
+    def _linearised(self, z: FloatArray) -> Frame:
+        """As if the errors were normal, with the information that t errors have of the place."""
+        batch, layout, amplitudes = self._batch(z), self.full.layout, self.full.amplitudes
+        magnetic = np.maximum(self.study.thicknesses - batch.dead, THINNEST)
+        t = np.exp(-batch.form.q * magnetic)
+        K, slope = batch.form.kappa(t), batch.form.slope(t)
+        if self.full.per_volume:
+            K, slope = K / magnetic, slope / magnetic - K / magnetic**2
+        shape = (z.shape[0], len(self.study.curves))
+        K, slope = np.broadcast_to(K, shape), np.broadcast_to(slope, shape)
+        sampled, sd = [self.split.sampled[k - layout.size] for k in self._straight_amplitudes], 0.0
+        for k in self._straight_thicknesses[:1]:  # one standard deviation for all
+            sd = layout.entries[k].prior.sd
+        found = information(batch.integral, K, slope, sd, amplitudes, sampled, with_thickness=sd > 0)
+        nu = self._of_devices(DOF, batch.values[:, : layout.size])[:, 0, 0]
+        share = (nu + 1) / (nu + 3)
+        return Frame(self.straightened, found[0] * share[:, None, None], found[1] * share[:, None])
 
     def log_likelihood(self, z: FloatArray) -> FloatArray:
         """ln L, shape (n,): Σ ln[t_ν((T_k − model)/σ_k)/σ_k] over both components of all points in use."""
