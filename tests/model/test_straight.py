@@ -18,7 +18,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import JitterPosterior, StudentPosterior, posterior_of
 from mtjfit.model.straight import Frame
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 A1, B2, B1 = Normal(0.8, 0.5), Normal(0.3, 0.9), Normal(0.2, 0.4)
 LENGTHS = {"lambda_J": LogUniform(0.5, 2.0), "lambda_phi": LogUniform(0.5, 3.0), "lambda_sf_F": LogUniform(4.0, 20.0)}
@@ -272,3 +272,40 @@ def test_joined_frames_are_those_of_their_rows() -> None:
     model = posterior_of(CASES["shared"]())
     many = scores(model, 2000)
     np.testing.assert_array_equal(model.frame(many).pull[-3:], model.frame(many[-3:]).pull)
+
+
+@pytest.mark.parametrize("case", ["shared", "groups", "dead layer", "per volume", "a fixed amplitude"])
+def test_thicknesses_of_t_errors_are_straightened_beside_amplitudes(case: str) -> None:
+    """With many degrees of freedom t is normal: thicknesses integrated out leave what normal errors say."""
+    normal = CASES[case]()
+    student = normal.replace(parameters={**normal.parameters, "noise_dof": Parameter("noise_dof", Fixed(1e9))})
+    model, collapsed = StudentPosterior(student), CollapsedPosterior(normal)
+    J, k = len(normal.curves), collapsed.straightened.size
+    z = scores(collapsed)
+    places = {name: j for j, name in enumerate(collapsed.names)}
+    same = np.zeros((len(z), model.size))
+    for column, name in enumerate(model.names):
+        if name in places:
+            same[:, column] = z[:, places[name]]
+    found, expected = model.frame(same), collapsed.frame(z)
+    assert [model.names[c] for c in found.columns[:k]] == [collapsed.names[c] for c in expected.columns]
+    assert [model.names[c] for c in found.columns[k:]] == [f"thickness[{device}]" for device in normal.devices]
+    own = found.information[:, k:, k:] + np.eye(J)
+    back = np.linalg.solve(own, found.information[:, k:, :k])
+    cross = np.swapaxes(found.information[:, k:, :k], 1, 2)
+    np.testing.assert_allclose(found.information[:, :k, :k] - cross @ back, expected.information, rtol=1e-6)
+    of_thickness = np.linalg.solve(own, found.pull[:, k:, None])
+    pull = found.pull[:, :k] - (cross @ of_thickness)[..., 0]
+    np.testing.assert_allclose(pull, expected.pull, rtol=1e-6, atol=1e-6 * np.abs(expected.pull).max())
+
+
+def test_outliers_are_worth_less_to_t_errors() -> None:
+    """Information about the place of a t distribution: (ν + 1)/(ν + 3) of a normal one's (Fisher)."""
+
+    def information(nu: float) -> np.ndarray:
+        normal = CASES["shared"]()
+        student = normal.replace(parameters={**normal.parameters, "noise_dof": Parameter("noise_dof", Fixed(nu))})
+        model = StudentPosterior(student)
+        return model.frame(scores(model)).information
+
+    np.testing.assert_allclose(information(3.0), information(1e12) * 4 / 6, rtol=1e-9)
