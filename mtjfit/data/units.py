@@ -96,7 +96,7 @@ UNITS: Mapping[str, Unit] = _table(
     (
         Unit("N m", "moment", "torque", 1.0),
         Unit("1e-19 N m", "moment", "torque", 1e-19, ("10^-19 N m",)),
-        Unit("aN m", "moment", "torque", 1e-18),
+        Unit("aN m", "moment", "torque", 1e-18, ("aJ",)),
         Unit("J/m2", "areal", "torque", 1.0, ("J m^-2",)),
         Unit("mJ/m2", "areal", "torque", 1e-3, ("mJ m^-2",)),
         Unit("J/m3", "density", "torque", 1.0, ("J m^-3",)),
@@ -106,7 +106,7 @@ UNITS: Mapping[str, Unit] = _table(
         Unit("N m/V", "moment", "torkance", 1.0, ("N m V^-1",)),
         Unit("1e-19 N m/V", "moment", "torkance", 1e-19,
              ("1e-19 N m V^-1", "10^-19 N m/V", "10^-19 N m V^-1")),
-        Unit("aN m/V", "moment", "torkance", 1e-18, ("aN m V^-1",)),
+        Unit("aN m/V", "moment", "torkance", 1e-18, ("aN m V^-1", "aJ/V")),
         Unit("hbar/2e/kohm", "moment", "torkance", _HBAR_2E_KOHM, ("hbar/2e kohm^-1",), any_case=True),
         Unit("J/m2/V", "areal", "torkance", 1.0, ("J m^-2 V^-1", "J/m2 V^-1")),
         Unit("mJ/m2/V", "areal", "torkance", 1e-3, ("mJ m^-2 V^-1", "mJ/m2 V^-1")),
