@@ -211,7 +211,7 @@ class CollapsedPosterior:
         """Where `straightened` coordinates lie given all others, for `z` of shape (n, size)."""
         if not self.straightened.size:
             return Frame.trivial(z.shape[0])
-        return Frame.joined([self._frame(chunk) for chunk in self._chunks(z, nodes=8)])
+        return Frame.joined([self._frame(chunk) for chunk in self._chunks(z, nodes=2)])
 
     def _frame(self, z: FloatArray) -> Frame:
         at = z.copy()
