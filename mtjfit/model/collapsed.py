@@ -223,18 +223,21 @@ class CollapsedPosterior:
         return frame
 
     def _linearised(self, z: FloatArray) -> Frame:
-        batch, sd = self._batch(z), 0.0
+        batch = self._batch(z)
+        K, slope = self._at_nominal(batch)
+        sd = float(self._thickness.sd[0, 0]) if self.split.thickness_is_free else 0.0
+        sampled = [self.split.sampled[k - len(self.split.entries)] for k in self.straightened]
+        return Frame(self.straightened, *information(batch.integral, K, slope, sd, self.full.amplitudes, sampled))
+
+    def _at_nominal(self, batch: _Batch) -> tuple[ComplexArray, ComplexArray]:
+        """K and dK/dd of all devices at their nominal thicknesses, shape (n, n_devices)."""
         magnetic = np.maximum(self.study.thicknesses - batch.dead, THINNEST)
         t = np.exp(-batch.form.q * magnetic)
         K, slope = batch.form.kappa(t), batch.form.slope(t)
         if self.full.per_volume:
             K, slope = K / magnetic, slope / magnetic - K / magnetic**2
-        if self.split.thickness_is_free:
-            sd = float(self._thickness.sd[0, 0])
-        shape = (z.shape[0], len(self.study.curves))
-        K, slope = np.broadcast_to(K, shape), np.broadcast_to(slope, shape)
-        sampled = [self.split.sampled[k - len(self.split.entries)] for k in self.straightened]
-        return Frame(self.straightened, *information(batch.integral, K, slope, sd, self.full.amplitudes, sampled))
+        shape = (batch.values.shape[0], len(self.study.curves))
+        return np.broadcast_to(K, shape), np.broadcast_to(slope, shape)
 
     def prior_transform(self, u: FloatArray) -> FloatArray:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""

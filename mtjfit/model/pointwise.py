@@ -18,7 +18,7 @@ from scipy.special import gammaln
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.collapsed import CollapsedPosterior, _Batch
-from mtjfit.model.forward import THINNEST, transfer
+from mtjfit.model.forward import transfer
 from mtjfit.model.gram import Gram
 from mtjfit.model.layout import Entry, IntArray, Layout, layout
 from mtjfit.model.likelihood import Conditional, MarginalPosterior
@@ -192,13 +192,7 @@ class StudentPosterior(_Pointwise):
     def _linearised(self, z: FloatArray) -> Frame:
         """As if the errors were normal, with the information that t errors have of the place."""
         batch, layout, amplitudes = self._batch(z), self.full.layout, self.full.amplitudes
-        magnetic = np.maximum(self.study.thicknesses - batch.dead, THINNEST)
-        t = np.exp(-batch.form.q * magnetic)
-        K, slope = batch.form.kappa(t), batch.form.slope(t)
-        if self.full.per_volume:
-            K, slope = K / magnetic, slope / magnetic - K / magnetic**2
-        shape = (z.shape[0], len(self.study.curves))
-        K, slope = np.broadcast_to(K, shape), np.broadcast_to(slope, shape)
+        K, slope = self._at_nominal(batch)
         sampled, sd = [self.split.sampled[k - layout.size] for k in self._straight_amplitudes], 0.0
         for k in self._straight_thicknesses[:1]:  # one standard deviation for all
             sd = layout.entries[k].prior.sd
