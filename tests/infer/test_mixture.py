@@ -9,7 +9,7 @@ from jumps import three_bells
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 
-from mtjfit.infer.mixture import TAIL_DOF, Mixture, fitted, joined, wider
+from mtjfit.infer.mixture import TAIL_DOF, Mixture, covering, fitted, joined, wider
 
 
 def log_density_of_scipy(mixture: Mixture, x: np.ndarray) -> np.ndarray:
@@ -205,3 +205,22 @@ def test_joined_mixtures_share_the_draws_and_wider_ones_keep_their_centres() -> 
     both = joined((one, two), (3.0, 1.0))
     expected = np.log(0.75 * np.exp(one.log_density(x)) + 0.25 * np.exp(two.log_density(x)))
     np.testing.assert_allclose(both.log_density(x), expected, rtol=1e-10)
+
+
+def test_a_thin_tail_that_a_mixture_passes_over_gets_components_of_its_own() -> None:
+    """Three per cent of the mass lie where the mixture is a hundredth of the density, or less."""
+    rng = np.random.default_rng(1)
+    v = np.concatenate([rng.standard_normal((9700, 2)), [12.0, 0.0] + 0.1 * rng.standard_normal((300, 2))])
+    main, tail = stats.multivariate_normal(np.zeros(2)), stats.multivariate_normal([12.0, 0.0], 0.01)
+    log_density = np.logaddexp(np.log(0.97) + main.logpdf(v), np.log(0.03) + tail.logpdf(v))
+    blind = Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None])
+    covered = covering(blind, v, np.ones(len(v)), log_density, rng)
+
+    def missing(mixture: Mixture) -> float:
+        return float(np.median((log_density - mixture.log_density(v))[9700:]))
+
+    assert missing(blind) > np.log(100)
+    assert missing(covered) < np.log(8)
+    assert np.max((log_density - covered.log_density(v))[:9700]) < np.log(100)
+    assert covered.weights.sum() == pytest.approx(1.0)
+    assert covering(covered, v, np.ones(len(v)), covered.log_density(v), rng) is covered  # nothing is missing

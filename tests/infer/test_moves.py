@@ -10,10 +10,12 @@ import pytest
 from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, z_scores
 from jumps import fitted_jump, jump_of
+from scipy import stats
 
 from mtjfit.infer.diagnostics import ess
-from mtjfit.infer.mixture import joined
-from mtjfit.infer.proposal import _AHEAD, Jump, JumpsAhead, production_moves, warm_up_moves
+from mtjfit.infer.mixture import Mixture, joined
+from mtjfit.infer.proposal import _AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
+from mtjfit.model.straight import Frame
 
 LIMIT = 4.5
 """Standard errors; 50 statistics for each move at most, so a false-alarm rate below 4e-4 for each."""
@@ -156,3 +158,34 @@ def test_a_fitted_jump_resembles_its_draws() -> None:
     assert jump.mixture.weights.sum() == pytest.approx(1.0)
     single = fitted_jump(np.zeros((50, 2)) + rng.standard_normal((50, 2)), rng)
     assert single.mixture.weights.size == 1
+
+
+class Bent:
+    """A standard normal prior and no data, but straight coordinates whose volume depends on where one is."""
+
+    straightened = np.array([1])
+
+    def log_prior(self, z: np.ndarray) -> np.ndarray:
+        return -0.5 * np.sum(z * z, axis=1) - np.log(2 * np.pi)
+
+    log_posterior = log_prior
+
+    def prior_transform(self, u: np.ndarray) -> np.ndarray:
+        return stats.norm.ppf(u)
+
+    def frame(self, z: np.ndarray) -> Frame:
+        return Frame(self.straightened, np.exp(2 * z[:, :1, None]), np.zeros((len(z), 1)))
+
+
+@pytest.mark.parametrize("move", [StepsAlong, JumpsAhead])
+def test_moves_in_straight_coordinates_count_their_volume(move) -> None:
+    """Without the Jacobian the mean of z0 moves by 0.5 or more; by chance 0.15 is 5 errors and more: 1e-6."""
+    jump = Jump(Mixture(np.ones(1), np.zeros((1, 2)), np.eye(2)[None]), Straight(Bent()))
+    np.random.seed(3)  # noqa: NPY002 - emcee's own generator
+    sampler = emcee.EnsembleSampler(64, 2, Bent().log_posterior, vectorize=True, moves=[(move(jump), 1.0)])
+    start = np.random.default_rng(4).standard_normal((64, 2))
+    sampler.run_mcmc(start, 1200, skip_initial_state_check=True)
+    z = sampler.get_chain()[200:].reshape(-1, 2)
+    assert abs(z[:, 0].mean()) < 0.15
+    assert z[:, 0].std() == pytest.approx(1.0, abs=0.15)
+    assert z[:, 1].std() == pytest.approx(1.0, abs=0.15)
