@@ -23,6 +23,7 @@ from mtjfit.infer.streams import Stream, stream
 __all__ = ["Run", "run_ensembles"]
 
 _FIRST_REFIT = 200  # steps without convergence after which they only serve to improve the proposal; then doubled
+_PATIENCE = 4  # times as many steps may follow, where nothing else is missing: a refit throws all away
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
 
 
@@ -150,14 +151,15 @@ def run_ensembles(
 def _had_better_refit(history: History, verdict: Verdict, target_ess: float) -> bool:
     """True where steps so far serve better to fit the proposal anew than as draws.
 
-    Not where nothing but the length is missing, and the next look will find it long enough.
+    Not where nothing but the length is missing, and few enough steps more will do.
     """
+    patience = _FIRST_REFIT * 2**history.n_refits
     slowest = max(verdict.tau.values(), default=np.inf)
     missing = {check.name for check in verdict.checks if not check.ok}
-    coming = next_look(history.steps)
+    coming = max(next_look(history.steps), _PATIENCE * patience)
     enough = slowest * MIN_LENGTH <= coming and verdict.ess * coming >= target_ess * history.steps
-    nearly = enough and missing <= {"length", "ess_bulk"}
-    return history.steps >= _FIRST_REFIT * 2**history.n_refits and not nearly
+    nearly = enough and missing <= {"length", "steady", "ess_bulk"}
+    return history.steps >= patience and not nearly
 
 
 def _judged(

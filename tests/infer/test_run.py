@@ -173,16 +173,18 @@ def looked(tau: float, ess: float, *failing: str) -> Verdict:
 @pytest.mark.parametrize(
     ("steps", "n_refits", "verdict", "refit"),
     [
-        (200, 0, looked(5.0, 900, "length"), False),  # 50 τ are 250, and the next look is at 300
-        (200, 0, looked(7.0, 900, "length"), True),
-        (200, 1, looked(7.0, 900, "length"), False),  # the second refit comes after twice as many
-        (400, 0, looked(9.0, 900, "length"), False),  # 50 τ are 450, and the next look is at 500
-        (400, 0, looked(11.0, 900, "length"), True),
-        (400, 0, looked(9.0, 700, "length", "ess_bulk"), True),  # 875 at the next look are not the 1000 wanted
+        (200, 0, looked(15.0, 900, "length"), False),  # 50 τ are 750, and 800 steps are worth waiting for
+        (200, 0, looked(17.0, 900, "length"), True),
+        (200, 1, looked(17.0, 900, "length"), False),  # the second refit comes after twice as many
+        (400, 1, looked(31.0, 900, "length"), False),  # and 1600 steps are worth waiting for then
+        (400, 1, looked(33.0, 900, "length"), True),
+        (900, 0, looked(23.0, 900, "length"), False),  # 50 τ are 1150, and the next look is at 1200
+        (900, 0, looked(25.0, 900, "length"), True),
+        (400, 0, looked(9.0, 600, "length", "ess_bulk"), False),
+        (400, 0, looked(9.0, 400, "length", "ess_bulk"), True),  # 800 at 800 steps are not the 1000 wanted
+        (400, 0, looked(9.0, 900, "length", "steady"), False),  # τ settles with the length
         (400, 0, looked(9.0, 900, "length", "r_hat"), True),  # length is not all that is missing
-        (400, 1, looked(11.0, 900, "length"), True),
-        (700, 2, looked(30.0, 900, "length"), False),  # the third after four times as many
-        (900, 1, looked(30.0, 900, "length"), True),
+        (700, 2, looked(90.0, 900, "length"), False),  # the third after four times as many
     ],
 )
 def test_when_steps_had_better_improve_the_proposal(steps: int, n_refits: int, verdict: Verdict, refit: bool) -> None:
