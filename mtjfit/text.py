@@ -72,14 +72,18 @@ def value_with_error(value: float, error: float) -> str:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number with a few significant digits.
+    """A number with a few significant digits, those of the shortest decimal number that stands for it.
 
     Examples
     --------
     >>> number(0.000123456), number(12.0), number(float("nan"))
     ('0.0001235', '12', 'n/a')
+    >>> number(2.675, 3), number(2.675e-19, 3)
+    ('2.68', '2.68e-19')
     """
-    return "n/a" if math.isnan(value) else f"{value:.{digits}g}"
+    if math.isnan(value):
+        return "n/a"
+    return f"{float(Context(prec=digits).create_decimal(repr(float(value)))):.{digits}g}"
 
 
 def p_text(p: float) -> str:

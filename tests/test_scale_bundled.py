@@ -1,4 +1,8 @@
-"""Every bundled set in N m beside 1e-19 N m, in T beside mT, through every command: the same but for the factor."""
+"""Every bundled set in N m beside 1e-19 N m, in T beside mT, through every command: the same but for the factor.
+
+All that commands say and write is compared: words, tables, draws, the page, pictures with the numbers at their axes.
+About twenty minutes of processor time; ten to forty seconds for each command and set.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,14 @@ SETS = {
     "sankey2008": (("1e-19 N m/V", "N m/V"), 1e-19, "device"),
     "thickness-series": (("1e-19 N m/V", "N m/V"), 1e-19, "device"),
     "thickness-series as fields": (("mT/V", "T/V"), 1e-3, "volume"),
+    "kubota2008 as fields": (("mT", "T"), 1e-3, "volume"),
+    "sankey2008 times 1e30": (("arb", "arb"), 1e30, "device"),
 }
 COMMANDS = {
     "check": (("check", "{study}"), ""),
     "identify": (("identify", "{study}", "--json", "{folder}/known.json", "-q"), "known.json"),
     "picture": (("identify", "{study}", "--plot", "{folder}/known.svg", "-q"), "known.svg"),
-    "run": (("run", "{study}", "-o", "{folder}/run", "-q"), "run"),
+    "run": (("run", "{study}", "--mechanisms", "-o", "{folder}/run", "-q"), "run"),
     "devices": (("compare", "{study}", "--devices", "-o", "{folder}/devices", "-q"), "devices"),
     "mechanisms": (("compare", "{study}", "--mechanisms", "-o", "{folder}/mechanisms", "-q"), "mechanisms"),
     "plan": (("plan", "{study}", "-t", "lambda_phi", "-o", "{folder}/plan", "-q"), "plan"),
@@ -36,7 +42,7 @@ COMMANDS = {
 
 def made(name: str, tmp_path: Path) -> Twin:
     units, s, per = SETS[name]
-    return twin(name.removesuffix(" as fields"), tmp_path, units, s, per=per)
+    return twin(name.split()[0], tmp_path, units, s, per=per)
 
 
 @pytest.mark.slow

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 from click.testing import CliRunner
+from drawn_shapes import shapes_of
 
 import mtjfit
 from mtjfit.cli.main import cli
@@ -23,6 +23,9 @@ _UNITS = re.compile(r"10⁻¹⁹ N m|(?<![\d.])1e-19 N m|hbar/2e/kohm|\(ħ/2e\) 
 _NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?(?![\w])")
 _VOLATILE = re.compile(r"sha256|fingerprint|version|created|time|seconds|path|file|command|packages|host|python|hash|"
                        r"platform|processors|date|duration|study_text|declared|toml|origin|torkance_unit")  # fmt: skip
+_NOT_SHOWN = re.compile(r"(?s)<(script|style|svg)\b.*?</\1>")
+_PROVENANCE = re.compile(r"[0-9a-f]{64}|\d{4}-\d\d-\d\dT[\d:+]+|mtjfit run [^<]*")
+_APART = 1e-3  # of the size of axes: a tenth of what a line is thick
 _DENSITY = re.compile(r"log_evidence|log_density|log_prediction|ln_Z|bound")
 
 
@@ -63,7 +66,7 @@ def rewritten(name: str, folder: Path, unit: str, s: float, *, quick: str = "", 
     study = source.study_file.read_text(encoding="utf-8")
     study = re.sub(r'torque = "[^"]*"', f'torque = "{unit}"', study).replace('per = "device"', f'per = "{per}"')
     study = re.sub(r"(?m)^((?:a1|b2) = .*sd = )([\d.]+)", lambda m: f"{m[1]}{s * float(m[2])!r}", study)
-    study = study.split("[sampling]")[0] + "[sampling]\nseed = 1\n" + (quick or "target_ess = 400\n")
+    study = study.split("[sampling]")[0] + "[sampling]\nseed = 1\n" + (quick or "target_ess = 100\nmax_steps = 400\n")
     (folder / "study.toml").write_text(study, encoding="utf-8")
     return folder / "study.toml"
 
@@ -118,7 +121,7 @@ def differences_of_words(one: str, other: str, s: float) -> list[str]:
     for a, b in zip(mine, its, strict=True):
         (words, numbers), (other_words, other_numbers) = _numbers(a), _numbers(b)
         alike = len(numbers) == len(other_numbers) and all(
-            _printed(x, y, s) or ("ln Z" in a and _counts(float(x), float(y), s, 1e-2))
+            _printed(x, y, s) or _counts(float(x), float(y), s, 1e-2)
             for x, y in zip(numbers, other_numbers, strict=True)
         )
         if not alike or words != other_words:
@@ -139,9 +142,9 @@ def _printed(x: str, y: str, s: float) -> bool:
 
 
 def _counts(one: float, other: float, s: float, atol: float = 1e-3) -> bool:
-    """Whether two logarithms of densities differ by those of so many torques."""
+    """Whether two logarithms of densities differ by those of so many torques, one or more."""
     many = (other - one) / -np.log(s)
-    return bool(abs(many - round(many)) * abs(np.log(s)) < atol)
+    return bool(round(many) != 0 and abs(many - round(many)) * abs(np.log(s)) < atol)
 
 
 def _leaves(node: object, path: str = "") -> Iterator[tuple[str, object]]:
@@ -193,9 +196,29 @@ def _of_file(one: Path, other: Path, s: float) -> list[str]:
     if one.suffix == ".json":
         return differences_of_values(*(json.loads(p.read_text(encoding="utf-8")) for p in (one, other)), s)[:8]
     if one.suffix == ".svg":
-        shapes = [_shapes(p) for p in (one, other)]
-        return [] if shapes[0] == shapes[1] else [f"{len(shapes[0])} and {len(shapes[1])} shapes"]
+        return _of_pictures(one, other, s)
+    if one.suffix == ".html":
+        return differences_of_words(_text_of_page(one), _text_of_page(other), s)
+    if one.suffix == ".npz":
+        with np.load(one) as mine, np.load(other) as its:
+            return [name for name in mine.files if name == "draws" and not _same_draws(mine[name], its[name], s)]
     return []
+
+
+def _text_of_page(path: Path) -> str:
+    """What is read and what is read aloud, without checksums, times and the figures, which lie beside the page."""
+    page = path.read_text(encoding="utf-8")
+    text = re.sub(r"\s*<[^>]*>\s*", "\n", _NOT_SHOWN.sub("", page))
+    return _PROVENANCE.sub("", "\n".join([text, *re.findall(r'aria-label="([^"]*)"', page)]))
+
+
+def _same_draws(one: np.ndarray, other: np.ndarray, s: float) -> bool:
+    """Each column of draws the same, but for one factor of the whole column."""
+    scale = np.abs(one).max(axis=0)
+    return all(
+        any(np.allclose(by * x, y, rtol=0.0, atol=RTOL * by * size) for by in (1, s))
+        for x, y, size in zip(one.T, other.T, scale, strict=True)
+    )
 
 
 def _table(path: Path) -> list[dict[str, object]]:
@@ -213,13 +236,18 @@ def _cell(text: str) -> object:
         return text
 
 
-def _shapes(path: Path) -> list[tuple[str, str]]:
-    """Groups of a picture, in order, and how many points each of their lines has; glyphs apart."""
-    found = []
-    for node in ElementTree.parse(path).iter():  # noqa: S314 - written by the test itself
-        tag, gid = node.tag.rpartition("}")[2], node.get("id", "")
-        if tag == "g" and gid and not gid.startswith("text"):
-            found.append((tag, re.sub(r"\d+$", "", gid)))
-        elif tag == "path" and "clip-path" in node.attrib:
-            found.append((tag, str(len(re.findall("[A-Za-z]", node.get("d", ""))))))
-    return found
+def _ticks(words: list[str]) -> list[str]:
+    """Digits and signs of the numbers that stand alone."""
+    numbers = (re.fullmatch(r"([−-]?)([\d.]+)", word) for word in words)
+    return [each[1] + each[2].replace(".", "").strip("0") for each in numbers if each]
+
+
+def _of_pictures(one: Path, other: Path, s: float) -> list[str]:
+    """Groups, where points of lines and ticks lie within their axes, and every word and number."""
+    (mine, places, words), (its, other_places, other_words) = shapes_of(one), shapes_of(other)
+    if mine != its:
+        return [f"{len(mine)} and {len(its)} shapes"]
+    found = differences_of_words("\n".join(words), "\n".join(other_words), s)
+    found += [] if _ticks(words) == _ticks(other_words) else ["numbers at the axes differ"]
+    apart = np.abs(np.array(places) - np.array(other_places)).max(initial=0.0)
+    return found if apart < _APART else [*found, f"places differ by {apart:.2g} of their axes"]

@@ -13,6 +13,7 @@ from mtjfit.data.covariance import covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.interface import sin_degrees
+from mtjfit.text import number
 from mtjfit.text_html import card, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
@@ -274,9 +275,9 @@ class TorqueCurve:
         sd_par, sd_perp = self.sigma_par, self.sigma_perp
         rows = []
         for k, (V, par, perp) in enumerate(zip(self.bias, self.par, self.perp, strict=True)):
-            cells = [f"{V:.4g}", f"{par:.4g}", f"{perp:.4g}"]
+            cells = [number(V), number(par), number(perp)]
             if sd_par is not None and sd_perp is not None:
-                cells = [cells[0], f"{cells[1]} ± {sd_par[k]:.2g}", f"{cells[2]} ± {sd_perp[k]:.2g}"]
+                cells = [cells[0], f"{cells[1]} ± {number(sd_par[k], 2)}", f"{cells[2]} ± {number(sd_perp[k], 2)}"]
             rows.append(cells if self.used[k] else [f"({cell})" for cell in cells])
         n = self.bias.size
         facts = {

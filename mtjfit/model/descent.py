@@ -22,7 +22,7 @@ from mtjfit.model.layout import Entry, IntArray
 from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
 from mtjfit.model.structure import base
 
-__all__ = ["FARTHEST", "Descent", "Points", "allowed"]
+__all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
 
 FARTHEST = (1e-3, 1e5)
 """Where a length or a ratio without narrower bounds of its own may go, in nm or 1."""
@@ -79,6 +79,23 @@ def allowed(entry: Entry) -> tuple[float, float]:
     if entry.log or low > 0:
         return max(low, FARTHEST[0]), min(high, FARTHEST[1])
     return low or _NEARLY_ZERO * prior_width(entry), min(high, FARTHEST[1])
+
+
+def lowest_of(height: FloatArray, which: IntArray) -> IntArray:
+    """Row of the lowest point of each group, by ascending `which`; of equal ones the first.
+
+    Searches end no closer to the bottom: which of two such points is lower, rounding decides, and with it the unit.
+
+    Examples
+    --------
+    >>> lowest_of(np.array([2.0, 1 + 1e-15, 1.0, 5.0]), np.array([0, 0, 0, 7])).tolist()
+    [1, 3]
+    """
+    groups, group = np.unique(which, return_inverse=True)
+    least = np.full(groups.size, np.inf)
+    np.minimum.at(least, group, height)
+    equal = np.flatnonzero(height <= least[group] + _ENOUGH)
+    return equal[np.unique(group[equal], return_index=True)[1]]
 
 
 @dataclass(frozen=True)

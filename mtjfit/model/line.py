@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.descent import Descent, Points, allowed
+from mtjfit.model.descent import Descent, Points, allowed, lowest_of
 from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.study import Normal
@@ -123,16 +123,13 @@ class Line:
         if not which.size:
             return self
         found = self.descent.lowest(self.axis.back(u)[which], starts)
-        order = np.lexsort((found.height, which))
-        first = order[np.unique(which[order], return_index=True)[1]]
-        return self.merged(u[np.unique(which)], found[first])
+        return self.merged(u[np.unique(which)], found[lowest_of(found.height, which)])
 
     def merged(self, u: FloatArray, points: Points) -> Line:
         """With further points; of two at one coordinate the lower one stays."""
         all_u, both = np.concatenate([self.u, u]), Points.together([self.points, points])
-        order = np.lexsort((both.height, all_u))
-        kept = order[np.unique(all_u[order], return_index=True)[1]]
-        return replace(self, u=all_u[kept], points=both[kept])
+        different, which = np.unique(all_u, return_inverse=True)
+        return replace(self, u=different, points=both[lowest_of(both.height, which)])
 
     def swept(self, changed: np.ndarray, far: float) -> Line:
         """With every point tried from its neighbours' values, over and over until none becomes lower.
@@ -152,13 +149,13 @@ class Line:
                 break
             start, target = np.array(pairs).T
             found = self.descent.lowest(self.axis.back(self.u[target]), points.values[start])
-            best = points.height.copy()
-            np.minimum.at(best, target, found.height)
-            changed = best < points.height - _LOWER
-            better = np.flatnonzero((found.height == best[target]) & changed[target])
-            values, amplitudes = points.values.copy(), points.amplitudes.copy()
-            values[target[better]], amplitudes[target[better]] = found.values[better], found.amplitudes[better]
-            points = Points(values, amplitudes, np.where(changed, best, points.height))
+            row = lowest_of(found.height, target)
+            row = row[found.height[row] < points.height[target[row]] - _LOWER]
+            changed = np.isin(np.arange(self.u.size), target[row])
+            height, values, amplitudes = points.height.copy(), points.values.copy(), points.amplitudes.copy()
+            height[changed], values[changed] = found.height[row], found.values[row]
+            amplitudes[changed] = found.amplitudes[row]
+            points = Points(values, amplitudes, height)
         return replace(self, points=points)
 
     def settled(self, lowest: float, thresholds: Sequence[float], changed: np.ndarray | None = None) -> Line:
@@ -220,7 +217,6 @@ class Line:
         if not rows.size:
             return self, np.zeros(self.u.size, dtype=bool)
         u = self.axis.to(points[rows].of(self.descent.model, self.axis.name))
-        order = np.lexsort((-short[rows], np.searchsorted(self.u, u)))
-        first = order[np.unique(np.searchsorted(self.u, u)[order], return_index=True)[1]]
+        first = lowest_of(-short[rows], np.searchsorted(self.u, u))
         line = self._searched(u[first], np.arange(first.size), points.values[rows[first]])
         return line, np.isin(line.u, u[first])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.descent import Descent, Points
+from mtjfit.model.descent import Descent, Points, lowest_of
 from mtjfit.model.interval import Profile, thresholds
 from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import MarginalPosterior
@@ -49,8 +49,8 @@ class Reference:
 
     @classmethod
     def of(cls, points: Points) -> Reference:
-        """The lowest of several points."""
-        k = int(np.argmin(points.height))
+        """The lowest of several points, the first of those that are equal."""
+        (k,) = lowest_of(points.height, np.zeros(len(points), dtype=int))
         return cls(points.values[k], points.amplitudes[k], float(points.height[k]))
 
     @property
@@ -131,7 +131,7 @@ def profiles(
     fits = _valleys(whole, cloud)
     if others is not None:
         fits = Points.together([fits, whole.at(np.zeros(len(others)), others)])
-    fits = Points.together([fits, about.as_points])
+    fits = Points.together([about.as_points, fits])
     best, starts = Reference.of(fits), np.concatenate([fits.values, cloud])
     errors = _steps(model, best)
     lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts) for name in told(names)}
@@ -167,13 +167,12 @@ def below(line: Line, points: Points, lowest: float, limits: Sequence[float]) ->
 
 def _lowest(whole: Descent, points: Points) -> Reference:
     """The best point after one more search from the lowest of all."""
-    found = Reference.of(points)
-    again = Reference.of(whole.lowest(np.zeros(1), found.values[None, :]))
-    return again if again.lowest < found.lowest else found
+    found = Reference.of(points).as_points
+    return Reference.of(Points.together([found, whole.lowest(np.zeros(1), found.values)]))
 
 
 def _everywhere(lines: Mapping[str, Line], fits: Points, best: Reference) -> Points:
-    return Points.together([fits, best.as_points, *(line.points for line in lines.values())])
+    return Points.together([best.as_points, fits, *(line.points for line in lines.values())])
 
 
 def _profile(line: Line, best: Reference, limits: tuple[float, ...]) -> Profile:

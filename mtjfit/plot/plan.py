@@ -7,11 +7,22 @@ from typing import cast
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from mtjfit.infer.planning import Plan
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol, unit_of
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    footer,
+    footer_height,
+    literal,
+    name_axis,
+    style,
+    symbol,
+)
 from mtjfit.study import Study
 
 __all__ = ["plot_plan"]
@@ -58,22 +69,28 @@ def plot_plan(plan: Plan) -> Figure:
         _there(axes[0], plan)
         _legend(axes[0])
         words = "thickness of one of them, the others kept (nm)" if several else "thickness of the free layer (nm)"
-        axes[0].set(xlabel=words, ylabel=_label(plan))
+        axes[0].set_xlabel(words)
+        _name(axes[0].yaxis, plan)
         if several:
             _path(axes[1], plan)
+            _name(axes[1].yaxis, plan)
         elif two:
             _else(axes[1], plan, others)
+            _name(axes[1].xaxis, plan)
         fig.suptitle(f"{plan.deed[0].upper()}{plan.deed[1:]}", fontsize=8.5, weight="bold")
         footer(fig, study, note)
     return fig
 
 
-def _label(plan: Plan) -> str:
+def _name(axis: Axis, plan: Plan) -> None:
+    """Label and ticks of an axis on which everything is drawn; how many ticks does not hang on their width."""
+    if axis.get_scale() == "linear":
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if plan.of_everything:
-        return "expected information (bits)"
-    if plan.target.relative:
-        return f"expected error of {symbol(plan.target.name)} (%)"
-    return f"expected error of {symbol(plan.target.name)}{unit_of(plan.unit)}"
+        name_axis(axis, "expected information", "bits", exponent=0)
+    else:
+        text, relative = f"expected error of {symbol(plan.target.name)}", plan.target.relative
+        name_axis(axis, text, "%" if relative else plan.unit, exponent=0 if relative else None)
 
 
 def _note(plan: Plan) -> str:
@@ -153,7 +170,7 @@ def _path(ax: Axes, plan: Plan) -> None:
         if max(plan.now * _factor(plan), high.max()) > 3 * low.min():
             _logarithmic(ax)
     ax.plot(n, y, "o-", color=OKABE_ITO["blue"], gid="path")
-    ax.set(xlabel="devices", ylabel=_label(plan))
+    ax.set_xlabel("devices")
     if n.size > _FEW:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     else:
@@ -185,7 +202,6 @@ def _else(ax: Axes, plan: Plan, others: pd.DataFrame) -> None:
         ax.axvline(plan.now * _factor(plan), color="0.3", ls="--", lw=0.9)
     ax.set_yticks(place, list(rows), fontsize=6.5)
     ax.set_xlim(left=0)
-    ax.set_xlabel(_label(plan))
 
 
 def _there(ax: Axes, plan: Plan) -> None:

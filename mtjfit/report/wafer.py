@@ -29,6 +29,7 @@ from mtjfit.report.wafer_text import (
 from mtjfit.results.outliers import FALSE_ALARM
 from mtjfit.results.tables import Table
 from mtjfit.results.write import csv_bytes
+from mtjfit.text import number
 from mtjfit.wafer.compare import WaferMeans, compare_wafers, wafer_means
 from mtjfit.wafer.curves import Curves
 from mtjfit.wafer.limits import OddDevices, control_limits
@@ -216,7 +217,7 @@ def _curves(
 
 
 def _range(values: np.ndarray) -> str:
-    return f"{np.nanmin(values):.3g} to {np.nanmax(values):.3g}"
+    return f"{number(np.nanmin(values), 3)} to {number(np.nanmax(values), 3)}"
 
 
 def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], Picture]) -> Iterator[_Odd]:

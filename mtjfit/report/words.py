@@ -11,7 +11,7 @@ from mtjfit.results.devices import DeviceComparison
 from mtjfit.results.header import device_names
 from mtjfit.results.predict import errors_of, torque_at
 from mtjfit.results.transfer import accumulation_draws, stacks
-from mtjfit.text import value_with_error
+from mtjfit.text import number, value_with_error
 
 __all__ = ["accumulation_in_words", "devices_in_words", "mechanisms_in_words", "ratios_in_words", "torque_in_words"]
 
@@ -29,7 +29,7 @@ def torque_in_words(fit: FitResult) -> str:
         "out-of-plane": np.concatenate([curve.perp[curve.used] for curve in first]),
     }
     unit = pretty(curves[0].unit)
-    ranges = [f"{name} from {v.min():.3g} to {v.max():.3g} {unit}" for name, v in measured.items()]
+    ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
     largest = max(_largest_residual(fit, k) for k in range(len(curves)))
     return (
         f"Plot of {what} against bias for {device_names(curves, _MOST)}: {', '.join(ranges)}. {fit.chi2_says}. "

@@ -13,6 +13,7 @@ from mtjfit.data.curve import FloatArray
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated
+from mtjfit.text import number
 
 __all__ = ["Noise", "Wishes", "grid", "wishes_from"]
 
@@ -67,7 +68,7 @@ class Noise:
             raise ValueError(f'{said!r} is no positive number and no percentage such as "2 %"') from None
 
     def __str__(self) -> str:
-        return f"{100 * self.value:g} % of the in-plane signal" if self.relative else f"{self.value:.4g}"
+        return f"{100 * self.value:g} % of the in-plane signal" if self.relative else number(self.value)
 
 
 def grid(low: float, high: float, step: float) -> tuple[float, ...]:
