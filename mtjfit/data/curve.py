@@ -12,7 +12,7 @@ from mtjfit.data.angle import SinTheta, angle_fault, angle_faults
 from mtjfit.data.covariance import covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
-from mtjfit.physics.interface import sin_degrees
+from mtjfit.physics.torque import sin_degrees
 from mtjfit.text_html import card, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]

@@ -15,7 +15,7 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.data.declaration import ConstantSigma
 from mtjfit.data.rows import scaled
 from mtjfit.data.units import thickness_factor
-from mtjfit.physics.interface import sin_degrees
+from mtjfit.physics.torque import sin_degrees
 from mtjfit.wafer.block import Gathered
 from mtjfit.wafer.chunk import Chunk, Fault, IntArray
 from mtjfit.wafer.declared import WaferStudy

@@ -15,7 +15,7 @@ from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.layout import IntArray
 from mtjfit.physics import kappa_gradient
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
 
 __all__ = [
