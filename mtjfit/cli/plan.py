@@ -13,7 +13,7 @@ from mtjfit.cli.terminal import progress, tell
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
-    from mtjfit.study import LogNormal, Wishes
+    from mtjfit.study import LogNormal, PlanRequest
 
 __all__ = ["plan"]
 
@@ -69,14 +69,14 @@ def plan(
     loaded, said = load_plan(study)
     if isinstance(loaded, Study):
         refuse_nothing_free(loaded, "no measurement can make anything better known")
-    wishes = _wishes(said, target, thickness, choose, bias, noise)
+    request = _request(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
     if output is not None:
         prepare(output, _FILES, "plan")
     with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
-        loaded, wishes=wishes, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
+        loaded, request=request, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
@@ -97,9 +97,14 @@ def _say(found: Plan, quiet: bool) -> None:
     tell(f"Plan: {found.sentence}")
 
 
-def _wishes(
-    said: Wishes, target: str | None, thickness: str | None, choose: int | None, bias: str | None, noise: str | None
-) -> Wishes:
+def _request(
+    said: PlanRequest,
+    target: str | None,
+    thickness: str | None,
+    choose: int | None,
+    bias: str | None,
+    noise: str | None,
+) -> PlanRequest:
     """What the file says, with the options before it."""
     from dataclasses import replace
 
