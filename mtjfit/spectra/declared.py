@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from mtjfit.data.angle import written_angle_fault
+from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.errors import Problem
 from mtjfit.spectra.calibration import Constant, Constants
 from mtjfit.spectra.joint import Sharing

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtjfit.data.angle import written_angle_fault
 from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma
 from mtjfit.data.rows import scaled
 from mtjfit.data.units import thickness_factor

@@ -17,8 +17,7 @@ Examples
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
 
-from mtjfit.data.layout import Wide
-from mtjfit.data.pattern import NamePattern
+from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.registry import (
     READERS,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mtjfit.data import FloatArray, Origin, TorqueCurve
-from mtjfit.data.angle import SinTheta
+from mtjfit.data.curve_checks import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
 from mtjfit.model.compress import polynomial_design, polynomial_slope
 from mtjfit.model.layout import IntArray
