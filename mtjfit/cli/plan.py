@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -111,22 +112,18 @@ def _request(
     from mtjfit.errors import ConfigError
     from mtjfit.study import Noise, grid
 
-    changes: dict[str, object] = {}
-    if target is not None:
-        changes["target"] = target
-    if choose is not None:
-        changes["choose"] = choose
-    if thickness is not None:
-        one_by_one = ":" not in thickness
-        numbers = _numbers("--thickness", thickness, "," if one_by_one else ":", None if one_by_one else 3)
-        changes["thickness"] = tuple(numbers) if one_by_one else _or_bad("--thickness", grid, *numbers)
+    changes: dict[str, object] = {"target": target, "choose": choose}
+    if thickness is not None and ":" in thickness:
+        changes["thickness"] = _or_bad("--thickness", grid, *_numbers("--thickness", thickness, ":", 3))
+    elif thickness is not None:
+        changes["thickness"] = tuple(_numbers("--thickness", thickness, ",", None))
     if bias is not None:
         low, high, n = _numbers("--bias", bias, ":", 3)
         changes["bias"] = (low, high, int(n))
     if noise is not None:
         changes["noise"] = _or_bad("--noise", Noise.of, noise)
     try:
-        return replace(said, **changes)  # type: ignore[arg-type]
+        return replace(said, **{key: each for key, each in changes.items() if each is not None})  # type: ignore[arg-type]
     except ConfigError as error:
         problem = error.problems[0]
         option = f"--{problem.where.removeprefix('plan.')}"
@@ -153,9 +150,9 @@ def _numbers(option: str, text: str, separator: str, n: int | None) -> list[floa
     return numbers
 
 
-def _or_bad(option: str, make: object, *arguments: object) -> T:  # type: ignore[type-var]
+def _or_bad(option: str, make: Callable[..., T], *arguments: object) -> T:
     try:
-        return make(*arguments)  # type: ignore[operator, no-any-return]
+        return make(*arguments)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 

@@ -24,7 +24,6 @@ from mtjfit.data.readers.registry import (
     Reader,
     read_sheet,
     read_source,
-    recognised,
     recognised_in,
     sheets_from_bytes,
 )
@@ -44,7 +43,6 @@ __all__ = [
     "blocks",
     "read_sheet",
     "read_source",
-    "recognised",
     "recognised_in",
     "sheets_from_bytes",
     "split_unit",

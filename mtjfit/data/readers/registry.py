@@ -29,7 +29,6 @@ __all__ = [
     "read_sheet",
     "read_source",
     "reader_named",
-    "recognised",
     "recognised_in",
     "sheets_from_bytes",
 ]
@@ -104,19 +103,8 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
     return Source(label, data, path.name)
 
 
-def recognised(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
-    """The reader that a file seems to need.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read or is larger than `max_bytes`.
-    """
-    return recognised_in(read_source(path, "", max_bytes))
-
-
 def recognised_in(source: Source) -> Reader:
-    """Like `recognised`, for the bytes of a file."""
+    """The reader that a file seems to need."""
     return next(reader for reader in _ALL if reader.recognises(source))
 
 

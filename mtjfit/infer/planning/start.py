@@ -115,14 +115,9 @@ def _like(study: Study | Design, draws: ParameterDraws, request: PlanRequest) ->
 
 
 def _as_requested(like: Measurement, request: PlanRequest) -> Measurement:
-    changes: dict[str, object] = {}
-    if request.sweep is not None:
-        changes["bias"] = request.sweep
-    if request.noise is not None:
-        changes |= {"noise_par": request.noise, "noise_perp": request.noise}
-    if request.quantity is not None:
-        changes["quantity"] = request.quantity
-    return replace(like, **changes)  # type: ignore[arg-type]
+    noise = request.noise
+    changes = {"bias": request.sweep, "noise_par": noise, "noise_perp": noise, "quantity": request.quantity}
+    return replace(like, **{name: each for name, each in changes.items() if each is not None})  # type: ignore[arg-type]
 
 
 def candidates_for(
