@@ -22,8 +22,8 @@ from mtjfit.infer.calibration import Calibration
 from mtjfit.infer.comparison import MechanismComparison
 from mtjfit.infer.gate import Note
 from mtjfit.infer.identification import Identification
+from mtjfit.infer.planning.information import Target
 from mtjfit.infer.planning.result import Plan
-from mtjfit.infer.planning.target import Target
 from mtjfit.infer.tension import StudyComparison, Tension
 from mtjfit.study import LogUniform, Study
 from mtjfit.text_html import card, shortened

@@ -27,20 +27,19 @@ def init(files: tuple[Path, ...], output: Path) -> None:
     Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised. What a file
     cannot show, such as quantity and sign, is left open: the study does not load before you fill it in.
     """
-    from mtjfit.study.template import sights_of, template_of
-    from mtjfit.study.understood import understood
+    from mtjfit.study.template import inspections_of, template_of
 
     if output.exists():
         raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
-    sights = sights_of(files)
-    text = template_of(sights, output.parent)
+    inspections = inspections_of(files)
+    text = template_of(inspections, output.parent)
     try:
         with output.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
-    for sight in sights:
-        click.echo(understood(sight) + "\n")
+    for inspection in inspections:
+        click.echo(inspection.as_text() + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
     click.echo(f"Next:   mtjfit check {output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +14,7 @@ from mtjfit.cli.terminal import progress, tell
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
-    from mtjfit.study import LogNormal, Wishes
+    from mtjfit.study import LogNormal, PlanRequest
 
 __all__ = ["plan"]
 
@@ -69,14 +70,14 @@ def plan(
     loaded, said = load_plan(study)
     if isinstance(loaded, Study):
         refuse_nothing_free(loaded, "no measurement can make anything better known")
-    wishes = _wishes(said, target, thickness, choose, bias, noise)
+    request = _request(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
     if output is not None:
         prepare(output, _FILES, "plan")
     with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
-        loaded, wishes=wishes, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
+        loaded, request=request, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
@@ -97,31 +98,32 @@ def _say(found: Plan, quiet: bool) -> None:
     tell(f"Plan: {found.sentence}")
 
 
-def _wishes(
-    said: Wishes, target: str | None, thickness: str | None, choose: int | None, bias: str | None, noise: str | None
-) -> Wishes:
+def _request(
+    said: PlanRequest,
+    target: str | None,
+    thickness: str | None,
+    choose: int | None,
+    bias: str | None,
+    noise: str | None,
+) -> PlanRequest:
     """What the file says, with the options before it."""
     from dataclasses import replace
 
     from mtjfit.errors import ConfigError
     from mtjfit.study import Noise, grid
 
-    changes: dict[str, object] = {}
-    if target is not None:
-        changes["target"] = target
-    if choose is not None:
-        changes["choose"] = choose
-    if thickness is not None:
-        one_by_one = ":" not in thickness
-        numbers = _numbers("--thickness", thickness, "," if one_by_one else ":", None if one_by_one else 3)
-        changes["thickness"] = tuple(numbers) if one_by_one else _or_bad("--thickness", grid, *numbers)
+    changes: dict[str, object] = {"target": target, "choose": choose}
+    if thickness is not None and ":" in thickness:
+        changes["thickness"] = _or_bad("--thickness", grid, *_numbers("--thickness", thickness, ":", 3))
+    elif thickness is not None:
+        changes["thickness"] = tuple(_numbers("--thickness", thickness, ",", None))
     if bias is not None:
         low, high, n = _numbers("--bias", bias, ":", 3)
         changes["bias"] = (low, high, int(n))
     if noise is not None:
         changes["noise"] = _or_bad("--noise", Noise.of, noise)
     try:
-        return replace(said, **changes)  # type: ignore[arg-type]
+        return replace(said, **{key: each for key, each in changes.items() if each is not None})  # type: ignore[arg-type]
     except ConfigError as error:
         problem = error.problems[0]
         option = f"--{problem.where.removeprefix('plan.')}"
@@ -148,9 +150,9 @@ def _numbers(option: str, text: str, separator: str, n: int | None) -> list[floa
     return numbers
 
 
-def _or_bad(option: str, make: object, *arguments: object) -> T:  # type: ignore[type-var]
+def _or_bad(option: str, make: Callable[..., T], *arguments: object) -> T:
     try:
-        return make(*arguments)  # type: ignore[operator, no-any-return]
+        return make(*arguments)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
 

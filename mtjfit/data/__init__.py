@@ -10,8 +10,7 @@ from mtjfit.data.declaration import (
     TableDeclaration,
     TableFormat,
 )
-from mtjfit.data.layout import Wide
-from mtjfit.data.pattern import NamePattern
+from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.sheets import curves_from_sources
 from mtjfit.data.table import curves_from_bytes, read_curves
 from mtjfit.data.units import (

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mtjfit.data.covariance import covariance_faults
 from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, Source
 from mtjfit.data.readers.text import grid_of
@@ -27,7 +27,6 @@ def covariance_files(
 
     Parameters
     ----------
-    declaration : TableDeclaration
     devices : sequence of str
         Devices of the table.
     where : str
@@ -73,7 +72,6 @@ def covariances(
     ----------
     points : mapping of str to int
         Number of points of each device of the table.
-    declaration : TableDeclaration
     opened : callable or None
         Gives the bytes of a file that the declaration names.
 
@@ -111,7 +109,6 @@ def read_covariance(source: Source, device: str, n: int, declaration: TableDecla
     source : Source
         2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows
         of the device in the order of its file, masked ones included, then the out-of-plane ones.
-    device : str
     n : int
         Number of rows of the device.
     declaration : TableDeclaration

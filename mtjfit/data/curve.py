@@ -8,11 +8,10 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtjfit.data.angle import SinTheta, angle_fault, angle_faults
-from mtjfit.data.covariance import covariance_faults, error_faults
+from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
-from mtjfit.physics.interface import sin_degrees
+from mtjfit.physics.torque import sin_degrees
 from mtjfit.text import number
 from mtjfit.text_html import card, shortened
 

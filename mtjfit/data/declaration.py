@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias, get_args
 
-from mtjfit.data.angle import SinTheta, angle_faults, written_angle_fault
 from mtjfit.data.curve import PerpAxis
-from mtjfit.data.layout import Wide
-from mtjfit.data.pattern import NamePattern
+from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
+from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mtjfit.data.angle import written_angle_fault
+from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Header, Line, ProblemLog, parse_number
@@ -50,9 +50,6 @@ def collect(
     ----------
     rows : iterable of (line, cells)
         Cells in the order of the header, text or numbers; None for a row that is no row.
-    header : Header
-    declaration : TableDeclaration
-    log : ProblemLog
     """
     devices: dict[str, DeviceRows] = {}
     adrift = False

@@ -20,7 +20,6 @@ _FACTORS: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "thickness": dict(THICKNESS_UNITS),
     "frequency": {"GHz": 1.0, "MHz": 1e-3, "Hz": 1e-9},
 })  # fmt: skip
-_BASE = {"field": "T", "bias": "V", "thickness": "nm", "frequency": "GHz"}
 _LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType({
     "field": (5e-5, 15.0),
     "bias": (2e-3, 3.0),

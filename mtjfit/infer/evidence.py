@@ -1,20 +1,18 @@
 """The evidence, ∫ prior · likelihood, with an error that can be trusted: what compares one model with another.
 
-Three methods that share nothing but the density. The coordinates must carry a normalised prior, as the normal scores
-of `CollapsedPosterior` do. The evidence of a parameter that the data do not determine hangs on the width of its
-prior: compare models only under priors that are meant.
+The coordinates must carry a normalised prior, as the normal scores of `CollapsedPosterior` do. The evidence of a
+parameter that the data do not determine hangs on the width of its prior: compare models only under priors that are
+meant.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.errors import MtjfitError
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.importance import importance_sample
@@ -26,16 +24,13 @@ from mtjfit.model.pointwise import posterior_of
 if TYPE_CHECKING:
     from mtjfit.infer.posterior import Posterior
 
-__all__ = ["Evidence", "chains_of", "log_evidence", "log_evidence_grid", "log_evidence_nested"]
+__all__ = ["Evidence", "chains_of", "log_evidence"]
 
 MAX_K_HAT = 0.7
 _MAX_DRAWS = 20_000
 _MAX_ROUNDS = 1000
 _SETTLED = 1e-10  # change of ln Z
 _LARGEST_EXPONENT = 700.0  # exp of more overflows
-_DEPTH = 20.0  # points of the lattice below the largest density by more than this in ln carry 1e-7 of the mass
-_STARTS = 512
-_SPAN = 2**12  # lattice points in each direction
 
 
 @dataclass(frozen=True)
@@ -47,9 +42,9 @@ class Evidence:
     value : float
         ln ∫ prior · likelihood.
     error : float
-        Standard error, or for the grid a bound from refinement.
+        Standard error.
     method : str
-        ``"bridge"``, ``"grid"``, ``"nested"``, ``"exact"``.
+        ``"bridge"``, ``"importance"``, or ``"exact"``.
     k_hat : float
         Pareto k̂ of the importance weights behind ``"bridge"``, NaN for other methods.
     """
@@ -97,15 +92,9 @@ def log_evidence(
         With a normalised `log_prior`.
     chains : Chains
         Converged draws with their log density.
-    rng : numpy.random.Generator
     jump : Jump, optional
         Fitted to draws other than `chains`. Default: fitted to the first half of `chains`, and only the second half
         is used, because a proposal that has seen the draws biases the result.
-    n_proposals : int
-
-    Returns
-    -------
-    Evidence
 
     Examples
     --------
@@ -155,115 +144,3 @@ def _relative_variance(x: FloatArray) -> float:
 def _effective(series: FloatArray) -> float:
     """ESS of a quantity of shape (n_ensembles, n_steps, n_walkers)."""
     return ess(series.swapaxes(1, 2).reshape(-1, series.shape[1]))
-
-
-def log_evidence_grid(
-    target: Target, chains: Chains, *, tolerance: float = 1e-3, max_points: int = 500_000
-) -> Evidence:
-    """Evidence by the trapezoid rule on a lattice, in one to four dimensions.
-
-    The lattice is whitened by the covariance of the draws, begins at some of them, and grows wherever the density is
-    within e⁻²⁰ of its largest value, so it needs no bounds and follows a bend. The spacing is halved until the result
-    stays; its error falls faster than any power of the spacing for densities that are smooth, so the last change is
-    larger than what is left. A mode that holds no draw is not found.
-
-    Parameters
-    ----------
-    target : Target
-        With a normalised `log_prior`.
-    chains : Chains
-        Only show where to look.
-    tolerance : float
-        Change in ln Z at which to stop.
-    max_points : int
-        Of one lattice; the result of the last one that is small enough is given with its error.
-
-    Returns
-    -------
-    Evidence
-
-    Raises
-    ------
-    MtjfitError
-        More than four coordinates, or not even the second lattice is small enough.
-    """
-    size = chains.theta.shape[-1]
-    if not 1 <= size <= 4:
-        raise MtjfitError(f"the grid is for one to four coordinates, not {size}; use log_evidence")
-    draws = chains.theta.reshape(-1, size)
-    root = np.linalg.cholesky(np.atleast_2d(np.cov(draws.T)))
-    starts = draws[:: max(1, draws.shape[0] // _STARTS)]
-    found, error, spacing = float("nan"), float("inf"), 1.0
-    while error > tolerance:
-        log_z = _on_lattice(target, root * spacing, draws.mean(axis=0), starts, max_points)
-        if log_z is None:
-            break
-        found, error, spacing = log_z, abs(log_z - found), spacing / 2
-        error = error if np.isfinite(error) else float("inf")
-    if not np.isfinite(error):
-        raise MtjfitError(f"the grid needs more than {max_points} points; use log_evidence")
-    return Evidence(found, error, "grid")
-
-
-def _on_lattice(
-    target: Target, cell: FloatArray, origin: FloatArray, starts: FloatArray, max_points: int
-) -> float | None:
-    """ln of the sum over the lattice times its cell; None if it grows beyond `max_points`."""
-    size = origin.size
-    strides = _SPAN ** np.arange(size)
-    neighbours = np.concatenate([strides, -strides])
-    at = np.rint(np.linalg.solve(cell, (starts - origin).T).T).astype(np.int64) + _SPAN // 2
-    fresh = np.unique(at @ strides)
-    seen, logs, top = fresh, [], -np.inf
-    while fresh.size:
-        at = fresh[:, None] // strides % _SPAN - _SPAN // 2
-        log = target.log_posterior(origin + at @ cell.T)
-        logs.append(log)
-        top = max(top, float(log.max()))
-        near = np.unique(fresh[log > top - _DEPTH][:, None] + neighbours)
-        fresh = np.setdiff1d(near, seen, assume_unique=True)
-        seen = np.union1d(seen, fresh)
-        if seen.size > max_points:
-            return None
-    total = float(np.logaddexp.reduce(np.concatenate(logs)))
-    return total + float(np.sum(np.log(np.diagonal(cell))))
-
-
-def log_evidence_nested(target: Target, size: int, rng: np.random.Generator, *, n_live: int = 500) -> Evidence:
-    """Evidence by nested sampling with dynesty (`pip install mtjfit[evidence]`), in any dimension; needs no draws.
-
-    Slower than the others by orders of magnitude, and blind to nothing that they could have in common.
-
-    Parameters
-    ----------
-    target : Target
-        `prior_transform` and a normalised `log_prior`.
-    size : int
-        Dimension of the coordinates.
-    rng : numpy.random.Generator
-    n_live : int
-        The error falls as its inverse square root.
-
-    Returns
-    -------
-    Evidence
-
-    Raises
-    ------
-    MtjfitError
-        dynesty is not installed.
-    """
-    try:
-        dynesty = import_module("dynesty")
-    except ImportError as error:
-        raise MtjfitError("nested sampling needs dynesty: pip install 'mtjfit[evidence]'") from error
-
-    def log_likelihood(z: FloatArray) -> float:
-        row = z[None]
-        return float(target.log_posterior(row)[0] - target.log_prior(row)[0])
-
-    # random walks: the default draws from ellipsoids, which thin and bent posteriors make inefficient
-    options = {"nlive": n_live, "sample": "rwalk", "bootstrap": 0, "rstate": rng}
-    sampler = dynesty.NestedSampler(log_likelihood, target.prior_transform, size, **options)
-    sampler.run_nested(dlogz=0.01, print_progress=False)
-    return Evidence(float(sampler.results.logz[-1]), float(sampler.results.logzerr[-1]), "nested")

@@ -38,10 +38,8 @@ class Optimum:
         Data part, and Σ ((d − nominal)/sd)² of the thicknesses.
     at_bound : tuple of str
         Parameters that ended at the edge of their range.
-    chi2_of_starts : tuple of float
-        What each start reached, best first; equal ones in the order of the starts.
     starts : ndarray, shape (n, size)
-        Natural values there.
+        Natural values that each start reached, best first; equally good ones in the order of the starts.
     """
 
     values: FloatArray
@@ -49,7 +47,6 @@ class Optimum:
     chi2_data: float
     chi2_thickness: float
     at_bound: tuple[str, ...]
-    chi2_of_starts: tuple[float, ...]
     starts: FloatArray
 
 
@@ -185,7 +182,6 @@ def optimum(model: MarginalPosterior) -> Optimum:
         chi2_data=float(data[best]),
         chi2_thickness=float(thickness[best]),
         at_bound=tuple(edge),
-        chi2_of_starts=tuple(float(v) for v in (data + thickness)[rank]),
         starts=model.layout.values(stacked[rank]),
     )
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray, Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, AboutNominal, Fixed, Prior, Study, is_amplitude
 
 __all__ = ["Device", "draw_truth", "free_names", "priors_of", "simulated"]

@@ -30,13 +30,10 @@ class OpenDirection:
 
     Attributes
     ----------
-    openness : float
-        Share of the draws at which it is open, from 1/2 to 1.
     loadings : tuple of (str, float)
         The parameters that make most of it, in standard deviations of their priors, largest first.
     """
 
-    openness: float
     loadings: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
@@ -131,5 +128,5 @@ def open_directions(H: FloatArray, names: tuple[str, ...]) -> tuple[OpenDirectio
     for k in np.flatnonzero(share >= 0.5)[::-1]:
         v = directions[:, k] * np.sign(directions[np.argmax(np.abs(directions[:, k])), k])
         order = [i for i in np.argsort(-np.abs(v)) if abs(v[i]) > _LOADING]
-        found.append(OpenDirection(float(share[k]), tuple((names[i], float(v[i])) for i in order)))
+        found.append(OpenDirection(tuple((names[i], float(v[i])) for i in order)))
     return tuple(found)

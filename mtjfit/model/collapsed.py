@@ -25,8 +25,8 @@ from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split, split
 from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness import Thickness
-from mtjfit.physics.exponential import ExponentialForm
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.derivatives import ExponentialForm
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior, Study
 
 __all__ = ["CollapsedPosterior"]

@@ -13,7 +13,7 @@ from mtjfit.model.scattered import Scattered
 from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split
 from mtjfit.physics import wave_numbers
-from mtjfit.physics.exponential import ExponentialForm
+from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.study import SCATTER, AboutNominal, Fixed, Prior, Study
 
 __all__ = ["Coordinates", "scattered_terms"]

@@ -10,7 +10,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.blocks import Bounded, Mode, draw_block, log_integral
 from mtjfit.model.gram import Bilinear, Gram, Products
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 
 __all__ = ["DeviceIntegral"]
 

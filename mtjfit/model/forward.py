@@ -10,7 +10,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.compress import Compressed
 from mtjfit.model.layout import AmplitudeLayout, Layout
 from mtjfit.physics import kappa_from_rates, kappa_gradient, wave_numbers
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 
 __all__ = ["THINNEST", "Lambda_of", "amplitude_design", "transfer", "transfer_gradient"]
 

@@ -169,16 +169,6 @@ class MarginalPosterior:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""
         return self.layout.from_unit_cube(np.asarray(u, dtype=float))
 
-    def draw_amplitudes(self, theta: FloatArray, rng: np.random.Generator) -> FloatArray:
-        """Amplitudes from their exact conditionals, one draw for each row of `theta`, shape (n, n_free)."""
-        out = []
-        for part in _chunks(np.atleast_2d(theta)):
-            given = self.conditional(part)
-            noise = rng.standard_normal(given.x.shape)
-            back = np.linalg.solve(np.swapaxes(given.chol, -1, -2), noise[..., None])[..., 0]
-            out.append(self.amplitudes.mean + self.amplitudes.sd * (given.x + back))
-        return np.concatenate(out)
-
     def Lambda(self, values: FloatArray) -> FloatArray:
         """Λ of each device in nm, shape (..., n_devices), from natural values."""
         return Lambda_of(self.layout, values)

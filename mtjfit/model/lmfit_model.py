@@ -12,7 +12,7 @@ from scipy.stats import qmc
 
 from mtjfit.data import FloatArray, Per, Quantity, amplitude_unit
 from mtjfit.physics import Interface, kappa, torkance, torque
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 
 __all__ = ["SpinTorqueModel"]
 

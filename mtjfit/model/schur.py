@@ -15,7 +15,7 @@ from mtjfit.model.blocks import Bounded, draw_block, log_integral, solved
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.model.split import Split
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 
 __all__ = ["Arrow"]
 

@@ -23,7 +23,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.blocks import solved
 from mtjfit.model.layout import AmplitudeLayout, IntArray
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 
 if TYPE_CHECKING:
     from mtjfit.model.device_integral import DeviceIntegral

@@ -17,8 +17,8 @@ from scipy.interpolate import CubicSpline
 from mtjfit.data import FloatArray
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
-from mtjfit.physics.exponential import ExponentialForm
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.derivatives import ExponentialForm
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.prior import log_interval
 

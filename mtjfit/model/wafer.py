@@ -32,8 +32,8 @@ from mtjfit.model.thickness import Thickness
 from mtjfit.model.wafer_coordinates import WaferCoordinates
 from mtjfit.model.wafer_declared import Hierarchy, checked
 from mtjfit.model.wafer_devices import WaferDevices
-from mtjfit.physics.exponential import ExponentialForm
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.derivatives import ExponentialForm
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, SCATTER, Parameter, Prior, is_amplitude
 
 __all__ = ["WaferPosterior"]

@@ -16,7 +16,7 @@ from mtjfit.model.wafer_basis import shapes_at
 from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.physics import wave_numbers
-from mtjfit.physics.exponential import ExponentialForm
+from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.study import (
     LENGTHS,
     NOISE,

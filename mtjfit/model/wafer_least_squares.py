@@ -18,7 +18,7 @@ from mtjfit.model.blocks import solved
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, AboutNominal, Fixed, Parameter, is_amplitude, parse_amplitude
 
 __all__ = ["StackLeastSquares", "StackPoint"]

@@ -1,15 +1,23 @@
-"""The physics as pure functions of arrays: no I/O, no fitting, lengths in nm, bias in V.
+"""The physics as pure functions of arrays: no I/O, no fitting, lengths in nm, bias in V, times in ps.
 
 Equation numbers are those of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012). Transverse quantities
-are complex, q = q_par + i q_perp, with e_par = M × (P × M) and e_perp = M × P.
+are complex, q = q_par + i q_perp, with e_par = M × (P × M) and e_perp = M × P. x (z in the dynamics) is the distance
+from the barrier, F fills 0 < x < d, N fills x > d.
 """
 
 from mtjfit.physics.bilayer import Bilayer
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
-from mtjfit.physics.diffusion import kappa, kappa_density, kappa_from_rates, spin_accumulation, spin_current
-from mtjfit.physics.dynamics import pulse_accumulation, pulse_current, pulse_torque
+from mtjfit.physics.diffusion import (
+    kappa,
+    kappa_density,
+    kappa_from_rates,
+    lambda_product,
+    spin_accumulation,
+    spin_current,
+    wave_numbers,
+)
+from mtjfit.physics.dynamics import pulse_accumulation, pulse_current, pulse_torque, response, step_response
 from mtjfit.physics.frequency import kappa_at_frequency, response_moment, response_time, static_up_to
-from mtjfit.physics.interface import Interface
 from mtjfit.physics.layers import InterfaceLayer, Lambda_effective, Layer
 from mtjfit.physics.limits import (
     kappa_ballistic,
@@ -18,10 +26,8 @@ from mtjfit.physics.limits import (
     kappa_semi_infinite,
     kappa_ultrathin,
 )
-from mtjfit.physics.rates import lambda_product, wave_numbers
-from mtjfit.physics.response import response, step_response
 from mtjfit.physics.stack import kappa_stack, spin_flip_by_layer, stack_profile, torque_by_layer
-from mtjfit.physics.torque import torkance, torque
+from mtjfit.physics.torque import Interface, torkance, torque
 from mtjfit.physics.validity import (
     kappa_effective,
     kappa_thin,

@@ -1,8 +1,6 @@
 """F(d)/N with rates instead of lengths, and the Laplace images of Eq. 3–4 in it.
 
-Equations are those of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012). z is the distance from the
-barrier, F fills 0 < z < d, N fills z > d. Lengths are in nm, times in ps, rates in ps⁻¹, diffusion constants in
-nm²/ps (1 cm²/s = 100 nm²/ps).
+Rates are in ps⁻¹, diffusion constants in nm²/ps (1 cm²/s = 100 nm²/ps).
 """
 
 from __future__ import annotations
@@ -13,8 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import tanh_over_q
-from mtjfit.physics.rates import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q
 
 __all__ = ["Bilayer", "profile_image", "transfer_image", "travel"]
 

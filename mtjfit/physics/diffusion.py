@@ -1,21 +1,94 @@
 """Static spin diffusion in F(d)/N behind a tunnel barrier: spin density, spin current and transferred torque.
 
-Equations are those of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012). x is the distance from the
-barrier, F fills 0 < x < d, N fills x > d. Transverse quantities are q = q_par + i q_perp with e_par = M × (P × M)
-and e_perp = M × P.
-
 All functions use forms that neither overflow for thick layers nor cancel for thin ones. Λ enters as g = 1/(1 + Λ)
 and h = Λ/(1 + Λ), so that Λ = ∞ (nothing leaves F) needs no case of its own.
 """
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from mtjfit.physics.rates import ComplexArray, FloatArray, check_lengths, lambda_product, wave_numbers
+__all__ = [
+    "ComplexArray",
+    "FloatArray",
+    "check_lengths",
+    "kappa",
+    "kappa_density",
+    "kappa_from_rates",
+    "lambda_product",
+    "prepared",
+    "spin_accumulation",
+    "spin_current",
+    "tanh_over_q",
+    "wave_numbers",
+    "weights",
+]
 
-__all__ = ["kappa", "kappa_density", "kappa_from_rates", "spin_accumulation", "spin_current", "tanh_over_q", "weights"]
+FloatArray: TypeAlias = NDArray[np.float64]
+ComplexArray: TypeAlias = NDArray[np.complex128]
+
+
+def check_lengths(*, positive: dict[str, ArrayLike], non_negative: dict[str, ArrayLike]) -> None:
+    """Refuse lengths without meaning; NaN passes through and gives NaN.
+
+    Raises
+    ------
+    ValueError
+        A value of `positive` is zero or negative, or a value of `non_negative` is negative.
+    """
+    for name, value in positive.items():
+        if np.any(np.asarray(value) <= 0):
+            raise ValueError(f"{name} must be positive (inf allowed)")
+    for name, value in non_negative.items():
+        if np.any(np.asarray(value) < 0):
+            raise ValueError(f"{name} must not be negative")
+
+
+def wave_numbers(
+    lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike
+) -> tuple[ComplexArray, ComplexArray]:
+    """q0² = 1/L0² and q² = 1/L² in nm⁻², Eq. 8.
+
+    1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P.
+
+    Parameters
+    ----------
+    lambda_J, lambda_phi, lambda_sf_F : array_like
+        Precession, dephasing and spin diffusion length in nm; inf switches a process off.
+
+    Returns
+    -------
+    q0_squared, q_squared : ndarray of complex
+
+    Examples
+    --------
+    >>> q0_squared, q_squared = wave_numbers(1.0, 2.0, float("inf"))
+    >>> complex(q0_squared)
+    (0.25-1j)
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        precession = 1 / np.square(np.asarray(lambda_J, dtype=float))
+        dephasing = 1 / np.square(np.asarray(lambda_phi, dtype=float))
+        spin_flip = 1 / np.square(np.asarray(lambda_sf_F, dtype=float))
+    return dephasing - 1j * precession, (dephasing + spin_flip) - 1j * precession
+
+
+def lambda_product(lambda_sf_N: ArrayLike, D_ratio: ArrayLike) -> FloatArray:
+    """Λ = (D_F/D_N) λ_sf^N in nm, the only combination in which the normal metal enters the torque.
+
+    Raises
+    ------
+    ValueError
+        One factor is 0 and the other inf.
+    """
+    lambda_sf_N, D_ratio = np.asarray(lambda_sf_N, dtype=float), np.asarray(D_ratio, dtype=float)
+    if np.any((lambda_sf_N == 0) & np.isinf(D_ratio)) or np.any(np.isinf(lambda_sf_N) & (D_ratio == 0)):
+        raise ValueError("lambda_sf_N · D_ratio is 0 · inf: give one of them a finite, positive value")
+    return np.asarray(lambda_sf_N * D_ratio)
+
 
 _SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
 _HUGE = 1e150  # stands for an infinite thickness where nothing decays (q = 0); its square is still finite
@@ -62,10 +135,6 @@ def kappa_from_rates(
         From `mtjfit.physics.wave_numbers`, in nm⁻².
     Lambda : array_like
         (D_F/D_N) λ_sf^N in nm.
-
-    Returns
-    -------
-    ndarray of complex
     """
     q_squared = np.where(q_squared == 0, 1.0, q_squared)  # then q0 = 0 too, and κ = 0
     u = tanh_over_q(np.sqrt(q_squared), d)
@@ -78,7 +147,7 @@ def kappa_from_rates(
     return np.asarray(q0_squared * ratio)
 
 
-def _prepared(
+def prepared(
     d: ArrayLike,
     lambda_J: ArrayLike,
     lambda_phi: ArrayLike,
@@ -86,6 +155,7 @@ def _prepared(
     lambda_sf_N: ArrayLike,
     D_ratio: ArrayLike,
 ) -> tuple[FloatArray, ComplexArray, ComplexArray, FloatArray]:
+    """d, q0², q² and Λ of the arguments of `kappa`, once these are checked; its errors."""
     check_lengths(
         positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F},
         non_negative={"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
@@ -133,7 +203,7 @@ def kappa(
     >>> f"{abs(value):.3f} {np.angle(value, deg=True):.1f}°"
     '0.831 -12.2°'
     """
-    return kappa_from_rates(*_prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
+    return kappa_from_rates(*prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
 
 
 def kappa_density(
@@ -153,7 +223,7 @@ def kappa_density(
     >>> complex(kappa_density(0.0, 1.0, 2.0, 10.0, 3.0))
     (0.75-3j)
     """
-    d, q0_squared, q_squared, Lambda = _prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    d, q0_squared, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     closed = np.isinf(Lambda)
     limit = np.where(closed & (q0_squared != 0), np.inf, q0_squared * np.where(closed, 0.0, Lambda))
     at_zero = d == 0
@@ -169,7 +239,7 @@ def _profile(
     *,
     current: bool,
 ) -> ComplexArray:
-    d, _, q_squared, Lambda = _prepared(d, *lambdas)
+    d, _, q_squared, Lambda = prepared(d, *lambdas)
     x = np.asarray(x, dtype=float)
     if np.any(x < 0):
         raise ValueError("x must not be negative: F begins at x = 0")

@@ -1,6 +1,6 @@
 """The torque under an alternating spin current: κ at a frequency, its delay, and how far the static κ is good.
 
-Eq. 3–4 of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012) under J0 exp(st) with s = 2πi f.
+Eq. 3–4 under J0 exp(st) with s = 2πi f.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.physics.bilayer import Bilayer, transfer_image
-from mtjfit.physics.diffusion import tanh_over_q
-from mtjfit.physics.rates import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q
 
 __all__ = ["kappa_at_frequency", "response_moment", "response_time", "static_up_to"]
 
@@ -38,7 +37,6 @@ def kappa_at_frequency(f: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     ----------
     f : array_like
         Frequency in GHz, of either sign.
-    bilayer : Bilayer
 
     Returns
     -------
@@ -65,10 +63,6 @@ def response_moment(bilayer: Bilayer) -> complex:
 
     A slow J0(t) gives the torque κ [J0(t) − τ dJ0/dt] with this τ: its real part is a delay, its imaginary part turns
     the torque in the plane of e_par and e_perp. At low frequency |κ(f)/κ(0) − 1| = 2π|f τ|.
-
-    Parameters
-    ----------
-    bilayer : Bilayer
 
     Returns
     -------
@@ -135,7 +129,6 @@ def static_up_to(bilayer: Bilayer, tolerance: float = 0.01) -> float:
 
     Parameters
     ----------
-    bilayer : Bilayer
     tolerance : float
         Between 0 and 1.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtjfit.physics.rates import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import ComplexArray, FloatArray
 
 __all__ = ["UNDERFLOW", "contour", "invert"]
 

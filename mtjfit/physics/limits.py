@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.rates import ComplexArray, check_lengths, lambda_product, wave_numbers
+from mtjfit.physics.diffusion import ComplexArray, check_lengths, lambda_product, wave_numbers
 
 __all__ = [
     "kappa_ballistic",
@@ -33,10 +33,6 @@ def kappa_semi_infinite(lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F:
     ----------
     lambda_J, lambda_phi, lambda_sf_F : array_like
         Lengths in F in nm, inf allowed. Where nothing acts on the spin (lambda_J = lambda_phi = inf) it is 0.
-
-    Returns
-    -------
-    ndarray of complex
 
     Raises
     ------

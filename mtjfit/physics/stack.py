@@ -1,6 +1,6 @@
 """The free layer with any stack behind it: torque, spin flip and profiles, layer by layer.
 
-Static, Eq. 5–6 of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012) in every layer; J(0) = J0, m and J
+Static, Eq. 5–6 in every layer; J(0) = J0, m and J
 continuous, J = 0 at the vacuum. One semi-infinite nonmagnetic layer behind F is the paper's F/N. Layers, conventions
 and assumptions are those of `mtjfit.physics.layers`.
 """
@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.layers import InterfaceLayer, Layers, slabs_and_loads
-from mtjfit.physics.rates import ComplexArray, check_lengths, wave_numbers
-from mtjfit.physics.slab import Load, Slab, State
+from mtjfit.physics.diffusion import ComplexArray, check_lengths, wave_numbers
+from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, State, slabs_and_loads
 
 __all__ = ["kappa_stack", "spin_flip_by_layer", "stack_profile", "torque_by_layer"]
 

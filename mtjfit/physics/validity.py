@@ -9,8 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import tanh_over_q, weights
-from mtjfit.physics.rates import ComplexArray, FloatArray, check_lengths, lambda_product, wave_numbers
+from mtjfit.physics.diffusion import (
+    ComplexArray,
+    FloatArray,
+    check_lengths,
+    lambda_product,
+    prepared,
+    tanh_over_q,
+    wave_numbers,
+    weights,
+)
 
 __all__ = [
     "kappa_effective",
@@ -231,12 +239,8 @@ def lambda_sf_effective_exact(
     >>> f"{lambda_sf_effective_exact(1.2, 1.0, 1.0, 10.0, 1.0):.2f}"
     '1.51-0.14j'
     """
-    check_lengths(
-        positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F},
-        non_negative={"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
-    )
-    _, q_squared = wave_numbers(lambda_J, lambda_phi, lambda_sf_F)
-    leak = _leak(np.asarray(d, dtype=float), q_squared, lambda_product(lambda_sf_N, D_ratio))
+    d, _, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    leak = _leak(d, q_squared, Lambda)
     with np.errstate(over="ignore"):
         inverse = 1 / np.square(np.asarray(lambda_sf_F, dtype=float)) + leak
     closed, absorbing = inverse == 0, np.isinf(leak)
@@ -278,12 +282,7 @@ def kappa_thin_error(
     >>> round(float(kappa_thin_error(1.2, 1.0, 1.0, 10.0, 1.0)), 3)
     0.2
     """
-    check_lengths(
-        positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F},
-        non_negative={"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
-    )
-    _, q_squared = wave_numbers(lambda_J, lambda_phi, lambda_sf_F)
-    d, Lambda = np.asarray(d, dtype=float), lambda_product(lambda_sf_N, D_ratio)
+    d, _, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     with np.errstate(invalid="ignore", over="ignore"):
         exact = np.isinf(Lambda + d) | np.isinf(Lambda * d)
         area = np.where(exact, 0.0, Lambda * d)

@@ -5,27 +5,21 @@ Each figure draws a table of `mtjfit.results.paper`, point for point. Defaults a
 
 from __future__ import annotations
 
+import inspect
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import product
+from typing import ParamSpec
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
 
 from mtjfit.plot.style import DOUBLE, SINGLE, NotebookFigure, colours_of, style, symbol
-from mtjfit.results.paper import (
-    SANKEY,
-    Per,
-    accumulation,
-    assumptions,
-    bias_dependence,
-    thickness_dependence,
-    values_of,
-)
+from mtjfit.results.paper import accumulation, assumptions, bias_dependence, thickness_dependence, values_of
 
 __all__ = ["plot_accumulation", "plot_bias_dependence", "plot_thickness_dependence"]
 
@@ -39,6 +33,22 @@ _AXES = r"$\parallel$ along M × (P × M), $\perp$ along M × P"
 _ZOOM = 0.2  # V
 _ATOM = 0.25  # nm: thinner layers do not exist, and the ratio that they would have hides all others
 _LINE = 0.125  # height of a line of the foot in inches
+
+P = ParamSpec("P")
+
+
+def _drawing(numbers: Callable[P, pd.DataFrame]) -> Callable[[Callable[[pd.DataFrame], Figure]], Callable[P, Figure]]:
+    """Give a picture of a table the parameters of that table, so that both keep one signature."""
+
+    def with_parameters(draw: Callable[[pd.DataFrame], Figure]) -> Callable[P, Figure]:
+        @wraps(draw)
+        def plot(*args: P.args, **kwargs: P.kwargs) -> Figure:
+            return draw(numbers(*args, **kwargs))
+
+        plot.__signature__ = inspect.signature(numbers).replace(return_annotation="Figure")  # type: ignore[attr-defined]
+        return plot
+
+    return with_parameters
 
 
 def _colours(values: Sequence[float]) -> dict[float, str]:
@@ -73,34 +83,18 @@ def _zero(ax: Axes) -> None:
     ax.axhline(0.0, color="0.75", lw=0.5, zorder=0)
 
 
-def plot_accumulation(
-    *,
-    d: float = 2.0,
-    lambda_J: float = 1.0,
-    lambda_phi: ArrayLike = (0.5, 1.0, 1.5),
-    lambda_sf_F: float = 15.0,
-    lambda_sf_N: float = 2.0,
-    D_ratio: float = 1.0,
-    x_max: float = 6.0,
-) -> Figure:
+@_drawing(accumulation)
+def plot_accumulation(table: pd.DataFrame) -> Figure:
     """Fig. 1: m_par (solid) and m_perp (dashed) against x in F(d)/N, Eq. 9–10, for J_perp = 0.
 
-    Parameters and errors are those of `mtjfit.results.paper.accumulation`, whose table is drawn.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One column wide.
+    Parameters and errors are those of `mtjfit.results.paper.accumulation`, whose table is drawn. One column wide.
 
     Examples
     --------
     >>> [line.get_gid() for line in plot_accumulation(lambda_phi=[0.5]).axes[0].lines if line.get_gid()]
     ['m_par', 'm_perp', 'boundary']
     """
-    table = accumulation(
-        d=d, lambda_J=lambda_J, lambda_phi=lambda_phi, lambda_sf_F=lambda_sf_F, lambda_sf_N=lambda_sf_N,
-        D_ratio=D_ratio, x_max=x_max,
-    )  # fmt: skip
+    (d,), x_max = values_of(table, "d"), table["x_nm"].max()
     colours = _colours(values_of(table, "lambda_phi"))
     with style():
         fig = NotebookFigure(figsize=(SINGLE, 2.75), layout="constrained")
@@ -127,24 +121,12 @@ def plot_accumulation(
     return fig
 
 
-def plot_thickness_dependence(
-    *,
-    lambda_J: ArrayLike = (0.5, 1.0, 1.5),
-    lambda_phi: ArrayLike = (0.5, 1.0),
-    lambda_sf_F: float = 15.0,
-    lambda_sf_N: float = 2.0,
-    D_ratio: float = 1.0,
-    d_max: float = 6.0,
-) -> Figure:
+@_drawing(thickness_dependence)
+def plot_thickness_dependence(table: pd.DataFrame) -> Figure:
     """Fig. 2: d T_par/J0, d T_perp/J0 and, inset, T_perp/T_par against the thickness, Eq. 12, for J_perp = 0.
 
     Parameters and errors are those of `mtjfit.results.paper.thickness_dependence`, whose table is drawn: lambda_J by
     colour, lambda_phi by dashes. The inset is cut off at ratios that only layers below 0.25 nm would have.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        One column wide.
 
     Examples
     --------
@@ -152,10 +134,6 @@ def plot_thickness_dependence(
     >>> len(panel.child_axes[0].lines) == len(panel.lines)
     True
     """
-    table = thickness_dependence(
-        lambda_J=lambda_J, lambda_phi=lambda_phi, lambda_sf_F=lambda_sf_F, lambda_sf_N=lambda_sf_N, D_ratio=D_ratio,
-        d_max=d_max,
-    )  # fmt: skip
     colours = _colours(values_of(table, "lambda_J"))
     dashes = {phi: _DASHES[k % len(_DASHES)] for k, phi in enumerate(values_of(table, "lambda_phi"))}
     with style():
@@ -167,7 +145,7 @@ def plot_thickness_dependence(
             for (J, colour), (phi, dash) in product(colours.items(), dashes.items()):
                 curve = table[(table["lambda_J_nm"] == J) & (table["lambda_phi_nm"] == phi)]
                 ax.plot(curve["d_nm"], curve[column], color=colour, ls=dash, gid=column)
-            ax.set_xlim(0, d_max)
+            ax.set_xlim(0, table["d_nm"].max())
         par.set_ylabel(r"$d\,T_\parallel/J_0$")
         perp.set_ylabel(r"$d\,T_\perp/J_0$")
         perp.set_xlabel("thickness of the free layer, $d$ (nm)")
@@ -204,28 +182,12 @@ def _bulk(d: float) -> str | tuple[float, tuple[float, ...]]:
     return _DASHES[2] if np.isinf(d) else "-"
 
 
-def plot_bias_dependence(
-    *,
-    thickness: ArrayLike = (0.8, 1.2, 2.0, 3.0, np.inf),
-    lambda_J: float = 1.0,
-    lambda_phi: float = 1.0,
-    lambda_sf_F: float = 10.0,
-    lambda_sf_N: float = 1.0,
-    D_ratio: float = 1.0,
-    a1: float = SANKEY["a1"],
-    b2: float = SANKEY["b2"],
-    bias_max: float = 0.5,
-    per: Per = "device",
-) -> Figure:
+@_drawing(bias_dependence)
+def plot_bias_dependence(table: pd.DataFrame) -> Figure:
     """Fig. 3: both torques against bias for several thicknesses; inset, T_perp within ±200 mV.
 
     Parameters and errors are those of `mtjfit.results.paper.bias_dependence`, whose table is drawn. What is assumed
     stands at the foot.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Two columns wide.
 
     Examples
     --------
@@ -233,13 +195,9 @@ def plot_bias_dependence(
     >>> tuple(map(float, inset.get_xlim()))
     (-0.2, 0.2)
     """
-    table = bias_dependence(
-        thickness=thickness, lambda_J=lambda_J, lambda_phi=lambda_phi, lambda_sf_F=lambda_sf_F,
-        lambda_sf_N=lambda_sf_N, D_ratio=D_ratio, a1=a1, b2=b2, bias_max=bias_max, per=per,
-    )  # fmt: skip
     colours = _colours(values_of(table, "d"))
-    unit, factor = (r"[(ħ/2e) µA nm$^{-1}$]", "") if per == "volume" else ("[(ħ/2e) µA]", r"d\,")
     T_par, T_perp = (str(column) for column in table if str(column).startswith("T_"))
+    unit, factor = (r"[(ħ/2e) µA nm$^{-1}$]", "") if T_par.endswith("per_nm") else ("[(ħ/2e) µA]", r"d\,")
     with style():
         fig = NotebookFigure(figsize=(DOUBLE, 3.1), layout="constrained")
         par, perp = fig.subplots(1, 2)
@@ -249,7 +207,7 @@ def plot_bias_dependence(
             for d, colour in colours.items():
                 curve = table[table["d_nm"] == d]
                 ax.plot(curve["bias_V"], curve[column], color=colour, ls=_bulk(d), gid=column)
-            ax.set_xlim(-bias_max, bias_max)
+            ax.set_xlim(table["bias_V"].min(), table["bias_V"].max())
         par.set_ylabel(rf"in-plane torque, ${factor}T_\parallel$ {unit}")
         perp.set_ylabel(rf"out-of-plane torque, ${factor}T_\perp$ {unit}")
         for ax in (par, perp):

@@ -40,14 +40,6 @@ def plot_plan(plan: Plan) -> Figure:
     one of the chosen at each other thickness and the rest kept, which shows how exact the thicknesses need to be.
     Right: the error device by device; or, for one device of a study with data, what else could be done.
 
-    Parameters
-    ----------
-    plan : Plan
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError
@@ -59,7 +51,7 @@ def plot_plan(plan: Plan) -> Figure:
     others = plan.others
     several = len(plan.chosen) > 1
     note = _note(plan)
-    study = cast(Study, plan.study)  # a proposal has a label, too: an empty one
+    study = cast(Study, plan.study)  # a design has a label, too: an empty one
     with style():
         height = _HEIGHT + footer_height(DOUBLE, study, note)
         fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")

@@ -22,7 +22,7 @@ from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Study
 
 __all__ = ["Coefficients", "own_coefficients", "own_transfer", "posterior_coefficients", "torque_unit"]

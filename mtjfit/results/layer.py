@@ -22,7 +22,7 @@ from mtjfit.errors import NotDetermined
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Fixed, Study
 
 __all__ = ["Layer", "layer_draws", "names_of", "shares_one_layer"]

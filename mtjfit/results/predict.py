@@ -18,7 +18,7 @@ from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import transfer
 from mtjfit.model.layout import Layout, amplitude_layout, layout
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Fixed, Study
 
 __all__ = ["Band", "Quantiles", "errors_of", "predictive_bands", "torque_at", "torque_draws"]

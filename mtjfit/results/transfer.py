@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.physics import kappa, spin_accumulation
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, Fixed, Study
 
 __all__ = ["Stack", "accumulation_draws", "kappa_draws", "kappa_in_words", "of_device", "stacks"]

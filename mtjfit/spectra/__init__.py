@@ -10,15 +10,13 @@ from mtjfit.spectra.calibration import Constant, Constants, torkances
 from mtjfit.spectra.curves import CommonError, TorkanceCurve, torkance_curve
 from mtjfit.spectra.joint import DeviceLines, fit_together
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_field, resonance_frequency, resonance_slope
-from mtjfit.spectra.lines import LineFits, LineModel, line_values
 from mtjfit.spectra.lineshape import antisymmetric, complex_line, symmetric
 from mtjfit.spectra.load import load_spectra
 from mtjfit.spectra.output import spectra_files
 from mtjfit.spectra.residuals import ResidualTests, residual_tests
-from mtjfit.spectra.result import SpectraResult, SpectrumFit
 from mtjfit.spectra.single import fit_spectrum
-from mtjfit.spectra.spectrum import Spectrum, branches
-from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
+from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
+from mtjfit.spectra.study import Device, LineOptions, SpectraResult, SpectraStudy, SpectrumFit
 
 __all__ = [
     "CommonError",

@@ -11,17 +11,14 @@ from scipy.stats import f as f_distribution
 
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.batch import fit_lines, stacked
-from mtjfit.spectra.calibration import rectified_background
+from mtjfit.spectra.calibration import field_fault, rectified_background
 from mtjfit.spectra.curves import TorkanceCurve, torkance_curve
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope
-from mtjfit.spectra.lines import LineFits, LineModel
 from mtjfit.spectra.lineshape import background, line_derivatives
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
-from mtjfit.spectra.result import SharedFit, SpectraResult, SpectrumFit
-from mtjfit.spectra.spectrum import Spectrum
-from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
-from mtjfit.spectra.units import field_fault
+from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum
+from mtjfit.spectra.study import Device, LineOptions, SharedFit, SpectraResult, SpectraStudy, SpectrumFit
 
 __all__ = ["analyse"]
 
@@ -44,7 +41,6 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
 
     Parameters
     ----------
-    study : SpectraStudy
     progress : callable, optional
         Called with the number of spectra that were fitted.
 

@@ -48,7 +48,6 @@ class TorkanceCurve:
 
     Attributes
     ----------
-    device : str
     bias : ndarray, shape (n,)
     par, perp : ndarray, shape (n,)
         N m/V, along M × (P × M) and M × P.
@@ -128,14 +127,12 @@ def torkance_curve(
 
     Parameters
     ----------
-    device : str
     lines : ndarray, shape (4, n)
         Centre, half width, symmetric and antisymmetric amplitude; SI.
     covariance : ndarray, shape (4, n, 4, n)
     bias, fixed : ndarray, shape (n,)
         See `mtjfit.spectra.calibration.torkances`.
     against : {"frequency", "field"}
-    constants : Constants
     flagged : ndarray of bool, shape (n,)
 
     Returns

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from mtjfit.data.angle import written_angle_fault
+from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.errors import Problem
-from mtjfit.spectra.calibration import Constant, Constants
+from mtjfit.spectra.calibration import CONSTANT_UNITS, FIELD_UNITS, FREQUENCY_UNITS, Constant, Constants, factor
 from mtjfit.spectra.joint import Sharing
-from mtjfit.spectra.lines import LineModel
 from mtjfit.spectra.schema import CONSTANTS, ConstantTable, DeviceTable, LineTable, validated
-from mtjfit.spectra.spectrum import Against
+from mtjfit.spectra.spectrum import Against, LineModel
 from mtjfit.spectra.study import Device, LineOptions
-from mtjfit.spectra.units import CONSTANT_UNITS, FIELD_UNITS, FREQUENCY_UNITS, factor
 
 __all__ = ["constants_from", "devices_from", "line_from"]
 

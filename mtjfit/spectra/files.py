@@ -17,10 +17,10 @@ from mtjfit.data.readers import ReadOptions, Sheet, Wide, blocks, read_source, s
 from mtjfit.data.sheets import comments_of
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
 from mtjfit.spectra.schema import FilesTable
 from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import LineOptions
-from mtjfit.spectra.units import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
 
 __all__ = ["Read", "read_spectra", "units_of"]
 

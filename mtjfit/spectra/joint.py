@@ -10,7 +10,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.kernel import Prepared, Projection, prepare, project
-from mtjfit.spectra.lines import LineFits, LineModel
+from mtjfit.spectra.spectrum import LineFits, LineModel
 
 __all__ = ["DeviceLines", "Sharing", "fit_together", "separate"]
 
@@ -34,11 +34,9 @@ class DeviceLines:
         Of centre, half width, s, a; correlations between biases come from what they share.
     chi2 : float
         Of all residuals, over the noise of each spectrum fitted on its own.
-    dof : int
     p_sharing : float
         Probability of so large a rise of χ² if the sharing were true; NaN where nothing is shared. Residuals of spectra
         that share what they do not have in common show no noise, so this is to be looked at first.
-    converged : bool
     """
 
     centre: FloatArray
@@ -95,10 +93,6 @@ def fit_together(
         See `Sharing`.
     used : ndarray of bool, shape (M, n), optional
         False at padded points.
-
-    Returns
-    -------
-    DeviceLines
 
     Examples
     --------

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data.curve import BoolArray, FloatArray
-from mtjfit.spectra.lines import LineModel
 from mtjfit.spectra.lineshape import line_derivatives
+from mtjfit.spectra.spectrum import LineModel
 
 __all__ = ["Prepared", "Projection", "prepare", "project"]
 
@@ -85,7 +85,6 @@ def prepare(x: FloatArray, y: FloatArray, degree: int, used: BoolArray | None = 
     Parameters
     ----------
     x, y : ndarray, shape (N, n)
-    degree : int
     used : ndarray of bool, shape (N, n), optional
         False at padded points.
     """
@@ -113,8 +112,6 @@ def project(
 
     Parameters
     ----------
-    data : Prepared
-    model : LineModel
     centre, log_width : ndarray, shape (N, K)
         In scaled units.
     precision : ndarray, shape (N,), optional

@@ -131,11 +131,6 @@ def fit_kittel(
         Errors of the fields, T; those of frequencies over df/dB.
     free : sequence of {"Meff", "Bk", "gamma"}
         The others stay: B_k at 0, γ at `gamma`.
-    gamma : float
-
-    Returns
-    -------
-    KittelFit
 
     Raises
     ------

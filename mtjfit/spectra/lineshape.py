@@ -27,10 +27,6 @@ def symmetric(x: ArrayLike, centre: ArrayLike, half_width: ArrayLike) -> FloatAr
     x, centre, half_width : array_like
         In one unit, frequency or field; they broadcast. `half_width` is σ > 0, half the width at half maximum.
 
-    Returns
-    -------
-    ndarray
-
     Examples
     --------
     >>> symmetric([5.0, 5.1, 5.2], 5.0, 0.1).round(3).tolist()
@@ -73,10 +69,6 @@ def complex_line(
         ``"oscillator"``: S + i(x0/x)A of u = (x − x0²/x)/2σ, which is what a moment driven by an in-plane and an
         out-of-plane torque does at any frequency x > 0; near resonance it is the same. With Lorentzians about σ/x0 of
         each line is taken for the other one. For frequencies, and without modulation.
-
-    Returns
-    -------
-    ndarray of complex
 
     Raises
     ------

@@ -14,12 +14,12 @@ from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import read_source
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.spectra.calibration import factor
 from mtjfit.spectra.declared import devices_from, line_from
 from mtjfit.spectra.files import read_spectra, units_of
 from mtjfit.spectra.schema import Document, FilesTable, SpectraTable, validated
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
-from mtjfit.spectra.units import factor
 
 __all__ = ["load_spectra"]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.units import find_unit
-from mtjfit.spectra.result import SpectraResult
+from mtjfit.spectra.study import SpectraResult
 
 __all__ = ["CURVE", "LINES", "STUDY", "covariance_names", "spectra_files"]
 

@@ -74,10 +74,6 @@ def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
     tangent : ndarray, shape (n, P)
         From `tangent_space`.
 
-    Returns
-    -------
-    ResidualTests
-
     Examples
     --------
     >>> n = 200

@@ -8,8 +8,8 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.spectra.batch import fit_lines
-from mtjfit.spectra.lines import LineFits, LineModel, line_values
 from mtjfit.spectra.lineshape import background, line_derivatives
+from mtjfit.spectra.spectrum import LineFits, LineModel, line_values
 
 if TYPE_CHECKING:
     from lmfit import Parameters
@@ -23,8 +23,6 @@ def line_parameters(model: LineModel, fits: LineFits, i: int = 0) -> Parameters:
 
     Parameters
     ----------
-    model : LineModel
-    fits : LineFits
     i : int
         Row.
     """

@@ -1,6 +1,9 @@
 """Studies: curves, the parameters they share, priors, and the study file."""
 
+import warnings
+
 from mtjfit.study.checks import study_problems
+from mtjfit.study.design import Design, load_plan
 from mtjfit.study.free import NOTHING_FREE, nothing_free, refuse_nothing_free
 from mtjfit.study.load import load_study
 from mtjfit.study.parameter import (
@@ -15,11 +18,10 @@ from mtjfit.study.parameter import (
     is_amplitude,
     parse_amplitude,
 )
+from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Prior, Uniform
-from mtjfit.study.proposal import Proposal, load_plan
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.template import study_template
-from mtjfit.study.wishes import Noise, Wishes, grid
 
 __all__ = [
     "DOF",
@@ -30,19 +32,19 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
+    "Design",
     "Fixed",
     "LogNormal",
     "LogUniform",
     "Noise",
     "Normal",
     "Parameter",
+    "PlanRequest",
     "Prior",
-    "Proposal",
     "Sampling",
     "Scope",
     "Study",
     "Uniform",
-    "Wishes",
     "grid",
     "is_amplitude",
     "load_plan",
@@ -53,3 +55,13 @@ __all__ = [
     "study_problems",
     "study_template",
 ]
+
+_FORMER = {"Proposal": Design, "Wishes": PlanRequest}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    now = _FORMER[name]
+    warnings.warn(f"{__name__}.{name} is now {__name__}.{now.__name__}", DeprecationWarning, stacklevel=2)
+    return now

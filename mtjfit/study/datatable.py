@@ -16,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from mtjfit.data.angle import SinTheta
 from mtjfit.data.curve import PerpAxis
+from mtjfit.data.curve_checks import SinTheta
 from mtjfit.data.declaration import (
     MAX_BYTES,
     BiasMask,
@@ -28,7 +28,7 @@ from mtjfit.data.declaration import (
     TableDeclaration,
     TableFormat,
 )
-from mtjfit.data.layout import Wide
+from mtjfit.data.pattern import Wide
 from mtjfit.data.units import Per, Quantity
 
 __all__ = [

@@ -18,9 +18,9 @@ from mtjfit.study.checks import curve_problems, joint_problems, parameter_proble
 from mtjfit.study.entry import parameter_from
 from mtjfit.study.files import data_sources, opener
 from mtjfit.study.parameter import DOF, Parameter
+from mtjfit.study.plan_request import plan_request_from
 from mtjfit.study.schema import DataTable, Document, NoiseTable, SamplingTable, StudyTable, validated
 from mtjfit.study.study import Sampling, Study
-from mtjfit.study.wishes import wishes_from
 
 __all__ = ["PLACEHOLDER", "load_study"]
 
@@ -79,7 +79,7 @@ def load_study(path: str | Path) -> Study:
     found.config += outline if isinstance(outline, list) else []
     name = _name(raw.get("study"), found)
     sampling = _sampling(raw.get("sampling", {}), found)
-    wishes = wishes_from(raw.get("plan", {}))
+    wishes = plan_request_from(raw.get("plan", {}))
     found.config += wishes if isinstance(wishes, list) else []
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = _parameters(raw.get("parameters"), found)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Scope",
     "is_amplitude",
     "parse_amplitude",
+    "unit_of_parameter",
 ]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
@@ -67,6 +69,22 @@ def parse_amplitude(name: str) -> tuple[complex, int]:
     return (1 + 0j if match[1] == "a" else 1j), int(match[2])
 
 
+def unit_of_parameter(name: str, unit: str, quantity: Quantity, per: Per) -> str:
+    """Unit of a parameter, which may carry a device or group as in ``a1[dev1]``, for data in `unit`.
+
+    Examples
+    --------
+    >>> [unit_of_parameter(name, "mT", "torque", "volume") for name in ("b2[A]", "noise_par", "Lambda", "D_ratio")]
+    ['mT nm/V^2', 'mT', 'nm', '']
+    """
+    base = name.split("[")[0]
+    if is_amplitude(base):
+        return amplitude_unit(base, unit, quantity, per)
+    if base in (*NOISE, *JITTER):
+        return unit
+    return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One declared parameter.
@@ -76,7 +94,6 @@ class Parameter:
     name : str
         One of `LENGTHS`, ``thickness``, an amplitude (a1, a2, b0, b1, b2, …) or its scatter (``scatter_a1``), one of
         `NOISE` or `JITTER`, or `DOF`.
-    prior : Fixed, Uniform, LogUniform, Normal, LogNormal or AboutNominal
     scope : {"shared", "group", "device"}
         One value for the study, for each group of devices, or for each device.
     """

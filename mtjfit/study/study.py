@@ -9,10 +9,10 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
-from mtjfit.data.units import amplitude_unit, conversion, pretty
+from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, Parameter, is_amplitude
+from mtjfit.study.parameter import Parameter, is_amplitude, unit_of_parameter
 from mtjfit.text_html import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
@@ -81,10 +81,6 @@ class Study:
 
     Attributes
     ----------
-    name : str
-    curves : tuple of TorqueCurve
-    parameters : mapping of str to Parameter
-    sampling : Sampling
     text : str
         The study file this came from, verbatim, or empty.
     files : mapping of str to str
@@ -175,13 +171,8 @@ class Study:
 
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
-        base = name.split("[")[0]
         first = self.curves[0]
-        if is_amplitude(base):
-            return amplitude_unit(base, first.unit, first.quantity, first.per)
-        if base in (*NOISE, *JITTER):
-            return first.unit
-        return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
+        return unit_of_parameter(name, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

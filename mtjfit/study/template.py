@@ -9,9 +9,9 @@ from pathlib import Path
 from mtjfit.data.readers import Sheet
 from mtjfit.data.sheets import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.study.sight import NAMES, Sight, look
+from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
 
-__all__ = ["sights_of", "study_template", "template_of"]
+__all__ = ["inspections_of", "study_template", "template_of"]
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
@@ -22,7 +22,6 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
 
     Parameters
     ----------
-    files : iterable of str or Path
     folder : str or Path, optional
         Where the study file will stand; names of data files are written relative to it. As given if left out.
 
@@ -49,10 +48,10 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     par = "tau_par"  # GUESS
     perp = "tau_perp"  # GUESS
     """
-    return template_of(sights_of(files), folder)
+    return template_of(inspections_of(files), folder)
 
 
-def sights_of(files: Iterable[str | Path]) -> tuple[Sight, ...]:
+def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
     """A look at each file; DataError with the problems of all that cannot be read.
 
     Raises
@@ -60,24 +59,24 @@ def sights_of(files: Iterable[str | Path]) -> tuple[Sight, ...]:
     DataError
     """
     problems: list[Problem] = []
-    sights = []
+    inspections = []
     for file in files:
         try:
-            sights.append(look(Path(file)))
+            inspections.append(inspect_file(Path(file)))
         except DataError as error:
             problems += error.problems
-    if not sights and not problems:
+    if not inspections and not problems:
         problems.append(Problem("files", "there are none", "name at least one data file"))
     if problems:
         raise DataError(problems)
-    return tuple(sights)
+    return tuple(inspections)
 
 
-def template_of(sights: Sequence[Sight], folder: str | Path | None = None) -> str:
+def template_of(inspections: Sequence[FileInspection], folder: str | Path | None = None) -> str:
     """Like `study_template`, for files that were looked at."""
-    tables = ["\n".join(_data_table(_shown(sight.path, folder), sight)) for sight in sights]
-    if len(sights) == 1 and sights[0].places:
-        tables.append(_wafer_table(sights[0].places))
+    tables = ["\n".join(_data_table(_shown(inspection.path, folder), inspection)) for inspection in inspections]
+    if len(inspections) == 1 and inspections[0].places:
+        tables.append(_wafer_table(inspections[0].places))
     return "\n\n".join([_HEAD, *tables, _PARAMETERS])
 
 
@@ -135,14 +134,14 @@ target_ess = 2000
 """
 
 
-def _data_table(shown: str, sight: Sight) -> Iterator[str]:
-    columns = sight.columns
+def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
+    columns = inspection.columns
     yield f"[[data]]\nfile = {_quoted(shown)}"
     yield _MEANING
-    if sight.reader and "device" not in columns:
+    if inspection.reader and "device" not in columns:
         yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
     if "device" not in columns:
-        yield f"device = {_quoted(sight.path.stem)}  # GUESS: one device, named after the file"
+        yield f"device = {_quoted(inspection.path.stem)}  # GUESS: one device, named after the file"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not {"sigma_par", "sigma_perp"} <= set(columns):
@@ -152,30 +151,30 @@ def _data_table(shown: str, sight: Sight) -> Iterator[str]:
         yield "# sigma_bias = 0.001                        # standard error of every bias in V; or a column"
     if "rho" not in columns:
         yield "# rho, below: a column with the correlation between the errors of the two components of each point"
-    yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(sight.names)))}\n[data.columns]"
+    yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(inspection.names)))}\n[data.columns]"
     for role in NAMES:
         if role in columns:
-            yield f"{role} = {_quoted(columns[role])}  # GUESS" + _header_hint(columns[role], sight)
+            yield f"{role} = {_quoted(columns[role])}  # GUESS" + _header_hint(columns[role], inspection)
         elif role in ("bias", "par", "perp"):
             yield f'{role} = "<column of {role}?>"'
     yield "[data.units]"
-    yield from _units(sight)
-    yield from _format(sight)
-    yield from _wide(sight)
+    yield from _units(inspection)
+    yield from _format(inspection)
+    yield from _wide(inspection)
 
 
-def _header_hint(name: str, sight: Sight) -> str:
-    return ": a header parameter" if sight.sheets and name not in sight.names else ""
+def _header_hint(name: str, inspection: FileInspection) -> str:
+    return ": a header parameter" if inspection.sheets and name not in inspection.names else ""
 
 
-def _units(sight: Sight) -> Iterator[str]:
+def _units(inspection: FileInspection) -> Iterator[str]:
     """Units that the file itself writes, else what is left open."""
     for kind, role, places in (
         ("bias", "bias", "V or mV"),
         ("torque", "par", "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary"),
         ("thickness", "thickness", "nm or angstrom"),
     ):
-        written = _written_unit(sight.sheets[:1], sight.columns.get(role, ""))
+        written = _written_unit(inspection.sheets[:1], inspection.columns.get(role, ""))
         unit = canonical_unit(written, kind) if written else ""
         yield f"{kind} = {_quoted(unit)}  # GUESS: as the file says" if unit else f'{kind} = "<{places}?>"'
 
@@ -190,38 +189,38 @@ def _written_unit(sheets: Sequence[Sheet], name: str) -> str:
     return ""
 
 
-def _format(sight: Sight) -> Iterator[str]:
+def _format(inspection: FileInspection) -> Iterator[str]:
     yield "[data.format]"
-    if not sight.reader:
-        yield f"separator = {_quoted(sight.separator)}  # GUESS"
-        yield f"decimal = {_quoted(sight.decimal)}  # GUESS"
-        if sight.comment != "#":
-            yield f"comment = {_quoted(sight.comment)}  # GUESS"
-        if sight.encoding != "utf-8":
-            yield f"encoding = {_quoted(sight.encoding)}  # GUESS: the file is not UTF-8"
+    if not inspection.reader:
+        yield f"separator = {_quoted(inspection.separator)}  # GUESS"
+        yield f"decimal = {_quoted(inspection.decimal)}  # GUESS"
+        if inspection.comment != "#":
+            yield f"comment = {_quoted(inspection.comment)}  # GUESS"
+        if inspection.encoding != "utf-8":
+            yield f"encoding = {_quoted(inspection.encoding)}  # GUESS: the file is not UTF-8"
         return
-    yield f"reader = {_quoted(sight.reader)}  # GUESS: {sight.says}"
-    if sight.decimal != ".":
-        yield f"decimal = {_quoted(sight.decimal)}  # GUESS"
-    for note in sight.notes:
+    yield f"reader = {_quoted(inspection.reader)}  # GUESS: {inspection.says}"
+    if inspection.decimal != ".":
+        yield f"decimal = {_quoted(inspection.decimal)}  # GUESS"
+    for note in inspection.notes:
         if note.startswith("encoding "):
             yield f"encoding = {_quoted(note.split()[1].rstrip(':'))}  # GUESS: the file is not UTF-8"
         elif note.startswith("header lines taken as "):
             roles = note.removeprefix("header lines taken as ").split(", ")
             yield f"header = [{', '.join(map(_quoted, roles))}]  # GUESS"
         elif note.startswith("no header line"):
-            names = ", ".join(_quoted(name) for name in sight.names)
+            names = ", ".join(_quoted(name) for name in inspection.names)
             yield f"# names = [{names}]  # the file has no header line: name its columns, units in brackets"
-    if len(sight.sheets) > 1 and sight.reader in ("excel", "qcodes", "lvm"):
-        labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in sight.sheets]
+    if len(inspection.sheets) > 1 and inspection.reader in ("excel", "qcodes", "lvm"):
+        labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in inspection.sheets]
         first = labels[0].removeprefix("run ").removeprefix("segment ").partition(".")[0]
         yield f"sheet = {_quoted(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
 
 
-def _wide(sight: Sight) -> Iterator[str]:
-    names, several = sight.names, len(sight.sheets) > 1
-    if sight.reader == "webplotdigitizer":
-        listed = ", ".join(sheet.metadata["dataset"] for sheet in sight.sheets)
+def _wide(inspection: FileInspection) -> Iterator[str]:
+    names, several = inspection.names, len(inspection.sheets) > 1
+    if inspection.reader == "webplotdigitizer":
+        listed = ", ".join(sheet.metadata["dataset"] for sheet in inspection.sheets)
         yield f"# data sets of the file: {_printable(listed)}\n[data.wide]"
         yield 'columns = ["V", "T"]'
         yield 'name = "<pattern of the data sets, such as {device} {column}?>"  # {column}: what is par, what is perp'
@@ -230,7 +229,7 @@ def _wide(sight: Sight) -> Iterator[str]:
     elif len(set(names)) < len(names) and not several:
         period = _period(names)
         placed = ", ".join(_quoted(f"<column {k + 1} of each series?>") for k in range(period))
-        where = "comment" if sight.reader == "origin" else "name"
+        where = "comment" if inspection.reader == "origin" else "name"
         yield f"[data.wide]\ncolumns = [{placed}]  # GUESS: {len(names) // period} series of {period} columns"
         yield 'name = "<pattern that tells the series apart, such as {device}_{frequency:GHz}?>"'
         yield f"name_in = {_quoted(where)}  # GUESS"

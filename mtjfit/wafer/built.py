@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mtjfit.data.angle import written_angle_fault
 from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma
 from mtjfit.data.rows import scaled
 from mtjfit.data.units import thickness_factor
-from mtjfit.physics.interface import sin_degrees
+from mtjfit.physics.torque import sin_degrees
 from mtjfit.wafer.block import Gathered
 from mtjfit.wafer.chunk import Chunk, Fault, IntArray
 from mtjfit.wafer.declared import WaferStudy

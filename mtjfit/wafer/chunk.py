@@ -81,8 +81,8 @@ class Chunk:
     --------
     >>> one = Chunk(0, ("A",), np.array([0, 3]), np.array([-0.1, 0.0, 0.1]), np.array([-1.0, 0.0, 1.0]), np.zeros(3),
     ...             None, None, np.array([2.0]), np.array([0.0]), np.array([0.0]), ("w1",), ("",))
-    >>> one.n_points.tolist()
-    [3]
+    >>> one.devices(0, 1).bias.tolist()
+    [-0.1, 0.0, 0.1]
     """
 
     number: int
@@ -118,8 +118,3 @@ class Chunk:
             split=self.split[some], faults=(), angle_factor=cut(self.angle_factor, some),
             **{name: cut(getattr(self, name), rows) for name in _BY_ROW},
         )  # fmt: skip
-
-    @property
-    def n_points(self) -> IntArray:
-        """Rows of each device, masked ones included, shape (J,)."""
-        return np.diff(self.start)

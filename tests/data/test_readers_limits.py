@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from reader_files import needs, source
 
-from mtjfit.data.readers import READERS, ReadOptions, read_sheet, recognised, sheets_from_bytes
+from mtjfit.data.readers import READERS, ReadOptions, read_sheet, read_source, sheets_from_bytes
 from mtjfit.errors import DataError
 
 SMALL = 2_000_000
@@ -42,7 +42,7 @@ def test_a_gigabyte_is_refused_unread(reader: str, gigabyte: Path) -> None:
     with pytest.raises(
         DataError, match=r"huge.csv: has 1000000000 bytes, more than the limit of 200000000; .* max_bytes"
     ):
-        recognised(gigabyte)
+        read_source(gigabyte)
 
 
 def test_the_limit_can_be_raised_and_lowered(tmp_path: Path) -> None:

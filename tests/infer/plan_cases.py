@@ -1,4 +1,4 @@
-"""Known draws, measurements and independent derivatives for the tests of planning."""
+"""Parameter draws, measurements and independent derivatives for the tests of planning."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from model_studies import declared, simulated
 
-from mtjfit.infer.planning.known import Known, from_draws
+from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior
 from mtjfit.infer.planning.measurement import Measurement
 from mtjfit.infer.planning.response import setting
 from mtjfit.infer.simulate import Device
 from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import SCATTER, Noise, Proposal, Study, Wishes, grid
+from mtjfit.study import SCATTER, Design, Noise, PlanRequest, Study, grid
 from mtjfit.study.prior import Prior
 
 BIAS = np.linspace(-0.5, 0.5, 11)
-WISHES = Wishes(grid(0.6, 4.0, 0.2), 1, "lambda_phi", (-0.5, 0.5, 11), Noise(0.02), "torque", "device")
+REQUEST = PlanRequest(grid(0.6, 4.0, 0.2), 1, "lambda_phi", (-0.5, 0.5, 11), Noise(0.02), "torque", "device")
 
 
 def measurement(d: float = 1.5, **changes: Any) -> Measurement:
@@ -26,48 +26,50 @@ def measurement(d: float = 1.5, **changes: Any) -> Measurement:
     return replace(made, **changes)
 
 
-def proposal(**priors: Any) -> Proposal:
+def design(**priors: Any) -> Design:
     """Parameters without data."""
-    return Proposal("planned", declared(**priors), WISHES)
+    return Design("planned", declared(**priors), REQUEST)
 
 
-def known_about(study: Study, values: dict[str, float], n: int = 4) -> Known:
+def known_about(study: Study, values: dict[str, float], n: int = 4) -> ParameterDraws:
     """Draws that scatter by a few per cent about some values, for parameters of these names."""
     rng = np.random.default_rng(3)
     priors: dict[str, Prior] = posterior_of(study).priors
     draws = {name: values[name] * (1 + 0.03 * rng.standard_normal(n)) for name in priors}
-    return from_draws(study, draws, priors)
+    return draws_from_posterior(study, draws, priors)
 
 
-def numerical_jacobian(study: Study, known: Known, made: Measurement, row: int) -> tuple[np.ndarray, np.ndarray]:
+def numerical_jacobian(
+    study: Study, draws: ParameterDraws, made: Measurement, row: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of every value of a sweep over its error: by coordinate, and by what is the device's own per sd.
 
     By central differences of the forward model of the simulations, which shares no code with the analytic one, bias
     point by bias point.
     """
     curve = made.curve()
-    values = {name: float(x[row]) for name, x in known.values.items()}
+    values = {name: float(x[row]) for name, x in draws.values.items()}
     own_names = []
-    if known.is_new(made):
-        thickness = known.parameters["thickness"].prior
+    if draws.is_new(made):
+        thickness = draws.parameters["thickness"].prior
         if hasattr(thickness, "sd"):
             values[f"thickness[{made.device}]"] = made.thickness
             own_names.append((f"thickness[{made.device}]", thickness.sd))
         for name in study.amplitudes:
-            label, parameter = f"{name}[{made.device}]", known.parameters[name]
+            label, parameter = f"{name}[{made.device}]", draws.parameters[name]
             if parameter.scope == "device":
-                pool = [x for key, x in known.values.items() if key.startswith(f"{name}[")]
+                pool = [x for key, x in draws.values.items() if key.startswith(f"{name}[")]
                 values[label] = float(pool[row % len(pool)][row])
                 own_names.append((label, parameter.prior.sd))  # type: ignore[union-attr]
-    scattered = [name for name in study.amplitudes if SCATTER + name in known.parameters]
+    scattered = [name for name in study.amplitudes if SCATTER + name in draws.parameters]
     apart = dict.fromkeys(scattered, 0.0)
 
     def signal(changed: dict[str, float], moved: dict[str, float]) -> np.ndarray:
         for name in scattered:
-            if known.is_new(made):
+            if draws.is_new(made):
                 changed = {**changed, f"{name}[{made.device}]": changed[name] + moved[name]}
         T = Device(study, curve, changed).torque(curve.bias)[0]
-        at = setting(known, made)
+        at = setting(draws, made)
         par, perp = at.sigma[row, 0], at.sigma[row, -1]
         return np.concatenate([T.real / par, T.imag / perp])
 
@@ -76,12 +78,12 @@ def numerical_jacobian(study: Study, known: Known, made: Measurement, row: int) 
         up, down = ({**values, name: values[name] + sign * h} for sign in (1, -1))
         return (signal(up, apart) - signal(down, apart)) / (2 * h)
 
-    columns = [slope(each.name) * (values[each.name] if each.log else 1.0) for each in known.coordinates]
+    columns = [slope(each.name) * (values[each.name] if each.log else 1.0) for each in draws.coordinates]
     own = [slope(name) * sd for name, sd in own_names]
-    for name in scattered if known.is_new(made) else ():
+    for name in scattered if draws.is_new(made) else ():
         h = 1e-5
-        prior = known.parameters[SCATTER + name].prior
-        sd = abs(values[name]) * (prior.value if known.parameters[SCATTER + name].is_fixed else values[SCATTER + name])  # type: ignore[union-attr]
+        prior = draws.parameters[SCATTER + name].prior
+        sd = abs(values[name]) * (prior.value if draws.parameters[SCATTER + name].is_fixed else values[SCATTER + name])  # type: ignore[union-attr]
         own.append((signal(values, {**apart, name: h}) - signal(values, {**apart, name: -h})) / (2 * h) * sd)
     return np.stack(columns, -1), np.stack(own, -1) if own else np.zeros((2 * curve.bias.size, 0))
 
@@ -99,11 +101,11 @@ def schur_by_inverse(J: np.ndarray, N: np.ndarray) -> np.ndarray:
 
 __all__ = [
     "BIAS",
-    "WISHES",
+    "REQUEST",
+    "design",
     "known_about",
     "measurement",
     "numerical_jacobian",
-    "proposal",
     "schur_by_inverse",
     "simulated",
 ]

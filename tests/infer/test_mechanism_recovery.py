@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
 from collections import Counter
@@ -10,9 +9,10 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
+from evidence_references import log_evidence_nested
 from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 
-from mtjfit.infer.evidence import log_evidence, log_evidence_nested
+from mtjfit.infer.evidence import log_evidence
 from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
 from mtjfit.infer.run import run_ensembles
 from mtjfit.model.collapsed import CollapsedPosterior
@@ -65,8 +65,6 @@ def test_sabotage_a_mechanism_that_loses_too_often_is_seen() -> None:
 @pytest.mark.parametrize("name", ["diffusion-bulk", "diffusion", "diffusion+b1"])
 def test_evidences_agree_with_nested_sampling(name: str) -> None:
     """dynesty draws from the prior inwards and shares the likelihood only; 4 errors."""
-    if importlib.util.find_spec("dynesty") is None:
-        pytest.skip("needs dynesty")
     study = made_by("diffusion", np.random.default_rng(5), design(), TRUTH)[0]
     found = explored(study, name, np.random.default_rng(1)).evidence
     model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
-from plan_cases import WISHES, proposal
+from plan_cases import REQUEST, design
 
 import mtjfit.infer.planning.start as start
 from mtjfit.errors import MtjfitError, NotConverged
@@ -17,7 +17,6 @@ from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.planning import Candidate, Plan, plan
 from mtjfit.infer.planning.information import candidate_fisher
 from mtjfit.infer.planning.measurement import measurement_like
-from mtjfit.infer.planning.response import powers_of
 from mtjfit.infer.planning.start import noise_of, thickness_grid
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.results.plan import candidates_table, plan_document, plan_tables
@@ -106,8 +105,8 @@ def test_more_devices_bring_more_and_the_choice_cannot_be_bettered_by_moving_one
 
 def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
     (tmp_path / "priors.toml").write_text(FILE, encoding="utf-8")
-    proposed, wishes = load_plan(tmp_path / "priors.toml")
-    found = plan(proposed, wishes=wishes, progress=False)
+    proposed, request = load_plan(tmp_path / "priors.toml")
+    found = plan(proposed, request=request, progress=False)
     assert len(found.chosen) == 5
     assert found.choice.n_combinations == 2_349_060
     assert any("2 349 060 combinations" in note for note in found.notes)
@@ -121,31 +120,38 @@ def test_five_thicknesses_from_priors_alone(tmp_path: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_plan() -> None:
-    one, other = (plan(proposal(), choose=2, seed=4, progress=False) for _ in range(2))
+    one, other = (plan(design(), choose=2, seed=4, progress=False) for _ in range(2))
     assert one.chosen == other.chosen
     assert one.table.equals(other.table)
+
+
+def test_the_request_by_its_former_name() -> None:
+    request = replace(REQUEST, thickness=(1.0, 2.0))
+    with pytest.warns(DeprecationWarning, match="request="):
+        found = plan(design(), wishes=request, progress=False)
+    assert list(found.table.index) == ["1 nm", "2 nm"]
 
 
 def test_relative_noise_does_not_care_for_the_unit_of_the_torque() -> None:
     found = []
     for scale in (1.0, 1e-19):
         amplitudes = {"a1": Normal(scale, 0.3 * scale), "b2": Normal(0.6 * scale, 0.3 * scale)}
-        wishes = replace(WISHES, noise=Noise.of("2 %"))
-        found.append(plan(proposal(**amplitudes), wishes=wishes, progress=False))
+        request = replace(REQUEST, noise=Noise.of("2 %"))
+        found.append(plan(design(**amplitudes), request=request, progress=False))
     np.testing.assert_allclose(found[0].table.after, found[1].table.after, rtol=1e-6)
 
 
 def test_a_mechanism_is_asked_for_by_its_amplitude() -> None:
-    found = plan(proposal(b1=Normal(0.0, 0.5)), target="b1", choose=3, progress=False)
+    found = plan(design(b1=Normal(0.0, 0.5)), target="b1", choose=3, progress=False)
     assert found.unit == "arb/V"
     assert found.now == pytest.approx(0.5, rel=0.02)
     assert "b1 from 0.5 arb V⁻¹ to" in found.sentence
     with pytest.raises(MtjfitError, match="wants b1 declared in"):
-        plan(proposal(), target="b1", progress=False)
+        plan(design(), target="b1", progress=False)
     with pytest.raises(MtjfitError, match="what is fixed cannot become better known"):
-        plan(proposal(), target="D_ratio", progress=False)
+        plan(design(), target="D_ratio", progress=False)
     with pytest.raises(MtjfitError, match="did you mean 'lambda_phi'"):
-        plan(proposal(), target="lambda_phy", progress=False)
+        plan(design(), target="lambda_phy", progress=False)
 
 
 def test_a_single_thickness_is_annealed_because_it_is_what_a_plan_is_for() -> None:
@@ -164,8 +170,8 @@ def test_a_single_thickness_is_annealed_because_it_is_what_a_plan_is_for() -> No
 ])  # fmt: skip
 def test_a_new_device_is_as_noisy_as_those_that_are_there(declared: dict, expected: tuple[float, float]) -> None:
     study = simulated((1.0, 2.0), **declared)
-    known = start.known_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
-    like = measurement_like(study.curves[0], 1.0, "arb", powers_of(known), noise_of(known))
+    draws = start.draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
+    like = measurement_like(study.curves[0], 1.0, "arb", draws.powers, noise_of(draws))
     assert (like.noise_par.value, like.noise_perp.value) == pytest.approx(expected, rel=0.02)
 
 
@@ -180,13 +186,13 @@ def test_a_plan_says_that_new_points_are_taken_as_independent_where_those_of_the
 def test_a_torque_in_place_of_a_torkance_is_in_the_unit_of_the_study() -> None:
     """Information does not depend on the unit in which the planned curve would be written."""
     study = simulated((1.0, 2.0), quantity="torkance", unit="hbar/2e/kohm")
-    known = start.known_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
+    draws = start.draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
     there = [measurement_like(c, 1.0, "hbar/2e/kohm", np.array([1, 2]), {}) for c in study.curves]
     as_torque = next(c for c in start.again(there) if c.kind == "torque")
     curve = as_torque.measurements[0].curve()
     assert curve.unit == "N m"
     assert curve.sigma_par[0] == pytest.approx(0.02 * 0.5 * 3.29106e-25 * 1e6, rel=1e-4)
-    assert np.all(np.isfinite(candidate_fisher(known, as_torque)))
+    assert np.all(np.isfinite(candidate_fisher(draws, as_torque)))
 
 
 def test_the_grid_of_a_study_spans_its_thicknesses() -> None:
@@ -202,7 +208,7 @@ def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(NotConverged, match="did not converge: made by hand"):
         plan(study, posterior=posterior_like(study, converged=False), progress=False)
     with pytest.raises(MtjfitError, match="the data are per device"):
-        plan(study, posterior=good, wishes=replace(WISHES, per="volume"), progress=False)
+        plan(study, posterior=good, request=replace(REQUEST, per="volume"), progress=False)
     with pytest.raises(MtjfitError, match="4 are to be chosen, but there are 2"):
         plan(study, [1.0, 3.0], posterior=good, choose=4, progress=False)
     with pytest.raises(MtjfitError, match="names of their own"):
@@ -213,8 +219,8 @@ def test_what_contradicts_itself_is_refused() -> None:
 
 def test_a_gain_that_is_little_is_called_little() -> None:
     study = simulated((1.0, 2.0, 3.5), **NARROW)
-    noisy = replace(WISHES, noise=Noise(5.0))
-    found = plan(study, posterior=posterior_like(study), wishes=noisy, method="gaussian", progress=False)
+    noisy = replace(REQUEST, noise=Noise(5.0))
+    found = plan(study, posterior=posterior_like(study), request=noisy, method="gaussian", progress=False)
     assert any(note.startswith("This is little: it leaves 100 %") for note in found.notes)
 
 

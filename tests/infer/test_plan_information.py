@@ -15,10 +15,9 @@ from plan_cases import known_about, measurement, numerical_jacobian, schur_by_in
 from mtjfit.data import TorqueCurve
 from mtjfit.infer.planning import Candidate
 from mtjfit.infer.planning.choose import choose, exchanged, greedy
-from mtjfit.infer.planning.information import Linear, linear, precision_before
-from mtjfit.infer.planning.known import Known, from_draws, prior_sd
-from mtjfit.infer.planning.response import Response, fisher, respond, setting, thickness
-from mtjfit.infer.planning.target import target_of
+from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior, prior_sd
+from mtjfit.infer.planning.information import Linear, linear, precision_before, target_of
+from mtjfit.infer.planning.response import Response, fisher, respond, setting
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.jacobian import jacobian
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
@@ -56,35 +55,35 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def scene(case: str) -> tuple[Study, Known, Any]:
+def scene(case: str) -> tuple[Study, ParameterDraws, Any]:
     priors, changes = CASES[case]
     per = {key: changes[key] for key in ("quantity", "per") if key in changes}
     study = simulated((1.0, 2.0, 3.5), **per, **priors)
     made = measurement(**changes)
-    known = known_about(study, values_of(study)).with_new([made], np.random.default_rng(0))
-    return study, known, made
+    draws = known_about(study, values_of(study)).with_new([made], np.random.default_rng(0))
+    return study, draws, made
 
 
-def analytic(known: Known, made: Any) -> Response:
-    return respond(known, setting(known, made), thickness(known, made))
+def analytic(draws: ParameterDraws, made: Any) -> Response:
+    return respond(draws, setting(draws, made))
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_information_is_that_of_a_model_written_point_by_point(case: str) -> None:
-    study, known, made = scene(case)
-    F = fisher(analytic(known, made))
+    study, draws, made = scene(case)
+    F = fisher(analytic(draws, made))
     for row in range(2):
-        expected = schur_by_inverse(*numerical_jacobian(study, known, made, row))
+        expected = schur_by_inverse(*numerical_jacobian(study, draws, made, row))
         scale = np.sqrt(np.diagonal(expected) + 1e-9)
         np.testing.assert_allclose(F[row] / np.outer(scale, scale), expected / np.outer(scale, scale), atol=2e-5)
 
 
 @pytest.mark.parametrize("case", ["uncertain thickness", "own amplitudes", "scatter"])
 def test_sabotage_taking_what_a_device_has_of_its_own_as_known_is_seen(case: str) -> None:
-    study, known, made = scene(case)
-    response = analytic(known, made)
+    study, draws, made = scene(case)
+    response = analytic(draws, made)
     wrong = fisher(Response(response.mean, response.shared, response.own[..., :0]))[0]
-    expected = schur_by_inverse(*numerical_jacobian(study, known, made, 0))
+    expected = schur_by_inverse(*numerical_jacobian(study, draws, made, 0))
     assert np.linalg.norm(wrong - expected) > 0.1 * np.linalg.norm(expected)
 
 
@@ -111,49 +110,49 @@ ERRORS: dict[str, Callable[[TorqueCurve], dict[str, Any]]] = {
 @pytest.mark.parametrize("quantity", ["torque", "torkance"])
 def test_information_of_the_curves_that_are_there_is_that_of_the_fit(quantity: str, errors: str) -> None:
     """`model.jacobian` is made from sums of the curves with the errors of their points."""
-    known, _, expected = of_the_fit(quantity, errors)
+    draws, _, expected = of_the_fit(quantity, errors)
     for row in range(2):
-        np.testing.assert_allclose(precision_before(known, {})[row], expected[row], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(precision_before(draws, {})[row], expected[row], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("errors", ["rho", "covariance", "of the bias"])
 def test_sabotage_leaving_out_a_correlation_is_seen(errors: str) -> None:
-    known, study, expected = of_the_fit("torque", errors)
+    draws, study, expected = of_the_fit("torque", errors)
     plain = tuple(
         TorqueCurve(c.device, c.bias, c.par, c.perp, c.thickness, c.quantity, c.per, group=c.group,
                     sigma_par=c.sigma_par, sigma_perp=c.sigma_perp)
         for c in study.curves
     )  # fmt: skip
-    wrong = precision_before(replace(known, curves=plain), {})[0]
+    wrong = precision_before(replace(draws, curves=plain), {})[0]
     assert np.linalg.norm(wrong - expected[0]) > 0.05 * np.linalg.norm(expected[0])
 
 
-def of_the_fit(quantity: str, errors: str) -> tuple[Known, Study, list[np.ndarray]]:
+def of_the_fit(quantity: str, errors: str) -> tuple[ParameterDraws, Study, list[np.ndarray]]:
     study = simulated((1.0, 2.0, 3.5), quantity=quantity, b1=Normal(0.0, 1.0))
     declared = tuple(
         TorqueCurve(c.device, c.bias, c.par, c.perp, c.thickness, c.quantity, c.per, group=c.group, **ERRORS[errors](c))
         for c in study.curves
     )
     study = study.replace(curves=tuple(c.mask(np.abs(c.bias) > 0.45, "far out") for c in declared))
-    known = known_about(study, values_of(study), n=2)
+    draws = known_about(study, values_of(study), n=2)
     model, found = CollapsedPosterior(study).full, []
     for row in range(2):
-        values = np.array([known.values[name][row] for name in model.layout.names])
-        amplitudes = np.array([known.values[name][row] for name in model.amplitudes.names])
+        values = np.array([draws.values[name][row] for name in model.layout.names])
+        amplitudes = np.array([draws.values[name][row] for name in model.amplitudes.names])
         J = jacobian(model, values, amplitudes)
-        per_unit = J.matrix / [1.0 if known.coordinates[known.place[n]].log else s
+        per_unit = J.matrix / [1.0 if draws.coordinates[draws.place[n]].log else s
                                for n, s in zip(J.names, J.scale, strict=True)]  # fmt: skip
-        order = [J.names.index(name) for name in known.names]
-        found.append((per_unit.T @ per_unit)[np.ix_(order, order)] + np.diag(known.prior_sd**-2))
-    return known, study, found
+        order = [J.names.index(name) for name in draws.names]
+        found.append((per_unit.T @ per_unit)[np.ix_(order, order)] + np.diag(draws.prior_sd**-2))
+    return draws, study, found
 
 
-def gaussian(**more: Any) -> tuple[Study, Known]:
+def gaussian(**more: Any) -> tuple[Study, ParameterDraws]:
     """Fixed lengths and thicknesses: the posterior of the amplitudes is normal, whatever the data."""
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1), **more)
     model = CollapsedPosterior(study)
     drawn = model.draw(np.zeros((2000, 0)), np.random.default_rng(1))
-    return study, from_draws(study, drawn, model.priors)
+    return study, draws_from_posterior(study, drawn, model.priors)
 
 
 def exact_covariance(study: Study) -> np.ndarray:
@@ -164,13 +163,13 @@ def exact_covariance(study: Study) -> np.ndarray:
 
 
 def test_a_gaussian_posterior_is_predicted_exactly() -> None:
-    study, known = gaussian()
+    study, draws = gaussian()
     made = measurement(3.0)
     candidate = Candidate("3 nm", "thickness", (made,))
     before = exact_covariance(study)
     after = exact_covariance(study.replace(curves=(*study.curves, made.curve())))
-    for k, name in enumerate(known.names):
-        report = linear(known.thinned(5), target_of(known, name), [candidate], {})
+    for k, name in enumerate(draws.names):
+        report = linear(draws.thinned(5), target_of(draws, name), [candidate], {})
         information = report.information(candidate)
         ratio = np.sqrt(after[k, k] / before[k, k])
         np.testing.assert_allclose(report.ratio(information, report.target), ratio, rtol=1e-9)
@@ -180,25 +179,25 @@ def test_a_gaussian_posterior_is_predicted_exactly() -> None:
 
 
 def test_sabotage_another_noise_than_was_predicted_is_seen() -> None:
-    study, known = gaussian()
+    study, draws = gaussian()
     made = measurement(3.0)
     after = exact_covariance(study.replace(curves=(*study.curves, made.curve())))
     wrong = Candidate("3 nm", "thickness", (measurement(3.0, noise_perp=made.noise_par),))
-    report = linear(known.thinned(2), target_of(known, "b1"), [wrong], {})
-    k = known.place["b1"]
+    report = linear(draws.thinned(2), target_of(draws, "b1"), [wrong], {})
+    k = draws.place["b1"]
     assert np.exp2(-report.score(report.information(wrong))) < 0.98 * np.sqrt(after[k, k])
 
 
 def test_own_thicknesses_and_amplitudes_do_not_count_as_shared() -> None:
     """Bits are those of the shared block of the whole covariance."""
     study = simulated((1.0, 2.0, 3.5), thickness=AboutNominal(0.1))
-    known = known_about(study, values_of(study))
+    draws = known_about(study, values_of(study))
     again = Candidate("B again", "again", (measurement(2.0, device="B"),))
-    report = linear(known, target_of(known, "everything"), [again], {})
-    whole = precision_before(known, {})
-    with_again = whole + fisher(analytic(known, again.measurements[0]))
-    shared = np.flatnonzero(known.shared)
-    assert [known.names[k] for k in shared] == ["lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"]
+    report = linear(draws, target_of(draws, "everything"), [again], {})
+    whole = precision_before(draws, {})
+    with_again = whole + fisher(analytic(draws, again.measurements[0]))
+    shared = np.flatnonzero(draws.shared)
+    assert [draws.names[k] for k in shared] == ["lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"]
     dets = [np.linalg.slogdet(np.linalg.inv(P)[:, shared[:, None], shared])[1] for P in (whole, with_again)]
     expected = 0.5 * (dets[0] - dets[1]) / np.log(2)
     np.testing.assert_allclose(report.bits(report.information(again)), expected, rtol=1e-6)
@@ -207,14 +206,14 @@ def test_own_thicknesses_and_amplitudes_do_not_count_as_shared() -> None:
 def test_another_cap_brings_its_own_parameter_and_no_information_about_the_first_one() -> None:
     study = simulated((1.0, 2.0, 3.5))
     made = measurement(2.0, cap=LogNormal(10.0, 2.0), group="other cap")
-    known = known_about(study, values_of(study), n=64).with_new([made], np.random.default_rng(0))
-    assert known.names[-1] == "Lambda[other cap]"
-    assert known.prior_sd[-1] == pytest.approx(np.log(2.0), rel=1e-2)
-    assert np.median(known.values["Lambda[other cap]"]) == pytest.approx(10.0, rel=0.3)
-    F = fisher(analytic(known, made))
-    assert np.all(F[:, known.place["lambda_sf_N"]] == 0)
+    draws = known_about(study, values_of(study), n=64).with_new([made], np.random.default_rng(0))
+    assert draws.names[-1] == "Lambda[other cap]"
+    assert draws.prior_sd[-1] == pytest.approx(np.log(2.0), rel=1e-2)
+    assert np.median(draws.values["Lambda[other cap]"]) == pytest.approx(10.0, rel=0.3)
+    F = fisher(analytic(draws, made))
+    assert np.all(F[:, draws.place["lambda_sf_N"]] == 0)
     assert np.all(F[:, -1, -1] > 0)
-    exact = fisher(analytic(known, measurement(2.0, cap=Fixed(10.0))))
+    exact = fisher(analytic(draws, measurement(2.0, cap=Fixed(10.0))))
     assert np.all(exact[:, -1] == 0)
 
 
@@ -272,12 +271,12 @@ def test_the_first_of_a_greedy_choice_is_the_best_single_one() -> None:
 
 def test_linear_keeps_only_what_counts_and_loses_nothing_by_it() -> None:
     study = simulated((1.0, 2.0, 3.5), thickness=AboutNominal(0.1))
-    known = known_about(study, values_of(study))
+    draws = known_about(study, values_of(study))
     candidate = Candidate("new", "thickness", (measurement(2.7),))
-    report = linear(known, target_of(known, "lambda_phi"), [candidate], {})
+    report = linear(draws, target_of(draws, "lambda_phi"), [candidate], {})
     assert report.kept.size == 6
-    everything = np.arange(len(known.names))
-    whole = Linear(known, report.target, precision_before(known, {}), everything, np.ones(everything.size))
+    everything = np.arange(len(draws.names))
+    whole = Linear(draws, report.target, precision_before(draws, {}), everything, np.ones(everything.size))
     np.testing.assert_allclose(
         report.ratio(report.information(candidate), report.target),
         whole.ratio(whole.information(candidate), whole.target),

@@ -7,17 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from model_studies import TRUTH, simulated
-from plan_cases import measurement, proposal
+from plan_cases import design, measurement
 from scipy import stats
 
 from mtjfit.infer.planning import Candidate
-from mtjfit.infer.planning.information import linear
-from mtjfit.infer.planning.known import Known, from_draws, from_prior
+from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
+from mtjfit.infer.planning.information import linear, target_of, targets
 from mtjfit.infer.planning.outcomes import Outcomes, _Predicted, reweighted
-from mtjfit.infer.planning.target import target_of, targets
 from mtjfit.infer.simulate import Device
 from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Parameter, Proposal
+from mtjfit.study import AboutNominal, Design, Fixed, LogNormal, Noise, Normal, Parameter
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
 
@@ -45,51 +44,51 @@ def test_outcomes_scatter_as_predicted() -> None:
     assert np.all(np.abs(y.mean(axis=0) - one.mean[0]) < 5 * np.sqrt(np.diagonal(covariance) / 40_000))
 
 
-def gaussian_known(n: int) -> Known:
+def gaussian_known(n: int) -> ParameterDraws:
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1))
     model = CollapsedPosterior(study)
-    return from_draws(study, model.draw(np.zeros((n, 0)), np.random.default_rng(1)), model.priors)
+    return draws_from_posterior(study, model.draw(np.zeros((n, 0)), np.random.default_rng(1)), model.priors)
 
 
 def test_a_gaussian_posterior_comes_out_as_it_is() -> None:
     """Spreads to 2 % and bits to 0.15: about four standard errors of 4000 draws and 200 outcomes."""
-    known = gaussian_known(4000)
+    draws = gaussian_known(4000)
     candidate = Candidate("3 nm", "thickness", (measurement(3.0),))
-    aims = tuple(targets(known).values())
-    found = reweighted(known, candidate, aims, 200, np.random.default_rng(2))
-    report = linear(known.thinned(2), aims[0], [candidate], {})
+    aims = tuple(targets(draws).values())
+    found = reweighted(draws, candidate, aims, 200, np.random.default_rng(2))
+    report = linear(draws.thinned(2), aims[0], [candidate], {})
     information = report.information(candidate)
-    exact = [report.ratio(information, aim)[0] * np.std(known.values[aim.name]) for aim in aims]
+    exact = [report.ratio(information, aim)[0] * np.std(draws.values[aim.name]) for aim in aims]
     np.testing.assert_allclose(np.sqrt(np.mean(found.spread**2, axis=1)), exact, rtol=0.02)
     assert found.bits == pytest.approx(float(report.bits(information)[0]), abs=0.15)
     assert found.reliable
 
 
-def moderate(thickness_sd: float = 0.05) -> Proposal:
+def moderate(thickness_sd: float = 0.05) -> Design:
     """Priors so narrow that a single device leaves many draws, and not so narrow that the model were linear in them."""
     narrow = {name: LogNormal(TRUTH[name], 1.15) for name in ("lambda_J", "lambda_phi", "lambda_sf_N")}
-    return proposal(**narrow, lambda_sf_F=Fixed(10.0), a1=Normal(1.0, 0.05), b2=Normal(0.6, 0.05),
+    return design(**narrow, lambda_sf_F=Fixed(10.0), a1=Normal(1.0, 0.05), b2=Normal(0.6, 0.05),
                     thickness=AboutNominal(thickness_sd))  # fmt: skip
 
 
-def nested(proposal: Proposal, n_outer: int, n_inner: int) -> tuple[float, float]:
+def nested(design: Design, n_outer: int, n_inner: int) -> tuple[float, float]:
     """Mutual information of outcome and shared parameters in bits by brute force, and its standard error.
 
     E[ln p(y|θ) − ln p(y)]; the likelihood of single points by the simulations' own forward model, the thickness by
     forty nodes of quadrature inside and by draws outside.
     """
     rng = np.random.default_rng(7)
-    sd = proposal.parameters["thickness"].prior.sd  # type: ignore[union-attr]
+    sd = design.parameters["thickness"].prior.sd  # type: ignore[union-attr]
     curve = measurement(1.5).curve()
-    names = [name for name, p in proposal.parameters.items() if not p.is_fixed and name != "thickness"]
-    study = simulated((1.0,)).replace(parameters=proposal.parameters, curves=(curve,))
+    names = [name for name, p in design.parameters.items() if not p.is_fixed and name != "thickness"]
+    study = simulated((1.0,)).replace(parameters=design.parameters, curves=(curve,))
 
     def signal(n: int, d: np.ndarray, draws: dict[str, np.ndarray]) -> np.ndarray:
         T = Device(study, curve, {**draws, f"thickness[{curve.device}]": d}).torque(curve.bias)
         return np.concatenate([T.real / 0.02, T.imag / 0.03], axis=1)
 
-    inner = {name: proposal.parameters[name].prior.quantile(rng.random(n_inner)) for name in names}  # type: ignore[union-attr]
-    outer = {name: proposal.parameters[name].prior.quantile(rng.random(n_outer)) for name in names}  # type: ignore[union-attr]
+    inner = {name: design.parameters[name].prior.quantile(rng.random(n_inner)) for name in names}  # type: ignore[union-attr]
+    outer = {name: design.parameters[name].prior.quantile(rng.random(n_outer)) for name in names}  # type: ignore[union-attr]
     signals = signal(n_inner, 1.5 + sd * rng.standard_normal(n_inner), inner)
     y = signal(n_outer, 1.5 + sd * rng.standard_normal(n_outer), outer)
     y = y + rng.standard_normal(y.shape)
@@ -108,10 +107,10 @@ def test_information_agrees_with_nested_monte_carlo_where_it_is_moderate() -> No
     """Some bits, thickness uncertain: both approximations within 0.15 bits and four standard errors of brute force."""
     exact, error = nested(moderate(), 400, 8000)
     assert 2.5 < exact < 6.0
-    known = from_prior(moderate(), 4096, np.random.default_rng(1))
+    draws = draws_from_priors(moderate(), 4096, np.random.default_rng(1))
     candidate = Candidate("1.5 nm", "thickness", (measurement(1.5),))
-    found = reweighted(known, candidate, (target_of(known, "lambda_phi"),), 400, np.random.default_rng(3))
-    report = linear(known.thinned(256), target_of(known, "everything"), [candidate], {})
+    found = reweighted(draws, candidate, (target_of(draws, "lambda_phi"),), 400, np.random.default_rng(3))
+    report = linear(draws.thinned(256), target_of(draws, "everything"), [candidate], {})
     bits = float(report.bits(report.information(candidate)).mean())
     assert abs(bits - exact) < 0.15 + 4 * error
     assert abs(found.bits - exact) < 0.15 + 6 * error
@@ -119,13 +118,13 @@ def test_information_agrees_with_nested_monte_carlo_where_it_is_moderate() -> No
 
 def test_sabotage_forgetting_the_own_thickness_is_seen_by_nested_monte_carlo() -> None:
     exact, error = nested(moderate(0.2), 400, 8000)
-    known = from_prior(moderate(0.2), 256, np.random.default_rng(1))
+    draws = draws_from_priors(moderate(0.2), 256, np.random.default_rng(1))
     forgetful = replace(
-        known, parameters={**known.parameters, "thickness": Parameter("thickness", Fixed(0.0), "device")}
+        draws, parameters={**draws.parameters, "thickness": Parameter("thickness", Fixed(0.0), "device")}
     )
     candidate = Candidate("1.5 nm", "thickness", (measurement(1.5),))
     bits = []
-    for each in (known, forgetful):
+    for each in (draws, forgetful):
         report = linear(each, target_of(each, "everything"), [candidate], {})
         bits.append(float(report.bits(report.information(candidate)).mean()))
     assert abs(bits[0] - exact) < 0.2 + 4 * error
@@ -133,10 +132,10 @@ def test_sabotage_forgetting_the_own_thickness_is_seen_by_nested_monte_carlo() -
 
 
 def test_too_few_draws_for_a_measurement_that_tells_much_are_noticed() -> None:
-    known = from_prior(proposal(), 1024, np.random.default_rng(1))
+    draws = draws_from_priors(design(), 1024, np.random.default_rng(1))
     precise = measurement(1.5, noise_par=Noise(1e-4), noise_perp=Noise(1e-4))
-    aim = (target_of(known, "lambda_phi"),)
-    found = reweighted(known, Candidate("1.5 nm", "thickness", (precise,)), aim, 50, np.random.default_rng(3))
+    aim = (target_of(draws, "lambda_phi"),)
+    found = reweighted(draws, Candidate("1.5 nm", "thickness", (precise,)), aim, 50, np.random.default_rng(3))
     assert isinstance(found, Outcomes)
     assert not found.reliable
 
@@ -145,10 +144,10 @@ def test_a_device_measured_again_has_no_bits_but_a_spread() -> None:
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1), thickness=AboutNominal(0.05))
     model = CollapsedPosterior(study)
     z = 0.05 * np.random.default_rng(0).standard_normal((500, model.size))
-    known = from_draws(study, model.draw(z, np.random.default_rng(1)), model.priors)
-    aim = (target_of(known, "b1"),)
+    draws = draws_from_posterior(study, model.draw(z, np.random.default_rng(1)), model.priors)
+    aim = (target_of(draws, "b1"),)
     found = reweighted(
-        known, Candidate("A again", "again", (measurement(1.0, device="A"),)), aim, 20, np.random.default_rng(1)
+        draws, Candidate("A again", "again", (measurement(1.0, device="A"),)), aim, 20, np.random.default_rng(1)
     )
     assert np.isnan(found.bits)
     assert np.all(found.spread > 0)

@@ -11,7 +11,7 @@ import pytest
 from physics_reference import MP, box, exact_kappa, over, printed_kappa, waves, with_value, worst
 
 from mtjfit.physics import kappa, kappa_gradient, kappa_semi_infinite, wave_numbers
-from mtjfit.physics.exponential import ExponentialForm
+from mtjfit.physics.derivatives import ExponentialForm
 
 STATED = 1e-15
 """Error of κ, and of d dκ/dd, in units of (1 + L/d)|κ|, as the module says."""

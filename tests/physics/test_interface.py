@@ -10,7 +10,7 @@ import pytest
 from physics_reference import FIG_3, MP
 
 from mtjfit.physics import Interface, torque
-from mtjfit.physics.interface import sin_degrees
+from mtjfit.physics.torque import sin_degrees
 
 PER_SIN = Interface.of(a1=1.3, a2=-0.2, b0=0.05, b1=0.1, b2=0.6, b4=-2.0)
 V = np.linspace(-0.5, 0.5, 7)

@@ -11,7 +11,7 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, poster
 
 from mtjfit.infer.planning import Candidate, Plan, plan
 from mtjfit.plot.plan import plot_plan
-from mtjfit.study import Noise, Wishes
+from mtjfit.study import Noise, PlanRequest
 
 GRID = [0.6, 1.0, 1.5, 2.0, 3.0, 4.5]
 
@@ -19,7 +19,7 @@ GRID = [0.6, 1.0, 1.5, 2.0, 3.0, 4.5]
 @cache
 def made(target: str = "lambda_phi", k: int = 1) -> tuple[Plan, Figure]:
     posterior = posterior_of(fitted(origin=SIMULATED))
-    found = plan(posterior.study, wishes=Wishes(tuple(GRID), k, target), posterior=posterior, progress=False)
+    found = plan(posterior.study, request=PlanRequest(tuple(GRID), k, target), posterior=posterior, progress=False)
     return found, plot_plan(found)
 
 

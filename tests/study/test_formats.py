@@ -15,9 +15,8 @@ from click.testing import CliRunner
 from mtjfit.cli.init import init
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study import Study, load_study
-from mtjfit.study.sight import look
-from mtjfit.study.template import sights_of, template_of
-from mtjfit.study.understood import understood
+from mtjfit.study.inspection import inspect_file
+from mtjfit.study.template import inspections_of, template_of
 
 FILES = Path(__file__).parent.parent / "data" / "files"
 FILLED = {
@@ -48,7 +47,7 @@ def filled(text: str) -> str:
 
 
 def study_of(folder: Path, name: str, more: dict[str, str]) -> Study:
-    text = filled(template_of([look(copied(folder, name))], folder))
+    text = filled(template_of([inspect_file(copied(folder, name))], folder))
     for old, new in more.items():
         assert old in text
         text = text.replace(old, new)
@@ -63,11 +62,11 @@ def test_pymeasure_needs_only_what_no_file_can_know(tmp_path: Path) -> None:
 
 
 def test_guesses_are_marked_and_units_come_from_the_file(tmp_path: Path) -> None:
-    text = template_of([look(copied(tmp_path, "pymeasure.csv"))], tmp_path)
+    text = template_of([inspect_file(copied(tmp_path, "pymeasure.csv"))], tmp_path)
     assert 'reader = "pymeasure"  # GUESS: PyMeasure results' in text
     assert 'bias = "mV"  # GUESS: as the file says' in text
     assert 'device = "Sample"  # GUESS: a header parameter' in text
-    assert "LOOK" not in understood(look(tmp_path / "pymeasure.csv"))
+    assert "LOOK" not in inspect_file(tmp_path / "pymeasure.csv").as_text()
 
 
 @pytest.mark.parametrize("name", ["qcodes.db", "netcdf.nc"])
@@ -100,12 +99,14 @@ def test_every_format_gives_valid_toml_and_is_shown(tmp_path: Path, name: str) -
 def test_a_doubtful_unit_is_shown_loudly(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text("#Procedure: <x>\n#Data:\nBias (V),par,perp\n-300,1,2\n0,1,2\n300,1,2\n", encoding="utf-8")
-    said = understood(look(file))
+    said = inspect_file(file).as_text()
     assert "  LOOK: bias up to 300 V: more than 3 V is unusual; is it in mV?" in said.splitlines()
 
 
 def test_wide_and_digitised_templates_say_how_series_stand(tmp_path: Path) -> None:
-    text = template_of(sights_of([copied(tmp_path, "wide.csv"), copied(tmp_path, "webplotdigitizer.csv")]), tmp_path)
+    text = template_of(
+        inspections_of([copied(tmp_path, "wide.csv"), copied(tmp_path, "webplotdigitizer.csv")]), tmp_path
+    )
     wide, digitised = (table["wide"] for table in tomllib.loads(text)["data"])
     assert len(wide["columns"]) == 2
     assert (digitised["columns"], digitised["name_in"]) == (["V", "T"], "comment")

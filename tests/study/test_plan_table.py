@@ -1,4 +1,4 @@
-"""[plan] in a study file: wishes beside data, a proposal in place of data, and every mistake at its key."""
+"""[plan] in a study file: a request beside data, a design in place of data, and every mistake at its key."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+import mtjfit.study
 from mtjfit.errors import ConfigError
-from mtjfit.study import Noise, Proposal, Study, Wishes, grid, load_plan, load_study
+from mtjfit.study import Design, Noise, PlanRequest, Study, grid, load_plan, load_study
 
 DATA = "device,d_nm,V,par,perp\n" + "".join(
     f"{n},{d},{v},{v},0.1\n" for n, d in (("A", 2), ("B", 3)) for v in (-1, 0, 1)
@@ -51,26 +52,26 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_proposal_says_all_that_data_would(tmp_path: Path) -> None:
-    proposal, wishes = load_plan(write(tmp_path, PARAMETERS + PLAN))
-    assert isinstance(proposal, Proposal)
-    assert wishes == Wishes(
+    design, request = load_plan(write(tmp_path, PARAMETERS + PLAN))
+    assert isinstance(design, Design)
+    assert request == PlanRequest(
         (0.6, 0.8, 1.0), 2, "lambda_J", (-0.5, 0.5, 11), Noise(0.02, True), "torkance", "volume", "mT/V"
     )
-    assert wishes.sweep is not None
-    assert (wishes.sweep[0], wishes.sweep.size) == (-0.5, 11)
-    assert proposal.unit_of("a1[A]") == "mT nm/V"
-    assert proposal.unit_of("lambda_J") == "nm"
-    again = pickle.loads(pickle.dumps(proposal))  # noqa: S301 - our own, for worker processes
-    assert again.wishes == wishes
-    assert dict(again.parameters) == dict(proposal.parameters)
+    assert request.sweep is not None
+    assert (request.sweep[0], request.sweep.size) == (-0.5, 11)
+    assert design.unit_of("a1[A]") == "mT nm/V"
+    assert design.unit_of("lambda_J") == "nm"
+    again = pickle.loads(pickle.dumps(design))  # noqa: S301 - our own, for worker processes
+    assert again.request == request
+    assert dict(again.parameters) == dict(design.parameters)
 
 
 def test_wishes_beside_data_are_optional_and_do_not_change_the_study(tmp_path: Path) -> None:
-    study, wishes = load_plan(write(tmp_path, PARAMETERS + TABLE))
+    study, request = load_plan(write(tmp_path, PARAMETERS + TABLE))
     assert isinstance(study, Study)
-    assert wishes == Wishes()
-    study, wishes = load_plan(write(tmp_path, PARAMETERS + TABLE + "[plan]\nthickness = [1, 2.5]\nnoise = 0.3\n"))
-    assert wishes == Wishes((1.0, 2.5), noise=Noise(0.3))
+    assert request == PlanRequest()
+    study, request = load_plan(write(tmp_path, PARAMETERS + TABLE + "[plan]\nthickness = [1, 2.5]\nnoise = 0.3\n"))
+    assert request == PlanRequest((1.0, 2.5), noise=Noise(0.3))
     assert load_study(tmp_path / "study.toml").devices == study.devices == ("A", "B")
 
 
@@ -123,13 +124,22 @@ def test_all_mistakes_at_once(tmp_path: Path) -> None:
 
 def test_a_proposal_in_python_misses_what_it_misses() -> None:
     with pytest.raises(ConfigError, match=r"plan.bias: is missing"):
-        Proposal("empty", {}, Wishes(grid(1.0, 2.0, 0.5)))
+        Design("empty", {}, PlanRequest(grid(1.0, 2.0, 0.5)))
 
 
-@pytest.mark.parametrize("wishes", [
+@pytest.mark.parametrize("asked", [
     {"thickness": (1.0, -1.0)}, {"thickness": (1.0, 1.0)}, {"thickness": tuple(0.01 * k for k in range(1, 1100))},
     {"bias": (0.5, -0.5, 11)},
 ])  # fmt: skip
-def test_wishes_that_make_no_sense(wishes: dict) -> None:
+def test_requests_that_make_no_sense(asked: dict) -> None:
     with pytest.raises(ConfigError):
-        Wishes(**wishes)
+        PlanRequest(**asked)
+
+
+def test_former_names_still_work_and_say_what_they_are_called_now() -> None:
+    with pytest.warns(DeprecationWarning, match="mtjfit.study.Wishes is now mtjfit.study.PlanRequest"):
+        assert mtjfit.study.Wishes is PlanRequest
+    with pytest.warns(DeprecationWarning, match="mtjfit.study.Proposal is now mtjfit.study.Design"):
+        assert mtjfit.study.Proposal is Design
+    with pytest.raises(AttributeError, match="no attribute 'Wish'"):
+        _ = mtjfit.study.Wish

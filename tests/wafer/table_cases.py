@@ -28,7 +28,7 @@ def same(one: Chunk, other: Chunk) -> bool:
 
 def joined(parts: list[Chunk]) -> Chunk:
     """Chunks as one."""
-    start = np.cumsum([0, *np.concatenate([part.n_points for part in parts])])
+    start = np.cumsum([0, *np.concatenate([np.diff(part.start) for part in parts])])
     rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ROWS[:5]}
     each = {name: np.concatenate([getattr(part, name) for part in parts]) for name in EACH[1:4]}
     words = {name: sum((getattr(part, name) for part in parts), ()) for name in PLAIN}

@@ -17,15 +17,13 @@ Examples
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
 
-from mtjfit.data.layout import Wide
-from mtjfit.data.pattern import NamePattern
+from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
     read_sheet,
     read_source,
-    recognised,
     recognised_in,
     sheets_from_bytes,
 )
@@ -45,7 +43,6 @@ __all__ = [
     "blocks",
     "read_sheet",
     "read_source",
-    "recognised",
     "recognised_in",
     "sheets_from_bytes",
     "split_unit",

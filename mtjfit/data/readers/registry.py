@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mtjfit.data.readers.delimited import read_tidy, read_wide, recognises_wide
 from mtjfit.data.readers.excel import read_excel, recognises_excel
 from mtjfit.data.readers.labview import read_labview, recognises_labview
 from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
@@ -18,6 +17,7 @@ from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
 from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
 from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
 from mtjfit.data.readers.sheet import Sheet
+from mtjfit.data.readers.text import read_tidy, read_wide, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import MAX_BYTES, read_bytes
@@ -29,7 +29,6 @@ __all__ = [
     "read_sheet",
     "read_source",
     "reader_named",
-    "recognised",
     "recognised_in",
     "sheets_from_bytes",
 ]
@@ -91,10 +90,8 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
 
     Parameters
     ----------
-    path : str or Path
     label : str
         Name of the file in messages; the path as given if empty.
-    max_bytes : int
     """
     path = Path(path)
     label = label or str(path)
@@ -106,19 +103,8 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
     return Source(label, data, path.name)
 
 
-def recognised(path: str | Path, *, max_bytes: int = MAX_BYTES) -> Reader:
-    """The reader that a file seems to need.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read or is larger than `max_bytes`.
-    """
-    return recognised_in(read_source(path, "", max_bytes))
-
-
 def recognised_in(source: Source) -> Reader:
-    """Like `recognised`, for the bytes of a file."""
+    """The reader that a file seems to need."""
     return next(reader for reader in _ALL if reader.recognises(source))
 
 
@@ -127,7 +113,6 @@ def sheets_from_bytes(source: Source, reader: str = "", options: ReadOptions | N
 
     Parameters
     ----------
-    source : Source
     reader : str
         Name of a reader; empty: the one that the file seems to need, which is noted.
     options : ReadOptions, optional
@@ -154,7 +139,6 @@ def read_sheet(
 
     Parameters
     ----------
-    path : str or Path
     reader : str
         Name of a reader; empty: the one that the file seems to need, which is noted.
     label : str

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.layout import Wide
+from mtjfit.data.pattern import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
 from mtjfit.data.tidy import ProblemLog
 from mtjfit.errors import DataError, Problem

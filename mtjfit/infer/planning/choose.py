@@ -33,7 +33,6 @@ class Choice:
         Their places, ascending.
     order : tuple of int
         The same, in the order in which each adds most to those before.
-    score : float
     method : {"exhaustive", "exchange"}
     n_combinations : int
         That there are.
@@ -52,8 +51,6 @@ def greedy(information: FloatArray, k: int, score: Score) -> tuple[int, ...]:
     Parameters
     ----------
     information : ndarray, shape (n_candidates, n, m, m)
-    k : int
-    score : callable
     """
     chosen: list[int] = []
     for _ in range(k):
@@ -117,13 +114,6 @@ def choose(information: FloatArray, k: int, score: Score, most: int = MOST) -> C
     ----------
     information : ndarray, shape (n_candidates, n, m, m)
         Fisher matrices at every draw.
-    k : int
-    score : callable
-    most : int
-
-    Returns
-    -------
-    Choice
     """
     n = information.shape[0]
     number = comb(n, k)

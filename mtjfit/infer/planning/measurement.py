@@ -2,19 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mtjfit.data import FloatArray, Origin, TorqueCurve
-from mtjfit.data.angle import SinTheta
+from mtjfit.data.curve_checks import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
-from mtjfit.infer.planning.errors import point_errors, typical_noise
+from mtjfit.model.compress import polynomial_design, polynomial_slope
 from mtjfit.model.layout import IntArray
-from mtjfit.study import Fixed, Noise, Prior, Proposal
+from mtjfit.model.noise import PointErrors, effective_errors
+from mtjfit.study import Design, Fixed, Noise, Prior
 
-__all__ = ["Candidate", "Measurement", "again", "measurement_like", "new_devices", "other_cap", "proposed"]
+__all__ = [
+    "Candidate",
+    "Measurement",
+    "again",
+    "measurement_like",
+    "measurement_of",
+    "new_devices",
+    "point_errors",
+]
+
+
+def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapping[str, float]) -> PointErrors:
+    """Errors of the points in use as the likelihood knows them, correlations and errors of the bias included.
+
+    Parameters
+    ----------
+    scale : float
+        What turns its numbers into the unit of the study.
+    powers : ndarray of int
+        Powers of V in J0.
+    noise : mapping of str to float
+        See `measurement_like`.
+    """
+    if curve.sigma_is_fitted:
+        par, perp = (np.full(curve.n_used, noise[f"noise_{part}"] ** 2) for part in ("par", "perp"))
+        errors = PointErrors(par, perp, np.zeros(curve.n_used))
+    else:
+        used = curve.bias[curve.used]
+        errors = effective_errors(
+            curve, scale, polynomial_design(curve, powers, used), polynomial_slope(curve, powers, used)
+        )
+        extra = [noise.get(f"jitter_{part}", 0.0) ** 2 for part in ("par", "perp")]
+        errors = replace(errors, par=errors.par + extra[0], perp=errors.perp + extra[1])
+    worse = noise.get("student", 1.0) ** 2
+    return errors if worse == 1 else replace(errors, par=errors.par * worse, perp=errors.perp * worse)
+
+
+def _typical_noise(errors: PointErrors) -> tuple[Noise, Noise]:
+    """The one error of each component that carries as much information as those of the points, were these independent.
+
+    Examples
+    --------
+    >>> [each.value for each in _typical_noise(PointErrors(np.full(3, 4.0), np.full(3, 1.0), np.zeros(3)))]
+    [2.0, 1.0]
+    """
+    rest = np.zeros((2, errors.par.size)) if errors.rest is None else np.diagonal(errors.rest).reshape(2, -1)
+    par, perp = (float(np.mean(1 / each) ** -0.5) for each in (errors.par + rest[0], errors.perp + rest[1]))
+    return Noise(par), Noise(perp)
+
 
 _ORIGIN = Origin("simulated", "planned; nobody has measured it")
 _SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb": "arb"}
@@ -36,7 +85,6 @@ class Measurement:
         Standard error of every point.
     quantity, per, unit : str
         As of a curve; `unit` is that of the study, also where `quantity` is not.
-    group : str
     angle, sin_theta
         As of a curve.
     cap : Fixed or Prior, optional
@@ -88,10 +136,8 @@ class Candidate:
 
     Attributes
     ----------
-    name : str
     kind : str
         ``"thickness"`` for one new device; anything else is no part of a choice of several thicknesses.
-    measurements : tuple of Measurement
     """
 
     name: str
@@ -113,7 +159,6 @@ def measurement_like(
 
     Parameters
     ----------
-    curve : TorqueCurve
     scale, unit : float, str
         What turns its numbers into the unit of the study, and that unit.
     powers : ndarray of int
@@ -122,7 +167,7 @@ def measurement_like(
         Typical ``noise_par`` and ``noise_perp`` where errors are fitted, ``jitter_par`` and ``jitter_perp`` where there
         is jitter, and ``student``, the factor by which Student-t errors are worth less than normal ones.
     """
-    par, perp = typical_noise(point_errors(curve, scale, powers, noise))
+    par, perp = _typical_noise(point_errors(curve, scale, powers, noise))
     bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
     return Measurement(
         curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,
@@ -130,18 +175,22 @@ def measurement_like(
     )  # fmt: skip
 
 
-def proposed(proposal: Proposal) -> Measurement:
-    """The measurement that a proposal describes, for a device without a thickness yet."""
-    wishes = proposal.wishes
-    if wishes.sweep is None or wishes.noise is None or wishes.quantity is None or wishes.per is None:
-        raise ValueError("a proposal says bias, noise, quantity and per")
-    return Measurement(
-        "new", wishes.thickness[0], wishes.sweep, wishes.noise, wishes.noise, wishes.quantity, wishes.per, proposal.unit
-    )  # fmt: skip
+def measurement_of(design: Design) -> Measurement:
+    """The measurement that a design describes, for a device without a thickness yet."""
+    asked = design.request
+    if asked.sweep is None or asked.noise is None or asked.quantity is None or asked.per is None:
+        raise ValueError("a design says bias, noise, quantity and per")
+    thickness, noise = asked.thickness[0], asked.noise
+    return Measurement("new", thickness, asked.sweep, noise, noise, asked.quantity, asked.per, design.unit)
 
 
-def new_devices(like: Measurement, thicknesses: Iterable[float], taken: Sequence[str] = ()) -> tuple[Candidate, ...]:
-    """One candidate for each thickness, a new device that is measured like another.
+def new_devices(
+    like: Measurement, thicknesses: Iterable[float], taken: Sequence[str] = (), cap: Fixed | Prior | None = None
+) -> tuple[Candidate, ...]:
+    """One candidate for each thickness in nm, a new device that is measured like another.
+
+    With `cap`, another metal lies behind its free layer, of this D_F/D_N · λ_sf^N in nm; what is not known of it is one
+    more parameter.
 
     Examples
     --------
@@ -149,90 +198,52 @@ def new_devices(like: Measurement, thicknesses: Iterable[float], taken: Sequence
     >>> like = Measurement("A", 2.0, np.array([-0.1, 0.1]), Noise(0.1), Noise(0.1), "torque", "device")
     >>> [candidate.name for candidate in new_devices(like, (1.0, 1.5), taken=("1 nm",))]
     ["1 nm'", '1.5 nm']
-    """
-    found = []
-    for d in thicknesses:
-        name = f"{d:g} nm"
-        while name in taken:
-            name += "'"
-        found.append(Candidate(name, "thickness", (replace(like, device=name, thickness=float(d)),)))
-    return tuple(found)
-
-
-def other_cap(like: Measurement, thicknesses: Iterable[float], Lambda: Fixed | Prior) -> tuple[Candidate, ...]:
-    """One candidate for each thickness, a new device with another metal behind its free layer.
-
-    Parameters
-    ----------
-    like : Measurement
-    thicknesses : iterable of float
-        In nm.
-    Lambda : Fixed or Prior
-        D_F/D_N · λ_sf^N of the new metal in nm; what is not known of it is one more parameter.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> like = Measurement("A", 2.0, np.array([-0.1, 0.1]), Noise(0.1), Noise(0.1), "torque", "device")
-    >>> [candidate.name for candidate in other_cap(like, (1.0, 1.5), Fixed(10.0))]
+    >>> [candidate.name for candidate in new_devices(like, (1.0, 1.5), cap=Fixed(10.0))]
     ['1 nm, other cap', '1.5 nm, other cap']
     """
+    kind, suffix, group = ("thickness", "", like.group) if cap is None else ("cap", ", other cap", "other cap")
     found = []
     for d in thicknesses:
-        name = f"{d:g} nm, other cap"
-        made = replace(like, device=name, thickness=float(d), group="other cap", cap=Lambda)
-        found.append(Candidate(name, "cap", (made,)))
+        name = f"{d:g} nm{suffix}"
+        while name in taken:
+            name += "'"
+        found.append(Candidate(name, kind, (replace(like, device=name, thickness=float(d), group=group, cap=cap),)))
     return tuple(found)
 
 
 def again(devices: Sequence[Measurement]) -> tuple[Candidate, ...]:
-    """What else could be done with the devices that are there: each measured once more, or all of them better.
+    """What else could be done with the devices that are there, one measurement of each as it was made.
 
-    Parameters
-    ----------
-    devices : sequence of Measurement
-        One for each device of the study, as it was measured.
-
-    Returns
-    -------
-    tuple of Candidate
-        Each device again; all again; all with twice the points, with a window wider by half and the same spacing, with
-        half the noise; and all as torque where they were measured as torkance, or the other way round.
+    Each device again; all again; all with twice the points, with a window wider by half and the same spacing, with half
+    the noise; and all as torque where they were measured as torkance, or the other way round.
     """
     other: Quantity = "torque" if devices[0].quantity == "torkance" else "torkance"
-
-    def all_of(name: str, kind: str, change: object) -> Candidate:
-        return Candidate(name, kind, tuple(change(each) for each in devices))  # type: ignore[operator]
-
+    changes: tuple[tuple[str, str, Callable[[Measurement], Measurement]], ...] = (
+        ("points", "twice the points", lambda one: _resampled(one, 1.0, 2.0)),
+        ("window", "window 1.5 times as wide", lambda one: _resampled(one, 1.5, 1.5)),
+        ("noise", "half the noise", lambda one: _with_noise(one, 0.5)),
+        (other, f"as {other}", lambda one: _as(one, other)),
+    )
     return (
         *(Candidate(f"{each.device} again", "again", (each,)) for each in devices),
-        all_of("all again, twice the points", "points", lambda m: replace(m, bias=_resampled(m.bias, 1.0, 2.0))),
-        all_of(
-            "all again, window 1.5 times as wide", "window", lambda m: replace(m, bias=_resampled(m.bias, 1.5, 1.5))
-        ),
-        all_of("all again, half the noise", "noise", _half_the_noise),
-        all_of(f"all again, as {other}", other, lambda m: _as(m, other)),
+        *(Candidate(f"all again, {what}", kind, tuple(map(change, devices))) for kind, what, change in changes),
     )
 
 
-def _resampled(bias: FloatArray, width: float, number: float) -> FloatArray:
+def _resampled(like: Measurement, width: float, number: float) -> Measurement:
+    bias = like.bias
     middle, half = 0.5 * (bias.max() + bias.min()), 0.5 * (bias.max() - bias.min())
-    return np.linspace(middle - width * half, middle + width * half, max(2, round(number * bias.size)))
+    n = max(2, round(number * bias.size))
+    return replace(like, bias=np.linspace(middle - width * half, middle + width * half, n))
 
 
-def _half_the_noise(like: Measurement) -> Measurement:
-    return replace(like, noise_par=_times(like.noise_par, 0.5), noise_perp=_times(like.noise_perp, 0.5))
-
-
-def _times(noise: Noise, factor: float) -> Noise:
-    return replace(noise, value=factor * noise.value)
+def _with_noise(like: Measurement, factor: float) -> Measurement:
+    par, perp = (replace(noise, value=factor * noise.value) for noise in (like.noise_par, like.noise_perp))
+    return replace(like, noise_par=par, noise_perp=perp)
 
 
 def _as(like: Measurement, quantity: Quantity) -> Measurement:
     """The same sweep of the other quantity, with errors that are the same fraction of a linear signal."""
     far = float(np.abs(like.bias).max())
-    factor = far if quantity == "torque" else 1 / far
-    if like.noise_par.relative:
-        factor = 1.0
-    par, perp = _times(like.noise_par, factor), _times(like.noise_perp, factor)
-    return replace(like, quantity=quantity, noise_par=par, noise_perp=perp)
+    factor = 1.0 if like.noise_par.relative else far if quantity == "torque" else 1 / far
+    return replace(_with_noise(like, factor), quantity=quantity)

@@ -16,10 +16,10 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.importance import reliable_k_hat, smoothed
-from mtjfit.infer.planning.known import Known
+from mtjfit.infer.planning.draws import ParameterDraws
+from mtjfit.infer.planning.information import Target
 from mtjfit.infer.planning.measurement import Candidate, Measurement
-from mtjfit.infer.planning.response import respond, setting, thickness
-from mtjfit.infer.planning.target import Target
+from mtjfit.infer.planning.response import respond, setting
 
 __all__ = ["Outcomes", "reweighted"]
 
@@ -41,7 +41,6 @@ class Outcomes:
         device of the study is measured again.
     k_hat : ndarray, shape (n_outcomes,)
         Of the weights.
-    n_draws : int
     """
 
     spread: FloatArray
@@ -91,51 +90,43 @@ class _Predicted:
         return np.asarray(self.mean + own[..., 0] + rng.standard_normal(self.mean.shape))
 
 
-def _predicted(known: Known, measurement: Measurement) -> _Predicted:
-    response = respond(known, setting(known, measurement), thickness(known, measurement))
+def _predicted(draws: ParameterDraws, measurement: Measurement) -> _Predicted:
+    response = respond(draws, setting(draws, measurement))
     return _Predicted(response.mean, response.own)
 
 
 def reweighted(
-    known: Known, candidate: Candidate, targets: tuple[Target, ...], n_outcomes: int, rng: np.random.Generator
+    draws: ParameterDraws, candidate: Candidate, targets: tuple[Target, ...], n_outcomes: int, rng: np.random.Generator
 ) -> Outcomes:
     """Simulate a candidate from some draws and reweight all others to each outcome.
 
     Parameters
     ----------
-    known : Known
+    draws : ParameterDraws
         Draws of a posterior.
-    candidate : Candidate
-    targets : tuple of Target
-    n_outcomes : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Outcomes
     """
-    which = np.linspace(0, known.n - 1, min(n_outcomes, known.n)).round().astype(int)
-    log_weights, log_given = np.zeros((which.size, known.n)), np.zeros(which.size)
+    which = np.linspace(0, draws.n - 1, min(n_outcomes, draws.n)).round().astype(int)
+    log_weights, log_given = np.zeros((which.size, draws.n)), np.zeros(which.size)
     n_new = 0
     for measurement in candidate.measurements:
-        predicted = _predicted(known, measurement)
+        predicted = _predicted(draws, measurement)
         y = predicted.of(which).drawn(rng)
         log_weights += predicted.log_density(y)
-        if known.is_new(measurement):
+        if draws.is_new(measurement):
             log_given += np.diagonal(predicted.of(which).log_density(y))
             n_new += 1
     # the draw that made an outcome would be too good an answer to it
     log_weights[np.arange(which.size), which] = -np.inf
     top = log_weights.max(axis=1)
-    log_marginal = np.log(np.sum(np.exp(log_weights - top[:, None]), axis=1) / (known.n - 1)) + top
+    log_marginal = np.log(np.sum(np.exp(log_weights - top[:, None]), axis=1) / (draws.n - 1)) + top
     weights, k_hat = np.zeros_like(log_weights), np.zeros(which.size)
     for i, row in enumerate(log_weights):
         weights[i], k_hat[i] = smoothed(np.where(row < top[i] - _NOTHING, -np.inf, row))
     weights /= weights.sum(axis=1, keepdims=True)
-    spread = np.stack([_spread(weights, target.values(known)) for target in targets])
+    spread = np.stack([_spread(weights, target.values(draws)) for target in targets])
     new = n_new == len(candidate.measurements) == 1
     gain = (log_given - log_marginal) / np.log(2) if new else np.full(which.size, np.nan)
-    return Outcomes(spread, float(gain.mean()), float(gain.std() / np.sqrt(which.size)), k_hat, known.n)
+    return Outcomes(spread, float(gain.mean()), float(gain.std() / np.sqrt(which.size)), k_hat, draws.n)
 
 
 def _spread(weights: FloatArray, x: FloatArray) -> FloatArray:

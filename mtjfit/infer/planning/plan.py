@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal, get_args
@@ -13,15 +14,14 @@ from tqdm import tqdm
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.planning.choose import Choice, choose
-from mtjfit.infer.planning.information import Linear, linear
-from mtjfit.infer.planning.known import Known
+from mtjfit.infer.planning.draws import ParameterDraws
+from mtjfit.infer.planning.information import EVERYTHING, Linear, Target, geometric_mean, linear, target_of, targets
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.outcomes import Outcomes, reweighted
-from mtjfit.infer.planning.result import Plan, geometric_mean
-from mtjfit.infer.planning.start import candidates_for, known_of, noise_of
-from mtjfit.infer.planning.target import EVERYTHING, Target, target_of, targets
+from mtjfit.infer.planning.result import Plan
+from mtjfit.infer.planning.start import candidates_for, draws_of, noise_of
 from mtjfit.infer.posterior import Posterior
-from mtjfit.study import Fixed, Prior, Proposal, Study, Wishes
+from mtjfit.study import Design, Fixed, PlanRequest, Prior, Study
 
 __all__ = ["plan"]
 
@@ -30,21 +30,22 @@ Method = Literal["auto", "gaussian", "reweight"]
 _N_SEARCH, _N_REPORT = 128, 256  # draws for comparing combinations, and for the numbers of the answer
 _N_OUTCOMES = 200
 _N_CHECKED = 9  # thicknesses that are also looked at by reweighting, for the figure
-_QUARTILES = (0.25, 0.75)
+_BRINGS = ("after", "low", "high", "bits")
 
 
 def plan(
-    study: Study | Proposal,
+    study: Study | Design,
     candidates: Sequence[Candidate | float] | None = None,
     *,
     target: str | None = None,
     choose: int | None = None,
-    wishes: Wishes | None = None,
+    request: PlanRequest | None = None,
     cap: Fixed | Prior | None = None,
     posterior: Posterior | None = None,
     method: Method = "auto",
     seed: int | None = None,
     progress: bool = True,
+    wishes: PlanRequest | None = None,
 ) -> Plan:
     """What candidate measurements are expected to teach, and which to choose.
 
@@ -54,16 +55,15 @@ def plan(
 
     Parameters
     ----------
-    study : Study or Proposal
     candidates : sequence of Candidate or float, optional
         Numbers are thicknesses in nm of new devices, measured like those that are there. Default: the thicknesses of
-        `wishes`, or a grid about those of the study; and every device of the study measured again.
+        `request`, or a grid about those of the study; and every device of the study measured again.
     target : str, optional
-        A parameter by its name in tables, ``"Lambda"``, or ``"everything"``. Default: as in `wishes`.
+        A parameter by its name in tables, ``"Lambda"``, or ``"everything"``. Default: as in `request`.
     choose : int, optional
-        How many of the thicknesses to choose together. Default: as in `wishes`, one.
-    wishes : Wishes, optional
-        As from `mtjfit.study.load_plan`; those of a proposal are its own.
+        How many of the thicknesses to choose together. Default: as in `request`, one.
+    request : PlanRequest, optional
+        As from `mtjfit.study.load_plan`; that of a design is its own.
     cap : Fixed or Prior, optional
         Λ in nm of another metal behind the free layer: each thickness is then also a candidate with that one.
     posterior : Posterior, optional
@@ -74,15 +74,13 @@ def plan(
         Default: that of the study.
     progress : bool
         Show a bar on a terminal.
-
-    Returns
-    -------
-    Plan
+    wishes : PlanRequest, optional
+        Former name of `request`.
 
     Raises
     ------
     MtjfitError
-        The target is no free parameter, or the wishes contradict the data.
+        The target is no free parameter, or the request contradicts the data.
     NotConverged
         The posterior did not converge.
 
@@ -93,161 +91,131 @@ def plan(
     >>> priors |= {"lambda_sf_F": LogNormal(10.0, 2.0), "a1": Normal(1.0, 0.2), "thickness": Fixed(0.0)}
     >>> parameters = {name: Parameter(name, prior) for name, prior in priors.items()}
     >>> parameters["thickness"] = Parameter("thickness", Fixed(0.0), scope="device")
-    >>> wishes = Wishes(grid(0.5, 5.0, 0.5), 3, "lambda_J", (-0.5, 0.5, 21), Noise.of("2 %"), "torkance", "device")
-    >>> found = plan(Proposal("three devices", parameters, wishes), progress=False)
+    >>> sweep, noise = (-0.5, 0.5, 21), Noise.of("2 %")
+    >>> request = PlanRequest(grid(0.5, 5.0, 0.5), 3, "lambda_J", sweep, noise, "torkance", "device")
+    >>> found = plan(Design("three devices", parameters, request), progress=False)
     >>> found.chosen
     ('0.5 nm', '1.5 nm', '5 nm')
     """
     if method not in get_args(Method):
         raise MtjfitError(f"method {method!r} is none of {', '.join(get_args(Method))}")
-    wishes = wishes or (study.wishes if isinstance(study, Proposal) else Wishes())
-    wishes = replace(wishes, target=target or wishes.target, choose=choose or wishes.choose)
+    if wishes is not None:
+        warnings.warn("plan(wishes=…) is now plan(request=…)", DeprecationWarning, stacklevel=2)
+    request = request or wishes or (study.request if isinstance(study, Design) else PlanRequest())
+    request = replace(request, target=target or request.target, choose=choose or request.choose)
     seed = study.sampling.seed if seed is None else seed
     rng = np.random.default_rng([seed, 0x91A4])
-    known, posterior = known_of(study, posterior, seed, rng, progress=progress)
-    every = candidates_for(study, known, wishes, candidates, cap)
-    known = known.with_new([each for candidate in every for each in candidate.measurements], rng)
-    return _planned(study, known, every, wishes, method, rng, posterior=posterior, progress=progress)
+    draws, posterior = draws_of(study, posterior, seed, rng, progress=progress)
+    every = candidates_for(study, draws, request, candidates, cap)
+    draws = draws.with_new([each for candidate in every for each in candidate.measurements], rng)
+    return _planned(study, draws, every, request, method, rng, posterior=posterior, progress=progress)
 
 
 def _planned(
-    study: Study | Proposal,
-    known: Known,
+    study: Study | Design,
+    draws: ParameterDraws,
     every: tuple[Candidate, ...],
-    wishes: Wishes,
+    request: PlanRequest,
     method: Method,
     rng: np.random.Generator,
     *,
     posterior: Posterior | None,
     progress: bool,
 ) -> Plan:
-    aim, noise = target_of(known, wishes.target), noise_of(known)
+    aim, noise = target_of(draws, request.target), noise_of(draws)
+    now = aim.now(draws)
     growable = tuple(candidate for candidate in every if candidate.kind == "thickness") or every
-    if wishes.choose > len(growable):
-        raise MtjfitError(f"{wishes.choose} are to be chosen, but there are {len(growable)} candidates")
-    report = linear(known.thinned(_N_REPORT), aim, every, noise)
-    rows = {}
-    for candidate in tqdm(every, desc="expected gain", leave=False, disable=None if progress else True):
-        rows[candidate.name] = (candidate.kind, candidate.thickness, *_single(known, report, candidate))
-    table = pd.DataFrame.from_dict(
-        rows, orient="index", columns=["kind", "thickness", "after", "low", "high", "bits"]
-    ).rename_axis("candidate")  # fmt: skip
-    search = linear(known.thinned(_N_SEARCH), aim, growable, noise)
+    if request.choose > len(growable):
+        raise MtjfitError(f"{request.choose} are to be chosen, but there are {len(growable)} candidates")
+    report = linear(draws.thinned(_N_REPORT), aim, every, noise)
+    bar = tqdm(every, desc="expected gain", leave=False, disable=None if progress else True)
+    rows = [(each.kind, each.thickness, *_brings(report, report.information(each), now)) for each in bar]
+    index = pd.Index([each.name for each in every], name="candidate")
+    table = pd.DataFrame(rows, index, ["kind", "thickness", *_BRINGS])
+    search = linear(draws.thinned(_N_SEARCH), aim, growable, noise)
     information = np.stack([search.information(candidate) for candidate in growable])
-    choice = _chosen(information, wishes.choose, search)
+    choice = choose(information, request.choose, search.score)
     together = [growable[place] for place in choice.order]
-    outcomes = _reweighted(known, every, together, aim, table, method, rng, progress=progress)
+    measurements = tuple(each for candidate in together for each in candidate.measurements)
+    joint = Candidate(" + ".join(each.name for each in together), "choice", measurements)
+    outcomes = _reweighted(draws, every, joint, aim, method, rng, progress=progress)
+    totals = np.cumsum([report.information(candidate) for candidate in together], axis=0)
+    steps = [(each.name, *_brings(report, total, now)) for each, total in zip(together, totals, strict=True)]
     return Plan(
         study=study,
         target=aim,
         unit="" if aim.relative or aim.name == EVERYTHING else study.unit_of(aim.name),
         candidates=every,
         table=_with_outcomes(table, outcomes),
-        chosen=tuple(sorted((each.name for each in together), key=[each.name for each in growable].index)),
-        path=_path(known, report, together),
-        parameters=_parameters(study, known, report, together),
-        moved=_moved(known, search, information, choice, growable),
-        now=_now(known, aim),
+        chosen=tuple(growable[place].name for place in choice.chosen),
+        path=pd.DataFrame(steps, pd.Index(range(1, len(steps) + 1), name="devices"), ["device", *_BRINGS]),
+        parameters=_parameters(study, draws, report, totals[-1]),
+        moved=_moved(search, information, choice, growable, now),
+        now=now,
         choice=choice,
-        confirmed=outcomes.get(_joint_name(together)),
+        confirmed=outcomes.get(joint.name),
         open_sides=_open_sides(aim, posterior),
     )
 
 
-def _chosen(information: FloatArray, k: int, search: Linear) -> Choice:
-    return choose(information, k, search.score)
+def _brings(report: Linear, information: FloatArray, now: float) -> list[float]:
+    """The numbers of `_BRINGS`."""
+    return [*report.expected(information, report.target, now), float(report.bits(information).mean())]
 
 
-def _now(known: Known, aim: Target) -> float:
-    """Standard deviation of a target before."""
-    return float("nan") if aim.name == EVERYTHING else float(np.std(aim.values(known), ddof=1))
-
-
-def _expected(known: Known, report: Linear, information: FloatArray, aim: Target) -> list[float]:
-    """Geometric mean and quartiles over the draws of the standard deviation of a target after some information."""
-    if aim.name == EVERYTHING:
-        return [float("nan")] * 3
-    ratio = report.ratio(information, aim)
-    low, high = np.quantile(ratio, _QUARTILES)
-    return [float(each) * _now(known, aim) for each in (geometric_mean(ratio), low, high)]
-
-
-def _single(known: Known, report: Linear, candidate: Candidate) -> list[float]:
-    information = report.information(candidate)
-    return [*_expected(known, report, information, report.target), float(report.bits(information).mean())]
-
-
-def _path(known: Known, report: Linear, together: Sequence[Candidate]) -> pd.DataFrame:
-    total, rows = np.zeros_like(report.base), []
-    for candidate in together:
-        total = total + report.information(candidate)
-        gain = float(report.bits(total).mean())
-        rows.append((candidate.name, *_expected(known, report, total, report.target), gain))
-    index = pd.Index(range(1, len(rows) + 1), name="devices")
-    return pd.DataFrame(rows, index=index, columns=["device", "after", "low", "high", "bits"])
-
-
-def _parameters(study: Study | Proposal, known: Known, report: Linear, together: Sequence[Candidate]) -> pd.DataFrame:
+def _parameters(study: Study | Design, draws: ParameterDraws, report: Linear, information: FloatArray) -> pd.DataFrame:
     """What the choice does to every parameter that devices share, and to Λ."""
-    total = np.sum([report.information(candidate) for candidate in together], axis=0)
-    shared = {each.name for each in known.coordinates if each.shared}
+    shared = {each.name for each in draws.coordinates if each.shared}
     rows = {}
-    for name, each in targets(known).items():
+    for name, each in targets(draws).items():
         same = len(each.factors) == 1 and each.factors[0] != name  # Λ where D_ratio is fixed
         if set(each.factors) <= shared and not same:
-            unit = "" if each.relative else study.unit_of(name)
-            rows[name] = (_now(known, each), *_expected(known, report, total, each), each.relative, unit)
+            now, unit = each.now(draws), "" if each.relative else study.unit_of(name)
+            rows[name] = (now, *report.expected(information, each, now), each.relative, unit)
     columns = ["now", "after", "low", "high", "relative", "unit"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("parameter")
 
 
 def _moved(
-    known: Known, search: Linear, information: FloatArray, choice: Choice, growable: Sequence[Candidate]
+    search: Linear, information: FloatArray, choice: Choice, growable: Sequence[Candidate], now: float
 ) -> pd.DataFrame:
     """Expected error, or bits, with one of the chosen replaced by each other candidate, the rest kept."""
     if len(choice.chosen) < 2:
         return pd.DataFrame()
-    columns: dict[str, FloatArray | list[float]] = {"thickness": [each.thickness for each in growable]}
+
+    def level(total: FloatArray) -> float:
+        of_everything = search.target.name == EVERYTHING
+        return float(search.bits(total).mean()) if of_everything else search.expected(total, search.target, now)[0]
+
+    columns: dict[str, list[float]] = {"thickness": [each.thickness for each in growable]}
     for place in choice.chosen:
         rest = information[[other for other in choice.chosen if other != place]].sum(axis=0)
-        columns[growable[place].name] = np.array([_level(known, search, rest + one) for one in information])
+        columns[growable[place].name] = [level(rest + one) for one in information]
     return pd.DataFrame(columns, index=pd.Index([each.name for each in growable], name="candidate"))
 
 
-def _level(known: Known, search: Linear, information: FloatArray) -> float:
-    if search.target.name == EVERYTHING:
-        return float(search.bits(information).mean())
-    return geometric_mean(search.ratio(information, search.target)) * _now(known, search.target)
-
-
-def _joint_name(together: Sequence[Candidate]) -> str:
-    return " + ".join(each.name for each in together)
-
-
 def _reweighted(
-    known: Known,
+    draws: ParameterDraws,
     every: Sequence[Candidate],
-    together: Sequence[Candidate],
+    joint: Candidate,
     aim: Target,
-    table: pd.DataFrame,
     method: Method,
     rng: np.random.Generator,
     *,
     progress: bool,
 ) -> dict[str, Outcomes]:
     """By name of candidate, and of the choice; nothing without data, because one outcome leaves too few prior draws."""
-    if method == "gaussian" or not known.curves:
+    if method == "gaussian" or not draws.curves:
         return {}
-    joint = Candidate(_joint_name(together), "choice", tuple(m for each in together for m in each.measurements))
     asked = list(every)
     if method == "auto":
         of_grid = [each for each in every if each.kind == "thickness"]
         places = np.linspace(0, len(of_grid) - 1, min(_N_CHECKED, len(of_grid))).round().astype(int)
         asked = [of_grid[k] for k in places]
     by_name = {each.name: each for each in (*asked, joint)}
-    aims = (aim,) if aim.name != EVERYTHING else tuple(targets(known).values())[:1]
+    aims = (aim,) if aim.name != EVERYTHING else tuple(targets(draws).values())[:1]
     bar = tqdm(by_name.items(), desc="reweighting", leave=False, disable=None if progress else True)
-    return {name: reweighted(known, each, aims, _N_OUTCOMES, rng) for name, each in bar}
+    return {name: reweighted(draws, each, aims, _N_OUTCOMES, rng) for name, each in bar}
 
 
 def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.DataFrame:

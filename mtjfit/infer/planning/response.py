@@ -8,14 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.planning.errors import point_errors
-from mtjfit.infer.planning.known import Known, cap_label
-from mtjfit.infer.planning.measurement import Measurement, measurement_like
+from mtjfit.infer.planning.draws import ParameterDraws, cap_label
+from mtjfit.infer.planning.measurement import Measurement, measurement_like, point_errors
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
-from mtjfit.model.layout import IntArray
 from mtjfit.physics import kappa_gradient
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
 
 __all__ = [
@@ -24,11 +22,9 @@ __all__ = [
     "fisher",
     "measured",
     "number_of",
-    "powers_of",
     "respond",
     "setting",
     "signal",
-    "thickness",
 ]
 
 
@@ -38,7 +34,6 @@ class Setting:
 
     Attributes
     ----------
-    measurement : Measurement
     powers : ndarray of int, shape (P,)
         Powers of V in J0.
     root : ndarray, shape (r, 2P)
@@ -85,52 +80,47 @@ class _Term:
     own_sd: FloatArray | None
 
 
-def powers_of(known: Known) -> IntArray:
-    """Powers of V in J0, ascending, shape (P,)."""
-    return np.unique([parse_amplitude(name)[1] for name in known.parameters if is_amplitude(name)])
-
-
-def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterator[_Term]:
+def _terms(draws: ParameterDraws, measurement: Measurement, powers: np.ndarray) -> Iterator[_Term]:
     """Amplitudes of a device.
 
     A new device with amplitudes of its own is expected to have such as the others have; their prior says how far it
     may be from them.
     """
-    new = known.is_new(measurement)
-    for name, parameter in known.parameters.items():
+    new = draws.is_new(measurement)
+    for name, parameter in draws.parameters.items():
         if not is_amplitude(name):
             continue
         phase, power = parse_amplitude(name)
         place, prior = int(np.searchsorted(powers, power)), parameter.prior
         own = f"{name}[{measurement.device}]"
-        if not new and own in known.values:
-            yield _Term(phase, place, known.values[own], own, None)
+        if not new and own in draws.values:
+            yield _Term(phase, place, draws.values[own], own, None)
         elif parameter.scope == "device" and not parameter.is_fixed:
             assert isinstance(prior, Normal)  # noqa: S101 - Study lets amplitudes have no other prior
-            pool = np.stack([x for label, x in known.values.items() if label.startswith(f"{name}[")])
-            value = pool[np.arange(known.n) % pool.shape[0], np.arange(known.n)]
-            yield _Term(phase, place, value, "", np.full(known.n, prior.sd))
+            pool = np.stack([x for label, x in draws.values.items() if label.startswith(f"{name}[")])
+            value = pool[np.arange(draws.n) % pool.shape[0], np.arange(draws.n)]
+            yield _Term(phase, place, value, "", np.full(draws.n, prior.sd))
         else:
-            value, scatter = number_of(known, measurement, name), None
-            if SCATTER + name in known.parameters:
-                scatter = np.abs(value) * number_of(known, measurement, SCATTER + name)
-            yield _Term(phase, place, value, "" if parameter.is_fixed else known.label(name, measurement), scatter)
+            value, scatter = number_of(draws, measurement, name), None
+            if SCATTER + name in draws.parameters:
+                scatter = np.abs(value) * number_of(draws, measurement, SCATTER + name)
+            yield _Term(phase, place, value, "" if parameter.is_fixed else draws.label(name, measurement), scatter)
 
 
-def number_of(known: Known, measurement: Measurement, name: str) -> FloatArray:
+def number_of(draws: ParameterDraws, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
-    prior = known.parameters[name].prior
+    prior = draws.parameters[name].prior
     if isinstance(prior, Fixed):
-        return np.full(known.n, prior.value)
-    return known.values[known.label(name, measurement)]
+        return np.full(draws.n, prior.value)
+    return draws.values[draws.label(name, measurement)]
 
 
-def signal(known: Known, measurement: Measurement) -> FloatArray:
+def signal(draws: ParameterDraws, measurement: Measurement) -> FloatArray:
     """Largest in-plane value of J0, or of dJ0/dV for a torkance, in the window, at every draw, shape (n,)."""
-    powers = powers_of(known)
+    powers = draws.powers
     design = polynomial_design(measurement.curve(), powers, measurement.bias)
-    par = np.zeros((known.n, powers.size))
-    for term in _terms(known, measurement, powers):
+    par = np.zeros((draws.n, powers.size))
+    for term in _terms(draws, measurement, powers):
         par[:, term.position] += term.phase.real * term.value
     return np.asarray(np.abs(par @ design.T).max(axis=-1))
 
@@ -145,79 +135,78 @@ def _for_both(design: FloatArray) -> FloatArray:
     return np.asarray(np.kron(np.eye(2), design), dtype=float)
 
 
-def setting(known: Known, measurement: Measurement) -> Setting:
+def setting(draws: ParameterDraws, measurement: Measurement) -> Setting:
     """A measurement as the draws see it.
 
     Where draws come from a posterior, relative errors are relative to the median of the signal: it is known by then.
     """
-    powers = powers_of(known)
+    powers = draws.powers
     design = polynomial_design(measurement.curve(), powers, measurement.bias)
     R = _root(design)
-    size = np.ones(known.n)
+    size = np.ones(draws.n)
     if measurement.noise_par.relative or measurement.noise_perp.relative:
-        size = signal(known, measurement)
-        size = np.full(known.n, np.median(size)) if known.curves else size
-    par, perp = (noise.value * (size if noise.relative else np.ones(known.n))
+        size = signal(draws, measurement)
+        size = np.full(draws.n, np.median(size)) if draws.curves else size
+    par, perp = (noise.value * (size if noise.relative else np.ones(draws.n))
                  for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
-    prior = known.parameters["thickness"].prior
-    sd = prior.sd if isinstance(prior, AboutNominal) and known.is_new(measurement) else 0.0
+    prior = draws.parameters["thickness"].prior
+    sd = prior.sd if isinstance(prior, AboutNominal) and draws.is_new(measurement) else 0.0
     sigma = np.repeat(np.stack([par, perp], axis=-1), R.shape[0], axis=-1)
     return Setting(measurement, powers, _for_both(R), sigma, sd)
 
 
-def measured(known: Known, noise: Mapping[str, float]) -> Iterator[Setting]:
+def measured(draws: ParameterDraws, noise: Mapping[str, float]) -> Iterator[Setting]:
     """The sweeps that were made, with the errors of their points, as the draws see them.
 
     Parameters
     ----------
-    known : Known
     noise : mapping of str to float
         See `measurement_like`.
     """
-    powers = powers_of(known)
-    for curve, scale in zip(known.curves, known.scale, strict=True):
+    powers = draws.powers
+    for curve, scale in zip(draws.curves, draws.scale, strict=True):
         design = polynomial_design(curve, powers, curve.bias[curve.used])
-        like = measurement_like(curve, scale, known.curves[0].unit, powers, noise)
+        like = measurement_like(curve, scale, draws.curves[0].unit, powers, noise)
         white = point_errors(curve, scale, powers, noise).whitened(_for_both(design))
         root = _root(white)
-        yield Setting(like, powers, root, np.ones((known.n, root.shape[0])), 0.0)
+        yield Setting(like, powers, root, np.ones((draws.n, root.shape[0])), 0.0)
 
 
-def thickness(known: Known, measurement: Measurement) -> FloatArray:
+def _thickness(draws: ParameterDraws, measurement: Measurement) -> FloatArray:
     """Thickness at every draw, shape (n,): as drawn for a device that is there, nominal for a new one."""
-    drawn = known.values.get(f"thickness[{measurement.device}]")
-    return np.full(known.n, measurement.thickness) if drawn is None else drawn
+    drawn = draws.values.get(f"thickness[{measurement.device}]")
+    return np.full(draws.n, measurement.thickness) if drawn is None else drawn
 
 
-def respond(known: Known, made: Setting, d: FloatArray) -> Response:
-    """Response of a measurement at every draw for thicknesses `d` in nm, shape (n,); Eq. 12 and its derivatives."""
-    m, measurement = len(known.names), made.measurement
-    lengths = {name: number_of(known, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    Lambda, behind = _behind(known, measurement)
-    dead = number_of(known, measurement, "dead_layer") if "dead_layer" in known.parameters else np.zeros(known.n)
-    magnetic = np.maximum(d - dead, THINNEST)
+def respond(draws: ParameterDraws, made: Setting) -> Response:
+    """Response of a measurement at every draw; Eq. 12 and its derivatives."""
+    m, measurement = len(draws.names), made.measurement
+    lengths = {name: number_of(draws, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    Lambda, behind = _behind(draws, measurement)
+    dead = number_of(draws, measurement, "dead_layer") if "dead_layer" in draws.parameters else np.zeros(draws.n)
+    magnetic = np.maximum(_thickness(draws, measurement) - dead, THINNEST)
     g = kappa_gradient(magnetic, lengths["lambda_J"], lengths["lambda_phi"], lengths["lambda_sf_F"], Lambda)
     volume = measurement.per == "volume"
-    scale = 1 / magnetic if volume else np.ones(known.n)
+    scale = 1 / magnetic if volume else np.ones(draws.n)
     K = np.asarray(g.kappa * scale, dtype=complex)
     by_d = np.asarray(g.d * scale - (g.kappa / magnetic**2 if volume else 0.0), dtype=complex)
-    terms = tuple(_terms(known, measurement, made.powers))
-    J0 = np.zeros((known.n, made.powers.size), dtype=complex)
+    terms = tuple(_terms(draws, measurement, made.powers))
+    J0 = np.zeros((draws.n, made.powers.size), dtype=complex)
     for term in terms:
         J0[:, term.position] += term.phase * term.value
-    shared, own = np.zeros((known.n, made.root.shape[0], m)), []
+    shared, own = np.zeros((draws.n, made.root.shape[0], m)), []
     by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
     for label, slope in (
-        *((known.label(name, measurement), by_ln[name] * scale) for name in by_ln),
+        *((draws.label(name, measurement), by_ln[name] * scale) for name in by_ln),
         *((label, g.ln_Lambda * scale) for label in behind),
     ):
-        if label in known.place:
-            shared[..., known.place[label]] += _whitened(made, _by(known, label, slope)[:, None] * J0)
-    if "dead_layer" in known.parameters and (label := known.label("dead_layer", measurement)) in known.place:
-        unit = known.values[label] if known.coordinates[known.place[label]].log else 1.0
-        shared[..., known.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
-    if f"thickness[{measurement.device}]" in known.place:
-        shared[..., known.place[f"thickness[{measurement.device}]"]] += _whitened(made, by_d[:, None] * J0)
+        if label in draws.place:
+            shared[..., draws.place[label]] += _whitened(made, _by(draws, label, slope)[:, None] * J0)
+    if "dead_layer" in draws.parameters and (label := draws.label("dead_layer", measurement)) in draws.place:
+        unit = draws.values[label] if draws.coordinates[draws.place[label]].log else 1.0
+        shared[..., draws.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
+    if f"thickness[{measurement.device}]" in draws.place:
+        shared[..., draws.place[f"thickness[{measurement.device}]"]] += _whitened(made, by_d[:, None] * J0)
     elif made.thickness_sd > 0:
         own.append(_whitened(made, made.thickness_sd * by_d[:, None] * J0))
     for term in terms:
@@ -225,32 +214,32 @@ def respond(known: Known, made: Setting, d: FloatArray) -> Response:
         one[:, term.position] = K * term.phase
         white = _whitened(made, one)
         if term.coordinate:
-            shared[..., known.place[term.coordinate]] += white
+            shared[..., draws.place[term.coordinate]] += white
         if term.own_sd is not None:
             own.append(white * term.own_sd[:, None])
     nothing = np.zeros((*shared.shape[:2], 0))
     return Response(_whitened(made, K[:, None] * J0), shared, np.stack(own, axis=-1) if own else nothing)
 
 
-def _behind(known: Known, measurement: Measurement) -> tuple[FloatArray, tuple[str, ...]]:
+def _behind(draws: ParameterDraws, measurement: Measurement) -> tuple[FloatArray, tuple[str, ...]]:
     """Λ at every draw, shape (n,), and the labels of what it is made of."""
     if isinstance(measurement.cap, Fixed):
-        return np.full(known.n, measurement.cap.value), ()
+        return np.full(draws.n, measurement.cap.value), ()
     if measurement.cap is not None:
         label = cap_label(measurement)
-        return known.values[label], (label,)
-    factors = ("Lambda",) if "Lambda" in known.parameters else ("lambda_sf_N", "D_ratio")
-    product = np.ones(known.n)
+        return draws.values[label], (label,)
+    factors = ("Lambda",) if "Lambda" in draws.parameters else ("lambda_sf_N", "D_ratio")
+    product = np.ones(draws.n)
     for name in factors:
-        product = product * number_of(known, measurement, name)
-    return product, tuple(known.label(name, measurement) for name in factors)
+        product = product * number_of(draws, measurement, name)
+    return product, tuple(draws.label(name, measurement) for name in factors)
 
 
-def _by(known: Known, label: str, by_ln: ComplexArray) -> ComplexArray:
+def _by(draws: ParameterDraws, label: str, by_ln: ComplexArray) -> ComplexArray:
     """∂/∂coordinate from ∂/∂ln of its natural value."""
-    if known.coordinates[known.place[label]].log:
+    if draws.coordinates[draws.place[label]].log:
         return by_ln
-    return np.asarray(by_ln / known.values[label])
+    return np.asarray(by_ln / draws.values[label])
 
 
 def _whitened(made: Setting, coefficients: ComplexArray | FloatArray) -> FloatArray:

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
 from mtjfit.infer.planning.choose import Choice
+from mtjfit.infer.planning.information import EVERYTHING, Target, geometric_mean, spread_text
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.outcomes import Outcomes
-from mtjfit.infer.planning.target import EVERYTHING, Target, spread_text
-from mtjfit.study import Proposal, Study
+from mtjfit.study import Design, Study
 from mtjfit.text import value_with_error
 from mtjfit.text_html import card
 
-__all__ = ["Plan", "geometric_mean"]
+__all__ = ["Plan"]
 
 _AGREE = 1.15  # the two methods are said to differ beyond this factor
 _LITTLE = 0.9  # a gain that leaves more than this of an error is small
@@ -28,11 +27,8 @@ class Plan:
 
     Attributes
     ----------
-    study : Study or Proposal
-    target : Target
     unit : str
         Of the errors of an amplitude; empty for lengths, whose errors are those of the logarithm.
-    candidates : tuple of Candidate
     table : DataFrame
         By candidate, each on its own: kind, thickness (nm), after (expected standard deviation of the target, the
         geometric mean over draws; NaN for everything), low and high (quartiles), bits (about all that devices share);
@@ -48,14 +44,13 @@ class Plan:
         thickness and the others kept. Empty where one device is chosen.
     now : float
         Standard deviation of the target before; NaN for everything.
-    choice : Choice
     confirmed : Outcomes or None
         Of what was chosen, by reweighting.
     open_sides : str
         What the data leave open of the target: ``"lower limit"``, ``"upper limit"``, ``"no"``, or nothing.
     """
 
-    study: Study | Proposal
+    study: Study | Design
     target: Target
     unit: str
     candidates: tuple[Candidate, ...]
@@ -116,24 +111,17 @@ class Plan:
     @property
     def deed(self) -> str:
         """What to do, without what it brings."""
-        return _deed(self)
+        if {str(self.table.kind[name]) for name in self.chosen} != {"thickness"}:
+            return f"do next: {' and '.join(self.chosen)}"
+        numbers = [f"{self.table.thickness[name]:g}" for name in self.chosen]
+        listed = " and ".join([", ".join(numbers[:-1]), numbers[-1]]) if len(numbers) > 1 else numbers[0]
+        return f"grow {listed} nm" + (" next" if self.has_data else "")
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What to keep in mind."""
-        return tuple(
-            note
-            for note in (
-                _check(self),
-                _open(self),
-                _little(self),
-                _edge(self),
-                _other(self),
-                _search(self),
-                _independent(self),
-            )
-            if note
-        )
+        every = (_check, _open, _little, _edge, _other, _search, _independent)
+        return tuple(note for about in every if (note := about(self)))
 
     def _repr_html_(self) -> str:
         """The plan in a notebook: what to do, what each next device would bring, and what to keep in mind."""
@@ -155,20 +143,6 @@ def _independent(plan: Plan) -> str:
     if not isinstance(plan.study, Study) or not any(curve.is_correlated for curve in plan.study.curves):
         return ""
     return "Points of a new sweep are expected to err independently of each other; those of the data do not."
-
-
-def geometric_mean(x: FloatArray) -> float:
-    """exp of the mean logarithm: of errors that may differ by factors, the one whose information is the mean one."""
-    return float(np.exp(np.mean(np.log(np.maximum(x, np.finfo(float).tiny)))))
-
-
-def _deed(plan: Plan) -> str:
-    kinds = {str(plan.table.kind[name]) for name in plan.chosen}
-    if kinds != {"thickness"}:
-        return f"do next: {' and '.join(plan.chosen)}"
-    numbers = [f"{plan.table.thickness[name]:g}" for name in plan.chosen]
-    listed = numbers[0] if len(numbers) == 1 else f"{', '.join(numbers[:-1])} and {numbers[-1]}"
-    return f"grow {listed} nm" + (" next" if plan.has_data else "")
 
 
 def _gain(plan: Plan) -> str:

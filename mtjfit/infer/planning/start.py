@@ -1,4 +1,4 @@
-"""From a study or a proposal to what is known before the measurement, and what might be measured."""
+"""From a study or a design to draws of its parameters and to what might be measured."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ import numpy as np
 
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer.anneal import anneal
-from mtjfit.infer.planning.known import Known, from_draws, from_prior
+from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
 from mtjfit.infer.planning.measurement import (
     Candidate,
     Measurement,
     again,
     measurement_like,
+    measurement_of,
     new_devices,
-    other_cap,
-    proposed,
 )
-from mtjfit.infer.planning.response import powers_of
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Straight
 from mtjfit.infer.sample import sample
 from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import DOF, LENGTHS, Fixed, Prior, Proposal, Study, Wishes, grid
+from mtjfit.study import DOF, LENGTHS, Design, Fixed, PlanRequest, Prior, Study, grid
 
-__all__ = ["candidates_for", "known_of", "noise_of", "of_one_thickness", "thickness_grid"]
+__all__ = ["candidates_for", "draws_of", "noise_of", "of_one_thickness", "thickness_grid"]
 
 N_DRAWS = 4096
 """Draws that are kept of a posterior, or made from a prior."""
@@ -36,10 +34,10 @@ _ENOUGH = 1000  # effective draws: errors of a plan come from elsewhere
 _GRID = 60
 
 
-def known_of(
-    study: Study | Proposal, posterior: Posterior | None, seed: int, rng: np.random.Generator, *, progress: bool
-) -> tuple[Known, Posterior | None]:
-    """What is known before: by the priors of a proposal, or by the posterior of a study, which is sampled if not given.
+def draws_of(
+    study: Study | Design, posterior: Posterior | None, seed: int, rng: np.random.Generator, *, progress: bool
+) -> tuple[ParameterDraws, Posterior | None]:
+    """Draws from the priors of a design, or from the posterior of a study, which is sampled if not given.
 
     Returned with the posterior, if there is one.
 
@@ -48,13 +46,13 @@ def known_of(
     MtjfitError
         The sampling did not converge.
     """
-    if isinstance(study, Proposal):
-        return from_prior(study, N_DRAWS, rng), None
+    if isinstance(study, Design):
+        return draws_from_priors(study, N_DRAWS, rng), None
     if posterior is None and of_one_thickness(study):
         model = posterior_of(study)
         straight = Straight(model)
         particles, _ = straight.outward(anneal(straight, model.size, N_ANNEALED, rng).final.v)
-        return from_draws(study, model.draw(particles, rng), model.priors), None
+        return draws_from_posterior(study, model.draw(particles, rng), model.priors), None
     if posterior is None:
         enough = replace(study.sampling, target_ess=min(study.sampling.target_ess, _ENOUGH))
         posterior = sample(study.replace(sampling=enough), seed, progress=progress)
@@ -64,22 +62,22 @@ def known_of(
     frame = posterior.draws
     chosen = np.linspace(0, len(frame) - 1, min(N_DRAWS, len(frame))).round().astype(int)
     values = {name: frame[name].to_numpy()[chosen] for name in map(str, frame.columns) if name in posterior.priors}
-    return from_draws(study, values, posterior.priors), posterior
+    return draws_from_posterior(study, values, posterior.priors), posterior
 
 
-def of_one_thickness(study: Study | Proposal) -> bool:
+def of_one_thickness(study: Study | Design) -> bool:
     """True for data that determine no length: such a study is not sampled, but annealed, which is enough to plan."""
-    if isinstance(study, Proposal) or study.n_thicknesses > 1:
+    if isinstance(study, Design) or study.n_thicknesses > 1:
         return False
     return any(name in study.parameters and not study.parameters[name].is_fixed for name in LENGTHS)
 
 
-def noise_of(known: Known) -> dict[str, float]:
+def noise_of(draws: ParameterDraws) -> dict[str, float]:
     """Typical sizes of the noise that draws tell of."""
 
     def typical(name: str) -> float | None:
-        drawn = [x for label, x in known.values.items() if label.split("[")[0] == name]
-        prior = known.parameters[name].prior if name in known.parameters else None
+        drawn = [x for label, x in draws.values.items() if label.split("[")[0] == name]
+        prior = draws.parameters[name].prior if name in draws.parameters else None
         return float(np.median(drawn)) if drawn else prior.value if isinstance(prior, Fixed) else None
 
     names = ("noise_par", "noise_perp", "jitter_par", "jitter_perp")
@@ -104,55 +102,50 @@ def _nice(step: float) -> float:
     return float(max(factor * decade for factor in (1.0, 2.0, 5.0) if factor * decade <= step * (1 + 1e-9)))
 
 
-def _like(study: Study | Proposal, known: Known, wishes: Wishes) -> tuple[Measurement, list[Measurement]]:
+def _like(study: Study | Design, draws: ParameterDraws, request: PlanRequest) -> tuple[Measurement, list[Measurement]]:
     """What a new device is measured like, and the devices that are there."""
-    if isinstance(study, Proposal):
-        return _as_wished(proposed(study), wishes), []
-    powers, noise = powers_of(known), noise_of(known)
+    if isinstance(study, Design):
+        return _as_requested(measurement_of(study), request), []
+    powers, noise = draws.powers, noise_of(draws)
     there = [
         measurement_like(curve, study.scale_of(curve), study.curves[0].unit, powers, noise) for curve in study.curves
     ]
     usual = sorted(there, key=lambda each: each.bias.size)[len(there) // 2]
-    return _as_wished(usual, wishes), there
+    return _as_requested(usual, request), there
 
 
-def _as_wished(like: Measurement, wishes: Wishes) -> Measurement:
-    changes: dict[str, object] = {}
-    if wishes.sweep is not None:
-        changes["bias"] = wishes.sweep
-    if wishes.noise is not None:
-        changes |= {"noise_par": wishes.noise, "noise_perp": wishes.noise}
-    if wishes.quantity is not None:
-        changes["quantity"] = wishes.quantity
-    return replace(like, **changes)  # type: ignore[arg-type]
+def _as_requested(like: Measurement, request: PlanRequest) -> Measurement:
+    noise = request.noise
+    changes = {"bias": request.sweep, "noise_par": noise, "noise_perp": noise, "quantity": request.quantity}
+    return replace(like, **{name: each for name, each in changes.items() if each is not None})  # type: ignore[arg-type]
 
 
 def candidates_for(
-    study: Study | Proposal,
-    known: Known,
-    wishes: Wishes,
+    study: Study | Design,
+    draws: ParameterDraws,
+    request: PlanRequest,
     given: Sequence[Candidate | float] | None,
     cap: Fixed | Prior | None,
 ) -> tuple[Candidate, ...]:
-    """Candidates as given, or every thickness that is wished for, also with another cap; devices measured again.
+    """Candidates as given, or every thickness that is requested, also with another cap; devices measured again.
 
     Raises
     ------
     MtjfitError
-        The wishes contradict the data, or there are no candidates.
+        The request contradicts the data, or there are no candidates.
     """
-    if isinstance(study, Study) and wishes.per is not None and wishes.per != study.curves[0].per:
-        raise MtjfitError(f'[plan] has per = "{wishes.per}", but the data are per {study.curves[0].per}; remove it')
-    like, there = _like(study, known, wishes)
+    if isinstance(study, Study) and request.per is not None and request.per != study.curves[0].per:
+        raise MtjfitError(f'[plan] has per = "{request.per}", but the data are per {study.curves[0].per}; remove it')
+    like, there = _like(study, draws, request)
     taken = study.devices if isinstance(study, Study) else ()
     if given is not None:
         thicknesses = [float(each) for each in given if not isinstance(each, Candidate)]
         found = (*new_devices(like, thicknesses, taken), *(each for each in given if isinstance(each, Candidate)))
     else:
-        wanted = wishes.thickness or (thickness_grid(study) if isinstance(study, Study) else ())
+        wanted = request.thickness or (thickness_grid(study) if isinstance(study, Study) else ())
         found = (*new_devices(like, wanted, taken), *(again(there) if there else ()))
         if cap is not None:
-            found = (*found, *other_cap(like, wanted, cap))
+            found = (*found, *new_devices(like, wanted, cap=cap))
     names = [candidate.name for candidate in found]
     if len(set(names)) < len(names) or not names:
         raise MtjfitError("candidates need names of their own, and there must be one at least")

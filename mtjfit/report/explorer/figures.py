@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.plot.style import unit_of
 from mtjfit.report.explorer.dress import LIGHT
 from mtjfit.report.explorer.pictures import Pictures

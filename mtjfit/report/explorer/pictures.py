@@ -10,7 +10,7 @@ from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.model.forward import amplitude_design
 from mtjfit.physics import kappa, spin_accumulation
-from mtjfit.physics.rates import ComplexArray
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.report.explorer.state import Explored, State, value_of
 from mtjfit.results.predict import errors_of, torque_at
 

@@ -1,4 +1,4 @@
-"""What is known before a measurement: draws of every parameter, and what the priors say of each."""
+"""Draws of every parameter before a measurement, and what the priors say of each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from scipy.stats import qmc
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer.planning.measurement import Measurement
+from mtjfit.model.layout import IntArray
 from mtjfit.model.scattered import Scattered
 from mtjfit.study import (
     DOF,
@@ -20,19 +21,20 @@ from mtjfit.study import (
     NOISE,
     SCATTER,
     AboutNominal,
+    Design,
     Fixed,
     LogNormal,
     LogUniform,
     Normal,
     Parameter,
     Prior,
-    Proposal,
     Study,
     Uniform,
     is_amplitude,
+    parse_amplitude,
 )
 
-__all__ = ["Coordinate", "Known", "cap_label", "from_draws", "from_prior", "prior_sd"]
+__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors", "prior_sd"]
 
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
 _MOMENTS = 4096  # nodes of a prior's variance
@@ -72,7 +74,7 @@ def prior_sd(prior: Prior, log: bool) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class ParameterDraws:
     """Draws of all parameters before a measurement.
 
     Attributes
@@ -105,6 +107,11 @@ class Known:
         """Number of draws."""
         return int(next(iter(self.values.values())).size)
 
+    @cached_property
+    def powers(self) -> IntArray:
+        """Powers of V in J0, ascending, shape (P,)."""
+        return np.unique([parse_amplitude(name)[1] for name in self.parameters if is_amplitude(name)])
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the coordinates."""
@@ -125,7 +132,7 @@ class Known:
         """Draws as coordinates, shape (n, m)."""
         return np.stack([each.of(self.values[each.name]) for each in self.coordinates], axis=-1)
 
-    def thinned(self, n: int) -> Known:
+    def thinned(self, n: int) -> ParameterDraws:
         """About `n` of the draws, evenly spread over them."""
         if n >= self.n:
             return self
@@ -144,7 +151,7 @@ class Known:
         own = [name for name in self.values if name.endswith(f"[{measurement.device}]")]
         return not own or not measurement.device
 
-    def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> Known:
+    def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> ParameterDraws:
         """With draws from the prior for lengths and amplitudes of groups, or caps, that are not known yet."""
         new: dict[str, Prior] = {}
         for measurement in measurements:
@@ -198,12 +205,11 @@ def _coordinates(
     return tuple(found)
 
 
-def from_draws(study: Study, values: Mapping[str, FloatArray], priors: Mapping[str, Prior]) -> Known:
-    """What is known of a study with data, by draws of its posterior.
+def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors: Mapping[str, Prior]) -> ParameterDraws:
+    """Draws of the posterior of a study, as `values`.
 
     Parameters
     ----------
-    study : Study
     values : mapping of str to ndarray, shape (n,)
         Every free parameter, in natural units.
     priors : mapping of str to Prior
@@ -212,7 +218,7 @@ def from_draws(study: Study, values: Mapping[str, FloatArray], priors: Mapping[s
     coordinates = _coordinates(tuple(values), study.parameters, priors)
     sd = np.array([_own_or_none(priors[each.name], each.log) for each in coordinates])
     scale = tuple(study.scale_of(curve) for curve in study.curves)
-    return Known(study.parameters, dict(values), coordinates, sd, study.curves, scale)
+    return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale)
 
 
 def _own_or_none(prior: Prior, log: bool) -> float:
@@ -220,10 +226,10 @@ def _own_or_none(prior: Prior, log: bool) -> float:
     return np.inf if isinstance(prior, Scattered) else prior_sd(prior, log)
 
 
-def from_prior(proposal: Proposal, n: int, rng: np.random.Generator) -> Known:
-    """What the priors of a proposal know."""
+def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> ParameterDraws:
+    """Draws from the priors of a design, of everything that its devices share."""
     priors: dict[str, Prior] = {}
-    for name, parameter in proposal.parameters.items():
+    for name, parameter in design.parameters.items():
         prior, each_has_its_own = parameter.prior, parameter.scope == "device"
         if isinstance(prior, Fixed | AboutNominal) or name in _NOT_A_COORDINATE:
             continue
@@ -232,6 +238,6 @@ def from_prior(proposal: Proposal, n: int, rng: np.random.Generator) -> Known:
         priors[{"shared": name, "group": f"{name}[]", "device": f"{name}[]"}[parameter.scope]] = prior
     u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
     values = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
-    coordinates = tuple(each for each in _coordinates(tuple(values), proposal.parameters, priors) if each.shared)
+    coordinates = tuple(each for each in _coordinates(tuple(values), design.parameters, priors) if each.shared)
     sd = np.array([prior_sd(priors[each.name], each.log) for each in coordinates])
-    return Known(proposal.parameters, values, coordinates, sd)
+    return ParameterDraws(design.parameters, values, coordinates, sd)

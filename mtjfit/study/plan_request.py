@@ -15,7 +15,7 @@ from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated
 from mtjfit.text import number
 
-__all__ = ["Noise", "Wishes", "grid", "wishes_from"]
+__all__ = ["Noise", "PlanRequest", "grid", "plan_request_from"]
 
 _PERCENT = re.compile(r"\s*([0-9.eE+-]+)\s*%\s*")
 _MOST_THICKNESSES, _MOST_CHOSEN, _MOST_POINTS = 1000, 20, 100_000
@@ -30,7 +30,6 @@ class Noise:
     value : float
         In the unit of the torque; or, if `relative`, a fraction of the largest in-plane value of J0 (of dJ0/dV for a
         torkance) in the bias window.
-    relative : bool
 
     Raises
     ------
@@ -93,7 +92,7 @@ def grid(low: float, high: float, step: float) -> tuple[float, ...]:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PlanRequest:
     """What a plan is asked for; whatever is left out follows from the data.
 
     Attributes
@@ -106,7 +105,6 @@ class Wishes:
         A parameter, Λ, or ``"everything"``.
     bias : (float, float, int) or None
         Lowest and highest bias in V and the number of points.
-    noise : Noise or None
     quantity, per, unit : str
         As of a curve; empty where the data say it.
 
@@ -154,7 +152,7 @@ class Wishes:
         return None if self.bias is None else np.linspace(*self.bias)
 
 
-def wishes_from(raw: object) -> Wishes | list[Problem]:
+def plan_request_from(raw: object) -> PlanRequest | list[Problem]:
     """The wishes of a ``[plan]`` table, or everything that is wrong with it.
 
     Parameters
@@ -164,10 +162,10 @@ def wishes_from(raw: object) -> Wishes | list[Problem]:
 
     Examples
     --------
-    >>> for problem in wishes_from({"chose": 5, "noise": "two"}):
+    >>> for problem in plan_request_from({"chose": 5, "noise": "two"}):
     ...     print(problem)
     plan.chose: is no key; did you mean 'choose'?
-    >>> wishes_from({"thickness": {"low": 1, "high": 2, "step": 0.5}, "noise": "2 %"}).thickness
+    >>> plan_request_from({"thickness": {"low": 1, "high": 2, "step": 0.5}, "noise": "2 %"}).thickness
     (1.0, 1.5, 2.0)
     """
     table = validated(PlanTable, raw, "plan")
@@ -183,10 +181,10 @@ def wishes_from(raw: object) -> Wishes | list[Problem]:
     if table.bias is not None:
         said["bias"] = (table.bias.low, table.bias.high, table.bias.n)
     try:
-        wishes = Wishes(**said)
+        request = PlanRequest(**said)
     except ConfigError as error:
         return [*problems, *error.problems]
-    return problems or wishes
+    return problems or request
 
 
 def _thicknesses(table: PlanTable) -> tuple[float, ...]:

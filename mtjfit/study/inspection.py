@@ -1,20 +1,26 @@
-"""A look at a data file before anything is declared: its format, its columns, and what they seem to be."""
+"""Inspection of a data file before anything is declared: its format, its columns, and what they seem to be."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import numpy as np
+
 from mtjfit.data.declaration import ENCODINGS, SEPARATORS
-from mtjfit.data.readers import Sheet, Source, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers import Column, Sheet, Source, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark
+from mtjfit.data.sanity import suspicious_units
+from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
 from mtjfit.errors import DataError, Problem
+from mtjfit.text import number, table
 
-__all__ = ["NAMES", "Sight", "look"]
+__all__ = ["NAMES", "FileInspection", "inspect_file"]
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -46,19 +52,17 @@ _SIMILAR = 0.8
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What a look at a file shows.
+class FileInspection:
+    """Format and columns that a data file seems to have.
 
     Attributes
     ----------
-    path : Path
     reader : str
         Name of the reader that the file seems to need.
     says : str
         That reader, for people.
     sheets : tuple of Sheet
         As read with everything found out; empty for a plain table that would be refused as it stands.
-    encoding, comment, separator, decimal : str
     names : tuple of str
         Columns of the file, or of its first sheet.
     columns : dict of str to str
@@ -82,9 +86,13 @@ class Sight:
     notes: tuple[str, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
 
+    def as_text(self) -> str:
+        """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
+        return "\n".join(_lines(self))
 
-def look(path: Path) -> Sight:
-    """Look at a file.
+
+def inspect_file(path: Path) -> FileInspection:
+    """Find out how a data file is written and what its columns seem to be.
 
     Raises
     ------
@@ -103,11 +111,12 @@ def look(path: Path) -> Sight:
     places = _places(first.names)
     columns = _columns(tuple(name for name in (*first.names, *first.metadata) if name not in places.values()))
     notes = tuple(dict.fromkeys(note for sheet in sheets for note in sheet.notes))
-    return Sight(path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes,
-                 places)  # fmt: skip
+    return FileInspection(
+        path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes, places
+    )
 
 
-def _plain(path: Path, source: Source) -> Sight:
+def _plain(path: Path, source: Source) -> FileInspection:
     encoding = next(each for each in ENCODINGS if _decodes(source.data, each))
     numbered = [each for each in numbered_lines(decode(source.data, encoding, source.label)) if each[1].strip()]
     mark = comment_mark(numbered)
@@ -120,15 +129,8 @@ def _plain(path: Path, source: Source) -> Sight:
     names = tuple(fields[separator])
     if len(names) < 3:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
-        raise DataError(
-            [
-                Problem(
-                    source.label,
-                    what,
-                    "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra",
-                )
-            ]
-        )
+        todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
+        raise source.fault(what, todo)
     decimal = _decimal(rows, separator)
     try:
         sheets = sheets_from_bytes(source, "tidy")
@@ -136,7 +138,9 @@ def _plain(path: Path, source: Source) -> Sight:
         sheets = ()
     places = _places(names)
     columns = _columns(tuple(name for name in names if name not in places.values()))
-    return Sight(path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, columns, (), places)
+    return FileInspection(
+        path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, columns, (), places
+    )
 
 
 def _decodes(data: bytes, encoding: str) -> bool:
@@ -189,3 +193,59 @@ def _columns(names: tuple[str, ...]) -> dict[str, str]:
         if score >= _SIMILAR and role not in columns and name not in columns.values():
             columns[role] = name
     return columns
+
+
+_MOST_SHEETS, _MOST_COLUMNS, _MOST_PARAMETERS, _LONGEST = 6, 20, 20, 60
+_KINDS = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness"}
+
+
+def _lines(inspection: FileInspection) -> Iterator[str]:
+    yield f"{inspection.path.name}: {inspection.says} (GUESS)"
+    if not inspection.sheets:
+        yield "  cannot be read in full as it stands: mtjfit check will say why"
+    for sheet in inspection.sheets[:_MOST_SHEETS]:
+        yield from _sheet(sheet, inspection)
+    if len(inspection.sheets) > _MOST_SHEETS:
+        yield f"  and {len(inspection.sheets) - _MOST_SHEETS} more"
+    for note in inspection.notes:
+        yield f"  found out: {note}"
+
+
+def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
+    rows = len(sheet.lines)
+    yield f"  {_short(sheet.label.rpartition('/')[2])}: {rows} rows, {len(sheet.columns)} columns"
+    taken = {name: role for role, name in inspection.columns.items()}
+    taken |= {split_unit(name)[0]: role for role, name in inspection.places.items()}
+    cells = [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]]
+    yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
+    if len(sheet.columns) > _MOST_COLUMNS:
+        yield f"    and {len(sheet.columns) - _MOST_COLUMNS} more columns"
+    for key, value in list(sheet.metadata.items())[:_MOST_PARAMETERS]:
+        role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
+        yield f"    header: {_short(key)} = {_short(value)}{role}"
+    yield from (f"  LOOK: {doubt}" for doubt in _doubts(sheet, taken))
+
+
+def _described(column: Column, sheet: Sheet, taken: dict[str, str]) -> list[str]:
+    values = _numbers(column, sheet)
+    ends = [number(float(np.min(values))), number(float(np.max(values)))] if values.size else ["text", ""]
+    role = f"{taken[column.name]} (GUESS)" if column.name in taken else "-"
+    return [_short(column.name), _short(column.unit or "not said"), *ends, role]
+
+
+def _numbers(column: Column, sheet: Sheet) -> np.ndarray:
+    parsed = (parse_number(cell, sheet.decimal) for cell in column.cells)
+    return np.array([value for value, fault in parsed if fault is None])
+
+
+def _doubts(sheet: Sheet, taken: dict[str, str]) -> Iterator[str]:
+    for column in sheet.columns:
+        kind = _KINDS.get(taken.get(column.name, ""))
+        unit = canonical_unit(column.unit, kind) if kind and column.unit else ""
+        if kind and unit:
+            yield from suspicious_units(kind, _numbers(column, sheet), unit)
+
+
+def _short(text: str) -> str:
+    shown = "".join(c if c.isprintable() else "?" for c in text)
+    return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
