@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.infer.calibration import Calibration
@@ -54,13 +54,14 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is no posterior to calibrate")
-    prepare(output, _FILES, "calibration")
+    folder = OutputFolder(output, "calibration", _FILES.__contains__)
+    folder.prepare()
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
     found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
-    write(output, _FILES, _content(found))
+    folder.write(_content(found))
     if not quiet:
         tell(_table(found), "", str(found), "")
     drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")

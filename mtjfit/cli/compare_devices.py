@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +52,9 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
     refuse_nothing_free(loaded, "there is nothing to sample")
     if bias is not None and bias <= 0:
         raise click.BadParameter("give a positive bias: the odd part is that between + and −", param_hint="--bias")
-    if output is not None:
-        prepare(output, _FILES, "comparison of devices")
+    folder = None if output is None else OutputFolder(output, "comparison of devices", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     progress("comparing devices, each alone", quiet)
     best = fit(loaded)
     compared, implied, posterior = [compare(best, bias=bias)], None, None
@@ -70,10 +71,10 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
         parts += [*implied.tables(), "", *implied.says]
     if not quiet:
         tell(*parts, "")
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(compared, implied, told(*parts)))
-        click.echo(f"Comparison: {output / 'devices.txt'}")
+        folder.write(_content(compared, implied, told(*parts)))
+        click.echo(f"Comparison: {folder.path / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult
@@ -61,8 +61,9 @@ def compare_studies(
         progress(f"reading {file}", quiet)
         studies[label] = load_study(file)
     joint_posterior(studies, shared or None)  # refuse what cannot be compared before anything takes time
-    if output is not None:
-        prepare(output, _FILES, "comparison of data sets")
+    folder = None if output is None else OutputFolder(output, "comparison of data sets", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     progress("fitting each data set", quiet)
     fits = {label: fit(study) for label, study in studies.items()}
     progress(f"sampling {len(studies)} data sets, and all of them together", quiet)
@@ -70,10 +71,10 @@ def compare_studies(
     found = compare(studies, shared or None, seed=seed, progress=not quiet)
     parts, said = _parts(found, studies, fits)
     tell(*(said if quiet else parts))
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, studies, told(*parts)))
-        click.echo(f"Comparison: {output / 'studies.txt'}")
+        folder.write(_content(found, studies, told(*parts)))
+        click.echo(f"Comparison: {folder.path / 'studies.txt'}")
     if not found.converged:
         raise NotConverged("\n".join(said))
 

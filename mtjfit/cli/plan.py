@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mtjfit.cli.folder import prepare, put
 from mtjfit.cli.terminal import progress, tell
+from mtjfit.output import OTHER_FILE, OutputFolder, write_file
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
@@ -71,8 +71,9 @@ def plan(
         refuse_nothing_free(loaded, "no measurement can make anything better known")
     wishes = _wishes(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
-    if output is not None:
-        prepare(output, _FILES, "plan")
+    folder = None if output is None else OutputFolder(output, "plan", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
@@ -80,7 +81,7 @@ def plan(
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
-    _save(found, output, plot, loaded.sampling.seed if seed is None else seed)
+    _save(found, folder, plot, loaded.sampling.seed if seed is None else seed)
     _say(found, quiet)
 
 
@@ -155,9 +156,9 @@ def _or_bad(option: str, make: object, *arguments: object) -> T:  # type: ignore
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> None:
+def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int) -> None:
     """Figures and tables, the document last."""
-    if output is None and plot is None:
+    if folder is None and plot is None:
         return
     import mtjfit.plot
     from mtjfit.infer.fingerprint import versions
@@ -170,8 +171,9 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
 
     figure = plot_plan(found)
     if plot is not None:
-        put(plot, mtjfit.plot.render(figure, plot.suffix.lower().removeprefix(".")))  # type: ignore[arg-type]
-    if output is None:
+        drawn = mtjfit.plot.render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        write_file(plot, drawn, OTHER_FILE)
+    if folder is None:
         return
     document = plan_document(found)
     if isinstance(found.study, Study):
@@ -181,5 +183,4 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
     files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
     files["candidates.csv"] = csv_bytes(found.table)
     files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
-    for name, data in files.items():
-        put(output / name, data)
+    folder.write(files)

@@ -153,7 +153,7 @@ def wafer_files(
         stack_notes=() if stacks is None else stacks.notes(),
         table_files=sorted(tables),
     )
-    return {"wafer.html": html.encode(), **files}
+    return {**files, "wafer.html": html.encode()}
 
 
 class _Numbers:
