@@ -107,7 +107,7 @@ def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
     ConfigError
         A shift is not understood, or names a constant that no device has.
     """
-    from mtjfit.data.suggest import did_you_mean
+    from mtjfit.errors import did_you_mean
 
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)

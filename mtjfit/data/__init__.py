@@ -8,8 +8,8 @@ from mtjfit.data.declaration import (
     ColumnUnits,
     ConstantSigma,
     TableDeclaration,
-    TableFormat,
 )
+from mtjfit.data.format import TableFormat
 from mtjfit.data.layout import Wide
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.sheets import curves_from_sources

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import did_you_mean
 
 __all__ = ["CONSTANT_UNITS", "FIELD_UNITS", "FREQUENCY_UNITS", "VOLTAGE_UNITS", "factor", "field_fault"]
 

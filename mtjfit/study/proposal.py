@@ -10,11 +10,12 @@ from types import MappingProxyType
 from mtjfit.data.units import amplitude_unit, check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
-from mtjfit.study.load import _Findings, _name, _parameters, _parse, _placeholders, _raise, _sampling, load_study
+from mtjfit.study.load import declared_name, declared_parameters, load_study
 from mtjfit.study.parameter import DOF, SCATTER, Parameter, is_amplitude
 from mtjfit.study.schema import ProposalDocument, validated
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.wishes import Wishes, wishes_from
+from mtjfit.toml import Findings, placeholders, read_toml
 
 __all__ = ["Proposal", "load_plan", "wish_problems"]
 
@@ -141,22 +142,21 @@ def load_plan(path: str | Path) -> tuple[Study | Proposal, Wishes]:
     (5, 'everything')
     """
     path = Path(path)
-    text, raw = _parse(path)
+    text, raw = read_toml(path)
     if "data" in raw or "plan" not in raw:
         wishes = wishes_from(raw.get("plan", {}))
         study = load_study(path)
         assert isinstance(wishes, Wishes)  # noqa: S101 - a study with another [plan] does not load
         return study, wishes
-    found = _Findings()
-    found.config += _placeholders(raw)
-    outline = validated(ProposalDocument, raw, "")
-    found.config += outline if isinstance(outline, list) else []
-    name = _name(raw.get("study"), found)
-    sampling = _sampling(raw.get("sampling", {}), found)
-    parameters, broken = _parameters(raw.get("parameters"), found)
-    wishes = wishes_from(raw["plan"])
+    found = Findings()
+    found.config += placeholders(raw)
+    found.keep(validated(ProposalDocument, raw, ""))
+    name = declared_name(raw.get("study"), found)
+    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    parameters, broken = declared_parameters(raw.get("parameters"), found)
+    asked = found.keep(wishes_from(raw["plan"]))
     found.config += parameter_problems(parameters, broken) if parameters is not None else []
-    found.config += wishes if isinstance(wishes, list) else wish_problems(wishes)
-    _raise(found, path.name)
-    assert isinstance(wishes, Wishes)  # noqa: S101 - anything else is a problem
-    return Proposal(name, parameters or {}, wishes, sampling, text), wishes
+    found.config += [] if asked is None else wish_problems(asked)
+    found.refuse(path.name)
+    assert asked is not None  # noqa: S101 - else there is a problem
+    return Proposal(name, parameters or {}, asked, sampling, text), asked

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from mtjfit.data.declaration import ENCODINGS, SEPARATORS
+from mtjfit.data.format import ENCODINGS, SEPARATORS
 from mtjfit.data.readers import Sheet, Source, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.text import comment_mark
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split

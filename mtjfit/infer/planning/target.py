@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray, pretty
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import MtjfitError
+from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.infer.planning.known import Known
 from mtjfit.study import LENGTHS, Fixed
 
