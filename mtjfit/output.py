@@ -21,6 +21,7 @@ __all__ = [
     "OTHER_FILE",
     "OTHER_FOLDER",
     "OutputFolder",
+    "json_bytes",
     "not_written",
     "replace_file",
     "replacing",
@@ -114,11 +115,11 @@ class OutputFolder:
         if self.marker:
             hashes = {name: _sha256(data) for name, data in files.items()}
             marked = {**self.mark, **(document or {}), "status": "complete", "files": hashes}
-            last = {self.marker: _json(marked)}  # fails, if it does, before anything is touched
+            last = {self.marker: json_bytes(marked)}  # fails, if it does, before anything is touched
             self.prepare()
             # names of both times: whichever of them a crash leaves behind are ours
             listed = {} if self.ours else {"files": dict.fromkeys(sorted({*_files(earlier), *names}))}
-            write_file(self.path / self.marker, _json({**self.mark, "status": "incomplete", **listed}))
+            write_file(self.path / self.marker, json_bytes({**self.mark, "status": "incomplete", **listed}))
         for name in names:
             if name not in last:
                 write_file(self.path / name, files[name])
@@ -186,7 +187,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
+def json_bytes(document: Mapping[str, Any]) -> bytes:
+    """A document as strict JSON; ValueError for NaN and infinity."""
     return (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
 
 

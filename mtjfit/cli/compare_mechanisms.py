@@ -15,7 +15,7 @@ from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.infer.comparison import MechanismComparison
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
 __all__ = ["compare_mechanisms"]
 

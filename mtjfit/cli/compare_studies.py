@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,13 +9,13 @@ import click
 
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
-from mtjfit.output import OutputFolder
+from mtjfit.output import OutputFolder, json_bytes
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult
     from mtjfit.infer.tension import StudyComparison
-    from mtjfit.results.tables import Table
     from mtjfit.study import Study
+    from mtjfit.text import Table
 
 __all__ = ["compare_studies", "labels_of"]
 
@@ -108,5 +107,4 @@ def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> di
 
     figure = plot_studies(found, studies)
     files = {f"studies.{suffix}": render(figure, suffix) for suffix in _FORMATS}
-    document = json.dumps(studies_document(found, studies), allow_nan=False, ensure_ascii=False, indent=1)
-    return files | {"studies.txt": text.encode(), "studies.json": f"{document}\n".encode()}
+    return files | {"studies.txt": text.encode(), "studies.json": json_bytes(studies_document(found, studies))}

@@ -15,7 +15,7 @@ from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
     from mtjfit.wafer.survey import Survey
 
 __all__ = ["compare_wafers", "is_catalogue", "together"]
@@ -164,8 +164,8 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
     """Tables for people, and the same with all digits."""
     import pandas as pd
 
+    from mtjfit.plain import csv_bytes
     from mtjfit.report.wafer_text import means_table, pairs_table
-    from mtjfit.results.write import csv_bytes
     from mtjfit.wafer.compare import compare_wafers as compare
     from mtjfit.wafer.compare import wafer_means
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from mtjfit.cli.terminal import progress
 from mtjfit.errors import NotDetermined
-from mtjfit.output import OTHER_FILE, write_file
+from mtjfit.output import OTHER_FILE, json_bytes, write_file
 
 if TYPE_CHECKING:
     from mtjfit.study import Study
@@ -86,8 +85,7 @@ def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: 
     click.echo(header(loaded, known.fit))
     click.echo(f"\n{identify_text(known)}")
     if document is not None:
-        text = json.dumps(identify_document(known), allow_nan=False, ensure_ascii=False, indent=1)
-        write_file(document, f"{text}\n".encode(), OTHER_FILE)
+        write_file(document, json_bytes(identify_document(known)), OTHER_FILE)
     if picture is not None:
         import mtjfit.plot
         from mtjfit.plot.identify import plot_identifiability

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from mtjfit.cli.terminal import progress, tell
-from mtjfit.output import OTHER_FILE, OutputFolder, write_file
+from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
@@ -162,11 +161,11 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int
         return
     import mtjfit.plot
     from mtjfit.infer.fingerprint import versions
+    from mtjfit.plain import csv_bytes
     from mtjfit.plot.plan import plot_plan
     from mtjfit.results import provenance
     from mtjfit.results.folder import FORMATS
     from mtjfit.results.plan import plan_document
-    from mtjfit.results.write import csv_bytes
     from mtjfit.study import Study
 
     figure = plot_plan(found)
@@ -182,5 +181,5 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int
         document["provenance"] = {"versions": dict(versions()), "seed": seed}
     files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
     files["candidates.csv"] = csv_bytes(found.table)
-    files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    files[f"{_NAME}.json"] = json_bytes(document)
     folder.write(files)

@@ -13,7 +13,7 @@ from mtjfit.data.covariance import covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.interface import sin_degrees
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 

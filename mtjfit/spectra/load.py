@@ -11,7 +11,7 @@ from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.spectra.declared import devices_from, line_from
 from mtjfit.spectra.files import read_spectra, units_of
-from mtjfit.spectra.schema import Document, FilesTable, SpectraTable, validated
+from mtjfit.spectra.schema import FilesTable, SpectraDocument, SpectraTable, validated
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
 from mtjfit.spectra.units import factor
@@ -58,7 +58,7 @@ spectra is
     path = Path(path)
     text, raw = read_toml(path)
     problems: list[Problem] = []
-    outline = validated(Document, raw, "")
+    outline = validated(SpectraDocument, raw, "")
     problems += outline if isinstance(outline, list) else []
     head = validated(SpectraTable, raw.get("spectra", {}), "spectra")
     if isinstance(head, list):

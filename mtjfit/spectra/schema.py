@@ -16,9 +16,9 @@ __all__ = [
     "CONSTANTS",
     "ConstantTable",
     "DeviceTable",
-    "Document",
     "FilesTable",
     "LineTable",
+    "SpectraDocument",
     "SpectraTable",
     "validated",
 ]
@@ -144,7 +144,7 @@ class DeviceTable(TomlTable):
 CONSTANTS = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "V_II", "theta", "gamma")
 
 
-class Document(TomlTable):
+class SpectraDocument(TomlTable):
     """The whole file, for the names of its tables only."""
 
     spectra: Any

@@ -13,7 +13,7 @@ from mtjfit.study.checks import curve_problems, joint_problems, parameter_proble
 from mtjfit.study.entry import parameter_from
 from mtjfit.study.files import data_sources, opener
 from mtjfit.study.parameter import DOF, Parameter
-from mtjfit.study.schema import DataTable, Document, NoiseTable, StudyTable, validated
+from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, validated
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.wishes import wishes_from
 from mtjfit.toml import PLACEHOLDER, Findings, placeholders, prefixed, read_toml
@@ -59,7 +59,7 @@ def load_study(path: str | Path) -> Study:
     text, raw = read_toml(path)
     found = Findings()
     found.config += placeholders(raw)
-    found.keep(validated(Document, raw, ""))
+    found.keep(validated(StudyDocument, raw, ""))
     name = declared_name(raw.get("study"), found)
     sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     found.keep(wishes_from(raw.get("plan", {})))

@@ -17,11 +17,11 @@ from mtjfit.toml import validated as checked_table
 
 __all__ = [
     "DataTable",
-    "Document",
     "NoiseTable",
     "ParameterTable",
     "PlanTable",
     "ProposalDocument",
+    "StudyDocument",
     "StudyTable",
     "validated",
 ]
@@ -126,7 +126,7 @@ class PlanTable(TomlTable):
     unit: str | None = None
 
 
-class Document(TomlTable):
+class StudyDocument(TomlTable):
     """The whole file, for the names of its tables only."""
 
     study: Any

@@ -13,7 +13,7 @@ from mtjfit.data.units import amplitude_unit, conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, Parameter, is_amplitude
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
 

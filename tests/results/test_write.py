@@ -17,8 +17,8 @@ import pytest
 import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
+from mtjfit.plain import csv_bytes, plain
 from mtjfit.results import ResultFolder, provenance, result_document, result_files, summary_table
-from mtjfit.results.write import csv_bytes, plain
 
 COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
 
@@ -139,7 +139,7 @@ def test_the_same_draws_are_the_same_bytes(finished):
 
 
 def test_nothing_strange_enters_the_document():
-    with pytest.raises(TypeError, match="complex has no place"):
+    with pytest.raises(TypeError, match="complex has no place in JSON"):
         plain({"a": 1j})
     assert plain([np.bool_(True), np.int64(3), float("inf"), None]) == [True, 3, None, None]
 

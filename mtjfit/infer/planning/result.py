@@ -13,8 +13,7 @@ from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.outcomes import Outcomes
 from mtjfit.infer.planning.target import EVERYTHING, Target, spread_text
 from mtjfit.study import Proposal, Study
-from mtjfit.text import value_with_error
-from mtjfit.text_html import card
+from mtjfit.text import card, value_with_error
 
 __all__ = ["Plan", "geometric_mean"]
 

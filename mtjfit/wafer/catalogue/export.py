@@ -12,13 +12,13 @@ import numpy as np
 
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.output import OTHER_FILE, not_written, replacing
+from mtjfit.plain import harmless
 from mtjfit.wafer.catalogue.reading import WITH_ORIGIN
 
 __all__ = ["export_rows", "refuse_export"]
 
 Row: TypeAlias = tuple[object, ...]
 _FORMATS = (".csv", ".parquet")
-_FORMULA = ("=", "+", "-", "@")
 _TEXTS = len(WITH_ORIGIN) - 1  # of the columns before the quantities only the flags are no text
 
 
@@ -89,15 +89,9 @@ def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) 
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow((*WITH_ORIGIN, *columns))
         for piece in pieces:
-            writer.writerows([(*map(_harmless, row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
+            writer.writerows([(*(harmless(str(each)) for each in row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
             rows += len(piece)
     return rows
-
-
-def _harmless(value: object) -> str:
-    """Text that a spreadsheet would not run as a formula; names of devices come from files."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
-    return "'" + text if text.lstrip().startswith(_FORMULA) else text
 
 
 def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
