@@ -1,17 +1,34 @@
-"""Numbers and tables for people: PDG rounding, fixed-width tables that survive a pipe."""
+"""Numbers and tables for people: PDG rounding, tables of text for a terminal, tables of HTML for a notebook."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Context, Decimal
+from html import escape
 
-__all__ = ["decimals_of", "number", "p_text", "power_of_ten", "rounded", "table", "value_with_error"]
-
+__all__ = [
+    "Table",
+    "card",
+    "decimals_of",
+    "number",
+    "p_text",
+    "power_of_ten",
+    "rounded",
+    "shortened",
+    "table",
+    "value_with_error",
+]
 
 _PLAIN = range(-5, 7)
 """Decimals of numbers that are written out; others, of torques in N m say, carry a power of ten."""
 _EXACT = Context(prec=700)  # digits of any double
+_CELL = "padding:.15em .7em .15em 0;text-align:left;vertical-align:top"
+_RULED = f"{_CELL};border-bottom:1px solid currentColor"
+_TITLE = "margin-top:.5em"
+_LOUD = "border-left:.4em solid #b45309;padding:.2em .6em;font-weight:bold;margin:.3em 0"
+_LONGEST, _LONGEST_NOTE = 300, 1500
 
 
 def decimals_of(error: float) -> int:
@@ -117,3 +134,100 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(str(row[k])) for row in (header, *rows)) for k in range(len(header))]
     lines = [header, ["-" * width for width in widths], *rows]
     return "\n".join("  ".join(str(c).ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def card(
+    title: str,
+    *,
+    marks: Iterable[str] = (),
+    facts: Mapping[str, str] | None = None,
+    header: Sequence[str] = (),
+    rows: Iterable[Sequence[str]] = (),
+    notes: Iterable[str] = (),
+) -> str:
+    """An object in a notebook, as HTML: a title, loud marks, facts, a table, and notes; every text escaped.
+
+    Colours are those of the notebook, light or dark.
+
+    Parameters
+    ----------
+    marks : iterable of str
+        Shown loudly; empty ones are left out.
+    facts : mapping of str to str, optional
+        Empty ones are left out.
+    rows : iterable of sequences of str
+        One text for each column of the header.
+
+    Raises
+    ------
+    ValueError
+        A row has another length than the header.
+
+    Examples
+    --------
+    >>> print(card("<A1>")[34:])
+    <strong>&lt;A1&gt;</strong></div></div>
+    """
+    parts = [f'<div style="{_TITLE}"><strong>{_text(title)}</strong></div>'] if title else []
+    parts += [f'<div role="note" style="{_LOUD}">{_text(mark)}</div>' for mark in marks if mark]
+    said = [(name, value) for name, value in (facts or {}).items() if value]
+    if said:
+        lines = (f'<tr><th scope="row" style="{_CELL}">{_text(name)}</th><td style="{_CELL}">{_text(value)}</td></tr>'
+                 for name, value in said)  # fmt: skip
+        parts.append(f"<table><tbody>{''.join(lines)}</tbody></table>")
+    body = [_row(row, len(header)) for row in rows]
+    if body:
+        head = "".join(f'<th scope="col" style="{_RULED}">{_text(each)}</th>' for each in header)
+        parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>")
+    parts += [f"<div><small>{_text(note, _LONGEST_NOTE)}</small></div>" for note in notes if note]
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _row(cells: Sequence[str], n: int) -> str:
+    if len(cells) != n:
+        raise ValueError(f"a row of {len(cells)} cells under a header of {n}")
+    return "<tr>" + "".join(f'<td style="{_CELL}">{_text(each)}</td>' for each in cells) + "</tr>"
+
+
+def _text(text: str, longest: int = _LONGEST) -> str:
+    # MathJax in a notebook reads dollars and \( as formulas, even in escaped text.
+    shown = text if len(text) <= longest else text[: longest - 1] + "…"
+    return escape(shown).replace("$", "&#36;<span></span>").replace("\\", "&#92;<span></span>")
+
+
+def shortened(rows: Sequence[Sequence[str]], most: int) -> list[Sequence[str]]:
+    """The first and the last rows of a long table, with dots between them.
+
+    Examples
+    --------
+    >>> shortened([["1"], ["2"], ["3"], ["4"], ["5"]], 2)
+    [['1'], ['…'], ['5']]
+    """
+    if len(rows) <= most:
+        return list(rows)
+    first = (most + 1) // 2
+    return [*rows[:first], ["…"] * len(rows[0]), *rows[len(rows) - (most - first) :]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title; the same rows go to the terminal and to the page.
+
+    Attributes
+    ----------
+    note : str
+        A sentence under the table; may be empty.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.title, table(self.header, self.rows), self.note]
+        return "\n".join(part for part in parts if part)
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        return card(self.title, header=self.header, rows=shortened(self.rows, 60), notes=[self.note])

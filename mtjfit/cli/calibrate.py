@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder, json_bytes
 
 if TYPE_CHECKING:
     from mtjfit.infer.calibration import Calibration
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
 __all__ = ["calibrate"]
 
@@ -54,13 +51,14 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is no posterior to calibrate")
-    prepare(output, _FILES, "calibration")
+    folder = OutputFolder(output, "calibration", _FILES.__contains__)
+    folder.prepare()
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
     found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
-    write(output, _FILES, _content(found))
+    folder.write(_content(found))
     if not quiet:
         tell(_table(found), "", str(found), "")
     drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
@@ -71,7 +69,7 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
 
 def _table(found: Calibration) -> Table:
     """p-values by quantity."""
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
     rows = tuple(
         (str(name), f"{row.ecdf:.2g}", f"{row.chi2:.2g}", f"{row.p:.2g}", "" if row.ok else "NOT UNIFORM")
@@ -83,15 +81,14 @@ def _table(found: Calibration) -> Table:
 def _content(found: Calibration) -> dict[str, bytes]:
     """All files by name."""
     import mtjfit.plot
+    from mtjfit.plain import csv_bytes, plain
     from mtjfit.plot.calibration import plot_calibration
     from mtjfit.results import provenance
     from mtjfit.results.folder import FORMATS
 
     ranks = found.ranks.astype("Int64")
     ranks["not_converged"] = found.failures
-    text = io.StringIO()
-    text.write(f"# ranks of truths among {found.n_draws} draws of their posteriors; seed {found.seed}\n")
-    ranks.to_csv(text, lineterminator="\n")
+    comment = f"ranks of truths among {found.n_draws} draws of their posteriors; seed {found.seed}"
     document = {
         "program": "mtjfit",
         "kind": _NAME,
@@ -102,17 +99,13 @@ def _content(found: Calibration) -> dict[str, bytes]:
         "converged": int(found.converged.sum()),
         "draws": found.n_draws,
         "p_values": {
-            str(name): {key: _number(row[key]) for key in ("ecdf", "chi2", "p")} for name, row in found.tests.iterrows()
+            str(name): plain({key: row[key] for key in ("ecdf", "chi2", "p")}) for name, row in found.tests.iterrows()
         },
         "provenance": dict(provenance(found.study, found.seed)),
     }
-    files = {"ranks.csv": text.getvalue().encode()}
+    files = {"ranks.csv": csv_bytes(ranks, comment)}
     if found.converged.any():
         figure = plot_calibration(found)
         files |= {f"{_NAME}.{format}": mtjfit.plot.render(figure, format) for format in FORMATS}
-    files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    files[f"{_NAME}.json"] = json_bytes(document)
     return files
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.figure import Figure
 
     from mtjfit.results.consequences import Consequences
     from mtjfit.results.devices import DeviceComparison
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
 __all__ = ["compare_devices"]
 
@@ -52,8 +50,9 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
     refuse_nothing_free(loaded, "there is nothing to sample")
     if bias is not None and bias <= 0:
         raise click.BadParameter("give a positive bias: the odd part is that between + and −", param_hint="--bias")
-    if output is not None:
-        prepare(output, _FILES, "comparison of devices")
+    folder = None if output is None else OutputFolder(output, "comparison of devices", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     progress("comparing devices, each alone", quiet)
     best = fit(loaded)
     compared, implied, posterior = [compare(best, bias=bias)], None, None
@@ -70,29 +69,22 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
         parts += [*implied.tables(), "", *implied.says]
     if not quiet:
         tell(*parts, "")
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(compared, implied, told(*parts)))
-        click.echo(f"Comparison: {output / 'devices.txt'}")
+        folder.write(_content(compared, implied, told(*parts)))
+        click.echo(f"Comparison: {folder.path / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")
-
-
-def _csv(frame: pd.DataFrame, label: str) -> bytes:
-    text = io.StringIO()
-    if label:
-        text.write(f"# {label}\n")
-    frame.to_csv(text, index=False, lineterminator="\n")
-    return text.getvalue().encode()
 
 
 def _content(compared: list[DeviceComparison], implied: Consequences | None, text: str) -> dict[str, bytes]:
     """All files by name."""
     import mtjfit.plot
+    from mtjfit.plain import csv_bytes
 
     label = compared[0].study.label
     files = {
-        f"{source}-{name}.csv": _csv(getattr(one, name), label)
+        f"{source}-{name}.csv": csv_bytes(getattr(one, name), label, index=False)
         for source, one in zip(("alone", "common"), compared, strict=False)
         for name in _TABLES
     }
@@ -100,7 +92,7 @@ def _content(compared: list[DeviceComparison], implied: Consequences | None, tex
         name: mtjfit.plot.plot_forest(one) for name, one in zip(("forest", "forest-common"), compared, strict=False)
     }
     if implied is not None:
-        files["consequences.csv"] = _csv(implied.table, label)
+        files["consequences.csv"] = csv_bytes(implied.table, label, index=False)
         figures["consequences"] = mtjfit.plot.plot_consequences(implied)
     files |= {f"{name}.{form}": mtjfit.plot.render(fig, form) for name, fig in figures.items() for form in _FORMATS}
     return files | {"devices.txt": text.encode()}

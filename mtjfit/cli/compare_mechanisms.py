@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged, NotDetermined
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.infer.comparison import MechanismComparison
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
 __all__ = ["compare_mechanisms"]
 
@@ -46,18 +46,19 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is no evidence to compare")
-    if output is not None:
-        prepare(output, _FILES, "comparison of mechanisms")
+    folder = None if output is None else OutputFolder(output, "comparison of mechanisms", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     progress("comparing mechanisms", quiet)
     found = compare_study(loaded, seed, extra=extra, workers=n_processors(), progress=not quiet)
     said = [f"- {line}" for line in conclusions(found)]
     tables = (signature_table(found.study.curves[0].per), *mechanism_tables(found))
     parts: list[str | Table] = [header(loaded, found.best.fit), *tables, "\nConclusions", *said]
     tell(*(said if quiet else (*parts, "")))
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, told(*parts)))
-        click.echo(f"Comparison: {output / 'mechanisms.txt'}")
+        folder.write(_content(found, told(*parts)))
+        click.echo(f"Comparison: {folder.path / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
     # a number that is missing and could not change the verdict is named above, and no error
     if not found.decided:

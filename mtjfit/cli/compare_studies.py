@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import NotConverged
+from mtjfit.output import OutputFolder, json_bytes
 
 if TYPE_CHECKING:
     from mtjfit.infer import FitResult
     from mtjfit.infer.tension import StudyComparison
-    from mtjfit.results.tables import Table
     from mtjfit.study import Study
+    from mtjfit.text import Table
 
 __all__ = ["compare_studies", "labels_of"]
 
@@ -61,8 +60,9 @@ def compare_studies(
         progress(f"reading {file}", quiet)
         studies[label] = load_study(file)
     joint_posterior(studies, shared or None)  # refuse what cannot be compared before anything takes time
-    if output is not None:
-        prepare(output, _FILES, "comparison of data sets")
+    folder = None if output is None else OutputFolder(output, "comparison of data sets", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     progress("fitting each data set", quiet)
     fits = {label: fit(study) for label, study in studies.items()}
     progress(f"sampling {len(studies)} data sets, and all of them together", quiet)
@@ -70,10 +70,10 @@ def compare_studies(
     found = compare(studies, shared or None, seed=seed, progress=not quiet)
     parts, said = _parts(found, studies, fits)
     tell(*(said if quiet else parts))
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, studies, told(*parts)))
-        click.echo(f"Comparison: {output / 'studies.txt'}")
+        folder.write(_content(found, studies, told(*parts)))
+        click.echo(f"Comparison: {folder.path / 'studies.txt'}")
     if not found.converged:
         raise NotConverged("\n".join(said))
 
@@ -107,5 +107,4 @@ def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> di
 
     figure = plot_studies(found, studies)
     files = {f"studies.{suffix}": render(figure, suffix) for suffix in _FORMATS}
-    document = json.dumps(studies_document(found, studies), allow_nan=False, ensure_ascii=False, indent=1)
-    return files | {"studies.txt": text.encode(), "studies.json": f"{document}\n".encode()}
+    return files | {"studies.txt": text.encode(), "studies.json": json_bytes(studies_document(found, studies))}

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtjfit.cli.compare_studies import labels_of
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell, told
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
     from mtjfit.wafer.survey import Survey
 
 __all__ = ["compare_wafers", "is_catalogue", "together"]
@@ -80,18 +80,19 @@ def compare_wafers(
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
             per[label] = _per(opened.configuration().study)
-    if output is not None:
-        prepare(output, _FILES, "comparison of wafers")
+    folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
     tables, numbers = _compared(survey, chosen, own_error, common_error)
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
         tell(*parts)
-    if output is not None:
+    if folder is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": told(*parts).encode()})
-        click.echo(f"Comparison: {output / 'wafers.txt'}")
+        folder.write(_figures(survey, chosen) | numbers | {"wafers.txt": told(*parts).encode()})
+        click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
 
 
 def _per(study: str) -> str:
@@ -163,8 +164,8 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
     """Tables for people, and the same with all digits."""
     import pandas as pd
 
+    from mtjfit.plain import csv_bytes
     from mtjfit.report.wafer_text import means_table, pairs_table
-    from mtjfit.results.write import csv_bytes
     from mtjfit.wafer.compare import compare_wafers as compare
     from mtjfit.wafer.compare import wafer_means
 

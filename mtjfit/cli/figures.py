@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.folder import prepare
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import MtjfitError
+from mtjfit.output import OutputFolder, not_written, write_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def figures(output: Path, quiet: bool) -> None:
 
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
-    prepare(output, _FILES, "figures")
+    OutputFolder(output, "figures", _FILES.__contains__).prepare()
     progress("computing the numbers of three figures", quiet)
     import mtjfit.plot
     from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
@@ -89,34 +89,17 @@ def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     MtjfitError
         A file is there with another content (nothing is written then), or the disk is full or read-only.
     """
-    from mtjfit.infer.files import not_written
-
-    missing = []
+    missing = {}
     for name, data in files.items():
+        file = folder / name
         try:
-            if (folder / name).read_bytes() != data:
+            if file.read_bytes() != data:
                 raise MtjfitError(
-                    f"{folder / name}: was changed, or drawn by another version; move it away, or name a new folder"
+                    f"{file}: was changed, or drawn by another version; move it away, or name a new folder"
                 )
         except FileNotFoundError:
-            missing.append(name)
+            missing[name] = data
         except OSError as error:
-            raise not_written(folder / name, error) from error
-    for name in missing:
-        _create(folder / name, files[name])
-
-
-def _create(target: Path, data: bytes) -> None:
-    """The whole file or none, and never over another."""
-    from mtjfit.infer.files import not_written
-
-    try:
-        with target.open("xb") as stream:
-            try:
-                stream.write(data)
-                stream.flush()
-            except BaseException:
-                target.unlink(missing_ok=True)
-                raise
-    except OSError as error:
-        raise not_written(target, error) from error
+            raise not_written(file, error) from error
+    for name, data in missing.items():
+        write_file(folder / name, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.cli.terminal import progress
-from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.errors import NotDetermined
+from mtjfit.output import OTHER_FILE, json_bytes, write_file
 
 if TYPE_CHECKING:
     from mtjfit.study import Study
@@ -85,29 +85,14 @@ def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: 
     click.echo(header(loaded, known.fit))
     click.echo(f"\n{identify_text(known)}")
     if document is not None:
-        text = json.dumps(identify_document(known), allow_nan=False, ensure_ascii=False, indent=1)
-        _write(document, f"{text}\n".encode())
+        write_file(document, json_bytes(identify_document(known)), OTHER_FILE)
     if picture is not None:
         import mtjfit.plot
         from mtjfit.plot.identify import plot_identifiability
 
         drawn = mtjfit.plot.render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
-        _write(picture, drawn)
+        write_file(picture, drawn, OTHER_FILE)
     for written in (document, picture):
         if written is not None:
             progress(f"wrote {written}", quiet)
     return known.answered
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Replace a file at once, or leave it as it was."""
-    draft = target.with_name(f".{target.name}.tmp")
-    try:
-        try:
-            draft.write_bytes(data)
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise MtjfitError(f"{target}: cannot be written: {reason}; name another file") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mtjfit.cli.folder import prepare, put
 from mtjfit.cli.terminal import progress, tell
+from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
 
 if TYPE_CHECKING:
     from mtjfit.infer.planning import Plan
@@ -72,8 +71,9 @@ def plan(
         refuse_nothing_free(loaded, "no measurement can make anything better known")
     request = _request(said, target, thickness, choose, bias, noise)
     behind = _cap(cap)
-    if output is not None:
-        prepare(output, _FILES, "plan")
+    folder = None if output is None else OutputFolder(output, "plan", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
     with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
     found = plan_study(
@@ -81,7 +81,7 @@ def plan(
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
-    _save(found, output, plot, loaded.sampling.seed if seed is None else seed)
+    _save(found, folder, plot, loaded.sampling.seed if seed is None else seed)
     _say(found, quiet)
 
 
@@ -157,23 +157,24 @@ def _or_bad(option: str, make: Callable[..., T], *arguments: object) -> T:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> None:
+def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int) -> None:
     """Figures and tables, the document last."""
-    if output is None and plot is None:
+    if folder is None and plot is None:
         return
     import mtjfit.plot
     from mtjfit.infer.fingerprint import versions
+    from mtjfit.plain import csv_bytes
     from mtjfit.plot.plan import plot_plan
     from mtjfit.results import provenance
     from mtjfit.results.folder import FORMATS
     from mtjfit.results.plan import plan_document
-    from mtjfit.results.write import csv_bytes
     from mtjfit.study import Study
 
     figure = plot_plan(found)
     if plot is not None:
-        put(plot, mtjfit.plot.render(figure, plot.suffix.lower().removeprefix(".")))  # type: ignore[arg-type]
-    if output is None:
+        drawn = mtjfit.plot.render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        write_file(plot, drawn, OTHER_FILE)
+    if folder is None:
         return
     document = plan_document(found)
     if isinstance(found.study, Study):
@@ -182,6 +183,5 @@ def _save(found: Plan, output: Path | None, plot: Path | None, seed: int) -> Non
         document["provenance"] = {"versions": dict(versions()), "seed": seed}
     files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
     files["candidates.csv"] = csv_bytes(found.table)
-    files[f"{_NAME}.json"] = (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
-    for name, data in files.items():
-        put(output / name, data)
+    files[f"{_NAME}.json"] = json_bytes(document)
+    folder.write(files)

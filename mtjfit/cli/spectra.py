@@ -12,6 +12,7 @@ import click
 
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import ConfigError, Problem
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
@@ -44,12 +45,11 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     the covariance of each device, and a study.toml for mtjfit run.
     """
     from mtjfit.report.spectra import spectra_html
-    from mtjfit.results.marked_folder import MarkedFolder
     from mtjfit.results.spectra import devices_table, flagged_table, spectra_document, spectra_says
     from mtjfit.spectra import analyse, load_spectra, spectra_files
 
     again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
-    folder = MarkedFolder(output, "spectra.json", {"program": "mtjfit", "kind": "spectra"}, "spectra")
+    folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
     folder.prepare()
     progress(f"reading {study}", quiet)
     with _Bar("files", quiet) as bar:
@@ -107,7 +107,7 @@ def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
     ConfigError
         A shift is not understood, or names a constant that no device has.
     """
-    from mtjfit.data.suggest import did_you_mean
+    from mtjfit.errors import did_you_mean
 
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)

@@ -18,7 +18,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.text import table
 
 if TYPE_CHECKING:
-    from mtjfit.results.tables import Table
+    from mtjfit.text import Table
 
 __all__ = ["Commands", "laid_out", "progress", "speak_plainly", "tell", "told"]
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.folder import prepare, write
 from mtjfit.cli.terminal import progress, tell
 from mtjfit.errors import NotConverged, NotDetermined
+from mtjfit.output import OutputFolder
 
 if TYPE_CHECKING:
     from mtjfit.report.wafer_stacks import StackResults
@@ -90,15 +90,15 @@ def wafer(
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
     from mtjfit.report import drawing_helper
-    from mtjfit.report.wafer import MOST_CURVES, wafer_files
+    from mtjfit.report.wafer import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.report.wafer_text import survey_says
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.curves import curves_of, survey_of
     from mtjfit.wafer.limits import odd_devices
 
     with open_catalogue(catalogue) as opened, drawing_helper() as helper:
-        ours = _ours(output)
-        prepare(output, ours | {_RUNS}, "page of wafers")
+        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
+        folder.prepare()
         progress(f"reading {catalogue}", quiet)
         survey = survey_of(opened, configuration=configuration)
         chosen = chosen_quantities(survey, quantities)
@@ -115,7 +115,7 @@ def wafer(
             found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
         files = wafer_files(survey, chosen, odd, curves, faults, own=own_error, stacks=found,
                             progress=lambda what: progress(f"drawing {what}", quiet), pool=helper)  # fmt: skip
-    write(output, [*(name for name in files if name != "wafer.html"), *sorted(ours - set(files)), "wafer.html"], files)
+    folder.write(files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
             tell(sentence)
@@ -185,14 +185,3 @@ def chosen_quantities(survey: Survey, asked: Sequence[str]) -> tuple[str, ...]:
             f"{survey.name}: no device without a flag determines {what}; its flags say why (mtjfit batch prints them)"
         )
     return named
-
-
-def _ours(folder: Path) -> set[str]:
-    """Names of an earlier page of wafers in a folder, with those of files that were only half written."""
-    from mtjfit.infer.files import leftover_of
-    from mtjfit.report.wafer import is_wafer_file
-
-    if not folder.is_dir():
-        return set()
-    names = {name for each in folder.iterdir() for name in (each.name, leftover_of(each.name))}
-    return {name for name in names if name is not None and is_wafer_file(name)}

@@ -8,8 +8,8 @@ from mtjfit.data.declaration import (
     ColumnUnits,
     ConstantSigma,
     TableDeclaration,
-    TableFormat,
 )
+from mtjfit.data.format import TableFormat
 from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.sheets import curves_from_sources
 from mtjfit.data.table import curves_from_bytes, read_curves

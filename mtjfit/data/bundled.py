@@ -10,8 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = ["BundledDataset", "dataset", "datasets", "datasets_folder"]
 

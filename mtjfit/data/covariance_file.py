@@ -11,9 +11,8 @@ from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, Source
 from mtjfit.data.readers.text import grid_of
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import ProblemLog, parse_number
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = ["covariance_files", "covariances", "read_covariance"]
 

@@ -12,8 +12,7 @@ from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covari
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
-from mtjfit.text import number
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, number, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 

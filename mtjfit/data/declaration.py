@@ -5,22 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
+
+from pydantic import AfterValidator
 
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
+from mtjfit.data.format import ENCODINGS, SEPARATORS, TableFormat
 from mtjfit.data.pattern import NamePattern, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
+from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
 
-__all__ = ["BiasMask", "ColumnUnits", "Columns", "ConstantSigma", "TableDeclaration", "TableFormat"]
-
-HeaderLine: TypeAlias = Literal["name", "unit", "comment", "skip"]
-MAX_BYTES = 200_000_000
-"""Largest file read by default; torque tables have kilobytes."""
-SEPARATORS = (",", ";", "\t", "|")
-"""What may separate columns; white space may not, because it also stands inside names."""
-ENCODINGS = ("utf-8", "cp1252", "latin-1")
+__all__ = ["BiasMask", "ColumnUnits", "Columns", "ConstantSigma", "TableDeclaration"]
 
 
 @dataclass(frozen=True)
@@ -60,52 +57,6 @@ class ColumnUnits:
 
 
 @dataclass(frozen=True)
-class TableFormat:
-    """How the file is written.
-
-    Attributes
-    ----------
-    separator : str
-        ``,`` ``;`` TAB or ``|``; empty: the only one of them under which the header holds all declared columns.
-    decimal : {".", ","}
-    comment : str
-        Character that starts a comment line above the header; empty: there are none.
-    encoding : {"utf-8", "latin-1", "cp1252"}
-    order : {"sorted", "any"}
-        ``"sorted"``: the bias of each device ascends or descends, anything else is a problem.
-    repeats : bool
-        True where a device may have several points at one bias.
-    reader : str
-        Name of a reader in `mtjfit.data.readers.READERS`; empty: a tidy table, read as strictly as can be.
-    names : tuple of str
-        Names of the columns of a file without a header line.
-    header : tuple of {"name", "unit", "comment", "skip"}
-        What each header line holds, for files with several.
-    sheet : str
-        The only sheet (Excel), run (QCoDeS) or segment (LabVIEW) to read.
-    max_bytes : int
-        Larger files, and files that unpack to more, are refused.
-    """
-
-    separator: str = ""
-    decimal: Literal[".", ","] = "."
-    comment: str = "#"
-    encoding: str = "utf-8"
-    order: Literal["sorted", "any"] = "sorted"
-    repeats: bool = False
-    reader: str = ""
-    names: tuple[str, ...] = ()
-    header: tuple[HeaderLine, ...] = ()
-    sheet: str = ""
-    max_bytes: int = MAX_BYTES
-
-    @property
-    def is_plain(self) -> bool:
-        """True for a tidy table with one header line, which needs no other reader."""
-        return self.reader in ("", "tidy") and not (self.names or self.header or self.sheet)
-
-
-@dataclass(frozen=True)
 class BiasMask:
     """Points to leave out: a bias interval in V, ends included, of one device or (empty name) of all."""
 
@@ -122,7 +73,13 @@ class ConstantSigma:
     perp: float
 
 
-Sigma: TypeAlias = Literal["columns", "fit"] | ConstantSigma
+Sigma: TypeAlias = Annotated[
+    Annotated[Literal["columns", "fit"], WORD] | Annotated[ConstantSigma, TABLE], WORD_OR_TABLE
+]
+_CovarianceFiles: TypeAlias = Annotated[
+    Annotated[str, WORD] | Annotated[dict[str, str], AfterValidator(lambda files: tuple(files.items())), TABLE],
+    WORD_OR_TABLE,
+]
 
 
 @dataclass(frozen=True)
@@ -196,7 +153,7 @@ class TableDeclaration:
     sigma_bias: float | None = None
     wide: Wide | None = None
     name: str = ""
-    covariance: str | tuple[tuple[str, str], ...] = ""
+    covariance: str | tuple[tuple[str, str], ...] = field(default="", metadata={TOML: _CovarianceFiles})
 
     def __post_init__(self) -> None:
         problems = [

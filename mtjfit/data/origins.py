@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from mtjfit.data.curve import Origin, OriginKind
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Line, ProblemLog
+from mtjfit.errors import did_you_mean
 
 __all__ = ["declared_origin", "metadata_comments"]
 

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import TableDeclaration
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Header, Line, ProblemLog, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
+from mtjfit.errors import did_you_mean
 
 __all__ = ["Cell", "DeviceRows", "check_devices", "collect", "scaled"]
 

@@ -10,13 +10,12 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.origins import metadata_comments
 from mtjfit.data.pattern import NamePattern
-from mtjfit.data.readers import ReadOptions, Sheet, Source, blocks, sheets_from_bytes
+from mtjfit.data.readers import Sheet, Source, blocks, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.table import curves_from_bytes, curves_of_devices
 from mtjfit.data.tidy import Header, Line, Place, ProblemLog
 from mtjfit.data.units import find_unit
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = ["canonical_unit", "comments_of", "curves_from_sheets", "curves_from_sources", "declared_sheets"]
 
@@ -91,17 +90,7 @@ def declared_sheets(source: Source, declaration: TableDeclaration) -> tuple[Shee
         The file cannot be read so.
     """
     form = declaration.format
-    options = ReadOptions(
-        separator=form.separator,
-        decimal=form.decimal,
-        comment=form.comment,
-        encoding=form.encoding,
-        names=form.names,
-        header=form.header,
-        sheet=form.sheet,
-        max_bytes=form.max_bytes,
-    )
-    sheets = sheets_from_bytes(source, form.reader or "tidy", options)
+    sheets = sheets_from_bytes(source, form.reader or "tidy", form)
     fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
     named = tuple(sheet.with_metadata(fields) for sheet in sheets)
     return blocks(named, declaration.wide) if declaration.wide is not None else named

@@ -15,11 +15,13 @@ import numpy as np
 from mtjfit.data.covariance_file import covariances
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.origins import declared_origin
 from mtjfit.data.readers import Source, read_source
 from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
-from mtjfit.data.tidy import MAX_BYTES, Line, ProblemLog, body, decode, find_header, numbered_lines, read_bytes
+from mtjfit.data.tidy import Line, ProblemLog, body, decode, find_header, numbered_lines
 from mtjfit.data.units import thickness_factor
+from mtjfit.input import read_bytes
 
 __all__ = ["MAX_BYTES", "curves_from_bytes", "curves_of_devices", "read_curves"]
 

@@ -12,15 +12,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeAlias
 
-from mtjfit.data.declaration import MAX_BYTES, SEPARATORS, TableDeclaration
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import DataError, Problem
+from mtjfit.data.declaration import TableDeclaration
+from mtjfit.data.format import SEPARATORS
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = [
-    "MAX_BYTES",
     "Header",
     "Line",
     "Place",
@@ -30,7 +28,6 @@ __all__ = [
     "find_header",
     "numbered_lines",
     "parse_number",
-    "read_bytes",
     "split",
 ]
 
@@ -110,27 +107,6 @@ class Header:
     separator: str
     place: dict[str, int]
     comments: tuple[tuple[Line, str], ...] = ()
-
-
-def read_bytes(path: Path, label: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """The bytes of a regular file of at most `max_bytes`; DataError for anything else."""
-    log = ProblemLog(label)
-    try:
-        if path.is_dir():
-            log.add("is a folder", "name a file in it")
-        elif not path.exists():
-            neighbours = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-            todo = did_you_mean(path.name, neighbours) if neighbours else f"there is no folder {str(path.parent)!r}"
-            log.add("no such file", todo)
-        elif not path.is_file():
-            log.add("is not a regular file", "save the data to a file")
-        elif (size := path.stat().st_size) > max_bytes:
-            log.add(f"has {size} bytes, more than the limit of {max_bytes}", "cut the file or raise max_bytes")
-        else:
-            return path.read_bytes()
-    except (OSError, ValueError) as error:
-        log.add(f"cannot be read: {error}", "check the name and the permissions")
-    raise log.error()
 
 
 def decode(data: bytes, encoding: str, label: str) -> str:

@@ -15,8 +15,7 @@ from typing import Literal, TypeAlias
 
 from scipy.constants import elementary_charge, hbar
 
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import Problem
+from mtjfit.errors import Problem, did_you_mean
 
 __all__ = [
     "BIAS_UNITS",

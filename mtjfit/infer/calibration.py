@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.infer.gate import Check
-from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, holm, shape_of
+from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, shape_of
+from mtjfit.multiple_tests import holm
 from mtjfit.study import Study
-from mtjfit.text import p_text
-from mtjfit.text_html import card
+from mtjfit.text import card, p_text
 
 __all__ = ["FALSE_ALARM", "MAX_FAILED", "MIN_RUNS", "Calibration"]
 

@@ -21,7 +21,7 @@ from mtjfit.infer.workers import WorkerKilled, in_parallel
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.study import Study
-from mtjfit.text_html import card
+from mtjfit.text import card
 
 __all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms"]
 

@@ -22,12 +22,12 @@ from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.optimum import Optimum
-from mtjfit.infer.uniformity import holm
 from mtjfit.model.combinations import noise_groups
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.penalised import Penalised, PenalisedPoint, centre_and_sd
 from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.multiple_tests import holm
 from mtjfit.study import SCATTER, LogNormal, Study
 from mtjfit.text import number, p_text, value_with_error
 

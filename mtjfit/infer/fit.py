@@ -29,8 +29,7 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal, student_scales
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.study import JITTER, NOISE, Fixed, Study
-from mtjfit.text import number, p_text, table, value_with_error
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
 __all__ = ["FitResult", "fit"]
 

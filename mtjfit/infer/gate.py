@@ -30,7 +30,7 @@ from mtjfit.infer.diagnostics import (
     split_r_hat,
     split_superchain_r_hat,
 )
-from mtjfit.text_html import card
+from mtjfit.text import card
 
 __all__ = ["MIN_LENGTH", "Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
 

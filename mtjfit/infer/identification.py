@@ -24,8 +24,7 @@ from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import base
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
-from mtjfit.text import number
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, number, shortened
 
 __all__ = ["Identification", "identify"]
 

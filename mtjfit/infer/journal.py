@@ -15,12 +15,12 @@ from pathlib import Path
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.ensemble import Block, Stage
-from mtjfit.infer.files import leftover_of, replace_file, sync_folder
 from mtjfit.infer.fingerprint import differences, versions
 from mtjfit.infer.history import History
 from mtjfit.infer.lock import Lock, locked
 from mtjfit.infer.manifest import MANIFEST, Holds, Manifest, Segment, read_manifest, segment_name, write_manifest
 from mtjfit.infer.segment import no_steps, segment_bytes, segment_from
+from mtjfit.output import replace_file, sync_folder, temporary_of
 
 __all__ = ["Journal", "is_journal", "open_journal", "saved_steps"]
 
@@ -163,7 +163,7 @@ def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator
             if manifest is not None:
                 _refuse_changed(folder, manifest, description)
             for each in folder.iterdir():
-                if leftover_of(each.name) is not None:
+                if temporary_of(each.name) is not None:
                     each.unlink(missing_ok=True)
             notes = () if manifest is None else _without_missing(folder, manifest)
         except OSError as error:
@@ -190,7 +190,7 @@ def saved_steps(folder: Path) -> int | None:
 
 
 def _is_ours(name: str) -> bool:
-    return bool(_OURS.fullmatch(leftover_of(name) or name))
+    return bool(_OURS.fullmatch(temporary_of(name) or name))
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.files import replace_file
 from mtjfit.infer.fingerprint import fingerprint
+from mtjfit.output import replace_file
 
 __all__ = ["MANIFEST", "Holds", "Manifest", "Segment", "read_manifest", "segment_name", "write_manifest"]
 

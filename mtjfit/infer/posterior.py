@@ -15,8 +15,7 @@ from mtjfit.infer.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Verdict
 from mtjfit.study import Fixed, Prior, Study
-from mtjfit.text import number
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, number, shortened
 
 __all__ = ["Posterior"]
 

@@ -23,8 +23,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.joint import JointPosterior, Sampled, joint_posterior, sampled
 from mtjfit.study import Study
-from mtjfit.text import number
-from mtjfit.text_html import card
+from mtjfit.text import card, number
 
 __all__ = ["DISAGREE", "StudyComparison", "Tension", "compare_studies", "tension"]
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from mtjfit.data import FloatArray
 
-__all__ = ["EcdfTest", "chi2_p", "detectable_width", "holm", "n_bins", "shape_of"]
+__all__ = ["EcdfTest", "chi2_p", "detectable_width", "n_bins", "shape_of"]
 
 _EXPECTED = 10  # ranks in a bin: χ² is then right to a fifth at p = 3e-4
 _CLEAR = 3.0  # standard errors from which a shape is given a name
@@ -115,24 +115,6 @@ class EcdfTest:
             low, high = (middle, high) if self._inside(float(np.exp(middle))) >= coverage else (low, middle)
         allowed = self._pointwise > np.exp(low)
         return allowed.argmax(axis=1) / self.n, (self.n - allowed[:, ::-1].argmax(axis=1)) / self.n
-
-
-def holm(p: Sequence[float] | FloatArray) -> FloatArray:
-    """Holm's adjusted p-values: rejecting those below α wrongly rejects any with probability α at most.
-
-    Whatever the dependence between the tests (Holm, Scand. J. Statist. 6, 65, 1979).
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)
-    factors = np.arange(p.size, 0, -1)
-    adjusted = np.empty(p.size)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
-    return adjusted
 
 
 def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:

@@ -24,8 +24,7 @@ from mtjfit.infer.streams import Stream, stream
 from mtjfit.infer.wafer_determined import OpenDirection, determined, from_priors, information, open_directions
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.study import Sampling
-from mtjfit.text import number
-from mtjfit.text_html import card
+from mtjfit.text import card, number
 
 __all__ = ["StackPosterior", "describe_stack", "sample_stack"]
 

@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import ConfigError, Problem
+from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.model.wafer_basis import SHAPES
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude

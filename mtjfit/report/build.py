@@ -20,9 +20,10 @@ from mtjfit.results.identify_text import model_test
 from mtjfit.results.methods import REFERENCES, methods
 from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
-from mtjfit.results.tables import Table, meaning
+from mtjfit.results.tables import meaning
 from mtjfit.results.verdicts import checks, learned, not_determined
 from mtjfit.results.write import result_document, result_files
+from mtjfit.text import Table
 
 __all__ = ["report_html", "write_report"]
 

@@ -9,8 +9,7 @@ from mtjfit.report.figures import ReportFigure
 from mtjfit.report.findings import MOST_DEVICES, Findings
 from mtjfit.results.mechanisms import conclusions
 from mtjfit.results.narrowing import narrowing_sentence, sensitivity_sentence
-from mtjfit.results.tables import Table
-from mtjfit.text import p_text
+from mtjfit.text import Table, p_text
 
 __all__ = ["Section", "sections"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from mtjfit.data import pretty
+from mtjfit.plain import csv_bytes
 from mtjfit.report.findings import Findings
 from mtjfit.results.consequences import Consequences
 from mtjfit.results.device_tables import outliers_table, pairs_table, quantities_table, repeats_table
@@ -13,7 +14,6 @@ from mtjfit.results.identify_text import directions_table
 from mtjfit.results.mechanisms import mechanism_tables
 from mtjfit.results.narrowing import narrowing_table, sensitivity_table
 from mtjfit.results.tables import (
-    Table,
     combinations_table,
     devices_table,
     interval,
@@ -21,7 +21,7 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
-from mtjfit.results.write import csv_bytes
+from mtjfit.text import Table
 
 __all__ = ["consequences_table", "number_files", "report_tables"]
 

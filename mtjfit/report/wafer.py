@@ -14,6 +14,8 @@ from markupsafe import Markup
 
 import mtjfit
 from mtjfit.data.curve import BoolArray
+from mtjfit.multiple_tests import FALSE_ALARM
+from mtjfit.plain import csv_bytes
 from mtjfit.plot.wafer import plot_device_curve
 from mtjfit.report.page import template
 from mtjfit.report.wafer_pictures import Picture, pictures, rendered, title_of
@@ -26,10 +28,7 @@ from mtjfit.report.wafer_text import (
     pairs_table,
     survey_says,
 )
-from mtjfit.results.outliers import FALSE_ALARM
-from mtjfit.results.tables import Table
-from mtjfit.results.write import csv_bytes
-from mtjfit.text import number
+from mtjfit.text import Table, number
 from mtjfit.wafer.compare import WaferMeans, compare_wafers, wafer_means
 from mtjfit.wafer.curves import Curves
 from mtjfit.wafer.limits import OddDevices, control_limits
@@ -154,7 +153,7 @@ def wafer_files(
         stack_notes=() if stacks is None else stacks.notes(),
         table_files=sorted(tables),
     )
-    return {"wafer.html": html.encode(), **files}
+    return {**files, "wafer.html": html.encode()}
 
 
 class _Numbers:

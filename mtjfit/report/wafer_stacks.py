@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS
-from mtjfit.text import number, p_text, value_with_error
+from mtjfit.text import Table, number, p_text, value_with_error
 from mtjfit.wafer.flags import ALARM
 from mtjfit.wafer.groups import GroupFits, GroupPosteriors
 

@@ -9,8 +9,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.plot.wafer_smooth import surface_says
-from mtjfit.results.tables import Table
-from mtjfit.text import number, p_text, value_with_error
+from mtjfit.text import Table, number, p_text, value_with_error
 from mtjfit.wafer.compare import WaferMeans
 from mtjfit.wafer.flags import FLAG_MEANING
 from mtjfit.wafer.limits import REACH, OddDevices, few_digits

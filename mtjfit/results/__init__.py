@@ -7,12 +7,12 @@ from mtjfit.results.folder import ResultFolder
 from mtjfit.results.header import Notice, header, header_fields, notices
 from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 from mtjfit.results.provenance import provenance
-from mtjfit.results.tables import Table
-from mtjfit.results.verdicts import Check, checks, learned, not_determined
+from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.results.write import result_document, result_files, summary_table
+from mtjfit.text import Table
 
 __all__ = [
-    "Check",
+    "Answer",
     "Consequences",
     "DeviceComparison",
     "Notice",

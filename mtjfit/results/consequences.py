@@ -16,9 +16,9 @@ from mtjfit.results.determined import LEVELS, usual_bias
 from mtjfit.results.inherited import explained_by, half_width, prior_draws, undetermined
 from mtjfit.results.layer import Layer, layer_draws, names_of
 from mtjfit.results.outliers import spaced
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import interval
 from mtjfit.study import Study
-from mtjfit.text_html import card
+from mtjfit.text import Table, card
 
 __all__ = ["Consequences", "consequences", "measured_range"]
 

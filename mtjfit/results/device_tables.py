@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import pretty
+from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.results.determined import DeterminedQuantity
 from mtjfit.results.leave_out import NORMAL
-from mtjfit.results.outliers import FALSE_ALARM
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import interval
 from mtjfit.study import Study
-from mtjfit.text import p_text, value_with_error
+from mtjfit.text import Table, p_text, value_with_error
 
 __all__ = ["marked", "outliers_table", "pairs_table", "quantities_table", "repeats_table"]
 

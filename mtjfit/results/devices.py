@@ -15,9 +15,8 @@ from mtjfit.results.determined import DeterminedQuantity, determined_quantities,
 from mtjfit.results.device_tables import marked, outliers_table, pairs_table, quantities_table, repeats_table
 from mtjfit.results.outliers import outliers, repeats, spaced
 from mtjfit.results.pairs import pairwise
-from mtjfit.results.tables import Table
 from mtjfit.study import Study
-from mtjfit.text_html import card
+from mtjfit.text import Table, card
 
 __all__ = ["DeviceComparison", "compare_devices"]
 

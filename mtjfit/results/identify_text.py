@@ -19,10 +19,11 @@ from mtjfit.model.interval import Profile
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import Structure, base
+from mtjfit.plain import by_name, plain
 from mtjfit.results.header import P_BAD
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import interval
 from mtjfit.study import Study, is_amplitude
-from mtjfit.text import number, p_text
+from mtjfit.text import Table, number, p_text
 
 __all__ = [
     "design_text",
@@ -250,35 +251,21 @@ def design_text(study: Study) -> tuple[str, bool]:
 
 def identify_document(known: Identification) -> dict[str, object]:
     """The same as plain numbers and strings, for ``--json``; what is open, infinite or missing is null."""
-    table = known.determined.drop(columns="determined")
     return {
         "rank": known.rank,
         "n_parameters": known.n_parameters,
         "null_directions": list(known.null_directions),
-        "parameters": {
-            str(name): {str(key): _plain(value) for key, value in row.items()} for name, row in table.iterrows()
-        },
+        "parameters": by_name(known.determined.drop(columns="determined")),
         "directions": [
-            {"sd": _plain(one.sd), "weights": dict(one.weights), "words": one.words} for one in known.directions
+            {"sd": plain(one.sd), "weights": dict(one.weights), "words": one.words} for one in known.directions
         ],
         "profiles": {
             name: {"values": found.values.tolist(), "rise": found.rise.tolist(), "thresholds": list(found.thresholds)}
             for name, found in known.profiles.items()
         },
-        "expected": {
-            str(name): {str(key): _plain(value) for key, value in row.items()}
-            for name, row in known.expected.iterrows()
-        },
+        "expected": by_name(known.expected),
         "model_test": {
-            one.device: {"chi2": _plain(one.chi2), "dof": one.dof, "p": _plain(one.p_value)}
-            for one in known.fit.devices
+            one.device: {"chi2": plain(one.chi2), "dof": one.dof, "p": plain(one.p_value)} for one in known.fit.devices
         },
         "notes": list(known.notes),
     }
-
-
-def _plain(value: object) -> float | str | None:
-    if isinstance(value, str):
-        return value
-    found = float(value)  # type: ignore[arg-type]
-    return found if math.isfinite(found) else None

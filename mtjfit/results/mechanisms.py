@@ -11,8 +11,8 @@ from mtjfit.data import pretty
 from mtjfit.infer.comparison import DECISIVE, BayesFactor, MechanismComparison, MechanismResult
 from mtjfit.infer.predictive import STATISTICS
 from mtjfit.results.provenance import provenance
-from mtjfit.results.tables import Table, interval
-from mtjfit.text import p_text
+from mtjfit.results.tables import interval
+from mtjfit.text import Table, p_text
 
 __all__ = ["conclusions", "mechanism_document", "mechanism_tables"]
 

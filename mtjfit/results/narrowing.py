@@ -12,9 +12,9 @@ from mtjfit.data import pretty
 from mtjfit.infer.alternatives import alternatives
 from mtjfit.infer.narrowing import FROM_PRIOR, JointGain, joint_gain, narrowing
 from mtjfit.infer.sensitivity import reweighted, sensitivity
-from mtjfit.results.tables import Table, interval
+from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, is_amplitude
-from mtjfit.text import number
+from mtjfit.text import Table, number
 
 if TYPE_CHECKING:
     from mtjfit.infer import Posterior

@@ -14,37 +14,20 @@ from mtjfit.model.combinations import combinations, denominator_dof, noise_estim
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.results.coefficients import Coefficients, own_coefficients
 from mtjfit.results.determined import determined_quantities
 from mtjfit.results.leave_out import LeftOut, from_fit, from_posterior, whitened_data
 from mtjfit.study import DOF, JITTER, Study
 from mtjfit.text import number, p_text
 
-__all__ = ["FALSE_ALARM", "holm", "outliers", "repeats", "spaced"]
-
-FALSE_ALARM = 0.05
-"""Probability that any device of a study is flagged although none is odd."""
+__all__ = ["outliers", "repeats", "spaced"]
 
 _DRAWS = 2000
 _COLUMNS = (
     "device", "thickness", "chi2", "dof", "p", "p_holm", "outlier", "quantity", "own", "expected", "deviation",
     "method", "k_hat", "reason",
 )  # fmt: skip
-
-
-def holm(p: FloatArray) -> FloatArray:
-    """p-values adjusted by Holm's method, NaN left alone: below α for any true null with probability α at most.
-
-    Examples
-    --------
-    >>> holm(np.array([0.01, 0.04, np.nan, 0.03])).tolist()
-    [0.03, 0.06, nan, 0.06]
-    """
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])]
-    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)), 1.0)
-    return out
 
 
 def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:

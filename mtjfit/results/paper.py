@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from mtjfit.data import FloatArray
 from mtjfit.physics import Interface, kappa, spin_accumulation, torque, wave_numbers
-from mtjfit.results.write import csv_bytes
+from mtjfit.plain import csv_bytes
 
 __all__ = [
     "SANKEY",

@@ -10,7 +10,9 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer.planning import Plan, spread_text
-from mtjfit.results.tables import Table, meaning
+from mtjfit.plain import plain, records
+from mtjfit.results.tables import meaning
+from mtjfit.text import Table
 
 __all__ = ["candidates_table", "parameters_table", "path_table", "plan_document", "plan_tables"]
 
@@ -93,21 +95,10 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "relative": plan.target.relative,
         "unit": plan.unit,
         "before": "posterior" if plan.has_data else "prior",
-        "now": _plain(plan.now),
+        "now": plain(plan.now),
         "chosen": list(plan.chosen),
         "search": {"method": plan.choice.method, "combinations": plan.choice.n_combinations},
-        "path": _records(plan.path),
-        "parameters": _records(plan.parameters),
-        "candidates": _records(plan.table),
+        "path": records(plan.path),
+        "parameters": records(plan.parameters),
+        "candidates": records(plan.table),
     }
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    flat = frame.reset_index()
-    return [{str(key): _plain(value) for key, value in row.items()} for row in flat.to_dict("records")]
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value.item() if isinstance(value, np.generic) else value

@@ -10,9 +10,9 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Posterior
-from mtjfit.results.tables import Table, prior_text, result_text
-from mtjfit.results.write import csv_bytes
-from mtjfit.text import decimals_of, number, power_of_ten, rounded
+from mtjfit.plain import csv_bytes
+from mtjfit.results.tables import prior_text, result_text
+from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
 
 __all__ = ["asymmetric", "latex_parameters", "latex_text", "markdown", "table_csv"]
 

@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray
 from mtjfit.infer.mechanism import MECHANISMS, Mechanism
 from mtjfit.physics import kappa
-from mtjfit.results.tables import Table
-from mtjfit.text import number
+from mtjfit.text import Table, number
 
 __all__ = ["EXAMPLE", "EXAMPLE_B1", "Signature", "signature", "signature_table"]
 

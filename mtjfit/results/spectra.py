@@ -13,10 +13,9 @@ import numpy as np
 
 from mtjfit.data import find_unit, pretty
 from mtjfit.infer.fingerprint import versions
-from mtjfit.results.tables import Table
 from mtjfit.spectra import SpectraResult
 from mtjfit.spectra.residuals import FALSE_FLAGS
-from mtjfit.text import number, p_text, value_with_error
+from mtjfit.text import Table, number, p_text, value_with_error
 
 __all__ = ["calibration_table", "devices_table", "flagged_table", "spectra_document", "spectra_says"]
 

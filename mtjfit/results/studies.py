@@ -13,10 +13,10 @@ from mtjfit.infer import FitResult
 from mtjfit.infer.joint import Sampled
 from mtjfit.infer.tension import DISAGREE, StudyComparison
 from mtjfit.model.noise import noise_words
-from mtjfit.results.tables import Table, interval
-from mtjfit.results.write import plain
+from mtjfit.plain import plain
+from mtjfit.results.tables import interval
 from mtjfit.study import Study
-from mtjfit.text import number, p_text, value_with_error
+from mtjfit.text import Table, number, p_text, value_with_error
 
 __all__ = [
     "device_quantities",

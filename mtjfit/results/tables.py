@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,11 +11,9 @@ from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
 from mtjfit.study import LENGTHS, SCATTER, Normal, Study, is_amplitude
-from mtjfit.text import decimals_of, number, p_text, power_of_ten, rounded, table, value_with_error
-from mtjfit.text_html import card, shortened
+from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
 __all__ = [
-    "Table",
     "combinations_table",
     "devices_table",
     "interval",
@@ -44,33 +41,6 @@ _MEANING = {
     "noise_par": "standard error of T_par, from the scatter",
     "noise_perp": "standard error of T_perp, from the scatter",
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a title; the same rows go to the terminal and to the page.
-
-    Attributes
-    ----------
-    title : str
-    header : tuple of str
-    rows : tuple of tuple of str
-    note : str
-        A sentence under the table; may be empty.
-    """
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-    def __str__(self) -> str:
-        parts = [self.title, table(self.header, self.rows), self.note]
-        return "\n".join(part for part in parts if part)
-
-    def _repr_html_(self) -> str:
-        """The table in a notebook."""
-        return card(self.title, header=self.header, rows=shortened(self.rows, 60), notes=[self.note])
 
 
 def meaning(name: str) -> str:

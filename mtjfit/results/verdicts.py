@@ -14,14 +14,14 @@ from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, is_amplitude
 from mtjfit.text import p_text, value_with_error
 
-__all__ = ["Check", "State", "checks", "learned", "not_determined"]
+__all__ = ["Answer", "State", "checks", "learned", "not_determined"]
 
 State: TypeAlias = Literal["yes", "partly", "no", "open"]
 MARKS: dict[State, str] = {"yes": "✓", "partly": "◐", "no": "✗", "open": "–"}
 
 
 @dataclass(frozen=True)
-class Check:
+class Answer:
     """One line of the box: what was asked, the answer, and one sentence about it."""
 
     name: str
@@ -52,72 +52,72 @@ def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
     return found
 
 
-def _determined(fit: FitResult, posterior: Posterior | None) -> Check:
+def _determined(fit: FitResult, posterior: Posterior | None) -> Answer:
     lengths = free_lengths(fit.study)
     if not lengths:
-        return Check("determined", "open", "no length is free")
+        return Answer("determined", "open", "no length is free")
     if posterior is None:
         d = fit.study.thicknesses[0]
-        return Check(
+        return Answer(
             "determined", "no", f"one thickness ({d:g} nm) determines combinations, but none of {', '.join(lengths)}"
         )
     if not posterior.verdict.converged:
-        return Check("determined", "open", "unknown as long as the draws have not converged")
+        return Answer("determined", "open", "unknown as long as the draws have not converged")
     if fit.p_value < P_BAD:
-        return Check("determined", "open", "of no meaning as long as the model does not describe the data")
+        return Answer("determined", "open", "of no meaning as long as the model does not describe the data")
     found, leaning = _by_answer(posterior), _leans_on_priors(fit)
     if set(found) == {"yes"} and not leaning:
-        return Check("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
+        return Answer("determined", "yes", f"{', '.join(found['yes'])}: each by itself")
     yes = "with the priors of the others" if leaning else "by themselves"
     words = {"yes": yes, "lower limit": "lower limit only", "upper limit": "upper limit only"}
     says = [f"{word}: {', '.join(found[answer])}" for answer, word in words.items() if answer in found]
     if "no" in found:
         says.append(f"not determined: {', '.join(found['no'])}")
-    return Check("determined", "no" if set(found) == {"no"} else "partly", "; ".join(says))
+    return Answer("determined", "no" if set(found) == {"no"} else "partly", "; ".join(says))
 
 
-def _converged(posterior: Posterior | None) -> Check:
+def _converged(posterior: Posterior | None) -> Answer:
     if posterior is None:
-        return Check("converged", "open", "nothing was sampled: no length is determined")
+        return Answer("converged", "open", "nothing was sampled: no length is determined")
     if posterior.verdict.converged:
-        return Check("converged", "yes", "every check of the gate holds")
+        return Answer("converged", "yes", "every check of the gate holds")
     first, *others = posterior.verdict.reasons
     more = f", and {len(others)} more reason{'s' if len(others) > 1 else ''}" if others else ""
-    return Check("converged", "no", f"NOT CONVERGED: {first}{more}")
+    return Answer("converged", "no", f"NOT CONVERGED: {first}{more}")
 
 
-def _plausible(fit: FitResult) -> Check:
+def _plausible(fit: FitResult) -> Answer:
     if math.isnan(fit.p_value):
-        return Check("χ² plausible", "open", "nothing is left to test: " + fit.chi2_says)
+        return Answer("χ² plausible", "open", "nothing is left to test: " + fit.chi2_says)
     if fit.p_value < P_BAD:
-        return Check("χ² plausible", "no", f"the model does not describe these data ({fit.chi2_says})")
-    return Check("χ² plausible", "yes", fit.chi2_says)
+        return Answer("χ² plausible", "no", f"the model does not describe these data ({fit.chi2_says})")
+    return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
-def _draws_fit(fit: FitResult, posterior: Posterior | None) -> Check:
+def _draws_fit(fit: FitResult, posterior: Posterior | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
-        return Check(name, "open", "nothing was sampled")
+        return Answer(name, "open", "nothing was sampled")
     if not posterior.verdict.converged:
-        return Check(name, "open", "unknown as long as the draws have not converged")
+        return Answer(name, "open", "unknown as long as the draws have not converged")
     drawn = chi2_of_draws(fit, posterior)
     if math.isnan(drawn.p_value):
-        return Check(name, "open", f"nothing is left to test: {drawn.says}")
+        return Answer(name, "open", f"nothing is left to test: {drawn.says}")
     if not drawn.ok:
-        return Check(name, "no", f"the draws miss what the best fit does not: {drawn.says} ({p_text(drawn.p_value)})")
-    return Check(name, "yes", f"{drawn.says} ({p_text(drawn.p_value)})")
+        return Answer(name, "no", f"the draws miss what the best fit does not: {drawn.says} ({p_text(drawn.p_value)})")
+    return Answer(name, "yes", f"{drawn.says} ({p_text(drawn.p_value)})")
 
 
-def _priors_agree(fit: FitResult) -> Check:
+def _priors_agree(fit: FitResult) -> Answer:
     name = "priors agree with the data"
     if fit.p_value < P_BAD:
-        return Check(name, "open", "of no meaning as long as the model does not describe the data")
+        return Answer(name, "open", "of no meaning as long as the model does not describe the data")
     if fit.conflicts:
-        return Check(name, "no", "; ".join(each.says for each in fit.conflicts))
-    return Check(name, "yes", "no prior is further from what the data say without it than chance allows")
+        return Answer(name, "no", "; ".join(each.says for each in fit.conflicts))
+    return Answer(name, "yes", "no prior is further from what the data say without it than chance allows")
 
 
-def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Check, ...]:
+def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
 
     Parameters

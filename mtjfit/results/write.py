@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,15 +14,15 @@ from scipy.special import ndtri
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.comparison import MechanismComparison
 from mtjfit.infer.excess import chi2_of_draws
+from mtjfit.plain import by_name, csv_bytes, plain
 from mtjfit.results.header import header_fields, notices
 from mtjfit.results.mechanisms import mechanism_document
 from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.verdicts import checks, learned, not_determined
 
-__all__ = ["csv_bytes", "plain", "result_document", "result_files", "summary_table"]
+__all__ = ["result_document", "result_files", "summary_table"]
 
 _COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
-_FORMULA = ("=", "+", "-", "@")
 _OF_DEVICE = (
     *("device", "values", "sd", "chi2", "dof", "p_value"),
     *("scatter_chi2", "scatter_dof", "scatter_p_value"),
@@ -61,58 +60,6 @@ def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
     return pd.DataFrame(
         dict(zip(_COLUMNS, columns, strict=True)), index=pd.Index(names, name="parameter", dtype=object)
     )
-
-
-def _harmless(value: object) -> object:
-    """Text that a spreadsheet would run as a formula, quoted; device names come from files."""
-    if not isinstance(value, str):
-        return value
-    text = "".join(c if c.isprintable() else " " for c in value)
-    return "'" + text if text.lstrip().startswith(_FORMULA) else text
-
-
-def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """UTF-8 CSV with all digits; the same on every platform.
-
-    Examples
-    --------
-    >>> csv_bytes(pd.DataFrame({"unit": ["=1+1"]}, index=pd.Index(["a"], name="parameter")))
-    b"parameter,unit\\na,'=1+1\\n"
-    """
-    safe = frame.copy()
-    safe.index = pd.Index([_harmless(name) for name in frame.index], name=frame.index.name, dtype=object)
-    for name in safe.columns:
-        if not pd.api.types.is_numeric_dtype(safe[name]):
-            safe[name] = pd.Series([_harmless(value) for value in safe[name]], index=safe.index, dtype=object)
-    return str(safe.to_csv(lineterminator="\n")).encode()
-
-
-def plain(value: object) -> Any:
-    """What strict JSON can hold: NaN and infinity become null, arrays lists, mappings objects.
-
-    Examples
-    --------
-    >>> plain({"a": np.float64("nan"), "b": np.arange(2), "c": (True, "x")})
-    {'a': None, 'b': [0, 1], 'c': [True, 'x']}
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, Sequence):
-        return [plain(each) for each in value]
-    raise TypeError(f"{type(value).__name__} has no place in result.json")
-
-
-def _records(frame: pd.DataFrame) -> dict[str, Any]:
-    """A table as an object by parameter."""
-    return {str(name): plain(dict(row)) for name, row in frame.iterrows()}
 
 
 def result_document(
@@ -158,7 +105,7 @@ def result_document(
             "rank": known.rank,
             "n_parameters": known.n_parameters,
             "null_directions": known.null_directions,
-            "determined": _records(known.determined),
+            "determined": by_name(known.determined),
         },
         "devices": [{name: getattr(device, name) for name in _OF_DEVICE} for device in fit.devices],
         "priors": {name: p.prior.describe() for name, p in study.parameters.items()},
@@ -168,7 +115,7 @@ def result_document(
         "evidence": _evidence(posterior),
         "priors_and_data": record,
         "mechanisms": None if mechanisms is None else json.loads(mechanism_document(mechanisms)),
-        "summary": _records(summary_table(fit, posterior)),
+        "summary": by_name(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
         "provenance": provenance,
     }

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data.curve import FloatArray
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import did_you_mean
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against
 

@@ -117,7 +117,7 @@ def devices_from(raw: object, common: object, against: Against) -> dict[str, Dev
         return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
     # Unknown names here are no fault of a device; they are reported once.
     if unknown := [name for name in common if name not in CONSTANTS]:
-        from mtjfit.data.suggest import did_you_mean
+        from mtjfit.errors import did_you_mean
 
         problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS)) for name in unknown]
         common = {name: each for name, each in common.items() if name in CONSTANTS}

@@ -13,7 +13,7 @@ import numpy as np
 from mtjfit.data.curve import FloatArray, Origin
 from mtjfit.data.origins import declared_origin
 from mtjfit.data.pattern import NamePattern
-from mtjfit.data.readers import ReadOptions, Sheet, Wide, blocks, read_source, sheets_from_bytes
+from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_bytes
 from mtjfit.data.sheets import comments_of
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.errors import ConfigError, DataError, Problem
@@ -100,10 +100,9 @@ def read_spectra(
     for done, (_, table, file) in enumerate(jobs, start=1):
         label = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
         try:
-            source = read_source(file, label)
+            source = read_source(file, label, table.read.max_bytes)
             hashes[label] = hashlib.sha256(source.data).hexdigest()
-            given = table.read.model_dump(exclude={"reader"})
-            sheets = sheets_from_bytes(source, table.read.reader, ReadOptions(**given))
+            sheets = sheets_from_bytes(source, table.read.reader, table.read)
             if table.wide is not None:
                 sheets = blocks(sheets, Wide(table.wide.columns, (), table.wide.name, table.wide.name_in))
             for sheet in sheets:

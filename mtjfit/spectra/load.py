@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from mtjfit.data.curve import Origin
 from mtjfit.data.pattern import NamePattern
-from mtjfit.data.readers import read_source
 from mtjfit.data.units import check_unit
-from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.errors import ConfigError, Problem
 from mtjfit.spectra.calibration import factor
 from mtjfit.spectra.declared import devices_from, line_from
 from mtjfit.spectra.files import read_spectra, units_of
-from mtjfit.spectra.schema import Document, FilesTable, SpectraTable, validated
+from mtjfit.spectra.schema import FilesTable, SpectraDocument, SpectraTable, validated
 from mtjfit.spectra.spectrum import Against, Spectrum
 from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
+from mtjfit.toml import prefixed, read_toml
 
 __all__ = ["load_spectra"]
-
-_MAX_BYTES = 1_000_000
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
@@ -62,14 +56,14 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
 spectra is
     """
     path = Path(path)
-    text, raw = _parse(path)
+    text, raw = read_toml(path)
     problems: list[Problem] = []
-    outline = validated(Document, raw, "")
+    outline = validated(SpectraDocument, raw, "")
     problems += outline if isinstance(outline, list) else []
     head = validated(SpectraTable, raw.get("spectra", {}), "spectra")
     if isinstance(head, list):
         problems += head if "spectra" in raw else []
-        raise _config(problems, path.name)
+        raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
     problems += _head_problems(head)
     tables = _file_tables(raw.get("files"), head.against, problems)
     units = {table.units.x for table in tables}
@@ -81,7 +75,7 @@ spectra is
     devices = devices_from(raw.get("devices", []), raw.get("constants", {}), head.against)
     problems += devices if isinstance(devices, list) else []
     if problems or isinstance(options, list) or isinstance(devices, list):
-        raise _config(problems, path.name)
+        raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
     read = read_spectra(tables, path.parent, head.against, options, progress)
     return SpectraStudy(
         head.name, head.against, head.torkance_unit, _origin(head.origin, read.origin, path.name), read.spectra,
@@ -104,27 +98,6 @@ def _origin(declared: str, of_files: Origin, name: str) -> Origin:
         what = f"is {kind.strip()!r}, but a file says {of_files.kind!r} of itself"
         raise ConfigError([Problem(f"{name}: spectra.origin", what, "remove it, or correct the file")])
     return Origin(kind.strip(), " ".join(note.split()))  # type: ignore[arg-type]
-
-
-def _parse(path: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = read_source(path, str(path), _MAX_BYTES).data.decode("utf-8-sig")
-        return text, tomllib.loads(text)
-    except DataError as error:
-        raise ConfigError(error.problems) from None
-    except UnicodeDecodeError:
-        problem = Problem(path.name, "is not UTF-8", "save it as UTF-8")
-    except RecursionError:
-        problem = Problem(path.name, "is nested too deeply", "it has at most four levels")
-    except ValueError as error:
-        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", str(error))
-        where = path.name + (f":{place[1]}:{place[2]}" if place and place[1] else "")
-        problem = Problem(where, f"is not TOML: {error}", "strings need quotes, and tables a header such as [line]")
-    raise ConfigError([problem])
-
-
-def _config(problems: Iterable[Problem], name: str) -> ConfigError:
-    return ConfigError(replace(problem, where=f"{name}: {problem.where}") for problem in dict.fromkeys(problems))
 
 
 def _head_problems(head: SpectraTable) -> list[Problem]:
@@ -200,5 +173,5 @@ def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], na
     problems += [Problem("devices", f"no file holds device {each!r}", "remove it, or correct the pattern")
                  for each in declared if each not in seen]  # fmt: skip
     if problems:
-        raise _config(problems, name)
+        raise ConfigError(prefixed(dict.fromkeys(problems), f"{name}: "))
     return {each: declared.get(each, Device(each)) for each in seen}

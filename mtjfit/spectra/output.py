@@ -12,6 +12,7 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.units import find_unit
+from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
 
 __all__ = ["CURVE", "LINES", "STUDY", "covariance_names", "spectra_files"]
@@ -100,17 +101,12 @@ def _curve(result: SpectraResult) -> bytes:
         for i in range(curve.bias.size):
             values = np.array([curve.par[i], curve.perp[i], *curve.sigma[:, i]]) / unit.si
             numbers = [f"{each:.10g}" for each in (thickness, curve.bias[i], *values)]
-            rows.append([_cell(name), *numbers, f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else ""])
+            rows.append([harmless(name), *numbers, f"{curve.rho[i]:.8f}", "yes" if curve.flagged[i] else ""])
     comment = _origin(result) + (
         f"# Torkance against bias, in {unit.name}, per device, at the angle of the measurement, perp along M x P.\n"
         "# The errors are statistical; those of the calibration are common to whole curves: see the covariances.\n"
     )
     return _rows(_COLUMNS, rows, comment)
-
-
-def _cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _lines(result: SpectraResult) -> bytes:
@@ -125,8 +121,8 @@ def _lines(result: SpectraResult) -> bytes:
                 fit.tests.p_runs, fit.tests.p_autocorrelation, fit.tests.chi2_red, fit.tests.p_chi2,
             ]  # fmt: skip
             rows.append([
-                _cell(spectrum.device), f"{spectrum.bias:.10g}", f"{spectrum.fixed * held:.10g}", str(spectrum.sign),
-                str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags), _cell(spectrum.label),
+                harmless(spectrum.device), f"{spectrum.bias:.10g}", f"{spectrum.fixed * held:.10g}", str(spectrum.sign),
+                str(k + 1), *(f"{value:.8g}" for value in numbers), "; ".join(fit.flags), harmless(spectrum.label),
             ])  # fmt: skip
     x = "GHz" if result.study.against == "frequency" else "mT"
     other = "mT" if x == "GHz" else "GHz"
@@ -159,7 +155,7 @@ def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
         'per = "device"',
         'perp_axis = "MxP"',
         "covariance = {"
-        + ", ".join(f" {_quoted(_cell(device))} = {_quoted(name)}" for device, name in covariances.items())
+        + ", ".join(f" {_quoted(harmless(device))} = {_quoted(name)}" for device, name in covariances.items())
         + " }",
         *_angle(result),
         "",

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.data.format import ReadOptions
 from mtjfit.errors import Problem
+from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable
+from mtjfit.toml import validated as checked_table
 
 __all__ = [
     "CONSTANTS",
     "ConstantTable",
     "DeviceTable",
-    "Document",
     "FilesTable",
     "LineTable",
+    "SpectraDocument",
     "SpectraTable",
     "validated",
 ]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+T = TypeVar("T")
 
 
-class SpectraTable(_Table):
+class SpectraTable(TomlTable):
     """``[spectra]``: a name, what the spectra are taken against, and the unit of the torkances to write."""
 
     name: str
@@ -35,7 +36,7 @@ class SpectraTable(_Table):
     origin: str = ""
 
 
-class ColumnsTable(_Table):
+class ColumnsTable(TomlTable):
     """``[files.columns]``: names of columns; bias, device and fixed only where they stand in columns."""
 
     x: str
@@ -45,7 +46,7 @@ class ColumnsTable(_Table):
     fixed: str = ""
 
 
-class UnitsTable(_Table):
+class UnitsTable(TomlTable):
     """``[files.units]``: declared units; they must agree with what a file says of itself."""
 
     x: str
@@ -54,7 +55,7 @@ class UnitsTable(_Table):
     fixed: str = ""
 
 
-class WideTable(_Table):
+class WideTable(TomlTable):
     """``[files.wide]``: how series stand side by side."""
 
     columns: tuple[str, ...]
@@ -62,20 +63,15 @@ class WideTable(_Table):
     name_in: Literal["name", "comment"] = "name"
 
 
-class ReadTable(_Table):
+@dataclass(frozen=True)
+class ReadTable(ReadOptions):
     """``[files.read]``: how the files are written, where that cannot be found out."""
 
-    reader: str = ""
-    separator: str = ""
-    decimal: str = ""
     comment: str = "#"
-    encoding: str = ""
-    names: tuple[str, ...] = ()
-    header: tuple[Literal["name", "unit", "comment", "skip"], ...] = ()
-    sheet: str = ""
+    reader: str = ""
 
 
-class FilesTable(_Table):
+class FilesTable(TomlTable):
     """One ``[[files]]``: files of one format."""
 
     folder: str = "."
@@ -90,7 +86,7 @@ class FilesTable(_Table):
     read: ReadTable = ReadTable()
 
 
-class DerivativeTable(_Table):
+class DerivativeTable(TomlTable):
     """``derivative = { … }``: the voltage is the first harmonic of a modulated abscissa."""
 
     modulation: float = Field(gt=0)
@@ -99,22 +95,25 @@ class DerivativeTable(_Table):
     output: Literal["peak", "rms"]
 
 
-class LineTable(_Table):
+_Sharing: TypeAlias = Annotated[Annotated[Literal["free", "shared"], WORD] | Annotated[int, NUMBER], WORD_OR_NUMBER]
+
+
+class LineTable(TomlTable):
     """``[line]``: what is fitted."""
 
     modes: int = Field(default=1, ge=1, le=8)
     use: Literal["largest", "lowest", "highest"] = "largest"
     background: int = Field(default=1, ge=-1, le=8)
     form: Literal["lorentzian", "oscillator"] = "lorentzian"
-    centre: Literal["free", "shared"] | int = "free"
-    width: Literal["free", "shared"] | int = "free"
+    centre: _Sharing = "free"
+    width: _Sharing = "free"
     range: tuple[float, float] | None = None
     window: float | None = Field(default=None, ge=3)
     derivative: DerivativeTable | None = None
     kittel: tuple[Literal["Meff", "Bk", "gamma"], ...] = ("Meff", "Bk")
 
 
-class ConstantTable(_Table):
+class ConstantTable(TomlTable):
     """One constant: a value with its standard error, or a table against bias with a relative one."""
 
     value: float | None = None
@@ -124,7 +123,7 @@ class ConstantTable(_Table):
     unit: str
 
 
-class DeviceTable(_Table):
+class DeviceTable(TomlTable):
     """One ``[[devices]]``: name, free layer, and whatever constants are its own."""
 
     name: str
@@ -145,7 +144,7 @@ class DeviceTable(_Table):
 CONSTANTS = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "V_II", "theta", "gamma")
 
 
-class Document(_Table):
+class SpectraDocument(TomlTable):
     """The whole file, for the names of its tables only."""
 
     spectra: Any
@@ -155,18 +154,6 @@ class Document(_Table):
     devices: Any = None
 
 
-T = TypeVar("T", bound=_Table)
-
-_WHAT = {
-    "missing": "is missing",
-    "string_type": "is not a string",
-    "float_type": "is not a number",
-    "int_type": "is not a whole number",
-    "model_type": "is not a table",
-    "model_attributes_type": "is not a table",
-    "tuple_type": "is not a list",
-    "too_long": "has too many entries",
-}
 _TODO = {
     "against": 'write against = "frequency" or "field": what the abscissa of the spectra is',
     "spectra": "add a [spectra] table with name and against",
@@ -180,19 +167,10 @@ _TODO = {
     "centre": 'write "free", "shared", or the degree of a polynomial in the bias',
     "width": 'write "free", "shared", or the degree of a polynomial in the bias',
 }
-_TODO_BY_TYPE = {
-    "string_type": 'write it in quotes, such as "text"',
-    "float_type": "write a number without quotes",
-    "int_type": "write a whole number without quotes",
-    "tuple_type": "write it in square brackets",
-}
-_NESTED: Mapping[str, type[_Table]] = {
-    "columns": ColumnsTable, "units": UnitsTable, "wide": WideTable, "read": ReadTable, "derivative": DerivativeTable,
-}  # fmt: skip
 
 
 def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
-    """A table of the file as a model, or every problem of its shape.
+    """`mtjfit.toml.validated` with advice for the keys of a file of spectra.
 
     Examples
     --------
@@ -201,35 +179,4 @@ def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
     spectra.name: is missing; add it
     spectra.nam: is no key; did you mean 'name'?
     """
-    try:
-        return model.model_validate(_with_tuples(raw))
-    except ValidationError as error:
-        found = [_problem(model, dict(each), where) for each in error.errors(include_url=False)]
-        return list({problem.where: problem for problem in reversed(found)}.values())[::-1]
-
-
-def _with_tuples(raw: object) -> object:
-    if isinstance(raw, list):
-        return tuple(_with_tuples(each) for each in raw)
-    return {key: _with_tuples(each) for key, each in raw.items()} if isinstance(raw, dict) else raw
-
-
-def _problem(model: type[_Table], error: Mapping[str, Any], where: str) -> Problem:
-    path = [key for key in error["loc"] if not (isinstance(key, str) and ("[" in key or key in ("int", "float")))]
-    spelled = (where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)).lstrip(".")
-    kind, last = error["type"], path[-1] if path else where
-    if kind == "extra_forbidden":
-        for key in path[:-1]:
-            model = _NESTED.get(str(key), model)
-        return Problem(spelled, "is no key", did_you_mean(str(last), _keys(model)))
-    if kind == "literal_error":
-        choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        todo = _TODO.get(str(last)) or did_you_mean(str(error["input"]), choices)
-        return Problem(spelled, f"is {error['input']!r}", todo)
-    what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "is not")
-    todo = _TODO.get(str(last)) or _TODO_BY_TYPE.get(kind) or ("add it" if kind == "missing" else "correct it")
-    return Problem(spelled, what, todo)
-
-
-def _keys(model: type[_Table]) -> Iterable[str]:
-    return list(model.model_fields)
+    return checked_table(model, raw, where, _TODO)

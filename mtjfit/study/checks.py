@@ -8,9 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import get_args
 
 from mtjfit.data.curve import TorqueCurve
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.units import conversion
-from mtjfit.errors import Problem
+from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, is_amplitude
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 

@@ -10,11 +10,12 @@ from types import MappingProxyType
 from mtjfit.data.units import check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
-from mtjfit.study.load import _Findings, _name, _parameters, _parse, _placeholders, _raise, _sampling, load_study
+from mtjfit.study.load import declared_name, declared_parameters, load_study
 from mtjfit.study.parameter import Parameter, unit_of_parameter
 from mtjfit.study.plan_request import PlanRequest, plan_request_from
 from mtjfit.study.schema import ProposalDocument, validated
 from mtjfit.study.study import Sampling, Study
+from mtjfit.toml import Findings, placeholders, read_toml
 
 __all__ = ["Design", "load_plan", "request_problems"]
 
@@ -127,22 +128,21 @@ def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
     (5, 'everything')
     """
     path = Path(path)
-    text, raw = _parse(path)
+    text, raw = read_toml(path)
     if "data" in raw or "plan" not in raw:
         request = plan_request_from(raw.get("plan", {}))
         study = load_study(path)
         assert isinstance(request, PlanRequest)  # noqa: S101 - a study with another [plan] does not load
         return study, request
-    found = _Findings()
-    found.config += _placeholders(raw)
-    outline = validated(ProposalDocument, raw, "")
-    found.config += outline if isinstance(outline, list) else []
-    name = _name(raw.get("study"), found)
-    sampling = _sampling(raw.get("sampling", {}), found)
-    parameters, broken = _parameters(raw.get("parameters"), found)
-    request = plan_request_from(raw["plan"])
+    found = Findings()
+    found.config += placeholders(raw)
+    found.keep(validated(ProposalDocument, raw, ""))
+    name = declared_name(raw.get("study"), found)
+    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    parameters, broken = declared_parameters(raw.get("parameters"), found)
+    asked = found.keep(plan_request_from(raw["plan"]))
     found.config += parameter_problems(parameters, broken) if parameters is not None else []
-    found.config += request if isinstance(request, list) else request_problems(request)
-    _raise(found, path.name)
-    assert isinstance(request, PlanRequest)  # noqa: S101 - anything else is a problem
-    return Design(name, parameters or {}, request, sampling, text), request
+    found.config += [] if asked is None else request_problems(asked)
+    found.refuse(path.name)
+    assert asked is not None  # noqa: S101 - else there is a problem
+    return Design(name, parameters or {}, asked, sampling, text), asked

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import Problem
+from mtjfit.errors import Problem, did_you_mean
 from mtjfit.study.parameter import AnyPrior, Parameter
 from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
 from mtjfit.study.schema import ParameterTable, validated

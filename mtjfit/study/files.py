@@ -7,10 +7,9 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
-from mtjfit.data.declaration import MAX_BYTES
+from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import Source, read_source
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = ["data_sources", "opener"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.declaration import ENCODINGS, SEPARATORS
+from mtjfit.data.format import ENCODINGS, SEPARATORS
 from mtjfit.data.readers import Column, Sheet, Source, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Any
 
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.readers import Source
 from mtjfit.data.sheets import curves_from_sources
-from mtjfit.data.tidy import read_bytes
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.entry import parameter_from
 from mtjfit.study.files import data_sources, opener
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
-from mtjfit.study.schema import DataTable, Document, NoiseTable, SamplingTable, StudyTable, validated
+from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, validated
 from mtjfit.study.study import Sampling, Study
+from mtjfit.toml import PLACEHOLDER, Findings, placeholders, prefixed, read_toml
 
-__all__ = ["PLACEHOLDER", "load_study"]
-
-PLACEHOLDER = re.compile(r"<[^<>]*\?>")
-"""What a template leaves for a person to fill in; no study with such a value loads."""
-_MAX_BYTES = 1_000_000
-
-
-@dataclass
-class _Findings:
-    """Problems by kind: those of the study file (key paths, without its name) and those of data files."""
-
-    config: list[Problem] = field(default_factory=list)
-    data: list[Problem] = field(default_factory=list)
+__all__ = ["declared_name", "declared_parameters", "load_study", "understood"]
 
 
 def load_study(path: str | Path) -> Study:
@@ -72,17 +56,15 @@ def load_study(path: str | Path) -> Study:
     study.toml: smapling: is no key; did you mean 'sampling'?
     """
     path = Path(path)
-    text, raw = _parse(path)
-    found = _Findings()
-    found.config += _placeholders(raw)
-    outline = validated(Document, raw, "")
-    found.config += outline if isinstance(outline, list) else []
-    name = _name(raw.get("study"), found)
-    sampling = _sampling(raw.get("sampling", {}), found)
-    wishes = plan_request_from(raw.get("plan", {}))
-    found.config += wishes if isinstance(wishes, list) else []
+    text, raw = read_toml(path)
+    found = Findings()
+    found.config += placeholders(raw)
+    found.keep(validated(StudyDocument, raw, ""))
+    name = declared_name(raw.get("study"), found)
+    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    found.keep(plan_request_from(raw.get("plan", {})))
     curves, files = _curves(raw.get("data"), path.parent, found)
-    parameters, broken = _parameters(raw.get("parameters"), found)
+    parameters, broken = declared_parameters(raw.get("parameters"), found)
     _add_noise(raw.get("noise"), parameters, found)
     # Each check runs on whatever could be read, so that no mistake hides another.
     if curves is not None:
@@ -90,69 +72,22 @@ def load_study(path: str | Path) -> Study:
     if parameters is not None:
         found.config += parameter_problems(parameters, broken)
     if curves is not None and parameters is not None:
-        found.config += [each for each in joint_problems(curves, parameters) if _key(each) not in broken]
-    _raise(found, path.name)
+        found.config += understood(joint_problems(curves, parameters), broken)
+    found.refuse(path.name)
     return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files)
 
 
-def _parse(path: Path) -> tuple[str, dict[str, Any]]:
-    where = path.name
-    try:
-        text = read_bytes(path, str(path), _MAX_BYTES).decode("utf-8-sig")
-        return text, tomllib.loads(text)
-    except DataError as error:
-        raise ConfigError(error.problems) from None
-    except UnicodeDecodeError:
-        problem = Problem(where, "is not UTF-8", "save it as UTF-8")
-    except RecursionError:
-        problem = Problem(where, "is nested too deeply", "a study file has at most four levels")
-    except ValueError as error:
-        message = str(error)
-        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
-        if place is not None:
-            message = message[: place.start()]
-            where += f":{place[1]}:{place[2]}" if place[1] else ": at the end"
-        todo = "strings need quotes, and tables a header such as [data.units]"
-        problem = Problem(where, f"is not TOML: {message}", todo)
-    raise ConfigError([problem])
-
-
-def _placeholders(raw: object, where: str = "") -> Iterator[Problem]:
-    if isinstance(raw, str) and PLACEHOLDER.fullmatch(raw):
-        yield Problem(where, f"still holds the placeholder {raw!r}", "replace it; only you can know")
-    elif isinstance(raw, Mapping):
-        for key, each in raw.items():
-            yield from _placeholders(each, f"{where}.{key}".lstrip("."))
-    elif isinstance(raw, list):
-        for i, each in enumerate(raw):
-            yield from _placeholders(each, f"{where}[{i}]")
-
-
-def _name(raw: object, found: _Findings) -> str:
-    if raw is None:
-        return ""
-    table = validated(StudyTable, raw, "study")
-    if isinstance(table, list):
-        found.config += table
+def declared_name(raw: object, found: Findings) -> str:
+    """Name of the study in ``[study]``; empty where there is none."""
+    table = None if raw is None else found.keep(validated(StudyTable, raw, "study"))
+    if table is None:
         return ""
     if not table.name.strip() or not table.name.isprintable():
         found.config.append(Problem("study.name", f"is {table.name!r}", "give the study a printable name"))
     return table.name
 
 
-def _sampling(raw: object, found: _Findings) -> Sampling:
-    table = validated(SamplingTable, raw, "sampling")
-    if isinstance(table, list):
-        found.config += table
-        return Sampling()
-    try:
-        return Sampling(**table.model_dump(exclude_none=True))
-    except ConfigError as error:
-        found.config += error.problems
-        return Sampling()
-
-
-def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCurve] | None, dict[str, str]]:
+def _curves(raw: object, folder: Path, found: Findings) -> tuple[list[TorqueCurve] | None, dict[str, str]]:
     """All curves and the hash of each file; None in place of the curves where a file could not be read."""
     files: dict[str, str] = {}
     if raw is None:
@@ -168,27 +103,23 @@ def _curves(raw: object, folder: Path, found: _Findings) -> tuple[list[TorqueCur
             sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None)
         except DataError as error:
             found.data += error.problems
-        table = validated(DataTable, each, f"data[{i}]")
-        if isinstance(table, list):
-            found.config += table
-            complete = False
+        table = found.keep(validated(DataTable, each, f"data[{i}]"))
+        complete &= table is not None and bool(sources)
+        if table is None or not sources:
             continue
         try:
-            declaration = table.declaration()
-            if sources:
-                opened = opener(folder, files, declaration.format.max_bytes)
-                curves += curves_from_sources(sources, declaration, table.file or table.files or "", opened)
+            opened = opener(folder, files, table.format.max_bytes)
+            curves += curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
         except ConfigError as error:
-            found.config += _prefixed(error.problems, f"data[{i}].")
+            found.config += prefixed(error.problems, f"data[{i}].")
             complete = False
         except DataError as error:
             found.data += error.problems
             complete = False
-        complete &= bool(sources)
     return (curves if complete else None), files
 
 
-def _parameters(raw: object, found: _Findings) -> tuple[dict[str, Parameter] | None, set[str]]:
+def declared_parameters(raw: object, found: Findings) -> tuple[dict[str, Parameter] | None, set[str]]:
     """All parameters that could be understood, and the names of the others."""
     if raw is None:
         return None, set()
@@ -197,48 +128,32 @@ def _parameters(raw: object, found: _Findings) -> tuple[dict[str, Parameter] | N
         return None, set()
     parameters, broken = {}, set()
     for name, each in raw.items():
-        parameter = parameter_from(name, each, f"parameters.{name}")
-        if isinstance(parameter, Parameter):
-            parameters[name] = parameter
-        else:
+        parameter = found.keep(parameter_from(name, each, f"parameters.{name}"))
+        if parameter is None:
             broken.add(name)
-            found.config += parameter
+        else:
+            parameters[name] = parameter
     return parameters, broken
 
 
-def _add_noise(raw: object, parameters: dict[str, Parameter] | None, found: _Findings) -> None:
+def understood(problems: Iterable[Problem], broken: Collection[str]) -> list[Problem]:
+    """Problems of parameters without those that follow from a declaration that could not be understood."""
+    return [each for each in problems if each.where.removeprefix("parameters.") not in broken]
+
+
+def _add_noise(raw: object, parameters: dict[str, Parameter] | None, found: Findings) -> None:
     """Degrees of freedom of Student-t errors from ``[noise]`` to the other parameters."""
-    table = [] if raw is None else validated(NoiseTable, raw, "noise")
-    if isinstance(table, list):
-        found.config += table
-    elif table.model == "normal" and table.dof is not None:
+    table = None if raw is None else found.keep(validated(NoiseTable, raw, "noise"))
+    if table is None:
+        return
+    if table.model == "normal" and table.dof is not None:
         found.config.append(Problem("noise.dof", "normal errors have none", 'remove it, or set model = "student"'))
     elif table.model == "student" and table.dof is None:
         found.config.append(Problem("noise.dof", "is missing", "give the degrees of freedom, such as 4, or a prior"))
     elif table.model == "student" and parameters is not None:
         dof = table.dof if isinstance(table.dof, dict) else {"fixed": table.dof}
-        parameter = parameter_from(DOF, dof, "noise.dof")
+        parameter = found.keep(parameter_from(DOF, dof, "noise.dof"))
         if DOF in parameters:
             found.config.append(Problem("noise.dof", f"is declared, and so is parameters.{DOF}", "keep one of the two"))
-        elif isinstance(parameter, Parameter):
+        elif parameter is not None:
             parameters[DOF] = parameter
-        else:
-            found.config += parameter
-
-
-def _key(problem: Problem) -> str:
-    return problem.where.removeprefix("parameters.")
-
-
-def _prefixed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
-    return [replace(problem, where=prefix + problem.where) for problem in problems]
-
-
-def _raise(found: _Findings, name: str) -> None:
-    blank = {problem.where for problem in found.config if "placeholder" in problem.what}
-    config = [problem for problem in found.config if problem.where not in blank or "placeholder" in problem.what]
-    problems = list(dict.fromkeys([*_prefixed(config, f"{name}: "), *found.data]))
-    if config:
-        raise ConfigError(problems)
-    if problems:
-        raise DataError(problems)

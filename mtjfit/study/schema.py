@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Discriminator, PlainValidator, Tag, ValidationError
+from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
+from pydantic_core import PydanticCustomError
 
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem
-from mtjfit.study.datatable import (
-    ColumnsTable,
-    DataTable,
-    FormatTable,
-    MaskTable,
-    SigmaTable,
-    Table,
-    UnitsTable,
-    WideTable,
-    kind_of,
-)
 from mtjfit.study.parameter import Scope
+from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable
+from mtjfit.toml import validated as checked_table
 
 __all__ = [
     "DataTable",
-    "Document",
     "NoiseTable",
     "ParameterTable",
     "PlanTable",
     "ProposalDocument",
-    "SamplingTable",
+    "StudyDocument",
     "StudyTable",
     "validated",
 ]
 
+T = TypeVar("T")
 
-class StudyTable(Table):
+
+class StudyTable(TomlTable):
     """``[study]``."""
 
     name: str
@@ -54,7 +46,29 @@ def _true_or_number(value: object) -> bool | float:
     raise ValueError("is neither a number nor true")
 
 
-class ParameterTable(Table):
+def _file_or_files(file: str | None, table: ValidationInfo) -> str | None:
+    several = table.data.get("files")
+    if file is None and several is None:
+        raise PydanticCustomError("missing", "is missing")
+    if file is not None and several is not None:
+        raise ValueError("is declared beside files")
+    return file
+
+
+@dataclass(frozen=True)
+class DataTable(TableDeclaration):
+    """One ``[[data]]``: what is declared, and of which file or files."""
+
+    files: Annotated[str | None, Field(min_length=1)] = None
+    file: Annotated[str | None, Field(min_length=1, validate_default=True), AfterValidator(_file_or_files)] = None
+
+    @property
+    def declaration(self) -> TableDeclaration:
+        """What is declared, whatever the files are called."""
+        return TableDeclaration(**{each.name: getattr(self, each.name) for each in fields(TableDeclaration)})
+
+
+class ParameterTable(TomlTable):
     """One line of ``[parameters]``."""
 
     prior: Literal["uniform", "loguniform", "normal", "lognormal"] | None = None
@@ -68,24 +82,14 @@ class ParameterTable(Table):
     scope: Scope | None = None
 
 
-class NoiseTable(Table):
+class NoiseTable(TomlTable):
     """``[noise]``."""
 
     model: Literal["normal", "student"]
     dof: Any = None
 
 
-class SamplingTable(Table):
-    """``[sampling]``; keys left out keep the defaults of `mtjfit.study.Sampling`."""
-
-    seed: int | None = None
-    target_ess: int | None = None
-    ensembles: int | None = None
-    walkers: int | None = None
-    max_steps: int | None = None
-
-
-class GridTable(Table):
+class GridTable(TomlTable):
     """``thickness = { low = …, high = …, step = … }``."""
 
     low: float
@@ -93,7 +97,7 @@ class GridTable(Table):
     step: float
 
 
-class SweepTable(Table):
+class SweepTable(TomlTable):
     """``bias = { low = …, high = …, n = … }``."""
 
     low: float
@@ -109,15 +113,10 @@ def _number_or_word(value: object) -> float | str:
     return float(value)
 
 
-class PlanTable(Table):
+class PlanTable(TomlTable):
     """``[plan]``: measurements that might be made, and what for."""
 
-    thickness: (
-        Annotated[
-            Annotated[tuple[float, ...], Tag("word")] | Annotated[GridTable, Tag("table")], Discriminator(kind_of)
-        ]
-        | None
-    ) = None
+    thickness: Annotated[Annotated[tuple[float, ...], WORD] | Annotated[GridTable, TABLE], WORD_OR_TABLE] | None = None
     choose: int | None = None
     target: str | None = None
     bias: SweepTable | None = None
@@ -127,7 +126,7 @@ class PlanTable(Table):
     unit: str | None = None
 
 
-class Document(Table):
+class StudyDocument(TomlTable):
     """The whole file, for the names of its tables only."""
 
     study: Any
@@ -138,7 +137,7 @@ class Document(Table):
     plan: Any = None
 
 
-class ProposalDocument(Table):
+class ProposalDocument(TomlTable):
     """A file without data."""
 
     study: Any
@@ -147,20 +146,6 @@ class ProposalDocument(Table):
     sampling: Any = None
 
 
-T = TypeVar("T", bound=Table)
-
-_WHAT = {
-    "string_too_short": "is empty",
-    "missing": "is missing",
-    "string_type": "is not a string",
-    "float_type": "is not a number",
-    "int_type": "is not a whole number",
-    "bool_type": "is neither true nor false",
-    "model_type": "is not a table",
-    "model_attributes_type": "is not a table",
-    "dict_type": "is not a table",
-    "tuple_type": "is not a list",
-}
 _TODO = {
     "file": "name the data file, relative to the study file",
     "quantity": 'write quantity = "torque" (T) or "torkance" (dT/dV); no file can reveal which',
@@ -176,27 +161,12 @@ _TODO = {
     "data": "add a [[data]] table for each file",
     "parameters": "add a [parameters] table",
     "plan": "add a [plan] table, or [[data]]",
-}
-_TODO_BY_TYPE = {
-    "string_type": 'write it in quotes, such as "text"',
-    "float_type": "write a number without quotes",
-    "int_type": "write a whole number without quotes",
-    "bool_type": "write true or false without quotes",
-    "tuple_type": "write it in square brackets",
+    "[]": "write [low, high] in V",
 }
 
 
 def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
-    """A table of the file as a model, or every problem of its shape.
-
-    Parameters
-    ----------
-    model : type
-        One of the table models of this module.
-    raw : object
-        What `tomllib` made of it.
-    where : str
-        Key path of the table, such as ``data[0]``.
+    """`mtjfit.toml.validated` with advice for the keys of a study file.
 
     Examples
     --------
@@ -205,51 +175,4 @@ def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
     study.name: is missing; add it
     study.nam: is no key; did you mean 'name'?
     """
-    try:
-        return model.model_validate(_with_tuples(raw))
-    except ValidationError as error:
-        return [_problem(model, dict(each), where) for each in error.errors(include_url=False)]
-
-
-def _with_tuples(raw: object) -> object:
-    if isinstance(raw, list):
-        return tuple(_with_tuples(each) for each in raw)
-    return {key: _with_tuples(each) for key, each in raw.items()} if isinstance(raw, dict) else raw
-
-
-def _problem(model: type[Table], error: Mapping[str, Any], where: str) -> Problem:
-    # The union of sigma adds its tag to the location; no key of a study file is called so.
-    path = [key for key in error["loc"] if key not in ("word", "table")]
-    spelled = where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
-    spelled, kind = spelled.lstrip("."), error["type"]
-    last = path[-1] if path else where
-    if kind == "extra_forbidden":
-        return Problem(spelled, "is no key", did_you_mean(str(last), _keys(model, path[:-1])))
-    if kind == "literal_error":
-        choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        todo = _TODO.get(str(last)) or did_you_mean(str(error["input"]), choices)
-        return Problem(spelled, f"is {error['input']!r}", todo)
-    if kind == "too_long" or (kind == "missing" and isinstance(last, int)):
-        # The only lists of fixed length are intervals; a short one is reported at its first missing entry.
-        where_list = re.sub(r"\[\d+\]$", "", spelled) if kind == "missing" else spelled
-        return Problem(where_list, "has the wrong number of entries", "write [low, high] in V")
-    what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ")
-    todo = _TODO.get(str(last)) or _TODO_BY_TYPE.get(kind) or ("add it" if kind == "missing" else "correct it")
-    return Problem(spelled, what, todo)
-
-
-def _keys(model: type[Table], path: list[Any]) -> list[str]:
-    """Keys that the table at `path` inside `model` may have."""
-    nested: dict[str, type[Table]] = {
-        "columns": ColumnsTable,
-        "units": UnitsTable,
-        "format": FormatTable,
-        "wide": WideTable,
-        "mask": MaskTable,
-        "sigma": SigmaTable,
-        "thickness": GridTable,
-        "bias": SweepTable,
-    }
-    for key in path:
-        model = nested.get(key, model)
-    return list(model.model_fields)
+    return checked_table(model, raw, where, _TODO)

@@ -13,7 +13,7 @@ from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import Parameter, is_amplitude, unit_of_parameter
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data.curve import FloatArray
-from mtjfit.data.declaration import TableFormat
+from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import parse_number
 from mtjfit.wafer.chunk import IntArray
 from mtjfit.wafer.lines import INSIDE

@@ -10,10 +10,20 @@ from numpy.typing import NDArray
 
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
 
-__all__ = ["Chunk", "Fault", "IntArray"]
+__all__ = ["AllBut", "Chunk", "Fault", "IntArray"]
 
 IntArray: TypeAlias = NDArray[np.int64]
 _BY_ROW = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "rho")
+
+
+@dataclass(frozen=True)
+class AllBut:
+    """All numbers of chunks but some."""
+
+    left: frozenset[int]
+
+    def __contains__(self, number: object) -> bool:
+        return number not in self.left
 
 
 @dataclass(frozen=True)

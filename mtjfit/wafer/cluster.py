@@ -24,9 +24,9 @@ from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.infer.workers import deaf
+from mtjfit.wafer.chunk import AllBut, Chunk
 
 if TYPE_CHECKING:
-    from mtjfit.wafer.chunk import Chunk
     from mtjfit.wafer.declared import WaferStudy
     from mtjfit.wafer.reduced import Reduced
 
@@ -55,16 +55,6 @@ class Job:
     number: int
     share: float
     chunk: Chunk | None = None
-
-
-class _AllBut:
-    """All numbers but one."""
-
-    def __init__(self, number: int):
-        self.number = number
-
-    def __contains__(self, number: object) -> bool:
-        return number != self.number
 
 
 def jobs(study: WaferStudy, done: Container[int]) -> Iterator[Job]:
@@ -150,7 +140,7 @@ def _reduce(study: WaferStudy, job: Job, versions: dict[str, str]) -> Reduced:
     found = differences(versions, _versions())
     if found:
         raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
-    chunk = job.chunk or next(chunks(study, _AllBut(job.number)), None)
+    chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
     if chunk is None:
         raise MtjfitError(f"{study.table}: has fewer files than before; repeat the command")
     return reduce_chunk(study, chunk)

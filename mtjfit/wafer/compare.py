@@ -12,7 +12,7 @@ from scipy.stats import t
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, Problem
-from mtjfit.results.outliers import FALSE_ALARM, holm
+from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.wafer.spread import Spread, centre_of, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey
 

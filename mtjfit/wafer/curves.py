@@ -13,11 +13,11 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import MtjfitError
+from mtjfit.wafer.chunk import AllBut, Chunk
 from mtjfit.wafer.survey import Survey
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
-    from mtjfit.wafer.chunk import Chunk
     from mtjfit.wafer.declared import WaferStudy
 
 __all__ = ["Curves", "DeviceCurve", "curves_of", "survey_of"]
@@ -167,16 +167,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
-@dataclass(frozen=True)
-class _AllBut:
-    """Numbers of chunks that need not be read."""
-
-    wanted: frozenset[int]
-
-    def __contains__(self, number: object) -> bool:
-        return number not in self.wanted
-
-
 def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name]) -> frozenset[int]:
     """Chunks of a table that hold some devices."""
     said = "SELECT chunk FROM devices WHERE source = ? AND wafer = ? AND device = ?"
@@ -197,7 +187,7 @@ def _read(
     if table_identity(study) != source.identity:
         raise MtjfitError("the table has other content than the one that was reduced")
     left = set(wanted)
-    for chunk in chunks(study, _AllBut(numbers)):
+    for chunk in chunks(study, AllBut(numbers)):
         for name, j in _of_interest(chunk, left):
             left.discard(name)
             yield name, _curve(study, chunk, j, rows)

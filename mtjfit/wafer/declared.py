@@ -14,13 +14,14 @@ import numpy as np
 
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import Columns, TableDeclaration
-from mtjfit.errors import ConfigError, Problem
+from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
 from mtjfit.model.wafer_declared import Hierarchy, smooth_problems
 from mtjfit.study import Fixed, Parameter, Sampling, Study, is_amplitude, parse_amplitude
 from mtjfit.study.checks import joint_problems, parameter_problems
-from mtjfit.study.load import _Findings, _key, _name, _parameters, _parse, _placeholders, _prefixed, _raise, _sampling
+from mtjfit.study.load import declared_name, declared_parameters, understood
 from mtjfit.study.schema import DataTable, validated
+from mtjfit.toml import Findings, placeholders, read_toml
 from mtjfit.wafer.schema import WaferDocument, WaferEntry, WaferTable, wafer_problems
 
 __all__ = ["REDUCTION_VERSION", "WAFER_PARAMETERS", "StudyTemplate", "WaferColumns", "WaferStudy", "load_wafer"]
@@ -196,28 +197,25 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
         With every problem of the file.
     """
     path = Path(path)
-    text, raw = _parse(path)
-    found = _Findings()
-    found.config += _placeholders(raw)
-    outline = validated(WaferDocument, raw, "")
-    found.config += outline if isinstance(outline, list) else []
-    name = _name(raw.get("study"), found)
-    sampling = _sampling(raw.get("sampling", {}), found)
-    data, declaration = _declaration(raw.get("data"), table, found)
-    entry = validated(WaferEntry, raw.get("wafer", {}), "wafer")
+    text, raw = read_toml(path)
+    found = Findings()
+    found.config += placeholders(raw)
+    found.keep(validated(WaferDocument, raw, ""))
+    name = declared_name(raw.get("study"), found)
+    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    data = _data_table(raw.get("data"), table, found)
+    declaration = None if data is None else data.declaration
+    entry = found.keep(validated(WaferEntry, raw.get("wafer", {}), "wafer"))
     wafer = WaferTable()
-    if isinstance(entry, list):
-        found.config += entry
-    else:
+    if entry is not None:
         roles = {} if declaration is None else declaration.columns.roles()
         has_group = declaration is not None and bool(declaration.group or declaration.columns.group)
         problems = list(wafer_problems(entry, roles, has_group))
         found.config += problems
         wafer = wafer if problems else WaferTable.of(entry)
     parameters, own = _own_parameters(raw.get("parameters"), declaration, wafer, found)
-    if found.config or data is None or declaration is None:
-        _raise(found, path.name)
-        raise AssertionError  # nothing is None without a problem
+    found.refuse(path.name)
+    assert data is not None and declaration is not None  # noqa: S101, PT018 - else there is a problem
     place = _place(path.parent, data, table, raw["data"][0])
     template = StudyTemplate(name, MappingProxyType(parameters), sampling)
     return WaferStudy(declaration, template, wafer, place, MappingProxyType(own), text)
@@ -231,30 +229,20 @@ def _place(folder: Path, data: DataTable, table: str | Path | None, raw: Mapping
     return Path(table) / Path(pattern).name if Path(table).is_dir() and isinstance(pattern, str) else Path(table)
 
 
-def _declaration(
-    raw: object, table: str | Path | None, found: _Findings
-) -> tuple[DataTable | None, TableDeclaration | None]:
-    """The only ``[[data]]`` table and its checked form."""
+def _data_table(raw: object, table: str | Path | None, found: Findings) -> DataTable | None:
+    """The only ``[[data]]`` table."""
     if raw is None:
-        return None, None
+        return None
     if not isinstance(raw, list) or len(raw) != 1 or not isinstance(raw[0], dict):
         todo = "add exactly one [[data]] table; a wafer has one table of devices"
         found.config.append(Problem("data", f"has {len(raw)} tables" if isinstance(raw, list) else "is no list", todo))
-        return None, None
+        return None
     only = dict(raw[0])
     if table is not None:  # it takes the place of the file, so that none need be named
         only = {key: value for key, value in only.items() if key not in ("file", "files")} | {"file": str(table)}
-    data = validated(DataTable, only, "data[0]")
-    if isinstance(data, list):
-        found.config += data
-        return None, None
-    try:
-        declaration = data.declaration()
-    except ConfigError as error:
-        found.config += _prefixed(error.problems, "data[0].")
-        return data, None
-    found.config += _unsupported(declaration)
-    return data, declaration
+    data = found.keep(validated(DataTable, only, "data[0]"))
+    found.config += [] if data is None else _unsupported(data)
+    return data
 
 
 def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
@@ -273,10 +261,10 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
 
 
 def _own_parameters(
-    raw: object, declaration: TableDeclaration | None, wafer: WaferTable, found: _Findings
+    raw: object, declaration: TableDeclaration | None, wafer: WaferTable, found: Findings
 ) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
     """Parameters of a study, and those of whole wafers, checked against what the table is declared to hold."""
-    parameters, broken = _parameters(raw, found)
+    parameters, broken = declared_parameters(raw, found)
     if parameters is None:
         return {}, {}
     own = {name: parameters.pop(name) for name in WAFER_PARAMETERS if name in parameters}
@@ -285,7 +273,7 @@ def _own_parameters(
     found.config += [] if broken else _hierarchy_problems(wafer, parameters, own)
     if declaration is not None and not any(name in broken for name in parameters):
         curve = _pattern(declaration, bool(wafer.split or declaration.columns.group))
-        found.config += [each for each in joint_problems([curve], parameters) if _key(each) not in broken]
+        found.config += understood(joint_problems([curve], parameters), broken)
     if not any(is_amplitude(name) for name in parameters):
         return {}, own
     return parameters, own

@@ -12,14 +12,14 @@ import pandas as pd
 from scipy.stats import norm, t
 
 from mtjfit.data import FloatArray, pretty
-from mtjfit.results.outliers import FALSE_ALARM, holm
+from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
 from mtjfit.text import number
 from mtjfit.wafer.flags import FLAG_MEANING
 from mtjfit.wafer.smooth import smooth_surfaces
 from mtjfit.wafer.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey
 
-__all__ = ["REACH", "Control", "OddDevices", "benjamini_hochberg", "control_limits", "few_digits", "odd_devices"]
+__all__ = ["REACH", "Control", "OddDevices", "control_limits", "few_digits", "odd_devices"]
 
 REACH = 3.0
 """Control limits lie so many standard deviations of the true values off the centre."""
@@ -66,21 +66,6 @@ class OddDevices:
             f"{self.tests} comparisons, {n} {'device' if n == 1 else 'devices'} beyond what is expected: {chance}, "
             "if true values scatter normally."
         )
-
-
-def benjamini_hochberg(p: FloatArray) -> FloatArray:
-    """p-values adjusted by Benjamini and Hochberg (1995): below α for false alarms that make up α of all on average.
-
-    Examples
-    --------
-    >>> benjamini_hochberg(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
-    [0.03, 0.04, nan, 0.04]
-    """
-    out = np.full(p.shape, np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known])[::-1]]
-    out[order] = np.minimum.accumulate(p[order] * known.size / np.arange(known.size, 0, -1))
-    return np.asarray(np.minimum(out, 1.0))
 
 
 def few_digits(expected: float) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.declaration import TableFormat
+from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import split
 from mtjfit.wafer.chunk import IntArray
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from mtjfit.data.curve import Origin, OriginKind
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.errors import Problem
-from mtjfit.study.datatable import Table
+from mtjfit.toml import TomlTable
 
 __all__ = ["DEFAULT_CHUNK", "DEFAULT_MEMORY", "WaferDocument", "WaferEntry", "WaferTable", "bytes_of"]
 
@@ -25,7 +25,7 @@ _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
           "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}  # fmt: skip
 
 
-class WaferEntry(Table):
+class WaferEntry(TomlTable):
     """``[wafer]``; every key may be left out."""
 
     x: str = ""
@@ -41,7 +41,7 @@ class WaferEntry(Table):
     smooth_each: Literal["stack", "wafer"] = "stack"
 
 
-class WaferDocument(Table):
+class WaferDocument(TomlTable):
     """The whole file, for the names of its tables only."""
 
     study: Any

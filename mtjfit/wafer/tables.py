@@ -8,8 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mtjfit.data.curve import Origin
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.wafer.block import gathered
 from mtjfit.wafer.built import built
 from mtjfit.wafer.chunk import Chunk

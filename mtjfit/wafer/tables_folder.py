@@ -14,9 +14,8 @@ from mtjfit.data.origins import metadata_comments
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.sheets import curves_from_sheets, declared_sheets
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import parse_number
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.wafer.chunk import Chunk, Fault
 from mtjfit.wafer.declared import WaferStudy
 from mtjfit.wafer.origin import distinct, origin_in

@@ -14,8 +14,8 @@ from mtjfit.data.readers.extras import needed, third_party
 from mtjfit.data.readers.options import Source
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.sheets import canonical_unit
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import Line, ProblemLog
+from mtjfit.errors import did_you_mean
 from mtjfit.wafer.block import Block, Numbers, Runs
 from mtjfit.wafer.declared import WaferStudy
 from mtjfit.wafer.scale import NAMES, in_units

@@ -301,7 +301,7 @@ def test_a_disk_that_fills_up_at_the_end_costs_no_sampling(stopped: Path, expect
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with patch.context() as disk:
-        disk.setattr("mtjfit.results.marked_folder.replace_file", full)
+        disk.setattr("mtjfit.output.replace_file", full)
         result = run(stopped, "--resume")
     assert result.exit_code == 3
     assert (

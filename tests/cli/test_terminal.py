@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mtjfit.cli import terminal
 from mtjfit.cli.terminal import laid_out, speak_plainly, tell
-from mtjfit.results.tables import Table
+from mtjfit.text import Table
 
 TABLE = Table(
     "Determined by each device on its own",

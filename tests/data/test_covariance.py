@@ -117,5 +117,5 @@ def test_the_study_file_knows_the_keys() -> None:
     raw = {"file": "a.csv", "quantity": "torque", "per": "device", "perp_axis": "MxP", "device": "A", "thickness": 2.0,
            "columns": {"bias": "V", "par": "p", "perp": "q", "sigma_par": "sp", "sigma_perp": "sq", "rho": "r"},
            "units": {"bias": "V", "torque": "arb", "thickness": "nm"}, "sigma_bias": 0.002}  # fmt: skip
-    declaration = validated(DataTable, raw, "data[0]").declaration()
+    declaration = validated(DataTable, raw, "data[0]").declaration
     assert (declaration.columns.rho, declaration.sigma_bias) == ("r", 0.002)

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from mtjfit.data import UNITS, amplitude_unit, bias_factor, check_unit, conversion, find_unit, pretty, thickness_factor
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import did_you_mean
 
 
 @pytest.mark.parametrize(

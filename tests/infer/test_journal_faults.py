@@ -13,9 +13,9 @@ from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run, 
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import journal as journal_module
-from mtjfit.infer.files import replace_file
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.journal import is_journal, open_journal, saved_steps
+from mtjfit.output import replace_file
 
 __all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
 
@@ -102,7 +102,7 @@ def test_a_full_disk_loses_nothing(begun: Path, undisturbed: Chains, monkeypatch
             raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("mtjfit.infer.files.os.fsync", full)
+        patch.setattr("mtjfit.output.os.fsync", full)
         with pytest.raises(MtjfitError, match=rf"written: {os.strerror(number)}; the \d+ steps saved before are whole"):
             run_in(begun)
     now = contents(begun)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
@@ -24,9 +22,6 @@ from mtjfit.infer.diagnostics import (
 from mtjfit.infer.gate import judge
 from mtjfit.infer.importance import smoothed
 from mtjfit.infer.uniformity import EcdfTest
-from mtjfit.infer.uniformity import holm as holm_of_ranks
-from mtjfit.results.outliers import holm
-from mtjfit.wafer.limits import benjamini_hochberg
 
 SHAPES = [(4, 1000), (4, 1001), (1, 400), (7, 123), (2, 9), (3, 8), (5, 31)]
 
@@ -130,22 +125,6 @@ def test_leaving_one_out_is_that_of_arviz() -> None:
         assert k_hat == pytest.approx(float(reference_k), abs=0.02)
         assert ours == pytest.approx(float(elpd), abs=0.01)
         assert ours == pytest.approx(exact, abs=0.02)
-
-
-def by_closed_testing(p: np.ndarray) -> np.ndarray:
-    """Holm's method by its definition: a null is rejected if Bonferroni rejects every set of nulls that holds it."""
-    places = range(p.size)
-    sets = [one for size in range(1, p.size + 1) for one in combinations(places, size)]
-    return np.array([max(min(1.0, len(s) * min(p[list(s)])) for s in sets if j in s) for j in places])
-
-
-def test_corrections_for_many_tests() -> None:
-    rng = np.random.default_rng(0)
-    for n in (1, 2, 5, 8):
-        p = rng.random(n) ** 3
-        np.testing.assert_allclose(holm(p), by_closed_testing(p), rtol=1e-12)
-        np.testing.assert_allclose(holm_of_ranks(p), by_closed_testing(p), rtol=1e-12)
-        np.testing.assert_allclose(benjamini_hochberg(p), stats.false_discovery_control(p), rtol=1e-12)
 
 
 def test_the_band_of_ranks_holds_as_often_as_it_says() -> None:

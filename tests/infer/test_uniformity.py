@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, holm, n_bins, shape_of
+from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, n_bins, shape_of
 
 N = 300
 
@@ -61,17 +61,6 @@ def test_bins_are_as_many_as_the_number_of_ranks_allows() -> None:
     assert [n_bins(n, 99) for n in (1, 20, 60, 100, 200, 5000)] == [2, 2, 5, 10, 20, 20]
     assert n_bins(300, 30) == 1  # 31 ranks cannot be shared out equally
     assert chi2_p([3, 3, 3], 30) == 1.0
-
-
-def test_holm_never_rejects_more_often_than_promised_and_more_than_bonferroni() -> None:
-    rng = np.random.default_rng(2)
-    p = rng.random((4000, 5))
-    p[:, :2] *= 1e-4  # two false hypotheses, three true ones
-    adjusted = np.array([holm(each) for each in p])
-    assert np.mean((adjusted[:, 2:] < 0.05).any(axis=1)) == pytest.approx(0.05, abs=4 * np.sqrt(0.05 / 4000))
-    assert np.all(adjusted <= np.minimum(5 * p, 1.0) + 1e-15)
-    ordered = np.take_along_axis(adjusted, np.argsort(p, axis=1), axis=1)
-    assert np.all(np.diff(ordered, axis=1) >= 0)
 
 
 @pytest.mark.parametrize(

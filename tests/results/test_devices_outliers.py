@@ -16,6 +16,7 @@ import mtjfit
 from mtjfit.data import TorqueCurve
 from mtjfit.model import CollapsedPosterior
 from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.multiple_tests import holm
 from mtjfit.results.devices import compare_devices
 from mtjfit.results.leave_out import (
     NORMAL,
@@ -26,7 +27,7 @@ from mtjfit.results.leave_out import (
     whitened_data,
     without_own_data,
 )
-from mtjfit.results.outliers import holm, outliers, repeats
+from mtjfit.results.outliers import outliers, repeats
 from mtjfit.study import AboutNominal, LogNormal, LogUniform, Normal, Parameter, Study
 
 D = (0.8, 1.2, 1.7, 2.3, 3.0, 4.0)
@@ -299,20 +300,6 @@ def test_sampled_noise_is_that_of_the_draws() -> None:
 
 def test_one_device_has_no_outliers() -> None:
     assert outliers(mtjfit.fit(linear_study((1.0,), 0)), 0.2, np.random.default_rng(0)).empty
-
-
-def test_holm_is_the_step_down_procedure() -> None:
-    rng = np.random.default_rng(9)
-    for _ in range(50):
-        p = rng.random(6) ** 3
-        adjusted = holm(p)
-        for alpha in (0.01, 0.05, 0.3):
-            rejected = np.zeros(6, dtype=bool)
-            for k, place in enumerate(np.argsort(p)):
-                if p[place] > alpha / (6 - k):
-                    break
-                rejected[place] = True
-            np.testing.assert_array_equal(adjusted <= alpha, rejected)
 
 
 def test_p_values_of_repeated_devices_are_uniform() -> None:

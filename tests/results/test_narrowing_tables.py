@@ -12,6 +12,7 @@ import pytest
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.narrowing import JointGain, narrowing
 from mtjfit.infer.sensitivity import sensitivity
+from mtjfit.plain import plain
 from mtjfit.results.narrowing import (
     MOVED,
     bits,
@@ -21,7 +22,6 @@ from mtjfit.results.narrowing import (
     sensitivity_sentence,
     sensitivity_table,
 )
-from mtjfit.results.write import plain
 from mtjfit.study import Fixed, LogUniform, Parameter
 
 NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})

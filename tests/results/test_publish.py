@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mtjfit.infer import Check, Verdict
 from mtjfit.results.methods import REFERENCES, methods
 from mtjfit.results.publish import asymmetric, latex_parameters, latex_text, markdown, table_csv
-from mtjfit.results.tables import Table
+from mtjfit.text import Table
 
 
 @given(

@@ -17,9 +17,8 @@ import pytest
 import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
+from mtjfit.plain import csv_bytes, plain
 from mtjfit.results import ResultFolder, provenance, result_document, result_files, summary_table
-from mtjfit.results.marked_folder import MarkedFolder
-from mtjfit.results.write import csv_bytes, plain
 
 COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
 
@@ -140,7 +139,7 @@ def test_the_same_draws_are_the_same_bytes(finished):
 
 
 def test_nothing_strange_enters_the_document():
-    with pytest.raises(TypeError, match="complex has no place"):
+    with pytest.raises(TypeError, match="complex has no place in JSON"):
         plain({"a": 1j})
     assert plain([np.bool_(True), np.int64(3), float("inf"), None]) == [True, 3, None, None]
 
@@ -211,10 +210,14 @@ def test_a_full_disk_leaves_the_old_files_whole_and_says_so(tmp_path: Path, monk
 def test_a_kill_between_files_leaves_no_complete_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ResultFolder(tmp_path).write({"summary.csv": b"old"}, {})
 
-    def killed(self: MarkedFolder, name: str) -> None:
-        raise KeyboardInterrupt
+    original = Path.replace
 
-    monkeypatch.setattr(MarkedFolder, "_remove", killed)
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "summary.csv":
+            raise KeyboardInterrupt
+        return original(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         ResultFolder(tmp_path).write({"summary.csv": b"new"}, {})
     assert strict((tmp_path / "result.json").read_bytes()) == {"program": "mtjfit", "status": "incomplete"}
@@ -227,7 +230,7 @@ def test_what_is_no_json_fails_before_anything_is_touched(tmp_path: Path):
 
 
 def test_unknown_names_are_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"not among the files of a result: notes\.txt"):
+    with pytest.raises(ValueError, match=r"not among the names of this folder: notes\.txt"):
         ResultFolder(tmp_path).write({"notes.txt": b""}, {})
 
 

@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 import mtjfit
 from mtjfit.cli.spectra import spectra
 from mtjfit.errors import ConfigError, MtjfitError
-from mtjfit.results.marked_folder import MarkedFolder
+from mtjfit.output import OutputFolder
 
 TEXT = """\
 [spectra]
@@ -219,8 +219,8 @@ def test_foreign_folders_are_refused(tmp_path: Path):
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
-def spectra_folder(folder: Path) -> MarkedFolder:
-    return MarkedFolder(folder / "out", "spectra.json", {"program": "mtjfit", "kind": "spectra"}, "spectra")
+def spectra_folder(folder: Path) -> OutputFolder:
+    return OutputFolder(folder / "out", "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
 
 
 def test_an_interrupted_writing_can_be_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -234,7 +234,7 @@ def test_an_interrupted_writing_can_be_repeated(tmp_path: Path, monkeypatch: pyt
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr("mtjfit.results.marked_folder.replace_file", failing)
+        patch.setattr("mtjfit.output.replace_file", failing)
         with pytest.raises(MtjfitError, match="No space left"):
             folder.write({"a.csv": b"1", "b.csv": b"2"}, {})
     folder.write({"b.csv": b"3"}, {})

@@ -15,7 +15,7 @@ import pytest
 from catalogue_cases import COLUMNS, CONFIGURATION, begun, reduced
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
-from mtjfit.results.write import csv_bytes
+from mtjfit.plain import csv_bytes
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.catalogue.connection import plainly
 from mtjfit.wafer.catalogue.schema import VERSION

@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 from scipy.optimize import root
-from scipy.stats import binom, false_discovery_control, kstest, norm
+from scipy.stats import binom, kstest, norm
 from survey_cases import BOWL, CENTRE, lot, survey_of, wafer
 
 from mtjfit.errors import DataError
-from mtjfit.wafer.limits import benjamini_hochberg, control_limits, odd_devices
+from mtjfit.wafer.limits import control_limits, odd_devices
 from mtjfit.wafer.smooth import smooth_surfaces
 from mtjfit.wafer.spread import HUBER, moments, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey
@@ -175,11 +175,6 @@ def test_sabotage_many_comparisons_without_correction_alarm_nearly_always(monkey
     monkeypatch.setattr("mtjfit.wafer.limits.holm", lambda p: p)
     rng = np.random.default_rng(9)
     assert sum(odd_devices(flat(rng, 150)).beyond > 0 for _ in range(8)) > 5
-
-
-def test_false_discovery_rate_is_that_of_another_program() -> None:
-    p = np.random.default_rng(10).uniform(size=200) ** 2
-    np.testing.assert_allclose(benjamini_hochberg(p), false_discovery_control(p))
 
 
 def test_odd_and_flagged_devices_are_listed_with_reasons_and_none_is_lost() -> None:

@@ -16,7 +16,7 @@ from table_cases import ROWS, SMALL, joined, put, row, same, small, table, text_
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.data import read_curves
-from mtjfit.data.declaration import TableFormat
+from mtjfit.data.format import TableFormat
 from mtjfit.errors import DataError
 from mtjfit.wafer import chunks, load_wafer, table_identity, tables_text
 from mtjfit.wafer.block import Block, Runs, gathered

@@ -10,7 +10,7 @@ from mtjfit.data.readers.extras import needed, plain, third_party
 from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Sheet
 from mtjfit.data.readers.text import Grid, Row, as_sheet, header_lines
-from mtjfit.data.suggest import did_you_mean
+from mtjfit.errors import did_you_mean
 
 __all__ = ["read_excel", "recognises_excel"]
 

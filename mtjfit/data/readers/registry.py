@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers.excel import read_excel, recognises_excel
 from mtjfit.data.readers.labview import read_labview, recognises_labview
 from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
@@ -19,9 +20,8 @@ from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
 from mtjfit.data.readers.sheet import Sheet
 from mtjfit.data.readers.text import read_tidy, read_wide, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.data.tidy import MAX_BYTES, read_bytes
-from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
+from mtjfit.input import read_bytes
 
 __all__ = [
     "READERS",

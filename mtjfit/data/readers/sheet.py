@@ -11,9 +11,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.suggest import did_you_mean
 from mtjfit.data.tidy import ProblemLog, parse_number
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Problem, did_you_mean
 
 __all__ = ["Column", "Decimal", "Parameter", "Sheet", "fault_free", "split_unit"]
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from mtjfit.data.declaration import ENCODINGS, SEPARATORS
+from mtjfit.data.format import ENCODINGS, SEPARATORS
 from mtjfit.data.readers.options import HeaderLine, ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
 from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray, pretty
-from mtjfit.data.suggest import did_you_mean
-from mtjfit.errors import MtjfitError
+from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.infer.planning.draws import ParameterDraws
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.response import fisher, measured, number_of, respond, setting

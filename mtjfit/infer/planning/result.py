@@ -12,8 +12,7 @@ from mtjfit.infer.planning.information import EVERYTHING, Target, geometric_mean
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.outcomes import Outcomes
 from mtjfit.study import Design, Study
-from mtjfit.text import value_with_error
-from mtjfit.text_html import card
+from mtjfit.text import card, value_with_error
 
 __all__ = ["Plan"]
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
-from mtjfit.errors import ConfigError, MtjfitError, Problem
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.output import OTHER_FILE, not_written, replacing
+from mtjfit.plain import harmless
 from mtjfit.wafer.catalogue.reading import WITH_ORIGIN
 
 __all__ = ["export_rows", "refuse_export"]
 
 Row: TypeAlias = tuple[object, ...]
 _FORMATS = (".csv", ".parquet")
-_FORMULA = ("=", "+", "-", "@")
 _TEXTS = len(WITH_ORIGIN) - 1  # of the columns before the quantities only the flags are no text
 
 
@@ -79,32 +77,10 @@ def export_rows(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path)
     refuse_export(path)
     write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
     try:
-        with _replacing(path) as draft:
+        with replacing(path) as draft:
             return write(pieces, columns, draft)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise MtjfitError(f"{path}: cannot be written: {reason}; free the disk, or name another file") from error
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A draft beside the file that takes its place at the end, or goes away."""
-    from mtjfit.infer.files import sync_folder
-
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    draft = Path(name)
-    try:
-        yield draft
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.chmod(0o644)  # mkstemp makes files that colleagues cannot read
-        draft.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+        raise not_written(path, error, OTHER_FILE) from error
 
 
 def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
@@ -113,15 +89,9 @@ def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) 
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow((*WITH_ORIGIN, *columns))
         for piece in pieces:
-            writer.writerows([(*map(_harmless, row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
+            writer.writerows([(*(harmless(str(each)) for each in row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
             rows += len(piece)
     return rows
-
-
-def _harmless(value: object) -> str:
-    """Text that a spreadsheet would not run as a formula; names of devices come from files."""
-    text = "".join(c if c.isprintable() else " " for c in str(value))
-    return "'" + text if text.lstrip().startswith(_FORMULA) else text
 
 
 def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:

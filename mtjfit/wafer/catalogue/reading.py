@@ -160,7 +160,7 @@ def frame_of(rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> pd.D
 
 
 def _refuse_unknown(columns: Sequence[str], configuration: Configuration) -> None:
-    from mtjfit.data.suggest import did_you_mean
+    from mtjfit.errors import did_you_mean
 
     unknown = [name for name in columns if name not in configuration.columns]
     if unknown:

@@ -26,7 +26,7 @@ from mtjfit.infer.planning.information import Target
 from mtjfit.infer.planning.result import Plan
 from mtjfit.infer.tension import StudyComparison, Tension
 from mtjfit.study import LogUniform, Study
-from mtjfit.text_html import card, shortened
+from mtjfit.text import card, shortened
 
 HOSTILE = '</td></table><script>alert("x")</script><img src=x onerror=y> $x_1$ \\(y\\)'
 SAFE_TAGS = {"div", "strong", "small", "span", "table", "thead", "tbody", "tr", "th", "td"}

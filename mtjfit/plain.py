@@ -1,0 +1,80 @@
+"""Numbers and tables for programs: strict JSON, and CSV that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["by_name", "csv_bytes", "harmless", "plain", "records"]
+
+_FORMULA = ("=", "+", "-", "@")
+
+
+def harmless(text: str) -> str:
+    """Text that a spreadsheet would not run as a formula; names of devices come from files.
+
+    Examples
+    --------
+    >>> harmless("=1+1"), harmless("A1"), harmless("a\\nb")
+    ("'=1+1", 'A1', 'a b')
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return "'" + shown if shown.lstrip().startswith(_FORMULA) else shown
+
+
+def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> bytes:
+    """UTF-8 CSV with all digits, the same on every platform, under a comment line if one is given.
+
+    Examples
+    --------
+    >>> csv_bytes(pd.DataFrame({"unit": ["=1+1"]}, index=pd.Index(["a"], name="parameter")))
+    b"parameter,unit\\na,'=1+1\\n"
+    """
+    safe = frame.copy()
+    safe.index = pd.Index([_cell(name) for name in frame.index], name=frame.index.name, dtype=object)
+    for name in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[name]):
+            safe[name] = pd.Series([_cell(value) for value in safe[name]], index=safe.index, dtype=object)
+    above = f"# {comment}\n" if comment else ""
+    return (above + str(safe.to_csv(index=index, lineterminator="\n"))).encode()
+
+
+def _cell(value: object) -> object:
+    return harmless(value) if isinstance(value, str) else value
+
+
+def plain(value: object) -> Any:
+    """What strict JSON can hold: NaN and infinity become null, arrays lists, mappings objects.
+
+    Examples
+    --------
+    >>> plain({"a": np.float64("nan"), "b": np.arange(2), "c": (True, "x")})
+    {'a': None, 'b': [0, 1], 'c': [True, 'x']}
+    """
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence):
+        return [plain(each) for each in value]
+    raise TypeError(f"{type(value).__name__} has no place in JSON")
+
+
+def by_name(frame: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """A table for JSON, as an object by the names in its index."""
+    return {str(name): plain(dict(row)) for name, row in frame.iterrows()}
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table for JSON, as a list of rows with the index among their keys."""
+    return [plain(row) for row in frame.reset_index().to_dict("records")]

@@ -1,0 +1,280 @@
+"""Strict TOML: files within a size limit, tables as checked objects, and every problem at its key path."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from functools import cache, reduce
+from operator import or_
+from pathlib import Path
+from types import GenericAlias, MappingProxyType, UnionType
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+
+from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
+from mtjfit.input import read_bytes
+
+__all__ = [
+    "NUMBER",
+    "PLACEHOLDER",
+    "TABLE",
+    "TOML",
+    "WORD",
+    "WORD_OR_NUMBER",
+    "WORD_OR_TABLE",
+    "Findings",
+    "TomlTable",
+    "placeholders",
+    "prefixed",
+    "read_toml",
+    "validated",
+]
+
+T = TypeVar("T")
+
+PLACEHOLDER = re.compile(r"<[^<>]*\?>")
+"""What a template leaves for a person to fill in; no file with such a value loads."""
+TOML = "toml"
+"""Key of a dataclass field's metadata: its annotation in the file, where that differs from the one in Python."""
+_MAX_BYTES = 1_000_000
+
+# pydantic adds the tag to the place of a problem; no key is written so
+WORD, TABLE, NUMBER = Tag("<word>"), Tag("<table>"), Tag("<number>")
+WORD_OR_TABLE = Discriminator(lambda value: TABLE.tag if isinstance(value, dict) else WORD.tag)
+WORD_OR_NUMBER = Discriminator(lambda value: WORD.tag if isinstance(value, str) else NUMBER.tag)
+_TAGS = (WORD.tag, TABLE.tag, NUMBER.tag)
+
+_WHAT = {
+    "string_too_short": "is empty",
+    "missing": "is missing",
+    "string_type": "is not a string",
+    "float_type": "is not a number",
+    "int_type": "is not a whole number",
+    "bool_type": "is neither true nor false",
+    "model_type": "is not a table",
+    "model_attributes_type": "is not a table",
+    "dict_type": "is not a table",
+    "tuple_type": "is not a list",
+}
+_TODO = {
+    "string_type": 'write it in quotes, such as "text"',
+    "float_type": "write a number without quotes",
+    "int_type": "write a whole number without quotes",
+    "bool_type": "write true or false without quotes",
+    "tuple_type": "write it in square brackets",
+    "missing": "add it",
+}
+
+
+class TomlTable(BaseModel):
+    """A table of a file: no unknown keys, no silent conversions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Shape(TomlTable):
+    """The keys of a table that is a dataclass in Python; whether they make sense, the dataclass checks."""
+
+    made_of: ClassVar[type]
+
+
+@dataclass
+class Findings:
+    """Problems by kind: those of the file itself (key paths, without its name) and those of data files."""
+
+    config: list[Problem] = field(default_factory=list)
+    data: list[Problem] = field(default_factory=list)
+
+    def keep(self, found: T | list[Problem]) -> T | None:
+        """What was found, or None where problems were found, which are kept."""
+        if isinstance(found, list):
+            self.config += found
+            return None
+        return found
+
+    def refuse(self, name: str) -> None:
+        """Raise all problems at once, if there are any.
+
+        Parameters
+        ----------
+        name : str
+            Of the file, to stand before its key paths.
+
+        Raises
+        ------
+        ConfigError
+            The file itself has problems; those of data files are listed in the same exception.
+        DataError
+            Only data files have problems.
+        """
+        blank = {problem.where for problem in self.config if "placeholder" in problem.what}
+        config = [problem for problem in self.config if problem.where not in blank or "placeholder" in problem.what]
+        problems = list(dict.fromkeys([*prefixed(config, f"{name}: "), *self.data]))
+        if config:
+            raise ConfigError(problems)
+        if problems:
+            raise DataError(problems)
+
+
+def prefixed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
+    """The same problems with a longer key path."""
+    return [replace(problem, where=prefix + problem.where) for problem in problems]
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text and content of a file.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be read, is larger than a megabyte, or is not TOML.
+    """
+    where = path.name
+    try:
+        text = read_bytes(path, str(path), _MAX_BYTES).decode("utf-8-sig")
+        return text, tomllib.loads(text)
+    except DataError as error:
+        raise ConfigError(error.problems) from None
+    except UnicodeDecodeError:
+        problem = Problem(where, "is not UTF-8", "save it as UTF-8")
+    except RecursionError:
+        problem = Problem(where, "is nested too deeply", "a study file has at most four levels")
+    except ValueError as error:
+        message = str(error)
+        place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+        if place is not None:
+            message = message[: place.start()]
+            where += f":{place[1]}:{place[2]}" if place[1] else ": at the end"
+        todo = "strings need quotes, and tables a header such as [data.units]"
+        problem = Problem(where, f"is not TOML: {message}", todo)
+    raise ConfigError([problem])
+
+
+def placeholders(raw: object, where: str = "") -> Iterator[Problem]:
+    """Every value that a person has still to fill in."""
+    if isinstance(raw, str) and PLACEHOLDER.fullmatch(raw):
+        yield Problem(where, f"still holds the placeholder {raw!r}", "replace it; only you can know")
+    elif isinstance(raw, Mapping):
+        for key, each in raw.items():
+            yield from placeholders(each, f"{where}.{key}".lstrip("."))
+    elif isinstance(raw, list):
+        for i, each in enumerate(raw):
+            yield from placeholders(each, f"{where}[{i}]")
+
+
+def validated(
+    model: type[T], raw: object, where: str, advice: Mapping[str, str] = MappingProxyType({})
+) -> T | list[Problem]:
+    """A table of a file as an object, or every problem of it.
+
+    Parameters
+    ----------
+    model : type
+        A `TomlTable`, or a dataclass: its fields are the keys, and a ConfigError that it raises is returned.
+    raw : object
+        What `tomllib` made of it.
+    where : str
+        Key path of the table, such as ``data[0]``.
+    advice : mapping of str to str
+        What to do about a problem of a key, by key.
+
+    Examples
+    --------
+    >>> class Named(TomlTable):
+    ...     name: str
+    >>> for problem in validated(Named, {"nam": "series"}, "study"):
+    ...     print(problem)
+    study.name: is missing; add it
+    study.nam: is no key; did you mean 'name'?
+    """
+    anything: Any = model
+    shape: type[BaseModel] = _shape(anything)
+    try:
+        made: T = _made(shape.model_validate(_with_tuples(raw)))
+        return made
+    except ValidationError as error:
+        return [_problem(shape, dict(each), where, advice) for each in error.errors(include_url=False)]
+    except ConfigError as error:
+        start = f"{where}."
+        return [each if each.where.startswith(start) else replace(each, where=start + each.where)
+                for each in error.problems]  # fmt: skip
+
+
+def _with_tuples(raw: object) -> object:
+    if isinstance(raw, list):
+        return tuple(_with_tuples(each) for each in raw)
+    return {key: _with_tuples(each) for key, each in raw.items()} if isinstance(raw, dict) else raw
+
+
+@cache
+def _shape(model: Any) -> Any:
+    """The model itself, or one with a key for each field of a dataclass."""
+    if issubclass(model, BaseModel):
+        return model
+    hints, keys = get_type_hints(model, include_extras=True), dict[str, Any]()
+    for each in fields(model):
+        default: Any = ...
+        if each.default is not MISSING:
+            default = each.default
+        elif each.default_factory is not MISSING:
+            default = Field(default_factory=each.default_factory)
+        keys[each.name] = (_shaped(each.metadata.get(TOML, hints[each.name])), default)
+    shape = create_model(model.__name__, __base__=_Shape, **keys)
+    shape.made_of = model
+    return shape
+
+
+def _shaped(hint: Any) -> Any:
+    """An annotation with the dataclasses in it replaced by their shapes."""
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _shape(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return Annotated[(_shaped(arguments[0]), *arguments[1:])]
+    if origin in (Union, UnionType):
+        return reduce(or_, map(_shaped, arguments))
+    return GenericAlias(tuple, tuple(map(_shaped, arguments))) if origin is tuple else hint
+
+
+def _made(value: Any) -> Any:
+    """The dataclass of a shape, and of all shapes in it."""
+    if isinstance(value, _Shape):
+        return value.made_of(**{name: _made(getattr(value, name)) for name in type(value).model_fields})
+    return tuple(map(_made, value)) if isinstance(value, tuple) else value
+
+
+def _problem(model: type[BaseModel], error: Mapping[str, Any], where: str, advice: Mapping[str, str]) -> Problem:
+    path, kind = [key for key in error["loc"] if key not in _TAGS], error["type"]
+    spelled = (where + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)).lstrip(".")
+    last = str(path[-1] if path else where)
+    if kind == "extra_forbidden":
+        return Problem(spelled, "is no key", did_you_mean(last, _keys(model, path[:-1])))
+    if kind == "literal_error":
+        choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        return Problem(
+            spelled, f"is {error['input']!r}", advice.get(last) or did_you_mean(str(error["input"]), choices)
+        )
+    if kind == "too_long" or (kind == "missing" and isinstance(path[-1], int)):
+        # a list of fixed length that is too short is reported at its first missing entry
+        spelled = re.sub(r"\[\d+\]$", "", spelled) if kind == "missing" else spelled
+        return Problem(spelled, "has the wrong number of entries", advice.get("[]", "write two numbers in brackets"))
+    what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "is not")
+    return Problem(spelled, what, advice.get(last) or _TODO.get(kind) or "correct it")
+
+
+def _keys(model: type[BaseModel], path: Iterable[object]) -> list[str]:
+    """Keys that the table at `path` inside `model` may have."""
+    for key in path:
+        if key in model.model_fields:
+            model = next(_models(model.model_fields[str(key)].annotation), model)
+    return list(model.model_fields)
+
+
+def _models(hint: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        yield hint
+    for each in get_args(hint):
+        yield from _models(each)
