@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from mtjfit.data.units import amplitude_unit, check_unit, find_unit
+from mtjfit.data.units import check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
 from mtjfit.study.load import _Findings, _name, _parameters, _parse, _placeholders, _raise, _sampling, load_study
-from mtjfit.study.parameter import DOF, SCATTER, Parameter, is_amplitude
+from mtjfit.study.parameter import Parameter, amplitudes_of, unit_of
 from mtjfit.study.schema import ProposalDocument, validated
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.wishes import Wishes, wishes_from
@@ -105,14 +105,11 @@ class Proposal:
     @property
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
-        return tuple(name for name in self.parameters if is_amplitude(name))
+        return amplitudes_of(self.parameters)
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter."""
-        base = name.split("[")[0]
-        if is_amplitude(base):
-            return amplitude_unit(base, self.unit, self.wishes.quantity or "torque", self.wishes.per or "device")
-        return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
+        return unit_of(name, self.unit, self.wishes.quantity or "torque", self.wishes.per or "device")
 
 
 def load_plan(path: str | Path) -> tuple[Study | Proposal, Wishes]:

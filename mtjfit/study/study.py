@@ -9,10 +9,11 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
-from mtjfit.data.units import amplitude_unit, conversion, pretty
+from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import DOF, JITTER, NOISE, SCATTER, Parameter, is_amplitude
+from mtjfit.study.name import ParameterName
+from mtjfit.study.parameter import Parameter, amplitudes_of, unit_of
 from mtjfit.text_html import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
@@ -153,7 +154,11 @@ class Study:
     @property
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
-        return tuple(name for name in self.parameters if is_amplitude(name))
+        return amplitudes_of(self.parameters)
+
+    def names_of(self, parameter: str) -> list[ParameterName]:
+        """Name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
+        return [self.parameters[parameter].name_for(curve) for curve in self.curves]
 
     @property
     def n_values(self) -> int:
@@ -175,13 +180,8 @@ class Study:
 
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
-        base = name.split("[")[0]
         first = self.curves[0]
-        if is_amplitude(base):
-            return amplitude_unit(base, first.unit, first.quantity, first.per)
-        if base in (*NOISE, *JITTER):
-            return first.unit
-        return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
+        return unit_of(name, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

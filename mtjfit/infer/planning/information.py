@@ -19,7 +19,7 @@ from mtjfit.infer.planning.known import Known
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.response import fisher, measured, number_of, respond, setting, thickness
 from mtjfit.infer.planning.target import EVERYTHING, Target
-from mtjfit.study import SCATTER
+from mtjfit.study import SCATTER, ParameterName
 
 __all__ = ["Linear", "candidate_fisher", "linear", "precision_before"]
 
@@ -109,7 +109,7 @@ def precision_before(known: Known, noise: Mapping[str, float]) -> FloatArray:
     for made in measured(known, noise):
         total += fisher(respond(known, made, thickness(known, made.measurement)))
         for name, parameter in known.parameters.items():
-            own = f"{name}[{made.measurement.device}]"
+            own = ParameterName(name, made.measurement.device)
             if SCATTER + name not in known.parameters or own not in known.place:
                 continue
             apart, shared = np.zeros(len(known.names)), known.label(name, made.measurement)

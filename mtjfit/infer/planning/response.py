@@ -16,7 +16,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.model.layout import IntArray
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.rates import ComplexArray
-from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
+from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude
 
 __all__ = [
     "Response",
@@ -87,7 +87,7 @@ class _Term:
 
 def powers_of(known: Known) -> IntArray:
     """Powers of V in J0, ascending, shape (P,)."""
-    return np.unique([parse_amplitude(name)[1] for name in known.parameters if is_amplitude(name)])
+    return np.unique([parse_amplitude(name)[1] for name in amplitudes_of(known.parameters)])
 
 
 def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterator[_Term]:
@@ -97,19 +97,17 @@ def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterat
     may be from them.
     """
     new = known.is_new(measurement)
-    for name, parameter in known.parameters.items():
-        if not is_amplitude(name):
-            continue
+    for name in amplitudes_of(known.parameters):
+        parameter = known.parameters[name]
         phase, power = parse_amplitude(name)
-        place, prior = int(np.searchsorted(powers, power)), parameter.prior
-        own = f"{name}[{measurement.device}]"
+        place = int(np.searchsorted(powers, power))
+        own = ParameterName(name, measurement.device)
         if not new and own in known.values:
             yield _Term(phase, place, known.values[own], own, None)
         elif parameter.scope == "device" and not parameter.is_fixed:
-            assert isinstance(prior, Normal)  # noqa: S101 - Study lets amplitudes have no other prior
-            pool = np.stack([x for label, x in known.values.items() if label.startswith(f"{name}[")])
+            pool = np.stack([x for label, x in known.values.items() if ParameterName(label).base == name])
             value = pool[np.arange(known.n) % pool.shape[0], np.arange(known.n)]
-            yield _Term(phase, place, value, "", np.full(known.n, prior.sd))
+            yield _Term(phase, place, value, "", np.full(known.n, parameter.prior.centre_and_sd[1]))
         else:
             value, scatter = number_of(known, measurement, name), None
             if SCATTER + name in known.parameters:
@@ -119,9 +117,9 @@ def _terms(known: Known, measurement: Measurement, powers: np.ndarray) -> Iterat
 
 def number_of(known: Known, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
-    prior = known.parameters[name].prior
-    if isinstance(prior, Fixed):
-        return np.full(known.n, prior.value)
+    value = known.parameters[name].value
+    if value is not None:
+        return np.full(known.n, value)
     return known.values[known.label(name, measurement)]
 
 
@@ -159,8 +157,7 @@ def setting(known: Known, measurement: Measurement) -> Setting:
         size = np.full(known.n, np.median(size)) if known.curves else size
     par, perp = (noise.value * (size if noise.relative else np.ones(known.n))
                  for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
-    prior = known.parameters["thickness"].prior
-    sd = prior.sd if isinstance(prior, AboutNominal) and known.is_new(measurement) else 0.0
+    sd = known.parameters["thickness"].nominal_sd if known.is_new(measurement) else 0.0
     sigma = np.repeat(np.stack([par, perp], axis=-1), R.shape[0], axis=-1)
     return Setting(measurement, powers, _for_both(R), sigma, sd)
 
@@ -185,7 +182,7 @@ def measured(known: Known, noise: Mapping[str, float]) -> Iterator[Setting]:
 
 def thickness(known: Known, measurement: Measurement) -> FloatArray:
     """Thickness at every draw, shape (n,): as drawn for a device that is there, nominal for a new one."""
-    drawn = known.values.get(f"thickness[{measurement.device}]")
+    drawn = known.values.get(ParameterName("thickness", measurement.device))
     return np.full(known.n, measurement.thickness) if drawn is None else drawn
 
 
@@ -216,8 +213,9 @@ def respond(known: Known, made: Setting, d: FloatArray) -> Response:
     if "dead_layer" in known.parameters and (label := known.label("dead_layer", measurement)) in known.place:
         unit = known.values[label] if known.coordinates[known.place[label]].log else 1.0
         shared[..., known.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
-    if f"thickness[{measurement.device}]" in known.place:
-        shared[..., known.place[f"thickness[{measurement.device}]"]] += _whitened(made, by_d[:, None] * J0)
+    own_thickness = ParameterName("thickness", measurement.device)
+    if own_thickness in known.place:
+        shared[..., known.place[own_thickness]] += _whitened(made, by_d[:, None] * J0)
     elif made.thickness_sd > 0:
         own.append(_whitened(made, made.thickness_sd * by_d[:, None] * J0))
     for term in terms:

@@ -24,7 +24,7 @@ from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Straight
 from mtjfit.infer.sample import sample
 from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import DOF, LENGTHS, Fixed, Prior, Proposal, Study, Wishes, grid
+from mtjfit.study import DOF, LENGTHS, Fixed, ParameterName, Prior, Proposal, Study, Wishes, grid
 
 __all__ = ["candidates_for", "known_of", "noise_of", "of_one_thickness", "thickness_grid"]
 
@@ -61,9 +61,8 @@ def known_of(
     if not posterior.verdict.converged:
         raise NotConverged(f"the posterior that the plan would start from did not converge: "
                            f"{'; '.join(posterior.verdict.reasons)}")  # fmt: skip
-    frame = posterior.draws
-    chosen = np.linspace(0, len(frame) - 1, min(N_DRAWS, len(frame))).round().astype(int)
-    values = {name: frame[name].to_numpy()[chosen] for name in map(str, frame.columns) if name in posterior.priors}
+    frame = posterior.spaced(N_DRAWS)
+    values = {name: frame[name].to_numpy() for name in map(str, frame.columns) if name in posterior.priors}
     return from_draws(study, values, posterior.priors), posterior
 
 
@@ -78,9 +77,10 @@ def noise_of(known: Known) -> dict[str, float]:
     """Typical sizes of the noise that draws tell of."""
 
     def typical(name: str) -> float | None:
-        drawn = [x for label, x in known.values.items() if label.split("[")[0] == name]
-        prior = known.parameters[name].prior if name in known.parameters else None
-        return float(np.median(drawn)) if drawn else prior.value if isinstance(prior, Fixed) else None
+        drawn = [x for label, x in known.values.items() if ParameterName(label).base == name]
+        if drawn:
+            return float(np.median(drawn))
+        return known.parameters[name].value if name in known.parameters else None
 
     names = ("noise_par", "noise_perp", "jitter_par", "jitter_perp")
     found = {name: size for name in names if (size := typical(name)) is not None}

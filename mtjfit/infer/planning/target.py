@@ -11,7 +11,7 @@ from mtjfit.data import FloatArray, pretty
 from mtjfit.data.suggest import did_you_mean
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.planning.known import Known
-from mtjfit.study import LENGTHS, Fixed
+from mtjfit.study import LENGTHS, ParameterName
 
 __all__ = ["EVERYTHING", "Target", "spread_text", "target_of", "targets"]
 
@@ -56,19 +56,19 @@ def targets(known: Known) -> dict[str, Target]:
     """Everything that may be asked for, by name; Λ where it is a product."""
     found = {}
     for each in known.coordinates:
-        base = each.name.split("[")[0]
+        base = ParameterName(each.name).base
         relative = base in LENGTHS and (each.log or bool(np.all(known.values[each.name] > 0)))
         found[each.name] = Target(each.name, (each.name,), relative)
-    for name in [name for name in found if name.split("[")[0] in ("lambda_sf_N", "D_ratio")]:
-        base, _, owner = name.partition("[")
-        other = "D_ratio" if base == "lambda_sf_N" else "lambda_sf_N"
-        label = f"Lambda[{owner}" if owner else "Lambda"
-        partners = [each for each in (f"{other}[{owner}", other) if each in found]
-        fixed = known.parameters[other].prior if other in known.parameters else None
+    for name in map(ParameterName, list(found)):
+        if name.base not in ("lambda_sf_N", "D_ratio"):
+            continue
+        other = "D_ratio" if name.base == "lambda_sf_N" else "lambda_sf_N"
+        product, partners = name.of("Lambda"), [each for each in (name.of(other), other) if each in found]
+        known_as = known.parameters[other].value if other in known.parameters else None
         if partners:
-            found.setdefault(label, Target(label, tuple(sorted((name, partners[0]))), True))
-        elif isinstance(fixed, Fixed) and fixed.value > 0:
-            found.setdefault(label, Target(label, (name,), True))
+            found.setdefault(product, Target(product, tuple(sorted((name, partners[0]))), True))
+        elif known_as is not None and known_as > 0:
+            found.setdefault(product, Target(product, (name,), True))
     return found
 
 
@@ -85,7 +85,7 @@ def target_of(known: Known, name: str) -> Target:
     found = targets(known)
     if name not in found:
         hint = did_you_mean(name, (EVERYTHING, *found))
-        if name in known.parameters and isinstance(known.parameters[name].prior, Fixed):
+        if name in known.parameters and known.parameters[name].is_fixed:
             hint = "give it a prior in [parameters]: what is fixed cannot become better known"
         elif name in ("b1", "a2", "b0") or name not in known.parameters:
             hint += f"; a question such as whether {name} is needed wants {name} declared in [parameters], with a prior"
