@@ -22,17 +22,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import ndtr
-
 from mtjfit.infer.posterior import Posterior
-from mtjfit.study import LENGTHS, LogNormal, LogUniform, Normal, Parameter, Prior, Study, Uniform, is_amplitude
-from mtjfit.study.parameter import AnyPrior
+from mtjfit.study import LENGTHS, Parameter, Prior, Study, is_amplitude
 
-__all__ = ["WIDER", "Alternative", "alternatives", "on_other_scale", "wider"]
+__all__ = ["WIDER", "Alternative", "alternatives"]
 
 WIDER = 1.4
-_DECADES = 1000.0  # a log-uniform prior cannot begin at zero
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Alternative:
     """
 
     name: str
-    priors: Mapping[str, AnyPrior]
+    priors: Mapping[str, Prior]
 
     def study(self, study: Study) -> Study:
         """The study with these priors declared: what to sample where draws cannot be weighted to them."""
@@ -60,71 +55,16 @@ class Alternative:
         return "; ".join(f"{name}: {prior.describe()}" for name, prior in self.priors.items())
 
 
-def _moved(x: float, by: float) -> float:
-    """x + by with the digits that one would write into a study file: three of `by`."""
-    return float(f"{x + float(f'{by:.3g}'):.12g}")
-
-
-def wider(prior: Prior) -> AnyPrior | None:
-    """A prior 1.4 times as wide, None for one of another kind; positive ones stay positive.
-
-    Examples
-    --------
-    >>> wider(LogNormal(10.0, 2.0)), wider(Normal(0.0, 1.0, low=0.0))
-    (LogNormal(median=10.0, factor=2.64), Normal(mean=0.0, sd=1.4, low=0.0, high=inf))
-    >>> wider(LogUniform(0.1, 100.0)), wider(Uniform(0.0, 4.0))
-    (LogUniform(low=0.0251, high=398.0), Uniform(low=0.0, high=4.8))
-    """
-    if isinstance(prior, LogNormal):
-        return LogNormal(prior.median, _moved(1.0, prior.factor**WIDER - 1))
-    if isinstance(prior, Normal):
-        return replace(prior, sd=prior.sd * WIDER)
-    if isinstance(prior, LogUniform):
-        reach = (prior.high / prior.low) ** ((WIDER - 1) / 2)
-        low, high = prior.low / reach, prior.high * reach
-        return LogUniform(_moved(prior.low, low - prior.low), _moved(prior.high, high - prior.high))
-    if isinstance(prior, Uniform):
-        added = (prior.high - prior.low) * (WIDER - 1) / 2
-        low = _moved(prior.low, -added)
-        return Uniform(max(low, 0.0) if prior.low >= 0 else low, _moved(prior.high, added))
-    return None
-
-
-def on_other_scale(prior: Prior) -> AnyPrior | None:
-    """A prior of the same range on the other scale, None where there is none.
-
-    Examples
-    --------
-    >>> on_other_scale(LogUniform(0.1, 100.0)), on_other_scale(LogNormal(10.0, 2.0))
-    (Uniform(low=0.1, high=100.0), Normal(mean=10.0, sd=10.0, low=0.0, high=inf))
-    >>> on_other_scale(Uniform(0.0, 50.0)), on_other_scale(Normal(1.0, 0.1))
-    (LogUniform(low=0.05, high=50.0), None)
-    """
-    if isinstance(prior, LogUniform):
-        return Uniform(prior.low, prior.high)
-    if isinstance(prior, LogNormal):
-        return Normal(prior.median, prior.median * (prior.factor - 1), low=0.0)
-    if prior.support[0] < 0:
-        return None
-    if isinstance(prior, Uniform):
-        return LogUniform(max(prior.low, prior.high / _DECADES), prior.high)
-    if isinstance(prior, Normal):
-        median, upper = (float(x) for x in prior.quantile(np.array([0.5, ndtr(1.0)])))
-        return LogNormal(median, upper / median)
-    return None
-
-
 def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
     """Both alternatives to the priors of a posterior's study; one that changes nothing is left out."""
-    wide: dict[str, AnyPrior] = {}
-    other: dict[str, AnyPrior] = {}
+    wide: dict[str, Prior] = {}
+    other: dict[str, Prior] = {}
     for name, parameter in posterior.study.parameters.items():
-        if not _is_meant(name, parameter):
+        prior = parameter.free_prior
+        if prior is None or not _is_meant(name, parameter):
             continue
-        prior: Prior = parameter.prior  # type: ignore[assignment]
-        broad, turned = wider(prior), None if is_amplitude(name) else on_other_scale(prior)
-        if broad is not None:
-            wide[name] = broad
+        wide[name] = prior.widened(WIDER)
+        turned = None if is_amplitude(name) else prior.on_other_scale()
         if turned is not None:
             other[name] = turned
     both = Alternative("wider", wide), Alternative("other scale", other)
@@ -133,5 +73,4 @@ def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
 
 def _is_meant(name: str, parameter: Parameter) -> bool:
     """True for lengths, and for amplitudes that are not each device's own."""
-    free = isinstance(parameter.prior, Uniform | LogUniform | Normal | LogNormal)
-    return free and (name in LENGTHS or (is_amplitude(name) and parameter.scope != "device"))
+    return name in LENGTHS or (is_amplitude(name) and parameter.scope != "device")

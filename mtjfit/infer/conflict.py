@@ -25,10 +25,10 @@ from mtjfit.infer.optimum import Optimum
 from mtjfit.model.combinations import noise_groups
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
-from mtjfit.model.penalised import Penalised, PenalisedPoint, centre_and_sd
+from mtjfit.model.penalised import Penalised, PenalisedPoint
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.multiple_tests import holm
-from mtjfit.study import SCATTER, LogNormal, Study
+from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.text import number, p_text, value_with_error
 
 __all__ = ["CONTRADICTS", "Conflict", "prior_conflicts"]
@@ -111,7 +111,7 @@ class Conflict:
 class _Fall:
     """F without one prior."""
 
-    name: str
+    name: ParameterName
     by: float
     p: float
     point: PenalisedPoint
@@ -130,7 +130,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     """
     model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
     scattered = frozenset(
-        name for name in model.amplitudes.names if SCATTER + name.split("[")[0] in study.parameters
+        name for name in model.amplitudes.names if SCATTER + name.base in study.parameters
     )  # they have the shared one for a prior, which is itself inferred
     noise = dict(_noise_tests(model))
     names = _tested(model, scattered)
@@ -155,13 +155,13 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     return (*found, *_of_noise(model, noise, len(names) + len(found), best.values))
 
 
-def _tested(model: MarginalPosterior, scattered: frozenset[str]) -> list[str]:
-    lengths = [entry.name for entry in model.layout.entries if not entry.name.startswith("noise")]
+def _tested(model: MarginalPosterior, scattered: frozenset[ParameterName]) -> list[ParameterName]:
+    lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
     return [*lengths, *(name for name in model.amplitudes.names if name not in scattered)]
 
 
 def _falls(
-    every: Penalised, current: PenalisedPoint, starts: list[FloatArray], names: list[str], chi2_best: float
+    every: Penalised, current: PenalisedPoint, starts: list[FloatArray], names: list[ParameterName], chi2_best: float
 ) -> tuple[PenalisedPoint, list[_Fall]]:
     """By how much F falls without each prior that may matter; the lowest F with all of them is found on the way."""
     for _ in range(3):
@@ -179,27 +179,29 @@ def _falls(
     return current, falls
 
 
-def _candidates(every: Penalised, current: PenalisedPoint, names: list[str], chi2_best: float) -> list[str]:
+def _candidates(
+    every: Penalised, current: PenalisedPoint, names: list[ParameterName], chi2_best: float
+) -> list[ParameterName]:
     """Priors without which F could fall by enough, and flat ones at whose ends the search stopped."""
     first_order = every.leverage(current)
     low, high = every.bounds
-    kept = [k for k, entry in enumerate(every.model.layout.entries) if not entry.name.startswith("noise")]
+    kept = [k for k, entry in enumerate(every.model.layout.entries) if not entry.name.is_noise]
     free, x = [every.model.layout.entries[k] for k in kept], current.theta[kept]
     at_end = {
         entry.name
         for entry, value, a, b in zip(free, x, low, high, strict=True)
         if min(value - a, b - value) < 1e-3 * (b - a)
     }
-    flat = {entry.name for entry in free if not np.isfinite(centre_and_sd(entry)[1])}
+    flat = {entry.name for entry in free if not np.isfinite(entry.prior.centre_and_sd[1])}
     # the best fit knows none but those of thicknesses: what the others cost together bounds what each of them costs
     costly = _p(every.model, current.total - chi2_best) < CONTRADICTS / len(names)
 
-    def may_matter(name: str) -> bool:
+    def may_matter(name: ParameterName) -> bool:
         if name in flat:
             return name in at_end
         # what belongs to a single device can be far off without any other mode, and there may be hundreds of it
-        near = "[" in name and first_order[name] < _SCREENED
-        return not near and (costly or name.startswith("thickness"))
+        near = name.owner is not None and first_order[name] < _SCREENED
+        return not near and (costly or name.is_thickness)
 
     return [name for name in names if may_matter(name)]
 
@@ -222,14 +224,14 @@ def _conflict(every: Penalised, current: PenalisedPoint, fall: _Fall, p: float) 
     value = _value(model, fall.point, name)
     if name in model.layout.names:
         entry = model.layout.entries[model.layout.names.index(name)]
-        centre, sd, prior = *centre_and_sd(entry), entry.prior
+        centre, sd, prior = *entry.prior.centre_and_sd, entry.prior
         x, unit = (np.log(value), value) if entry.log else (value, 1.0)
     else:
         prior = model.amplitudes.priors[model.amplitudes.names.index(name)]
         centre, sd, x, unit = prior.mean, prior.sd, value, 1.0
     # Δ = (x − centre)²/(sd² + error²)
     variance = (x - centre) ** 2 / fall.by - sd**2 if np.isfinite(sd) else np.nan
-    lengths = [entry.name for entry in model.layout.entries if not entry.name.startswith(("noise", "thickness"))]
+    lengths = [entry.name for entry in model.layout.entries if not (entry.name.is_noise or entry.name.is_thickness)]
     shown = [other for other in (*lengths, *model.amplitudes.names) if other != name]
     return Conflict(
         name=name,
@@ -275,9 +277,9 @@ def _of_noise(
             value = float(values[model.layout.names.index(name)])
             error = value / np.sqrt(2 * nu)
             sigma = _as_normal_number(p)
-            if isinstance(entry.prior, LogNormal):  # p may have no digits left
-                width = np.hypot(np.log(entry.prior.factor), 1 / np.sqrt(2 * nu))
-                sigma = max(sigma, abs(np.log(value / entry.prior.median)) / width) if p < 1e-200 else sigma
+            centre, sd = entry.prior.centre_and_sd
+            if entry.log and np.isfinite(sd) and p < 1e-200:  # p may have no digits left
+                sigma = max(sigma, abs(np.log(value) - centre) / np.hypot(sd, 1 / np.sqrt(2 * nu)))
             nothing = float("nan")
             yield Conflict(name, entry.prior.describe(), value, float(error), float(sigma), float(corrected),
                            nothing, nothing)  # fmt: skip

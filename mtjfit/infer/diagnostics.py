@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from mtjfit.data import FloatArray
 
 __all__ = [
+    "MAX_DRAWS",
     "autocorrelation_time",
     "ess",
     "ess_bulk",
@@ -30,7 +31,16 @@ __all__ = [
     "split_r_hat",
     "split_superchain_r_hat",
     "superchain_r_hat",
+    "thinning",
 ]
+
+MAX_DRAWS = 10_000
+"""Draws that are kept of a run: more would know nothing better."""
+
+
+def thinning(n: int, most: int = MAX_DRAWS) -> int:
+    """One draw in how many is kept, so that at most `most` of n are left."""
+    return max(1, -(-n // most))
 
 
 def rank_normalised(chains: FloatArray) -> FloatArray:

@@ -7,23 +7,23 @@ from dataclasses import replace
 import numpy as np
 
 from mtjfit.data import FloatArray
+from mtjfit.infer.diagnostics import MAX_DRAWS, thinning
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Chains, Check, Verdict, about_priors
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.run import Run
 from mtjfit.infer.streams import Stream, stream
 from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.study import LENGTHS
+from mtjfit.study import LENGTHS, ParameterName
 
 __all__ = ["drawn_back", "drawn_exactly"]
 
-_MAX_DRAWS = 10_000
 _MAX_QUADRATURE_ERROR = 0.05
 
 
 def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
     """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
-    shape = (4, _MAX_DRAWS // 16, 4)
+    shape = (4, MAX_DRAWS // 16, 4)
     log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
     says = "nothing is left to sample: independent draws from the exact posterior, nothing to converge"
     chains = Chains((), np.zeros((*shape, 0)), np.full(shape, log_z), np.ones((shape[0], shape[2])))
@@ -73,7 +73,7 @@ def _posterior(
 def _thin(chains: Chains) -> int:
     """One draw in how many is kept."""
     n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
-    return max(1, -(-int(n_ensembles * n_steps * n_walkers) // _MAX_DRAWS))
+    return thinning(n_ensembles * n_steps * n_walkers)
 
 
 def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
@@ -88,9 +88,9 @@ def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict
 
 def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
-    lengths = {name: x for name, x in drawn.items() if name.split("[")[0] in LENGTHS}
-    thickness = {name: x for name, x in drawn.items() if name.startswith("thickness")}
-    noise = {name: x for name, x in drawn.items() if name.startswith(("noise", "jitter"))}
+    lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
+    thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
+    noise = {name: x for name, x in drawn.items() if ParameterName(name).is_noise}
     rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
     return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
 
@@ -109,4 +109,4 @@ def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -
     if scopes == {"shared"}:
         return {"Lambda": Lambda[:, 0]}
     of = [curve.device if "device" in scopes else curve.group for curve in model.study.curves]
-    return {f"Lambda[{label}]": Lambda[:, of.index(label)] for label in dict.fromkeys(of)}
+    return {ParameterName("Lambda", owner): Lambda[:, of.index(owner)] for owner in dict.fromkeys(of)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.diagnostics import ess
+from mtjfit.infer.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.gate import Chains
 from mtjfit.infer.importance import importance_sample
 from mtjfit.infer.mixture import fitted
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["Evidence", "chains_of", "log_evidence"]
 
 MAX_K_HAT = 0.7
-_MAX_DRAWS = 20_000
 _MAX_ROUNDS = 1000
 _SETTLED = 1e-10  # change of ln Z
 _LARGEST_EXPONENT = 700.0  # exp of more overflows
@@ -114,7 +113,7 @@ def log_evidence(
         straight = Straight(target)
         jump = Jump(fitted(straight.inward(theta[:, :half].reshape(-1, size))[0], rng), straight)
         theta, log_p = theta[:, half:], log_p[:, half:]
-    thin = max(1, -(-log_p.size // _MAX_DRAWS))
+    thin = thinning(log_p.size, 2 * MAX_DRAWS)
     theta, log_p = theta[:, ::thin], log_p[:, ::thin]
     log_x = log_p - jump.log_density(theta.reshape(-1, size)).reshape(log_p.shape)
     weighted = importance_sample(target, jump, n_proposals, rng)

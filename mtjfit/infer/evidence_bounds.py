@@ -24,19 +24,8 @@ from mtjfit.infer.prior_width import Width
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.scattered import Scattered, with_own_amplitudes
-from mtjfit.study import (
-    DOF,
-    JITTER,
-    LENGTHS,
-    NOISE,
-    AboutNominal,
-    AnyPrior,
-    Fixed,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Study,
-)
+from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, AboutNominal, LogUniform, ParameterName, Prior, Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["evidence_bounds", "largest_log_likelihood", "log_ratio_of_priors"]
 
@@ -44,26 +33,25 @@ _DRAWS = 4000
 _CERTAIN = 3.0  # standard errors that a bound from draws gives way
 _SHARE = 0.5  # λ: costs ½ ln 2 for each thickness, and a misfit by thickness counts half
 _ANY_LENGTH = (1e-3, 1e5)  # nm, as in the search for the best fit
-_LN_2PI = float(np.log(2 * np.pi))
 
 
 def log_ratio_of_priors(model: CollapsedPosterior, drawn: dict[str, FloatArray], changed: Study) -> FloatArray:
     """ln p'/p of the priors of `changed` over those of the model, at draws of every free parameter, shape (n,)."""
     total = np.zeros(next(iter(drawn.values())).shape) if drawn else np.zeros(1)
     for name, old, new in _changed(model, changed):
-        total = total + new.logpdf(drawn[name]) - old.logpdf(drawn[name])  # type: ignore[union-attr]
+        total = total + new.logpdf(drawn[name]) - old.logpdf(drawn[name])
     return total
 
 
-def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, AnyPrior, AnyPrior]]:
+def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
     """Name, old and new prior of every number whose prior changes, also of each device's own."""
     pairs = []
     for name, old in model.priors.items():
-        new = changed.parameters[name.split("[")[0]].prior
+        new = changed.parameters[ParameterName(name).base].free_prior
         # thicknesses keep theirs; an amplitude that scatters about a shared one follows that one
-        if not isinstance(old, Scattered) and not isinstance(new, AboutNominal | Fixed) and new != old:
+        if new is not None and not isinstance(old, Scattered) and new != old:
             pairs.append((name, old, new))
-    return pairs  # type: ignore[return-value]
+    return pairs
 
 
 def evidence_bounds(
@@ -115,23 +103,13 @@ def evidence_bounds(
     return low, min(value + error + most, ceiling)
 
 
-def _largest_log_ratio(old: AnyPrior, new: AnyPrior) -> float:
+def _largest_log_ratio(old: Prior, new: Prior) -> float:
     """sup ln p'/p; infinite where the new prior reaches where the old one does not, or hardly."""
-    if isinstance(old, Normal) and isinstance(new, Normal):
-        if new.sd > old.sd:
-            return np.inf
-        centre = min(max(new.mean, new.low), new.high)
-    elif isinstance(old, LogNormal) and isinstance(new, LogNormal):
-        if new.factor > old.factor:
-            return np.inf
-        centre = new.median
-    elif isinstance(old, Fixed | AboutNominal) or isinstance(new, Fixed | AboutNominal):
+    if new.support[0] < old.support[0] or new.support[1] > old.support[1]:
         return np.inf
-    else:
-        if new.support[0] < old.support[0] or new.support[1] > old.support[1]:
-            return np.inf
-        centre = float(new.quantile(0.5))
-    return float(new.logpdf(centre) - old.logpdf(centre))
+    if new.centre_and_sd[1] > old.centre_and_sd[1]:
+        return np.inf
+    return float(new.logpdf(new.peak) - old.logpdf(new.peak))
 
 
 def largest_log_likelihood(study: Study, width: Width) -> float:
@@ -156,16 +134,16 @@ def largest_log_likelihood(study: Study, width: Width) -> float:
         return np.inf  # the errors follow the torque, and so does their normalisation
     widened = width.study(study)
     thickness, paid = study.parameters["thickness"], 0.0
-    if isinstance(thickness.prior, AboutNominal):
-        softer = AboutNominal(float(thickness.prior.sd / np.sqrt(_SHARE)))
+    if thickness.nominal_sd > 0:
+        softer = AboutNominal(float(thickness.nominal_sd / np.sqrt(_SHARE)))
         widened = widened.replace(parameters={**widened.parameters, "thickness": replace(thickness, prior=softer)})
         # their priors end at zero, which raises them a little everywhere else
-        ends = float(log_ndtr(study.thicknesses / thickness.prior.sd).sum())
+        ends = float(log_ndtr(study.thicknesses / thickness.nominal_sd).sum())
         paid = -0.5 * len(study.curves) * float(np.log(1 - _SHARE)) - ends
     # starts from the prior miss a mode far out in its tails, where it may still beat everything else
     models = [MarginalPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
     best = min((optimum(model) for model in models), key=lambda one: one.chi2_data + one.chi2_thickness)
-    misfit = best.chi2_data + best.chi2_thickness + study.n_values * _LN_2PI
+    misfit = best.chi2_data + best.chi2_thickness + study.n_values * LN_2PI
     return paid - 0.5 * misfit - float(models[0].data.log_sigma.sum())
 
 
@@ -174,6 +152,6 @@ def _everywhere(study: Study) -> Study:
     wide = {
         name: replace(one, prior=LogUniform(*_ANY_LENGTH))
         for name, one in study.parameters.items()
-        if name in LENGTHS and not isinstance(one.prior, Fixed | AboutNominal) and not np.isfinite(one.prior.support[1])
+        if name in LENGTHS and one.free_prior is not None and not np.isfinite(one.free_prior.support[1])
     }
     return study.replace(parameters={**study.parameters, **wide})

@@ -25,7 +25,6 @@ from mtjfit.model.combinations import noise_groups
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.study import AboutNominal
 
 __all__ = ["MISFIT", "DrawnChi2", "chi2_of_draws", "excess"]
 
@@ -105,20 +104,20 @@ def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray
     # noise as in the fit, whatever that of the draws: a scale that follows the misfit would hide it
     held = dict(zip(model.layout.names, fit.optimum.values, strict=True))
     columns = [
-        np.full(n, held[name]) if name.startswith("noise") else np.asarray(values[name], dtype=float)
+        np.full(n, held[name]) if name.is_noise else np.asarray(values[name], dtype=float)
         for name in model.layout.names
     ]
     natural = np.stack(columns, axis=-1) if columns else np.zeros((n, 0))
-    own = [values[name] if name in values else values[name.split("[")[0]] for name in model.amplitudes.names]
+    own = [values[name] if name in values else values[name.base] for name in model.amplitudes.names]
     amplitudes = np.stack(own, axis=-1) if own else np.zeros((n, 0))
     design, target, rss, _ = whitened(model, natural)
     total = rss + np.sum((target - (design @ amplitudes[..., None])[..., 0]) ** 2, axis=-1)
-    thickness = study.parameters["thickness"].prior
+    sd = study.parameters["thickness"].nominal_sd
     measured = 0
-    if isinstance(thickness, AboutNominal):
+    if sd > 0:
         measured = len(study.curves)
-        d = np.stack([values[f"thickness[{curve.device}]"] for curve in study.curves], axis=-1)
-        total = total + np.sum(((d - study.thicknesses) / thickness.sd) ** 2, axis=-1)
+        d = np.stack([values[name] for name in study.names_of("thickness")], axis=-1)
+        total = total + np.sum(((d - study.thicknesses) / sd) ** 2, axis=-1)
     above = np.maximum(total - fit.chi2, 0.0)
     dof = study.n_values - fit.dof + measured
     _, noise_dof = noise_groups(model)

@@ -28,7 +28,7 @@ from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal, student_scales
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.study import JITTER, NOISE, Fixed, Study
+from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
 __all__ = ["FitResult", "fit"]
@@ -151,7 +151,7 @@ class FitResult:
                 shown = "not determined" if error is None else value_with_error(value, error)
                 rows.append([name, shown, unit, why])
             else:
-                noise = name.startswith("noise") and not self.study.parameters[name.split("[")[0]].is_fixed
+                noise = name.startswith("noise") and not self.study.parameters[ParameterName(name).base].is_fixed
                 rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
         return rows
 
@@ -223,8 +223,9 @@ def _parameters(
     taken: set[str] = set()
     identifiers = {name: _identifier(name, taken) for name in values}
     # No bounds of noise: nothing was searched within them, and lmfit takes any closer than 1e-13, as in N m, for equal.
-    entries = [entry for entry in model.layout.entries if entry.name.split("[")[0] not in (*NOISE, *JITTER)]
-    support = {entry.name: entry.prior.support for entry in entries}
+    support: dict[str, tuple[float, float]] = {
+        entry.name: entry.prior.support for entry in model.layout.entries if not entry.name.is_noise
+    }
     parameters = lmfit.Parameters()
     for name, value in values.items():
         low, high = support.get(name, (-np.inf, np.inf))
@@ -244,11 +245,11 @@ def _in_order(model: MarginalPosterior, values: Mapping[str, float]) -> dict[str
     """Free and fixed parameters in the order of the study file."""
     ordered: dict[str, float] = {}
     for name, parameter in model.study.parameters.items():
-        mine = [n for n in values if n.split("[")[0] == name]
+        mine = [n for n in values if ParameterName(n).base == name]
         if mine:
             ordered.update({n: values[n] for n in mine})
-        elif isinstance(parameter.prior, Fixed) and name != "thickness":
-            ordered[name] = parameter.prior.value
+        elif parameter.value is not None and name != "thickness":
+            ordered[name] = parameter.value
     return ordered
 
 

@@ -22,8 +22,7 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.model.structure import base
-from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
 
 __all__ = ["Identification", "identify"]
@@ -68,7 +67,7 @@ class Identification(Identifiability):
     @property
     def lengths(self) -> tuple[str, ...]:
         """Rows of `determined` that are lengths, their ratio or a dead layer, one for each scope."""
-        return tuple(str(name) for name in self.determined.index if base(str(name)) in LENGTHS)
+        return tuple(str(name) for name in self.determined.index if ParameterName(name).base in LENGTHS)
 
     @property
     def answered(self) -> bool:
@@ -97,7 +96,7 @@ def _lengths_by_product(study: Study) -> Study:
     pair = [study.parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in study.parameters]
     low, high = 1.0, 1.0
     for one in pair:
-        if isinstance(one.prior, Fixed | AboutNominal):
+        if one.free_prior is None:
             return study
         low, high = (side * end for side, end in zip((low, high), np.clip(one.prior.support, *FARTHEST), strict=True))
     if len(pair) < 2:
@@ -116,7 +115,7 @@ def _by_product(full: MarginalPosterior, values: FloatArray) -> tuple[MarginalPo
     by_device = full.Lambda(values)
     columns = []
     for k, entry in enumerate(model.layout.entries):
-        if base(entry.name) == "Lambda":
+        if entry.name.base == "Lambda":
             columns.append(by_device[:, np.flatnonzero(model.layout.index["Lambda"] == k)[0]])
         else:
             columns.append(values[:, full.layout.names.index(entry.name)])
@@ -127,7 +126,7 @@ def _profiles(model: MarginalPosterior, starts: FloatArray, progress: bool) -> P
     """Of lengths and shared amplitudes, from fits of shape (n, size), the best one first."""
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
-             if base(name) not in own and not name.startswith(("noise", "thickness"))]  # fmt: skip
+             if name.base not in own and not (name.is_noise or name.is_thickness)]  # fmt: skip
     bar = partial(tqdm, desc="profiles", unit="parameter", leave=False, disable=None if progress else True)
     return profiles(model, names, reference(model, starts[0]), starts, bar)
 
@@ -151,12 +150,12 @@ def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: p
     for name in determined.index.astype(str):
         ends = _ends(found[name]) if name in found else dict.fromkeys(_ENDS, math.nan)
         rows[name] = dict(determined.loc[name]) | ends
-        blind = base(name) in ("lambda_sf_N", "D_ratio") and not by_product.empty
+        blind = ParameterName(name).base in ("lambda_sf_N", "D_ratio") and not by_product.empty
         rows[name]["known_to"] = "prior only" if blind else _known_to(rows[name])
     for name in by_product.index.astype(str):
         rows[name] = dict(by_product.loc[name]) | _ends(found[name])
         rows[name]["known_to"] = _known_to(rows[name])
-    first = [name for name in rows if base(name) in LENGTHS]
+    first = [name for name in rows if ParameterName(name).base in LENGTHS]
     columns = [*determined.columns, *_ENDS, "known_to"]  # named, for there may be no row to take them from
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     return table.loc[[*first, *(name for name in rows if name not in first)]].rename_axis("parameter")
@@ -228,7 +227,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     by_product = shape.determined.iloc[:0]
     if model is not full:
         table, _ = determined_table(model, found.best.values, found.best.amplitudes)
-        by_product = table[[base(str(name)) == "Lambda" for name in table.index]]
+        by_product = table[[ParameterName(name).base == "Lambda" for name in table.index]]
     lowest = reference(full, best.optimum.values).lowest
     return Identification(
         rank=shape.rank,

@@ -15,6 +15,7 @@ import pandas as pd
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, Problem
+from mtjfit.infer.diagnostics import thinning
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Chains, Verdict, about_priors
 from mtjfit.infer.run import Run, run_ensembles
@@ -22,12 +23,10 @@ from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.layout import IntArray
 from mtjfit.model.pointwise import posterior_of
 from mtjfit.model.straight import Frame
-from mtjfit.study import LENGTHS, Fixed, Study
+from mtjfit.study import LENGTHS, Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["JointPosterior", "Sampled", "joint_posterior", "sampled"]
-
-_LN_2PI = float(np.log(2 * np.pi))
-_MAX_DRAWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +80,7 @@ class JointPosterior:
         z = np.atleast_2d(z)
         parts = [model.log_prior(z[:, self.columns(label)]) for label, model in self.models.items()]
         inside = np.all(np.isfinite(parts), axis=0)
-        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * _LN_2PI), -np.inf)
+        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
 
     def log_posterior(self, z: FloatArray) -> FloatArray:
         """Log prior + log likelihood, shape (n,)."""
@@ -181,7 +180,7 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
                 what = f"has the prior {study.parameters[name].prior.describe()}, but in {first_label} "
                 what += first.parameters[name].prior.describe()
                 yield Problem(where, what, "one number has one prior: declare the same in all, or do not share it")
-    if shared and all(isinstance(first.parameters[n].prior, Fixed) for n in shared if n in first.parameters):
+    if shared and all(first.parameters[n].is_fixed for n in shared if n in first.parameters):
         yield Problem("studies", "share only lengths that are fixed", "free a length, or compare the devices instead")
 
 
@@ -209,7 +208,7 @@ class Sampled:
     def z(self) -> FloatArray:
         """At most ten thousand evenly spaced draws of the coordinates, shape (n, size)."""
         flat = self.chains.theta.reshape(-1, self.chains.theta.shape[-1])
-        return flat[:: max(1, -(-len(flat) // _MAX_DRAWS))]
+        return flat[:: thinning(len(flat))]
 
 
 def sampled(

@@ -99,12 +99,12 @@ def added_priors(study: Study, names: Sequence[str]) -> dict[str, Parameter]:
         phase, power = parse_amplitude(name)
         counterpart = f"{'b' if phase.imag == 0 else 'a'}{power}"
         like = study.parameters.get(counterpart)
-        if like is None or not isinstance(like.prior, Normal):
+        if like is None or like.is_fixed:
             what = f"has no prior, and there is no {counterpart} with a normal prior to take one from"
             problems.append(Problem(f"parameters.{name}", what,
                                     f'declare it: {name} = {{ prior = "normal", mean = 0.0, sd = … }}'))  # fmt: skip
             continue
-        found[name] = Parameter(name, Normal(0.0, like.prior.sd), like.scope)
+        found[name] = Parameter(name, Normal(0.0, like.prior.centre_and_sd[1]), like.scope)
     if problems:
         raise ConfigError(problems)
     return found

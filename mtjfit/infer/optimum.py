@@ -12,7 +12,6 @@ from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior, whitened
-from mtjfit.study import Normal
 
 __all__ = ["Optimum", "optimum"]
 
@@ -68,8 +67,9 @@ def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
             with np.errstate(divide="ignore"):
                 a, b = float(np.log(a)), float(np.log(b))
             a, b = max(a, _LOG_RANGE[0]), min(b, _LOG_RANGE[1])
-        elif isinstance(entry.prior, Normal):
-            a, b = max(a, entry.prior.mean - _SDS * entry.prior.sd), min(b, entry.prior.mean + _SDS * entry.prior.sd)
+        else:
+            centre, sd = entry.prior.centre_and_sd
+            a, b = max(a, centre - _SDS * sd), min(b, centre + _SDS * sd)
         low.append(a)
         high.append(b)
     return np.array(low), np.array(high)
@@ -77,9 +77,8 @@ def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
 
 def _thickness_residual(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
     """(d − nominal)/sd of every thickness that has a prior, shape (n, n_thicknesses)."""
-    chosen = [k for k, entry in enumerate(model.layout.entries) if entry.name.startswith("thickness")]
-    centre = np.array([getattr(model.layout.entries[k].prior, "mean", np.nan) for k in chosen])
-    sd = np.array([getattr(model.layout.entries[k].prior, "sd", np.nan) for k in chosen])
+    chosen = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_thickness]
+    centre, sd = np.array([model.layout.entries[k].prior.centre_and_sd for k in chosen]).reshape(-1, 2).T
     return np.asarray((theta[:, chosen] - centre) / sd)
 
 
@@ -156,12 +155,12 @@ def optimum(model: MarginalPosterior) -> Optimum:
     """
     size = model.layout.size
     u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_SCREENED)[:, :size]
-    held = [k for k, entry in enumerate(model.layout.entries) if entry.name.startswith(("noise", "thickness"))]
+    held = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_noise or entry.name.is_thickness]
     u[:, held] = 0.5
     theta = _with_noise(model, model.prior_transform(u))
     _, rows, _ = _project(model, theta)
     order = np.argsort(np.sum(rows**2, axis=-1))
-    free = [k for k, entry in enumerate(model.layout.entries) if not entry.name.startswith("noise")]
+    free = [k for k, entry in enumerate(model.layout.entries) if not entry.name.is_noise]
     reached = [_refine(model, theta[k], free) for k in _spread(theta, order)] if free else [theta[order[0]]]
     stacked = np.array(reached)
     amplitudes, rows, rss = _project(model, stacked)

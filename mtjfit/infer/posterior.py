@@ -8,13 +8,13 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.gate import Verdict
-from mtjfit.study import Fixed, Prior, Study
+from mtjfit.model.scattered import Scattered
+from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
 __all__ = ["Posterior"]
@@ -22,7 +22,7 @@ __all__ = ["Posterior"]
 _EDGE = 0.02  # width of the outermost slices of prior probability
 _OPEN = 0.1  # the data leave a side open if the likelihood at that edge is still this fraction of its largest value
 _SLICES = 50
-_PRIOR_DRAWS = 2**14
+_DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of the other
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,10 @@ class Posterior:
         """All draws, one row each, columns by parameter."""
         return pd.DataFrame(self.chain.reshape(-1, len(self.names)), columns=list(self.names))
 
+    def spaced(self, most: int = 2000) -> pd.DataFrame:
+        """At most so many of the draws, evenly spaced; by default as many as a picture needs."""
+        return self.draws.iloc[np.linspace(0, len(self.draws) - 1, min(len(self.draws), most)).round().astype(int)]
+
     def walkers(self, name: str) -> FloatArray:
         """One parameter as chains of single walkers, shape (n_ensembles · n_walkers, n_kept)."""
         k = self.names.index(name)
@@ -86,21 +90,28 @@ class Posterior:
 
     def prior_cdf(self, name: str) -> FloatArray:
         """Prior probability below each draw of a parameter, shape (n_draws,); for Λ from the priors of its factors."""
-        draws = self.draws[name].to_numpy()
+        prior, draws = self._prior(name), self.draws[name].to_numpy()
+        return np.zeros(draws.size) if prior is None else prior.cdf(draws)
+
+    def prior_of(self, name: str) -> Prior | None:
+        """Prior of a parameter; of a derived Λ that of the product of its factors.
+
+        None for amplitudes that scatter about a shared one: what they are drawn from is itself inferred.
+        """
+        prior = self._prior(name)
+        return None if isinstance(prior, Scattered) else prior
+
+    def _prior(self, name: str) -> Prior | None:
         if name in self.priors:
-            return self.priors[name].cdf(draws)
-        label = name.removeprefix("Lambda")
-        u = qmc.Sobol(2, rng=np.random.default_rng(0)).random(_PRIOR_DRAWS)
-        product = np.ones(_PRIOR_DRAWS)
-        for k, factor in enumerate(("lambda_sf_N", "D_ratio")):
-            declared = self.study.parameters[factor].prior
-            if isinstance(declared, Fixed):
-                product *= declared.value
-            else:
-                product *= self.priors[f"{factor}{label}" if f"{factor}{label}" in self.priors else factor].quantile(
-                    u[:, k]
-                )
-        return np.searchsorted(np.sort(product), draws) / _PRIOR_DRAWS
+            return self.priors[name]
+        if ParameterName(name).base != "Lambda":
+            return None
+        declared = self.study.parameters
+        factors = (ParameterName(name).of(base) for base in ("lambda_sf_N", "D_ratio"))
+        one, other = (self.priors.get(each, self.priors.get(each.base, declared[each.base].prior)) for each in factors)
+        if isinstance(one, Fixed):
+            one, other = other, one
+        return Product(one, other) if isinstance(one, Prior) and other.support not in _DEGENERATE else None
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
@@ -150,4 +161,4 @@ class Posterior:
     @property
     def fixed(self) -> dict[str, float]:
         """Parameters that were taken as known."""
-        return {n: p.prior.value for n, p in self.study.parameters.items() if isinstance(p.prior, Fixed)}
+        return {n: p.value for n, p in self.study.parameters.items() if p.value is not None}

@@ -17,9 +17,9 @@ from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.importance import reliable_k_hat, smoothed
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import LENGTHS, AnyPrior, LogNormal, LogUniform, Normal, Study, Uniform, is_amplitude
+from mtjfit.study import LENGTHS, Study, is_amplitude
 
-__all__ = ["FACTOR", "WIDTHS", "Width", "log_evidence_change", "scaled"]
+__all__ = ["FACTOR", "WIDTHS", "Width", "log_evidence_change"]
 
 FACTOR = 3.0
 _START = 3000
@@ -51,9 +51,9 @@ class Width:
     def study(self, study: Study) -> Study:
         """The study under these priors."""
         changed = {
-            name: replace(one, prior=scaled(one.prior, self.factor))
+            name: replace(one, prior=one.free_prior.stretched(self.factor))
             for name, one in study.parameters.items()
-            if self.concerns(name)
+            if self.concerns(name) and one.free_prior is not None
         }
         return study.replace(parameters={**study.parameters, **changed})
 
@@ -64,31 +64,6 @@ WIDTHS = tuple(
     for words, factor in (("1/3", 1 / FACTOR), ("x 3", FACTOR))
 )
 """Every change that is looked at."""
-
-
-def scaled(prior: AnyPrior, factor: float) -> AnyPrior:
-    """A prior as much wider.
-
-    Normal: sd times `factor`, bounds kept. Flat, also in ln x: both ends moved by `factor`, lowest down and highest up;
-    kept where nothing would be left between them. Log-normal: one sd in ln x becomes larger by ln `factor`, or, for a
-    factor below one, smaller in the same ratio. Fixed values stay.
-
-    Examples
-    --------
-    >>> scaled(Normal(0.0, 1.0), 3.0), scaled(LogUniform(0.1, 100.0), 1 / 2)
-    (Normal(mean=0.0, sd=3.0, low=-inf, high=inf), LogUniform(low=0.2, high=50.0))
-    >>> scaled(LogNormal(10.0, 2.0), 3.0), scaled(scaled(LogNormal(10.0, 2.0), 3.0), 1 / 3)
-    (LogNormal(median=10.0, factor=6.0), LogNormal(median=10.0, factor=2.0))
-    """
-    if isinstance(prior, Normal):
-        return replace(prior, sd=prior.sd * factor)
-    if isinstance(prior, LogUniform | Uniform):
-        low, high = prior.low / factor, prior.high * factor
-        return type(prior)(low, high) if low < high else prior
-    if isinstance(prior, LogNormal):
-        narrower = prior.factor * factor
-        return LogNormal(prior.median, narrower if narrower > 1.1 else float(np.sqrt(prior.factor)))
-    return prior
 
 
 def log_evidence_change(
@@ -129,8 +104,8 @@ def _amplitude_ratio(
     drawn = model.draw(explored.weighted.x, rng)
     total = np.zeros(explored.weighted.weights.size)
     for name, old in zip(model.full.amplitudes.names, model.full.amplitudes.priors, strict=True):
-        new = changed.parameters[name.split("[")[0]].prior
-        if isinstance(new, Normal) and new != old:
+        new = changed.parameters[name.base].free_prior
+        if new is not None and new != old:
             total += new.logpdf(drawn[name]) - old.logpdf(drawn[name])
     return total
 

@@ -9,11 +9,11 @@ from scipy import stats
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.simulate import Device, free_names
-from mtjfit.study import DOF, LENGTHS, Study
+from mtjfit.study import DOF, LENGTHS, ParameterName, Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["log_likelihood", "quantities"]
 
-_LN_2PI = float(np.log(2 * np.pi))
 _STEP = 1e-4  # V; the torque is a polynomial of low order
 
 
@@ -73,7 +73,7 @@ def _of_points(device: Device, residuals: tuple[FloatArray, ...]) -> FloatArray:
     determinant = par * perp - cross**2
     r_par, r_perp = residuals
     square = (perp * r_par**2 - 2 * cross * r_par * r_perp + par * r_perp**2) / determinant
-    each = -0.5 * square - 0.5 * np.log(determinant) - _LN_2PI
+    each = -0.5 * square - 0.5 * np.log(determinant) - LN_2PI
     return np.asarray(np.sum(each[:, device.curve.used], axis=-1))
 
 
@@ -90,7 +90,7 @@ def _of_curve(device: Device, residual: FloatArray) -> FloatArray:
     used = np.flatnonzero(np.concatenate([curve.used, curve.used]))
     C, residual = C[:, used[:, None], used], residual[:, used]
     square = np.sum(residual * np.linalg.solve(C, residual[..., None])[..., 0], axis=-1)
-    return np.asarray(-0.5 * (square + np.linalg.slogdet(C)[1] + used.size * _LN_2PI))
+    return np.asarray(-0.5 * (square + np.linalg.slogdet(C)[1] + used.size * LN_2PI))
 
 
 def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
@@ -112,11 +112,11 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
     if "lambda_sf_N" in free and "D_ratio" in free:
         out["Lambda"] = out["lambda_sf_N"] * out["D_ratio"]
     out["log_likelihood"] = log_likelihood(study, values)
-    if any(name.split("[")[0] in (*LENGTHS, "thickness") for name in free):
+    if any(ParameterName(name).base in (*LENGTHS, "thickness") for name in free):
         thinnest = min(study.curves, key=lambda curve: curve.thickness)
         device = Device(study, thinnest, values)
         first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))
         K, shape = device.K, out["log_likelihood"].shape
-        out[f"slope_ratio[{thinnest.device}]"] = np.broadcast_to(K.imag / K.real, shape)
-        out[f"|kappa|·{first}[{thinnest.device}]"] = np.broadcast_to(np.abs(K) * device.amplitude(first), shape)
+        each = {"slope_ratio": K.imag / K.real, f"|kappa|·{first}": np.abs(K) * device.amplitude(first)}
+        out |= {ParameterName(name, thinnest.device): np.broadcast_to(x, shape) for name, x in each.items()}
     return out

@@ -18,9 +18,8 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.alternatives import Alternative, alternatives
 from mtjfit.infer.diagnostics import ess
 from mtjfit.infer.importance import reliable_k_hat, smoothed
-from mtjfit.infer.narrowing import prior_of, scores_of
 from mtjfit.infer.posterior import Posterior
-from mtjfit.study import Prior
+from mtjfit.study import ParameterName, Prior
 
 __all__ = ["Reweighted", "reweighted", "sensitivity", "weighted_quantiles"]
 
@@ -77,11 +76,11 @@ def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
     shape = posterior.chain.shape[:-1]
     log_weights, missing = np.zeros(shape), {}
     for label, declared in posterior.priors.items():
-        name = label.split("[")[0]
+        name = ParameterName(label).base
         # an own amplitude that scatters about a shared one follows that one, and has no prior to change
         if name not in alternative.priors or declared != posterior.study.parameters[name].prior:
             continue
-        other: Prior = alternative.priors[name]  # type: ignore[assignment]
+        other = alternative.priors[name]
         x = posterior.chain[..., posterior.names.index(label)]
         log_ratio = other.logpdf(x) - declared.logpdf(x)
         log_weights += log_ratio
@@ -160,9 +159,9 @@ def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = Non
     """
     others = alternatives(posterior) if others is None else others
     scores = {
-        name: (prior, scores_of(posterior, name, prior))
+        name: (prior, prior.score(posterior.walkers(name)))
         for name in posterior.names
-        if (prior := prior_of(posterior, name)) is not None
+        if (prior := posterior.prior_of(name)) is not None
     }
     rows = [
         _row(posterior, name, *scores[name], one)
@@ -174,7 +173,7 @@ def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = Non
 
 
 def _row(posterior: Posterior, name: str, prior: Prior, z: FloatArray, one: Reweighted) -> tuple[object, ...]:
-    changed = one.alternative.priors.get(name.split("[")[0])
+    changed = one.alternative.priors.get(ParameterName(name).base)
     head = (name, one.alternative.name, "" if changed is None else changed.describe())
     if one.k_hat == np.inf:
         return (*head, *[np.nan] * 6, one.k_hat, 0.0, False)

@@ -17,19 +17,13 @@ from mtjfit.data import FloatArray, Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, AboutNominal, Fixed, Prior, Study, is_amplitude
+from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
 
 __all__ = ["Device", "draw_truth", "free_names", "priors_of", "simulated"]
 
 _KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
 _ATTEMPTS = 1000
-
-
-def _label(study: Study, curve: TorqueCurve, name: str) -> str:
-    """Name in tables of the number behind a parameter of one device."""
-    scope = study.parameters[name].scope
-    return {"shared": name, "group": f"{name}[{curve.group}]", "device": f"{name}[{curve.device}]"}[scope]
 
 
 def priors_of(study: Study) -> dict[str, Prior]:
@@ -53,12 +47,10 @@ def priors_of(study: Study) -> dict[str, Prior]:
     for name, parameter in study.parameters.items():
         if not (name in _KNOWN or is_amplitude(name.removeprefix(SCATTER))):
             raise MtjfitError(f"parameters.{name}: data that depend on it cannot be simulated yet; remove it")
-        prior = parameter.prior
-        if isinstance(prior, Fixed):
-            continue
         for curve in study.curves:
-            own = prior.about(curve.thickness) if isinstance(prior, AboutNominal) else prior
-            found[_label(study, curve, name)] = own
+            prior = parameter.prior_at(curve.thickness)
+            if prior is not None:
+                found[parameter.name_for(curve)] = prior
     return found
 
 
@@ -69,7 +61,7 @@ def _scattering(study: Study) -> tuple[str, ...]:
 
 def free_names(study: Study) -> tuple[str, ...]:
     """Names of every number that is drawn with a truth."""
-    own = (f"{name}[{curve.device}]" for name in _scattering(study) for curve in study.curves)
+    own = (ParameterName(name, curve.device) for name in _scattering(study) for curve in study.curves)
     return (*priors_of(study), *own)
 
 
@@ -91,10 +83,10 @@ class Device:
 
     def __getitem__(self, name: str) -> FloatArray:
         """A parameter as this device has it, shape (n,) or (), fixed ones and the thickness included."""
-        prior = self.study.parameters[name].prior
-        if isinstance(prior, Fixed):
-            return np.asarray(self.curve.thickness if name == "thickness" else prior.value)
-        return np.asarray(self.values[_label(self.study, self.curve, name)])
+        parameter = self.study.parameters[name]
+        if parameter.value is not None:
+            return np.asarray(self.curve.thickness if name == "thickness" else parameter.value)
+        return np.asarray(self.values[parameter.name_for(self.curve)])
 
     def declares(self, name: str) -> bool:
         """True if the study has the parameter."""
@@ -102,7 +94,7 @@ class Device:
 
     def amplitude(self, name: str) -> FloatArray:
         """An amplitude of this device: its own where amplitudes scatter about a shared one, shape (n,) or ()."""
-        own = f"{name}[{self.curve.device}]"
+        own = ParameterName(name, self.curve.device)
         return np.asarray(self.values[own]) if self.declares(SCATTER + name) else self[name]
 
     @property
@@ -165,7 +157,7 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
         devices = [Device(study, curve, truth) for curve in study.curves]
         if all(device.magnetic > 0 for device in devices):
             return truth | {
-                f"{name}[{device.curve.device}]": _own(device, name, rng)
+                ParameterName(name, device.curve.device): _own(device, name, rng)
                 for name in _scattering(study)
                 for device in devices
             }

@@ -14,7 +14,7 @@ import pandas as pd
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.diagnostics import ess_bulk, r_hat
+from mtjfit.infer.diagnostics import ess_bulk, r_hat, thinning
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.fingerprint import MODEL_VERSION
 from mtjfit.infer.gate import Check, Verdict, about_priors
@@ -28,7 +28,6 @@ from mtjfit.text import card, number
 
 __all__ = ["StackPosterior", "describe_stack", "sample_stack"]
 
-_MAX_DRAWS = 10_000
 _MAX_QUADRATURE_ERROR = 0.05
 _DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %
 _MOSTLY = 0.5  # of a variance
@@ -259,7 +258,7 @@ def _opened(journal: str | Path | None, model: WaferPosterior, seed: int) -> Ite
 def _posterior(model: WaferPosterior, run: Run, seed: int) -> StackPosterior:
     chains = run.chains
     n_ensembles, n_steps, n_walkers, size = chains.theta.shape
-    thin = max(1, -(-int(n_ensembles * n_steps * n_walkers) // _MAX_DRAWS))
+    thin = thinning(n_ensembles * n_steps * n_walkers)
     z = chains.theta[:, ::thin]
     flat = z.reshape(-1, size)
     verdict = about_priors(_with_quadrature(model, flat, run.verdict), chains, model.scores.reach)

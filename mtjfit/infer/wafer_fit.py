@@ -12,13 +12,12 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2, qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.data.units import amplitude_unit
 from mtjfit.model.identify import LINEAR_RISE, MAX_RELATIVE_ERROR
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.model.wafer_declared import Hierarchy, checked
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.model.wafer_least_squares import StackLeastSquares, StackPoint
-from mtjfit.study import AboutNominal, Fixed, Parameter, is_amplitude
+from mtjfit.study import Parameter, unit_of
 from mtjfit.text import p_text, table, value_with_error
 
 __all__ = ["StackFit", "fit_stack"]
@@ -101,8 +100,7 @@ class _Search:
         """Range of each coordinate: what its prior allows."""
         low, high = [], []
         for name in self.problem.lengths:
-            prior = self.problem.parameters[name].prior
-            a, b = (0.0, np.inf) if isinstance(prior, Fixed | AboutNominal) else prior.support
+            a, b = self.problem.parameters[name].prior.support
             if name == "dead_layer":
                 b = min(b, 0.999 * float(self.problem.devices.thickness.min()))
             low.append(a if name == "dead_layer" else np.log(max(a, _RANGE[0])))
@@ -158,7 +156,7 @@ class _Search:
         low, high = self.bounds
         u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(_SCREENED)
         priors = [self.problem.parameters[name].prior for name in names]
-        drawn = [p.quantile(u[:, k]) for k, p in enumerate(priors) if not isinstance(p, Fixed | AboutNominal)]
+        drawn = [prior.quantile(u[:, k]) for k, prior in enumerate(priors)]
         natural = np.stack(drawn, axis=-1)
         x = np.clip(np.where(self._log, np.log(np.maximum(natural, 1e-300)), natural), low, high)
         missed = np.array([small.problem.at(self.values(row)).chi2 for row in x])
@@ -253,20 +251,15 @@ def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[st
     errors, _ = relative_errors(np.linalg.qr(point.jacobian * scale)[1])
     span = high - low
     edge = {name for k, name in enumerate(problem.lengths) if min(x[k] - low[k], high[k] - x[k]) < _AT_BOUND * span[k]}
-    rows = []
+    rows, of = [], problem.devices
     for (name, value), unit, relative in zip(values.items(), scale, errors, strict=True):
         ok, why = _verdict(name in edge, float(relative))
         if ok:
             ok, why = _linear(search, x, name, value, float(relative * unit), point.chi2)
-        rows.append((value, float(relative * unit) if ok else np.nan, _unit_of(problem.devices, name), ok, why))
+        error = float(relative * unit) if ok else np.nan
+        rows.append((value, error, unit_of(name, of.unit, of.quantity, of.per), ok, why))
     columns = ["value", "sd", "unit", "determined", "reason"]
     return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
-
-
-def _unit_of(devices: WaferDevices, name: str) -> str:
-    if is_amplitude(name):
-        return amplitude_unit(name, devices.unit, devices.quantity, devices.per)
-    return "" if name == "D_ratio" else "nm"
 
 
 def _verdict(at_bound: bool, relative: float) -> tuple[bool, str]:

@@ -13,14 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import log_ndtr, ndtri_exp
 
 from mtjfit.data import FloatArray
 from mtjfit.study import Normal
-from mtjfit.study.prior import log_interval
+from mtjfit.study.normal_priors import between, log_interval
 
-__all__ = ["Bounded", "Mode", "between", "draw_block", "log_integral", "solved"]
+__all__ = ["Bounded", "Mode", "draw_block", "log_integral", "solved"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Bounded:
         if not bounded:
             return None
         prior = priors[bounded[0]]
-        return cls(bounded[0], (prior.low - prior.mean) / prior.sd, (prior.high - prior.mean) / prior.sd)
+        return cls(bounded[0], *prior.bounds)
 
 
 def solved(A: FloatArray, h: FloatArray) -> FloatArray:
@@ -161,22 +159,3 @@ def draw_block(A: FloatArray, h: FloatArray, rng: np.random.Generator, bounded: 
     with np.errstate(divide="ignore"):
         value = centre + sd * between(low, high, np.log(u), np.log1p(-u))
     return np.asarray(x + column * ((value - x[..., k]) / column[..., k])[..., None])
-
-
-def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatArray) -> FloatArray:
-    """Quantile u of the standard normal distribution between two bounds, from ln u and ln(1 − u).
-
-    In whichever tail is smaller, so that the bounds may lie many standard deviations out.
-
-    Examples
-    --------
-    >>> half = np.log(0.5)
-    >>> float(between(-1.0, 1.0, half, half)), round(float(between(40.0, np.inf, half, half)), 3)
-    (0.0, 40.017)
-    """
-    low, high = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
-    mirrored = low > 0
-    a, b = np.where(mirrored, -high, low), np.where(mirrored, -low, high)
-    v, rest = np.where(mirrored, log_rest, log_u), np.where(mirrored, log_u, log_rest)
-    z = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(a) + rest, log_ndtr(b) + v), 0.0))
-    return np.asarray(np.clip(np.where(mirrored, -z, z), low, high))

@@ -28,10 +28,10 @@ from mtjfit.model.thickness import Thickness
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior, Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["CollapsedPosterior"]
 
-_LN_2PI = float(np.log(2 * np.pi))
 _CHUNK = 2**14  # quadrature nodes at a time: temporary arrays stay in cache
 _EVERYWHERE = 600  # nodes of the brute force that checks a quadrature
 _CHECKED = 32  # rows, about
@@ -132,7 +132,7 @@ class CollapsedPosterior:
     @cached_property
     def _known_constant(self) -> float:
         data = self.full.data
-        return -0.5 * (float(data.rss.sum()) + self.study.n_values * _LN_2PI) - float(data.log_sigma.sum())
+        return -0.5 * (float(data.rss.sum()) + self.study.n_values * LN_2PI) - float(data.log_sigma.sum())
 
     def _batch(self, z: FloatArray) -> _Batch:
         parts, data, at, values = self.split, self.full.data, self._coordinates, self.scores.values(z)

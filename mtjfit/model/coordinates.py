@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, labels
+from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout
 from mtjfit.model.scattered import Scattered
 from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split
 from mtjfit.physics import wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.study import SCATTER, AboutNominal, Fixed, Prior, Study
+from mtjfit.study import SCATTER, ParameterName, Prior, Study
 
 __all__ = ["Coordinates", "scattered_terms"]
 
@@ -55,14 +55,14 @@ class Coordinates:
     split: Split
 
     @cached_property
-    def _scatters(self) -> dict[str, Prior]:
+    def _scatters(self) -> dict[ParameterName, Prior]:
         """Sampled relative standard deviations of amplitudes between devices."""
         declared = [self.study.parameters[SCATTER + self.study.amplitudes[t]] for t in self.split.scattered]
         return {
-            label: one.prior
+            name: one.free_prior
             for one in declared
-            if not isinstance(one.prior, Fixed | AboutNominal)
-            for label in labels(self.study, one)
+            if one.free_prior is not None
+            for name in self.study.names_of(one.name)
         }
 
     @cached_property
@@ -72,23 +72,25 @@ class Coordinates:
         return Scores((*entries, *(self.amplitudes.priors[a] for a in self.split.sampled), *self._scatters.values()))
 
     @cached_property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[ParameterName, ...]:
         """What is sampled."""
         entries = (self.layout.names[k] for k in self.split.entries)
         return (*entries, *(self.amplitudes.names[a] for a in self.split.sampled), *self._scatters)
 
     @cached_property
-    def own_names(self) -> tuple[tuple[str, ...], ...]:
+    def own_names(self) -> tuple[tuple[ParameterName, ...], ...]:
         """Names of own amplitudes, by term and device."""
         return tuple(
-            tuple(f"{self.study.amplitudes[t]}[{device}]" for device in self.study.devices) for t in self.split.own
+            tuple(ParameterName(self.study.amplitudes[t], device) for device in self.study.devices)
+            for t in self.split.own
         )
 
     @cached_property
     def priors(self) -> dict[str, Prior]:
         """Prior of every free parameter, sampled or integrated out, in the order of tables."""
-        found = {entry.name: entry.prior for entry in self.layout.entries}
-        found |= dict(zip(self.amplitudes.names, self.amplitudes.priors, strict=True)) | self._scatters
+        found: dict[str, Prior] = {entry.name: entry.prior for entry in self.layout.entries}
+        found.update(zip(self.amplitudes.names, self.amplitudes.priors, strict=True))
+        found.update(self._scatters.items())
         for t in self.split.scattered:
             name = self.study.amplitudes[t]
             each = Scattered(self.study.parameters[name].prior, self.study.parameters[SCATTER + name].prior)
@@ -150,8 +152,8 @@ class Coordinates:
         found = {}
         for t in self.split.scattered:
             one = self.study.parameters[SCATTER + self.study.amplitudes[t]]
-            known = np.full(len(self.study.curves), one.prior.value if isinstance(one.prior, Fixed) else np.nan)
-            columns = [] if one.is_fixed else [start + names.index(label) for label in labels(self.study, one)]
+            known = np.full(len(self.study.curves), np.nan if one.value is None else one.value)
+            columns = [] if one.is_fixed else [start + names.index(name) for name in self.study.names_of(one.name)]
             found[self.split.own.index(t)] = _Source.of(columns, known)
         return found
 

@@ -20,7 +20,6 @@ from mtjfit.model.forward import transfer_gradient
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
 from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
-from mtjfit.model.structure import base
 
 __all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
 
@@ -135,15 +134,15 @@ class Descent:
     def _thickness(self) -> tuple[IntArray, FloatArray, FloatArray]:
         """Entries that are thicknesses with an error, their nominal values and errors."""
         entries = self.model.layout.entries
-        chosen = [k for k, entry in enumerate(entries) if entry.name.startswith("thickness")]
-        mean, sd = ([getattr(entries[k].prior, key, np.nan) for k in chosen] for key in ("mean", "sd"))
-        return np.array(chosen, dtype=int), np.array(mean, dtype=float), np.array(sd, dtype=float)
+        chosen = [k for k, entry in enumerate(entries) if entry.name.is_thickness]
+        mean, sd = np.array([entries[k].prior.centre_and_sd for k in chosen], dtype=float).reshape(-1, 2).T
+        return np.array(chosen, dtype=int), mean, sd
 
     @cached_property
     def _free(self) -> IntArray:
         """Entries that a search moves."""
         names = self.model.layout.names
-        return np.array([k for k, name in enumerate(names) if name != self.name and not name.startswith("noise")], int)
+        return np.array([k for k, name in enumerate(names) if name != self.name and not name.is_noise], int)
 
     @cached_property
     def _axes(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
@@ -153,7 +152,7 @@ class Descent:
         """
         entries = [self.model.layout.entries[k] for k in self._free]
         typical = float(np.median(self.model.study.thicknesses))
-        power = np.array([_POWER.get(base(one.name), -1 if one.log else 0) for one in entries], dtype=float)
+        power = np.array([_POWER.get(one.name.base, -1 if one.log else 0) for one in entries], dtype=float)
         unit = np.array([typical if p > 0 else prior_width(one) for p, one in zip(power, entries, strict=True)])
         ends = np.array([allowed(one) for one in entries], dtype=float).reshape(-1, 2).T
         bounds = np.sort([_coordinate(end, power, unit) for end in ends], axis=0)

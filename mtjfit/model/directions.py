@@ -11,7 +11,8 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.jacobian import Jacobian, jacobian
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.structure import base, unseen
+from mtjfit.model.structure import unseen
+from mtjfit.study import ParameterName
 
 __all__ = ["Direction", "directions"]
 
@@ -82,7 +83,7 @@ def _direction(sd: float, vector: FloatArray, names: tuple[str, ...]) -> Directi
 
 def _following(J: Jacobian, own: set[str]) -> tuple[tuple[str, ...], FloatArray, list[int]]:
     """Names and columns of what is asked for, all else following, and the places of these columns."""
-    asked = [k for k, name in enumerate(J.names[: J.n_model]) if base(name) not in own]
+    asked = [k for k, name in enumerate(J.names[: J.n_model]) if ParameterName(name).base not in own]
     rest = [k for k in range(len(J.names)) if k not in asked]
     follow = J.matrix[:, rest]
     follow = follow / np.maximum(np.linalg.norm(follow, axis=0), 1e-300)

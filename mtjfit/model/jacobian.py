@@ -62,7 +62,7 @@ def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArra
     per_coordinate = [np.einsum("jrt,jt->jr", respond(dK[:, k]), per_term).ravel() for k in range(layout.size)]
     names, columns, scale = [], [], []
     for k, entry in enumerate(layout.entries):
-        if not entry.name.startswith(("noise", "thickness")):
+        if not (entry.name.is_noise or entry.name.is_thickness):
             unit = values[k] if entry.log else _unit(entry, values[k])
             names.append(entry.name)
             scale.append(unit)
@@ -76,7 +76,7 @@ def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArra
         columns.append(np.einsum("jrt,jt->jr", terms, mine.astype(float)).ravel() * unit)
     n_model = len(names)
     for k, entry in enumerate(layout.entries):
-        if entry.name.startswith("thickness"):
+        if entry.name.is_thickness:
             names.append(entry.name)
             scale.append(values[k])
             columns.append(per_coordinate[k] * values[k])

@@ -10,33 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
-from mtjfit.study import (
-    LENGTHS,
-    NOISE,
-    AboutNominal,
-    Fixed,
-    LogNormal,
-    LogUniform,
-    Normal,
-    Parameter,
-    Prior,
-    Study,
-    parse_amplitude,
-)
+from mtjfit.study import LENGTHS, NOISE, Fixed, Normal, ParameterName, Prior, Study, parse_amplitude
 
-__all__ = ["AmplitudeLayout", "Entry", "Layout", "amplitude_layout", "labels", "layout"]
+__all__ = ["AmplitudeLayout", "Entry", "Layout", "amplitude_layout", "layout"]
 
 IntArray: TypeAlias = NDArray[np.intp]
-_BY_DEVICE = ("thickness",)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One number to be sampled: its name as in tables, its prior, and whether its coordinate is the logarithm."""
+    """One number to be sampled: its name as in tables, and its prior."""
 
-    name: str
+    name: ParameterName
     prior: Prior
-    log: bool
+
+    @property
+    def log(self) -> bool:
+        """True where its coordinate is the logarithm."""
+        return self.prior.is_log
 
 
 def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
@@ -48,12 +39,7 @@ def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
     to = np.log if entry.log else np.asarray
     with np.errstate(divide="ignore"):
         low, high = (float(to(bound)) for bound in prior.support)
-    if isinstance(prior, Normal):
-        centre, sd = prior.mean, prior.sd
-    elif isinstance(prior, LogNormal):
-        centre, sd = float(np.log(prior.median)), float(np.log(prior.factor))
-    else:
-        centre, sd = 0.0, np.inf
+    centre, sd = prior.centre_and_sd
     # the constant follows from the density at one point inside
     at = float(prior.quantile(0.5))
     x = float(to(at))
@@ -80,7 +66,7 @@ class Layout:
     fixed: dict[str, FloatArray]
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[ParameterName, ...]:
         """Names of the entries, such as ``lambda_J`` or ``thickness[dev1]``."""
         return tuple(entry.name for entry in self.entries)
 
@@ -160,7 +146,7 @@ class AmplitudeLayout:
         Values of fixed terms, 0 for free ones.
     """
 
-    names: tuple[str, ...]
+    names: tuple[ParameterName, ...]
     priors: tuple[Normal, ...]
     own: tuple[bool, ...]
     phase: NDArray[np.complex128]
@@ -187,15 +173,6 @@ class AmplitudeLayout:
         return tuple(name for name, inside in zip(self.names, allowed, strict=True) if not inside)
 
 
-def labels(study: Study, parameter: Parameter) -> list[str]:
-    """The name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
-    if parameter.scope == "device" or parameter.name in _BY_DEVICE:
-        return [f"{parameter.name}[{curve.device}]" for curve in study.curves]
-    if parameter.scope == "group":
-        return [f"{parameter.name}[{curve.group}]" for curve in study.curves]
-    return [parameter.name] * len(study.curves)
-
-
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses.
 
@@ -206,44 +183,44 @@ def layout(study: Study) -> Layout:
     >>> layout(load_study(dataset("thickness-series").study_file)).names[:4]
     ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N')
     """
-    entries: dict[str, Entry] = {}
+    entries: dict[ParameterName, Entry] = {}
     index: dict[str, IntArray] = {}
     fixed: dict[str, FloatArray] = {}
     for name in (*LENGTHS, *NOISE, "thickness"):
         parameter = study.parameters.get(name)
         if parameter is None:
             continue
-        prior = parameter.prior
-        nominal = study.thicknesses
-        if isinstance(prior, Fixed):
-            values = nominal if name == "thickness" else np.full(nominal.size, prior.value)
+        nominal, names = study.thicknesses, study.names_of(name)
+        if parameter.value is not None:
+            values = nominal if name == "thickness" else np.full(nominal.size, parameter.value)
             index[name], fixed[name] = np.full(nominal.size, -1), values
             continue
-        for label, thickness in zip(labels(study, parameter), nominal, strict=True):
-            own = prior.about(float(thickness)) if isinstance(prior, AboutNominal) else prior
-            entries.setdefault(label, Entry(label, own, log=isinstance(own, LogUniform | LogNormal)))
-        position = {label: k for k, label in enumerate(entries)}
-        index[name] = np.array([position[label] for label in labels(study, parameter)])
+        for each, thickness in zip(names, nominal, strict=True):
+            prior = parameter.prior_at(float(thickness))
+            if prior is not None:
+                entries.setdefault(each, Entry(each, prior))
+        position = {each: k for k, each in enumerate(entries)}
+        index[name] = np.array([position[each] for each in names])
         fixed[name] = np.full(nominal.size, np.nan)
     return Layout(tuple(entries.values()), index, fixed)
 
 
 def amplitude_layout(study: Study) -> AmplitudeLayout:
     """Lay out the amplitudes of a study, the parameters in which the model is linear."""
-    names: dict[str, Normal] = {}
+    names: dict[ParameterName, Normal] = {}
     columns, constants, terms = [], [], []
     for name in study.amplitudes:
-        parameter = study.parameters[name]
+        prior = study.parameters[name].prior
         terms.append(parse_amplitude(name))
-        each = labels(study, parameter)
-        if isinstance(parameter.prior, Normal):
-            names.update((label, parameter.prior) for label in each if label not in names)
+        each = study.names_of(name)
+        if isinstance(prior, Normal):
+            names.update((label, prior) for label in each if label not in names)
             columns.append([list(names).index(label) for label in each])
             constants.append(0.0)
         else:
-            assert isinstance(parameter.prior, Fixed)  # noqa: S101 - Study lets amplitudes have no other prior
+            assert isinstance(prior, Fixed)  # noqa: S101 - Study lets amplitudes have no other prior
             columns.append([-1] * len(each))
-            constants.append(parameter.prior.value)
+            constants.append(prior.value)
     return AmplitudeLayout(
         names=tuple(names),
         priors=tuple(names.values()),

@@ -21,10 +21,10 @@ from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.forward import Lambda_of, amplitude_design, transfer
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout
 from mtjfit.study import Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["Conditional", "MarginalPosterior", "row_scale", "whitened"]
 
-_LN_2PI = float(np.log(2 * np.pi))
 _CHUNK = 4096
 
 
@@ -131,7 +131,7 @@ class MarginalPosterior:
         misfit = target - (scaled @ x[..., None])[..., 0]
         log_det = 2 * np.sum(np.log(np.diagonal(chol, axis1=-2, axis2=-1)), axis=-1)
         square = rss + np.sum(misfit**2, axis=-1) + np.sum(x**2, axis=-1)
-        log_likelihood = -0.5 * (square + log_det + self.study.n_values * _LN_2PI) - log_sigma
+        log_likelihood = -0.5 * (square + log_det + self.study.n_values * LN_2PI) - log_sigma
         return Conditional(x, np.asarray(chol, dtype=float), log_likelihood)
 
     def log_likelihood(self, theta: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.study import DOF, JITTER, Fixed, Study
+from mtjfit.study import DOF, JITTER, Study
 
 __all__ = ["PointErrors", "effective_errors", "known_errors", "noise_words"]
 
@@ -166,8 +166,8 @@ def _sentences(study: Study) -> Iterator[str]:
     jitter = [name.removeprefix("jitter_") for name in JITTER if name in study.parameters]
     correlated = any(curve.rho is not None or curve.covariance is not None for curve in known)
     if DOF in study.parameters:
-        prior = study.parameters[DOF].prior
-        nu = f"{prior.value:g} degrees" if isinstance(prior, Fixed) else "a sampled number of degrees"
+        value = study.parameters[DOF].value
+        nu = "a sampled number of degrees" if value is None else f"{value:g} degrees"
         yield f"Student-t errors of {nu} of freedom {source} as their scale."
         yield "Assumes independent errors; a single point far out moves the result little."
         yield "The best fit and χ² draw points in as far as these tails let them count, judged by their scatter about"

@@ -22,7 +22,7 @@ import numpy as np
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.own_noise import Robust, Scales, Scatter, most_probable_degrees, most_probable_jitter, robust
 from mtjfit.model.points import Points
-from mtjfit.study import DOF, JITTER, NOISE, Fixed, Parameter, Prior, Study, is_amplitude, parse_amplitude
+from mtjfit.study import DOF, JITTER, NOISE, Parameter, Study, parse_amplitude
 
 __all__ = ["as_normal", "declares_noise", "noise_of_points", "student_scales"]
 
@@ -84,13 +84,13 @@ def noise_of_points(study: Study) -> dict[str, float]:
     points = _points(study)
     found = {}
     for c, name in enumerate(JITTER):
-        for label, prior, members in _units(study, name):
-            if not isinstance(prior, Fixed):
-                found[label] = most_probable_jitter(Scatter.of(points, c), prior, members)
+        for label, declared, members in _units(study, name):
+            if declared.free_prior is not None:
+                found[label] = most_probable_jitter(Scatter.of(points, c), declared.free_prior, members)
     start = None
-    for label, prior, members in _units(study, DOF):
-        if not isinstance(prior, Fixed):
-            found[label], start = most_probable_degrees(points, _scales(study), prior, members, start)
+    for label, declared, members in _units(study, DOF):
+        if declared.free_prior is not None:
+            found[label], start = most_probable_degrees(points, _scales(study), declared.free_prior, members, start)
     return found
 
 
@@ -112,32 +112,26 @@ def student_scales(study: Study) -> dict[str, float]:
     return {
         label: float(sigma[c, np.flatnonzero(members & _without_errors(study))[0], 0])
         for c, name in enumerate(NOISE)
-        for label, prior, members in _units(study, name)
-        if not isinstance(prior, Fixed) and np.any(members & _without_errors(study))
+        for label, declared, members in _units(study, name)
+        if not declared.is_fixed and np.any(members & _without_errors(study))
     }
 
 
 def _points(study: Study) -> Points:
-    return Points.of(study, np.unique([parse_amplitude(name)[1] for name in study.parameters if is_amplitude(name)]))
-
-
-def _label(parameter: Parameter, curve: TorqueCurve) -> str:
-    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}
-    return parameter.name + of[parameter.scope]
+    return Points.of(study, np.unique([parse_amplitude(name)[1] for name in study.amplitudes]))
 
 
 def _value(parameter: Parameter, curve: TorqueCurve, noise: Mapping[str, float]) -> float:
-    return parameter.prior.value if isinstance(parameter.prior, Fixed) else noise[_label(parameter, curve)]
+    return noise[parameter.name_for(curve)] if parameter.value is None else parameter.value
 
 
-def _units(study: Study, name: str) -> Iterator[tuple[str, Prior | Fixed, np.ndarray]]:
-    """Label, prior and devices of each number that a parameter stands for; nothing if it is not declared."""
-    parameter = study.parameters.get(name)
-    if parameter is None:
+def _units(study: Study, name: str) -> Iterator[tuple[str, Parameter, np.ndarray]]:
+    """Name, declaration and devices of each number that a parameter stands for; nothing if it is not declared."""
+    if name not in study.parameters:
         return
-    labels = np.array([_label(parameter, curve) for curve in study.curves])
-    for label in dict.fromkeys(labels.tolist()):
-        yield label, parameter.prior, labels == label  # type: ignore[misc]
+    names = np.array(study.names_of(name))
+    for each in dict.fromkeys(names.tolist()):
+        yield each, study.parameters[name], names == each
 
 
 def _enlarged(study: Study, curve: TorqueCurve, noise: Mapping[str, float]) -> TorqueCurve:
@@ -166,8 +160,8 @@ def _scales(study: Study) -> Scales:
     without = _without_errors(study)
     return [
         [
-            (members & without, prior.value if isinstance(prior, Fixed) else None)
-            for _, prior, members in _units(study, name)
+            (members & without, declared.value)
+            for _, declared, members in _units(study, name)
             if np.any(members & without)
         ]
         for name in NOISE
@@ -186,8 +180,8 @@ def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ..
         values, errors, scale, mine = [], [], study.scale_of(curve), points.counts[j]
         for c, (old, known) in enumerate(((curve.par, curve.sigma_par), (curve.perp, curve.sigma_perp))):
             new, declared = np.array(old), study.parameters.get(NOISE[c])
-            if known is None and declared is not None and isinstance(declared.prior, Fixed):
-                known = np.full(new.size, declared.prior.value / scale)
+            if known is None and declared is not None and declared.value is not None:
+                known = np.full(new.size, declared.value / scale)
             away = (pseudo - best.middle)[c, j, mine] * (few[j] if known is None else 1.0)
             new[curve.used] = (best.middle[c, j, mine] + away) / scale
             values.append(new)

@@ -15,11 +15,9 @@ from scipy.optimize import least_squares
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.layout import Entry
 from mtjfit.model.likelihood import MarginalPosterior, whitened
-from mtjfit.study import LogNormal, Normal
 
-__all__ = ["Penalised", "PenalisedPoint", "centre_and_sd"]
+__all__ = ["Penalised", "PenalisedPoint"]
 
 _ANY_LENGTH = (float(np.log(1e-3)), float(np.log(1e5)))  # ln nm, as in the search for the best fit
 _THINNEST = 1e-3  # nm
@@ -39,15 +37,6 @@ class PenalisedPoint:
     amplitudes: FloatArray
     total: float
     chi2_data: float
-
-
-def centre_and_sd(entry: Entry) -> tuple[float, float]:
-    """Centre and standard deviation of a prior in the coordinate of its entry; 0 and infinity for a flat one."""
-    if isinstance(entry.prior, Normal):
-        return entry.prior.mean, entry.prior.sd
-    if isinstance(entry.prior, LogNormal):
-        return float(np.log(entry.prior.median)), float(np.log(entry.prior.factor))
-    return 0.0, np.inf
 
 
 def _solved(design: FloatArray, target: FloatArray) -> FloatArray:
@@ -80,12 +69,12 @@ class Penalised:
 
     @cached_property
     def _free(self) -> list[int]:
-        return [k for k, entry in enumerate(self.model.layout.entries) if not entry.name.startswith("noise")]
+        return [k for k, entry in enumerate(self.model.layout.entries) if not entry.name.is_noise]
 
     @cached_property
     def _pulls(self) -> tuple[FloatArray, FloatArray]:
         """Centre and 1/sd of every free coordinate, 1/sd = 0 where no prior counts."""
-        found = [centre_and_sd(self.model.layout.entries[k]) for k in self._free]
+        found = [self.model.layout.entries[k].prior.centre_and_sd for k in self._free]
         kept = [self.model.layout.entries[k].name not in self.without for k in self._free]
         centre, sd = (np.array([each[i] for each in found]).reshape(-1) for i in (0, 1))
         return centre, np.where(kept, 1 / sd, 0.0)
@@ -107,8 +96,8 @@ class Penalised:
                 a, b = 0.0, np.inf
             if entry.log:
                 a, b = (max(np.log(a), _ANY_LENGTH[0]) if a > 0 else _ANY_LENGTH[0]), min(np.log(b), _ANY_LENGTH[1])
-            elif entry.name.startswith("thickness"):
-                centre, sd = centre_and_sd(entry)
+            elif entry.name.is_thickness:
+                centre, sd = entry.prior.centre_and_sd
                 a, b = max(a, _THINNEST, centre - _SDS * sd), min(b, centre + _SDS * sd)
             low.append(float(a))
             high.append(float(min(b, np.exp(_ANY_LENGTH[1]))))
@@ -185,7 +174,7 @@ class Penalised:
         layout = self.model.layout
         size = layout.size
         u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_CLOUD)[:, :size]
-        held = [k for k, entry in enumerate(layout.entries) if entry.name.startswith(("noise", "thickness"))]
+        held = [k for k, entry in enumerate(layout.entries) if entry.name.is_noise or entry.name.is_thickness]
         u[:, held] = 0.5
         theta = self.model.prior_transform(u)
         low, high = self.bounds

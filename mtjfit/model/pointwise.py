@@ -25,11 +25,11 @@ from mtjfit.model.likelihood import Conditional, MarginalPosterior
 from mtjfit.model.points import Points
 from mtjfit.model.split import Split
 from mtjfit.model.straight import Frame, information
-from mtjfit.study import DOF, JITTER, NOISE, Fixed, LogNormal, LogUniform, Study
+from mtjfit.study import DOF, JITTER, NOISE, Study
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["JitterPosterior", "StudentPosterior", "posterior_of"]
 
-_LN_2PI = float(np.log(2 * np.pi))
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
@@ -62,16 +62,15 @@ def _extended(study: Study, names: tuple[str, ...]) -> Layout:
         if name not in study.parameters:
             continue
         parameter = study.parameters[name]
-        prior = parameter.prior
-        if isinstance(prior, Fixed):
-            index[name], fixed[name] = np.full(J, -1), np.full(J, prior.value)
+        if parameter.value is not None:
+            index[name], fixed[name] = np.full(J, -1), np.full(J, parameter.value)
             continue
-        of = [{"shared": "", "group": f"[{c.group}]", "device": f"[{c.device}]"}[parameter.scope] for c in study.curves]
+        of = study.names_of(name)
         for each in of:
-            # a thickness alone has a prior about nominal, and it is no parameter of the noise
-            entries.setdefault(name + each, Entry(name + each, prior, isinstance(prior, LogUniform | LogNormal)))  # type: ignore[arg-type]
+            if parameter.free_prior is not None:
+                entries.setdefault(each, Entry(each, parameter.free_prior))
         place = list(entries)
-        index[name], fixed[name] = np.array([place.index(name + each) for each in of]), np.full(J, np.nan)
+        index[name], fixed[name] = np.array([place.index(each) for each in of]), np.full(J, np.nan)
     return Layout(tuple(entries.values()), index, fixed)
 
 
@@ -161,7 +160,7 @@ class JitterPosterior(_Pointwise):
         return replace(
             batch,
             integral=replace(batch.integral, gram=Gram(table.reshape(*table.shape[:2], side, side))),
-            constant=-0.5 * self.study.n_values * _LN_2PI - log_sigma,
+            constant=-0.5 * self.study.n_values * LN_2PI - log_sigma,
         )
 
 
@@ -195,7 +194,7 @@ class StudentPosterior(_Pointwise):
         K, slope = self._at_nominal(batch)
         sampled, sd = [self.split.sampled[k - layout.size] for k in self._straight_amplitudes], 0.0
         for k in self._straight_thicknesses[:1]:  # one standard deviation for all
-            sd = layout.entries[k].prior.sd
+            _, sd = layout.entries[k].prior.centre_and_sd
         found = information(batch.integral, K, slope, sd, amplitudes, sampled, with_thickness=sd > 0)
         nu = self._of_devices(DOF, batch.values[:, : layout.size])[:, 0, 0]
         share = (nu + 1) / (nu + 3)

@@ -11,7 +11,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.study import SCATTER, AboutNominal, AnyPrior, Fixed, Normal, Parameter, Study
+from mtjfit.study import SCATTER, AnyPrior, Normal, Parameter, Prior, Study
 
 __all__ = ["Scattered", "with_own_amplitudes"]
 
@@ -26,22 +26,13 @@ def with_own_amplitudes(study: Study) -> Study:
     parameters = {name: one for name, one in study.parameters.items() if not name.startswith(SCATTER)}
     for name in set(study.parameters) - set(parameters):
         of = study.parameters[name.removeprefix(SCATTER)]
-        prior = Normal(of.prior.value, abs(of.prior.value) or 1.0) if isinstance(of.prior, Fixed) else of.prior
-        if isinstance(prior, Normal):
-            prior = Normal(prior.mean, prior.sd)
-        parameters[of.name] = Parameter(of.name, prior, "device")
+        mean, sd = (of.value, abs(of.value) or 1.0) if of.value is not None else of.prior.centre_and_sd
+        parameters[of.name] = Parameter(of.name, Normal(mean, sd), "device")
     return study if len(parameters) == len(study.parameters) else study.replace(parameters=parameters)
 
 
-def _quantile(prior: AnyPrior, u: FloatArray) -> FloatArray:
-    if isinstance(prior, Fixed):
-        return np.full(u.shape, prior.value)
-    assert not isinstance(prior, AboutNominal)  # noqa: S101 - Study lets only thicknesses have it
-    return prior.quantile(u)
-
-
 @dataclass(frozen=True)
-class Scattered:
+class Scattered(Prior):
     """a (1 + s ε) for a and s with priors of their own and standard normal ε.
 
     By quasi-random points: probabilities are right to about 1e-3, enough for tables and pictures. Nothing is sampled
@@ -60,7 +51,7 @@ class Scattered:
     @cached_property
     def _sorted(self) -> FloatArray:
         u = qmc.Sobol(3, rng=np.random.default_rng(0)).random(_POINTS).clip(1e-12, 1 - 1e-12)
-        return np.sort(_quantile(self.shared, u[:, 0]) * (1 + _quantile(self.scatter, u[:, 1]) * ndtri(u[:, 2])))
+        return np.sort(self.shared.quantile(u[:, 0]) * (1 + self.scatter.quantile(u[:, 1]) * ndtri(u[:, 2])))
 
     @property
     def _below(self) -> FloatArray:
@@ -68,15 +59,12 @@ class Scattered:
 
     @property
     def support(self) -> tuple[float, float]:
-        """Smallest and largest possible value."""
         return -np.inf, np.inf
 
     def cdf(self, x: ArrayLike) -> FloatArray:
-        """Probability of values up to x."""
         return np.asarray(np.interp(np.asarray(x, dtype=float), self._sorted, self._below, left=0.0, right=1.0))
 
     def quantile(self, u: ArrayLike) -> FloatArray:
-        """Inverse of `cdf`."""
         return np.asarray(np.interp(np.asarray(u, dtype=float), self._below, self._sorted))
 
     def logpdf(self, x: ArrayLike) -> FloatArray:
@@ -87,5 +75,9 @@ class Scattered:
             return np.asarray(np.log((self.cdf(x + step) - self.cdf(x - step)) / (2 * step)))
 
     def describe(self) -> str:
-        """The prior in words."""
         return "the shared one, with its scatter"
+
+    @property
+    def spread(self) -> float:
+        """Infinite: the shared amplitude says more than any fixed width could."""
+        return np.inf

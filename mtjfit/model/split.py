@@ -69,7 +69,7 @@ def split(layout: Layout, amplitudes: AmplitudeLayout, scattered: tuple[int, ...
         sampled = [a for a in shared if a in centres or a in bounded[1:]]
     integrated = tuple(a for a in shared if a not in sampled)
     return Split(
-        entries=tuple(k for k, entry in enumerate(layout.entries) if not entry.name.startswith("thickness")),
+        entries=tuple(k for k, entry in enumerate(layout.entries) if not entry.name.is_thickness),
         sampled=tuple(sampled),
         integrated=integrated,
         own=own,

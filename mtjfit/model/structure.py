@@ -13,6 +13,7 @@ from mtjfit.model.combinations import phase_determined, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.physics import wave_numbers
+from mtjfit.study import ParameterName
 
 __all__ = ["Structure", "Unseen", "structure", "unseen"]
 
@@ -140,7 +141,7 @@ def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes
     largest = max(float(np.linalg.norm(scaled, ord=2)) if scaled.size else 0.0, 1e-300)
     silent = np.flatnonzero(np.linalg.norm(J.model, axis=0) == 0)
     ones = np.eye(len(names))
-    taking_up = ", ".join(sorted(set(map(base, model.amplitudes.names))))
+    taking_up = ", ".join(sorted({name.base for name in model.amplitudes.names}))
     candidates = [
         Unseen(ones[silent], f"{', '.join(names[k] for k in silent)}: no measured value depends on it"),
         Unseen(_by_product(model, names), "lambda_sf_N and D_ratio enter only as Lambda = D_ratio · lambda_sf_N"),
@@ -160,14 +161,10 @@ def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes
     return tuple(kept)
 
 
-def base(name: str) -> str:
-    """A name without its device or group."""
-    return name.split("[")[0]
-
-
 def _listed(names: Sequence[str], own: set[str]) -> str:
     """Names in one phrase; those that every device has for itself are named once."""
-    shown = [f"{base(name)} of each device" if base(name) in own else name for name in names]
+    bases = (ParameterName(name).base for name in names)
+    shown = [f"{base} of each device" if base in own else name for base, name in zip(bases, names, strict=True)]
     return ", ".join(dict.fromkeys(shown))
 
 
@@ -204,7 +201,7 @@ def prior_points(model: MarginalPosterior, n: int) -> list[tuple[FloatArray, Flo
     size, free = model.layout.size, len(model.amplitudes.names)
     u = 0.05 + 0.9 * qmc.Sobol(max(size + free, 1), rng=np.random.default_rng(0)).random(n)
     for k, entry in enumerate(model.layout.entries):
-        if entry.name.startswith("thickness"):
+        if entry.name.is_thickness:
             u[:, k] = 0.5
     values = model.layout.values(model.prior_transform(u[:, :size]))
     columns = [prior.quantile(u[:, size + k]) for k, prior in enumerate(model.amplitudes.priors)]

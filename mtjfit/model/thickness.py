@@ -20,7 +20,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
-from mtjfit.study.prior import log_interval
+from mtjfit.study.normal_priors import log_interval
 
 __all__ = ["Nodes", "Thickness"]
 

@@ -23,7 +23,6 @@ from functools import cached_property
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.data.units import amplitude_unit
 from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram, gram_by_component
@@ -34,11 +33,11 @@ from mtjfit.model.wafer_declared import Hierarchy, checked
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import NOISE, SCATTER, Parameter, Prior, is_amplitude
+from mtjfit.study import NOISE, Parameter, ParameterName, Prior, unit_of
+from mtjfit.study.prior import LN_2PI
 
 __all__ = ["WaferPosterior"]
 
-_LN_2PI = float(np.log(2 * np.pi))
 _BLOCK = 1024  # devices at a time
 _CHUNK = 2**14  # quadrature nodes at a time: temporary arrays stay in cache
 _NODES = 14  # of a device, about
@@ -122,13 +121,9 @@ class WaferPosterior:
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter as it appears in tables; ``""`` for relative ones."""
-        base = name.split("[")[0]
-        if is_amplitude(base):
-            return amplitude_unit(base, self.devices.unit, self.devices.quantity, self.devices.per)
-        if base in NOISE:
-            return self.devices.unit
-        relative = base == "D_ratio" or base.startswith(SCATTER) or base in self._smooth_names
-        return "" if relative else "nm"
+        if ParameterName(name).base in self._smooth_names:
+            return ""
+        return unit_of(name, self.devices.unit, self.devices.quantity, self.devices.per)
 
     @cached_property
     def _smooth_names(self) -> set[str]:
@@ -152,7 +147,7 @@ class WaferPosterior:
     def _constant(self, values: FloatArray) -> FloatArray:
         """What does not depend on any device's amplitudes and thickness, shape (n,)."""
         data = self.devices.data
-        known = -0.5 * (float(data.rss.sum()) + self.devices.n_values * _LN_2PI) - float(data.log_sigma.sum())
+        known = -0.5 * (float(data.rss.sum()) + self.devices.n_values * LN_2PI) - float(data.log_sigma.sum())
         scales = self._scales(values)
         if scales is None:
             return np.full(values.shape[0], known)
@@ -237,7 +232,7 @@ class WaferPosterior:
         values = self.scores.values(np.atleast_2d(z))
         found = dict(zip(self.names, values.T, strict=True))
         for name, each in self.draw_devices(z, rng).items():
-            found |= {f"{name}[{device}]": each[:, j] for j, device in enumerate(self.devices.device)}
+            found |= {ParameterName(name, device): each[:, j] for j, device in enumerate(self.devices.device)}
         return found
 
     def draw_devices(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:

@@ -21,10 +21,10 @@ from mtjfit.study import (
     LENGTHS,
     NOISE,
     SCATTER,
-    AboutNominal,
     Fixed,
     Normal,
     Parameter,
+    ParameterName,
     Prior,
     is_amplitude,
     parse_amplitude,
@@ -106,7 +106,7 @@ class WaferCoordinates:
         shapes = self.hierarchy.smooth.get(name, ())
         if self.hierarchy.each == "stack":
             return tuple(f"{name}_{shape}" for shape in shapes)
-        return tuple(f"{name}_{shape}[{wafer}]" for shape in shapes for wafer in self.devices.wafers)
+        return tuple(ParameterName(f"{name}_{shape}", wafer) for shape in shapes for wafer in self.devices.wafers)
 
     @cached_property
     def priors(self) -> dict[str, Prior]:
@@ -115,11 +115,11 @@ class WaferCoordinates:
         shared = [*LENGTHS, *NOISE, *(t.name for t in self.terms), *(SCATTER + t.name for t in self.terms)]
         found: dict[str, Prior] = {}
         for name in shared:
-            prior = self.parameters[name].prior if name in self.parameters and name not in own else None
-            if prior is not None and not isinstance(prior, Fixed | AboutNominal):
+            prior = self.parameters[name].free_prior if name in self.parameters and name not in own else None
+            if prior is not None:
                 found[name] = prior
         scatter = self.hierarchy.thickness_scatter
-        if scatter is not None and not isinstance(scatter, Fixed | AboutNominal):
+        if isinstance(scatter, Prior):
             found[THICKNESS_SCATTER] = scatter
         for name in self.hierarchy.smooth:
             found |= dict.fromkeys(self._labels(name), Normal(0.0, self.hierarchy.sd_of(name)))
@@ -164,14 +164,11 @@ class WaferCoordinates:
             prior = self.hierarchy.thickness_scatter
             known = prior.value if isinstance(prior, Fixed) else self._declared_sd
             return np.full((1, 1), known)
-        prior = self.parameters[name].prior
-        assert isinstance(prior, Fixed | Normal)  # noqa: S101 - of own amplitudes: the mean of the prior
-        return np.full((1, 1), prior.value if isinstance(prior, Fixed) else prior.mean)
+        return np.full((1, 1), self.parameters[name].prior.centre_and_sd[0])  # of own amplitudes: the mean of the prior
 
     @property
     def _declared_sd(self) -> float:
-        prior = self.parameters["thickness"].prior
-        return prior.sd if isinstance(prior, AboutNominal) else 0.0
+        return self.parameters["thickness"].nominal_sd
 
     @property
     def thickness_is_free(self) -> bool:

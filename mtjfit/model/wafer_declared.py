@@ -111,7 +111,7 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
             "parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm"
         )
     elif scatter is not None:
-        low = scatter.value if isinstance(scatter, Fixed) else scatter.support[0]
+        low = scatter.support[0]
         if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
             yield Problem("parameters.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
                           "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip

@@ -19,7 +19,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import LENGTHS, SCATTER, AboutNominal, Fixed, Parameter, is_amplitude, parse_amplitude
+from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
 
 __all__ = ["StackLeastSquares", "StackPoint"]
 
@@ -102,11 +102,11 @@ class StackLeastSquares:
     @cached_property
     def terms(self) -> tuple[str, ...]:
         """Coefficients of J0(V)."""
-        return tuple(name for name in self.parameters if is_amplitude(name))
+        return amplitudes_of(self.parameters)
 
     @cached_property
     def _fixed(self) -> dict[str, float]:
-        known = {n: p.prior.value for n, p in self.parameters.items() if isinstance(p.prior, Fixed)}
+        known = {n: p.value for n, p in self.parameters.items() if p.value is not None}
         return known | dict(self.held)
 
     def is_own(self, term: str) -> bool:
@@ -233,8 +233,7 @@ class StackLeastSquares:
         cls, devices: WaferDevices, parameters: Mapping[str, Parameter], sd: float | None = None
     ) -> StackLeastSquares:
         """The problem as declared; `sd` of thicknesses in nm in place of the declared one."""
-        prior = parameters["thickness"].prior
-        declared = prior.sd if isinstance(prior, AboutNominal) else 0.0
+        declared = parameters["thickness"].nominal_sd
         data = devices.data
         dof = np.maximum(data.n - data.powers.size, 0)[data.fitted].sum(axis=0)
         rss = data.rss[data.fitted].sum(axis=0)

@@ -12,6 +12,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.calibration import FALSE_ALARM, Calibration
 from mtjfit.infer.uniformity import EcdfTest, shape_of
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol
+from mtjfit.study import ParameterName
 
 __all__ = ["plot_calibration"]
 
@@ -30,8 +31,8 @@ _HOW_TO_READ = (
 
 def _title(name: str) -> str:
     """A quantity as it is written in formulas."""
-    base, _, owner = name.partition("[")
-    device = f" [{literal(owner.removesuffix(']'))}]" if owner else ""
+    base, owner = ParameterName(name).base, ParameterName(name).owner
+    device = f" [{literal(owner)}]" if owner else ""
     if base == "log_likelihood":
         return r"$\ln L$"
     if base == "slope_ratio":

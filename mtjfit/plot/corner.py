@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, decade, footer, footer_height, style, symbol, unit_of
-from mtjfit.study import LogNormal, LogUniform, Prior
+from mtjfit.study import ParameterName
 from mtjfit.text import number, power_of_ten, rounded
 
 __all__ = ["corner_names", "plot_corner"]
@@ -21,25 +21,25 @@ __all__ = ["corner_names", "plot_corner"]
 _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
 _LEVELS = (0.68, 0.95)
-_QUADRATURE = 512
 _BINS = 30
 _EDGES = (0.001, 0.999)  # of the draws; a few strays would squeeze everything else
 
 
 def corner_names(posterior: Posterior) -> tuple[str, ...]:
     """Default parameters of the plot: lengths, Λ in place of λ_sf^N and D_ratio, amplitudes; at most eight."""
-    replaced = ("lambda_sf_N", "D_ratio") if any(name.startswith("Lambda") for name in posterior.names) else ()
+    bases = {name: ParameterName(name).base for name in posterior.names}
+    left_out = {"thickness", *(("lambda_sf_N", "D_ratio") if "Lambda" in bases.values() else ())}
     chosen = [
         name
-        for name in posterior.names
-        if not name.startswith(("thickness", "noise", *replaced)) and np.ptp(posterior.draws[name]) > 0
+        for name, base in bases.items()
+        if base not in left_out and not base.startswith("noise") and np.ptp(posterior.draws[name]) > 0
     ]
     return tuple(chosen[:_MOST])
 
 
 def _is_log(posterior: Posterior, name: str) -> bool:
     prior = posterior.priors.get(name)
-    return name.startswith("Lambda") or isinstance(prior, LogUniform | LogNormal)
+    return ParameterName(name).base == "Lambda" or (prior is not None and prior.is_log)
 
 
 def _title(posterior: Posterior, name: str, ten: float) -> str:
@@ -69,30 +69,12 @@ def _over(ten: float) -> str:
 
 def _prior_density(posterior: Posterior, name: str, x: FloatArray, ten: float, *, log: bool) -> FloatArray | None:
     """Prior density of the plotted coordinate: of log10 x where that is plotted, else of x over a power of ten."""
-    prior = posterior.priors.get(name)
+    prior = posterior.priors.get(name, posterior.prior_of(name))
     if prior is None:
-        return _product_density(posterior, name, 10**x) if name.startswith("Lambda") else None
+        return None
     values = 10**x if log else x * ten
     slope = values * np.log(10) if log else ten
     return np.asarray(np.exp(prior.logpdf(values)) * slope)
-
-
-def _product_density(posterior: Posterior, name: str, Lambda: FloatArray) -> FloatArray | None:
-    """Prior density of log10 Λ for Λ = λ_sf^N D_ratio, as a mean over quantiles of one factor."""
-    owner = name.removeprefix("Lambda")
-
-    def of(base: str) -> Prior | float | None:
-        return posterior.priors.get(base + owner, posterior.priors.get(base, posterior.fixed.get(base)))
-
-    one, other = of("lambda_sf_N"), of("D_ratio")
-    if isinstance(one, float | int):
-        one, other = other, one
-    if one is None or other is None or isinstance(one, float | int):
-        return None
-    u = (np.arange(_QUADRATURE) + 0.5) / _QUADRATURE
-    factors = np.array([other], dtype=float) if isinstance(other, float | int) else other.quantile(u)
-    values = Lambda / factors[:, None]
-    return np.asarray(np.mean(np.exp(one.logpdf(values)) * values, axis=0) * np.log(10))
 
 
 def _draw_prior(ax: Axes, posterior: Posterior, name: str, n_draws: int, ten: float, *, log: bool) -> None:

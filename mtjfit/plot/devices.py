@@ -14,6 +14,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.physics import kappa
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, name_axis, style
+from mtjfit.study import ParameterName
 
 __all__ = ["plot_combinations"]
 
@@ -97,10 +98,10 @@ def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
     rows = fit.combinations[fit.combinations["quantity"] == panel.quantity].set_index("device")
     curves = [curve for curve in fit.study.curves if curve.device in rows.index]
     # at the fitted thickness, where the line has to meet the point
-    d = np.array([fit.values.get(f"thickness[{curve.device}]", curve.thickness) for curve in curves])
+    d = np.array([fit.values.get(ParameterName("thickness", curve.device), curve.thickness) for curve in curves])
     colours = colours_of([curve.thickness for curve in curves])
     for curve, at, colour in zip(curves, d, colours, strict=True):
-        row, spread = rows.loc[curve.device], fit.errors.get(f"thickness[{curve.device}]")
+        row, spread = rows.loc[curve.device], fit.errors.get(ParameterName("thickness", curve.device))
         ax.errorbar(
             at, row["value"], yerr=row["sd"], xerr=None if fit.study.n_thicknesses == 1 else spread, fmt="o",
             color=colour, ms=3.5, elinewidth=0.8, zorder=3, gid="device",

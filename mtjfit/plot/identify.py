@@ -65,17 +65,13 @@ def plot_identifiability(known: Identification) -> Figure:
         for k, found in enumerate(chosen):
             ax = fig.add_subplot(grid[k // across, k % across])
             last = k % across == across - 1 or k == len(chosen) - 1
-            _profile(ax, found, _unit(known, found.name), first=k % across == 0, last=last)
+            _profile(ax, found, known.study.unit_of(found.name), first=k % across == 0, last=last)
         if drawn:
             _matrix(fig.add_subplot(grid[-1, :]), drawn)
         if not ratios:
             fig.text(0.5, 0.5, "no length and no shared amplitude is free", ha="center")
         footer(fig, known.study, note)
     return fig
-
-
-def _unit(known: Identification, name: str) -> str:
-    return "nm" if name.partition("[")[0] == "Lambda" else known.study.unit_of(name)
 
 
 def _window(found: Profile) -> tuple[float, float]:

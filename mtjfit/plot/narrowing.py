@@ -14,11 +14,10 @@ from scipy.special import ndtr, ndtri
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.infer.diagnostics import ess_bulk
-from mtjfit.infer.narrowing import narrowing, prior_of, scores_of
-from mtjfit.model.scores import Scores
+from mtjfit.infer.narrowing import narrowing
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
 from mtjfit.results.narrowing import bits
-from mtjfit.study import LENGTHS, Prior
+from mtjfit.study import LENGTHS, ParameterName, Prior
 from mtjfit.text import number
 
 __all__ = ["plot_prior_posterior"]
@@ -58,7 +57,7 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame | None = None
         No length is free.
     """
     found = narrowing(posterior) if found is None else found
-    rows_of = {str(name): row for name, row in found.iterrows() if str(name).split("[")[0] in LENGTHS}
+    rows_of = {str(name): row for name, row in found.iterrows() if ParameterName(str(name)).base in LENGTHS}
     names = list(rows_of)[:_MOST]
     if "Lambda" in names and not {"lambda_sf_N", "D_ratio"} <= set(names):
         names.remove("Lambda")  # one sampled length times a known number
@@ -84,14 +83,14 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame | None = None
 
 
 def _panel(ax: Axes, posterior: Posterior, name: str, row: pd.Series) -> None:
-    prior = prior_of(posterior, name)
+    prior = posterior.prior_of(name)
     assert prior is not None  # noqa: S101 - every row of the table has one
     low, high = _range(prior)
-    z = scores_of(posterior, name, prior)
+    z = prior.score(posterior.walkers(name))
     edges = [edge * (1 + side) for edge in prior.support if low < edge < high for side in (-1e-9, 1e-9)]
     x = np.unique(np.concatenate([np.geomspace(low, high, _POINTS), _where(prior, z, low, high), edges]))
     before = np.exp(prior.logpdf(x)) * x
-    after = np.where(before > 0, _density(z, Scores((prior,)).of(x[:, None])[:, 0], before), 0.0)
+    after = np.where(before > 0, _density(z, prior.score(x), before), 0.0)
     ax.fill_between(x, after / after.max(), color=OKABE_ITO["blue"], alpha=0.5, lw=0)
     ax.plot(x, after / after.max(), color=OKABE_ITO["blue"], lw=0.9, gid="posterior")
     ax.plot(x, before / before.max(), color=OKABE_ITO["vermillion"], lw=1.0, ls="--", gid="prior")

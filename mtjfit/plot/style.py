@@ -21,7 +21,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
-from mtjfit.study import Study
+from mtjfit.study import SCATTER, ParameterName, Study
 
 __all__ = [
     "DOUBLE",
@@ -194,11 +194,11 @@ def symbol(name: str) -> str:
     >>> symbol("lambda_J"), symbol("a1[dev $1$]")
     ('$\\\\lambda_J$', '$a_1$ [dev \\\\$1\\\\$]')
     """
-    base, bracket, owner = name.partition("[")
-    if base.startswith("scatter_"):
-        return f"scatter of {symbol(name.removeprefix('scatter_'))}"
+    base, owner = ParameterName(name).base, ParameterName(name).owner
+    if base.startswith(SCATTER):
+        return f"scatter of {symbol(name.removeprefix(SCATTER))}"
     shown = _SYMBOLS.get(base) or f"${base[0]}_{base[1:]}$"
-    return f"{shown} [{literal(owner.removesuffix(']'))}]" if bracket else shown
+    return shown if owner is None else f"{shown} [{literal(owner)}]"
 
 
 def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:

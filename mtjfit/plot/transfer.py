@@ -14,7 +14,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
 from mtjfit.results.coefficients import own_transfer
 from mtjfit.results.transfer import Stack, accumulation_draws, kappa_draws, of_device, stacks
-from mtjfit.study import SCATTER
+from mtjfit.study import SCATTER, ParameterName
 
 __all__ = ["plot_accumulation_band", "plot_transfer"]
 
@@ -121,8 +121,8 @@ def _points(axes: np.ndarray, posterior: Posterior, fit: FitResult) -> None:
     scattered = SCATTER + "a1" in study.parameters
     shown = [(j, study.curves[j]) for j in range(len(study.curves)) if np.isfinite(found[0, j])]
     for (j, curve), colour in zip(shown, colours_of([c.thickness for _, c in shown]), strict=True):
-        d = _median(posterior, f"thickness[{curve.device}]", curve.thickness)
-        a1 = _median(posterior, f"a1[{curve.device}]", np.nan) if scattered else float(
+        d = _median(posterior, ParameterName("thickness", curve.device), curve.thickness)
+        a1 = _median(posterior, ParameterName("a1", curve.device), np.nan) if scattered else float(
             np.median(of_device(study, posterior.draws, curve, "a1"))
         )  # fmt: skip
         K = found[:, j] * (d if curve.per == "volume" else 1.0) / a1

@@ -23,7 +23,7 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import Study
+from mtjfit.study import ParameterName, Study
 
 __all__ = ["Coefficients", "own_coefficients", "own_transfer", "posterior_coefficients", "torque_unit"]
 
@@ -110,7 +110,7 @@ def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> row = dict(lambda_J=1.0, lambda_phi=1.0, lambda_sf_F=10.0, lambda_sf_N=1.0, a1=0.13, b2=0.08)
-    >>> row |= {f"thickness[{c.device}]": c.thickness for c in study.curves}
+    >>> row |= dict(zip(study.names_of("thickness"), study.thicknesses))
     >>> t = posterior_coefficients(study, pd.DataFrame([row]))
     >>> f"{t.of(1)[0, 1]:.4f}"  # dT/dV at V = 0
     '0.1056-0.0228j'
@@ -126,7 +126,7 @@ def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
     for j, curve in enumerate(curves):
         for t, (name, column) in enumerate(zip(study.amplitudes, linear.column[j], strict=True)):
             # an amplitude that scatters has a column for each device beside the shared one
-            own = f"{name}[{curve.device}]"
+            own = ParameterName(name, curve.device)
             free = own if own in draws else linear.names[column] if column >= 0 else None
             c[:, j, t] = linear.constant[t] if free is None else draws[free].to_numpy(dtype=float)
     powers = np.unique(linear.power)

@@ -15,7 +15,6 @@ from mtjfit.results.competition import WHY, competing, odd_part
 from mtjfit.results.determined import LEVELS, usual_bias
 from mtjfit.results.inherited import explained_by, half_width, prior_draws, undetermined
 from mtjfit.results.layer import Layer, layer_draws, names_of
-from mtjfit.results.outliers import spaced
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, card
@@ -77,7 +76,7 @@ class Consequences:
     @property
     def layer(self) -> Layer:
         """The layer at the draws that the table is made of."""
-        return layer_draws(self.posterior.study, spaced(self.posterior.draws, _DRAWS), self.device)
+        return layer_draws(self.posterior.study, self.posterior.spaced(_DRAWS), self.device)
 
     def tables(self) -> tuple[Table, ...]:
         """For people: what belongs to the layer, then the torque."""
@@ -178,7 +177,7 @@ def consequences(
     if not V or not all(0 < each < np.inf for each in V):
         raise ValueError(f"bias = {V}: give biases other than 0 in V; at 0 only b0 is left of the torque")
     names = names_of(study, device)
-    draws = spaced(posterior.draws, _DRAWS)
+    draws = posterior.spaced(_DRAWS)
     rows = list(_rows(study, layer_draws(study, draws, device), d, V))
     beforehand = list(_rows(study, layer_draws(study, prior_draws(posterior, names), device), d, V))
     values = np.stack([row.draws for row in rows], axis=1)

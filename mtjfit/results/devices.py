@@ -13,7 +13,7 @@ from mtjfit.model.normal import declares_noise
 from mtjfit.results.coefficients import ALONE, Coefficients, own_coefficients, posterior_coefficients
 from mtjfit.results.determined import DeterminedQuantity, determined_quantities, quantity_table, usual_bias
 from mtjfit.results.device_tables import marked, outliers_table, pairs_table, quantities_table, repeats_table
-from mtjfit.results.outliers import outliers, repeats, spaced
+from mtjfit.results.outliers import outliers, repeats
 from mtjfit.results.pairs import pairwise
 from mtjfit.study import Study
 from mtjfit.text import Table, card
@@ -124,7 +124,7 @@ def compare_devices(
     rng = rng or np.random.default_rng(study.sampling.seed)
     V = usual_bias(study) if bias is None else bias
     if isinstance(found, Posterior):
-        coefficients, converged = posterior_coefficients(study, spaced(found.draws, _DRAWS)), found.verdict.converged
+        coefficients, converged = posterior_coefficients(study, found.spaced(_DRAWS)), found.verdict.converged
     else:
         coefficients, converged = own_coefficients(study, _DRAWS, rng), True
     quantities = determined_quantities(coefficients, V)

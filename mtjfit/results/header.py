@@ -14,7 +14,7 @@ from mtjfit.data.sanity import suspicious_curve
 from mtjfit.infer import FitResult
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
-from mtjfit.study import LENGTHS, AboutNominal, Study
+from mtjfit.study import LENGTHS, Study
 from mtjfit.text import p_text
 
 __all__ = [
@@ -146,8 +146,8 @@ def _angle(study: Study) -> dict[str, str]:
 def _thicknesses(study: Study) -> str:
     n, d = study.n_thicknesses, study.thicknesses
     span = f"one, {d[0]:g} nm" if n == 1 else f"{n}, from {d.min():g} to {d.max():g} nm"
-    prior = study.parameters["thickness"].prior
-    exact = f"each ± {prior.sd:g} nm" if isinstance(prior, AboutNominal) else "taken as exact"
+    sd = study.parameters["thickness"].nominal_sd
+    exact = f"each ± {sd:g} nm" if sd > 0 else "taken as exact"
     dead = study.parameters.get("dead_layer")
     return f"{span}; {exact}" + (f"; of each a dead layer is not magnetic, {dead.prior.describe()}" if dead else "")
 

@@ -18,11 +18,11 @@ from mtjfit.model.identify import Identifiability
 from mtjfit.model.interval import Profile
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.model.structure import Structure, base
+from mtjfit.model.structure import Structure
 from mtjfit.plain import by_name, plain
 from mtjfit.results.header import P_BAD
 from mtjfit.results.tables import interval
-from mtjfit.study import Study, is_amplitude
+from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import Table, number, p_text
 
 __all__ = [
@@ -45,7 +45,7 @@ _HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 
 def _range_end(found: Profile, above: bool, unit: str) -> str:
     """Up to where an open end was looked for, if its prior ends there."""
     end = found.range[1 if above else 0]
-    by_hand = not is_amplitude(base(found.name)) and (end >= FARTHEST[1] if above else end <= FARTHEST[0])
+    by_hand = not is_amplitude(ParameterName(found.name).base) and (end >= FARTHEST[1] if above else end <= FARTHEST[0])
     if not math.isfinite(end) or by_hand:
         return ""
     return f" {'up' if above else 'down'} to {number(end, 3)}{unit}, where its prior ends"
@@ -100,7 +100,7 @@ def intervals_table(known: Identification) -> Table:
     """Parameters with their profile likelihood intervals and what the data know of them."""
     rows = []
     for name, row in known.determined.iterrows():
-        unit = pretty(known.study.unit_of(str(name))) if str(name).split("[")[0] != "Lambda" else "nm"
+        unit = pretty(known.study.unit_of(str(name)))
         linear = "" if not math.isnan(row["high_95"]) or row["known_to"] == "prior only" else "linearised"
         shown = f"± {known_to(float(row['relative_error']))}" if linear else _ends(row, 68)
         best = "" if row["known_to"] == "prior only" else number(float(row["value"]))  # any other would fit as well
@@ -191,7 +191,7 @@ def _bullets(sentences: Sequence[str]) -> list[str]:
 
 def _by_grade(known: Identification) -> list[str]:
     """Parameters by how well they are known, without thicknesses."""
-    asked = known.determined[~known.determined.index.astype(str).str.startswith("thickness")]
+    asked = known.determined[[not ParameterName(name).is_thickness for name in known.determined.index]]
     words = {f"{100 * each:.0f} %": f"to better than {100 * each:.0f} %" for each in GRADES}
     words |= {"over 100 %": "both limits, but worse than 100 %", "lower limit": "a lower limit only",
               "upper limit": "an upper limit only", "prior only": "only by their priors"}  # fmt: skip
@@ -212,9 +212,7 @@ def identify_text(known: Identification) -> str:
     """
     study = known.study
     open_ends = [
-        said_of(found, "nm" if name.split("[")[0] == "Lambda" else pretty(study.unit_of(name)))
-        for name, found in known.profiles.items()
-        if name in known.lengths
+        said_of(found, pretty(study.unit_of(name))) for name, found in known.profiles.items() if name in known.lengths
     ]
     parts = [
         _rank(known),

@@ -23,7 +23,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import Fixed, Study
+from mtjfit.study import Study
 
 __all__ = ["Layer", "layer_draws", "names_of", "shares_one_layer"]
 
@@ -103,8 +103,7 @@ def _labels(study: Study, device: str | None) -> tuple[int, dict[str, str | None
         raise ValueError(f"{', '.join(_differing(study))} differ between devices: name the device whose layer is meant")
     j = 0 if device is None else study.devices.index(device)
     curve = study.curves[j]
-    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}
-    return j, {n: None if study.parameters[n].is_fixed else n + of[study.parameters[n].scope] for n in names}
+    return j, {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in names}
 
 
 def names_of(study: Study, device: str | None = None) -> tuple[str, ...]:
@@ -143,9 +142,7 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
         label = labels[name]
         if label is not None:
             return draws[label].to_numpy(dtype=float)[:, None]
-        prior = study.parameters[name].prior
-        assert isinstance(prior, Fixed)  # noqa: S101 - without a label it is fixed
-        return np.full((len(draws), 1), prior.value)
+        return np.full((len(draws), 1), study.parameters[name].value)
 
     whole = layout(study)
     lengths = {name: column(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}

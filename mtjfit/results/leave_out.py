@@ -27,7 +27,7 @@ from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.study import SCATTER, Normal, Study
+from mtjfit.study import SCATTER, Study
 
 __all__ = ["LeftOut", "Whitened", "from_fit", "from_posterior", "whitened_data", "without_own_data"]
 
@@ -166,11 +166,10 @@ def _own_amplitudes(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[Floa
 
 def _scatter(study: Study, draws: pd.DataFrame, name: str) -> FloatArray:
     """Relative standard deviation between devices of an amplitude, shape (n or 1, n_devices)."""
-    parameter = study.parameters[SCATTER + name]
-    if parameter.is_fixed:
-        return np.full((1, len(study.curves)), parameter.prior.value)  # type: ignore[union-attr]
-    of = [f"[{curve.group}]" if parameter.scope == "group" else "" for curve in study.curves]
-    return np.stack([draws[SCATTER + name + each].to_numpy() for each in of], axis=1)
+    value = study.parameters[SCATTER + name].value
+    if value is not None:
+        return np.full((1, len(study.curves)), value)
+    return np.stack([draws[each].to_numpy() for each in study.names_of(SCATTER + name)], axis=1)
 
 
 def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:
@@ -184,8 +183,8 @@ def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[t
     for node, weight in zip(x, w / w.sum(), strict=True):
         moved = values.copy()
         for k, prior in zip(index, priors, strict=True):
-            assert isinstance(prior, Normal)  # noqa: S101 - Study lets thicknesses have no other prior
-            moved[:, k] = max(prior.mean + node * prior.sd, 0.0)
+            mean, sd = prior.centre_and_sd
+            moved[:, k] = max(mean + node * sd, 0.0)
         yield float(weight), moved
 
 
@@ -196,7 +195,7 @@ def _predicted(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArra
     own = np.flatnonzero(np.any(sd > 0, axis=(0, 1)))
     # thicknesses are set at the nodes
     values = np.stack([
-        np.zeros(len(draws)) if name.startswith("thickness") else draws[name].to_numpy() for name in model.layout.names
+        np.zeros(len(draws)) if name.is_thickness else draws[name].to_numpy() for name in model.layout.names
     ], axis=-1) if model.layout.names else np.zeros((len(draws), 0))  # fmt: skip
     weights, means, spread = [], [], np.zeros(())
     for weight, moved in _own_thicknesses(model, values):

@@ -10,7 +10,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.gate import MAX_NESTED_R_HAT
 from mtjfit.model.noise import noise_words
 from mtjfit.results.header import device_names
-from mtjfit.study import AboutNominal, Study
+from mtjfit.study import Study
 
 __all__ = ["REFERENCES", "methods"]
 
@@ -93,12 +93,12 @@ def _of_posterior(study: Study, posterior: Posterior) -> Iterator[str]:
         f"{name}: {parameter.prior.describe()}"
         + (f" for each {parameter.scope}" if parameter.scope != "shared" else "")
         for name, parameter in study.parameters.items()
-        if not isinstance(parameter.prior, AboutNominal)
+        if name != "thickness" or parameter.is_fixed
     ]
     yield f"Priors were {'; '.join(priors)}."
-    thickness = study.parameters["thickness"].prior
-    if isinstance(thickness, AboutNominal):
-        yield f"Thicknesses were taken as normal about their nominal values, ± {thickness.sd:g} nm."
+    sd = study.parameters["thickness"].nominal_sd
+    if sd > 0:
+        yield f"Thicknesses were taken as normal about their nominal values, ± {sd:g} nm."
     if not posterior.verdict.tau:
         yield "The posterior is known in closed form, and was drawn from."
         return

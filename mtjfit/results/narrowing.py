@@ -13,7 +13,7 @@ from mtjfit.infer.alternatives import alternatives
 from mtjfit.infer.narrowing import FROM_PRIOR, JointGain, joint_gain, narrowing
 from mtjfit.infer.sensitivity import reweighted, sensitivity
 from mtjfit.results.tables import interval
-from mtjfit.study import LENGTHS, is_amplitude
+from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import Table, number
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None = None) 
     if not posterior.verdict.converged:
         return _NOT_YET
     found = narrowing(posterior) if found is None else found
-    wanted = [_base(str(name)) in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
+    wanted = [ParameterName(name).base in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
     lengths = found[wanted]
     if lengths.empty:
         return ""
@@ -170,10 +170,6 @@ def sensitivity_table(posterior: Posterior, found: pd.DataFrame | None = None) -
     return Table(title, header, tuple(rows), note)
 
 
-def _base(name: str) -> str:
-    return name.split("[")[0]
-
-
 def _is_copy(posterior: Posterior, name: str) -> bool:
     """True for a derived Λ that is one sampled parameter times a known number."""
     factors = (posterior.study.parameters.get(base) for base in ("lambda_sf_N", "D_ratio"))
@@ -182,7 +178,7 @@ def _is_copy(posterior: Posterior, name: str) -> bool:
 
 def _counts(name: str) -> bool:
     """Lengths, and amplitudes that are not a device's own."""
-    return _base(name) in LENGTHS or is_amplitude(name)
+    return ParameterName(name).base in LENGTHS or is_amplitude(name)
 
 
 def _k_hat(k_hat: float) -> str:
@@ -255,7 +251,7 @@ def _no_answer(posterior: Posterior, name: str, words: str, k_hat: str) -> str:
         if outside:
             reach = "reaches the edge of its range" if len(outside) == 1 else "reach the edges of their ranges"
             why = f"{_listed(outside)} {reach}"
-            again = {base: one.priors[base] for base in dict.fromkeys(map(_base, outside))}
+            again = {base: one.priors[base] for base in dict.fromkeys(ParameterName(name).base for name in outside)}
             told = "; ".join(f"{base}: {prior.describe()}" for base, prior in again.items())
             return f"With {words} these draws cannot say what would follow, because {why}: sample again with {told}."
     return f"With {words} these draws cannot say what would follow (k̂ = {k_hat}): sample again with those priors."

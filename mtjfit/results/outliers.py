@@ -18,10 +18,10 @@ from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.results.coefficients import Coefficients, own_coefficients
 from mtjfit.results.determined import determined_quantities
 from mtjfit.results.leave_out import LeftOut, from_fit, from_posterior, whitened_data
-from mtjfit.study import DOF, JITTER, Study
+from mtjfit.study import DOF, JITTER, ParameterName, Study
 from mtjfit.text import number, p_text
 
-__all__ = ["outliers", "repeats", "spaced"]
+__all__ = ["outliers", "repeats"]
 
 _DRAWS = 2000
 _COLUMNS = (
@@ -32,14 +32,8 @@ _COLUMNS = (
 
 def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:
     """Medians of jitter and degrees of freedom."""
-    names = [name for name in map(str, draws.columns) if name.split("[")[0] in (*JITTER, DOF)]
+    names = [name for name in map(str, draws.columns) if ParameterName(name).base in (*JITTER, DOF)]
     return {name: float(draws[name].median()) for name in names}
-
-
-def spaced(draws: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most so many rows, evenly spaced."""
-    rows = np.linspace(0, len(draws) - 1, min(len(draws), most)).round().astype(int)
-    return draws.iloc[rows]
 
 
 def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator) -> pd.DataFrame:
@@ -72,7 +66,7 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         return pd.DataFrame(columns=list(_COLUMNS))
     if isinstance(found, Posterior):
         study = as_normal(found.study, _sampled_noise(found.draws))
-        left = from_posterior(study, spaced(found.draws, _DRAWS))
+        left = from_posterior(study, found.spaced(_DRAWS))
     else:
         study, left = as_normal(found.study), from_fit(found)
     model = MarginalPosterior(with_own_amplitudes(study))

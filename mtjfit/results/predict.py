@@ -5,7 +5,7 @@ The model is the one that was fitted: layout, transfer function and polynomials 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,11 +19,10 @@ from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import transfer
 from mtjfit.model.layout import Layout, amplitude_layout, layout
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import DOF, JITTER, NOISE, Fixed, Study
+from mtjfit.study import DOF, JITTER, NOISE, ParameterName, Study
 
 __all__ = ["Band", "Quantiles", "errors_of", "predictive_bands", "torque_at", "torque_draws"]
 
-_MAX_DRAWS = 2000
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _STEP = 1e-4  # V; the torque is a polynomial of low order
 
@@ -65,7 +64,7 @@ def _position(study: Study, curve: TorqueCurve) -> int:
     return study.devices.index(curve.device)
 
 
-def _columns(draws: pd.DataFrame, names: tuple[str, ...]) -> FloatArray:
+def _columns(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:
     missing = [name for name in names if name not in draws.columns]
     if missing:
         raise ValueError(f"the draws have no column {', '.join(missing)}")
@@ -111,7 +110,7 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> lengths = dict(lambda_J=1.0, lambda_phi=1.0, lambda_sf_F=10.0, lambda_sf_N=1.0)
-    >>> thicknesses = {f"thickness[{c.device}]": c.thickness for c in study.curves}
+    >>> thicknesses = dict(zip(study.names_of("thickness"), study.thicknesses))
     >>> draws = pd.DataFrame([lengths | thicknesses | dict(a1=0.13, b2=0.08)])
     >>> T = torque_draws(study, draws, study.curves[1], [0.0])
     >>> f"{T[0, 0]:.4f}"
@@ -122,7 +121,7 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     K = transfer(alone, _columns(draws, alone.names), per_volume=curve.per == "volume")
     K = np.broadcast_to(K, (len(draws), 1))
     # an amplitude that scatters has a column for each device beside the shared one
-    own = [f"{name}[{curve.device}]" for name in linear.names]
+    own = [ParameterName(name, curve.device) for name in linear.names]
     free = _columns(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
     column = linear.column[j]
     terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
@@ -161,10 +160,9 @@ def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> 
 def _own(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
     """A declared parameter of the noise as one device has it, shape (n_draws, 1) or (1, 1), in the study's unit."""
     parameter = study.parameters[name]
-    if isinstance(parameter.prior, Fixed):
-        return np.full((1, 1), parameter.prior.value)
-    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}[parameter.scope]
-    return _columns(draws, (name + of,))
+    if parameter.value is not None:
+        return np.full((1, 1), parameter.value)
+    return _columns(draws, (parameter.name_for(curve),))
 
 
 def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray) -> list[FloatArray]:
@@ -198,12 +196,6 @@ def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.ran
     return np.asarray(stdtrit(_own(study, draws, curve, DOF), u) if DOF in study.parameters else ndtri(u))
 
 
-def _spaced(draws: pd.DataFrame) -> pd.DataFrame:
-    """At most `_MAX_DRAWS` rows, evenly spaced."""
-    rows = np.linspace(0, len(draws) - 1, min(len(draws), _MAX_DRAWS)).round().astype(int)
-    return draws.iloc[rows]
-
-
 def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, *, with_noise: bool) -> Band:
     """Quantiles of what the posterior predicts for one device; deterministic.
 
@@ -230,7 +222,7 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
         The device is not in the study.
     """
     study, V = posterior.study, np.asarray(bias, dtype=float)
-    draws = _spaced(posterior.draws)
+    draws = posterior.spaced()
     T = torque_draws(study, draws, curve, V)
     components = [T.real, T.imag]
     if with_noise:

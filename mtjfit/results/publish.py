@@ -12,6 +12,7 @@ from mtjfit.data import pretty
 from mtjfit.infer import Posterior
 from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import prior_text, result_text
+from mtjfit.study import SCATTER, ParameterName
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
 
 __all__ = ["asymmetric", "latex_parameters", "latex_text", "markdown", "table_csv"]
@@ -66,11 +67,11 @@ def latex_text(text: str) -> str:
 
 
 def _symbol(name: str) -> str:
-    base, bracket, owner = name.partition("[")
-    scattered = base.startswith("scatter_")
-    base = base.removeprefix("scatter_")
+    base, owner = ParameterName(name).base, ParameterName(name).owner
+    scattered = base.startswith(SCATTER)
+    base = base.removeprefix(SCATTER)
     shown = _SYMBOL.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
-    own = f" ({latex_text(owner.removesuffix(']'))})" if bracket else ""
+    own = "" if owner is None else f" ({latex_text(owner)})"
     return ("scatter of " if scattered else "") + f"${shown}${own}"
 
 

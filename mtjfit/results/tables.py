@@ -10,7 +10,7 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.header import masked_points
-from mtjfit.study import LENGTHS, SCATTER, Normal, Study, is_amplitude
+from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
 __all__ = [
@@ -51,7 +51,7 @@ def meaning(name: str) -> str:
     >>> meaning("b2[dev1]")
     'out-of-plane coefficient of V^2 in J0(V)'
     """
-    base = name.split("[")[0]
+    base = ParameterName(name).base
     if base == "thickness":
         return "thickness of the free layer"
     if base.startswith(SCATTER):
@@ -92,11 +92,12 @@ def limit(row: pd.Series) -> str:
     return f"< {number(float(row['q95']), 2)} (95 %)"
 
 
-def _thickness(row: pd.Series, declared: Normal) -> tuple[str, str]:
+def _thickness(row: pd.Series, declared: Prior) -> tuple[str, str]:
     """A thickness was declared with an error: it is a measurement, sharpened by the curves or left as it was."""
     mean, sd = float(row["mean"]), float(row["sd"])
-    if sd > NARROWED * declared.sd and abs(mean - declared.mean) < _MOVED * declared.sd:
-        return f"as declared: {declared.mean:g} ± {declared.sd:g}", ""
+    nominal, error = declared.centre_and_sd
+    if sd > NARROWED * error and abs(mean - nominal) < _MOVED * error:
+        return f"as declared: {nominal:g} ± {error:g}", ""
     return interval(float(row["q05"]), float(row["q50"]), float(row["q95"])), value_with_error(mean, sd)
 
 
@@ -111,7 +112,7 @@ def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, s
         Its row of ``posterior.summary()``.
     """
     prior = posterior.priors.get(name)
-    if name.startswith("thickness") and isinstance(prior, Normal):
+    if prior is not None and ParameterName(name).is_thickness:
         return _thickness(row, prior)
     if row["determined"] == "yes":
         shown = interval(float(row["q05"]), float(row["q50"]), float(row["q95"]))
@@ -126,8 +127,8 @@ def prior_text(posterior: Posterior, name: str) -> str:
     prior = posterior.priors.get(name)
     if prior is None:
         return "derived: D_ratio · lambda_sf_N" if name == "Lambda" else "derived"
-    if name.startswith("thickness") and isinstance(prior, Normal):
-        return f"declared {prior.mean:g} ± {prior.sd:g}"
+    if ParameterName(name).is_thickness:
+        return "declared {:g} ± {:g}".format(*prior.centre_and_sd)
     return prior.describe()
 
 
@@ -205,7 +206,7 @@ def undetermined_table(fit: FitResult) -> Table:
     one = fit.study.n_thicknesses == 1
     rows = []
     for name, row in known.iterrows():
-        base = str(name).split("[")[0]
+        base = ParameterName(str(name)).base
         if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
             continue
         rows.append((str(name), str(row["reason"]) or "one thickness does not tell it from the others", meaning(base)))

@@ -12,11 +12,9 @@ from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import LENGTHS, Fixed, Study
+from mtjfit.study import LENGTHS, Study
 
 __all__ = ["Stack", "accumulation_draws", "kappa_draws", "kappa_in_words", "of_device", "stacks"]
-
-_MAX_DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +41,9 @@ def of_device(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) 
         The study has no such parameter, or the draws have no such column.
     """
     parameter = study.parameters[name]
-    if isinstance(parameter.prior, Fixed):
-        return np.full(len(draws), parameter.prior.value)
-    of = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}[parameter.scope]
-    return draws[name + of].to_numpy(dtype=float)
+    if parameter.value is not None:
+        return np.full(len(draws), parameter.value)
+    return draws[parameter.name_for(curve)].to_numpy(dtype=float)
 
 
 def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str, FloatArray]:
@@ -64,9 +61,7 @@ def stacks(posterior: Posterior) -> tuple[Stack, ...]:
 
     At most 2000 evenly spaced draws are kept.
     """
-    study = posterior.study
-    rows = np.linspace(0, len(posterior.draws) - 1, min(len(posterior.draws), _MAX_DRAWS)).round().astype(int)
-    draws = posterior.draws.iloc[rows]
+    study, draws = posterior.study, posterior.spaced()
     scopes = {study.parameters[name].scope for name in LENGTHS if name in study.parameters}
     of = {"device": lambda c: c.device, "group": lambda c: c.group}
     key = of["device"] if "device" in scopes else of["group"] if "group" in scopes else lambda c: ""

@@ -11,7 +11,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.excess import chi2_of_draws
 from mtjfit.results.header import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
-from mtjfit.study import LENGTHS, is_amplitude
+from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import p_text, value_with_error
 
 __all__ = ["Answer", "State", "checks", "learned", "not_determined"]
@@ -47,7 +47,7 @@ def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
     """Sampled lengths by what the data say of them."""
     found: dict[str, list[str]] = {}
     for name in posterior.priors:
-        if name.split("[")[0] in LENGTHS:
+        if ParameterName(name).base in LENGTHS:
             found.setdefault(posterior.determined(name), []).append(name)
     return found
 
@@ -158,8 +158,10 @@ def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
 def _of_lengths(fit: FitResult, posterior: Posterior) -> str:
     study, summary = fit.study, posterior.summary()
     known, limits = [], []
-    lengths = [name for name in posterior.priors if name.split("[")[0] in LENGTHS]  # a derived Lambda says nothing new
-    wanted = lengths or [name for name in posterior.priors if is_amplitude(name.split("[")[0])]
+    lengths = [
+        name for name in posterior.priors if ParameterName(name).base in LENGTHS
+    ]  # a derived Lambda says nothing new
+    wanted = lengths or [name for name in posterior.priors if is_amplitude(ParameterName(name).base)]
     for name, row in summary.iterrows():
         if name not in wanted:
             continue

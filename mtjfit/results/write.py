@@ -19,6 +19,7 @@ from mtjfit.results.header import header_fields, notices
 from mtjfit.results.mechanisms import mechanism_document
 from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.verdicts import checks, learned, not_determined
+from mtjfit.study import ParameterName
 
 __all__ = ["result_document", "result_files", "summary_table"]
 
@@ -51,7 +52,7 @@ def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
             summary["determined"] = "not converged"
         return summary
     found = fit.combinations
-    names = [f"{r.quantity}[{r.device}]" for r in found.itertuples()]
+    names = [ParameterName(str(r.quantity), str(r.device)) for r in found.itertuples()]
     value, sd = found["value"].to_numpy(dtype=float), found["sd"].to_numpy(dtype=float)
     reach = float(ndtri(0.95)) * sd
     empty = np.full(value.size, np.nan)

@@ -4,8 +4,11 @@ import warnings
 
 from mtjfit.study.checks import study_problems
 from mtjfit.study.design import Design, load_plan
+from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.free import NOTHING_FREE, nothing_free, refuse_nothing_free
 from mtjfit.study.load import load_study
+from mtjfit.study.name import ParameterName
+from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import (
     DOF,
     JITTER,
@@ -15,11 +18,14 @@ from mtjfit.study.parameter import (
     AnyPrior,
     Parameter,
     Scope,
+    amplitudes_of,
     is_amplitude,
     parse_amplitude,
+    unit_of,
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
-from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Prior, Uniform
+from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.product import Product
 from mtjfit.study.study import Sampling, Study
 from mtjfit.study.template import study_template
 
@@ -39,12 +45,15 @@ __all__ = [
     "Noise",
     "Normal",
     "Parameter",
+    "ParameterName",
     "PlanRequest",
     "Prior",
+    "Product",
     "Sampling",
     "Scope",
     "Study",
     "Uniform",
+    "amplitudes_of",
     "grid",
     "is_amplitude",
     "load_plan",
@@ -54,6 +63,7 @@ __all__ = [
     "refuse_nothing_free",
     "study_problems",
     "study_template",
+    "unit_of",
 ]
 
 _FORMER = {"Proposal": Design, "Wishes": PlanRequest}

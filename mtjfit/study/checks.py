@@ -10,12 +10,13 @@ from typing import get_args
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.units import conversion
 from mtjfit.errors import Problem, did_you_mean
-from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, is_amplitude
-from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
+from mtjfit.study.normal_priors import AboutNominal, Normal
+from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
+from mtjfit.study.prior import Fixed
 
 __all__ = ["KNOWN", "curve_problems", "joint_problems", "parameter_problems", "study_problems"]
 
-_AMPLITUDES = tuple(f"{part}{power}" for part in "ab" for power in range(5) if is_amplitude(f"{part}{power}"))
+_AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)
 """Every parameter that may be declared, in the order of tables."""
@@ -142,7 +143,7 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
             yield Problem(where, f"is fixed at {prior.value:g}", "give a finite number")
         elif not isinstance(prior, Fixed | Normal):
             yield Problem(where, f"has the prior {prior.describe()}", "amplitudes take a normal prior, or are fixed")
-    elif name == DOF and not (prior.value if isinstance(prior, Fixed) else prior.support[0]) >= 1:
+    elif name == DOF and not prior.support[0] >= 1:
         yield Problem(where, "may be below 1", "fix it at 1 or more, or use a prior with low = 1.0 or larger")
     elif isinstance(prior, Fixed):
         yield from _fixed_problems(name, prior.value, where)
@@ -155,7 +156,10 @@ def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     bounded = [
         name
         for name, parameter in parameters.items()
-        if is_amplitude(name) and parameter.scope == "device" and getattr(parameter.prior, "truncated", False)
+        if is_amplitude(name)
+        and parameter.scope == "device"
+        and (prior := parameter.free_prior) is not None
+        and prior.truncated
     ]
     for name in bounded[1:]:
         yield Problem(f"parameters.{name}", f"has low or high, and so has {bounded[0]}, both of every device",
@@ -220,8 +224,7 @@ def _missing(names: Collection[str]) -> Iterator[Problem]:
 
 
 def _fixed_at(parameters: Mapping[str, Parameter], name: str) -> float | None:
-    prior = parameters[name].prior if name in parameters else None
-    return prior.value if isinstance(prior, Fixed) else None
+    return parameters[name].value if name in parameters else None
 
 
 def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
@@ -231,7 +234,7 @@ def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     if {_fixed_at(parameters, "lambda_sf_N"), _fixed_at(parameters, "D_ratio")} == {0.0, math.inf}:
         yield Problem("parameters.lambda_sf_N", "is inf while D_ratio is 0: their product is undefined",
                       "declare Lambda instead")  # fmt: skip
-    amplitudes = [name for name in parameters if is_amplitude(name)]
+    amplitudes = amplitudes_of(parameters)
     if amplitudes and all(_fixed_at(parameters, name) == 0 for name in amplitudes):
         yield Problem(f"parameters.{amplitudes[0]}", "every amplitude is fixed at 0: the torque vanishes for any data",
                       "give at least one a prior")  # fmt: skip
@@ -274,10 +277,7 @@ def _dead_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     """A dead layer that may be as thick as the thinnest device: nothing magnetic would be left of it."""
     if "dead_layer" not in parameters:
         return
-    prior = parameters["dead_layer"].prior
-    highest = prior.value if isinstance(prior, Fixed) else math.inf
-    if isinstance(prior, Uniform | LogUniform | Normal | LogNormal):
-        highest = prior.support[1]
+    highest = parameters["dead_layer"].prior.support[1]
     thinnest = min(curves, key=lambda curve: curve.thickness)
     if highest >= thinnest.thickness:
         yield Problem("parameters.dead_layer", f"may be {highest:g} nm, but device {thinnest.device!r} is no thicker "

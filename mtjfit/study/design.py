@@ -11,7 +11,7 @@ from mtjfit.data.units import check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, load_study
-from mtjfit.study.parameter import Parameter, unit_of_parameter
+from mtjfit.study.parameter import Parameter, unit_of
 from mtjfit.study.plan_request import PlanRequest, plan_request_from
 from mtjfit.study.schema import ProposalDocument, validated
 from mtjfit.study.study import Sampling, Study
@@ -103,7 +103,7 @@ class Design:
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter."""
-        return unit_of_parameter(name, self.unit, self.request.quantity or "torque", self.request.per or "device")
+        return unit_of(name, self.unit, self.request.quantity or "torque", self.request.per or "device")
 
 
 def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:

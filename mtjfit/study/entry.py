@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields
 from types import MappingProxyType
 
 from mtjfit.errors import Problem, did_you_mean
+from mtjfit.study.flat_priors import LogUniform, Uniform
+from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter
-from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
+from mtjfit.study.prior import Fixed, Prior
 from mtjfit.study.schema import ParameterTable, validated
 
 __all__ = ["parameter_from"]
 
-_PRIORS: Mapping[str, tuple[Callable[..., AnyPrior], tuple[str, ...], tuple[str, ...]]] = MappingProxyType({
-    "uniform": (Uniform, ("low", "high"), ()),
-    "loguniform": (LogUniform, ("low", "high"), ()),
-    "normal": (Normal, ("mean", "sd"), ("low", "high")),
-    "lognormal": (LogNormal, ("median", "factor"), ()),
-})  # fmt: skip
-"""Constructor, required keys and optional keys of each prior."""
-_THICKNESS = {"normal": (AboutNominal, ("sd",), ())}
+_PRIORS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType(
+    {prior.kind: prior for prior in (Uniform, LogUniform, Normal, LogNormal)}
+)
+_THICKNESS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType({AboutNominal.kind: AboutNominal})
 
 
 def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Problem]:
@@ -81,19 +80,19 @@ def _prior_keys(name: str, table: ParameterTable, numbers: Mapping[str, float], 
         todo = 'use { prior = "normal", sd = … } about each nominal value, or { fixed = true }'
         yield Problem(f"{where}.prior", f"is {kind!r}, which the thickness cannot have", todo)
         return
-    _, required, optional = known[kind]
+    keys = {each.name: each.default is MISSING for each in fields(known[kind])}  # type: ignore[arg-type]
+    required = [key for key, needed in keys.items() if needed]
     article = "the normal prior of the thickness" if name == "thickness" else f"a {kind} prior"
     for key in required:
         if key not in numbers:
             yield Problem(f"{where}.{key}", "is missing", f"{article} needs {' and '.join(required)}")
     for key in numbers:
-        if key not in (*required, *optional):
-            todo = did_you_mean(key, [each for each in (*required, *optional) if each not in numbers] or required)
+        if key not in keys:
+            todo = did_you_mean(key, [each for each in keys if each not in numbers] or required)
             yield Problem(f"{where}.{key}", f"is no key of {article}", todo)
 
 
 def _prior(name: str, table: ParameterTable) -> AnyPrior:
     if table.fixed is not None:
         return Fixed(0.0 if name == "thickness" else float(table.fixed))
-    make, _, _ = (_THICKNESS if name == "thickness" else _PRIORS)[table.prior or ""]
-    return make(**_numbers(table))
+    return (_THICKNESS if name == "thickness" else _PRIORS)[table.prior or ""](**_numbers(table))

@@ -1,13 +1,16 @@
-"""What may be declared of a parameter: its name, unit, prior and scope."""
+"""What may be declared of a parameter: its name, prior and scope."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from mtjfit.data.units import Per, Quantity, amplitude_unit
-from mtjfit.study.prior import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Uniform
+from mtjfit.study.name import ParameterName
+from mtjfit.study.normal_priors import AboutNominal
+from mtjfit.study.prior import Fixed, Prior
 
 __all__ = [
     "DOF",
@@ -18,13 +21,14 @@ __all__ = [
     "AnyPrior",
     "Parameter",
     "Scope",
+    "amplitudes_of",
     "is_amplitude",
     "parse_amplitude",
-    "unit_of_parameter",
+    "unit_of",
 ]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
-AnyPrior: TypeAlias = Fixed | Uniform | LogUniform | Normal | LogNormal | AboutNominal
+AnyPrior: TypeAlias = Prior | Fixed | AboutNominal
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 """Parameters that shape κ(d), in the order of every table; of ``dead_layer`` nm, if declared, d is too large."""
@@ -69,20 +73,33 @@ def parse_amplitude(name: str) -> tuple[complex, int]:
     return (1 + 0j if match[1] == "a" else 1j), int(match[2])
 
 
-def unit_of_parameter(name: str, unit: str, quantity: Quantity, per: Per) -> str:
-    """Unit of a parameter, which may carry a device or group as in ``a1[dev1]``, for data in `unit`.
+def amplitudes_of(names: Iterable[str]) -> tuple[str, ...]:
+    """The coefficients of J0(V) among parameters, such as ``("a1", "b2")``."""
+    return tuple(name for name in names if is_amplitude(name))
+
+
+def unit_of(name: str, unit: str, quantity: Quantity, per: Per) -> str:
+    """Unit of a parameter in fits and tables, for torques or torkances in `unit`; the name may carry a device or group.
 
     Examples
     --------
-    >>> [unit_of_parameter(name, "mT", "torque", "volume") for name in ("b2[A]", "noise_par", "Lambda", "D_ratio")]
-    ['mT nm/V^2', 'mT', 'nm', '']
+    >>> unit_of("a1[dev1]", "mT/V", "torkance", "volume"), unit_of("Lambda", "arb", "torque", "device")
+    ('mT nm/V', 'nm')
     """
-    base = name.split("[")[0]
+    base = ParameterName(name).base
     if is_amplitude(base):
         return amplitude_unit(base, unit, quantity, per)
     if base in (*NOISE, *JITTER):
         return unit
     return "" if base in ("D_ratio", DOF) or base.startswith(SCATTER) else "nm"
+
+
+class _Device(Protocol):
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -106,3 +123,42 @@ class Parameter:
     def is_fixed(self) -> bool:
         """True where the value is taken as known."""
         return isinstance(self.prior, Fixed)
+
+    @property
+    def value(self) -> float | None:
+        """The value where it is known; for the thickness its departure from nominal, which is 0."""
+        return self.prior.value if isinstance(self.prior, Fixed) else None
+
+    @property
+    def free_prior(self) -> Prior | None:
+        """Prior of the number; None where it is fixed, and for the thickness, of which every device has another."""
+        return self.prior if isinstance(self.prior, Prior) else None
+
+    def prior_at(self, nominal: float) -> Prior | None:
+        """Prior of the number of a device of this nominal thickness; None where it is fixed."""
+        return self.prior.about(nominal) if isinstance(self.prior, AboutNominal) else self.free_prior
+
+    @property
+    def nominal_sd(self) -> float:
+        """Standard deviation of thicknesses about their nominal values in nm; 0 where these are exact."""
+        return self.prior.centre_and_sd[1]
+
+    def name_for(self, curve: _Device) -> ParameterName:
+        """Name in tables of the number that serves a device.
+
+        Examples
+        --------
+        >>> from mtjfit.study import Normal
+        >>> from types import SimpleNamespace
+        >>> Parameter("a1", Normal(0.0, 1.0), "group").name_for(SimpleNamespace(device="dev1", group="W7"))
+        'a1[W7]'
+        """
+        owner = {"shared": None, "group": curve.group, "device": curve.device}[self.scope]
+        return ParameterName(self.name, owner)
+
+    def to_toml(self) -> dict[str, str | float]:
+        """The parameter as a study file writes it."""
+        if self.name == "thickness":
+            return {"fixed": True} if self.is_fixed else self.prior.to_toml()
+        scope = {} if self.scope == "shared" or self.is_fixed else {"scope": self.scope}
+        return {**self.prior.to_toml(), **scope}

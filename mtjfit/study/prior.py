@@ -1,4 +1,4 @@
-"""Proper prior distributions: density, distribution function and quantile, all vectorised.
+"""What every prior can answer, and values that are taken as known.
 
 A draw is ``prior.quantile(rng.random(n))``.
 """
@@ -6,55 +6,121 @@ A draw is ``prior.quantile(rng.random(n))``.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import ndtr, ndtri
 
-__all__ = ["AboutNominal", "Fixed", "LogNormal", "LogUniform", "Normal", "Prior", "Uniform", "log_interval"]
+__all__ = ["EDGE", "LN_2PI", "Fixed", "FloatArray", "Prior", "clip", "numbers_of", "require", "rounded_sum"]
 
 FloatArray: TypeAlias = NDArray[np.float64]
-_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+LN_2PI = float(np.log(2 * np.pi))
+EDGE = 8.0
+"""Φ(8.3) rounds to one: no normal score beyond this can be told from the end of a range."""
+_MOMENTS = 4096  # nodes of a variance
 
 
-class Prior(Protocol):
-    """What the likelihood, the sampler and the plots need to know of a prior; every prior here is proper."""
+class Prior(ABC):
+    """A proper prior of one number. Density, distribution function and quantile are vectorised.
+
+    Every declared prior is flat or normal in its own coordinate, which is the value itself or its logarithm.
+    """
+
+    kind: ClassVar[str] = ""
+    """Its name in a study file."""
+    is_log: ClassVar[bool] = False
+    """True where its own coordinate is the logarithm of the value."""
 
     @property
+    @abstractmethod
     def support(self) -> tuple[float, float]:
         """Smallest and largest possible value."""
 
+    @abstractmethod
     def logpdf(self, x: ArrayLike) -> FloatArray:
         """Log of the normalised density, −inf outside the support."""
 
+    @abstractmethod
     def cdf(self, x: ArrayLike) -> FloatArray:
         """Probability of values up to x."""
 
+    @abstractmethod
     def quantile(self, u: ArrayLike) -> FloatArray:
         """Inverse of `cdf`, for u in [0, 1]; never outside the support."""
 
+    @abstractmethod
     def describe(self) -> str:
         """The prior in words, for tables."""
 
+    @property
+    def centre_and_sd(self) -> tuple[float, float]:
+        """Centre and standard deviation of a normal density in its own coordinate, bounds aside; 0 and inf if flat."""
+        return 0.0, math.inf
 
-def log_interval(low: ArrayLike, high: ArrayLike) -> FloatArray:
-    """ln[Φ(high) − Φ(low)] for low ≤ high, without cancellation in either tail."""
-    a, b = np.asarray(low, dtype=float), np.asarray(high, dtype=float)
-    left, right = np.where(a > 0, -b, a), np.where(a > 0, -a, b)
-    upper, lower = log_ndtr(right), log_ndtr(left)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(lower > -np.inf, upper + np.log1p(-np.exp(lower - upper)), upper)
+    @property
+    def peak(self) -> float:
+        """Where the density in its own coordinate is largest, as a value."""
+        return float(self.quantile(0.5))
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation in its own coordinate, bounds included."""
+        x = self.quantile((np.arange(_MOMENTS) + 0.5) / _MOMENTS)
+        return float(np.std(np.log(x) if self.is_log else x))
 
-def _clip(x: ArrayLike, low: float, high: float) -> FloatArray:
-    return np.asarray(np.clip(np.asarray(x, dtype=float), low, high))
+    @property
+    def truncated(self) -> bool:
+        """True where a bound restricts a normal density."""
+        return False
 
+    @property
+    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
+        """How a value follows from its normal score z: offset, scale, whether of Φ(z), whether ln x, low, high.
 
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise ValueError(message)
+        For priors that are a straight line in z or in Φ(z); of a truncated one the form is that without its bounds.
+        """
+        raise TypeError(f"no scores of a prior that is {self.describe()}")
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """How far from zero its normal score may be, below and above."""
+        return EDGE, EDGE
+
+    def score(self, x: FloatArray) -> FloatArray:
+        """Normal score Φ⁻¹(F(x)) of values; those at a bound come out at the end of the `reach`."""
+        return np.asarray(np.clip(ndtri(self.cdf(x)), -EDGE, EDGE))
+
+    def at_score(self, z: FloatArray) -> FloatArray:
+        """Values of normal scores."""
+        return self.quantile(ndtr(z))
+
+    def widened(self, factor: float) -> Prior:
+        """A prior `factor` times as wide in its own coordinate, with digits that one would write.
+
+        Log-normal: the factor to the power `factor`. Normal: sd times `factor`. Flat: the range times `factor`, to both
+        sides. Positive priors stay positive.
+        """
+        raise TypeError(f"no wider form of a prior that is {self.describe()}")
+
+    def stretched(self, factor: float) -> Prior:
+        """A prior that lets values be `factor` times as far away.
+
+        Normal: sd times `factor`, bounds kept. Flat, also in ln x: the lower end divided and the upper one multiplied
+        by `factor`; kept where nothing would be left between them. Log-normal: one sd in ln x grows by ln `factor`,
+        or, for a factor below one, shrinks in the same ratio.
+        """
+        raise TypeError(f"no wider form of a prior that is {self.describe()}")
+
+    def on_other_scale(self) -> Prior | None:
+        """A prior of the same range on the other scale, ln x in place of x or the reverse; None where there is none."""
+        return None
+
+    def to_toml(self) -> dict[str, str | float]:
+        """The prior as a study file writes it."""
+        return {"prior": self.kind, **numbers_of(self)}
 
 
 @dataclass(frozen=True)
@@ -63,217 +129,45 @@ class Fixed:
 
     value: float
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest possible value."""
+        return self.value, self.value
+
+    @property
+    def centre_and_sd(self) -> tuple[float, float]:
+        """The value, and no width."""
+        return self.value, 0.0
+
+    def quantile(self, u: ArrayLike) -> FloatArray:
+        """The value, in the shape of u."""
+        return np.full(np.shape(u), self.value)
+
     def describe(self) -> str:
+        """The value in words, for tables."""
         return f"fixed at {self.value:g}"
 
-
-@dataclass(frozen=True)
-class Uniform:
-    """Flat between `low` and `high`.
-
-    Examples
-    --------
-    >>> float(Uniform(0.0, 4.0).quantile(0.25))
-    1.0
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _require(-np.inf < self.low < self.high < np.inf, "uniform needs finite low < high")
-        _require(math.isfinite(self.high - self.low), "uniform needs a finite range")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        return np.where((x >= self.low) & (x <= self.high), -np.log(self.high - self.low), -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        return _clip((np.asarray(x, dtype=float) - self.low) / (self.high - self.low), 0.0, 1.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        # Clipped, because the rounded end point may lie outside, where the density is zero.
-        return _clip(self.low + (self.high - self.low) * np.asarray(u, dtype=float), self.low, self.high)
-
-    def describe(self) -> str:
-        return f"uniform {self.low:g} to {self.high:g}"
+    def to_toml(self) -> dict[str, str | float]:
+        """The value as a study file writes it."""
+        return {"fixed": self.value}
 
 
-@dataclass(frozen=True)
-class LogUniform:
-    """Flat in ln x between `low` and `high`.
-
-    Examples
-    --------
-    >>> round(float(LogUniform(0.1, 10.0).quantile(0.5)), 12)
-    1.0
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        _require(0 < self.low < self.high < np.inf, "loguniform needs 0 < low < high, both finite")
-        _require(self._log_range > 0, "loguniform needs high above low by more than a rounding error")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    @property
-    def _log_range(self) -> float:
-        return float(np.log(self.high) - np.log(self.low))
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        inside = (x >= self.low) & (x <= self.high)
-        log_x = np.log(np.where(inside, x, 1.0))
-        return np.where(inside, -log_x - np.log(self._log_range), -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        x = np.clip(np.asarray(x, dtype=float), self.low, self.high)
-        return _clip((np.log(x) - np.log(self.low)) / self._log_range, 0.0, 1.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        log_x = np.log(self.low) + np.asarray(u, dtype=float) * self._log_range
-        # Clipped, because the rounded end point may lie outside, where the density is zero.
-        return _clip(np.exp(log_x), self.low, self.high)
-
-    def describe(self) -> str:
-        return f"log-uniform {self.low:g} to {self.high:g}"
+def numbers_of(prior: object) -> dict[str, str | float]:
+    """The finite numbers of a prior, by their keys in a study file."""
+    return {key: value for key, value in vars(prior).items() if math.isfinite(value)}
 
 
-@dataclass(frozen=True)
-class Normal:
-    """Normal with `mean` and `sd`, restricted to [`low`, `high`] where given (`low` = 0, `mean` = 0: half-normal).
-
-    The bounds may lie far out in a tail.
-
-    Examples
-    --------
-    >>> float(Normal(0.0, 1.0, low=40.0).quantile(0.0))
-    40.0
-    """
-
-    mean: float
-    sd: float
-    low: float = -np.inf
-    high: float = np.inf
-
-    def __post_init__(self) -> None:
-        _require(np.isfinite(self.mean), "normal needs a finite mean")
-        _require(0 < self.sd < np.inf, "normal needs 0 < sd, finite")
-        _require(self.low < self.high, "normal needs low < high")
-        _require(bool(np.isfinite(self._log_mass)), "normal needs bounds that leave some probability between them")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    @property
-    def truncated(self) -> bool:
-        """True where a bound restricts the distribution."""
-        return bool(np.isfinite(self.low) or np.isfinite(self.high))
-
-    @property
-    def _bounds(self) -> tuple[float, float]:
-        return (self.low - self.mean) / self.sd, (self.high - self.mean) / self.sd
-
-    @property
-    def _log_mass(self) -> float:
-        return float(log_interval(*self._bounds))
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        z = (x - self.mean) / self.sd
-        inside = (x >= self.low) & (x <= self.high)
-        return np.where(inside, -0.5 * z * z - _LOG_SQRT_2PI - np.log(self.sd) - self._log_mass, -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        z = (_clip(x, self.low, self.high) - self.mean) / self.sd
-        log_part = log_interval(self._bounds[0], z)
-        return _clip(np.exp(log_part - self._log_mass), 0.0, 1.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        low, high = self._bounds
-        with np.errstate(divide="ignore"):
-            log_u, log_rest = np.log(np.asarray(u, dtype=float)), np.log1p(-np.asarray(u, dtype=float))
-        # Logarithms of probabilities, in the smaller tail: Φ itself underflows beyond 38 sd.
-        if low > 0:
-            z = -ndtri_exp(np.minimum(np.logaddexp(log_ndtr(-low) + log_rest, log_ndtr(-high) + log_u), 0.0))
-        else:
-            z = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(low) + log_rest, log_ndtr(high) + log_u), 0.0))
-        return _clip(self.mean + self.sd * z, self.low, self.high)
-
-    def describe(self) -> str:
-        bounds = f", restricted to {self.low:g} to {self.high:g}" if self.truncated else ""
-        return f"normal {self.mean:g} ± {self.sd:g}{bounds}"
+def rounded_sum(x: float, by: float) -> float:
+    """x + by with the digits that one would write into a study file: three of `by`."""
+    return float(f"{x + float(f'{by:.3g}'):.12g}")
 
 
-@dataclass(frozen=True)
-class LogNormal:
-    """ln x normal: `median`, and `factor` by which one standard deviation multiplies or divides.
-
-    Examples
-    --------
-    >>> round(float(LogNormal(10.0, 2.0).cdf(20.0)), 4)
-    0.8413
-    """
-
-    median: float
-    factor: float
-
-    def __post_init__(self) -> None:
-        _require(0 < self.median < np.inf, "lognormal needs a positive, finite median")
-        _require(1 < self.factor < np.inf, "lognormal needs factor > 1 (2 means: one sd is a factor of two)")
-
-    @property
-    def support(self) -> tuple[float, float]:
-        return 0.0, np.inf
-
-    @property
-    def _log(self) -> Normal:
-        return Normal(float(np.log(self.median)), float(np.log(self.factor)))
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        positive = (x > 0) & (x < np.inf)
-        log_x = np.log(np.where(positive, x, 1.0))
-        return np.where(positive, self._log.logpdf(log_x) - log_x, -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        return np.where(x > 0, self._log.cdf(np.log(np.where(x > 0, x, 1.0))), 0.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        return np.asarray(np.exp(self._log.quantile(u)))
-
-    def describe(self) -> str:
-        return f"log-normal, median {self.median:g}, factor {self.factor:g}"
+def clip(x: ArrayLike, low: float, high: float) -> FloatArray:
+    """x between two bounds, as an array."""
+    return np.asarray(np.clip(np.asarray(x, dtype=float), low, high))
 
 
-@dataclass(frozen=True)
-class AboutNominal:
-    """Normal about each device's nominal value, for thicknesses; `sd` in nm; restricted to positive values."""
-
-    sd: float
-
-    def __post_init__(self) -> None:
-        _require(0 < self.sd < np.inf, "normal needs 0 < sd, finite")
-
-    def about(self, nominal: float) -> Normal:
-        """The prior of one device.
-
-        Examples
-        --------
-        >>> AboutNominal(0.1).about(2.0)
-        Normal(mean=2.0, sd=0.1, low=0.0, high=inf)
-        """
-        return Normal(nominal, self.sd, low=0.0)
-
-    def describe(self) -> str:
-        return f"normal, nominal ± {self.sd:g}"
+def require(ok: bool, message: str) -> None:
+    """Raise ValueError with this message unless all is well."""
+    if not ok:
+        raise ValueError(message)

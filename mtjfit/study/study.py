@@ -12,7 +12,8 @@ from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.parameter import Parameter, is_amplitude, unit_of_parameter
+from mtjfit.study.name import ParameterName
+from mtjfit.study.parameter import Parameter, amplitudes_of, unit_of
 from mtjfit.text import card, shortened
 
 __all__ = ["RANGES", "Sampling", "Study"]
@@ -149,7 +150,11 @@ class Study:
     @property
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
-        return tuple(name for name in self.parameters if is_amplitude(name))
+        return amplitudes_of(self.parameters)
+
+    def names_of(self, parameter: str) -> list[ParameterName]:
+        """Name in tables of the number that serves each device, such as ``a1``, ``a1[wafer2]`` or ``a1[dev1]``."""
+        return [self.parameters[parameter].name_for(curve) for curve in self.curves]
 
     @property
     def n_values(self) -> int:
@@ -172,7 +177,7 @@ class Study:
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
         first = self.curves[0]
-        return unit_of_parameter(name, first.unit, first.quantity, first.per)
+        return unit_of(name, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

@@ -17,7 +17,7 @@ from mtjfit.data.declaration import Columns, TableDeclaration
 from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
 from mtjfit.model.wafer_declared import Hierarchy, smooth_problems
-from mtjfit.study import Fixed, Parameter, Sampling, Study, is_amplitude, parse_amplitude
+from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.checks import joint_problems, parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, understood
 from mtjfit.study.schema import DataTable, validated
@@ -64,7 +64,7 @@ class StudyTemplate:
     @property
     def amplitudes(self) -> tuple[str, ...]:
         """Declared coefficients of J0(V), such as ``("a1", "b2")``."""
-        return tuple(name for name in self.parameters if is_amplitude(name))
+        return amplitudes_of(self.parameters)
 
     def study(self, curves: Sequence[TorqueCurve]) -> Study:
         """The study of some curves; ConfigError as `Study` raises it."""
@@ -125,12 +125,9 @@ class WaferStudy:
         """Terms of J0 that a device sees, and the powers of V of its polynomials."""
         names = self.study_template.amplitudes
         powers = np.unique([parse_amplitude(name)[1] for name in names])
-        seen = []
-        for name in names:
-            prior = self.study_template.parameters[name].prior
-            gone = isinstance(prior, Fixed) and prior.value == 0
-            if not gone and (parse_amplitude(name)[1] > 0 or self.declaration.quantity == "torque"):
-                seen.append(name)
+        torque = self.declaration.quantity == "torque"
+        there = [name for name in names if self.study_template.parameters[name].value != 0]
+        seen = [name for name in there if torque or parse_amplitude(name)[1] > 0]
         parts = [parse_amplitude(name) for name in seen]
         phase = np.array([phase for phase, _ in parts], dtype=complex)
         return Terms(tuple(seen), phase, np.array([power for _, power in parts], dtype=int), powers)
@@ -155,9 +152,9 @@ class WaferStudy:
 
     def fixed_noise(self) -> tuple[float | None, float | None]:
         """Standard error of each component where noise scales are declared as known, None elsewhere."""
-        priors = [self.study_template.parameters[name].prior if self.sigma_is_fitted else None
-                  for name in ("noise_par", "noise_perp")]  # fmt: skip
-        par, perp = (prior.value if isinstance(prior, Fixed) else None for prior in priors)
+        if not self.sigma_is_fitted:
+            return None, None
+        par, perp = (self.study_template.parameters[name].value for name in NOISE)
         return par, perp
 
     def fingerprint(self) -> str:
@@ -274,7 +271,7 @@ def _own_parameters(
     if declaration is not None and not any(name in broken for name in parameters):
         curve = _pattern(declaration, bool(wafer.split or declaration.columns.group))
         found.config += understood(joint_problems([curve], parameters), broken)
-    if not any(is_amplitude(name) for name in parameters):
+    if not amplitudes_of(parameters):
         return {}, own
     return parameters, own
 

@@ -17,7 +17,6 @@ from mtjfit.infer.wafer import StackPosterior, describe_stack, sample_stack
 from mtjfit.infer.wafer_fit import StackFit, fit_stack
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.model.wafer_declared import Hierarchy
-from mtjfit.study import AboutNominal, Fixed
 from mtjfit.wafer.hierarchy import hierarchy_of, stack_model, stacks
 from mtjfit.wafer.origin import kinds
 
@@ -148,9 +147,7 @@ def fit_groups(
 def _typical_sd(study: WaferStudy) -> float | None:
     """Of thicknesses about nominal in nm, where the wafer declares it."""
     prior = hierarchy_of(study).thickness_scatter
-    if prior is None or isinstance(prior, AboutNominal):
-        return None
-    return prior.value if isinstance(prior, Fixed) else float(prior.quantile(0.5))
+    return None if prior is None else float(prior.quantile(0.5))
 
 
 def sample_groups(

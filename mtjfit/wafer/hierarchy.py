@@ -12,7 +12,7 @@ from mtjfit.errors import DataError, Problem
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.model.wafer_devices import WaferDevices
-from mtjfit.study import LENGTHS, Fixed
+from mtjfit.study import LENGTHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +87,7 @@ def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) 
         The catalogue holds no devices of this study.
     """
     parameters = study.study_template.parameters
-    free = any(name in parameters and not isinstance(parameters[name].prior, Fixed) for name in LENGTHS)
+    free = any(name in parameters and not parameters[name].is_fixed for name in LENGTHS)
     frame = catalogue.frame(("thickness",), configuration=study.fingerprint())
     found = {}
     for split, part in frame.groupby("split", sort=True):

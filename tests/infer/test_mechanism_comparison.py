@@ -17,12 +17,12 @@ from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.leave_out import LeftOut, leave_out, left_out_sets
 from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
 from mtjfit.infer.predictive import STATISTICS, predictive_checks, slopes, statistics
-from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change, scaled
+from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change
 from mtjfit.infer.simulate import simulated
 from mtjfit.infer.workers import WorkerKilled
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.results.mechanisms import conclusions
-from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study, Uniform
+from mtjfit.study import Study
 
 BIAS = np.linspace(-0.5, 0.5, 7)
 BALLISTIC = ["ballistic", "ballistic+b1"]
@@ -160,14 +160,6 @@ def test_other_widths_of_lengths_are_explored_anew() -> None:
         other = CollapsedPosterior(width.study(model.study))
         again = explore(other, other.size, np.random.default_rng(8)).evidence
         assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)
-
-
-def test_priors_get_wider_by_the_factor() -> None:
-    assert scaled(Uniform(1.0, 4.0), 2.0) == Uniform(0.5, 8.0)
-    assert scaled(LogUniform(1.0, 4.0), 1 / 3) == LogUniform(1.0, 4.0)  # nothing would be left
-    assert scaled(Normal(1.0, 2.0, low=0.0), 3.0) == Normal(1.0, 6.0, low=0.0)
-    assert scaled(LogNormal(1.0, 2.0), 1 / 3) == LogNormal(1.0, np.sqrt(2.0))
-    assert scaled(Fixed(2.0), 3.0) == Fixed(2.0)
 
 
 def test_slopes_are_those_of_polyfit() -> None:

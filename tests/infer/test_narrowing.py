@@ -14,10 +14,10 @@ from scipy.special import ndtr
 
 from mtjfit.infer import Posterior
 from mtjfit.infer.evidence import Evidence, log_evidence
-from mtjfit.infer.narrowing import FROM_PRIOR, Product, joint_gain, narrowing, prior_of, scores_of
+from mtjfit.infer.narrowing import FROM_PRIOR, joint_gain, narrowing
 from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.scattered import Scattered
-from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Uniform
+from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Product, Uniform
 
 SHAPE = (4, 125, 16)
 TWO_DECADES, ONE = LogUniform(0.1, 10.0), LogUniform(1.0, 10.0)
@@ -110,24 +110,26 @@ def test_lambda_has_the_prior_of_its_product_with_and_without_a_free_factor() ->
     assert other["prior_q50"] == pytest.approx(2 * one["prior_q50"])
     D = np.exp(normal_draws(0.1, 0.2, 6))
     free = posterior_from({**columns, "D_ratio": D, "Lambda": np.exp(N) * D}, lambda_sf_N=TWO_DECADES, D_ratio=ONE)
-    prior = prior_of(free, "Lambda")
+    prior = free.prior_of("Lambda")
     assert prior == Product(TWO_DECADES, ONE)
-    np.testing.assert_allclose(prior.cdf(free.draws["Lambda"]), free.prior_cdf("Lambda"), atol=0.01)
+    np.testing.assert_array_equal(prior.cdf(free.draws["Lambda"]), free.prior_cdf("Lambda"))
     assert narrowing(free).loc["Lambda", "gain_bits"] > 1
 
 
 def test_own_amplitudes_that_scatter_have_no_prior_of_their_own() -> None:
     posterior = posterior_from({"a1": normal_draws(0.0, 1.0), "a1[A]": normal_draws(0.0, 1.0, 7)})
     posterior = replace(posterior, priors={**posterior.priors, "a1[A]": Scattered(Normal(0.0, 1.0), Fixed(0.1))})
-    assert prior_of(posterior, "a1[A]") is None
+    assert posterior.prior_of("a1[A]") is None
     assert list(narrowing(posterior).index) == ["a1"]
 
 
-def test_scores_are_told_walker_by_walker() -> None:
-    """What a walker did one step after the other decides how many draws are independent."""
-    a1 = normal_draws(0.0, 1.0)
-    posterior = posterior_from({"a1": a1}, a1=Normal(0.0, 2.0))
-    np.testing.assert_allclose(scores_of(posterior, "a1", Normal(0.0, 2.0))[17], a1[1, :, 1] / 2.0)
+@pytest.mark.parametrize(("known", "free"), [("D_ratio", "lambda_sf_N"), ("lambda_sf_N", "D_ratio")])
+def test_a_factor_of_zero_leaves_no_prior_of_lambda(known: str, free: str) -> None:
+    x = np.exp(normal_draws(0.3, 0.1))
+    posterior = posterior_from({free: x, "Lambda": 0 * x}, **{known: Fixed(0.0), free: TWO_DECADES})
+    assert posterior.prior_of("Lambda") is None
+    assert list(narrowing(posterior).index) == [free]
+    assert np.all(posterior.prior_cdf("Lambda") == 0)
 
 
 def with_joint(log_likelihood: np.ndarray, evidence: Evidence | None) -> Posterior:

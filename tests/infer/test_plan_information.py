@@ -15,7 +15,7 @@ from plan_cases import known_about, measurement, numerical_jacobian, schur_by_in
 from mtjfit.data import TorqueCurve
 from mtjfit.infer.planning import Candidate
 from mtjfit.infer.planning.choose import choose, exchanged, greedy
-from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior, prior_sd
+from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior
 from mtjfit.infer.planning.information import Linear, linear, precision_before, target_of
 from mtjfit.infer.planning.response import Response, fisher, respond, setting
 from mtjfit.model.collapsed import CollapsedPosterior
@@ -215,16 +215,6 @@ def test_another_cap_brings_its_own_parameter_and_no_information_about_the_first
     assert np.all(F[:, -1, -1] > 0)
     exact = fisher(analytic(draws, measurement(2.0, cap=Fixed(10.0))))
     assert np.all(exact[:, -1] == 0)
-
-
-PRIORS = [LogUniform(0.1, 50.0), LogNormal(3.0, 2.0), Uniform(1.0, 4.0), Normal(0.0, 2.0), Normal(0.0, 2.0, low=0.0)]
-
-
-@pytest.mark.parametrize("prior", PRIORS)
-def test_spreads_of_priors_are_those_of_many_draws(prior: Any) -> None:
-    x = prior.quantile((np.arange(200_000) + 0.5) / 200_000)
-    log = isinstance(prior, LogUniform | LogNormal)
-    assert prior_sd(prior, log=log) == pytest.approx(np.std(np.log(x) if log else x), rel=2e-3)
 
 
 def rank_one(n: int, seed: int) -> np.ndarray:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mtjfit.model.blocks import Bounded, between, draw_block, log_integral
+from mtjfit.model.blocks import Bounded, draw_block, log_integral
 from mtjfit.study import Normal
+from mtjfit.study.normal_priors import between
 
 Log = Callable[[np.ndarray, np.ndarray, Bounded | None], np.ndarray]
 NODES = 56

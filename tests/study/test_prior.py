@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Prior, Uniform
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Uniform
+from mtjfit.study.entry import parameter_from
 
 CASES = {
     "uniform": (Uniform(-1.0, 3.0), stats.uniform(-1.0, 4.0)),
@@ -236,3 +237,44 @@ def test_descriptions() -> None:
         "log-normal, median 10, factor 2", "normal 2 ± 0.1, restricted to 0 to inf", "fixed at inf",
         "normal, nominal ± 0.1",
     ]  # fmt: skip
+
+
+@all_priors
+def test_the_spread_is_the_standard_deviation_of_many_draws(prior: Prior, reference: stats.rv_continuous) -> None:
+    x = prior.quantile((np.arange(200_000) + 0.5) / 200_000)
+    assert prior.spread == pytest.approx(np.std(np.log(x) if prior.is_log else x), rel=3e-3)
+
+
+@all_priors
+def test_the_density_in_its_own_coordinate_peaks_where_it_says(prior: Prior, reference: stats.rv_continuous) -> None:
+    def density(x: np.ndarray) -> np.ndarray:
+        return np.asarray(prior.logpdf(x) + (np.log(x) if prior.is_log else 0.0))
+
+    highest = density(prior.quantile(np.linspace(0.0005, 0.9995, 1000))).max()
+    assert highest - 1e-9 <= density(np.array(prior.peak)) < highest + 1e-2
+
+
+def test_priors_are_stretched_by_the_factor() -> None:
+    assert Uniform(1.0, 4.0).stretched(2.0) == Uniform(0.5, 8.0)
+    assert LogUniform(1.0, 4.0).stretched(1 / 3) == LogUniform(1.0, 4.0)  # nothing would be left
+    assert Normal(1.0, 2.0, low=0.0).stretched(3.0) == Normal(1.0, 6.0, low=0.0)
+    assert LogNormal(1.0, 2.0).stretched(1 / 3) == LogNormal(1.0, np.sqrt(2.0))
+
+
+def test_a_prior_just_above_its_bound_has_a_probability() -> None:
+    """There Φ may fall by a rounding error although its argument grows."""
+    prior = Normal(0.0, 1.0, low=0.9507953618415292, high=1.9507953618415292)
+    assert prior.cdf(np.nextafter(prior.low, 2.0)) == pytest.approx(0.0, abs=1e-12)
+
+
+DECLARED = [
+    Parameter("lambda_J", Uniform(1.0, 4.0)), Parameter("lambda_phi", LogUniform(0.1, 50.0), "group"),
+    Parameter("a1", Normal(0.0, 2.0, high=3.0), "device"), Parameter("lambda_sf_F", LogNormal(3.0, 2.0)),
+    Parameter("D_ratio", Fixed(1.5)), Parameter("thickness", AboutNominal(0.1), "device"),
+    Parameter("thickness", Fixed(0.0), "device"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("parameter", DECLARED, ids=lambda one: f"{one.name} {one.prior.describe()}")
+def test_what_a_parameter_writes_into_a_study_file_is_read_back(parameter: Parameter) -> None:
+    assert parameter_from(parameter.name, parameter.to_toml(), "parameters") == parameter

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,31 +12,25 @@ from scipy.stats import qmc
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer.planning.measurement import Measurement
 from mtjfit.model.layout import IntArray
-from mtjfit.model.scattered import Scattered
 from mtjfit.study import (
     DOF,
     JITTER,
     LENGTHS,
     NOISE,
     SCATTER,
-    AboutNominal,
     Design,
-    Fixed,
-    LogNormal,
-    LogUniform,
-    Normal,
     Parameter,
+    ParameterName,
     Prior,
     Study,
-    Uniform,
+    amplitudes_of,
     is_amplitude,
     parse_amplitude,
 )
 
-__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors", "prior_sd"]
+__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors"]
 
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
-_MOMENTS = 4096  # nodes of a prior's variance
 
 
 @dataclass(frozen=True)
@@ -51,26 +44,6 @@ class Coordinate:
     def of(self, values: FloatArray) -> FloatArray:
         """Natural values as coordinates."""
         return np.log(values) if self.log else values
-
-
-def prior_sd(prior: Prior, log: bool) -> float:
-    """Standard deviation of a parameter under its prior, or of its logarithm.
-
-    Examples
-    --------
-    >>> round(prior_sd(LogUniform(0.1, 10.0), log=True), 3), prior_sd(Normal(0.0, 2.0), log=False)
-    (1.329, 2.0)
-    """
-    if isinstance(prior, LogUniform) and log:
-        return float(np.log(prior.high) - np.log(prior.low)) / math.sqrt(12)
-    if isinstance(prior, LogNormal) and log:
-        return math.log(prior.factor)
-    if isinstance(prior, Uniform) and not log:
-        return (prior.high - prior.low) / math.sqrt(12)
-    if isinstance(prior, Normal) and not prior.truncated and not log:
-        return prior.sd
-    x = prior.quantile((np.arange(_MOMENTS) + 0.5) / _MOMENTS)
-    return float(np.std(np.log(x) if log else x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +61,7 @@ class ParameterDraws:
         thicknesses of devices that are there. Noise scales are not among them: what a curve tells of its noise is
         independent of what it tells of the torque, to the order of the Fisher information.
     prior_sd : ndarray, shape (m,)
-        Standard deviation of each coordinate under its prior.
+        Standard deviation of each coordinate under its prior; infinite for amplitudes that scatter about a shared one.
     curves : tuple of TorqueCurve
         What was measured; none if the draws come from the prior.
     scale : tuple of float
@@ -110,7 +83,7 @@ class ParameterDraws:
     @cached_property
     def powers(self) -> IntArray:
         """Powers of V in J0, ascending, shape (P,)."""
-        return np.unique([parse_amplitude(name)[1] for name in self.parameters if is_amplitude(name)])
+        return np.unique([parse_amplitude(name)[1] for name in amplitudes_of(self.parameters)])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -139,17 +112,13 @@ class ParameterDraws:
         chosen = np.linspace(0, self.n - 1, n).round().astype(int)
         return replace(self, values={name: x[chosen] for name, x in self.values.items()})
 
-    def label(self, name: str, measurement: Measurement) -> str:
+    def label(self, name: str, measurement: Measurement) -> ParameterName:
         """Name in tables of the number that serves a device."""
-        scope = self.parameters[name].scope
-        return {"shared": name, "group": f"{name}[{measurement.group}]", "device": f"{name}[{measurement.device}]"}[
-            scope
-        ]
+        return self.parameters[name].name_for(measurement)
 
     def is_new(self, measurement: Measurement) -> bool:
         """True for a device that the draws do not know."""
-        own = [name for name in self.values if name.endswith(f"[{measurement.device}]")]
-        return not own or not measurement.device
+        return not measurement.device or not any(ParameterName(x).owner == measurement.device for x in self.values)
 
     def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> ParameterDraws:
         """With draws from the prior for lengths and amplitudes of groups, or caps, that are not known yet."""
@@ -157,10 +126,9 @@ class ParameterDraws:
         for measurement in measurements:
             for name, parameter in self.parameters.items():
                 own = parameter.scope == "device" and is_amplitude(name)
-                if isinstance(parameter.prior, Fixed | AboutNominal) or own or not _is_of_model(name):
-                    continue
-                new[self.label(name, measurement)] = parameter.prior
-            if measurement.cap is not None and not isinstance(measurement.cap, Fixed):
+                if parameter.free_prior is not None and not own and _is_of_model(name):
+                    new[self.label(name, measurement)] = parameter.free_prior
+            if isinstance(measurement.cap, Prior):
                 new[cap_label(measurement)] = measurement.cap
         new = {name: each for name, each in new.items() if name not in self.values}
         if not new:
@@ -168,8 +136,8 @@ class ParameterDraws:
         u = qmc.LatinHypercube(len(new), rng=rng).random(self.n)
         drawn = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(new.items())}
         # devices of another group or cap tell nothing of it: it is no part of "everything" that was asked for before
-        more = tuple(Coordinate(name, _is_log(prior), shared=False) for name, prior in new.items())
-        sd = [prior_sd(new[each.name], each.log) for each in more]
+        more = tuple(Coordinate(name, prior.is_log, shared=False) for name, prior in new.items())
+        sd = [prior.spread for prior in new.values()]
         return replace(
             self,
             values={**self.values, **drawn},
@@ -178,17 +146,13 @@ class ParameterDraws:
         )
 
 
-def cap_label(measurement: Measurement) -> str:
+def cap_label(measurement: Measurement) -> ParameterName:
     """Name of Λ of a cap that the study does not have."""
-    return f"Lambda[{measurement.group or measurement.device}]"
+    return ParameterName("Lambda", measurement.group or measurement.device)
 
 
 def _is_of_model(name: str) -> bool:
     return name in LENGTHS or is_amplitude(name)
-
-
-def _is_log(prior: Prior) -> bool:
-    return isinstance(prior, LogUniform | LogNormal)
 
 
 def _coordinates(
@@ -196,12 +160,12 @@ def _coordinates(
 ) -> tuple[Coordinate, ...]:
     found = []
     for name in names:
-        base = name.split("[")[0]
+        base = ParameterName(name).base
         if base in _NOT_A_COORDINATE or base.startswith(SCATTER) or base not in parameters:
             continue
         scattered = SCATTER + base in parameters and name != base and parameters[base].scope == "shared"
         own = base == "thickness" or parameters[base].scope == "device" or scattered
-        found.append(Coordinate(name, _is_log(priors[name]), shared=not own))
+        found.append(Coordinate(name, priors[name].is_log, shared=not own))
     return tuple(found)
 
 
@@ -216,28 +180,21 @@ def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors:
         Of every free parameter.
     """
     coordinates = _coordinates(tuple(values), study.parameters, priors)
-    sd = np.array([_own_or_none(priors[each.name], each.log) for each in coordinates])
+    sd = np.array([priors[each.name].spread for each in coordinates])
     scale = tuple(study.scale_of(curve) for curve in study.curves)
     return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale)
-
-
-def _own_or_none(prior: Prior, log: bool) -> float:
-    """Standard deviation under the prior; inf for an amplitude that scatters about a shared one, which says more."""
-    return np.inf if isinstance(prior, Scattered) else prior_sd(prior, log)
 
 
 def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> ParameterDraws:
     """Draws from the priors of a design, of everything that its devices share."""
     priors: dict[str, Prior] = {}
     for name, parameter in design.parameters.items():
-        prior, each_has_its_own = parameter.prior, parameter.scope == "device"
-        if isinstance(prior, Fixed | AboutNominal) or name in _NOT_A_COORDINATE:
+        prior = parameter.free_prior
+        if prior is None or name in _NOT_A_COORDINATE or (parameter.scope == "device" and not is_amplitude(name)):
             continue
-        if each_has_its_own and not is_amplitude(name):
-            continue
-        priors[{"shared": name, "group": f"{name}[]", "device": f"{name}[]"}[parameter.scope]] = prior
+        priors[ParameterName(name, None if parameter.scope == "shared" else "")] = prior
     u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
     values = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
     coordinates = tuple(each for each in _coordinates(tuple(values), design.parameters, priors) if each.shared)
-    sd = np.array([prior_sd(priors[each.name], each.log) for each in coordinates])
+    sd = np.array([priors[each.name].spread for each in coordinates])
     return ParameterDraws(design.parameters, values, coordinates, sd)

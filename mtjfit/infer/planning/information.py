@@ -20,7 +20,7 @@ from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.infer.planning.draws import ParameterDraws
 from mtjfit.infer.planning.measurement import Candidate
 from mtjfit.infer.planning.response import fisher, measured, number_of, respond, setting
-from mtjfit.study import LENGTHS, SCATTER, Fixed
+from mtjfit.study import LENGTHS, SCATTER, ParameterName
 
 __all__ = [
     "EVERYTHING",
@@ -85,19 +85,19 @@ def targets(draws: ParameterDraws) -> dict[str, Target]:
     """Everything that may be asked for, by name; Λ where it is a product."""
     found = {}
     for each in draws.coordinates:
-        base = each.name.split("[")[0]
+        base = ParameterName(each.name).base
         relative = base in LENGTHS and (each.log or bool(np.all(draws.values[each.name] > 0)))
         found[each.name] = Target(each.name, (each.name,), relative)
-    for name in [name for name in found if name.split("[")[0] in ("lambda_sf_N", "D_ratio")]:
-        base, _, owner = name.partition("[")
-        other = "D_ratio" if base == "lambda_sf_N" else "lambda_sf_N"
-        label = f"Lambda[{owner}" if owner else "Lambda"
-        partners = [each for each in (f"{other}[{owner}", other) if each in found]
-        fixed = draws.parameters[other].prior if other in draws.parameters else None
+    for name in map(ParameterName, list(found)):
+        if name.base not in ("lambda_sf_N", "D_ratio"):
+            continue
+        other = "D_ratio" if name.base == "lambda_sf_N" else "lambda_sf_N"
+        product, partners = name.of("Lambda"), [each for each in (name.of(other), other) if each in found]
+        known_as = draws.parameters[other].value if other in draws.parameters else None
         if partners:
-            found.setdefault(label, Target(label, tuple(sorted((name, partners[0]))), True))
-        elif isinstance(fixed, Fixed) and fixed.value > 0:
-            found.setdefault(label, Target(label, (name,), True))
+            found.setdefault(product, Target(product, tuple(sorted((name, partners[0]))), True))
+        elif known_as is not None and known_as > 0:
+            found.setdefault(product, Target(product, (name,), True))
     return found
 
 
@@ -114,7 +114,7 @@ def target_of(draws: ParameterDraws, name: str) -> Target:
     found = targets(draws)
     if name not in found:
         hint = did_you_mean(name, (EVERYTHING, *found))
-        if name in draws.parameters and isinstance(draws.parameters[name].prior, Fixed):
+        if name in draws.parameters and draws.parameters[name].is_fixed:
             hint = "give it a prior in [parameters]: what is fixed cannot become better known"
         elif name in ("b1", "a2", "b0") or name not in draws.parameters:
             hint += f"; a question such as whether {name} is needed wants {name} declared in [parameters], with a prior"
@@ -229,7 +229,7 @@ def precision_before(draws: ParameterDraws, noise: Mapping[str, float]) -> Float
     for made in measured(draws, noise):
         total += fisher(respond(draws, made))
         for name, parameter in draws.parameters.items():
-            own = f"{name}[{made.measurement.device}]"
+            own = ParameterName(name, made.measurement.device)
             if SCATTER + name not in draws.parameters or own not in draws.place:
                 continue
             apart, shared = np.zeros(len(draws.names)), draws.label(name, made.measurement)

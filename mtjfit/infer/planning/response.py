@@ -14,7 +14,7 @@ from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import SCATTER, AboutNominal, Fixed, Normal, is_amplitude, parse_amplitude
+from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude
 
 __all__ = [
     "Response",
@@ -87,19 +87,17 @@ def _terms(draws: ParameterDraws, measurement: Measurement, powers: np.ndarray) 
     may be from them.
     """
     new = draws.is_new(measurement)
-    for name, parameter in draws.parameters.items():
-        if not is_amplitude(name):
-            continue
+    for name in amplitudes_of(draws.parameters):
+        parameter = draws.parameters[name]
         phase, power = parse_amplitude(name)
-        place, prior = int(np.searchsorted(powers, power)), parameter.prior
-        own = f"{name}[{measurement.device}]"
+        place = int(np.searchsorted(powers, power))
+        own = ParameterName(name, measurement.device)
         if not new and own in draws.values:
             yield _Term(phase, place, draws.values[own], own, None)
         elif parameter.scope == "device" and not parameter.is_fixed:
-            assert isinstance(prior, Normal)  # noqa: S101 - Study lets amplitudes have no other prior
-            pool = np.stack([x for label, x in draws.values.items() if label.startswith(f"{name}[")])
+            pool = np.stack([x for label, x in draws.values.items() if ParameterName(label).base == name])
             value = pool[np.arange(draws.n) % pool.shape[0], np.arange(draws.n)]
-            yield _Term(phase, place, value, "", np.full(draws.n, prior.sd))
+            yield _Term(phase, place, value, "", np.full(draws.n, parameter.prior.centre_and_sd[1]))
         else:
             value, scatter = number_of(draws, measurement, name), None
             if SCATTER + name in draws.parameters:
@@ -109,9 +107,9 @@ def _terms(draws: ParameterDraws, measurement: Measurement, powers: np.ndarray) 
 
 def number_of(draws: ParameterDraws, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
-    prior = draws.parameters[name].prior
-    if isinstance(prior, Fixed):
-        return np.full(draws.n, prior.value)
+    value = draws.parameters[name].value
+    if value is not None:
+        return np.full(draws.n, value)
     return draws.values[draws.label(name, measurement)]
 
 
@@ -149,8 +147,7 @@ def setting(draws: ParameterDraws, measurement: Measurement) -> Setting:
         size = np.full(draws.n, np.median(size)) if draws.curves else size
     par, perp = (noise.value * (size if noise.relative else np.ones(draws.n))
                  for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
-    prior = draws.parameters["thickness"].prior
-    sd = prior.sd if isinstance(prior, AboutNominal) and draws.is_new(measurement) else 0.0
+    sd = draws.parameters["thickness"].nominal_sd if draws.is_new(measurement) else 0.0
     sigma = np.repeat(np.stack([par, perp], axis=-1), R.shape[0], axis=-1)
     return Setting(measurement, powers, _for_both(R), sigma, sd)
 
@@ -174,7 +171,7 @@ def measured(draws: ParameterDraws, noise: Mapping[str, float]) -> Iterator[Sett
 
 def _thickness(draws: ParameterDraws, measurement: Measurement) -> FloatArray:
     """Thickness at every draw, shape (n,): as drawn for a device that is there, nominal for a new one."""
-    drawn = draws.values.get(f"thickness[{measurement.device}]")
+    drawn = draws.values.get(ParameterName("thickness", measurement.device))
     return np.full(draws.n, measurement.thickness) if drawn is None else drawn
 
 
@@ -205,8 +202,9 @@ def respond(draws: ParameterDraws, made: Setting) -> Response:
     if "dead_layer" in draws.parameters and (label := draws.label("dead_layer", measurement)) in draws.place:
         unit = draws.values[label] if draws.coordinates[draws.place[label]].log else 1.0
         shared[..., draws.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
-    if f"thickness[{measurement.device}]" in draws.place:
-        shared[..., draws.place[f"thickness[{measurement.device}]"]] += _whitened(made, by_d[:, None] * J0)
+    own_thickness = ParameterName("thickness", measurement.device)
+    if own_thickness in draws.place:
+        shared[..., draws.place[own_thickness]] += _whitened(made, by_d[:, None] * J0)
     elif made.thickness_sd > 0:
         own.append(_whitened(made, made.thickness_sd * by_d[:, None] * J0))
     for term in terms:

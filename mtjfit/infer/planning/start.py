@@ -22,7 +22,7 @@ from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.proposal import Straight
 from mtjfit.infer.sample import sample
 from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import DOF, LENGTHS, Design, Fixed, PlanRequest, Prior, Study, grid
+from mtjfit.study import DOF, LENGTHS, Design, Fixed, ParameterName, PlanRequest, Prior, Study, grid
 
 __all__ = ["candidates_for", "draws_of", "noise_of", "of_one_thickness", "thickness_grid"]
 
@@ -59,9 +59,8 @@ def draws_of(
     if not posterior.verdict.converged:
         raise NotConverged(f"the posterior that the plan would start from did not converge: "
                            f"{'; '.join(posterior.verdict.reasons)}")  # fmt: skip
-    frame = posterior.draws
-    chosen = np.linspace(0, len(frame) - 1, min(N_DRAWS, len(frame))).round().astype(int)
-    values = {name: frame[name].to_numpy()[chosen] for name in map(str, frame.columns) if name in posterior.priors}
+    frame = posterior.spaced(N_DRAWS)
+    values = {name: frame[name].to_numpy() for name in map(str, frame.columns) if name in posterior.priors}
     return draws_from_posterior(study, values, posterior.priors), posterior
 
 
@@ -76,9 +75,10 @@ def noise_of(draws: ParameterDraws) -> dict[str, float]:
     """Typical sizes of the noise that draws tell of."""
 
     def typical(name: str) -> float | None:
-        drawn = [x for label, x in draws.values.items() if label.split("[")[0] == name]
-        prior = draws.parameters[name].prior if name in draws.parameters else None
-        return float(np.median(drawn)) if drawn else prior.value if isinstance(prior, Fixed) else None
+        drawn = [x for label, x in draws.values.items() if ParameterName(label).base == name]
+        if drawn:
+            return float(np.median(drawn))
+        return draws.parameters[name].value if name in draws.parameters else None
 
     names = ("noise_par", "noise_perp", "jitter_par", "jitter_perp")
     found = {name: size for name in names if (size := typical(name)) is not None}

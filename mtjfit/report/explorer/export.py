@@ -11,7 +11,7 @@ from typing import Any
 
 import mtjfit
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, Explored, State, name_of
-from mtjfit.study import DOF, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Uniform
+from mtjfit.study import DOF, ParameterName
 
 __all__ = ["exported"]
 
@@ -50,7 +50,7 @@ def exported(state: State, explored: Explored) -> str:
     changes = dict(_changes(state, explored))
     head = _head(state, explored)
     if not explored.study.text:
-        declared = {name: _declared(each) for name, each in explored.study.parameters.items() if name != DOF}
+        declared = {name: each.to_toml() for name, each in explored.study.parameters.items() if name != DOF}
         lines = [f"{name} = {_inline(each)}" for name, each in (declared | changes).items()]
         note = "# The data came from Python, so [[data]] tables are missing here: add them."
         return "\n".join([head, note, "", "[parameters]", *lines, ""])
@@ -79,7 +79,7 @@ def _changes(state: State, explored: Explored) -> Iterator[tuple[str, dict[str, 
     """What becomes of each parameter that has a slider, where it does not stay as it is."""
     declared = explored.study.parameters
     for name in (*SLIDERS[:5], *AMPLITUDES):
-        values = {each for label, each in state.values.items() if label.split("[")[0] == name}
+        values = {each for label, each in state.values.items() if ParameterName(label).base == name}
         if len(values) > 1:
             continue  # own values of devices or groups cannot be written as one
         value = values.pop()
@@ -92,15 +92,14 @@ def _changes(state: State, explored: Explored) -> Iterator[tuple[str, dict[str, 
         if f"scatter_{name}" in declared:
             continue
         if name in state.held:
-            before = declared[name].prior if name in declared else Fixed(0.0)
-            if not (isinstance(before, Fixed) and before.value == value):
+            if value != (declared[name].value if name in declared else 0.0):
                 yield name, {"fixed": value}
         elif name not in declared or declared[name].is_fixed:
             yield name, _about(name, value)
 
 
 def _shared(state: State, name: str) -> float:
-    return next(each for label, each in state.values.items() if label.split("[")[0] == name)
+    return next(each for label, each in state.values.items() if ParameterName(label).base == name)
 
 
 def _about(name: str, value: float) -> dict[str, Any]:
@@ -108,24 +107,6 @@ def _about(name: str, value: float) -> dict[str, Any]:
     if name in AMPLITUDES:
         return {"prior": "normal", "mean": 0.0, "sd": 3 * abs(value) or 1.0}
     return {"prior": "lognormal", "median": value if 0 < value < math.inf else 10.0, "factor": 2.0}
-
-
-def _declared(parameter: Parameter) -> dict[str, Any] | None:
-    """A parameter as a study file writes it."""
-    prior: Any = parameter.prior
-    scope = {} if parameter.scope == "shared" or parameter.name == "thickness" else {"scope": parameter.scope}
-    if isinstance(prior, Fixed):
-        return {"fixed": True if parameter.name == "thickness" else prior.value}
-    return {"prior": _kind(prior), **_numbers(prior), **scope}
-
-
-def _kind(prior: Prior) -> str:
-    kinds = {Uniform: "uniform", LogUniform: "loguniform", LogNormal: "lognormal", Normal: "normal"}
-    return kinds.get(type(prior), "normal")
-
-
-def _numbers(prior: Prior) -> dict[str, float]:
-    return {key: value for key, value in vars(prior).items() if math.isfinite(value)}
 
 
 def _with(document: Mapping[str, Any], changes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

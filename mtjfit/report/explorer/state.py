@@ -14,7 +14,7 @@ from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.model.normal import as_normal
 from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, Study
+from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, ParameterName, Study
 
 __all__ = ["AMPLITUDES", "SLIDERS", "Explored", "State", "moved", "name_of", "shown", "start", "value_of"]
 
@@ -121,12 +121,12 @@ def start(explored: Explored) -> State:
     ('F0.8nm', ['D_ratio', 'b1'], 3.16)
     """
     study, model = explored.study, explored.model
-    values = {entry.name: _begins(study, entry.name, entry.prior.quantile(0.5)) for entry in model.layout.entries}
-    values |= {f"thickness[{curve.device}]": float(curve.thickness) for curve in study.curves}
+    values: dict[str, float] = {e.name: _begins(study, e.name, e.prior.quantile(0.5)) for e in model.layout.entries}
+    values |= dict(zip(study.names_of("thickness"), study.thicknesses.tolist(), strict=True))
     if any(name in model.layout.index for name in NOISE):
         values |= _noise(model)
     held = frozenset(name for name in (*_IN_THE_LAYER, *AMPLITUDES) if _is_held(study, name))
-    fixed = {name: _begins(study, name, 0.0) for name in model.amplitudes.names}
+    fixed: dict[str, float] = {name: _begins(study, name, 0.0) for name in model.amplitudes.names}
     amplitudes = projected(model, np.array([values[n] for n in model.layout.names]), fixed, held)
     return State(MappingProxyType(values | amplitudes), study.devices[0], held)
 
@@ -139,12 +139,12 @@ def _is_held(study: Study, name: str) -> bool:
 
 def _begins(study: Study, label: str, median: object) -> float:
     """Value of a fixed parameter, else the median of its prior."""
-    name = label.split("[")[0]
+    name = ParameterName(label).base
     if name in ("lambda_sf_N", "D_ratio") and "Lambda" in study.parameters:
         declared = study.parameters["Lambda"] if name == "lambda_sf_N" else Parameter(name, Fixed(1.0))
     else:
         declared = study.parameters.get(name, Parameter(name, Fixed(0.0)))
-    return declared.prior.value if isinstance(declared.prior, Fixed) else float(np.asarray(median))
+    return float(np.asarray(median)) if declared.value is None else declared.value
 
 
 def _noise(model: MarginalPosterior) -> dict[str, float]:
@@ -163,7 +163,7 @@ def projected(
 ) -> dict[str, float]:
     """Amplitudes that fit best at given lengths and thicknesses; those that are held keep their value."""
     names = model.amplitudes.names
-    free = np.array([name.split("[")[0] not in held for name in names], dtype=bool)
+    free = np.array([name.base not in held for name in names], dtype=bool)
     best = np.array([amplitudes[name] for name in names])
     design, target, _, _ = whitened(model, values[None, :])
     if free.any():
@@ -175,7 +175,7 @@ def projected(
 def name_of(explored: Explored, device: str, slider: str) -> str:
     """Name in tables of what a slider moves for a device, such as ``a1`` or ``thickness[dev1]``."""
     if slider == "d":
-        return f"thickness[{device}]"
+        return ParameterName("thickness", device)
     model, j = explored.model, explored.study.devices.index(device)
     if slider in AMPLITUDES:
         return model.amplitudes.names[int(model.amplitudes.column[j, explored.open.amplitudes.index(slider)])]

@@ -15,7 +15,7 @@ from mtjfit.errors import NotDetermined
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.model.structure import Structure, structure
 from mtjfit.report.explorer.state import AMPLITUDES, Explored, State, projected
-from mtjfit.study import JITTER, LENGTHS, AboutNominal, Fixed, Study
+from mtjfit.study import JITTER, LENGTHS, Fixed, ParameterName, Study
 from mtjfit.text import p_text
 
 __all__ = ["Statistics", "fit_from", "statistics", "structure_of"]
@@ -50,10 +50,10 @@ class Statistics:
 
 def _thickness_residual(explored: Explored, state: State) -> FloatArray:
     """(d − nominal)/sd of every device; empty where thicknesses are taken as exact."""
-    prior = explored.study.parameters["thickness"].prior
-    if not isinstance(prior, AboutNominal):
+    study, sd = explored.study, explored.study.parameters["thickness"].nominal_sd
+    if not sd > 0:
         return np.empty(0)
-    return np.array([(state.values[f"thickness[{c.device}]"] - c.thickness) / prior.sd for c in explored.study.curves])
+    return (np.array([state.values[name] for name in study.names_of("thickness")]) - study.thicknesses) / sd
 
 
 def statistics(state: State, explored: Explored, shape: Structure | None = None) -> Statistics:
@@ -85,7 +85,7 @@ def statistics(state: State, explored: Explored, shape: Structure | None = None)
 def structure_of(state: State, explored: Explored) -> Structure:
     """How many numbers a fit of all that is not held would determine, and what it never could."""
     model = MarginalPosterior(_held_study(explored, state))
-    of_the_model = [name for name in model.layout.names if name.split("[")[0] in LENGTHS]
+    of_the_model = [name for name in model.layout.names if name.base in LENGTHS]
     return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
 
 
@@ -93,15 +93,15 @@ def _held_study(explored: Explored, state: State) -> Study:
     """The opened study with what is held fixed; thicknesses as the user's study has them."""
     parameters = dict(explored.normal.parameters) | {"thickness": explored.study.parameters["thickness"]}
     for name in state.held:
-        value = next(each for label, each in state.values.items() if label.split("[")[0] == name)
+        value = next(each for label, each in state.values.items() if ParameterName(label).base == name)
         parameters[name] = replace(parameters[name], prior=Fixed(value), scope="shared")
     return explored.normal.replace(parameters=parameters)
 
 
 def _free(explored: Explored, state: State) -> list[int]:
     """Places in the vector of lengths and thicknesses that a fit may change."""
-    uncertain = isinstance(explored.study.parameters["thickness"].prior, AboutNominal)
-    names = [name.split("[")[0] for name in explored.model.layout.names]
+    uncertain = explored.study.parameters["thickness"].nominal_sd > 0
+    names = [name.base for name in explored.model.layout.names]
     return [
         k
         for k, name in enumerate(names)
@@ -116,7 +116,7 @@ def _bounds(explored: Explored, k: int) -> tuple[float, float]:
     if entry.log:
         low, high = (math.log(each) if each > 0 else -math.inf for each in (low, high))
         return max(low, _LOG_RANGE[0]), min(high, _LOG_RANGE[1])
-    mean, sd = getattr(entry.prior, "mean", 0.0), getattr(entry.prior, "sd", math.inf)
+    mean, sd = entry.prior.centre_and_sd
     return max(low, mean - _SDS * sd), min(high, mean + _SDS * sd)
 
 
@@ -180,5 +180,5 @@ def _with(explored: Explored, state: State, theta: FloatArray) -> State:
     model = explored.model
     values = model.layout.values(theta)
     changed = dict(zip(model.layout.names, values.tolist(), strict=True))
-    fixed = {name: state.values[name] for name in model.amplitudes.names}
+    fixed: dict[str, float] = {name: state.values[name] for name in model.amplitudes.names}
     return replace(state, values=MappingProxyType(changed | projected(model, values, fixed, state.held)))
