@@ -130,8 +130,7 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
     """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
     from mtjfit.report.wafer_stacks import StackResults
     from mtjfit.wafer.groups import fit_groups, sample_groups
-    from mtjfit.wafer.hierarchy import refusals
-    from mtjfit.wafer.kept import group_study
+    from mtjfit.wafer.hierarchy import group_study, refusals
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)

@@ -12,8 +12,8 @@ from mtjfit.plot.wafer_smooth import surface_says
 from mtjfit.results.tables import Table
 from mtjfit.text import number, p_text, value_with_error
 from mtjfit.wafer.compare import WaferMeans
-from mtjfit.wafer.flags import FLAG_MEANING
 from mtjfit.wafer.limits import REACH, OddDevices, few_digits
+from mtjfit.wafer.reduced import FLAG_MEANING
 from mtjfit.wafer.smooth import Surface
 from mtjfit.wafer.survey import Survey
 

@@ -14,7 +14,7 @@ from scipy.stats import norm, t
 from mtjfit.data import FloatArray, pretty
 from mtjfit.results.outliers import FALSE_ALARM, holm
 from mtjfit.text import number
-from mtjfit.wafer.flags import FLAG_MEANING
+from mtjfit.wafer.reduced import FLAG_MEANING
 from mtjfit.wafer.smooth import smooth_surfaces
 from mtjfit.wafer.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey

@@ -22,9 +22,8 @@ from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numb
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.block import BadCell, Block, Numbers, Runs
 from mtjfit.wafer.cells import numbers_in, runs_of
-from mtjfit.wafer.chunk import IntArray
+from mtjfit.wafer.chunk import NAMES, IntArray, in_units
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.scale import NAMES, in_units
 
 __all__ = ["text_blocks", "text_comments"]
 
