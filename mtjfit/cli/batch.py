@@ -158,7 +158,7 @@ def _refuse_nothing(catalogue: Catalogue, table: Path, summary: BatchSummary) ->
 def _say(catalogue: Catalogue, summary: BatchSummary, quiet: bool) -> None:
     """Numbers of devices, flags and faults; if quiet, only faults."""
     from mtjfit.text import table
-    from mtjfit.wafer.flags import FLAG_MEANING
+    from mtjfit.wafer.reduced import FLAG_MEANING
 
     if not quiet:
         rows = [("devices in the catalogue", str(summary.devices), f"{summary.added} of them now")]

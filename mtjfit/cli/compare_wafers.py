@@ -166,16 +166,14 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
 
     from mtjfit.plain import csv_bytes
     from mtjfit.report.wafer_text import means_table, pairs_table
-    from mtjfit.wafer.compare import compare_wafers as compare
-    from mtjfit.wafer.compare import wafer_means
+    from mtjfit.wafer.limits import WaferFindings
 
     tables, means, pairs = [], [], []
     for quantity in chosen:
-        found = wafer_means(survey, quantity, own=own, common=common)
-        between = compare(survey, quantity, own=own, common=common)
-        tables += [means_table(survey, found), pairs_table(survey, quantity, between)]
-        means.append(found.table.reset_index().assign(quantity=quantity, origin=survey.origin))
-        pairs.append(between.assign(quantity=quantity, origin=survey.origin))
+        found = WaferFindings(survey, quantity, own, common)
+        tables += [means_table(found), pairs_table(found)]
+        means.append(found.means.table.reset_index().assign(quantity=quantity, origin=survey.origin))
+        pairs.append(found.pairs.assign(quantity=quantity, origin=survey.origin))
     files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
              for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
     return [table for table in tables if table.rows], files

@@ -94,7 +94,7 @@ def wafer(
     from mtjfit.report.wafer_text import survey_says
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.curves import curves_of, survey_of
-    from mtjfit.wafer.limits import odd_devices
+    from mtjfit.wafer.limits import WaferFindings, odd_among
 
     with open_catalogue(catalogue) as opened, drawing_helper() as helper:
         folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
@@ -104,7 +104,8 @@ def wafer(
         chosen = chosen_quantities(survey, quantities)
         faults = opened.faults(configuration)
         progress(f"looking for odd ones among {len(survey.frame)} devices", quiet)
-        odd = odd_devices(survey, chosen, control="fdr" if false_alarms == "fdr" else "holm")
+        findings = [WaferFindings(survey, quantity, own=own_error) for quantity in chosen]
+        odd = odd_among(survey, findings, control="fdr" if false_alarms == "fdr" else "holm")
         first = odd.table.head(MOST_CURVES)
         wanted = list(zip(first["wafer"], first["device"], strict=True))
         if wanted:
@@ -113,7 +114,7 @@ def wafer(
         found = None
         if stacks or posterior:
             found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
-        files = wafer_files(survey, chosen, odd, curves, faults, own=own_error, stacks=found,
+        files = wafer_files(survey, findings, odd, curves, faults, stacks=found,
                             progress=lambda what: progress(f"drawing {what}", quiet), pool=helper)  # fmt: skip
     folder.write(files)
     if not quiet:
@@ -130,8 +131,7 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
     """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
     from mtjfit.report.wafer_stacks import StackResults
     from mtjfit.wafer.groups import fit_groups, sample_groups
-    from mtjfit.wafer.hierarchy import refusals
-    from mtjfit.wafer.kept import group_study
+    from mtjfit.wafer.hierarchy import group_study, refusals
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)

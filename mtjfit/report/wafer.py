@@ -29,9 +29,8 @@ from mtjfit.report.wafer_text import (
     survey_says,
 )
 from mtjfit.text import Table, number
-from mtjfit.wafer.compare import WaferMeans, compare_wafers, wafer_means
 from mtjfit.wafer.curves import Curves
-from mtjfit.wafer.limits import OddDevices, control_limits
+from mtjfit.wafer.limits import OddDevices, WaferFindings
 from mtjfit.wafer.survey import Survey
 
 __all__ = ["MOST_CURVES", "is_wafer_file", "wafer_files"]
@@ -78,13 +77,11 @@ class _Odd:
 
 def wafer_files(
     survey: Survey,
-    quantities: Sequence[str],
+    findings: Sequence[WaferFindings],
     odd: OddDevices,
     curves: Curves,
     faults: pd.DataFrame,
     *,
-    own: float | Mapping[str, float] = 0.0,
-    common: float = 0.0,
     stacks: StackResults | None = None,
     progress: Callable[[str], object] | None = None,
     pool: Executor | None = None,
@@ -96,15 +93,13 @@ def wafer_files(
     Parameters
     ----------
     survey : Survey
-    quantities : sequence of str
+    findings : sequence of WaferFindings
         A section of the page each.
     odd : OddDevices
     curves : Curves
         Of some of them.
     faults : DataFrame
         Devices that could not be used: columns device, wafer, where, what, todo.
-    own, common : float
-        Relative errors of wafers, as for `mtjfit.wafer.compare.wafer_means`.
     stacks : StackResults, optional
         Fits and posteriors by split.
     progress : callable, optional
@@ -117,20 +112,10 @@ def wafer_files(
     dict of str to bytes
     """
     rings = _rings(survey, odd)
-    drawn_of = pictures(survey, quantities, rings, pool, progress)
-    sections, numbers = [], _Numbers()
-    for quantity in quantities:
-        limits = control_limits(survey, quantity)
-        means = wafer_means(survey, quantity, own=own, common=common)
-        pairs = compare_wafers(survey, quantity, own=own, common=common)
-        numbers.limits.append(limits.drop(columns="says", errors="ignore").reset_index().assign(quantity=quantity))
-        numbers.wafers.append(means.table.reset_index().assign(quantity=quantity))
-        numbers.pairs.append(pairs.assign(quantity=quantity))
-        sections.append(
-            _Section(title_of(quantity), drawn_of[quantity], _tables(survey, quantity, limits, means, pairs))
-        )
+    drawn_of = pictures(findings, rings, pool, progress)
+    sections = [_Section(title_of(one.quantity), drawn_of[one.quantity], _tables(one)) for one in findings]
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
-    tables = numbers.frames() | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
+    tables = _numbers(findings) | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
         tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
     # whoever gets one of these tables alone sees in every row whether it was measured
@@ -156,21 +141,19 @@ def wafer_files(
     return {**files, "wafer.html": html.encode()}
 
 
-class _Numbers:
-    """Tables of all quantities below one another."""
-
-    def __init__(self) -> None:
-        self.limits: list[pd.DataFrame] = []
-        self.wafers: list[pd.DataFrame] = []
-        self.pairs: list[pd.DataFrame] = []
-
-    def frames(self) -> dict[str, tuple[pd.DataFrame, str]]:
-        named = (("limits.csv", self.limits), ("wafers.csv", self.wafers), ("pairs.csv", self.pairs))
-        return {
-            name: (pd.concat([each for each in frames if len(each)] or frames), "quantity")
-            for name, frames in named
-            if frames
-        }
+def _numbers(findings: Sequence[WaferFindings]) -> dict[str, tuple[pd.DataFrame, str]]:
+    """Tables of all quantities below one another, with the name of their first column."""
+    named = {
+        "limits.csv": [one.limits.drop(columns="says", errors="ignore").reset_index() for one in findings],
+        "wafers.csv": [one.means.table.reset_index() for one in findings],
+        "pairs.csv": [one.pairs for one in findings],
+    }
+    found = {}
+    for name, frames in named.items():
+        whose = [frame.assign(quantity=one.quantity) for frame, one in zip(frames, findings, strict=True)]
+        if whose:
+            found[name] = pd.concat([each for each in whose if len(each)] or whose), "quantity"
+    return found
 
 
 def _csv(frame: pd.DataFrame, first: str) -> bytes:
@@ -184,11 +167,8 @@ def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
     return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
 
 
-def _tables(
-    survey: Survey, quantity: str, limits: pd.DataFrame, means: WaferMeans, pairs: pd.DataFrame
-) -> tuple[Table, ...]:
-    found = [limits_table(survey, quantity, limits), means_table(survey, means), pairs_table(survey, quantity, pairs)]
-    return tuple(table for table in found if table.rows)
+def _tables(found: WaferFindings) -> tuple[Table, ...]:
+    return tuple(table for table in (limits_table(found), means_table(found), pairs_table(found)) if table.rows)
 
 
 def _curves(

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from mtjfit.data.curve import BoolArray
 from mtjfit.infer.workers import with_helpers
@@ -21,9 +20,7 @@ from mtjfit.plot.wafer import plot_control, plot_smooth, plot_splits, plot_wafer
 from mtjfit.report.figures import inline_svg
 from mtjfit.report.wafer_svg import lighter
 from mtjfit.report.wafer_text import limits_alt, map_alt, smooth_alt, splits_alt
-from mtjfit.wafer.limits import control_limits
-from mtjfit.wafer.smooth import smooth_surfaces
-from mtjfit.wafer.survey import Survey
+from mtjfit.wafer.limits import WaferFindings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,16 +48,13 @@ class Picture:
 class _Job:
     """What a process needs to know to draw one."""
 
-    survey: Survey
-    quantity: str
+    found: WaferFindings
     kind: str
-    limits: pd.DataFrame
     rings: BoolArray
 
 
 def pictures(
-    survey: Survey,
-    quantities: Sequence[str],
+    findings: Sequence[WaferFindings],
     rings: BoolArray,
     pool: Executor | None = None,
     progress: Callable[[str], object] | None = None,
@@ -69,8 +63,7 @@ def pictures(
 
     Parameters
     ----------
-    survey : Survey
-    quantities : sequence of str
+    findings : sequence of WaferFindings
     rings : ndarray of bool, shape (devices,)
         Odd devices.
     pool : Executor, optional
@@ -78,46 +71,41 @@ def pictures(
     progress : callable, optional
         Called with the name of each.
     """
-    jobs = [
-        _Job(survey, quantity, kind, limits, rings)
-        for quantity in quantities
-        for limits in (control_limits(survey, quantity),)
-        for kind in KINDS
-        if not limits.empty
-    ]
-    told = None if progress is None else (lambda job: progress(f"{KINDS[job.kind]} of {title_of(job.quantity)}"))
+    jobs = [_Job(found, kind, rings) for found in findings if not found.limits.empty for kind in KINDS]
+    told = None if progress is None else (lambda job: progress(f"{KINDS[job.kind]} of {title_of(job.found.quantity)}"))
     drawn = with_helpers(_drawn, jobs, pool, begins=told)
     pairs = list(zip(jobs, drawn, strict=True))
-    return {q: tuple(one for job, one in pairs if job.quantity == q and one is not None) for q in quantities}
+    return {
+        found.quantity: tuple(one for job, one in pairs if job.found is found and one is not None) for found in findings
+    }
 
 
 def _drawn(job: _Job) -> Picture | None:
     """None where devices have no places, or too few for a smooth part."""
-    survey, quantity, limits = job.survey, job.quantity, job.limits
+    found, survey, quantity = job.found, job.found.survey, job.found.quantity
     if job.kind == "control":
         says = (
             "Control chart: devices of each wafer against the limits of those meant to be equal, and the spread of "
             "true values by wafer."
         )
-        return _picture(job, plot_control(survey, quantity), says, limits_alt(survey, quantity, limits))
+        return _picture(job, plot_control(survey, quantity), says, limits_alt(found))
     if job.kind == "histogram":
         says = "Devices meant to be equal, in bins that all share."
-        return _picture(job, plot_splits(survey, quantity), says, splits_alt(survey, quantity, limits))
+        return _picture(job, plot_splits(survey, quantity), says, splits_alt(found))
     if not np.any(survey.placed & survey.known(quantity)):
         return None
     if job.kind == "map":
         figure = plot_wafer_map(survey, quantity, odd=job.rings)
-        return _picture(job, figure, "Map of measured values.", map_alt(survey, quantity))
-    surfaces = smooth_surfaces(survey, quantity)
-    if not surfaces:
+        return _picture(job, figure, "Map of measured values.", map_alt(found))
+    if not found.surfaces:
         return None
     says = "A polynomial of second order over each wafer, fitted robustly, and what it leaves."
-    figure = plot_smooth(survey, quantity, surfaces, odd=job.rings)
-    return _picture(job, figure, says, smooth_alt(survey, quantity, surfaces))
+    figure = plot_smooth(survey, quantity, found.surfaces, odd=job.rings)
+    return _picture(job, figure, says, smooth_alt(found))
 
 
 def _picture(job: _Job, figure: Figure, caption: str, alt: str) -> Picture:
-    name = f"{job.kind}-{slug_of(job.quantity)}"
+    name = f"{job.kind}-{slug_of(job.found.quantity)}"
     short = f"{job.kind[0]}{zlib.crc32(name.encode()):x}"  # stands in thousands of marks
     files = {f"{name}.{form}": data for form, data in render_vectors(figure).items()}
     # Images of many dots are made for the width of the page here, and for paper in the files.

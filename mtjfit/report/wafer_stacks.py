@@ -11,8 +11,8 @@ from mtjfit.data import pretty
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS
 from mtjfit.text import Table, number, p_text, value_with_error
-from mtjfit.wafer.flags import ALARM
 from mtjfit.wafer.groups import GroupFits, GroupPosteriors
+from mtjfit.wafer.reduced import ALARM
 
 __all__ = ["STACK_TABLES", "StackResults"]
 

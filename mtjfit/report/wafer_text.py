@@ -10,10 +10,8 @@ import pandas as pd
 from mtjfit.data import pretty
 from mtjfit.plot.wafer_smooth import surface_says
 from mtjfit.text import Table, number, p_text, value_with_error
-from mtjfit.wafer.compare import WaferMeans
-from mtjfit.wafer.flags import FLAG_MEANING
-from mtjfit.wafer.limits import REACH, OddDevices, few_digits
-from mtjfit.wafer.smooth import Surface
+from mtjfit.wafer.limits import REACH, OddDevices, WaferFindings, few_digits
+from mtjfit.wafer.reduced import FLAG_MEANING
 from mtjfit.wafer.survey import Survey
 
 __all__ = [
@@ -56,9 +54,9 @@ def chance(p: float) -> str:
     return "< 0.01 %" if p < 1e-4 else "> 99.99 %" if p > 1 - 1e-4 else f"{100 * p:.3g} %"
 
 
-def _with_unit(quantity: str, survey: Survey) -> str:
-    unit = pretty(survey.unit(quantity))
-    return f"{quantity.replace('|kappa|', '|κ|')} ({unit})" if unit else quantity.replace("|kappa|", "|κ|")
+def _with_unit(found: WaferFindings) -> str:
+    unit, name = pretty(found.survey.unit(found.quantity)), found.quantity.replace("|kappa|", "|κ|")
+    return f"{name} ({unit})" if unit else name
 
 
 def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
@@ -98,10 +96,10 @@ def flags_table(survey: Survey) -> Table:
     return Table("Flags", ("flag", "devices", "share", "meaning"), tuple(rows), "A device may have several.")
 
 
-def limits_table(survey: Survey, quantity: str, limits: pd.DataFrame) -> Table:
+def limits_table(found: WaferFindings) -> Table:
     """Control limits by population."""
     rows = []
-    for name, row in limits.iterrows():
+    for name, row in found.limits.iterrows():
         ends = f"{number(row['low'])} to {number(row['high'])}" if row["determined"] else "none"
         beyond = f"{row['beyond']:.0f} ({few_digits(row['expected'])})" if row["determined"] else ""
         rows.append((str(name) or "all", f"{row['n']}", value_with_error(row["centre"], row["centre_sd"]),
@@ -111,12 +109,12 @@ def limits_table(survey: Survey, quantity: str, limits: pd.DataFrame) -> Table:
         "measurement taken off. In brackets: how many values errors and normal scatter put beyond them."
     )
     header = ("population", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
-    return Table(f"Control limits of {_with_unit(quantity, survey)}", header, tuple(rows), note)
+    return Table(f"Control limits of {_with_unit(found)}", header, tuple(rows), note)
 
 
-def means_table(survey: Survey, means: WaferMeans) -> Table:
+def means_table(found: WaferFindings) -> Table:
     """Wafers and what is known of their means."""
-    rows = []
+    means, rows = found.means, []
     for name, row in means.table.head(_MOST_ROWS).iterrows():
         shrunk = value_with_error(row["shrunk"], row["shrunk_sd"]) if np.isfinite(row["shrunk"]) else ""
         spread = number(row["spread"], 3) if row["determined"] else f"0 to {number(row['spread_high'], 2)}"
@@ -135,12 +133,12 @@ def means_table(survey: Survey, means: WaferMeans) -> Table:
     if len(means.table) > _MOST_ROWS:
         note += f" {len(means.table) - _MOST_ROWS} more wafers stand in wafers.csv."
     header = ("wafer", "devices", "robust mean", "spread of true values", "median error", "given all")
-    return Table(f"{_with_unit(means.quantity, survey)} by wafer", header, tuple(rows), note)
+    return Table(f"{_with_unit(found)} by wafer", header, tuple(rows), note)
 
 
-def pairs_table(survey: Survey, quantity: str, pairs: pd.DataFrame) -> Table:
+def pairs_table(found: WaferFindings) -> Table:
     """Pairs of wafers, the clearest first."""
-    rows = []
+    pairs, rows = found.pairs, []
     for _, row in pairs.sort_values("p", kind="stable").head(_MOST_ROWS).iterrows():
         greater = float(row["p_greater"])
         rows.append((f"{row['A'] or 'all'} − {row['B'] or 'all'}", value_with_error(row["difference"], row["sd"]),
@@ -149,7 +147,7 @@ def pairs_table(survey: Survey, quantity: str, pairs: pd.DataFrame) -> Table:
     if len(pairs) > _MOST_ROWS:
         note += f" {len(pairs) - _MOST_ROWS} more pairs stand in pairs.csv."
     header = ("pair", "difference", "first greater", "no difference (Holm)", "clear")
-    return Table(f"{_with_unit(quantity, survey)}: wafers against each other", header, tuple(rows), note)
+    return Table(f"{_with_unit(found)}: wafers against each other", header, tuple(rows), note)
 
 
 def faults_table(faults: pd.DataFrame) -> Table:
@@ -167,22 +165,23 @@ def _first(sentences: Sequence[str], what: str) -> str:
     return " ".join(sentences[:_MOST_WORDS]) + more
 
 
-def limits_alt(survey: Survey, quantity: str, limits: pd.DataFrame) -> str:
+def limits_alt(found: WaferFindings) -> str:
     """The control chart in words."""
     said = []
-    for name, row in limits.iterrows():
+    for name, row in found.limits.iterrows():
         ends = (
             f"limits {number(row['low'])} to {number(row['high'])}, {row['beyond']:.0f} of {row['n']} devices beyond"
             if row["determined"]
             else f"no limits, the spread is {row['says']}"
         )
         said.append(f"{name or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
-    return f"Control chart of {_with_unit(quantity, survey)} by wafer. {_first(said, 'populations')}"
+    return f"Control chart of {_with_unit(found)} by wafer. {_first(said, 'populations')}"
 
 
-def map_alt(survey: Survey, quantity: str) -> str:
+def map_alt(found: WaferFindings) -> str:
     """Maps in words: the middle half of the values of each wafer, and whether the rim differs from the centre."""
-    values, known = survey.values(quantity), survey.known(quantity) & survey.placed
+    survey = found.survey
+    values, known = survey.values(found.quantity), survey.known(found.quantity) & survey.placed
     radius = np.hypot(survey.frame["x"].to_numpy(dtype=float), survey.frame["y"].to_numpy(dtype=float))
     wafer, said = survey.frame["wafer"].to_numpy(), []
     for name in survey.wafers:
@@ -196,24 +195,25 @@ def map_alt(survey: Survey, quantity: str) -> str:
         who = name or "All devices"
         said.append(f"{who}: median {number(middle, 3)}, half of them from {number(low, 3)} to {number(high, 3)}; "
                     f"{number(rim, 3)} in the outer half{inner}.")  # fmt: skip
-    return f"Map of {_with_unit(quantity, survey)} over the wafer. {_first(said, 'wafers')}"
+    return f"Map of {_with_unit(found)} over the wafer. {_first(said, 'wafers')}"
 
 
-def smooth_alt(survey: Survey, quantity: str, surfaces: Sequence[Surface]) -> str:
+def smooth_alt(found: WaferFindings) -> str:
     """Smooth parts in words."""
     said = []
-    for each in surfaces:
+    for each in found.surfaces:
         span = float(np.ptp(each.value))
         said.append(f"{surface_says(each)}, range {number(span, 3)}; what is left spreads by {each.spread.says}.")
-    return f"Smooth part of {_with_unit(quantity, survey)} and residuals. {_first(said, 'wafers')}"
+    return f"Smooth part of {_with_unit(found)} and residuals. {_first(said, 'wafers')}"
 
 
-def splits_alt(survey: Survey, quantity: str, limits: pd.DataFrame) -> str:
+def splits_alt(found: WaferFindings) -> str:
     """Histograms in words."""
+    survey, quantity = found.survey, found.quantity
     values, usable, of = survey.values(quantity), survey.usable(quantity), survey.frame["population"].to_numpy()
     said = [
         f"{name or 'All'}: {counted(int(row['n']), 'device')}, median "
         f"{number(float(np.median(values[usable & (of == name)])))}, spread of true values {row['says']}."
-        for name, row in limits.iterrows()
+        for name, row in found.limits.iterrows()
     ]
-    return f"Histogram of {_with_unit(quantity, survey)} by population. {_first(said, 'populations')}"
+    return f"Histogram of {_with_unit(found)} by population. {_first(said, 'populations')}"

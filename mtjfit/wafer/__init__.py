@@ -10,16 +10,14 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, open_catalogue
     from mtjfit.wafer.chunk import Chunk, Fault
     from mtjfit.wafer.declared import WaferStudy, load_wafer
-    from mtjfit.wafer.flags import FLAGS, flag_names
     from mtjfit.wafer.groups import fit_groups, sample_groups
     from mtjfit.wafer.hierarchy import stack_model, stacks
     from mtjfit.wafer.reduce import reduce_chunk
-    from mtjfit.wafer.reduced import COLUMNS, Reduced, units_of
+    from mtjfit.wafer.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.sums import compressed
     from mtjfit.wafer.tables import chunks, table_identity
 
 __all__ = [
-    "COLUMNS",
     "FLAGS",
     "Catalogue",
     "Chunk",
@@ -27,6 +25,7 @@ __all__ = [
     "Reduced",
     "WaferStudy",
     "chunks",
+    "column_names",
     "compressed",
     "fit_groups",
     "flag_names",
@@ -42,8 +41,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "COLUMNS": "reduced",
-    "FLAGS": "flags",
+    "column_names": "reduced",
+    "FLAGS": "reduced",
     "Catalogue": "catalogue",
     "Chunk": "chunk",
     "Fault": "chunk",
@@ -52,7 +51,7 @@ _HOME = {
     "chunks": "tables",
     "compressed": "sums",
     "fit_groups": "groups",
-    "flag_names": "flags",
+    "flag_names": "reduced",
     "load_wafer": "declared",
     "open_catalogue": "catalogue",
     "reduce_chunk": "reduce",

@@ -19,9 +19,8 @@ from mtjfit.infer.interrupt import Interrupted, finishing_blocks
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.cluster import jobs, reduced_on_cluster
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.flags import FLAGS
 from mtjfit.wafer.reduce import reduce_chunk
-from mtjfit.wafer.reduced import COLUMNS, Reduced, units_of
+from mtjfit.wafer.reduced import FLAGS, Reduced, column_names, units_of
 from mtjfit.wafer.tables import chunks, table_identity
 
 __all__ = ["BatchSummary", "configuration_of", "run_batch"]
@@ -59,7 +58,7 @@ class BatchSummary:
 
 def configuration_of(study: WaferStudy) -> Configuration:
     """The configuration under which a catalogue holds the devices of a study."""
-    return Configuration(study.fingerprint(), COLUMNS(study), units_of(study), dict(FLAGS), study.text)
+    return Configuration(study.fingerprint(), column_names(study), units_of(study), dict(FLAGS), study.text)
 
 
 def run_batch(

@@ -20,7 +20,7 @@ from mtjfit.wafer.block import Gathered
 from mtjfit.wafer.chunk import Chunk, Fault, IntArray
 from mtjfit.wafer.declared import WaferStudy
 
-__all__ = ["built"]
+__all__ = ["checked_chunk"]
 
 _MIN_BIASES = 3
 """As of a study: a line and a check of it."""
@@ -198,7 +198,7 @@ class _Rows:
                 yield _Finding(int(self.rows.start[j]), "bias", what, todo)
 
 
-def built(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
+def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
     """Usable devices of a chunk, and a fault for each of the others: the first that is found in its rows.
 
     Parameters

@@ -1,114 +1,76 @@
-"""Fields of plain lines of text as arrays of bytes, and the numbers they hold, exactly as Python would read them."""
+"""Cells of plain lines of text: names as runs, and numbers exactly as Python would read them.
+
+In plain lines every row has all its fields, quotes stand around whole fields, and nothing is a comment.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import io
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.format import TableFormat
-from mtjfit.data.tidy import parse_number
-from mtjfit.wafer.chunk import IntArray
-from mtjfit.wafer.lines import INSIDE
+from mtjfit.data.tidy import Header, parse_number
+from mtjfit.wafer.block import Runs
 
-__all__ = ["Cells", "Fields", "fields_of", "numbers_in"]
+__all__ = ["numbers_in", "runs_of"]
 
-_LF, _CR = 10, 13
-_WIDE = 64  # bytes; a longer cell is no number that anybody wrote on purpose
+_OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
 
 
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """Cells of one column, padded with zeros to a width that eight divides, shape (n, width)."""
-
-    bytes: NDArray[np.uint8]
-
-    def changes(self) -> IntArray:
-        """Rows whose cell differs from the one above, the first row among them."""
-        words = self.bytes.view(np.uint64)
-        return np.flatnonzero(np.append(True, np.any(words[1:] != words[:-1], axis=1))[: words.shape[0]])
-
-    def texts(self, rows: IntArray, encoding: str, separator: str = "") -> list[str]:
-        """Text of some cells, without spaces at the ends."""
-        found = [self.bytes[row].tobytes().rstrip(b"\0").decode(encoding).strip() for row in rows.tolist()]
-        return [text.replace(INSIDE, separator) for text in found] if separator else found
+def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int]) -> dict[int, Runs]:
+    """Columns of plain lines as runs of equal cells, by place of the column; without spaces at the ends."""
+    found: dict[int, Runs] = {}
+    if not places:
+        return found
+    table = _table(data, form, header, places, object)
+    for place in places:
+        cells = table[place].to_numpy()
+        start = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+        found[place] = Runs(start, [text.strip() for text in cells[start].tolist()])
+    return found
 
 
-@dataclass(frozen=True, eq=False)
-class Fields:
-    """Begin and end of every field of plain lines, shape (n, columns)."""
+def numbers_in(
+    data: bytes, form: TableFormat, header: Header, places: Sequence[int]
+) -> tuple[dict[int, FloatArray], list[tuple[int, int, str, str]]]:
+    """Numbers of some columns of plain lines, exactly those that Python reads from the same text.
 
-    buffer: NDArray[np.uint8]
-    begin: IntArray
-    end: IntArray
-
-    def length(self, column: int) -> IntArray:
-        """Bytes of each cell, shape (n,)."""
-        return np.asarray(self.end[:, column] - self.begin[:, column])
-
-    def cells(self, column: int) -> Cells:
-        """Cells of a column."""
-        length = self.length(column)
-        width = -(-max(int(length.max(initial=0)), 1) // 8) * 8
-        padded = np.concatenate([self.buffer, np.zeros(width, np.uint8)])
-        windows = np.ndarray((self.buffer.size + 1, width), np.uint8, padded, strides=(1, 1))
-        cells = windows[self.begin[:, column]]
-        cells[np.arange(width) >= length[:, None]] = 0
-        return Cells(cells)
-
-
-def fields_of(data: bytes, separator: str, width: int) -> Fields:
-    """Fields of plain lines.
+    Returns
+    -------
+    dict of int to ndarray, shape (n,)
+        By place of the column; NaN where there is no number.
+    list of tuple
+        Row, place, fault and remedy of each of those.
 
     Examples
     --------
-    >>> found = fields_of(b"A,1.5\\nA,20\\n", ",", 2)
-    >>> found.cells(0).changes().tolist(), numbers_in(found.cells(1), TableFormat())[0].tolist()
-    ([0], [1.5, 20.0])
+    >>> values, faults = numbers_in(b"A,1.5\\nA,x\\n", TableFormat(), Header(1, ("device", "V"), ",", {}), [1])
+    >>> values[1].tolist(), faults[0][:3]
+    ([1.5, nan], (1, 1, "'x' is not a number"))
     """
-    buffer = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(buffer == _LF)
-    inner = np.flatnonzero(buffer == ord(separator)).reshape(ends.size, width - 1)
-    first = np.concatenate([[0], ends[:-1] + 1])[: ends.size]
-    last = ends - (buffer[np.maximum(ends - 1, 0)] == _CR)
-    begin = np.concatenate([first[:, None], inner + 1], axis=1)
-    return Fields(buffer, begin, np.concatenate([inner, last[:, None]], axis=1))
+    table, found, faults = _table(data, form, header, places), {}, []
+    for place in places:
+        values = table[place].to_numpy()
+        if values.dtype.kind in "iuf" and np.isfinite(values).all():
+            found[place] = values.astype(float)
+            continue
+        cells = _table(data, form, header, [place], object)[place].tolist()
+        read = {text: parse_number(text.strip(), form.decimal) for text in set(cells)}
+        found[place] = np.array([read[text][0] for text in cells])
+        faults += [(row, place, *fault) for row, text in enumerate(cells) if (fault := read[text][1]) is not None]
+    return found, faults
 
 
-def _allowed(decimal: str) -> NDArray[np.bool_]:
-    """Bytes that a number may hold, spaces and padding among them."""
-    table = np.zeros(256, dtype=bool)
-    table[list(b"0123456789+-eE \0" + decimal.encode())] = True
-    return table
-
-
-def numbers_in(cells: Cells, form: TableFormat, separator: str = "") -> tuple[FloatArray, list[tuple[int, str, str]]]:
-    """Numbers of cells, NaN where there is none; and row, fault and remedy of each of those.
-
-    Parameters
-    ----------
-    cells : Cells
-    form : TableFormat
-        Its decimal mark and encoding.
-    separator : str
-        Of the table, for messages.
-    """
-    text = cells.bytes
-    plain = _allowed(form.decimal)[text].all(axis=1) & (text[:, _WIDE:] == 0).all(axis=1)
-    values = np.full(text.shape[0], np.nan)
-    some = text[plain][:, :_WIDE]
-    if form.decimal == ",":
-        some = np.where(some == ord(","), np.uint8(ord(".")), some)
-    try:
-        values[plain] = np.ascontiguousarray(some).view(f"S{some.shape[1]}")[:, 0].astype(float)
-    except ValueError:  # one of them is none: find out which
-        plain[:] = False
-    doubtful = np.flatnonzero(~plain | ~np.isfinite(values))
-    faults = []
-    for row, cell in zip(doubtful.tolist(), cells.texts(doubtful, form.encoding, separator), strict=True):
-        values[row], fault = parse_number(cell, form.decimal)
-        if fault is not None:
-            faults.append((row, *fault))
-    return values, faults
+def _table(
+    data: bytes, form: TableFormat, header: Header, places: Sequence[int], dtype: type | None = None
+) -> pd.DataFrame:
+    """Some columns of plain lines; without a type, those in which everything is a number become numbers."""
+    return pd.read_csv(
+        io.BytesIO(data), sep=header.separator, header=None, names=range(len(header.names)), usecols=list(places),
+        index_col=False, dtype=dtype, na_filter=False, skipinitialspace=True, skip_blank_lines=False,
+        decimal=form.decimal, encoding=form.encoding, low_memory=False, float_precision="round_trip" if _OLD else None,
+    )  # fmt: skip

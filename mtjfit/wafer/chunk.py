@@ -9,10 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
+from mtjfit.data.declaration import TableDeclaration
+from mtjfit.data.units import bias_factor, thickness_factor
 
-__all__ = ["AllBut", "Chunk", "Fault", "IntArray"]
+__all__ = ["NAMES", "AllBut", "Chunk", "Fault", "IntArray", "in_units"]
 
 IntArray: TypeAlias = NDArray[np.int64]
+
+NAMES = ("device", "wafer", "split")
+"""Roles whose cells are names; all others are numbers."""
+
 _BY_ROW = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "rho")
 
 
@@ -128,3 +134,21 @@ class Chunk:
             split=self.split[some], faults=(), angle_factor=cut(self.angle_factor, some),
             **{name: cut(getattr(self, name), rows) for name in _BY_ROW},
         )  # fmt: skip
+
+
+def in_units(role: str, values: FloatArray, declaration: TableDeclaration) -> FloatArray:
+    """Bias in V and thickness in nm, each rounded once; all others as they are.
+
+    Examples
+    --------
+    >>> from mtjfit.data import Columns, ColumnUnits
+    >>> declaration = TableDeclaration("torque", "area", "MxP", Columns("V", "T1", "T2"),
+    ...                                ColumnUnits("mV", "arb", "nm"), device="A", thickness=2.0, sigma="fit")
+    >>> in_units("bias", np.array([70.0]), declaration).tolist()
+    [0.07]
+    """
+    units = declaration.units
+    factors = {"bias": bias_factor(units.bias), "thickness": thickness_factor(units.thickness)}
+    factor = factors.get(role, 1.0)
+    # as mtjfit.data.rows.scaled: dividing by the integer rounds once
+    return values if factor == 1.0 else values * factor if factor > 1 else values / round(1 / factor)

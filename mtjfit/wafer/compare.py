@@ -16,7 +16,7 @@ from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.wafer.spread import Spread, centre_of, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey
 
-__all__ = ["WaferMeans", "compare_wafers", "wafer_means"]
+__all__ = ["WaferMeans", "compare_wafers", "pairs_of", "wafer_means"]
 
 _OWN = 20  # devices from which a wafer's own spread is used
 
@@ -193,7 +193,12 @@ def compare_wafers(
     >>> bool(by_devices["clear"]), bool(with_area["clear"])
     (True, False)
     """
-    means = wafer_means(survey, quantity, own=own, common=common).table
+    return pairs_of(wafer_means(survey, quantity, own=own, common=common))
+
+
+def pairs_of(found: WaferMeans) -> pd.DataFrame:
+    """Every pair of some wafers, as `compare_wafers` gives it."""
+    means = found.table
     first, second = np.triu_indices(len(means), k=1)
     if means["wafer"].duplicated().any():
         of = means["population"].to_numpy()
@@ -213,7 +218,7 @@ def compare_wafers(
         z = difference / own_sd
     p = 2 * t.sf(np.abs(z), dof)
     adjusted = holm(p)
-    shared = common * np.abs(difference)
+    shared = found.common * np.abs(difference)
     return pd.DataFrame({
         "A": names[first], "B": names[second], "difference": difference, "sd_devices": devices, "sd_wafer": wafer,
         "sd_common": shared, "sd": np.hypot(own_sd, shared), "dof": dof, "p_greater": t.cdf(z, dof), "p": p,

@@ -178,12 +178,12 @@ def _read(
     source: Source, place: Path, wanted: Collection[Name], numbers: frozenset[int], rows: pd.DataFrame
 ) -> Iterator[tuple[Name, DeviceCurve]]:
     """Curves of a table whose content is the one that was reduced."""
-    from mtjfit.wafer.kept import kept_study
+    from mtjfit.wafer.hierarchy import stored_study
     from mtjfit.wafer.tables import chunks, table_identity
 
     if not place.exists() and not any(each in str(place) for each in "*?["):
         raise MtjfitError("the table is not there; say where it is with --table")
-    study = kept_study(source.configuration, place)
+    study = stored_study(source.configuration, place)
     if table_identity(study) != source.identity:
         raise MtjfitError("the table has other content than the one that was reduced")
     left = set(wanted)

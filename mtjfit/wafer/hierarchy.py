@@ -1,28 +1,30 @@
-"""Stacks of a catalogue as the hierarchical model wants them: from sums, without the raw points."""
+"""Stacks of a catalogue as the hierarchical model wants them, from sums without the raw points, and their study."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.model.wafer_devices import WaferDevices
 from mtjfit.study import LENGTHS
+from mtjfit.wafer.declared import WaferStudy, load_wafer
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mtjfit.data import FloatArray
     from mtjfit.data.curve import BoolArray
-    from mtjfit.wafer.catalogue import Catalogue
-    from mtjfit.wafer.declared import WaferStudy
+    from mtjfit.wafer.catalogue import Catalogue, Configuration
 
-__all__ = ["Stack", "devices_of", "hierarchy_of", "refusals", "stack_model", "stacks"]
+__all__ = ["Stack", "devices_of", "group_study", "hierarchy_of", "refusals", "stack_model", "stacks", "stored_study"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) 
 
 def _kept(frame: pd.DataFrame, flagged: bool) -> BoolArray:
     """Devices that take part; what determines nothing has no place in a fit, flagged or not."""
-    from mtjfit.wafer.flags import FLAGS
+    from mtjfit.wafer.reduced import FLAGS
 
     flags = frame["flags"].to_numpy()
     return np.asarray((flags == 0) | flagged & (flags & FLAGS["not_determined"] == 0))
@@ -121,7 +123,7 @@ def stacks(
     split : str, optional
         Only this one.
     flagged : bool
-        Also devices with a flag (`mtjfit.wafer.flags`). One of them may ruin the fit of thousands.
+        Also devices with a flag (`mtjfit.wafer.reduced.FLAGS`). One of them may ruin the fit of thousands.
     leave : collection of str
         Splits to leave out.
 
@@ -158,3 +160,50 @@ def stack_model(devices: WaferDevices, study: WaferStudy, hierarchy: Hierarchy |
     """
     declared = hierarchy_of(study) if hierarchy is None else hierarchy
     return WaferPosterior(devices, study.study_template.parameters, declared)
+
+
+def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
+    """Load the study file stored in a catalogue, for a table that lies where it lies now.
+
+    Raises
+    ------
+    ConfigError
+        No text was stored, or this version does not understand it any more.
+    """
+    if not configuration.study:
+        raise ConfigError([Problem("the catalogue", "holds no study file", "give it with --study")])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "wafer.toml"
+        file.write_text(configuration.study, encoding="utf-8")
+        return load_wafer(file, table)
+
+
+def group_study(catalogue: Catalogue, file: Path | None = None, configuration: str = "") -> WaferStudy:
+    """The study for fits of groups: the stored one, or one with other priors.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    file : Path, optional
+        A wafer study file in place of the stored one.
+    configuration : str
+        Beginning of the fingerprint, where the catalogue holds several.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be used, or declares what would have given the devices other numbers.
+    DataError
+        None or several configurations.
+    """
+    chosen = catalogue.configuration(configuration)
+    sources = catalogue.sources(chosen.fingerprint)
+    table = Path(sources[0].name if sources else "table.csv")
+    if file is None:
+        return stored_study(chosen, table)
+    study = load_wafer(file, table)
+    if study.fingerprint() != chosen.fingerprint:
+        what = f"declares other columns, units, errors or amplitudes than those that {catalogue.path} was made with"
+        todo = "change priors, smooth parts and [sampling] only, or repeat mtjfit batch with it"
+        raise ConfigError([Problem(str(file), what, todo)])
+    return study

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,12 +15,22 @@ from scipy.stats import norm, t
 from mtjfit.data import FloatArray, pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
 from mtjfit.text import number
-from mtjfit.wafer.flags import FLAG_MEANING
-from mtjfit.wafer.smooth import smooth_surfaces
+from mtjfit.wafer.compare import WaferMeans, pairs_of, wafer_means
+from mtjfit.wafer.reduced import FLAG_MEANING
+from mtjfit.wafer.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey import Survey
 
-__all__ = ["REACH", "Control", "OddDevices", "control_limits", "few_digits", "odd_devices"]
+__all__ = [
+    "REACH",
+    "Control",
+    "OddDevices",
+    "WaferFindings",
+    "control_limits",
+    "few_digits",
+    "odd_among",
+    "odd_devices",
+]
 
 REACH = 3.0
 """Control limits lie so many standard deviations of the true values off the centre."""
@@ -136,6 +147,39 @@ def _row(q: FloatArray, s: FloatArray, of_all: Spread, within: Spread) -> dict[s
     }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class WaferFindings:
+    """Numbers of one quantity of a survey, each computed once, when it is first needed.
+
+    `own` and `common` are relative errors of wafers, as for `mtjfit.wafer.compare.wafer_means`.
+    """
+
+    survey: Survey
+    quantity: str
+    own: float | Mapping[str, float] = 0.0
+    common: float = 0.0
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """Control limits by population."""
+        return control_limits(self.survey, self.quantity)
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """Smooth part of each wafer that has one."""
+        return smooth_surfaces(self.survey, self.quantity)
+
+    @cached_property
+    def means(self) -> WaferMeans:
+        """Mean of each wafer."""
+        return wafer_means(self.survey, self.quantity, own=self.own, common=self.common)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Wafers against each other."""
+        return pairs_of(self.means)
+
+
 def odd_devices(
     survey: Survey, quantities: Sequence[str] = (), *, control: Control = "holm", smooth: bool = True
 ) -> OddDevices:
@@ -175,15 +219,23 @@ def odd_devices(
     >>> odd_devices(Survey("w", frame)).table[["device", "reason"]].values.tolist()
     [['D7', 'b is 9, 5.05 ± 0.51 is expected of its kind: 7.6 sd']]
     """
+    of = [WaferFindings(survey, quantity) for quantity in quantities or survey.quantities]
+    return odd_among(survey, of, control=control, smooth=smooth)
+
+
+def odd_among(
+    survey: Survey, findings: Sequence[WaferFindings], *, control: Control = "holm", smooth: bool = True
+) -> OddDevices:
+    """`odd_devices` by numbers that are there already."""
     if control not in get_args(Control):
         raise ValueError(f"control is holm or fdr, not {control!r}")
     found: list[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]] = []
-    for quantity in quantities or survey.quantities:
-        found.append((quantity, "of its kind", *_against_population(survey, quantity)))
+    for each in findings:
+        found.append((each.quantity, "of its kind", *_against_population(each)))
         if smooth:
-            at_place = _against_place(survey, quantity)
+            at_place = _against_place(each)
             if np.isfinite(at_place[2]).any():
-                found.append((quantity, "at its place", *at_place))
+                found.append((each.quantity, "at its place", *at_place))
     p = np.array([each[-1] for each in found]) if found else np.empty((0, len(survey.frame)))
     adjusted = (holm if control == "holm" else benjamini_hochberg)(p.ravel()).reshape(p.shape)
     worst = np.where(np.isfinite(adjusted), adjusted, np.inf).min(axis=0, initial=np.inf)
@@ -200,28 +252,28 @@ def _smallest(p: FloatArray) -> FloatArray:
     return np.asarray(np.where(np.isfinite(p), p, 2.0).min(axis=0, initial=2.0))
 
 
-def _against_population(survey: Survey, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def _against_population(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Expected value, standard deviation of the true ones, deviation and p, by device."""
-    limits = control_limits(survey, quantity)
-    of = limits.reindex(survey.frame["population"])
+    of = one.limits.reindex(one.survey.frame["population"])
     centre, spread, dof = (of[name].to_numpy(dtype=float) for name in ("centre", "spread", "dof"))
-    return _compared(survey, quantity, centre, of["centre_sd"].to_numpy(dtype=float), spread, dof)
+    return _compared(one, centre, of["centre_sd"].to_numpy(dtype=float), spread, dof)
 
 
-def _against_place(survey: Survey, quantity: str) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    n = len(survey.frame)
+def _against_place(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    n = len(one.survey.frame)
     expected, sd, spread, dof = (np.full(n, np.nan) for _ in range(4))
-    for surface in smooth_surfaces(survey, quantity):
+    for surface in one.surfaces:
         if surface.clear:
             rows = surface.rows
             expected[rows], sd[rows] = surface.value, surface.value_sd
             spread[rows], dof[rows] = surface.spread.spread, surface.spread.dof
-    return _compared(survey, quantity, expected, sd, spread, dof)
+    return _compared(one, expected, sd, spread, dof)
 
 
 def _compared(
-    survey: Survey, quantity: str, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
+    one: WaferFindings, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    survey, quantity = one.survey, one.quantity
     known = survey.known(quantity)
     total = np.sqrt(spread**2 + survey.errors(quantity) ** 2 + expected_sd**2)
     ok = known & (total > 0) & (dof >= 1)

@@ -17,8 +17,7 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.model.phase import PhaseFit, Terms, fit_phase
 from mtjfit.model.triangle import Triangle, inner
 from mtjfit.wafer.chunk import Chunk, IntArray
-from mtjfit.wafer.flags import ALARM, flags_of
-from mtjfit.wafer.reduced import COLUMNS, Reduced, coefficient_names, correlation, quantity_names
+from mtjfit.wafer.reduced import ALARM, Reduced, coefficient_names, column_names, correlation, flags_of, quantity_names
 from mtjfit.wafer.sums import Packing, Statistics, statistics
 
 if TYPE_CHECKING:
@@ -41,12 +40,12 @@ def reduce_chunk(study: WaferStudy, chunk: Chunk) -> Reduced:
     Returns
     -------
     Reduced
-        Columns by the names of `mtjfit.wafer.COLUMNS`; NaN where a number is not determined.
+        Columns by the names of `mtjfit.wafer.column_names`; NaN where a number is not determined.
 
     """
     J = len(chunk.device)
     parts = [_part(study, chunk, k, min(k + _TOGETHER, J)) for k in range(0, max(J, 1), _TOGETHER)]
-    values = {name: np.concatenate([part[0][name] for part in parts]) for name in COLUMNS(study)}
+    values = {name: np.concatenate([part[0][name] for part in parts]) for name in column_names(study)}
     return Reduced(
         chunk.number, chunk.device, chunk.wafer, chunk.split, values, np.concatenate([part[1] for part in parts]),
         np.concatenate([part[2] for part in parts]), chunk.faults, chunk.origins,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mtjfit.data.curve import FloatArray, Origin
+import numpy as np
+
+from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.data.units import find_unit
 from mtjfit.model.phase import Terms
 from mtjfit.wafer.chunk import Fault, IntArray
@@ -14,7 +18,37 @@ from mtjfit.wafer.chunk import Fault, IntArray
 if TYPE_CHECKING:
     from mtjfit.wafer.declared import WaferStudy
 
-__all__ = ["COLUMNS", "Reduced", "coefficient_names", "correlation", "quantity_names", "units_of"]
+__all__ = [
+    "ALARM",
+    "FLAGS",
+    "FLAG_MEANING",
+    "Reduced",
+    "coefficient_names",
+    "column_names",
+    "correlation",
+    "flag_names",
+    "flags_of",
+    "quantity_names",
+    "units_of",
+]
+
+FLAGS: Mapping[str, int] = MappingProxyType(
+    {"misfit_constraint": 1, "misfit_scatter": 2, "not_determined": 4, "few_points": 8, "no_slope": 16}
+)
+"""Bit of each reason."""
+
+FLAG_MEANING: Mapping[str, str] = MappingProxyType({
+    "misfit_constraint": "the coefficients of its polynomials do not come from one κ (constraint test)",
+    "misfit_scatter": "its points do not follow polynomials of the declared powers of V (scatter test)",
+    "not_determined": "its points do not determine the declared amplitudes",
+    "few_points": "it has no more points than its polynomials have coefficients: nothing is left to test or to "
+    "estimate errors from",
+    "no_slope": "its amplitude a1 is within two errors of zero, so ratios by it have no meaningful error",
+})  # fmt: skip
+"""One phrase for each reason, to be said of a device."""
+
+ALARM = 1e-6
+"""p-value below which a misfit is flagged: one device in a million if all errors are right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +62,9 @@ class Reduced:
     device, wafer, split : tuple of str, length J
         Of the usable devices; the others stand in `faults`.
     values : dict of str to ndarray, shape (J,)
-        By the names that `COLUMNS` gives; NaN where a number is not determined.
+        By the names that `column_names` gives; NaN where a number is not determined.
     flags : ndarray of int, shape (J,)
-        Bit masks of `mtjfit.wafer.flags.FLAGS`.
+        Bit masks of `FLAGS`.
     sums : ndarray, shape (J, n_sums)
         Sufficient statistics; `mtjfit.wafer.sums.compressed` makes the model's form of them.
     faults : tuple of Fault
@@ -73,7 +107,7 @@ def correlation(one: str, other: str) -> str:
     return f"corr({one}, {other})"
 
 
-def COLUMNS(study: WaferStudy) -> tuple[str, ...]:
+def column_names(study: WaferStudy) -> tuple[str, ...]:
     """Names of the columns that `reduce_chunk` gives for a study, in order.
 
     Position and thickness; determined numbers, each with its error; their correlations; the tests; coefficients of the
@@ -89,7 +123,7 @@ def COLUMNS(study: WaferStudy) -> tuple[str, ...]:
 
 
 def units_of(study: WaferStudy) -> dict[str, str]:
-    """Unit of each column of `COLUMNS`; empty for pure numbers.
+    """Unit of each column of `column_names`; empty for pure numbers.
 
     Coefficients are those of the torque, also where a torkance was measured.
     """
@@ -107,4 +141,29 @@ def units_of(study: WaferStudy) -> dict[str, str]:
     units |= {name: per_volt(int(name.rpartition("^")[2])) for name in coefficient_names(study.terms)}
     noise = find_unit(study.declaration.units.torque).name
     units |= {"sigma_par": noise, "sigma_perp": noise}
-    return {name: units.get(name, units.get(name.removesuffix("_sd"), "")) for name in COLUMNS(study)}
+    return {name: units.get(name, units.get(name.removesuffix("_sd"), "")) for name in column_names(study)}
+
+
+def flags_of(**reasons: BoolArray) -> IntArray:
+    """Bit masks from one array of bool for each reason, shape (J,).
+
+    Examples
+    --------
+    >>> flags_of(misfit_scatter=np.array([True, False]), few_points=np.array([True, False])).tolist()
+    [10, 0]
+    """
+    mask = np.zeros(next(iter(reasons.values())).shape, dtype=np.int64)
+    for name, is_so in reasons.items():
+        mask |= np.where(is_so, FLAGS[name], 0)
+    return mask
+
+
+def flag_names(mask: int) -> tuple[str, ...]:
+    """Reasons in a bit mask.
+
+    Examples
+    --------
+    >>> flag_names(10)
+    ('misfit_scatter', 'few_points')
+    """
+    return tuple(name for name, bit in FLAGS.items() if int(mask) & bit)

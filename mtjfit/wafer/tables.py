@@ -10,7 +10,7 @@ from pathlib import Path
 from mtjfit.data.curve import Origin
 from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.wafer.block import gathered
-from mtjfit.wafer.built import built
+from mtjfit.wafer.built import checked_chunk
 from mtjfit.wafer.chunk import Chunk
 from mtjfit.wafer.declared import WaferStudy
 from mtjfit.wafer.origin import distinct, origin_in
@@ -56,7 +56,7 @@ def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
     unknown = {mask.device for mask in study.declaration.mask if mask.device}
     for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
         unknown -= set(rows.device) if unknown else set()
-        yield replace(built(study, rows, label), origins=origins)
+        yield replace(checked_chunk(study, rows, label), origins=origins)
     if unknown and not skip:
         what = f"has no device {min(unknown)!r}, which a mask names"
         raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])

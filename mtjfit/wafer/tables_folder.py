@@ -16,10 +16,10 @@ from mtjfit.data.readers import Sheet, read_source
 from mtjfit.data.sheets import curves_from_sheets, declared_sheets
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.wafer.block import NameIndex
 from mtjfit.wafer.chunk import Chunk, Fault
 from mtjfit.wafer.declared import WaferStudy
 from mtjfit.wafer.origin import distinct, origin_in
-from mtjfit.wafer.seen import Seen
 
 __all__ = ["first_origin", "folder_chunks", "folder_files"]
 
@@ -59,7 +59,7 @@ def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chun
     DataError
         No file is there, or two files have the same device.
     """
-    files, size, seen = folder_files(study.table), study.wafer.chunk, Seen()
+    files, size, seen = folder_files(study.table), study.wafer.chunk, NameIndex()
     for number, k in enumerate(range(0, len(files), size)):
         if number not in skip:
             some = files[k : k + size]
@@ -74,7 +74,7 @@ def first_origin(study: WaferStudy) -> Origin:
     return Origin() if isinstance(found, Fault) else found.origin
 
 
-def _check_names(study: WaferStudy, files: Sequence[Path], found: Sequence[_One | Fault], seen: Seen) -> None:
+def _check_names(study: WaferStudy, files: Sequence[Path], found: Sequence[_One | Fault], seen: NameIndex) -> None:
     names = [(one.wafer, one.device if isinstance(one, Fault) else one.curve.device) for one in found]
     repeated = seen.repeated(names)
     if repeated is not None:

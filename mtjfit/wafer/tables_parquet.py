@@ -17,8 +17,8 @@ from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.errors import did_you_mean
 from mtjfit.wafer.block import Block, Numbers, Runs
+from mtjfit.wafer.chunk import NAMES, in_units
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.scale import NAMES, in_units
 
 __all__ = ["is_parquet", "parquet_blocks", "parquet_comments", "parquet_devices"]
 

@@ -1,24 +1,29 @@
 """Tables as delimited text, read in pieces of some megabytes: every cell understood exactly, or named with its line.
 
-A piece is cut into fields in array code, and numbers are those that Python reads from the same text, to the last bit.
-Only lines that are not plain (the wrong number of fields, misplaced quotes, blanks, comments) are taken one by one. A
-line that is no row may have belonged to the device before it or to the one behind it: both are faulty then.
+pandas reads the lines that are plain; lines with the wrong number of fields, misplaced quotes, blanks or comments are
+split one by one, and so are the lines around a cell that is no number. A line that is no row may have belonged to the
+device before it or to the one behind it: both are faulty then.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines
+from mtjfit.data.curve import BoolArray
+from mtjfit.data.format import TableFormat
+from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines, split
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.block import BadCell, Block, Numbers, Runs
-from mtjfit.wafer.cells import Cells, Fields, fields_of, numbers_in
+from mtjfit.wafer.cells import numbers_in, runs_of
+from mtjfit.wafer.chunk import NAMES, IntArray, in_units
 from mtjfit.wafer.declared import WaferStudy
-from mtjfit.wafer.lines import NoRow, Plain, plain_lines
-from mtjfit.wafer.scale import NAMES, in_units
 
 __all__ = ["text_blocks", "text_comments"]
 
@@ -27,7 +32,6 @@ _LARGEST_BLOCK, _SMALLEST_BLOCK = 2**23, 2**18
 _SHARE = 128  # of the memory, for one block of text: fields and numbers take many times its size
 _LONGEST_LINE = 2**24
 _LONGEST_NAME = 1000
-_CONSTANT = ("thickness", "x", "y", "angle", "sigma_par", "sigma_perp")
 
 
 def text_blocks(study: WaferStudy) -> Iterator[Block]:
@@ -43,18 +47,9 @@ def text_blocks(study: WaferStudy) -> Iterator[Block]:
     with study.table.open("rb") as file:
         header, offset = _header(study, label, file.read(_HEAD))
         file.seek(offset)
-        reader, rest, empty = _Reader(study, label, header, header.line + 1), b"", True
-        while data := file.read(piece):
-            whole, newline, tail = (rest + data).rpartition(b"\n")
-            rest = tail
-            if len(rest) > _LONGEST_LINE:
-                raise reader.error(reader.line, f"has more than {_LONGEST_LINE} bytes", "is this a table of text?")
-            if newline:
-                block = reader.block(whole + newline, file.tell() / size)
-                empty &= not block.line.size
-                yield block
-        if rest.strip():
-            block = reader.block(rest + b"\n", 1.0)
+        reader, empty = _Reader(study, label, header, header.line + 1), True
+        for data in reader.whole_lines(file, piece):
+            block = reader.block(data, file.tell() / size)
             empty &= not block.line.size
             yield block
     if empty:
@@ -90,6 +85,24 @@ def _header(study: WaferStudy, label: str, head: bytes) -> tuple[Header, int]:
     return header, offset
 
 
+class _NoRow(NamedTuple):
+    """An invalid line; the row before it is repeated in its place."""
+
+    row: int
+    line: int
+    what: str
+    todo: str
+
+
+class _Plain(NamedTuple):
+    """Lines of one row each, all of the same number of fields, and what was found among them."""
+
+    data: bytes
+    line: IntArray  # number of each line in the file
+    broken: list[_NoRow]
+    blank: list[tuple[int, int]]  # row behind each blank line, and the number of that line
+
+
 @dataclass
 class _Reader:
     """What must be known of the lines before: how many there were, the last of them, and what it leaves open."""
@@ -99,26 +112,100 @@ class _Reader:
     header: Header
     line: int
     last: bytes = b""
-    loose: NoRow | None = None
+    loose: _NoRow | None = None
     blank: int | None = None
+
+    @property
+    def form(self) -> TableFormat:
+        return self.study.declaration.format
 
     def error(self, line: int, what: str, todo: str) -> DataError:
         return DataError([Problem(f"{self.label}:{line}", what, todo)])
 
+    def whole_lines(self, file: BinaryIO, piece: int) -> Iterator[bytes]:
+        """A file in pieces that end with a line feed."""
+        rest = b""
+        while data := file.read(piece):
+            whole, newline, rest = (rest + data).rpartition(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise self.error(self.line, f"has more than {_LONGEST_LINE} bytes", "is this a table of text?")
+            if newline:
+                yield whole + newline
+        if rest.strip():
+            yield rest + b"\n"
+
     def block(self, data: bytes, share: float) -> Block:
         """The rows of whole lines."""
-        form = self.study.declaration.format
-        self._check_text(data, form.encoding)
-        plain = plain_lines(data, len(self.header.names), self.header.separator, form, self.line, self.last)
+        self._check_text(data)
+        plain = self._plain(data)
         self.line += data.count(b"\n")
         broken = self._broken(plain)
-        fields = fields_of(plain.data, self.header.separator, len(self.header.names))
-        if plain.line.size:
-            self.last = plain.data[:-1].rpartition(b"\n")[2]
-        names = {role: self._runs(fields, place, plain) for role, place in self.header.place.items() if role in NAMES}
-        return Block(plain.line, names, lambda: self._numbers(fields), tuple(broken), share)
+        if plain.data:
+            self.last = plain.data[plain.data.rfind(b"\n", 0, -1) + 1 :]
+        return Block(plain.line, self._names(plain), partial(self._numbers, plain.data), broken, share)
 
-    def _check_text(self, data: bytes, encoding: str) -> None:
+    def _plain(self, data: bytes) -> _Plain:
+        """Lines as they are, and each of the odd ones mended, taken out, or replaced."""
+        line, odd = self.line + np.arange(data.count(b"\n")), self._odd(data)
+        if not odd.any():
+            return _Plain(data, line, [], [])
+        lines = data.splitlines(keepends=True)
+        broken: list[_NoRow] = []
+        blank: list[tuple[int, int]] = []
+        stand_in = self.last or next((each for each, is_odd in zip(lines, odd, strict=True) if not is_odd), None)
+        for k in np.flatnonzero(odd).tolist():
+            row, cells, fault = k - len(blank), *self._cells(lines[k])
+            if cells is not None and not any(cells):
+                lines[k] = b""
+                blank.append((row, int(line[k])))
+            elif cells is not None:
+                lines[k] = self._joined(cells)
+            else:
+                broken.append(_NoRow(row, int(line[k]), *fault))
+                above = next((each for each in reversed(lines[:k]) if each), stand_in)
+                lines[k] = above or self._joined([""] * len(self.header.names))
+        return _Plain(b"".join(lines), line[[each != b"" for each in lines]], broken, blank)
+
+    def _odd(self, data: bytes) -> BoolArray:
+        """Lines that lack fields or have too many, begin as a comment, or have quotes that do not enclose a field."""
+        buffer, mark = np.frombuffer(data, np.uint8), self.form.comment.encode(self.form.encoding)
+        ends, cuts = buffer == ord("\n"), buffer == ord(self.header.separator)
+        lines, odd = np.flatnonzero(ends), np.zeros(np.count_nonzero(ends), dtype=bool)
+        if b'"' in data:
+            quotes = buffer == ord('"')
+            at, edges = np.flatnonzero(quotes), np.concatenate([[True], cuts | ends | (buffer == ord("\r"))])
+            inside = np.logical_xor.accumulate(quotes)
+            if at.size % 2 or not (edges[at[::2]] & edges[at[1::2] + 2]).all() or np.any(inside & ends):
+                odd[np.searchsorted(lines, at)] = True
+            else:
+                cuts &= ~inside
+        odd |= np.diff(np.searchsorted(np.flatnonzero(cuts), lines), prepend=0) != len(self.header.names) - 1
+        if mark and mark in data:
+            first = buffer[np.append(True, ends[:-1])]
+            odd |= (first == ord(mark)) | (first == ord(" "))
+        return odd
+
+    def _joined(self, cells: list[str]) -> bytes:
+        stream = io.StringIO()
+        csv.writer(stream, delimiter=self.header.separator, lineterminator="\n").writerow(cells)
+        return stream.getvalue().encode(self.form.encoding)
+
+    def _cells(self, data: bytes) -> tuple[list[str] | None, tuple[str, str]]:
+        """Cells of a line, or None and what is wrong with it and what to do."""
+        text = data.decode(self.form.encoding).rstrip("\r\n")
+        width, mark = len(self.header.names), self.form.comment
+        if mark and text.lstrip().startswith(mark):
+            return None, ("is a comment among the data", "move it above the header")
+        try:
+            cells = split(text, self.header.separator)
+        except csv.Error as error:
+            return None, (f"cannot be split into fields ({error})", "mend the quotes")
+        if any(cells) and len(cells) != width:
+            return None, (f"has {len(cells)} fields, the header has {width}", "give every column one field")
+        return cells, ("", "")
+
+    def _check_text(self, data: bytes) -> None:
+        encoding = self.form.encoding
         try:
             data.decode(encoding)
         except UnicodeDecodeError as error:
@@ -130,7 +217,7 @@ class _Reader:
         if data.count(b"\r") != data.count(b"\r\n"):
             raise self.error(self.line, "or a line below ends with a carriage return alone", "save it with line feeds")
 
-    def _broken(self, plain: Plain) -> list[BadCell]:
+    def _broken(self, plain: _Plain) -> tuple[BadCell, ...]:
         """Rows that are none, and the rows behind them, which may be those of another device."""
         n, found = plain.line.size, []
         for row, line, what, todo in ([] if self.loose is None else [self.loose]) + plain.broken:
@@ -150,28 +237,24 @@ class _Reader:
                 found.append(BadCell(row, "", f"line {line} above is blank", "remove the blank line"))
             elif self.blank is None:
                 self.blank = line
-        return sorted(found)
+        return tuple(sorted(found))
 
-    def _runs(self, fields: Fields, place: int, plain: Plain) -> Runs:
-        """A column of names as runs of equal cells."""
-        longest = int(np.argmax(fields.length(place))) if plain.line.size else 0
-        if plain.line.size and fields.length(place)[longest] > _LONGEST_NAME:
-            raise self.error(int(plain.line[longest]), f"has a name of more than {_LONGEST_NAME} bytes", "shorten it")
-        cells = fields.cells(place)
-        start = cells.changes()
-        return Runs(start, cells.texts(start, self.study.declaration.format.encoding, self.header.separator))
+    def _names(self, plain: _Plain) -> dict[str, Runs]:
+        """Columns of names as runs of equal cells."""
+        places = {role: place for role, place in self.header.place.items() if role in NAMES}
+        if not plain.line.size:
+            return {}
+        runs = runs_of(plain.data, self.form, self.header, list(dict.fromkeys(places.values())))
+        for start, text in runs.values():
+            for row, name in zip(start.tolist(), text, strict=True):
+                if len(name) > _LONGEST_NAME:
+                    what = f"has a name of more than {_LONGEST_NAME} letters"
+                    raise self.error(int(plain.line[row]), what, "shorten it")
+        return {role: runs[place] for role, place in places.items()}
 
-    def _numbers(self, fields: Fields) -> Numbers:
-        form, separator, numbers, bad = self.study.declaration.format, self.header.separator, {}, []
-        for role, place in self.header.place.items():
-            if role in NAMES:
-                continue
-            cells = fields.cells(place)
-            start = cells.changes() if role in _CONSTANT else None
-            values, faults = numbers_in(cells if start is None else Cells(cells.bytes[start]), form, separator)
-            rows = np.arange(values.size) if start is None else start
-            bad += [BadCell(int(rows[k]), role, what, todo) for k, what, todo in faults]
-            if start is not None:
-                values = np.repeat(values, np.diff(np.append(start, len(cells.bytes))))
-            numbers[role] = in_units(role, values, self.study.declaration)
-        return numbers, bad
+    def _numbers(self, data: bytes) -> Numbers:
+        places = {role: place for role, place in self.header.place.items() if role not in NAMES}
+        values, faults = numbers_in(data, self.form, self.header, list(dict.fromkeys(places.values())))
+        numbers = {role: in_units(role, values[place], self.study.declaration) for role, place in places.items()}
+        return numbers, [BadCell(row, role, what, todo) for row, at, what, todo in faults
+                         for role, place in places.items() if place == at]  # fmt: skip

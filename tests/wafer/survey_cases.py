@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import Origin
-from mtjfit.wafer.flags import FLAGS
+from mtjfit.wafer.reduced import FLAGS
 from mtjfit.wafer.survey import Survey
 
 PITCH = 5.0

@@ -23,7 +23,7 @@ from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer import batch as module
 from mtjfit.wafer.batch import BatchSummary, run_batch
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.flags import FLAGS
+from mtjfit.wafer.reduced import FLAGS
 
 SMALL = 14
 IN_CHUNKS = "chunk = 4\n"

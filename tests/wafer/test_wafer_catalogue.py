@@ -151,7 +151,7 @@ def test_sabotage_without_transactions_part_of_a_chunk_stays(path: Path, monkeyp
         with plainly(path):
             yield connection
 
-    monkeypatch.setattr("mtjfit.wafer.catalogue.writing.transaction", none)
+    monkeypatch.setattr("mtjfit.wafer.catalogue.catalogue.transaction", none)
     before, after = stumbling(path)
     assert after != before
 

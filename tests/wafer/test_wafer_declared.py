@@ -13,7 +13,7 @@ from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 from mtjfit.errors import ConfigError
 from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.study import LogNormal
-from mtjfit.wafer import COLUMNS, load_wafer
+from mtjfit.wafer import column_names, load_wafer
 from mtjfit.wafer.hierarchy import hierarchy_of
 from mtjfit.wafer.schema import DEFAULT_CHUNK, WaferTable
 
@@ -140,13 +140,13 @@ def test_the_fingerprint_changes_with_what_changes_numbers_and_with_nothing_else
 
 
 def test_columns_are_those_that_the_amplitudes_allow(tmp_path: Path) -> None:
-    without = COLUMNS(load(tmp_path, wafer_toml(amplitudes=("a1", "b1"))))
+    without = column_names(load(tmp_path, wafer_toml(amplitudes=("a1", "b1"))))
     assert not any("slope_ratio" in name or "kappa" in name for name in without)
     assert {"par·V^1", "perp·V^1", "scatter_p_value"} <= set(without)
-    every = COLUMNS(load(tmp_path, wafer_toml()))
+    every = column_names(load(tmp_path, wafer_toml()))
     assert "corr(slope_ratio, b2/a1)" in every
     assert len(set(every)) == len(every)
-    assert "sigma_par" in COLUMNS(load(tmp_path, wafer_toml(sigma="fit")))
+    assert "sigma_par" in column_names(load(tmp_path, wafer_toml(sigma="fit")))
 
 
 def test_the_layer_is_imported_without_what_it_does_not_need() -> None:

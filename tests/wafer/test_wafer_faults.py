@@ -22,6 +22,7 @@ FAULTS: dict[str, tuple[Callable[[list[str]], object], dict[str, str], str]] = {
     "empty": (put(8, row("B", -0.1, T_perp="")), {"B": "is empty"}, ":8: column 'T_perp'"),
     "nan": (put(8, row("B", -0.1, s_par="nan")), {"B": "'nan' is not a finite number"}, ":8: column 's_par'"),
     "comma": (put(8, row("B", -0.1).replace("-0.1,-0.1", '"-0,1",-0.1')), {"B": "decimal comma"}, ":8: column 'V'"),
+    "quoted separator": (put(8, row("B", -0.1, T_par='",0.0"')), {"B": "',0.0' is not a number"}, ":8: column 'T_par'"),
     "sigma": (put(9, row("B", 0.0, s_perp=-1)), {"B": "standard error -1 is not positive"}, ":9: column 's_perp'"),
     "thickness": (put(9, row("B", 0.0, d_nm=3)), {"B": "has 3 nm here and 2 nm above"}, ":9: column 'd_nm'"),
     "no thickness": (lambda lines: [put(k, row("B", v, d_nm=0))(lines) for k, v in

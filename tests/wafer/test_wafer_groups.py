@@ -29,10 +29,9 @@ from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
-from mtjfit.wafer.flags import FLAGS
 from mtjfit.wafer.groups import fit_groups, sample_groups
 from mtjfit.wafer.hierarchy import devices_of, hierarchy_of, stack_model, stacks
-from mtjfit.wafer.reduced import COLUMNS, units_of
+from mtjfit.wafer.reduced import FLAGS, column_names, units_of
 
 NONE = {"scatter_a1": None, "scatter_b2": None}
 SERIES = (0.8, 1.4, 2.2, 3.5)
@@ -202,7 +201,7 @@ def filled(tmp_path: Path, n: int = 60, **changes: Any) -> tuple[Wafer, WaferStu
     wafer = simulated_wafer(n, n_bias=11)
     study = wafer_study(tmp_path, **changes)
     catalogue = open_catalogue(tmp_path / "w.db", write=True)
-    configuration = Configuration(study.fingerprint(), COLUMNS(study), units_of(study), dict(FLAGS), study.text)
+    configuration = Configuration(study.fingerprint(), column_names(study), units_of(study), dict(FLAGS), study.text)
     source = catalogue.begin(configuration, "t.csv", "i", study.wafer.chunk)
     catalogue.write(source, reduce_chunk(study, wafer.chunk()))
     return wafer, study, catalogue

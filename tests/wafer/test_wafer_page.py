@@ -31,7 +31,7 @@ from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.compare import compare_wafers as pairs_of
 from mtjfit.wafer.curves import Curves, curves_of
 from mtjfit.wafer.curves import survey_of as survey_from
-from mtjfit.wafer.limits import control_limits, odd_devices
+from mtjfit.wafer.limits import WaferFindings, control_limits, odd_devices
 
 VOID = {"meta", "br", "img"}
 Q = "slope_ratio"
@@ -256,7 +256,7 @@ def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     frame.loc[0, "device"] = "=1+1"
     bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
     monkeypatch.setattr(mtjfit.report.wafer_pictures, "KINDS", {"control": "control chart"})
-    files = wafer_files(bad, [Q], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
+    files = wafer_files(bad, [WaferFindings(bad, Q)], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
     assert dangers(page) == []
     assert page.faults == []
@@ -293,7 +293,7 @@ def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys:
 def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mtjfit.report.wafer_pictures, "KINDS", KINDS)
     survey = lot(3, 2)
-    files = wafer_files(survey, [Q], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
+    files = wafer_files(survey, [WaferFindings(survey, Q)], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
     assert {"control-slope_ratio.svg", "map-slope_ratio.svg", "smooth-slope_ratio.svg", "histogram-slope_ratio.svg"} < (
         set(files)
@@ -305,7 +305,10 @@ def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.M
     told: list[str] = []
     with drawing_helper() as pool:
         odd = odd_devices(survey, [Q])
-        assert wafer_files(survey, [Q], odd, Curves({}), NO_FAULTS, pool=pool, progress=told.append) == files
+        assert (
+            wafer_files(survey, [WaferFindings(survey, Q)], odd, Curves({}), NO_FAULTS, pool=pool, progress=told.append)
+            == files
+        )
     assert sorted(told) == [f"{kind} of Slope ratio T⊥/T∥" for kind in sorted(KINDS.values())]
 
 
@@ -316,6 +319,12 @@ def test_a_hundred_thousand_devices_make_a_page_below_three_megabytes() -> None:
         frame.loc[::7, "flags"] = 1
         frame["b2/a1"], frame["b2/a1_sd"] = frame["slope_ratio"], frame["slope_ratio_sd"]
         quantities = (Q, "|kappa|·a1", "b2/a1")
-        files = wafer_files(survey, quantities, odd_devices(survey, quantities), Curves({}), NO_FAULTS)
+        files = wafer_files(
+            survey,
+            [WaferFindings(survey, each) for each in quantities],
+            odd_devices(survey, quantities),
+            Curves({}),
+            NO_FAULTS,
+        )
         assert len(frame) > 1e5
         assert len(files["wafer.html"]) < 2.5e6  # twenty curves take the rest

@@ -20,10 +20,10 @@ from mtjfit.data import TorqueCurve
 from mtjfit.model import MarginalPosterior, combinations, combinations_table
 from mtjfit.model.phase import Terms, fit_phase
 from mtjfit.wafer import (
-    COLUMNS,
     Chunk,
     Reduced,
     WaferStudy,
+    column_names,
     load_wafer,
     reduce_chunk,
     units_of,
@@ -85,7 +85,7 @@ def test_a_chunk_holds_what_each_device_tells_alone(kind: str, n: int, tmp_path:
     reduced = reduce_chunk(study, wafer.chunk(sigma=not study.sigma_is_fitted))
     tolerance = {"far from zero": 1e-7}.get(kind, 1e-9)
     assert disagreement(study, wafer.curves(not study.sigma_is_fitted), reduced) < tolerance
-    assert set(reduced.values) == set(COLUMNS(study)) == set(units_of(study))
+    assert set(reduced.values) == set(column_names(study)) == set(units_of(study))
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,7 @@ from mtjfit.wafer import load_wafer
 from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.groups import GroupFits, fit_groups
-from mtjfit.wafer.hierarchy import refusals
-from mtjfit.wafer.kept import group_study
+from mtjfit.wafer.hierarchy import group_study, refusals
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import pandas as pd
+import numpy as np
 
-from mtjfit.data.curve import FloatArray, Origin
 from mtjfit.errors import DataError, Problem
-from mtjfit.wafer.catalogue.connection import connect, plainly
-from mtjfit.wafer.catalogue.export import export_rows
-from mtjfit.wafer.catalogue.reading import (
-    Chosen,
-    configuration_of,
-    configurations,
-    digest,
-    fault_frame,
-    frame_of,
-    origin_pieces,
-    origins_of,
-    pieces,
-    sums_of,
-    tally,
-)
-from mtjfit.wafer.catalogue.records import Configuration, Source, Tally
-from mtjfit.wafer.catalogue.writing import begin, forget, write_chunk
+from mtjfit.wafer.catalogue.connection import connect, transaction
+from mtjfit.wafer.catalogue.reading import Queries
+from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source, quoted, value_columns
+from mtjfit.wafer.origin import to_json
 
 if TYPE_CHECKING:
     from mtjfit.wafer.reduced import Reduced
@@ -68,20 +56,12 @@ def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
 
 
 @dataclass(frozen=True, eq=False)
-class Catalogue:
+class Catalogue(Queries):
     """Reduced devices by configuration, wafer and name; `open_catalogue` opens one.
 
     A *configuration* is all that changes numbers: declarations, amplitudes, version of the model. Where a catalogue
     holds several, queries want one of them named, by the beginning of its fingerprint; they are never mixed.
-
-    Attributes
-    ----------
-    path : Path
-    connection : sqlite3.Connection
     """
-
-    path: Path
-    connection: sqlite3.Connection
 
     def __enter__(self) -> Catalogue:
         return self
@@ -96,7 +76,7 @@ class Catalogue:
         self.connection.close()
 
     def begin(self, configuration: Configuration, name: str, identity: str, chunk_size: int) -> Source:
-        """The table `name` of content `identity` under a configuration: as it stands here, or begun.
+        """The table `name` of content `identity` under a configuration: found by its content, or new.
 
         Raises
         ------
@@ -105,10 +85,24 @@ class Catalogue:
         MtjfitError
             The catalogue cannot be written.
         """
-        return begin(self.connection, self.path, configuration, name, identity, chunk_size)
+        _refuse_names(configuration.columns)
+        with transaction(self.connection, self.path) as connection:
+            number = _configuration(connection, configuration)
+            _add_columns(connection, configuration.columns)
+            found = connection.execute(
+                "SELECT id, name, chunk_size FROM sources WHERE configuration = ? AND identity = ?", (number, identity)
+            ).fetchone()
+            if found:
+                return Source(int(found[0]), configuration, str(found[1]), identity, int(found[2]))
+            _refuse_changed(connection, self.path, number, name)
+            made = connection.execute(
+                "INSERT INTO sources (configuration, name, identity, chunk_size, begun_at) VALUES (?, ?, ?, ?, ?)",
+                (number, name, identity, chunk_size, _now()),
+            )
+            return Source(int(made.lastrowid or 0), configuration, name, identity, chunk_size)
 
     def write(self, source: Source, reduced: Reduced) -> None:
-        """A chunk of a table, whole or not at all; once more: it replaces what it wrote before.
+        """Write a chunk of a table, whole or not at all; written again, it replaces what it wrote before.
 
         Raises
         ------
@@ -117,153 +111,120 @@ class Catalogue:
         MtjfitError
             The catalogue cannot be written; it is as it was.
         """
-        write_chunk(self.connection, self.path, source, reduced)
-
-    def done(self, source: Source) -> frozenset[int]:
-        """Numbers of the chunks of a table that are written, and do not lack what an earlier version did not note."""
-        said = "SELECT number FROM chunks WHERE source = ? AND origins <> ''"
-        with plainly(self.path):
-            rows = self.connection.execute(said, (source.id,)).fetchall()
-        return frozenset(int(row[0]) for row in rows)
-
-    @property
-    def n_devices(self) -> int:
-        """Reduced devices of all configurations and tables."""
-        with plainly(self.path):
-            return int(self.connection.execute("SELECT count(*) FROM devices").fetchone()[0])
-
-    def tally(self, source: Source) -> Tally:
-        """How many devices of a table are written."""
-        with plainly(self.path):
-            return tally(self.connection, source)
+        columns = (*OF_DEVICE, *source.configuration.columns)
+        names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))
+        key = (source.id, reduced.number)
+        with transaction(self.connection, self.path) as connection:
+            configuration = _number(connection, source)
+            for table, number in (("devices", "chunk"), ("faults", "chunk"), ("chunks", "number")):
+                connection.execute(f"DELETE FROM {table} WHERE source = ? AND {number} = ?", key)  # noqa: S608 - from here
+            insert = f"INSERT INTO devices ({names}) VALUES ({marks})"  # noqa: S608 - quoted above
+            try:
+                connection.executemany(insert, _rows(configuration, source, reduced))
+            except sqlite3.IntegrityError as error:
+                raise _twice(connection, self.path, source, reduced) from error
+            faults = [
+                (*key, place, each.device, each.wafer, each.split, each.where, each.what, each.todo)
+                for place, each in enumerate(reduced.faults)
+            ]
+            connection.executemany("INSERT INTO faults VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", faults)
+            chunk = (*key, len(reduced.device), _now(), to_json(reduced.origins))
+            connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", chunk)
 
     def forget(self, source: Source) -> None:
         """Take everything of a table out again; MtjfitError if the catalogue cannot be written."""
-        forget(self.connection, self.path, source)
+        with transaction(self.connection, self.path) as connection:
+            for table in ("devices", "faults", "chunks"):
+                connection.execute(f"DELETE FROM {table} WHERE source = ?", (source.id,))  # noqa: S608 - from here
+            connection.execute("DELETE FROM sources WHERE id = ?", (source.id,))
 
-    def configurations(self) -> list[Configuration]:
-        """All configurations, in the order in which they were begun."""
-        with plainly(self.path):
-            return configurations(self.connection)
 
-    def configuration(self, beginning: str = "") -> Configuration:
-        """The configuration whose fingerprint begins so; with nothing given, the only one.
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
-        Raises
-        ------
-        DataError
-            None, or several.
-        """
-        with plainly(self.path):
-            return configuration_of(self.connection, str(self.path), beginning)
 
-    def sources(self, configuration: str = "") -> list[Source]:
-        """Tables that devices of a configuration come from, in the order of queries."""
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            rows = self.connection.execute(
-                "SELECT sources.id, name, identity, chunk_size FROM sources JOIN configurations "
-                "ON configurations.id = sources.configuration WHERE fingerprint = ? ORDER BY name, identity",
-                (chosen.fingerprint,),
-            ).fetchall()
-        return [Source(int(row[0]), chosen, str(row[1]), str(row[2]), int(row[3])) for row in rows]
+def _rows(configuration: int, source: Source, reduced: Reduced) -> list[Row]:
+    """One tuple for each device, in the order of the columns."""
+    J = len(reduced.device)
+    sums = np.ascontiguousarray(reduced.sums, dtype="<f8")
+    blobs = [sums[j].tobytes() for j in range(J)]
+    own = ([configuration] * J, reduced.device, reduced.wafer, reduced.split, [source.id] * J, [reduced.number] * J,
+           range(J), np.asarray(reduced.flags).tolist(), blobs)  # fmt: skip
+    values = (np.asarray(reduced.values[name], dtype=float).tolist() for name in source.configuration.columns)
+    return list(zip(*own, *values, strict=True))
 
-    def origins(self, configuration: str = "") -> tuple[Origin, ...]:
-        """Where the devices of a configuration come from, as their tables declare it; what is not measured first.
 
-        Raises
-        ------
-        DataError
-            Some of them were written by a version that did not note it, or there are none.
-        """
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            found = origins_of(self.connection, chosen)
-        if not found:
-            what = "does not say whether its devices were measured or simulated"
-            raise DataError(
-                [Problem(str(self.path), what, "repeat mtjfit batch as before: it notes what was left out")]
-            )
-        return found
+def _configuration(connection: sqlite3.Connection, configuration: Configuration) -> int:
+    found = connection.execute(
+        "SELECT id FROM configurations WHERE fingerprint = ?", (configuration.fingerprint,)
+    ).fetchone()
+    if found:
+        return int(found[0])
+    made = connection.execute(
+        "INSERT INTO configurations (fingerprint, study, columns, begun_at, units, flags) VALUES (?, ?, ?, ?, ?, ?)",
+        (configuration.fingerprint, configuration.study, _json(configuration.columns), _now(),
+         _json(dict(configuration.units)), _json(dict(configuration.flags))),
+    )  # fmt: skip
+    return int(made.lastrowid or 0)
 
-    def _chosen(self, configuration: str, wafer: str | None, split: str | None, flagged: bool | None) -> Chosen:
-        return Chosen(self.configuration(configuration), wafer, split, flagged)
 
-    def frame(
-        self,
-        columns: Sequence[str] = (),
-        *,
-        wafer: str | None = None,
-        split: str | None = None,
-        flagged: bool | None = None,
-        configuration: str = "",
-    ) -> pd.DataFrame:
-        """Devices as a table, in the order of the measured tables.
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
-        Parameters
-        ----------
-        columns : sequence of str
-            Quantities; none: all of them. Units: ``catalogue.configuration().units``.
-        wafer, split : str, optional
-            Only devices of one wafer, of one split.
-        flagged : bool, optional
-            Only devices with a flag, or only those without.
-        configuration : str
-            Beginning of its fingerprint, where the catalogue holds several.
 
-        Returns
-        -------
-        DataFrame
-            Columns device, wafer, split, flags and the quantities; NaN where a quantity is not determined. Devices that
-            could not be used stand in `faults`.
+def _number(connection: sqlite3.Connection, source: Source) -> int:
+    found = connection.execute("SELECT configuration FROM sources WHERE id = ?", (source.id,)).fetchone()
+    if found is None:
+        raise ValueError(f"source {source.id} is not in this catalogue")
+    return int(found[0])
 
-        Raises
-        ------
-        DataError
-            No such quantity or configuration.
-        """
-        chosen = self._chosen(configuration, wafer, split, flagged)
-        with plainly(self.path):
-            named = tuple(columns) or chosen.configuration.columns
-            frames = [frame_of(piece, named) for piece in pieces(self.connection, chosen, columns)]
-        return pd.concat(frames or [frame_of((), named)], ignore_index=True)
 
-    def sums(
-        self,
-        *,
-        wafer: str | None = None,
-        split: str | None = None,
-        flagged: bool | None = None,
-        configuration: str = "",
-    ) -> FloatArray:
-        """Sufficient statistics, one row for each row of `frame` with the same choice, shape (J, n_sums)."""
-        chosen = self._chosen(configuration, wafer, split, flagged)
-        with plainly(self.path):
-            return sums_of(self.connection, chosen)
+def _add_columns(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
+    known = value_columns(connection)
+    for name in columns:
+        if name not in known:
+            connection.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")
 
-    def faults(self, configuration: str = "") -> pd.DataFrame:
-        """Devices that could not be used, and why: columns device, wafer, split, where, what, todo, table."""
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            return fault_frame(self.connection, chosen)
 
-    def export(self, path: str | Path, *, configuration: str = "") -> int:
-        """All devices of a configuration as CSV or Parquet, by the ending of the name; returns their number.
+def _refuse_names(columns: Sequence[str]) -> None:
+    """SQLite does not tell names apart by case."""
+    seen = {name.casefold() for name in OF_DEVICE}
+    for name in columns:
+        quoted(name)
+        if name.casefold() in seen:
+            raise ValueError(f"{name!r} stands twice among the columns of a catalogue")
+        seen.add(name.casefold())
 
-        The column ``origin`` says of each one whether it was measured.
 
-        Raises
-        ------
-        ConfigError
-            Another ending, no such folder, or pyarrow is missing.
-        MtjfitError
-            The file cannot be written.
-        """
-        chosen = self._chosen(configuration, None, None, None)
-        with plainly(self.path):
-            return export_rows(origin_pieces(self.connection, chosen), chosen.configuration.columns, Path(path))
+def _refuse_changed(connection: sqlite3.Connection, path: Path, configuration: int, name: str) -> None:
+    # A table that was refused before any of its devices was written may be mended.
+    connection.execute(
+        "DELETE FROM sources WHERE configuration = ? AND name = ? AND id NOT IN (SELECT source FROM chunks)",
+        (configuration, name),
+    )
+    found = connection.execute(
+        "SELECT begun_at FROM sources WHERE configuration = ? AND name = ?", (configuration, name)
+    ).fetchone()
+    if found:
+        raise DataError(
+            [Problem(name, f"has changed since {path} began to hold its devices ({found[0]})",
+                     "name another catalogue with --output, or put the table back as it was")]
+        )  # fmt: skip
 
-    def digest(self) -> str:
-        """sha256 of all that it says of devices; the same for the same results, however and whenever written."""
-        with plainly(self.path):
-            return digest(self.connection)
+
+def _twice(connection: sqlite3.Connection, path: Path, source: Source, reduced: Reduced) -> DataError:
+    """Which devices of a chunk stood in the catalogue, or stand twice in the chunk."""
+    problems, seen = [], set()
+    todo = "a device has one name on its wafer: declare the column of wafers, or name another catalogue"
+    for device, wafer in zip(reduced.device, reduced.wafer, strict=True):
+        found = connection.execute(
+            "SELECT name FROM devices JOIN sources ON sources.id = source "
+            "WHERE devices.configuration = ? AND wafer = ? AND device = ? AND NOT (source = ? AND chunk = ?)",
+            (_number(connection, source), wafer, device, source.id, reduced.number),
+        ).fetchone()
+        where = found[0] if found else "this chunk" if (device, wafer) in seen else ""
+        seen.add((device, wafer))
+        if where:
+            named = f"device {device!r}" + (f" of wafer {wafer!r}" if wafer else "")
+            problems.append(Problem(str(path), f"{named} came before, from {where}", todo))
+    return DataError(problems[:10])

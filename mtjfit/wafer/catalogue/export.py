@@ -6,18 +6,16 @@ import csv
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.output import OTHER_FILE, not_written, replacing
 from mtjfit.plain import harmless
-from mtjfit.wafer.catalogue.reading import WITH_ORIGIN
+from mtjfit.wafer.catalogue.schema import WITH_ORIGIN, Row
 
 __all__ = ["export_rows", "refuse_export"]
 
-Row: TypeAlias = tuple[object, ...]
 _FORMATS = (".csv", ".parquet")
 _TEXTS = len(WITH_ORIGIN) - 1  # of the columns before the quantities only the flags are no text
 
@@ -57,7 +55,7 @@ def export_rows(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path)
     Parameters
     ----------
     pieces : iterator of lists of tuples
-        As `mtjfit.wafer.catalogue.reading.origin_pieces` gives them.
+        Columns `WITH_ORIGIN` and the quantities.
     columns : sequence of str
         Names of the quantities in them.
     path : Path

@@ -1,13 +1,38 @@
-"""The tables of a catalogue, step by step: a file of an earlier version takes the steps that it lacks."""
+"""The tables of a catalogue and their rows: a file of an earlier version takes the steps that it lacks."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["APPLICATION", "OF_DEVICE", "VERSION", "migrate", "quoted", "refuse_foreign", "value_columns"]
+__all__ = [
+    "ABOUT",
+    "APPLICATION",
+    "OF_DEVICE",
+    "VERSION",
+    "WITH_ORIGIN",
+    "Configuration",
+    "Row",
+    "Source",
+    "Tally",
+    "migrate",
+    "quoted",
+    "refuse_foreign",
+    "value_columns",
+]
+
+Row: TypeAlias = tuple[Any, ...]
+"""One row of SQLite: the type of each column is in the statement."""
+
+ABOUT = ("device", "wafer", "split", "flags")
+"""Columns of every frame, before the quantities."""
+WITH_ORIGIN = ("device", "wafer", "split", "origin", "flags")
+"""The same in exported files, which travel alone."""
 
 APPLICATION = 0x4D544A66
 """In the header of the file, so that no other SQLite file is taken for a catalogue: MTJf."""
@@ -49,6 +74,79 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 
 VERSION = len(_STEPS)
 """Of the tables that this program writes; ``PRAGMA user_version`` of the file."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """How devices were reduced: devices of two configurations never stand in one table of results.
+
+    Attributes
+    ----------
+    fingerprint : str
+        sha256 of all that changes numbers.
+    columns : tuple of str
+        Names of the quantities of each device, in order.
+    units : mapping
+        Unit of a quantity; those without one may be missing.
+    flags : mapping of str to int
+        Bits of the column `flags`.
+    study : str
+        Text of the study file.
+    """
+
+    fingerprint: str
+    columns: tuple[str, ...]
+    units: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, int] = field(default_factory=dict)
+    study: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table of measured devices under one configuration.
+
+    Attributes
+    ----------
+    id : int
+        In this catalogue.
+    configuration : Configuration
+    name : str
+        Where the table was when it was begun.
+    identity : str
+        sha256 of its content.
+    chunk_size : int
+        Devices in a chunk: the numbers of chunks mean nothing without it.
+    """
+
+    id: int
+    configuration: Configuration
+    name: str
+    identity: str
+    chunk_size: int
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many devices of a table are in the catalogue.
+
+    Attributes
+    ----------
+    devices : int
+        Reduced.
+    faults : int
+        That could not be used.
+    flags : mapping of int to int
+        Reduced devices by the value of their column `flags`.
+    """
+
+    devices: int
+    faults: int
+    flags: Mapping[int, int]
+
+    @property
+    def all(self) -> int:
+        """Devices of the table so far, usable or not."""
+        return self.devices + self.faults
 
 
 def quoted(name: str) -> str:
