@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.fit import FitResult, fit
@@ -23,6 +22,7 @@ from mtjfit.model.normal import as_normal
 from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import base
+from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, Fixed, LogUniform, Parameter, Scope, Study
 from mtjfit.text import number
 from mtjfit.text_html import card, shortened
@@ -129,8 +129,8 @@ def _profiles(model: MarginalPosterior, starts: FloatArray, progress: bool) -> P
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
              if base(name) not in own and not name.startswith(("noise", "thickness"))]  # fmt: skip
-    bar = partial(tqdm, desc="profiles", unit="parameter", leave=False, disable=None if progress else True)
-    return profiles(model, names, reference(model, starts[0]), starts, bar)
+    shown = partial(bar, "profiles", progress, unit="parameter")
+    return profiles(model, names, reference(model, starts[0]), starts, shown)
 
 
 def _known_to(row: Mapping[str, Any]) -> str:

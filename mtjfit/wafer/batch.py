@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+from mtjfit.progress import bar
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.cluster import jobs, reduced_on_cluster
 from mtjfit.wafer.declared import WaferStudy
@@ -103,7 +103,8 @@ def run_batch(
     source = catalogue.begin(configuration_of(study), study.table.as_posix(), identity, study.wafer.chunk)
     study = replace(study, wafer=replace(study.wafer, chunk=source.chunk_size))  # numbers of chunks mean this size
     done = catalogue.done(source)
-    with _Bar(catalogue.tally(source).all, progress) as bar, _finishing() as ending:
+    shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
+    with shown, _finishing() as ending:
         if workers or scheduler:
             left = jobs(study, done)
             found = reduced_on_cluster(study, left, workers=workers, scheduler=scheduler, ending=ending)
@@ -113,7 +114,10 @@ def run_batch(
             for share, reduced in found:
                 catalogue.write(source, reduced)
                 added += len(reduced.device)
-                bar.more(len(reduced.device) + len(reduced.faults), share)
+                n_new = len(reduced.device) + len(reduced.faults)
+                if share > 0:
+                    shown.total = round((shown.n + n_new) / share)
+                shown.update(n_new)
     if table_identity(study) != identity:
         catalogue.forget(source)
         raise DataError(
@@ -182,28 +186,3 @@ def _terminable() -> Iterator[Callable[[], bool]]:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-class _Bar:
-    """Devices done, their rate, and the time that is left by the part of the table that was read."""
-
-    def __init__(self, done: int, progress: bool):
-        from tqdm import tqdm
-
-        self._bar: Any = tqdm(
-            desc="reducing", unit="dev", initial=done, leave=False, disable=None if progress else True, unit_scale=True
-        )
-        self._shown = done
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def more(self, devices: int, share: float) -> None:
-        """So many more devices, up to this part of the table."""
-        self._shown += devices
-        if share > 0:
-            self._bar.total = max(self._shown, round(self._shown / share))
-        self._bar.update(devices)

@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
@@ -21,6 +20,7 @@ from mtjfit.infer.planning.result import Plan, geometric_mean
 from mtjfit.infer.planning.start import candidates_for, known_of, noise_of
 from mtjfit.infer.planning.target import EVERYTHING, Target, target_of, targets
 from mtjfit.infer.posterior import Posterior
+from mtjfit.progress import bar
 from mtjfit.study import Fixed, Prior, Proposal, Study, Wishes
 
 __all__ = ["plan"]
@@ -127,7 +127,7 @@ def _planned(
         raise MtjfitError(f"{wishes.choose} are to be chosen, but there are {len(growable)} candidates")
     report = linear(known.thinned(_N_REPORT), aim, every, noise)
     rows = {}
-    for candidate in tqdm(every, desc="expected gain", leave=False, disable=None if progress else True):
+    for candidate in bar("expected gain", progress, every):
         rows[candidate.name] = (candidate.kind, candidate.thickness, *_single(known, report, candidate))
     table = pd.DataFrame.from_dict(
         rows, orient="index", columns=["kind", "thickness", "after", "low", "high", "bits"]
@@ -246,8 +246,8 @@ def _reweighted(
         asked = [of_grid[k] for k in places]
     by_name = {each.name: each for each in (*asked, joint)}
     aims = (aim,) if aim.name != EVERYTHING else tuple(targets(known).values())[:1]
-    bar = tqdm(by_name.items(), desc="reweighting", leave=False, disable=None if progress else True)
-    return {name: reweighted(known, each, aims, _N_OUTCOMES, rng) for name, each in bar}
+    shown = bar("reweighting", progress, by_name.items())
+    return {name: reweighted(known, each, aims, _N_OUTCOMES, rng) for name, each in shown}
 
 
 def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.DataFrame:
