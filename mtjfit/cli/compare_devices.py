@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
     if implied is not None:
         parts += [*implied.tables(), "", *implied.says]
     if not quiet:
-        tell(*parts, "")
+        echo(*parts, "")
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(compared, implied, told(*parts)))
+        write(output, _FILES, _content(compared, implied, as_text(*parts)))
         click.echo(f"Comparison: {output / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     said = [f"- {line}" for line in conclusions(found)]
     tables = (signature_table(found.study.curves[0].per), *mechanism_tables(found))
     parts: list[str | Table] = [header(loaded, found.best.fit), *tables, "\nConclusions", *said]
-    tell(*(said if quiet else (*parts, "")))
+    echo(*(said if quiet else (*parts, "")))
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _content(found, told(*parts)))
+        write(output, _FILES, _content(found, as_text(*parts)))
         click.echo(f"Comparison: {output / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
     # a number that is missing and could not change the verdict is named above, and no error

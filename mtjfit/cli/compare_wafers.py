@@ -11,7 +11,7 @@ import click
 
 from mtjfit.cli.compare_studies import labels_of
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import ConfigError, DataError, Problem
 
 if TYPE_CHECKING:
@@ -87,10 +87,10 @@ def compare_wafers(
     tables, numbers = _compared(survey, chosen, own_error, common_error)
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
-        tell(*parts)
+        echo(*parts)
     if output is not None:
         progress("drawing figures", quiet)
-        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": told(*parts).encode()})
+        write(output, _FILES, _figures(survey, chosen) | numbers | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {output / 'wafers.txt'}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
-        tell(f"Notice:  {notice}")
+        echo(f"Notice:  {notice}")
     if not quiet:
         for sentence in spectra_says(found):
-            tell(sentence)
-        tell(devices_table(found))
+            echo(sentence)
+        echo(devices_table(found))
         if found.flagged:
-            tell(flagged_table(found))
+            echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
     if not quiet and "study.toml" in files:
         click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.cli.folder import prepare, write
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 
 if TYPE_CHECKING:
@@ -118,9 +118,9 @@ def wafer(
     write(output, [*(name for name in files if name != "wafer.html"), *sorted(ours - set(files)), "wafer.html"], files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
-            tell(sentence)
+            echo(sentence)
         if found is not None:
-            tell(*found.tables(), *found.notes())
+            echo(*found.tables(), *found.notes())
     click.echo(f"Page: {output / 'wafer.html'}")
     if found is not None:
         _judge(catalogue, found)
