@@ -97,8 +97,14 @@ def _written_as(text: str, stream: TextIO | None) -> str:
     """A text as the stream will write it: columns are aligned by the characters that are written."""
     if stream is None:
         return text
+    text = _printable(text)
     encoding, errors = stream.encoding or "utf-8", stream.errors or "strict"
     return text.encode(encoding, errors).decode(encoding) if errors == _FALLBACK else text
+
+
+def _printable(text: str) -> str:
+    """Control characters as escapes: a string from a file must not steer a terminal."""
+    return "".join(repr(c)[1:-1] if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 
 
 def _filled(text: str, columns: int | None) -> str:
@@ -176,7 +182,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except MtjfitError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(_printable(f"Error: {error}"), err=True)
             ctx.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("\nInterrupted; no result was written.", err=True)

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtjfit.cli.terminal import as_text, ascii_fallback, echo, laid_out
+from mtjfit.cli.terminal import Commands, as_text, ascii_fallback, echo, laid_out
+from mtjfit.errors import MtjfitError
 from mtjfit.results.tables import Table
 
 TABLE = Table(
@@ -137,3 +139,19 @@ def test_points_of_a_list_go_on_under_their_first_word(echoed: Echoed):
 
 def test_a_file_gets_what_a_pipe_gets(echoed: Echoed):
     assert as_text(TABLE, SENTENCE, "- κ") == echoed(TABLE, SENTENCE, "- κ")
+
+
+def test_control_characters_do_not_reach_the_terminal(echoed: Echoed):
+    names = Table("Devices", ("device",), (("\x1b[31mA\x9b2J",),), "")
+    assert echoed(names, "a\r name\nκ\n", columns=80).splitlines()[-3:] == [r"\x1b[31mA\x9b2J", r"a\r name", "κ"]
+
+
+def test_control_characters_in_errors_are_escaped():
+    group = Commands("group")
+
+    @group.command()
+    def refuse() -> None:
+        raise MtjfitError("parameters.a\x1b[31m: is no parameter")
+
+    result = CliRunner().invoke(group, ["refuse"])
+    assert (result.exit_code, result.stderr) == (3, "Error: parameters.a\\x1b[31m: is no parameter\n")
