@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from html import escape
+from itertools import chain, zip_longest
 
 __all__ = [
     "Table",
@@ -121,19 +122,22 @@ def p_text(p: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Left-aligned columns, two spaces apart, with a rule under the header.
+    """Left-aligned columns, two spaces apart, with a rule under the header. Cells may have several lines.
 
     Examples
     --------
-    >>> print(table(["name", "x"], [["a", "1.0"], ["long", "2.0"]]))
+    >>> print(table(["name", "x"], [["a", "1.0"], ["long", "2.0\\n3.0"]]))
     name  x
     ----  ---
     a     1.0
     long  2.0
+          3.0
     """
-    widths = [max(len(str(row[k])) for row in (header, *rows)) for k in range(len(header))]
-    lines = [header, ["-" * width for width in widths], *rows]
-    return "\n".join("  ".join(str(c).ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+    cells = [[str(cell).split("\n") for cell in row] for row in (header, *rows)]
+    widths = [max(map(len, chain(*column))) for column in zip(*cells, strict=True)]
+    head, *body = (list(zip_longest(*row, fillvalue="")) for row in cells)
+    lines = (*head, ["-" * width for width in widths], *chain(*body))
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def card(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
 
@@ -60,7 +60,7 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
     progress("drawing the figure", quiet)
     folder.write(_content(found))
     if not quiet:
-        tell(_table(found), "", str(found), "")
+        echo(_table(found), "", str(found), "")
     drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
     click.echo(f"Calibration: {drawn}")
     if not found.calibrated:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mtjfit.cli.check_wafer import check_wafer, is_wafer_study
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 
 __all__ = ["check"]
 
@@ -37,15 +37,15 @@ def check(study: Path) -> None:
     progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices")
     fit = fit_study(loaded)
     known = fit.identifiability
-    tell(str(header(loaded, fit)), devices_table(loaded), "\nWhat these data can determine")
-    tell(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
-    tell(*(f"  - {words}" for words in not_determined(fit, None)))
-    tell(*(table for table in (combinations_table(fit), undetermined_table(fit)) if table.rows))
+    echo(str(header(loaded, fit)), devices_table(loaded), "\nWhat these data can determine")
+    echo(f"{known.rank} of {known.n_parameters} parameters are determined by this design, thicknesses known")
+    echo(*(f"  - {words}" for words in not_determined(fit, None)))
+    echo(*(table for table in (combinations_table(fit), undetermined_table(fit)) if table.rows))
     box = {each.name: str(each) for each in checks(fit, None)}
-    tell(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
-    tell(*(box[name] for name in ("priors agree with the data",) if name in box))
+    echo(f"\n{model_test(fit.devices, loaded.amplitudes)}", f"\n{box['χ² plausible']}")
+    echo(*(box[name] for name in ("priors agree with the data",) if name in box))
     if nothing_free(loaded):
-        tell(f"Next:   {NOTHING_FREE}, so χ² is all there is; to fit anything give it a prior in [parameters]")
+        echo(f"Next:   {NOTHING_FREE}, so χ² is all there is; to fit anything give it a prior in [parameters]")
     elif loaded.n_thicknesses == 1 and free_lengths(loaded):
         click.echo(f"Next:   mtjfit run {study} --output results   (combinations only: exit code 4)")
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder
 
@@ -68,10 +68,10 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
     if implied is not None:
         parts += [*implied.tables(), "", *implied.says]
     if not quiet:
-        tell(*parts, "")
+        echo(*parts, "")
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(compared, implied, told(*parts)))
+        folder.write(_content(compared, implied, as_text(*parts)))
         click.echo(f"Comparison: {folder.path / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
 
@@ -54,10 +54,10 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     said = [f"- {line}" for line in conclusions(found)]
     tables = (signature_table(found.study.curves[0].per), *mechanism_tables(found))
     parts: list[str | Table] = [header(loaded, found.best.fit), *tables, "\nConclusions", *said]
-    tell(*(said if quiet else (*parts, "")))
+    echo(*(said if quiet else (*parts, "")))
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(found, told(*parts)))
+        folder.write(_content(found, as_text(*parts)))
         click.echo(f"Comparison: {folder.path / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
     # a number that is missing and could not change the verdict is named above, and no error

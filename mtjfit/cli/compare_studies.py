@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
 
@@ -69,10 +69,10 @@ def compare_studies(
     seed = next(iter(studies.values())).sampling.seed if seed is None else seed
     found = compare(studies, shared or None, seed=seed, progress=not quiet)
     parts, said = _parts(found, studies, fits)
-    tell(*(said if quiet else parts))
+    echo(*(said if quiet else parts))
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(found, studies, told(*parts)))
+        folder.write(_content(found, studies, as_text(*parts)))
         click.echo(f"Comparison: {folder.path / 'studies.txt'}")
     if not found.converged:
         raise NotConverged("\n".join(said))

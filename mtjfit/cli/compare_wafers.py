@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from mtjfit.cli.compare_studies import labels_of
-from mtjfit.cli.terminal import progress, tell, told
+from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.output import OutputFolder
 
@@ -88,10 +88,10 @@ def compare_wafers(
     tables, numbers = _compared(survey, chosen, own_error, common_error)
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
-        tell(*parts)
+        echo(*parts)
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_figures(survey, chosen) | numbers | {"wafers.txt": told(*parts).encode()})
+        folder.write(_figures(survey, chosen) | numbers | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
 
 

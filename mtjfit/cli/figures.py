@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import MtjfitError
 from mtjfit.output import OutputFolder, not_written, write_file
 
@@ -76,7 +76,7 @@ def figures(output: Path, quiet: bool) -> None:
             click.echo(f"{name}: .{', .'.join(SUFFIXES)}\n  {title}")
         click.echo("\nAssumed in Fig. 3, since the paper gives neither thicknesses nor amplitudes:")
         for words in assumed:
-            tell(f"  - {words}")
+            echo(f"  - {words}")
         click.echo()
     click.echo(f"Figures: {output}")
 

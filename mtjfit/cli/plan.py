@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ def _say(found: Plan, quiet: bool) -> None:
     from mtjfit.results.plan import plan_tables
 
     if not quiet:
-        tell(*plan_tables(found))
+        echo(*plan_tables(found))
         click.echo()
     for note in found.notes:
-        tell(note)
+        echo(note)
     if found.notes:
         click.echo()
-    tell(f"Plan: {found.sentence}")
+    echo(f"Plan: {found.sentence}")
 
 
 def _request(

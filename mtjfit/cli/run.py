@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import INTERRUPTED, progress, tell
+from mtjfit.cli.terminal import INTERRUPTED, echo, progress
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 
 if TYPE_CHECKING:
@@ -225,11 +225,11 @@ def _say(
         found = (
             [combinations_table(fit), undetermined_table(fit)] if posterior is None else [posterior_table(posterior)]
         )
-        tell(*found)
+        echo(*found)
     if not quiet:
         click.echo("\nWhat was learned")
         for sentence in (*learned(fit, posterior), *(() if compared is None else conclusions(compared))):
-            tell(sentence)
+            echo(sentence)
         click.echo()
     for each in checks(fit, posterior):
         if not quiet or each.state == "no":

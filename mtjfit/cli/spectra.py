@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.output import OutputFolder
 
@@ -44,6 +44,7 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
     """
+    from mtjfit.progress import bar
     from mtjfit.report.spectra import spectra_html
     from mtjfit.results.spectra import devices_table, flagged_table, spectra_document, spectra_says
     from mtjfit.spectra import analyse, load_spectra, spectra_files
@@ -52,51 +53,32 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
     folder.prepare()
     progress(f"reading {study}", quiet)
-    with _Bar("files", quiet) as bar:
-        loaded = load_spectra(study, lambda done, of: bar.show(done, of))
+    with bar("files", not quiet, delay=1) as shown:
+
+        def done(n: int, of: int) -> None:
+            shown.total = of
+            shown.update(n - shown.n)
+
+        loaded = load_spectra(study, done)
     loaded = _shifted(loaded, shift)
-    with _Bar("spectra fitted", quiet) as bar:
-        found = analyse(loaded, lambda n: bar.more(n, len(loaded.spectra)))
-    with _Bar("spectra drawn", quiet) as bar:
-        drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
-        page = spectra_html(found, most=thumbnails, progress=lambda n: bar.more(n, drawn))
+    with bar("spectra fitted", not quiet, total=len(loaded.spectra), delay=1) as shown:
+        found = analyse(loaded, shown.update)
+    n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
+    with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
+        page = spectra_html(found, most=thumbnails, progress=shown.update)
     files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
-        tell(f"Notice:  {notice}")
+        echo(f"Notice:  {notice}")
     if not quiet:
         for sentence in spectra_says(found):
-            tell(sentence)
-        tell(devices_table(found))
+            echo(sentence)
+        echo(devices_table(found))
         if found.flagged:
-            tell(flagged_table(found))
+            echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
     if not quiet and "study.toml" in files:
         click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")
-
-
-class _Bar:
-    """A progress bar on a terminal; silent elsewhere."""
-
-    def __init__(self, what: str, quiet: bool):
-        from tqdm import tqdm
-
-        self._bar = tqdm(desc=what, disable=True if quiet else None, leave=False, delay=1)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def show(self, done: int, of: int) -> None:
-        """So many in all."""
-        self.more(done - int(self._bar.n), of)
-
-    def more(self, n: int, of: int) -> None:
-        """So many more."""
-        self._bar.total = of
-        self._bar.update(n)
 
 
 def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:

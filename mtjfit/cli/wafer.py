@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress, tell
+from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
 
@@ -119,9 +119,9 @@ def wafer(
     folder.write(files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
-            tell(sentence)
+            echo(sentence)
         if found is not None:
-            tell(*found.tables(), *found.notes())
+            echo(*found.tables(), *found.notes())
     click.echo(f"Page: {output / 'wafer.html'}")
     if found is not None:
         _judge(catalogue, found)

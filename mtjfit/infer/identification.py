@@ -10,7 +10,6 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.fit import FitResult, fit
@@ -22,6 +21,7 @@ from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.normal import as_normal
 from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
 
@@ -127,8 +127,8 @@ def _profiles(model: MarginalPosterior, starts: FloatArray, progress: bool) -> P
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
              if name.base not in own and not (name.is_noise or name.is_thickness)]  # fmt: skip
-    bar = partial(tqdm, desc="profiles", unit="parameter", leave=False, disable=None if progress else True)
-    return profiles(model, names, reference(model, starts[0]), starts, bar)
+    shown = partial(bar, "profiles", progress, unit="parameter")
+    return profiles(model, names, reference(model, starts[0]), starts, shown)
 
 
 def _known_to(row: Mapping[str, Any]) -> str:

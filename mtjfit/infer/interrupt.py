@@ -1,4 +1,4 @@
-"""Ctrl-C during a run that is saved: the first lets the block finish, the second stops at once."""
+"""Ctrl-C during work that is saved block by block: the first lets the block finish, the second stops at once."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupted", "finishing_blocks"]
+__all__ = ["Interrupted", "graceful_interrupt"]
 
-_SAYS = "\nCtrl-C: finishing this block and saving it; press Ctrl-C again to stop at once.\n"
+_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_MESSAGES = {
+    signal.SIGINT: "\nCtrl-C: finishing this block and saving it; press Ctrl-C again to stop at once.\n",
+    signal.SIGTERM: "\nAsked to end: finishing this block and saving it.\n",
+}
 
 
 class Interrupted(KeyboardInterrupt):
@@ -20,54 +24,52 @@ class Interrupted(KeyboardInterrupt):
 
 
 @contextmanager
-def finishing_blocks(wanted: bool) -> Iterator[Callable[[], None]]:
-    """Within the context the first Ctrl-C only leaves a note, which the function that is handed out turns into an end.
+def graceful_interrupt(
+    wanted: bool = True, signals: tuple[signal.Signals, ...] = (signal.SIGINT,)
+) -> Iterator[Callable[[], bool]]:
+    """Within the context the first signal is only noted; the function that is handed out says whether there was one.
 
     Parameters
     ----------
     wanted : bool
-        False: Ctrl-C does what it always does. It also does so outside the main thread, where no handler can be set,
-        and where Ctrl-C is ignored or handled by somebody else already.
+        False: signals do what they always do. They also do so outside the main thread, where no handler can be set,
+        and where they are ignored or handled by other code already.
+    signals : tuple of Signals
+        SIGINT (Ctrl-C), SIGTERM.
 
     Raises
     ------
     Interrupted
-        By the function, called between blocks, and at the end of the context.
+        At the end of the context, after a first signal.
     KeyboardInterrupt
-        On the second Ctrl-C, wherever the program is.
+        On the second signal, wherever the program is.
 
     Examples
     --------
-    >>> with finishing_blocks(wanted=True) as end_if_asked:
-    ...     end_if_asked()
+    >>> with graceful_interrupt() as asked_to_end:
+    ...     asked_to_end()
+    False
     """
     asked = False
-
-    def end_if_asked() -> None:
-        if asked:
-            raise Interrupted
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
             raise KeyboardInterrupt
         asked = True
-        _say()
+        # A handler may interrupt a write to the same stream, and there may be no stream at all.
+        with contextlib.suppress(RuntimeError, ValueError, OSError, AttributeError):
+            sys.stderr.write(_MESSAGES[signal.Signals(number)])
+            sys.stderr.flush()
 
-    in_main = threading.current_thread() is threading.main_thread()
-    if not (wanted and in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
-        yield end_if_asked
-        return
-    signal.signal(signal.SIGINT, handle)
+    can = wanted and threading.current_thread() is threading.main_thread()
+    before = {each: found for each in signals if can and (found := signal.getsignal(each)) is _DEFAULTS[each]}
+    for each in before:
+        signal.signal(each, handle)
     try:
-        yield end_if_asked
+        yield lambda: asked
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    end_if_asked()
-
-
-def _say() -> None:
-    # A handler may interrupt a write to the same stream, and there may be no stream at all.
-    with contextlib.suppress(RuntimeError, ValueError, OSError, AttributeError):
-        sys.stderr.write(_SAYS)
-        sys.stderr.flush()
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if asked:
+        raise Interrupted

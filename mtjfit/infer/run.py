@@ -14,7 +14,7 @@ from mtjfit.infer.evidence import Evidence, log_evidence
 from mtjfit.infer.explore import Explored, explore
 from mtjfit.infer.gate import MIN_LENGTH, Chains, Verdict, judge
 from mtjfit.infer.history import History, is_look, next_block, next_look
-from mtjfit.infer.interrupt import finishing_blocks
+from mtjfit.infer.interrupt import Interrupted, graceful_interrupt
 from mtjfit.infer.journal import Journal
 from mtjfit.infer.progress import Look, Progress
 from mtjfit.infer.proposal import Jump, Straight, Target
@@ -117,7 +117,7 @@ def run_ensembles(
         The journal is damaged, cannot be written, or belongs to another posterior.
     """
     n_walkers = _n_walkers(len(names), n_walkers)
-    with Progress(progress, max_steps) as show, finishing_blocks(wanted=journal is not None) as end_if_asked:
+    with Progress(progress, max_steps) as show, graceful_interrupt(wanted=journal is not None) as asked_to_end:
         history = None if journal is None else journal.history()
         if history is None:
             history = History(prepared(target, len(names), n_ensembles, n_walkers, seed, show.annealing))
@@ -126,7 +126,8 @@ def run_ensembles(
         else:
             _same_posterior(target, history.stage)
         while True:
-            end_if_asked()
+            if asked_to_end():
+                raise Interrupted
             spent, steps = history.spent, history.steps
             done = spent + steps >= max_steps and steps > 0
             show.sampling(spent + steps)

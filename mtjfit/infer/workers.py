@@ -13,9 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from mtjfit.errors import MtjfitError
+from mtjfit.progress import bar
 
 __all__ = ["WorkerKilled", "deaf", "helpers", "in_parallel", "n_processors", "with_helpers"]
 
@@ -72,12 +71,12 @@ def in_parallel(
     >>> in_parallel(abs, [-1, 2, -3], workers=1, progress=False)
     [1, 2, 3]
     """
-    with tqdm(total=len(jobs), desc=says, unit="run", leave=False, disable=None if progress else True) as bar:
+    with bar(says, progress, total=len(jobs), unit="run") as shown:
         if workers == 1:
             results = []
             for job in jobs:
                 results.append(function(job))
-                bar.update()
+                shown.update()
             return results
         with helpers(min(workers, len(jobs), _MOST)) as pool:
             with deaf():
@@ -87,7 +86,7 @@ def in_parallel(
                 for future in as_completed(futures):
                     future.result()
                     done += 1
-                    bar.update()
+                    shown.update()
             except BrokenProcessPool as error:
                 raise WorkerKilled(
                     f"a worker process ended before its work was done, after {done} of {len(jobs)} runs: it was "

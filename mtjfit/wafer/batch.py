@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Container, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from mtjfit.errors import ConfigError, DataError, Problem
-from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+from mtjfit.infer.interrupt import graceful_interrupt
+from mtjfit.progress import bar
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.cluster import jobs, reduced_on_cluster
 from mtjfit.wafer.declared import WaferStudy
@@ -102,7 +98,8 @@ def run_batch(
     source = catalogue.begin(configuration_of(study), study.table.as_posix(), identity, study.wafer.chunk)
     study = replace(study, wafer=replace(study.wafer, chunk=source.chunk_size))  # numbers of chunks mean this size
     done = catalogue.done(source)
-    with _Bar(catalogue.tally(source).all, progress) as bar, _finishing() as ending:
+    shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
+    with shown, graceful_interrupt(signals=(signal.SIGINT, signal.SIGTERM)) as ending:
         if workers or scheduler:
             left = jobs(study, done)
             found = reduced_on_cluster(study, left, workers=workers, scheduler=scheduler, ending=ending)
@@ -112,7 +109,10 @@ def run_batch(
             for share, reduced in found:
                 catalogue.write(source, reduced)
                 added += len(reduced.device)
-                bar.more(len(reduced.device) + len(reduced.faults), share)
+                n_new = len(reduced.device) + len(reduced.faults)
+                if share > 0:
+                    shown.total = round((shown.n + n_new) / share)
+                shown.update(n_new)
     if table_identity(study) != identity:
         catalogue.forget(source)
         raise DataError(
@@ -134,75 +134,3 @@ def _reduced_here(
         yield share, reduced
         if ending():
             return
-
-
-@contextmanager
-def _finishing() -> Iterator[Callable[[], bool]]:
-    """Within the context the first Ctrl-C or SIGTERM only leaves a note; the second ends the program at once.
-
-    Raises
-    ------
-    Interrupted
-        At its end, if the note was left.
-    """
-    with finishing_blocks(wanted=True) as end_if_asked, _terminable() as terminated:
-
-        def ending() -> bool:
-            try:
-                end_if_asked()
-            except Interrupted:
-                return True
-            return terminated()
-
-        yield ending
-    if terminated():
-        raise Interrupted
-
-
-@contextmanager
-def _terminable() -> Iterator[Callable[[], bool]]:
-    """Whether somebody asked the program to end, where it may listen: in the main thread, and nobody else does."""
-    asked = False
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        with contextlib.suppress(RuntimeError, ValueError, OSError, AttributeError):
-            sys.stderr.write("\nAsked to end: finishing this block and saving it.\n")
-
-    in_main = threading.current_thread() is threading.main_thread()
-    if not (in_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL):
-        yield lambda: False
-        return
-    signal.signal(signal.SIGTERM, handle)
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-class _Bar:
-    """Devices done, their rate, and the time that is left by the part of the table that was read."""
-
-    def __init__(self, done: int, progress: bool):
-        from tqdm import tqdm
-
-        self._bar: Any = tqdm(
-            desc="reducing", unit="dev", initial=done, leave=False, disable=None if progress else True, unit_scale=True
-        )
-        self._shown = done
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def more(self, devices: int, share: float) -> None:
-        """So many more devices, up to this part of the table."""
-        self._shown += devices
-        if share > 0:
-            self._bar.total = max(self._shown, round(self._shown / share))
-        self._bar.update(devices)

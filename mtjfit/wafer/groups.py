@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.data import Origin
 from mtjfit.infer.wafer import StackPosterior, describe_stack, sample_stack
 from mtjfit.infer.wafer_fit import StackFit, fit_stack
 from mtjfit.model.wafer import WaferPosterior
 from mtjfit.model.wafer_declared import Hierarchy
+from mtjfit.progress import bar
 from mtjfit.wafer.hierarchy import hierarchy_of, stack_model, stacks
 from mtjfit.wafer.origin import kinds
 
@@ -137,7 +137,7 @@ def fit_groups(
     """
     fits, left_out = {}, {}
     found = stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
-    for stack in tqdm(found, desc="fitting", unit="split", leave=False, disable=None if progress else True):
+    for stack in bar("fitting", progress, found, unit="split"):
         parameters = study.study_template.parameters
         fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study))
         left_out[stack.split] = stack.left_out

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.cli.terminal import speak_plainly
+from mtjfit.cli.terminal import ascii_fallback
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.report.figures import FORMATS
@@ -445,7 +445,7 @@ def test_demo_is_short_and_names_the_next_command(tmp_path: Path, cached, monkey
 def test_any_terminal_gets_readable_words(monkeypatch: pytest.MonkeyPatch, encoding: str, expected: str):
     stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", stream)
-    speak_plainly()
+    ascii_fallback()
     stream.write("✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語")
     stream.flush()
     assert stream.buffer.getvalue().decode(encoding) == expected

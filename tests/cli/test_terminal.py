@@ -8,11 +8,12 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtjfit.cli import terminal
-from mtjfit.cli.terminal import laid_out, speak_plainly, tell
+from mtjfit.cli.terminal import Commands, as_text, ascii_fallback, echo, laid_out
+from mtjfit.errors import MtjfitError
 from mtjfit.text import Table
 
 TABLE = Table(
@@ -39,20 +40,20 @@ class Stream(io.TextIOWrapper):
         return self.buffer.getvalue().decode(self.encoding)
 
 
-Told = Callable[..., str]
+Echoed = Callable[..., str]
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Told:
-    def told(*said: str | Table, encoding: str = "utf-8", columns: int = 0) -> str:
+def echoed(monkeypatch: pytest.MonkeyPatch) -> Echoed:
+    def echoed(*parts: str | Table, encoding: str = "utf-8", columns: int = 0) -> str:
         monkeypatch.setenv("COLUMNS", str(columns or 40))
         stream = Stream(encoding, terminal=columns > 0)
         monkeypatch.setattr(sys, "stdout", stream)
-        speak_plainly()
-        tell(*said)
+        ascii_fallback()
+        echo(*parts)
         return stream.text()
 
-    return told
+    return echoed
 
 
 def faults(header: list[str], rows: list[list[str]], columns: int, shown: str) -> list[str]:
@@ -93,8 +94,8 @@ def test_sabotaged_tables_are_seen(sabotage: Callable[[str], str]):
     assert faults(["name", "result"], rows, 20, sabotage(shown)) != []
 
 
-def test_rows_stay_whole_in_a_pipe_whatever_columns_says(told: Told):
-    lines = told(TABLE, SENTENCE).splitlines()
+def test_rows_stay_whole_in_a_pipe_whatever_columns_says(echoed: Echoed):
+    lines = echoed(TABLE, SENTENCE).splitlines()
     assert lines[2:6] == [
         "device  combination               value ± sd       unit",
         "------  ------------------------  ---------------  -----------",
@@ -102,12 +103,12 @@ def test_rows_stay_whole_in_a_pipe_whatever_columns_says(told: Told):
         "F1.2nm  slope ratio T_perp/T_par  -0.2 ± 0.1",
     ]
     assert max(map(len, lines)) <= 100
-    assert "\x1b" not in told(TABLE)
+    assert "\x1b" not in echoed(TABLE)
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 200])
-def test_nothing_is_wider_than_a_terminal(columns: int, told: Told):
-    shown = told(TABLE, SENTENCE, columns=columns)
+def test_nothing_is_wider_than_a_terminal(columns: int, echoed: Echoed):
+    shown = echoed(TABLE, SENTENCE, columns=columns)
     assert max(map(len, shown.splitlines())) <= min(columns, 100)
     if columns >= 40:  # else there is no room for two columns
         assert f"\n{' ' * 15}" in shown  # a sentence goes on under its second column
@@ -121,20 +122,36 @@ def test_nothing_is_wider_than_a_terminal(columns: int, told: Told):
     ],
 )
 @pytest.mark.parametrize("columns", [0, 120])
-def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, row: str, columns: int, told: Told):
-    lines = told(TABLE, encoding=encoding, columns=columns).splitlines()
+def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, row: str, columns: int, echoed: Echoed):
+    lines = echoed(TABLE, encoding=encoding, columns=columns).splitlines()
     assert lines[4] == row
     begins = [[match.start() for match in re.finditer(r"(?<!\S)-+", lines[3])]][0]
     for line in lines[2:6]:
         assert all(k >= len(line) or (line[k] != " " and line[k - 2 : k].strip() == "") for k in begins if k)
 
 
-def test_points_of_a_list_go_on_under_their_first_word(told: Told):
-    lines = told("- " + SENTENCE.replace("  ", " "), columns=40).splitlines()
+def test_points_of_a_list_go_on_under_their_first_word(echoed: Echoed):
+    lines = echoed("- " + SENTENCE.replace("  ", " "), columns=40).splitlines()
     assert lines[0].startswith("- ")
     assert len(lines) > 1
     assert all(re.match(r"  \S", line) for line in lines[1:])
 
 
-def test_a_file_gets_what_a_pipe_gets(told: Told):
-    assert terminal.told(TABLE, SENTENCE, "- κ") == told(TABLE, SENTENCE, "- κ")
+def test_a_file_gets_what_a_pipe_gets(echoed: Echoed):
+    assert as_text(TABLE, SENTENCE, "- κ") == echoed(TABLE, SENTENCE, "- κ")
+
+
+def test_control_characters_do_not_reach_the_terminal(echoed: Echoed):
+    names = Table("Devices", ("device",), (("\x1b[31mA\x9b2J",),), "")
+    assert echoed(names, "a\r name\nκ\n", columns=80).splitlines()[-3:] == [r"\x1b[31mA\x9b2J", r"a\r name", "κ"]
+
+
+def test_control_characters_in_errors_are_escaped():
+    group = Commands("group")
+
+    @group.command()
+    def refuse() -> None:
+        raise MtjfitError("parameters.a\x1b[31m: is no parameter")
+
+    result = CliRunner().invoke(group, ["refuse"])
+    assert (result.exit_code, result.stderr) == (3, "Error: parameters.a\\x1b[31m: is no parameter\n")

@@ -100,9 +100,6 @@ class Death:
             module, _, attribute = name.rpartition(".")
             owner = Path if module == "pathlib.Path" else import_module(module)
             patch.setattr(owner, attribute, self._mortal(getattr(owner, attribute)))
-        patch.setattr(
-            "mtjfit.infer.lock._alive", lambda pid: False
-        )  # or the lock of the dead would be that of this test
 
     def _mortal(self, operation: Callable[..., object]) -> Callable[..., object]:
         def wrapped(*args: object, **kwargs: object) -> object:

@@ -16,7 +16,7 @@ from journal_runs import STUDY, Bell, begun, begun_once, contents, run, run_in, 
 from shortcuts import ONLY_INFER
 
 from mtjfit.infer.gate import Chains
-from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+from mtjfit.infer.interrupt import Interrupted, graceful_interrupt
 from mtjfit.infer.journal import open_journal, saved_steps
 
 __all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
@@ -103,16 +103,16 @@ def test_in_another_thread_no_handler_is_set(tmp_path: Path, undisturbed: Chains
 @pytest.mark.parametrize("handler", [signal.SIG_IGN, lambda number, frame: None])
 def test_a_handler_of_somebody_else_stays(handler: object):
     signal.signal(signal.SIGINT, handler)
-    with finishing_blocks(wanted=True) as end_if_asked:
+    with graceful_interrupt() as asked_to_end:
         assert signal.getsignal(signal.SIGINT) is handler
         signal.raise_signal(signal.SIGINT)
-        end_if_asked()
+        assert not asked_to_end()
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def test_an_error_restores_the_handler():
     def fail() -> None:
-        with finishing_blocks(wanted=True):
+        with graceful_interrupt():
             assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
             raise ZeroDivisionError
 
@@ -130,13 +130,14 @@ def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_real_signal_to_a_real_process():
     program = """
 import time
-from mtjfit.infer.interrupt import Interrupted, finishing_blocks
+from mtjfit.infer.interrupt import Interrupted, graceful_interrupt
 try:
-    with finishing_blocks(wanted=True) as end_if_asked:
+    with graceful_interrupt() as asked_to_end:
         print("ready", flush=True)
         for _ in range(1000):
             time.sleep(0.01)
-            end_if_asked()
+            if asked_to_end():
+                break
 except Interrupted:
     print("saved", flush=True)
 """

@@ -175,10 +175,12 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(begun: Path, undisturbed
     assert same(run_in(begun), undisturbed)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="an open file cannot be deleted there")
 def test_a_run_that_was_taken_away_is_not_written_to(begun: Path):
     """Somebody deleted the lock, and another process took the run over."""
     before = contents(begun)
     with open_journal(begun, STUDY) as journal:
+        (begun / "lock").unlink()
         (begun / "lock").write_text("another process")
         with pytest.raises(MtjfitError, match="lock: was taken away while this process was working on the run"):
             run(journal)
@@ -225,7 +227,6 @@ def test_a_discarded_run_leaves_nothing_even_if_it_is_killed_on_the_way(begun: P
         discard()
     assert first[0] == "manifest.json"
     assert saved_steps(begun) is None
-    monkeypatch.setattr("mtjfit.infer.lock._alive", lambda pid: False)
     with open_journal(begun, STUDY) as journal:
         assert journal.is_empty
         journal.discard()

@@ -9,7 +9,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
@@ -21,6 +20,7 @@ from mtjfit.infer.planning.outcomes import Outcomes, reweighted
 from mtjfit.infer.planning.result import Plan
 from mtjfit.infer.planning.start import candidates_for, draws_of, noise_of
 from mtjfit.infer.posterior import Posterior
+from mtjfit.progress import bar
 from mtjfit.study import Design, Fixed, PlanRequest, Prior, Study
 
 __all__ = ["plan"]
@@ -128,8 +128,8 @@ def _planned(
     if request.choose > len(growable):
         raise MtjfitError(f"{request.choose} are to be chosen, but there are {len(growable)} candidates")
     report = linear(draws.thinned(_N_REPORT), aim, every, noise)
-    bar = tqdm(every, desc="expected gain", leave=False, disable=None if progress else True)
-    rows = [(each.kind, each.thickness, *_brings(report, report.information(each), now)) for each in bar]
+    shown = bar("expected gain", progress, every)
+    rows = [(each.kind, each.thickness, *_brings(report, report.information(each), now)) for each in shown]
     index = pd.Index([each.name for each in every], name="candidate")
     table = pd.DataFrame(rows, index, ["kind", "thickness", *_BRINGS])
     search = linear(draws.thinned(_N_SEARCH), aim, growable, noise)
@@ -214,8 +214,8 @@ def _reweighted(
         asked = [of_grid[k] for k in places]
     by_name = {each.name: each for each in (*asked, joint)}
     aims = (aim,) if aim.name != EVERYTHING else tuple(targets(draws).values())[:1]
-    bar = tqdm(by_name.items(), desc="reweighting", leave=False, disable=None if progress else True)
-    return {name: reweighted(draws, each, aims, _N_OUTCOMES, rng) for name, each in bar}
+    shown = bar("reweighting", progress, by_name.items())
+    return {name: reweighted(draws, each, aims, _N_OUTCOMES, rng) for name, each in shown}
 
 
 def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.DataFrame:

@@ -1,0 +1,25 @@
+"""A progress bar on a terminal: on stderr, deleted at its end, silent in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+__all__ = ["bar"]
+
+
+def bar(what: str, wanted: bool, over: Iterable[Any] | None = None, **options: Any) -> tqdm[Any]:
+    """A bar of tqdm, silent also on a terminal if it is not wanted.
+
+    Parameters
+    ----------
+    what : str
+        In front of the bar.
+    over : iterable, optional
+        What is iterated over; otherwise call `update`.
+    options
+        Of tqdm.
+    """
+    return tqdm(over, desc=what, disable=None if wanted else True, leave=False, dynamic_ncols=True, **options)
