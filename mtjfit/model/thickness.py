@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
-from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
 from mtjfit.physics.exponential import ExponentialForm
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.prior import log_interval
 
-__all__ = ["Nodes", "Thickness"]
+__all__ = ["Nodes", "OfDevices", "Thickness"]
 
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
@@ -33,6 +33,16 @@ _WIDE_COUNT, _WIDE_REACH = 24, 7.0
 _FOR_DRAWS = 14
 _CELLS = 48  # of the cumulative distribution that draws are read from
 _LN_SQRT_2PI = float(0.5 * np.log(2 * np.pi))
+
+
+class OfDevices(Protocol):
+    """The likelihood of each device as a function of K: `DeviceIntegral`, or `StudentIntegral` for t errors."""
+
+    def __call__(self, K: ComplexArray) -> FloatArray: ...
+
+    def step(
+        self, K: ComplexArray, slope: ComplexArray, offset: FloatArray, sd: FloatArray
+    ) -> tuple[FloatArray, FloatArray]: ...
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class Thickness:
         np.cumprod(t, axis=-1, out=t)
         return self.K(form.by_node, first[..., None] + nodes.spacing[..., None] * np.arange(nodes.count), t)
 
-    def nodes(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int) -> Nodes:
+    def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
         """Where each integrand lies, from `_STEPS` Gauss–Newton steps that start at the nominal thickness."""
         offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
         width = offset + self.sd
@@ -113,9 +123,7 @@ class Thickness:
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
-    def log_density(
-        self, form: ExponentialForm, integral: DeviceIntegral, nodes: Nodes, dead: FloatArray
-    ) -> FloatArray:
+    def log_density(self, form: ExponentialForm, integral: OfDevices, nodes: Nodes, dead: FloatArray) -> FloatArray:
         """ln[L_j p(d)] at all nodes, without the constants of the likelihood, shape (n, n_devices, count)."""
         z = (nodes.d - self.nominal[..., None]) / self.sd[..., None]
         return np.asarray(integral(self._along(form, nodes, dead)) - 0.5 * z * z + self._constant[..., None])
@@ -125,7 +133,7 @@ class Thickness:
         """ln of the density of each prior at its nominal thickness."""
         return np.asarray(-_LN_SQRT_2PI - np.log(self.sd) - log_interval(-self.nominal / self.sd, np.inf))
 
-    def log_integral(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray) -> FloatArray:
+    def log_integral(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray) -> FloatArray:
         """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
         nodes = self.nodes(form, integral, dead, self.count)
         log_density = self.log_density(form, integral, nodes, dead)
@@ -156,7 +164,7 @@ class Thickness:
         return Nodes(low, (centre + reach - low) / (_WIDE_COUNT - 1), _WIDE_COUNT)
 
     def log_integral_everywhere(
-        self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int
+        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
     ) -> FloatArray:
         """The same by brute force: `count` nodes over all that the prior allows, and `count` more where it matters.
 
@@ -178,7 +186,7 @@ class Thickness:
         return _log_sum(self.log_density(form, integral, nodes, dead) + nodes.log_weights)
 
     def draw(
-        self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, rng: np.random.Generator
+        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         """Thickness of each device from its conditional posterior, one draw for each row, shape (n, n_devices) in nm.
 
