@@ -24,7 +24,7 @@ from mtjfit.model.points import Points
 from mtjfit.model.split import Split
 from mtjfit.model.straight import Frame
 from mtjfit.model.student_integral import StudentIntegral, information_share
-from mtjfit.model.thickness import OfDevices
+from mtjfit.model.thickness import OfDevices, Thickness
 from mtjfit.physics.rates import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Fixed, LogNormal, LogUniform, Study
 
@@ -182,6 +182,10 @@ class StudentPosterior(_Pointwise):
         entries = tuple(k for k in range(layout.size) if k not in thicknesses)
         free = bool(np.any(thicknesses >= 0))
         return Split(entries, tuple(range(n_free)), (), (), free, None, None)
+
+    @cached_property
+    def _thickness(self) -> Thickness:
+        return replace(super()._thickness, steps=4)  # weights of points change with every step
 
     @cached_property
     def _terms(self) -> ComplexArray:

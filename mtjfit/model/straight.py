@@ -67,8 +67,15 @@ class Frame:
 
     @cached_property
     def _mean_and_root(self) -> tuple[FloatArray, FloatArray]:
-        precision = np.eye(self.columns.size) + self.information
-        return solved(precision, self.pull), np.asarray(np.linalg.cholesky(precision), dtype=float)
+        one = np.eye(self.columns.size)
+        precision, pull = one + self.information, self.pull
+        try:
+            root = np.linalg.cholesky(precision)
+        except np.linalg.LinAlgError:  # errors so small that the products of data and model have lost their digits
+            lost = np.array([not _is_definite(each) for each in precision])
+            precision, pull = np.where(lost[:, None, None], one, precision), np.where(lost[:, None], 0.0, pull)
+            root = np.linalg.cholesky(precision)
+        return solved(precision, pull), np.asarray(root, dtype=float)
 
     @property
     def mean(self) -> FloatArray:
@@ -101,6 +108,14 @@ class Frame:
         back = np.linalg.solve(np.swapaxes(root, -1, -2), v[:, self.columns, None])[..., 0]
         z[:, self.columns] = mean + back
         return z
+
+
+def _is_definite(matrix: FloatArray) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def information(

@@ -27,7 +27,6 @@ __all__ = ["Nodes", "OfDevices", "Thickness"]
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
 _DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞
-_STEPS = 2
 _WIDE = 0.15  # of the thinnest layer: the prior is wide, and the integrands are no bell curves
 _WIDE_COUNT, _WIDE_REACH = 24, 7.0
 _FOR_DRAWS = 14
@@ -80,12 +79,15 @@ class Thickness:
         True where the data carry 1/d.
     count : int
         Nodes of each integral.
+    steps : int
+        Gauss–Newton steps to find where an integrand lies.
     """
 
     nominal: FloatArray
     sd: FloatArray
     per_volume: bool
     count: int = 10
+    steps: int = 2
 
     @classmethod
     def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
@@ -107,11 +109,11 @@ class Thickness:
         return self.K(form.by_node, first[..., None] + nodes.spacing[..., None] * np.arange(nodes.count), t)
 
     def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
-        """Where each integrand lies, from `_STEPS` Gauss–Newton steps that start at the nominal thickness."""
+        """Where each integrand lies, from Gauss–Newton steps that start at the nominal thickness."""
         offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
         width = offset + self.sd
         limit = _FARTHEST * self.sd
-        for _ in range(_STEPS):
+        for _ in range(self.steps):
             d = np.maximum(self.nominal + offset - dead, THINNEST)
             t = np.exp(-form.q * d)
             K, slope = form.kappa(t), form.slope(t)

@@ -297,3 +297,16 @@ def test_outliers_are_worth_less_to_t_errors() -> None:
         return model.frame(scores(model)).information
 
     np.testing.assert_allclose(information(3.0), information(1e12) * 4 / 6, rtol=1e-9)
+
+
+def test_rows_that_have_lost_their_digits_stay_as_they_are() -> None:
+    """Noise of 1e-20 in a far tail of its prior: the information is 1e34, and rounding makes it indefinite."""
+    bad, good = np.array([[-1.0, 0.0], [0.0, 4.0]]) - 2 * np.eye(2), np.diag([3.0, 8.0])
+    columns = np.array([0, 2])
+    both = Frame(columns, np.stack([bad, good]), np.ones((2, 2)))
+    alone = Frame(columns, good[None], np.ones((1, 2)))
+    z = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(both.inward(z)[0], z[0])
+    np.testing.assert_array_equal(both.inward(z)[1:], alone.inward(z[1:]))
+    np.testing.assert_allclose(both.outward(both.inward(z)), z)
+    np.testing.assert_array_equal(both.log_volume, [0.0, *alone.log_volume])
