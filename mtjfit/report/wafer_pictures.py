@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mtjfit.data.curve import BoolArray
-from mtjfit.infer.workers import with_helpers
-from mtjfit.plot.style import style
-from mtjfit.plot.vector import render_vectors
+from mtjfit.plot.style import render
 from mtjfit.plot.wafer import plot_control, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.report.figures import inline_svg
-from mtjfit.report.wafer_svg import lighter
 from mtjfit.report.wafer_text import limits_alt, map_alt, smooth_alt, splits_alt
 from mtjfit.wafer.limits import control_limits
 from mtjfit.wafer.smooth import smooth_surfaces
@@ -28,11 +22,11 @@ from mtjfit.wafer.survey import Survey
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["KINDS", "Picture", "pictures", "rendered", "title_of"]
+__all__ = ["KINDS", "Picture", "pictures", "title_of"]
 
 KINDS = {"control": "control chart", "map": "map", "smooth": "smooth part", "histogram": "histogram"}
 """Pictures of a quantity in the order of the page, by the beginning of their file names."""
-_PAGE_DPI = 120.0
+_IMAGE_DPI = 150.0  # of images of many marks: enough for the page, where they take most of the bytes
 
 
 @dataclass(frozen=True)
@@ -47,22 +41,12 @@ class Picture:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What a process needs to know to draw one."""
-
-    survey: Survey
-    quantity: str
-    kind: str
-    limits: pd.DataFrame
-    rings: BoolArray
-
-
 def pictures(
     survey: Survey,
     quantities: Sequence[str],
     rings: BoolArray,
-    pool: Executor | None = None,
+    *,
+    pdf: bool = False,
     progress: Callable[[str], object] | None = None,
 ) -> dict[str, tuple[Picture, ...]]:
     """Pictures of each quantity; none of one that no unflagged device determines.
@@ -73,66 +57,52 @@ def pictures(
     quantities : sequence of str
     rings : ndarray of bool, shape (devices,)
         Odd devices.
-    pool : Executor, optional
-        Draws some of them meanwhile.
+    pdf : bool
+        Give each picture a PDF file, too.
     progress : callable, optional
-        Called with the name of each.
+        Called with the name of each picture before it is drawn.
     """
-    jobs = [
-        _Job(survey, quantity, kind, limits, rings)
-        for quantity in quantities
-        for limits in (control_limits(survey, quantity),)
-        for kind in KINDS
-        if not limits.empty
-    ]
-    told = None if progress is None else (lambda job: progress(f"{KINDS[job.kind]} of {title_of(job.quantity)}"))
-    drawn = with_helpers(_drawn, jobs, pool, begins=told)
-    pairs = list(zip(jobs, drawn, strict=True))
-    return {q: tuple(one for job, one in pairs if job.quantity == q and one is not None) for q in quantities}
+    found = {}
+    for quantity in quantities:
+        limits, drawn = control_limits(survey, quantity), []
+        for kind in () if limits.empty else KINDS:
+            if progress is not None:
+                progress(f"{KINDS[kind]} of {title_of(quantity)}")
+            made = _figure(survey, quantity, kind, limits, rings)
+            if made is not None:
+                drawn.append(_picture(f"{kind}-{slug_of(quantity)}", *made, pdf))
+        found[quantity] = tuple(drawn)
+    return found
 
 
-def _drawn(job: _Job) -> Picture | None:
-    """None where devices have no places, or too few for a smooth part."""
-    survey, quantity, limits = job.survey, job.quantity, job.limits
-    if job.kind == "control":
+def _figure(
+    survey: Survey, quantity: str, kind: str, limits: pd.DataFrame, rings: BoolArray
+) -> tuple[Figure, str, str] | None:
+    """Figure, caption and alternative text; None where devices have no places, or too few for a smooth part."""
+    if kind == "control":
         says = (
             "Control chart: devices of each wafer against the limits of those meant to be equal, and the spread of "
             "true values by wafer."
         )
-        return _picture(job, plot_control(survey, quantity), says, limits_alt(survey, quantity, limits))
-    if job.kind == "histogram":
+        return plot_control(survey, quantity), says, limits_alt(survey, quantity, limits)
+    if kind == "histogram":
         says = "Devices meant to be equal, in bins that all share."
-        return _picture(job, plot_splits(survey, quantity), says, splits_alt(survey, quantity, limits))
+        return plot_splits(survey, quantity), says, splits_alt(survey, quantity, limits)
     if not np.any(survey.placed & survey.known(quantity)):
         return None
-    if job.kind == "map":
-        figure = plot_wafer_map(survey, quantity, odd=job.rings)
-        return _picture(job, figure, "Map of measured values.", map_alt(survey, quantity))
+    if kind == "map":
+        return plot_wafer_map(survey, quantity, odd=rings), "Map of measured values.", map_alt(survey, quantity)
     surfaces = smooth_surfaces(survey, quantity)
     if not surfaces:
         return None
     says = "A polynomial of second order over each wafer, fitted robustly, and what it leaves."
-    figure = plot_smooth(survey, quantity, surfaces, odd=job.rings)
-    return _picture(job, figure, says, smooth_alt(survey, quantity, surfaces))
+    return plot_smooth(survey, quantity, surfaces, odd=rings), says, smooth_alt(survey, quantity, surfaces)
 
 
-def _picture(job: _Job, figure: Figure, caption: str, alt: str) -> Picture:
-    name = f"{job.kind}-{slug_of(job.quantity)}"
-    short = f"{job.kind[0]}{zlib.crc32(name.encode()):x}"  # stands in thousands of marks
-    files = {f"{name}.{form}": data for form, data in render_vectors(figure).items()}
-    # Images of many dots are made for the width of the page here, and for paper in the files.
-    has_image = bool(figure.findobj(lambda artist: bool(artist.get_rasterized())))
-    inner = rendered(figure, "svg", _PAGE_DPI) if has_image else files[f"{name}.svg"]
-    content = lighter(inline_svg(inner, short, alt))
-    return Picture(name, caption, alt, content, figure.get_figwidth(), files)
-
-
-def rendered(figure: Figure, form: Literal["svg", "png"], dpi: float) -> bytes:
-    """A figure for the page, with images of so many dots to the inch."""
-    buffer = io.BytesIO()
-    with style():
-        figure.savefig(buffer, format=form, dpi=dpi, metadata={"Date": None} if form == "svg" else {"Software": None})
-    return buffer.getvalue()
+def _picture(name: str, figure: Figure, caption: str, alt: str, pdf: bool) -> Picture:
+    svg = render(figure, "svg", dpi=_IMAGE_DPI)
+    files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
+    return Picture(name, caption, alt, inline_svg(svg, name, alt), figure.get_figwidth(), files)
 
 
 def title_of(quantity: str) -> str:

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mtjfit.infer.journal import is_journal
 from mtjfit.results.marked_folder import MarkedFolder
 
-__all__ = ["FIGURES", "FORMATS", "TABLES", "ResultFolder"]
+__all__ = ["FIGURES", "TABLES", "ResultFolder"]
 
 _OF_PARAMETERS = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions")
 _OF_DEVICES = ("combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences")
 _OF_MECHANISMS = ("evidence", "bayes_factors", "left_out", "criteria", "predictive_checks")
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
-FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 TABLES = (*_OF_PARAMETERS, *_OF_DEVICES, *_OF_MECHANISMS)
 _RUN = "run"  # inside the folder of the result
 _RESULT = "result.json"
-_DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in FORMATS)
+_DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png"))
 _TABLES = tuple(f"table_{name}.csv" for name in TABLES)
 _NUMBERS = ("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz")
 _TEXTS = ("summary.md", "summary.tex", "methods.md")
