@@ -172,7 +172,7 @@ def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]
 
     n, blue = len(ranges), OKABE_ITO["blue"]
     axes = np.full((n, n), None)
-    for i, j in zip(*np.tril_indices(n), strict=True):
+    for i, j in ((row, column) for row in range(n) for column in range(row + 1)):
         ax = axes[i, j] = fig.add_subplot(n, n, i * n + j + 1)
         if i == j:
             counts, *_ = ax.hist(data[:, i], bins=_BINS, range=ranges[i], histtype="step", lw=1.0, color=blue)

@@ -108,7 +108,7 @@ def _about(name: str, value: float) -> dict[str, Any]:
     return {"prior": "lognormal", "median": value if 0 < value < math.inf else 10.0, "factor": 2.0}
 
 
-def _declared(parameter: Parameter) -> dict[str, Any] | None:
+def _declared(parameter: Parameter) -> dict[str, Any]:
     """A parameter as a study file writes it."""
     prior: Any = parameter.prior
     scope = {} if parameter.scope == "shared" or parameter.name == "thickness" else {"scope": parameter.scope}
