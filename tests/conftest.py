@@ -110,11 +110,10 @@ def ctrl_c() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def drawing_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def working_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        for module in ("report.figures", "infer.workers"):
-            monkeypatch.setattr(f"mtjfit.{module}.n_processors", lambda: 1)
+        monkeypatch.setattr("mtjfit.infer.workers.n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")
@@ -155,8 +154,6 @@ class Finished:
         with pytest.MonkeyPatch.context() as patch, plain_figures(but=REALLY_DRAWN):
             for name in ("fit", "sample"):
                 patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
-            patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)  # another process would not be patched
-            patch.setattr("mtjfit.report.figures.FORMATS", ("svg",))  # the other formats take as long again, each
             arguments = ["run", str(self.study_file), "--output", str(self.folder)]
             self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)
         self.fit: mtjfit.FitResult = kept["fit"]
@@ -198,8 +195,7 @@ def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
 
 
 @pytest.fixture
-def quick_figures(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Figures that draw in no time and write the device names into themselves, in one format."""
-    monkeypatch.setattr("mtjfit.report.figures.FORMATS", ("svg",))
+def quick_figures() -> Iterator[None]:
+    """Figures that draw in no time and write the device names into themselves."""
     with plain_figures():
         yield

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import drawn, names_of, with_pdf
 from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
@@ -19,7 +20,7 @@ __all__ = ["calibrate"]
 
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
-_FILES = ("ranks.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
+_FILES = ("ranks.csv", *names_of(_NAME), f"{_NAME}.json")
 
 
 @click.command(short_help="Simulate a design and check its posteriors.")
@@ -35,8 +36,11 @@ _FILES = ("ranks.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png",
 @click.option("--simulations", "-n", type=click.IntRange(1, 10_000), default=300, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--workers", type=click.IntRange(1, _MOST), help="Processes, by default one for each processor.")
+@with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what is wrong, and where the figure is.")
-def calibrate(study: Path, output: Path, simulations: int, seed: int | None, workers: int | None, quiet: bool) -> None:
+def calibrate(
+    study: Path, output: Path, simulations: int, seed: int | None, workers: int | None, pdf: bool, quiet: bool
+) -> None:
     """Draw truths from the priors of a study, simulate its data from each, sample each posterior, rank the truths.
 
     The measured values play no part: only bias points, errors, masks, thicknesses and priors do. DIR holds the ranks,
@@ -58,11 +62,11 @@ def calibrate(study: Path, output: Path, simulations: int, seed: int | None, wor
              quiet)  # fmt: skip
     found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
-    folder.write(_content(found))
+    folder.write(_content(found, pdf))
     if not quiet:
         echo(_table(found), "", str(found), "")
-    drawn = output / (f"{_NAME}.pdf" if found.converged.any() else f"{_NAME}.json")
-    click.echo(f"Calibration: {drawn}")
+    shown = output / (f"{_NAME}.svg" if found.converged.any() else f"{_NAME}.json")
+    click.echo(f"Calibration: {shown}")
     if not found.calibrated:
         raise NotConverged(f"NOT CALIBRATED: {'; '.join(found.reasons)}")
 
@@ -78,13 +82,11 @@ def _table(found: Calibration) -> Table:
     return Table("Are the ranks uniform?", ("quantity", "p (curve)", "p (chi2)", "adjusted", ""), rows)
 
 
-def _content(found: Calibration) -> dict[str, bytes]:
+def _content(found: Calibration, pdf: bool) -> dict[str, bytes]:
     """All files by name."""
-    import mtjfit.plot
     from mtjfit.plain import csv_bytes, plain
     from mtjfit.plot.calibration import plot_calibration
     from mtjfit.results import provenance
-    from mtjfit.results.folder import FORMATS
 
     ranks = found.ranks.astype("Int64")
     ranks["not_converged"] = found.failures
@@ -105,7 +107,6 @@ def _content(found: Calibration) -> dict[str, bytes]:
     }
     files = {"ranks.csv": csv_bytes(ranks, comment)}
     if found.converged.any():
-        figure = plot_calibration(found)
-        files |= {f"{_NAME}.{format}": mtjfit.plot.render(figure, format) for format in FORMATS}
+        files |= drawn({_NAME: plot_calibration(found)}, pdf)
     files[f"{_NAME}.json"] = json_bytes(document)
     return files

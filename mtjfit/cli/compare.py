@@ -10,6 +10,7 @@ from mtjfit.cli.compare_devices import compare_devices
 from mtjfit.cli.compare_mechanisms import compare_mechanisms
 from mtjfit.cli.compare_studies import compare_studies
 from mtjfit.cli.compare_wafers import compare_wafers, is_catalogue
+from mtjfit.cli.drawn import with_pdf
 
 __all__ = ["compare"]
 
@@ -45,6 +46,7 @@ __all__ = ["compare"]
     "--common-error", type=click.FloatRange(0.0, 1.0), metavar="SHARE", help="Relative error that all wafers share."
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="Folder for numbers and figures.")
+@with_pdf
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the conclusions.")
 def compare(
@@ -57,6 +59,7 @@ def compare(
     own_error: float | None,
     common_error: float | None,
     output: Path | None,
+    pdf: bool,
     seed: int | None,
     quiet: bool,
 ) -> None:
@@ -85,14 +88,14 @@ def compare(
             raise click.UsageError("name catalogues or studies, not both")
         if what is not None or shared or extra or bias is not None or seed is not None:
             raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
-        compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet)
+        compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        compare_studies(studies, shared, output, seed, quiet)
+        compare_studies(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
         raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
@@ -101,8 +104,8 @@ def compare(
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        compare_devices(studies[0], bias, output, seed, quiet)
+        compare_devices(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    compare_mechanisms(studies[0], extra, output, seed, quiet)
+    compare_mechanisms(studies[0], extra, output, seed, quiet, pdf)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import drawn, names_of
 from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder
@@ -20,17 +21,18 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_devices"]
 
-_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 _TABLES = ("table", "pairs", "outliers", "repeats")
 _FIGURES = ("forest", "forest-common", "consequences")
 # the text last: where it stands all others do
 _FILES = (
     *(f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES), "consequences.csv",
-    *(f"{name}.{form}" for name in _FIGURES for form in _FORMATS), "devices.txt",
+    *names_of(*_FIGURES), "devices.txt",
 )  # fmt: skip
 
 
-def compare_devices(study: Path, bias: float | None, output: Path | None, seed: int | None, quiet: bool) -> None:
+def compare_devices(
+    study: Path, bias: float | None, output: Path | None, seed: int | None, quiet: bool, pdf: bool = False
+) -> None:
     """Compare the devices of a study, each alone and, for several thicknesses, with the common lengths.
 
     Raises
@@ -71,13 +73,13 @@ def compare_devices(study: Path, bias: float | None, output: Path | None, seed: 
         echo(*parts, "")
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(compared, implied, as_text(*parts)))
+        folder.write(_content(compared, implied, as_text(*parts), pdf))
         click.echo(f"Comparison: {folder.path / 'devices.txt'}")
     if posterior is not None and not posterior.verdict.converged:
         raise NotConverged("the comparison with the common lengths is no result: the posterior did not converge")
 
 
-def _content(compared: list[DeviceComparison], implied: Consequences | None, text: str) -> dict[str, bytes]:
+def _content(compared: list[DeviceComparison], implied: Consequences | None, text: str, pdf: bool) -> dict[str, bytes]:
     """All files by name."""
     import mtjfit.plot
     from mtjfit.plain import csv_bytes
@@ -94,5 +96,4 @@ def _content(compared: list[DeviceComparison], implied: Consequences | None, tex
     if implied is not None:
         files["consequences.csv"] = csv_bytes(implied.table, label, index=False)
         figures["consequences"] = mtjfit.plot.plot_consequences(implied)
-    files |= {f"{name}.{form}": mtjfit.plot.render(fig, form) for name, fig in figures.items() for form in _FORMATS}
-    return files | {"devices.txt": text.encode()}
+    return files | drawn(figures, pdf) | {"devices.txt": text.encode()}

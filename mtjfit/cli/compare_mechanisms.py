@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import drawn, names_of
 from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
@@ -21,12 +22,13 @@ __all__ = ["compare_mechanisms"]
 
 _NAME = "mechanisms"
 _FIGURES = (_NAME, "signatures")
-_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 # the document last: where it stands all others do
-_FILES = ("mechanisms.txt", "mechanisms.csv", *(f"{n}.{f}" for n in _FIGURES for f in _FORMATS), "mechanisms.json")
+_FILES = ("mechanisms.txt", "mechanisms.csv", *names_of(*_FIGURES), "mechanisms.json")
 
 
-def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None, seed: int | None, quiet: bool) -> None:
+def compare_mechanisms(
+    study: Path, extra: tuple[str, ...], output: Path | None, seed: int | None, quiet: bool, pdf: bool = False
+) -> None:
     """Compare, print, write, and end with an error where there is no verdict.
 
     Raises
@@ -57,7 +59,7 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
     echo(*(said if quiet else (*parts, "")))
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(found, as_text(*parts)))
+        folder.write(_content(found, as_text(*parts), pdf))
         click.echo(f"Comparison: {folder.path / 'mechanisms.txt'}")
     verdict = conclusions(found)[0]
     # a number that is missing and could not change the verdict is named above, and no error
@@ -66,19 +68,14 @@ def compare_mechanisms(study: Path, extra: tuple[str, ...], output: Path | None,
         raise NotConverged(verdict) if missing else NotDetermined(verdict)
 
 
-def _content(found: MechanismComparison, text: str) -> dict[str, bytes]:
+def _content(found: MechanismComparison, text: str, pdf: bool) -> dict[str, bytes]:
     """All files by name."""
-    import mtjfit.plot
     from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures
     from mtjfit.results.mechanisms import mechanism_document
 
     figures = dict(zip(_FIGURES, (plot_mechanisms(found), plot_signatures(found.study.curves[0].per)), strict=True))
     files = {"mechanisms.txt": text.encode(), "mechanisms.csv": _rows(found).encode()}
-    files |= {
-        f"{name}.{form}": mtjfit.plot.render(figure, form) for name, figure in figures.items() for form in _FORMATS
-    }
-    files["mechanisms.json"] = mechanism_document(found).encode()
-    return files
+    return files | drawn(figures, pdf) | {"mechanisms.json": mechanism_document(found).encode()}
 
 
 def _rows(found: MechanismComparison) -> str:

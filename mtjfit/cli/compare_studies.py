@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import drawn, names_of
 from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_studies", "labels_of"]
 
-_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
-_FILES = ("studies.txt", *(f"studies.{suffix}" for suffix in _FORMATS), "studies.json")
+_FILES = ("studies.txt", *names_of("studies"), "studies.json")
 
 
 def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
@@ -41,7 +41,12 @@ def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
 
 
 def compare_studies(
-    files: tuple[Path, ...], shared: tuple[str, ...], output: Path | None, seed: int | None, quiet: bool
+    files: tuple[Path, ...],
+    shared: tuple[str, ...],
+    output: Path | None,
+    seed: int | None,
+    quiet: bool,
+    pdf: bool = False,
 ) -> None:
     """Compare, print, write.
 
@@ -72,7 +77,7 @@ def compare_studies(
     echo(*(said if quiet else parts))
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_content(found, studies, as_text(*parts)))
+        folder.write(_content(found, studies, as_text(*parts), pdf))
         click.echo(f"Comparison: {folder.path / 'studies.txt'}")
     if not found.converged:
         raise NotConverged("\n".join(said))
@@ -99,12 +104,10 @@ def _parts(
     return [tables[0], "\nWhat can be compared", *notes, *tables[1:], "\nConclusions", *said], said
 
 
-def _content(found: StudyComparison, studies: dict[str, Study], text: str) -> dict[str, bytes]:
+def _content(found: StudyComparison, studies: dict[str, Study], text: str, pdf: bool) -> dict[str, bytes]:
     """All files by name."""
-    from mtjfit.plot import render
     from mtjfit.plot.studies import plot_studies
     from mtjfit.results.studies import studies_document
 
-    figure = plot_studies(found, studies)
-    files = {f"studies.{suffix}": render(figure, suffix) for suffix in _FORMATS}
+    files = drawn({"studies": plot_studies(found, studies)}, pdf)
     return files | {"studies.txt": text.encode(), "studies.json": json_bytes(studies_document(found, studies))}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from mtjfit.cli.compare_studies import labels_of
+from mtjfit.cli.drawn import drawn, names_of
 from mtjfit.cli.terminal import as_text, echo, progress
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.output import OutputFolder
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_wafers", "is_catalogue", "together"]
 
-_FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
-_FILES = ("wafers.csv", "pairs.csv", *(f"wafers-{k + 1}.{form}" for k in range(20) for form in _FORMATS), "wafers.txt")
+_MOST = 20  # figures
+_FILES = ("wafers.csv", "pairs.csv", *names_of(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -47,6 +48,7 @@ def compare_wafers(
     common_error: float,
     output: Path | None,
     quiet: bool,
+    pdf: bool = False,
 ) -> None:
     """Print means, spreads and pairs of all wafers; write them, too, if a folder is named.
 
@@ -91,7 +93,7 @@ def compare_wafers(
         echo(*parts)
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_figures(survey, chosen) | numbers | {"wafers.txt": as_text(*parts).encode()})
+        folder.write(_figures(survey, chosen, pdf) | numbers | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
 
 
@@ -179,12 +181,8 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
     return [table for table in tables if table.rows], files
 
 
-def _figures(survey: Survey, chosen: Sequence[str]) -> dict[str, bytes]:
-    from mtjfit.plot.style import render
+def _figures(survey: Survey, chosen: Sequence[str], pdf: bool) -> dict[str, bytes]:
     from mtjfit.plot.wafer import plot_control
 
-    files: dict[str, bytes] = {}
-    for k, quantity in enumerate(name for name in chosen[:20] if survey.usable(name).any()):
-        figure = plot_control(survey, quantity)
-        files |= {f"wafers-{k + 1}.{form}": render(figure, form) for form in _FORMATS}
-    return files
+    known = (name for name in chosen[:_MOST] if survey.usable(name).any())
+    return drawn({f"wafers-{k + 1}": plot_control(survey, quantity) for k, quantity in enumerate(known)}, pdf)

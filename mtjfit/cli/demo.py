@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mtjfit.cli.drawn import with_pdf
 from mtjfit.cli.terminal import progress
 
 __all__ = ["demo"]
@@ -23,8 +24,9 @@ SERIES = "thickness-series"
     metavar="DIR",
     help="New or empty folder, or an earlier result.",
 )
+@with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
-def demo(output: Path, quiet: bool) -> None:
+def demo(output: Path, pdf: bool, quiet: bool) -> None:
     """Fit and sample the bundled thickness series; leave report.html and more in DIR. Takes less than a minute."""
     from mtjfit.cli.run import run_study
     from mtjfit.data import dataset
@@ -33,6 +35,6 @@ def demo(output: Path, quiet: bool) -> None:
     progress(f"reading the bundled {SERIES} (simulated, not measured)", quiet)
     bundled = dataset(SERIES)
     bundled.verify()
-    run_study(load_study(bundled.study_file), output, quiet=quiet, brief=True)
+    run_study(load_study(bundled.study_file), output, quiet=quiet, brief=True, pdf=pdf)
     if not quiet:
         click.echo(f"Next:   mtjfit datasets {SERIES} --copy my-series   (data and study file to play with)")

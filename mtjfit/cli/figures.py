@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import drawn, names_of, with_pdf
 from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import MtjfitError
 from mtjfit.output import OutputFolder, not_written, write_file
@@ -23,9 +24,8 @@ TITLES = {
     "fig2_thickness": "Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness d, Eq. 12",
     "fig3_bias": "Fig. 3: T_par and T_perp against the bias, Eq. 12",
 }
-SUFFIXES = ("pdf", "svg", "png", "csv")
 _AXES = "par along M x (P x M), perp along M x P"
-_FILES = frozenset(f"{name}.{suffix}" for name in TITLES for suffix in SUFFIXES)
+_FILES = frozenset((*names_of(*TITLES), *(f"{name}.csv" for name in TITLES)))
 
 
 @click.command(short_help="The paper's three figures, with their numbers.")
@@ -37,17 +37,16 @@ _FILES = frozenset(f"{name}.{suffix}" for name in TITLES for suffix in SUFFIXES)
     metavar="DIR",
     help="New or empty folder, or earlier figures.",
 )
+@with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the figures are.")
-def figures(output: Path, quiet: bool) -> None:
-    """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave PDF, SVG, PNG and CSV in DIR.
+def figures(output: Path, pdf: bool, quiet: bool) -> None:
+    """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave SVG, PNG and CSV in DIR.
 
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
     OutputFolder(output, "figures", _FILES.__contains__).prepare()
     progress("computing the numbers of three figures", quiet)
-    import mtjfit.plot
     from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
-    from mtjfit.results.folder import FORMATS
     from mtjfit.results.paper import (
         accumulation,
         assumptions,
@@ -67,13 +66,13 @@ def figures(output: Path, quiet: bool) -> None:
     files: dict[str, bytes] = {}
     for (name, title), (table, axis, draw, notes) in zip(TITLES.items(), made, strict=True):
         progress(f"drawing {name}", quiet)
-        figure = draw()
-        files |= {f"{name}.{format}": mtjfit.plot.render(figure, format) for format in FORMATS}
+        files |= drawn({name: draw()}, pdf)
         files[f"{name}.csv"] = numbers_csv(table, title, parameters_text(table, axis), *notes, _AXES)
     _write(output, files)
     if not quiet:
         for name, title in TITLES.items():
-            click.echo(f"{name}: .{', .'.join(SUFFIXES)}\n  {title}")
+            mine = [file.removeprefix(name) for file in files if file.startswith(name)]
+            click.echo(f"{name}: {', '.join(mine)}\n  {title}")
         click.echo("\nAssumed in Fig. 3, since the paper gives neither thicknesses nor amplitudes:")
         for words in assumed:
             echo(f"  - {words}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mtjfit.cli.drawn import FORMATS, drawn, names_of, with_pdf
 from mtjfit.cli.terminal import echo, progress
 from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
 
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["plan"]
 
 _NAME = "plan"
-_FILES = ("candidates.csv", *(f"{_NAME}.{suffix}" for suffix in ("svg", "pdf", "png", "json")))
-_SUFFIXES = (".svg", ".pdf", ".png")
+_FILES = ("candidates.csv", *names_of(_NAME), f"{_NAME}.json")
 
 T = TypeVar("T")
 
@@ -34,7 +34,8 @@ T = TypeVar("T")
 @click.option("--cap", metavar="LAMBDA:FACTOR", help="Also devices with another metal, of D_F/D_N·lambda_sf_N in nm.")
 @click.option("--reweight", is_flag=True, help="Check every candidate by reweighting, not only the best.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), metavar="DIR", help="New or empty folder for files.")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="The figure: .pdf, .svg or .png.")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="The figure: .svg, .png or .pdf.")
+@with_pdf
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no tables; only the answer.")
 def plan(
@@ -48,6 +49,7 @@ def plan(
     reweight: bool,
     output: Path | None,
     plot: Path | None,
+    pdf: bool,
     seed: int | None,
     quiet: bool,
 ) -> None:
@@ -60,8 +62,9 @@ def plan(
     Expected errors are those of a Gaussian approximation, averaged over all that may be true; with data the answer is
     checked by reweighting. Errors of lengths are those of their logarithm.
     """
-    if plot is not None and plot.suffix.lower() not in _SUFFIXES:
-        raise click.BadParameter(f"{plot}: the name must end in {', '.join(_SUFFIXES)}", param_hint="--plot")
+    suffixes = [f".{suffix}" for suffix in FORMATS]
+    if plot is not None and plot.suffix.lower() not in suffixes:
+        raise click.BadParameter(f"{plot}: the name must end in {', '.join(suffixes)}", param_hint="--plot")
     from mtjfit.infer.planning import plan as plan_study
     from mtjfit.study import Study, load_plan, refuse_nothing_free
 
@@ -81,7 +84,7 @@ def plan(
     )
     if output is not None or plot is not None:
         progress("drawing the figure", quiet)
-    _save(found, folder, plot, loaded.sampling.seed if seed is None else seed)
+    _save(found, folder, plot, pdf, loaded.sampling.seed if seed is None else seed)
     _say(found, quiet)
 
 
@@ -157,7 +160,7 @@ def _or_bad(option: str, make: Callable[..., T], *arguments: object) -> T:
         raise click.BadParameter(str(error), param_hint=option) from None
 
 
-def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int) -> None:
+def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, pdf: bool, seed: int) -> None:
     """Figures and tables, the document last."""
     if folder is None and plot is None:
         return
@@ -166,14 +169,13 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int
     from mtjfit.plain import csv_bytes
     from mtjfit.plot.plan import plot_plan
     from mtjfit.results import provenance
-    from mtjfit.results.folder import FORMATS
     from mtjfit.results.plan import plan_document
     from mtjfit.study import Study
 
     figure = plot_plan(found)
     if plot is not None:
-        drawn = mtjfit.plot.render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
-        write_file(plot, drawn, OTHER_FILE)
+        shown = mtjfit.plot.render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        write_file(plot, shown, OTHER_FILE)
     if folder is None:
         return
     document = plan_document(found)
@@ -181,7 +183,7 @@ def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, seed: int
         document["provenance"] = dict(provenance(found.study, seed))
     else:
         document["provenance"] = {"versions": dict(versions()), "seed": seed}
-    files = {f"{_NAME}.{each}": mtjfit.plot.render(figure, each) for each in FORMATS}
+    files = drawn({_NAME: figure}, pdf)
     files["candidates.csv"] = csv_bytes(found.table)
     files[f"{_NAME}.json"] = json_bytes(document)
     folder.write(files)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import with_pdf
 from mtjfit.cli.terminal import INTERRUPTED, echo, progress
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
 
@@ -39,8 +39,9 @@ _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves a
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--mechanisms", is_flag=True, help="Compare with asymmetric electrodes, too: half a minute more.")
 @click.option("--resume", is_flag=True, help="Go on with the run in DIR that was interrupted, if there is one.")
+@with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, quiet: bool) -> None:
+def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, pdf: bool, quiet: bool) -> None:
     """Fit and sample a study; leave report.html, tables, draws and figures in DIR.
 
     With --mechanisms the page also says whether asymmetric electrodes would explain the data as well as spin diffusion
@@ -58,7 +59,7 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
     from mtjfit.results import ResultFolder
     from mtjfit.study import load_study, refuse_nothing_free
 
-    again = _again(study, output, seed, mechanisms)
+    again = _again(study, output, seed, mechanisms, pdf)
     progress(f"reading {study}", quiet)
     loaded = load_study(study)
     refuse_nothing_free(loaded, "there is nothing to sample")
@@ -71,14 +72,15 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
         for note in journal.notes:
             progress(note, quiet)
         with _saying_how_to_resume(journal, again):
-            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms)
+            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms, pdf=pdf)
     if not quiet:
         click.echo(f"Next:   open {output / 'report.html'} in a browser")
 
 
-def _again(study: Path, output: Path, seed: int | None, mechanisms: bool) -> str:
+def _again(study: Path, output: Path, seed: int | None, mechanisms: bool, pdf: bool) -> str:
     chosen = [] if seed is None else ["--seed", str(seed)]
     chosen += ["--mechanisms"] if mechanisms else []
+    chosen += ["--pdf"] if pdf else []
     return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *chosen, "--resume"])
 
 
@@ -118,19 +120,6 @@ def _saying_how_to_resume(journal: Journal, again: str) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection: a fifth of the time that pictures take. The end, which is near, returns the 100 MB."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()
-
-
 def run_study(
     study: Study,
     output: Path,
@@ -140,6 +129,7 @@ def run_study(
     brief: bool = False,
     journal: Journal | None = None,
     mechanisms: bool = False,
+    pdf: bool = False,
 ) -> None:
     """Fit → header → sample → write, and say what was found; `brief` leaves the tables to the page.
 
@@ -157,7 +147,7 @@ def run_study(
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import sample
     from mtjfit.infer.sample import refuse_one_thickness
-    from mtjfit.report import drawing_helper, write_report
+    from mtjfit.report import write_report
     from mtjfit.results import ResultFolder, header, notices, provenance
     from mtjfit.study import refuse_nothing_free
 
@@ -177,15 +167,13 @@ def run_study(
         refuse_one_thickness(study)
     except NotDetermined as error:
         refusal = error
-    with nullcontext() if refusal is not None else drawing_helper() as helper:
-        if refusal is None:
-            progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
-            posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
-        compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
-        progress("drawing figures and writing the page", quiet)
-        begun_with = None if journal is None else journal.begun_with
-        with _uncollected():
-            write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared, helper)
+    if refusal is None:
+        progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
+        posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
+    compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
+    progress("drawing figures and writing the page", quiet)
+    begun_with = None if journal is None else journal.begun_with
+    write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared, pdf=pdf)
     if journal is not None and (posterior is None or posterior.verdict.converged):
         journal.discard()
     _say(fit, posterior, compared, quiet=quiet, brief=brief)

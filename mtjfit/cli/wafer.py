@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mtjfit.cli.drawn import with_pdf
 from mtjfit.cli.terminal import echo, progress
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
@@ -60,6 +61,7 @@ _RUNS = "runs"
 )
 @click.option("--table", type=click.Path(path_type=Path), help="Where the measured table is now, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
+@with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
 def wafer(
     catalogue: Path,
@@ -72,11 +74,12 @@ def wafer(
     study: Path | None,
     table: Path | None,
     configuration: str,
+    pdf: bool,
     quiet: bool,
 ) -> None:
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
 
-    DIR holds wafer.html, one page with all of it, the figures as SVG and PDF, and limits.csv, wafers.csv, pairs.csv,
+    DIR holds wafer.html, one page with all of it, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
     odd.csv, faults.csv with all digits. Control limits are made of the spread of true values between devices of one
     wafer: errors of measurement are taken off.
 
@@ -89,14 +92,13 @@ def wafer(
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
-    from mtjfit.report import drawing_helper
     from mtjfit.report.wafer import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.report.wafer_text import survey_says
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.curves import curves_of, survey_of
     from mtjfit.wafer.limits import WaferFindings, odd_among
 
-    with open_catalogue(catalogue) as opened, drawing_helper() as helper:
+    with open_catalogue(catalogue) as opened:
         folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
         folder.prepare()
         progress(f"reading {catalogue}", quiet)
@@ -114,8 +116,8 @@ def wafer(
         found = None
         if stacks or posterior:
             found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
-        files = wafer_files(survey, findings, odd, curves, faults, stacks=found,
-                            progress=lambda what: progress(f"drawing {what}", quiet), pool=helper)  # fmt: skip
+        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf,
+                            progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
     folder.write(files)
     if not quiet:
         for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:

@@ -6,9 +6,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +15,7 @@ from typing import TypeVar
 from mtjfit.errors import MtjfitError
 from mtjfit.progress import bar
 
-__all__ = ["WorkerKilled", "deaf", "helpers", "in_parallel", "n_processors", "with_helpers"]
+__all__ = ["WorkerKilled", "deaf", "helpers", "in_parallel", "n_processors"]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -166,62 +165,3 @@ def deaf() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
-
-
-def with_helpers(
-    function: Callable[[Job], Result],
-    jobs: Sequence[Job],
-    pool: Executor | None,
-    *,
-    begins: Callable[[Job], object] | None = None,
-) -> list[Result]:
-    """[function(job) for job in jobs], by this process and one of a pool: that begins with the first job, this with the
-    last. What the other had at hand when it was killed is done here.
-
-    Parameters
-    ----------
-    function : callable
-        Of a module, not nested.
-    jobs : sequence
-        Best with long ones first: the last to be begun are in the middle.
-    pool : Executor or None
-        None: everything is done here.
-    begins : callable, optional
-        Called in this process, with each job that somebody begins.
-
-    Returns
-    -------
-    list
-        In the order of the jobs.
-
-    Examples
-    --------
-    >>> with_helpers(abs, [-1, 2, -3], pool=None)
-    [1, 2, 3]
-    """
-    left, done = deque(range(len(jobs))), dict[int, Result]()
-
-    def work(take: Callable[[], int], do: Callable[[Job], Result]) -> None:
-        while True:
-            try:
-                k = take()
-            except IndexError:
-                return
-            if begins is not None:
-                begins(jobs[k])
-            try:
-                done[k] = do(jobs[k])
-            except BrokenExecutor:
-                left.append(k)
-                return
-            except BaseException:
-                left.clear()  # nobody waits for the rest
-                raise
-
-    if pool is not None:
-        with ThreadPoolExecutor(1) as thread:
-            helping = thread.submit(work, left.popleft, lambda job: pool.submit(function, job).result())
-            work(left.pop, function)
-        helping.result()
-    work(left.pop, function)
-    return [done[k] for k in range(len(jobs))]

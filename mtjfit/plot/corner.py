@@ -109,8 +109,6 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     KeyError
         A name is not a parameter of the posterior.
     """
-    import corner
-
     chosen = corner_names(posterior) if names is None else tuple(names)
     logs = [_is_log(posterior, name) for name in chosen]
     columns = [posterior.draws[n].to_numpy() for n in chosen]
@@ -121,24 +119,21 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
         below = 0.5 + footer_height(width, posterior.study, _note(posterior))
         fig = NotebookFigure(figsize=(width, width - _LEFT + below + _TOP))
-        fig.subplots(n, n, squeeze=False)
         spans = [tuple(np.quantile(column, _EDGES)) for column in data.T]
         ranges = [(low - 0.08 * (high - low), high + 0.08 * (high - low)) for low, high in spans]
         axis_names = [
             f"{symbol(c)}{_over(ten)}\n{unit_of(posterior.study.unit_of(c)).strip()}"
             for c, ten in zip(chosen, tens, strict=True)
         ]
-        corner.corner(
-            data, fig=fig, range=ranges, bins=_BINS, levels=_LEVELS, color=OKABE_ITO["blue"], smooth=0.8,
-            plot_datapoints=False, plot_density=False, fill_contours=True, max_n_ticks=3, labels=axis_names,
-            label_kwargs={"fontsize": 7.5}, hist_kwargs={"histtype": "step", "lw": 1.0},
-        )  # fmt: skip
-        axes = np.array(fig.axes).reshape(n, n)
+        axes = _panels(fig, data, ranges)
         for k, name in enumerate(chosen):
             ax = axes[k, k]
             top = ax.get_ylim()[1]
             _draw_prior(ax, posterior, name, data.shape[0], tens[k], log=logs[k])
             ax.set_ylim(0, top)
+            axes[-1, k].set_xlabel(axis_names[k])
+            if k > 0:
+                axes[k, 0].set_ylabel(axis_names[k])
             for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                 if posterior.determined(name) == "yes":
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
@@ -153,6 +148,25 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     return fig
 
 
+def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Histograms on the diagonal and contours below it, shape (n, n); None above it, where an axis costs as much."""
+    import corner
+
+    n, blue = len(ranges), OKABE_ITO["blue"]
+    axes = np.full((n, n), None)
+    for i, j in ((row, column) for row in range(n) for column in range(row + 1)):
+        ax = axes[i, j] = fig.add_subplot(n, n, i * n + j + 1)
+        if i == j:
+            counts, *_ = ax.hist(data[:, i], bins=_BINS, range=ranges[i], histtype="step", lw=1.0, color=blue)
+            ax.set(xlim=ranges[i], ylim=(0, 1.1 * np.max(counts)), yticks=[])
+        else:
+            corner.hist2d(
+                data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=_LEVELS, color=blue,
+                smooth=0.8, plot_datapoints=False, plot_density=False, fill_contours=True,
+            )  # fmt: skip
+    return axes
+
+
 def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
     """Round numbers at the ticks, the same in every panel of a parameter; natural values on logarithmic axes."""
     n = len(logs)
@@ -165,8 +179,6 @@ def _label(axes: np.ndarray, logs: Sequence[bool]) -> None:
             ax.set_xticks(at, labels=names if ax is axes[n - 1, k] else [])
         for ax in row:
             ax.set_yticks(at, labels=names if ax is axes[k, 0] else [])
-        for ax in (axes[n - 1, k], axes[k, 0]):
-            ax.tick_params(labelrotation=0)
 
 
 def _place_labels(axes: np.ndarray) -> None:

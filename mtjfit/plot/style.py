@@ -32,7 +32,6 @@ __all__ = [
     "decade",
     "footer",
     "footer_height",
-    "lay_out",
     "literal",
     "name_axis",
     "render",
@@ -99,7 +98,7 @@ class NotebookFigure(Figure):
     """
 
     def _repr_png_(self) -> bytes:
-        return _rendered(self, "png", dpi=_SCREEN_DPI)
+        return render(self, "png", dpi=_SCREEN_DPI)
 
 
 def style() -> AbstractContextManager[None]:
@@ -274,10 +273,11 @@ def _drawable(text: str) -> str:
     return literal(text).replace(r"\$", "$")
 
 
-def render(fig: Figure, format: Format = "svg") -> bytes:
+def render(fig: Figure, format: Format = "svg", *, dpi: float | None = None) -> bytes:
     """A figure as the bytes of a file; the same figure gives the same bytes.
 
-    The first rendering lays the figure out and keeps it so: with many panels that takes most of the time.
+    The first rendering lays the figure out and keeps it so: with many panels that takes most of the time. `dpi` is the
+    resolution of all that is drawn as an image, 300 if it is not given.
 
     Raises
     ------
@@ -286,18 +286,14 @@ def render(fig: Figure, format: Format = "svg") -> bytes:
     """
     if format not in get_args(Format):
         raise ValueError(f"figures are saved as {', '.join(get_args(Format))}, not {format!r}")
-    return _rendered(fig, format)
-
-
-def _rendered(fig: Figure, format: Format, dpi: float | None = None) -> bytes:
     buffer = io.BytesIO()
     with style():
-        lay_out(fig)
+        _lay_out(fig)
         fig.savefig(buffer, format=format, metadata=_UNDATED[format], dpi=dpi)
     return buffer.getvalue()
 
 
-def lay_out(fig: Figure) -> None:
+def _lay_out(fig: Figure) -> None:
     """Place everything once; an engine that stays would do it at each saving, even the one that is called "none".
 
     Positions are rounded: the engine's last digits differ from run to run, and with them names in SVG files.

@@ -1,7 +1,7 @@
 """The report: one self-contained HTML page, and the figures beside it."""
 
 from mtjfit.report.build import report_html, write_report
-from mtjfit.report.figures import ReportFigure, drawing_helper, report_figures
+from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.report.findings import Findings, findings
 
-__all__ = ["Findings", "ReportFigure", "drawing_helper", "findings", "report_figures", "report_html", "write_report"]
+__all__ = ["Findings", "ReportFigure", "findings", "report_figures", "report_html", "write_report"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 
 from markupsafe import Markup
 
@@ -104,7 +103,8 @@ def write_report(
     posterior: Posterior | None,
     provenance: Mapping[str, object],
     mechanisms: MechanismComparison | None = None,
-    pool: Executor | None = None,
+    *,
+    pdf: bool = False,
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
 
@@ -118,8 +118,8 @@ def write_report(
         From `mtjfit.results.provenance`.
     mechanisms : MechanismComparison, optional
         Of the same study; without one the page says how to get it.
-    pool : Executor, optional
-        Draws some of the figures meanwhile, see `drawing_helper`.
+    pdf : bool
+        Figures as PDF, too.
 
     Raises
     ------
@@ -127,7 +127,7 @@ def write_report(
         The folder holds other files or cannot be written.
     """
     found = findings(fit, posterior, mechanisms)
-    figures = report_figures(found, pool)
+    figures = report_figures(found, pdf=pdf)
     files = result_files(fit, posterior) | number_files(found) | _texts(found, report_tables(found), provenance)
     for figure in figures:
         files |= figure.files

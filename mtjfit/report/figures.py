@@ -1,20 +1,16 @@
-"""Figures of a report: drawn once, kept as SVG and PDF files and as SVG inside the page."""
+"""Figures of a report: SVG files, and the same SVG inside the page."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from xml.etree import ElementTree
 
 import mtjfit.plot
 from mtjfit.infer import Posterior
-from mtjfit.infer.workers import deaf, helpers, n_processors, with_helpers
 from mtjfit.plot.corner import corner_names
-from mtjfit.plot.vector import render_vectors
+from mtjfit.plot.style import render
 from mtjfit.report.findings import Findings
 from mtjfit.report.words import (
     accumulation_in_words,
@@ -31,14 +27,11 @@ from mtjfit.results.verdicts import learned
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FORMATS", "ReportFigure", "drawing_helper", "inline_svg", "report_figures"]
+__all__ = ["ReportFigure", "inline_svg", "report_figures"]
 
 Found = TypeVar("Found")
 
-FORMATS: tuple[Literal["svg", "pdf"], ...] = ("svg", "pdf")
-"""Both are vectors; `mtjfit.plot.save` makes a PNG of any size of a figure."""
 _WITHOUT_DRAWS = ("combinations", "forest", "mechanisms")
-_LONG = ("torque", "corner", "consequences", "forest")  # to draw
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -164,65 +157,26 @@ def _mark_unconverged(figure: Figure) -> None:
     text.set(color="#b00020", alpha=0.35, in_layout=False, gid="not-converged")
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What a process needs to know to draw a figure."""
-
-    found: Findings
-    name: str
-    caption: str
-    alt: str
-
-
-def _draw(job: _Job) -> ReportFigure:
-    found, name = job.found, job.name
-    figure = _DRAW[name](found)
-    if found.posterior is not None and not found.converged and name not in _WITHOUT_DRAWS:
-        _mark_unconverged(figure)
-    vectors = render_vectors(figure)
-    files = {f"{name}.{suffix}": vectors[suffix] for suffix in FORMATS}
-    return ReportFigure(name, job.caption, job.alt, files, inline_svg(vectors["svg"], name, job.alt))
-
-
-def report_figures(found: Findings, pool: Executor | None = None) -> tuple[ReportFigure, ...]:
+def report_figures(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
     """Every figure of a result.
 
     Parameters
     ----------
     found : Findings
         Without a posterior its figures are left out; those of a run that did not converge say so.
-    pool : Executor, optional
-        A process of it draws some of them meanwhile, see `drawing_helper`; the figures are the same.
+    pdf : bool
+        Give each figure a PDF file, too.
     """
-    jobs = {name: _Job(found, name, caption, alt) for name, caption, alt in _described(found)}
-    long_first = sorted(jobs, key=lambda name: name not in _LONG)
-    drawn = with_helpers(_draw, [jobs[name] for name in long_first], pool)
-    return tuple(sorted(drawn, key=lambda figure: list(jobs).index(figure.name)))
+    return tuple(_drawn(found, name, caption, alt, pdf) for name, caption, alt in _described(found))
 
 
-@contextmanager
-def drawing_helper() -> Iterator[Executor | None]:
-    """A process that loads what draws while this one samples, for `report_figures`.
-
-    None on a single processor, and where no process can be started: nothing depends on it but the time.
-    """
-    with ExitStack() as stack:
-        pool = None
-        if n_processors() > 1:
-            with suppress(OSError, ImportError, NotImplementedError):  # sandboxes without semaphores or processes
-                helper = stack.enter_context(helpers(1))
-                with deaf():
-                    helper.submit(_get_ready)
-                pool = helper
-        yield pool
-
-
-def _get_ready() -> None:
-    """Load fonts and grammar, too: half a second. A process that soon ends need not collect garbage."""
-    gc.disable()
-    figure = mtjfit.plot.style.NotebookFigure()
-    figure.subplots().set_title("$x_1$")
-    render_vectors(figure)
+def _drawn(found: Findings, name: str, caption: str, alt: str, pdf: bool) -> ReportFigure:
+    figure = _DRAW[name](found)
+    if found.posterior is not None and not found.converged and name not in _WITHOUT_DRAWS:
+        _mark_unconverged(figure)
+    svg = render(figure, "svg")
+    files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
+    return ReportFigure(name, caption, alt, files, inline_svg(svg, name, alt))
 
 
 def inline_svg(data: bytes, prefix: str, alt: str) -> str:

@@ -1,11 +1,10 @@
-"""One HTML page of wafers, its figures as SVG and PDF, and all its tables as CSV."""
+"""One HTML page of wafers, its figures as SVG, and all its tables as CSV."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,10 @@ import mtjfit
 from mtjfit.data.curve import BoolArray
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
+from mtjfit.plot.style import render
 from mtjfit.plot.wafer import plot_device_curve
 from mtjfit.report.page import template
-from mtjfit.report.wafer_pictures import Picture, pictures, rendered, title_of
+from mtjfit.report.wafer_pictures import Picture, pictures, title_of
 from mtjfit.report.wafer_stacks import STACK_TABLES, StackResults
 from mtjfit.report.wafer_text import (
     faults_table,
@@ -83,12 +83,12 @@ def wafer_files(
     faults: pd.DataFrame,
     *,
     stacks: StackResults | None = None,
+    pdf: bool = False,
     progress: Callable[[str], object] | None = None,
-    pool: Executor | None = None,
 ) -> dict[str, bytes]:
     """Everything that ``mtjfit wafer`` writes, by file name: ``wafer.html``, figures, tables.
 
-    Up to three quantities the page stays below 3 MB, whatever the number of devices and wafers.
+    Up to three quantities the page stays below 5 MB, whatever the number of devices and wafers.
 
     Parameters
     ----------
@@ -102,17 +102,17 @@ def wafer_files(
         Devices that could not be used: columns device, wafer, where, what, todo.
     stacks : StackResults, optional
         Fits and posteriors by split.
+    pdf : bool
+        Give each figure a PDF file, too.
     progress : callable, optional
         Called with the name of each figure before it is drawn.
-    pool : Executor, optional
-        Draws some of them meanwhile, see `mtjfit.report.drawing_helper`.
 
     Returns
     -------
     dict of str to bytes
     """
     rings = _rings(survey, odd)
-    drawn_of = pictures(findings, rings, pool, progress)
+    drawn_of = pictures(findings, rings, pdf=pdf, progress=progress)
     sections = [_Section(title_of(one.quantity), drawn_of[one.quantity], _tables(one)) for one in findings]
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
     tables = _numbers(findings) | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
@@ -190,7 +190,7 @@ def _curves(
         )
         figure = plot_device_curve(curve, survey)
         # As images: with their letters as outlines, drawings of this size are five times larger.
-        png = base64.b64encode(rendered(figure, "png", _CURVE_DPI)).decode()
+        png = base64.b64encode(render(figure, "png", dpi=_CURVE_DPI)).decode()
         content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
         yield key, Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from mtjfit.infer.journal import is_journal
 from mtjfit.output import OutputFolder
 
-__all__ = ["FIGURES", "FORMATS", "TABLES", "ResultFolder"]
+__all__ = ["FIGURES", "TABLES", "ResultFolder"]
 
 _OF_PARAMETERS = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions")
 _OF_DEVICES = ("combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences")
 _OF_MECHANISMS = ("evidence", "bayes_factors", "left_out", "criteria", "predictive_checks")
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
-FORMATS: tuple[Literal["svg", "pdf", "png"], ...] = ("svg", "pdf", "png")
 TABLES = (*_OF_PARAMETERS, *_OF_DEVICES, *_OF_MECHANISMS)
 _RUN = "run"  # inside the folder of the result
-_DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in FORMATS)
+_DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png"))
 _TABLES = tuple(f"table_{name}.csv" for name in TABLES)
 _NUMBERS = ("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz")
 _TEXTS = ("summary.md", "summary.tex", "methods.md")

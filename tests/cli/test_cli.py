@@ -18,7 +18,6 @@ from mtjfit.cli.main import cli
 from mtjfit.cli.terminal import ascii_fallback
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.report.figures import FORMATS
 from mtjfit.results.folder import FIGURES
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -60,7 +59,7 @@ def known(finished, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def cached(known: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `known`, and no figures."""
-    monkeypatch.setattr("mtjfit.report.build.report_figures", lambda *_: ())
+    monkeypatch.setattr("mtjfit.report.build.report_figures", lambda *_, **__: ())
 
 
 # help and version
@@ -140,10 +139,9 @@ def test_a_run_says_header_result_and_where_the_page_is(finished):
     ]
 
 
-def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figures, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
+def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figures):
     assert invoke("run", make_study(), "-o", tmp_path / "out").exit_code == 0
-    figures = {f"{name}.{suffix}" for name in FIGURES if name != "mechanisms" for suffix in ("svg", "pdf")}
+    figures = {f"{name}.svg" for name in FIGURES if name != "mechanisms"}
     files = {"report.html", "summary.csv", "result.json", "draws.npz", "study.toml"}
     files |= {"methods.md", "summary.md", "summary.tex", "devices.csv", "pairs.csv", "consequences.csv"}
     files |= {
@@ -156,6 +154,16 @@ def test_a_run_leaves_everything(make_study, tmp_path: Path, known, quick_figure
     assert {each.name for each in (tmp_path / "out").iterdir()} == figures | files
 
 
+def test_pdf_is_written_if_asked_for_and_removed_by_a_run_without(make_study, tmp_path: Path, known, quick_figures):
+    out = tmp_path / "out"
+    assert invoke("run", make_study(), "-o", out, "--pdf").exit_code == 0
+    assert {each.stem for each in out.glob("*.pdf")} == {each.stem for each in out.glob("*.svg")} != set()
+    assert all(each.read_bytes().startswith(b"%PDF") for each in out.glob("*.pdf"))
+    assert "torque.svg, torque.pdf" in (out / "report.html").read_text(encoding="utf-8")
+    assert invoke("run", make_study(), "-o", out).exit_code == 0
+    assert not list(out.glob("*.pdf"))
+
+
 def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, known, monkeypatch: pytest.MonkeyPatch):
     asked, written = [], []
 
@@ -165,7 +173,7 @@ def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, kno
 
     monkeypatch.setattr("mtjfit.infer.comparison.compare_mechanisms", compare)
     monkeypatch.setattr("mtjfit.results.mechanisms.conclusions", lambda _: ("The data favour diffusion.",))
-    monkeypatch.setattr("mtjfit.report.write_report", lambda *given: written.append(given[-2]))
+    monkeypatch.setattr("mtjfit.report.write_report", lambda *given, pdf: written.append(given[-1]))
     plain = invoke("run", make_study(), "-o", tmp_path / "out")
     assert (plain.exit_code, asked, written) == (0, [], [None])
     result = invoke("run", make_study(), "-o", tmp_path / "out", "--mechanisms", "--seed", "7")

@@ -21,7 +21,7 @@ from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer.calibration import Calibration
 
-FILES = {"ranks.csv", "calibration.svg", "calibration.pdf", "calibration.png", "calibration.json"}
+FILES = {"ranks.csv", "calibration.svg", "calibration.png", "calibration.json"}
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -77,7 +77,7 @@ def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(
     }  # fmt: skip
     left = content(out)
     assert set(left) == FILES
-    assert left["calibration.pdf"] == b"pdf 2"
+    assert left["calibration.svg"] == b"svg 2"
     ranks = pd.read_csv(out / "ranks.csv", comment="#", index_col="simulation")
     assert list(ranks.columns) == ["lambda_J", "log_likelihood", "not_converged"]
     np.testing.assert_array_equal(
@@ -89,7 +89,7 @@ def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(
     assert set(document["p_values"]) == {"lambda_J", "log_likelihood"}
     assert "\nCALIBRATED\n  ✓ 250 runs count (100 needed for a verdict)\n" in result.stdout
     assert re.search(r"(?m)^lambda_J +0\.\d+ +0\.\d+ ", result.stdout)
-    assert result.stdout.splitlines()[-1] == f"Calibration: {out / 'calibration.pdf'}"
+    assert result.stdout.splitlines()[-1] == f"Calibration: {out / 'calibration.svg'}"
 
 
 def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_left(
@@ -98,7 +98,7 @@ def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_
     asked["shape"] = 0.5
     result = invoke(study_file, "-o", tmp_path / "out", "-q")
     assert result.exit_code == 5
-    assert result.stdout == f"Calibration: {tmp_path / 'out' / 'calibration.pdf'}\n"
+    assert result.stdout == f"Calibration: {tmp_path / 'out' / 'calibration.svg'}\n"
     said = r"Error: NOT CALIBRATED: posterior of lambda_J lies too low: 7\d % of the truths lie above its median \(adj"
     assert re.match(said, result.stderr), result.stderr
     assert (asked["n"], asked["seed"], asked["progress"]) == (300, None, False)

@@ -17,7 +17,7 @@ from mtjfit.results.devices import compare_devices as compare
 def test_one_thickness_is_compared_without_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtjfit.cli.compare_devices._FORMATS", ("svg",))
+    monkeypatch.setattr("mtjfit.cli.drawn.FORMATS", ("svg",))
     path = mtjfit.dataset("sankey2008").study_file
     compare_devices(path, 0.3, tmp_path / "out", None, quiet=False)
     printed = capsys.readouterr().out

@@ -65,7 +65,7 @@ def test_two_data_sets(tmp_path: Path, quick: list[Mapping[str, Study]]) -> None
     ):
         assert words in result.stdout, words
     assert sorted(each.name for each in out.iterdir()) == [
-        "studies.json", "studies.pdf", "studies.png", "studies.svg", "studies.txt",
+        "studies.json", "studies.png", "studies.svg", "studies.txt",
     ]  # fmt: skip
     document = json.loads((out / "studies.json").read_text(encoding="utf-8"))
     assert document["tension"]["log_S"] == -8.0

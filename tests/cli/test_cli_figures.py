@@ -18,7 +18,8 @@ from mtjfit.results.folder import ResultFolder
 from mtjfit.results.paper import accumulation, bias_dependence, numbers_csv, thickness_dependence
 
 NAMES = ("fig1_accumulation", "fig2_thickness", "fig3_bias")
-FILES = {f"{name}.{suffix}" for name in NAMES for suffix in ("pdf", "svg", "png", "csv")}
+FILES = {f"{name}.{suffix}" for name in NAMES for suffix in ("svg", "png", "csv")}
+PDFS = {f"{name}.pdf" for name in NAMES}
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -39,11 +40,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mtjfit.plot.render", lambda fig, format: f"{format} {fig.axes[0].get_ylabel()}".encode())
 
 
-def test_it_leaves_three_figures_in_three_formats_with_their_numbers(tmp_path: Path, quick: None) -> None:
+def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp_path: Path, quick: None) -> None:
     result = invoke("--output", tmp_path / "new" / "out")
     assert result.exit_code == 0
+    assert set(content(tmp_path / "new" / "out")) == FILES
+    assert "fig3_bias: .svg, .png, .pdf, .csv\n" in invoke("--output", tmp_path / "new" / "out", "--pdf").stdout
     left = content(tmp_path / "new" / "out")
-    assert set(left) == FILES
+    assert set(left) == FILES | PDFS
     assert left["fig1_accumulation.pdf"].startswith(b"pdf spin accumulation")
     assert left["fig2_thickness.svg"] == rb"svg $d\,T_\parallel/J_0$"
     assert left["fig3_bias.png"].startswith(b"png in-plane torque")
@@ -82,10 +85,10 @@ def test_a_second_run_touches_nothing_and_completes_what_is_missing(tmp_path: Pa
     before = content(tmp_path)
     for path in tmp_path.iterdir():
         os.utime(path, (1, 1))
-    (tmp_path / "fig2_thickness.pdf").unlink()
+    (tmp_path / "fig2_thickness.svg").unlink()
     assert invoke("-o", tmp_path).exit_code == 0
     assert content(tmp_path) == before
-    assert {path.name for path in tmp_path.iterdir() if path.stat().st_mtime != 1} == {"fig2_thickness.pdf"}
+    assert {path.name for path in tmp_path.iterdir() if path.stat().st_mtime != 1} == {"fig2_thickness.svg"}
 
 
 def refused_to_overwrite(folder: Path, edited: str) -> bool:
@@ -99,7 +102,7 @@ def refused_to_overwrite(folder: Path, edited: str) -> bool:
 def test_a_figure_that_was_edited_is_not_overwritten(tmp_path: Path, quick: None) -> None:
     invoke("-o", tmp_path)
     (tmp_path / "fig3_bias.svg").write_bytes(b"<svg>with my arrows</svg>")
-    (tmp_path / "fig1_accumulation.pdf").unlink()
+    (tmp_path / "fig1_accumulation.svg").unlink()
     assert refused_to_overwrite(tmp_path, "fig3_bias.svg")
 
 
@@ -168,13 +171,14 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path: Path, quick: None, m
 def test_the_real_files_within_twenty_seconds_and_the_same_twice(tmp_path: Path) -> None:
     def run(name: str) -> dict[str, bytes]:
         start = time.monotonic()
-        command = [sys.executable, "-W", "error", "-m", "mtjfit", "figures", "--output", str(tmp_path / name)]
+        command = [sys.executable, "-W", "error", "-m", "mtjfit", "figures", "--pdf", "--output"]
+        command.append(str(tmp_path / name))
         assert subprocess.run(command, check=False, timeout=120).returncode == 0
         assert time.monotonic() - start < 20
         return content(tmp_path / name)
 
     first = run("a")
-    assert set(first) == FILES
+    assert set(first) == FILES | PDFS
     assert first == run("b") == run("a")
     for name in NAMES:
         assert first[f"{name}.pdf"].startswith(b"%PDF-")

@@ -32,7 +32,7 @@ noise = "2 %"
 quantity = "torkance"
 per = "device"
 """
-FILES = {"candidates.csv", "plan.json", "plan.svg", "plan.pdf", "plan.png"}
+FILES = {"candidates.csv", "plan.json", "plan.svg", "plan.png"}
 
 
 @click.group(cls=Commands)

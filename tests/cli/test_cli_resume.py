@@ -47,7 +47,6 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
     """Short blocks, a lenient gate, no annealing worth the name, no figures."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr("mtjfit.infer.history._BLOCK", 5)
         patch.setattr("mtjfit.infer.history._FIRST_LOOK", MAX_STEPS)
         patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
@@ -56,7 +55,7 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr("mtjfit.infer.ensemble._SETTLE", 6)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
-        patch.setattr("mtjfit.report.build.report_figures", lambda *_: [])
+        patch.setattr("mtjfit.report.build.report_figures", lambda *_, **__: [])
         yield patch
 
 
@@ -313,7 +312,7 @@ def test_a_disk_that_fills_up_at_the_end_costs_no_sampling(stopped: Path, expect
 
 def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected, patch: pytest.MonkeyPatch):
     with patch.context() as broken:
-        broken.setattr("mtjfit.report.build.report_figures", lambda *_: 1 / 0)
+        broken.setattr("mtjfit.report.build.report_figures", lambda *_, **__: 1 / 0)
         result = CliRunner().invoke(
             cli, ["run", str(stopped / "in" / "study.toml"), "-o", str(stopped / "out"), "--resume"]
         )

@@ -32,7 +32,7 @@ def test_contours_hold_68_and_95_percent_of_the_draws() -> None:
     """Not the 39 % and 86 % of one and two sigma in two dimensions."""
     posterior = posterior_of(fitted())
     fig = figures()[1]
-    drawn = fig.axes[3].collections[-1].get_paths()
+    drawn = fig.axes[1].collections[-1].get_paths()
     points = np.log10(posterior.draws[["lambda_J", "lambda_phi"]].to_numpy())
     shares = sorted(inside(path, points) for path in drawn)
     np.testing.assert_allclose(shares, [0.68, 0.95], atol=0.035)
@@ -42,7 +42,7 @@ def test_contours_hold_68_and_95_percent_of_the_draws() -> None:
 def test_priors_hold_as_much_as_the_histogram() -> None:
     """λ_sf^F was drawn from its prior: histogram and prior curve coincide, in the same units."""
     posterior = posterior_of(fitted())
-    ax = figures()[1].axes[8]
+    ax = figures()[1].axes[5]
     (prior,) = by_gid(ax, "prior")
     x, y = prior.get_xydata().T
     counts, edges = np.histogram(
@@ -65,7 +65,7 @@ def test_prior_of_lambda_product_is_normalised() -> None:
     )
     chain = np.concatenate([posterior.chain, product.reshape(4, 100, 10, 1)], axis=-1)
     posterior = replace(posterior, names=(*posterior.names, "Lambda"), chain=chain)
-    ax = plot_corner(posterior, ["lambda_J", "Lambda"]).axes[3]
+    ax = plot_corner(posterior, ["lambda_J", "Lambda"]).axes[2]
     (prior,) = by_gid(ax, "prior")
     x, y = prior.get_xydata().T
     width = (ax.get_xlim()[1] - ax.get_xlim()[0]) / 30
@@ -74,7 +74,7 @@ def test_prior_of_lambda_product_is_normalised() -> None:
 
 def test_only_determined_parameters_have_an_interval() -> None:
     posterior = posterior_of(fitted())
-    one, other = figures()[1].axes[0], figures()[1].axes[8]
+    one, other = figures()[1].axes[0], figures()[1].axes[5]
     q05, q50, q95 = np.quantile(posterior.draws["lambda_J"], [0.05, 0.5, 0.95])
     assert f"{q50:.3f}\n[{q05:.3f}, {q95:.3f}]" in one.get_title()
     upright = [line.get_xdata()[0] for line in one.lines if len(line.get_xdata()) == 2]
@@ -86,7 +86,7 @@ def test_only_determined_parameters_have_an_interval() -> None:
 
 
 def test_axes_of_lengths_show_natural_values() -> None:
-    ax = figures()[1].axes[8]
+    ax = figures()[1].axes[5]
     shown = [label.get_text() for label in ax.get_xticklabels()]
     np.testing.assert_allclose(10 ** ax.get_xticks(), [float(text) for text in shown], rtol=1e-9)
     assert len(shown) >= 2

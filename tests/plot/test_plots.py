@@ -184,6 +184,13 @@ def test_other_formats_are_refused(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_laying_out_needs_no_axes() -> None:
+    with style():
+        fig = NotebookFigure(figsize=(1, 1), layout="constrained")
+        fig.text(0.5, 0.5, "nothing to draw")
+    assert render(fig, "svg").count(b"<g id=") >= 2  # without the warning of an empty grid
+
+
 def test_figures_leave_no_global_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """The user's settings neither change nor act, and no figure stays open in pyplot."""
     from matplotlib import pyplot

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -17,10 +16,9 @@ import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.infer.workers import with_helpers
-from mtjfit.plot.vector import render_vectors
-from mtjfit.report import drawing_helper, findings, report_figures, report_html, write_report
-from mtjfit.report.figures import FORMATS, inline_svg
+from mtjfit.infer.workers import helpers
+from mtjfit.report import findings, report_figures, report_html, write_report
+from mtjfit.report.figures import inline_svg
 from mtjfit.results import ResultFolder, provenance
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -200,45 +198,19 @@ def test_ids_are_unique_and_links_between_figures_hold(real: Page):
     assert {*links, *clips} <= set(ids)
 
 
-def test_figures_lie_beside_the_page_in_every_format(finished, quick_figures, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mtjfit.report.figures.FORMATS", FORMATS)
-    starts = {"svg": b"<?xml", "pdf": b"%PDF"}
-    for figure in report_figures(findings(finished.fit, finished.posterior)):
-        assert list(figure.files) == [f"{figure.name}.{suffix}" for suffix in starts]
-        assert all(data.startswith(start) for data, start in zip(figure.files.values(), starts.values(), strict=True))
+def test_figures_lie_beside_the_page_as_svg_and_as_pdf_if_asked_for(finished, quick_figures):
+    found = findings(finished.fit, finished.posterior)
+    for plain, both in zip(report_figures(found), report_figures(found, pdf=True), strict=True):
+        assert list(plain.files) == [f"{plain.name}.svg"]
+        assert list(both.files) == [f"{plain.name}.svg", f"{plain.name}.pdf"]
+        assert both.files[f"{plain.name}.svg"].startswith(b"<?xml")
+        assert both.files[f"{plain.name}.pdf"].startswith(b"%PDF")
 
 
-def test_a_helper_draws_the_same_figures(one_thickness_fit, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 2)
-    here = []
-    really = render_vectors
-    monkeypatch.setattr("mtjfit.report.figures.render_vectors", lambda figure: [here.append(figure), really(figure)][1])
+def test_another_process_draws_the_same_bytes(one_thickness_fit):
     found = findings(one_thickness_fit, None)
-    alone = report_figures(found)
-    assert [each.name for each in alone] == ["torque", "combinations"]
-    here.clear()
-    with drawing_helper() as pool:
-        assert report_figures(found, pool) == alone
-    assert len(here) < len(alone)
-    assert multiprocessing.active_children() == []
-
-
-@pytest.mark.parametrize("broken", ["ProcessPoolExecutor.__init__", "ProcessPoolExecutor.submit"])
-def test_where_no_process_can_be_started_nobody_helps(broken: str, monkeypatch: pytest.MonkeyPatch):
-    def refused(*_: object, **__: object) -> None:
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 2)
-    monkeypatch.setattr(f"concurrent.futures.process.{broken}", refused)
-    with drawing_helper() as pool:
-        jobs = with_helpers(abs, [-1, -2], pool)
-    assert jobs == [1, 2]
-
-
-def test_there_is_no_helper_on_a_single_processor(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
-    with drawing_helper() as pool:
-        assert pool is None
+    with helpers(1) as pool:
+        assert pool.submit(report_figures, found).result() == report_figures(found)
 
 
 def test_measured_data_carry_no_banner(finished, quick_figures):

@@ -183,7 +183,6 @@ def test_every_figure_is_a_public_function_of_results(finished, found: Findings,
     for name in mtjfit.plot.__all__:
         if name.startswith("plot_"):
             monkeypatch.setattr(mtjfit.plot, name, standing_in(name))
-    monkeypatch.setattr(report_figures, "FORMATS", ("svg",))
     monkeypatch.setattr(report_figures, "mechanisms_in_words", lambda _: "7 words")
     made = report_figures.report_figures(replace(found, mechanisms=SimpleNamespace()))
     assert len(made) == len(called) == len(set(called)) == 10

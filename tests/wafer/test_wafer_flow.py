@@ -46,7 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         runpy.run_path("lot.py", run_name="__main__")
         patch.setattr("mtjfit.report.wafer_pictures.KINDS", {})
-        patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 32), ("_STARTS", 1)):
             patch.setattr(fit_module, name, value)

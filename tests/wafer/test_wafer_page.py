@@ -17,15 +17,12 @@ from click.testing import CliRunner, Result
 from survey_cases import lot, survey_of
 from wafer_cases import simulated_wafer, wafer_study
 
-import mtjfit.cli.compare_wafers
 import mtjfit.report.wafer
 from mtjfit.cli.compare_wafers import compare_wafers
 from mtjfit.cli.wafer import chosen_quantities, wafer
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.report import drawing_helper
 from mtjfit.report.wafer import wafer_files
 from mtjfit.report.wafer_pictures import KINDS
-from mtjfit.report.wafer_svg import indexed_png, lighter
 from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.compare import compare_wafers as pairs_of
@@ -101,8 +98,7 @@ def one_format() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # the others take a second, and stand on the page in the slow tests
         patch.setattr(mtjfit.report.wafer_pictures, "KINDS", {name: KINDS[name] for name in ("control", "map")})
-        patch.setattr(mtjfit.report.figures, "n_processors", lambda: 1)
-        patch.setattr(mtjfit.cli.compare_wafers, "_FORMATS", ())
+        patch.setattr("mtjfit.cli.drawn.FORMATS", ())
         yield
 
 
@@ -266,17 +262,6 @@ def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "'=1+1" in pd.read_csv(io.BytesIO(files["odd.csv"]))["device"].tolist()
 
 
-def test_a_lighter_picture_is_the_same_picture() -> None:
-    marks = "".join(f'<use xlink:href="#m" x="{k}.123456" y="2" style="fill: #f00" />\n ' for k in range(3))
-    svg = lighter(f'<g id="axes"><defs><path id="m" d="M 0 0.123456"/></defs> {marks}</g>')
-    assert svg.count("style=") == 1
-    assert 'id="m"' in svg
-    assert "axes" not in svg
-    assert re.findall(r' x="([^"]*)"', svg) == ["0.12", "1.12", "2.12"]
-    rng = np.random.default_rng(0)
-    assert indexed_png(rng.integers(0, 255, (40, 40, 4), dtype=np.uint8)) is None
-
-
 def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.db"
     shutil.copy(made.folder / "lot.db", other)
@@ -301,19 +286,16 @@ def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.M
     assert (dangers(page), page.faults) == ([], [])
     names = page.all("id")
     assert len(names) == len(set(names))
-    monkeypatch.setattr(mtjfit.report.figures, "n_processors", lambda: 2)
     told: list[str] = []
-    with drawing_helper() as pool:
-        odd = odd_devices(survey, [Q])
-        assert (
-            wafer_files(survey, [WaferFindings(survey, Q)], odd, Curves({}), NO_FAULTS, pool=pool, progress=told.append)
-            == files
-        )
-    assert sorted(told) == [f"{kind} of Slope ratio T⊥/T∥" for kind in sorted(KINDS.values())]
+    odd = odd_devices(survey, [Q])
+    again = wafer_files(survey, [WaferFindings(survey, Q)], odd, Curves({}), NO_FAULTS, pdf=True, progress=told.append)
+    assert {name: data for name, data in again.items() if not name.endswith(".pdf")} == files
+    assert sum(name.endswith(".pdf") for name in again) == len(KINDS)
+    assert told == [f"{kind} of Slope ratio T⊥/T∥" for kind in KINDS.values()]
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_devices_make_a_page_below_three_megabytes() -> None:
+def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes() -> None:
     for survey in (lot(1, 1, radius=150.0, pitch=0.8), lot(2, 100, radius=100.0)):
         frame = survey.frame
         frame.loc[::7, "flags"] = 1
@@ -327,4 +309,6 @@ def test_a_hundred_thousand_devices_make_a_page_below_three_megabytes() -> None:
             NO_FAULTS,
         )
         assert len(frame) > 1e5
-        assert len(files["wafer.html"]) < 2.5e6  # twenty curves take the rest
+        assert (
+            len(files["wafer.html"]) < 4.5e6
+        )  # half of it maps of one pixel for each die; twenty curves take the rest

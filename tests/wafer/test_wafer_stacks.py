@@ -35,7 +35,6 @@ def quick() -> Iterator[None]:
     """No pictures, and no search for the deepest of several valleys."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mtjfit.report.wafer_pictures.KINDS", {})
-        patch.setattr("mtjfit.report.figures.n_processors", lambda: 1)
         patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
             patch.setattr(fit_module, name, value)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 import mtjfit
+from mtjfit.errors import MtjfitError
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, Explored, State, name_of
 from mtjfit.study import DOF, ParameterName
 
 __all__ = ["exported"]
 
-_TABLE = re.compile(r"\s*\[")
-_LINE = re.compile(r"(\s*([A-Za-z0-9_]+)\s*=\s*)\{[^{}\n]*\}(\s*#.*)?")
+_BYTE_ORDER_MARK = "\ufeff"
+_INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip install "mtjfit[explore]"'
 
 
 def exported(state: State, explored: Explored) -> str:
@@ -37,6 +37,11 @@ def exported(state: State, explored: Explored) -> str:
         Valid TOML; a study to be loaded from the folder of the original file. Without a ``[[data]]`` table where the
         study did not come from a file.
 
+    Raises
+    ------
+    MtjfitError
+        tomlkit is not installed.
+
     Examples
     --------
     >>> from mtjfit.data import dataset
@@ -45,23 +50,16 @@ def exported(state: State, explored: Explored) -> str:
     >>> explored = Explored(load_study(dataset("thickness-series").study_file))
     >>> text = exported(moved(explored, start(explored), "b1", 0.02), explored)
     >>> [line for line in text.splitlines() if line.startswith("b1")]
-    ['b1 = { fixed = 0.02 }']
+    ['b1 = {fixed = 0.02}']
     """
     changes = dict(_changes(state, explored))
     head = _head(state, explored)
     if not explored.study.text:
         declared = {name: each.to_toml() for name, each in explored.study.parameters.items() if name != DOF}
-        lines = [f"{name} = {_inline(each)}" for name, each in (declared | changes).items()]
+        parameters = {name: _inline(each) for name, each in (declared | changes).items()}
         note = "# The data came from Python, so [[data]] tables are missing here: add them."
-        return "\n".join([head, note, "", "[parameters]", *lines, ""])
-    text = explored.study.text.removeprefix("\ufeff")
-    document = tomllib.loads(text)
-    wanted = _with(document, changes)
-    edited = _edited(text, changes)
-    # A file may be written in a way that editing by lines does not follow; its meaning goes before its comments.
-    if edited is None or tomllib.loads(edited) != wanted:
-        edited = _written(wanted)
-    return f"{head}\n\n{edited}"
+        return f"{head}\n{note}\n\n{_toml().dumps({'parameters': parameters})}"
+    return f"{head}\n\n{_edited(explored.study.text.removeprefix(_BYTE_ORDER_MARK), changes)}"
 
 
 def _head(state: State, explored: Explored) -> str:
@@ -109,66 +107,34 @@ def _about(name: str, value: float) -> dict[str, Any]:
     return {"prior": "lognormal", "median": value if 0 < value < math.inf else 10.0, "factor": 2.0}
 
 
-def _with(document: Mapping[str, Any], changes: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The document with some parameters declared anew."""
-    return {**document, "parameters": {**document["parameters"], **changes}}
-
-
-def _edited(text: str, changes: Mapping[str, dict[str, Any]]) -> str | None:
-    """The text with the lines of some parameters replaced and missing ones added; None where that cannot be done."""
-    lines = text.splitlines()
-    begins = [k for k, line in enumerate(lines) if line.split("#")[0].strip() == "[parameters]"]
-    if len(begins) != 1:
-        return None
-    after = (k for k in range(begins[0] + 1, len(lines)) if _TABLE.match(lines[k]))
-    end = next(after, len(lines))
-    left = dict(changes)
-    for k in range(begins[0] + 1, end):
-        match = _LINE.fullmatch(lines[k])
-        if match is not None and match[2] in left:
-            lines[k] = match[1] + _inline(left.pop(match[2])) + (match[3] or "")
-    while end > begins[0] + 1 and not lines[end - 1].strip():
-        end -= 1
-    lines[end:end] = [f"{name} = {_inline(each)}" for name, each in left.items()]
-    edited = "\n".join(lines) + "\n"
+def _toml() -> Any:
     try:
-        tomllib.loads(edited)
+        return import_module("tomlkit")
+    except ImportError:
+        raise MtjfitError(_INSTALL) from None
+
+
+def _edited(text: str, changes: Mapping[str, dict[str, Any]]) -> str:
+    """The text of a study file with some parameters declared anew."""
+    toml = _toml()
+    document = toml.parse(text)
+    for name, each in changes.items():
+        document["parameters"][name] = _inline(each)
+    edited = str(toml.dumps(document))
+    before = tomllib.loads(text)
+    wanted = {**before, "parameters": {**before["parameters"], **changes}}
+    # A table that is edited in place may be left where it means something else; the meaning goes before the comments.
+    return edited if _meaning(edited) == wanted else str(toml.dumps(wanted))
+
+
+def _meaning(text: str) -> object:
+    try:
+        return tomllib.loads(text)
     except ValueError:
         return None
-    return edited
 
 
-def _inline(value: Any) -> str:
-    """A value in TOML.
-
-    Examples
-    --------
-    >>> _inline({"prior": "normal", "sd": 1.0, "on": True})
-    '{ prior = "normal", sd = 1.0, on = true }'
-    """
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(key)} = {_inline(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _inline(key)
-
-
-def _written(document: Mapping[str, Any]) -> str:
-    """A whole document in TOML, without its comments."""
-    lines: list[str] = []
-    for name, each in document.items():
-        tables = each if isinstance(each, list) else [each]
-        for table in tables:
-            lines += [f"[[{_key(name)}]]" if isinstance(each, list) else f"[{_key(name)}]"]
-            lines += [f"{_key(key)} = {_inline(value)}" for key, value in table.items()] + [""]
-    return "\n".join(lines)
+def _inline(values: Mapping[str, Any]) -> Any:
+    table = _toml().inline_table()
+    table.update(values)
+    return table

@@ -9,13 +9,20 @@ import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.plot.style import unit_of
-from mtjfit.report.explorer.dress import LIGHT
+from mtjfit.plot.style import OKABE_ITO, unit_of
 from mtjfit.report.explorer.pictures import Pictures
 
-__all__ = ["Figures"]
+__all__ = ["COLOURS", "Figures"]
 
-_PAR, _PERP, _DATA, _FAINT = ("par", "perp", "ink", "faint")  # what a colour is for; the page decides which it is
+COLOURS = {
+    "par": OKABE_ITO["blue"],
+    "perp": OKABE_ITO["vermillion"],
+    "data": "#212529",
+    "faint": "#666666",
+    "mark": "#9a3412",
+}
+"""Colours by what they are for, on white."""
+
 _HEIGHT = 290
 
 
@@ -38,7 +45,7 @@ class Figures:
             name: self._models.ColumnDataSource(columns) for name, columns in _columns(first).items()
         }
         self._edge = self._models.Span(location=first.accumulation.d, dimension="height", line_dash="dashed",
-                                       line_color=LIGHT[_FAINT], line_width=1.5, tags=[_FAINT])  # fmt: skip
+                                       line_color=COLOURS["faint"], line_width=1.5)  # fmt: skip
         self.accumulation = self._accumulation()
         self.kappa = self._kappa(mark)
         self.par = self._torque(curve, "par", mark)
@@ -64,7 +71,7 @@ class Figures:
         figure.toolbar.logo = None
         figure.toolbar.autohide = True
         figure.title.text = title
-        figure.title.text_color = LIGHT["mark"]
+        figure.title.text_color = COLOURS["mark"]
         figure.title.text_font_size = "12px"
         figure.xaxis.axis_label_text_font_style = figure.yaxis.axis_label_text_font_style = "normal"
         figure.xaxis.axis_label_text_font_size = figure.yaxis.axis_label_text_font_size = "13px"
@@ -85,8 +92,8 @@ class Figures:
             "spin density m D_F/J₀ (nm)",
         )
         source = self.sources["accumulation"]
-        par = _in(_PAR, figure.line("x", "par", source=source, line_width=2.5))
-        perp = _in(_PERP, figure.line("x", "perp", source=source, line_width=2.5, line_dash="dashed"))
+        par = _in("par", figure.line("x", "par", source=source, line_width=2.5))
+        perp = _in("perp", figure.line("x", "perp", source=source, line_width=2.5, line_dash="dashed"))
         figure.add_layout(self._edge)
         self._legend(figure, ("m∥", par), ("m⊥", perp))
         return figure
@@ -99,37 +106,35 @@ class Figures:
             mark,
         )
         curve, points = self.sources["kappa"], self.sources["devices"]
-        re = _in(_PAR, figure.line("d", "par", source=curve, line_width=2.5))
-        im = _in(_PERP, figure.line("d", "perp", source=curve, line_width=2.5, line_dash="dashed"))
-        for part, colour, marker in (("par", _PAR, "circle"), ("perp", _PERP, "square")):
-            _in(colour, figure.segment("d", f"{part}_low", "d", f"{part}_high", source=points, line_width=1.5))
-            data = _in(colour, figure.scatter("d", part, source=points, size=8, marker=marker))
+        re = _in("par", figure.line("d", "par", source=curve, line_width=2.5))
+        im = _in("perp", figure.line("d", "perp", source=curve, line_width=2.5, line_dash="dashed"))
+        for part, marker in (("par", "circle"), ("perp", "square")):
+            _in(part, figure.segment("d", f"{part}_low", "d", f"{part}_high", source=points, line_width=1.5))
+            data = _in(part, figure.scatter("d", part, source=points, size=8, marker=marker))
             here = figure.scatter("d", part, source=self.sources["here"], size=16, fill_color=None, line_width=2)
-            _in(_DATA, here)
+            _in("data", here)
         self._legend(figure, ("Re κ", re), ("Im κ", im), ("data, J₀ as set", data))
         return figure
 
     def _torque(self, curve: TorqueCurve, part: str, mark: str) -> Any:
-        colour = _PAR if part == "par" else _PERP
         which = "In-plane" if part == "par" else "Out-of-plane"
         figure = self._figure(
             f"{which} {curve.quantity} against bias: data and model", "bias V (V)", _torque_label(curve, part), mark
         )
         points = self.sources["data"]
-        _in(_FAINT, figure.segment("V", f"{part}_low", "V", f"{part}_high", source=points))
-        data = _in(_DATA, figure.scatter("V", part, source=points, size=6, fill_alpha="filled"))
-        model = _in(colour, figure.line("V", part, source=self.sources["torque"], line_width=2.5))
+        _in("faint", figure.segment("V", f"{part}_low", "V", f"{part}_high", source=points))
+        data = _in("data", figure.scatter("V", part, source=points, size=6, fill_alpha="filled"))
+        model = _in(part, figure.line("V", part, source=self.sources["torque"], line_width=2.5))
         left_out = "" if curve.used.all() else " (hollow: left out)"
         self._legend(figure, ("model", model), (f"data{left_out}", data))
         return figure
 
 
 def _in(colour: str, renderer: Any) -> Any:
-    """The renderer in a colour, and tagged with what it is for."""
-    renderer.tags = [colour]
+    """The renderer in one of the `COLOURS`."""
     for name in ("line_color", "fill_color"):
         if getattr(renderer.glyph, name, None) is not None:
-            setattr(renderer.glyph, name, LIGHT[colour])
+            setattr(renderer.glyph, name, COLOURS[colour])
     return renderer
 
 

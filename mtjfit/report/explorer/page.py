@@ -13,9 +13,8 @@ from typing import Any
 from mtjfit.errors import MtjfitError
 from mtjfit.model.structure import Structure
 from mtjfit.plot.style import unit_of
-from mtjfit.report.explorer.dress import WIDGET_CSS, dress
 from mtjfit.report.explorer.export import exported
-from mtjfit.report.explorer.figures import Figures
+from mtjfit.report.explorer.figures import COLOURS, Figures
 from mtjfit.report.explorer.pictures import Kappa, pictures
 from mtjfit.report.explorer.spoken import speak
 from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
@@ -44,6 +43,13 @@ _CSS = """
 h1 { font-size: 1.3rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: .15rem 0; overflow-wrap: anywhere; }
 .mark { background: #fef3c7; color: #78350f; border-left: .4rem solid #b45309; padding: .4rem .6rem; }
+"""
+# What has the focus must be seen, and sliders and fields must stand out from the white page.
+_WIDGET_CSS = f"""
+:focus-visible, .bk-input:focus {{ outline: 3px solid {COLOURS["par"]} !important; outline-offset: 2px; }}
+.noUi-connect {{ background: {COLOURS["par"]} !important; }}
+.noUi-target, .bk-input, .bk-btn, a.bk-btn {{ border: 1px solid {COLOURS["data"]}; }}
+.noUi-handle {{ border: 2px solid {COLOURS["data"]}; }}
 """
 _COLUMNS = {"display": "grid", "grid-template-columns": "repeat(auto-fit, minmax(min(100%, 370px), 1fr))", "gap": "8px"}
 
@@ -108,12 +114,12 @@ class Page:
         self.sliders = {name: self._slider(name) for name in SLIDERS}
         self.device = self._pn.widgets.Select(
             label="Device", options=list(explored.study.devices), value=self.state.device,
-            sizing_mode="stretch_width", stylesheets=[WIDGET_CSS],
+            sizing_mode="stretch_width", stylesheets=[_WIDGET_CSS],
         )  # fmt: skip
         self.held = self._pn.widgets.CheckBoxGroup(
             options={_SYMBOLS[name].split(",")[0]: name for name in SLIDERS if name != "d"},
             tags=["Held by fits, fixed in exports"],
-            value=[name for name in SLIDERS if name in self.state.held], inline=True, stylesheets=[WIDGET_CSS],
+            value=[name for name in SLIDERS if name in self.state.held], inline=True, stylesheets=[_WIDGET_CSS],
         )  # fmt: skip
         self.facts = self._html(facts(explored, self.state, drawn.kappa, self._shape))
         self.message = self._html("")
@@ -123,10 +129,10 @@ class Page:
     def view(self) -> Any:
         """What panel serves."""
         pn = self._pn
-        fit = pn.widgets.Button(label="Fit from here", stylesheets=[WIDGET_CSS])
-        back = pn.widgets.Button(label="Back to the start", stylesheets=[WIDGET_CSS])
+        fit = pn.widgets.Button(label="Fit from here", stylesheets=[_WIDGET_CSS])
+        back = pn.widgets.Button(label="Back to the start", stylesheets=[_WIDGET_CSS])
         save = pn.widgets.FileDownload(callback=self._file, filename="study.toml", label="Export study.toml",
-                                       embed=False, stylesheets=[WIDGET_CSS])  # fmt: skip
+                                       embed=False, stylesheets=[_WIDGET_CSS])  # fmt: skip
         fit.on_click(self.fit)
         back.on_click(lambda event: self._now(replace(start(self._explored), held=self.state.held)))
         controls = pn.Column(
@@ -139,7 +145,6 @@ class Page:
         )
         if pn.state.curdoc is not None:
             speak(pn.state.curdoc)
-            dress(pn.state.curdoc)
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
@@ -197,7 +202,7 @@ class Page:
         formatter = import_module("bokeh.models").CustomJSTickFormatter(code=_POWER if name in _LOG else _DIGITS)
         slider = self._pn.widgets.FloatSlider(
             label=label, start=low, end=high, step=step, value=min(max(position, low), high), format=formatter,
-            sizing_mode="stretch_width", stylesheets=[WIDGET_CSS],
+            sizing_mode="stretch_width", stylesheets=[_WIDGET_CSS],
         )  # fmt: skip
         slider.param.watch(lambda event: self._move(name, event.new), "value")
         return slider

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from mtjfit.errors import MtjfitError
-from mtjfit.report.explorer.dress import PAGE_CSS
 from mtjfit.report.explorer.page import Page
 from mtjfit.report.explorer.state import Explored
 from mtjfit.study import Study
@@ -44,7 +43,7 @@ def explorer_server(study: Study, port: int = 0) -> Any:
     except ImportError:
         raise MtjfitError(_INSTALL) from None
     explored = Explored(study)
-    pn.extension(global_css=[PAGE_CSS])
+    pn.extension()
     logging.getLogger("bokeh").setLevel(logging.ERROR)  # a closed tab is no news
     try:
         return pn.io.server.get_server(
