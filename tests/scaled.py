@@ -86,7 +86,7 @@ def _covariance(curve: TorqueCurve) -> np.ndarray:
 _JITTER = {name: LogNormal(0.01, 3.0) for name in JITTER}
 
 KINDS: Mapping[str, Callable[[], Study]] = {
-    "known errors": simulated,
+    "known errors": lambda: simulated(unit="1e-19 N m"),
     "torkance": lambda: simulated(quantity="torkance", thickness=AboutNominal(0.05)),
     "per volume": lambda: simulated(per="volume"),
     "fitted noise": lambda: simulated(fit_sigma=True),

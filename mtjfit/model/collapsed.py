@@ -24,7 +24,7 @@ from mtjfit.model.schur import Arrow
 from mtjfit.model.scores import Scores
 from mtjfit.model.split import Split, split
 from mtjfit.model.straight import Frame, information
-from mtjfit.model.thickness import Thickness
+from mtjfit.model.thickness import OfDevices, Thickness
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior, Study
@@ -157,6 +157,10 @@ class CollapsedPosterior:
         K = kappa / magnetic if self.full.per_volume else kappa
         return np.broadcast_to(K, (n, len(self.study.curves)))
 
+    def _likelihood(self, batch: _Batch) -> OfDevices:
+        """Of each device as a function of K, up to the constant of the batch."""
+        return batch.integral
+
     def _arrow(self, batch: _Batch) -> Arrow:
         K = self._K(batch, self.study.thicknesses)
         return Arrow.of(batch.integral, K, self.full.amplitudes, self.split)
@@ -170,13 +174,13 @@ class CollapsedPosterior:
         for chunk in self._chunks(np.atleast_2d(z)):
             batch = self._batch(chunk)
             if self.split.thickness_is_free:
-                each = self._thickness.log_integral(batch.form, batch.integral, batch.dead)
+                each = self._thickness.log_integral(batch.form, self._likelihood(batch), batch.dead)
                 parts.append(batch.constant + each.sum(axis=-1))
             elif self.split.integrated:
                 arrow = self._arrow(batch)
                 parts.append(batch.constant + arrow.log_integral)
             else:
-                each = batch.integral(self._K(batch, self.study.thicknesses)[..., None])[..., 0]
+                each = self._likelihood(batch)(self._K(batch, self.study.thicknesses)[..., None])[..., 0]
                 parts.append(batch.constant + each.sum(axis=-1))
         return np.concatenate(parts)
 
@@ -223,7 +227,10 @@ class CollapsedPosterior:
         return frame
 
     def _linearised(self, z: FloatArray) -> Frame:
-        batch = self._batch(z)
+        return self._frame_of(self._batch(z))
+
+    def _frame_of(self, batch: _Batch) -> Frame:
+        """What normal errors say of `straightened` coordinates, devices integrated out."""
         K, slope = self._at_nominal(batch)
         sd = float(self._thickness.sd[0, 0]) if self.split.thickness_is_free else 0.0
         sampled = [self.split.sampled[k - len(self.split.entries)] for k in self.straightened]
@@ -258,10 +265,10 @@ class CollapsedPosterior:
         shape = (z.shape[0], len(self.study.curves))
         # every row draws for itself, also where rows do not differ
         centre = np.broadcast_to(batch.integral.centre, (*shape, amplitudes.power.size))
-        integral = replace(batch.integral, centre=centre)
+        batch = replace(batch, integral=replace(batch.integral, centre=centre))
         d = np.broadcast_to(self.study.thicknesses, shape)
         if parts.thickness_is_free:
-            d = self._thickness.draw(batch.form, integral, batch.dead, rng)
+            d = self._thickness.draw(batch.form, self._likelihood(batch), batch.dead, rng)
             index = full.layout.index["thickness"]
             found |= {full.layout.names[entry]: d[:, j] for j, entry in enumerate(index)}
         if parts.integrated:
@@ -269,9 +276,8 @@ class CollapsedPosterior:
             for k, a in enumerate(parts.integrated):
                 found[names[a]] = shared[:, k]
                 centre = np.where(amplitudes.column == a, shared[:, k, None, None], centre)
-            integral = replace(integral, centre=centre)
         if parts.own:
-            own = integral.draw(self._K(batch, d), rng)
+            own = replace(batch.integral, centre=centre).draw(self._K(batch, d), rng)
             for k, mine in enumerate(self._coordinates.own_names):
                 found |= {name: own[:, j, k] for j, name in enumerate(mine)}
         return {name: np.asarray(found[name]) for name in self.priors}
@@ -287,7 +293,7 @@ class CollapsedPosterior:
         differences = []
         for row in z[:: max(1, z.shape[0] // _CHECKED)]:
             batch = self._batch(row[None])
-            arguments = (batch.form, batch.integral, batch.dead)
+            arguments = (batch.form, self._likelihood(batch), batch.dead)
             exact = self._thickness.log_integral_everywhere(*arguments, _EVERYWHERE)
             differences.append(float(np.sum(self._thickness.log_integral(*arguments) - exact)))
         return float(np.ptp(differences))

@@ -3,8 +3,8 @@
 *Jitter*: σ² = σ_k² + s², with s of each component a parameter. Still Gaussian, so that amplitudes and thicknesses are
 integrated out as ever; only the inner products of data and model are summed anew for each row of parameters.
 
-*Student-t*: each value has the density of t with ν degrees of freedom about the model, in units of its σ. Nothing can
-be integrated in closed form: all amplitudes and uncertain thicknesses are sampled, and the dimension grows with them.
+*Student-t*: each value has the density of t with ν degrees of freedom about the model, in units of its σ. Thicknesses
+are integrated out by quadrature as ever; amplitudes cannot be, and all of them are sampled.
 """
 
 from __future__ import annotations
@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.collapsed import CollapsedPosterior, _Batch
-from mtjfit.model.forward import transfer
 from mtjfit.model.gram import Gram
-from mtjfit.model.layout import Entry, IntArray, Layout, layout
+from mtjfit.model.layout import Entry, Layout, layout
 from mtjfit.model.likelihood import Conditional, MarginalPosterior
 from mtjfit.model.points import Points
 from mtjfit.model.split import Split
-from mtjfit.model.straight import Frame, information
+from mtjfit.model.straight import Frame
+from mtjfit.model.student_integral import StudentIntegral, information_share
+from mtjfit.model.thickness import OfDevices, Thickness
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
@@ -45,7 +46,7 @@ def posterior_of(study: Study) -> CollapsedPosterior:
     'CollapsedPosterior'
     >>> student = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(4.0))})
     >>> posterior_of(student).names[-3:]
-    ('thickness[F4.0nm]', 'a1', 'b2')
+    ('lambda_sf_N', 'a1', 'b2')
     """
     if DOF in study.parameters:
         return StudentPosterior(study)
@@ -107,7 +108,8 @@ class _Pointwise(CollapsedPosterior):
         return np.broadcast_to(self.full.layout.by_device(name, values), shape)[..., None]
 
     def _chunks(self, z: FloatArray, nodes: int = 14) -> list[FloatArray]:
-        length = max(1, _AT_A_TIME // self._points.counts.size)
+        nodes = nodes if self.split.thickness_is_free else 1
+        length = max(1, _AT_A_TIME // (nodes * self._points.counts.size))
         return [piece for part in super()._chunks(z, nodes)
                 for piece in (part[k : k + length] for k in range(0, max(part.shape[0], 1), length))]  # fmt: skip
 
@@ -166,74 +168,53 @@ class JitterPosterior(_Pointwise):
 
 @dataclass(frozen=True, eq=False)
 class StudentPosterior(_Pointwise):
-    """Student-t errors: a point far out moves the result little. Every free parameter of the study is a coordinate.
+    """Student-t errors: a point far out moves the result little. Every free amplitude of the study is a coordinate.
 
     σ is the scale of t, not its standard deviation: that is σ √(ν/(ν − 2)), and infinite for ν ≤ 2.
     """
 
     @cached_property
     def split(self) -> Split:
-        """Nothing is integrated out."""
-        everything, n_free = tuple(range(self.full.layout.size)), len(self.full.amplitudes.names)
-        return Split(everything, tuple(range(n_free)), (), (), False, None, None)
+        """Only thicknesses are integrated out."""
+        layout, n_free = self.full.layout, len(self.full.amplitudes.names)
+        thicknesses = layout.index["thickness"]
+        entries = tuple(k for k in range(layout.size) if k not in thicknesses)
+        free = bool(np.any(thicknesses >= 0))
+        return Split(entries, tuple(range(n_free)), (), (), free, None, None)
 
     @cached_property
-    def _straight_thicknesses(self) -> IntArray:
-        """Coordinates of uncertain thicknesses, where amplitudes are straightened, too."""
-        thicknesses = self.full.layout.index["thickness"]
-        return thicknesses if self._straight_amplitudes.size and np.all(thicknesses >= 0) else thicknesses[:0]
+    def _thickness(self) -> Thickness:
+        return replace(super()._thickness, steps=4)  # weights of points change with every step
 
-    @property
-    def straightened(self) -> IntArray:
-        """Coordinates that are almost normal given all others: amplitudes without bounds, then thicknesses."""
-        return np.concatenate([self._straight_amplitudes, self._straight_thicknesses])
+    @cached_property
+    def _terms(self) -> ComplexArray:
+        """Terms of J0(V) with their phases at each point, shape (n_devices, N, T); 0 where there is no point."""
+        points, amplitudes = self._points, self.full.amplitudes
+        terms = points.design[..., np.searchsorted(np.unique(amplitudes.power), amplitudes.power)]
+        return np.asarray(amplitudes.phase * terms * points.counts[..., None])
+
+    def _batch(self, z: FloatArray) -> _Batch:
+        return replace(super()._batch(z), constant=np.zeros(z.shape[0]))
+
+    def _likelihood(self, batch: _Batch) -> OfDevices:
+        points, at = self._points, self._coordinates
+        fitted = np.array([curve.sigma_is_fitted for curve in self.study.curves])[:, None]
+        scales = []
+        for name, variance in zip(NOISE, (points.var_par, points.var_perp), strict=True):
+            scale = np.sqrt(variance)[None]
+            scales.append(np.where(fitted, at.of(name, batch.values)[..., None], scale) if fitted.any() else scale)
+        return StudentIntegral(
+            centre=batch.integral.centre,
+            terms=self._terms,
+            values=np.where(points.counts, points.par + 1j * points.perp, 0.0),
+            scales=np.stack(np.broadcast_arrays(*scales)),
+            counts=points.counts,
+            dof=at.of(DOF, batch.values),
+        )
 
     def _linearised(self, z: FloatArray) -> Frame:
         """As if the errors were normal, with the information that t errors have of the place."""
-        batch, layout, amplitudes = self._batch(z), self.full.layout, self.full.amplitudes
-        K, slope = self._at_nominal(batch)
-        sampled, sd = [self.split.sampled[k - layout.size] for k in self._straight_amplitudes], 0.0
-        for k in self._straight_thicknesses[:1]:  # one standard deviation for all
-            _, sd = layout.entries[k].prior.centre_and_sd
-        found = information(batch.integral, K, slope, sd, amplitudes, sampled, with_thickness=sd > 0)
-        nu = self._of_devices(DOF, batch.values[:, : layout.size])[:, 0, 0]
-        share = (nu + 1) / (nu + 3)
-        return Frame(self.straightened, found[0] * share[:, None, None], found[1] * share[:, None])
-
-    def log_likelihood(self, z: FloatArray) -> FloatArray:
-        """ln L, shape (n,): Σ ln[t_ν((T_k − model)/σ_k)/σ_k] over both components of all points in use."""
-        parts = self._chunks(np.atleast_2d(z))
-        return np.concatenate([self._log_likelihood(self.scores.values(part)) for part in parts])
-
-    def log_prior(self, z: FloatArray) -> FloatArray:
-        """Log prior density of coordinates, shape (n,); −inf also for a device no thicker than its dead layer."""
-        z = np.atleast_2d(z)
-        result = super().log_prior(z)
-        if "dead_layer" not in self.full.layout.index:
-            return result
-        entries = self.scores.values(z)[:, : self.full.layout.size]
-        return np.where(np.all(self.full.layout.magnetic(entries) > 0, axis=-1), result, -np.inf)
-
-    def _log_likelihood(self, values: FloatArray) -> FloatArray:
-        full, points, amplitudes = self.full, self._points, self.full.amplitudes
-        entries, free = np.split(values, [full.layout.size], axis=1)
-        K = transfer(full.layout, entries, per_volume=full.per_volume)
-        K = np.broadcast_to(K, (values.shape[0], len(self.study.curves)))
-        c = np.where(amplitudes.column >= 0, np.pad(free, ((0, 0), (0, 1)))[:, amplitudes.column], amplitudes.constant)
-        terms = points.design[..., np.searchsorted(np.unique(amplitudes.power), amplitudes.power)]
-        T = np.einsum("njt,jkt->njk", K[..., None] * amplitudes.phase * c, terms)
-        nu = self._of_devices(DOF, entries)
-        constant = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
-        fitted = np.array([curve.sigma_is_fitted for curve in self.study.curves])[:, None]
-        total = np.zeros(values.shape[0])
-        for name, y, model, variance in zip(
-            NOISE, (points.par, points.perp), (T.real, T.imag), (points.var_par, points.var_perp), strict=True
-        ):
-            scale = np.where(fitted, self._of_devices(name, entries), np.sqrt(variance))
-            each = constant - np.log(scale) - 0.5 * (nu + 1) * np.log1p(((y - model) / scale) ** 2 / nu)
-            total += np.sum(each, axis=(-1, -2), where=points.counts)
-        return total
-
-    def _draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
-        found = dict(zip(self.names, self.scores.values(z).T, strict=True))
-        return {name: np.asarray(found[name]) for name in self.names}
+        batch = self._batch(z)
+        share = information_share(self._coordinates.of(DOF, batch.values))
+        gram = Gram(batch.integral.gram.table * share[..., None, None])
+        return self._frame_of(replace(batch, integral=replace(batch.integral, gram=gram)))

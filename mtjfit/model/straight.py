@@ -67,8 +67,15 @@ class Frame:
 
     @cached_property
     def _mean_and_root(self) -> tuple[FloatArray, FloatArray]:
-        precision = np.eye(self.columns.size) + self.information
-        return solved(precision, self.pull), np.asarray(np.linalg.cholesky(precision), dtype=float)
+        one = np.eye(self.columns.size)
+        precision, pull = one + self.information, self.pull
+        try:
+            root = np.linalg.cholesky(precision)
+        except np.linalg.LinAlgError:  # errors so small that the products of data and model have lost their digits
+            lost = np.array([not _is_definite(each) for each in precision])
+            precision, pull = np.where(lost[:, None, None], one, precision), np.where(lost[:, None], 0.0, pull)
+            root = np.linalg.cholesky(precision)
+        return solved(precision, pull), np.asarray(root, dtype=float)
 
     @property
     def mean(self) -> FloatArray:
@@ -103,6 +110,14 @@ class Frame:
         return z
 
 
+def _is_definite(matrix: FloatArray) -> bool:
+    try:
+        np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
 def information(
     integral: DeviceIntegral,
     K: ComplexArray,
@@ -110,8 +125,6 @@ def information(
     thickness_sd: float,
     amplitudes: AmplitudeLayout,
     sampled: Sequence[int],
-    *,
-    with_thickness: bool = False,
 ) -> tuple[FloatArray, FloatArray]:
     """Information (n, k, k) and pull (n, k) of the data about some amplitudes, as normal scores.
 
@@ -128,8 +141,6 @@ def information(
     amplitudes : AmplitudeLayout
     sampled : sequence of int
         Free amplitudes without bounds.
-    with_thickness : bool
-        Thicknesses are not integrated out; they follow the amplitudes, one column for each device.
     """
     serves = np.stack([amplitudes.column == a for a in sampled], axis=-1)  # (n_devices, T, k)
     a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
@@ -156,7 +167,7 @@ def information(
         square = np.sum(np.sum(gram.between.square(da, db) * c, axis=1) * c, axis=0)
         each_other = [[*row, sd[k] * along[o]] for k, (o, row) in enumerate(zip(own, each_other, strict=True))]
         each_other.append([*(row[-1] for row in each_other), square])
-    if with_terms and not with_thickness:
+    if with_terms:
         E, e = np.stack(with_terms), np.stack(with_data)
         width = np.array(each_other) + np.eye(len(E))[:, :, None, None]
         both = np.concatenate([E, e[:, None]], axis=1)  # (directions, T + 1, n, n_devices)
@@ -173,28 +184,7 @@ def information(
         total += np.broadcast_to(G[t, s], K.shape) @ pairs.reshape(K.shape[1], -1)
     total = total.reshape(K.shape[0], len(mean), len(mean))
     pull = sum(h[t] @ scaled[:, t] for t in range(h.shape[0])) - total @ (mean / amplitude_sd)
-    if with_thickness:
-        return _with_thickness((total, pull), scaled, mean / amplitude_sd, along, with_data[-1], square)
     return np.asarray(total), np.asarray(pull)
-
-
-def _with_thickness(
-    of_amplitudes: tuple[FloatArray, FloatArray],
-    scaled: FloatArray,
-    mean: FloatArray,
-    along: FloatArray,
-    with_data: FloatArray,
-    square: FloatArray,
-) -> tuple[FloatArray, FloatArray]:
-    """Information and pull with one row and column more for the thickness of each device."""
-    (total, pull), k = of_amplitudes, mean.size
-    cross = np.stack([sum(along[t] * scaled[:, t, a] for t in range(along.shape[0])) for a in range(k)], axis=-1)
-    n, J = square.shape
-    found = np.zeros((n, k + J, k + J))
-    found[:, :k, :k] = total
-    found[:, k:, :k], found[:, :k, k:] = cross, np.swapaxes(cross, 1, 2)
-    found[:, np.arange(k, k + J), np.arange(k, k + J)] = square
-    return found, np.concatenate([pull, with_data - cross @ mean], axis=1)
 
 
 def _alone(G: FloatArray, data: FloatArray, centre: FloatArray, amplitudes: AmplitudeLayout) -> FloatArray:

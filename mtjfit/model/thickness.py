@@ -10,29 +10,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
-from mtjfit.model.device_integral import DeviceIntegral
 from mtjfit.model.forward import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import log_interval
 
-__all__ = ["Nodes", "Thickness"]
+__all__ = ["Nodes", "OfDevices", "Thickness"]
 
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
 _DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞
-_STEPS = 2
 _WIDE = 0.15  # of the thinnest layer: the prior is wide, and the integrands are no bell curves
 _WIDE_COUNT, _WIDE_REACH = 24, 7.0
 _FOR_DRAWS = 14
 _CELLS = 48  # of the cumulative distribution that draws are read from
 _LN_SQRT_2PI = float(0.5 * np.log(2 * np.pi))
+
+
+class OfDevices(Protocol):
+    """The likelihood of each device as a function of K: `DeviceIntegral`, or `StudentIntegral` for t errors."""
+
+    def __call__(self, K: ComplexArray) -> FloatArray: ...
+
+    def step(
+        self, K: ComplexArray, slope: ComplexArray, offset: FloatArray, sd: FloatArray
+    ) -> tuple[FloatArray, FloatArray]: ...
 
 
 @dataclass(frozen=True)
@@ -70,12 +79,15 @@ class Thickness:
         True where the data carry 1/d.
     count : int
         Nodes of each integral.
+    steps : int
+        Gauss–Newton steps to find where an integrand lies.
     """
 
     nominal: FloatArray
     sd: FloatArray
     per_volume: bool
     count: int = 10
+    steps: int = 2
 
     @classmethod
     def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
@@ -96,12 +108,12 @@ class Thickness:
         np.cumprod(t, axis=-1, out=t)
         return self.K(form.by_node, first[..., None] + nodes.spacing[..., None] * np.arange(nodes.count), t)
 
-    def nodes(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int) -> Nodes:
-        """Where each integrand lies, from `_STEPS` Gauss–Newton steps that start at the nominal thickness."""
+    def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
+        """Where each integrand lies, from Gauss–Newton steps that start at the nominal thickness."""
         offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
         width = offset + self.sd
         limit = _FARTHEST * self.sd
-        for _ in range(_STEPS):
+        for _ in range(self.steps):
             d = np.maximum(self.nominal + offset - dead, THINNEST)
             t = np.exp(-form.q * d)
             K, slope = form.kappa(t), form.slope(t)
@@ -113,9 +125,7 @@ class Thickness:
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
-    def log_density(
-        self, form: ExponentialForm, integral: DeviceIntegral, nodes: Nodes, dead: FloatArray
-    ) -> FloatArray:
+    def log_density(self, form: ExponentialForm, integral: OfDevices, nodes: Nodes, dead: FloatArray) -> FloatArray:
         """ln[L_j p(d)] at all nodes, without the constants of the likelihood, shape (n, n_devices, count)."""
         z = (nodes.d - self.nominal[..., None]) / self.sd[..., None]
         return np.asarray(integral(self._along(form, nodes, dead)) - 0.5 * z * z + self._constant[..., None])
@@ -125,7 +135,7 @@ class Thickness:
         """ln of the density of each prior at its nominal thickness."""
         return np.asarray(-_LN_SQRT_2PI - np.log(self.sd) - log_interval(-self.nominal / self.sd, np.inf))
 
-    def log_integral(self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray) -> FloatArray:
+    def log_integral(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray) -> FloatArray:
         """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
         nodes = self.nodes(form, integral, dead, self.count)
         log_density = self.log_density(form, integral, nodes, dead)
@@ -156,7 +166,7 @@ class Thickness:
         return Nodes(low, (centre + reach - low) / (_WIDE_COUNT - 1), _WIDE_COUNT)
 
     def log_integral_everywhere(
-        self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, count: int
+        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
     ) -> FloatArray:
         """The same by brute force: `count` nodes over all that the prior allows, and `count` more where it matters.
 
@@ -178,7 +188,7 @@ class Thickness:
         return _log_sum(self.log_density(form, integral, nodes, dead) + nodes.log_weights)
 
     def draw(
-        self, form: ExponentialForm, integral: DeviceIntegral, dead: FloatArray, rng: np.random.Generator
+        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, rng: np.random.Generator
     ) -> FloatArray:
         """Thickness of each device from its conditional posterior, one draw for each row, shape (n, n_devices) in nm.
 
