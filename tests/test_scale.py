@@ -22,8 +22,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.model.line import Axis
 from mtjfit.model.profile import profile, reference
-from mtjfit.plot import plot_combinations, plot_corner, plot_torque
-from mtjfit.plot.style import lay_out
+from mtjfit.plot import plot_combinations, plot_corner, plot_torque, render
 from mtjfit.results.coefficients import own_coefficients
 from mtjfit.results.publish import asymmetric
 from mtjfit.results.tables import interval
@@ -195,7 +194,7 @@ def _twin(posterior: Posterior, s: float) -> Posterior:
 
 def _shown(fig: Figure) -> Iterator[np.ndarray]:
     """Where lines and filled areas of a figure lie on the paper, its axes, and whether powers of ten stand at these."""
-    lay_out(fig)
+    render(fig)
     fig.draw_without_rendering()
     for ax in fig.axes:
         yield np.array(ax.get_position().bounds)
