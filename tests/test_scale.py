@@ -230,13 +230,9 @@ def test_a_corner_plot_with_another_prior_is_noticed() -> None:
         assert_same_picture(plot_corner(posterior, ["a1", "b2"]), plot_corner(wrong, ["a1", "b2"]))
 
 
-@pytest.mark.parametrize("kind", ["one thickness", pytest.param("known errors", marks=pytest.mark.slow)])
-def test_torque_plots_of_twins_look_the_same(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Titles and panels stay where they are: no power of ten stands at the end of an axis.
-
-    Six figures are drawn: those of several devices take six seconds, those of one device two.
-    """
-    one, twin = fit_of(kind), fit_of(kind, 1e-30)
+def test_torque_plots_of_twins_look_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Titles and panels stay where they are: no power of ten stands at the end of an axis."""
+    one, twin = fit_of("known errors"), fit_of("known errors", 1e-30)
     for plot in (plot_torque, plot_combinations):
         assert_same_picture(plot(one), plot(twin))
     monkeypatch.setattr(import_module("mtjfit.plot.torque"), "name_axis", lambda *_, **__: None)
