@@ -227,7 +227,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     by_product = shape.determined.iloc[:0]
     if model is not full:
         table, _ = determined_table(model, found.best.values, found.best.amplitudes)
-        by_product = table[[ParameterName(name).base == "Lambda" for name in table.index]]
+        by_product = table.loc[[ParameterName(name).base == "Lambda" for name in table.index]]
     lowest = reference(full, best.optimum.values).lowest
     return Identification(
         rank=shape.rank,

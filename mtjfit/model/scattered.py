@@ -40,6 +40,7 @@ class Scattered(Prior):
 
     Examples
     --------
+    >>> from mtjfit.study import Fixed
     >>> prior = Scattered(Fixed(2.0), Fixed(0.1))
     >>> round(float(prior.cdf(2.2)), 2), prior.describe()
     (0.84, 'the shared one, with its scatter')

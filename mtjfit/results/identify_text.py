@@ -191,7 +191,7 @@ def _bullets(sentences: Sequence[str]) -> list[str]:
 
 def _by_grade(known: Identification) -> list[str]:
     """Parameters by how well they are known, without thicknesses."""
-    asked = known.determined[[not ParameterName(name).is_thickness for name in known.determined.index]]
+    asked = known.determined.loc[[name for name in known.determined.index if not ParameterName(name).is_thickness]]
     words = {f"{100 * each:.0f} %": f"to better than {100 * each:.0f} %" for each in GRADES}
     words |= {"over 100 %": "both limits, but worse than 100 %", "lower limit": "a lower limit only",
               "upper limit": "an upper limit only", "prior only": "only by their priors"}  # fmt: skip

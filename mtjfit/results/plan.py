@@ -81,7 +81,7 @@ def _some(plan: Plan) -> pd.DataFrame:
     grid = plan.table[plan.table.kind == "thickness"]
     spread = np.linspace(0, len(grid) - 1, min(_SHOWN, len(grid))).round().astype(int)
     wanted = set(grid.index[spread]) | set(plan.chosen) | set(plan.others.index)
-    return plan.table[[name in wanted for name in plan.table.index]]
+    return plan.table.loc[[name in wanted for name in plan.table.index]]
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class WaferStudy:
     Examples
     --------
     >>> import tempfile
+    >>> from mtjfit.errors import ConfigError
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "wafer.toml"
     ...     _ = file.write_text("[study]\\nname = 'W7'\\n[wafer]\\nx = 'x'\\n[parameters]\\n")
