@@ -36,11 +36,15 @@ def shapes_of(path: Path) -> tuple[list[tuple[str, str]], list[float], list[str]
             if mark is not None and gid[0] in mark.attrib:
                 places.append(((float(mark.attrib[gid[0]]) - corner) / size)["xy".index(gid[0])])
         elif "clip-path" in node.attrib:
-            marks = [f"{mark.get('x')} {mark.get('y')}" for mark in node.iterfind(_SVG + "use")]
+            # what is filled is drawn from a corner of the figure, not of its axes
+            uses = (mark for mark in node.iterfind(_SVG + "use") if mark.get("x") != "0")
+            marks = [f"{mark.get('x')} {mark.get('y')}" for mark in uses]
             points = _points(node.get("d", " ".join(marks)))
             found.append((tag, str(len(points))))
             places += ((points - corner) / size).ravel().tolist()
-    return found, places, [word for word in words if word]
+    # a label is broken before its unit where the power of ten makes it too long
+    text = re.sub(r"[ \n]\((· )?", " (", "\n".join(word for word in words if word))
+    return found, places, text.split("\n")
 
 
 def _points(drawn: str) -> np.ndarray:
