@@ -14,6 +14,8 @@ from mtjfit.errors import MtjfitError
 
 __all__ = ["Lock", "locked"]
 
+_LONGEST = 200  # letters of the file that are shown; whoever shares the folder may write anything
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -81,7 +83,8 @@ def locked(path: Path) -> Iterator[Lock]:
 
 def _holder(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(_LONGEST)
     except OSError:
         text = ""
     return text if text.startswith("process ") else "another process, here or on a computer that shares the folder,"

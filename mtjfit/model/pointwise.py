@@ -100,12 +100,11 @@ class _Pointwise(CollapsedPosterior):
     def _points(self) -> Points:
         return Points.of(self.study, np.unique(self.full.amplitudes.power))
 
-    def _of_devices(self, name: str, values: FloatArray) -> FloatArray:
-        """A parameter of the noise for each row and device, shape (n, n_devices, 1); 0 where it is not declared."""
-        shape = (values.shape[0], len(self.study.curves))
-        if name not in self.full.layout.index:
-            return np.zeros((*shape, 1))
-        return np.broadcast_to(self.full.layout.by_device(name, values), shape)[..., None]
+    @cached_property
+    def _design(self) -> FloatArray:
+        """Terms of J0(V) without their phases at each point, shape (n_devices, N, T)."""
+        powers = self.full.amplitudes.power
+        return self._points.design[..., np.searchsorted(np.unique(powers), powers)]
 
     def _chunks(self, z: FloatArray, nodes: int = 14) -> list[FloatArray]:
         nodes = nodes if self.split.thickness_is_free else 1
@@ -138,8 +137,7 @@ class JitterPosterior(_Pointwise):
         Shape (n_devices, 3 N, (1 + 2T)²), weighted by nothing.
         """
         points, amplitudes = self._points, self.full.amplitudes
-        terms = points.design[..., np.searchsorted(np.unique(amplitudes.power), amplitudes.power)]
-        real, imag = amplitudes.phase.real, amplitudes.phase.imag
+        terms, real, imag = self._design, amplitudes.phase.real, amplitudes.phase.imag
         par = np.concatenate([points.par[..., None], real * terms, -imag * terms], axis=-1)
         perp = np.concatenate([points.perp[..., None], imag * terms, real * terms], axis=-1)
         mixed = par[..., :, None] * perp[..., None, :]
@@ -148,11 +146,10 @@ class JitterPosterior(_Pointwise):
         return np.concatenate([each.reshape(*each.shape[:2], -1) for each in pairs], axis=1)
 
     def _batch(self, z: FloatArray) -> _Batch:
-        batch, points, layout = super()._batch(z), self._points, self.full.layout
-        values = np.full((z.shape[0], layout.size), np.nan)
-        values[:, list(self.split.entries)] = batch.values[:, : len(self.split.entries)]
-        A = points.var_par + self._of_devices("jitter_par", values) ** 2
-        B = points.var_perp + self._of_devices("jitter_perp", values) ** 2
+        batch, points = super()._batch(z), self._points
+        shape = (z.shape[0], *points.counts.shape)
+        A = np.broadcast_to(points.var_par + self._jitter("jitter_par", batch) ** 2, shape)
+        B = np.broadcast_to(points.var_perp + self._jitter("jitter_perp", batch) ** 2, shape)
         determinant = A * B - points.cross**2
         weights = np.concatenate([B, A, np.broadcast_to(-points.cross, A.shape)], axis=-1)
         weights = weights * np.tile(points.counts / determinant, 3)
@@ -164,6 +161,10 @@ class JitterPosterior(_Pointwise):
             integral=replace(batch.integral, gram=Gram(table.reshape(*table.shape[:2], side, side))),
             constant=-0.5 * self.study.n_values * LN_2PI - log_sigma,
         )
+
+    def _jitter(self, name: str, batch: _Batch) -> FloatArray | float:
+        """s of each row and device, shape (n or 1, n_devices or 1, 1); 0 where it is not declared."""
+        return self._coordinates.of(name, batch.values)[..., None] if name in self.full.layout.index else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,9 +190,7 @@ class StudentPosterior(_Pointwise):
     @cached_property
     def _terms(self) -> ComplexArray:
         """Terms of J0(V) with their phases at each point, shape (n_devices, N, T); 0 where there is no point."""
-        points, amplitudes = self._points, self.full.amplitudes
-        terms = points.design[..., np.searchsorted(np.unique(amplitudes.power), amplitudes.power)]
-        return np.asarray(amplitudes.phase * terms * points.counts[..., None])
+        return np.asarray(self.full.amplitudes.phase * self._design * self._points.counts[..., None])
 
     def _batch(self, z: FloatArray) -> _Batch:
         return replace(super()._batch(z), constant=np.zeros(z.shape[0]))

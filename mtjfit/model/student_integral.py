@@ -50,7 +50,7 @@ class StudentIntegral:
     @cached_property
     def _current(self) -> ComplexArray:
         """J0(V) at each point, shape (n, n_devices, N)."""
-        return np.asarray(np.swapaxes(np.swapaxes(self.centre, 0, 1) @ np.swapaxes(self.terms, 1, 2), 0, 1))
+        return np.asarray((self.terms @ self.centre[..., None])[..., 0])
 
     @cached_property
     def _constant(self) -> FloatArray:
