@@ -50,11 +50,12 @@ def plot_trace(posterior: Posterior) -> Figure:
     with style():
         fig = NotebookFigure(figsize=(DOUBLE, 1.35 * rows + 0.5), layout="constrained")
         axes = fig.subplots(rows, _ACROSS, squeeze=False).ravel()
-        middle = np.median(posterior.log_likelihood, axis=2)
+        # the density of the data has a unit, a ratio of densities has none
+        middle = np.median(posterior.log_likelihood, axis=2) - posterior.log_likelihood.max()
         steps = np.arange(middle.shape[1]) * posterior.settings["thin"]
         for e, colour in enumerate(colours):
             axes[0].plot(steps, middle[e], color=colour, lw=0.7, label=f"{e + 1}")
-        axes[0].set_title(r"median of $\ln L$")
+        axes[0].set_title(r"median of $\ln(L/L_{\max})$")
         axes[0].set_xlabel("step")
         for ax, name in zip(axes[1:], names, strict=False):
             for fractions, colour in zip(rank_fractions(posterior, name), colours, strict=True):
