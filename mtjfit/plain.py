@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 __all__ = ["by_name", "csv_bytes", "harmless", "plain", "records"]
 
 _FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
 
 
 def harmless(text: str) -> str:
@@ -29,13 +31,17 @@ def harmless(text: str) -> str:
 def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> bytes:
     """UTF-8 CSV with all digits, the same on every platform, under a comment line if one is given.
 
+    Names of rows and texts in cells cannot run as formulas; a printed number in a cell stays one.
+
     Examples
     --------
-    >>> csv_bytes(pd.DataFrame({"unit": ["=1+1"]}, index=pd.Index(["a"], name="parameter")))
-    b"parameter,unit\\na,'=1+1\\n"
+    >>> csv_bytes(pd.DataFrame({"ln Z": ["=1+1", "-5278.05"]}, index=pd.Index(["a", "-1"], name="model")))
+    b"model,ln Z\\na,'=1+1\\n'-1,-5278.05\\n"
     """
     safe = frame.copy()
-    safe.index = pd.Index([_cell(name) for name in frame.index], name=frame.index.name, dtype=object)
+    safe.index = pd.Index(
+        [harmless(name) if isinstance(name, str) else name for name in frame.index], name=frame.index.name, dtype=object
+    )
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = pd.Series([_cell(value) for value in safe[name]], index=safe.index, dtype=object)
@@ -44,7 +50,7 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
 
 
 def _cell(value: object) -> object:
-    return harmless(value) if isinstance(value, str) else value
+    return harmless(value) if isinstance(value, str) and not _NUMBER.fullmatch(value) else value
 
 
 def plain(value: object) -> Any:

@@ -70,8 +70,9 @@ def test_an_unconverged_summary_determines_nothing(finished):
     ("name", "stored"),
     [
         ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
+        ("+1+1", "'+1+1"),
+        ("-A1", "'-A1"),
+        ("-1 ± A1", "'-1 ± A1"),
         ("@SUM(A1)", "'@SUM(A1)"),
         (" =1", "' =1"),
         ("\t=1", "' =1"),
@@ -82,6 +83,13 @@ def test_no_spreadsheet_runs_a_name(name: str, stored: str):
     frame = pd.DataFrame({"unit": [name]}, index=pd.Index([name], name="parameter"))
     back = list(csv.reader(io.StringIO(csv_bytes(frame).decode())))
     assert back == [["parameter", "unit"], [stored, stored]]
+
+
+@pytest.mark.parametrize("number", ["+1", "-1", "-5278.05", "-1e-20", "-4876.95 ± 0.02"])
+def test_a_printed_number_stays_one_unless_it_is_a_name(number: str):
+    frame = pd.DataFrame({"ln Z": [number]}, index=pd.Index([number], name="model"))
+    back = list(csv.reader(io.StringIO(csv_bytes(frame).decode())))
+    assert back == [["model", "ln Z"], [f"'{number}", number]]
 
 
 def test_ordinary_text_and_negative_numbers_stay():
