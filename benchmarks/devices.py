@@ -26,13 +26,13 @@ import numpy as np
 import pandas as pd
 
 import mtjfit
+from mtjfit.comparison.consequences.consequences import consequences
+from mtjfit.comparison.consequences.plot import plot_consequences
+from mtjfit.comparison.devices.comparison import compare_devices
+from mtjfit.comparison.devices.plot import plot_forest
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.physics import Interface, torque
-from mtjfit.plot.consequences import plot_consequences
-from mtjfit.plot.forest import plot_forest
 from mtjfit.plot.style import render
-from mtjfit.results.consequences import consequences
-from mtjfit.results.devices import compare_devices
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 HERE = Path(__file__).resolve().parent

@@ -33,7 +33,7 @@ import pandas as pd
 from posteriors import PlainPosterior, bundled
 
 import mtjfit
-from mtjfit.infer.diagnostics import ess_bulk
+from mtjfit.infer.convergence.diagnostics import ess_bulk
 
 HERE = Path(__file__).resolve().parent
 WALKERS = 44  # four for each of the eleven parameters

@@ -13,12 +13,15 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from mtjfit.lazy import names_on_demand
+
 if TYPE_CHECKING:
     from mtjfit import physics
+    from mtjfit.comparison import compare
     from mtjfit.data import TorqueCurve, dataset, datasets
-    from mtjfit.infer import FitResult, Plan, Posterior, fit, identify, plan, sample
+    from mtjfit.infer import FitResult, Posterior, fit, identify, sample
     from mtjfit.model import SpinTorqueModel
-    from mtjfit.results import compare
+    from mtjfit.planning import Plan, plan
     from mtjfit.study import Study, load_study
 
 __all__ = [
@@ -40,22 +43,25 @@ __all__ = [
     "sample",
 ]
 
-_HOME = {
-    "FitResult": "infer",
-    "Plan": "infer",
-    "Posterior": "infer",
-    "SpinTorqueModel": "model",
-    "Study": "study",
-    "TorqueCurve": "data",
-    "compare": "results",
-    "dataset": "data",
-    "datasets": "data",
-    "fit": "infer",
-    "identify": "infer",
-    "load_study": "study",
-    "plan": "infer",
-    "sample": "infer",
-}
+_ON_DEMAND = names_on_demand(
+    __name__,
+    {
+        "FitResult": "mtjfit.infer",
+        "Plan": "mtjfit.planning",
+        "Posterior": "mtjfit.infer",
+        "SpinTorqueModel": "mtjfit.model",
+        "Study": "mtjfit.study",
+        "TorqueCurve": "mtjfit.data",
+        "compare": "mtjfit.comparison",
+        "dataset": "mtjfit.data",
+        "datasets": "mtjfit.data",
+        "fit": "mtjfit.infer",
+        "identify": "mtjfit.infer",
+        "load_study": "mtjfit.study",
+        "plan": "mtjfit.planning",
+        "sample": "mtjfit.infer",
+    },
+)
 
 try:
     __version__ = version("mtjfit")
@@ -65,11 +71,7 @@ except PackageNotFoundError:  # a checkout that was never installed
 
 def __getattr__(name: str) -> object:
     """Import public names on first use: lmfit and emcee take a second that `mtjfit --help` does not have."""
-    if name == "physics":
-        return import_module("mtjfit.physics")
-    if name in _HOME:
-        return getattr(import_module(f"mtjfit.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'mtjfit' has no attribute {name!r}")
+    return import_module("mtjfit.physics") if name == "physics" else _ON_DEMAND(name)
 
 
 def __dir__() -> list[str]:

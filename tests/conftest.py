@@ -113,7 +113,7 @@ def ctrl_c() -> Iterator[None]:
 def working_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        monkeypatch.setattr("mtjfit.infer.workers.n_processors", lambda: 1)
+        monkeypatch.setattr("mtjfit.parallel.n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +127,7 @@ def series_posterior() -> mtjfit.Posterior:
 @pytest.fixture
 def sampled_before(request: pytest.FixtureRequest) -> Callable[[mtjfit.Study, int], mtjfit.Posterior | None]:
     """`series_posterior` for a study and a seed that give exactly those draws, None for others."""
-    from mtjfit.infer.fingerprint import describe
+    from mtjfit.infer.store.fingerprint import describe
 
     series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
 

@@ -96,7 +96,7 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             return known
         few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
         with monkeypatch.context() as patch:
-            patch.setattr(import_module("mtjfit.infer.explore"), "_FEWEST", 400)
+            patch.setattr(import_module("mtjfit.infer.evidence.exploration"), "_FEWEST", 400)
             return replace(sample(few, seed, **rest), verdict=enough)
 
     for module, name, few in COARSE:

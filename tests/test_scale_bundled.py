@@ -17,7 +17,7 @@ from walked import Twin, differences_of_files, differences_of_words, twin, walke
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.report.explorer.state import Explored, start
+from mtjfit.explorer.state import Explored, start
 from mtjfit.study import load_study
 
 SETS = {

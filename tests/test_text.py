@@ -16,15 +16,15 @@ from model_studies import simulated
 from shortcuts import few_starts
 
 import mtjfit
+from mtjfit.calibration.result import Calibration
+from mtjfit.comparison.mechanisms.comparison import MechanismComparison
+from mtjfit.comparison.studies.tension import StudyComparison, Tension
 from mtjfit.data.curve import Origin
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
-from mtjfit.infer.calibration import Calibration
-from mtjfit.infer.comparison import MechanismComparison
-from mtjfit.infer.gate import Note
+from mtjfit.infer.convergence.gate import Note
 from mtjfit.infer.identification import Identification
-from mtjfit.infer.planning.information import Target
-from mtjfit.infer.planning.result import Plan
-from mtjfit.infer.tension import StudyComparison, Tension
+from mtjfit.planning.expected_gain import Target
+from mtjfit.planning.result import Plan
 from mtjfit.study import LogUniform, Study
 from mtjfit.text import card, shortened
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from mtjfit.cli.check_wafer import check_wafer, is_wafer_study
-from mtjfit.cli.terminal import echo, progress
+from mtjfit.terminal import echo, progress
+from mtjfit.wafer.commands.check import check_wafer, is_wafer_study
 
 __all__ = ["check"]
 
@@ -26,7 +26,7 @@ def check(study: Path) -> None:
         return
     from mtjfit.infer import fit as fit_study
     from mtjfit.results import header, not_determined
-    from mtjfit.results.header import free_lengths
+    from mtjfit.results.headers import free_lengths
     from mtjfit.results.identify_text import model_test
     from mtjfit.results.tables import combinations_table, devices_table, undetermined_table
     from mtjfit.results.verdicts import checks

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from mtjfit.cli.compare_devices import compare_devices
-from mtjfit.cli.compare_mechanisms import compare_mechanisms
-from mtjfit.cli.compare_studies import compare_studies
-from mtjfit.cli.compare_wafers import compare_wafers, is_catalogue
-from mtjfit.cli.drawn import with_pdf
+from mtjfit.comparison.devices.command import compare_devices
+from mtjfit.comparison.mechanisms.command import compare_mechanisms
+from mtjfit.comparison.studies.command import compare_studies
+from mtjfit.terminal import with_pdf
+from mtjfit.wafer.commands.compare import compare_wafers, is_catalogue
 
 __all__ = ["compare"]
 

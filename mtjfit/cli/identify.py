@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.terminal import progress
 from mtjfit.errors import NotDetermined
 from mtjfit.output import OTHER_FILE, json_bytes, write_file
+from mtjfit.terminal import progress
 
 if TYPE_CHECKING:
     from mtjfit.study import Study

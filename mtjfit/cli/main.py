@@ -5,21 +5,20 @@ from __future__ import annotations
 import click
 
 import mtjfit
-from mtjfit.cli.batch import batch
-from mtjfit.cli.calibrate import calibrate
+from mtjfit.calibration.command import calibrate
 from mtjfit.cli.check import check
 from mtjfit.cli.compare import compare
-from mtjfit.cli.datasets import datasets
-from mtjfit.cli.demo import demo
-from mtjfit.cli.explore import explore
-from mtjfit.cli.figures import figures
+from mtjfit.cli.datasets import datasets, demo
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
-from mtjfit.cli.plan import plan
 from mtjfit.cli.run import run
-from mtjfit.cli.spectra import spectra
-from mtjfit.cli.terminal import Commands
-from mtjfit.cli.wafer import wafer
+from mtjfit.explorer.command import explore
+from mtjfit.paper.command import figures
+from mtjfit.planning.command import plan
+from mtjfit.spectra.command import spectra
+from mtjfit.terminal import Commands
+from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.commands.wafer import wafer
 
 __all__ = ["cli"]
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.cli.drawn import with_pdf
-from mtjfit.cli.terminal import INTERRUPTED, echo, progress
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
+from mtjfit.terminal import INTERRUPTED, echo, progress, with_pdf
 
 if TYPE_CHECKING:
+    from mtjfit.comparison.mechanisms.comparison import MechanismComparison
     from mtjfit.infer import FitResult, Posterior
-    from mtjfit.infer.comparison import MechanismComparison
-    from mtjfit.infer.journal import Journal
+    from mtjfit.infer.store.journal import Journal
     from mtjfit.study import Study
 
 __all__ = ["run", "run_study"]
@@ -54,9 +53,9 @@ def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: b
     Exit code 4: the data do not determine the lengths; DIR holds the combinations that they do determine. Exit code 5:
     not converged; DIR holds the draws, marked.
     """
-    from mtjfit.infer.fingerprint import describe
-    from mtjfit.infer.journal import open_journal
-    from mtjfit.results import ResultFolder
+    from mtjfit.infer.store.fingerprint import describe
+    from mtjfit.infer.store.journal import open_journal
+    from mtjfit.report import ResultFolder
     from mtjfit.study import load_study, refuse_nothing_free
 
     again = _again(study, output, seed, mechanisms, pdf)
@@ -92,7 +91,7 @@ def _refuse_unfinished(run: Path, again: str) -> None:
     MtjfitError
         The folder holds a run.
     """
-    from mtjfit.infer.journal import saved_steps
+    from mtjfit.infer.store.journal import saved_steps
 
     steps = saved_steps(run)
     if steps is not None:
@@ -146,9 +145,9 @@ def run_study(
     """
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import sample
-    from mtjfit.infer.sample import refuse_one_thickness
-    from mtjfit.report import write_report
-    from mtjfit.results import ResultFolder, header, notices, provenance
+    from mtjfit.infer.sampling import refuse_one_thickness
+    from mtjfit.report import ResultFolder, write_report
+    from mtjfit.results import header, notices, provenance
     from mtjfit.study import refuse_nothing_free
 
     refuse_nothing_free(study, "there is nothing to sample")
@@ -189,8 +188,8 @@ def run_study(
 
 
 def _compared(study: Study, seed: int, quiet: bool) -> MechanismComparison:
-    from mtjfit.infer.comparison import compare_mechanisms
-    from mtjfit.infer.workers import n_processors
+    from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
+    from mtjfit.parallel import n_processors
 
     progress("comparing mechanisms", quiet)
     return compare_mechanisms(study, seed, workers=n_processors(), progress=not quiet)
@@ -205,8 +204,8 @@ def _say(
     fit: FitResult, posterior: Posterior | None, compared: MechanismComparison | None, *, quiet: bool, brief: bool
 ) -> None:
     """Tables, what was learned, and the box of checks; if quiet, only the checks that say no."""
+    from mtjfit.comparison.mechanisms.tables import conclusions
     from mtjfit.results import checks, learned
-    from mtjfit.results.mechanisms import conclusions
     from mtjfit.results.tables import combinations_table, posterior_table, undetermined_table
 
     if not quiet and not brief:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
-from mtjfit.data.origins import metadata_comments
+from mtjfit.data.origin import metadata_comments
 from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, Source, blocks, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect

@@ -1,25 +1,29 @@
 """Inference: least squares, posterior sampling and the gate that decides whether to believe it."""
 
-from mtjfit.infer.fit import FitResult, fit
-from mtjfit.infer.gate import Chains, Check, Verdict, judge
+from __future__ import annotations
+
+from mtjfit.infer.convergence.gate import Chains, Check, Verdict, judge
+from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.identification import Identification, identify
-from mtjfit.infer.planning import Plan, plan
+from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.run import run_ensembles
-from mtjfit.infer.sample import sample
+from mtjfit.infer.sampling import sample
+from mtjfit.lazy import names_on_demand
 
 __all__ = [
     "Chains",
     "Check",
     "FitResult",
     "Identification",
-    "Plan",
     "Posterior",
     "Verdict",
     "fit",
     "identify",
     "judge",
-    "plan",
     "run_ensembles",
     "sample",
 ]
+
+_MOVED = {"Plan": "mtjfit.planning:Plan", "plan": "mtjfit.planning:plan"}
+
+__getattr__ = names_on_demand(__name__, {}, _MOVED)

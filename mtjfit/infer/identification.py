@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.fit import FitResult, fit
+from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
-from mtjfit.model.expected import expected_errors, grade
-from mtjfit.model.identify import Identifiability, determined_table
+from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.identifiability import Identifiability, determined_table
 from mtjfit.model.interval import LEVELS, Profile
+from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.normal import as_normal
 from mtjfit.model.profile import Profiles, profiles, reference
-from mtjfit.model.scattered import with_own_amplitudes
+from mtjfit.model.structure import expected_errors, grade
 from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
@@ -45,7 +45,7 @@ class Identification(Identifiability):
         "over 100 %", by the farther end of the 68 % interval; "lower limit" or "upper limit" if the 95 % interval has
         that end only, "prior only" if it has none. Of parameters without a profile, by the linearised error.
     expected : DataFrame
-        Relative errors over the prior, whatever the data say (`mtjfit.model.expected.expected_errors`).
+        Relative errors over the prior, whatever the data say (`mtjfit.model.structure.expected_errors`).
     profiles : mapping of str to Profile
         Of lengths and of amplitudes that devices share; of Lambda where D_ratio and lambda_sf_N are both free, and then
         of neither of these.

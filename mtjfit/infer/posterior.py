@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import FloatArray, pretty
-from mtjfit.infer.diagnostics import ess_bulk, r_hat
-from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.gate import Verdict
-from mtjfit.model.scattered import Scattered
+from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
+from mtjfit.infer.convergence.gate import Verdict
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 

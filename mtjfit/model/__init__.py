@@ -1,10 +1,10 @@
 """The model of a study: parameters laid out, likelihood with amplitudes integrated out, identifiability."""
 
-from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.combinations import DeviceCombinations, combinations, combinations_table
-from mtjfit.model.identify import Identifiability, determined_table, structure
+from mtjfit.model.identifiability import Identifiability, determined_table, structure
 from mtjfit.model.likelihood import Conditional, MarginalPosterior
 from mtjfit.model.lmfit_model import SpinTorqueModel
+from mtjfit.model.marginal import CollapsedPosterior
 
 __all__ = [
     "CollapsedPosterior",

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.blocks import solved
+from mtjfit.model.amplitude_integral import solved
 from mtjfit.model.layout import AmplitudeLayout, IntArray
 from mtjfit.physics.diffusion import ComplexArray
 
 if TYPE_CHECKING:
-    from mtjfit.model.device_integral import DeviceIntegral
+    from mtjfit.model.amplitude_integral import DeviceIntegral
 
 __all__ = ["Frame", "information"]
 

@@ -1,20 +1,27 @@
 """Pictures: each function takes results and returns a matplotlib Figure; data that were not measured are marked."""
 
-from mtjfit.plot.consequences import plot_consequences
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mtjfit.lazy import names_on_demand
+from mtjfit.plot.combinations import plot_combinations
 from mtjfit.plot.corner import plot_corner
-from mtjfit.plot.devices import plot_combinations
-from mtjfit.plot.forest import plot_forest
-from mtjfit.plot.frequency import plot_frequency_response
 from mtjfit.plot.identify import plot_identifiability
-from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures
-from mtjfit.plot.narrowing import plot_prior_posterior
-from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
-from mtjfit.plot.plan import plot_plan
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.trace import plot_trace
 from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
-from mtjfit.plot.validity import plot_thin_validity
+
+if TYPE_CHECKING:
+    from mtjfit.comparison.consequences.plot import plot_consequences
+    from mtjfit.comparison.devices.plot import plot_forest
+    from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures
+    from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
+    from mtjfit.paper.frequency import plot_frequency_response
+    from mtjfit.paper.validity import plot_thin_validity
+    from mtjfit.planning.plot import plot_plan
+    from mtjfit.prior_influence.plot import plot_prior_posterior
 
 __all__ = [
     "plot_accumulation",
@@ -38,3 +45,23 @@ __all__ = [
     "render",
     "save",
 ]
+
+_HOMES = {
+    "plot_accumulation": "mtjfit.paper.figures",
+    "plot_bias_dependence": "mtjfit.paper.figures",
+    "plot_consequences": "mtjfit.comparison.consequences.plot",
+    "plot_forest": "mtjfit.comparison.devices.plot",
+    "plot_frequency_response": "mtjfit.paper.frequency",
+    "plot_mechanisms": "mtjfit.comparison.mechanisms.plot",
+    "plot_plan": "mtjfit.planning.plot",
+    "plot_prior_posterior": "mtjfit.prior_influence.plot",
+    "plot_signatures": "mtjfit.comparison.mechanisms.plot",
+    "plot_thickness_dependence": "mtjfit.paper.figures",
+    "plot_thin_validity": "mtjfit.paper.validity",
+}
+
+__getattr__ = names_on_demand(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

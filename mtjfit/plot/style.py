@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -22,6 +22,7 @@ from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
 from mtjfit.study import SCATTER, ParameterName, Study
+from mtjfit.terminal import FORMATS
 
 __all__ = [
     "DOUBLE",
@@ -34,6 +35,7 @@ __all__ = [
     "footer_height",
     "literal",
     "name_axis",
+    "picture_files",
     "render",
     "save",
     "style",
@@ -317,3 +319,9 @@ def save(fig: Figure, path: str | Path) -> Path:
     path = Path(path)
     path.write_bytes(render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
     return path
+
+
+def picture_files(figures: Mapping[str, Figure], pdf: bool) -> dict[str, bytes]:
+    """SVG and PNG of figures by file name, and PDF if wanted."""
+    formats = [suffix for suffix in FORMATS if pdf or suffix != "pdf"]
+    return {f"{name}.{suffix}": render(fig, suffix) for name, fig in figures.items() for suffix in formats}

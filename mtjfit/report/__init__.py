@@ -1,7 +1,19 @@
 """The report: one self-contained HTML page, and the figures beside it."""
 
 from mtjfit.report.build import report_html, write_report
+from mtjfit.report.document import ResultFolder, result_document, result_files, summary_table
 from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.report.findings import Findings, findings
 
-__all__ = ["Findings", "ReportFigure", "findings", "report_figures", "report_html", "write_report"]
+__all__ = [
+    "Findings",
+    "ReportFigure",
+    "ResultFolder",
+    "findings",
+    "report_figures",
+    "report_html",
+    "result_document",
+    "result_files",
+    "summary_table",
+    "write_report",
+]

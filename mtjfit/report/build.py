@@ -6,22 +6,21 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
+from mtjfit.comparison.mechanisms.comparison import MechanismComparison
+from mtjfit.html import template
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.comparison import MechanismComparison
+from mtjfit.prior_influence.tables import narrowing_record
+from mtjfit.report.document import ResultFolder, result_document, result_files
 from mtjfit.report.figures import ReportFigure, report_figures
 from mtjfit.report.findings import Findings, findings
-from mtjfit.report.page import template
 from mtjfit.report.sections import sections
 from mtjfit.report.tables import number_files, report_tables
-from mtjfit.results.folder import ResultFolder
-from mtjfit.results.header import free_lengths, header_fields, notices
+from mtjfit.results.headers import free_lengths, header_fields, notices
 from mtjfit.results.identify_text import model_test
 from mtjfit.results.methods import REFERENCES, methods
-from mtjfit.results.narrowing import narrowing_record
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
 from mtjfit.results.tables import meaning
 from mtjfit.results.verdicts import checks, learned, not_determined
-from mtjfit.results.write import result_document, result_files
 from mtjfit.text import Table
 
 __all__ = ["report_html", "write_report"]
@@ -63,7 +62,7 @@ def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequ
     ----------
     found : Findings
     provenance : mapping
-        From `mtjfit.results.provenance`.
+        From `mtjfit.results.methods`.
     figures : sequence of ReportFigure
 
     Returns
@@ -73,7 +72,7 @@ def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequ
     """
     fit, posterior = found.fit, found.posterior
     tables = report_tables(found)
-    return template("report.html.j2").render(
+    return template("mtjfit.report", "report.html.j2").render(
         study=fit.study,
         header=header_fields(fit.study, fit),
         notices=notices(fit),
@@ -115,7 +114,7 @@ def write_report(
     posterior : Posterior or None
         None where one thickness determines combinations only.
     provenance : mapping
-        From `mtjfit.results.provenance`.
+        From `mtjfit.results.methods`.
     mechanisms : MechanismComparison, optional
         Of the same study; without one the page says how to get it.
     pdf : bool

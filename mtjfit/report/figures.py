@@ -5,36 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
-from xml.etree import ElementTree
 
 import mtjfit.plot
+from mtjfit.html import inline_svg
 from mtjfit.infer import Posterior
 from mtjfit.plot.corner import corner_names
 from mtjfit.plot.style import render
+from mtjfit.prior_influence.tables import narrowing_sentence
 from mtjfit.report.findings import Findings
-from mtjfit.report.words import (
+from mtjfit.report.tables import (
     accumulation_in_words,
     devices_in_words,
     mechanisms_in_words,
     ratios_in_words,
     torque_in_words,
 )
-from mtjfit.results.header import free_lengths
-from mtjfit.results.narrowing import narrowing_sentence
+from mtjfit.results.headers import free_lengths
 from mtjfit.results.transfer import kappa_in_words
 from mtjfit.results.verdicts import learned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ReportFigure", "inline_svg", "report_figures"]
+__all__ = ["ReportFigure", "report_figures"]
 
 Found = TypeVar("Found")
 
 _WITHOUT_DRAWS = ("combinations", "forest", "mechanisms")
-
-_SVG = "http://www.w3.org/2000/svg"
-_XLINK = "http://www.w3.org/1999/xlink"
 
 
 @dataclass(frozen=True)
@@ -177,51 +174,3 @@ def _drawn(found: Findings, name: str, caption: str, alt: str, pdf: bool) -> Rep
     svg = render(figure, "svg")
     files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
     return ReportFigure(name, caption, alt, files, inline_svg(svg, name, alt))
-
-
-def inline_svg(data: bytes, prefix: str, alt: str) -> str:
-    """An SVG file as an element for a page that holds others: ids get a prefix, all but drawing is dropped.
-
-    Only SVG elements survive, no scripts, no event attributes and no links to anything outside the figure.
-
-    Examples
-    --------
-    >>> file = b'<svg xmlns="http://www.w3.org/2000/svg" width="9pt"><!-- x --><g id="a"/><script/></svg>'
-    >>> inline_svg(file, "torque", "a plot")
-    '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a plot"><g id="torque-a" /></svg>'
-    """
-    root = ElementTree.fromstring(data)  # noqa: S314 - drawn a moment ago; the parser drops comments
-    _clean(root, prefix, set())
-    for name in ("width", "height"):  # the page sets the width, the view box the shape
-        root.attrib.pop(name, None)
-    root.attrib |= {"role": "img", "aria-label": alt}
-    ElementTree.register_namespace("", _SVG)
-    ElementTree.register_namespace("xlink", _XLINK)
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-_DROPPED = {f"{{{_SVG}}}{name}" for name in ("metadata", "script", "foreignObject", "a", "title", "desc")}
-
-
-def _clean(element: ElementTree.Element, prefix: str, seen: set[str]) -> None:
-    for name, value in list(element.attrib.items()):
-        if name == "id":
-            if value in seen:  # matplotlib defines a glyph anew in each text that uses it
-                del element.attrib[name]
-            else:
-                element.set(name, f"{prefix}-{value}")
-            seen.add(value)
-        elif name.endswith("href"):
-            if value.startswith("#"):
-                element.set(name, f"#{prefix}-{value[1:]}")
-            elif not value.startswith("data:image/"):
-                del element.attrib[name]
-        elif name.startswith("on"):
-            del element.attrib[name]
-        elif "url(#" in value:
-            element.set(name, value.replace("url(#", f"url(#{prefix}-"))
-    for child in list(element):
-        if child.tag in _DROPPED or not str(child.tag).startswith(f"{{{_SVG}}}"):
-            element.remove(child)
-        else:
-            _clean(child, prefix, seen)

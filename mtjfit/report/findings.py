@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from mtjfit.comparison.consequences.consequences import Consequences, consequences
+from mtjfit.comparison.consequences.layer import shares_one_layer
+from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+from mtjfit.comparison.mechanisms.comparison import MechanismComparison
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.comparison import MechanismComparison
-from mtjfit.infer.excess import DrawnChi2, chi2_of_draws
-from mtjfit.infer.narrowing import narrowing
-from mtjfit.infer.sensitivity import sensitivity
-from mtjfit.results.consequences import Consequences, consequences
-from mtjfit.results.devices import DeviceComparison, compare_devices
-from mtjfit.results.layer import shares_one_layer
+from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
+from mtjfit.prior_influence.information import narrowing
+from mtjfit.prior_influence.sensitivity import sensitivity
 
 __all__ = ["MOST_DEVICES", "Findings", "findings"]
 

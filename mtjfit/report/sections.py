@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mtjfit.comparison.mechanisms.tables import conclusions
+from mtjfit.prior_influence.tables import narrowing_sentence, sensitivity_sentence
 from mtjfit.report.figures import ReportFigure
 from mtjfit.report.findings import MOST_DEVICES, Findings
-from mtjfit.results.mechanisms import conclusions
-from mtjfit.results.narrowing import narrowing_sentence, sensitivity_sentence
 from mtjfit.text import Table, p_text
 
 __all__ = ["Section", "sections"]

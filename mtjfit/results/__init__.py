@@ -1,38 +1,40 @@
 """Results: the header of every output, tables for people, and files that can be checked and regenerated."""
 
-from mtjfit.results.compare import compare
-from mtjfit.results.consequences import Consequences, consequences
-from mtjfit.results.devices import DeviceComparison, compare_devices
-from mtjfit.results.folder import ResultFolder
-from mtjfit.results.header import Notice, header, header_fields, notices
-from mtjfit.results.narrowing import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
-from mtjfit.results.provenance import provenance
+from __future__ import annotations
+
+from mtjfit.lazy import names_on_demand
+from mtjfit.results.headers import Notice, header, header_fields, notices
+from mtjfit.results.methods import provenance
 from mtjfit.results.verdicts import Answer, checks, learned, not_determined
-from mtjfit.results.write import result_document, result_files, summary_table
 from mtjfit.text import Table
 
 __all__ = [
     "Answer",
-    "Consequences",
-    "DeviceComparison",
     "Notice",
-    "ResultFolder",
     "Table",
     "checks",
-    "compare",
-    "compare_devices",
-    "consequences",
     "header",
     "header_fields",
     "learned",
-    "narrowing_sentence",
-    "narrowing_table",
     "not_determined",
     "notices",
     "provenance",
-    "result_document",
-    "result_files",
-    "sensitivity_sentence",
-    "sensitivity_table",
-    "summary_table",
 ]
+
+_MOVED = {
+    "Consequences": "mtjfit.comparison:Consequences",
+    "DeviceComparison": "mtjfit.comparison:DeviceComparison",
+    "ResultFolder": "mtjfit.report:ResultFolder",
+    "compare": "mtjfit.comparison:compare",
+    "compare_devices": "mtjfit.comparison:compare_devices",
+    "consequences": "mtjfit.comparison:consequences",
+    "narrowing_sentence": "mtjfit.prior_influence:narrowing_sentence",
+    "narrowing_table": "mtjfit.prior_influence:narrowing_table",
+    "result_document": "mtjfit.report:result_document",
+    "result_files": "mtjfit.report:result_files",
+    "sensitivity_sentence": "mtjfit.prior_influence:sensitivity_sentence",
+    "sensitivity_table": "mtjfit.prior_influence:sensitivity_table",
+    "summary_table": "mtjfit.report:summary_table",
+}
+
+__getattr__ = names_on_demand(__name__, {}, _MOVED)

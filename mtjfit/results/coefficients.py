@@ -17,11 +17,10 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray
 from mtjfit.data.units import amplitude_unit
 from mtjfit.model.combinations import combinations, noise_estimate, noise_groups, terms_seen
+from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.forward import amplitude_design, transfer
-from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.layout import IntArray, amplitude_layout, layout, with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.normal import as_normal
-from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import ParameterName, Study
 
@@ -149,7 +148,7 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
     Parameters
     ----------
     study : Study
-        Jitter and Student-t errors count as normal ones, see `mtjfit.model.normal.as_normal`.
+        Jitter and Student-t errors count as normal ones, see `mtjfit.model.equivalent_noise.as_normal`.
     n : int
         Draws.
     rng : numpy.random.Generator

@@ -12,15 +12,13 @@ from mtjfit.data import pretty
 from mtjfit.infer import Identification
 from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
 from mtjfit.model.descent import FARTHEST
-from mtjfit.model.directions import Direction
-from mtjfit.model.expected import GRADES, expected_errors
-from mtjfit.model.identify import Identifiability
+from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.identifiability import Direction, Identifiability
 from mtjfit.model.interval import Profile
-from mtjfit.model.normal import as_normal
-from mtjfit.model.scattered import with_own_amplitudes
-from mtjfit.model.structure import Structure
+from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.structure import GRADES, Structure, expected_errors
 from mtjfit.plain import by_name, plain
-from mtjfit.results.header import P_BAD
+from mtjfit.results.headers import P_BAD
 from mtjfit.results.tables import interval
 from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import Table, number, p_text

@@ -2,17 +2,63 @@
 
 from __future__ import annotations
 
+import hashlib
+import platform
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 import numpy as np
 
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.gate import MAX_NESTED_R_HAT
+from mtjfit.infer.convergence.gate import MAX_NESTED_R_HAT
+from mtjfit.infer.store.fingerprint import versions
 from mtjfit.model.noise import noise_words
-from mtjfit.results.header import device_names
+from mtjfit.results.headers import device_names
 from mtjfit.study import Study
 
-__all__ = ["REFERENCES", "methods"]
+__all__ = ["REFERENCES", "methods", "provenance"]
+
+
+def provenance(
+    study: Study, seed: int, command: str = "", begun_with: Mapping[str, str] | None = None
+) -> Mapping[str, object]:
+    """Versions, platform, seed and hashes of a run.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int
+        The seed that was used.
+    command : str
+        The command line, or empty.
+    begun_with : mapping of str to str, optional
+        Versions that a resumed run was begun with; told where they are others.
+
+    Returns
+    -------
+    mapping
+        Of strings, numbers and mappings of strings, ready for JSON.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> provenance(study, seed=1)["data_sha256"]["data.csv"] == dataset("thickness-series").meta["sha256"]
+    True
+    """
+    now = versions()
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": command,
+        "seed": int(seed),
+        "versions": now,
+        **({"begun_with": dict(begun_with)} if begun_with not in (None, now) else {}),
+        "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "study_sha256": hashlib.sha256(study.text.encode()).hexdigest() if study.text else None,
+        "data_sha256": dict(study.files),
+    }
+
 
 REFERENCES = {
     "theory": "A. Manchon, R. Matsumoto, H. Jaffrès, J. Grollier, Phys. Rev. B 86, 060404(R) (2012)",
@@ -33,7 +79,7 @@ def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, 
     fit : FitResult
     posterior : Posterior or None
     versions : mapping of str to str
-        Of program and libraries, as in `mtjfit.results.provenance`.
+        Of program and libraries, as in `mtjfit.results.methods`.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.results.header import masked_points
+from mtjfit.results.headers import masked_points
 from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.excess import chi2_of_draws
-from mtjfit.results.header import P_BAD, free_lengths
+from mtjfit.infer.convergence.excess import chi2_of_draws
+from mtjfit.results.headers import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import p_text, value_with_error

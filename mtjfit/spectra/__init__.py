@@ -4,19 +4,26 @@ Half widths are half the width at half maximum, everywhere. The in-plane torkanc
 out-of-plane one along M × P.
 """
 
-from mtjfit.spectra.analyse import analyse
-from mtjfit.spectra.batch import fit_lines
-from mtjfit.spectra.calibration import Constant, Constants, torkances
-from mtjfit.spectra.curves import CommonError, TorkanceCurve, torkance_curve
-from mtjfit.spectra.joint import DeviceLines, fit_together
-from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_field, resonance_frequency, resonance_slope
-from mtjfit.spectra.lineshape import antisymmetric, complex_line, symmetric
-from mtjfit.spectra.load import load_spectra
-from mtjfit.spectra.output import spectra_files
-from mtjfit.spectra.residuals import ResidualTests, residual_tests
-from mtjfit.spectra.single import fit_spectrum
-from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
-from mtjfit.spectra.study import Device, LineOptions, SpectraResult, SpectraStudy, SpectrumFit
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mtjfit.lazy import names_on_demand
+
+if TYPE_CHECKING:
+    from mtjfit.spectra.analyse import analyse
+    from mtjfit.spectra.calibration import Constant, Constants, torkances
+    from mtjfit.spectra.export import spectra_files
+    from mtjfit.spectra.joint import DeviceLines, fit_together
+    from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_field, resonance_frequency, resonance_slope
+    from mtjfit.spectra.lines import fit_lines
+    from mtjfit.spectra.lineshape import antisymmetric, complex_line, symmetric
+    from mtjfit.spectra.load import load_spectra
+    from mtjfit.spectra.residuals import ResidualTests, residual_tests
+    from mtjfit.spectra.single import fit_spectrum
+    from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
+    from mtjfit.spectra.study import Device, LineOptions, SpectraResult, SpectraStudy, SpectrumFit
+    from mtjfit.spectra.torkance_curve import CommonError, TorkanceCurve, torkance_curve
 
 __all__ = [
     "CommonError",
@@ -53,3 +60,46 @@ __all__ = [
     "torkance_curve",
     "torkances",
 ]
+
+__getattr__ = names_on_demand(
+    __name__,
+    {
+        "CommonError": "mtjfit.spectra.torkance_curve",
+        "Constant": "mtjfit.spectra.calibration",
+        "Constants": "mtjfit.spectra.calibration",
+        "Device": "mtjfit.spectra.study",
+        "DeviceLines": "mtjfit.spectra.joint",
+        "KittelFit": "mtjfit.spectra.kittel",
+        "LineFits": "mtjfit.spectra.spectrum",
+        "LineModel": "mtjfit.spectra.spectrum",
+        "LineOptions": "mtjfit.spectra.study",
+        "ResidualTests": "mtjfit.spectra.residuals",
+        "SpectraResult": "mtjfit.spectra.study",
+        "SpectraStudy": "mtjfit.spectra.study",
+        "Spectrum": "mtjfit.spectra.spectrum",
+        "SpectrumFit": "mtjfit.spectra.study",
+        "TorkanceCurve": "mtjfit.spectra.torkance_curve",
+        "analyse": "mtjfit.spectra.analyse",
+        "antisymmetric": "mtjfit.spectra.lineshape",
+        "branches": "mtjfit.spectra.spectrum",
+        "complex_line": "mtjfit.spectra.lineshape",
+        "fit_kittel": "mtjfit.spectra.kittel",
+        "fit_lines": "mtjfit.spectra.lines",
+        "fit_spectrum": "mtjfit.spectra.single",
+        "fit_together": "mtjfit.spectra.joint",
+        "line_values": "mtjfit.spectra.spectrum",
+        "load_spectra": "mtjfit.spectra.load",
+        "residual_tests": "mtjfit.spectra.residuals",
+        "resonance_field": "mtjfit.spectra.kittel",
+        "resonance_frequency": "mtjfit.spectra.kittel",
+        "resonance_slope": "mtjfit.spectra.kittel",
+        "spectra_files": "mtjfit.spectra.export",
+        "symmetric": "mtjfit.spectra.lineshape",
+        "torkance_curve": "mtjfit.spectra.torkance_curve",
+        "torkances": "mtjfit.spectra.calibration",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

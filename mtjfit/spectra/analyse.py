@@ -10,15 +10,15 @@ import numpy as np
 from scipy.stats import f as f_distribution
 
 from mtjfit.data.curve import BoolArray, FloatArray
-from mtjfit.spectra.batch import fit_lines, stacked
 from mtjfit.spectra.calibration import field_fault, rectified_background
-from mtjfit.spectra.curves import TorkanceCurve, torkance_curve
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope
+from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.lineshape import background, line_derivatives
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum
 from mtjfit.spectra.study import Device, LineOptions, SharedFit, SpectraResult, SpectraStudy, SpectrumFit
+from mtjfit.spectra.torkance_curve import TorkanceCurve, torkance_curve
 
 __all__ = ["analyse"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from mtjfit.data.curve import BoolArray, FloatArray
-from mtjfit.spectra.kernel import Prepared, Projection, prepare, project
+from mtjfit.spectra.projection import Prepared, Projection, prepare, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
 __all__ = ["DeviceLines", "Sharing", "fit_together", "separate"]
@@ -96,7 +96,7 @@ def fit_together(
 
     Examples
     --------
-    >>> from mtjfit.spectra.batch import fit_lines
+    >>> from mtjfit.spectra.lines import fit_lines
     >>> f, V = np.linspace(4.0, 6.0, 101), np.array([-0.1, 0.0, 0.1])
     >>> u = (f - 5.0 - 0.2 * V[:, None]) / 0.1
     >>> y = (1.0 + V[:, None] * u) / (1 + u * u) + 1e-3 * np.cos(1e3 * f)

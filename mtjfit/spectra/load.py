@@ -2,22 +2,210 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from mtjfit.data.curve import Origin
+import numpy as np
+
+from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.data.origin import declared_origin
 from mtjfit.data.pattern import NamePattern
+from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_bytes
+from mtjfit.data.sheets import comments_of
+from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.data.units import check_unit
-from mtjfit.errors import ConfigError, Problem
-from mtjfit.spectra.calibration import factor
-from mtjfit.spectra.declared import devices_from, line_from
-from mtjfit.spectra.files import read_spectra, units_of
-from mtjfit.spectra.schema import FilesTable, SpectraDocument, SpectraTable, validated
-from mtjfit.spectra.spectrum import Against, Spectrum
+from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
+from mtjfit.spectra.declaration import FilesTable, SpectraDocument, SpectraTable, devices_from, line_from, validated
+from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
 from mtjfit.toml import prefixed, read_toml
 
-__all__ = ["load_spectra"]
+__all__ = ["Read", "load_spectra", "read_spectra", "units_of"]
+
+_MOST_FILES = 100_000
+
+
+def units_of(against: Against) -> dict[str, Mapping[str, float]]:
+    """The table of units of each kind of column."""
+    x, fixed = (FREQUENCY_UNITS, FIELD_UNITS) if against == "frequency" else (FIELD_UNITS, FREQUENCY_UNITS)
+    return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Everything that was read.
+
+    Attributes
+    ----------
+    spectra : tuple of Spectrum
+    hashes : dict of str to str
+        sha256 by file.
+    notes : tuple of str
+        What was found out rather than declared.
+    origin : Origin
+        What comments ``origin: …`` in the files declare; measured, where they say nothing.
+    """
+
+    spectra: tuple[Spectrum, ...]
+    hashes: dict[str, str]
+    notes: tuple[str, ...]
+    origin: Origin
+
+
+def read_spectra(
+    tables: list[FilesTable],
+    folder: Path,
+    against: Against,
+    options: LineOptions,
+    progress: Callable[[int, int], object] | None,
+) -> Read:
+    """All spectra of all files, and what was found out about the files.
+
+    Parameters
+    ----------
+    tables : list of FilesTable
+    folder : Path
+        Of the study.
+    against : {"frequency", "field"}
+    options : LineOptions
+    progress : callable or None
+        Called with the number of files that were read and the number of all.
+
+    Raises
+    ------
+    ConfigError
+        No file fits a table.
+    DataError
+        With every problem of every file.
+    """
+    jobs: list[tuple[int, FilesTable, Path]] = []
+    problems: list[Problem] = []
+    for i, table in enumerate(tables):
+        found = sorted(each for each in (folder / table.folder).glob(table.file) if each.is_file())
+        found = [each for each in found if each.suffix != ".toml"]
+        if not found:
+            todo = "correct folder or file; * stands for anything"
+            problems.append(Problem(f"files[{i}]", f"no file fits {Path(table.folder, table.file).as_posix()!r}", todo))
+        jobs += [(i, table, each) for each in found]
+    if problems:
+        raise ConfigError(problems)
+    if len(jobs) > _MOST_FILES:
+        raise ConfigError([Problem("files", f"are {len(jobs)} files", f"at most {_MOST_FILES} at a time")])
+    spectra: list[Spectrum] = []
+    hashes: dict[str, str] = {}
+    notes: list[str] = []
+    said: list[tuple[Line, str]] = []
+    for done, (_, table, file) in enumerate(jobs, start=1):
+        label = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
+        try:
+            source = read_source(file, label, table.read.max_bytes)
+            hashes[label] = hashlib.sha256(source.data).hexdigest()
+            sheets = sheets_from_bytes(source, table.read.reader, table.read)
+            if table.wide is not None:
+                sheets = blocks(sheets, Wide(table.wide.columns, (), table.wide.name, table.wide.name_in))
+            for sheet in sheets:
+                notes += [f"{label}: {note}" for note in sheet.notes]
+                said += comments_of(sheet)
+                spectra += _spectra(sheet, table, file.name, against, options)
+        except (DataError, ConfigError) as error:
+            problems += error.problems
+        if progress is not None:
+            progress(done, len(jobs))
+    log = ProblemLog("")
+    origin = declared_origin(said, log)
+    problems += log.error().problems if log.count else []
+    if problems:
+        raise DataError(problems)
+    return Read(tuple(spectra), hashes, tuple(dict.fromkeys(notes)), origin)
+
+
+def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions) -> list[Spectrum]:
+    """All spectra of one sheet: one, or one for each device, bias and fixed value in its columns."""
+    if table.pattern:
+        sheet = sheet.with_metadata(NamePattern(table.pattern).fields(name, sheet.label))
+    _same_units(sheet, table, against)
+    units = units_of(against)
+    x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
+    voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS) * options.output
+    bias = _of_rows(sheet, table, "bias", table.bias, units["bias"])
+    held = "frequency" if against == "field" else "field"
+    fixed = _of_rows(sheet, table, "fixed", table.fixed, units["fixed"], held)
+    if table.columns.device:
+        devices = np.array([cell.strip() for cell in sheet.column(table.columns.device).cells])
+    else:
+        devices = np.full(x.size, table.device or sheet.metadata.get("device", ""))
+    found: list[Spectrum] = []
+    # As text, since NaN differs from itself.
+    held_as = np.array([repr(each) for each in fixed.tolist()])
+    keys = list(dict.fromkeys(zip(devices.tolist(), bias.tolist(), held_as.tolist(), strict=True)))
+    for device, V, held_at in keys:
+        rows = (devices == device) & (bias == V) & (held_as == held_at)
+        label = sheet.label if len(keys) == 1 else f"{sheet.label}[{device}, {V:g} V]"
+        sweep = Spectrum(device, V, against, x[rows], voltage[rows], float(held_at), 1, label)
+        for branch in branches(sweep, options.model.n_parameters + 4):
+            one = branch if options.range is None else _cut(branch, options.range)
+            if one.x.size <= options.model.n_parameters + 3:
+                what = f"has {one.x.size} points for {options.model.n_parameters} parameters"
+                raise DataError([Problem(one.label, what, "leave it out, widen line.range, or fit fewer modes")])
+            found.append(one)
+    return found
+
+
+def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:
+    inside = (spectrum.x >= limits[0]) & (spectrum.x <= limits[1])
+    if np.unique(spectrum.x[inside]).size < 3:
+        todo = "correct line.range; it is in the unit of x"
+        raise DataError([Problem(spectrum.label, "has no points in line.range", todo)])
+    return spectrum.within(*limits)
+
+
+def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
+    """A file that names a unit must name the one that was declared."""
+    problems = []
+    units = units_of(against)
+    for name in ("x", "voltage", "bias", "fixed"):
+        column = getattr(table.columns, name)
+        said = sheet.column(column).unit if column else None
+        if said is None:
+            continue
+        try:
+            same = factor(said, units[name]) == factor(getattr(table.units, name) or said, units[name])
+        except ValueError:
+            same = False
+        if not same:
+            declared = getattr(table.units, name)
+            todo = "correct whichever is wrong; to go against the file, rename its column with [files.read] names"
+            what = f"is in {said!r} by the file, but {declared!r} is declared"
+            problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))
+    if problems:
+        raise DataError(problems)
+
+
+def _of_rows(
+    sheet: Sheet, table: FilesTable, name: str, constant: float | None, units: Mapping[str, float], field: str = ""
+) -> FloatArray:
+    """Bias, or what was held, at each row: from a column, a constant, or a header parameter or file name."""
+    n = len(sheet.lines)
+    unit = getattr(table.units, name)
+    column = getattr(table.columns, name)
+    if column:
+        if not unit:
+            raise ConfigError([Problem(f"files.units.{name}", "is missing", "give the unit of the column")])
+        return np.asarray(sheet.numbers(column) * factor(unit, units))
+    if constant is not None:
+        return np.full(n, constant * factor(unit, units))
+    if (field or name) not in sheet.metadata:
+        return np.full(n, math.nan)
+    found = sheet.parameter(field or name)
+    try:
+        return np.full(n, found.value * factor(found.unit or unit, units))
+    except ValueError as error:
+        what, _, todo = str(error).partition("; ")
+        raise DataError([Problem(f"{sheet.label}: {field or name}", what, todo)]) from None
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:

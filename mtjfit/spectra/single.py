@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mtjfit.data.curve import FloatArray
-from mtjfit.spectra.batch import fit_lines
+from mtjfit.spectra.lines import fit_lines
 from mtjfit.spectra.lineshape import background, line_derivatives
 from mtjfit.spectra.spectrum import LineFits, LineModel, line_values
 

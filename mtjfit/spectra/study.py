@@ -11,11 +11,11 @@ import numpy as np
 
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.spectra.calibration import Constants
-from mtjfit.spectra.curves import TorkanceCurve
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
 from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
+from mtjfit.spectra.torkance_curve import TorkanceCurve
 
 __all__ = ["Device", "LineOptions", "SharedFit", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
 

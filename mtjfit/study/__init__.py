@@ -1,11 +1,10 @@
 """Studies: curves, the parameters they share, priors, and the study file."""
 
-import warnings
+from __future__ import annotations
 
+from mtjfit.lazy import names_on_demand
 from mtjfit.study.checks import study_problems
-from mtjfit.study.design import Design, load_plan
 from mtjfit.study.flat_priors import LogUniform, Uniform
-from mtjfit.study.free import NOTHING_FREE, nothing_free, refuse_nothing_free
 from mtjfit.study.load import load_study
 from mtjfit.study.name import ParameterName
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
@@ -17,6 +16,7 @@ from mtjfit.study.parameter import (
     SCATTER,
     AnyPrior,
     Parameter,
+    Product,
     Scope,
     amplitudes_of,
     is_amplitude,
@@ -25,8 +25,7 @@ from mtjfit.study.parameter import (
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, Prior
-from mtjfit.study.product import Product
-from mtjfit.study.study import Sampling, Study
+from mtjfit.study.study import NOTHING_FREE, Sampling, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
 
 __all__ = [
@@ -38,7 +37,6 @@ __all__ = [
     "SCATTER",
     "AboutNominal",
     "AnyPrior",
-    "Design",
     "Fixed",
     "LogNormal",
     "LogUniform",
@@ -56,7 +54,6 @@ __all__ = [
     "amplitudes_of",
     "grid",
     "is_amplitude",
-    "load_plan",
     "load_study",
     "nothing_free",
     "parse_amplitude",
@@ -66,12 +63,11 @@ __all__ = [
     "unit_of",
 ]
 
-_FORMER = {"Proposal": Design, "Wishes": PlanRequest}
+_MOVED = {
+    "Design": "mtjfit.planning:Design",
+    "Proposal": "mtjfit.planning:Design",
+    "Wishes": "mtjfit.study:PlanRequest",
+    "load_plan": "mtjfit.planning:load_plan",
+}
 
-
-def __getattr__(name: str) -> object:
-    if name not in _FORMER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    now = _FORMER[name]
-    warnings.warn(f"{__name__}.{name} is now {__name__}.{now.__name__}", DeprecationWarning, stacklevel=2)
-    return now
+__getattr__ = names_on_demand(__name__, {}, _MOVED)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.data.format import ENCODINGS, SEPARATORS
+from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, Source, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark
-from mtjfit.data.sanity import suspicious_units
 from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
 from mtjfit.errors import DataError, Problem

@@ -10,13 +10,16 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
-from mtjfit.errors import ConfigError, Problem
+from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
 from mtjfit.study.name import ParameterName
 from mtjfit.study.parameter import Parameter, amplitudes_of, unit_of
 from mtjfit.text import card, shortened
 
-__all__ = ["RANGES", "Sampling", "Study"]
+__all__ = ["NOTHING_FREE", "RANGES", "Sampling", "Study", "nothing_free", "refuse_nothing_free"]
+
+NOTHING_FREE = "every parameter of the study is fixed"
+_TODO = "give at least one a prior in [parameters]; `mtjfit check` tests the fixed model against the data"
 
 RANGES = {
     "seed": (0, 2**63 - 1),
@@ -205,3 +208,26 @@ class Study:
     def replace(self, **changes: object) -> Study:
         """A copy with some attributes changed, checked again."""
         return replace(self, **changes)  # type: ignore[arg-type]
+
+
+def nothing_free(study: Study) -> bool:
+    """Whether every parameter is fixed, so that there is χ² and nothing else."""
+    return all(parameter.is_fixed for parameter in study.parameters.values())
+
+
+def refuse_nothing_free(study: Study, missing: str) -> None:
+    """Say in one sentence what cannot be done, before anything is written.
+
+    Parameters
+    ----------
+    study : Study
+    missing : str
+        What there is not, such as "there is nothing to sample".
+
+    Raises
+    ------
+    MtjfitError
+        Every parameter is fixed.
+    """
+    if nothing_free(study):
+        raise MtjfitError(f"{NOTHING_FREE}: {missing}; {_TODO}")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mtjfit.lazy import names_on_demand
+
 if TYPE_CHECKING:
-    from mtjfit.wafer.batch import run_batch
     from mtjfit.wafer.catalogue import Catalogue, open_catalogue
-    from mtjfit.wafer.chunk import Chunk, Fault
-    from mtjfit.wafer.declared import WaferStudy, load_wafer
-    from mtjfit.wafer.groups import fit_groups, sample_groups
-    from mtjfit.wafer.hierarchy import stack_model, stacks
-    from mtjfit.wafer.reduce import reduce_chunk
-    from mtjfit.wafer.reduced import FLAGS, Reduced, column_names, flag_names, units_of
-    from mtjfit.wafer.sums import compressed
-    from mtjfit.wafer.tables import chunks, table_identity
+    from mtjfit.wafer.declaration import WaferStudy, load_wafer
+    from mtjfit.wafer.read.chunk import Chunk, Fault
+    from mtjfit.wafer.read.table import chunks, table_identity
+    from mtjfit.wafer.reduce.batch import run_batch
+    from mtjfit.wafer.reduce.reduce import reduce_chunk
+    from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
+    from mtjfit.wafer.reduce.sums import compressed
+    from mtjfit.wafer.stacks.from_catalogue import stack_model, stacks
+    from mtjfit.wafer.stacks.groups import fit_groups, sample_groups
 
 __all__ = [
     "FLAGS",
@@ -40,35 +41,30 @@ __all__ = [
     "units_of",
 ]
 
-_HOME = {
-    "column_names": "reduced",
-    "FLAGS": "reduced",
-    "Catalogue": "catalogue",
-    "Chunk": "chunk",
-    "Fault": "chunk",
-    "Reduced": "reduced",
-    "WaferStudy": "declared",
-    "chunks": "tables",
-    "compressed": "sums",
-    "fit_groups": "groups",
-    "flag_names": "reduced",
-    "load_wafer": "declared",
-    "open_catalogue": "catalogue",
-    "reduce_chunk": "reduce",
-    "run_batch": "batch",
-    "sample_groups": "groups",
-    "stack_model": "hierarchy",
-    "stacks": "hierarchy",
-    "table_identity": "tables",
-    "units_of": "reduced",
+_HOMES = {
+    "Catalogue": "mtjfit.wafer.catalogue",
+    "Chunk": "mtjfit.wafer.read.chunk",
+    "FLAGS": "mtjfit.wafer.reduce.reduced",
+    "Fault": "mtjfit.wafer.read.chunk",
+    "Reduced": "mtjfit.wafer.reduce.reduced",
+    "WaferStudy": "mtjfit.wafer.declaration",
+    "chunks": "mtjfit.wafer.read.table",
+    "column_names": "mtjfit.wafer.reduce.reduced",
+    "compressed": "mtjfit.wafer.reduce.sums",
+    "fit_groups": "mtjfit.wafer.stacks.groups",
+    "flag_names": "mtjfit.wafer.reduce.reduced",
+    "load_wafer": "mtjfit.wafer.declaration",
+    "open_catalogue": "mtjfit.wafer.catalogue",
+    "reduce_chunk": "mtjfit.wafer.reduce.reduce",
+    "run_batch": "mtjfit.wafer.reduce.batch",
+    "sample_groups": "mtjfit.wafer.stacks.groups",
+    "stack_model": "mtjfit.wafer.stacks.from_catalogue",
+    "stacks": "mtjfit.wafer.stacks.from_catalogue",
+    "table_identity": "mtjfit.wafer.read.table",
+    "units_of": "mtjfit.wafer.reduce.reduced",
 }
 
-
-def __getattr__(name: str) -> object:
-    """Import public names on first use: the model takes a second that `mtjfit --help` does not have."""
-    if name in _HOME:
-        return getattr(import_module(f"mtjfit.wafer.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'mtjfit.wafer' has no attribute {name!r}")
+__getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.cli.terminal import ascii_fallback
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
-from mtjfit.results.folder import FIGURES
+from mtjfit.report.document import FIGURES
+from mtjfit.terminal import ascii_fallback
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -52,8 +52,8 @@ def error_bars_for_lengths(text: str) -> list[str]:
 @pytest.fixture
 def known(finished, monkeypatch: pytest.MonkeyPatch) -> None:
     """fit and sample answer at once, with the results of the real run."""
-    monkeypatch.setattr("mtjfit.infer.fit", lambda study: finished.fit)
-    monkeypatch.setattr("mtjfit.infer.sample", lambda study, seed, journal, progress: finished.posterior)
+    monkeypatch.setattr("mtjfit.infer.least_squares", lambda study: finished.fit)
+    monkeypatch.setattr("mtjfit.infer.sampling", lambda study, seed, journal, progress: finished.posterior)
 
 
 @pytest.fixture
@@ -171,8 +171,8 @@ def test_a_run_compares_mechanisms_only_if_asked(make_study, tmp_path: Path, kno
         asked.append((seed, progress))
         return "compared"
 
-    monkeypatch.setattr("mtjfit.infer.comparison.compare_mechanisms", compare)
-    monkeypatch.setattr("mtjfit.results.mechanisms.conclusions", lambda _: ("The data favour diffusion.",))
+    monkeypatch.setattr("mtjfit.comparison.mechanisms.comparison.compare_mechanisms", compare)
+    monkeypatch.setattr("mtjfit.comparison.mechanisms.tables.conclusions", lambda _: ("The data favour diffusion.",))
     monkeypatch.setattr("mtjfit.report.write_report", lambda *given, pdf: written.append(given[-1]))
     plain = invoke("run", make_study(), "-o", tmp_path / "out")
     assert (plain.exit_code, asked, written) == (0, [], [None])
@@ -189,7 +189,7 @@ def test_seed_reaches_sampler_and_provenance(make_study, tmp_path: Path, cached,
         seeds.append((seed, progress))
         return finished.posterior
 
-    monkeypatch.setattr("mtjfit.infer.sample", sample)
+    monkeypatch.setattr("mtjfit.infer.sampling", sample)
     assert invoke("run", make_study(), "--output", tmp_path / "out", "--seed", "7", "--quiet").exit_code == 0
     assert seeds == [(7, False)]
     assert json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
@@ -201,7 +201,7 @@ def test_quiet_says_where_the_page_is_and_nothing_else(make_study, tmp_path: Pat
 
 
 def test_quiet_is_not_silent_about_a_failing_model(make_study, tmp_path: Path, cached, flipped_fit, monkeypatch):
-    monkeypatch.setattr("mtjfit.infer.fit", lambda study: flipped_fit)
+    monkeypatch.setattr("mtjfit.infer.least_squares", lambda study: flipped_fit)
     result = invoke("run", make_study(), "-o", tmp_path / "out", "-q")
     assert result.exit_code == 0
     assert "!!! THE MODEL DOES NOT DESCRIBE THESE DATA: p < 1e-300." in result.stdout
@@ -209,7 +209,7 @@ def test_quiet_is_not_silent_about_a_failing_model(make_study, tmp_path: Path, c
 
 
 def test_a_flipped_series_is_loud_in_every_output(make_study, tmp_path: Path, cached, flipped_fit, monkeypatch):
-    monkeypatch.setattr("mtjfit.infer.fit", lambda study: flipped_fit)
+    monkeypatch.setattr("mtjfit.infer.least_squares", lambda study: flipped_fit)
     study = make_study(flip=True)
     checked, ran = invoke("check", study), invoke("run", study, "-o", tmp_path / "out")
     assert (checked.exit_code, ran.exit_code) == (0, 0)
@@ -254,7 +254,7 @@ def test_one_thickness_with_known_lengths_is_sampled(make_study, tmp_path: Path,
         return re.sub(r"(?m)^(lambda_\w+) *= .*$", r"\1 = { fixed = 1.0 }", text)
 
     asked = []
-    monkeypatch.setattr("mtjfit.infer.sample", lambda study, **_: asked.append(study) or finished.posterior)
+    monkeypatch.setattr("mtjfit.infer.sampling", lambda study, **_: asked.append(study) or finished.posterior)
     assert invoke("run", make_study(("F2.0nm",), edit=edit), "-o", tmp_path / "out").exit_code == 0
     assert len(asked) == 1
 
@@ -283,7 +283,7 @@ def test_too_few_steps_are_5_and_everything_is_marked(make_study, tmp_path: Path
 def test_quiet_says_not_converged(make_study, tmp_path: Path, cached, finished, monkeypatch):
     verdict = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
     draws = replace(finished.posterior, verdict=verdict)
-    monkeypatch.setattr("mtjfit.infer.sample", lambda study, seed, journal, progress: draws)
+    monkeypatch.setattr("mtjfit.infer.sampling", lambda study, seed, journal, progress: draws)
     result = invoke("run", make_study(), "-o", tmp_path / "out", "-q")
     assert result.exit_code == 5
     assert result.stdout.startswith("✗ converged: NOT CONVERGED: only 7 steps after warm-up\n")
@@ -293,7 +293,7 @@ def test_ctrl_c_is_130_without_traceback_or_files(make_study, tmp_path: Path, ca
     def interrupted(study, seed, journal, progress):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mtjfit.infer.sample", interrupted)
+    monkeypatch.setattr("mtjfit.infer.sampling", interrupted)
     result = invoke("run", make_study(), "--output", tmp_path / "out")
     assert result.exit_code == 130
     assert result.stderr.endswith("\nInterrupted; no result was written.\n")
@@ -330,7 +330,7 @@ def test_a_number_that_is_none_is_3_with_its_place(make_study):
 
 
 def test_a_folder_with_other_files_is_refused_before_any_work(make_study, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("mtjfit.infer.fit", lambda study: pytest.fail("fitted for nothing"))
+    monkeypatch.setattr("mtjfit.infer.least_squares", lambda study: pytest.fail("fitted for nothing"))
     study = make_study()
     result = invoke("run", study, "--output", study.parent)
     assert result.exit_code == 3
@@ -344,7 +344,7 @@ def test_every_error_of_the_library_ends_with_its_own_code(make_study, tmp_path:
     def fail(study):
         raise OddError("said once")
 
-    monkeypatch.setattr("mtjfit.infer.fit", fail)
+    monkeypatch.setattr("mtjfit.infer.least_squares", fail)
     result = invoke("check", make_study())
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (77, "Error: said once")
 

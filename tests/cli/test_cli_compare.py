@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 import mtjfit
 from mtjfit.cli.compare import compare
-from mtjfit.cli.terminal import Commands
 from mtjfit.infer import comparison
+from mtjfit.terminal import Commands
 
 
 def run(*arguments: object) -> Result:
@@ -29,7 +29,7 @@ def two_mechanisms(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = partial(comparison.compare_mechanisms, names=["ballistic", "ballistic+b1"])
     monkeypatch.setattr(comparison, "compare_mechanisms", quick)
     monkeypatch.setattr(comparison, "_SIMULATIONS", 5)
-    monkeypatch.setattr("mtjfit.cli.drawn.FORMATS", ("svg",))
+    monkeypatch.setattr("mtjfit.plot.style.FORMATS", ("svg",))
 
 
 def test_it_prints_and_writes_everything(
@@ -53,7 +53,7 @@ def test_it_prints_and_writes_everything(
     assert document["provenance"]["seed"] == 3
     assert "SIMULATED" in (folder / "mechanisms.csv").read_text(encoding="utf-8")
     assert (folder / "mechanisms.txt").read_text(encoding="utf-8") in done.stdout
-    monkeypatch.setattr("mtjfit.cli.drawn.FORMATS", ())
+    monkeypatch.setattr("mtjfit.plot.style.FORMATS", ())
     again = run(make_study(), "--mechanisms", "--output", folder, "--seed", 3, "--quiet")
     assert again.exit_code == 4
     later = json.loads((folder / "mechanisms.json").read_text(encoding="utf-8"))

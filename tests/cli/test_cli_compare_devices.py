@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.cli.compare_devices import compare_devices
+from mtjfit.comparison.devices.command import compare_devices
+from mtjfit.comparison.devices.comparison import compare_devices as compare
 from mtjfit.errors import MtjfitError
-from mtjfit.results.devices import compare_devices as compare
 
 
 def test_one_thickness_is_compared_without_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtjfit.cli.drawn.FORMATS", ("svg",))
+    monkeypatch.setattr("mtjfit.plot.style.FORMATS", ("svg",))
     path = mtjfit.dataset("sankey2008").study_file
     compare_devices(path, 0.3, tmp_path / "out", None, quiet=False)
     printed = capsys.readouterr().out

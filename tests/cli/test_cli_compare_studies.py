@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.gate import Chains, Check, Verdict
-from mtjfit.infer.joint import Sampled, joint_posterior
-from mtjfit.infer.tension import StudyComparison, Tension
+from mtjfit.comparison.studies.joint import Sampled, joint_posterior
+from mtjfit.comparison.studies.tension import StudyComparison, Tension
+from mtjfit.infer.convergence.gate import Chains, Check, Verdict
+from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.study import Study
 
 SANKEY, KUBOTA, SERIES = (
@@ -47,7 +47,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Study]]:
         single = {label: drawn(each.size, converged=seed != 99) for label, each in model.models.items()}
         return StudyComparison(model, drawn(model.size), single, Tension(-9.0, 0.1, -8.0, 0.2, 2.0))
 
-    monkeypatch.setattr("mtjfit.infer.tension.compare_studies", compared)
+    monkeypatch.setattr("mtjfit.comparison.studies.tension.compare_studies", compared)
     return seen
 
 
@@ -114,7 +114,7 @@ def test_what_does_not_go_together_is_said(arguments: tuple[str, ...], says: str
 
 def test_one_name_for_three_comparisons(quick: list[Mapping[str, Study]], monkeypatch: pytest.MonkeyPatch) -> None:
     studies = [mtjfit.load_study(each) for each in (SANKEY, KUBOTA)]
-    module = sys.modules["mtjfit.results.compare"]  # the attribute of this name is the function
+    module = sys.modules["mtjfit.comparison.table"]  # the attribute of this name is the function
     monkeypatch.setattr(module, "compare_studies", lambda given, seed, progress: list(given))
     monkeypatch.setattr(module, "compare_mechanisms", lambda study, seed, progress: study.name)
     assert mtjfit.compare(studies) == [study.name for study in studies]

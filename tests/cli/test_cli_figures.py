@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError
-from mtjfit.results.folder import ResultFolder
-from mtjfit.results.paper import accumulation, bias_dependence, numbers_csv, thickness_dependence
+from mtjfit.paper.numbers import accumulation, bias_dependence, numbers_csv, thickness_dependence
+from mtjfit.report.document import ResultFolder
 
 NAMES = ("fig1_accumulation", "fig2_thickness", "fig3_bias")
 FILES = {f"{name}.{suffix}" for name in NAMES for suffix in ("svg", "png", "csv")}
@@ -113,7 +113,7 @@ def test_sabotage_an_overwritten_figure_is_seen(tmp_path: Path, quick: None, mon
 
     invoke("-o", tmp_path)
     (tmp_path / "fig3_bias.svg").write_bytes(b"<svg>with my arrows</svg>")
-    monkeypatch.setattr("mtjfit.cli.figures._write", careless)
+    monkeypatch.setattr("mtjfit.paper.command._write", careless)
     assert not refused_to_overwrite(tmp_path, "fig3_bias.svg")
 
 
@@ -122,7 +122,7 @@ def never_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn(*_: object, **__: object) -> None:
         raise AssertionError("drew before it looked at the folder")
 
-    monkeypatch.setattr("mtjfit.plot.paper.plot_accumulation", drawn)
+    monkeypatch.setattr("mtjfit.paper.figures.plot_accumulation", drawn)
 
 
 def test_a_folder_with_other_files_is_refused_before_anything_is_drawn(tmp_path: Path, never_drawn: None) -> None:

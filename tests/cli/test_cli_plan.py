@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from mtjfit.cli.plan import plan
-from mtjfit.cli.terminal import Commands
+from mtjfit.planning.command import plan
+from mtjfit.terminal import Commands
 
 PRIORS = """[study]
 name = "planned"

@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 from shortcuts import few_starts
 
 import mtjfit
-import mtjfit.infer.run as sampling
+import mtjfit.infer.ensembles.run as sampling
 from mtjfit.cli.main import cli
-from mtjfit.infer.journal import saved_steps
-from mtjfit.infer.lock import locked
+from mtjfit.infer.store.journal import saved_steps
+from mtjfit.infer.store.lock import locked
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -47,14 +47,14 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
     """Short blocks, a lenient gate, no annealing worth the name, no figures."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.infer.history._BLOCK", 5)
-        patch.setattr("mtjfit.infer.history._FIRST_LOOK", MAX_STEPS)
-        patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
-        patch.setattr("mtjfit.infer.explore._PARTICLES", 1)
-        patch.setattr("mtjfit.infer.explore._FEWEST", 400)
-        patch.setattr("mtjfit.infer.ensemble._SETTLE", 6)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._BLOCK", 5)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._FIRST_LOOK", MAX_STEPS)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._COMPONENTS", 2)
+        patch.setattr("mtjfit.infer.evidence.exploration._PARTICLES", 1)
+        patch.setattr("mtjfit.infer.evidence.exploration._FEWEST", 400)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._SETTLE", 6)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
-        patch.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
+        patch.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
         patch.setattr("mtjfit.report.build.report_figures", lambda *_, **__: [])
         yield patch
 
@@ -109,7 +109,7 @@ def expected(once: tuple[dict[str, bytes], Path]) -> dict[str, bytes]:
 def stopped(once: tuple[dict[str, bytes], Path], tmp_path: Path, patch: pytest.MonkeyPatch) -> Path:
     """A folder with the study ``in/study.toml`` and the interrupted run ``out``; the study is not fitted again."""
     fit = once_fitted(once[1])
-    patch.setattr("mtjfit.infer.fit", lambda study: fit)
+    patch.setattr("mtjfit.infer.least_squares", lambda study: fit)
     return shutil.copytree(once[1], tmp_path / "stopped")
 
 
@@ -180,7 +180,7 @@ def test_a_second_ctrl_c_costs_the_block(stopped: Path, expected, patch: pytest.
 
 def test_ctrl_c_before_anything_is_saved_leaves_nothing(tmp_path: Path, patch: pytest.MonkeyPatch):
     write_study(tmp_path / "in")
-    patch.setattr("mtjfit.infer.fit", lambda study: signal.raise_signal(signal.SIGINT))
+    patch.setattr("mtjfit.infer.least_squares", lambda study: signal.raise_signal(signal.SIGINT))
     result = run(tmp_path)
     assert (result.exit_code, result.stderr.endswith("\nInterrupted; no result was written.\n")) == (130, True)
     assert names(tmp_path / "out") == set()
@@ -200,7 +200,7 @@ def test_the_seed_is_part_of_what_to_type(tmp_path: Path, patch: pytest.MonkeyPa
 
 def test_an_unfinished_run_is_not_begun_anew(stopped: Path, expected, patch: pytest.MonkeyPatch):
     with patch.context() as idle:
-        idle.setattr("mtjfit.infer.fit", lambda study: pytest.fail("fitted for nothing"))
+        idle.setattr("mtjfit.infer.least_squares", lambda study: pytest.fail("fitted for nothing"))
         result = run(stopped)
     assert result.exit_code == 3
     saved = stopped / "out" / "run"
@@ -265,7 +265,7 @@ def test_what_kills_leave_behind_is_no_foreign_file(stopped: Path, expected):
 def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
     study = write_study(tmp_path / "in", max_steps=13)
     with patch.context() as strict:
-        strict.setattr("mtjfit.infer.gate.Verdict.converged", property(lambda verdict: False))
+        strict.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: False))
         result = run(tmp_path)
     assert result.exit_code == 5
     assert result.stderr.endswith("raise sampling.max_steps and go on with --resume\n")
@@ -283,7 +283,7 @@ def test_a_disk_that_fills_up_while_it_samples(stopped: Path, expected, patch: p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with patch.context() as disk:
-        disk.setattr("mtjfit.infer.journal.replace_file", full)
+        disk.setattr("mtjfit.infer.store.journal.replace_file", full)
         result = run(stopped, "--resume")
     assert result.exit_code == 3
     assert result.stderr.splitlines()[-2:] == [

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtjfit.cli.terminal import Commands, as_text, ascii_fallback, echo, laid_out
 from mtjfit.errors import MtjfitError
+from mtjfit.terminal import Commands, as_text, ascii_fallback, echo, laid_out
 from mtjfit.text import Table
 
 TABLE = Table(

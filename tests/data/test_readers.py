@@ -10,7 +10,7 @@ import pytest
 from reader_files import FILES, database, needs, npy, source
 
 from mtjfit.data.readers import READERS, Parameter, ReadOptions, Sheet, read_sheet, recognised_in, sheets_from_bytes
-from mtjfit.data.readers.extras import needed
+from mtjfit.data.readers.source import needed
 from mtjfit.errors import ConfigError, DataError
 
 FORMATS = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mtjfit.data import TorqueCurve
-from mtjfit.data.sanity import suspicious_curve, suspicious_units
+from mtjfit.data.implausible import suspicious_curve, suspicious_units
 
 
 @pytest.mark.parametrize(

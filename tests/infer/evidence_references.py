@@ -7,8 +7,8 @@ import pytest
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Chains
-from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.proposal import Target
+from mtjfit.infer.ensembles.jumps import Target
+from mtjfit.infer.evidence.bridge import Evidence
 
 _DEPTH = 20.0  # points of the lattice below the largest density by more than this in ln carry 1e-7 of the mass
 _STARTS = 512

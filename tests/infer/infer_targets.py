@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mtjfit.infer.diagnostics import ess
+from mtjfit.infer.convergence.diagnostics import ess
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-import mtjfit.infer.run as sampling
-from mtjfit.infer.ensemble import Stage, prepared
-from mtjfit.infer.gate import Chains
-from mtjfit.infer.journal import Journal, open_journal
+import mtjfit.infer.ensembles.run as sampling
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.ensembles.ensemble import Stage, prepared
+from mtjfit.infer.store.journal import Journal, open_journal
 
 STUDY = {"sampling.seed": "5", "parameters.x": "normal"}
 MAX_STEPS = 75
@@ -44,10 +44,10 @@ class Bell:
 def small_blocks() -> Iterator[pytest.MonkeyPatch]:
     """Blocks of 5 steps, looks from 10 on, refits from 20 on, coarse proposals, no annealing, no waiting for disks."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.infer.history._BLOCK", 5)
-        patch.setattr("mtjfit.infer.history._FIRST_LOOK", 10)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._BLOCK", 5)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._FIRST_LOOK", 10)
         patch.setattr(sampling, "_FIRST_REFIT", 20)
-        patch.setattr("mtjfit.infer.ensemble._COMPONENTS", 2)
+        patch.setattr("mtjfit.infer.ensembles.ensemble._COMPONENTS", 2)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr(sampling, "prepared", lambda target, *sizes: stage())
         yield patch

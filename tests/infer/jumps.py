@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mtjfit.infer.mixture import Mixture, fitted
-from mtjfit.infer.proposal import Jump, Straight
+from mtjfit.infer.ensembles.jumps import Jump, Straight
+from mtjfit.infer.ensembles.mixture import Mixture, fitted
 
 
 def jump_of(mixture: Mixture) -> Jump:

@@ -15,12 +15,12 @@ from pathlib import Path
 import mtjfit
 
 SETTINGS = (
-    ("mtjfit.infer.history", "_BLOCK", 20),
-    ("mtjfit.infer.history", "_FIRST_LOOK", 40),
-    ("mtjfit.infer.run", "_FIRST_REFIT", 60),
-    ("mtjfit.infer.ensemble", "_COMPONENTS", 4),
-    ("mtjfit.infer.explore", "_PARTICLES", 1),
-    ("mtjfit.infer.explore", "_FEWEST", 400),
+    ("mtjfit.infer.ensembles.ensemble", "_BLOCK", 20),
+    ("mtjfit.infer.ensembles.ensemble", "_FIRST_LOOK", 40),
+    ("mtjfit.infer.ensembles.run", "_FIRST_REFIT", 60),
+    ("mtjfit.infer.ensembles.ensemble", "_COMPONENTS", 4),
+    ("mtjfit.infer.evidence.exploration", "_PARTICLES", 1),
+    ("mtjfit.infer.evidence.exploration", "_FEWEST", 400),
 )
 """Short blocks and an early refit, so that there is much to be killed in; and nothing that takes long."""
 

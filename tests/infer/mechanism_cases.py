@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.explore import Explored, explore
-from mtjfit.infer.fit import fit
-from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
+from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.least_squares import fit
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
-from mtjfit.model.pointwise import posterior_of
+from mtjfit.model.noise_models import posterior_of
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
 THICKNESSES = (0.8, 1.2, 2.0, 3.0, 4.5)

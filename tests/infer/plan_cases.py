@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from model_studies import declared, simulated
 
-from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.infer.planning.measurement import Measurement
-from mtjfit.infer.planning.response import setting
 from mtjfit.infer.simulate import Device
-from mtjfit.model.pointwise import posterior_of
-from mtjfit.study import SCATTER, Design, Noise, PlanRequest, Study, grid
+from mtjfit.model.noise_models import posterior_of
+from mtjfit.planning import Design
+from mtjfit.planning.candidates import Measurement
+from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
+from mtjfit.planning.response import setting
+from mtjfit.study import SCATTER, Noise, PlanRequest, Study, grid
 from mtjfit.study.prior import Prior
 
 BIAS = np.linspace(-0.5, 0.5, 11)

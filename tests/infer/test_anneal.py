@@ -14,9 +14,9 @@ from scipy.special import logsumexp
 
 from mtjfit.infer import anneal as annealing
 from mtjfit.infer import run_ensembles
-from mtjfit.infer.anneal import Annealed, Population, anneal, systematic
-from mtjfit.infer.proposal import Straight
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.infer.ensembles.anneal import Annealed, Population, anneal, systematic
+from mtjfit.infer.ensembles.jumps import Straight
+from mtjfit.model.marginal import CollapsedPosterior
 
 RUNS = 12
 PARTICLES = 8000

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from model_studies import simulated as made
 
-import mtjfit.infer.calibrate as module
+import mtjfit.calibration.simulate as module
+from mtjfit.calibration.simulate import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.calibrate import Calibration, calibrate
 from mtjfit.infer.simulate import priors_of
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
 N = 120  # what 120 simulations see, 300 see more clearly
@@ -93,7 +93,7 @@ def test_a_prior_half_as_wide_in_the_sampler_is_seen() -> None:
 
 
 def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    import mtjfit.model.device_integral as device_integral
+    import mtjfit.model.amplitude_integral as device_integral
 
     right = judged(one_length(), n=100)
     assert right.calibrated, str(right)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from model_studies import simulated
 
+from mtjfit.comparison.mechanisms.comparison import MechanismResult, compare_mechanisms
+from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
 from mtjfit.infer import comparison
-from mtjfit.infer.comparison import MechanismResult, compare_mechanisms
-from mtjfit.infer.prior_width import WIDTHS
 
-leave_out = import_module("mtjfit.infer.leave_out")
+leave_out = import_module("mtjfit.comparison.mechanisms.left_out_thickness")
 
 
 def results(monkeypatch: pytest.MonkeyPatch, *, idle: int) -> MechanismResult:

@@ -11,12 +11,12 @@ from scipy import stats
 
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import optimum as search
-from mtjfit.infer.conflict import CONTRADICTS, Conflict, prior_conflicts
-from mtjfit.infer.excess import excess
+from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_conflicts
+from mtjfit.infer.convergence.excess import excess
 from mtjfit.infer.simulate import simulated
+from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior, whitened
-from mtjfit.model.normal import as_normal
-from mtjfit.model.scattered import with_own_amplitudes
 from mtjfit.model.structure import structure
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.explore import explore
-from mtjfit.infer.gate import about_priors
-from mtjfit.infer.run import Run, run_ensembles
+from mtjfit.infer.convergence.gate import about_priors
+from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.evidence.exploration import explore
 from mtjfit.model.scores import Scores
 from mtjfit.study import LogNormal, Normal, Prior, Uniform
 

@@ -14,15 +14,15 @@ from scipy import stats
 
 from mtjfit.data import dataset
 from mtjfit.infer import Chains, judge
-from mtjfit.infer.crosscheck import MAX_ERRORS, MIN_EFFECTIVE, _population, cross_check, differences
-from mtjfit.infer.ensemble import advanced, prepared
-from mtjfit.infer.evidence import Evidence, log_evidence
-from mtjfit.infer.explore import Explored, explore
-from mtjfit.infer.gate import Check
-from mtjfit.infer.importance import importance_sample
-from mtjfit.infer.mixture import Mixture
-from mtjfit.infer.proposal import Jump, Straight
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.infer.convergence.crosscheck import MAX_ERRORS, MIN_EFFECTIVE, _population, cross_check, differences
+from mtjfit.infer.convergence.gate import Check
+from mtjfit.infer.convergence.importance import importance_sample
+from mtjfit.infer.ensembles.ensemble import advanced, prepared
+from mtjfit.infer.ensembles.jumps import Jump, Straight
+from mtjfit.infer.ensembles.mixture import Mixture
+from mtjfit.infer.evidence.bridge import Evidence, log_evidence
+from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import Normal, load_study
 
 

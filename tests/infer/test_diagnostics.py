@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.diagnostics import (
+from mtjfit.infer.convergence.diagnostics import (
     autocorrelation_time,
     ess,
     ess_bulk,

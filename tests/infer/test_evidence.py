@@ -15,12 +15,12 @@ from scipy import stats
 import mtjfit
 from mtjfit.data import dataset
 from mtjfit.infer import Chains, evidence, importance
-from mtjfit.infer.evidence import Evidence, chains_of, log_evidence
-from mtjfit.infer.mixture import Mixture
-from mtjfit.infer.proposal import Jump
-from mtjfit.infer.run import run_ensembles
+from mtjfit.infer.ensembles.jumps import Jump
+from mtjfit.infer.ensembles.mixture import Mixture
+from mtjfit.infer.ensembles.run import run_ensembles
+from mtjfit.infer.evidence.bridge import Evidence, chains_of, log_evidence
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study
 
 SMALL = {name: target for name, target in TARGETS.items() if target.size <= 3}

@@ -9,11 +9,11 @@ import pytest
 from mechanism_cases import closed_form, design, made_by
 from test_mechanism_comparison import BIAS, TRUTH, model_of, series
 
-from mtjfit.infer import evidence_bounds as module
-from mtjfit.infer.evidence_bounds import evidence_bounds, largest_log_likelihood
-from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
-from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.comparison.mechanisms import evidence_bounds as module
+from mtjfit.comparison.mechanisms.evidence_bounds import evidence_bounds, largest_log_likelihood
+from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS, Width, log_evidence_change
+from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import LogNormal, LogUniform, Parameter, Study
 
 WIDEST = WIDTHS[-1]

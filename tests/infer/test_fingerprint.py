@@ -11,8 +11,8 @@ import pytest
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer import fingerprint as module
-from mtjfit.infer.fingerprint import MODEL_VERSION, describe, differences, fingerprint
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, differences, fingerprint
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
 
 

@@ -14,8 +14,8 @@ from jumps import fitted_jump
 from scipy import stats
 
 from mtjfit.infer import Chains, Verdict, judge
-from mtjfit.infer.gate import about_priors
-from mtjfit.infer.proposal import production_moves
+from mtjfit.infer.convergence.gate import about_priors
+from mtjfit.infer.ensembles.jumps import production_moves
 
 E, S, W = 4, 800, 16  # ensembles, steps, walkers
 TARGET = 2000.0

@@ -8,8 +8,8 @@ from evidence_targets import gaussian
 from jumps import jump_of
 from scipy import optimize, stats
 
-from mtjfit.infer.importance import importance_sample, pareto_fit, reliable_k_hat, smoothed
-from mtjfit.infer.mixture import Mixture
+from mtjfit.infer.convergence.importance import importance_sample, pareto_fit, reliable_k_hat, smoothed
+from mtjfit.infer.ensembles.mixture import Mixture
 
 
 def likelihood(y: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from narrowing_cases import CASES, CHAINS, independent, of_likelihood, of_normal
 from scipy.special import ndtr, ndtri
 
 from mtjfit.infer import information
-from mtjfit.infer.information import gain_over_normal
+from mtjfit.prior_influence.information import gain_over_normal
 
 Chains = Callable[[int, np.random.Generator], np.ndarray]
 

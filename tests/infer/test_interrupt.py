@@ -15,9 +15,9 @@ import pytest
 from journal_runs import STUDY, Bell, begun, begun_once, contents, run, run_in, same, sampling, small, undisturbed
 from shortcuts import ONLY_INFER
 
-from mtjfit.infer.gate import Chains
-from mtjfit.infer.interrupt import Interrupted, graceful_interrupt
-from mtjfit.infer.journal import open_journal, saved_steps
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.store.journal import open_journal, saved_steps
+from mtjfit.infer.store.lock import Interrupted, graceful_interrupt
 
 __all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
 
@@ -130,7 +130,7 @@ def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_real_signal_to_a_real_process():
     program = """
 import time
-from mtjfit.infer.interrupt import Interrupted, graceful_interrupt
+from mtjfit.infer.store.lock import Interrupted, graceful_interrupt
 try:
     with graceful_interrupt() as asked_to_end:
         print("ready", flush=True)

@@ -10,11 +10,11 @@ import pytest
 from model_studies import simulated
 from scipy import stats
 
+from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior
+from mtjfit.comparison.studies.tension import Tension, compare_studies, tension
 from mtjfit.errors import ConfigError
-from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.gate import Chains, Verdict
-from mtjfit.infer.joint import JointPosterior, Sampled, joint_posterior
-from mtjfit.infer.tension import Tension, compare_studies, tension
+from mtjfit.infer.convergence.gate import Chains, Verdict
+from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.model import CollapsedPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 

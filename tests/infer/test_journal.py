@@ -27,11 +27,11 @@ from journal_runs import (
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import journal as journal_module
-from mtjfit.infer.ensemble import Stage, advanced
-from mtjfit.infer.gate import Chains
-from mtjfit.infer.journal import open_journal
-from mtjfit.infer.mixture import wider
-from mtjfit.infer.segment import segment_bytes, segment_from
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.ensembles.ensemble import Stage, advanced
+from mtjfit.infer.ensembles.mixture import wider
+from mtjfit.infer.store.journal import open_journal
+from mtjfit.infer.store.segments import segment_bytes, segment_from
 
 __all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
 

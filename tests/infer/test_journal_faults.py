@@ -13,8 +13,8 @@ from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run, 
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import journal as journal_module
-from mtjfit.infer.gate import Chains
-from mtjfit.infer.journal import is_journal, open_journal, saved_steps
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.store.journal import is_journal, open_journal, saved_steps
 from mtjfit.output import replace_file
 
 __all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures

@@ -6,13 +6,18 @@ import numpy as np
 import pytest
 from mechanism_cases import TRUTH, closed_form, declared, design, explored, made_by
 
+from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
+from mtjfit.comparison.mechanisms.models import (
+    MECHANISMS,
+    added_priors,
+    mechanism_study,
+    refuse_one_thickness_for_mechanisms,
+)
 from mtjfit.errors import ConfigError, NotDetermined
-from mtjfit.infer.comparison import compare_mechanisms
-from mtjfit.infer.explore import explore
-from mtjfit.infer.mechanism import MECHANISMS, added_priors, mechanism_study, refuse_one_thickness_for_mechanisms
-from mtjfit.infer.proposal import Straight
+from mtjfit.infer.ensembles.jumps import Straight
+from mtjfit.infer.evidence.exploration import explore
 from mtjfit.infer.simulate import Device, draw_truth, simulated
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
 

@@ -10,18 +10,29 @@ import pytest
 from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import TRUTH, closed_form, design, explored, made_by
 
+from mtjfit.comparison.mechanisms.comparison import (
+    BayesFactor,
+    MechanismComparison,
+    MechanismResult,
+    compare_mechanisms,
+)
+from mtjfit.comparison.mechanisms.left_out_thickness import (
+    WIDTHS,
+    LeftOut,
+    Width,
+    leave_out,
+    left_out_sets,
+    log_evidence_change,
+)
+from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
+from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slopes, statistics
+from mtjfit.comparison.mechanisms.tables import conclusions
 from mtjfit.infer import comparison
-from mtjfit.infer.anneal import Annealed, Population
-from mtjfit.infer.comparison import BayesFactor, MechanismComparison, MechanismResult, compare_mechanisms
-from mtjfit.infer.explore import Explored, explore
-from mtjfit.infer.leave_out import LeftOut, leave_out, left_out_sets
-from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
-from mtjfit.infer.predictive import STATISTICS, predictive_checks, slopes, statistics
-from mtjfit.infer.prior_width import WIDTHS, Width, log_evidence_change
+from mtjfit.infer.ensembles.anneal import Annealed, Population
+from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.simulate import simulated
-from mtjfit.infer.workers import WorkerKilled
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.results.mechanisms import conclusions
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.parallel import WorkerKilled
 from mtjfit.study import Study
 
 BIAS = np.linspace(-0.5, 0.5, 7)
@@ -82,7 +93,7 @@ def test_sabotage_a_proposal_that_misses_a_mode_is_not_right(monkeypatch: pytest
         level = Population(1.0, draws, log_prior, TWO_MODES.log_posterior(draws) - log_prior)
         return Annealed((replace(level, beta=0.0), level), np.zeros(2))
 
-    monkeypatch.setattr("mtjfit.infer.explore.anneal", one_mode)
+    monkeypatch.setattr("mtjfit.infer.evidence.exploration.anneal", one_mode)
     found = explore(TWO_MODES, 2, np.random.default_rng(1)).evidence
     assert abs(found.value - TWO_MODES.log_evidence) > 4.5 * found.error
 
@@ -122,8 +133,12 @@ def test_a_large_k_hat_calls_for_a_refit(monkeypatch: pytest.MonkeyPatch) -> Non
     study = series("ballistic+b1", 3)
     model, found = model_of(study, "ballistic+b1")
     before = leave_out(model, found, np.random.default_rng(2))
-    monkeypatch.setattr("mtjfit.infer.leave_out.reliable_k_hat", lambda n: -np.inf if n > 0 else 0.0)
-    monkeypatch.setattr("mtjfit.infer.leave_out.smoothed", lambda log_weights: (np.ones(log_weights.size), 0.9))
+    monkeypatch.setattr(
+        "mtjfit.comparison.mechanisms.left_out_thickness.reliable_k_hat", lambda n: -np.inf if n > 0 else 0.0
+    )
+    monkeypatch.setattr(
+        "mtjfit.comparison.mechanisms.left_out_thickness.smoothed", lambda log_weights: (np.ones(log_weights.size), 0.9)
+    )
     after = leave_out(model, found, np.random.default_rng(2))
     assert [one.method for one in before] == ["PSIS"] * 3
     assert [one.method for one in after] == ["refit"] * 3
@@ -240,7 +255,7 @@ def test_where_processes_are_killed_one_goes_on_alone(
             raise WorkerKilled("a worker process ended")
         return [both[tuple(MECHANISMS)[job.place]] for job in jobs]
 
-    monkeypatch.setattr("mtjfit.infer.comparison.in_parallel", killed)
+    monkeypatch.setattr("mtjfit.comparison.mechanisms.comparison.in_parallel", killed)
     again = compare_mechanisms(both.study, 3, names=BALLISTIC, workers=2, progress=False)
     assert (asked, again.results) == ([2, 1], both.results)
 

@@ -12,10 +12,10 @@ import pytest
 from evidence_references import log_evidence_nested
 from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 
-from mtjfit.infer.evidence import log_evidence
-from mtjfit.infer.mechanism import MECHANISMS, mechanism_study
-from mtjfit.infer.run import run_ensembles
-from mtjfit.model.collapsed import CollapsedPosterior
+from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
+from mtjfit.infer.ensembles.run import run_ensembles
+from mtjfit.infer.evidence.bridge import log_evidence
+from mtjfit.model.marginal import CollapsedPosterior
 
 STUDIES = 40
 _FIRST_SEED = 1000

@@ -9,7 +9,7 @@ from jumps import three_bells
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 
-from mtjfit.infer.mixture import TAIL_DOF, Mixture, covering, fitted, joined, wider
+from mtjfit.infer.ensembles.mixture import TAIL_DOF, Mixture, covering, fitted, joined, wider
 
 
 def log_density_of_scipy(mixture: Mixture, x: np.ndarray) -> np.ndarray:

@@ -12,9 +12,9 @@ from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, z_scores
 from jumps import fitted_jump, jump_of
 from scipy import stats
 
-from mtjfit.infer.diagnostics import ess
-from mtjfit.infer.mixture import Mixture, joined
-from mtjfit.infer.proposal import _AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
+from mtjfit.infer.convergence.diagnostics import ess
+from mtjfit.infer.ensembles.jumps import _AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
+from mtjfit.infer.ensembles.mixture import Mixture, joined
 from mtjfit.model.straight import Frame
 
 LIMIT = 4.5

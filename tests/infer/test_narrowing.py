@@ -13,10 +13,10 @@ from scipy import integrate, stats
 from scipy.special import ndtr
 
 from mtjfit.infer import Posterior
-from mtjfit.infer.evidence import Evidence, log_evidence
-from mtjfit.infer.narrowing import FROM_PRIOR, joint_gain, narrowing
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.model.scattered import Scattered
+from mtjfit.infer.evidence.bridge import Evidence, log_evidence
+from mtjfit.model.layout import Scattered
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.prior_influence.information import FROM_PRIOR, joint_gain, narrowing
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Product, Uniform
 
 SHAPE = (4, 125, 16)

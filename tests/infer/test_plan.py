@@ -11,16 +11,16 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 from plan_cases import REQUEST, design
 
-import mtjfit.infer.planning.start as start
+import mtjfit.planning.prepare as start
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.planning import Candidate, Plan, plan
-from mtjfit.infer.planning.information import candidate_fisher
-from mtjfit.infer.planning.measurement import measurement_like
-from mtjfit.infer.planning.start import noise_of, thickness_grid
-from mtjfit.model.pointwise import posterior_of
-from mtjfit.results.plan import candidates_table, plan_document, plan_tables
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study, load_plan
+from mtjfit.model.noise_models import posterior_of
+from mtjfit.planning import Candidate, Plan, load_plan, plan
+from mtjfit.planning.candidates import measurement_like
+from mtjfit.planning.expected_gain import candidate_fisher
+from mtjfit.planning.prepare import noise_of, thickness_grid
+from mtjfit.planning.tables import candidates_table, plan_document, plan_tables
+from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study
 
 NARROW = {name: LogNormal(value, 1.3) for name, value in TRUTH.items() if name != "D_ratio"}
 FILE = """

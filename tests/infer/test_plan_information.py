@@ -13,13 +13,13 @@ from model_studies import AMPLITUDES, TRUTH, naive, simulated
 from plan_cases import known_about, measurement, numerical_jacobian, schur_by_inverse
 
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.planning import Candidate
-from mtjfit.infer.planning.choose import choose, exchanged, greedy
-from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.infer.planning.information import Linear, linear, precision_before, target_of
-from mtjfit.infer.planning.response import Response, fisher, respond, setting
-from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.jacobian import jacobian
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.planning import Candidate
+from mtjfit.planning.choose import choose, exchanged, greedy
+from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
+from mtjfit.planning.expected_gain import Linear, linear, precision_before, target_of
+from mtjfit.planning.response import Response, fisher, respond, setting
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}

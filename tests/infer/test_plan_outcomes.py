@@ -10,13 +10,13 @@ from model_studies import TRUTH, simulated
 from plan_cases import design, measurement
 from scipy import stats
 
-from mtjfit.infer.planning import Candidate
-from mtjfit.infer.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
-from mtjfit.infer.planning.information import linear, target_of, targets
-from mtjfit.infer.planning.outcomes import Outcomes, _Predicted, reweighted
 from mtjfit.infer.simulate import Device
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.study import AboutNominal, Design, Fixed, LogNormal, Noise, Normal, Parameter
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.planning import Candidate, Design
+from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
+from mtjfit.planning.expected_gain import linear, target_of, targets
+from mtjfit.planning.reweighting import Outcomes, _Predicted, reweighted
+from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Parameter
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.infer.planning import Plan, plan
 from mtjfit.infer.simulate import simulated
+from mtjfit.planning import Plan, plan
 from mtjfit.study import Study
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mtjfit.infer.gate import MIN_LENGTH
-from mtjfit.infer.history import is_look, next_block
-from mtjfit.infer.progress import Look, Progress, estimate
+from mtjfit.infer.convergence.gate import MIN_LENGTH
+from mtjfit.infer.ensembles.ensemble import is_look, next_block
+from mtjfit.infer.ensembles.progress import Look, Progress, estimate
 
 FIRST_REFIT = 400
 LIMIT = 60_000

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from infer_targets import BANANA
 
-import mtjfit.infer.run as sampling
-from mtjfit.infer.diagnostics import ess
-from mtjfit.infer.ensemble import Block, Stage, refitted
-from mtjfit.infer.gate import Chains
+import mtjfit.infer.ensembles.run as sampling
+from mtjfit.infer.convergence.diagnostics import ess
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.ensembles.ensemble import Block, Stage, refitted
 
 _MAX_STEPS = 900
 _WIDTH = 40.0

@@ -10,14 +10,12 @@ import pytest
 from journal_runs import Bell, small_blocks
 
 import mtjfit
-import mtjfit.infer.run as sampling
+import mtjfit.infer.ensembles.run as sampling
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.ensemble import Block, Stage, prepared
-from mtjfit.infer.explore import Explored
-from mtjfit.infer.gate import Check, Verdict, judge
-from mtjfit.infer.history import History
-from mtjfit.infer.run import Run
-from mtjfit.infer.streams import Stream, stream
+from mtjfit.infer.convergence.gate import Check, Verdict, judge
+from mtjfit.infer.ensembles.ensemble import Block, History, Stage, Stream, prepared, stream
+from mtjfit.infer.ensembles.run import Run
+from mtjfit.infer.evidence.exploration import Explored
 from mtjfit.study import Fixed
 
 

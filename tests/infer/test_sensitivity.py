@@ -14,10 +14,9 @@ from scipy import integrate, stats
 import mtjfit
 from mtjfit.infer import Posterior
 from mtjfit.infer import sensitivity as module
-from mtjfit.infer.alternatives import WIDER, Alternative
-from mtjfit.infer.alternatives import alternatives as alternatives_of
-from mtjfit.infer.sensitivity import reweighted, sensitivity, weighted_quantiles
-from mtjfit.model.scattered import Scattered
+from mtjfit.model.layout import Scattered
+from mtjfit.prior_influence.sensitivity import WIDER, Alternative, reweighted, sensitivity, weighted_quantiles
+from mtjfit.prior_influence.sensitivity import alternatives as alternatives_of
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior, Sampling, Study, Uniform
 
 SHAPE = (4, 125, 16)

@@ -14,13 +14,12 @@ from model_studies import LAWS, declared, label
 from model_studies import simulated as made
 from scipy import stats
 
+from mtjfit.calibration.ranks import chi2_p, log_likelihood, quantities
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.quantities import log_likelihood, quantities
 from mtjfit.infer.simulate import draw_truth, free_names, priors_of, simulated
-from mtjfit.infer.uniformity import chi2_p
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.pointwise import posterior_of
+from mtjfit.model.noise_models import posterior_of
 from mtjfit.physics import Interface, kappa
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES

@@ -8,8 +8,9 @@ from arviz_stats.base import array_stats
 from scipy import special, stats
 from test_diagnostics import ar1
 
+from mtjfit.calibration.ranks import EcdfTest
 from mtjfit.infer import Chains
-from mtjfit.infer.diagnostics import (
+from mtjfit.infer.convergence.diagnostics import (
     autocorrelation_time,
     ess,
     ess_bulk,
@@ -19,9 +20,8 @@ from mtjfit.infer.diagnostics import (
     split_r_hat,
     superchain_r_hat,
 )
-from mtjfit.infer.gate import judge
-from mtjfit.infer.importance import smoothed
-from mtjfit.infer.uniformity import EcdfTest
+from mtjfit.infer.convergence.gate import judge
+from mtjfit.infer.convergence.importance import smoothed
 
 SHAPES = [(4, 1000), (4, 1001), (1, 400), (7, 123), (2, 9), (3, 8), (5, 31)]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.uniformity import EcdfTest, chi2_p, detectable_width, n_bins, shape_of
+from mtjfit.calibration.ranks import EcdfTest, chi2_p, detectable_width, n_bins, shape_of
 
 N = 300
 

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.workers import in_parallel
+from mtjfit.parallel import in_parallel
 
 
 def test_workers_give_results_in_order_have_one_thread_and_leave_nothing_behind(
@@ -46,7 +46,7 @@ def test_an_error_in_a_worker_ends_the_others_at_once() -> None:
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT to a process group")
 @pytest.mark.parametrize("after", [0.3, 4.0])
 def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: float) -> None:
-    program = "import time\nfrom mtjfit.infer.workers import in_parallel\nprint('ready', flush=True)\n"
+    program = "import time\nfrom mtjfit.parallel import in_parallel\nprint('ready', flush=True)\n"
     program += "if __name__ == '__main__':\n    in_parallel(time.sleep, [600.0] * 4, 2, progress=False)\n"
     running = subprocess.Popen(
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -62,7 +62,7 @@ def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: 
 
 @pytest.mark.skipif(os.name == "nt", reason="reads a pipe until its last writer ends")
 def test_workers_end_with_a_parent_that_was_killed() -> None:
-    program = "from functools import partial\nfrom time import sleep\nfrom mtjfit.infer.workers import helpers\n"
+    program = "from functools import partial\nfrom time import sleep\nfrom mtjfit.parallel import helpers\n"
     program += "if __name__ == '__main__':\n    with helpers(1) as pool:\n"
     program += "        pool.submit(partial(print, 'at work', flush=True))\n        pool.submit(sleep, 600).result()\n"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as running:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mtjfit.model.blocks import Bounded, draw_block, log_integral
+from mtjfit.model.amplitude_integral import Bounded, draw_block, log_integral
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import between
 

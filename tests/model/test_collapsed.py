@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 
-import mtjfit.model.collapsed as collapsed_module
-import mtjfit.model.thickness as thickness_module
+import mtjfit.model.marginal as collapsed_module
+import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.errors import MtjfitError
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.model.device_integral import DeviceIntegral
-from mtjfit.model.schur import Arrow
+from mtjfit.model.amplitude_integral import DeviceIntegral
+from mtjfit.model.marginal import Arrow, CollapsedPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 LENGTHS = {

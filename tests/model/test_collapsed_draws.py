@@ -12,10 +12,10 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, dense_conditional, naive, simulated
 from scipy import stats
 
-import mtjfit.model.thickness as thickness_module
+import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.data import TorqueCurve
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.model.device_integral import DeviceIntegral
+from mtjfit.model.amplitude_integral import DeviceIntegral
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
 

@@ -10,8 +10,8 @@ import pytest
 from model_studies import simulated
 
 from mtjfit.model import MarginalPosterior, structure
-from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.forward import transfer, transfer_gradient
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Study, Uniform
 

@@ -10,7 +10,7 @@ import pytest
 from model_studies import AMPLITUDES, LENGTH, TRUTH, simulated
 
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.directions import Direction, directions
+from mtjfit.model.identifiability import Direction, directions
 from mtjfit.model.jacobian import jacobian
 from mtjfit.study import AboutNominal, Fixed, Normal, Study, Uniform
 

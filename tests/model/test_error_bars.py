@@ -12,8 +12,8 @@ from scipy import optimize
 import mtjfit
 from mtjfit.infer import FitResult
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.identify import LINEAR_RISE
-from mtjfit.model.rises import rises
+from mtjfit.model.identifiability import LINEAR_RISE
+from mtjfit.model.profile import rises
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Uniform
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
@@ -140,7 +140,7 @@ def test_small_errors_are_bars_and_nothing_is_said() -> None:
 
 def test_one_thickness_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr("mtjfit.model.identify.rises", lambda *args: asked.append(args[3]) or {})
+    monkeypatch.setattr("mtjfit.model.identifiability.rises", lambda *args: asked.append(args[3]) or {})
     mtjfit.fit(simulated((1.5,)))
     assert asked == [{}]
 

@@ -17,7 +17,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.model import CollapsedPosterior
 from mtjfit.model.noise import noise_words
-from mtjfit.model.pointwise import JitterPosterior, StudentPosterior, posterior_of
+from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, posterior_of
 from mtjfit.physics import Interface
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform, load_study
 

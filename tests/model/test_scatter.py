@@ -12,9 +12,9 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import stats
 
-from mtjfit.model.collapsed import CollapsedPosterior
 from mtjfit.model.coordinates import Coordinates
-from mtjfit.model.scattered import Scattered, with_own_amplitudes
+from mtjfit.model.layout import Scattered, with_own_amplitudes
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 

@@ -15,8 +15,8 @@ from collapsed_brute import data, is_own, log_normal, responses
 from model_studies import label, simulated, value_of
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model.collapsed import CollapsedPosterior
-from mtjfit.model.pointwise import JitterPosterior, StudentPosterior, posterior_of
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, posterior_of
 from mtjfit.model.straight import Frame
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 

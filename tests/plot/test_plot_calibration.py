@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from plot_cases import MEASURED, SIMULATED, assert_nothing_cut_off, by_gid, make_study, texts
 from scipy import stats
 
-from mtjfit.infer.calibration import Calibration
-from mtjfit.plot.calibration import plot_calibration
+from mtjfit.calibration.plot import plot_calibration
+from mtjfit.calibration.result import Calibration
 from mtjfit.plot.style import OKABE_ITO
 
 N, L = 300, 99
@@ -121,7 +121,7 @@ def test_runs_that_failed_are_not_drawn_but_counted() -> None:
 
 
 def test_of_many_quantities_the_worst_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtjfit.plot.calibration._MOST", 8)  # of 32, which take long
+    monkeypatch.setattr("mtjfit.calibration.plot._MOST", 8)  # of 32, which take long
     fig = plot_calibration(made((*(f"a1[{k}]" for k in range(15)), "lambda_J")))
     titles = [ax.get_title() for ax in fig.axes]
     assert len(titles) == 8

@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 import mtjfit
+from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
+from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
+from mtjfit.comparison.mechanisms.models import MECHANISMS, signature, signature_table
+from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, predicted_slopes
+from mtjfit.comparison.mechanisms.predictive import slopes
+from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_tables
 from mtjfit.infer import comparison, explore
-from mtjfit.infer.comparison import MechanismComparison, compare_mechanisms
-from mtjfit.infer.mechanism import MECHANISMS
-from mtjfit.infer.predictive import slopes
-from mtjfit.infer.prior_width import WIDTHS
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
-from mtjfit.plot.mechanisms import plot_mechanisms, plot_signatures, predicted_slopes
-from mtjfit.results.mechanisms import conclusions, mechanism_tables
-from mtjfit.results.signatures import signature, signature_table
 
 
 @pytest.fixture(scope="module")

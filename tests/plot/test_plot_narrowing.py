@@ -13,8 +13,8 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_s
 from scipy import stats
 
 from mtjfit.infer import Posterior
-from mtjfit.infer.narrowing import narrowing
-from mtjfit.plot.narrowing import plot_prior_posterior
+from mtjfit.prior_influence.information import narrowing
+from mtjfit.prior_influence.plot import plot_prior_posterior
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior
 
 SHAPE = (4, 500, 4)

@@ -16,10 +16,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from plot_cases import assert_nothing_cut_off, by_gid, texts
 
+from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
+from mtjfit.paper.numbers import accumulation, bias_dependence, thickness_dependence
 from mtjfit.plot import render
-from mtjfit.plot.paper import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
 from mtjfit.plot.style import DOUBLE, SINGLE
-from mtjfit.results.paper import accumulation, bias_dependence, thickness_dependence
 
 Numbers, Plot = Callable[..., pd.DataFrame], Callable[..., Figure]
 PAIRS: dict[str, tuple[Numbers, Plot]] = {

@@ -9,8 +9,8 @@ import pytest
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, posterior_of, texts
 
-from mtjfit.infer.planning import Candidate, Plan, plan
-from mtjfit.plot.plan import plot_plan
+from mtjfit.planning import Candidate, Plan, plan
+from mtjfit.planning.plot import plot_plan
 from mtjfit.study import Noise, PlanRequest
 
 GRID = [0.6, 1.0, 1.5, 2.0, 3.0, 4.5]

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from mtjfit.data.curve import Origin
-from mtjfit.plot.spectra import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 from mtjfit.plot.style import OKABE_ITO
 from mtjfit.spectra import (
     Constant,
@@ -22,6 +21,7 @@ from mtjfit.spectra import (
     analyse,
     resonance_frequency,
 )
+from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 
 
 def made(against: str = "frequency", odd: int | None = None) -> SpectraResult:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_cases import assert_nothing_cut_off, by_gid, texts
 
+from mtjfit.paper.validity import FIG_2, FIG_3, LEVELS, ThinPanel, plot_thin_validity
 from mtjfit.physics import kappa, kappa_thin
-from mtjfit.plot.validity import FIG_2, FIG_3, LEVELS, ThinPanel, plot_thin_validity
 
 TOLERANCE = 0.005  # of the error that a contour claims
 LENGTHS = {panel.title: (panel.lambda_J, panel.lambda_phi, panel.lambda_sf_F) for panel in (FIG_2, FIG_3)}

@@ -18,14 +18,10 @@ from model_studies import LENGTH, TRUTH, label, naive, simulated
 from shortcuts import few_starts
 
 import mtjfit
-from mtjfit.cli.explore import explore
 from mtjfit.data import TorqueCurve
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.model.structure import Structure
-from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
-from mtjfit.plot.style import OKABE_ITO
-from mtjfit.report.explorer import (
+from mtjfit.explorer import (
     Explored,
     State,
     explorer_server,
@@ -38,9 +34,13 @@ from mtjfit.report.explorer import (
     statistics,
     structure_of,
 )
-from mtjfit.report.explorer.figures import COLOURS
-from mtjfit.report.explorer.page import facts, heading
-from mtjfit.report.explorer.state import AMPLITUDES, SLIDERS, value_of
+from mtjfit.explorer.command import explore
+from mtjfit.explorer.figures import COLOURS
+from mtjfit.explorer.page import facts, heading
+from mtjfit.explorer.state import AMPLITUDES, SLIDERS, value_of
+from mtjfit.model.structure import Structure
+from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
+from mtjfit.plot.style import OKABE_ITO
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study
 
 NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find

@@ -24,11 +24,11 @@ import pytest
 import mtjfit
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
-from mtjfit.report.explorer import Explored, explorer_server, statistics
+from mtjfit.explorer import Explored, explorer_server, statistics
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOSTILE = '<img src=x onerror="document.title=666">'
-COMMAND = "from mtjfit.cli.explore import explore; explore()"
+COMMAND = "from mtjfit.explorer.command import explore; explore()"
 SECONDS = 20_000  # ms; a first page takes three seconds on an idle machine
 
 
@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_said():
 
 @needs_panel
 def test_events_change_the_numbers_of_the_figures_in_place():
-    page = import_module("mtjfit.report.explorer.page").Page(Explored(hostile_study()))
+    page = import_module("mtjfit.explorer.page").Page(Explored(hostile_study()))
     page.view()
     torque, kappa = page.figures.sources["torque"], page.figures.sources["kappa"]
     before = np.array(torque.data["par"]), np.array(kappa.data["perp"]), page.facts.object
@@ -244,7 +244,7 @@ def test_hostile_names_stay_text():
     program = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from test_explorer_page import hostile_study\n"
-        "from mtjfit.report.explorer import serve_explorer\n"
+        "from mtjfit.explorer import serve_explorer\n"
         "serve_explorer(hostile_study(), 0, lambda url: print(url, flush=True))"
     )
     with served([sys.executable, "-c", program]) as (url, _), sync_playwright() as playwright:

@@ -15,11 +15,11 @@ import mtjfit
 import mtjfit.plot
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
+from mtjfit.html import inline_svg
 from mtjfit.infer import Check, Verdict
-from mtjfit.infer.workers import helpers
-from mtjfit.report import findings, report_figures, report_html, write_report
-from mtjfit.report.figures import inline_svg
-from mtjfit.results import ResultFolder, provenance
+from mtjfit.parallel import helpers
+from mtjfit.report import ResultFolder, findings, report_figures, report_html, write_report
+from mtjfit.results import provenance
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -347,6 +347,6 @@ def test_a_folder_with_other_files_stays_as_it_was(finished, tmp_path: Path, qui
 
 
 def test_the_template_comes_with_the_package():
-    template = Path(mtjfit.__file__).parent / "report" / "templates" / "report.html.j2"
+    template = Path(mtjfit.__file__).parent / "report" / "report.html.j2"
     assert template.is_file()
     assert "|safe" not in template.read_text(encoding="utf-8").replace(" ", "")

@@ -11,7 +11,7 @@ from test_report import VOID, Page
 
 import mtjfit
 
-TEMPLATE = Path(mtjfit.__file__).parent / "report" / "templates" / "report.html.j2"
+TEMPLATE = Path(mtjfit.__file__).parent / "report" / "report.html.j2"
 STYLE = re.search(r"<style>(.*?)</style>", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)[1]
 BEHIND = {
     "ink": ("back", "card", "fairback", "badback"),

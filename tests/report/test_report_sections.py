@@ -218,7 +218,7 @@ def test_result_json_says_that_nobody_compared(finished):
 
 
 def test_largest_residual_in_words_is_that_of_the_data(finished):
-    from mtjfit.report.words import torque_in_words
+    from mtjfit.report.tables import torque_in_words
 
     fit = finished.fit
     curve = fit.study.curves[1]

@@ -12,12 +12,17 @@ from model_studies import TRUTH, simulated
 from mpmath import cosh, mp, mpc, mpf, sinh, sqrt
 from numpy.polynomial.legendre import leggauss
 
+from mtjfit.comparison.consequences.consequences import Consequences, consequences, measured_range
+from mtjfit.comparison.consequences.layer import (
+    explained_by,
+    layer_draws,
+    names_of,
+    odd_part,
+    prior_draws,
+    undetermined,
+)
 from mtjfit.infer import Posterior
 from mtjfit.physics import kappa_effective, spin_accumulation
-from mtjfit.results.competition import odd_part
-from mtjfit.results.consequences import Consequences, consequences, measured_range
-from mtjfit.results.inherited import explained_by, prior_draws, undetermined
-from mtjfit.results.layer import layer_draws, names_of
 from mtjfit.results.predict import torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 

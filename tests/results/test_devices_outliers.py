@@ -13,12 +13,8 @@ from model_studies import AMPLITUDES, simulated
 from scipy import stats
 
 import mtjfit
-from mtjfit.data import TorqueCurve
-from mtjfit.model import CollapsedPosterior
-from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.multiple_tests import holm
-from mtjfit.results.devices import compare_devices
-from mtjfit.results.leave_out import (
+from mtjfit.comparison.devices.comparison import compare_devices
+from mtjfit.comparison.devices.left_out_device import (
     NORMAL,
     Whitened,
     _predicted,
@@ -27,7 +23,11 @@ from mtjfit.results.leave_out import (
     whitened_data,
     without_own_data,
 )
-from mtjfit.results.outliers import outliers, repeats
+from mtjfit.comparison.devices.outliers import outliers, repeats
+from mtjfit.data import TorqueCurve
+from mtjfit.model import CollapsedPosterior
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.multiple_tests import holm
 from mtjfit.study import AboutNominal, LogNormal, LogUniform, Normal, Parameter, Study
 
 D = (0.8, 1.2, 1.7, 2.3, 3.0, 4.0)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from mtjfit.results.determined import DeterminedQuantity
-from mtjfit.results.pairs import pairwise, pairwise_quantity
+from mtjfit.comparison.devices.quantities import DeterminedQuantity, pairwise, pairwise_quantity
 
 
 def quantity(values: np.ndarray, name: str = "x") -> DeterminedQuantity:

@@ -13,6 +13,7 @@ from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import stats
 from scipy.optimize import minimize_scalar
 
+from mtjfit.comparison.devices.quantities import determined_quantities, extremum, quantity_table, usual_bias
 from mtjfit.data import TorqueCurve
 from mtjfit.model.combinations import combinations
 from mtjfit.model.likelihood import MarginalPosterior
@@ -24,7 +25,6 @@ from mtjfit.results.coefficients import (
     posterior_coefficients,
     torque_unit,
 )
-from mtjfit.results.determined import determined_quantities, extremum, quantity_table, usual_bias
 from mtjfit.results.predict import torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 

@@ -14,7 +14,7 @@ import mtjfit
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import kappa
 from mtjfit.results import header, header_fields, notices
-from mtjfit.results.header import device_names
+from mtjfit.results.headers import device_names
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 

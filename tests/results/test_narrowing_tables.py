@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.narrowing import JointGain, narrowing
-from mtjfit.infer.sensitivity import sensitivity
 from mtjfit.plain import plain
-from mtjfit.results.narrowing import (
+from mtjfit.prior_influence.information import JointGain, narrowing
+from mtjfit.prior_influence.sensitivity import sensitivity
+from mtjfit.prior_influence.tables import (
     MOVED,
     bits,
     narrowing_record,

@@ -14,7 +14,7 @@ import pytest
 
 import mtjfit
 from mtjfit.data import Columns, ColumnUnits, TableDeclaration, read_curves
-from mtjfit.results.paper import (
+from mtjfit.paper.numbers import (
     SANKEY,
     accumulation,
     assumptions,

@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 
 import mtjfit
-from mtjfit.data import TorqueCurve
-from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.gate import Chains, Check, Verdict
-from mtjfit.infer.joint import Sampled, joint_posterior
-from mtjfit.infer.tension import StudyComparison, Tension
-from mtjfit.physics import Interface, torkance, torque
-from mtjfit.plot.studies import plot_studies
-from mtjfit.results.studies import (
+from mtjfit.comparison.studies.joint import Sampled, joint_posterior
+from mtjfit.comparison.studies.plot import plot_studies
+from mtjfit.comparison.studies.tables import (
     device_quantities,
     differences,
     footing_table,
@@ -26,6 +21,11 @@ from mtjfit.results.studies import (
     studies_document,
     study_sentences,
 )
+from mtjfit.comparison.studies.tension import StudyComparison, Tension
+from mtjfit.data import TorqueCurve
+from mtjfit.infer.convergence.gate import Chains, Check, Verdict
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
 
 BIAS = np.linspace(-0.5, 0.5, 21)

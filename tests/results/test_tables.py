@@ -10,8 +10,9 @@ import pytest
 
 import mtjfit
 from mtjfit.infer import Check, Verdict
-from mtjfit.infer.conflict import Conflict
+from mtjfit.infer.convergence.conflict import Conflict
 from mtjfit.infer.posterior import Posterior
+from mtjfit.report.document import result_document
 from mtjfit.results import checks, learned, not_determined, notices
 from mtjfit.results.tables import (
     combinations_table,
@@ -22,7 +23,6 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
-from mtjfit.results.write import result_document
 from mtjfit.study import AboutNominal, Normal, Parameter
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")

@@ -18,7 +18,8 @@ import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.plain import csv_bytes, plain
-from mtjfit.results import ResultFolder, provenance, result_document, result_files, summary_table
+from mtjfit.report import ResultFolder, result_document, result_files, summary_table
+from mtjfit.results import provenance
 
 COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 import mtjfit
-from mtjfit.cli.spectra import spectra
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.output import OutputFolder
+from mtjfit.spectra.command import spectra
 
 TEXT = """\
 [spectra]
@@ -94,7 +94,7 @@ PLOTS = ("plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances")
 def quickly(monkeypatch: pytest.MonkeyPatch, plots: tuple[str, ...] = PLOTS) -> None:
     """Figures that take no time."""
     for name in plots:
-        monkeypatch.setattr(f"mtjfit.report.spectra.{name}", lambda *_, **__: Figure(figsize=(1, 1)))
+        monkeypatch.setattr(f"mtjfit.spectra.page.{name}", lambda *_, **__: Figure(figsize=(1, 1)))
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from mtjfit.spectra import LineModel, fit_lines, fit_spectrum, line_values
-from mtjfit.spectra.batch import stacked
+from mtjfit.spectra.lines import stacked
 from mtjfit.spectra.single import line_parameters
 
 F = np.linspace(3.0, 7.0, 200)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_studies import simulated
 
-from mtjfit.model.pointwise import posterior_of
+from mtjfit.model.noise_models import posterior_of
 from mtjfit.study import AboutNominal, Normal, ParameterName, Study
 
 BASES = ("a1", "scatter_b2", "thickness", "lambda_sf_N")

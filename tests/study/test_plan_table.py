@@ -9,7 +9,8 @@ import pytest
 
 import mtjfit.study
 from mtjfit.errors import ConfigError
-from mtjfit.study import Design, Noise, PlanRequest, Study, grid, load_plan, load_study
+from mtjfit.planning import Design, load_plan
+from mtjfit.study import Noise, PlanRequest, Study, grid, load_study
 
 DATA = "device,d_nm,V,par,perp\n" + "".join(
     f"{n},{d},{v},{v},0.1\n" for n, d in (("A", 2), ("B", 3)) for v in (-1, 0, 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Prior, Uniform
-from mtjfit.study.entry import parameter_from
+from mtjfit.study.schema import parameter_from
 
 CASES = {
     "uniform": (Uniform(-1.0, 3.0), stats.uniform(-1.0, 4.0)),

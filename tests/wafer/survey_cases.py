@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import Origin
-from mtjfit.wafer.reduced import FLAGS
-from mtjfit.wafer.survey import Survey
+from mtjfit.wafer.reduce.reduced import FLAGS
+from mtjfit.wafer.survey.survey import Survey
 
 PITCH = 5.0
 CENTRE, SCATTER, ERROR, BOWL = -0.22, 0.012, 0.006, 0.02

@@ -15,15 +15,15 @@ import pytest
 from click.testing import CliRunner, Result
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
 
-from mtjfit.cli.batch import batch
-from mtjfit.cli.terminal import Commands
 from mtjfit.errors import ConfigError, DataError, MtjfitError
-from mtjfit.infer.interrupt import Interrupted
+from mtjfit.infer.store.lock import Interrupted
+from mtjfit.terminal import Commands
 from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer import batch as module
-from mtjfit.wafer.batch import BatchSummary, run_batch
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.reduced import FLAGS
+from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
+from mtjfit.wafer.reduce.reduced import FLAGS
 
 SMALL = 14
 IN_CHUNKS = "chunk = 4\n"
@@ -55,7 +55,7 @@ def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> No
             del chunk
 
     monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.tables.chunks", read)
+    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
 
 
 def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: WaferStudy, tmp_path: Path):
@@ -295,7 +295,7 @@ def test_usage_and_missing_parts_are_said_before_any_work(
             raise ImportError(name)
         return importlib.import_module(name)
 
-    monkeypatch.setattr("mtjfit.wafer.cluster.import_module", missing)
+    monkeypatch.setattr("mtjfit.wafer.reduce.cluster.import_module", missing)
     result = command(study, "--workers", "2")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)
     with open_catalogue(tmp_path / "a.db", write=True) as catalogue, pytest.raises(ConfigError, match="--scheduler x"):

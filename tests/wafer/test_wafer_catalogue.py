@@ -19,7 +19,7 @@ from mtjfit.plain import csv_bytes
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.catalogue.connection import plainly
 from mtjfit.wafer.catalogue.schema import VERSION
-from mtjfit.wafer.chunk import Fault
+from mtjfit.wafer.read.chunk import Fault
 
 VERSION_1 = """
 CREATE TABLE configurations (

@@ -14,7 +14,7 @@ from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy, chunks, cluster, load_wafer, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.cluster import Job
+from mtjfit.wafer.reduce.cluster import Job
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
 
@@ -168,7 +168,7 @@ def test_workers_read_folders_themselves_and_the_program_reads_tables(tmp_path: 
 
 @pytest.mark.slow
 def test_one_process_and_a_local_cluster_give_the_same_bits(tmp_path: Path):
-    from mtjfit.wafer.batch import run_batch
+    from mtjfit.wafer.reduce.batch import run_batch
 
     table = simulated_wafer(400, uneven=True).csv(tmp_path / "table.csv")
     for study in (wafer_study(tmp_path, table, wafer="chunk = 20\n"), folder(tmp_path / "f", 400, 20)):

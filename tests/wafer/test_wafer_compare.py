@@ -13,10 +13,10 @@ import pytest
 from scipy.stats import kstest
 from survey_cases import survey_of, wafer
 
-from mtjfit.cli.compare_wafers import is_catalogue, together
 from mtjfit.errors import ConfigError, DataError
-from mtjfit.wafer.compare import compare_wafers, wafer_means
-from mtjfit.wafer.survey import Survey
+from mtjfit.wafer.commands.compare import is_catalogue, together
+from mtjfit.wafer.survey.compare import compare_wafers, wafer_means
+from mtjfit.wafer.survey.survey import Survey
 
 
 def made(rng: np.random.Generator, n: int, wafers: int = 2, *, own: float = 0.0, between: float = 0.0) -> Survey:

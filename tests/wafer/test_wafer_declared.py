@@ -11,11 +11,11 @@ import pytest
 from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.errors import ConfigError
-from mtjfit.model.wafer_declared import Hierarchy
 from mtjfit.study import LogNormal
 from mtjfit.wafer import column_names, load_wafer
-from mtjfit.wafer.hierarchy import hierarchy_of
 from mtjfit.wafer.schema import DEFAULT_CHUNK, WaferTable
+from mtjfit.wafer.stacks.from_catalogue import hierarchy_of
+from mtjfit.wafer.stacks.hierarchy import Hierarchy
 
 
 def load(folder: Path, text: str, table: str | None = "t.csv") -> Any:

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from test_wafer_page import Page, dangers
 
-import mtjfit.infer.wafer_fit as fit_module
-import mtjfit.report.wafer
+import mtjfit.wafer.page.page
+import mtjfit.wafer.stacks.fit as fit_module
 from mtjfit.cli.main import cli
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"
@@ -45,8 +45,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         runpy.run_path("lot.py", run_name="__main__")
-        patch.setattr("mtjfit.report.wafer_pictures.KINDS", {})
-        patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
+        patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
+        patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 32), ("_STARTS", 1)):
             patch.setattr(fit_module, name, value)
         said("init", "lot.csv", "--output", "ready.toml")

@@ -20,8 +20,8 @@ from wafer_cases import simulated_wafer, wafer_study
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy, chunks
 from mtjfit.wafer import batch as module
-from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer.reduce.batch import run_batch
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 WAIT = 60
@@ -29,7 +29,7 @@ WAIT = 60
 PROGRAM = """
 import multiprocessing, os, sys
 from mtjfit.wafer import load_wafer
-from mtjfit.wafer.batch import run_batch
+from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
 
 toml, table, catalogue, workers, at = sys.argv[1:]
@@ -157,7 +157,7 @@ def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> No
             yield chunk
 
     monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.tables.chunks", read)
+    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
 
 
 @pytest.mark.slow

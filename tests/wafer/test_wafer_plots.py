@@ -15,14 +15,14 @@ from survey_cases import dies, lot, survey_of, wafer
 
 from mtjfit.data import Origin
 from mtjfit.plot.style import NotebookFigure, style
-from mtjfit.plot.wafer import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
-from mtjfit.plot.wafer_map import Scale
-from mtjfit.wafer.compare import wafer_means
-from mtjfit.wafer.curves import DeviceCurve
-from mtjfit.wafer.dies import die_grid, wafer_radius
-from mtjfit.wafer.limits import control_limits
-from mtjfit.wafer.smooth import smooth_surfaces
-from mtjfit.wafer.survey import Survey
+from mtjfit.wafer.plot import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
+from mtjfit.wafer.plot.map import Scale
+from mtjfit.wafer.survey.compare import wafer_means
+from mtjfit.wafer.survey.curves import DeviceCurve
+from mtjfit.wafer.survey.dies import die_grid, wafer_radius
+from mtjfit.wafer.survey.limits import control_limits
+from mtjfit.wafer.survey.smooth import smooth_surfaces
+from mtjfit.wafer.survey.survey import Survey
 
 Q = "slope_ratio"
 PITCH = 10.0

@@ -11,14 +11,13 @@ from hierarchy_cases import HIERARCHY, TRUTH, at_truth, parameters, posterior, s
 from scipy import stats
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.ensemble import advanced, prepared
-from mtjfit.infer.gate import Check, Verdict
-from mtjfit.infer.wafer import StackPosterior, describe_stack, sample_stack
-from mtjfit.infer.wafer_determined import from_priors, information
-from mtjfit.model.wafer import WaferPosterior
-from mtjfit.model.wafer_declared import Hierarchy
-from mtjfit.model.wafer_devices import WaferDevices
+from mtjfit.infer.convergence.gate import Check, Verdict
+from mtjfit.infer.ensembles.ensemble import advanced, prepared
 from mtjfit.study import Fixed, Sampling
+from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stacks.hierarchy import Hierarchy
+from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stacks.sample import StackPosterior, describe_stack, from_priors, information, sample_stack
 
 ALARM = 1e-5
 KNOWN = {n: Fixed(TRUTH[n]) for n in ("lambda_phi", "lambda_sf_F", "Lambda", "b2", "scatter_a1", "scatter_b2")}

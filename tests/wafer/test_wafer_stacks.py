@@ -14,28 +14,28 @@ import pytest
 from click.testing import CliRunner, Result
 from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
 
-import mtjfit.infer.wafer as wafer_infer
-import mtjfit.infer.wafer_fit as fit_module
-import mtjfit.report.wafer
-from mtjfit.cli.terminal import Commands
-from mtjfit.cli.wafer import wafer
+import mtjfit.wafer.page.page
+import mtjfit.wafer.stacks.fit as fit_module
+import mtjfit.wafer.stacks.sample as wafer_infer
 from mtjfit.infer import Chains, Check, Verdict
-from mtjfit.infer.run import Run
-from mtjfit.model.wafer import WaferPosterior
-from mtjfit.report.wafer_stacks import StackResults
+from mtjfit.infer.ensembles.run import Run
+from mtjfit.terminal import Commands
 from mtjfit.wafer import load_wafer
-from mtjfit.wafer.batch import run_batch
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.groups import GroupFits, fit_groups
-from mtjfit.wafer.hierarchy import group_study, refusals
+from mtjfit.wafer.commands.wafer import wafer
+from mtjfit.wafer.page.stacks import StackResults
+from mtjfit.wafer.reduce.batch import run_batch
+from mtjfit.wafer.stacks.from_catalogue import group_study, refusals
+from mtjfit.wafer.stacks.groups import GroupFits, fit_groups
+from mtjfit.wafer.stacks.posterior import WaferPosterior
 
 
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """No pictures, and no search for the deepest of several valleys."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.report.wafer_pictures.KINDS", {})
-        patch.setattr(mtjfit.report.wafer, "_curves", lambda *_: iter(()))
+        patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
+        patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
             patch.setattr(fit_module, name, value)
         patch.setattr(wafer_infer, "_LOOKED_AT", 2)

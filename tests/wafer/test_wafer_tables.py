@@ -20,9 +20,9 @@ from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.errors import DataError
 from mtjfit.wafer import chunks, load_wafer, table_identity, tables_text
-from mtjfit.wafer.block import Block, Runs, gathered
-from mtjfit.wafer.cells import numbers_in
-from mtjfit.wafer.tables import chunk_count
+from mtjfit.wafer.read.blocks import Block, Runs, gathered
+from mtjfit.wafer.read.table import chunk_count
+from mtjfit.wafer.read.text import numbers_in
 
 # every format, the same numbers
 

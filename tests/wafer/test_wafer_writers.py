@@ -24,7 +24,7 @@ import sys, types
 sys.path.insert(0, {tests!r})
 fields = ("number", "device", "wafer", "split", "values", "flags", "sums", "faults", "origins")
 light = types.SimpleNamespace(Reduced=lambda *given: types.SimpleNamespace(**dict(zip(fields, given))))
-sys.modules["mtjfit.wafer.reduced"] = light  # the real one takes a second to import
+sys.modules["mtjfit.wafer.reduce.reduced"] = light  # the real one takes a second to import
 from pathlib import Path
 from catalogue_cases import begun, reduced
 from mtjfit.wafer.catalogue import open_catalogue

@@ -18,7 +18,6 @@ Examples
 """
 
 from mtjfit.data.pattern import NamePattern, Wide
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
@@ -28,6 +27,7 @@ from mtjfit.data.readers.registry import (
     sheets_from_bytes,
 )
 from mtjfit.data.readers.sheet import Column, Parameter, Sheet, split_unit
+from mtjfit.data.readers.source import ReadOptions, Source
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [

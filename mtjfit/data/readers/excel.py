@@ -6,9 +6,8 @@ import io
 import warnings
 import zipfile
 
-from mtjfit.data.readers.extras import needed, plain, third_party
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Sheet
+from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
 from mtjfit.data.readers.text import Grid, Row, as_sheet, header_lines
 from mtjfit.errors import did_you_mean
 

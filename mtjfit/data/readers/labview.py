@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
+from mtjfit.data.readers.source import ReadOptions, Source
 from mtjfit.data.readers.text import Grid, Row, as_sheet, columns_named, grid_of, is_number, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 

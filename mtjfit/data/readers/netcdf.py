@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data.readers.extras import needed, plain, third_party
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Sheet
+from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
 
 __all__ = ["read_netcdf", "recognises_netcdf"]
 

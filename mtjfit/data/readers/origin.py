@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Sheet
+from mtjfit.data.readers.source import ReadOptions, Source
 from mtjfit.data.readers.text import as_sheet, grid_of
 from mtjfit.errors import DataError
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtjfit.data.readers.extras import needed, plain, third_party
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Sheet, split_unit
+from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
 
 __all__ = ["read_parquet", "recognises_parquet"]
 

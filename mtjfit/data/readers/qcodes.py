@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data.readers.extras import plain, third_party
-from mtjfit.data.readers.options import ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Sheet
+from mtjfit.data.readers.source import ReadOptions, Source, plain, third_party
 
 __all__ = ["read_qcodes", "recognises_qcodes"]
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from mtjfit.data.format import ENCODINGS, SEPARATORS
-from mtjfit.data.readers.options import HeaderLine, ReadOptions, Source
 from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
+from mtjfit.data.readers.source import HeaderLine, ReadOptions, Source
 from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split
 from mtjfit.errors import DataError
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mtjfit.data.origin import to_json
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.catalogue.connection import connect, transaction
-from mtjfit.wafer.catalogue.reading import Queries
+from mtjfit.wafer.catalogue.queries import Queries
 from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source, quoted, value_columns
-from mtjfit.wafer.origin import to_json
 
 if TYPE_CHECKING:
-    from mtjfit.wafer.reduced import Reduced
+    from mtjfit.wafer.reduce.reduced import Reduced
 
 __all__ = ["Catalogue", "open_catalogue"]
 

@@ -1,0 +1,1 @@
+"""Calibration: ranks of simulated truths among the draws of their posteriors."""

@@ -1,0 +1,270 @@
+"""Are ranks uniform? Two tests, what departures mean, and what the tests could not have seen.
+
+Ranks r of n truths among L draws each are 0 … L, all equally likely if draws and truth come from the same distribution
+(Talts et al., arXiv:1804.06788). The χ² test of their histogram sees any local excess; the simultaneous band of their
+distribution function (Säilynoja, Bürkner and Vehtari, Stat. Comput. 32, 32, 2022) sees broad shifts with fewer ranks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import stats
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.simulate import Device, free_names
+from mtjfit.study import DOF, LENGTHS, ParameterName, Study
+from mtjfit.study.prior import LN_2PI
+
+__all__ = ["EcdfTest", "chi2_p", "detectable_width", "log_likelihood", "n_bins", "quantities", "shape_of"]
+
+_STEP = 1e-4  # V; the torque is a polynomial of low order
+
+
+def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray:
+    """ln L of all parameters, nothing integrated out, shape (n,), point by point.
+
+    Errors of the bias enter by effective variance, with the slopes of the model itself.
+
+    Parameters
+    ----------
+    study : Study
+    values : mapping of str to ndarray, shape (n,)
+        Every free parameter.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer.simulate import draw_truth
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> truth = draw_truth(study, np.random.default_rng(0))
+    >>> log_likelihood(study, {name: np.full(2, value) for name, value in truth.items()}).shape
+    (2,)
+    """
+    total = np.zeros(1)
+    for curve in study.curves:
+        device = Device(study, curve, values)
+        T, scale = device.torque(curve.bias), study.scale_of(curve)
+        residuals = np.broadcast_arrays(curve.par * scale - T.real, curve.perp * scale - T.imag)
+        if device.declares(DOF):
+            each = [stats.t.logpdf(r / s, device[DOF][..., None]) - np.log(s)
+                    for r, s in zip(residuals, device.sigma, strict=True)]  # fmt: skip
+            total = total + np.sum((each[0] + each[1])[:, curve.used], axis=-1)
+        elif curve.covariance is None:
+            total = total + _of_points(device, residuals)
+        else:
+            total = total + _of_curve(device, np.concatenate(residuals, axis=-1))
+    return np.asarray(total)
+
+
+def _by_bias(device: Device) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Variances of both components of each point and their covariance, from errors of its bias."""
+    curve = device.curve
+    if curve.sigma_bias is None:
+        zero = np.zeros((1, curve.bias.size))
+        return zero, zero, zero
+    slope = (device.torque(curve.bias + _STEP) - device.torque(curve.bias - _STEP)) / (2 * _STEP)
+    moved = slope * curve.sigma_bias
+    return moved.real**2, moved.imag**2, moved.real * moved.imag
+
+
+def _of_points(device: Device, residuals: tuple[FloatArray, ...]) -> FloatArray:
+    """Points that are independent of each other: a bivariate normal density each."""
+    (s_par, s_perp), (j_par, j_perp), (b_par, b_perp, b_cross) = device.sigma, device.jitter, _by_bias(device)
+    par, perp = s_par**2 + j_par**2 + b_par, s_perp**2 + j_perp**2 + b_perp
+    cross = device.rho * s_par * s_perp + b_cross
+    determinant = par * perp - cross**2
+    r_par, r_perp = residuals
+    square = (perp * r_par**2 - 2 * cross * r_par * r_perp + par * r_perp**2) / determinant
+    each = -0.5 * square - 0.5 * np.log(determinant) - LN_2PI
+    return np.asarray(np.sum(each[:, device.curve.used], axis=-1))
+
+
+def _of_curve(device: Device, residual: FloatArray) -> FloatArray:
+    """All points of a curve that depend on each other: one multivariate normal density."""
+    curve, k = device.curve, np.arange(device.curve.bias.size)
+    assert curve.covariance is not None  # noqa: S101 - asked for in no other case
+    par, perp, cross = _by_bias(device)
+    C = np.repeat(curve.covariance[None] * device.study.scale_of(curve) ** 2, par.shape[0], axis=0)
+    C[:, k, k] += par
+    C[:, k.size + k, k.size + k] += perp
+    C[:, k, k.size + k] += cross
+    C[:, k.size + k, k] += cross
+    used = np.flatnonzero(np.concatenate([curve.used, curve.used]))
+    C, residual = C[:, used[:, None], used], residual[:, used]
+    square = np.sum(residual * np.linalg.solve(C, residual[..., None])[..., 0], axis=-1)
+    return np.asarray(-0.5 * (square + np.linalg.slogdet(C)[1] + used.size * LN_2PI))
+
+
+def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """What ranks are taken of, each of shape (n,).
+
+    Every free parameter, Λ where both of its factors are free, ``log_likelihood``, and what a single device determines
+    without any length, for the thinnest one, where diffusion acts most: ``slope_ratio`` = tan arg κ and |κ| times the
+    first amplitude that is not zero (divided by d per volume); both only where κ is not known.
+
+    Parameters
+    ----------
+    study : Study
+        With the data that the log-likelihood belongs to.
+    values : mapping of str to ndarray, shape (n,)
+        Every free parameter.
+    """
+    free = free_names(study)
+    out = {name: np.asarray(values[name], dtype=float) for name in free}
+    if "lambda_sf_N" in free and "D_ratio" in free:
+        out["Lambda"] = out["lambda_sf_N"] * out["D_ratio"]
+    out["log_likelihood"] = log_likelihood(study, values)
+    if any(ParameterName(name).base in (*LENGTHS, "thickness") for name in free):
+        thinnest = min(study.curves, key=lambda curve: curve.thickness)
+        device = Device(study, thinnest, values)
+        first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))
+        K, shape = device.K, out["log_likelihood"].shape
+        each = {"slope_ratio": K.imag / K.real, f"|kappa|·{first}": np.abs(K) * device.amplitude(first)}
+        out |= {ParameterName(name, thinnest.device): np.broadcast_to(x, shape) for name, x in each.items()}
+    return out
+
+
+_EXPECTED = 10  # ranks in a bin: χ² is then right to a fifth at p = 3e-4
+_CLEAR = 3.0  # standard errors from which a shape is given a name
+_SEEN = 0.9
+
+
+def n_bins(n: int, n_draws: int) -> int:
+    """Largest number of equal bins, up to 20, of the n_draws + 1 possible ranks that expect 10 ranks or more each.
+
+    Examples
+    --------
+    >>> n_bins(300, 99), n_bins(100, 99)
+    (20, 10)
+    """
+    fits = [k for k in range(2, 21) if (n_draws + 1) % k == 0 and n >= _EXPECTED * k]
+    return max(fits, default=2 if (n_draws + 1) % 2 == 0 else 1)
+
+
+def chi2_p(ranks: Sequence[int] | np.ndarray, n_draws: int) -> float:
+    """p-value of the χ² test of the histogram of ranks, 0 … n_draws.
+
+    Examples
+    --------
+    >>> chi2_p(np.arange(100), 99)
+    1.0
+    """
+    ranks = np.asarray(ranks)
+    bins = n_bins(ranks.size, n_draws)
+    counts = np.bincount(ranks.astype(int) * bins // (n_draws + 1), minlength=bins)
+    return float(stats.chisquare(counts).pvalue) if bins > 1 else 1.0
+
+
+@dataclass(frozen=True)
+class EcdfTest:
+    """The simultaneous test of the distribution function of n ranks 0 … n_draws.
+
+    At z_i = i/(n_draws + 1), i = 1 … n_draws, the number of ranks below i is binomial (n, z_i). The statistic is the
+    smallest of the two-sided binomial p-values; its own distribution is computed exactly, by going through all counts
+    from each z_i to the next, which are Poisson steps conditioned on their total.
+
+    Examples
+    --------
+    >>> test = EcdfTest(n=300, n_draws=99)
+    >>> ranks = np.random.default_rng(0).integers(0, 100, 300)
+    >>> test.p_value(ranks) > 0.05, test.p_value(ranks // 2) < 1e-9
+    (True, True)
+    """
+
+    n: int
+    n_draws: int
+
+    @property
+    def z(self) -> FloatArray:
+        """Where the distribution function is looked at, shape (n_draws,)."""
+        return np.arange(1, self.n_draws + 1) / (self.n_draws + 1)
+
+    @cached_property
+    def _pointwise(self) -> FloatArray:
+        """Two-sided p-value of every count, shape (n_draws, n + 1)."""
+        counts, z = np.arange(self.n + 1), self.z[:, None]
+        below, above = stats.binom.cdf(counts, self.n, z), stats.binom.sf(counts - 1, self.n, z)
+        return np.asarray(np.minimum(1.0, 2 * np.minimum(below, above)))
+
+    @cached_property
+    def _step(self) -> FloatArray:
+        mean = self.n / (self.n_draws + 1)
+        weights = stats.poisson.pmf(np.arange(self.n + 1), mean)
+        return np.asarray(weights[: int(np.flatnonzero(weights > 1e-40)[-1]) + 1])
+
+    def _inside(self, gamma: float) -> float:
+        """Probability that all pointwise p-values exceed gamma."""
+        allowed = self._pointwise > gamma * (1 + 1e-9)  # both tails of the same p must count as equal
+        weights = np.ones(1)
+        for mask in (*allowed, np.ones(self.n + 1, dtype=bool)):
+            weights = np.convolve(weights, self._step)[: self.n + 1]
+            weights = weights * mask[: weights.size]
+        total = weights[self.n] if weights.size > self.n else 0.0
+        return float(min(total / stats.poisson.pmf(self.n, self.n), 1.0))
+
+    def counts(self, ranks: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Ranks below each of 1 … n_draws, shape (n_draws,)."""
+        found = np.bincount(np.asarray(ranks).astype(int), minlength=self.n_draws + 1)
+        return np.asarray(np.cumsum(found)[:-1])
+
+    def p_value(self, ranks: Sequence[int] | np.ndarray) -> float:
+        """Probability that uniform ranks stray as far somewhere; below 1e-10 only an upper bound of it."""
+        gamma = float(self._pointwise[np.arange(self.n_draws), self.counts(ranks)].min())
+        p = 1.0 - self._inside(gamma)
+        return p if p > 1e-10 else min(self.n_draws * gamma, 1e-10)
+
+    def band(self, coverage: float) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest share of ranks below each z, so that uniform ranks stay inside all with `coverage`."""
+        low, high = np.log(1e-30), np.log(1.0)
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if self._inside(float(np.exp(middle))) >= coverage else (low, middle)
+        allowed = self._pointwise > np.exp(low)
+        return allowed.argmax(axis=1) / self.n, (self.n - allowed[:, ::-1].argmax(axis=1)) / self.n
+
+
+def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:
+    """``"narrow"``, ``"wide"``, ``"low"``, ``"high"`` or ``"other"``: what the posterior is, from the ranks of truths.
+
+    Examples
+    --------
+    >>> shape_of([0, 99] * 20, 99), shape_of([50] * 40, 99), shape_of([90, 99] * 20, 99)
+    ('narrow', 'wide', 'low')
+    """
+    u = (np.asarray(ranks) + 0.5) / (n_draws + 1)
+    shift = (u.mean() - 0.5) * np.sqrt(12 * u.size)
+    spread = (np.mean((u - 0.5) ** 2) - 1 / 12) * np.sqrt(180 * u.size)
+    if max(abs(shift), abs(spread)) < _CLEAR:
+        return "other"
+    if abs(shift) > 0.5 * abs(spread):  # a posterior far off the truths also has them in its outer parts
+        return "low" if shift > 0 else "high"
+    return "narrow" if spread > 0 else "wide"
+
+
+def detectable_width(n: int, n_draws: int, level: float) -> float:
+    """Factor by which a normal posterior must be too narrow for the χ² test at `level` to see it nine times in ten.
+
+    Examples
+    --------
+    >>> 1.3 < detectable_width(300, 99, 0.01 / 20) < 1.6
+    True
+    """
+    bins = n_bins(n, n_draws)
+    edges = stats.norm.ppf(np.linspace(0, 1, bins + 1))
+    critical = stats.chi2.isf(level, bins - 1)
+
+    def power(factor: float) -> float:
+        shares = np.diff(stats.norm.cdf(edges / factor))
+        away = n * bins * float(np.sum((shares - 1 / bins) ** 2))
+        return float(stats.ncx2.sf(critical, bins - 1, away)) if away > 0 else level
+
+    low, high = 1.0, 1e3
+    while high - low > 1e-3:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if power(middle) < _SEEN else (low, middle)
+    return high

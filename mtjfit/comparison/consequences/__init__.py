@@ -1,0 +1,1 @@
+"""Consequences: what the fitted torques do to the free layer."""

@@ -1,0 +1,161 @@
+"""What a posterior implies at any thickness and bias: bands, and hatching where nobody measured."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from mtjfit.comparison.consequences.consequences import Consequences
+from mtjfit.data import FloatArray
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style
+from mtjfit.results.coefficients import torque_unit
+
+__all__ = ["plot_consequences"]
+
+_GRID = 61
+_LEVELS = [0.025, 0.5, 0.975]
+_BEYOND = 1.25  # of the measured ranges, drawn if nothing farther was asked for
+_MOST = 4  # thicknesses that can be told apart in one panel
+_LINES = ("-", "--", "-.", ":")
+
+
+def plot_consequences(found: Consequences) -> Figure:
+    """Torque against bias for some thicknesses, then torque, absorption and effective length against thickness.
+
+    Lines: medians; bands: 95 %. Hatched grey: outside the measured ranges. The bias of the panels against thickness is
+    the largest of `found`, at both signs.
+
+    Parameters
+    ----------
+    found : Consequences
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    study = found.posterior.study
+    note = _note(found)
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 7.6 + footer_height(DOUBLE, study, note)), layout="constrained")
+        axes = fig.subplots(4, 2)
+        _against_bias(axes[0], found)
+        _against_thickness(axes[1:], found)
+        for ax in axes.ravel():
+            ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+        fig.legend(handles=_handles(found), loc="outside upper center", ncols=3)
+        footer(fig, study, note)
+    return fig
+
+
+def _handles(found: Consequences) -> list[Line2D | Patch]:
+    return [
+        Line2D([], [], color="0.25", lw=1.1, label="median"),
+        Patch(facecolor="0.25", alpha=0.25, label="95 %"),
+        Patch(facecolor="0.93", edgecolor="0.75", hatch="///", lw=0, label="not measured: extrapolated"),
+    ]
+
+
+def _colours(n: int) -> list[str]:
+    return [OKABE_ITO["blue"]] if n == 1 else [to_hex(colormaps["viridis"](0.75 * k / (n - 1))) for k in range(n)]
+
+
+def _band(ax: Axes, x: FloatArray, draws: FloatArray, colour: str, line: str, label: str) -> None:
+    low, middle, high = np.quantile(draws, _LEVELS, axis=0)
+    ax.fill_between(x, low, high, color=colour, alpha=0.25, lw=0, zorder=2, gid="band")
+    ax.plot(x, middle, color=colour, ls=line, zorder=3, label=label, gid="median")
+
+
+def _grey(ax: Axes, measured: tuple[float, float]) -> None:
+    """Hatch what lies outside the measured range."""
+    low, high = ax.get_xlim()
+    for a, b in ((low, measured[0]), (measured[1], high)):
+        if b - a > 1e-9 * (high - low):
+            ax.axvspan(a, b, facecolor="0.93", edgecolor="0.75", hatch="///", lw=0, zorder=0, gid="extrapolated")
+    ax.set_xlim(low, high)
+
+
+def _against_bias(axes: np.ndarray, found: Consequences) -> None:
+    low, high = found.measured[1]
+    reach = max(*(_BEYOND * abs(each) for each in (low, high)), *found.bias)
+    V = np.linspace(-reach, reach, _GRID)
+    shown = sorted(found.thickness)
+    shown = [shown[k] for k in np.unique(np.linspace(0, len(shown) - 1, min(len(shown), _MOST)).round().astype(int))]
+    T = found.layer.torque(shown, V)
+    thin, thick = found.measured[0]
+    unit = torque_unit(found.posterior.study)
+    for ax, part, name in zip(axes, (T.real, T.imag), (r"T_\parallel", r"T_\perp"), strict=True):
+        for k, (d, colour) in enumerate(zip(shown, _colours(len(shown)), strict=True)):
+            beyond = "" if thin - 1e-9 <= d <= thick + 1e-9 else ", extrapolated"
+            _band(ax, V, part[:, k], colour, _LINES[k], f"{d:.3g} nm{beyond}")
+        ax.axhline(0, color="0.6", lw=0.5, zorder=1)
+        ax.set_xlim(-reach, reach)
+        _grey(ax, (low, high))
+        ax.set_xlabel("bias $V$ (V)")
+        name_axis(ax.yaxis, f"${name}$", unit)
+    axes[0].legend(loc="upper left", title="thickness", title_fontsize=6.5, fontsize=6.5)
+
+
+def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
+    thin, thick = found.measured[0]
+    low = min(0.75 * thin, *(0.95 * d for d in found.thickness))
+    high = max(_BEYOND * thick, *(1.05 * d for d in found.thickness))
+    d = np.linspace(low, high, _GRID)
+    layer, V = found.layer, max(found.bias)
+    T = layer.torque(d, [V, -V])
+    unit = torque_unit(found.posterior.study)
+    ends = ((0, f"+{V:g} V", OKABE_ITO["vermillion"], "-"), (1, f"−{V:g} V", OKABE_ITO["blue"], "--"))
+    (par, perp), (ratio, odd), (absorbed, lengths) = axes
+    for k, label, colour, line in ends:
+        _band(par, d, T[:, :, k].real, colour, line, label)
+        _band(perp, d, T[:, :, k].imag, colour, line, label)
+        _band(ratio, d, T[:, :, k].imag / T[:, :, k].real, colour, line, label)
+    name_axis(par.yaxis, r"$T_\parallel$", unit)
+    name_axis(perp.yaxis, r"$T_\perp$", unit)
+    ratio.set_ylabel(r"$T_\perp/T_\parallel$")
+    ratio.set_title("above 0 the torques compete, below they cooperate", fontsize=6.5, pad=3)
+    _band(odd, d, T[:, :, 0].imag - T[:, :, 1].imag, OKABE_ITO["purple"], "-", "")
+    name_axis(odd.yaxis, rf"$T_\perp(V) - T_\perp(-V)$ at {V:g} V", unit, below=True)
+    _band(absorbed, d, 1 - np.abs(layer.transmitted(d)), OKABE_ITO["green"], "-", r"absorbed, $1-|J(d)/J_0|$")
+    _band(absorbed, d, np.abs(layer.kappa(d)), OKABE_ITO["black"], "--", r"$|\kappa|$")
+    absorbed.set_ylabel("share of the spin current")
+    for star, colour, line, label in (
+        (layer.lambda_sf_star(d), OKABE_ITO["orange"], "-", "Eq. 17, thin layers"),
+        (np.abs(layer.lambda_sf_star_exact(d)), OKABE_ITO["black"], "--", "modulus of the exact one"),
+    ):
+        if np.all(np.isfinite(star)):
+            _band(lengths, d, star, colour, line, label)
+    lengths.set_ylabel(r"effective $\lambda^*_\mathrm{sf}$ (nm)")
+    for ax in (par, perp, ratio, odd):
+        ax.axhline(0, color="0.6", lw=0.5, zorder=1)
+    for ax in axes.ravel():
+        ax.set_xlim(low, high)
+        _grey(ax, (thin, thick))
+        ax.set_xlabel("thickness $d$ (nm)")
+    for ax, place in (
+        (par, "best"),
+        (perp, "best"),
+        (ratio, "best"),
+        (absorbed, "lower right"),
+        (lengths, "upper left"),
+    ):
+        ax.legend(loc=place, fontsize=6.5)
+
+
+def _note(found: Consequences) -> str:
+    table = found.table
+    leaning = table.loc[table["leans_on"] != "", "leans_on"]
+    names = dict.fromkeys(name for each in leaning for name in each.split(", "))
+    parts = [
+        "" if found.posterior.verdict.converged else "NOT CONVERGED: nothing here is a result.",
+        f"Parameters of device {found.device}." if found.device else "",
+        f"Partly set by the priors of {', '.join(names)}: see the table." if names else "",
+        "Signs of the ratio as for e_perp = M × P along the moments.",
+    ]
+    return " ".join(part for part in parts if part)

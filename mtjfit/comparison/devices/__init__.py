@@ -1,0 +1,1 @@
+"""Devices: what each determines alone, and which of them differ."""

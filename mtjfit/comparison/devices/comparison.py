@@ -1,0 +1,300 @@
+"""Devices of a study beside each other: what each determines, which pairs differ, which are odd, which agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.comparison.devices.left_out_device import NORMAL
+from mtjfit.comparison.devices.outliers import outliers, repeats
+from mtjfit.comparison.devices.quantities import (
+    DeterminedQuantity,
+    determined_quantities,
+    pairwise,
+    quantity_table,
+    usual_bias,
+)
+from mtjfit.data import pretty
+from mtjfit.infer import FitResult, Posterior
+from mtjfit.model.equivalent_noise import declares_noise
+from mtjfit.multiple_tests import FALSE_ALARM
+from mtjfit.results.coefficients import ALONE, Coefficients, own_coefficients, posterior_coefficients
+from mtjfit.results.tables import interval
+from mtjfit.study import Study
+from mtjfit.text import Table, card, p_text, value_with_error
+
+__all__ = [
+    "DeviceComparison",
+    "compare_devices",
+    "marked",
+    "outliers_table",
+    "pairs_table",
+    "quantities_table",
+    "repeats_table",
+]
+
+_LISTED = 3  # pairs of each quantity that are listed one by one
+_LOPSIDED = 0.1  # an interval whose halves differ by more than this share is written out
+_SHORT = 40
+
+
+def marked(one: Table) -> Table:
+    """The table of draws that have not converged."""
+    return replace(one, title=f"NOT CONVERGED, no result: {one.title[0].lower()}{one.title[1:]}")
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _cell(row: dict[str, Any]) -> str:
+    low, middle, high, share = row["q16"], row["median"], row["q84"], row["share"]
+    if not share:
+        return "none in range"
+    upper, lower = high - middle, middle - low
+    lopsided = abs(upper - lower) > _LOPSIDED * (upper + lower)
+    shown = interval(low, middle, high) if lopsided else value_with_error(middle, (high - low) / 2)
+    some = f" in {100 * share:.0f} % of draws" if share < 0.995 else ""
+    return f"{shown}{some}{'*' if row['extrapolated'] else ''}"
+
+
+def quantities_table(
+    study: Study, quantities: tuple[DeterminedQuantity, ...], table: pd.DataFrame, source: str
+) -> Table:
+    """One row for each device in the order of thickness, one column for each quantity."""
+    cells = {(row["quantity"], row["device"]): _cell(row) for row in _records(table)}
+    curves = [study.curves[j] for j in np.argsort(study.thicknesses, kind="stable")]
+    rows = tuple(
+        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in quantities))
+        for curve in curves
+    )
+    header = [
+        each.name.replace("|kappa", "|κ") + (f" ({pretty(each.unit)})" if each.unit else "") for each in quantities
+    ]
+    note = "Median ± half of the central 68 %, or median (68 % interval) where that is lopsided."
+    return Table(f"What each device determines, {source}", ("device", "d (nm)", *header), rows, note)
+
+
+def pairs_table(pairs: pd.DataFrame) -> Table:
+    """Differences one by one for up to three devices; for more, how many pairs of each quantity differ."""
+    title = "Differences between devices"
+    if len(pairs) <= _LISTED * pairs["quantity"].nunique():
+        rows = [
+            (row["quantity"].replace("|kappa", "|κ"), f"{row['A']} − {row['B']}",
+             interval(row["q025"], row["difference"], row["q975"]), pretty(row["unit"]), f"{row['p_greater']:.3f}",
+             "yes" if row["clear"] else "")
+            for row in _records(pairs) if np.isfinite(row["difference"]) and row["q975"] > row["q025"]
+        ]  # fmt: skip
+        note = "95 % intervals; clear: zero lies outside a band that holds all pairs of the quantity at once with 95 %."
+        return Table(title, ("quantity", "pair", "difference", "unit", "P(> 0)", "clear"), tuple(rows), note)
+    counts = []
+    for name in dict.fromkeys(pairs["quantity"]):
+        mine = pairs[pairs["quantity"] == name]
+        lone = int(((mine["p_greater"] > 0.975) | (mine["p_greater"] < 0.025)).sum())
+        chance = f"{0.05 * len(mine):.0f}" if len(mine) >= 20 else f"{0.05 * len(mine):.1f}"
+        counts.append((name.replace("|kappa", "|κ"), str(len(mine)), str(lone), chance, str(int(mine["clear"].sum()))))
+    note = (
+        "One sided: pairs whose direction has more than 97.5 %, looked at one by one; beside it how many of them "
+        "chance alone makes if no two devices differ. Clear: zero lies outside a band that holds all pairs of the "
+        "quantity at once with 95 %."
+    )
+    return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(counts), note)
+
+
+def _p(p: float) -> str:
+    return p_text(p).removeprefix("p ").removeprefix("= ")
+
+
+def outliers_table(found: pd.DataFrame) -> Table:
+    """Odd devices, the worst first; without any, the device that comes closest."""
+    ordered = sorted(_records(found), key=lambda row: (row["p"], -row["chi2"]))
+    odd = [row for row in ordered if row["outlier"]]
+    rows = tuple(
+        (row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), _p(row["p"]),
+         _p(row["p_holm"]), row["reason"].replace("|kappa", "|κ") or "none: the largest departure of all",
+         row["method"])
+        for row in odd or ordered[:1]
+    )  # fmt: skip
+    note = (
+        f"Every device against what all others predict for it; odd where p stays below {FALSE_ALARM:g} after Holm's "
+        "correction for their number. An odd device also moves what is predicted for its neighbours: judge the first, "
+        "leave it out, and fit again."
+    )
+    if any(row["method"] == NORMAL for row in ordered):
+        note += (
+            " Normal approximation: too few draws represent the posterior without the device (k̂ is too large), so that "
+            "only its mean and width count."
+        )
+    header = ("device", "d (nm)", "χ²", "dof", "p", "p (Holm)", "reason", "left out by")
+    return Table("Odd devices" if odd else "No device is odd", header, rows, note)
+
+
+def repeats_table(found: pd.DataFrame) -> Table:
+    """Thicknesses with several devices: whether these agree."""
+    rows = tuple(
+        (f"{row['thickness']:g}", str(row["n"]),
+         row["devices"] if len(row["devices"]) < _SHORT else f"{row['devices'][: _SHORT - 3]}…",
+         f"{row['chi2']:.1f}", str(row["dof"]), p_text(row["p"]), "yes" if row["agree"] else "NO",
+         f"{100 * row['scatter']:.2g} %")
+        for row in _records(found)
+    )  # fmt: skip
+    note = (
+        "Do devices of one nominal thickness have the same torque within the errors of the data? Without any length; "
+        "tolerances of thickness are not counted. Scatter: of |κ| a1 between them beyond those errors."
+    )
+    header = ("d (nm)", "n", "devices", "χ²", "dof", "p", "agree", "scatter")
+    return Table("Repeated devices", header, rows, note)
+
+
+_DRAWS = 4000
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceComparison:
+    """Every device of a study beside the others.
+
+    Attributes
+    ----------
+    study : Study
+    source : str
+        ``"each device alone"``: the device's own data, no lengths, no priors. ``"with the common lengths"``: the
+        posterior of the study, in which every device also learns from the others.
+    bias : float
+        Of T_perp/T_par and the odd part of T_perp, in V.
+    converged : bool
+        False for a posterior that the gate refused: then nothing here is a result.
+    quantities : tuple of DeterminedQuantity
+        With their draws.
+    table : DataFrame
+        One row for each quantity and device: quantiles q025, q16, median, q84, q975, the share of draws that have it,
+        unit, extrapolated, source.
+    pairs : DataFrame
+        One row for each quantity and pair, see `mtjfit.comparison.devices.quantities.pairwise_quantity`.
+    outliers : DataFrame
+        One row for each device, see `mtjfit.comparison.devices.outliers.outliers`.
+    repeats : DataFrame
+        One row for each thickness with several devices, see `mtjfit.comparison.devices.outliers.repeats`.
+    notes : tuple of str
+        What must be known to read the numbers.
+    """
+
+    study: Study
+    source: str
+    bias: float
+    converged: bool
+    quantities: tuple[DeterminedQuantity, ...]
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    outliers: pd.DataFrame
+    repeats: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def tables(self) -> tuple[Table, ...]:
+        """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
+        text = (
+            quantities_table(self.study, self.quantities, self.table, self.source),
+            pairs_table(self.pairs),
+            outliers_table(self.outliers),
+            repeats_table(self.repeats),
+        )
+        shown = text if self.converged else tuple(marked(one) for one in text)
+        return tuple(one for one in shown if one.rows)
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook, marked if the posterior behind it was refused."""
+        refused = "" if self.converged else "NOT CONVERGED, no result"
+        head = card(f"Devices of {self.study.name}, {self.source}", marks=[refused, self.study.label])
+        tables = (one._repr_html_() for one in self.tables())
+        return f"<div>{head}{''.join(tables)}{card('', notes=self.notes)}</div>"
+
+    def __str__(self) -> str:
+        return "\n\n".join([*(str(one) for one in self.tables()), "\n".join(self.notes)])
+
+
+def compare_devices(
+    found: Posterior | FitResult, *, bias: float | None = None, rng: np.random.Generator | None = None
+) -> DeviceComparison:
+    """Compare the devices of a study, draw by draw.
+
+    Parameters
+    ----------
+    found : Posterior or FitResult
+        A posterior compares devices with the common lengths; a fit compares what each determines alone, also for one
+        thickness, where no length is determined.
+    bias : float, optional
+        In V, > 0; by default 0.2 V, or less if not every device was measured there with both signs.
+    rng : numpy.random.Generator, optional
+        By default from the seed of the study.
+
+    Returns
+    -------
+    DeviceComparison
+
+    Raises
+    ------
+    ValueError
+        The bias is not positive.
+    NotDetermined
+        Errors are to be fitted, but a device has no more points than powers of V.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> compared = compare_devices(fit(load_study(dataset("thickness-series").study_file)))
+    >>> compared.source, compared.bias, len(compared.pairs), bool(compared.outliers["outlier"].any())
+    ('each device alone', 0.2, 60, False)
+    """
+    study = found.study
+    rng = rng or np.random.default_rng(study.sampling.seed)
+    V = usual_bias(study) if bias is None else bias
+    if isinstance(found, Posterior):
+        coefficients, converged = posterior_coefficients(study, found.spaced(_DRAWS)), found.verdict.converged
+    else:
+        coefficients, converged = own_coefficients(study, _DRAWS, rng), True
+    quantities = determined_quantities(coefficients, V)
+    return DeviceComparison(
+        study=study,
+        source=coefficients.source,
+        bias=V,
+        converged=converged,
+        quantities=quantities,
+        table=quantity_table(coefficients, quantities),
+        pairs=pairwise(quantities, study.devices),
+        outliers=outliers(found, V, rng),
+        repeats=repeats(study, rng),
+        notes=tuple(_notes(coefficients, quantities, V, converged)),
+    )
+
+
+def _notes(t: Coefficients, quantities: tuple[DeterminedQuantity, ...], bias: float, converged: bool) -> Iterator[str]:
+    study = t.study
+    if not converged:
+        yield "NOT CONVERGED: nothing here is a result."
+    if t.source == ALONE:
+        yield "Each device alone: from its own polynomials in V; no lengths, no priors, no other device."
+        if declares_noise(study):
+            yield "Jitter and Student-t errors are those that the scatter about each device's polynomials shows."
+    else:
+        yield "With the common lengths: from the posterior; every device also learns from the others, by way of Eq. 12."
+        same = [each.name for each in quantities if np.allclose(each.values, each.values[:, :1], rtol=1e-12, atol=0.0)]
+        if same and len(study.curves) > 1:
+            yield f"Equal for all devices by the declaration of the study, not by the data: {', '.join(same)}."
+    if any(curve.quantity == "torkance" for curve in study.curves):
+        yield (
+            "Torkance was measured: the torque is the integral of the fitted polynomial, with the constant b0 that it "
+            "lacks declared to be 0. T_perp/T_par depends on that; slopes, odd parts and extrema do not."
+        )
+    if any(curve.angle_factor != 1 for curve in study.curves):
+        yield "All torques are per sin θ."
+    far = [c.device for c, beyond in zip(study.curves, quantities[-1].extrapolated, strict=True) if beyond]
+    for each in quantities:
+        far += [c.device for c, beyond in zip(study.curves, each.extrapolated, strict=True) if beyond]
+    if far:
+        names = ", ".join(dict.fromkeys(far))
+        yield f"* {bias:g} V of one sign or the other lies outside the measured bias range of {names}: extrapolated."

@@ -1,0 +1,1 @@
+"""Mechanisms: which explanation of a linear out-of-plane torque the data prefer."""

@@ -1,0 +1,393 @@
+"""Mechanisms compared on one data set: evidence, prediction of left-out thicknesses, criteria, predictive checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.comparison.mechanisms.evidence_bounds import evidence_bounds, largest_log_likelihood
+from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS, LeftOut, leave_out, log_evidence_change
+from mtjfit.comparison.mechanisms.models import (
+    MECHANISMS,
+    Mechanism,
+    mechanism_study,
+    refuse_one_thickness_for_mechanisms,
+)
+from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.least_squares import FitResult, fit
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.noise_models import posterior_of
+from mtjfit.parallel import WorkerKilled, in_parallel
+from mtjfit.study import Study
+from mtjfit.text import card
+
+__all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms"]
+
+DECISIVE = 3.0
+"""ln of the Bayes factor, 20 to 1, that must be exceeded under every prior width, two errors included."""
+MISFIT = 1e-3
+"""A mechanism whose χ² is this unlikely does not describe the data."""
+_CERTAIN = 2.0
+_DRAWS, _SIMULATIONS = 1000, 200
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismResult:
+    """What the data say of one mechanism.
+
+    Attributes
+    ----------
+    mechanism : Mechanism
+    study : Study
+        The data under this mechanism, with its priors.
+    evidence : Evidence
+    settled : bool
+        False if the posterior could not be explored well enough for any of the numbers.
+    changes : mapping of str to float
+        ln Z' − ln Z by the name of each change of priors, `mtjfit.comparison.mechanisms.left_out_thickness.WIDTHS`; NaN where not reliable.
+    bounds : mapping of str to (float, float)
+        Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
+        priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.evidence_bounds`.
+    left_out : tuple of LeftOut
+    checks : tuple of PredictiveCheck
+    fit : FitResult
+        Least squares.
+    draws : DataFrame
+        Posterior draws.
+    """
+
+    mechanism: Mechanism
+    study: Study
+    evidence: Evidence
+    settled: bool
+    changes: Mapping[str, float]
+    left_out: tuple[LeftOut, ...]
+    checks: tuple[PredictiveCheck, ...]
+    fit: FitResult
+    draws: pd.DataFrame
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.mechanism.name
+
+    def log_evidence(self, under: str = "") -> tuple[float, float]:
+        """Smallest and largest possible ln Z under a change of priors, or those declared; equal where computed."""
+        change = 0.0 if under == "" else self.changes[under]
+        if self.settled and not np.isnan(change):
+            return (self.evidence.value + change,) * 2
+        return self.bounds.get(under, (-np.inf, np.inf))
+
+    @property
+    def not_computed(self) -> tuple[str, ...]:
+        """Changes of priors under which the evidence could not be computed well enough; ``""`` are those declared."""
+        if not self.settled:
+            return ("",)
+        return tuple(name for name, change in self.changes.items() if np.isnan(change))
+
+    @property
+    def n_determined(self) -> int:
+        """k of AIC and BIC: combinations of lengths and amplitudes that the design determines; no thicknesses."""
+        return self.fit.identifiability.rank
+
+    @property
+    def aic(self) -> float:
+        """χ² + 2 k, up to a constant of the data."""
+        return self.fit.chi2 + 2 * self.n_determined
+
+    @property
+    def bic(self) -> float:
+        """χ² + k ln n with n the number of measured values, up to a constant of the data."""
+        return float(self.fit.chi2 + self.n_determined * np.log(self.study.n_values))
+
+    @property
+    def log_prediction(self) -> float:
+        """Σ ln p(left-out thickness | the others)."""
+        return float(sum(one.log_density for one in self.left_out))
+
+
+@dataclass(frozen=True)
+class BayesFactor:
+    """Of the best mechanism over another.
+
+    Attributes
+    ----------
+    against : str
+    value, error : float
+        ln of it under the declared priors, and the standard error of the computation.
+    lowest, highest : float
+        Over all changes of priors. Where an evidence could not be computed, the least and most that it can be: what is
+        decisive all the same is decided.
+    lowest_under : str
+        The change that favours the other one most; empty if that is none.
+    bounded : tuple of str
+        Changes under which one of the two evidences is known by its bounds only; ``""`` are the declared priors.
+    lowest_computed : float
+        Over the others; infinite if there are none.
+    """
+
+    against: str
+    value: float
+    error: float
+    lowest: float
+    highest: float
+    lowest_under: str
+    bounded: tuple[str, ...] = ()
+    lowest_computed: float = np.inf
+
+    @property
+    def hangs_on_bounds(self) -> bool:
+        """Whether it would be decisive but for what could not be computed."""
+        return not self.decisive and bool(self.lowest_computed - _CERTAIN * self.error > DECISIVE)
+
+    @property
+    def decisive(self) -> bool:
+        """Whether it stays above 20 to 1 under all priors that were tried, whatever could not be computed."""
+        return bool(self.lowest - _CERTAIN * self.error > DECISIVE)
+
+
+@dataclass(frozen=True, eq=False)
+class MechanismComparison:
+    """Several mechanisms on the same data.
+
+    Attributes
+    ----------
+    study : Study
+        As it was declared.
+    results : tuple of MechanismResult
+    seed : int
+    added : mapping of str to str
+        Amplitudes that the study does not declare, with the priors they were given.
+    """
+
+    study: Study
+    results: tuple[MechanismResult, ...]
+    seed: int
+    added: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> MechanismResult:
+        return next(one for one in self.results if one.name == name)
+
+    @property
+    def best(self) -> MechanismResult:
+        """Of the highest evidence."""
+        return max(self.results, key=lambda one: one.evidence.value)
+
+    @property
+    def settled(self) -> bool:
+        """False if some number could not be computed well enough; `decided` may stand all the same."""
+        predicted = (one.reliable for result in self.results for one in result.left_out)
+        return not any(result.not_computed for result in self.results) and all(predicted)
+
+    @cached_property
+    def bayes_factors(self) -> tuple[BayesFactor, ...]:
+        """Of the best over each of the others."""
+        return tuple(self.bayes_factor(self.best, other) for other in self.results if other is not self.best)
+
+    def bayes_factor(self, one: MechanismResult, other: MechanismResult) -> BayesFactor:
+        """Of one mechanism over another, each change of priors made in both."""
+        lowest, highest, bounded = {}, {}, []
+        for name in ("", *one.changes):
+            mine, its = one.log_evidence(name), other.log_evidence(name)
+            lowest[name], highest[name] = _difference(mine[0], its[1]), -_difference(its[0], mine[1])
+            if mine[0] < mine[1] or its[0] < its[1]:
+                bounded.append(name)
+        value = one.evidence.value - other.evidence.value
+        # an evidence that is known by bounds has no error: they are certain
+        errors = [each.evidence.error if each.settled else 0.0 for each in (one, other)]
+        error = float(np.linalg.norm(errors))
+        worst = min(lowest, key=lambda name: lowest[name])
+        computed = min((x for name, x in lowest.items() if name not in bounded), default=np.inf)
+        return BayesFactor(
+            other.name, value, error, lowest[worst], max(highest.values()), worst, tuple(bounded), computed
+        )
+
+    @property
+    def rivals(self) -> tuple[str, ...]:
+        """Mechanisms that the data, with priors as wide as declared or three times off, do not tell from the best."""
+        return tuple(factor.against for factor in self.bayes_factors if not factor.decisive)
+
+    @property
+    def described(self) -> bool:
+        """Whether the best one describes the data: χ² not absurd; True where errors are fitted and nothing can tell."""
+        return bool(not self.best.fit.p_value < MISFIT)
+
+    @property
+    def decided(self) -> bool:
+        """Whether one mechanism is left, and describes the data; a number that decides nothing may be missing."""
+        return self.described and not self.rivals
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: the evidence of every mechanism, and loudly if it decides nothing."""
+        refused = {
+            "NOT RELIABLE: some number could not be computed well enough": not self.settled and not self.decided,
+            f"No mechanism describes these data ({self.best.fit.chi2_says})": not self.described,
+            f"NOT DECIDED: {self.best.name} is not told from {', '.join(self.rivals)}": bool(self.rivals),
+        }
+        rows = []
+        for one in sorted(self.results, key=lambda each: -each.evidence.value):
+            factor = next((each for each in self.bayes_factors if each.against == one.name), None)
+            over = ("", "") if factor is None else (
+                f"{factor.value:.2f} ± {factor.error:.2g}", f"{factor.lowest:.2f} to {factor.highest:.2f}"
+            )  # fmt: skip
+            rows.append([one.name, one.mechanism.says, f"{one.evidence.value:.2f}", *over, one.fit.chi2_says])
+        return card(
+            f"Mechanisms of {self.study.name}", marks=[*(words for words, true in refused.items() if true),
+                                                       self.study.label],
+            header=("mechanism", "meaning", "ln Z", f"ln B of {self.best.name} over it", "under other priors",
+                    "best fit"), rows=rows,
+            notes=[f"A mechanism is excluded if ln B stays above {DECISIVE:g} (20 to 1) under all priors tried."],
+        )  # fmt: skip
+
+    def prediction_difference(self, name: str) -> tuple[float, float]:
+        """Σ ln p of left-out thicknesses, the best by evidence minus another, and √n times its sd over thicknesses."""
+        pairs = zip(self.best.left_out, self[name].left_out, strict=True)
+        each = np.array([one.log_density - other.log_density for one, other in pairs])
+        return float(each.sum()), float(np.sqrt(each.size) * each.std(ddof=1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One mechanism, by its place among all of them, for any process."""
+
+    study: Study
+    place: int
+    extra: tuple[str, ...]
+    seed: int
+
+
+def _generators(job: _Job) -> dict[str, np.random.Generator]:
+    """One for each task, so that what one of them draws never moves another.
+
+    How much a task draws hangs on decisions such as whether weights are reliable, and these may hang on the last digit.
+    And a stream for each mechanism: leaving one out does not change the numbers of the others.
+    """
+    tasks = ("draws", "left out", "checks", "bounds", *(width.name for width in WIDTHS))
+    root = np.random.SeedSequence((job.seed, 3, job.place))
+    spawned = zip(tasks, root.spawn(len(tasks)), strict=True)
+    return {"explore": np.random.default_rng(root)} | {task: np.random.default_rng(seed) for task, seed in spawned}
+
+
+def _result(job: _Job) -> MechanismResult:
+    rng = _generators(job)
+    study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
+    model = posterior_of(mechanism_study(study, mechanism, extra))
+    explored = explore(model, model.size, rng["explore"])
+    changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
+    # draws that are not the posterior's are no basis for anything else
+    for width in WIDTHS if explored.settled else ():
+        change, reliable = log_evidence_change(model, explored, width, rng[width.name])
+        changes[width.name] = change if reliable else float("nan")
+    bounds = _bounds(model, explored, changes, rng["bounds"])
+    drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng["draws"]), rng["draws"]))
+    rows = drawn.iloc[:_SIMULATIONS].to_dict("records")
+    return MechanismResult(
+        mechanism=mechanism,
+        study=model.study,
+        evidence=explored.evidence,
+        settled=explored.settled,
+        changes=changes,
+        left_out=leave_out(model, explored, rng["left out"], refit=None if explored.settled else False),
+        checks=predictive_checks(
+            model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng["checks"]
+        ),
+        fit=fit(model.study),
+        draws=drawn,
+        bounds=bounds,
+    )
+
+
+def _bounds(
+    model: CollapsedPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """What is known of the evidences that could not be computed."""
+    missing = [width for width in WIDTHS if np.isnan(changes[width.name])]
+    if not missing:
+        return {}
+    # one fit, in the widest ranges of lengths that are tried: it bounds the evidence in all others, too
+    ceiling = largest_log_likelihood(model.study, max(WIDTHS, key=lambda width: (width.of == "lengths", width.factor)))
+    bounds = {width.name: evidence_bounds(model, explored, width, ceiling, rng) for width in missing}
+    if not explored.settled:
+        bounds[""] = evidence_bounds(model, explored, None, ceiling, rng)
+    return bounds
+
+
+def _difference(low: float, high: float) -> float:
+    """low − high, −∞ where nothing is known of one of them."""
+    return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
+
+
+def compare_mechanisms(
+    study: Study,
+    seed: int | None = None,
+    *,
+    names: Sequence[str] = tuple(MECHANISMS),
+    extra: Sequence[str] = (),
+    workers: int = 1,
+    progress: bool = True,
+) -> MechanismComparison:
+    """Compare what could have caused a linear out-of-plane torque.
+
+    Parameters
+    ----------
+    study : Study
+        Two thicknesses or more; three for lengths.
+    seed : int, optional
+        Default: the seed of the study. The same seed gives the same numbers.
+    names : sequence of str
+        Keys of `MECHANISMS`.
+    extra : sequence of str
+        Amplitudes to add to every mechanism, such as ``"a2"``.
+    workers : int
+        Processes; the numbers are the same, and one goes on alone if others are killed. With more than one a script
+        needs ``if __name__ == "__main__":``.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    MechanismComparison
+        Look at `decided` first, then at `rivals`: a best mechanism with rivals is no verdict.
+
+    Raises
+    ------
+    NotDetermined
+        One thickness: nothing that could be computed would tell diffusion from asymmetric electrodes.
+    ConfigError
+        An amplitude has no prior, or a name is unknown.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> found = compare_mechanisms(study, names=["ballistic", "ballistic+b1"], progress=False)
+    >>> found.best.name, found.rivals, found.described
+    ('ballistic+b1', (), False)
+    """
+    refuse_one_thickness_for_mechanisms(study)
+    unknown = [name for name in names if name not in MECHANISMS]
+    if unknown or not names:
+        raise ValueError(f"no mechanism {', '.join(unknown)}; choose from {', '.join(MECHANISMS)}")
+    seed = study.sampling.seed if seed is None else seed
+    chosen = [(place, each) for place, each in enumerate(MECHANISMS.values()) if each.name in names]
+    # all of them at once, so that a prior that is missing is found before anything is computed
+    studies = [mechanism_study(study, each, extra) for _, each in chosen]
+    added = {
+        name: one.prior.describe()
+        for each in studies
+        for name, one in each.parameters.items()
+        if name in each.amplitudes and name not in study.parameters
+    }
+    jobs = [_Job(study, place, tuple(extra), seed) for place, _ in reversed(chosen)]  # those with more parameters first
+    try:
+        found = in_parallel(_result, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+    except WorkerKilled:  # most likely memory ran out: one after the other they need less
+        found = in_parallel(_result, jobs, 1, says="mechanisms", progress=progress)
+    return MechanismComparison(study, tuple(reversed(found)), seed, added)

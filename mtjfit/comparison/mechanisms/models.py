@@ -1,0 +1,283 @@
+"""Causes of an out-of-plane torque as named models: what each makes of a study's lengths and amplitudes.
+
+A linear T_perp may come from spin diffusion in the free layer (Eq. 12 of Manchon et al., PRB 86, 060404(R) (2012)),
+from a term b1 V of J0 itself (asymmetric electrodes: Oh et al., Nature Phys. 5, 898 (2009)), from both, or there is
+none. All are Eq. 12 with some lengths at infinity, so that one likelihood serves every one of them:
+
+- ballistic, Eq. 1–2: λ_J, λ_sf^F and Λ infinite, κ = L²/L0² = 1 for every d and any λ_φ;
+- bulk, Eq. 13–14: Λ infinite, κ = L²/L0² for every d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import ConfigError, NotDetermined, Problem
+from mtjfit.physics import kappa
+from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
+from mtjfit.text import Table, number
+
+__all__ = [
+    "EXAMPLE",
+    "EXAMPLE_B1",
+    "MECHANISMS",
+    "Mechanism",
+    "Signature",
+    "added_priors",
+    "mechanism_study",
+    "refuse_one_thickness_for_mechanisms",
+    "signature",
+    "signature_table",
+]
+
+_INFINITE = float("inf")
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """One explanation of the data.
+
+    Attributes
+    ----------
+    name : str
+    says : str
+        In a few words.
+    transport : {"none", "bulk", "layer"}
+        What happens to the spin current in the free layer: nothing (Eq. 1–2), what an infinitely thick layer does
+        (Eq. 13–14), or what a layer of finite thickness before a metal does (Eq. 12).
+    b1 : bool
+        Whether J0 has a linear out-of-plane term of its own.
+    """
+
+    name: str
+    says: str
+    transport: Literal["none", "bulk", "layer"]
+    b1: bool
+
+    @property
+    def lengths(self) -> dict[str, float]:
+        """Lengths in nm that the mechanism takes as known; with them Eq. 12 is its law, whatever the others are."""
+        bulk = {"Lambda": _INFINITE}
+        # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
+        none = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE, **bulk}
+        return {"none": none, "bulk": bulk, "layer": {}}[self.transport]
+
+    def depends_on_thickness(self, per: str) -> bool:
+        """Whether the torque, per device, area or volume, changes with d at all."""
+        return self.transport == "layer" or per == "volume"
+
+
+MECHANISMS = {
+    each.name: each
+    for each in (
+        Mechanism("ballistic", "all spin is absorbed at the interface, electrodes alike (Eq. 1-2)", "none", False),
+        Mechanism("ballistic+b1", "the same with asymmetric electrodes (Oh et al. 2009)", "none", True),
+        Mechanism("diffusion-bulk", "spin diffusion in an infinitely thick layer (Eq. 13-14)", "bulk", False),
+        Mechanism("diffusion", "spin diffusion in a layer of finite thickness (Eq. 12)", "layer", False),
+        Mechanism("diffusion+b1", "the same with asymmetric electrodes", "layer", True),
+    )
+}
+"""By name, from the simplest to the richest."""
+
+
+def added_priors(study: Study, names: Sequence[str]) -> dict[str, Parameter]:
+    """Amplitudes that a study does not declare, with priors made from those it does.
+
+    Mean zero, and the standard deviation and scope of the declared amplitude of the same power of V: b1 from a1,
+    a2 from b2. An amplitude that is declared keeps its prior.
+
+    Raises
+    ------
+    ConfigError
+        There is no such counterpart with a normal prior; all names at once.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> added_priors(study, ["b1"])["b1"].prior.describe()
+    'normal 0 ± 1'
+    """
+    found, problems = {}, []
+    for name in names:
+        if not is_amplitude(name):
+            problems.append(Problem(f"parameters.{name}", "is no amplitude", "add amplitudes such as a2 or b0"))
+            continue
+        if name in study.parameters:
+            found[name] = study.parameters[name]
+            continue
+        phase, power = parse_amplitude(name)
+        counterpart = f"{'b' if phase.imag == 0 else 'a'}{power}"
+        like = study.parameters.get(counterpart)
+        if like is None or like.is_fixed:
+            what = f"has no prior, and there is no {counterpart} with a normal prior to take one from"
+            problems.append(Problem(f"parameters.{name}", what,
+                                    f'declare it: {name} = {{ prior = "normal", mean = 0.0, sd = … }}'))  # fmt: skip
+            continue
+        found[name] = Parameter(name, Normal(0.0, like.prior.centre_and_sd[1]), like.scope)
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = ()) -> Study:
+    """The same data under one mechanism.
+
+    What the study declares is kept: priors of lengths that the mechanism has, amplitudes, noise. b1 comes or goes with
+    the mechanism. Where the torque does not depend on d the prior of thicknesses integrates to one: they are then
+    taken as nominal, which changes nothing but the time it takes.
+
+    Parameters
+    ----------
+    study : Study
+    mechanism : Mechanism
+    extra : sequence of str
+        Amplitudes to add whatever the mechanism, such as ``"a2"``; see `added_priors`.
+
+    Raises
+    ------
+    ConfigError
+        An amplitude has no prior, or the data do not contain it.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.model.marginal import CollapsedPosterior
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion-bulk"])).names
+    ('lambda_J', 'lambda_phi', 'lambda_sf_F')
+    >>> mechanism_study(study, MECHANISMS["ballistic+b1"], ["a2"]).amplitudes
+    ('a1', 'b2', 'b1', 'a2')
+    """
+    wanted = dict.fromkeys((*(["b1"] if mechanism.b1 else []), *extra))
+    parameters = {**study.parameters, **added_priors(study, list(wanted))}
+    if not mechanism.b1 and "b1" not in extra:
+        parameters = {name: one for name, one in parameters.items() if name.removeprefix(SCATTER) != "b1"}
+    if "Lambda" in mechanism.lengths:
+        behind = ("lambda_sf_N", "D_ratio", "Lambda")
+        parameters = {name: one for name, one in parameters.items() if name not in behind}
+    parameters |= {name: Parameter(name, Fixed(value)) for name, value in mechanism.lengths.items()}
+    if not mechanism.depends_on_thickness(study.curves[0].per):
+        parameters.pop("dead_layer", None)
+        parameters["thickness"] = Parameter("thickness", Fixed(0.0), "device")
+    return study.replace(name=f"{study.name}: {mechanism.name}", parameters=parameters, text="")
+
+
+def refuse_one_thickness_for_mechanisms(study: Study) -> None:
+    """Say no to a study in which no mechanism can be told from another.
+
+    Whatever κ is, T = κ J0 of one thickness is the torque of a ballistic junction with other amplitudes:
+    a1' + i b1' = κ (a1 + i b1) and a2' + i b2' = κ (a2 + i b2). Only how κ changes with d tells the two apart.
+
+    Raises
+    ------
+    NotDetermined
+        All devices have the same thickness, whatever the lengths are declared to be.
+    """
+    if study.n_thicknesses > 1:
+        return
+    lengths = ", ".join(name for name in LENGTHS if name in study.parameters)
+    raise NotDetermined(
+        f"one thickness ({study.thicknesses[0]:g} nm) cannot tell spin diffusion from asymmetric electrodes: for any "
+        f"{lengths} the same torque follows without diffusion from amplitudes a1 + i b1 and a2 + i b2 turned by the "
+        "phase of kappa. Only the thickness dependence separates the two: measure devices of more thicknesses. "
+        "What this one determines: see mtjfit check"
+    )
+
+
+EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
+"""Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
+EXAMPLE_B1 = -0.2
+"""b1/a1 of the example."""
+_D = (0.8, 1.2, 2.0, 3.0, 5.0)
+_SAME = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """What a mechanism predicts of the slopes at zero bias, for a1 = 1.
+
+    Attributes
+    ----------
+    thickness : ndarray, shape (n,)
+        In nm.
+    par, perp : ndarray, shape (n,)
+        dT_par/dV and dT_perp/dV.
+    """
+
+    thickness: FloatArray
+    par: FloatArray
+    perp: FloatArray
+
+    @property
+    def ratio(self) -> FloatArray:
+        """dT_perp/dT_par."""
+        return np.asarray(self.perp / self.par)
+
+
+def signature(
+    mechanism: Mechanism,
+    thickness: ArrayLike,
+    *,
+    lengths: Mapping[str, float] = EXAMPLE,
+    b1: float = EXAMPLE_B1,
+    per: str = "device",
+) -> Signature:
+    """Slopes against thickness, Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
+
+    Parameters
+    ----------
+    mechanism : Mechanism
+    thickness : array_like, shape (n,)
+        In nm, positive.
+    lengths : mapping of str to float
+        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism takes as known do not count.
+    b1 : float
+        b1/a1 of mechanisms that have it.
+    per : {"device", "area", "volume"}
+
+    Examples
+    --------
+    >>> signature(MECHANISMS["diffusion"], [1.2, 3.0]).ratio.round(2)
+    array([-0.22, -0.04])
+    >>> signature(MECHANISMS["ballistic+b1"], [1.2, 3.0]).ratio
+    array([-0.2, -0.2])
+    """
+    d = np.asarray(thickness, dtype=float)
+    at = {**lengths, **mechanism.lengths}
+    K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
+    slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
+    return Signature(d, np.broadcast_to(slope.real, d.shape), np.broadcast_to(slope.imag, d.shape))
+
+
+def signature_table(per: str = "device") -> Table:
+    """What each mechanism predicts for the thickness dependence, computed from Eq. 12 for the lengths of Fig. 3."""
+    rows = []
+    for name, mechanism in MECHANISMS.items():
+        found = signature(mechanism, _D, per=per)
+        for label, values in (("dT_par/dV", found.par), ("dT_perp/dV", found.perp), ("ratio", found.ratio)):
+            shown = tuple(number(float(value) + 0.0, 3) for value in values)
+            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(found.thickness, values)))
+    note = (
+        "At zero bias, in units of a1 (ratio: T_perp/T_par); lambda_J = lambda_phi = 1 nm, lambda_sf_F = 10 nm, "
+        f"Lambda = 1 nm, and b1 = {EXAMPLE_B1:g} a1 where there is b1. diffusion-bulk can turn the torque only where "
+        "lambda_sf_F is not much longer than lambda_phi."
+    )
+    header = ("mechanism", "slope", *(f"{d:g} nm" for d in _D), "against d")
+    return Table(f"What each mechanism predicts, per {per}", header, tuple(rows), note)
+
+
+def _trend(d: FloatArray, values: FloatArray) -> str:
+    """How a quantity goes with thickness, in a word."""
+    for word, each in (("constant", values), ("as 1/d", values * d)):
+        if np.ptp(each) <= _SAME * float(np.max(np.abs(each)) or 1.0):
+            return "zero" if not np.any(values) else word
+    return "changes"

@@ -1,0 +1,243 @@
+"""Mechanisms side by side: evidence, left-out thicknesses, and the thickness dependence that tells them apart."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullLocator
+
+from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
+from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
+from mtjfit.comparison.mechanisms.predictive import Slopes, slopes
+from mtjfit.data import FloatArray
+from mtjfit.physics import kappa
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
+
+__all__ = ["plot_mechanisms", "plot_signatures", "predicted_slopes"]
+
+_LOOK = {
+    "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
+    "ballistic+b1": (OKABE_ITO["orange"], "D", (0, (4, 1.5))),
+    "diffusion-bulk": (OKABE_ITO["purple"], "v", (0, (6, 1.2, 1, 1.2))),
+    "diffusion": (OKABE_ITO["blue"], "o", "-"),
+    "diffusion+b1": (OKABE_ITO["vermillion"], "^", (0, (2.5, 1.2))),
+}
+_LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")
+_LINEAR = 10.0  # ln B up to here is drawn on a linear scale
+_ROWS = 300
+_POINTS = 121
+
+
+def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+    """In-plane and out-of-plane slope at zero bias for posterior draws, each of shape (n_draws, n_thickness).
+
+    κ(d − dead layer)(a1 + i b1), Eq. 12, per device also where data are per volume. None where lengths or amplitudes
+    are not the same for all devices: then there is no one curve.
+    """
+    draws = result.draws.iloc[:_ROWS]
+    study = result.study
+    named = [
+        name for name in ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *_LENGTHS) if name in study.parameters
+    ]
+    if any(study.parameters[name].scope != "shared" for name in named):
+        return None
+
+    def value(name: str, missing: float = 0.0) -> FloatArray:
+        if name in draws:
+            return draws[name].to_numpy(dtype=float)[:, None]
+        declared = study.parameters.get(name)
+        return np.full((len(draws), 1), missing if declared is None else getattr(declared.prior, "value", math.nan))
+
+    behind = value("Lambda") if "Lambda" in study.parameters else value("lambda_sf_N") * value("D_ratio")
+    d = np.maximum(thickness - value("dead_layer"), 1e-6)
+    K = kappa(d, value("lambda_J"), value("lambda_phi"), value("lambda_sf_F"), behind)
+    slope = K * (value("a1") + 1j * value("b1"))
+    return slope.real, slope.imag
+
+
+def plot_mechanisms(found: MechanismComparison) -> Figure:
+    """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data.
+
+    Parameters
+    ----------
+    found : MechanismComparison
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 4.9), layout="constrained")
+        axes = fig.subplots(2, 2)
+        _evidence(axes[0, 0], found)
+        _left_out(axes[0, 1], found)
+        _against_thickness(axes[1, 0], axes[1, 1], found)
+        for ax, letter in zip(axes.flat, "abcd", strict=True):
+            ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
+        handles = [_handle(result.name) for result in found.results]
+        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
+        footer(fig, found.study, _note(found))
+    return fig
+
+
+def _note(found: MechanismComparison) -> str:
+    verdict = f"verdict: {found.best.name}" if found.decided else "no verdict"
+    return (
+        f"(a) Dots: declared priors; bars: priors of b1, of all amplitudes, of all lengths 3 times wider or narrower; "
+        f"an open dot is not excluded. (b) Open: the posterior without this thickness was explored anew. "
+        f"(c, d) Points: data, 1 sd; lines: posterior median, 90 % interval. {verdict[0].upper()}{verdict[1:]}."
+    )
+
+
+def _handle(name: str) -> Line2D:
+    colour, marker, dashes = _LOOK[name]
+    return Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
+
+
+def _minus(x: float, form: str = "g") -> str:
+    return f"{x:{form}}".replace("-", "−")
+
+
+def _compressed(ax: Axes, axis: str) -> None:
+    """Linear up to ten, logarithmic beyond."""
+    getattr(ax, f"set_{axis}scale")("symlog", linthresh=_LINEAR, linscale=1.0)
+    own = getattr(ax, f"{axis}axis")
+    own.set_major_formatter(FuncFormatter(lambda x, _: _minus(x)))
+    own.set_minor_locator(NullLocator())
+
+
+def _room(ax: Axes, axis: str, low: float, high: float) -> None:
+    """Limits with room for a marker and its label at either end of the compressed scale."""
+    beyond = (
+        4.0 * low if low < -_LINEAR else min(low - 3.0, -5.0),
+        4.0 * high if high > _LINEAR else max(high + 2.0, 2.0),
+    )
+    getattr(ax, f"set_{axis}lim")(*beyond)
+
+
+def _evidence(ax: Axes, found: MechanismComparison) -> None:
+    ordered = sorted(found.results, key=lambda one: one.evidence.value)
+    excluded = {factor.against: factor for factor in found.bayes_factors}
+    for y, result in enumerate(ordered):
+        colour, marker, _ = _LOOK[result.name]
+        factor = excluded.get(result.name)
+        at = -factor.value if factor else 0.0
+        if factor and math.isfinite(factor.lowest) and math.isfinite(factor.highest):
+            ax.plot([-factor.highest, -factor.lowest], [y, y], color=colour, lw=4, alpha=0.35, solid_capstyle="butt")
+        open_ = factor is not None and not factor.decisive
+        ax.errorbar(
+            at, y, xerr=2 * factor.error if factor else 0.0, fmt=marker, color=colour, mfc="white" if open_ else colour,
+            ms=4.5, elinewidth=0.8, capsize=2,
+        )  # fmt: skip
+        shown = "best" if factor is None else _minus(at, f".{1 if abs(at) < 100 else 0}f")
+        ax.annotate(shown, (at, y), (0, 6), textcoords="offset points", ha="center", va="bottom", fontsize=6)
+    ax.axvline(-DECISIVE, color="0.5", lw=0.7, ls=(0, (3, 2)))
+    ax.text(-DECISIVE, 0.01, "20 : 1 ", transform=ax.get_xaxis_transform(), fontsize=6, color="0.35", ha="right")
+    ax.set_yticks(range(len(ordered)), [one.name for one in ordered])
+    ax.set_ylim(-0.6, len(ordered) - 0.3)
+    _compressed(ax, "x")
+    _room(ax, "x", min(one.evidence.value - found.best.evidence.value for one in ordered), 0.0)
+    ax.set_xlabel("ln Z − ln Z of the best")
+    ax.set_title("evidence", loc="left")
+
+
+def _left_out(ax: Axes, found: MechanismComparison) -> None:
+    place = np.arange(len(found.best.left_out))
+    shift = np.linspace(-0.28, 0.28, len(found.results)) if len(found.results) > 1 else [0.0]
+    for dx, result in zip(shift, found.results, strict=True):
+        colour, marker, _ = _LOOK[result.name]
+        for x, best, one in zip(place, found.best.left_out, result.left_out, strict=True):
+            face = "white" if one.method == "refit" else colour
+            ax.plot(x + dx, one.log_density - best.log_density, marker, color=colour, mfc=face, ms=4)
+    ax.axhline(0, color="0.6", lw=0.5, zorder=0)
+    labels = [f"{one.thickness:g}" + (f" (×{len(one.devices)})" if len(one.devices) > 1 else "")
+              for one in found.best.left_out]  # fmt: skip
+    ax.set_xticks(place, labels)
+    ax.set_xlabel("left-out thickness (nm)")
+    ax.set_ylabel(f"ln p − ln p of {found.best.name}")
+    _compressed(ax, "y")
+    pairs = [zip(found.best.left_out, result.left_out, strict=True) for result in found.results]
+    away = [one.log_density - best.log_density for pair in pairs for best, one in pair]
+    _room(ax, "y", min(away), max(away))
+    ax.set_title("left-out thickness, predicted from the others", loc="left")
+
+
+def _against_thickness(ratio: Axes, par: Axes, found: MechanismComparison) -> None:
+    data = slopes(found.study)
+    d = np.linspace(0.6 * data.thickness.min(), 1.12 * data.thickness.max(), _POINTS)
+    for result in found.results:
+        predicted = predicted_slopes(result, d)
+        if predicted is not None:
+            _band(ratio, result.name, d, predicted[1] / predicted[0])
+            _band(par, result.name, d, predicted[0])
+    _points(ratio, data, data.ratio, data.sd_ratio)
+    _points(par, data, data.par, data.sd_par)
+    for ax in (ratio, par):
+        ax.set_xlabel("thickness (nm)")
+        ax.set_xlim(d[0], d[-1])
+    ratio.set_ylabel(r"slope ratio $T_\perp/T_\parallel$ at zero bias")
+    _limits(ratio, data.ratio, data.sd_ratio)
+    _limits(par, data.par, data.sd_par)
+    name_axis(par.yaxis, r"$\mathrm{d}T_\parallel/\mathrm{d}V$ at zero bias", found.study.unit_of("a1"))
+    ratio.set_title("slope ratio", loc="left")
+    per_volume = found.study.curves[0].per == "volume"
+    par.set_title("in-plane slope" + (" times d" if per_volume else ""), loc="left")
+
+
+def _band(ax: Axes, name: str, d: FloatArray, values: FloatArray) -> None:
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95], axis=0)
+    colour, _, dashes = _LOOK[name]
+    ax.fill_between(d, low, high, color=colour, alpha=0.2, lw=0)
+    ax.plot(d, middle, color=colour, ls=dashes, lw=1.2, gid=name)
+
+
+def _points(ax: Axes, data: Slopes, y: FloatArray, sd: FloatArray) -> None:
+    ax.errorbar(data.thickness, y, yerr=sd, fmt="o", color="black", mfc="white", ms=4, elinewidth=0.8, capsize=1.5,
+                zorder=5)  # fmt: skip
+
+
+def _limits(ax: Axes, y: FloatArray, sd: FloatArray) -> None:
+    """From the data and zero, so that a prediction that runs away does not flatten them."""
+    low, high = min(float(np.min(y - sd)), 0.0), max(float(np.max(y + sd)), 0.0)
+    margin = 0.18 * (high - low)
+    ax.set_ylim(low - margin, high + margin)
+
+
+def plot_signatures(per: str = "device") -> Figure:
+    """What each mechanism predicts for T_par, linear T_perp and their ratio against thickness; Eq. 12, no data.
+
+    Parameters
+    ----------
+    per : {"device", "area", "volume"}
+    """
+    d = np.linspace(0.3, 6.0, 241)
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 2.35), layout="constrained")
+        axes = fig.subplots(1, 3)
+        for name, mechanism in MECHANISMS.items():
+            found = signature(mechanism, d, per=per)
+            colour, _, dashes = _LOOK[name]
+            for ax, values in zip(axes, (found.par, found.perp, found.ratio), strict=True):
+                ax.plot(d, values, color=colour, ls=dashes, lw=1.3, label=name, gid=name)
+        unit = "a_1" if per != "volume" else r"a_1\ \mathrm{nm}^{-1}"
+        labels = (
+            rf"$\mathrm{{d}}T_\parallel/\mathrm{{d}}V$  $({unit})$",
+            rf"$\mathrm{{d}}T_\perp/\mathrm{{d}}V$  $({unit})$",
+            r"slope ratio $T_\perp/T_\parallel$",
+        )
+        for ax, label in zip(axes, labels, strict=True):
+            ax.set_xlabel("thickness (nm)")
+            ax.set_ylabel(label)
+            ax.set_xlim(0, d[-1])
+        fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MECHANISMS))
+        at = ", ".join(f"{symbol} = {EXAMPLE[name]:g} nm" for symbol, name in
+                       ((r"$\lambda_J$", "lambda_J"), (r"$\lambda_\phi$", "lambda_phi"),
+                        (r"$\lambda_\mathrm{sf}^F$", "lambda_sf_F"), (r"$\Lambda$", "Lambda")))  # fmt: skip
+        fig.supxlabel(
+            f"At zero bias; {at}; $b_1$ = {_minus(EXAMPLE_B1)} $a_1$ where there is $b_1$", fontsize=6.5, color="0.35"
+        )
+    return fig

@@ -1,0 +1,1 @@
+"""Studies: whether several data sets share their lengths."""

@@ -1,0 +1,231 @@
+"""Several studies with the same lengths: one posterior of what they share, each with its own amplitudes and noise.
+
+Amplitudes, thicknesses and noise belong to each study, so that data per area and per volume, torque and torkance, in
+any unit, constrain the same lengths without being converted into each other: ln L of all is the sum of their ln L.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.infer.convergence.diagnostics import thinning
+from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
+from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.model.layout import IntArray
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.straight import Frame
+from mtjfit.study import LENGTHS, Study
+from mtjfit.study.prior import LN_2PI
+
+__all__ = ["JointPosterior", "Sampled", "joint_posterior", "sampled"]
+
+
+@dataclass(frozen=True, eq=False)
+class JointPosterior:
+    """Prior and likelihood of several studies, vectorised over rows of coordinates; made by `joint_posterior`.
+
+    Attributes
+    ----------
+    models : mapping of str to CollapsedPosterior
+        By the label of the study.
+    shared : tuple of str
+        Lengths that are one number for all studies.
+    """
+
+    models: Mapping[str, CollapsedPosterior]
+    shared: tuple[str, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Coordinates: the shared lengths, then what each study has of its own, as ``a1 (label)``."""
+        own = [f"{name} ({label})" for label, m in self.models.items() for name in m.names if name not in self.shared]
+        return (*self.shared, *own)
+
+    @property
+    def size(self) -> int:
+        """Dimension of the coordinates."""
+        return len(self.names)
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """How far from zero each coordinate may be, below and above, shape (2, size)."""
+        found = np.empty((2, self.size))
+        for label, model in self.models.items():
+            found[:, self.columns(label)] = model.reach
+        return found
+
+    def columns(self, label: str) -> list[int]:
+        """Which coordinates one study sees, in its own order."""
+        return [
+            self.names.index(name if name in self.shared else f"{name} ({label})") for name in self.models[label].names
+        ]
+
+    def log_likelihood(self, z: FloatArray) -> FloatArray:
+        """Sum of the ln L of all studies, shape (n,), for normal scores of shape (n, size)."""
+        z = np.atleast_2d(z)
+        each = [model.log_likelihood(z[:, self.columns(label)]) for label, model in self.models.items()]
+        return np.asarray(np.sum(each, axis=0))
+
+    def log_prior(self, z: FloatArray) -> FloatArray:
+        """Log prior density of coordinates, shape (n,): standard normal."""
+        z = np.atleast_2d(z)
+        parts = [model.log_prior(z[:, self.columns(label)]) for label, model in self.models.items()]
+        inside = np.all(np.isfinite(parts), axis=0)
+        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
+
+    def log_posterior(self, z: FloatArray) -> FloatArray:
+        """Log prior + log likelihood, shape (n,)."""
+        z = np.atleast_2d(z)
+        result = self.log_prior(z)
+        inside = np.isfinite(result)
+        if inside.any():
+            result[inside] += self.log_likelihood(z[inside])
+        return result
+
+    def prior_transform(self, u: FloatArray) -> FloatArray:
+        """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""
+        z = np.empty(np.shape(u))
+        for label, model in self.models.items():
+            z[..., self.columns(label)] = model.prior_transform(np.asarray(u)[..., self.columns(label)])
+        return z
+
+    @cached_property
+    def straightened(self) -> IntArray:
+        """Coordinates that are almost normal given all others: sampled amplitudes of each study."""
+        each = (np.array(self.columns(label))[model.straightened] for label, model in self.models.items())
+        return np.concatenate(list(each)).astype(np.intp)
+
+    def frame(self, z: FloatArray) -> Frame:
+        """Where `straightened` coordinates lie given all others: those of one study know nothing of another's."""
+        each = [model.frame(z[:, self.columns(label)]) for label, model in self.models.items()]
+        size = self.straightened.size
+        information, start = np.zeros((z.shape[0], size, size)), 0
+        for frame in each:
+            block = slice(start, start + frame.columns.size)
+            information[:, block, block] = frame.information
+            start = block.stop
+        return Frame(self.straightened, information, np.concatenate([frame.pull for frame in each], axis=1))
+
+    def draw(self, z: FloatArray, rng: np.random.Generator) -> dict[str, pd.DataFrame]:
+        """Every parameter of each study in natural units, one draw for each row of `z`, by label."""
+        return {label: pd.DataFrame(model.draw(z[:, self.columns(label)], rng)) for label, model in self.models.items()}
+
+
+def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None = None) -> JointPosterior:
+    """Studies on one footing, or the reasons why they are not.
+
+    Parameters
+    ----------
+    studies : mapping of str to Study
+        Two or more, by label.
+    shared : sequence of str, optional
+        Lengths that are the same in all; each needs the same prior everywhere, or the same fixed value. Default: all
+        lengths of the free layer and, where all studies declare it, what lies behind it.
+
+    Raises
+    ------
+    ConfigError
+        Fewer than two studies, a shared length that some study lacks, has for each group or device, or with another
+        prior. All problems at once.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> thin, thick = (study.replace(curves=study.curves[k]) for k in (slice(0, 3), slice(2, 5)))
+    >>> joint_posterior({"thin": thin, "thick": thick}).names[3:]
+    ('lambda_sf_N', 'a1 (thin)', 'b2 (thin)', 'a1 (thick)', 'b2 (thick)')
+    """
+    chosen = _in_common(studies) if shared is None else tuple(shared)
+    problems = list(_problems(studies, chosen))
+    if problems:
+        raise ConfigError(problems)
+    models = {label: posterior_of(study) for label, study in studies.items()}
+    sampled = tuple(name for name in chosen if any(name in model.names for model in models.values()))
+    return JointPosterior(models, sampled)
+
+
+def _in_common(studies: Mapping[str, Study]) -> tuple[str, ...]:
+    return tuple(name for name in LENGTHS if all(name in study.parameters for study in studies.values()))
+
+
+def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[Problem]:
+    if len(studies) < 2:
+        yield Problem("studies", f"there are {len(studies)}", "give two or more")
+        return
+    first_label, first = next(iter(studies.items()))
+    if not shared:
+        yield Problem("studies", "have no length in common", "declare the same lengths in all")
+    for name in shared:
+        if name not in LENGTHS:
+            yield Problem(f"shared {name}", "is no length", f"choose among {', '.join(LENGTHS)}")
+            continue
+        for label, study in studies.items():
+            where = f"{label}: parameters.{name}"
+            if name not in study.parameters:
+                yield Problem(where, "is missing, but is to be shared", "declare it, or do not share it")
+            elif study.parameters[name].scope != "shared":
+                yield Problem(where, f'has scope = "{study.parameters[name].scope}"', "share it within the study first")
+            elif name in first.parameters and study.parameters[name].prior != first.parameters[name].prior:
+                what = f"has the prior {study.parameters[name].prior.describe()}, but in {first_label} "
+                what += first.parameters[name].prior.describe()
+                yield Problem(where, what, "one number has one prior: declare the same in all, or do not share it")
+    if shared and all(first.parameters[n].is_fixed for n in shared if n in first.parameters):
+        yield Problem("studies", "share only lengths that are fixed", "free a length, or compare the devices instead")
+
+
+@dataclass(frozen=True, eq=False)
+class Sampled:
+    """Draws of one posterior, joint or single, and what tension needs of them.
+
+    Attributes
+    ----------
+    chains : Chains
+    log_likelihood : ndarray, shape (n_draws,)
+    verdict : Verdict
+    evidence : Evidence
+        NaN where the run did not converge.
+    seed : int
+    """
+
+    chains: Chains
+    log_likelihood: FloatArray
+    verdict: Verdict
+    evidence: Evidence
+    seed: int
+
+    @property
+    def z(self) -> FloatArray:
+        """At most ten thousand evenly spaced draws of the coordinates, shape (n, size)."""
+        flat = self.chains.theta.reshape(-1, self.chains.theta.shape[-1])
+        return flat[:: thinning(len(flat))]
+
+
+def sampled(
+    model: JointPosterior | CollapsedPosterior, seed: int, *, target_ess: float = 2000, progress: bool = True
+) -> Sampled:
+    """Sample a posterior whose coordinates are normal scores, one thickness with free lengths included.
+
+    Parameters
+    ----------
+    model : JointPosterior or CollapsedPosterior
+    seed : int
+    target_ess : float
+    progress : bool
+        Show a bar on a terminal.
+    """
+    run: Run = run_ensembles(model, model.names, seed=seed, target_ess=target_ess, progress=progress)
+    flat = run.chains.theta.reshape(-1, model.size)
+    log_likelihood = run.chains.log_posterior.ravel() - model.log_prior(flat)
+    evidence = run.evidence or Evidence(float("nan"), float("inf"), "none")
+    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence, seed)

@@ -1,0 +1,196 @@
+"""Do several data sets want the same lengths? One number that does not hang on the widths of the priors.
+
+Handley and Lemos, Phys. Rev. D 100, 043504 (2019): the ratio R = Z_joint / Π Z_k of the evidences grows with the
+width of the priors of what is shared. With the information ratio I taken out of it, the suspiciousness
+
+    ln S = ln R − ln I = ⟨ln L⟩_joint − Σ ⟨ln L⟩_k
+
+does not. If all posteriors are normal and the data agree, d − 2 ln S is distributed as χ² with d degrees of freedom,
+the dimension that is constrained by more than one data set; d = Σ d_k − d_joint with d_k = 2 Var(ln L) (Phys. Rev. D
+100, 023512 (2019)).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import chi2
+
+from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior, sampled
+from mtjfit.data import FloatArray
+from mtjfit.infer.convergence.diagnostics import ess
+from mtjfit.study import Study
+from mtjfit.text import card, number
+
+__all__ = ["DISAGREE", "StudyComparison", "Tension", "compare_studies", "tension"]
+
+DISAGREE = 0.01
+"""Below this p-value data sets are said to disagree."""
+_LEAST_DIMENSION = 0.1  # below it there is nothing to disagree on
+
+
+@dataclass(frozen=True)
+class Tension:
+    """How well data sets agree on what they share.
+
+    Attributes
+    ----------
+    log_R, log_R_error : float
+        Log ratio of the evidences: above zero for agreement, but larger for wider priors.
+    log_S, log_S_error : float
+        Suspiciousness, without the widths of the priors; below zero where data sets pull apart.
+    dimension : float
+        How many combinations of what is shared are constrained by more than one data set.
+    """
+
+    log_R: float
+    log_R_error: float
+    log_S: float
+    log_S_error: float
+    dimension: float
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a larger disagreement by chance; NaN where the data sets constrain nothing in common."""
+        if not self.dimension > _LEAST_DIMENSION:
+            return float("nan")
+        return float(chi2.sf(max(self.dimension - 2 * self.log_S, 0.0), self.dimension))
+
+    @property
+    def sigma(self) -> float:
+        """The p-value as a two-sided deviation of a normal."""
+        return float(-ndtri(max(self.p_value, 1e-300) / 2)) if np.isfinite(self.p_value) else float("nan")
+
+    def __str__(self) -> str:
+        if np.isnan(self.p_value):
+            return "the data sets constrain nothing in common: there is nothing to disagree on"
+        says = "disagree" if self.p_value < DISAGREE else "do not disagree"
+        return (
+            f"the data sets {says}: p = {self.p_value:.2g} ({self.sigma:.1f} sigma) in {self.dimension:.1f} "
+            f"dimensions, ln S = {self.log_S:.2f} ± {self.log_S_error:.1g}, "
+            f"ln R = {self.log_R:.2f} ± {self.log_R_error:.1g}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class StudyComparison:
+    """Several studies, each on its own and all together.
+
+    Attributes
+    ----------
+    model : JointPosterior
+    joint : Sampled
+    single : mapping of str to Sampled
+        By the label of the study.
+    tension : Tension
+    """
+
+    model: JointPosterior
+    joint: Sampled
+    single: Mapping[str, Sampled]
+    tension: Tension
+
+    @property
+    def converged(self) -> bool:
+        """True if every run did."""
+        return all(one.verdict.converged for one in (self.joint, *self.single.values()))
+
+    def _repr_html_(self) -> str:
+        """The comparison in a notebook: common lengths of each data set and of all, and whether they agree."""
+        runs = {**self.single, "all together": self.joint}
+        refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
+                   for label, one in runs.items() if not one.verdict.converged]  # fmt: skip
+        labels = {name: model.study.label for name, model in self.model.models.items()}
+        marks = [f"{name}: {label}" for name, label in labels.items() if label]
+        drawn = [self._lengths(label) for label in runs]
+        rows = [[name, *(each.get(name, "") for each in drawn)] for name in self.model.shared]
+        return card(
+            f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
+            header=("common", *runs), rows=rows, notes=["Median (90 % interval)."],
+        )  # fmt: skip
+
+    def _lengths(self, label: str) -> dict[str, str]:
+        """Median and 90 % interval of what is common, of one data set or, by another label, of all together."""
+        alone = label in self.single
+        first = label if alone else next(iter(self.single))
+        z = self.single[label].z if alone else self.joint.z[:, self.model.columns(first)]
+        model = self.model.models[first]
+        low, middle, high = np.quantile(model.scores.values(z), (0.05, 0.5, 0.95), axis=0)
+        found = {name: (low[k], middle[k], high[k]) for k, name in enumerate(model.names)}
+        return {name: "{1} ({0} to {2})".format(*(number(float(x), 3) for x in each)) for name, each in found.items()}
+
+
+def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:
+    """Tension between data sets from their own posteriors and the joint one.
+
+    Parameters
+    ----------
+    joint : Sampled
+    single : mapping of str to Sampled
+
+    Examples
+    --------
+    >>> Tension(3.0, 0.1, -9.0, 0.1, 2.0).sigma > 3
+    True
+    """
+    ln_R = joint.evidence.value - sum(one.evidence.value for one in single.values())
+    ln_R_error = float(np.sqrt(joint.evidence.error**2 + sum(one.evidence.error**2 for one in single.values())))
+    mean, error, dimension = _moments(joint)
+    others = [_moments(one) for one in single.values()]
+    return Tension(
+        log_R=float(ln_R),
+        log_R_error=ln_R_error,
+        log_S=mean - sum(each[0] for each in others),
+        log_S_error=float(np.sqrt(error**2 + sum(each[1] ** 2 for each in others))),
+        dimension=sum(each[2] for each in others) - dimension,
+    )
+
+
+def _moments(one: Sampled) -> tuple[float, float, float]:
+    """Mean of ln L, its Monte-Carlo error, and the dimension 2 Var(ln L)."""
+    shape = one.chains.theta.shape[:-1]
+    series: FloatArray = one.log_likelihood.reshape(shape).swapaxes(1, 2).reshape(-1, shape[1])
+    variance = float(np.var(one.log_likelihood))
+    return float(np.mean(one.log_likelihood)), float(np.sqrt(variance / ess(series))), 2 * variance
+
+
+def compare_studies(
+    studies: Mapping[str, Study],
+    shared: tuple[str, ...] | None = None,
+    *,
+    seed: int = 1,
+    target_ess: float = 4000,
+    progress: bool = True,
+) -> StudyComparison:
+    """Sample every study on its own and all with common lengths.
+
+    Parameters
+    ----------
+    studies : mapping of str to Study
+        Two or more, by label.
+    shared : tuple of str, optional
+        Lengths that are common; see `joint_posterior`.
+    seed : int
+    target_ess : float
+        Of each run; the error of ln S falls as its root.
+    progress : bool
+
+    Returns
+    -------
+    StudyComparison
+
+    Raises
+    ------
+    ConfigError
+        The studies cannot be put on one footing.
+    """
+    model = joint_posterior(studies, shared)
+    single = {
+        label: sampled(each, seed + 1 + k, target_ess=target_ess, progress=progress)
+        for k, (label, each) in enumerate(model.models.items())
+    }
+    joint = sampled(model, seed, target_ess=target_ess, progress=progress)
+    return StudyComparison(model, joint, single, tension(joint, single))

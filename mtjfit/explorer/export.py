@@ -1,0 +1,140 @@
+"""A study file in which what the explorer holds is fixed where its slider stands, and all else is as it was."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+import mtjfit
+from mtjfit.errors import MtjfitError
+from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, name_of
+from mtjfit.study import DOF, ParameterName
+
+__all__ = ["exported"]
+
+_BYTE_ORDER_MARK = "\ufeff"
+_INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip install "mtjfit[explore]"'
+
+
+def exported(state: State, explored: Explored) -> str:
+    """TOML of a study file for what was explored.
+
+    What is held becomes ``{ fixed = … }`` where its slider stands. What is free keeps its prior; what was fixed and is
+    now free gets one about its slider, a factor of two or three times the size wide. Everything else of the user's
+    file stays as it is, comments too. Thicknesses stay those of the data.
+
+    Parameters
+    ----------
+    state : State
+    explored : Explored
+
+    Returns
+    -------
+    str
+        Valid TOML; a study to be loaded from the folder of the original file. Without a ``[[data]]`` table where the
+        study did not come from a file.
+
+    Raises
+    ------
+    MtjfitError
+        tomlkit is not installed.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.explorer.state import moved, start
+    >>> from mtjfit.study import load_study
+    >>> explored = Explored(load_study(dataset("thickness-series").study_file))
+    >>> text = exported(moved(explored, start(explored), "b1", 0.02), explored)
+    >>> [line for line in text.splitlines() if line.startswith("b1")]
+    ['b1 = {fixed = 0.02}']
+    """
+    changes = dict(_changes(state, explored))
+    head = _head(state, explored)
+    if not explored.study.text:
+        declared = {name: each.to_toml() for name, each in explored.study.parameters.items() if name != DOF}
+        parameters = {name: _inline(each) for name, each in (declared | changes).items()}
+        note = "# The data came from Python, so [[data]] tables are missing here: add them."
+        return f"{head}\n{note}\n\n{_toml().dumps({'parameters': parameters})}"
+    return f"{head}\n\n{_edited(explored.study.text.removeprefix(_BYTE_ORDER_MARK), changes)}"
+
+
+def _head(state: State, explored: Explored) -> str:
+    """Where the sliders stood, as comments."""
+    stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
+    return "\n".join([
+        f"# Exported by mtjfit explore {mtjfit.__version__}.",
+        "# Save it beside the original study file: names of data files are relative to it.",
+        f"# The sliders stood at {', '.join(stood[:5])} (nm),",
+        f"# {', '.join(stood[5:])}.",
+    ])  # fmt: skip
+
+
+def _changes(state: State, explored: Explored) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What becomes of each parameter that has a slider, where it does not stay as it is."""
+    declared = explored.study.parameters
+    for name in (*SLIDERS[:5], *AMPLITUDES):
+        values = {each for label, each in state.values.items() if ParameterName(label).base == name}
+        if len(values) > 1:
+            continue  # own values of devices or groups cannot be written as one
+        value = values.pop()
+        if "Lambda" in declared and name in ("lambda_sf_N", "D_ratio"):
+            if name == "lambda_sf_N" and "lambda_sf_N" in state.held:
+                yield "Lambda", {"fixed": value * _shared(state, "D_ratio")}
+            elif name == "lambda_sf_N" and declared["Lambda"].is_fixed:
+                yield "Lambda", _about(name, value * _shared(state, "D_ratio"))
+            continue
+        if f"scatter_{name}" in declared:
+            continue
+        if name in state.held:
+            if value != (declared[name].value if name in declared else 0.0):
+                yield name, {"fixed": value}
+        elif name not in declared or declared[name].is_fixed:
+            yield name, _about(name, value)
+
+
+def _shared(state: State, name: str) -> float:
+    return next(each for label, each in state.values.items() if ParameterName(label).base == name)
+
+
+def _about(name: str, value: float) -> dict[str, Any]:
+    """A prior about a value, for a parameter that had none."""
+    if name in AMPLITUDES:
+        return {"prior": "normal", "mean": 0.0, "sd": 3 * abs(value) or 1.0}
+    return {"prior": "lognormal", "median": value if 0 < value < math.inf else 10.0, "factor": 2.0}
+
+
+def _toml() -> Any:
+    try:
+        return import_module("tomlkit")
+    except ImportError:
+        raise MtjfitError(_INSTALL) from None
+
+
+def _edited(text: str, changes: Mapping[str, dict[str, Any]]) -> str:
+    """The text of a study file with some parameters declared anew."""
+    toml = _toml()
+    document = toml.parse(text)
+    for name, each in changes.items():
+        document["parameters"][name] = _inline(each)
+    edited = str(toml.dumps(document))
+    before = tomllib.loads(text)
+    wanted = {**before, "parameters": {**before["parameters"], **changes}}
+    # A table that is edited in place may be left where it means something else; the meaning goes before the comments.
+    return edited if _meaning(edited) == wanted else str(toml.dumps(wanted))
+
+
+def _meaning(text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except ValueError:
+        return None
+
+
+def _inline(values: Mapping[str, Any]) -> Any:
+    table = _toml().inline_table()
+    table.update(values)
+    return table

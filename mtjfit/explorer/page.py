@@ -1,0 +1,236 @@
+"""The page of the explorer: sliders on one side, pictures on the other, and what the numbers say in words."""
+
+from __future__ import annotations
+
+import cmath
+import io
+import math
+from dataclasses import replace
+from html import escape
+from importlib import import_module
+from typing import Any
+
+from mtjfit.errors import MtjfitError
+from mtjfit.explorer.export import exported
+from mtjfit.explorer.figures import COLOURS, Figures, speak
+from mtjfit.explorer.pictures import Kappa, pictures
+from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
+from mtjfit.explorer.statistics import fit_from, statistics, structure_of
+from mtjfit.model.structure import Structure
+from mtjfit.plot.style import unit_of
+from mtjfit.text import number
+
+__all__ = ["Page", "facts", "heading"]
+
+_SYMBOLS = {
+    "lambda_J": "λ_J, precession (nm)",
+    "lambda_phi": "λ_φ, dephasing (nm)",
+    "lambda_sf_F": "λ_sf^F, spin flip in F (nm)",
+    "lambda_sf_N": "λ_sf^N, spin flip in N (nm)",
+    "D_ratio": "D_F/D_N",
+    "d": "d, thickness of this device (nm)",
+    "a1": "a₁",
+    "b1": "b₁",
+    "b2": "b₂",
+}
+_LOG = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")
+_LOW, _HIGH, _STEP = -2.0, 3.0, 0.01  # of log10
+_THINNEST, _THICKEST = 0.05, 10.0  # nm
+_POWER = "return (10 ** tick).toPrecision(3);"
+_DIGITS = "return Number(tick.toPrecision(4)).toString();"
+_CSS = """
+h1 { font-size: 1.3rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
+p { margin: .15rem 0; overflow-wrap: anywhere; }
+.mark { background: #fef3c7; color: #78350f; border-left: .4rem solid #b45309; padding: .4rem .6rem; }
+"""
+# What has the focus must be seen, and sliders and fields must stand out from the white page.
+_WIDGET_CSS = f"""
+:focus-visible, .bk-input:focus {{ outline: 3px solid {COLOURS["par"]} !important; outline-offset: 2px; }}
+.noUi-connect {{ background: {COLOURS["par"]} !important; }}
+.noUi-target, .bk-input, .bk-btn, a.bk-btn {{ border: 1px solid {COLOURS["data"]}; }}
+.noUi-handle {{ border: 2px solid {COLOURS["data"]}; }}
+"""
+_COLUMNS = {"display": "grid", "grid-template-columns": "repeat(auto-fit, minmax(min(100%, 370px), 1fr))", "gap": "8px"}
+
+
+def heading(explored: Explored) -> str:
+    """HTML on top of the page: the name of the study, and a mark on data that were not measured."""
+    study = explored.study
+    name = escape(study.name or "a study without a name")
+    mark = f'<p class="mark" role="note"><strong>{escape(study.label)}</strong></p>' if study.label else ""
+    return f"<h1>mtjfit explorer: {name}</h1>{mark}"
+
+
+def facts(explored: Explored, state: State, drawn: Kappa, shape: Structure) -> str:
+    """HTML with χ², what the data determine, κ of the device that is shown, and Λ; read aloud when it changes."""
+    Lambda = value_of(explored, state, "lambda_sf_N") * value_of(explored, state, "D_ratio")
+    phase = math.degrees(cmath.phase(drawn.shown)) if drawn.shown else 0.0
+    curve = explored.curve(state.device)
+    nominal = f" (nominal {curve.thickness:g} nm)" if abs(drawn.d_shown - curve.thickness) > 5e-4 else ""
+    lines = [
+        f"<strong>{escape(str(statistics(state, explored, shape)))}</strong>, all devices",
+        _determined(shape),
+        f"{escape(state.device)}: d = {drawn.d_shown:.3f} nm{nominal}, |κ| = {abs(drawn.shown):.3f}, "
+        f"arg κ = {phase:.1f}°",
+        f"Λ = D_F/D_N · λ_sf^N = {number(Lambda, 3)} nm: only this product enters the torque",
+    ]
+    return '<div role="status" aria-live="polite">' + "".join(f"<p>{line}</p>" for line in lines if line) + "</div>"
+
+
+def _determined(shape: Structure) -> str:
+    """A warning where a fit is one of many that agree with the data as well; empty where it is not."""
+    if shape.rank >= shape.n_parameters:
+        return ""
+    return (
+        f"<strong>These data determine {shape.rank} of the {shape.n_parameters} parameters that are not held</strong>: "
+        f"many other values fit as well ({escape('; '.join(shape.null_directions))})"
+    )
+
+
+class Page:
+    """One session in a browser.
+
+    Parameters
+    ----------
+    explored : Explored
+
+    Attributes
+    ----------
+    state : State
+        Where everything stands; a new one after every event.
+    """
+
+    def __init__(self, explored: Explored):
+        self._pn = import_module("panel")
+        self._explored = explored
+        self.state = start(explored)
+        self._shape = structure_of(self.state, explored)
+        self._following = False  # the sliders follow the state, and must not move it meanwhile
+        mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
+        curve = explored.curve(self.state.device)
+        drawn = pictures(self.state, explored)
+        self.figures = Figures(drawn, curve, f"{mark}, not measured" if mark else "")
+        self.sliders = {name: self._slider(name) for name in SLIDERS}
+        self.device = self._pn.widgets.Select(
+            label="Device", options=list(explored.study.devices), value=self.state.device,
+            sizing_mode="stretch_width", stylesheets=[_WIDGET_CSS],
+        )  # fmt: skip
+        self.held = self._pn.widgets.CheckBoxGroup(
+            options={_SYMBOLS[name].split(",")[0]: name for name in SLIDERS if name != "d"},
+            tags=["Held by fits, fixed in exports"],
+            value=[name for name in SLIDERS if name in self.state.held], inline=True, stylesheets=[_WIDGET_CSS],
+        )  # fmt: skip
+        self.facts = self._html(facts(explored, self.state, drawn.kappa, self._shape))
+        self.message = self._html("")
+        self.device.param.watch(lambda event: self._now(shown(self.state, event.new)), "value")
+        self.held.param.watch(self._hold, "value")
+
+    def view(self) -> Any:
+        """What panel serves."""
+        pn = self._pn
+        fit = pn.widgets.Button(label="Fit from here", stylesheets=[_WIDGET_CSS])
+        back = pn.widgets.Button(label="Back to the start", stylesheets=[_WIDGET_CSS])
+        save = pn.widgets.FileDownload(callback=self._file, filename="study.toml", label="Export study.toml",
+                                       embed=False, stylesheets=[_WIDGET_CSS])  # fmt: skip
+        fit.on_click(self.fit)
+        back.on_click(lambda event: self._now(replace(start(self._explored), held=self.state.held)))
+        controls = pn.Column(
+            self.device, *self.sliders.values(), self._html("<p>Held by fits, fixed in exports:</p>"), self.held,
+            pn.FlexBox(fit, back, save), self.message, sizing_mode="stretch_width", styles={"flex": "1 1 300px"},
+        )  # fmt: skip
+        figures = pn.Column(*self.figures.all, sizing_mode="stretch_width", styles=_COLUMNS)
+        right = pn.Column(
+            self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"}
+        )
+        if pn.state.curdoc is not None:
+            speak(pn.state.curdoc)
+        body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
+        return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
+
+    def fit(self, event: object = None) -> None:
+        """Least squares from where the sliders stand."""
+        try:
+            self._now(fit_from(self.state, self._explored))
+        except MtjfitError as error:
+            self.message.object = f"<p>{escape(str(error))}</p>"
+
+    def _file(self) -> io.StringIO:
+        return io.StringIO(exported(self.state, self._explored))
+
+    def _hold(self, event: Any) -> None:
+        self.state = replace(self.state, held=frozenset(event.new))
+        self._shape = structure_of(self.state, self._explored)
+        self._now(self.state)
+
+    def _now(self, state: State) -> None:
+        """Everything on the page follows a state."""
+        self.state = state
+        self._following = True
+        try:
+            with self._pn.io.hold():
+                for name in SLIDERS:
+                    self._follow(name)
+                self._draw()
+        finally:
+            self._following = False
+
+    def _draw(self) -> None:
+        drawn = pictures(self.state, self._explored)
+        self.figures.show(drawn, self._explored.curve(self.state.device))
+        self.facts.object = facts(self._explored, self.state, drawn.kappa, self._shape)
+        self.message.object = ""
+
+    def _move(self, name: str, position: float) -> None:
+        if self._following:
+            return
+        self.state = moved(self._explored, self.state, name, 10.0**position if name in _LOG else position)
+        with self._pn.io.hold():
+            self._draw()
+
+    def _slider(self, name: str) -> Any:
+        unit = self._explored.open.unit_of(name) if name in AMPLITUDES else ""
+        label = _SYMBOLS[name] + unit_of(unit)
+        position = self._position(name)
+        if name in _LOG:
+            low, high, step = _LOW, _HIGH, _STEP
+        elif name == "d":
+            low, high, step = _THINNEST, max(_THICKEST, 1.5 * float(self._explored.study.thicknesses.max())), 0.01
+        else:
+            high = _reach(position or value_of(self._explored, self.state, "a1"))
+            low, step = -high, high / 200
+        formatter = import_module("bokeh.models").CustomJSTickFormatter(code=_POWER if name in _LOG else _DIGITS)
+        slider = self._pn.widgets.FloatSlider(
+            label=label, start=low, end=high, step=step, value=min(max(position, low), high), format=formatter,
+            sizing_mode="stretch_width", stylesheets=[_WIDGET_CSS],
+        )  # fmt: skip
+        slider.param.watch(lambda event: self._move(name, event.new), "value")
+        return slider
+
+    def _position(self, name: str) -> float:
+        value = value_of(self._explored, self.state, name)
+        return (math.log10(value) if value > 0 else -math.inf) if name in _LOG else value
+
+    def _follow(self, name: str) -> None:
+        slider, position = self.sliders[name], self._position(name)
+        if name in AMPLITUDES and abs(position) > slider.end:
+            reach = _reach(position)
+            slider.param.update(start=-reach, end=reach, step=reach / 200)
+        slider.value = min(max(position, slider.start), slider.end)
+
+    def _html(self, text: str) -> Any:
+        return self._pn.pane.HTML(text, sizing_mode="stretch_width", stylesheets=[_CSS])
+
+
+def _reach(value: float) -> float:
+    """End of the slider of an amplitude: one, two or five times a power of ten, three times the value or more.
+
+    Examples
+    --------
+    >>> _reach(0.13), _reach(0.0)
+    (0.5, 1.0)
+    """
+    wanted = 3 * abs(value)
+    if not 0 < wanted < math.inf:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return next(float(f"{each * power:.3g}") for each in (1, 2, 5, 10) if each * power >= wanted)

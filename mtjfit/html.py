@@ -1,0 +1,80 @@
+"""Parts of pages: templates that escape every string, and figures that cannot run code."""
+
+from __future__ import annotations
+
+from functools import cache
+from xml.etree import ElementTree
+
+import jinja2
+
+__all__ = ["inline_svg", "template"]
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+
+
+@cache
+def template(package: str, name: str) -> jinja2.Template:
+    """A template that lies in a package.
+
+    Examples
+    --------
+    >>> template("mtjfit.report", "report.html.j2").environment.autoescape
+    True
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def inline_svg(data: bytes, prefix: str, alt: str) -> str:
+    """An SVG file as an element for a page that holds others: ids get a prefix, all but drawing is dropped.
+
+    Only SVG elements survive, no scripts, no event attributes and no links to anything outside the figure.
+
+    Examples
+    --------
+    >>> file = b'<svg xmlns="http://www.w3.org/2000/svg" width="9pt"><!-- x --><g id="a"/><script/></svg>'
+    >>> inline_svg(file, "torque", "a plot")
+    '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a plot"><g id="torque-a" /></svg>'
+    """
+    root = ElementTree.fromstring(data)  # noqa: S314 - drawn a moment ago; the parser drops comments
+    _clean(root, prefix, set())
+    for name in ("width", "height"):  # the page sets the width, the view box the shape
+        root.attrib.pop(name, None)
+    root.attrib |= {"role": "img", "aria-label": alt}
+    ElementTree.register_namespace("", _SVG)
+    ElementTree.register_namespace("xlink", _XLINK)
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+_DROPPED = {f"{{{_SVG}}}{name}" for name in ("metadata", "script", "foreignObject", "a", "title", "desc")}
+
+
+def _clean(element: ElementTree.Element, prefix: str, seen: set[str]) -> None:
+    for name, value in list(element.attrib.items()):
+        if name == "id":
+            if value in seen:  # matplotlib defines a glyph anew in each text that uses it
+                del element.attrib[name]
+            else:
+                element.set(name, f"{prefix}-{value}")
+            seen.add(value)
+        elif name.endswith("href"):
+            if value.startswith("#"):
+                element.set(name, f"#{prefix}-{value[1:]}")
+            elif not value.startswith("data:image/"):
+                del element.attrib[name]
+        elif name.startswith("on"):
+            del element.attrib[name]
+        elif "url(#" in value:
+            element.set(name, value.replace("url(#", f"url(#{prefix}-"))
+    for child in list(element):
+        if child.tag in _DROPPED or not str(child.tag).startswith(f"{{{_SVG}}}"):
+            element.remove(child)
+        else:
+            _clean(child, prefix, seen)

@@ -1,0 +1,1 @@
+"""Convergence: the gate, its statistics, and its second opinion."""

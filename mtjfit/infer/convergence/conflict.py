@@ -1,0 +1,285 @@
+"""Priors that the data contradict: which, by how much, and what the data say without them.
+
+For one prior at a time: F, χ² plus the squared distances from all priors, is minimised with that prior and without it.
+Its fall Δ is z² with z the distance between the centre of the prior and what data and all other priors say, in units of
+their joint error, exactly where the model is linear. Where the data do not determine the parameter F hardly falls, so a
+direction that the data leave open raises no alarm. Of a flat prior Δ is what its ends cost.
+
+Under truths from the priors Δ is distributed as χ² with one degree of freedom (F where errors come from the scatter).
+The scale of fitted noise is tested by itself: the scatter about free polynomials, given scales from the prior. Holm's
+correction is for all priors of a study. Once a prior is found the others are tested without it, so that one wrong prior
+does not accuse those that it pulls away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import ndtri
+from scipy.stats import chi2, f
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.optimum import Optimum
+from mtjfit.model.combinations import noise_groups
+from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.penalised import Penalised, PenalisedPoint
+from mtjfit.multiple_tests import holm
+from mtjfit.study import SCATTER, ParameterName, Study
+from mtjfit.text import number, p_text, value_with_error
+
+__all__ = ["CONTRADICTS", "Conflict", "prior_conflicts"]
+
+CONTRADICTS = 0.01
+"""Probability that any prior of a study is called contradicted although all are right."""
+_NODES = 512
+_MOVED = 0.02  # relative change of another parameter that is told
+_MOST = 6  # contradicted priors that are looked for
+_SCREENED = 4.0  # of Δ to first order, below which the prior of a single device is left alone
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A prior and data that contradict each other.
+
+    Attributes
+    ----------
+    name : str
+    prior : str
+        In words.
+    value, error : float
+        What the data say without it, with the priors of all others, and the standard error of that towards the prior,
+        in the parameter's own unit; NaN where no such error describes it.
+    sigma : float
+        Distance of the two in units of their joint error, as a normal number of the same p-value.
+    p_value : float
+        After Holm's correction.
+    chi2_with, chi2_without : float
+        Of the data, at the best point with all priors and without this one (and those before it in the list).
+    others : tuple of (str, float, float)
+        Free lengths and amplitudes: best value with all priors, and without this one.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import Normal, Parameter, load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> wrong = Parameter("a1", Normal(0.5, 0.02))
+    >>> (found,) = fit(study.replace(parameters={**study.parameters, "a1": wrong})).conflicts
+    >>> found.name, found.prior, round(found.value, 2), 15 < found.sigma < 22
+    ('a1', 'normal 0.5 ± 0.02', 0.13, True)
+    """
+
+    name: str
+    prior: str
+    value: float
+    error: float
+    sigma: float
+    p_value: float
+    chi2_with: float
+    chi2_without: float
+    others: tuple[tuple[str, float, float], ...] = ()
+
+    @property
+    def says(self) -> str:
+        """Which prior, what the data say, and how far apart they are, in one line."""
+        value = value_with_error(self.value, self.error) if np.isfinite(self.error) else number(self.value)
+        return (
+            f"{self.name}: prior {self.prior}, the data without it {value}: {self.sigma:.1f} sd apart "
+            f"({p_text(self.p_value)} after Holm's correction)"
+        )
+
+    @property
+    def without(self) -> str:
+        """What becomes of the rest without this prior, in one line; empty where nothing does."""
+        moved = [
+            f"{name} {number(after)} in place of {number(before)}"
+            for name, before, after in self.others
+            if abs(after - before) > _MOVED * max(abs(after), abs(before))
+        ]
+        if not np.isfinite(self.chi2_without):
+            return ""
+        fits = f"χ² of the data is {self.chi2_without:.1f} in place of {self.chi2_with:.1f}"
+        return f"without the prior of {self.name} the best point has " + ", ".join([*moved, fits])
+
+
+@dataclass(frozen=True)
+class _Fall:
+    """F without one prior."""
+
+    name: ParameterName
+    by: float
+    p: float
+    point: PenalisedPoint
+
+
+def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conflict, ...]:
+    """Priors of a study that its data contradict, the worst first.
+
+    Parameters
+    ----------
+    study : Study
+    best : Optimum
+        Its best fit, which knows no priors but those of thicknesses.
+    chi2_best : float
+        χ² of that fit.
+    """
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    scattered = frozenset(
+        name for name in model.amplitudes.names if SCATTER + name.base in study.parameters
+    )  # they have the shared one for a prior, which is itself inferred
+    noise = dict(_noise_tests(model))
+    names = _tested(model, scattered)
+    found: list[Conflict] = []
+    gone = scattered
+    starts = [model.layout.coordinates(best.values)]
+    every = Penalised(model, best.values, gone)
+    current = every.lowest([*starts, *every.starts()])
+    while names and len(found) < _MOST:
+        current, falls = _falls(every, current, starts, names, chi2_best)
+        p = np.array([fall.p for fall in falls] + [1.0] * (len(names) - len(falls)) + list(noise.values()))
+        if not falls:
+            break
+        adjusted = holm(p)[: len(falls)]
+        k = int(np.argmin(adjusted))
+        if adjusted[k] >= CONTRADICTS:
+            break
+        found.append(_conflict(every, current, falls[k], float(adjusted[k])))
+        gone, current = gone | {falls[k].name}, falls[k].point
+        names = [name for name in names if name != falls[k].name]
+        every = replace(every, without=gone)
+    return (*found, *_of_noise(model, noise, len(names) + len(found), best.values))
+
+
+def _tested(model: MarginalPosterior, scattered: frozenset[ParameterName]) -> list[ParameterName]:
+    lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
+    return [*lengths, *(name for name in model.amplitudes.names if name not in scattered)]
+
+
+def _falls(
+    every: Penalised, current: PenalisedPoint, starts: list[FloatArray], names: list[ParameterName], chi2_best: float
+) -> tuple[PenalisedPoint, list[_Fall]]:
+    """By how much F falls without each prior that may matter; the lowest F with all of them is found on the way."""
+    for _ in range(3):
+        tried = _candidates(every, current, names, chi2_best)
+        points = [(name, replace(every, without=every.without | {name}).lowest([current.theta, *starts]))
+                  for name in tried]  # fmt: skip
+        again = every.lowest([current.theta, *(point.theta for _, point in points)])
+        if again.total > current.total - 1e-2:
+            break
+        current = again  # searches without a prior have led to a better point with it
+    falls = []
+    for name, point in points:
+        by = max(current.total - point.total, 0.0)
+        falls.append(_Fall(name, by, _p(every.model, by), point))
+    return current, falls
+
+
+def _candidates(
+    every: Penalised, current: PenalisedPoint, names: list[ParameterName], chi2_best: float
+) -> list[ParameterName]:
+    """Priors without which F could fall by enough, and flat ones at whose ends the search stopped."""
+    first_order = every.leverage(current)
+    low, high = every.bounds
+    kept = [k for k, entry in enumerate(every.model.layout.entries) if not entry.name.is_noise]
+    free, x = [every.model.layout.entries[k] for k in kept], current.theta[kept]
+    at_end = {
+        entry.name
+        for entry, value, a, b in zip(free, x, low, high, strict=True)
+        if min(value - a, b - value) < 1e-3 * (b - a)
+    }
+    flat = {entry.name for entry in free if not np.isfinite(entry.prior.centre_and_sd[1])}
+    # the best fit knows none but those of thicknesses: what the others cost together bounds what each of them costs
+    costly = _p(every.model, current.total - chi2_best) < CONTRADICTS / len(names)
+
+    def may_matter(name: ParameterName) -> bool:
+        if name in flat:
+            return name in at_end
+        # what belongs to a single device can be far off without any other mode, and there may be hundreds of it
+        near = name.owner is not None and first_order[name] < _SCREENED
+        return not near and (costly or name.is_thickness)
+
+    return [name for name in names if may_matter(name)]
+
+
+def _p(model: MarginalPosterior, fall: float) -> float:
+    """Probability of a larger fall; by the fewest degrees of freedom behind any noise scale where these are fitted."""
+    _, dof = noise_groups(model)
+    fall = max(fall, 0.0)
+    return float(chi2.sf(fall, 1) if dof.size == 0 else f.sf(fall, 1, max(float(dof.min()), 1.0)))
+
+
+def _value(model: MarginalPosterior, point: PenalisedPoint, name: str) -> float:
+    if name in model.layout.names:
+        return float(model.layout.values(point.theta)[model.layout.names.index(name)])
+    return float(point.amplitudes[model.amplitudes.names.index(name)])
+
+
+def _conflict(every: Penalised, current: PenalisedPoint, fall: _Fall, p: float) -> Conflict:
+    model, name = every.model, fall.name
+    value = _value(model, fall.point, name)
+    if name in model.layout.names:
+        entry = model.layout.entries[model.layout.names.index(name)]
+        centre, sd, prior = *entry.prior.centre_and_sd, entry.prior
+        x, unit = (np.log(value), value) if entry.log else (value, 1.0)
+    else:
+        prior = model.amplitudes.priors[model.amplitudes.names.index(name)]
+        centre, sd, x, unit = prior.mean, prior.sd, value, 1.0
+    # Δ = (x − centre)²/(sd² + error²)
+    variance = (x - centre) ** 2 / fall.by - sd**2 if np.isfinite(sd) else np.nan
+    lengths = [entry.name for entry in model.layout.entries if not (entry.name.is_noise or entry.name.is_thickness)]
+    shown = [other for other in (*lengths, *model.amplitudes.names) if other != name]
+    return Conflict(
+        name=name,
+        prior=prior.describe(),
+        value=value,
+        error=float(np.sqrt(variance) * unit) if variance > 0 else float("nan"),
+        sigma=float(np.sqrt(fall.by)) if not noise_groups(model)[1].size else _as_normal_number(fall.p),
+        p_value=p,
+        chi2_with=current.chi2_data,
+        chi2_without=fall.point.chi2_data,
+        others=tuple((other, _value(model, current, other), _value(model, fall.point, other)) for other in shown),
+    )
+
+
+def _as_normal_number(p: float) -> float:
+    return float(-ndtri(max(p, 1e-300) / 2))
+
+
+def _noise_tests(model: MarginalPosterior) -> Iterator[tuple[str, float]]:
+    """Two-sided p-value of every fitted noise scale: of its scatter among those of scales from the prior."""
+    group, dof = noise_groups(model)
+    for g, nu in enumerate(dof):
+        j, c = np.argwhere(group == g)[0]
+        name = ("noise_par", "noise_perp")[c]
+        entry = model.layout.entries[model.layout.index[name][j]]
+        scatter = float(model.data.rss[group == g].sum())
+        scales = np.asarray(entry.prior.quantile((np.arange(_NODES) + 0.5) / _NODES))
+        below = float(np.mean(chi2.cdf(scatter / scales**2, nu)))
+        above = float(np.mean(chi2.sf(scatter / scales**2, nu)))
+        yield entry.name, min(1.0, 2 * min(below, above))
+
+
+def _of_noise(
+    model: MarginalPosterior, tests: dict[str, float], n_others: int, values: FloatArray
+) -> Iterator[Conflict]:
+    if not tests:
+        return
+    adjusted = holm(np.array([*tests.values(), *([1.0] * n_others)]))
+    _, dof = noise_groups(model)
+    for (name, p), corrected, nu in zip(tests.items(), adjusted, dof, strict=False):
+        if corrected < CONTRADICTS:
+            entry = model.layout.entries[model.layout.names.index(name)]
+            value = float(values[model.layout.names.index(name)])
+            error = value / np.sqrt(2 * nu)
+            sigma = _as_normal_number(p)
+            centre, sd = entry.prior.centre_and_sd
+            if entry.log and np.isfinite(sd) and p < 1e-200:  # p may have no digits left
+                sigma = max(sigma, abs(np.log(value) - centre) / np.hypot(sd, 1 / np.sqrt(2 * nu)))
+            nothing = float("nan")
+            yield Conflict(name, entry.prior.describe(), value, float(error), float(sigma), float(corrected),
+                           nothing, nothing)  # fmt: skip

@@ -1,0 +1,126 @@
+"""Do the draws that are reported fit the data? Their χ² beside that of the best fit.
+
+The best fit knows no priors but those of thicknesses, so that its χ² says nothing about draws that a prior holds
+elsewhere. Given the data, a draw θ of a posterior and the truth have the same distribution. So the excess
+Δ = χ²(θ) − χ² of the best fit, thicknesses counted as measurements, has over data and draws the distribution that it
+has at the truth: χ² with as many degrees of freedom as the fit determines numbers, exactly so where the model is linear
+(F where errors come from the scatter). Johnson, Ann. Stat. 32, 2361 (2004); Yuan and Johnson, Biometrics 68, 156
+(2012). Twice the mean over the draws of its tail probability is a p-value however the draws hang together: the chance
+that it is below α under right priors is α at most (Rüschendorf, Adv. Appl. Probab. 14, 623 (1982)), and in practice far
+less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import chi2, f
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.least_squares import FitResult
+from mtjfit.infer.posterior import Posterior
+from mtjfit.model.combinations import noise_groups
+from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.likelihood import MarginalPosterior, whitened
+
+__all__ = ["MISFIT", "DrawnChi2", "chi2_of_draws", "excess"]
+
+MISFIT = 1e-3
+"""Below this p-value the draws do not fit the data as the best fit does."""
+_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class DrawnChi2:
+    """χ² of posterior draws, data and thicknesses, beside that of the best fit.
+
+    Attributes
+    ----------
+    q05, q50, q95 : float
+        Of the draws.
+    best : float
+        Of the best fit.
+    dof : int
+        Degrees of freedom of the excess of the draws: numbers that the fit determines, thicknesses included.
+    p_value : float
+        Chance that right priors give draws this far above the best fit, or more.
+    n_values : int
+        Measured values.
+    """
+
+    q05: float
+    q50: float
+    q95: float
+    best: float
+    dof: int
+    p_value: float
+    n_values: int
+
+    @property
+    def ok(self) -> bool:
+        """False if the draws do not fit the data as the best fit does."""
+        return self.p_value >= MISFIT
+
+    @property
+    def says(self) -> str:
+        """In one phrase."""
+        return (
+            f"χ² of the draws {self.q50:.1f} ({self.q05:.1f} to {self.q95:.1f}) beside {self.best:.1f} of the best fit "
+            f"for {self.n_values} values; an excess of about {self.dof} is expected"
+        )
+
+
+def chi2_of_draws(fit: FitResult, posterior: Posterior) -> DrawnChi2:
+    """χ² of at most 2000 evenly spaced draws, with the errors that the fit used.
+
+    Parameters
+    ----------
+    fit : FitResult
+    posterior : Posterior
+        Of the same study.
+    """
+    rows = np.linspace(0, len(posterior.draws) - 1, min(len(posterior.draws), _DRAWS)).round().astype(int)
+    drawn = posterior.draws.iloc[rows]
+    above, dof, p = excess(fit, {str(name): drawn[name].to_numpy(dtype=float) for name in drawn.columns})
+    low, middle, high = (float(x) for x in np.quantile(above + fit.chi2, (0.05, 0.5, 0.95)))
+    return DrawnChi2(low, middle, high, fit.chi2, dof, float(min(1.0, 2 * p.mean())), fit.study.n_values)
+
+
+def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray, int, FloatArray]:
+    """Excess of χ² over the best fit, shape (n,), its degrees of freedom, and its tail probabilities, shape (n,).
+
+    Parameters
+    ----------
+    fit : FitResult
+    values : mapping of str to ndarray, shape (n,)
+        Every free parameter, such as posterior draws or a truth; noise is taken from the fit.
+    """
+    study = fit.study
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    n = len(next(iter(values.values())))
+    # noise as in the fit, whatever that of the draws: a scale that follows the misfit would hide it
+    held = dict(zip(model.layout.names, fit.optimum.values, strict=True))
+    columns = [
+        np.full(n, held[name]) if name.is_noise else np.asarray(values[name], dtype=float)
+        for name in model.layout.names
+    ]
+    natural = np.stack(columns, axis=-1) if columns else np.zeros((n, 0))
+    own = [values[name] if name in values else values[name.base] for name in model.amplitudes.names]
+    amplitudes = np.stack(own, axis=-1) if own else np.zeros((n, 0))
+    design, target, rss, _ = whitened(model, natural)
+    total = rss + np.sum((target - (design @ amplitudes[..., None])[..., 0]) ** 2, axis=-1)
+    sd = study.parameters["thickness"].nominal_sd
+    measured = 0
+    if sd > 0:
+        measured = len(study.curves)
+        d = np.stack([values[name] for name in study.names_of("thickness")], axis=-1)
+        total = total + np.sum(((d - study.thicknesses) / sd) ** 2, axis=-1)
+    above = np.maximum(total - fit.chi2, 0.0)
+    dof = study.n_values - fit.dof + measured
+    _, noise_dof = noise_groups(model)
+    if noise_dof.size:
+        return above, dof, np.asarray(f.sf(above / dof, dof, max(float(noise_dof.min()), 1.0)))
+    return above, dof, np.asarray(chi2.sf(above, dof))

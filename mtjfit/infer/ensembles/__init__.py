@@ -1,0 +1,1 @@
+"""Ensembles: annealing, jumps, and the run that emcee samples."""

@@ -1,0 +1,1 @@
+"""Evidence: ln Z and its error."""

@@ -1,0 +1,323 @@
+"""Least squares of a whole study, with errors only where the data give them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import lmfit
+import numpy as np
+import pandas as pd
+from scipy.stats import chi2, f
+
+from mtjfit.data import FloatArray, pretty
+from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
+from mtjfit.infer.optimum import Optimum, flipped, optimum
+from mtjfit.model.combinations import (
+    DeviceCombinations,
+    combinations,
+    combinations_table,
+    noise_groups,
+)
+from mtjfit.model.equivalent_noise import as_normal, student_scales
+from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
+from mtjfit.model.jacobian import jacobian
+from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.study import JITTER, NOISE, ParameterName, Study
+from mtjfit.text import card, number, p_text, shortened, table, value_with_error
+
+__all__ = ["FitResult", "fit"]
+
+_MISFIT = 1e-3  # p below which distances in units of errors mean nothing
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """Best fit of a study.
+
+    Attributes
+    ----------
+    study : Study
+    params : lmfit.Parameters
+        All parameters in natural units; `stderr` is None where the data do not determine a parameter. Names are
+        identifiers (``thickness_dev1``); the name of the tables is in `user_data`.
+    chi2 : float
+        Data and thickness terms, with the errors as given.
+    dof : int
+        Degrees of freedom, counting only what the data determine.
+    p_value : float
+        Probability of a larger χ²; from lack of fit (F test) where the errors of the data are fitted.
+    identifiability : Identifiability
+    devices : tuple of DeviceCombinations
+        What each device determines without any length.
+    values : dict of str to float
+        Best values by the names of the tables.
+    errors : dict of str to float or None
+        Standard errors; None where not determined, or where χ² rises so slowly that a symmetric error would mislead.
+        True errors, not rescaled by χ², unless asked for.
+    rescaled : bool
+        True if the errors were multiplied by √(χ²/dof) on request.
+    optimum : Optimum
+    """
+
+    study: Study
+    params: lmfit.Parameters
+    chi2: float
+    dof: int
+    p_value: float
+    identifiability: Identifiability
+    devices: tuple[DeviceCombinations, ...]
+    values: Mapping[str, float]
+    errors: Mapping[str, float | None]
+    rescaled: bool
+    optimum: Optimum
+
+    @cached_property
+    def combinations(self) -> pd.DataFrame:
+        """One row for each device and determined quantity: device, quantity, value, sd, unit."""
+        return combinations_table(MarginalPosterior(self.study), self.devices)
+
+    @cached_property
+    def p_value_flipped(self) -> float:
+        """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
+        model = flipped(MarginalPosterior(with_own_amplitudes(as_normal(self.study))))
+        return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
+
+    @cached_property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Priors that the data contradict, the worst first; none where the model does not describe the data."""
+        if self.p_value < _MISFIT:
+            return ()
+        return prior_conflicts(self.study, self.optimum, self.optimum.chi2_data + self.optimum.chi2_thickness)
+
+    @property
+    def chi2_says(self) -> str:
+        """χ², degrees of freedom and p-value in one phrase."""
+        free = [name for name, known in self.study.parameters.items() if not known.is_fixed]
+        for names, what in ((NOISE, "errors fitted"), (JITTER, "jitter estimated")):
+            if any(name in free for name in names):
+                test = "nothing left for" if math.isnan(self.p_value) else f"{p_text(self.p_value)} by"
+                return f"{what} from the scatter; {test} a lack-of-fit test"
+        return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
+
+    def _repr_html_(self) -> str:
+        """The fit in a notebook: χ², and every parameter with its error or the reason why there is none."""
+        rows = [[*row[:2], pretty(row[2]), row[3]] for row in self._rows()]
+        known, rescaled = self.identifiability, " (errors rescaled by it, as asked)" if self.rescaled else ""
+        return card(
+            f"FitResult of {self.study.name}", marks=[self.study.label],
+            facts={"χ²": self.chi2_says + rescaled,
+                   "determined": f"{known.rank} of {known.n_parameters} parameters by this design"},
+            header=("parameter", "best fit ± sd", "unit", "remark"), rows=shortened(rows, 40),
+            notes=known.null_directions,
+        )  # fmt: skip
+
+    def report(self) -> str:
+        """Parameters with errors where there are any, then what each device determines; plain text.
+
+        Returns
+        -------
+        str
+        """
+        found = [
+            [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
+            for row in self.combinations.to_dict("records")
+        ]
+        known = self.identifiability
+        lines = [
+            f"{known.rank} of {known.n_parameters} parameters are determined by this design"
+            + "".join(f"\n  - {words}" for words in known.null_directions),
+            self.chi2_says + (" (errors rescaled by it, as asked)" if self.rescaled else ""),
+            "",
+            table(["parameter", "best fit ± sd", "unit", "remark"], self._rows()),
+            "",
+            "Determined by each device on its own, without any length:",
+            table(["device", "quantity", "value ± sd", "unit"], found),
+        ]
+        return "\n".join(lines)
+
+    def _rows(self) -> list[list[str]]:
+        """Parameter, value with its error where there is one, unit, and a remark."""
+        rows = []
+        for name, value in self.values.items():
+            error, unit = self.errors[name], self.study.unit_of(name)
+            if name in self.identifiability.determined.index:
+                why = str(self.identifiability.determined.loc[name, "reason"])
+                shown = "not determined" if error is None else value_with_error(value, error)
+                rows.append([name, shown, unit, why])
+            else:
+                noise = name.startswith("noise") and not self.study.parameters[ParameterName(name).base].is_fixed
+                rows.append([name, number(value), unit, "from the scatter" if noise else "fixed"])
+        return rows
+
+
+def _from_scatter(study: Study) -> np.ndarray:
+    """Components of devices whose jitter is free, shape (n_devices, 2): their scatter tests no errors."""
+    free = [name in study.parameters and not study.parameters[name].is_fixed for name in JITTER]
+    return np.tile(free, (len(study.curves), 1))
+
+
+def _p_value(model: MarginalPosterior, best: Optimum, rank: int, from_scatter: np.ndarray) -> tuple[float, float]:
+    """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
+    data, total = model.data, best.chi2_data + best.chi2_thickness
+    group, noise_dof = noise_groups(model)
+    # each fitted scale makes the scatter about its free polynomials equal to their degrees of freedom
+    spent = float(noise_dof.sum())
+    if from_scatter.any():
+        group = np.where(from_scatter, 0, -1)
+        noise_dof = np.array([np.maximum(data.n - data.powers.size, 0)[from_scatter].sum()], dtype=float)
+        spent = float(data.rss[from_scatter].sum())
+    misfit_dof = model.study.n_values - rank - int(noise_dof.sum())
+    if noise_dof.size == 0:
+        return total, float(chi2.sf(total, misfit_dof))
+    if misfit_dof <= 0 or noise_dof.min() <= 0:
+        return total, float("nan")
+    misfit = max(total - spent, 0.0)
+    J = jacobian(model, best.values, best.amplitudes).matrix
+    u, s, _ = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-300), full_matrices=False)
+    taken = np.sum(u[:, s > 1e-10 * s[0]] ** 2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
+    left = np.minimum(data.n, data.powers.size) - taken
+    shares = np.array([left[group == g].sum() for g in range(noise_dof.size)])
+    shares = np.append(misfit_dof - shares.sum(), shares)
+    return total, _lack_of_fit(misfit, shares, noise_dof)
+
+
+def _lack_of_fit(misfit: float, shares: FloatArray, noise_dof: FloatArray) -> float:
+    """Probability of a larger Σ m F(m, ν), over noise scales with ν degrees of freedom each; the first is known, ν = ∞.
+
+    By a multiple of one F with the same mean and variance: exact for one scale, and unlike a common ν right in the
+    mean for many scales of few degrees each, where every F is larger than one on average.
+    """
+    m = float(shares.sum())
+    if noise_dof.size == 1 and shares[0] < 1e-9 * m:
+        return float(f.sf(misfit / m, m, noise_dof[0]))
+    nu = np.maximum(noise_dof, 4.5)  # an F with fewer has no variance to match
+    own = np.maximum(shares[1:], 0.0)
+    mean = shares[0] + float(np.sum(own * nu / (nu - 2)))
+    variance = 2 * shares[0] + float(np.sum(2 * own * nu**2 * (own + nu - 2) / ((nu - 2) ** 2 * (nu - 4))))
+    excess = m * variance / mean**2 - 2
+    if excess < 1e-9:
+        return float(chi2.sf(misfit * m / mean, m))
+    common = (2 * m - 4 + 4 * (excess + 2)) / excess
+    return float(f.sf(misfit / mean * common / (common - 2), m, common))
+
+
+def _identifier(name: str, taken: set[str]) -> str:
+    base = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    chosen, k = base, 2
+    while chosen in taken:
+        chosen, k = f"{base}_{k}", k + 1
+    taken.add(chosen)
+    return chosen
+
+
+def _parameters(
+    model: MarginalPosterior, values: Mapping[str, float], errors: Mapping[str, float | None], correlation: pd.DataFrame
+) -> lmfit.Parameters:
+    """lmfit.Parameters in natural units, with errors and correlations where there are any."""
+    taken: set[str] = set()
+    identifiers = {name: _identifier(name, taken) for name in values}
+    # No bounds of noise: nothing was searched within them, and lmfit takes any closer than 1e-13, as in N m, for equal.
+    support: dict[str, tuple[float, float]] = {
+        entry.name: entry.prior.support for entry in model.layout.entries if not entry.name.is_noise
+    }
+    parameters = lmfit.Parameters()
+    for name, value in values.items():
+        low, high = support.get(name, (-np.inf, np.inf))
+        free = name in model.layout.names or name in model.amplitudes.names
+        parameters.add(identifiers[name], value=value, vary=free, min=low, max=high)
+        parameters[identifiers[name]].user_data = name
+        parameters[identifiers[name]].stderr = errors[name]
+    known = [name for name in correlation.index if errors[name] is not None]
+    for name in known:
+        parameters[identifiers[name]].correl = {
+            identifiers[other]: float(correlation.loc[name, other]) for other in known if other != name
+        }
+    return parameters
+
+
+def _in_order(model: MarginalPosterior, values: Mapping[str, float]) -> dict[str, float]:
+    """Free and fixed parameters in the order of the study file."""
+    ordered: dict[str, float] = {}
+    for name, parameter in model.study.parameters.items():
+        mine = [n for n in values if ParameterName(n).base == name]
+        if mine:
+            ordered.update({n: values[n] for n in mine})
+        elif parameter.value is not None and name != "thickness":
+            ordered[name] = parameter.value
+    return ordered
+
+
+def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
+    """Global least squares over all devices of a study, from many starts.
+
+    Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
+    counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
+    maximum. Amplitudes that scatter are fitted for each device, without use of the scatter. Jitter and Student-t errors
+    are replaced by normal ones (`mtjfit.model.equivalent_noise.as_normal`). Errors are linearised,
+    from the analytic Jacobian, and absent where the data do not determine them or where χ² itself contradicts them
+    (`mtjfit.model.identifiability.LINEAR_RISE`).
+
+    Parameters
+    ----------
+    study : Study
+    rescale_errors : bool
+        Multiply errors by √(χ²/dof); only sensible where the errors of the data are relative.
+
+    Returns
+    -------
+    FitResult
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> result = fit(load_study(dataset("sankey2008").study_file))
+    >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
+    (3, True)
+    """
+    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    best = optimum(model)
+    shape = structure(model)
+    edge = (*best.at_bound, *model.amplitudes.out_of_bounds(best.amplitudes))
+    determined, correlation = determined_table(model, best.values, best.amplitudes, edge)
+    rank = shape.rank
+    dof = study.n_values - rank
+    total, p_value = _p_value(model, best, rank, _from_scatter(study))
+    factor = float(np.sqrt(total / dof)) if rescale_errors else 1.0
+    free = dict(zip(model.layout.names, best.values, strict=True)) | dict(
+        zip(model.amplitudes.names, best.amplitudes, strict=True)
+    )
+    values = _in_order(model, {name: float(value) for name, value in free.items()} | student_scales(study))
+    errors = {name: _error(determined, name, factor) for name in values}
+    matrix = pd.DataFrame(correlation, index=determined.index, columns=determined.index)
+    return FitResult(
+        study=study,
+        params=_parameters(model, values, errors, matrix),
+        chi2=total,
+        dof=dof,
+        p_value=p_value,
+        identifiability=Identifiability(
+            shape.rank,
+            shape.n_parameters,
+            shape.null_directions,
+            determined,
+            directions(model, best.values, best.amplitudes),
+        ),
+        devices=combinations(model),
+        values=values,
+        errors=errors,
+        rescaled=rescale_errors,
+        optimum=best,
+    )
+
+
+def _error(determined: pd.DataFrame, name: str, factor: float) -> float | None:
+    if name not in determined.index or not determined.loc[name, "determined"]:
+        return None
+    row: FloatArray = determined.loc[name, ["value", "relative_error"]].to_numpy(dtype=float)
+    return float(abs(row[0]) * row[1] * factor)

@@ -1,0 +1,208 @@
+"""Sampling the posterior of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, thinning
+from mtjfit.infer.convergence.gate import Chains, Check, Verdict, about_priors
+from mtjfit.infer.ensembles.ensemble import Stream, stream
+from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.store.fingerprint import describe
+from mtjfit.infer.store.journal import Journal, open_journal
+from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.noise_models import posterior_of
+from mtjfit.study import LENGTHS, ParameterName, Study
+
+__all__ = ["drawn_back", "drawn_exactly", "refuse_one_thickness", "sample"]
+
+_MAX_QUADRATURE_ERROR = 0.05
+
+
+def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
+    """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
+    shape = (4, MAX_DRAWS // 16, 4)
+    log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
+    says = "nothing is left to sample: independent draws from the exact posterior, nothing to converge"
+    chains = Chains((), np.zeros((*shape, 0)), np.full(shape, log_z), np.ones((shape[0], shape[2])))
+    verdict = Verdict((Check("exact", True, says),), {})
+    return _posterior(model, chains, _with_quadrature(model, chains, verdict), Evidence(log_z, 0.0, "exact"), seed)
+
+
+def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
+    """The posterior of a run: what was integrated out is drawn back, and the priors have their say.
+
+    Parameters
+    ----------
+    model : CollapsedPosterior
+        What was sampled.
+    run : Run
+    seed : int
+        That of the run.
+    """
+    verdict = about_priors(_with_quadrature(model, run.chains, run.verdict), run.chains, model.reach)
+    return _posterior(model, run.chains, verdict, run.evidence, seed)
+
+
+def _posterior(
+    model: CollapsedPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
+) -> Posterior:
+    n_ensembles, n_steps, n_walkers, size = chains.theta.shape
+    thin = _thin(chains)
+    theta = chains.theta[:, ::thin]
+    shape = theta.shape[:-1]
+    flat = theta.reshape(int(np.prod(shape)), size)  # also where nothing was sampled, size 0
+    columns = _in_order(model, model.draw(flat, stream(seed, Stream.DRAW_BACK)))
+    log_likelihood = chains.log_posterior[:, ::thin].ravel() - model.log_prior(flat)
+    return Posterior(
+        study=model.study,
+        verdict=verdict,
+        names=tuple(columns),
+        chain=np.stack(list(columns.values()), axis=-1).reshape(*shape, len(columns)),
+        log_likelihood=log_likelihood.reshape(shape),
+        priors=model.priors,
+        settings={
+            "seed": seed, "ensembles": n_ensembles, "walkers": n_walkers, "steps_after_warm_up": n_steps, "thin": thin,
+        },
+        evidence=evidence,
+    )  # fmt: skip
+
+
+def _thin(chains: Chains) -> int:
+    """One draw in how many is kept."""
+    n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
+    return thinning(n_ensembles * n_steps * n_walkers)
+
+
+def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
+    """The verdict with one more check where thicknesses were integrated out."""
+    if not model.split.thickness_is_free:
+        return verdict
+    theta = chains.theta[:, :: _thin(chains)]
+    error = model.quadrature_error(theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1]))
+    says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
+    return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
+
+
+def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
+    lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
+    thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
+    noise = {name: x for name, x in drawn.items() if ParameterName(name).is_noise}
+    rest = {name: x for name, x in drawn.items() if name not in lengths | thickness | noise}
+    return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
+
+
+def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
+    """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
+    parameters = model.study.parameters
+    factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
+    scopes = {factor.scope for factor in factors if not factor.is_fixed}
+    if not scopes:
+        return {}
+    layout = model.full.layout
+    n = next(iter(lengths.values())).shape[0]
+    values = np.stack([lengths.get(name, np.full(n, np.nan)) for name in layout.names], axis=-1)
+    Lambda = np.broadcast_to(model.full.Lambda(values), (n, len(model.study.curves)))
+    if scopes == {"shared"}:
+        return {"Lambda": Lambda[:, 0]}
+    of = [curve.device if "device" in scopes else curve.group for curve in model.study.curves]
+    return {ParameterName("Lambda", owner): Lambda[:, of.index(owner)] for owner in dict.fromkeys(of)}
+
+
+def refuse_one_thickness(study: Study) -> None:
+    """Say no to a study in which no length can be determined.
+
+    Raises
+    ------
+    NotDetermined
+        All devices have the same thickness and some length is free.
+    """
+    free = [name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed]
+    if study.n_thicknesses == 1 and free:
+        raise NotDetermined(
+            f"one thickness ({study.thicknesses[0]:g} nm) does not determine {', '.join(free)}: it determines the "
+            "amplitude |kappa| a1, the ratio b2/a1 and the slope ratio T_perp/T_par, see fit(study).combinations. "
+            "Measure devices of more thicknesses, or fix every length"
+        )
+
+
+def sample(
+    study: Study, seed: int | None = None, *, journal: Journal | str | Path | None = None, progress: bool = True
+) -> Posterior:
+    """Posterior of a study: what devices share by emcee, what is a device's own integrated out and drawn back exactly.
+
+    Parameters
+    ----------
+    study : Study
+    seed : int, optional
+        Default: the seed of the study.
+    journal : str or Path, or Journal, optional
+        Folder to save every block in. If a run of the same study is there already, it is gone on with: the draws are
+        those of a run that was never interrupted, to the last bit. The folder stays; delete it when it has served.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    Posterior
+        Look at `.verdict` before anything else: a run that did not converge is returned too.
+
+    Raises
+    ------
+    NotDetermined
+        One thickness, free lengths.
+    MtjfitError
+        Every parameter is fixed, or the journal is of another study, in use, damaged, or cannot be written.
+    KeyboardInterrupt
+        Ctrl-C. With a journal the first one lets the block finish and saves it, and the second stops at once.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> posterior = sample(load_study(dataset("thickness-series").study_file), seed=1)  # doctest: +SKIP
+    >>> posterior.verdict.converged  # doctest: +SKIP
+    True
+    """
+    refuse_one_thickness(study)
+    model, wish = posterior_of(study), study.sampling
+    if not model.priors:
+        raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
+    seed = wish.seed if seed is None else seed
+    if model.size == 0:
+        return drawn_exactly(model, seed)
+    with _opened(journal, study, seed) as saved:
+        run = run_ensembles(
+            model,
+            model.names,
+            seed=seed,
+            target_ess=wish.target_ess,
+            n_ensembles=wish.ensembles,
+            n_walkers=wish.walkers,
+            max_steps=wish.max_steps,
+            progress=progress,
+            journal=saved,
+        )
+    return drawn_back(model, run, seed)
+
+
+@contextmanager
+def _opened(journal: Journal | str | Path | None, study: Study, seed: int) -> Iterator[Journal | None]:
+    """The journal of this study and seed."""
+    if isinstance(journal, str | Path):
+        with open_journal(journal, describe(study, seed)) as opened:
+            yield opened
+        return
+    if journal is not None and journal.description != describe(study, seed):
+        raise ValueError("the journal was opened for another study or seed")
+    yield journal

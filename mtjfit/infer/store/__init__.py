@@ -1,0 +1,1 @@
+"""Store: runs on disk that survive being killed."""

@@ -1,0 +1,252 @@
+"""The table of contents of a run on disk: which segments it consists of, and what it was begun with."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from mtjfit.errors import MtjfitError
+from mtjfit.infer.ensembles.ensemble import Block, RandomState, Stage, Walkers
+from mtjfit.infer.ensembles.mixture import Mixture
+from mtjfit.infer.store.fingerprint import fingerprint
+from mtjfit.output import replace_file
+
+__all__ = [
+    "MANIFEST",
+    "Holds",
+    "Manifest",
+    "Segment",
+    "no_steps",
+    "read_manifest",
+    "segment_bytes",
+    "segment_from",
+    "segment_name",
+    "write_manifest",
+]
+
+_GENERATOR = "MT19937"
+
+
+def no_steps(stage: Stage) -> Block:
+    """An empty block, to save a stage with."""
+    n_walkers, size = stage.walkers[0].coords.shape
+    shape = (len(stage.walkers), 0, n_walkers)
+    return Block(np.zeros((*shape, size)), np.zeros(shape))
+
+
+def segment_bytes(block: Block, stage: Stage) -> bytes:
+    """An uncompressed ``.npz`` file; the same bytes for the same numbers.
+
+    Raises
+    ------
+    ValueError
+        The random state is of another generator than emcee's.
+    """
+    states = [one.random_state for one in stage.walkers]
+    if any(state[0] != _GENERATOR for state in states):
+        raise ValueError(f"random states must be of {_GENERATOR}, the generator of emcee")
+    arrays: dict[str, Any] = _arrays("jump", stage.jump) | _arrays("wide", stage.wide)
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        theta=block.theta,
+        log_posterior=block.log_posterior,
+        coords=np.array([one.coords for one in stage.walkers]),
+        coords_log_posterior=np.array([one.log_posterior for one in stage.walkers]),
+        random_keys=np.array([state[1] for state in states], dtype=np.uint32),
+        random_position=np.array([state[2] for state in states], dtype=np.int64),
+        random_has_gauss=np.array([state[3] for state in states], dtype=np.int64),
+        random_gauss=np.array([state[4] for state in states], dtype=np.float64),
+        n_refits=np.array(stage.n_refits, dtype=np.int64),
+        **arrays,
+    )
+    return buffer.getvalue()
+
+
+def _arrays(name: str, jump: Mixture) -> dict[str, np.ndarray]:
+    return {f"{name}_weights": jump.weights, f"{name}_centres": jump.centres, f"{name}_roots": jump.roots}
+
+
+def segment_from(data: bytes) -> tuple[Block, Stage]:
+    """The block and the stage after it, to the last bit as they were.
+
+    Raises
+    ------
+    ValueError
+        The bytes are no segment.
+    """
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        walkers = tuple(
+            Walkers(coords, arrays["coords_log_posterior"][k], _random_state(arrays, k))
+            for k, coords in enumerate(arrays["coords"])
+        )
+        stage = Stage(_jump(arrays, "jump"), _jump(arrays, "wide"), walkers, int(arrays["n_refits"]))
+        return Block(arrays["theta"], arrays["log_posterior"]), stage
+    except (KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"no segment of a run: {error}") from error
+
+
+def _jump(arrays: dict[str, np.ndarray], name: str) -> Mixture:
+    return Mixture(arrays[f"{name}_weights"], arrays[f"{name}_centres"], arrays[f"{name}_roots"])
+
+
+def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:
+    position, has_gauss = int(arrays["random_position"][k]), int(arrays["random_has_gauss"][k])
+    return _GENERATOR, arrays["random_keys"][k], position, has_gauss, float(arrays["random_gauss"][k])
+
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_PROGRAM = "mtjfit run"
+
+Holds: TypeAlias = Literal["prepared", "refitted", "steps"]
+
+
+def segment_name(k: int) -> str:
+    """File of the segment in place `k`, counted from 0.
+
+    Examples
+    --------
+    >>> segment_name(0)
+    'segment-000001.npz'
+    """
+    return f"segment-{k + 1:06d}.npz"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One entry of the manifest.
+
+    Attributes
+    ----------
+    file : str
+    sha256 : str
+    holds : {"prepared", "refitted", "steps"}
+        A stage to begin with, the stage after a refit, for which all before was thrown away, or a block of steps.
+    steps : int
+    """
+
+    file: str
+    sha256: str
+    holds: Holds
+    steps: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Content of ``manifest.json``.
+
+    Attributes
+    ----------
+    description : mapping of str to str
+        Of the study, see `mtjfit.infer.store.fingerprint.describe`.
+    versions : mapping of str to str
+        That the run was begun with.
+    segments : tuple of Segment
+    saved : str
+        When, UTC.
+    """
+
+    description: Mapping[str, str]
+    versions: Mapping[str, str]
+    segments: tuple[Segment, ...]
+    saved: str = ""
+
+    @property
+    def counted_from(self) -> int:
+        """Place of the stage after which all steps count; 0 if there is none."""
+        return max((k for k, each in enumerate(self.segments) if each.holds != "steps"), default=0)
+
+    @property
+    def counted(self) -> list[tuple[int, Segment]]:
+        """Places and segments of that stage and of the steps after it."""
+        return list(enumerate(self.segments))[self.counted_from :]
+
+    @property
+    def n_steps(self) -> int:
+        """Steps on disk, whether they count or not."""
+        return sum(each.steps for each in self.segments)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest of a run.
+
+    Raises
+    ------
+    OSError
+        The old one is whole then.
+    """
+    document = {
+        "program": _PROGRAM,
+        "format": FORMAT,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fingerprint": fingerprint(manifest.description),
+        "versions": dict(manifest.versions),
+        "counted_from": segment_name(manifest.counted_from),
+        "segments": [asdict(each) for each in manifest.segments],
+        "study": dict(manifest.description),
+    }
+    replace_file(folder / MANIFEST, (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a run, or None if nothing was saved yet.
+
+    Raises
+    ------
+    MtjfitError
+        It is damaged, or of a newer version of the program.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_bytes())
+        newer = _written_by_a_newer(document)
+        manifest = None if newer else _manifest(document)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise MtjfitError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise MtjfitError(
+            f"{path}: is damaged ({type(error).__name__}: {error}); put back an intact copy, or delete the folder "
+            f"{folder} to start anew"
+        ) from None
+    if newer:
+        raise MtjfitError(
+            f"{path}: was written by a newer version of mtjfit ({newer}), and this one reads format {FORMAT}; go on "
+            "with that version, or name another folder to start anew"
+        )
+    return manifest
+
+
+def _written_by_a_newer(document: dict[str, Any]) -> str:
+    if document["program"] != _PROGRAM:
+        raise ValueError("it is of another program")
+    found = int(document["format"])
+    return f"{document['versions']['mtjfit']}, format {found}" if found > FORMAT else ""
+
+
+def _manifest(document: dict[str, Any]) -> Manifest:
+    segments = []
+    for k, each in enumerate(document["segments"]):
+        one = Segment(str(each["file"]), str(each["sha256"]), each["holds"], int(each["steps"]))
+        if one.file != segment_name(k) or one.holds not in get_args(Holds) or one.steps < 0:
+            raise ValueError(f"segments[{k}] is {each}")
+        segments.append(one)
+    description = {str(key): str(value) for key, value in document["study"].items()}
+    if document["fingerprint"] != fingerprint(description):
+        raise ValueError("the fingerprint is not that of the study")
+    if segments and segments[0].holds != "prepared":
+        raise ValueError("it does not begin with a prepared stage")
+    versions = {str(key): str(value) for key, value in document["versions"].items()}
+    return Manifest(description, versions, tuple(segments), str(document["saved"]))

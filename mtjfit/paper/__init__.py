@@ -1,0 +1,1 @@
+"""The paper: its figures and numbers, from its equations."""

@@ -1,0 +1,105 @@
+"""``mtjfit figures``: the paper's figures for print, with the numbers that are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.errors import MtjfitError
+from mtjfit.output import OutputFolder, not_written, write_file
+from mtjfit.terminal import echo, names_of, progress, with_pdf
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from pandas import DataFrame
+
+__all__ = ["figures"]
+
+TITLES = {
+    "fig1_accumulation": "Fig. 1: transverse spin accumulation m D_F/J0 against the distance x, Eq. 9-10",
+    "fig2_thickness": "Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness d, Eq. 12",
+    "fig3_bias": "Fig. 3: T_par and T_perp against the bias, Eq. 12",
+}
+_AXES = "par along M x (P x M), perp along M x P"
+_FILES = frozenset((*names_of(*TITLES), *(f"{name}.csv" for name in TITLES)))
+
+
+@click.command(short_help="The paper's three figures, with their numbers.")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or earlier figures.",
+)
+@with_pdf
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the figures are.")
+def figures(output: Path, pdf: bool, quiet: bool) -> None:
+    """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave SVG, PNG and CSV in DIR.
+
+    Takes seconds. A file of DIR that has changed is never overwritten.
+    """
+    from mtjfit.plot.style import picture_files
+
+    OutputFolder(output, "figures", _FILES.__contains__).prepare()
+    progress("computing the numbers of three figures", quiet)
+    from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
+    from mtjfit.paper.numbers import (
+        accumulation,
+        assumptions,
+        bias_dependence,
+        numbers_csv,
+        parameters_text,
+        thickness_dependence,
+    )
+
+    bias = bias_dependence()
+    assumed = assumptions(bias)
+    made: tuple[tuple[DataFrame, str, Callable[[], Figure], tuple[str, ...]], ...] = (
+        (accumulation(), "x", plot_accumulation, ("J_perp = 0",)),
+        (thickness_dependence(), "d", plot_thickness_dependence, ("J_perp = 0",)),
+        (bias, "V", plot_bias_dependence, tuple(f"assumed: {words}" for words in assumed)),
+    )
+    files: dict[str, bytes] = {}
+    for (name, title), (table, axis, draw, notes) in zip(TITLES.items(), made, strict=True):
+        progress(f"drawing {name}", quiet)
+        files |= picture_files({name: draw()}, pdf)
+        files[f"{name}.csv"] = numbers_csv(table, title, parameters_text(table, axis), *notes, _AXES)
+    _write(output, files)
+    if not quiet:
+        for name, title in TITLES.items():
+            mine = [file.removeprefix(name) for file in files if file.startswith(name)]
+            click.echo(f"{name}: {', '.join(mine)}\n  {title}")
+        click.echo("\nAssumed in Fig. 3, since the paper gives neither thicknesses nor amplitudes:")
+        for words in assumed:
+            echo(f"  - {words}")
+        click.echo()
+    click.echo(f"Figures: {output}")
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write what is not there yet. The same figure has the same bytes, so that any other content is somebody's work.
+
+    Raises
+    ------
+    MtjfitError
+        A file is there with another content (nothing is written then), or the disk is full or read-only.
+    """
+    missing = {}
+    for name, data in files.items():
+        file = folder / name
+        try:
+            if file.read_bytes() != data:
+                raise MtjfitError(
+                    f"{file}: was changed, or drawn by another version; move it away, or name a new folder"
+                )
+        except FileNotFoundError:
+            missing[name] = data
+        except OSError as error:
+            raise not_written(file, error) from error
+    for name, data in missing.items():
+        write_file(folder / name, data)

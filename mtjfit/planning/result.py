@@ -1,0 +1,228 @@
+"""The answer of a plan: tables, the choice, and what to do in a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.planning import Design
+from mtjfit.planning.candidates import Candidate
+from mtjfit.planning.choose import Choice
+from mtjfit.planning.expected_gain import EVERYTHING, Target, geometric_mean, spread_text
+from mtjfit.planning.reweighting import Outcomes
+from mtjfit.study import Study
+from mtjfit.text import card, value_with_error
+
+__all__ = ["Plan"]
+
+_AGREE = 1.15  # the two methods are said to differ beyond this factor
+_LITTLE = 0.9  # a gain that leaves more than this of an error is small
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What candidates would teach, and which of them to choose.
+
+    Attributes
+    ----------
+    unit : str
+        Of the errors of an amplitude; empty for lengths, whose errors are those of the logarithm.
+    table : DataFrame
+        By candidate, each on its own: kind, thickness (nm), after (expected standard deviation of the target, the
+        geometric mean over draws; NaN for everything), low and high (quartiles), bits (about all that devices share);
+        reweighted, reweighted_bits, bits_error, k_hat and reliable (by reweighting, where that was done).
+    chosen : tuple of str
+        Names of the candidates to choose together.
+    path : DataFrame
+        By number of devices, in the order in which each adds most: device, after, low, high, bits.
+    parameters : DataFrame
+        By parameter that devices share, with all that was chosen: now, after, low, high, relative, unit.
+    moved : DataFrame
+        Column thickness, and one for each chosen device: the expected error (bits for everything) with this one at that
+        thickness and the others kept. Empty where one device is chosen.
+    now : float
+        Standard deviation of the target before; NaN for everything.
+    confirmed : Outcomes or None
+        Of what was chosen, by reweighting.
+    open_sides : str
+        What the data leave open of the target: ``"lower limit"``, ``"upper limit"``, ``"no"``, or nothing.
+    """
+
+    study: Study | Design
+    target: Target
+    unit: str
+    candidates: tuple[Candidate, ...]
+    table: pd.DataFrame
+    chosen: tuple[str, ...]
+    path: pd.DataFrame
+    parameters: pd.DataFrame
+    moved: pd.DataFrame
+    now: float
+    choice: Choice
+    confirmed: Outcomes | None
+    open_sides: str = ""
+
+    @property
+    def best(self) -> Candidate:
+        """The candidate that is best on its own; a new device if there is one among them."""
+        growable = self.table[self.table.kind == "thickness"]
+        among = growable if len(growable) else self.table
+        name = among.bits.idxmax() if self.of_everything else among.after.idxmin()
+        return next(each for each in self.candidates if each.name == name)
+
+    @property
+    def others(self) -> pd.DataFrame:
+        """Of every other kind of step than growing one more device the best one."""
+        rest = self.table[self.table.kind != "thickness"]
+        ranked = rest.sort_values("bits", ascending=False) if self.of_everything else rest.sort_values("after")
+        return ranked.drop_duplicates("kind")
+
+    @property
+    def of_everything(self) -> bool:
+        """True if the target is no single parameter."""
+        return self.target.name == EVERYTHING
+
+    @property
+    def has_data(self) -> bool:
+        """True if the plan started from a posterior."""
+        return isinstance(self.study, Study)
+
+    @property
+    def after(self) -> float:
+        """Expected standard deviation of the target with all that was chosen; NaN for everything."""
+        return float(self.path.after.iloc[-1])
+
+    @property
+    def bits(self) -> float:
+        """Expected information about all that devices share, of all that was chosen."""
+        return float(self.path.bits.iloc[-1])
+
+    def text(self, sd: float) -> str:
+        """A standard deviation of the target in words."""
+        return spread_text(sd, self.target.relative, self.unit)
+
+    @property
+    def sentence(self) -> str:
+        """What to do, and what it is expected to bring."""
+        return f"{self.deed}: {_gain(self)}"
+
+    @property
+    def deed(self) -> str:
+        """What to do, without what it brings."""
+        if {str(self.table.kind[name]) for name in self.chosen} != {"thickness"}:
+            return f"do next: {' and '.join(self.chosen)}"
+        numbers = [f"{self.table.thickness[name]:g}" for name in self.chosen]
+        listed = " and ".join([", ".join(numbers[:-1]), numbers[-1]]) if len(numbers) > 1 else numbers[0]
+        return f"grow {listed} nm" + (" next" if self.has_data else "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to keep in mind."""
+        every = (_check, _open, _little, _edge, _other, _search, _independent)
+        return tuple(note for about in every if (note := about(self)))
+
+    def _repr_html_(self) -> str:
+        """The plan in a notebook: what to do, what each next device would bring, and what to keep in mind."""
+        rows = []
+        for step, row in enumerate(self.path.itertuples(), 1):
+            after = "" if self.of_everything else self.text(float(row.after))  # type: ignore[arg-type]
+            rows.append([f"{step}", str(row.device), after, f"{row.bits:.2g}"])
+        return card(
+            f"Plan for {self.target.name}: {self.sentence}",
+            marks=[self.study.label if isinstance(self.study, Study) else ""],
+            facts={f"error of {self.target.name} now": "" if self.of_everything else self.text(self.now)},
+            header=("", "device", "" if self.of_everything else f"expected error of {self.target.name}",
+                    "bits about all"), rows=rows,
+            notes=self.notes,
+        )  # fmt: skip
+
+
+def _independent(plan: Plan) -> str:
+    if not isinstance(plan.study, Study) or not any(curve.is_correlated for curve in plan.study.curves):
+        return ""
+    return "Points of a new sweep are expected to err independently of each other; those of the data do not."
+
+
+def _gain(plan: Plan) -> str:
+    if plan.of_everything:
+        words = f"{plan.bits:.2g} bits about everything that devices share"
+        if plan.confirmed is not None and np.isfinite(plan.confirmed.bits) and plan.confirmed.reliable:
+            words += f" ({value_with_error(plan.confirmed.bits, plan.confirmed.bits_error)} by reweighting)"
+        return words
+    words = f"{plan.target.name} from {plan.text(plan.now)} to {plan.text(plan.after)}"
+    if plan.confirmed is not None and plan.confirmed.reliable:
+        return f"{words} ({plan.text(geometric_mean(plan.confirmed.spread[0]))} by reweighting)"
+    if not plan.has_data:
+        low, high = (plan.text(float(plan.path[side].iloc[-1])) for side in ("low", "high"))
+        words += f" (half of all truths that the priors allow: {low} to {high})"
+    return words
+
+
+def _check(plan: Plan) -> str:
+    found = plan.confirmed
+    if found is None:
+        return ""
+    if not found.reliable:
+        return (
+            "Too few draws are left after the chosen measurements to check their gain by reweighting "
+            f"(k-hat {float(np.median(found.k_hat)):.1f}): the numbers are those of the Gaussian approximation alone."
+        )
+    ratio = 1.0 if plan.of_everything else geometric_mean(found.spread[0]) / plan.after
+    if max(ratio, 1 / ratio) > _AGREE:
+        return (
+            f"The posterior of {plan.target.name} is not normal: believe the reweighted number, "
+            f"{plan.text(plan.after * ratio)}, not the Gaussian {plan.text(plan.after)}."
+        )
+    return ""
+
+
+def _open(plan: Plan) -> str:
+    if plan.open_sides == "no":
+        return f"These data do not determine {plan.target.name}: its error before is that of its prior."
+    if plan.open_sides:
+        return (
+            f"These data give {plan.target.name} a {plan.open_sides} only: its errors, before and after, are as much "
+            "those of its prior, and expected ones are rough."
+        )
+    return ""
+
+
+def _little(plan: Plan) -> str:
+    if plan.of_everything or not plan.after > _LITTLE * plan.now:
+        return ""
+    return f"This is little: it leaves {100 * plan.after / plan.now:.0f} % of the error of {plan.target.name}."
+
+
+def _edge(plan: Plan) -> str:
+    """Whether the choice is held back by the range of the candidates."""
+    d = plan.table.thickness[plan.table.kind == "thickness"]
+    ends = [end for end in (d.min(), d.max()) if any(plan.table.thickness[name] == end for name in plan.chosen)]
+    if len(d) < 3 or not ends:
+        return ""
+    return (
+        f"{' and '.join(f'{end:g} nm' for end in ends)}: the end of the candidates. Beyond it the gain may go on, but "
+        "there may be no such film, or no diffusion in it."
+    )
+
+
+def _other(plan: Plan) -> str:
+    """The best of what is no new device with the cap that is there."""
+    others = plan.others
+    if others.empty or set(plan.chosen) & set(others.index):
+        return ""
+    name = str(others.index[0])
+    brings = f"{others.bits[name]:.2g} bits" if plan.of_everything else plan.text(float(others.after[name]))
+    return f"Of other steps, “{name}” brings most: {brings}."
+
+
+def _search(plan: Plan) -> str:
+    choice = plan.choice
+    if choice.method == "exhaustive":
+        return ""
+    number = f"{choice.n_combinations:,}".replace(",", " ")
+    return (
+        f"There are {number} combinations of {len(choice.chosen)}; this one was found by exchanging one thickness at a "
+        "time, and no single exchange betters it."
+    )

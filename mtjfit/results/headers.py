@@ -1,0 +1,305 @@
+"""The first lines of every output: what was fitted, in which convention, and whether the model describes it."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import mtjfit
+from mtjfit.data import TorqueCurve, pretty
+from mtjfit.data.implausible import suspicious_curve
+from mtjfit.infer import FitResult
+from mtjfit.model import DeviceCombinations
+from mtjfit.model.noise import noise_words
+from mtjfit.study import LENGTHS, Study
+from mtjfit.text import p_text
+
+__all__ = [
+    "P_BAD",
+    "P_TOO_GOOD",
+    "Notice",
+    "device_names",
+    "free_lengths",
+    "header",
+    "header_fields",
+    "masked_points",
+    "notices",
+]
+
+P_BAD = 1e-3
+"""Below it the model does not describe the data, and nobody may overlook that."""
+P_TOO_GOOD = 0.999
+"""Above it the scatter is smaller than the errors say."""
+
+_WIDTH = 100
+_LABEL = 15
+_MOST_DEVICES = 12
+_QUANTITY = {"torque": "torque T against V", "torkance": "torkance dT/dV against V"}
+_PER = {
+    "device": "per device: no 1/d",
+    "area": "per area: no 1/d",
+    "volume": "per volume: carries 1/d (effective field, divided by M_s d)",
+}
+_AXIS = {
+    "MxP": "T_perp along M x P, as declared",
+    "PxM": "T_perp declared along P x M, flipped to M x P",
+}
+_SIN_THETA = {
+    None: "not declared: amplitudes belong to the angle of the measurement, one for all devices",
+    "included": "sin θ included in the values: amplitudes are per sin θ",
+    "divided": "values already divided by sin θ: amplitudes are per sin θ",
+}
+
+
+_WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a power of V not declared? errors too small?"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a reader must not miss (`loud`) or should know.
+
+    Attributes
+    ----------
+    loud : bool
+    title : str
+        One sentence.
+    lines : tuple of str
+        Causes, hints, numbers; one sentence each.
+    """
+
+    loud: bool
+    title: str
+    lines: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        mark = "!!! " if self.loud else "note: "
+        rest = "!!!   - " if self.loud else "  - "
+        body = [mark + self.title, *(rest + line for line in self.lines)]
+        if not self.loud:
+            return "\n".join(body)
+        rule = "!" * 80
+        return "\n".join([rule, *body, rule])
+
+
+def device_names(curves: Iterable[TorqueCurve], most: int = _MOST_DEVICES) -> str:
+    """Devices and thicknesses, the first `most` of them."""
+    named = [f"{curve.device} ({curve.thickness:g} nm)" for curve in curves]
+    rest = f" and {len(named) - most} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + rest
+
+
+def masked_points(curve: TorqueCurve) -> dict[str, int]:
+    """How many points of a curve were left out for each reason.
+
+    Examples
+    --------
+    >>> curve = TorqueCurve("A1", [-0.2, 0.0, 0.2], [-2, 0, 2], [0.2, 0, 0.2], 2.0, "torque", "device")
+    >>> masked_points(curve.mask(curve.bias < 0, "the contact slipped"))
+    {'the contact slipped': 1}
+    """
+    left_out = (why for why, used in zip(curve.reasons, curve.used, strict=True) if not used)
+    return dict(Counter(why or "no reason given" for why in left_out))
+
+
+def free_lengths(study: Study) -> tuple[str, ...]:
+    """Declared lengths that are not fixed, in the order of every table."""
+    return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
+
+
+def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:
+    """What a single thickness says of the sign of T_perp; empty where the notices speak of it, or lengths are known.
+
+    Over all lengths the phase of κ is below +1.6°: a flipped T_perp shows where the phase is clearly not zero and J0
+    has no b1, so in thin layers. In thick or noisy ones it fits as well as the right one.
+    """
+    if study.n_thicknesses > 1 or not free_lengths(study) or fit.p_value < P_BAD:
+        return ""
+    flipped = fit.p_value_flipped
+    if math.isnan(flipped):
+        return "; taken on trust: nothing is left to test it with"
+    if flipped < P_BAD:
+        return f"; the curves agree: with the other perp_axis {p_text(flipped)}"
+    return f"; taken on trust: with the other perp_axis the curves would fit, too ({p_text(flipped)})"
+
+
+def _by_device(study: Study, said: Mapping[str, str]) -> str:
+    """One statement if it holds for all devices, else each statement with its devices."""
+    kinds = list(dict.fromkeys(said.values()))
+    if len(kinds) == 1:
+        return kinds[0]
+    return "; ".join(f"{', '.join(name for name in study.devices if said[name] == kind)}: {kind}" for kind in kinds)
+
+
+def _angle(study: Study) -> dict[str, str]:
+    """Which angle between the moments the amplitudes belong to; nothing for a single device that declares none."""
+    said = {curve.device: _SIN_THETA[curve.sin_theta] for curve in study.curves}
+    angles = [curve.angle for curve in study.curves if curve.angle is not None]
+    if len(said) == 1 and study.curves[0].sin_theta is None:
+        return {}
+    span = "" if not angles else f"{min(angles):g}°" + (f" to {max(angles):g}°" if max(angles) > min(angles) else "")
+    return {"angle": (f"{span}, " if span else "") + _by_device(study, said)}
+
+
+def _thicknesses(study: Study) -> str:
+    n, d = study.n_thicknesses, study.thicknesses
+    span = f"one, {d[0]:g} nm" if n == 1 else f"{n}, from {d.min():g} to {d.max():g} nm"
+    sd = study.parameters["thickness"].nominal_sd
+    exact = f"each ± {sd:g} nm" if sd > 0 else "taken as exact"
+    dead = study.parameters.get("dead_layer")
+    return f"{span}; {exact}" + (f"; of each a dead layer is not magnetic, {dead.prior.describe()}" if dead else "")
+
+
+def _masked(study: Study) -> str:
+    reasons: Counter[str] = Counter()
+    for curve in study.curves:
+        reasons.update(masked_points(curve))
+    total = sum(curve.bias.size for curve in study.curves)
+    if not reasons:
+        return f"none of {total} points"
+    return f"{reasons.total()} of {total} points: " + "; ".join(f"{n} {why}" for why, n in reasons.items())
+
+
+def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
+    """The header as labelled sentences, for tables and for ``result.json``.
+
+    Parameters
+    ----------
+    study : Study
+    fit : FitResult
+        Of the same study.
+
+    Returns
+    -------
+    dict of str to str
+        In the order in which they are shown.
+    """
+    curves = study.curves
+    low = min(float(curve.bias[curve.used].min()) for curve in curves)
+    high = max(float(curve.bias[curve.used].max()) for curve in curves)
+    fields = {"program": f"mtjfit {mtjfit.__version__}", "study": study.name}
+    if study.label:
+        fields["origin"] = study.label
+    units = {curve.device: pretty(curve.unit) for curve in curves}
+    sign = _by_device(study, {curve.device: _AXIS[curve.declared_perp_axis] for curve in curves})
+    return fields | {
+        "devices": f"{len(curves)}: {device_names(curves)}",
+        "thicknesses": _thicknesses(study),
+        "values": f"{study.n_values} ({study.n_values // 2} bias points, two components), {low:g} to {high:g} V",
+        "masked": _masked(study),
+        "quantity": _by_device(study, {curve.device: _QUANTITY[curve.quantity] for curve in curves}),
+        "normalisation": _PER[curves[0].per],
+        **_angle(study),
+        "errors": noise_words(study),
+        "unit": _by_device(study, units),
+        "sign": sign + _sign_of_one_thickness(study, fit),
+        "model test": fit.chi2_says,
+    }
+
+
+def notices(fit: FitResult) -> tuple[Notice, ...]:
+    """What the model test has to say, loud where the model fails.
+
+    Examples
+    --------
+    >>> print(Notice(False, "errors may be too large", ("compare them with the scatter",)))
+    note: errors may be too large
+      - compare them with the scatter
+    """
+    found = []
+    if fit.p_value < P_BAD:
+        title = f"THE MODEL DOES NOT DESCRIBE THESE DATA: {p_text(fit.p_value)}. Do not use the numbers below."
+        found.append(Notice(True, title, tuple(_causes(fit))))
+    elif fit.p_value > P_TOO_GOOD:
+        title = f"the data scatter less than their errors say (1 - p = {1 - fit.p_value:.1g})"
+        found.append(Notice(False, title, ("the errors may be overestimated, and then the error bars below are too",)))
+    if fit.conflicts:
+        found.append(_contradicted(fit))
+    doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]
+    if doubtful:
+        found.append(Notice(True, "NUMBERS THAT ARE UNUSUAL IN THEIR UNIT; nothing was rescaled", tuple(doubtful)))
+    violating = [each for each in fit.devices if each.p_value < P_BAD]
+    if violating:
+        listed = tuple(f"{each.device}: {p_text(each.p_value)}" for each in violating)
+        says = "on their own these devices contradict Eq. 12 with the declared amplitudes, whatever the lengths are"
+        found.append(Notice(fit.p_value < P_BAD, says, listed))
+    scattered = [each for each in fit.devices if each.scatter_p_value < P_BAD]
+    if scattered:
+        says = (
+            "the points of these devices do not follow a polynomial of the declared powers of V, whatever Eq. 12 says"
+        )
+        found.append(Notice(fit.p_value < P_BAD, says, (*map(_scatter, scattered), _WHY_SCATTERED)))
+    return tuple(found)
+
+
+def _contradicted(fit: FitResult) -> Notice:
+    """Priors that the data contradict, and what would be without them."""
+    names = ", ".join(each.name for each in fit.conflicts)
+    lines = [line for each in fit.conflicts for line in (each.says, each.without) if line]
+    lines.append(
+        "a posterior combines prior and data also where they exclude each other: correct the one that is wrong"
+    )
+    several = "PRIORS" if len(fit.conflicts) > 1 else "THE PRIOR"
+    return Notice(True, f"THE DATA CONTRADICT {several} OF {names}", tuple(lines))
+
+
+def _scatter(device: DeviceCombinations) -> str:
+    square = f"χ² = {device.scatter_chi2:.1f} for {device.scatter_dof} degrees of freedom"
+    return f"{device.device}: {square}, {p_text(device.scatter_p_value)}"
+
+
+def _causes(fit: FitResult) -> Iterable[str]:
+    """Likely causes of a misfit, the ones that can be tested first."""
+    flipped, axis = fit.p_value_flipped, fit.study.curves[0].declared_perp_axis
+    other = "PxM" if axis == "MxP" else "MxP"
+    if flipped >= P_BAD:
+        yield (
+            f'T_perp may be flipped: with the other perp_axis p would be {flipped:.2g}. Is perp_axis = "{other}" right?'
+        )
+    elif flipped > 1e3 * fit.p_value:
+        yield f"with the other perp_axis the misfit would be smaller, but still bad ({p_text(flipped)})"
+    else:
+        yield f"perp_axis is not the cause: with the other one {p_text(flipped)}"
+    yield f'per area or per volume: per = "{fit.study.curves[0].per}" decides whether the data carry 1/d'
+    if not any(curve.sigma_is_fitted for curve in fit.study.curves):
+        factor = math.sqrt(fit.chi2 / fit.dof)
+        yield f"underestimated errors: errors {factor:.2g} times larger would make χ² equal its degrees of freedom"
+    else:
+        yield "errors fitted from the scatter see no drift or offset between neighbouring points"
+    if fit.study.n_thicknesses > 1:
+        yield "thicknesses or amplitudes that differ between the devices by more than declared"
+    yield "a mechanism other than Eq. 12, or a term of J0(V) that was not declared"
+
+
+def header(study: Study, fit: FitResult) -> str:
+    """The header as text, with the notices under it.
+
+    Parameters
+    ----------
+    study : Study
+    fit : FitResult
+        Of the same study.
+
+    Returns
+    -------
+    str
+        No newline at the end.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import fit
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> print(header(study, fit(study)).splitlines()[5])
+    values         410 (205 bias points, two components), -0.5 to 0.5 V
+    """
+    fields = header_fields(study, fit)
+    lines = [fields.pop("program")]
+    for label, text in fields.items():
+        lines += textwrap.wrap(
+            text, _WIDTH, initial_indent=label.ljust(_LABEL), subsequent_indent=" " * _LABEL, break_long_words=False
+        )
+    return "\n".join([*lines, *(str(notice) for notice in notices(fit))])

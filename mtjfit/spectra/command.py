@@ -1,0 +1,113 @@
+"""``mtjfit spectra``: from a folder of rectified spectra to torkance against bias."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.output import OutputFolder
+from mtjfit.terminal import echo, progress
+
+if TYPE_CHECKING:
+    from mtjfit.spectra import SpectraStudy
+
+__all__ = ["spectra"]
+
+
+@click.command(short_help="Fit rectified spectra, give torkance against bias.")
+@click.argument("study", type=click.Path(path_type=Path), metavar="SPECTRA.toml")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or earlier spectra.",
+)
+@click.option(
+    "--shift",
+    multiple=True,
+    metavar="NAME=STEPS",
+    help="Move a constant by so many of its standard errors, such as Meff=+1, to see what it does.",
+)
+@click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
+def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+    """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
+
+    DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
+    the covariance of each device, and a study.toml for mtjfit run.
+    """
+    from mtjfit.progress import bar
+    from mtjfit.spectra import analyse, load_spectra, spectra_files
+    from mtjfit.spectra.page import spectra_html
+    from mtjfit.spectra.tables import devices_table, flagged_table, spectra_document, spectra_says
+
+    again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
+    folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
+    folder.prepare()
+    progress(f"reading {study}", quiet)
+    with bar("files", not quiet, delay=1) as shown:
+
+        def done(n: int, of: int) -> None:
+            shown.total = of
+            shown.update(n - shown.n)
+
+        loaded = load_spectra(study, done)
+    loaded = _shifted(loaded, shift)
+    with bar("spectra fitted", not quiet, total=len(loaded.spectra), delay=1) as shown:
+        found = analyse(loaded, shown.update)
+    n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
+    with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
+        page = spectra_html(found, most=thumbnails, progress=shown.update)
+    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
+    folder.write(files, spectra_document(found, again))
+    for notice in found.notices:
+        echo(f"Notice:  {notice}")
+    if not quiet:
+        for sentence in spectra_says(found):
+            echo(sentence)
+        echo(devices_table(found))
+        if found.flagged:
+            echo(flagged_table(found))
+    click.echo(f"Overview: {output / 'overview.html'}")
+    if not quiet and "study.toml" in files:
+        click.echo(f"Next:     mtjfit run {shlex.quote(str(output / 'study.toml'))} --output RESULT")
+
+
+def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
+    """The study with constants moved by so many standard errors.
+
+    Raises
+    ------
+    ConfigError
+        A shift is not understood, or names a constant that no device has.
+    """
+    from mtjfit.errors import did_you_mean
+
+    for shift in shifts:
+        match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
+        if match is None:
+            raise ConfigError([Problem(f"--shift {shift}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
+        name, steps = match[1], float(match[2])
+        having = {
+            device: each
+            for device, each in study.devices.items()
+            if each.constants is not None and name in each.constants.named()
+        }
+        if not having:
+            known = {key for each in study.devices.values() if each.constants for key in each.constants.named()}
+            raise ConfigError([Problem(f"--shift {shift}", "no device has this constant", did_you_mean(name, known))])
+        moved = {
+            device: replace(each, constants=each.constants.moved(name, steps))
+            for device, each in having.items()
+            if each.constants is not None
+        }
+        study = replace(study, devices={**study.devices, **moved})
+    return study

@@ -1,0 +1,360 @@
+"""The shape of a file for ``mtjfit spectra``: which keys there are and of which type; meaning is checked on loading."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+
+from pydantic import Field
+
+from mtjfit.data.curve_checks import written_angle_fault
+from mtjfit.data.format import ReadOptions
+from mtjfit.errors import Problem
+from mtjfit.spectra.calibration import CONSTANT_UNITS, FIELD_UNITS, FREQUENCY_UNITS, Constant, Constants, factor
+from mtjfit.spectra.joint import Sharing
+from mtjfit.spectra.spectrum import Against, LineModel
+from mtjfit.spectra.study import Device, LineOptions
+from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable
+from mtjfit.toml import validated as checked_table
+
+__all__ = [
+    "CONSTANTS",
+    "ConstantTable",
+    "DeviceTable",
+    "FilesTable",
+    "LineTable",
+    "SpectraDocument",
+    "SpectraTable",
+    "constants_from",
+    "devices_from",
+    "line_from",
+    "validated",
+]
+
+T = TypeVar("T")
+
+
+class SpectraTable(TomlTable):
+    """``[spectra]``: a name, what the spectra are taken against, and the unit of the torkances to write."""
+
+    name: str
+    against: Literal["frequency", "field"]
+    torkance_unit: str = "hbar/2e/kohm"
+    origin: str = ""
+
+
+class ColumnsTable(TomlTable):
+    """``[files.columns]``: names of columns; bias, device and fixed only where they stand in columns."""
+
+    x: str
+    voltage: str
+    bias: str = ""
+    device: str = ""
+    fixed: str = ""
+
+
+class UnitsTable(TomlTable):
+    """``[files.units]``: declared units; they must agree with what a file says of itself."""
+
+    x: str
+    voltage: str
+    bias: str = "V"
+    fixed: str = ""
+
+
+class WideTable(TomlTable):
+    """``[files.wide]``: how series stand side by side."""
+
+    columns: tuple[str, ...]
+    name: str = ""
+    name_in: Literal["name", "comment"] = "name"
+
+
+@dataclass(frozen=True)
+class ReadTable(ReadOptions):
+    """``[files.read]``: how the files are written, where that cannot be found out."""
+
+    comment: str = "#"
+    reader: str = ""
+
+
+class FilesTable(TomlTable):
+    """One ``[[files]]``: files of one format."""
+
+    folder: str = "."
+    file: str = "*"
+    pattern: str = ""
+    columns: ColumnsTable
+    units: UnitsTable
+    device: str = ""
+    bias: float | None = None
+    fixed: float | None = None
+    wide: WideTable | None = None
+    read: ReadTable = ReadTable()
+
+
+class DerivativeTable(TomlTable):
+    """``derivative = { … }``: the voltage is the first harmonic of a modulated abscissa."""
+
+    modulation: float = Field(gt=0)
+    unit: str
+    amplitude: Literal["peak", "rms"]
+    output: Literal["peak", "rms"]
+
+
+_Sharing: TypeAlias = Annotated[Annotated[Literal["free", "shared"], WORD] | Annotated[int, NUMBER], WORD_OR_NUMBER]
+
+
+class LineTable(TomlTable):
+    """``[line]``: what is fitted."""
+
+    modes: int = Field(default=1, ge=1, le=8)
+    use: Literal["largest", "lowest", "highest"] = "largest"
+    background: int = Field(default=1, ge=-1, le=8)
+    form: Literal["lorentzian", "oscillator"] = "lorentzian"
+    centre: _Sharing = "free"
+    width: _Sharing = "free"
+    range: tuple[float, float] | None = None
+    window: float | None = Field(default=None, ge=3)
+    derivative: DerivativeTable | None = None
+    kittel: tuple[Literal["Meff", "Bk", "gamma"], ...] = ("Meff", "Bk")
+
+
+class ConstantTable(TomlTable):
+    """One constant: a value with its standard error, or a table against bias with a relative one."""
+
+    value: float | None = None
+    sd: float | None = Field(default=None, ge=0)
+    relative: float | None = Field(default=None, ge=0)
+    table: tuple[tuple[float, float], ...] = ()
+    unit: str
+
+
+class DeviceTable(TomlTable):
+    """One ``[[devices]]``: name, free layer, and whatever constants are its own."""
+
+    name: str
+    thickness: float = Field(gt=0)
+    thickness_sd: float | None = Field(default=None, gt=0)
+    I_rf: Any = None
+    V_thetaI: Any = None
+    dV_dI: Any = None
+    Ms_Vol: Any = None
+    Nx_Meff: Any = None
+    Meff: Any = None
+    Bk: Any = None
+    V_II: Any = None
+    theta: Any = None
+    gamma: Any = None
+
+
+CONSTANTS = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "V_II", "theta", "gamma")
+
+
+class SpectraDocument(TomlTable):
+    """The whole file, for the names of its tables only."""
+
+    spectra: Any
+    files: Any
+    line: Any = None
+    constants: Any = None
+    devices: Any = None
+
+
+_TODO = {
+    "against": 'write against = "frequency" or "field": what the abscissa of the spectra is',
+    "spectra": "add a [spectra] table with name and against",
+    "files": "add a [[files]] table",
+    "columns": 'add a [files.columns] table with x = "…" and voltage = "…"',
+    "units": "add a [files.units] table; units in files are often wrong, so they are declared",
+    "unit": "give the unit; no number here goes without one",
+    "thickness": "give the thickness of the free layer in nm",
+    "amplitude": 'write amplitude = "peak" or "rms": how the modulation is given',
+    "output": 'write output = "peak" or "rms": how the lock-in amplifier shows its signal',
+    "centre": 'write "free", "shared", or the degree of a polynomial in the bias',
+    "width": 'write "free", "shared", or the degree of a polynomial in the bias',
+}
+
+
+def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
+    """`mtjfit.toml.validated` with advice for the keys of a file of spectra.
+
+    Examples
+    --------
+    >>> for problem in validated(SpectraTable, {"nam": "series", "against": "field"}, "spectra"):
+    ...     print(problem)
+    spectra.name: is missing; add it
+    spectra.nam: is no key; did you mean 'name'?
+    """
+    return checked_table(model, raw, where, _TODO)
+
+
+_NEEDED = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol")
+_POSITIVE = ("I_rf", "dV_dI", "Ms_Vol", "Nx_Meff", "gamma")
+_TOLD = {
+    "I_rf": "peak amplitude of the radio-frequency current through the junction",
+    "V_thetaI": "∂²V/∂θ∂I, or dR/dθ of an ohmic junction",
+    "dV_dI": "differential resistance",
+    "Ms_Vol": "total moment of the free layer",
+}
+
+
+def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[Problem]:
+    table = validated(ConstantTable, raw, where)
+    if isinstance(table, list):
+        return table
+    problems = []
+    try:
+        scale = factor(table.unit, CONSTANT_UNITS[name])
+    except ValueError as error:
+        what, _, todo = str(error).partition("; ")
+        problems.append(Problem(f"{where}.unit", what, todo))
+        scale = 1.0
+    if (table.value is None) == (not table.table):
+        problems.append(Problem(where, "needs one of value and table", "give a number, or [[bias, value], …]"))
+    if (table.sd is None) == (table.relative is None):
+        todo = "give the standard error, or 0 if it is exact: it moves the whole curve"
+        problems.append(Problem(where, "needs one of sd and relative", todo))
+    if table.table and table.relative is None:
+        problems.append(Problem(f"{where}.relative", "is missing beside the table", "give the relative standard error"))
+    numbers = [each for pair in table.table for each in pair] + [
+        each for each in (table.value, table.sd, table.relative) if each
+    ]
+    if not all(math.isfinite(each) for each in numbers):
+        problems.append(Problem(where, "holds NaN or inf", "give plain numbers"))
+    biases = [V for V, _ in table.table]
+    if any(b <= a for a, b in pairwise(biases)):
+        problems.append(Problem(f"{where}.table", "is not sorted by bias", "give each bias once, ascending"))
+    values = [value for _, value in table.table] if table.table else [table.value or 0.0]
+    if name in _POSITIVE and min(values) <= 0:
+        problems.append(Problem(where, f"is {min(values):g}", "give a positive number"))
+    if name == "V_thetaI" and 0.0 in values:
+        problems.append(Problem(where, "is 0", "without a change of resistance nothing is rectified"))
+    if name == "theta" and table.value is not None and (fault := written_angle_fault(table.value)):
+        problems.append(Problem(where, *fault))
+    if problems:
+        return problems
+    if table.table:
+        pairs = tuple((V, value * scale) for V, value in table.table)
+        return Constant(math.nan, float(table.relative or 0.0), pairs, own)
+    value = float(table.value or 0.0) * scale
+    sd = table.sd * scale if table.sd is not None else abs(value) * float(table.relative or 0.0)
+    return Constant(value, sd, (), own)
+
+
+def constants_from(
+    common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against
+) -> Constants | list[Problem] | None:
+    """The constants of one device; None where none at all are declared.
+
+    Parameters
+    ----------
+    common, own : mapping
+        ``[constants]``, and what stands with the device, which goes first.
+    where : str
+        Key path of the device.
+    against : {"frequency", "field"}
+    """
+    if not common and not own:
+        return None
+    problems: list[Problem] = []
+    found: dict[str, Constant] = {}
+    for name in CONSTANTS:
+        if name not in common and name not in own:
+            continue
+        place = f"{where}.{name}" if name in own else f"constants.{name}"
+        one = _constant(name, own.get(name, common.get(name)), place, name in own)
+        if isinstance(one, list):
+            problems += one
+        else:
+            found[name] = one
+    declared = {*common, *own}
+    problems += [Problem(f"constants.{name}", "is missing", f"give the {_TOLD[name]}")
+                 for name in _NEEDED if name not in declared]  # fmt: skip
+    if {"Nx_Meff", "Meff"} <= declared:
+        what = "is declared beside Meff"
+        problems.append(Problem(f"{where}.Nx_Meff", what, "keep one: N_x M_eff = B + B_k + μ0 M_eff follows from Meff"))
+    elif against == "field" and "Meff" not in declared:
+        problems.append(Problem("constants.Meff", "is missing", "sweeps of the field need μ0 M_eff for dω/dB"))
+    elif not {"Nx_Meff", "Meff"} & declared:
+        todo = "give N_x M_eff = B + μ0 M_eff of an in-plane layer, or Meff if the field of each spectrum is known"
+        problems.append(Problem("constants.Nx_Meff", "is missing", todo))
+    return problems or Constants(**found)
+
+
+def devices_from(raw: object, common: object, against: Against) -> dict[str, Device] | list[Problem]:
+    """All declared devices by name, or everything that is wrong with them."""
+    problems: list[Problem] = []
+    if not isinstance(common, dict):
+        return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
+    # Unknown names here are no fault of a device; they are reported once.
+    if unknown := [name for name in common if name not in CONSTANTS]:
+        from mtjfit.errors import did_you_mean
+
+        problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS)) for name in unknown]
+        common = {name: each for name, each in common.items() if name in CONSTANTS}
+    if not isinstance(raw, list):
+        return [*problems, Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness")]
+    found: dict[str, Device] = {}
+    for i, each in enumerate(raw):
+        where = f"devices[{i}]"
+        table = validated(DeviceTable, each, where)
+        if isinstance(table, list):
+            problems += table
+            continue
+        own: dict[str, Any] = {name: getattr(table, name) for name in CONSTANTS if getattr(table, name) is not None}
+        constants = constants_from(common, own, where, against)
+        if isinstance(constants, list):
+            problems += constants
+            continue
+        if table.name in found:
+            problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
+        found[table.name] = Device(table.name, table.thickness, table.thickness_sd, constants)
+    # A fault of a common constant comes back with every device.
+    return list(dict.fromkeys(problems)) or found
+
+
+def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[Problem]:
+    """``[line]``; `x_unit` is the unit of the abscissa, which `range` is in."""
+    table = validated(LineTable, raw, "line")
+    if isinstance(table, list):
+        return table
+    problems = []
+    units = FREQUENCY_UNITS if against == "frequency" else FIELD_UNITS
+    modulation, output = None, 1.0
+    if table.derivative is not None:
+        try:
+            modulation = table.derivative.modulation * factor(table.derivative.unit, units)
+        except ValueError as error:
+            what, _, todo = str(error).partition("; ")
+            problems.append(Problem("line.derivative.unit", what, todo))
+        else:
+            modulation *= math.sqrt(2.0) if table.derivative.amplitude == "rms" else 1.0
+        output = math.sqrt(2.0) if table.derivative.output == "rms" else 1.0
+    sharing: dict[str, Sharing] = {}
+    for name in ("centre", "width"):
+        given = getattr(table, name)
+        sharing[name] = 0 if given == "shared" else given
+        if isinstance(given, int) and not 0 <= given <= 6:
+            problems.append(Problem(f"line.{name}", f"is a polynomial of degree {given}", "give 0 to 6"))
+    if "Meff" not in table.kittel:
+        problems.append(Problem("line.kittel", "is without Meff", 'write ["Meff"] or ["Meff", "Bk"]'))
+    if table.form == "oscillator" and (against == "field" or table.derivative is not None):
+        what = "is for unmodulated sweeps of the frequency"
+        problems.append(Problem("line.form", what, 'write form = "lorentzian"'))
+    limits = None
+    if table.range is not None:
+        low, high = table.range
+        if not low < high:
+            problems.append(Problem("line.range", f"[{low:g}, {high:g}] is empty", f"give [low, high] in {x_unit}"))
+        scale = units.get(x_unit, math.nan)
+        limits = (low * scale, high * scale)
+    if problems:
+        return problems
+    model = LineModel(table.modes, table.background, modulation, table.form)
+    return LineOptions(
+        model, table.use, sharing["centre"], sharing["width"], limits, table.window, table.kittel, output
+    )

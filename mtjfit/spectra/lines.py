@@ -1,0 +1,333 @@
+"""Fit lines to many spectra at once: the best of many trial lines, then Levenberg-Marquardt over centres and widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.spectra.lineshape import complex_line
+from mtjfit.spectra.projection import Prepared, Projection, prepare, project
+from mtjfit.spectra.spectrum import LineFits, LineModel
+
+__all__ = ["Grid", "common_grid", "fit_lines", "stacked", "starts"]
+
+_CHUNK = 512
+_MOST_STEPS = 120
+_SMALL = 1e-10  # a step that moves centres by this many widths is the last one
+_FARTHEST = 1.0  # a line whose centre was not swept over is not known
+_WIDEST = np.log(4.0)
+_NARROWEST = 0.5  # of the spacing of points
+
+
+def stacked(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Spectra of different lengths as rows of one array, with a mask of what is not padding.
+
+    Examples
+    --------
+    >>> x, y, used = stacked([np.arange(2.0), np.arange(3.0)], [np.ones(2), np.ones(3)])
+    >>> x.shape, used.sum(axis=1).tolist()
+    ((2, 3), [2, 3])
+    """
+    n = max(x.size for x in xs)
+    x_all, y_all, used = np.zeros((len(xs), n)), np.zeros((len(xs), n)), np.zeros((len(xs), n), dtype=bool)
+    for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
+        x_all[i, : x.size], y_all[i, : x.size], used[i, : x.size] = x, y, True
+    return x_all, y_all, used
+
+
+def fit_lines(
+    x: FloatArray,
+    y: FloatArray,
+    model: LineModel | None = None,
+    *,
+    used: BoolArray | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> LineFits:
+    """Fit every spectrum on its own; no starting values are needed.
+
+    Variable projection: at given centres and widths the best amplitudes and background follow from a linear system, so
+    that only the centres and widths are searched for, with analytic derivatives (Golub and Pereyra 1973, Kaufman 1975).
+
+    Parameters
+    ----------
+    x : ndarray, shape (n,) or (N, n)
+        Frequency or field, in any order, at least one point more than there are parameters.
+    y : ndarray, shape (N, n)
+        Voltages.
+    model : LineModel, optional
+        By default one line on a sloping background.
+    used : ndarray of bool, shape (N, n), optional
+        False at padded points, see `stacked`.
+    progress : callable, optional
+        Called with the number of spectra that were finished.
+
+    Raises
+    ------
+    ValueError
+        A spectrum has too few points, or no span.
+
+    Examples
+    --------
+    >>> f = np.linspace(4.0, 6.0, 101)
+    >>> u = (f - 5.0) / 0.1
+    >>> fits = fit_lines(f, (3.0 / (1 + u**2) + 1.0 * u / (1 + u**2) + 0.2 * f)[None])
+    >>> [round(float(each[0, 0]), 6) for each in (fits.centre, fits.half_width, fits.s, fits.a)]
+    [5.0, 0.1, 3.0, 1.0]
+    """
+    model = LineModel() if model is None else model
+    y = np.asarray(y, dtype=float)
+    x = np.broadcast_to(np.asarray(x, dtype=float), y.shape)
+    n = np.full(y.shape[0], y.shape[1]) if used is None else used.sum(axis=1)
+    if model.form == "oscillator" and not np.all((x > 0) | (False if used is None else ~used)):
+        raise ValueError("an oscillator needs frequencies above zero")
+    if np.any(n <= model.n_parameters):
+        raise ValueError(f"a spectrum has {n.min()} points; {model.n_parameters} parameters need more")
+    parts = []
+    for start in range(0, y.shape[0], _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        parts.append(_fit_chunk(x[rows], y[rows], model, None if used is None else used[rows], n[rows]))
+        if progress is not None:
+            progress(len(y[rows]))
+    if not parts:
+        raise ValueError("no spectra")
+    return LineFits(
+        model,
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in list(LineFits.__dataclass_fields__)[1:]),
+    )
+
+
+def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray | None, n: FloatArray) -> LineFits:
+    inside = np.ones(x.shape, dtype=bool) if used is None else used
+    if not np.all(np.where(inside, x, -np.inf).max(axis=1) > np.where(inside, x, np.inf).min(axis=1)):
+        raise ValueError("a spectrum has no span")
+    data = prepare(x, y, model.degree, used)
+    modulation = None if model.modulation is None else float(model.modulation / data.half_span.mean())
+    centre = np.empty((y.shape[0], 0))
+    log_width = np.empty((y.shape[0], 0))
+    residual = data
+    for k in range(1, model.modes + 1):
+        # One line after another: the next one starts where it explains most of what the others leave.
+        new_centre, new_width = starts(residual, model.degree, modulation)
+        centre, log_width = np.column_stack([centre, new_centre]), np.column_stack([log_width, new_width])
+        partial = replace(model, modes=k)
+        centre, log_width, found, converged, iterations = search(data, partial, centre, log_width)
+        if k < model.modes:
+            residual = replace(data, y=_residual(data, partial, centre, log_width, found))
+    return _unscaled(data, model, centre, log_width, found, converged, iterations, n)
+
+
+def _residual(
+    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray, found: Projection
+) -> FloatArray:
+    modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
+    zero = 0.0 if model.form == "lorentzian" else (data.middle / data.half_span)[:, None, None]
+    line = complex_line(
+        data.t[..., None] + zero, centre[:, None, :] + zero, np.exp(log_width)[:, None, :], modulation, model.form
+    )
+    k = model.modes
+    lines = np.einsum("ink,ik->in", line.real, found.c[:, :k]) + np.einsum(
+        "ink,ik->in", line.imag, found.c[:, k : 2 * k]
+    )
+    flat = np.einsum("inb,ib->in", data.basis, found.c[:, 2 * k :])
+    return np.asarray(data.y - (lines * data.weight + flat))
+
+
+def search(
+    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray
+) -> tuple[FloatArray, FloatArray, Projection, BoolArray, FloatArray]:
+    """Levenberg-Marquardt from given centres and log widths; every spectrum has its own damping and its own end.
+
+    Returns
+    -------
+    centre, log_width : ndarray, shape (N, K)
+    found : Projection
+        At these.
+    converged : ndarray of bool, shape (N,)
+    iterations : ndarray of int, shape (N,)
+    """
+    n, k = centre.shape
+    centre, log_width = centre.copy(), log_width.copy()
+    lowest = np.log(_NARROWEST * data.spacing)[:, None]
+    log_width = np.clip(log_width, lowest, _WIDEST)
+    at = project(data, model, centre, log_width)
+    fields = {name: getattr(at, name).copy() for name in Projection.__dataclass_fields__}
+    damping = np.full(n, 1e-3)
+    done, iterations = np.zeros(n, dtype=bool), np.zeros(n, dtype=int)
+    for _ in range(_MOST_STEPS):
+        rows = np.flatnonzero(~done)
+        if not rows.size:
+            break
+        here = Projection(*(fields[name][rows] for name in Projection.__dataclass_fields__))
+        step = _step(here, damping[rows])
+        width = np.exp(log_width[rows])
+        step[:, :k] = np.clip(step[:, :k], -3 * width, 3 * width)
+        step[:, k:] = np.clip(step[:, k:], -1.0, 1.0)
+        trial_c = np.clip(centre[rows] + step[:, :k], -_FARTHEST, _FARTHEST)
+        trial_w = np.clip(log_width[rows] + step[:, k:], lowest[rows], _WIDEST)
+        there = project(data.part(rows), model, trial_c, trial_w)
+        moved = np.maximum(np.abs(trial_c - centre[rows]) / width, np.abs(trial_w - log_width[rows])).max(axis=1)
+        better = there.rss <= here.rss
+        taken = rows[better]
+        centre[taken], log_width[taken] = trial_c[better], trial_w[better]
+        for name in fields:
+            fields[name][taken] = getattr(there, name)[better]
+        damping[rows] = np.where(better, np.maximum(damping[rows] * 0.1, 1e-12), damping[rows] * 8)
+        iterations[rows] += 1
+        # Below the rounding of the rss no step can be told from another: the end as well.
+        done[rows] = (moved < _SMALL) | (~better & (damping[rows] > 1e10))
+    inside = np.all((np.abs(centre) < _FARTHEST) & (log_width < _WIDEST - 1e-9) & (log_width > lowest + 1e-9), axis=1)
+    return centre, log_width, Projection(**fields), done & inside, iterations
+
+
+def _step(at: Projection, damping: FloatArray) -> FloatArray:
+    curvature = at.reduced()
+    diagonal = np.einsum("ijj->ij", curvature).copy()
+    floor = 1e-12 * np.einsum("ijj->ij", at.curvature) + 1e-300
+    index = np.arange(diagonal.shape[1])
+    curvature[:, index, index] = diagonal + damping[:, None] * np.maximum(diagonal, floor) + floor
+    return np.asarray(np.linalg.solve(curvature, at.gradient[..., None])[..., 0])
+
+
+def _unscaled(
+    data: Prepared,
+    model: LineModel,
+    centre: FloatArray,
+    log_width: FloatArray,
+    at: Projection,
+    converged: BoolArray,
+    iterations: FloatArray,
+    n: FloatArray,
+) -> LineFits:
+    k = model.modes
+    order = np.argsort(centre, axis=1, kind="stable")
+    span, scale = data.half_span[:, None], data.scale[:, None]
+    width = np.exp(log_width)
+    # Jacobian of the parameters with units by (centre, log width, linear), all in scaled units.
+    units = np.concatenate(
+        [np.broadcast_to(span, width.shape), span * width, np.broadcast_to(scale, at.c.shape)], axis=1
+    )
+    full = np.concatenate(
+        [
+            np.concatenate([at.curvature, np.swapaxes(at.cross, 1, 2)], axis=2),
+            np.concatenate([at.cross, at.gram], axis=2),
+        ],
+        axis=1,
+    )
+    rss = at.rss * data.scale**2
+    variance = at.rss / np.maximum(n - model.n_parameters, 1)
+    covariance = _inverse(full) * variance[:, None, None] * units[:, :, None] * units[:, None, :]
+    columns = np.concatenate([order, k + order, 2 * k + order, 3 * k + order], axis=1)
+    rest = np.broadcast_to(np.arange(4 * k, full.shape[1]), (n.size, full.shape[1] - 4 * k))
+    columns = np.concatenate([columns, rest], axis=1)
+    covariance = np.take_along_axis(np.take_along_axis(covariance, columns[:, :, None], 1), columns[:, None, :], 2)
+    linear = at.c * scale
+    return LineFits(
+        model,
+        np.take_along_axis(data.middle[:, None] + span * centre, order, 1),
+        np.take_along_axis(span * width, order, 1),
+        np.take_along_axis(linear[:, :k], order, 1),
+        np.take_along_axis(linear[:, k : 2 * k], order, 1),
+        linear[:, 2 * k :],
+        covariance,
+        rss,
+        n,
+        converged,
+        iterations,
+    )
+
+
+def _inverse(matrices: FloatArray) -> FloatArray:
+    """Inverses of positive semidefinite matrices; directions that nothing determines get a huge variance."""
+    size = np.sqrt(np.maximum(np.einsum("ijj->ij", matrices), 1e-200))
+    values, vectors = np.linalg.eigh(matrices / size[:, :, None] / size[:, None, :])
+    inverse = (vectors / np.maximum(values, 1e-14)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    return np.asarray(inverse / size[:, :, None] / size[:, None, :])
+
+
+_MOST_POINTS = 600
+_WIDEST_TRIAL = 0.7  # in half spans
+_FACTOR = 1.6
+
+
+class Grid:
+    """Trial lines on one abscissa, orthogonal to the background, so that a product gives what each would explain.
+
+    Parameters
+    ----------
+    t : ndarray, shape (n,)
+        Abscissa over -1 … 1.
+    degree : int
+        Of the background.
+    modulation : float or None
+        In the unit of `t`.
+    """
+
+    def __init__(self, t: FloatArray, degree: int, modulation: float | None):
+        self.t = t
+        centre, width = _trials(t.size)
+        self.centre, self.log_width = centre, np.log(width)
+        line = complex_line(t[:, None], centre, width, modulation)
+        flat = np.polynomial.legendre.legvander(t, max(degree, 0)) if degree >= 0 else np.zeros((t.size, 1))
+        self.flat = np.linalg.qr(flat)[0] if degree >= 0 else flat
+        first = self._without_background(line.real)
+        first /= np.linalg.norm(first, axis=0)
+        second = self._without_background(line.imag)
+        second -= first * np.einsum("ij,ij->j", first, second)
+        second /= np.linalg.norm(second, axis=0)
+        self.first, self.second = first, second
+
+    def _without_background(self, values: FloatArray) -> FloatArray:
+        return np.asarray(values - self.flat @ (self.flat.T @ values))
+
+    def best(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Centre and log width of the trial line that explains most of each row of `y`, shape (N, n)."""
+        explained = (y @ self.first) ** 2 + (y @ self.second) ** 2
+        chosen = np.argmax(explained, axis=1)
+        return self.centre[chosen], self.log_width[chosen]
+
+
+def _trials(n: int) -> tuple[FloatArray, FloatArray]:
+    """Centres and widths; neighbours are about a half width apart, closer than a fit needs to find the minimum."""
+    spacing = 2 / (n - 1)
+    narrowest = min(1.5 * spacing, _WIDEST_TRIAL / 2)  # one odd point is no line
+    widths = np.geomspace(
+        narrowest, _WIDEST_TRIAL, max(2, round(np.log(_WIDEST_TRIAL / narrowest) / np.log(_FACTOR)) + 1)
+    )
+    pairs = [
+        (centre, width) for width in widths for centre in np.linspace(-1, 1, max(9, round(2 / max(width, spacing)) + 1))
+    ]
+    centres, chosen = np.array(pairs).T
+    return centres, chosen
+
+
+def common_grid(data: Prepared) -> tuple[FloatArray, FloatArray]:
+    """All spectra on one uniform abscissa, good enough to find lines on: t (m,) and y (N, m)."""
+    n = data.t.shape[1]
+    t = np.linspace(-1, 1, min(max(n, 64), _MOST_POINTS))
+    same = bool(np.all(data.weight > 0)) and bool(np.all(np.abs(data.t - data.t[0]) < 1e-9))
+    if same and n <= _MOST_POINTS and bool(np.all(np.abs(data.t[0] - np.linspace(-1, 1, n)) < 1e-6)):
+        return data.t[0], data.y
+    y = np.empty((data.y.shape[0], t.size))
+    for i in range(y.shape[0]):
+        inside = data.weight[i] > 0
+        order = np.argsort(data.t[i][inside], kind="stable")
+        y[i] = np.interp(t, data.t[i][inside][order], data.y[i][inside][order])
+    return t, y
+
+
+def starts(data: Prepared, degree: int, modulation: float | None) -> tuple[FloatArray, FloatArray]:
+    """Centre and log width to start from, each of shape (N,), in scaled units.
+
+    Parameters
+    ----------
+    data : Prepared
+    degree : int
+    modulation : float or None
+        In half spans; where the spectra differ in it, their mean is good enough to start.
+    """
+    t, y = common_grid(data)
+    centre, log_width = Grid(t, degree, modulation).best(y)
+    return centre, log_width

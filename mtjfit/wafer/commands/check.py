@@ -1,0 +1,64 @@
+"""``mtjfit check`` of a study file of whole wafers: is it sound, and does its table begin as declared?"""
+
+from __future__ import annotations
+
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+
+from mtjfit.terminal import progress
+
+__all__ = ["check_wafer", "is_wafer_study"]
+
+_DEVICES = 200
+
+
+def is_wafer_study(study: Path) -> bool:
+    """True for a study file with a table ``[wafer]``.
+
+    Examples
+    --------
+    >>> is_wafer_study(Path("nowhere.toml"))
+    False
+    """
+    try:
+        return "wafer" in tomllib.loads(study.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return False
+
+
+def check_wafer(study: Path) -> None:
+    """Read the file and the first devices of its table, reduce these, and say what was found.
+
+    Raises
+    ------
+    ConfigError, DataError
+        The file is not sound, the table is not as declared, or none of its first devices can be used.
+    """
+    from dataclasses import replace
+
+    from mtjfit.errors import DataError, Problem
+    from mtjfit.wafer import FLAGS, chunks, load_wafer, reduce_chunk
+    from mtjfit.wafer.commands.batch import said_of
+
+    progress(f"reading {study}")
+    loaded = load_wafer(study)
+    few = replace(loaded, wafer=replace(loaded.wafer, chunk=min(loaded.wafer.chunk, _DEVICES)))
+    progress(f"reading {loaded.table}")
+    click.echo(said_of(loaded))
+    found = reduce_chunk(few, next(chunks(few)))
+    click.echo(f"\nThe first {len(found.device) + len(found.faults)} devices: {len(found.device)} can be used")
+    for name, bit in FLAGS.items():
+        if n := int(sum((int(flags) & bit) != 0 for flags in found.flags)):
+            click.echo(f"  {n} with the flag {name}")
+    for fault in found.faults[:10]:
+        click.echo(f"  {fault.device}: {fault}")
+    if not found.device:
+        first = [Problem(each.where, each.what, each.todo) for each in found.faults[:10]]
+        what = f"none of its first {len(found.faults)} devices could be used"
+        raise DataError([*first, Problem(str(loaded.table), what, "see whether it is declared as it is")])
+    words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",
+                        f"{loaded.table.stem}.db"])  # fmt: skip
+    click.echo(f"Next:   {words}")

@@ -1,0 +1,187 @@
+"""``mtjfit compare A.db B.db``: wafers of one or more catalogues against each other."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.output import OutputFolder
+from mtjfit.terminal import as_text, echo, labels_of, names_of, progress
+
+if TYPE_CHECKING:
+    from mtjfit.text import Table
+    from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["compare_wafers", "is_catalogue", "together"]
+
+_MOST = 20  # figures
+_FILES = ("wafers.csv", "pairs.csv", *names_of(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
+_SQLITE = b"SQLite format 3\0"
+
+
+def is_catalogue(path: Path) -> bool:
+    """True for an SQLite file, by its first bytes; study files are text.
+
+    Examples
+    --------
+    >>> is_catalogue(Path("nowhere.db"))
+    False
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def compare_wafers(
+    catalogues: Sequence[Path],
+    quantities: Sequence[str],
+    own_error: float,
+    common_error: float,
+    output: Path | None,
+    quiet: bool,
+    pdf: bool = False,
+) -> None:
+    """Print means, spreads and pairs of all wafers; write them, too, if a folder is named.
+
+    Parameters
+    ----------
+    catalogues : sequence of Path
+        One or more; wafers of equal names in two of them are told apart by the catalogue.
+    quantities : sequence of str
+        Empty: the first determined numbers that all have.
+    own_error, common_error : float
+        Relative errors that all devices of a wafer, or of all wafers, share.
+    output : Path or None
+    quiet : bool
+
+    Raises
+    ------
+    ConfigError
+        The catalogues hold the quantities in different units, or per area in one and per volume in another.
+    DataError
+        A catalogue cannot be read, or no quantity is common to all.
+    NotDetermined
+        No unflagged device determines any of them.
+    """
+    from mtjfit.wafer.catalogue import open_catalogue
+    from mtjfit.wafer.commands.wafer import chosen_quantities
+    from mtjfit.wafer.survey.curves import survey_of
+
+    surveys, per = {}, {}
+    for label, file in labels_of(tuple(catalogues)).items():
+        progress(f"reading {file}", quiet)
+        with open_catalogue(file) as opened:
+            surveys[label] = survey_of(opened, name=label)
+            per[label] = _per(opened.configuration().study)
+    folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
+    if folder is not None:
+        folder.prepare()
+    survey = together(surveys, per, quantities)
+    chosen = chosen_quantities(survey, quantities)
+    tables, numbers = _compared(survey, chosen, own_error, common_error)
+    parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
+    if not quiet:
+        echo(*parts)
+    if folder is not None:
+        progress("drawing figures", quiet)
+        folder.write(_figures(survey, chosen, pdf) | numbers | {"wafers.txt": as_text(*parts).encode()})
+        click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
+
+
+def _per(study: str) -> str:
+    """What the numbers of a catalogue are divided by: area, volume or device; empty where it does not say."""
+    data = tomllib.loads(study).get("data") if study else None
+    first = data[0] if isinstance(data, list) and data else {}
+    return str(first.get("per", "")) if isinstance(first, dict) else ""
+
+
+def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: Sequence[str] = ()) -> Survey:
+    """One survey of several, after it was made sure that their numbers mean the same.
+
+    Parameters
+    ----------
+    surveys : mapping of str to Survey
+        By label. Names of wafers that occur in two get the label before them.
+    per : mapping of str to str
+        ``"area"``, ``"volume"`` or ``"device"`` by label; numbers |κ|·a1 of different kinds are not comparable.
+    quantities : sequence of str
+        Those to compare; empty: all that every survey has.
+
+    Raises
+    ------
+    ConfigError
+        Their units, or what they are divided by, differ.
+    DataError
+        There is no common quantity.
+    """
+    import pandas as pd
+
+    from mtjfit.data import pretty
+    from mtjfit.data.origin import distinct
+    from mtjfit.wafer.survey.survey import Survey
+
+    first_label, first = next(iter(surveys.items()))
+    common = [name for name in first.quantities if all(name in each.quantities for each in surveys.values())]
+    wanted = list(quantities) or common
+    if not common:
+        what = "have no quantity in common"
+        raise DataError([Problem(" and ".join(surveys), what, "reduce them with the same amplitudes")])
+    problems = []
+    for label, other in list(surveys.items())[1:]:
+        for name in wanted:
+            one, two = first.unit(name), other.unit(name)
+            if one != two:
+                what = f"has {name} in {pretty(two) or 'no unit'}, {first_label} in {pretty(one) or 'no unit'}"
+                problems.append(Problem(label, what, "declare one unit for both, and reduce again"))
+            elif name.startswith("|kappa|") and per[label] != per[first_label]:
+                what = f"has {name} per {per[label]}, {first_label} per {per[first_label]}"
+                problems.append(Problem(label, what, "compare the slope ratio, which is the same for both"))
+    if problems:
+        raise ConfigError(problems)
+    named = [each.frame["wafer"].drop_duplicates() for each in surveys.values()]
+    twice = pd.concat(named).duplicated().any()
+    frames = []
+    for label, each in surveys.items():
+        frame = each.frame.drop(columns="population")  # of all devices together
+        if twice:
+            frame["wafer"] = [f"{label}: {name}" if name else label for name in frame["wafer"]]
+        frames.append(frame)
+    origins = distinct(origin for each in surveys.values() for origin in each.origins)
+    source = ", ".join(each.source for each in surveys.values())
+    return Survey(
+        " and ".join(surveys), pd.concat(frames, ignore_index=True), first.units, first.flags, origins, source
+    )
+
+
+def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) -> tuple[list[Table], dict[str, bytes]]:
+    """Tables for people, and the same with all digits."""
+    import pandas as pd
+
+    from mtjfit.plain import csv_bytes
+    from mtjfit.wafer.page.text import means_table, pairs_table
+    from mtjfit.wafer.survey.limits import WaferFindings
+
+    tables, means, pairs = [], [], []
+    for quantity in chosen:
+        found = WaferFindings(survey, quantity, own, common)
+        tables += [means_table(found), pairs_table(found)]
+        means.append(found.means.table.reset_index().assign(quantity=quantity, origin=survey.origin))
+        pairs.append(found.pairs.assign(quantity=quantity, origin=survey.origin))
+    files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
+             for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
+    return [table for table in tables if table.rows], files
+
+
+def _figures(survey: Survey, chosen: Sequence[str], pdf: bool) -> dict[str, bytes]:
+    from mtjfit.plot.style import picture_files
+    from mtjfit.wafer.plot import plot_control
+
+    known = (name for name in chosen[:_MOST] if survey.usable(name).any())
+    return picture_files({f"wafers-{k + 1}": plot_control(survey, quantity) for k, quantity in enumerate(known)}, pdf)

@@ -1,0 +1,188 @@
+"""``mtjfit wafer``: a catalogue of devices as a page of maps, limits, histograms and odd devices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mtjfit.errors import NotConverged, NotDetermined
+from mtjfit.output import OutputFolder
+from mtjfit.terminal import echo, progress, with_pdf
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.catalogue import Catalogue
+    from mtjfit.wafer.page.stacks import StackResults
+    from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["chosen_quantities", "wafer"]
+
+_OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
+_MOST = 3
+_RUNS = "runs"
+
+
+@click.command(short_help="Maps, control limits and odd devices of a catalogue.")
+@click.argument("catalogue", type=click.Path(path_type=Path), metavar="CATALOGUE")
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="New or empty folder, or an earlier page of wafers.",
+)
+@click.option("--quantity", "quantities", multiple=True, metavar="NAME", help="Column to show; may be repeated.")
+@click.option(
+    "--false-alarms",
+    type=click.Choice(["holm", "fdr"]),
+    default="holm",
+    show_default=True,
+    help="What is kept below 5 %: the chance of any false alarm among odd devices, or their share among those listed.",
+)
+@click.option(
+    "--own-error",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.0,
+    metavar="SHARE",
+    help="Relative error that all devices of one wafer share, such as 0.03 for the area of its junctions.",
+)
+@click.option("--stacks", is_flag=True, help="Fit the lengths that the devices of a split share.")
+@click.option("--posterior", is_flag=True, help="And sample their posterior: minutes. Implies --stacks.")
+@click.option(
+    "--study",
+    type=click.Path(path_type=Path),
+    metavar="WAFER.toml",
+    help="Other priors for --stacks than at the batch.",
+)
+@click.option("--table", type=click.Path(path_type=Path), help="Where the measured table is now, for curves.")
+@click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
+@with_pdf
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
+def wafer(
+    catalogue: Path,
+    output: Path,
+    quantities: tuple[str, ...],
+    false_alarms: str,
+    own_error: float,
+    stacks: bool,
+    posterior: bool,
+    study: Path | None,
+    table: Path | None,
+    configuration: str,
+    pdf: bool,
+    quiet: bool,
+) -> None:
+    """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
+
+    DIR holds wafer.html, one page with all of it, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
+    odd.csv, faults.csv with all digits. Control limits are made of the spread of true values between devices of one
+    wafer: errors of measurement are taken off.
+
+    --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them by the hierarchy
+    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command goes on. Both go to the
+    page and to stacks.csv, stack-fits.csv, stack-posteriors.csv.
+
+    Exit code 4: no device determines what was asked, or no stack a length; one nominal thickness never does. 5: a
+    posterior did not converge. The page is written all the same.
+    """
+    if study is not None and not (stacks or posterior):
+        raise click.UsageError("--study goes with --stacks")
+    from mtjfit.wafer.catalogue import open_catalogue
+    from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
+    from mtjfit.wafer.page.text import survey_says
+    from mtjfit.wafer.survey.curves import curves_of, survey_of
+    from mtjfit.wafer.survey.limits import WaferFindings, odd_among
+
+    with open_catalogue(catalogue) as opened:
+        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
+        folder.prepare()
+        progress(f"reading {catalogue}", quiet)
+        survey = survey_of(opened, configuration=configuration)
+        chosen = chosen_quantities(survey, quantities)
+        faults = opened.faults(configuration)
+        progress(f"looking for odd ones among {len(survey.frame)} devices", quiet)
+        findings = [WaferFindings(survey, quantity, own=own_error) for quantity in chosen]
+        odd = odd_among(survey, findings, control="fdr" if false_alarms == "fdr" else "holm")
+        first = odd.table.head(MOST_CURVES)
+        wanted = list(zip(first["wafer"], first["device"], strict=True))
+        if wanted:
+            progress(f"reading the curves of {len(wanted)} of them", quiet)
+        curves = curves_of(opened, wanted, survey, table=table, configuration=configuration)
+        found = None
+        if stacks or posterior:
+            found = _stacks(opened, study, configuration, output / _RUNS if posterior else None, quiet)
+        files = wafer_files(survey, findings, odd, curves, faults, stacks=found, pdf=pdf,
+                            progress=lambda what: progress(f"drawing {what}", quiet))  # fmt: skip
+    folder.write(files)
+    if not quiet:
+        for sentence in [*survey_says(survey, odd, len(faults)), *([curves.missing] if curves.missing else [])]:
+            echo(sentence)
+        if found is not None:
+            echo(*found.tables(), *found.notes())
+    click.echo(f"Page: {output / 'wafer.html'}")
+    if found is not None:
+        _judge(catalogue, found)
+
+
+def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
+    """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
+    from mtjfit.wafer.page.stacks import StackResults
+    from mtjfit.wafer.stacks.from_catalogue import group_study, refusals
+    from mtjfit.wafer.stacks.groups import fit_groups, sample_groups
+
+    declared = group_study(opened, study, configuration)
+    refused = refusals(opened, declared)
+    progress("fitting the stacks", quiet)
+    fits = fit_groups(opened, declared, leave=refused, progress=not quiet)
+    if runs is None or not fits.fits:
+        return StackResults(fits, None, refused)
+    progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
+    return StackResults(fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused)
+
+
+def _judge(catalogue: Path, found: StackResults) -> None:
+    """Whether what was asked of the stacks was answered.
+
+    Raises
+    ------
+    NotConverged
+        A posterior did not converge.
+    NotDetermined
+        No stack determines a length.
+    """
+    if found.posteriors is not None and not found.posteriors.converged:
+        names = [split or "all" for split, one in found.posteriors.posteriors.items() if not one.verdict.converged]
+        raise NotConverged(
+            f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study"
+        )
+    if not found.determines_a_length:
+        why = "; ".join(dict.fromkeys(found.refused.values())) or "the table of fits says why"
+        raise NotDetermined(
+            f"{catalogue}: no stack determines a length: {why}. Give devices of several nominal thicknesses one split."
+        )
+
+
+def chosen_quantities(survey: Survey, asked: Sequence[str]) -> tuple[str, ...]:
+    """What to show: what was asked for, or the first determined numbers that some device has.
+
+    Raises
+    ------
+    DataError
+        There is no such column.
+    NotDetermined
+        No unflagged device determines any of them.
+    """
+    named = tuple(dict.fromkeys(asked))
+    if not named:
+        known = survey.quantities
+        named = tuple(name for name in known if not _OF_POLYNOMIALS.fullmatch(name))[:_MOST] or known[:_MOST]
+    if not any(survey.usable(name).any() for name in named):
+        what = ", ".join(named) or "anything"
+        raise NotDetermined(
+            f"{survey.name}: no device without a flag determines {what}; its flags say why (mtjfit batch prints them)"
+        )
+    return named

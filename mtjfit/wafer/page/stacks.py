@@ -1,0 +1,142 @@
+"""What a page of wafers says of the stacks: fits and posteriors of the lengths that the devices of a split share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from mtjfit.data import pretty
+from mtjfit.results.tables import interval
+from mtjfit.study import LENGTHS
+from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.wafer.reduce.reduced import ALARM
+from mtjfit.wafer.stacks.groups import GroupFits, GroupPosteriors
+
+__all__ = ["STACK_TABLES", "StackResults"]
+
+STACK_TABLES = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
+_KNOWN = ("yes", "lower limit", "upper limit")
+
+
+@dataclass(frozen=True, eq=False)
+class StackResults:
+    """Everything about stacks.
+
+    Attributes
+    ----------
+    fits : GroupFits
+    posteriors : GroupPosteriors or None
+        None: nobody asked for them.
+    refused : mapping of str to str
+        Splits that were not fitted, and why.
+    """
+
+    fits: GroupFits
+    posteriors: GroupPosteriors | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def free(self) -> tuple[str, ...]:
+        """Lengths that some stack has free."""
+        table = self.fits.table()
+        return tuple(name for name in LENGTHS if name in set(table["parameter"]))
+
+    @property
+    def determines_a_length(self) -> bool:
+        """True if a free length of some stack is determined, or has a limit; or if none is free."""
+        if not self.fits.fits:
+            return False
+        fits, said = self.fits.table(), []
+        said.append(fits["determined"][fits["parameter"].isin(LENGTHS)].astype(bool))
+        if self.posteriors is not None:
+            rows = self.posteriors.table()
+            believed = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)
+            said.append(rows["determined"].isin(_KNOWN)[believed])
+        return not self.free or bool(pd.concat(said).any())
+
+    def tables(self) -> tuple[Table, ...]:
+        """For the page and the terminal."""
+        found = [_summary(self), _fits(self.fits)]
+        if self.posteriors is not None:
+            found.append(_posteriors(self.posteriors))
+        return tuple(table for table in found if table.rows)
+
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that no table holds: misfits, what did not converge, and which combinations the data leave open."""
+        said = [
+            f"{split or 'all devices'}: the fit does not describe the devices as declared (misfit "
+            f"{p_text(one.misfit_p_value)}), so its errors are too small. Let amplitudes scatter (scatter_a1), "
+            "or thicknesses (thickness_scatter)."
+            for split, one in self.fits.fits.items() if one.misfit_p_value < ALARM
+        ]  # fmt: skip
+        if self.posteriors is None:
+            return tuple(said)
+        for split, one in self.posteriors.posteriors.items():
+            who = split or "all devices"
+            if not one.verdict.converged:
+                said.append(f"{who}: NOT CONVERGED, no result: {'; '.join(one.verdict.reasons)}")
+            said += [f"{who}: {direction}" for direction in one.open_directions]
+        return tuple(said)
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """By file name, with all digits; index split."""
+        summary = self.fits.summary()
+        lost = pd.DataFrame({"split": list(self.refused), "refused": list(self.refused.values())})
+        known = summary.assign(refused="")
+        found = {
+            "stacks.csv": (pd.concat([known, lost], ignore_index=True) if len(known) else lost),
+            "stack-fits.csv": self.fits.table(),
+        }
+        if self.posteriors is not None:
+            found["stack-posteriors.csv"] = self.posteriors.table()
+        return {name: frame.set_index("split") for name, frame in found.items()}
+
+
+def _name(split: object) -> str:
+    return str(split) or "all"
+
+
+def _summary(results: StackResults) -> Table:
+    rows = []
+    for _, row in results.fits.summary().iterrows():
+        fit = f"{row['chi2']:.1f} / {row['dof']}, {p_text(row['p_value'])}"
+        misfit = f"{row['misfit_chi2']:.1f} / {row['misfit_dof']}, {p_text(row['misfit_p_value'])}"
+        rows.append((_name(row["split"]), f"{row['devices']}", f"{row['left_out']}", fit, misfit))
+    rows += [(_name(split), "", "", f"not fitted: {why}", "") for split, why in results.refused.items()]
+    note = (
+        "Flagged devices take no part. Misfit: without the scatter of points about each device's own polynomials, the "
+        "test that many points do not dilute."
+    )
+    return Table("Stacks", ("split", "devices", "flagged", "χ² / dof", "misfit χ² / dof"), tuple(rows), note)
+
+
+def _fits(fits: GroupFits) -> Table:
+    rows = []
+    for _, row in fits.table().iterrows():
+        known = bool(row["determined"])
+        shown = value_with_error(row["value"], row["sd"]) if known else "–"
+        rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])),
+                     "yes" if known else "no", str(row["reason"])))  # fmt: skip
+    header = ("split", "parameter", "best fit ± sd", "unit", "determined", "remark")
+    return Table("Global fits by split", header, tuple(rows), "An error only where the data determine the parameter.")
+
+
+def _posteriors(posteriors: GroupPosteriors) -> Table:
+    rows = []
+    for _, row in posteriors.table().iterrows():
+        q05, q50, q95 = (float(row[name]) for name in ("q05", "q50", "q95"))
+        low, high = number(q05, 3), number(q95, 3)
+        says = str(row["determined"]) if row["converged"] else "not converged"
+        shown = {
+            "yes": interval(q05, q50, q95), "lower limit": f"> {low}", "upper limit": f"< {high}",
+            "with priors": f"({low} to {high})",
+        }.get(says, "–")  # fmt: skip
+        rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])), says))
+    note = (
+        "Median and 90 % interval, or a 95 % limit. With priors: most of the variance that is left is one of the "
+        "priors of other parameters. No interval where the data determine nothing."
+    )
+    header = ("split", "parameter", "median (90 %)", "unit", "determined")
+    return Table("Posteriors by split", header, tuple(rows), note)

@@ -1,0 +1,8 @@
+"""Pictures of wafers: maps, smooth parts, histograms by split, control charts, and curves of single devices."""
+
+from mtjfit.wafer.plot.control import plot_control
+from mtjfit.wafer.plot.histogram import plot_device_curve, plot_splits
+from mtjfit.wafer.plot.map import plot_wafer_map
+from mtjfit.wafer.plot.smooth import plot_smooth
+
+__all__ = ["plot_control", "plot_device_curve", "plot_smooth", "plot_splits", "plot_wafer_map"]

@@ -1,0 +1,237 @@
+"""Control chart: wafer by wafer, with limits made of the true spread, and the spread of each wafer below."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mtjfit.data import FloatArray
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
+from mtjfit.study import Study
+from mtjfit.wafer.plot.map import quantity_label, wafer_title
+from mtjfit.wafer.survey.compare import wafer_means
+from mtjfit.wafer.survey.limits import REACH, control_limits, few_digits
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["MOST_ON_CHART", "chart_order", "plot_control"]
+
+MOST_ON_CHART = 200
+"""Wafers on one chart, the last ones."""
+_LABELLED = 24
+_Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table of wafers by population and wafer
+_POINTS = 1200  # single devices that are drawn in all, those farthest off
+
+
+def chart_order(survey: Survey) -> list[tuple[str, str]]:
+    """Population and wafer of each column of the chart: populations side by side, each in order of appearance."""
+    pairs = list(dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True)))
+    place = {name: k for k, name in enumerate(survey.populations)}
+    return sorted(pairs, key=lambda pair: place[pair[0]])
+
+
+def plot_control(survey: Survey, quantity: str) -> Figure:
+    """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
+
+    Thick and thin bars hold 68 % and 95 % of the measured values, a dot is the robust mean with its error, a cross a
+    device beyond the limits, a hollow diamond a flagged device; of many, those farthest off are drawn. The limits are
+    the robust mean of a population ± 3 standard deviations of the true values between devices of one wafer; errors of
+    measurement are taken off. A triangle is the upper end of a spread that is not determined.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        There is no such quantity.
+    ValueError
+        No unflagged device determines it.
+    """
+    limits = control_limits(survey, quantity)
+    if limits.empty:
+        raise ValueError(f"no device without a flag determines {quantity}")
+    table = wafer_means(survey, quantity).table.set_index(["population", "wafer"])
+    means = cast(_Means, table.to_dict("index"))
+    every = chart_order(survey)
+    shown = every[-MOST_ON_CHART:]
+    study = cast(Study, survey)
+    note = _note(survey, quantity, limits, len(every) - len(shown))
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 3.7 + footer_height(DOUBLE, study, note)), layout="constrained")
+        top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
+        _devices(top, survey, quantity, shown, limits, means)
+        _limits(top, shown, limits)
+        _spreads(bottom, shown, means)
+        name_axis(top.yaxis, quantity_label(quantity), survey.unit(quantity))
+        name_axis(bottom.yaxis, "spread", survey.unit(quantity))
+        _ticks(bottom, shown)
+        several = len({name for name, _ in shown}) > 1
+        if several:
+            _population_names(top, shown)
+        handles = _handles(limits)
+        fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
+                   columnspacing=0.9)  # fmt: skip
+        footer(fig, study, note)
+    return fig
+
+
+def _note(survey: Survey, quantity: str, limits: pd.DataFrame, more: int) -> str:
+    said = [
+        f"Limits: robust mean ± {REACH:g} standard deviations of the true values between devices of one wafer; "
+        "errors of measurement are taken off, flagged devices do not count."
+    ]
+    for name, row in limits.head(4).iterrows():
+        whose = f"{name}: " if len(limits) > 1 else ""
+        if row["determined"]:
+            said.append(f"{whose}{row['beyond']:.0f} of {row['n']} measured values beyond them; errors and normal "
+                        f"scatter put {few_digits(row['expected'])} there.")  # fmt: skip
+        else:
+            said.append(f"{whose}no limits, the spread is {row['says']}.")
+    if more:
+        said.append(f"{more} earlier wafers are not drawn.")
+    return literal(" ".join(said))
+
+
+def _devices(
+    ax: Axes, survey: Survey, quantity: str, shown: list[tuple[str, str]], limits: pd.DataFrame, means: _Means
+) -> None:
+    values, usable, flagged = survey.values(quantity), survey.usable(quantity), survey.flagged
+    key = pd.MultiIndex.from_frame(survey.frame[["population", "wafer"]])
+    column = pd.Series(np.arange(len(shown)), index=pd.MultiIndex.from_tuples(shown)).reindex(key).to_numpy(dtype=float)
+    most = max(_POINTS // (2 * len(shown)), 3)
+    bars, crosses, diamonds = [], [], []
+    for k, (name, _) in enumerate(shown):
+        mine = values[(column == k) & usable]
+        if not mine.size:
+            continue
+        row = limits.loc[name]
+        bars.append((k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd"))))
+        beyond = mine[(mine < row["low"]) | (mine > row["high"])]
+        marked = values[(column == k) & flagged & np.isfinite(values)]
+        crosses += [(k, each) for each in beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]]
+        diamonds += [(k, each) for each in marked[np.argsort(-np.abs(marked - row["centre"]))][:most]]
+    at, low, left, right, high, mean, sd = np.array(bars).T
+    thick, blue = _thick(len(shown)), OKABE_ITO["blue"]
+    ax.plot(*_upright(at, low, high), color=blue, lw=0.8, gid="95")
+    ax.plot(*_upright(at, left, right), color=blue, lw=thick, solid_capstyle="butt", gid="68")
+    ax.errorbar(at, mean, sd, fmt="o", ms=min(3.0, thick), mfc="white", mew=0.7, zorder=4, color=blue, gid="mean",
+                ecolor=OKABE_ITO["black"], elinewidth=0.7)  # fmt: skip
+    look: dict[str, dict[str, Any]] = {
+        "beyond": {"marker": "x", "ms": 3.0, "color": OKABE_ITO["vermillion"]},
+        "flagged": {"marker": "D", "ms": 2.4, "mfc": "none", "mec": "0.35"},
+    }
+    for gid, points in (("beyond", crosses), ("flagged", diamonds)):
+        x, y = np.array(points).reshape(-1, 2).T
+        aside = min(0.2, 0.02 * len(shown)) if gid == "flagged" else 0.0
+        ax.plot(x + aside, y, ls="none", mew=0.7, gid=gid, **look[gid])
+    everything = values[np.isfinite(column) & survey.known(quantity)]
+    ax.set_ylim(*_range(everything, limits))
+    outside = int(np.sum((everything < ax.get_ylim()[0]) | (everything > ax.get_ylim()[1])))
+    if outside:
+        ax.text(0.995, 0.985, f"{outside} beyond the axis", transform=ax.transAxes, ha="right", va="top", fontsize=6,
+                color=OKABE_ITO["vermillion"])  # fmt: skip
+
+
+def _upright(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """One line that is broken between upright pieces: a file has one element for all of them."""
+    gap = np.full_like(x, np.nan)
+    return np.stack([x, x, gap], axis=1).ravel(), np.stack([low, high, gap], axis=1).ravel()
+
+
+def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
+    """All values, unless some are so far off that they would flatten the others."""
+    reach = (limits[["spread", "error"]].fillna(0.0).max(axis=1) * 8).to_numpy()
+    centre = limits["centre"].to_numpy()
+    low = max(float(values.min()), float(np.min(centre - reach)))
+    high = min(float(values.max()), float(np.max(centre + reach)))
+    ends = limits[["low", "high"]].to_numpy(dtype=float)
+    if np.isfinite(ends).any():
+        low, high = min(low, float(np.nanmin(ends))), max(high, float(np.nanmax(ends)))
+    pad = 0.06 * ((high - low) or abs(high) or 1.0)
+    return low - pad, high + pad
+
+
+def _thick(n: int) -> float:
+    return float(np.clip(120 / n, 1.0, 4.0))
+
+
+def _runs(shown: list[tuple[str, str]]) -> list[tuple[str, int, int]]:
+    """Each population with its first and its last column."""
+    at: dict[str, list[int]] = {}
+    for k, (name, _) in enumerate(shown):
+        at.setdefault(name, []).append(k)
+    return [(name, min(columns), max(columns)) for name, columns in at.items()]
+
+
+def _limits(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> None:
+    for name, first, last in _runs(shown):
+        if name not in limits.index:
+            continue
+        row = limits.loc[name]
+        x = [first - 0.45, last + 0.45]
+        ax.plot(x, [row["centre"]] * 2, color="0.25", lw=0.8, zorder=1, gid="centre")
+        if row["determined"]:
+            for end in ("low", "high"):
+                ax.plot(x, [row[end]] * 2, color="0.25", lw=0.9, ls=(0, (5, 2)), zorder=1, gid=f"limit-{end}")
+
+
+def _population_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
+    for name, first, last in _runs(shown):
+        ax.text((first + last) / 2, 1.0, literal(name or "no split"), transform=ax.get_xaxis_transform(), ha="center",
+                va="bottom", fontsize=6.5, color="0.25")  # fmt: skip
+        if first:
+            ax.axvline(first - 0.5, color="0.8", lw=0.6, zorder=0)
+
+
+def _spreads(ax: Axes, shown: list[tuple[str, str]], means: _Means) -> None:
+    names = ("spread_low", "spread", "spread_high", "error")
+    rows = [(k, *(float(means[name][n]) for n in names), bool(means[name]["determined"]))
+            for k, name in enumerate(shown) if name in means]  # fmt: skip
+    at, low, middle, high, error, determined = np.array(rows, dtype=float).T
+    yes, blue = determined > 0, OKABE_ITO["blue"]
+    no = ~yes & np.isfinite(high)
+    ax.plot(*_upright(at[yes], low[yes], high[yes]), color=blue, lw=0.8, gid="interval")
+    ax.plot(*_upright(at[no], np.zeros(no.sum()), high[no]), color="0.6", lw=0.8, gid="interval")
+    ax.plot(at[yes], middle[yes], "o", ms=3, color=blue, gid="spread")
+    ax.plot(at[no], high[no], "v", ms=3.4, mfc="none", mec="0.35", gid="undetermined")
+    flat = np.stack([at - 0.3, at + 0.3, np.full_like(at, np.nan)], axis=1).ravel()
+    ax.plot(flat, np.repeat(error, 3), color=OKABE_ITO["orange"], lw=1.2, gid="error")
+    ax.set_ylim(0, 1.12 * float(max(middle.max(), error.max(), high[yes].max(initial=0.0))) or 1.0)
+
+
+def _ticks(ax: Axes, shown: list[tuple[str, str]]) -> None:
+    step = -(-len(shown) // _LABELLED)
+    at = np.arange(0, len(shown), step)
+    names = [wafer_title(shown[k][1]) for k in at]
+    turned = sum(len(name) for name in names) > 90
+    ax.set_xticks(at, names, rotation=60 if turned else 0, ha="right" if turned else "center",
+                  rotation_mode="anchor" if turned else "default")  # fmt: skip
+    ax.set_xlim(-0.7, len(shown) - 0.3)
+    ax.set_xlabel("wafer")
+
+
+def _handles(limits: pd.DataFrame) -> list[Line2D | Patch]:
+    blue, red = OKABE_ITO["blue"], OKABE_ITO["vermillion"]
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=blue, lw=3, label="68 % (thick) and 95 % of devices"),
+        Line2D([], [], ls="none", marker="o", ms=3, mfc="white", color=blue, label="robust mean of the wafer"),
+        Line2D([], [], color="0.25", lw=0.9, ls=(0, (5, 2)), label="control limits"),
+        Line2D([], [], ls="none", marker="x", ms=3, color=red, label="device beyond the limits"),
+        Line2D([], [], ls="none", marker="D", ms=2.4, mfc="none", mec="0.35", label="flagged device"),
+        Line2D([], [], ls="-", marker="o", ms=3, lw=0.8, color=blue, label="spread of true values, 95 %"),
+        Line2D([], [], ls="none", marker="v", ms=3.4, mfc="none", mec="0.35", label="not determined: upper end"),
+        Line2D([], [], color=OKABE_ITO["orange"], lw=1.2, label="median error of measurement"),
+    ]
+    return handles if limits["determined"].any() else [each for k, each in enumerate(handles) if k not in (2, 3)]

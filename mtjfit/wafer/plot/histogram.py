@@ -1,0 +1,211 @@
+"""Histograms of a quantity by population: bins in common, medians, true spreads, flagged devices apart."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from mtjfit.data import FloatArray
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
+from mtjfit.study import Study
+from mtjfit.wafer.plot.map import quantity_label
+from mtjfit.wafer.survey.curves import DeviceCurve
+from mtjfit.wafer.survey.limits import control_limits
+from mtjfit.wafer.survey.spread import Spread, spread_of
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["MOST_SPLITS", "plot_device_curve", "plot_splits", "shared_bins"]
+
+_WIDTH, _HEIGHT = 2.2, 1.45
+_FINE = 120
+
+
+def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
+    """Both components of one device against bias; hollow points were not used.
+
+    Parameters
+    ----------
+    curve : DeviceCurve
+    survey : Survey
+        Which it is of: its mark goes on the figure.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fine = np.linspace(float(curve.bias.min()), float(curve.bias.max()), _FINE) if curve.bias.size else np.empty(0)
+    lines = curve.polynomial(fine)
+    with style():
+        fig = NotebookFigure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+        ax = fig.subplots()
+        ax.axhline(0, color="0.8", lw=0.5, zorder=0)
+        for k, (name, colour, mark) in enumerate((("∥", "blue", "o"), ("⊥", "vermillion", "s"))):
+            look = {"color": OKABE_ITO[colour], "ls": "none", "marker": mark, "ms": 2.0, "mew": 0.5}
+            if curve.errors is not None:
+                ax.errorbar(curve.bias, curve.values[k], curve.errors[k], fmt="none", ecolor=OKABE_ITO[colour],
+                            elinewidth=0.5, alpha=0.6)  # fmt: skip
+            ax.plot(curve.bias[curve.used], curve.values[k][curve.used], **look, label=name, gid=f"points-{k}")  # type: ignore[arg-type]
+            ax.plot(curve.bias[~curve.used], curve.values[k][~curve.used], **look, mfc="none", gid=f"unused-{k}")  # type: ignore[arg-type]
+            ax.plot(fine, lines[k], color=OKABE_ITO[colour], lw=0.8, gid=f"polynomial-{k}")
+        ax.set_xlabel("bias (V)", fontsize=6)
+        name_axis(ax.yaxis, curve.quantity, curve.unit, size=6)
+        ax.tick_params(labelsize=5.5)
+        ax.locator_params(nbins=4)
+        ax.legend(loc="best", fontsize=6, ncols=2, columnspacing=0.8, handletextpad=0.2, borderpad=0.1)
+        if survey.label:
+            watermark_small(fig, survey)
+    return fig
+
+
+def watermark_small(fig: Figure, survey: Survey) -> None:
+    """The kinds of data that were not measured, across a figure that has no room for the sentence."""
+    study = cast(Study, survey)
+    kinds = " / ".join(dict.fromkeys(each.kind.upper() for each in study.origins if each.label))
+    text = fig.text(0.5, 0.55, kinds, ha="center", va="center", rotation=25, fontsize=14, weight="bold")
+    text.set(color=OKABE_ITO["vermillion"], alpha=0.13, in_layout=False, gid="watermark")
+
+
+MOST_SPLITS = 12
+"""Splits on one figure."""
+_BINS = (8, 80)
+_ROW = 0.95
+_FAR = 5.0  # in units of the widest spread: one device that is far off must not flatten the others
+
+
+def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> FloatArray:
+    """Edges of bins for several groups: Freedman and Diaconis's width of the narrowest, over all that is not far off.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        Of all groups.
+    centre, width : array, shape (groups,)
+        Robust centre, and robust standard deviation of what is seen.
+
+    Examples
+    --------
+    >>> edges = shared_bins(np.linspace(-1, 1, 1000), np.array([0.0]), np.array([0.5]))
+    >>> edges[[0, -1]].tolist(), len(edges)
+    ([-1.0, 1.0], 16)
+    """
+    widest = float(width.max())
+    low = max(float(values.min()), float(np.min(centre)) - _FAR * widest)
+    high = min(float(values.max()), float(np.max(centre)) + _FAR * widest)
+    if not high > low:
+        half = 0.5 * (abs(low) or 1.0)
+        return np.array([low - half, low + half])
+    narrow = float(width[width > 0].min()) if np.any(width > 0) else high - low
+    step = 2 * 1.35 * narrow / np.cbrt(values.size / width.size)
+    return np.linspace(low, high, int(np.clip(np.ceil((high - low) / step), *_BINS)) + 1)
+
+
+def plot_splits(survey: Survey, quantity: str) -> Figure:
+    """A histogram for each population below one another, in bins that they share.
+
+    Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bar: what is seen, and in black the
+    true spread, ± one standard deviation. Devices beyond the axis are counted at its ends.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        There is no such quantity.
+    ValueError
+        No unflagged device determines it.
+    """
+    values, known, usable = survey.values(quantity), survey.known(quantity), survey.usable(quantity)
+    of = survey.frame["population"].to_numpy()
+    names = [name for name in survey.populations if np.any(usable & (of == name))]
+    if not names:
+        raise ValueError(f"no device without a flag determines {quantity}")
+    shown = names[:MOST_SPLITS]
+    seen = {name: spread_of(values[m], np.zeros(m.sum())) for name in shown for m in [usable & (of == name)]}
+    edges = shared_bins(
+        values[known & np.isin(of, shown)],
+        np.array([seen[name].centre for name in shown]),
+        np.array([seen[name].spread for name in shown]),
+    )
+    limits = control_limits(survey, quantity)
+    study = cast(Study, survey)
+    note = (
+        "Grey bar: robust standard deviation of measured values. Black bar: that of true values between devices of one "
+        "wafer, errors of measurement taken off; none where it is not determined."
+    )
+    if len(names) > len(shown):
+        note += f" {len(names) - len(shown)} more are not drawn."
+    with style():
+        height = _ROW * len(shown) + 0.65 + footer_height(DOUBLE, study, note)
+        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+        axes = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+        for ax, name in zip(axes, shown, strict=True):
+            mine = of == name
+            row = limits.loc[name]
+            spread = limits["spread"].to_dict()[name] if limits["determined"].to_dict()[name] else 0.0
+            _histogram(ax, edges, values[mine & usable], values[mine & known & survey.flagged])
+            _middle(ax, float(np.median(values[mine & usable])), seen[name], spread)
+            unknown = int(np.sum(mine & ~known))
+            _words(ax, name if len(names) > 1 else "", int(np.sum(mine & usable)),
+                   int(np.sum(mine & known & survey.flagged)), unknown, str(row["says"]))  # fmt: skip
+        axes[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
+        name_axis(axes[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
+        fig.supylabel("devices", fontsize=7.5)
+        fig.legend(handles=_handles(), loc="outside upper center", ncols=5, fontsize=6.5, columnspacing=1.2)
+        footer(fig, study, note)
+    return fig
+
+
+def _histogram(ax: Axes, edges: FloatArray, values: FloatArray, flagged: FloatArray) -> None:
+    counts, marked = (np.histogram(each, edges)[0] for each in (values, flagged))
+    ax.stairs(counts, edges, fill=True, color=OKABE_ITO["sky"], gid="devices")
+    there = marked > 0
+    ax.bar(edges[:-1][there], marked[there], np.diff(edges)[there], counts[there], align="edge", fc="white", ec="0.3",
+           lw=0.5, hatch="////", gid="flagged")  # fmt: skip
+    top = float((counts + marked).max())
+    ax.set_ylim(0, 1.3 * top or 1)
+    both = np.concatenate([values, flagged])
+    for n, x, side in ((np.sum(both < edges[0]), 0.0, "left"), (np.sum(both > edges[-1]), 1.0, "right")):
+        if n:
+            arrow = f"← {n}" if side == "left" else f"{n} →"
+            ax.text(x, 0.06, arrow, transform=ax.transAxes, ha=side, va="bottom", fontsize=6,
+                    color=OKABE_ITO["vermillion"], weight="bold", gid=f"far-{side}")  # fmt: skip
+
+
+def _middle(ax: Axes, median: float, seen: Spread, spread: float) -> None:
+    ax.axvline(median, ymax=1 / 1.3, color=OKABE_ITO["black"], lw=1.0, gid="median")
+    y = 1.12 * ax.get_ylim()[1] / 1.3
+    ax.plot([seen.centre - seen.spread, seen.centre + seen.spread], [y, y], color="0.65", lw=3.5,
+            solid_capstyle="butt", gid="seen")  # fmt: skip
+    if spread:
+        ax.plot([seen.centre - spread, seen.centre + spread], [y, y], color="black", lw=1.4, solid_capstyle="butt",
+                gid="spread")  # fmt: skip
+
+
+def _words(ax: Axes, name: str, n: int, flagged: int, unknown: int, says: str) -> None:
+    counts = [f"{n} devices", *([f"{flagged} flagged"] if flagged else []),
+              *([f"{unknown} not determined"] if unknown else [])]  # fmt: skip
+    short = says if says[0].isdigit() else "not determined"
+    said = f"{', '.join(counts)}; spread of true values {short}"
+    ax.set_title(literal(f"{name}: {said}" if name else said), loc="left", fontsize=6.5, pad=2, gid="words")
+
+
+def _handles() -> list[Line2D | Patch]:
+    return [
+        Patch(fc=OKABE_ITO["sky"], label="devices without a flag"),
+        Patch(fc="white", ec="0.3", hatch="////", lw=0.5, label="flagged devices, on top"),
+        Line2D([], [], color="black", lw=1.0, marker="|", ls="none", ms=7, label="median"),
+        Line2D([], [], color="0.65", lw=3.5, label="± sd of measured values"),
+        Line2D([], [], color="black", lw=1.4, label="± sd of true values"),
+    ]

@@ -1,0 +1,334 @@
+"""Maps of wafers: dies in colour, what is odd about them by shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
+
+from mtjfit.data import FloatArray
+from mtjfit.data.curve import BoolArray
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    footer,
+    footer_height,
+    literal,
+    name_axis,
+    style,
+    symbol,
+    unit_of,
+)
+from mtjfit.study import Study
+from mtjfit.wafer.survey.dies import DieGrid, die_grid, squares, wafer_radius
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = [
+    "MOST_WAFERS",
+    "Around",
+    "Scale",
+    "draw_map",
+    "left_out",
+    "map_legend",
+    "plot_wafer_map",
+    "quantity_label",
+    "wafer_title",
+]
+
+MOST_WAFERS = 24
+"""Wafers on one figure of maps."""
+_ACROSS = 4
+_SQUARES = 120  # to an inch of an image: smaller ones no eye tells apart
+_SHOWN = (0.01, 0.99)  # quantiles between which colours run
+_MOST_DOTS = 3000  # single dots or marks on a figure: more of them are drawn as images
+_COLOURS = 64  # no eye tells more apart on a map, and files are half as large
+_LONGEST = 18  # letters of the name of a wafer
+_NAMES = {
+    "slope_ratio": r"slope ratio $T_\perp/T_\parallel$",
+    "b2/a1": "$b_2/a_1$",
+    "p_value": "p of the constraint test",
+    "scatter_p_value": "p of the scatter test",
+}
+
+Kind = Literal["sequential", "diverging"]
+
+
+def quantity_label(name: str, unit: str = "") -> str:
+    r"""A quantity of devices as it is written in formulas, with its unit.
+
+    Examples
+    --------
+    >>> quantity_label("|kappa|·b2", "1/V"), quantity_label("b2/a1")
+    ('$|\\kappa|\\,b_2$ (V⁻¹)', '$b_2/a_1$')
+    """
+    if name in _NAMES:
+        shown = _NAMES[name]
+    elif name.startswith("|kappa|·") and name[8:].isalnum():
+        shown = rf"$|\kappa|\,{name[8]}_{name[9:]}$"
+    else:
+        shown = symbol(name) if name == "thickness" else literal(name)
+    return shown + unit_of(unit)
+
+
+def wafer_title(name: str) -> str:
+    """Name of a wafer as a title; long ones lose their middle."""
+    if not name:
+        return "all devices"
+    return literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 7]}…{name[-6:]}")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Colours of values: the same for all maps of a figure.
+
+    Attributes
+    ----------
+    colours : Colormap
+    norm : Normalize
+    extend : {"neither", "min", "max", "both"}
+        On which sides values lie beyond the ends.
+    """
+
+    colours: Colormap
+    norm: Normalize
+    extend: Literal["neither", "min", "max", "both"]
+
+    @classmethod
+    def of(cls, values: FloatArray, kind: Kind = "sequential") -> Scale:
+        """Colours between the 1 % and the 99 % quantile, or from −x to x with zero in the middle."""
+        known = values[np.isfinite(values)]
+        low, high = (float(each) for each in np.quantile(known, _SHOWN)) if known.size else (0.0, 1.0)
+        if kind == "diverging":
+            high = max(abs(low), abs(high))
+            low = -high
+        if not high > low:
+            half = 0.5 * (abs(low) or 1.0)  # of the value itself, which may be in any unit
+            low, high = low - half, high + half
+        under, over = bool(np.any(known < low)), bool(np.any(known > high))
+        extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+        # Both maps keep their order in grey and for any colour vision.
+        colours = colormaps["viridis" if kind == "sequential" else "RdBu_r"].resampled(_COLOURS)
+        return cls(colours, Normalize(low, high), cast(Literal["neither"], extend[under, over]))
+
+    def bar(self, fig: Figure, axes: list[Axes], label: str, unit: str, *, below: bool = False) -> None:
+        """A colour bar beside some panels, or below them, with a power of ten of its numbers in the label."""
+        mappable = ScalarMappable(self.norm, self.colours)
+        where: dict[str, Any] = (
+            {"location": "bottom", "aspect": 34, "shrink": 0.85, "pad": 0.01, "fraction": 0.03}
+            if below
+            else {"aspect": 28, "pad": 0.015, "fraction": 0.035}
+        )
+        bar = fig.colorbar(mappable, ax=axes, extend=self.extend, **where)
+        axis = bar.ax.xaxis if below else bar.ax.yaxis
+        name_axis(axis, label, unit)
+        bar.set_label(axis.get_label_text(), loc="left" if below else "center")
+        bar.outline.set_linewidth(0.5)
+
+
+def plot_wafer_map(
+    survey: Survey, quantity: str, *, odd: BoolArray | None = None, kind: Kind = "sequential", most: int = MOST_WAFERS
+) -> Figure:
+    """A quantity over each wafer: a square for each die, or a dot for each device where positions keep to no grid.
+
+    Flagged devices carry a ×, devices that do not determine the quantity are empty squares, odd ones have a ring. All
+    wafers share one scale of colours; the circle is the smallest usual wafer about (0, 0) that holds all dies.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+        Any column of numbers.
+    odd : array of bool, shape (devices,), optional
+        Devices to mark by a ring, in the rows of the survey.
+    kind : {"sequential", "diverging"}
+        Diverging: zero in the middle of the scale.
+    most : int
+        Wafers to draw; the note says how many more there are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    DataError
+        There is no such column.
+    ValueError
+        No device has a position.
+    """
+    values, wafer = survey.values(quantity), survey.frame["wafer"].to_numpy()
+    placed = survey.placed
+    if not placed.any():
+        raise ValueError("no device has a position: declare the columns x and y")
+    names = [name for name in survey.wafers if np.any(placed & (wafer == name))]
+    rows = {name: np.flatnonzero(placed & (wafer == name)) for name in names[:most]}
+    place = survey.frame[["x", "y"]].to_numpy(dtype=float)
+    study = cast(Study, survey)
+    ringed = np.zeros(len(values), dtype=bool) if odd is None else odd
+    across = min(_ACROSS, len(rows))
+    down = -(-len(rows) // across)
+    side = min((DOUBLE - 1.25) / across, 3.4)
+    width = side * across + 1.25
+    of_all = np.concatenate(list(rows.values()))
+    around, scale = Around.of(place[of_all], side), Scale.of(values[of_all], kind)
+    with style():
+        fig = NotebookFigure(figsize=(width, 1.0), layout=ConstrainedLayoutEngine(w_pad=0.07))
+        panels = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+        axes = list(panels.ravel())
+        notes = dict.fromkeys(around.says)
+        for ax, (name, mine) in zip(axes, rows.items(), strict=False):
+            said = draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
+            notes |= dict.fromkeys(said)
+            ax.set_title(f"{wafer_title(name)}: {_count(mine.size)}", pad=3)
+        for ax in axes[len(rows) :]:
+            ax.set_axis_off()
+        for k, ax in enumerate(axes[: len(rows)]):
+            ax.set_xlabel("x (mm)" if k + across >= len(rows) else "")
+            ax.xaxis.set_tick_params(labelbottom=k + across >= len(rows))
+            ax.set_ylabel("y (mm)" if k % across == 0 else "")
+        scale.bar(fig, axes, quantity_label(quantity), survey.unit(quantity))
+        handles = map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
+        if handles:
+            fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
+        note = " ".join(notes) + left_out(len(names) - len(rows), int(np.sum(~placed)))
+        fig.set_figheight(down * (side + 0.22) + 0.35 + 0.2 * bool(handles) + footer_height(width, study, note))
+        footer(fig, study, note)
+    return fig
+
+
+def _count(n: int) -> str:
+    return f"{n} device" if n == 1 else f"{n} devices"
+
+
+def left_out(wafers: int, unplaced: int) -> str:
+    """What a figure does not show, for its note."""
+    said = f" {wafers} more {'wafer is' if wafers == 1 else 'wafers are'} not drawn." if wafers else ""
+    return said + (f" {_count(unplaced)} without a position." if unplaced else "")
+
+
+@dataclass(frozen=True)
+class Around:
+    """The wafer round its dies, the same for all maps of a figure.
+
+    Attributes
+    ----------
+    radius : float
+        Of the circle, in mm; NaN for none.
+    side : float
+        Of a panel, in inches.
+    many : bool
+        Whether there are too many devices on the figure to draw them one by one.
+    """
+
+    radius: float
+    side: float
+    many: bool
+
+    @classmethod
+    def of(cls, place: FloatArray, side: float) -> Around:
+        """The smallest usual wafer that holds all places, shape (devices, 2)."""
+        x, y = place.T
+        grid = die_grid(x, y)
+        return cls(wafer_radius(x, y, grid.pitch if grid is not None else None), side, len(place) > _MOST_DOTS)
+
+    @property
+    def says(self) -> tuple[str, ...]:
+        """What the circle is."""
+        if not np.isfinite(self.radius):
+            return ()
+        return (f"Circle: a wafer of {2 * self.radius:g} mm about (0, 0), the smallest usual one that holds all dies.",)
+
+
+def draw_map(
+    ax: Axes, around: Around, place: FloatArray, values: FloatArray, scale: Scale, flagged: BoolArray, odd: BoolArray
+) -> tuple[str, ...]:
+    """Draw one wafer; returns sentences for the note of the figure.
+
+    Parameters
+    ----------
+    ax : Axes
+    around : Around
+    place : array, shape (devices, 2)
+        x and y in mm.
+    values : array, shape (devices,)
+    scale : Scale
+    flagged, odd : array of bool, shape (devices,)
+    """
+    x, y = place.T
+    known = np.isfinite(values)
+    grid = die_grid(x, y)
+    notes = []
+    if grid is not None:
+        factor = -(-max(grid.shape) // max(int(_SQUARES * around.side), 1))
+        if factor > 1:
+            grid = grid.coarser(factor)
+            notes.append(f"Squares of {factor} × {factor} dies, their mean.")
+        elif np.unique(grid.row * grid.shape[1] + grid.column).size < values.size:
+            notes.append("Dies with several devices: their mean.")
+        _squares(ax, grid, values, scale)
+    elif around.many:
+        # Squares about as large as the room that a device has.
+        side = max(np.sqrt(np.ptp(x) * np.ptp(y) / len(x)), np.hypot(np.ptp(x), np.ptp(y)) / (_SQUARES * around.side))
+        _squares(ax, squares(x, y, float(side)), values, scale)
+        notes.append("Positions keep to no grid: mean of the devices in each square.")
+    else:
+        area = float(np.clip(0.3 * (72 * around.side) ** 2 / len(place), 0.5, 30.0))
+        ax.scatter(x[known], y[known], area, values[known], cmap=scale.colours, norm=scale.norm, linewidths=0,
+                   gid="devices")  # fmt: skip
+        notes.append("Positions keep to no grid: a dot for each device.")
+    size = float(np.clip(1.6 * around.side * np.sqrt(300 / max(values.size, 1)), 1.6, 4.0))
+    for rows, mark in ((~known, "empty"), (flagged & known, "flagged"), (odd, "odd")):
+        if rows.any():
+            _marked(ax, x[rows], y[rows], mark, size * (1.5 if mark == "odd" else 1.0), around.many)
+    ax.set_aspect("equal")
+    if np.isfinite(around.radius):
+        ax.add_patch(Circle((0, 0), around.radius, fill=False, ec="0.45", lw=0.7, gid="wafer"))
+        reach = 1.04 * around.radius
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    ax.locator_params(nbins=5)
+    return tuple(notes)
+
+
+def _marked(ax: Axes, x: FloatArray, y: FloatArray, mark: str, size: float, many: bool) -> None:
+    look = dict(_MARKS[mark])
+    if mark != "empty":  # a white rim keeps a mark apart from any colour under it
+        ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size,
+                **{**look, "color": "white", "mec": "white", "mew": 2.4 * float(str(look["mew"])), "gid": "rim"})  # type: ignore[arg-type]  # fmt: skip
+    ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, **look)  # type: ignore[arg-type]
+
+
+_MARKS: Mapping[str, Mapping[str, object]] = {
+    "empty": {"marker": "s", "mfc": "none", "mec": "0.35", "mew": 0.5, "gid": "empty"},
+    "flagged": {"marker": "x", "color": OKABE_ITO["black"], "mew": 0.8, "gid": "flagged"},
+    "odd": {"marker": "o", "mfc": "none", "mec": OKABE_ITO["vermillion"], "mew": 0.9, "gid": "odd"},
+}
+
+
+def map_legend(flagged: BoolArray, empty: BoolArray, odd: BoolArray, rows: np.ndarray) -> list[Line2D]:
+    """Handles of the marks that occur among some rows."""
+    of = (("flagged", flagged & ~empty, "flagged"), ("empty", empty, "not determined"),
+          ("odd", odd, "beyond what is expected"))  # fmt: skip
+    return [
+        Line2D([], [], ls="none", ms=4, label=label, **{k: v for k, v in _MARKS[mark].items() if k != "gid"})  # type: ignore[arg-type]
+        for mark, which, label in of
+        if np.any(which[rows])
+    ]
+
+
+def _squares(ax: Axes, grid: DieGrid, values: FloatArray, scale: Scale) -> None:
+    # An image of one pixel for each die: the same size in a file whatever the size of the figure.
+    image = scale.colours(scale.norm(np.ma.masked_invalid(grid.image(values))), bytes=True)
+    image[..., 3] = np.where(np.isfinite(grid.image(values)), 255, 0)
+    left, right, bottom, top = grid.extent
+    ax.imshow(image, extent=(left, right, bottom, top), origin="lower", interpolation="none", gid="dies")

@@ -1,0 +1,1 @@
+"""Tables of many devices, read piece by piece."""

@@ -1,0 +1,196 @@
+"""Tables as Parquet, read record batch by record batch; of row groups that are not wanted only the names are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.data.origin import metadata_comments
+from mtjfit.data.readers.sheet import split_unit
+from mtjfit.data.readers.source import Source, needed, third_party
+from mtjfit.data.sheets import canonical_unit
+from mtjfit.data.tidy import Line, ProblemLog
+from mtjfit.errors import did_you_mean
+from mtjfit.wafer.declaration import WaferStudy
+from mtjfit.wafer.read.blocks import Block, Numbers, Runs
+from mtjfit.wafer.read.chunk import NAMES, in_units
+
+__all__ = ["is_parquet", "parquet_blocks", "parquet_comments", "parquet_devices"]
+
+_MAGIC = b"PAR1"
+_KINDS = {"bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque", "sigma_par": "torque",
+          "sigma_perp": "torque"}  # fmt: skip
+_BATCH = 2**16
+
+
+def is_parquet(study: WaferStudy) -> bool:
+    """True where the table is declared to be Parquet, or bears its mark."""
+    if study.declaration.format.reader:
+        return study.declaration.format.reader == "parquet"
+    with study.table.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
+    """Blocks of the rows of a Parquet table; its lines are record numbers.
+
+    Raises
+    ------
+    DataError
+        The file or its columns cannot be used as declared, or the extra ``parquet`` is not installed.
+    """
+    source = Source(str(study.table), b"")
+    parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
+    with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
+        schema = parquet.read_schema(study.table)
+        fields = _fields(study, schema, source)
+        names = {role: name for role, name in fields.items() if role in NAMES}
+        numbers = {role: name for role, name in fields.items() if role not in NAMES}
+        text = [name for name in names.values() if str(schema.field(name).type) in ("string", "large_string")]
+        with parquet.ParquetFile(study.table, read_dictionary=text, buffer_size=2**20) as file:
+            total, line = file.metadata.num_rows, 0
+            if not total:
+                raise source.fault("has no rows of data", "give one record per point")
+            for group in range(file.metadata.num_row_groups):
+                rows = _Numbers(file, group, numbers, study)
+                for n, runs in _names(file, group, names):
+                    yield Block(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
+                    line += n
+
+
+def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
+    """What the metadata of a Parquet table say of its origin.
+
+    Raises
+    ------
+    DataError
+        As `parquet_blocks`.
+    """
+    source = Source(str(study.table), b"")
+    parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
+    with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
+        metadata = parquet.read_schema(study.table).metadata or {}
+    return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
+
+
+def parquet_devices(study: WaferStudy) -> int:
+    """Number of devices of a Parquet table, from its columns of names alone."""
+    count, last = 0, None
+    for block in parquet_blocks(study):
+        runs = [block.names[role] for role in ("wafer", "device") if role in block.names]
+        at = np.unique(np.concatenate([[0], *(each.start for each in runs)]).astype(np.int64))
+        keys = list(zip(*(each.at(at) for each in runs), strict=True)) if runs else [()] * at.size
+        count += sum(one != other for one, other in zip(keys, [last, *keys[:-1]], strict=True))
+        last = keys[-1]
+    return count
+
+
+def _fields(study: WaferStudy, schema: Any, source: Source) -> dict[str, str]:
+    """Name of the field of each role, its type and unit checked."""
+    kinds = import_module("pyarrow.types")
+    log = ProblemLog(source.label)
+    fields = {}
+    plain: dict[str, list[str]] = {}
+    for name in schema.names:
+        plain.setdefault(split_unit(name)[0], []).append(name)
+    for role, column in study.reading.columns.roles().items():
+        found = [column] if schema.names.count(column) == 1 else plain.get(column, [])
+        if len(found) != 1 or schema.names.count(found[0]) != 1:
+            what = f"no such field ({role})" if not found else "there are several of this name"
+            log.add(what, did_you_mean(column, [name for name in schema.names if name != column]), None, column)
+            continue
+        fields[role], field = found[0], schema.field(found[0])
+        is_number = kinds.is_floating(field.type) or kinds.is_integer(field.type) or kinds.is_decimal(field.type)
+        if role not in NAMES and not is_number:
+            log.add(f"holds {field.type}, not numbers", "write it as floating-point numbers", None, column)
+        elif contradicted := _unit(study, role, field.name, field.metadata):
+            log.add(contradicted, "correct [data.units], or the file if its unit is wrong", None, column)
+    if log.count:
+        raise log.error()
+    return fields
+
+
+def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, bytes] | None) -> str:
+    """How the unit that a file writes contradicts the declared one; empty where it does not."""
+    said = {key.lower(): value.decode("utf-8", "replace") for key, value in (metadata or {}).items()}
+    unit = said.get(b"unit") or said.get(b"units") or split_unit(name)[1]
+    if unit is None:
+        return ""
+    if role in ("x", "y"):
+        return "" if unit == "mm" else f"is in {unit!r} in the file, but positions are in mm"
+    if role not in _KINDS:
+        return ""
+    declared = getattr(study.declaration.units, _KINDS[role])
+    written = canonical_unit(unit, _KINDS[role])
+    if written in ("", canonical_unit(declared, _KINDS[role]) or declared):
+        return ""
+    return f"is in {unit!r} in the file, but units.{_KINDS[role]} = {declared!r} is declared"
+
+
+def _names(file: Any, group: int, names: dict[str, str]) -> Iterator[tuple[int, dict[str, Runs]]]:
+    """Number of rows and runs of names of each batch of a row group."""
+    if not names:
+        rows = file.metadata.row_group(group).num_rows
+        yield from ((min(_BATCH, rows - k), {}) for k in range(0, rows, _BATCH))
+        return
+    for batch in file.iter_batches(
+        _BATCH, use_threads=False, row_groups=[group], columns=list(dict.fromkeys(names.values()))
+    ):
+        yield batch.num_rows, {role: _runs(batch.column(name)) for role, name in names.items()}
+
+
+def _runs(column: Any) -> Runs:
+    pa = import_module("pyarrow")
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    codes = column.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    start = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: codes.size])
+    each = codes[start]
+    words = column.dictionary.take(pa.array(np.maximum(each, 0))).to_pylist() if len(column.dictionary) else []
+    return Runs(start, ["" if k < 0 else str(word or "").strip() for k, word in zip(each, words or each, strict=True)])
+
+
+class _Numbers:
+    """Numbers of a row group in pieces that are read only if they are asked for, in order."""
+
+    def __init__(self, file: Any, group: int, numbers: dict[str, str], study: WaferStudy):
+        self.study, self.numbers = study, numbers
+        columns = list(dict.fromkeys(numbers.values()))
+        self.batches: Iterator[Any] = file.iter_batches(_BATCH, use_threads=False, row_groups=[group], columns=columns)
+        self.rest: list[Any] = []
+        self.passed = self.at = 0
+
+    def next(self, n: int) -> Any:
+        """A function that reads the next n rows."""
+        begin, self.at = self.at, self.at + n
+        return lambda: self._read(begin, n)
+
+    def _read(self, begin: int, n: int) -> Numbers:
+        self._take(begin - self.passed)
+        parts = self._take(n)
+        self.passed = begin + n
+        found = {}
+        for role, name in self.numbers.items():
+            values = np.concatenate([_floats(part.column(name)) for part in parts])
+            found[role] = in_units(role, values, self.study.declaration)
+        return found, []
+
+    def _take(self, n: int) -> list[Any]:
+        parts = []
+        while n > 0:
+            batch = self.rest.pop() if self.rest else next(self.batches)
+            if batch.num_rows > n:
+                self.rest.append(batch.slice(n))
+                batch = batch.slice(0, n)
+            parts.append(batch)
+            n -= batch.num_rows
+        return parts
+
+
+def _floats(column: Any) -> FloatArray:
+    pa = import_module("pyarrow")
+    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)

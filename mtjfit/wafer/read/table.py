@@ -1,0 +1,150 @@
+"""A table of devices in pieces: Parquet, delimited text, or a folder of files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Container, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from mtjfit.data.curve import Origin
+from mtjfit.data.origin import distinct, origin_in
+from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.wafer.declaration import WaferStudy
+from mtjfit.wafer.read.blocks import gathered
+from mtjfit.wafer.read.chunk import Chunk
+from mtjfit.wafer.read.device_checks import checked_chunk
+from mtjfit.wafer.read.folder import first_origin, folder_chunks, folder_files
+from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments, parquet_devices
+from mtjfit.wafer.read.text import text_blocks, text_comments
+
+__all__ = ["chunk_count", "chunks", "table_identity", "table_origins"]
+
+_PIECE = 2**20
+_FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
+
+
+def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
+    """Read a table piece by piece, in order, within the memory that ``[wafer]`` allows.
+
+    Parameters
+    ----------
+    study : WaferStudy
+    skip : container of int
+        Numbers of chunks that are not wanted. Their numbers are not read, as far as the format allows.
+
+    Returns
+    -------
+    iterator of Chunk
+        Which devices a chunk holds depends on the table and on ``[wafer] chunk`` alone.
+
+    Raises
+    ------
+    DataError
+        The table is not there, its header does not fit the declaration, a device begins again after others, or a chunk
+        needs too much memory. Single cells and rows that cannot be used are no errors but `Fault` of their devices.
+    """
+    if _is_folder(study.table):
+        for chunk in folder_chunks(study, skip):
+            yield replace(chunk, origins=_with_declared(study, chunk.origins))
+        return
+    _check_there(study.table)
+    blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study)
+    _check_format(study)
+    origins = table_origins(study)
+    label, memory = str(study.table), study.wafer.memory // _FOR_ROWS
+    unknown = {mask.device for mask in study.declaration.mask if mask.device}
+    for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
+        unknown -= set(rows.device) if unknown else set()
+        yield replace(checked_chunk(study, rows, label), origins=origins)
+    if unknown and not skip:
+        what = f"has no device {min(unknown)!r}, which a mask names"
+        raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
+
+
+def table_origins(study: WaferStudy) -> tuple[Origin, ...]:
+    """What a table and ``[wafer] origin`` declare of where it comes from; of a folder, its first file.
+
+    A comment line ``# origin: simulated; how`` above the header, the key ``origin`` in the metadata of a Parquet file.
+    Where it says that it was not measured no declaration overrules that.
+
+    Raises
+    ------
+    DataError
+        The table is not there, its header does not fit the declaration, or it declares no known origin.
+    """
+    if _is_folder(study.table):
+        return _with_declared(study, (first_origin(study),))
+    _check_there(study.table)
+    comments = parquet_comments(study) if is_parquet(study) else text_comments(study)
+    return _with_declared(study, (origin_in(comments, str(study.table)),))
+
+
+def _with_declared(study: WaferStudy, found: tuple[Origin, ...]) -> tuple[Origin, ...]:
+    declared = study.wafer.origin
+    if not declared.label:
+        return distinct(found)
+    return distinct([declared, *(each for each in found if each.label)])
+
+
+def chunk_count(study: WaferStudy) -> int | None:
+    """Number of chunks, where it can be known without reading numbers: Parquet and folders; None for text."""
+    if _is_folder(study.table):
+        devices = len(folder_files(study.table))
+    else:
+        _check_there(study.table)
+        if not is_parquet(study):
+            return None
+        devices = parquet_devices(study)
+    return -(-devices // study.wafer.chunk)
+
+
+def table_identity(study: WaferStudy) -> str:
+    """sha256, in hex, of the bytes of the table; of a folder, of names and bytes of its files.
+
+    Raises
+    ------
+    DataError
+        The table is not there.
+    """
+    digest = hashlib.sha256()
+    if not _is_folder(study.table):
+        _check_there(study.table)
+        _feed(digest, study.table)
+        return digest.hexdigest()
+    for path in folder_files(study.table):
+        one = hashlib.sha256()
+        _feed(one, path)
+        digest.update(f"{path.name}\0{one.hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _feed(digest: hashlib._Hash, path: Path) -> None:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+
+
+def _is_folder(table: Path) -> bool:
+    return table.is_dir() or (not table.exists() and any(mark in table.name for mark in "*?["))
+
+
+def _check_there(table: Path) -> None:
+    if table.is_file():
+        return
+    neighbours = [each.name for each in table.parent.iterdir()] if table.parent.is_dir() else []
+    todo = did_you_mean(table.name, neighbours) if neighbours else f"there is no folder {str(table.parent)!r}"
+    raise DataError([Problem(str(table), "no such file", todo)])
+
+
+def _check_format(study: WaferStudy) -> None:
+    """Formats that only the readers of single files know cannot be read piece by piece."""
+    form = study.declaration.format
+    if study.declaration.name or not (form.is_plain or (form.reader == "parquet")):
+        what = (
+            f"cannot be read piece by piece with reader = {form.reader!r}"
+            if form.reader
+            else ("is one table, but [[data]] declares file names or headers of many")
+        )
+        todo = "give a table with one header line, or Parquet, or a folder with one file for each device"
+        raise DataError([Problem(str(study.table), what, todo)])

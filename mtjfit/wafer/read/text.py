@@ -1,0 +1,318 @@
+"""Tables as delimited text, read in pieces of some megabytes: every cell understood exactly, or named with its line.
+
+pandas reads the lines that are plain; lines with the wrong number of fields, misplaced quotes, blanks or comments are
+split one by one, and so are the lines around a cell that is no number. A line that is no row may have belonged to the
+device before it or to the one behind it: both are faulty then.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.data.format import TableFormat
+from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines, parse_number, split
+from mtjfit.errors import DataError, Problem
+from mtjfit.wafer.declaration import WaferStudy
+from mtjfit.wafer.read.blocks import BadCell, Block, Numbers, Runs
+from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
+
+__all__ = ["numbers_in", "runs_of", "text_blocks", "text_comments"]
+
+_OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
+
+
+def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int]) -> dict[int, Runs]:
+    """Columns of plain lines as runs of equal cells, by place of the column; without spaces at the ends."""
+    found: dict[int, Runs] = {}
+    if not places:
+        return found
+    table = _table(data, form, header, places, object)
+    for place in places:
+        cells = table[place].to_numpy()
+        start = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+        found[place] = Runs(start, [text.strip() for text in cells[start].tolist()])
+    return found
+
+
+def numbers_in(
+    data: bytes, form: TableFormat, header: Header, places: Sequence[int]
+) -> tuple[dict[int, FloatArray], list[tuple[int, int, str, str]]]:
+    """Numbers of some columns of plain lines, exactly those that Python reads from the same text.
+
+    Returns
+    -------
+    dict of int to ndarray, shape (n,)
+        By place of the column; NaN where there is no number.
+    list of tuple
+        Row, place, fault and remedy of each of those.
+
+    Examples
+    --------
+    >>> values, faults = numbers_in(b"A,1.5\\nA,x\\n", TableFormat(), Header(1, ("device", "V"), ",", {}), [1])
+    >>> values[1].tolist(), faults[0][:3]
+    ([1.5, nan], (1, 1, "'x' is not a number"))
+    """
+    table, found, faults = _table(data, form, header, places), {}, []
+    for place in places:
+        values = table[place].to_numpy()
+        if values.dtype.kind in "iuf" and np.isfinite(values).all():
+            found[place] = values.astype(float)
+            continue
+        cells = _table(data, form, header, [place], object)[place].tolist()
+        read = {text: parse_number(text.strip(), form.decimal) for text in set(cells)}
+        found[place] = np.array([read[text][0] for text in cells])
+        faults += [(row, place, *fault) for row, text in enumerate(cells) if (fault := read[text][1]) is not None]
+    return found, faults
+
+
+def _table(
+    data: bytes, form: TableFormat, header: Header, places: Sequence[int], dtype: type | None = None
+) -> pd.DataFrame:
+    """Some columns of plain lines; without a type, those in which everything is a number become numbers."""
+    return pd.read_csv(
+        io.BytesIO(data), sep=header.separator, header=None, names=range(len(header.names)), usecols=list(places),
+        index_col=False, dtype=dtype, na_filter=False, skipinitialspace=True, skip_blank_lines=False,
+        decimal=form.decimal, encoding=form.encoding, low_memory=False, float_precision="round_trip" if _OLD else None,
+    )  # fmt: skip
+
+
+_HEAD = 2**20
+_LARGEST_BLOCK, _SMALLEST_BLOCK = 2**23, 2**18
+_SHARE = 128  # of the memory, for one block of text: fields and numbers take many times its size
+_LONGEST_LINE = 2**24
+_LONGEST_NAME = 1000
+
+
+def text_blocks(study: WaferStudy) -> Iterator[Block]:
+    """Blocks of the rows of a delimited table.
+
+    Raises
+    ------
+    DataError
+        There is no such file, its header does not fit the declaration, or it is not text as declared.
+    """
+    label, size = str(study.table), study.table.stat().st_size
+    piece = min(max(study.wafer.memory // _SHARE, _SMALLEST_BLOCK), _LARGEST_BLOCK)
+    with study.table.open("rb") as file:
+        header, offset = _header(study, label, file.read(_HEAD))
+        file.seek(offset)
+        reader, empty = _Reader(study, label, header, header.line + 1), True
+        for data in reader.whole_lines(file, piece):
+            block = reader.block(data, file.tell() / size)
+            empty &= not block.line.size
+            yield block
+    if empty:
+        raise reader.error(header.line, "has a header and no data", "give one row per bias point")
+
+
+def text_comments(study: WaferStudy) -> tuple[tuple[Line, str], ...]:
+    """Comment lines above the header, with their numbers.
+
+    Raises
+    ------
+    DataError
+        As `text_blocks`.
+    """
+    with study.table.open("rb") as file:
+        return _header(study, str(study.table), file.read(_HEAD))[0].comments
+
+
+def _header(study: WaferStudy, label: str, head: bytes) -> tuple[Header, int]:
+    """The header, and where the rows begin."""
+    whole = head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
+    log = ProblemLog(label)
+    if whole.count(b"\r") != whole.count(b"\r\n"):
+        log.add("has lines that end with a carriage return alone", "save it with line feeds")
+        raise log.error()
+    text = decode(whole, study.declaration.format.encoding, label)
+    header = find_header(numbered_lines(text), study.reading, log)
+    if header is None:
+        raise log.error()
+    offset = 0
+    for _ in range(header.line):
+        offset = whole.find(b"\n", offset) + 1 or len(whole)
+    return header, offset
+
+
+class _NoRow(NamedTuple):
+    """An invalid line; the row before it is repeated in its place."""
+
+    row: int
+    line: int
+    what: str
+    todo: str
+
+
+class _Plain(NamedTuple):
+    """Lines of one row each, all of the same number of fields, and what was found among them."""
+
+    data: bytes
+    line: IntArray  # number of each line in the file
+    broken: list[_NoRow]
+    blank: list[tuple[int, int]]  # row behind each blank line, and the number of that line
+
+
+@dataclass
+class _Reader:
+    """What must be known of the lines before: how many there were, the last of them, and what it leaves open."""
+
+    study: WaferStudy
+    label: str
+    header: Header
+    line: int
+    last: bytes = b""
+    loose: _NoRow | None = None
+    blank: int | None = None
+
+    @property
+    def form(self) -> TableFormat:
+        return self.study.declaration.format
+
+    def error(self, line: int, what: str, todo: str) -> DataError:
+        return DataError([Problem(f"{self.label}:{line}", what, todo)])
+
+    def whole_lines(self, file: BinaryIO, piece: int) -> Iterator[bytes]:
+        """A file in pieces that end with a line feed."""
+        rest = b""
+        while data := file.read(piece):
+            whole, newline, rest = (rest + data).rpartition(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                raise self.error(self.line, f"has more than {_LONGEST_LINE} bytes", "is this a table of text?")
+            if newline:
+                yield whole + newline
+        if rest.strip():
+            yield rest + b"\n"
+
+    def block(self, data: bytes, share: float) -> Block:
+        """The rows of whole lines."""
+        self._check_text(data)
+        plain = self._plain(data)
+        self.line += data.count(b"\n")
+        broken = self._broken(plain)
+        if plain.data:
+            self.last = plain.data[plain.data.rfind(b"\n", 0, -1) + 1 :]
+        return Block(plain.line, self._names(plain), partial(self._numbers, plain.data), broken, share)
+
+    def _plain(self, data: bytes) -> _Plain:
+        """Lines as they are, and each of the odd ones mended, taken out, or replaced."""
+        line, odd = self.line + np.arange(data.count(b"\n")), self._odd(data)
+        if not odd.any():
+            return _Plain(data, line, [], [])
+        lines = data.splitlines(keepends=True)
+        broken: list[_NoRow] = []
+        blank: list[tuple[int, int]] = []
+        stand_in = self.last or next((each for each, is_odd in zip(lines, odd, strict=True) if not is_odd), None)
+        for k in np.flatnonzero(odd).tolist():
+            row, cells, fault = k - len(blank), *self._cells(lines[k])
+            if cells is not None and not any(cells):
+                lines[k] = b""
+                blank.append((row, int(line[k])))
+            elif cells is not None:
+                lines[k] = self._joined(cells)
+            else:
+                broken.append(_NoRow(row, int(line[k]), *fault))
+                above = next((each for each in reversed(lines[:k]) if each), stand_in)
+                lines[k] = above or self._joined([""] * len(self.header.names))
+        return _Plain(b"".join(lines), line[[each != b"" for each in lines]], broken, blank)
+
+    def _odd(self, data: bytes) -> BoolArray:
+        """Lines that lack fields or have too many, begin as a comment, or have quotes that do not enclose a field."""
+        buffer, mark = np.frombuffer(data, np.uint8), self.form.comment.encode(self.form.encoding)
+        ends, cuts = buffer == ord("\n"), buffer == ord(self.header.separator)
+        lines, odd = np.flatnonzero(ends), np.zeros(np.count_nonzero(ends), dtype=bool)
+        if b'"' in data:
+            quotes = buffer == ord('"')
+            at, edges = np.flatnonzero(quotes), np.concatenate([[True], cuts | ends | (buffer == ord("\r"))])
+            inside = np.logical_xor.accumulate(quotes)
+            if at.size % 2 or not (edges[at[::2]] & edges[at[1::2] + 2]).all() or np.any(inside & ends):
+                odd[np.searchsorted(lines, at)] = True
+            else:
+                cuts &= ~inside
+        odd |= np.diff(np.searchsorted(np.flatnonzero(cuts), lines), prepend=0) != len(self.header.names) - 1
+        if mark and mark in data:
+            first = buffer[np.append(True, ends[:-1])]
+            odd |= (first == ord(mark)) | (first == ord(" "))
+        return odd
+
+    def _joined(self, cells: list[str]) -> bytes:
+        stream = io.StringIO()
+        csv.writer(stream, delimiter=self.header.separator, lineterminator="\n").writerow(cells)
+        return stream.getvalue().encode(self.form.encoding)
+
+    def _cells(self, data: bytes) -> tuple[list[str] | None, tuple[str, str]]:
+        """Cells of a line, or None and what is wrong with it and what to do."""
+        text = data.decode(self.form.encoding).rstrip("\r\n")
+        width, mark = len(self.header.names), self.form.comment
+        if mark and text.lstrip().startswith(mark):
+            return None, ("is a comment among the data", "move it above the header")
+        try:
+            cells = split(text, self.header.separator)
+        except csv.Error as error:
+            return None, (f"cannot be split into fields ({error})", "mend the quotes")
+        if any(cells) and len(cells) != width:
+            return None, (f"has {len(cells)} fields, the header has {width}", "give every column one field")
+        return cells, ("", "")
+
+    def _check_text(self, data: bytes) -> None:
+        encoding = self.form.encoding
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = self.line + data.count(b"\n", 0, error.start)
+            what = f"byte 0x{data[error.start]:02x} is not {encoding}"
+            raise self.error(line, what, "set the encoding in [data.format], or save the table as UTF-8") from None
+        if (nul := data.find(b"\0")) >= 0:
+            raise self.error(self.line + data.count(b"\n", 0, nul), "holds a NUL byte", "save it as UTF-8 text")
+        if data.count(b"\r") != data.count(b"\r\n"):
+            raise self.error(self.line, "or a line below ends with a carriage return alone", "save it with line feeds")
+
+    def _broken(self, plain: _Plain) -> tuple[BadCell, ...]:
+        """Rows that are none, and the rows behind them, which may be those of another device."""
+        n, found = plain.line.size, []
+        for row, line, what, todo in ([] if self.loose is None else [self.loose]) + plain.broken:
+            own = row >= 0
+            if own:
+                found.append(BadCell(row, "", what, todo))
+            follows = row + 1
+            if follows < n:
+                found.append(BadCell(follows, "", f"line {line} above {what}; it may belong to this device", todo))
+        self.loose = None
+        if n and plain.broken and plain.broken[-1][0] == n - 1:
+            self.loose = plain.broken[-1]._replace(row=-1)
+        blanks = ([] if self.blank is None else [(0, self.blank)]) + plain.blank
+        self.blank = None
+        for row, line in blanks:
+            if row < n:
+                found.append(BadCell(row, "", f"line {line} above is blank", "remove the blank line"))
+            elif self.blank is None:
+                self.blank = line
+        return tuple(sorted(found))
+
+    def _names(self, plain: _Plain) -> dict[str, Runs]:
+        """Columns of names as runs of equal cells."""
+        places = {role: place for role, place in self.header.place.items() if role in NAMES}
+        if not plain.line.size:
+            return {}
+        runs = runs_of(plain.data, self.form, self.header, list(dict.fromkeys(places.values())))
+        for start, text in runs.values():
+            for row, name in zip(start.tolist(), text, strict=True):
+                if len(name) > _LONGEST_NAME:
+                    what = f"has a name of more than {_LONGEST_NAME} letters"
+                    raise self.error(int(plain.line[row]), what, "shorten it")
+        return {role: runs[place] for role, place in places.items()}
+
+    def _numbers(self, data: bytes) -> Numbers:
+        places = {role: place for role, place in self.header.place.items() if role not in NAMES}
+        values, faults = numbers_in(data, self.form, self.header, list(dict.fromkeys(places.values())))
+        numbers = {role: in_units(role, values[place], self.study.declaration) for role, place in places.items()}
+        return numbers, [BadCell(row, role, what, todo) for row, at, what, todo in faults
+                         for role, place in places.items() if place == at]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Reduction: what each device of a table determines alone."""

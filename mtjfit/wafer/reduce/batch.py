@@ -1,0 +1,136 @@
+"""A table of devices into a catalogue, chunk by chunk; what is done stays done, however the program ends."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Container, Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.infer.store.lock import graceful_interrupt
+from mtjfit.progress import bar
+from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
+from mtjfit.wafer.declaration import WaferStudy
+from mtjfit.wafer.read.table import chunks, table_identity
+from mtjfit.wafer.reduce.cluster import jobs, reduced_on_cluster
+from mtjfit.wafer.reduce.reduce import reduce_chunk
+from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, units_of
+
+__all__ = ["BatchSummary", "configuration_of", "run_batch"]
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """What a catalogue holds of a table, and what this run added.
+
+    Attributes
+    ----------
+    source : Source
+    devices : int
+        Reduced, now and earlier.
+    faults : int
+        Devices that could not be used.
+    flagged : dict of str to int
+        Devices by reason; one device may have several.
+    any_flag : int
+        Devices with at least one.
+    added : int
+        Devices reduced by this run.
+    seconds : float
+        That it took.
+    """
+
+    source: Source
+    devices: int
+    faults: int
+    flagged: dict[str, int]
+    any_flag: int
+    added: int
+    seconds: float
+
+
+def configuration_of(study: WaferStudy) -> Configuration:
+    """The configuration under which a catalogue holds the devices of a study."""
+    return Configuration(study.fingerprint(), column_names(study), units_of(study), dict(FLAGS), study.text)
+
+
+def run_batch(
+    study: WaferStudy, catalogue: Catalogue, *, workers: int = 0, scheduler: str = "", progress: bool = True
+) -> BatchSummary:
+    """Read a table, reduce its devices and write them, one chunk after the other; chunks that are written are skipped.
+
+    Ctrl-C, or a polite request to end, lets the chunks at work finish; a kill loses those. The numbers do not depend on
+    how many processes compute them, nor on how often the run was ended and begun again.
+
+    Parameters
+    ----------
+    study : WaferStudy
+    catalogue : Catalogue
+        Opened for writing.
+    workers : int
+        Processes on this computer that reduce; 0: this one.
+    scheduler : str
+        Address of a dask scheduler whose workers reduce, such as ``tcp://10.0.0.1:8786``.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    BatchSummary
+
+    Raises
+    ------
+    ConfigError, DataError
+        The table is not as declared, or not that which the catalogue began with.
+    MtjfitError
+        The catalogue cannot be written, or the workers have gone; finished chunks are in the catalogue.
+    Interrupted
+        On Ctrl-C; finished chunks are in the catalogue.
+    """
+    if workers and scheduler:
+        raise ConfigError([Problem("--workers", "is given with --scheduler", "give one of them")])
+    start, added = time.monotonic(), 0
+    study = replace(study, table=Path.cwd() / study.table)  # workers may have been started elsewhere
+    identity = table_identity(study)
+    source = catalogue.begin(configuration_of(study), study.table.as_posix(), identity, study.wafer.chunk)
+    study = replace(study, wafer=replace(study.wafer, chunk=source.chunk_size))  # numbers of chunks mean this size
+    done = catalogue.done(source)
+    shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
+    with shown, graceful_interrupt(signals=(signal.SIGINT, signal.SIGTERM)) as ending:
+        if workers or scheduler:
+            left = jobs(study, done)
+            found = reduced_on_cluster(study, left, workers=workers, scheduler=scheduler, ending=ending)
+        else:
+            found = _reduced_here(study, done, ending)
+        with contextlib.closing(found):
+            for share, reduced in found:
+                catalogue.write(source, reduced)
+                added += len(reduced.device)
+                n_new = len(reduced.device) + len(reduced.faults)
+                if share > 0:
+                    shown.total = round((shown.n + n_new) / share)
+                shown.update(n_new)
+    if table_identity(study) != identity:
+        catalogue.forget(source)
+        raise DataError(
+            [Problem(str(study.table), "has changed while it was read, so none of its devices were kept",
+                     "repeat the command when nobody writes into it")]
+        )  # fmt: skip
+    tally = catalogue.tally(source)
+    flagged = {name: sum(n for mask, n in tally.flags.items() if mask & bit) for name, bit in FLAGS.items()}
+    any_flag = sum(n for mask, n in tally.flags.items() if mask)
+    return BatchSummary(source, tally.devices, tally.faults, flagged, any_flag, added, time.monotonic() - start)
+
+
+def _reduced_here(
+    study: WaferStudy, done: Container[int], ending: Callable[[], bool]
+) -> Generator[tuple[float, Reduced]]:
+    for chunk in chunks(study, done):
+        share, reduced = chunk.share, reduce_chunk(study, chunk)
+        del chunk  # before the next one is read
+        yield share, reduced
+        if ending():
+            return

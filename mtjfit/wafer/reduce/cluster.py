@@ -1,0 +1,258 @@
+"""Chunks reduced by the workers of dask.distributed, on this computer or where a scheduler says.
+
+The program writes the catalogue. It also reads the table, unless that is a folder of files, which workers read
+themselves. A job goes to the scheduler whole: if its worker is killed, alone or with its computer, another gets it.
+What comes back does not depend on who computed it.
+
+A table of 100 000 curves takes the program 1 s to read from Parquet, 10 s from text, 1 s to reduce, and 1 s to write:
+workers cannot make that faster. They do for folders, where a file takes two milliseconds. Several tables are best
+reduced by several programs at once into one catalogue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import time
+from collections.abc import Callable, Container, Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from mtjfit.errors import ConfigError, MtjfitError, Problem
+from mtjfit.parallel import deaf
+from mtjfit.wafer.read.chunk import AllBut, Chunk
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.declaration import WaferStudy
+    from mtjfit.wafer.reduce.reduced import Reduced
+
+__all__ = ["Job", "jobs", "reduced_on_cluster"]
+
+_ANSWER = 20.0  # seconds for a scheduler to answer, and for a first worker to come
+_LONELY = 120.0  # seconds without any worker before it is said that none comes back
+_POLL = 0.5  # seconds; Ctrl-C is heard between two looks
+_AHEAD = 2  # chunks for each thread of the workers: one at work, one that waits for it
+_ENOUGH = "the catalogue holds all chunks that were finished; repeat the command and it goes on from there"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A chunk to be reduced.
+
+    Attributes
+    ----------
+    number : int
+    share : float
+        Part of the table up to its end.
+    chunk : Chunk or None
+        None: the worker reads it.
+    """
+
+    number: int
+    share: float
+    chunk: Chunk | None = None
+
+
+def jobs(study: WaferStudy, done: Container[int]) -> Iterator[Job]:
+    """What is left of a table: read by whoever takes it where that costs nothing (a folder), else read here."""
+    from mtjfit.wafer.read.table import chunk_count, chunks
+
+    count = None if study.table.is_file() else chunk_count(study)
+    if count is None:
+        yield from (Job(chunk.number, chunk.share, chunk) for chunk in chunks(study, done))
+    else:
+        yield from (Job(k, (k + 1) / count) for k in range(count) if k not in done)
+
+
+def reduced_on_cluster(
+    study: WaferStudy, left: Iterator[Job], *, workers: int, scheduler: str, ending: Callable[[], bool]
+) -> Generator[tuple[float, Reduced]]:
+    """Part of the table that a job reaches to, and what it was reduced to, in the order in which workers finish.
+
+    No more jobs are in flight than twice the threads of the workers, so memory does not grow with the table.
+
+    Parameters
+    ----------
+    study : WaferStudy
+    left : iterator of Job
+    workers : int
+        Processes to start on this computer, which listen to this computer only; 0: use `scheduler`.
+    scheduler : str
+        Address of a scheduler that runs, such as ``tcp://10.0.0.1:8786``. Everybody who reaches its port can run
+        programs on its workers. A folder of files must be there for the workers under the same name.
+    ending : callable
+        True: begin no further job; those in flight are still handed out.
+
+    Raises
+    ------
+    ConfigError
+        dask.distributed is not installed.
+    MtjfitError
+        There is no scheduler or no worker, they went away, or a chunk ended every worker that tried it. The same
+        error as in one process, if reading or reducing raises one.
+    """
+    with _client(workers, scheduler) as client:
+        finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        in_flight: dict[str, tuple[Job, Any]] = {}
+        more, versions = True, _versions()
+        while True:
+            while more and not ending() and len(in_flight) < _AHEAD * max(_threads(client), 1):
+                job = next(left, None)
+                if job is None:
+                    more = False
+                    break
+                with _answering():
+                    future = client.submit(_reduce, study, job, versions, key=f"mtjfit-{uuid4()}")
+                future.add_done_callback(finished.put)
+                in_flight[future.key] = job, future
+            if not in_flight:
+                return
+            future = _next(client, finished)
+            job, _ = in_flight.pop(future.key)
+            reduced = _result(future, job)
+            future.release()
+            yield job.share, reduced
+
+
+def _versions() -> dict[str, str]:
+    from mtjfit.infer.store.fingerprint import versions
+
+    return {name: version for name, version in versions().items() if name in ("python", "mtjfit", "numpy", "scipy")}
+
+
+def _reduce(study: WaferStudy, job: Job, versions: dict[str, str]) -> Reduced:
+    """What a worker does with a job.
+
+    Raises
+    ------
+    MtjfitError
+        It has other packages than the program that writes: its last digits could differ. Or the table is not there,
+        or is shorter than it was.
+    """
+    from mtjfit.infer.store.fingerprint import differences
+    from mtjfit.wafer.read.table import chunks
+    from mtjfit.wafer.reduce.reduce import reduce_chunk
+
+    found = differences(versions, _versions())
+    if found:
+        raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
+    chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
+    if chunk is None:
+        raise MtjfitError(f"{study.table}: has fewer files than before; repeat the command")
+    return reduce_chunk(study, chunk)
+
+
+def _threads(client: Any) -> int:
+    with _answering():
+        return sum(client.nthreads().values())
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turn what a scheduler that is no longer there raises into words.
+
+    Raises
+    ------
+    MtjfitError
+        It has gone.
+    """
+    distributed = import_module("distributed")
+    closed = getattr(import_module("distributed.client"), "ClosedClientError", RuntimeError)  # as it once was
+    try:
+        yield
+    except (distributed.CancelledError, asyncio.CancelledError, TimeoutError, OSError, closed) as error:
+        raise MtjfitError(f"the scheduler has gone; {_ENOUGH}") from error
+
+
+def _next(client: Any, finished: queue.SimpleQueue[Any]) -> Any:
+    """The next future that is done, well or badly.
+
+    Raises
+    ------
+    MtjfitError
+        All workers have gone, and none comes back.
+    """
+    seen = time.monotonic()
+    while True:
+        try:
+            return finished.get(timeout=_POLL)
+        except queue.Empty:
+            now = time.monotonic()
+            if client.status != "running" or _threads(client):
+                seen = now
+            if now - seen > _LONELY:
+                raise MtjfitError(f"the scheduler has had no worker for {_LONELY:g} s; {_ENOUGH}") from None
+
+
+def _result(future: Any, job: Job) -> Reduced:
+    killed = import_module("distributed").KilledWorker
+    try:
+        with _answering():
+            reduced: Reduced = future.result(timeout=_ANSWER)
+    except killed as error:
+        names = job.chunk.device if job.chunk else ()
+        devices = f" (devices {names[0]!r} to {names[-1]!r})" if names else ""
+        raise MtjfitError(
+            f"chunk {job.number}{devices} ended {error.allowed_failures + 1} workers, one after the other: most likely "
+            "memory ran out; set a smaller chunk in [wafer] and begin a new catalogue"
+        ) from error
+    return reduced
+
+
+@contextmanager
+def _client(workers: int, scheduler: str) -> Iterator[Any]:
+    """A client of the scheduler at an address, or of one of its own with so many workers."""
+    try:
+        distributed, dask = import_module("distributed"), import_module("dask")
+    except ImportError:
+        asked = f"--scheduler {scheduler}" if scheduler else f"--workers {workers}"
+        todo = "pip install 'mtjfit[cluster]', or leave the option out"
+        raise ConfigError([Problem(asked, "needs dask.distributed, which is not installed", todo)]) from None
+    settings = {
+        "distributed.admin.large-graph-warning-threshold": "1 GiB",  # chunks are meant to be sent
+        "distributed.comm.timeouts.connect": f"{_ANSWER:g}s",
+    }
+    with ExitStack() as stack:
+        stack.enter_context(_silenced())
+        stack.enter_context(dask.config.set(settings))
+        if not scheduler:
+            with deaf():
+                cluster = distributed.LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=None,
+                    worker_dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
+            stack.enter_context(cluster)
+        where = scheduler or cluster.scheduler_address
+        try:
+            client = stack.enter_context(distributed.Client(where, timeout=_ANSWER, set_as_default=False))
+            client.wait_for_workers(1, timeout=_ANSWER)
+        except TimeoutError as error:
+            raise MtjfitError(f"the scheduler at {where} has no worker; start one: dask worker {where}") from error
+        except (OSError, ValueError) as error:
+            todo = "start one: dask scheduler; its address is such as tcp://10.0.0.1:8786"
+            raise MtjfitError(f"no scheduler answers at {where} ({error}); {todo}") from error
+        yield client
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """What dask says of workers that die, and of schedulers that go, would hide what this program says of it."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    loggers = [logging.getLogger(name) for name in names]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

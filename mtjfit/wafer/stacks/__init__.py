@@ -1,0 +1,1 @@
+"""Stacks: lengths shared by many devices of a wafer."""

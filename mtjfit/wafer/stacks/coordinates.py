@@ -1,0 +1,223 @@
+"""From coordinates that are sampled to what each device of a wafer needs: lengths, centres and widths, thickness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.model.amplitude_integral import Bounded
+from mtjfit.model.forward import THINNEST
+from mtjfit.model.layout import AmplitudeLayout
+from mtjfit.model.scores import Scores
+from mtjfit.physics import wave_numbers
+from mtjfit.physics.derivatives import ExponentialForm
+from mtjfit.study import (
+    LENGTHS,
+    NOISE,
+    SCATTER,
+    Fixed,
+    Normal,
+    Parameter,
+    ParameterName,
+    Prior,
+    is_amplitude,
+    parse_amplitude,
+)
+from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stacks.hierarchy import Hierarchy, shapes_at
+
+__all__ = ["THICKNESS_SCATTER", "Term", "WaferCoordinates"]
+
+THICKNESS_SCATTER = "thickness_scatter"
+"""Name in tables of the standard deviation of thicknesses about the smooth part, in nm."""
+_NARROWEST = 1e-6  # nm; less scatter of thicknesses acts as none, and would have no digits beside the thickness
+
+
+@dataclass(frozen=True)
+class Term:
+    """One coefficient of J0(V): its name, and how devices differ in it.
+
+    Attributes
+    ----------
+    scatters : bool
+        Each device has its own, about the shared one.
+    own : bool
+        Each device has its own, independent of the others.
+    """
+
+    name: str
+    scatters: bool
+    own: bool
+
+
+@dataclass(frozen=True, eq=False)
+class WaferCoordinates:
+    """What is sampled of a stack: lengths, noise, amplitudes, what scatters by how much, smooth coefficients.
+
+    Their number does not depend on the number of devices.
+    """
+
+    devices: WaferDevices
+    parameters: dict[str, Parameter]
+    hierarchy: Hierarchy
+
+    @cached_property
+    def terms(self) -> tuple[Term, ...]:
+        """Coefficients of J0(V), in the order of the declaration."""
+        return tuple(
+            Term(name, SCATTER + name in self.parameters, known.scope == "device" and not known.is_fixed)
+            for name, known in self.parameters.items()
+            if is_amplitude(name)
+        )
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        """Terms that are integrated out device by device."""
+        return tuple(t for t, term in enumerate(self.terms) if term.scatters or term.own)
+
+    @cached_property
+    def bounded(self) -> Bounded | None:
+        """The one of them with a bounded prior."""
+        priors = (self.parameters[self.terms[t].name].prior for t in self.own if self.terms[t].own)
+        places = [k for k, t in enumerate(self.own) if self.terms[t].own]
+        found = Bounded.among(tuple(prior for prior in priors if isinstance(prior, Normal)))
+        return None if found is None else Bounded(places[found.column], found.low, found.high)
+
+    @cached_property
+    def layout(self) -> AmplitudeLayout:
+        """The terms, as inner products want them; no column means anything here."""
+        parsed = [parse_amplitude(term.name) for term in self.terms]
+        return AmplitudeLayout(
+            names=(),
+            priors=(),
+            own=tuple(term.own for term in self.terms),
+            phase=np.array([phase for phase, _ in parsed]),
+            power=np.array([power for _, power in parsed], dtype=int),
+            column=np.full((self.devices.n, len(parsed)), -1),
+            constant=np.zeros(len(parsed)),
+        )
+
+    def _labels(self, name: str) -> tuple[str, ...]:
+        """Names of the smooth coefficients of a parameter: shape by shape, wafer by wafer."""
+        shapes = self.hierarchy.smooth.get(name, ())
+        if self.hierarchy.each == "stack":
+            return tuple(f"{name}_{shape}" for shape in shapes)
+        return tuple(ParameterName(f"{name}_{shape}", wafer) for shape in shapes for wafer in self.devices.wafers)
+
+    @cached_property
+    def priors(self) -> dict[str, Prior]:
+        """Prior of everything that is sampled, in the order of the coordinates."""
+        own = {term.name for term in self.terms if term.own}
+        shared = [*LENGTHS, *NOISE, *(t.name for t in self.terms), *(SCATTER + t.name for t in self.terms)]
+        found: dict[str, Prior] = {}
+        for name in shared:
+            prior = self.parameters[name].free_prior if name in self.parameters and name not in own else None
+            if prior is not None:
+                found[name] = prior
+        scatter = self.hierarchy.thickness_scatter
+        if isinstance(scatter, Prior):
+            found[THICKNESS_SCATTER] = scatter
+        for name in self.hierarchy.smooth:
+            found |= dict.fromkeys(self._labels(name), Normal(0.0, self.hierarchy.sd_of(name)))
+        return found
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Normal scores of the priors."""
+        return Scores(tuple(self.priors.values()))
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What is sampled."""
+        return tuple(self.priors)
+
+    @cached_property
+    def radius(self) -> float:
+        """Of the wafer, in mm: as declared, or how far out the outermost device lies."""
+        if self.hierarchy.radius is not None:
+            return self.hierarchy.radius
+        return float(np.max(np.hypot(self.devices.x, self.devices.y))) or 1.0
+
+    def basis(self, name: str) -> FloatArray:
+        """What the smooth coefficients of a parameter are multiplied by, shape (n_devices, n_coefficients)."""
+        devices = self.devices
+        shapes = shapes_at(self.hierarchy.smooth.get(name, ()), devices.x / self.radius, devices.y / self.radius)
+        if self.hierarchy.each == "stack":
+            return shapes
+        on = np.array([[mine == wafer for wafer in devices.wafers] for mine in devices.wafer], dtype=float)
+        return np.asarray((shapes[:, :, None] * on[:, None, :]).reshape(devices.n, -1))
+
+    @cached_property
+    def bases(self) -> dict[str, FloatArray]:
+        """`basis` of every parameter that varies smoothly."""
+        return {name: self.basis(name) for name in self.hierarchy.smooth}
+
+    def of(self, name: str, values: FloatArray) -> FloatArray:
+        """A shared parameter, shape (n or 1, 1), from sampled `values` of shape (n, size)."""
+        if name in self.names:
+            return values[:, [self.names.index(name)]]
+        if name == THICKNESS_SCATTER:
+            prior = self.hierarchy.thickness_scatter
+            known = prior.value if isinstance(prior, Fixed) else self._declared_sd
+            return np.full((1, 1), known)
+        return np.full((1, 1), self.parameters[name].prior.centre_and_sd[0])  # of own amplitudes: the mean of the prior
+
+    @property
+    def _declared_sd(self) -> float:
+        return self.parameters["thickness"].nominal_sd
+
+    @property
+    def thickness_is_free(self) -> bool:
+        """True where each device's thickness is integrated out."""
+        return self.hierarchy.thickness_scatter is not None or self._declared_sd > 0
+
+    def sd(self, values: FloatArray) -> FloatArray:
+        """Standard deviation of thicknesses about the smooth part in nm, shape (n or 1, 1)."""
+        return np.maximum(self.of(THICKNESS_SCATTER, values), _NARROWEST)
+
+    def smooth(self, name: str, values: FloatArray, block: slice) -> FloatArray:
+        """1 + Σ g P of some devices, shape (n or 1, n_devices or 1)."""
+        if name not in self.hierarchy.smooth:
+            return np.ones((1, 1))
+        columns = [self.names.index(label) for label in self._labels(name)]
+        return np.asarray(1 + values[:, columns] @ self.bases[name][block].T)
+
+    def expected(self, values: FloatArray, block: slice) -> FloatArray:
+        """Thickness that the smooth part gives to each device in nm, shape (n or 1, n_devices)."""
+        d = self.devices.thickness[None, block] * self.smooth("thickness", values, block)
+        return np.asarray(np.maximum(d, THINNEST))
+
+    def centre(self, values: FloatArray, block: slice) -> FloatArray:
+        """Value of each term, shape (n or 1, n_devices, T): about it where devices scatter."""
+        each = [self.of(term.name, values) * self.smooth(term.name, values, block) for term in self.terms]
+        shape = np.broadcast_shapes(*(one.shape for one in each), (1, len(self.devices.thickness[block])))
+        return np.stack([np.broadcast_to(one, shape) for one in each], axis=-1)
+
+    def own_sd(self, values: FloatArray, centre: FloatArray) -> FloatArray:
+        """Standard deviations of own amplitudes about their centre, shape (n or 1, n_devices, n_own)."""
+        each = []
+        for t in self.own:
+            term = self.terms[t]
+            prior = self.parameters[term.name].prior
+            if term.scatters:
+                each.append(np.abs(centre[..., t]) * self.of(SCATTER + term.name, values))
+            else:
+                assert isinstance(prior, Normal)  # noqa: S101 - a study lets amplitudes have no other
+                each.append(np.full(centre.shape[:-1], prior.sd))
+        return np.stack(np.broadcast_arrays(*each), axis=-1) if each else np.zeros((*centre.shape[:-1], 0))
+
+    def form(self, values: FloatArray) -> ExponentialForm:
+        """κ(d) of the stack."""
+        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
+        if "Lambda" in self.parameters:
+            Lambda = self.of("Lambda", values)
+        else:
+            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
+        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
+
+    def dead_layer(self, values: FloatArray) -> FloatArray:
+        """Part of each thickness that is not magnetic in nm, shape (n or 1, 1)."""
+        return self.of("dead_layer", values) if "dead_layer" in self.parameters else np.zeros((1, 1))

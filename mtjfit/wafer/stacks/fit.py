@@ -1,0 +1,285 @@
+"""Global least squares of one stack: shared lengths, from sufficient statistics, for any number of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import least_squares
+from scipy.stats import chi2, qmc
+
+from mtjfit.data import FloatArray
+from mtjfit.model.identifiability import LINEAR_RISE, MAX_RELATIVE_ERROR
+from mtjfit.model.jacobian import relative_errors
+from mtjfit.study import Parameter, unit_of
+from mtjfit.text import p_text, table, value_with_error
+from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stacks.hierarchy import Hierarchy, checked
+from mtjfit.wafer.stacks.least_squares import StackLeastSquares, StackPoint
+
+__all__ = ["StackFit", "fit_stack"]
+
+_SCREENED = 256
+_STARTS, _FINALISTS = 6, 2
+_FEW = 100  # devices that find out where to search
+_RANGE = (1e-3, 1e5)  # nm, where a length without bounds may go
+_AT_BOUND = 1e-3
+_EVALUATIONS = 60
+_ERRORS = 2.0  # standard errors at which the rise of χ² is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class StackFit:
+    """Best fit of one stack.
+
+    Attributes
+    ----------
+    devices : WaferDevices
+    point : StackPoint
+        Amplitudes and thicknesses of all devices at the optimum.
+    values : mapping of str to float
+        Free lengths and shared amplitudes.
+    table : DataFrame
+        Index parameter; columns value, sd (NaN where the data do not determine it), unit, determined, reason.
+    chi2, dof, p_value : float, int, float
+        Of everything, with the errors as given. Where they were estimated from the scatter, of the misfit alone.
+    misfit_chi2, misfit_dof, misfit_p_value : float, int, float
+        Without the scatter of the points about each device's own polynomials: the test that many points do not dilute.
+    """
+
+    devices: WaferDevices
+    point: StackPoint
+    values: Mapping[str, float]
+    table: pd.DataFrame
+    chi2: float
+    dof: int
+    misfit_chi2: float
+    misfit_dof: int
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a larger χ²."""
+        return _p_value(self.chi2, self.dof)
+
+    @property
+    def misfit_p_value(self) -> float:
+        """Probability of a larger χ² of the misfit."""
+        return _p_value(self.misfit_chi2, self.misfit_dof)
+
+    def report(self) -> str:
+        """Parameters with errors where there are any; plain text."""
+        rows = [
+            [name, value_with_error(row["value"], row["sd"]) if row["determined"] else "not determined", row["unit"],
+             row["reason"]]
+            for name, row in self.table.iterrows()
+        ]  # fmt: skip
+        says = f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}; misfit of the model "
+        says += f"{self.misfit_chi2:.1f} for {self.misfit_dof}, {p_text(self.misfit_p_value)}"
+        return f"{self.devices.n} devices\n{says}\n\n" + table(["parameter", "best fit ± sd", "unit", "remark"], rows)
+
+
+def _p_value(value: float, dof: int) -> float:
+    return float(chi2.sf(value, dof)) if dof > 0 else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """The search over free lengths, in logarithms; the dead layer, which may be zero, in nm."""
+
+    problem: StackLeastSquares
+
+    @cached_property
+    def _log(self) -> np.ndarray:
+        return np.array([name != "dead_layer" for name in self.problem.lengths], dtype=bool)
+
+    @cached_property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Range of each coordinate: what its prior allows."""
+        low, high = [], []
+        for name in self.problem.lengths:
+            a, b = self.problem.parameters[name].prior.support
+            if name == "dead_layer":
+                b = min(b, 0.999 * float(self.problem.devices.thickness.min()))
+            low.append(a if name == "dead_layer" else np.log(max(a, _RANGE[0])))
+            high.append(b if name == "dead_layer" else np.log(min(b, _RANGE[1])))
+        return np.array(low), np.array(high)
+
+    def values(self, x: FloatArray) -> dict[str, float]:
+        """Natural values."""
+        natural = np.where(self._log, np.exp(np.where(self._log, x, 0.0)), x)
+        return dict(zip(self.problem.lengths, map(float, natural), strict=True))
+
+    def _scale(self, x: FloatArray) -> FloatArray:
+        """d(value)/d(coordinate)."""
+        return np.where(self._log, np.exp(np.where(self._log, x, 0.0)), 1.0)
+
+    def refined(self, start: FloatArray) -> FloatArray:
+        """Coordinates of the minimum reached from `start`."""
+        low, high = self.bounds
+        last: dict[bytes, StackPoint] = {}
+
+        def at(x: FloatArray) -> StackPoint:
+            key = x.tobytes()
+            if key not in last:
+                last.clear()
+                last[key] = self.problem.at(self.values(x))
+            return last[key]
+
+        def jacobian(x: FloatArray) -> FloatArray:
+            J, n = at(x).jacobian, len(self.problem.lengths)
+            shared = np.linalg.qr(J[:, n:])[0]
+            columns = J[:, :n] * self._scale(x)
+            return np.asarray(shared @ (shared.T @ columns) - columns)
+
+        def residual(x: FloatArray) -> FloatArray:
+            return at(x).residual.ravel()
+
+        margin = 1e-6 * (high - low)
+        found = least_squares(
+            residual, np.clip(start, low + margin, high - margin), jacobian, (low, high),
+            x_scale="jac", max_nfev=_EVALUATIONS, ftol=1e-9, xtol=1e-9, gtol=1e-9,
+        )  # fmt: skip
+        return np.asarray(found.x, dtype=float)
+
+    def _on(self, n: int, sd: float) -> _Search:
+        """The same for at most n of the devices, spread over all of them."""
+        devices = self.problem.devices
+        few = np.unique(np.linspace(0, devices.n - 1, min(devices.n, n)).astype(int))
+        return replace(self, problem=replace(self.problem, devices=devices.chosen(few), sd=sd))
+
+    def starts(self) -> list[FloatArray]:
+        """Prior draws with the smallest χ² on some of the devices at nominal thickness, no two close to each other."""
+        names, small = self.problem.lengths, self._on(_FEW, 0.0)
+        low, high = self.bounds
+        u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(_SCREENED)
+        priors = [self.problem.parameters[name].prior for name in names]
+        drawn = [prior.quantile(u[:, k]) for k, prior in enumerate(priors)]
+        natural = np.stack(drawn, axis=-1)
+        x = np.clip(np.where(self._log, np.log(np.maximum(natural, 1e-300)), natural), low, high)
+        missed = np.array([small.problem.at(self.values(row)).chi2 for row in x])
+        scale, chosen = x.std(axis=0) + 1e-12, list[int]()
+        for k in np.argsort(missed):
+            if all(np.linalg.norm((x[k] - x[c]) / scale) > 0.5 for c in chosen):
+                chosen.append(int(k))
+            if len(chosen) == _STARTS:
+                break
+        return [x[k] for k in chosen]
+
+    def chi2(self, x: FloatArray) -> float:
+        """At coordinates."""
+        return self.problem.at(self.values(x)).chi2
+
+    def best(self) -> FloatArray:
+        """Coordinates of the smallest χ² found: from all starts on some devices, from the best of these on all."""
+        if not self.problem.lengths:
+            return np.zeros(0)
+        small = self._on(_FEW, self.problem.sd)
+        reached = sorted((small.refined(start) for start in self.starts()), key=small.chi2)
+        if small.problem.devices.n < self.problem.devices.n:
+            reached = [self.refined(x) for x in reached[:_FINALISTS]]
+        return min(reached, key=self.chi2)
+
+
+def fit_stack(
+    devices: WaferDevices, parameters: Mapping[str, Parameter], *, thickness_sd: float | None = None
+) -> StackFit:
+    """Global least squares over all devices of a stack.
+
+    Lengths are shared. Amplitudes are shared too, unless each device has its own by declaration or because they
+    scatter; own ones, and thicknesses with an error, are eliminated device by device. Time and memory are linear in
+    the number of devices. Smooth parts are not fitted here: they belong to `mtjfit.wafer.stacks.sample.sample_stack`.
+
+    Parameters
+    ----------
+    devices : WaferDevices
+    parameters : mapping of str to Parameter
+        As declared; priors of lengths bound the search and do nothing else.
+    thickness_sd : float, optional
+        Standard deviation of thicknesses about nominal, in nm, in place of the declared one.
+
+    Returns
+    -------
+    StackFit
+
+    Raises
+    ------
+    ConfigError
+        The declarations cannot be those of a wafer.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> found = fit_stack(WaferDevices.of(study, np.zeros(5), np.zeros(5)), study.parameters)
+    >>> round(found.values["lambda_J"], 1), bool(found.table.loc["lambda_J", "determined"])
+    (1.0, True)
+    """
+    checked(Hierarchy(), parameters)
+    problem = StackLeastSquares.of(devices, parameters, thickness_sd)
+    search = _Search(problem)
+    x = search.best()
+    lengths = search.values(x)
+    point = problem.at(lengths)
+    values = lengths | dict(zip(problem.shared_names, map(float, point.shared), strict=True))
+    found = _table(search, x, point, values)
+    data = devices.data
+    rows = np.minimum(data.n, data.powers.size).sum()
+    rank = (
+        int(np.linalg.matrix_rank(np.linalg.qr(_unit_columns(point.jacobian))[1], tol=1e-9))
+        + len(problem.own) * devices.n
+    )
+    total, dof = point.chi2, int(rows) - rank
+    if not data.fitted.any():
+        total, dof = total + float(data.rss.sum()), devices.n_values - rank
+    return StackFit(devices, point, values, found, total, dof, point.chi2, int(rows) - rank)
+
+
+def _unit_columns(matrix: FloatArray) -> FloatArray:
+    norms = np.linalg.norm(matrix, axis=0)
+    return np.asarray(matrix / np.where(norms > 0, norms, 1.0))
+
+
+def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[str, float]) -> pd.DataFrame:
+    """Values, errors where they are error bars, and why not."""
+    problem, (low, high) = search.problem, search.bounds
+    scale = np.array([abs(value) or 1.0 for value in values.values()])
+    # of the triangular factor, because the whole matrix has as many rows as there are numbers
+    errors, _ = relative_errors(np.linalg.qr(point.jacobian * scale)[1])
+    span = high - low
+    edge = {name for k, name in enumerate(problem.lengths) if min(x[k] - low[k], high[k] - x[k]) < _AT_BOUND * span[k]}
+    rows, of = [], problem.devices
+    for (name, value), unit, relative in zip(values.items(), scale, errors, strict=True):
+        ok, why = _verdict(name in edge, float(relative))
+        if ok:
+            ok, why = _linear(search, x, name, value, float(relative * unit), point.chi2)
+        error = float(relative * unit) if ok else np.nan
+        rows.append((value, error, unit_of(name, of.unit, of.quantity, of.per), ok, why))
+    columns = ["value", "sd", "unit", "determined", "reason"]
+    return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
+
+
+def _verdict(at_bound: bool, relative: float) -> tuple[bool, str]:
+    if at_bound:
+        return False, "the fit ran to the edge of its range"
+    if relative > 1e6:
+        return False, "no measured value depends on it alone"
+    return relative <= MAX_RELATIVE_ERROR, "" if relative <= MAX_RELATIVE_ERROR else "its error would exceed 50 %"
+
+
+def _linear(search: _Search, x: FloatArray, name: str, value: float, sd: float, best: float) -> tuple[bool, str]:
+    """Whether χ² rises at two errors on either side as it would for a linear model, all else following."""
+    names, rises = search.problem.lengths, []
+    for side in (-_ERRORS, _ERRORS):
+        at = max(value + side * sd, 1e-9) if name in names else value + side * sd
+        held = _Search(replace(search.problem, held={**search.problem.held, name: at}))
+        others = np.array([each for each, mine in zip(x, names, strict=True) if mine != name])
+        moved = held.refined(others) if others.size else others
+        rises.append(held.problem.at(held.values(moved)).chi2 - best)
+    smallest = min(rises)
+    if smallest < LINEAR_RISE[0]:
+        return False, f"not linear: χ² rises by only {max(smallest, 0.0):.1f} at two errors; the posterior says more"
+    return True, "not linear: the posterior says more" if max(rises) > LINEAR_RISE[1] else ""

@@ -1,0 +1,209 @@
+"""Stacks of a catalogue as the hierarchical model wants them, from sums without the raw points, and their study."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.study import LENGTHS
+from mtjfit.wafer.declaration import WaferStudy, load_wafer
+from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stacks.hierarchy import Hierarchy
+from mtjfit.wafer.stacks.posterior import WaferPosterior
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mtjfit.data import FloatArray
+    from mtjfit.data.curve import BoolArray
+    from mtjfit.wafer.catalogue import Catalogue, Configuration
+
+__all__ = ["Stack", "devices_of", "group_study", "hierarchy_of", "refusals", "stack_model", "stacks", "stored_study"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """The devices of one split of a catalogue.
+
+    Attributes
+    ----------
+    split : str
+        ``""`` where none is declared: all devices are of one stack.
+    devices : WaferDevices
+    left_out : tuple of str
+        Devices of the split that carry a flag and are not among `devices`.
+    """
+
+    split: str
+    devices: WaferDevices
+    left_out: tuple[str, ...]
+
+
+def hierarchy_of(study: WaferStudy) -> Hierarchy:
+    """What a wafer study declares of smooth parts (``[wafer]``) and of ``thickness_scatter``."""
+    scatter, wafer = study.wafer_parameters.get("thickness_scatter"), study.wafer
+    prior = None if scatter is None else scatter.prior
+    return Hierarchy(dict(wafer.smooth), dict(wafer.smooth_sd), wafer.smooth_each, prior, wafer.radius)
+
+
+def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> WaferDevices:
+    """Devices from rows of a catalogue's frame, with thickness, x and y among its columns, and the same rows of sums.
+
+    Raises
+    ------
+    ValueError
+        The two have different numbers of rows, or the sums are those of another study.
+    """
+    from mtjfit.wafer.reduce.sums import compressed
+
+    if len(frame) != len(sums):
+        raise ValueError(f"{len(frame)} rows of devices and {len(sums)} of sums")
+    declared = study.declaration
+    return WaferDevices(
+        device=tuple(map(str, frame["device"])),
+        wafer=tuple(map(str, frame["wafer"])),
+        thickness=frame["thickness"].to_numpy(dtype=float),
+        x=frame["x"].to_numpy(dtype=float),
+        y=frame["y"].to_numpy(dtype=float),
+        data=compressed(sums, study),
+        quantity=declared.quantity,
+        per=declared.per,
+        unit=declared.units.torque,
+    )
+
+
+def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
+    """Splits whose devices cannot tell the lengths of their stack, whatever their errors are, and why.
+
+    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known.
+
+    Raises
+    ------
+    DataError
+        The catalogue holds no devices of this study.
+    """
+    parameters = study.study_template.parameters
+    free = any(name in parameters and not parameters[name].is_fixed for name in LENGTHS)
+    frame = catalogue.frame(("thickness",), configuration=study.fingerprint())
+    found = {}
+    for split, part in frame.groupby("split", sort=True):
+        thickness = np.unique(part["thickness"].to_numpy(dtype=float)[_kept(part, flagged)])
+        if not thickness.size:
+            found[str(split)] = "every device carries a flag"
+        elif thickness.size == 1 and free:
+            found[str(split)] = f"all its devices have one nominal thickness, {thickness[0]:g} nm: that fixes no length"
+    return found
+
+
+def _kept(frame: pd.DataFrame, flagged: bool) -> BoolArray:
+    """Devices that take part; what determines nothing has no place in a fit, flagged or not."""
+    from mtjfit.wafer.reduce.reduced import FLAGS
+
+    flags = frame["flags"].to_numpy()
+    return np.asarray((flags == 0) | flagged & (flags & FLAGS["not_determined"] == 0))
+
+
+def stacks(
+    catalogue: Catalogue, study: WaferStudy, *, split: str | None = None, flagged: bool = False,
+    leave: Collection[str] = (),
+) -> Iterator[Stack]:  # fmt: skip
+    """The stacks of a catalogue one after the other, so that no more than one is in memory.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    study : WaferStudy
+        Under which the devices were reduced.
+    split : str, optional
+        Only this one.
+    flagged : bool
+        Also devices with a flag (`mtjfit.wafer.reduce.reduced.FLAGS`). One of them may ruin the fit of thousands.
+    leave : collection of str
+        Splits to leave out.
+
+    Raises
+    ------
+    DataError
+        The catalogue holds no devices of this study, no such split, or a device without a thickness.
+    """
+    configuration = study.fingerprint()
+    everything = catalogue.frame(("thickness",), configuration=configuration)
+    names = sorted(set(everything["split"])) if split is None else [split]
+    found = set(everything["split"])
+    if not set(names) <= found or not names:
+        known = ", ".join(repr(name) for name in sorted(found)) or "none"
+        raise DataError([Problem(str(catalogue.path), f"has no split {split!r}", f"its splits are {known}")])
+    for name in (each for each in names if each not in leave):
+        frame = catalogue.frame(("thickness", "x", "y"), split=name, configuration=configuration)
+        sums = catalogue.sums(split=name, configuration=configuration)
+        kept = _kept(frame, flagged)
+        left_out = tuple(map(str, frame["device"][~kept]))
+        if not kept.any():
+            raise DataError([Problem(f"{catalogue.path}: split {name!r}", "every device carries a flag",
+                                     "look at the flags, or use the flagged ones as well")])  # fmt: skip
+        yield Stack(name, devices_of(frame[kept], np.asarray(sums[kept]), study), left_out)
+
+
+def stack_model(devices: WaferDevices, study: WaferStudy, hierarchy: Hierarchy | None = None) -> WaferPosterior:
+    """The hierarchical posterior of the devices of one stack, as the study declares it.
+
+    Raises
+    ------
+    ConfigError
+        Declarations that do not fit together. All problems at once.
+    """
+    declared = hierarchy_of(study) if hierarchy is None else hierarchy
+    return WaferPosterior(devices, study.study_template.parameters, declared)
+
+
+def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
+    """Load the study file stored in a catalogue, for a table that lies where it lies now.
+
+    Raises
+    ------
+    ConfigError
+        No text was stored, or this version does not understand it any more.
+    """
+    if not configuration.study:
+        raise ConfigError([Problem("the catalogue", "holds no study file", "give it with --study")])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "wafer.toml"
+        file.write_text(configuration.study, encoding="utf-8")
+        return load_wafer(file, table)
+
+
+def group_study(catalogue: Catalogue, file: Path | None = None, configuration: str = "") -> WaferStudy:
+    """The study for fits of groups: the stored one, or one with other priors.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    file : Path, optional
+        A wafer study file in place of the stored one.
+    configuration : str
+        Beginning of the fingerprint, where the catalogue holds several.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be used, or declares what would have given the devices other numbers.
+    DataError
+        None or several configurations.
+    """
+    chosen = catalogue.configuration(configuration)
+    sources = catalogue.sources(chosen.fingerprint)
+    table = Path(sources[0].name if sources else "table.csv")
+    if file is None:
+        return stored_study(chosen, table)
+    study = load_wafer(file, table)
+    if study.fingerprint() != chosen.fingerprint:
+        what = f"declares other columns, units, errors or amplitudes than those that {catalogue.path} was made with"
+        todo = "change priors, smooth parts and [sampling] only, or repeat mtjfit batch with it"
+        raise ConfigError([Problem(str(file), what, todo)])
+    return study

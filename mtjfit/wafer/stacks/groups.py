@@ -1,0 +1,208 @@
+"""Global fits and posteriors of a catalogue, one for each split (stack)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from mtjfit.data import Origin
+from mtjfit.data.origin import kinds
+from mtjfit.progress import bar
+from mtjfit.wafer.stacks.fit import StackFit, fit_stack
+from mtjfit.wafer.stacks.from_catalogue import hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stacks.hierarchy import Hierarchy
+from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stacks.sample import StackPosterior, describe_stack, sample_stack
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.catalogue import Catalogue
+    from mtjfit.wafer.declaration import WaferStudy
+
+__all__ = ["GroupFits", "GroupPosteriors", "fit_groups", "sample_groups"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupFits:
+    """Global least squares of every split.
+
+    Attributes
+    ----------
+    fits : mapping of str to StackFit
+    left_out : mapping of str to tuple of str
+        Flagged devices by split, which took no part.
+    origins : tuple of Origin
+        Whether the devices were measured.
+    """
+
+    fits: Mapping[str, StackFit]
+    left_out: Mapping[str, tuple[str, ...]]
+    origins: tuple[Origin, ...] = (Origin(),)
+
+    def table(self) -> pd.DataFrame:
+        """One row for each split and parameter: split, parameter, value, sd, unit, determined, reason, origin."""
+        return _stacked({split: fit.table for split, fit in self.fits.items()}, self.origins)
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each split: devices, left_out, both χ² tests with their degrees of freedom, origin."""
+        rows = [
+            (split, one.devices.n, len(self.left_out[split]), one.chi2, one.dof, one.p_value, one.misfit_chi2,
+             one.misfit_dof, one.misfit_p_value, kinds(self.origins))
+            for split, one in self.fits.items()
+        ]  # fmt: skip
+        columns = ["split", "devices", "left_out", "chi2", "dof", "p_value", "misfit_chi2", "misfit_dof",
+                   "misfit_p_value", "origin"]  # fmt: skip
+        return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPosteriors:
+    """Posteriors of every split.
+
+    Attributes
+    ----------
+    posteriors : mapping of str to StackPosterior
+    left_out : mapping of str to tuple of str
+        Flagged devices by split, which took no part.
+    origins : tuple of Origin
+        Whether the devices were measured.
+    """
+
+    posteriors: Mapping[str, StackPosterior]
+    left_out: Mapping[str, tuple[str, ...]]
+    origins: tuple[Origin, ...] = (Origin(),)
+
+    @property
+    def converged(self) -> bool:
+        """True only if every posterior is."""
+        return all(one.verdict.converged for one in self.posteriors.values())
+
+    def table(self) -> pd.DataFrame:
+        """One row for each split and parameter, columns as of `StackPosterior.summary`, converged, and origin."""
+        parts = {split: one.summary().assign(converged=one.verdict.converged) for split, one in self.posteriors.items()}
+        return _stacked(parts, self.origins)
+
+
+def _stacked(parts: Mapping[str, pd.DataFrame], origins: tuple[Origin, ...]) -> pd.DataFrame:
+    if not parts:
+        return pd.DataFrame(columns=["split", "parameter", "origin"])
+    frames = [part.reset_index().assign(split=split, origin=kinds(origins)) for split, part in parts.items()]
+    together = pd.concat(frames, ignore_index=True)
+    return together[["split", *(name for name in together.columns if name != "split")]]
+
+
+def fit_groups(
+    catalogue: Catalogue,
+    study: WaferStudy,
+    *,
+    split: str | None = None,
+    flagged: bool = False,
+    leave: Collection[str] = (),
+    progress: bool = True,
+) -> GroupFits:
+    """Global least squares over all devices of each split, from the sums in the catalogue.
+
+    Amplitudes that scatter are fitted for each device. Thicknesses may depart from nominal by the declared error, or by
+    the median of ``thickness_scatter`` where that is declared.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    study : WaferStudy
+        Under which the devices were reduced.
+    split : str, optional
+        Only this one.
+    flagged : bool
+        Also devices with a flag.
+    leave : collection of str
+        Splits to leave out, such as those of `mtjfit.wafer.stacks.from_catalogue.refusals`.
+    progress : bool
+        Show a bar on a terminal.
+
+    Raises
+    ------
+    DataError
+        The catalogue holds no devices of this study, or no such split.
+    ConfigError
+        The parameters cannot be those of a wafer.
+
+    Examples
+    --------
+    >>> fit_groups(catalogue, study).table()  # doctest: +SKIP
+    """
+    fits, left_out = {}, {}
+    found = stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
+    for stack in bar("fitting", progress, found, unit="split"):
+        parameters = study.study_template.parameters
+        fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study))
+        left_out[stack.split] = stack.left_out
+    return GroupFits(fits, left_out, catalogue.origins(study.fingerprint()))
+
+
+def _typical_sd(study: WaferStudy) -> float | None:
+    """Of thicknesses about nominal in nm, where the wafer declares it."""
+    prior = hierarchy_of(study).thickness_scatter
+    return None if prior is None else float(prior.quantile(0.5))
+
+
+def sample_groups(
+    catalogue: Catalogue,
+    study: WaferStudy,
+    *,
+    split: str | None = None,
+    flagged: bool = False,
+    leave: Collection[str] = (),
+    hierarchy: Hierarchy | None = None,
+    journal: str | Path | None = None,
+    progress: bool = True,
+) -> GroupPosteriors:
+    """Hierarchical posterior of each split, from the sums in the catalogue.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    study : WaferStudy
+        Under which the devices were reduced.
+    split : str, optional
+        Only this one.
+    flagged : bool
+        Also devices with a flag.
+    leave : collection of str
+        Splits to leave out.
+    hierarchy : Hierarchy, optional
+        In place of what the study declares.
+    journal : str or Path, optional
+        Folder with one run for each model of a split, to go on from after an interruption, or after another one asked
+        for more: the same devices under the same declarations have the same run.
+    progress : bool
+        Show a bar on a terminal.
+
+    Raises
+    ------
+    DataError, ConfigError
+        As `fit_groups`.
+
+    Examples
+    --------
+    >>> sample_groups(catalogue, study).table()  # doctest: +SKIP
+    """
+    posteriors, left_out = {}, {}
+    for stack in stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
+        model = stack_model(stack.devices, study, hierarchy)
+        folder = None if journal is None else Path(journal) / _run_name(model, study.study_template.sampling.seed)
+        if folder is not None:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+        posteriors[stack.split] = sample_stack(model, study.study_template.sampling, journal=folder, progress=progress)
+        left_out[stack.split] = stack.left_out
+    return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))
+
+
+def _run_name(model: WaferPosterior, seed: int) -> str:
+    """Name of the folder of a run: one for all that its chain depends on."""
+    described = json.dumps(describe_stack(model, seed), sort_keys=True)
+    return f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

@@ -1,0 +1,158 @@
+"""What is declared of a wafer beside the parameters of a study: smooth parts, and how much thicknesses scatter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import ConfigError, Problem, did_you_mean
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude
+from mtjfit.wafer.stacks.devices import WaferDevices
+
+__all__ = ["SHAPES", "Hierarchy", "checked", "shapes_at", "smooth_problems"]
+
+SHAPES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = MappingProxyType({
+    "level": lambda x, y: np.ones_like(x + y),
+    "tilt_x": lambda x, y: x + 0 * y,
+    "tilt_y": lambda x, y: y + 0 * x,
+    "bowl": lambda x, y: 2 * (x * x + y * y) - 1,
+    "saddle": lambda x, y: x * x - y * y,
+    "saddle_xy": lambda x, y: 2 * x * y,
+    "edge": lambda x, y: 6 * (x * x + y * y) ** 2 - 6 * (x * x + y * y) + 1,
+})  # fmt: skip
+"""Shapes P(x, y) by name, for positions in units of the wafer's radius.
+
+All but ``level`` have no mean over the disc, and the largest value of each is 1, at the edge. A bowl of 0.02 therefore
+means: 2 % less than the mean in the centre, 2 % more at the edge.
+"""
+
+
+def shapes_at(names: Sequence[str], x: FloatArray, y: FloatArray) -> FloatArray:
+    """Values of some shapes at positions in units of the wafer's radius, shape (n_devices, n_names).
+
+    Raises
+    ------
+    KeyError
+        A name is not in `SHAPES`.
+
+    Examples
+    --------
+    >>> shapes_at(("tilt_x", "bowl"), np.array([0.0, 1.0]), np.array([0.0, 0.0])).tolist()
+    [[0.0, -1.0], [1.0, 1.0]]
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    return np.stack([SHAPES[name](x, y) for name in names], axis=-1) if names else np.zeros((x.size, 0))
+
+
+SMOOTH_SD = 0.05
+"""Prior standard deviation of a smooth coefficient unless declared: 5 % from centre to edge."""
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """How the devices of a stack depart from the stack.
+
+    Attributes
+    ----------
+    smooth : mapping of str to tuple of str
+        Names of `mtjfit.wafer.stacks.hierarchy.SHAPES` by the parameter that varies with them: ``thickness`` or a shared
+        amplitude. A coefficient is relative: thickness · (1 + Σ g P), a1 · (1 + Σ h P).
+    sd : mapping of str to float
+        Prior standard deviation of the coefficients of a parameter, about 0; 0.05 where not given.
+    each : {"stack", "wafer"}
+        Whether all wafers of the stack have the same smooth part, or each its own.
+    thickness_scatter : prior, optional
+        Standard deviation of the thickness of devices about the smooth part, in nm. Default: that of the declared
+        thickness, taken as known.
+    radius : float, optional
+        Of the wafer, in mm. Default: how far out the outermost device lies.
+
+    Examples
+    --------
+    >>> Hierarchy({"thickness": ("tilt_x", "bowl")}).sd_of("thickness")
+    0.05
+    """
+
+    smooth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sd: Mapping[str, float] = field(default_factory=dict)
+    each: Literal["stack", "wafer"] = "stack"
+    thickness_scatter: AnyPrior | None = None
+    radius: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "smooth", MappingProxyType({k: tuple(v) for k, v in self.smooth.items() if v}))
+        object.__setattr__(self, "sd", MappingProxyType(dict(self.sd)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (dict(self.smooth), dict(self.sd), self.each, self.thickness_scatter, self.radius)
+
+    def sd_of(self, name: str) -> float:
+        """Prior standard deviation of the smooth coefficients of a parameter."""
+        return self.sd.get(name, SMOOTH_SD)
+
+
+def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: WaferDevices | None = None) -> None:
+    """Make sure that declarations fit together, and to the devices where given.
+
+    Raises
+    ------
+    ConfigError
+        All problems at once.
+    """
+    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(hierarchy, parameters)]
+    if devices is not None and hierarchy.smooth:
+        lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
+        if lost:
+            problems.append(Problem("wafer.smooth", f"needs positions, but device {lost[0]!r} has none",
+                                    "declare x and y of every device, or remove the smooth part"))  # fmt: skip
+    if problems:
+        raise ConfigError(problems)
+
+
+def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    """What is wrong with the smooth parts and the scatter of thicknesses, whatever the devices are."""
+    for name, shapes in hierarchy.smooth.items():
+        where = f"wafer.smooth.{name}"
+        if name != "thickness" and not (is_amplitude(name) and name in parameters):
+            known = ["thickness", *(each for each in parameters if is_amplitude(each))]
+            yield Problem(where, "cannot vary smoothly over the wafer", did_you_mean(name, known))
+        elif name != "thickness" and parameters[name].scope == "device":
+            yield Problem(where, f"is declared, but every device has its own {name}",
+                          f"share {name} and declare {SCATTER}{name}, or remove the smooth part")  # fmt: skip
+        for k, shape in enumerate(shapes):
+            if shape not in SHAPES:
+                yield Problem(where, f"has {shape!r}, which is no shape", did_you_mean(shape, list(SHAPES)))
+            elif shape in shapes[:k]:
+                yield Problem(where, f"has {shape!r} twice", "remove one")
+    for name, sd in hierarchy.sd.items():
+        if name not in hierarchy.smooth:
+            yield Problem(f"wafer.smooth_sd.{name}", f"is given, but {name} has no smooth part", "remove it")
+        if not 0 < sd < np.inf:
+            yield Problem(f"wafer.smooth_sd.{name}", f"is {sd!r}", "give a positive number, relative to the mean")
+    if hierarchy.each not in ("stack", "wafer"):
+        yield Problem("wafer.smooth_each", f"is {hierarchy.each!r}", 'write "stack" or "wafer"')
+    if hierarchy.radius is not None and not 0 < hierarchy.radius < np.inf:
+        yield Problem("wafer.radius", f"is {hierarchy.radius!r}", "give the radius of the wafer in mm")
+    scatter = hierarchy.thickness_scatter
+    if isinstance(scatter, AboutNominal):
+        yield Problem(
+            "parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm"
+        )
+    elif scatter is not None:
+        low = scatter.support[0]
+        if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
+            yield Problem("parameters.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
+                          "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip
+
+
+def _parameter_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+    for name, parameter in parameters.items():
+        if name in (*JITTER, DOF):
+            yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")
+        elif name in LENGTHS and parameter.scope == "device":
+            yield Problem(f"parameters.{name}", 'has scope = "device"', "a stack shares its lengths: remove the scope")

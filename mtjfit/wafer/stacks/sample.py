@@ -1,0 +1,398 @@
+"""Sampling the hierarchical posterior of a stack, by the sampler, the gate and the cross-check of a study."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data import FloatArray, pretty
+from mtjfit.errors import MtjfitError
+from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat, thinning
+from mtjfit.infer.convergence.gate import Check, Verdict, about_priors
+from mtjfit.infer.ensembles.ensemble import Stream, stream
+from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.store.fingerprint import MODEL_VERSION
+from mtjfit.infer.store.journal import Journal, open_journal
+from mtjfit.study import Sampling
+from mtjfit.text import card, number
+from mtjfit.wafer.stacks.posterior import WaferPosterior
+
+__all__ = [
+    "OpenDirection",
+    "StackPosterior",
+    "describe_stack",
+    "determined",
+    "from_priors",
+    "information",
+    "open_directions",
+    "sample_stack",
+]
+
+_EDGE = 0.02  # width of the outermost slices of prior probability
+_OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
+_SLICES = 50
+_LOADING = 0.3  # parameters that a direction is named by
+_STEP = 0.3  # of differences, in standard deviations of the posterior
+
+
+@dataclass(frozen=True)
+class OpenDirection:
+    """One combination of parameters that the data leave to the priors.
+
+    Attributes
+    ----------
+    loadings : tuple of (str, float)
+        The parameters that make most of it, in standard deviations of their priors, largest first.
+    """
+
+    loadings: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        moved = ", ".join(f"{name} {'up' if weight > 0 else 'down'}" for name, weight in self.loadings)
+        return f"the priors know more than the data of: {moved}"
+
+
+def determined(u: FloatArray) -> str:
+    """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``, from the prior probability below each draw.
+
+    The rule of `Posterior.determined`: in prior probability the density of the draws is the likelihood with all else
+    integrated out, and a side is open if that is still a tenth of its largest value at the edge.
+
+    Examples
+    --------
+    >>> determined(np.linspace(0.4, 0.6, 1000)), determined(np.linspace(0.0, 1.0, 1000))
+    ('yes', 'no')
+    """
+    heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
+    low, high, highest = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE), heights.max() / u.size
+    open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
+    if open_below and open_above:
+        return "no"
+    return "lower limit" if open_above else "upper limit" if open_below else "yes"
+
+
+def information(log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray) -> FloatArray:
+    """−∂²ln L/∂z² at some points by central differences, shape (n, size, size).
+
+    Parameters
+    ----------
+    log_likelihood : callable
+        Of scores of shape (m, size).
+    z : ndarray, shape (n, size)
+    root : ndarray, shape (size, size)
+        Steps are taken along its columns: a root of the posterior's covariance, so that none is too long or too short.
+
+    Examples
+    --------
+    >>> H = np.array([[4.0, 1.0], [1.0, 2.0]])
+    >>> found = information(lambda z: -0.5 * np.einsum("ni,ij,nj->n", z, H, z), np.zeros((1, 2)), np.eye(2))
+    >>> found[0].round(9).tolist()
+    [[4.0, 1.0], [1.0, 2.0]]
+    """
+    size = z.shape[1]
+    i, j = np.triu_indices(size, 1)
+    unit = np.eye(size)
+    steps = np.concatenate([unit, unit[i] + unit[j]])
+    steps = _STEP * np.concatenate([np.zeros((1, size)), steps, -steps])
+    found = []
+    for point in z:
+        f = log_likelihood(point + steps @ root.T)
+        both = f[1 : 1 + size + i.size] + f[1 + size + i.size :] - 2 * f[0]
+        H = np.diag(both[:size])
+        H[i, j] = H[j, i] = 0.5 * (both[size:] - both[i] - both[j])
+        inverse = np.linalg.inv(root)
+        found.append(-(inverse.T @ H @ inverse) / _STEP**2)
+    return np.array(found)
+
+
+def from_priors(H: FloatArray) -> FloatArray:
+    """Share of the variance of each score that lies along directions of which the priors know more, shape (size,).
+
+    Parameters
+    ----------
+    H : ndarray, shape (n, size, size)
+        Information of the data at some draws.
+
+    Examples
+    --------
+    >>> only_the_difference = 1e4 * np.array([[[1.0, -1.0], [-1.0, 1.0]]])
+    >>> from_priors(only_the_difference).round(3).tolist()
+    [1.0, 1.0]
+    """
+    known, vectors = np.linalg.eigh(H)
+    parts = vectors**2 / (1 + np.maximum(known, 0.0))[:, None, :]
+    return np.asarray(np.sum(np.where(known[:, None, :] < 1, parts, 0.0), axis=(0, 2)) / np.sum(parts, axis=(0, 2)))
+
+
+def open_directions(H: FloatArray, names: tuple[str, ...]) -> tuple[OpenDirection, ...]:
+    """The directions of which the priors know more at half of the draws or more, the most open one first.
+
+    Examples
+    --------
+    >>> print(*open_directions(np.diag([0.1, 100.0])[None], ("lambda_sf_F", "a1")))
+    the priors know more than the data of: lambda_sf_F up
+    """
+    known, vectors = np.linalg.eigh(H)
+    projector = np.einsum("nik,nk,njk->ij", vectors, (known < 1).astype(float), vectors) / len(H)
+    share, directions = np.linalg.eigh(projector)
+    found = []
+    for k in np.flatnonzero(share >= 0.5)[::-1]:
+        v = directions[:, k] * np.sign(directions[np.argmax(np.abs(directions[:, k])), k])
+        order = [i for i in np.argsort(-np.abs(v)) if abs(v[i]) > _LOADING]
+        found.append(OpenDirection(tuple((names[i], float(v[i])) for i in order)))
+    return tuple(found)
+
+
+_MAX_QUADRATURE_ERROR = 0.05
+_DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %
+_MOSTLY = 0.5  # of a variance
+_LOOKED_AT = 9  # draws at which the information of the data is computed
+
+
+@dataclass(frozen=True, eq=False)
+class StackPosterior:
+    """Draws from the posterior of one stack.
+
+    Attributes
+    ----------
+    model : WaferPosterior
+    verdict : Verdict
+        Answer of the convergence gate: look at it before anything else.
+    z : ndarray, shape (n_ensembles, n_kept, n_walkers, size)
+        Thinned draws of the coordinates, normal scores of the priors.
+    log_likelihood : ndarray, shape (n_ensembles, n_kept, n_walkers)
+    seed : int
+    evidence : Evidence or None
+        None where the run did not converge.
+    """
+
+    model: WaferPosterior
+    verdict: Verdict
+    z: FloatArray
+    log_likelihood: FloatArray
+    seed: int
+    evidence: Evidence | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What was sampled."""
+        return self.model.names
+
+    @cached_property
+    def chain(self) -> FloatArray:
+        """Draws in natural units, shape (n_ensembles, n_kept, n_walkers, size)."""
+        return self.model.scores.values(self._flat).reshape(self.z.shape)
+
+    @property
+    def _flat(self) -> FloatArray:
+        return self.z.reshape(-1, self.z.shape[-1])
+
+    @cached_property
+    def draws(self) -> pd.DataFrame:
+        """All draws, one row each, columns by parameter."""
+        return pd.DataFrame(self.chain.reshape(-1, len(self.names)), columns=list(self.names))
+
+    def determined(self, name: str) -> str:
+        """``"yes"``, ``"lower limit"``, ``"upper limit"``, ``"no"`` or ``"with priors"``: what the data say of it.
+
+        The first four as `Posterior.determined` has them. ``"with priors"``: the data narrow the parameter, but more
+        than half of the variance that is left lies along directions of which the priors know more than the data
+        (`open_directions`), so that its error is one of the priors of the others. A stack of one nominal thickness
+        has such directions: a change of thickness over the wafer turns the phase of κ by an amount that the lengths
+        decide, and only their priors say how much thickness that is.
+        """
+        return self._determined[name]
+
+    @cached_property
+    def _determined(self) -> dict[str, str]:
+        share = from_priors(self._information)
+        found = {}
+        for k, (name, prior) in enumerate(self.model.priors.items()):
+            found[name] = determined(prior.cdf(self.draws[name].to_numpy()))
+            if found[name] == "yes" and share[k] > _MOSTLY:
+                found[name] = "with priors"
+        return found
+
+    @cached_property
+    def open_directions(self) -> tuple[OpenDirection, ...]:
+        """Combinations of parameters of which the priors know more than the data."""
+        return open_directions(self._information, self.names)
+
+    @cached_property
+    def _information(self) -> FloatArray:
+        """Of the data, at some of the draws."""
+        z = self._flat
+        root = np.linalg.cholesky(np.atleast_2d(np.cov(z.T)))
+        return information(self.model.log_likelihood, z[np.linspace(0, len(z) - 1, _LOOKED_AT).astype(int)], root)
+
+    @cached_property
+    def _summary(self) -> pd.DataFrame:
+        rows, share = [], from_priors(self._information)
+        for k, name in enumerate(self.names):
+            values, says = self.draws[name].to_numpy(), self.determined(name)
+            ensembles = self.chain[..., k]
+            q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
+            known = says == "yes"
+            rows.append((
+                values.mean() if known else np.nan, values.std(ddof=1) if known else np.nan, q05, q50, q95,
+                ess_bulk(ensembles.swapaxes(1, 2).reshape(-1, ensembles.shape[1])),
+                r_hat(ensembles.reshape(ensembles.shape[0], -1)), self.model.unit_of(name), says, share[k],
+            ))  # fmt: skip
+        columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined", "from_priors"]
+        return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+
+    def summary(self) -> pd.DataFrame:
+        """Table by parameter.
+
+        Returns
+        -------
+        DataFrame
+            Index parameter; columns mean, sd (NaN where `determined` is not ``"yes"``: no error bar without a
+            measurement), q05, q50, q95, ess, r_hat, unit, determined, and from_priors: the share of the variance that
+            lies along directions of which the priors know more than the data.
+        """
+        return self._summary.copy()
+
+    def devices(self, n_draws: int = _DEVICE_DRAWS) -> pd.DataFrame:
+        """What the stack says of each of its devices: posterior mean and sd of its own thickness and amplitudes.
+
+        Returns
+        -------
+        DataFrame
+            One row for each device: device, wafer, x, y (mm), thickness_nominal (nm), and for each of thickness and
+            the amplitudes that differ between devices its mean and ``…_sd``, from `n_draws` draws.
+        """
+        at, devices = self._flat, self.model.devices
+        rows = at[np.linspace(0, at.shape[0] - 1, min(n_draws, at.shape[0])).astype(int)]
+        table = {
+            "device": devices.device, "wafer": devices.wafer, "x": devices.x, "y": devices.y,
+            "thickness_nominal": devices.thickness,
+        }  # fmt: skip
+        for name, drawn in self.model.draw_devices(rows, stream(self.seed, Stream.DRAW_BACK)).items():
+            table |= {name: drawn.mean(axis=0), f"{name}_sd": drawn.std(axis=0, ddof=1)}
+        return pd.DataFrame(table)
+
+    def _repr_html_(self) -> str:
+        """The posterior in a notebook, and loudly if it is not to be believed."""
+        rows = []
+        for name, row in self.summary().iterrows():
+            low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
+            says = {
+                "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
+                "no": f"not determined (with its prior {low} to {high})",
+                "with priors": f"only with the priors of others ({low} to {high})",
+            }[str(row["determined"])]  # fmt: skip
+            rows.append([str(name), says, pretty(str(row["unit"])), f"{row['ess']:.0f}", f"{row['r_hat']:.3f}"])
+        refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
+        return card(
+            "Posterior of a stack", marks=[refused],
+            facts={"devices": f"{self.model.devices.n}", "draws": f"{len(self.draws)}"},
+            header=("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat"), rows=rows,
+            notes=[str(one) for one in self.open_directions],
+        )  # fmt: skip
+
+
+def describe_stack(model: WaferPosterior, seed: int) -> dict[str, str]:
+    """All that the chain of a stack depends on, in words that can be compared: for its journal."""
+    data, sha256 = model.devices.data, hashlib.sha256()
+    arrays = [getattr(data, each.name) for each in fields(data)]
+    for array in (*arrays, model.devices.thickness, model.devices.x, model.devices.y):
+        sha256.update(np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"))).tobytes())
+    found = {"model version": str(MODEL_VERSION), "devices": f"{model.devices.n}, sha256 {sha256.hexdigest()}"}
+    found["wafers"] = ", ".join(model.devices.wafer) if model.hierarchy.each == "wafer" else ""
+    found["quantity"] = f"{model.devices.quantity} per {model.devices.per}, {model.devices.unit}"
+    found |= {f"parameters.{name}": repr(one) for name, one in model.parameters.items()}
+    hierarchy = model.hierarchy
+    smooth = {name: (shapes, hierarchy.sd_of(name)) for name, shapes in hierarchy.smooth.items()}
+    found["smooth"] = f"{smooth}, {hierarchy.each}, radius {model.coordinates.radius!r}"
+    found["thickness_scatter"] = repr(hierarchy.thickness_scatter)
+    return found | {"sampling.seed": str(int(seed))}
+
+
+def sample_stack(
+    model: WaferPosterior,
+    sampling: Sampling | None = None,
+    *,
+    journal: str | Path | None = None,
+    progress: bool = True,
+) -> StackPosterior:
+    """Posterior of what the devices of a stack share; what belongs to one device is integrated out.
+
+    Parameters
+    ----------
+    model : WaferPosterior
+    sampling : Sampling, optional
+        Seed, effective draws wanted, ensembles, walkers, steps.
+    journal : str or Path, optional
+        Folder to save every block in, and to go on from.
+    progress : bool
+        Show a bar on a terminal.
+
+    Returns
+    -------
+    StackPosterior
+        A run that did not converge is returned too: see `.verdict`.
+
+    Raises
+    ------
+    MtjfitError
+        Every parameter is fixed, or the journal is of another stack, in use, damaged, or cannot be written.
+
+    Examples
+    --------
+    >>> posterior = sample_stack(model)  # doctest: +SKIP
+    >>> posterior.summary()[["q05", "q50", "q95", "determined"]]  # doctest: +SKIP
+    """
+    if not model.size:
+        raise MtjfitError("every parameter of the stack is fixed: there is nothing to sample")
+    wish = sampling or Sampling()
+    with _opened(journal, model, wish.seed) as saved:
+        run = run_ensembles(
+            model,
+            model.names,
+            seed=wish.seed,
+            target_ess=wish.target_ess,
+            n_ensembles=wish.ensembles,
+            n_walkers=wish.walkers,
+            max_steps=wish.max_steps,
+            progress=progress,
+            journal=saved,
+        )
+    return _posterior(model, run, wish.seed)
+
+
+@contextmanager
+def _opened(journal: str | Path | None, model: WaferPosterior, seed: int) -> Iterator[Journal | None]:
+    if journal is None:
+        yield None
+        return
+    with open_journal(journal, describe_stack(model, seed)) as opened:
+        yield opened
+
+
+def _posterior(model: WaferPosterior, run: Run, seed: int) -> StackPosterior:
+    chains = run.chains
+    n_ensembles, n_steps, n_walkers, size = chains.theta.shape
+    thin = thinning(n_ensembles * n_steps * n_walkers)
+    z = chains.theta[:, ::thin]
+    flat = z.reshape(-1, size)
+    verdict = about_priors(_with_quadrature(model, flat, run.verdict), chains, model.scores.reach)
+    log_likelihood = chains.log_posterior[:, ::thin] - model.log_prior(flat).reshape(z.shape[:-1])
+    return StackPosterior(model, verdict, z, log_likelihood, seed, run.evidence)
+
+
+def _with_quadrature(model: WaferPosterior, z: FloatArray, verdict: Verdict) -> Verdict:
+    """The verdict with one more check where thicknesses were integrated out."""
+    if not model.coordinates.thickness_is_free:
+        return verdict
+    error = model.quadrature_error(z)
+    says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
+    return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))

@@ -1,0 +1,1 @@
+"""Surveys: limits, smooth parts, spreads and differences over wafers."""

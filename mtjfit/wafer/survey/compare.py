@@ -1,0 +1,226 @@
+"""Wafers against each other: differences with errors, scatter between devices kept apart from common errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from mtjfit.data import FloatArray
+from mtjfit.errors import ConfigError, Problem
+from mtjfit.multiple_tests import FALSE_ALARM, holm
+from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_of
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["WaferMeans", "compare_wafers", "pairs_of", "wafer_means"]
+
+_OWN = 20  # devices from which a wafer's own spread is used
+
+
+@dataclass(frozen=True, eq=False)
+class WaferMeans:
+    """One-way hierarchy: devices scatter about the mean of their wafer, means of wafers about a common one.
+
+    Attributes
+    ----------
+    quantity : str
+    table : DataFrame
+        Index: the wafer, followed by the population if some wafer holds several. wafer, population, n, mean, sd_devices
+        (scatter between its devices and their errors, which more devices make smaller), sd_wafer (what all its
+        devices have in common, which they do not), sd of both; spread, spread_low, spread_high of the true values
+        between its devices, determined, pooled (True: too few devices, so that of all wafers is used for
+        `sd_devices`), dof; shrunk, shrunk_sd: the mean given all wafers of its population.
+    between : Spread
+        Of the true means of wafers about the centre of their population.
+    common : float
+        Relative error that all wafers have in common.
+    """
+
+    quantity: str
+    table: pd.DataFrame
+    between: Spread
+    common: float
+
+
+def wafer_means(
+    survey: Survey, quantity: str, *, own: float | Mapping[str, float] = 0.0, common: float = 0.0
+) -> WaferMeans:
+    r"""Mean of each wafer, with what is known of its error.
+
+    The mean of a wafer is robust (`mtjfit.wafer.survey.spread.spread_of`), with the scatter between its devices estimated
+    beside their known errors; flagged devices do not count. Between wafers, the equations of Paule and Mandel give
+    the spread ω of their true means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with
+    its error e and the mean M of its population (`Survey`). Where a wafer holds several, each of them counts as a wafer
+    here: they differ by design.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+    own : float, or mapping of wafer to float
+        Relative error that all devices of one wafer share and no other wafer does, such as the area of its junctions:
+        0.03 for 3 %. More devices do not make it smaller.
+    common : float
+        Relative error that all wafers share, such as a calibration of the set-up. It moves all of them together.
+
+    Returns
+    -------
+    WaferMeans
+
+    Raises
+    ------
+    ConfigError
+        An error is negative or no number, or stands beside the name of no wafer.
+    DataError
+        There is no such quantity.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": np.tile(np.arange(200), 2).astype(str), "wafer": np.repeat(["A", "B"], 200),
+    ...                       "b": rng.normal(5, 0.5, 400), "b_sd": 0.1})
+    >>> found = wafer_means(Survey("two", frame), "b", own=0.01).table
+    >>> found[["sd_devices", "sd_wafer"]].round(3).values.tolist()
+    [[0.036, 0.05], [0.035, 0.049]]
+    """
+    relative = _relative(survey, own, common)
+    values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
+    codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
+    if not len(owners):
+        empty = pd.DataFrame(
+            columns=["wafer", "population", "n", "mean", "sd", "sd_wafer"], index=pd.Index([], name="name")
+        )
+        return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), common)
+    q, s = values[usable], errors[usable]
+    together = pooled_spread(q, s, codes)
+    mixed = len(owners) > owners.get_level_values(0).nunique()
+    rows = {}
+    first, second = ({name: k for k, name in enumerate(names)} for names in (survey.wafers, survey.populations))
+    for k in sorted(range(len(owners)), key=lambda k: (first[owners[k][0]], second[owners[k][1]])):
+        wafer, population = owners[k]
+        mine = codes == k
+        name = ", ".join(part for part in (wafer, population) if part) if mixed else wafer
+        rows[name] = {
+            "wafer": wafer,
+            "population": population,
+            **_row(q[mine], s[mine], relative.get(wafer, 0.0), together),
+        }
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
+    of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
+    between = pooled_spread(mean, sd, of, bound=math.inf)
+    table["shrunk"], table["shrunk_sd"] = _shrunk(mean, sd, of, between.spread)
+    return WaferMeans(quantity, table, between, common)
+
+
+def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -> dict[str, float]:
+    names = survey.wafers
+    given = dict(own) if isinstance(own, Mapping) else dict.fromkeys(names, own)
+    problems = [
+        Problem(f"own error of wafer {name!r}", "is the name of no wafer", f"there are {', '.join(names)}")
+        for name in given if name not in names
+    ]  # fmt: skip
+    problems += [
+        Problem(where, f"is {value:g}", "give a relative standard error, such as 0.03 for 3 %")
+        for where, value in [("common error", common), *((f"own error of wafer {n!r}", v) for n, v in given.items())]
+        if not (math.isfinite(value) and value >= 0)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return given
+
+
+def _row(q: FloatArray, s: FloatArray, relative: float, together: Spread) -> dict[str, object]:
+    mine = spread_of(q, s)
+    pooled = q.size < _OWN and together.dof > mine.dof
+    known = centre_of(q, s, together.spread) if pooled else (mine.centre, mine.centre_sd)
+    sd_wafer = relative * abs(known[0])
+    return {
+        "n": q.size, "mean": known[0], "sd_devices": known[1], "sd_wafer": sd_wafer,
+        "sd": math.hypot(known[1], sd_wafer),
+        "spread": mine.spread, "spread_low": mine.low, "spread_high": mine.high, "determined": mine.determined,
+        "error": mine.error, "pooled": pooled, "dof": together.dof if pooled else mine.dof,
+    }  # fmt: skip
+
+
+def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> tuple[FloatArray, FloatArray]:
+    """Means given all of their group: normal means about a normal mean of unknown place, whose error is in it, too."""
+    centres = [centre_of(mean[of == k], sd[of == k], spread, bound=math.inf) for k in range(int(of.max()) + 1)]
+    centre, centre_sd = np.array(centres).T[:, of]
+    total = sd**2 + spread**2
+    pulled = np.divide(sd**2, total, out=np.zeros(mean.size), where=total > 0)
+    return mean + pulled * (centre - mean), np.sqrt((1 - pulled) * sd**2 + (pulled * centre_sd) ** 2)
+
+
+def compare_wafers(
+    survey: Survey, quantity: str, *, own: float | Mapping[str, float] = 0.0, common: float = 0.0
+) -> pd.DataFrame:
+    """A − B of the means of every pair of wafers, and the probability that A is greater.
+
+    Where a wafer holds several populations, pairs are those of one.
+
+    An error that all wafers share multiplies all means alike: it belongs to the size of a difference and never
+    changes its direction, so it is no part of `p_greater`. Errors that each wafer has of its own are.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+    own, common : float
+        As for `wafer_means`.
+
+    Returns
+    -------
+    DataFrame
+        A, B, difference, sd_devices, sd_wafer, sd_common, sd (all three), dof, p_greater, p (two-sided, of no
+        difference), p_holm (for all pairs), clear (p_holm < 0.05).
+
+    Raises
+    ------
+    ConfigError, DataError
+        As `wafer_means`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": np.tile(np.arange(200), 2).astype(str), "wafer": np.repeat(["A", "B"], 200),
+    ...                       "b": rng.normal(np.repeat([5.0, 5.3], 200), 0.5), "b_sd": 0.1})
+    >>> by_devices, with_area = (compare_wafers(Survey("two", frame), "b", own=own).iloc[0] for own in (0.0, 0.05))
+    >>> bool(by_devices["clear"]), bool(with_area["clear"])
+    (True, False)
+    """
+    return pairs_of(wafer_means(survey, quantity, own=own, common=common))
+
+
+def pairs_of(found: WaferMeans) -> pd.DataFrame:
+    """Every pair of some wafers, as `compare_wafers` gives it."""
+    means = found.table
+    first, second = np.triu_indices(len(means), k=1)
+    if means["wafer"].duplicated().any():
+        of = means["population"].to_numpy()
+        same = of[first] == of[second]
+        first, second = first[same], second[same]
+    names = means.index.to_numpy()
+    column = {name: means[name].to_numpy(dtype=float) for name in ("mean", "sd_devices", "sd_wafer", "dof", "sd")
+              if name in means}  # fmt: skip
+    if not first.size:
+        return pd.DataFrame(columns=["A", "B", "difference", "sd_devices", "sd_wafer", "sd_common", "sd", "dof",
+                                     "p_greater", "p", "p_holm", "clear"])  # fmt: skip
+    difference = column["mean"][first] - column["mean"][second]
+    devices, wafer, own_sd = (np.hypot(column[n][first], column[n][second]) for n in ("sd_devices", "sd_wafer", "sd"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        part = column["sd_devices"] ** 4 / column["dof"]
+        dof = own_sd**4 / (part[first] + part[second])
+        z = difference / own_sd
+    p = 2 * t.sf(np.abs(z), dof)
+    adjusted = holm(p)
+    shared = found.common * np.abs(difference)
+    return pd.DataFrame({
+        "A": names[first], "B": names[second], "difference": difference, "sd_devices": devices, "sd_wafer": wafer,
+        "sd_common": shared, "sd": np.hypot(own_sd, shared), "dof": dof, "p_greater": t.cdf(z, dof), "p": p,
+        "p_holm": adjusted, "clear": adjusted < FALSE_ALARM,
+    })  # fmt: skip

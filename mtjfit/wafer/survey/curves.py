@@ -1,0 +1,229 @@
+"""Curves of a few devices of a catalogue, read again from the table that they were measured in."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import numpy as np
+import pandas as pd
+
+from mtjfit.data import FloatArray
+from mtjfit.data.curve import BoolArray
+from mtjfit.errors import MtjfitError
+from mtjfit.wafer.read.chunk import AllBut, Chunk
+from mtjfit.wafer.survey.survey import Survey
+
+if TYPE_CHECKING:
+    from mtjfit.wafer.catalogue import Catalogue, Source
+    from mtjfit.wafer.declaration import WaferStudy
+
+__all__ = ["Curves", "DeviceCurve", "curves_of", "survey_of"]
+
+Name = tuple[str, str]
+"""Wafer and device."""
+
+
+@dataclass(frozen=True, eq=False)
+class DeviceCurve:
+    """Points of one device as they were measured, and the polynomials that were fitted to them.
+
+    Attributes
+    ----------
+    wafer, device : str
+    quantity : {"torque", "torkance"}
+    unit : str
+        As it stands in files.
+    bias : array, shape (points,)
+        In V.
+    values : array, shape (2, points)
+        In-plane and out-of-plane, the latter along M × P.
+    errors : array, shape (2, points), or None
+        None: not known.
+    used : array of bool, shape (points,)
+    coefficients : mapping of int to (float, float)
+        Of its own polynomials of the torque, in-plane and out-of-plane, by power of V; empty where not determined.
+    factor : float
+        sin θ where the values carry it, else 1.
+    """
+
+    wafer: str
+    device: str
+    quantity: Literal["torque", "torkance"]
+    unit: str
+    bias: FloatArray
+    values: FloatArray
+    errors: FloatArray | None
+    used: BoolArray
+    coefficients: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    factor: float = 1.0
+
+    def polynomial(self, bias: FloatArray) -> FloatArray:
+        """What the coefficients give in the unit of the values, shape (2, points); NaN without coefficients.
+
+        Examples
+        --------
+        >>> V = np.array([0.0, 0.5])
+        >>> one = DeviceCurve("", "A", "torkance", "arb", V, np.zeros((2, 2)), None, V > -1, {1: (2.0, 0.0), 2: (0, 3)})
+        >>> one.polynomial(V).tolist()
+        [[2.0, 2.0], [0.0, 3.0]]
+        """
+        if not self.coefficients:
+            return np.full((2, bias.size), np.nan)
+        out = np.zeros((2, bias.size))
+        for power, both in self.coefficients.items():
+            term = bias**power if self.quantity == "torque" else power * bias ** max(power - 1, 0)
+            out += self.factor * np.array(both)[:, None] * term
+        return out
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Curves by wafer and device, and why some are missing.
+
+    Attributes
+    ----------
+    found : mapping of (str, str) to DeviceCurve
+    missing : str
+        A sentence, or empty.
+    """
+
+    found: Mapping[Name, DeviceCurve]
+    missing: str = ""
+
+
+def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") -> Survey:
+    """All devices of one configuration of a catalogue, with units, flags, and whether they were measured.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    name : str
+        For titles; that of the file, if none is given.
+    configuration : str
+        Beginning of the fingerprint, where the catalogue holds several.
+
+    Raises
+    ------
+    DataError
+        None or several configurations.
+    """
+    chosen = catalogue.configuration(configuration)
+    frame = catalogue.frame(configuration=chosen.fingerprint)
+    source = ", ".join(each.name for each in catalogue.sources(chosen.fingerprint))
+    origins = catalogue.origins(chosen.fingerprint)
+    return Survey(name or catalogue.path.stem, frame, chosen.units, chosen.flags, origins, source)
+
+
+def curves_of(
+    catalogue: Catalogue,
+    wanted: Collection[Name],
+    survey: Survey,
+    *,
+    table: Path | None = None,
+    configuration: str = "",
+) -> Curves:
+    """Read the rows of some devices from the table that a catalogue was made from.
+
+    Only the chunks that hold them are read, where the format allows. A table that has moved, or has other content, is
+    not read: `Curves.missing` says so.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    wanted : collection of (wafer, device)
+    survey : Survey
+        Of the same configuration; its coefficients are drawn beside the points.
+    table : Path, optional
+        Where the table is now.
+    configuration : str
+    """
+    chosen = catalogue.configuration(configuration)
+    left, faults = set(wanted), []
+    found: dict[Name, DeviceCurve] = {}
+    rows = survey.frame.set_index(["wafer", "device"])
+    for source in catalogue.sources(chosen.fingerprint):
+        place = Path(table) if table is not None else Path(source.name)
+        if not left:
+            break
+        try:
+            numbers = _chunk_numbers(catalogue, source, left)
+            found_here = dict(_read(source, place, left, numbers, rows)) if numbers else {}
+        except (MtjfitError, OSError) as error:
+            faults.append(f"{place}: {_first_line(error)}")
+            continue
+        found |= found_here
+        left -= set(found_here)
+    if not left:
+        return Curves(found)
+    why = "; ".join(faults) or "the table does not hold them"
+    n = len(left)
+    return Curves(found, f"The curves of {n} {'device' if n == 1 else 'devices'} cannot be shown: {why}.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name]) -> frozenset[int]:
+    """Chunks of a table that hold some devices."""
+    said = "SELECT chunk FROM devices WHERE source = ? AND wafer = ? AND device = ?"
+    rows = (catalogue.connection.execute(said, (source.id, *name)).fetchone() for name in wanted)
+    return frozenset(int(row[0]) for row in rows if row is not None)
+
+
+def _read(
+    source: Source, place: Path, wanted: Collection[Name], numbers: frozenset[int], rows: pd.DataFrame
+) -> Iterator[tuple[Name, DeviceCurve]]:
+    """Curves of a table whose content is the one that was reduced."""
+    from mtjfit.wafer.read.table import chunks, table_identity
+    from mtjfit.wafer.stacks.from_catalogue import stored_study
+
+    if not place.exists() and not any(each in str(place) for each in "*?["):
+        raise MtjfitError("the table is not there; say where it is with --table")
+    study = stored_study(source.configuration, place)
+    if table_identity(study) != source.identity:
+        raise MtjfitError("the table has other content than the one that was reduced")
+    left = set(wanted)
+    for chunk in chunks(study, AllBut(numbers)):
+        for name, j in _of_interest(chunk, left):
+            left.discard(name)
+            yield name, _curve(study, chunk, j, rows)
+        if not left:
+            return
+
+
+def _of_interest(chunk: Chunk, wanted: Collection[Name]) -> Iterator[tuple[Name, int]]:
+    for j, name in enumerate(zip(chunk.wafer, chunk.device, strict=True)):
+        if name in wanted:
+            yield name, j
+
+
+def _curve(study: WaferStudy, chunk: Chunk, j: int, rows: pd.DataFrame) -> DeviceCurve:
+    part = slice(int(chunk.start[j]), int(chunk.start[j + 1]))
+    declared = study.declaration
+    errors = None
+    if chunk.sigma_par is not None and chunk.sigma_perp is not None:
+        errors = np.stack([chunk.sigma_par[part], chunk.sigma_perp[part]])
+    bias = chunk.bias[part]
+    row = cast("pd.Series[float]", rows.loc[(chunk.wafer[j], chunk.device[j])])
+    return DeviceCurve(
+        chunk.wafer[j], chunk.device[j], declared.quantity, declared.units.torque, bias,
+        np.stack([chunk.par[part], chunk.perp[part]]), errors,
+        np.ones(bias.size, dtype=bool) if chunk.used is None else chunk.used[part], _coefficients(row),
+        1.0 if chunk.angle_factor is None else float(chunk.angle_factor[j]),
+    )  # fmt: skip
+
+
+def _coefficients(row: pd.Series[float]) -> dict[int, tuple[float, float]]:
+    found = {}
+    for name in row.index:
+        part, _, power = str(name).partition("·V^")
+        if part == "par" and power.isdigit() and f"perp·V^{power}" in row.index:
+            both = float(row[name]), float(row[f"perp·V^{power}"])
+            if not np.all(np.isfinite(both)):
+                return {}
+            found[int(power)] = both
+    return found

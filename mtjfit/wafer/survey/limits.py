@@ -1,0 +1,313 @@
+"""Control limits of a quantity, and the devices beyond them: each with its reason, and none left out of the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm, t
+
+from mtjfit.data import FloatArray, pretty
+from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
+from mtjfit.text import number
+from mtjfit.wafer.reduce.reduced import FLAG_MEANING
+from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
+from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
+from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = [
+    "REACH",
+    "Control",
+    "OddDevices",
+    "WaferFindings",
+    "control_limits",
+    "few_digits",
+    "odd_among",
+    "odd_devices",
+]
+
+REACH = 3.0
+"""Control limits lie so many standard deviations of the true values off the centre."""
+
+Control = Literal["holm", "fdr"]
+
+
+@dataclass(frozen=True, eq=False)
+class OddDevices:
+    """Devices to look at.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each device that has a flag or lies beyond what is expected: device, wafer, population, x, y, flags
+        (names), quantity, value, sd, expected, deviation (standard deviations), p, p_adjusted, reason. Flagged
+        devices come last.
+    tests : int
+        Comparisons that were made.
+    control : {"holm", "fdr"}
+    """
+
+    table: pd.DataFrame
+    tests: int
+    control: Control
+
+    @property
+    def beyond(self) -> int:
+        """Devices beyond what is expected, flagged or not."""
+        return int((self.table["p_adjusted"] < FALSE_ALARM).sum())
+
+    @property
+    def says(self) -> str:
+        """How many false alarms to expect."""
+        n, share = self.beyond, f"{100 * FALSE_ALARM:.0f} %"
+        if self.control == "holm":
+            chance = f"the chance of a single false alarm among them is {share} at most (Holm's correction)"
+        else:
+            chance = (
+                f"{share} of them at most are false alarms on average, here {few_digits(FALSE_ALARM * n)} "
+                "(Benjamini and Hochberg)"
+            )
+        return (
+            f"{self.tests} comparisons, {n} {'device' if n == 1 else 'devices'} beyond what is expected: {chance}, "
+            "if true values scatter normally."
+        )
+
+
+def few_digits(expected: float) -> str:
+    """An expected number of devices: with decimals only where there are few.
+
+    Examples
+    --------
+    >>> few_digits(371.4), few_digits(0.0312)
+    ('371', '0.031')
+    """
+    return f"{expected:.0f}" if expected >= 10 else number(expected, 2)
+
+
+def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
+    """Centre ± 3 standard deviations of the *true* values between devices of one wafer, for each population.
+
+    Errors of measurement are taken off the spread that is seen (`spread_of`), so that a noisier measurement does not
+    widen the limits. The centre is the robust mean of all devices of the population; the spread is the one about the
+    centre of each wafer, so that a wafer that lies elsewhere does not widen them either. Devices with a flag are left
+    out here.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+
+    Returns
+    -------
+    DataFrame
+        Index population (`Survey`). n, centre, centre_sd, spread, spread_low, spread_high (95 %), determined, error
+        (median error of measurement), dof, low, high (NaN where the spread is not determined), beyond (measured values
+        outside), expected (how many errors and normal scatter put there).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": np.arange(500).astype(str), "b": rng.normal(5, 0.5, 500), "b_sd": 0.3})
+    >>> found = control_limits(Survey("w", frame), "b").iloc[0]
+    >>> bool(found["determined"]), round(float(found["spread"]), 1), round(float(found["high"] - found["low"]), 1)
+    (True, 0.4, 2.4)
+    """
+    rows = {}
+    values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
+    population, wafer = survey.frame["population"].to_numpy(), survey.frame["wafer"].to_numpy()
+    for name in survey.populations:
+        mine = usable & (population == name)
+        if not mine.any():
+            continue
+        q, s = values[mine], errors[mine]
+        within = pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1])
+        centre = spread_of(q, s)
+        rows[name] = _row(q, s, centre, within)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("population")
+
+
+def _row(q: FloatArray, s: FloatArray, of_all: Spread, within: Spread) -> dict[str, object]:
+    reach = REACH * within.spread if within.determined else math.nan
+    low, high = of_all.centre - reach, of_all.centre + reach
+    total = np.hypot(within.spread, s)
+    beyond = expected = math.nan
+    if within.determined:
+        beyond = float(np.sum((q < low) | (q > high)))
+        expected = float(np.sum(2 * norm.sf(reach / total)))
+    return {
+        "n": q.size, "centre": of_all.centre, "centre_sd": of_all.centre_sd, "spread": within.spread,
+        "spread_low": within.low, "spread_high": within.high, "determined": within.determined, "error": within.error,
+        "dof": within.dof, "low": low, "high": high, "beyond": beyond, "expected": expected, "says": within.says,
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class WaferFindings:
+    """Numbers of one quantity of a survey, each computed once, when it is first needed.
+
+    `own` and `common` are relative errors of wafers, as for `mtjfit.wafer.survey.compare.wafer_means`.
+    """
+
+    survey: Survey
+    quantity: str
+    own: float | Mapping[str, float] = 0.0
+    common: float = 0.0
+
+    @cached_property
+    def limits(self) -> pd.DataFrame:
+        """Control limits by population."""
+        return control_limits(self.survey, self.quantity)
+
+    @cached_property
+    def surfaces(self) -> tuple[Surface, ...]:
+        """Smooth part of each wafer that has one."""
+        return smooth_surfaces(self.survey, self.quantity)
+
+    @cached_property
+    def means(self) -> WaferMeans:
+        """Mean of each wafer."""
+        return wafer_means(self.survey, self.quantity, own=self.own, common=self.common)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Wafers against each other."""
+        return pairs_of(self.means)
+
+
+def odd_devices(
+    survey: Survey, quantities: Sequence[str] = (), *, control: Control = "holm", smooth: bool = True
+) -> OddDevices:
+    """Every device against its population, and against its place on the wafer.
+
+    A value is compared with the centre of its population (`Survey`), and where devices have positions with the smooth
+    surface of its wafer, too. The deviation is over the standard deviation of true values and the device's own error
+    together; p is that of Student's t, for the spread is estimated. Flagged devices are listed whatever their values.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantities : sequence of str
+        All of them, if none is named.
+    control : {"holm", "fdr"}
+        Against false alarms of many comparisons: of any one (Holm), or of a share of those listed (false discovery
+        rate).
+    smooth : bool
+        False: no comparison with a smooth surface.
+
+    Returns
+    -------
+    OddDevices
+
+    Raises
+    ------
+    DataError
+        There is no such quantity.
+    ValueError
+        Another control.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": [f"D{k}" for k in range(99)], "b": rng.normal(5, 0.5, 99), "b_sd": 0.1})
+    >>> frame.loc[7, "b"] = 9.0
+    >>> odd_devices(Survey("w", frame)).table[["device", "reason"]].values.tolist()
+    [['D7', 'b is 9, 5.05 ± 0.51 is expected of its kind: 7.6 sd']]
+    """
+    of = [WaferFindings(survey, quantity) for quantity in quantities or survey.quantities]
+    return odd_among(survey, of, control=control, smooth=smooth)
+
+
+def odd_among(
+    survey: Survey, findings: Sequence[WaferFindings], *, control: Control = "holm", smooth: bool = True
+) -> OddDevices:
+    """`odd_devices` by numbers that are there already."""
+    if control not in get_args(Control):
+        raise ValueError(f"control is holm or fdr, not {control!r}")
+    found: list[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]] = []
+    for each in findings:
+        found.append((each.quantity, "of its kind", *_against_population(each)))
+        if smooth:
+            at_place = _against_place(each)
+            if np.isfinite(at_place[2]).any():
+                found.append((each.quantity, "at its place", *at_place))
+    p = np.array([each[-1] for each in found]) if found else np.empty((0, len(survey.frame)))
+    adjusted = (holm if control == "holm" else benjamini_hochberg)(p.ravel()).reshape(p.shape)
+    worst = np.where(np.isfinite(adjusted), adjusted, np.inf).min(axis=0, initial=np.inf)
+    beyond = worst < FALSE_ALARM
+    listed = np.flatnonzero(beyond | survey.flagged)
+    listed = listed[np.lexsort((_smallest(p)[listed], survey.flagged[listed]))]
+    rows = [_listed(survey, found, adjusted, int(j)) for j in listed]
+    columns = ["device", "wafer", "population", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation",
+               "p", "p_adjusted", "reason"]  # fmt: skip
+    return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control)
+
+
+def _smallest(p: FloatArray) -> FloatArray:
+    return np.asarray(np.where(np.isfinite(p), p, 2.0).min(axis=0, initial=2.0))
+
+
+def _against_population(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Expected value, standard deviation of the true ones, deviation and p, by device."""
+    of = one.limits.reindex(one.survey.frame["population"])
+    centre, spread, dof = (of[name].to_numpy(dtype=float) for name in ("centre", "spread", "dof"))
+    return _compared(one, centre, of["centre_sd"].to_numpy(dtype=float), spread, dof)
+
+
+def _against_place(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    n = len(one.survey.frame)
+    expected, sd, spread, dof = (np.full(n, np.nan) for _ in range(4))
+    for surface in one.surfaces:
+        if surface.clear:
+            rows = surface.rows
+            expected[rows], sd[rows] = surface.value, surface.value_sd
+            spread[rows], dof[rows] = surface.spread.spread, surface.spread.dof
+    return _compared(one, expected, sd, spread, dof)
+
+
+def _compared(
+    one: WaferFindings, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    survey, quantity = one.survey, one.quantity
+    known = survey.known(quantity)
+    total = np.sqrt(spread**2 + survey.errors(quantity) ** 2 + expected_sd**2)
+    ok = known & (total > 0) & (dof >= 1)
+    z = np.full(known.size, np.nan)
+    z[ok] = (survey.values(quantity)[ok] - expected[ok]) / total[ok]
+    p = np.full(known.size, np.nan)
+    p[ok] = 2 * t.sf(np.abs(z[ok]), dof[ok])
+    return expected, spread, z, p
+
+
+def _listed(
+    survey: Survey,
+    found: Sequence[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]],
+    adjusted: FloatArray,
+    j: int,
+) -> tuple[object, ...]:
+    """A row of the table of odd devices."""
+    row = survey.frame.iloc[j]
+    flags = ", ".join(survey.flag_names(int(row["flags"])))
+    reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in survey.flag_names(int(row["flags"]))]
+    order = sorted(range(len(found)), key=lambda k: (math.isnan(found[k][-1][j]), found[k][-1][j]))
+    named = set()
+    for k in order:
+        quantity, whom, expected, spread, z, _ = found[k]
+        if adjusted[k, j] < FALSE_ALARM and quantity not in named:
+            named.add(quantity)
+            unit = f" {pretty(survey.unit(quantity))}".rstrip()
+            reasons.append(
+                f"{quantity} is {number(survey.values(quantity)[j], 3)}{unit}, {number(expected[j], 3)} ± "
+                f"{number(spread[j], 2)} is expected {whom}: {abs(z[j]):.1f} sd"
+            )
+    start = (row["device"], row["wafer"], row["population"], row["x"], row["y"], flags)
+    if not order or math.isnan(found[order[0]][-1][j]):
+        return (*start, "", *([math.nan] * 6), "; ".join(reasons))
+    quantity, _, expected, _, z, p = found[order[0]]
+    return (*start, quantity, survey.values(quantity)[j], survey.errors(quantity)[j], expected[j], z[j], p[j],
+            adjusted[order[0], j], "; ".join(reasons))  # fmt: skip

@@ -1,0 +1,190 @@
+"""The smooth part of a quantity over a wafer: a low polynomial of the position, told apart from scatter and errors."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import f
+
+from mtjfit.data import FloatArray
+from mtjfit.data.curve import BoolArray
+from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
+from mtjfit.wafer.survey.survey import Survey
+
+__all__ = ["CLEAR", "Surface", "smooth_surfaces"]
+
+CLEAR = 0.01
+"""A surface is said to be there below this p-value of a flat one."""
+_FEWEST = 3  # devices for each coefficient
+_STEPS = 50
+_ENOUGH = 1e-3  # of the width of a device: the surface moves less than that in a further step
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A polynomial over one wafer.
+
+    Attributes
+    ----------
+    wafer : str
+    powers : array of int, shape (terms, 2)
+        Of x and y; the constant first.
+    coefficients, covariance : array, shapes (terms,), (terms, terms)
+        Of x and y in units of `radius` from the `middle`; the constant is that of the first population by name.
+    middle, radius : array (2,), float
+        In mm.
+    rows : array of int, shape (devices,)
+        Devices with a position and a value, as rows of the survey; flagged ones too, though they are not fitted.
+    value, value_sd : array, shape (devices,)
+        The surface there, for the population of the device, and its error.
+    spread : Spread
+        Of what is left between devices.
+    p : float
+        Probability of such a surface if the wafer is flat: Wald's test, F with the degrees of freedom of the spread.
+    share : float
+        Part of the variance of the true values that the surface explains; NaN where they do not differ.
+    """
+
+    wafer: str
+    powers: np.ndarray
+    coefficients: FloatArray
+    covariance: FloatArray
+    middle: FloatArray
+    radius: float
+    rows: np.ndarray
+    value: FloatArray
+    value_sd: FloatArray
+    spread: Spread
+    p: float
+    share: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether the wafer is not flat."""
+        return self.p < CLEAR
+
+    def at(self, x: FloatArray, y: FloatArray) -> FloatArray:
+        """The surface of the first population at positions in mm; the shape of x and y."""
+        design = _design(np.stack([np.ravel(x), np.ravel(y)], axis=1), self.middle, self.radius, self.powers)
+        return np.asarray((design @ self.coefficients).reshape(np.shape(x)))
+
+
+def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[Surface, ...]:
+    """A polynomial over each wafer that has enough devices with a position, not all on a line.
+
+    Where a wafer holds several populations, each has a centre of its own and all have the rest in common. Huber's
+    weights keep odd devices from bending it. The errors of measurement are known, the scatter of the true values about
+    the surface is estimated with it, as `spread_of` does.
+
+    Parameters
+    ----------
+    survey : Survey
+    quantity : str
+    order : int
+        Highest power, 1 to 4: 1 a tilted plane, 2 a bowl or a saddle.
+
+    Returns
+    -------
+    tuple of Surface
+        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out.
+
+    Raises
+    ------
+    DataError
+        There is no such quantity.
+    ValueError
+        The order is not 1 to 4.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> frame = pd.DataFrame({"device": np.arange(400).astype(str), "b_sd": 0.1,
+    ...                       "x": np.tile(np.arange(20.0), 20), "y": np.repeat(np.arange(20.0), 20)})
+    >>> frame["b"] = 3 + 0.1 * frame.x + rng.normal(0, 0.2, 400)
+    >>> (surface,) = smooth_surfaces(Survey("w", frame), "b", order=1)
+    >>> bool(surface.clear), round(surface.spread.spread, 1), surface.at([0.0, 19.0], [0.0, 0.0]).round(1).tolist()
+    (True, 0.2, [3.0, 4.9])
+    """
+    if order not in (1, 2, 3, 4):
+        raise ValueError(f"the order of a surface is 1 to 4, not {order}")
+    powers = np.array([(i, n - i) for n in range(order + 1) for i in range(n, -1, -1)])
+    place = survey.frame[["x", "y"]].to_numpy(dtype=float)
+    wafer, of = survey.frame["wafer"].to_numpy(), survey.frame["population"].to_numpy()
+    placed, usable = survey.placed & survey.known(quantity), survey.usable(quantity)
+    found = []
+    for name in survey.wafers:
+        rows = np.flatnonzero(placed & (wafer == name))
+        fitted = usable[rows]
+        if int(fitted.sum()) >= _FEWEST * len(powers):
+            surface = _surface(name, powers, place[rows], survey.values(quantity)[rows], survey.errors(quantity)[rows],
+                               rows, fitted, np.unique(of[rows], return_inverse=True)[1])  # fmt: skip
+            found += [surface] if surface is not None else []
+    return tuple(found)
+
+
+def _design(place: FloatArray, middle: FloatArray, radius: float, powers: np.ndarray) -> FloatArray:
+    u = (place - middle) / radius
+    return np.asarray(u[:, :1] ** powers[:, 0] * u[:, 1:] ** powers[:, 1])
+
+
+def _surface(
+    name: str, powers: np.ndarray, place: FloatArray, values: FloatArray, errors: FloatArray, rows: np.ndarray,
+    fitted: BoolArray, of: np.ndarray,
+) -> Surface | None:  # fmt: skip
+    middle = (place.min(axis=0) + place.max(axis=0)) / 2
+    radius = float(np.hypot(*(place - middle).T).max())
+    if radius == 0:
+        return None
+    everywhere = _design(place, middle, radius, powers)
+    offset = _offsets(values, errors, fitted, of)
+    X, q, s = everywhere[fitted], (values - offset)[fitted], errors[fitted]
+    if np.linalg.matrix_rank(X, tol=1e-6 * math.sqrt(len(X))) < len(powers):
+        return None
+    spread, beta = _fit(X, q, s, int(of.max()))
+    width = np.hypot(spread.spread, s)
+    if not width.all():
+        return None
+    mean, _, _, inside = moments(HUBER)
+    covariance = np.linalg.inv((X / width[:, None] ** 2).T @ X) * mean / inside**2
+    value, value_sd = everywhere @ beta, np.sqrt(np.einsum("ij,jk,ik->i", everywhere, covariance, everywhere))
+    explained = max(0.0, float(np.var(value[fitted]) - np.mean(value_sd[fitted] ** 2)))
+    both = explained + spread.spread**2
+    terms = len(powers) - 1
+    wald = float(beta[1:] @ np.linalg.solve(covariance[1:, 1:], beta[1:])) / terms
+    return Surface(
+        name, powers, beta, covariance, middle, radius, rows, value + offset, value_sd, spread,
+        float(f.sf(wald, terms, spread.dof)), explained / both if both > 0 else math.nan,
+    )  # fmt: skip
+
+
+def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.ndarray) -> FloatArray:
+    """How far the centre of each device's population lies off that of the first: they differ by design."""
+    centres = np.full(int(of.max()) + 1, np.nan)
+    for k in range(centres.size):
+        mine = fitted & (of == k)
+        if mine.any():
+            q, s = values[mine], errors[mine]
+            centres[k] = centre_of(q, s, spread_alone(q, s))[0]
+    known = centres[np.isfinite(centres)]
+    return np.asarray(np.where(np.isfinite(centres), centres - known[0], 0.0)[of])
+
+
+def _fit(X: FloatArray, q: FloatArray, s: FloatArray, offsets: int) -> tuple[Spread, FloatArray]:
+    """Spread of what is left, and coefficients: by turns, until neither moves."""
+    fitted = X.shape[1] + offsets
+    beta: FloatArray = np.linalg.lstsq(X, q)[0].astype(float)
+    for _ in range(_STEPS):
+        width = np.hypot(spread_alone(q - X @ beta, s, fitted=fitted), s)
+        if not width.all():
+            break
+        z = np.abs(q - X @ beta) / width
+        weight = np.sqrt(np.minimum(1.0, HUBER / np.maximum(z, HUBER))) / width
+        moved: FloatArray = np.linalg.lstsq(X * weight[:, None], q * weight)[0].astype(float)
+        step = float(np.max(np.abs(X @ (moved - beta))))
+        beta = moved
+        if step < _ENOUGH * float(np.median(width)):
+            break
+    return spread_of(q - X @ beta, s, fitted=fitted), beta
