@@ -190,7 +190,7 @@ def _place_labels(axes: np.ndarray) -> None:
 
 
 def _ticks(low: float, high: float, *, log: bool) -> list[float]:
-    """Two or three round values, none so close to an end that its number would reach the next panel."""
+    """At most two round values, none so close to an end that its number would reach the next panel."""
     margin = 0.12 * (high - low)
     low, high = low + margin, high - margin
     decades = range(math.floor(low), math.ceil(high) + 1) if log else ()
@@ -199,8 +199,7 @@ def _ticks(low: float, high: float, *, log: bool) -> list[float]:
     tried += [[float(t) for t in MaxNLocator(k, steps=[1, 2, 5, 10]).tick_values(low, high)] for k in range(2, 9)]
     inside = [[t for t in values if low <= t <= high] for values in tried]
     enough = next((values for values in inside if len(values) >= 2), inside[-1])
-    long = max((len(number(t, 6)) for t in enough), default=0) > 3
-    return enough if len(enough) <= (2 if long else 3) else [enough[0], enough[-1]]
+    return enough if len(enough) <= 2 else [enough[0], enough[-1]]
 
 
 def _note(posterior: Posterior) -> str:

@@ -50,7 +50,7 @@ class MechanismResult:
     settled : bool
         False if the posterior could not be explored well enough for any of the numbers.
     changes : mapping of str to float
-        ln Z' − ln Z by the name of each change of priors, `mtjfit.comparison.mechanisms.left_out_thickness.WIDTHS`; NaN where not reliable.
+        ln Z' − ln Z by the name of each change of priors, `WIDTHS`; NaN where not reliable.
     bounds : mapping of str to (float, float)
         Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
         priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.evidence_bounds`.

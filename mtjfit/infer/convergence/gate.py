@@ -2,7 +2,7 @@
 
 What no gate can see: a mode that none of the walkers has ever visited. If all ensembles sit in the same one of two
 modes, every criterion here holds, and so does every other that looks at the draws alone. What guards against it is
-how the posterior is explored (`mtjfit.infer.ensembles.anneal`: from the whole prior), and a second exploration that has never
+how the posterior is explored (`..ensembles.anneal`: from the whole prior), and a second exploration that has never
 seen the walkers (`mtjfit.infer.convergence.crosscheck`). "Converged" therefore means: nothing speaks against it.
 
 What the gate does to good runs, measured at 55 τ, hardly more than the least length, in two to six dimensions:

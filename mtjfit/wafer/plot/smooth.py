@@ -55,7 +55,7 @@ def plot_smooth(
     survey : Survey
     quantity : str
     surfaces : sequence of Surface, optional
-        From `mtjfit.wafer.survey.smooth.smooth_surfaces`; of second order if they are not given. The first four are drawn.
+        From `smooth_surfaces`; of second order if they are not given. The first four are drawn.
     odd : array of bool, shape (devices,), optional
         Devices to mark by a ring.
 

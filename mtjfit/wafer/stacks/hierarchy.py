@@ -60,7 +60,7 @@ class Hierarchy:
     Attributes
     ----------
     smooth : mapping of str to tuple of str
-        Names of `mtjfit.wafer.stacks.hierarchy.SHAPES` by the parameter that varies with them: ``thickness`` or a shared
+        Names of `SHAPES` by the parameter that varies with them: ``thickness`` or a shared
         amplitude. A coefficient is relative: thickness · (1 + Σ g P), a1 · (1 + Σ h P).
     sd : mapping of str to float
         Prior standard deviation of the coefficients of a parameter, about 0; 0.05 where not given.

@@ -11,7 +11,7 @@ number of devices, none of which adds a dimension.
 
 What can be told apart: a smooth amplitude changes no phase, a smooth thickness turns the phase of κ by g ∂arg κ/∂ln d
 and its modulus by g ∂ln|κ|/∂ln d. With one nominal thickness the lengths, which decide both slopes, are known only as
-far as their priors tell, and so then is the size of g. `mtjfit.wafer.stacks.sample.StackPosterior` says which numbers that is.
+far as their priors tell, and so then is the size of g. `StackPosterior` says which numbers that is.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def wafer_means(
 ) -> WaferMeans:
     r"""Mean of each wafer, with what is known of its error.
 
-    The mean of a wafer is robust (`mtjfit.wafer.survey.spread.spread_of`), with the scatter between its devices estimated
+    The mean of a wafer is robust (`spread_of`), with the scatter between its devices estimated
     beside their known errors; flagged devices do not count. Between wafers, the equations of Paule and Mandel give
     the spread ω of their true means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with
     its error e and the mean M of its population (`Survey`). Where a wafer holds several, each of them counts as a wafer
