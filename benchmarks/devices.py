@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 
 import mtjfit
-from mtjfit.comparison.consequences.consequences import consequences
-from mtjfit.comparison.consequences.plot import plot_consequences
 from mtjfit.comparison.devices.comparison import compare_devices
 from mtjfit.comparison.devices.plot import plot_forest
+from mtjfit.comparison.free_layer.consequences import consequences
+from mtjfit.comparison.free_layer.plot import plot_consequences
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.physics import Interface, torque
 from mtjfit.plot.style import render

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.comparison.consequences.consequences import Consequences, consequences
     from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+    from mtjfit.comparison.free_layer.consequences import Consequences, consequences
     from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
     from mtjfit.comparison.studies.tension import StudyComparison, compare_studies
     from mtjfit.comparison.table import compare
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Consequences": "mtjfit.comparison.consequences.consequences",
+    "Consequences": "mtjfit.comparison.free_layer.consequences",
     "DeviceComparison": "mtjfit.comparison.devices.comparison",
     "MechanismComparison": "mtjfit.comparison.mechanisms.comparison",
     "StudyComparison": "mtjfit.comparison.studies.tension",
@@ -34,7 +34,7 @@ _HOMES = {
     "compare_devices": "mtjfit.comparison.devices.comparison",
     "compare_mechanisms": "mtjfit.comparison.mechanisms.comparison",
     "compare_studies": "mtjfit.comparison.studies.tension",
-    "consequences": "mtjfit.comparison.consequences.consequences",
+    "consequences": "mtjfit.comparison.free_layer.consequences",
 }
 
 __getattr__ = names_on_demand(__name__, _HOMES)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from mtjfit.explorer.drawing import Pictures, pictures
     from mtjfit.explorer.export import exported
-    from mtjfit.explorer.pictures import Pictures, pictures
+    from mtjfit.explorer.quality import Statistics, fit_from, statistics, structure_of
     from mtjfit.explorer.serve import explorer_server, serve_explorer
     from mtjfit.explorer.state import Explored, State, moved, shown, start
-    from mtjfit.explorer.statistics import Statistics, fit_from, statistics, structure_of
 
 __all__ = [
     "Explored",
@@ -34,19 +34,19 @@ __getattr__ = names_on_demand(
     __name__,
     {
         "Explored": "mtjfit.explorer.state",
-        "Pictures": "mtjfit.explorer.pictures",
+        "Pictures": "mtjfit.explorer.drawing",
         "State": "mtjfit.explorer.state",
-        "Statistics": "mtjfit.explorer.statistics",
+        "Statistics": "mtjfit.explorer.quality",
         "explorer_server": "mtjfit.explorer.serve",
         "exported": "mtjfit.explorer.export",
-        "fit_from": "mtjfit.explorer.statistics",
+        "fit_from": "mtjfit.explorer.quality",
         "moved": "mtjfit.explorer.state",
-        "pictures": "mtjfit.explorer.pictures",
+        "pictures": "mtjfit.explorer.drawing",
         "serve_explorer": "mtjfit.explorer.serve",
         "shown": "mtjfit.explorer.state",
         "start": "mtjfit.explorer.state",
-        "statistics": "mtjfit.explorer.statistics",
-        "structure_of": "mtjfit.explorer.statistics",
+        "statistics": "mtjfit.explorer.quality",
+        "structure_of": "mtjfit.explorer.quality",
     },
 )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.explorer.pictures import Pictures
+from mtjfit.explorer.drawing import Pictures
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.plot.style import OKABE_ITO, unit_of
 

@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import Any
 
 from mtjfit.errors import MtjfitError
+from mtjfit.explorer.drawing import Kappa, pictures
 from mtjfit.explorer.export import exported
 from mtjfit.explorer.figures import COLOURS, Figures, speak
-from mtjfit.explorer.pictures import Kappa, pictures
+from mtjfit.explorer.quality import fit_from, statistics, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
-from mtjfit.explorer.statistics import fit_from, statistics, structure_of
 from mtjfit.model.structure import Structure
 from mtjfit.plot.style import unit_of
 from mtjfit.text import number

@@ -14,8 +14,8 @@ from mtjfit.plot.trace import plot_trace
 from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
 
 if TYPE_CHECKING:
-    from mtjfit.comparison.consequences.plot import plot_consequences
     from mtjfit.comparison.devices.plot import plot_forest
+    from mtjfit.comparison.free_layer.plot import plot_consequences
     from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures
     from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
     from mtjfit.paper.frequency import plot_frequency_response
@@ -49,7 +49,7 @@ __all__ = [
 _HOMES = {
     "plot_accumulation": "mtjfit.paper.figures",
     "plot_bias_dependence": "mtjfit.paper.figures",
-    "plot_consequences": "mtjfit.comparison.consequences.plot",
+    "plot_consequences": "mtjfit.comparison.free_layer.plot",
     "plot_forest": "mtjfit.comparison.devices.plot",
     "plot_frequency_response": "mtjfit.paper.frequency",
     "plot_mechanisms": "mtjfit.comparison.mechanisms.plot",

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mtjfit.comparison.consequences.consequences import Consequences, consequences
-from mtjfit.comparison.consequences.layer import shares_one_layer
 from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+from mtjfit.comparison.free_layer.consequences import Consequences, consequences
+from mtjfit.comparison.free_layer.layer import shares_one_layer
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import FitResult, Posterior

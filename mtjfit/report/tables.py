@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.consequences.consequences import Consequences
 from mtjfit.comparison.devices.comparison import (
     DeviceComparison,
     outliers_table,
@@ -13,6 +12,7 @@ from mtjfit.comparison.devices.comparison import (
     quantities_table,
     repeats_table,
 )
+from mtjfit.comparison.free_layer.consequences import Consequences
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
 from mtjfit.comparison.mechanisms.tables import mechanism_tables
 from mtjfit.data import pretty

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.spectra.analyse import analyse
+    from mtjfit.spectra.analysis import analyse
     from mtjfit.spectra.calibration import Constant, Constants, torkances
     from mtjfit.spectra.export import spectra_files
     from mtjfit.spectra.joint import DeviceLines, fit_together
@@ -79,7 +79,7 @@ __getattr__ = names_on_demand(
         "Spectrum": "mtjfit.spectra.spectrum",
         "SpectrumFit": "mtjfit.spectra.study",
         "TorkanceCurve": "mtjfit.spectra.torkance_curve",
-        "analyse": "mtjfit.spectra.analyse",
+        "analyse": "mtjfit.spectra.analysis",
         "antisymmetric": "mtjfit.spectra.lineshape",
         "branches": "mtjfit.spectra.spectrum",
         "complex_line": "mtjfit.spectra.lineshape",

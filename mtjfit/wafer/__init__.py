@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduce import reduce_chunk
     from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.reduce.sums import compressed
-    from mtjfit.wafer.stacks.from_catalogue import stack_model, stacks
-    from mtjfit.wafer.stacks.groups import fit_groups, sample_groups
+    from mtjfit.wafer.stack.from_catalogue import stack_model, stacks
+    from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 
 __all__ = [
     "FLAGS",
@@ -51,15 +51,15 @@ _HOMES = {
     "chunks": "mtjfit.wafer.read.table",
     "column_names": "mtjfit.wafer.reduce.reduced",
     "compressed": "mtjfit.wafer.reduce.sums",
-    "fit_groups": "mtjfit.wafer.stacks.groups",
+    "fit_groups": "mtjfit.wafer.stack.groups",
     "flag_names": "mtjfit.wafer.reduce.reduced",
     "load_wafer": "mtjfit.wafer.declaration",
     "open_catalogue": "mtjfit.wafer.catalogue",
     "reduce_chunk": "mtjfit.wafer.reduce.reduce",
     "run_batch": "mtjfit.wafer.reduce.batch",
-    "sample_groups": "mtjfit.wafer.stacks.groups",
-    "stack_model": "mtjfit.wafer.stacks.from_catalogue",
-    "stacks": "mtjfit.wafer.stacks.from_catalogue",
+    "sample_groups": "mtjfit.wafer.stack.groups",
+    "stack_model": "mtjfit.wafer.stack.from_catalogue",
+    "stacks": "mtjfit.wafer.stack.from_catalogue",
     "table_identity": "mtjfit.wafer.read.table",
     "units_of": "mtjfit.wafer.reduce.reduced",
 }

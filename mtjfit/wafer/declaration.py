@@ -22,7 +22,7 @@ from mtjfit.study.load import declared_name, declared_parameters, understood
 from mtjfit.study.schema import DataTable, validated
 from mtjfit.toml import Findings, placeholders, read_toml
 from mtjfit.wafer.schema import WaferDocument, WaferEntry, WaferTable, wafer_problems
-from mtjfit.wafer.stacks.hierarchy import Hierarchy, smooth_problems
+from mtjfit.wafer.stack.hierarchy import Hierarchy, smooth_problems
 
 __all__ = ["REDUCTION_VERSION", "WAFER_PARAMETERS", "StudyTemplate", "WaferColumns", "WaferStudy", "load_wafer"]
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import mtjfit
 from mtjfit.cli.compare import compare
-from mtjfit.infer import comparison
+from mtjfit.comparison.mechanisms import comparison
 from mtjfit.terminal import Commands
 
 

@@ -12,8 +12,8 @@ from mechanism_cases import TRUTH, design, made_by
 from scipy import stats
 from scipy.special import logsumexp
 
-from mtjfit.infer import anneal as annealing
 from mtjfit.infer import run_ensembles
+from mtjfit.infer.ensembles import anneal as annealing
 from mtjfit.infer.ensembles.anneal import Annealed, Population, anneal, systematic
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.model.marginal import CollapsedPosterior

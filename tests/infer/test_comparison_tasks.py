@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from model_studies import simulated
 
+from mtjfit.comparison.mechanisms import comparison
 from mtjfit.comparison.mechanisms.comparison import MechanismResult, compare_mechanisms
 from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
-from mtjfit.infer import comparison
 
 leave_out = import_module("mtjfit.comparison.mechanisms.left_out_thickness")
 

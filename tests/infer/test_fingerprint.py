@@ -10,7 +10,7 @@ import pytest
 
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
-from mtjfit.infer import fingerprint as module
+from mtjfit.infer.store import fingerprint as module
 from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, differences, fingerprint
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study

@@ -9,7 +9,7 @@ import pytest
 from narrowing_cases import CASES, CHAINS, independent, of_likelihood, of_normal, standing
 from scipy.special import ndtr, ndtri
 
-from mtjfit.infer import information
+from mtjfit.prior_influence import information
 from mtjfit.prior_influence.information import gain_over_normal
 
 Chains = Callable[[int, np.random.Generator], np.ndarray]

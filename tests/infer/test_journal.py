@@ -26,10 +26,10 @@ from journal_runs import (
 )
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import journal as journal_module
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.ensembles.ensemble import Stage, advanced
 from mtjfit.infer.ensembles.mixture import wider
+from mtjfit.infer.store import journal as journal_module
 from mtjfit.infer.store.journal import open_journal
 from mtjfit.infer.store.segments import segment_bytes, segment_from
 

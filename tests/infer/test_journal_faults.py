@@ -12,8 +12,8 @@ import pytest
 from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run, run_in, same, small, undisturbed
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import journal as journal_module
 from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.store import journal as journal_module
 from mtjfit.infer.store.journal import is_journal, open_journal, saved_steps
 from mtjfit.output import replace_file
 

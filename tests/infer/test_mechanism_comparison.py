@@ -10,6 +10,7 @@ import pytest
 from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import TRUTH, closed_form, design, explored, made_by
 
+from mtjfit.comparison.mechanisms import comparison
 from mtjfit.comparison.mechanisms.comparison import (
     BayesFactor,
     MechanismComparison,
@@ -27,7 +28,6 @@ from mtjfit.comparison.mechanisms.left_out_thickness import (
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slopes, statistics
 from mtjfit.comparison.mechanisms.tables import conclusions
-from mtjfit.infer import comparison
 from mtjfit.infer.ensembles.anneal import Annealed, Population
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.simulate import simulated

@@ -13,8 +13,8 @@ from scipy import integrate, stats
 
 import mtjfit
 from mtjfit.infer import Posterior
-from mtjfit.infer import sensitivity as module
 from mtjfit.model.layout import Scattered
+from mtjfit.prior_influence import sensitivity as module
 from mtjfit.prior_influence.sensitivity import WIDER, Alternative, reweighted, sensitivity, weighted_quantiles
 from mtjfit.prior_influence.sensitivity import alternatives as alternatives_of
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior, Sampling, Study, Uniform

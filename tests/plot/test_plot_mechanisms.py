@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import mtjfit
+from mtjfit.comparison.mechanisms import comparison
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
 from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
 from mtjfit.comparison.mechanisms.models import MECHANISMS, signature, signature_table
 from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, predicted_slopes
 from mtjfit.comparison.mechanisms.predictive import slopes
 from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_tables
-from mtjfit.infer import comparison, explore
+from mtjfit.infer.evidence import exploration as explore
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
 

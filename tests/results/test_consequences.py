@@ -12,8 +12,8 @@ from model_studies import TRUTH, simulated
 from mpmath import cosh, mp, mpc, mpf, sinh, sqrt
 from numpy.polynomial.legendre import leggauss
 
-from mtjfit.comparison.consequences.consequences import Consequences, consequences, measured_range
-from mtjfit.comparison.consequences.layer import (
+from mtjfit.comparison.free_layer.consequences import Consequences, consequences, measured_range
+from mtjfit.comparison.free_layer.layer import (
     explained_by,
     layer_draws,
     names_of,

@@ -10,9 +10,9 @@ import numpy as np
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 LENGTHS = {
     "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),

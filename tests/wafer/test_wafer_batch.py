@@ -19,9 +19,9 @@ from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.infer.store.lock import Interrupted
 from mtjfit.terminal import Commands
 from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
-from mtjfit.wafer import batch as module
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.reduce import batch as module
 from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
 from mtjfit.wafer.reduce.reduced import FLAGS
 

@@ -12,8 +12,9 @@ import pytest
 from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy, chunks, cluster, load_wafer, reduce_chunk
+from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer.reduce import cluster
 from mtjfit.wafer.reduce.cluster import Job
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")

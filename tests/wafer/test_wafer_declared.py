@@ -14,8 +14,8 @@ from mtjfit.errors import ConfigError
 from mtjfit.study import LogNormal
 from mtjfit.wafer import column_names, load_wafer
 from mtjfit.wafer.schema import DEFAULT_CHUNK, WaferTable
-from mtjfit.wafer.stacks.from_catalogue import hierarchy_of
-from mtjfit.wafer.stacks.hierarchy import Hierarchy
+from mtjfit.wafer.stack.from_catalogue import hierarchy_of
+from mtjfit.wafer.stack.hierarchy import Hierarchy
 
 
 def load(folder: Path, text: str, table: str | None = "t.csv") -> Any:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from test_wafer_page import Page, dangers
 
 import mtjfit.wafer.page.page
-import mtjfit.wafer.stacks.fit as fit_module
+import mtjfit.wafer.stack.fit as fit_module
 from mtjfit.cli.main import cli
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"

@@ -16,8 +16,8 @@ from scipy import stats
 from scipy.optimize import least_squares
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
-import mtjfit.wafer.stacks.fit as fit_module
-import mtjfit.wafer.stacks.sample as wafer_infer
+import mtjfit.wafer.stack.fit as fit_module
+import mtjfit.wafer.stack.sample as wafer_infer
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.infer import Chains, Check, Verdict, fit
 from mtjfit.infer.ensembles.run import Run
@@ -26,12 +26,12 @@ from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Stu
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.fit import StackFit, fit_stack
-from mtjfit.wafer.stacks.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
-from mtjfit.wafer.stacks.groups import fit_groups, sample_groups
-from mtjfit.wafer.stacks.least_squares import StackLeastSquares
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.fit import StackFit, fit_stack
+from mtjfit.wafer.stack.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stack.groups import fit_groups, sample_groups
+from mtjfit.wafer.stack.least_squares import StackLeastSquares
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 NONE = {"scatter_a1": None, "scatter_b2": None}
 SERIES = (0.8, 1.4, 2.2, 3.5)

@@ -13,15 +13,15 @@ import pytest
 from hierarchy_cases import HIERARCHY, at_truth, factor, parameters, positions, posterior, shape, simulated
 from scipy import stats
 
-import mtjfit.wafer.stacks.posterior as wafer_module
+import mtjfit.wafer.stack.posterior as wafer_module
 from mtjfit.errors import ConfigError
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
-from mtjfit.wafer.stacks.coordinates import WaferCoordinates
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import SHAPES, Hierarchy, shapes_at
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.coordinates import WaferCoordinates
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, shapes_at
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 ALARM = 1e-5
 """Of each test of a distribution; a fixed seed fails by chance once in some ten thousand choices of it in this file."""

@@ -19,8 +19,8 @@ from wafer_cases import simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy, chunks
-from mtjfit.wafer import batch as module
 from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer.reduce import batch as module
 from mtjfit.wafer.reduce.batch import run_batch
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
 
 import mtjfit.wafer.read.table as tables
-import mtjfit.wafer.stacks.fit as fit_module
+import mtjfit.wafer.stack.fit as fit_module
 from mtjfit.data import Origin
 from mtjfit.errors import DataError
 from mtjfit.wafer import WaferStudy, chunks, reduce_chunk
@@ -20,7 +20,7 @@ from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.batch import batch
 from mtjfit.wafer.read.table import table_origins
 from mtjfit.wafer.reduce.batch import run_batch
-from mtjfit.wafer.stacks.groups import fit_groups
+from mtjfit.wafer.stack.groups import fit_groups
 from mtjfit.wafer.survey.curves import survey_of
 
 MADE = Origin("simulated", "Eq. 12, for a test")

@@ -28,7 +28,7 @@ from mtjfit.wafer import (
     reduce_chunk,
     units_of,
 )
-from mtjfit.wafer import reduce as reduce_module
+from mtjfit.wafer.reduce import reduce as reduce_module
 
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "torque": ({}, {}),

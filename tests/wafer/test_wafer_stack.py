@@ -14,10 +14,10 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Verdict
 from mtjfit.infer.ensembles.ensemble import advanced, prepared
 from mtjfit.study import Fixed, Sampling
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy
-from mtjfit.wafer.stacks.posterior import WaferPosterior
-from mtjfit.wafer.stacks.sample import StackPosterior, describe_stack, from_priors, information, sample_stack
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, from_priors, information, sample_stack
 
 ALARM = 1e-5
 KNOWN = {n: Fixed(TRUTH[n]) for n in ("lambda_phi", "lambda_sf_F", "Lambda", "b2", "scatter_a1", "scatter_b2")}

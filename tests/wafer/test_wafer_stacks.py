@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
 
 import mtjfit.wafer.page.page
-import mtjfit.wafer.stacks.fit as fit_module
-import mtjfit.wafer.stacks.sample as wafer_infer
+import mtjfit.wafer.stack.fit as fit_module
+import mtjfit.wafer.stack.sample as wafer_infer
 from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.terminal import Commands
@@ -25,9 +25,9 @@ from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.wafer import wafer
 from mtjfit.wafer.page.stacks import StackResults
 from mtjfit.wafer.reduce.batch import run_batch
-from mtjfit.wafer.stacks.from_catalogue import group_study, refusals
-from mtjfit.wafer.stacks.groups import GroupFits, fit_groups
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.from_catalogue import group_study, refusals
+from mtjfit.wafer.stack.groups import GroupFits, fit_groups
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,7 +19,8 @@ from mtjfit.data import read_curves
 from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.errors import DataError
-from mtjfit.wafer import chunks, load_wafer, table_identity, tables_text
+from mtjfit.wafer import chunks, load_wafer, table_identity
+from mtjfit.wafer.read import text as tables_text
 from mtjfit.wafer.read.blocks import Block, Runs, gathered
 from mtjfit.wafer.read.table import chunk_count
 from mtjfit.wafer.read.text import numbers_in

@@ -14,8 +14,8 @@ from mtjfit.terminal import as_text, echo, names_of, progress
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mtjfit.comparison.consequences.consequences import Consequences
     from mtjfit.comparison.devices.comparison import DeviceComparison
+    from mtjfit.comparison.free_layer.consequences import Consequences
     from mtjfit.text import Table
 
 __all__ = ["compare_devices"]
@@ -39,9 +39,9 @@ def compare_devices(
     NotConverged
         The posterior is no result; what each device says alone is printed and written all the same.
     """
-    from mtjfit.comparison.consequences.consequences import consequences
-    from mtjfit.comparison.consequences.layer import shares_one_layer
     from mtjfit.comparison.devices.comparison import compare_devices as compare
+    from mtjfit.comparison.free_layer.consequences import consequences
+    from mtjfit.comparison.free_layer.layer import shares_one_layer
     from mtjfit.infer import fit, sample
     from mtjfit.results.headers import header
     from mtjfit.study import load_study, refuse_nothing_free

@@ -131,8 +131,8 @@ def wafer(
 def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
     """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
-    from mtjfit.wafer.stacks.from_catalogue import group_study, refusals
-    from mtjfit.wafer.stacks.groups import fit_groups, sample_groups
+    from mtjfit.wafer.stack.from_catalogue import group_study, refusals
+    from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 
     declared = group_study(opened, study, configuration)
     refused = refusals(opened, declared)

@@ -12,7 +12,7 @@ from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS
 from mtjfit.text import Table, number, p_text, value_with_error
 from mtjfit.wafer.reduce.reduced import ALARM
-from mtjfit.wafer.stacks.groups import GroupFits, GroupPosteriors
+from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
 
 __all__ = ["STACK_TABLES", "StackResults"]
 

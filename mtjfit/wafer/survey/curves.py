@@ -179,7 +179,7 @@ def _read(
 ) -> Iterator[tuple[Name, DeviceCurve]]:
     """Curves of a table whose content is the one that was reduced."""
     from mtjfit.wafer.read.table import chunks, table_identity
-    from mtjfit.wafer.stacks.from_catalogue import stored_study
+    from mtjfit.wafer.stack.from_catalogue import stored_study
 
     if not place.exists() and not any(each in str(place) for each in "*?["):
         raise MtjfitError("the table is not there; say where it is with --table")

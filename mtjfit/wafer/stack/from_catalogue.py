@@ -13,9 +13,9 @@ import numpy as np
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study import LENGTHS
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude
-from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stack.devices import WaferDevices
 
 __all__ = ["SHAPES", "Hierarchy", "checked", "shapes_at", "smooth_problems"]
 

@@ -14,11 +14,11 @@ import pandas as pd
 from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
 from mtjfit.progress import bar
-from mtjfit.wafer.stacks.fit import StackFit, fit_stack
-from mtjfit.wafer.stacks.from_catalogue import hierarchy_of, stack_model, stacks
-from mtjfit.wafer.stacks.hierarchy import Hierarchy
-from mtjfit.wafer.stacks.posterior import WaferPosterior
-from mtjfit.wafer.stacks.sample import StackPosterior, describe_stack, sample_stack
+from mtjfit.wafer.stack.fit import StackFit, fit_stack
+from mtjfit.wafer.stack.from_catalogue import hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, sample_stack
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
@@ -120,7 +120,7 @@ def fit_groups(
     flagged : bool
         Also devices with a flag.
     leave : collection of str
-        Splits to leave out, such as those of `mtjfit.wafer.stacks.from_catalogue.refusals`.
+        Splits to leave out, such as those of `mtjfit.wafer.stack.from_catalogue.refusals`.
     progress : bool
         Show a bar on a terminal.
 

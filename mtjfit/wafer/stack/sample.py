@@ -23,7 +23,7 @@ from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.infer.store.journal import Journal, open_journal
 from mtjfit.study import Sampling
 from mtjfit.text import card, number
-from mtjfit.wafer.stacks.posterior import WaferPosterior
+from mtjfit.wafer.stack.posterior import WaferPosterior
 
 __all__ = [
     "OpenDirection",

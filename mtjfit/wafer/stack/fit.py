@@ -16,9 +16,9 @@ from mtjfit.model.identifiability import LINEAR_RISE, MAX_RELATIVE_ERROR
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.study import Parameter, unit_of
 from mtjfit.text import p_text, table, value_with_error
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy, checked
-from mtjfit.wafer.stacks.least_squares import StackLeastSquares, StackPoint
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
+from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
 __all__ = ["StackFit", "fit_stack"]
 
@@ -190,7 +190,7 @@ def fit_stack(
 
     Lengths are shared. Amplitudes are shared too, unless each device has its own by declaration or because they
     scatter; own ones, and thicknesses with an error, are eliminated device by device. Time and memory are linear in
-    the number of devices. Smooth parts are not fitted here: they belong to `mtjfit.wafer.stacks.sample.sample_stack`.
+    the number of devices. Smooth parts are not fitted here: they belong to `mtjfit.wafer.stack.sample.sample_stack`.
 
     Parameters
     ----------

@@ -32,9 +32,9 @@ from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Parameter, ParameterName, Prior, unit_of
 from mtjfit.study.prior import LN_2PI
-from mtjfit.wafer.stacks.coordinates import WaferCoordinates
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy, checked
+from mtjfit.wafer.stack.coordinates import WaferCoordinates
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
 
 __all__ = ["WaferPosterior"]
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.consequences.layer import (
+from mtjfit.comparison.devices.quantities import LEVELS, usual_bias
+from mtjfit.comparison.free_layer.layer import (
     WHY,
     Layer,
     competing,
@@ -20,7 +21,6 @@ from mtjfit.comparison.consequences.layer import (
     prior_draws,
     undetermined,
 )
-from mtjfit.comparison.devices.quantities import LEVELS, usual_bias
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer import Posterior
 from mtjfit.results.coefficients import torque_unit

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.comparison.consequences.consequences import Consequences
+from mtjfit.comparison.free_layer.consequences import Consequences
 from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style
 from mtjfit.results.coefficients import torque_unit

@@ -19,7 +19,7 @@ from mtjfit.model.forward import THINNEST
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
-from mtjfit.wafer.stacks.devices import WaferDevices
+from mtjfit.wafer.stack.devices import WaferDevices
 
 __all__ = ["StackLeastSquares", "StackPoint"]
 

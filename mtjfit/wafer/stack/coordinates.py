@@ -26,8 +26,8 @@ from mtjfit.study import (
     is_amplitude,
     parse_amplitude,
 )
-from mtjfit.wafer.stacks.devices import WaferDevices
-from mtjfit.wafer.stacks.hierarchy import Hierarchy, shapes_at
+from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import Hierarchy, shapes_at
 
 __all__ = ["THICKNESS_SCATTER", "Term", "WaferCoordinates"]
 
