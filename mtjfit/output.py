@@ -46,7 +46,6 @@ class OutputFolder:
 
     Attributes
     ----------
-    path : Path
     kind : str
         What the files are, for messages.
     ours : callable or None

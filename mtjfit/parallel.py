@@ -48,8 +48,6 @@ def in_parallel(
     ----------
     function : callable
         Of a module, not nested, so that another process can find it.
-    jobs : sequence
-    workers : int
     says : str
         In front of the bar.
     progress : bool
@@ -116,10 +114,6 @@ def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
     ----------
     workers : int
         At most 61.
-
-    Yields
-    ------
-    ProcessPoolExecutor
 
     Examples
     --------

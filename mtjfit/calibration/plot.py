@@ -49,14 +49,6 @@ def plot_calibration(calibration: Calibration) -> Figure:
     Grey: 95 % of all curves of uniform ranks stay inside everywhere. Dashed: a curve that leaves it fails the whole
     verdict, whatever the other panels show. Of more than 32 quantities those with the smallest p-values are drawn.
 
-    Parameters
-    ----------
-    calibration : Calibration
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError

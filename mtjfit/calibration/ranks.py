@@ -31,7 +31,6 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
 
     Parameters
     ----------
-    study : Study
     values : mapping of str to ndarray, shape (n,)
         Every free parameter.
 

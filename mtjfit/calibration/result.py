@@ -43,7 +43,6 @@ class Calibration:
     ----------
     study : Study
         The design; its data play no part.
-    seed : int
     n_draws : int
         Draws L that a truth is ranked among.
     ranks : DataFrame

@@ -43,10 +43,6 @@ def compare(
     progress : bool
         Show a bar on a terminal.
 
-    Returns
-    -------
-    MechanismComparison, DeviceComparison or StudyComparison
-
     Raises
     ------
     TypeError

@@ -92,8 +92,6 @@ class TableDeclaration:
     per : {"area", "device", "volume"}
     perp_axis : {"MxP", "PxM"}
         Direction along which the file counts the out-of-plane component; ``"PxM"`` is flipped on loading.
-    columns : Columns
-    units : ColumnUnits
     device, group : str
         Constants for files without such a column.
     thickness : float or None
@@ -109,7 +107,6 @@ class TableDeclaration:
     sigma : {"columns", "fit"} or ConstantSigma
         Errors stand in columns, are not known and shall be fitted, or are the same at every point. A column
         ``columns.rho`` gives the correlation between the errors of the two components of each point.
-    format : TableFormat
     wide : Wide or None
         How series stand side by side in a wide table.
     name : str
@@ -120,7 +117,6 @@ class TableDeclaration:
         of some devices. Errors need not stand in columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
-    mask : tuple of BiasMask
 
     Raises
     ------

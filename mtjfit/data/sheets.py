@@ -37,8 +37,6 @@ def curves_from_sources(
 
     Parameters
     ----------
-    sources : sequence of Source
-    declaration : TableDeclaration
     label : str
         `TorqueCurve.source`; the name of the first file if empty.
     opened : callable, optional

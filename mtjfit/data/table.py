@@ -250,9 +250,6 @@ def curves_from_bytes(
 
     Parameters
     ----------
-    data : bytes
-    declaration : TableDeclaration
-    label : str
     opened : callable, optional
         Gives the bytes of a file that ``declaration.covariance`` names.
 
@@ -290,10 +287,8 @@ def curves_of_devices(
 
     Parameters
     ----------
-    devices : dict of str to DeviceRows
     comments : iterable of (line, str)
         Comments of the file or files; ``origin: …`` among them travels with the curves.
-    declaration : TableDeclaration
     log : ProblemLog
         With the problems of single rows; its label becomes `TorqueCurve.source`.
     opened : callable, optional

@@ -95,7 +95,6 @@ class Header:
         Its line number, counted from 1.
     names : tuple of str
         All column names of the file.
-    separator : str
     place : dict of str to int
         Index of the column of each declared role.
     comments : tuple of (int, str)

@@ -44,7 +44,6 @@ class Kappa:
         Standard errors of the real and of the imaginary part.
     shown : complex
         κ of the device that is shown.
-    d_shown : float
     """
 
     d: FloatArray
@@ -89,15 +88,6 @@ class Pictures:
 
 def pictures(state: State, explored: Explored) -> Pictures:
     """What is to be drawn where the sliders stand.
-
-    Parameters
-    ----------
-    state : State
-    explored : Explored
-
-    Returns
-    -------
-    Pictures
 
     Examples
     --------

@@ -26,11 +26,6 @@ def exported(state: State, explored: Explored) -> str:
     now free gets one about its slider, a factor of two or three times the size wide. Everything else of the user's
     file stays as it is, comments too. Thicknesses stay those of the data.
 
-    Parameters
-    ----------
-    state : State
-    explored : Explored
-
     Returns
     -------
     str

@@ -68,7 +68,6 @@ class Figures:
 
     Parameters
     ----------
-    first : Pictures
     curve : TorqueCurve
         Says what the torque is called, and its unit.
     mark : str

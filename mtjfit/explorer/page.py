@@ -90,10 +90,6 @@ def _determined(shape: Structure) -> str:
 class Page:
     """One session in a browser.
 
-    Parameters
-    ----------
-    explored : Explored
-
     Attributes
     ----------
     state : State

@@ -61,14 +61,8 @@ def statistics(state: State, explored: Explored, shape: Structure | None = None)
 
     Parameters
     ----------
-    state : State
-    explored : Explored
     shape : Structure, optional
         From `structure_of`, which takes a tenth of a second and depends only on what is held.
-
-    Returns
-    -------
-    Statistics
     """
     values, amplitudes = explored.vectors(state.values)
     design, target, rss, _ = whitened(explored.model, values[None, :])
@@ -125,11 +119,6 @@ def fit_from(state: State, explored: Explored) -> State:
 
     Lengths are moved within the support of their priors, thicknesses where the study calls them uncertain, amplitudes
     in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum.
-
-    Parameters
-    ----------
-    state : State
-    explored : Explored
 
     Returns
     -------

@@ -25,13 +25,8 @@ def explorer_server(study: Study, port: int = 0) -> Any:
 
     Parameters
     ----------
-    study : Study
     port : int
         0: any that is free.
-
-    Returns
-    -------
-    bokeh.server.server.Server
 
     Raises
     ------
@@ -64,7 +59,6 @@ def serve_explorer(study: Study, port: int, started: Callable[[str], object]) ->
 
     Parameters
     ----------
-    study : Study
     port : int
         0: any that is free.
     started : callable

@@ -103,10 +103,6 @@ def _freed(parameter: Parameter, prior: AnyPrior) -> Parameter:
 def start(explored: Explored) -> State:
     """Medians of the priors, nominal thicknesses, fixed values, and the amplitudes that then fit best.
 
-    Parameters
-    ----------
-    explored : Explored
-
     Returns
     -------
     State

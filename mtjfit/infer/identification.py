@@ -49,7 +49,6 @@ class Identification(Identifiability):
     profiles : mapping of str to Profile
         Of lengths and of amplitudes that devices share; of Lambda where D_ratio and lambda_sf_N are both free, and then
         of neither of these.
-    fit : FitResult
     notes : tuple of str
         What these numbers do not take into account.
     """
@@ -199,13 +198,8 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
 
     Parameters
     ----------
-    study : Study
     progress : bool
         Show a bar for the profiles, on a terminal.
-
-    Returns
-    -------
-    Identification
 
     Raises
     ------

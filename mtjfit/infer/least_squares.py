@@ -41,7 +41,6 @@ class FitResult:
 
     Attributes
     ----------
-    study : Study
     params : lmfit.Parameters
         All parameters in natural units; `stderr` is None where the data do not determine a parameter. Names are
         identifiers (``thickness_dev1``); the name of the tables is in `user_data`.
@@ -51,7 +50,6 @@ class FitResult:
         Degrees of freedom, counting only what the data determine.
     p_value : float
         Probability of a larger χ²; from lack of fit (F test) where the errors of the data are fitted.
-    identifiability : Identifiability
     devices : tuple of DeviceCombinations
         What each device determines without any length.
     values : dict of str to float
@@ -61,7 +59,6 @@ class FitResult:
         True errors, not rescaled by χ², unless asked for.
     rescaled : bool
         True if the errors were multiplied by √(χ²/dof) on request.
-    optimum : Optimum
     """
 
     study: Study
@@ -117,12 +114,7 @@ class FitResult:
         )  # fmt: skip
 
     def report(self) -> str:
-        """Parameters with errors where there are any, then what each device determines; plain text.
-
-        Returns
-        -------
-        str
-        """
+        """Parameters with errors where there are any, then what each device determines; plain text."""
         found = [
             [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
             for row in self.combinations.to_dict("records")
@@ -264,13 +256,8 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
 
     Parameters
     ----------
-    study : Study
     rescale_errors : bool
         Multiply errors by √(χ²/dof); only sensible where the errors of the data are relative.
-
-    Returns
-    -------
-    FitResult
 
     Examples
     --------

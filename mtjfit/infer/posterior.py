@@ -31,7 +31,6 @@ class Posterior:
 
     Attributes
     ----------
-    study : Study
     verdict : Verdict
         Answer of the convergence gate.
     names : tuple of str

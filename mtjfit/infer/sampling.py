@@ -45,7 +45,6 @@ def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
     ----------
     model : CollapsedPosterior
         What was sampled.
-    run : Run
     seed : int
         That of the run.
     """
@@ -143,7 +142,6 @@ def sample(
 
     Parameters
     ----------
-    study : Study
     seed : int, optional
         Default: the seed of the study.
     journal : str or Path, or Journal, optional

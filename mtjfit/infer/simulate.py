@@ -71,8 +71,6 @@ class Device:
 
     Attributes
     ----------
-    study : Study
-    curve : TorqueCurve
     values : mapping of str to ndarray
         Every free parameter of the study, `free_names`, each of shape (n,).
     """
@@ -193,7 +191,6 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
 
     Parameters
     ----------
-    study : Study
     truth : mapping of str to float
         Every free parameter, as from `draw_truth`.
     rng : numpy.random.Generator

@@ -165,14 +165,12 @@ class DeviceIntegral:
 
     Attributes
     ----------
-    gram : Gram
     centre : ndarray, shape (n or 1, n_devices, T)
         Value of each term: shared amplitudes, fixed ones, and the prior means of own ones.
     own : tuple of int
         Terms of which each device has its own amplitude.
     sd : ndarray, shape (n or 1, n_devices or 1, n_own)
         Prior standard deviations of own amplitudes about their centre.
-    bounded : Bounded or None
     """
 
     gram: Gram

@@ -43,7 +43,6 @@ class DeviceCombinations:
 
     Attributes
     ----------
-    device : str
     values, sd : dict of str to float
         ``slope_ratio`` (T_perp/T_par at small bias for b1 = 0, tan arg κ), ``|kappa|·a1`` and so on (divided by d per
         volume), ``b2/a1`` in V⁻¹. Without ``slope_ratio`` where the phase of κ is not determined.

@@ -168,7 +168,6 @@ class Points:
 
         Parameters
         ----------
-        study : Study
         powers : ndarray of int, shape (P,)
         """
         most = max(curve.n_used for curve in study.curves)

@@ -112,7 +112,6 @@ class Descent:
 
     Attributes
     ----------
-    model : MarginalPosterior
     name : str
         Parameter that is held; empty for none.
     noise : bool

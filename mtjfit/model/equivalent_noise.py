@@ -224,7 +224,6 @@ def as_normal(study: Study, noise: Mapping[str, float] | None = None) -> Study:
 
     Parameters
     ----------
-    study : Study
     noise : mapping of str to float, optional
         Jitter, or degrees of freedom, by their names in tables, if they are free; by default from the scatter, see
         `noise_of_points`.
@@ -259,10 +258,6 @@ def as_normal(study: Study, noise: Mapping[str, float] | None = None) -> Study:
 def noise_of_points(study: Study) -> dict[str, float]:
     """Jitter, or degrees of freedom, from the scatter of the points about polynomials of the declared powers of V.
 
-    Parameters
-    ----------
-    study : Study
-
     Returns
     -------
     dict of str to float
@@ -283,10 +278,6 @@ def noise_of_points(study: Study) -> dict[str, float]:
 
 def student_scales(study: Study) -> dict[str, float]:
     """Fitted scales of Student-t errors by their names in tables; those of the pseudo-values are larger.
-
-    Parameters
-    ----------
-    study : Study
 
     Returns
     -------

@@ -113,7 +113,6 @@ def directions(model: MarginalPosterior, values: FloatArray, amplitudes: FloatAr
 
     Parameters
     ----------
-    model : MarginalPosterior
     values : ndarray, shape (size,)
         Natural values of the non-linear parameters.
     amplitudes : ndarray, shape (n_free,)
@@ -224,7 +223,6 @@ def determined_table(
 
     Parameters
     ----------
-    model : MarginalPosterior
     values : ndarray, shape (size,)
         Natural values of the non-linear parameters.
     amplitudes : ndarray, shape (n_free,)

@@ -38,8 +38,6 @@ class Profile:
 
     Attributes
     ----------
-    name : str
-    best : float
     values, rise : ndarray, shape (n,)
         Values that were held, ascending, and the rise of −2 ln L at each; zero at the best one.
     range : (float, float)

@@ -82,9 +82,7 @@ class Line:
     ----------
     descent : Descent
         Searches in which the parameter is held.
-    axis : Axis
     u : ndarray, shape (n,)
-    points : Points
     step : float
         First step from the best point; distances are judged by it.
     """

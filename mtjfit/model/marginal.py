@@ -43,7 +43,6 @@ class Arrow:
         What does not depend on them: −½ χ² at the prior means, and the integrals over own amplitudes.
     mean, sd : ndarray, shape (S,)
         Priors of the shared amplitudes.
-    bounded : Bounded or None
     """
 
     A: FloatArray

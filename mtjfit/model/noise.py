@@ -114,15 +114,10 @@ def effective_errors(curve: TorqueCurve, scale: float, design: FloatArray, slope
 
     Parameters
     ----------
-    curve : TorqueCurve
     scale : float
         Turns the numbers of the curve into the unit of the study.
     design, slope : ndarray, shape (n_used, P)
         The polynomials' terms at each bias in use, and their derivatives by V.
-
-    Returns
-    -------
-    PointErrors
     """
     known = known_errors(curve, scale)
     if curve.sigma_bias is None:

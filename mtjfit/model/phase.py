@@ -136,7 +136,6 @@ class Terms:
 
     Attributes
     ----------
-    names : tuple of str, length T
     phase : ndarray of complex, shape (T,)
         1 for in-plane, i for out-of-plane terms.
     power : ndarray of int, shape (T,)
@@ -337,10 +336,6 @@ def fit_phase(R: FloatArray, z: FloatArray, terms: Terms) -> PhaseFit:
     z : ndarray, shape (2P, J)
     terms : Terms
         Whose phase must be determined.
-
-    Returns
-    -------
-    PhaseFit
 
     Raises
     ------

@@ -31,14 +31,12 @@ def rises(
 
     Parameters
     ----------
-    model : MarginalPosterior
     values : ndarray, shape (size,)
         Natural values of the non-linear parameters at the optimum.
     amplitudes : ndarray, shape (n_free,)
     errors : mapping of str to float
         Standard errors, in the parameters' own units, of the parameters to look at; `sds` of them must leave lengths
         positive.
-    sds : float
 
     Returns
     -------
@@ -113,7 +111,6 @@ class Profiles:
 
     Attributes
     ----------
-    profiles : dict of str to Profile
     best : Reference
         The lowest point of all; where it is not that of the fit, the fit has missed it.
     beaten : dict of str to float
@@ -159,18 +156,12 @@ def profiles(
 
     Parameters
     ----------
-    model : MarginalPosterior
-    names : sequence of str
     about : Reference
         The best fit, as far as it is known.
     others : ndarray, shape (n, size)
         Natural values of other fits of the study, or draws of its posterior.
     told : callable
         Wraps the names while the lines are drawn, to show progress.
-
-    Returns
-    -------
-    Profiles
     """
     limits, cloud = thresholds(model), _cloud(model, about.values)
     whole = Descent(model)

@@ -138,7 +138,6 @@ def information(
         K and dK/dd at the nominal thicknesses.
     thickness_sd : float
         Prior standard deviation of each thickness in nm, 0 where it is known.
-    amplitudes : AmplitudeLayout
     sampled : sequence of int
         Free amplitudes without bounds.
     """

@@ -29,7 +29,6 @@ class Structure:
 
     Attributes
     ----------
-    rank, n_parameters : int
     null_directions : tuple of str
         Changes of parameters that no measurement of this design can see, in words.
     """
@@ -47,7 +46,6 @@ class Unseen:
     ----------
     vectors : ndarray, shape (n, n_model)
         In relative changes: the columns of the model's `Jacobian`.
-    words : str
     """
 
     vectors: FloatArray
@@ -126,16 +124,11 @@ def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes
 
     Parameters
     ----------
-    model : MarginalPosterior
     J : Jacobian
         At this point.
     values : ndarray, shape (size,)
         Natural values of the non-linear parameters.
     amplitudes : ndarray, shape (n_free,)
-
-    Returns
-    -------
-    tuple of Unseen
     """
     names = J.names[: J.n_model]
     scaled, norms = _scaled(J.model)
@@ -213,10 +206,6 @@ def prior_points(model: MarginalPosterior, n: int) -> list[tuple[FloatArray, Flo
 def structure(model: MarginalPosterior) -> Structure:
     """Structural rank: the largest rank of the Jacobian over points that fill the prior.
 
-    Returns
-    -------
-    Structure
-
     Examples
     --------
     >>> from mtjfit.data import dataset
@@ -277,7 +266,6 @@ def expected_errors(model: MarginalPosterior, n: int = _POINTS) -> pd.DataFrame:
 
     Parameters
     ----------
-    model : MarginalPosterior
     n : int
         Number of points, a power of two.
 

@@ -43,10 +43,6 @@ def plot_frequency_response(
     band : (float, float)
         The shaded frequencies in GHz.
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     ValueError

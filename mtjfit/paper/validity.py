@@ -31,7 +31,6 @@ class ThinPanel:
 
     Attributes
     ----------
-    title : str
     lambda_J, lambda_phi, lambda_sf_F : float
         Lengths in F, which set L.
     Lambda : float or None
@@ -63,10 +62,6 @@ def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
     ----------
     panels : sequence of ThinPanel
         One panel each, side by side; by default the parameters of the paper's Fig. 2 and Fig. 3.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -111,7 +111,6 @@ def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
 
     Returns
     -------
-    study : Study or Design
     request : PlanRequest
         What ``[plan]`` says; the defaults where a study has none.
 

@@ -67,14 +67,6 @@ def plot_combinations(fit: FitResult) -> Figure:
     """Slope ratio T_perp/T_par, |κ| a1 and b2/a1 of each device with its error, and κ(d) of the best fit.
 
     The points are fitted device by device and use no length; the line is the global fit of Eq. 12.
-
-    Parameters
-    ----------
-    fit : FitResult
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     table = fit.combinations
     panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]

@@ -96,13 +96,8 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
 
     Parameters
     ----------
-    posterior : Posterior
     names : sequence of str, optional
         Default: lengths and amplitudes, see `corner_names`.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -42,14 +42,6 @@ def plot_identifiability(known: Identification) -> Figure:
     in each direction, the stiffest on top, with its standard deviation. Without free lengths the profiles are those of
     the amplitudes. Of more than 12 profiles the first are drawn, of more than 16 parameters those with the largest
     weights.
-
-    Parameters
-    ----------
-    known : Identification
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     chosen = [found for name, found in known.profiles.items() if name in known.lengths] or list(known.profiles.values())
     note = _NOTE if len(chosen) <= _MOST else f"{_NOTE} {len(chosen) - _MOST} further profiles are not drawn."

@@ -33,8 +33,6 @@ class Drawn:
 
     Attributes
     ----------
-    curve : TorqueCurve
-    colour, marker : str
     points, sigma : dict of component to ndarray, shape (n,)
         Data and their standard errors.
     residuals : dict of component to ndarray, shape (n,)

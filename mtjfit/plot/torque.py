@@ -59,7 +59,6 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
 
     Parameters
     ----------
-    fit : FitResult
     posterior : Posterior, optional
         Of the same study. The band holds 95 % of points measured with the errors of the data.
 

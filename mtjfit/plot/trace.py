@@ -31,14 +31,6 @@ def plot_trace(posterior: Posterior) -> Figure:
 
     Ensembles that agree give lines near one; a line that leans to one side belongs to an ensemble that sees another
     posterior than the rest.
-
-    Parameters
-    ----------
-    posterior : Posterior
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     names = [
         name

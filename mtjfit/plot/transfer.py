@@ -59,13 +59,8 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
 
     Parameters
     ----------
-    posterior : Posterior
     fit : FitResult
         Of the same study; gives the points.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (
@@ -144,16 +139,7 @@ def _median(posterior: Posterior, name: str, otherwise: float) -> float:
 
 
 def plot_accumulation_band(posterior: Posterior) -> Figure:
-    """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device.
-
-    Parameters
-    ----------
-    posterior : Posterior
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Spin accumulation in the free layer, Eq. 9 for J0 in plane: the thinnest, a middle and the thickest device."""
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
     chosen = list(dict.fromkeys([curves[0].device, curves[len(curves) // 2].device, curves[-1].device]))
     by_name = {curve.device: curve for curve in curves}

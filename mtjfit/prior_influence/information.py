@@ -124,10 +124,6 @@ _QUANTILES = (0.05, 0.5, 0.95)
 def narrowing(posterior: Posterior) -> pd.DataFrame:
     """How far the data narrowed each parameter that has a prior.
 
-    Parameters
-    ----------
-    posterior : Posterior
-
     Returns
     -------
     DataFrame
@@ -192,10 +188,6 @@ def joint_gain(posterior: Posterior) -> JointGain:
     ----------
     posterior : Posterior
         Its `evidence` is used, or found from its draws if it has none.
-
-    Returns
-    -------
-    JointGain
     """
     evidence = posterior.evidence
     if evidence is None:

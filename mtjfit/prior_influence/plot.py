@@ -43,13 +43,8 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame | None = None
 
     Parameters
     ----------
-    posterior : Posterior
     found : DataFrame, optional
         From `mtjfit.prior_influence.information.narrowing`, if it is there already.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -83,7 +83,6 @@ class Reweighted:
 
     Attributes
     ----------
-    alternative : Alternative
     weights : ndarray, shape (n_ensembles, n_kept, n_walkers)
         Pareto-smoothed, mean one.
     k_hat : float
@@ -110,17 +109,7 @@ class Reweighted:
 
 
 def reweighted(posterior: Posterior, alternative: Alternative) -> Reweighted:
-    """Weights w ∝ Π p_other(x)/p_declared(x) over the parameters that have another prior, for each draw.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    alternative : Alternative
-
-    Returns
-    -------
-    Reweighted
-    """
+    """Weights w ∝ Π p_other(x)/p_declared(x) over the parameters that have another prior, for each draw."""
     shape = posterior.chain.shape[:-1]
     log_weights, missing = np.zeros(shape), {}
     for label, declared in posterior.priors.items():
@@ -179,7 +168,6 @@ def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = Non
 
     Parameters
     ----------
-    posterior : Posterior
     others : sequence of Alternative, optional
         Default: `mtjfit.prior_influence.sensitivity.alternatives`, two of them: ``"wider"`` and ``"other scale"``.
 

@@ -77,7 +77,6 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame | None = None, joi
 
     Parameters
     ----------
-    posterior : Posterior
     found : DataFrame, optional
         From `mtjfit.prior_influence.information.narrowing`, if it is there already.
     joint : JointGain, optional
@@ -118,7 +117,6 @@ def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None = None) 
 
     Parameters
     ----------
-    posterior : Posterior
     found : DataFrame, optional
         From `mtjfit.prior_influence.information.narrowing`, if it is there already.
 
@@ -148,7 +146,6 @@ def sensitivity_table(posterior: Posterior, found: pd.DataFrame | None = None) -
 
     Parameters
     ----------
-    posterior : Posterior
     found : DataFrame, optional
         From `mtjfit.prior_influence.sensitivity.sensitivity`, if it is there already.
     """
@@ -198,7 +195,6 @@ def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame | None = None
 
     Parameters
     ----------
-    posterior : Posterior
     found : DataFrame, optional
         From `mtjfit.prior_influence.sensitivity.sensitivity`, if it is there already.
 

@@ -60,10 +60,8 @@ def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequ
 
     Parameters
     ----------
-    found : Findings
     provenance : mapping
         From `mtjfit.results.methods`.
-    figures : sequence of ReportFigure
 
     Returns
     -------
@@ -109,8 +107,6 @@ def write_report(
 
     Parameters
     ----------
-    folder : ResultFolder
-    fit : FitResult
     posterior : Posterior or None
         None where one thickness determines combinations only.
     provenance : mapping

@@ -71,7 +71,6 @@ def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
 
     Parameters
     ----------
-    fit : FitResult
     posterior : Posterior or None
         None where one thickness determines combinations only: these are the rows then, with the quantiles of a
         normal distribution, and `ess` and `r_hat` empty.
@@ -110,8 +109,6 @@ def result_document(
 
     Parameters
     ----------
-    fit : FitResult
-    posterior : Posterior or None
     provenance : mapping
         From `mtjfit.results.methods`.
     mechanisms : MechanismComparison, optional

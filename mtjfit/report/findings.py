@@ -28,7 +28,6 @@ class Findings:
 
     Attributes
     ----------
-    fit : FitResult
     posterior : Posterior or None
         None where one thickness determines combinations only.
     drawn : DrawnChi2 or None
@@ -61,12 +60,6 @@ class Findings:
 
 def findings(fit: FitResult, posterior: Posterior | None, mechanisms: MechanismComparison | None = None) -> Findings:
     """What the page tells of a result; nothing is fitted or sampled.
-
-    Parameters
-    ----------
-    fit : FitResult
-    posterior : Posterior or None
-    mechanisms : MechanismComparison, optional
 
     Examples
     --------

@@ -25,13 +25,10 @@ class Section:
     ----------
     id : str
         For links.
-    title : str
     says : tuple of str
         Paragraphs.
     command : str
         What to type to learn more; may be empty.
-    figures : tuple of ReportFigure
-    tables : tuple of Table
     """
 
     id: str
@@ -47,8 +44,6 @@ def sections(found: Findings, figures: Sequence[ReportFigure], tables: Mapping[s
 
     Parameters
     ----------
-    found : Findings
-    figures : sequence of ReportFigure
     tables : mapping of str to Table
         From `report_tables`.
     """

@@ -166,12 +166,7 @@ def _of_devices(alone: DeviceComparison, common: DeviceComparison | None) -> dic
 
 
 def consequences_table(implied: Consequences) -> Table:
-    """One column for each thickness; what is extrapolated, or inherits a prior, is marked.
-
-    Parameters
-    ----------
-    implied : Consequences
-    """
+    """One column for each thickness; what is extrapolated, or inherits a prior, is marked."""
     rows = implied.table[implied.table["quantity"].isin(_SHOWN)]
     places = list(dict.fromkeys((str(r["quantity"]), _at(r["bias"]), str(r["unit"])) for r in rows.to_dict("records")))
     cells = {(str(r["quantity"]), _at(r["bias"]), r["thickness"]): _cell(r) for r in rows.to_dict("records")}  # type: ignore[arg-type]

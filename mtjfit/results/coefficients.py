@@ -38,7 +38,6 @@ class Coefficients:
 
     Attributes
     ----------
-    study : Study
     powers : ndarray of int, shape (P,)
         Powers n of V, ascending.
     values : ndarray of complex, shape (n_draws, n_devices, P)
@@ -90,13 +89,8 @@ def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
 
     Parameters
     ----------
-    study : Study
     draws : DataFrame
         Columns as in `Posterior.draws`.
-
-    Returns
-    -------
-    Coefficients
 
     Raises
     ------
@@ -151,11 +145,6 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
         Jitter and Student-t errors count as normal ones, see `mtjfit.model.equivalent_noise.as_normal`.
     n : int
         Draws.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Coefficients
 
     Raises
     ------
@@ -179,12 +168,6 @@ def own_transfer(study: Study, n: int, rng: np.random.Generator) -> ComplexArray
     volume.
 
     NaN for devices that leave the phase of κ open or do not see a1.
-
-    Parameters
-    ----------
-    study : Study
-    n : int
-    rng : numpy.random.Generator
 
     Raises
     ------

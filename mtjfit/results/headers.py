@@ -63,7 +63,6 @@ class Notice:
 
     Attributes
     ----------
-    loud : bool
     title : str
         One sentence.
     lines : tuple of str
@@ -167,7 +166,6 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
 
     Parameters
     ----------
-    study : Study
     fit : FitResult
         Of the same study.
 
@@ -278,7 +276,6 @@ def header(study: Study, fit: FitResult) -> str:
 
     Parameters
     ----------
-    study : Study
     fit : FitResult
         Of the same study.
 

@@ -140,13 +140,8 @@ def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str])
 
     Parameters
     ----------
-    devices : sequence of DeviceCombinations
     amplitudes : sequence of str
         Those that are declared.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -198,16 +193,7 @@ def _by_grade(known: Identification) -> list[str]:
 
 
 def identify_text(known: Identification) -> str:
-    """Everything that `mtjfit.identify` found, as it is printed.
-
-    Parameters
-    ----------
-    known : Identification
-
-    Returns
-    -------
-    str
-    """
+    """Everything that `mtjfit.identify` found, as it is printed."""
     study = known.study
     open_ends = [
         said_of(found, pretty(study.unit_of(name))) for name, found in known.profiles.items() if name in known.lengths
@@ -228,13 +214,8 @@ def identify_text(known: Identification) -> str:
 def design_text(study: Study) -> tuple[str, bool]:
     """What a design can determine whatever the measured values are, and whether that is any length.
 
-    Parameters
-    ----------
-    study : Study
-
     Returns
     -------
-    text : str
     answered : bool
         False if lengths are free and no measurement of this design gives any of them an error.
     """

@@ -26,7 +26,6 @@ def provenance(
 
     Parameters
     ----------
-    study : Study
     seed : int
         The seed that was used.
     command : str
@@ -76,8 +75,6 @@ def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, 
 
     Parameters
     ----------
-    fit : FitResult
-    posterior : Posterior or None
     versions : mapping of str to str
         Of program and libraries, as in `mtjfit.results.methods`.
 

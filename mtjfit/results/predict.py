@@ -212,10 +212,6 @@ def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, 
         jitter, errors of the bias and the tails of Student's t where the study has them; 95 % of the points should lie
         in the band. False: the model alone.
 
-    Returns
-    -------
-    Band
-
     Raises
     ------
     ValueError

@@ -105,14 +105,6 @@ def latex_parameters(posterior: Posterior) -> str:
     """A LaTeX table of the parameters: medians with 90 % intervals, limits as limits, and the priors.
 
     Needs no package. A run that did not converge gives a table that says so and holds no number.
-
-    Parameters
-    ----------
-    posterior : Posterior
-
-    Returns
-    -------
-    str
     """
     study = posterior.study
     caption = f"{latex_text(study.name)}: medians and 90~\\% intervals; limits at 95~\\%."

@@ -106,8 +106,6 @@ def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, s
 
     Parameters
     ----------
-    posterior : Posterior
-    name : str
     row : Series
         Its row of ``posterior.summary()``.
     """

@@ -23,7 +23,6 @@ class Stack:
 
     Attributes
     ----------
-    devices : tuple of str
     lengths : dict of str to ndarray, shape (n, 1)
         ``lambda_J``, ``lambda_phi``, ``lambda_sf_F``, ``Lambda`` and ``dead_layer`` in nm.
     """
@@ -76,7 +75,6 @@ def kappa_draws(stack: Stack, d: ArrayLike) -> ComplexArray:
 
     Parameters
     ----------
-    stack : Stack
     d : array_like, shape (n_d,)
         Thickness in nm. Where nothing of it is magnetic, κ = 0.
 

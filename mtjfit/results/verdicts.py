@@ -122,7 +122,6 @@ def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Answer, ...]:
 
     Parameters
     ----------
-    fit : FitResult
     posterior : Posterior or None
         None where one thickness made sampling pointless.
     """

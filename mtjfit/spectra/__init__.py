@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mtjfit.spectra.single import fit_spectrum
     from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
     from mtjfit.spectra.study import Device, LineOptions, SpectraResult, SpectraStudy, SpectrumFit
-    from mtjfit.spectra.torkance_curve import CommonError, TorkanceCurve, torkance_curve
+    from mtjfit.spectra.torkance import CommonError, TorkanceCurve, torkance_curve
 
 __all__ = [
     "CommonError",
@@ -64,7 +64,7 @@ __all__ = [
 __getattr__ = names_on_demand(
     __name__,
     {
-        "CommonError": "mtjfit.spectra.torkance_curve",
+        "CommonError": "mtjfit.spectra.torkance",
         "Constant": "mtjfit.spectra.calibration",
         "Constants": "mtjfit.spectra.calibration",
         "Device": "mtjfit.spectra.study",
@@ -78,7 +78,7 @@ __getattr__ = names_on_demand(
         "SpectraStudy": "mtjfit.spectra.study",
         "Spectrum": "mtjfit.spectra.spectrum",
         "SpectrumFit": "mtjfit.spectra.study",
-        "TorkanceCurve": "mtjfit.spectra.torkance_curve",
+        "TorkanceCurve": "mtjfit.spectra.torkance",
         "analyse": "mtjfit.spectra.analysis",
         "antisymmetric": "mtjfit.spectra.lineshape",
         "branches": "mtjfit.spectra.spectrum",
@@ -95,7 +95,7 @@ __getattr__ = names_on_demand(
         "resonance_slope": "mtjfit.spectra.kittel",
         "spectra_files": "mtjfit.spectra.export",
         "symmetric": "mtjfit.spectra.lineshape",
-        "torkance_curve": "mtjfit.spectra.torkance_curve",
+        "torkance_curve": "mtjfit.spectra.torkance",
         "torkances": "mtjfit.spectra.calibration",
     },
 )

@@ -18,7 +18,7 @@ from mtjfit.spectra.lineshape import background, line_derivatives
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum
 from mtjfit.spectra.study import Device, LineOptions, SharedFit, SpectraResult, SpectraStudy, SpectrumFit
-from mtjfit.spectra.torkance_curve import TorkanceCurve, torkance_curve
+from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 __all__ = ["analyse"]
 

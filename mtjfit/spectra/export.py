@@ -28,14 +28,6 @@ def spectra_files(result: SpectraResult) -> dict[str, bytes]:
     ``lines.csv`` holds the lines of every spectrum. Where constants were declared, ``torkance.csv`` holds the curves
     with statistical errors only, ``covariance-….csv`` the statistical covariance of each device plus the common errors
     that are its own, and ``study.toml`` is ready for ``mtjfit run``.
-
-    Parameters
-    ----------
-    result : SpectraResult
-
-    Returns
-    -------
-    dict of str to bytes
     """
     files = {LINES: _lines(result)}
     if not result.curves:

@@ -323,8 +323,6 @@ def starts(data: Prepared, degree: int, modulation: float | None) -> tuple[Float
 
     Parameters
     ----------
-    data : Prepared
-    degree : int
     modulation : float or None
         In half spans; where the spectra differ in it, their mean is good enough to start.
     """

@@ -41,7 +41,6 @@ class Read:
 
     Attributes
     ----------
-    spectra : tuple of Spectrum
     hashes : dict of str to str
         sha256 by file.
     notes : tuple of str
@@ -67,11 +66,9 @@ def read_spectra(
 
     Parameters
     ----------
-    tables : list of FilesTable
     folder : Path
         Of the study.
     against : {"frequency", "field"}
-    options : LineOptions
     progress : callable or None
         Called with the number of files that were read and the number of all.
 
@@ -217,10 +214,6 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
         The TOML file; folders are relative to it.
     progress : callable, optional
         Called with the number of files that were read and the number of all.
-
-    Returns
-    -------
-    SpectraStudy
 
     Raises
     ------

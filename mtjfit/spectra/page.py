@@ -35,7 +35,6 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
 
     Parameters
     ----------
-    result : SpectraResult
     most : int
         Thumbnails to draw, of flagged spectra and of others each; the page says how many more there are.
     progress : callable, optional

@@ -32,13 +32,8 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
     ----------
     result : SpectraResult
         Which the spectra are of; its mark goes on the figure.
-    fits : sequence of SpectrumFit
     residuals : bool
         True: the residuals below each spectrum, in units of the noise, with ±2 shaded.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -134,13 +129,7 @@ def _residuals(ax: Axes, fit: SpectrumFit) -> None:
 
 
 def plot_lines(result: SpectraResult, device: str) -> Figure:
-    """Resonance, half width and both amplitudes of one device against bias, or against what was held.
-
-    Parameters
-    ----------
-    result : SpectraResult
-    device : str
-    """
+    """Resonance, half width and both amplitudes of one device against bias, or against what was held."""
     fits = result.of(device)
     bias = np.array([1e3 * fit.spectrum.bias for fit in fits])
     fixed = np.array([fit.spectrum.fixed for fit in fits])
@@ -180,11 +169,6 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
 
     The band is the smooth curve with the common errors added in quadrature: the whole curve moves in it, up or down.
 
-    Parameters
-    ----------
-    result : SpectraResult
-    device : str
-
     Raises
     ------
     KeyError
@@ -220,11 +204,6 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
 
 def plot_kittel(result: SpectraResult, device: str) -> Figure:
     """Resonance against field with Kittel's formula, and the distance from it.
-
-    Parameters
-    ----------
-    result : SpectraResult
-    device : str
 
     Raises
     ------

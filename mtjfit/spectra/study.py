@@ -15,7 +15,7 @@ from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
 from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
-from mtjfit.spectra.torkance_curve import TorkanceCurve
+from mtjfit.spectra.torkance import TorkanceCurve
 
 __all__ = ["Device", "LineOptions", "SharedFit", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
 

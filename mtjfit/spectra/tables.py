@@ -103,7 +103,6 @@ def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, A
 
     Parameters
     ----------
-    result : SpectraResult
     command : str
         The command line, or empty.
     """

@@ -33,11 +33,6 @@ _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> list[Problem]:
     """Everything that keeps curves and parameters from being a study.
 
-    Parameters
-    ----------
-    curves : sequence of TorqueCurve
-    parameters : mapping of str to Parameter
-
     Returns
     -------
     list of Problem
@@ -104,7 +99,6 @@ def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[s
 
     Parameters
     ----------
-    parameters : mapping of str to Parameter
     broken : collection of str
         Names that were declared but could not be understood; they do not count as missing.
 

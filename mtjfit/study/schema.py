@@ -195,7 +195,6 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
 
     Parameters
     ----------
-    name : str
     raw : object
         What `tomllib` made of the line.
     where : str

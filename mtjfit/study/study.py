@@ -220,7 +220,6 @@ def refuse_nothing_free(study: Study, missing: str) -> None:
 
     Parameters
     ----------
-    study : Study
     missing : str
         What there is not, such as "there is nothing to sample".
 

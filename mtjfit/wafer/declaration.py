@@ -45,14 +45,7 @@ class WaferColumns(Columns):
 
 @dataclass(frozen=True, eq=False)
 class StudyTemplate:
-    """A study that lacks only its curves.
-
-    Attributes
-    ----------
-    name : str
-    parameters : mapping of str to Parameter
-    sampling : Sampling
-    """
+    """A study that lacks only its curves."""
 
     name: str
     parameters: Mapping[str, Parameter]
@@ -81,7 +74,6 @@ class WaferStudy:
         Columns, units and errors, as for a study.
     study_template : StudyTemplate
         Parameters, priors and sampling.
-    wafer : WaferTable
     table : Path
         File, folder, or pattern of files.
     wafer_parameters : mapping of str to Parameter

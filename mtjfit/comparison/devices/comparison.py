@@ -159,7 +159,6 @@ class DeviceComparison:
 
     Attributes
     ----------
-    study : Study
     source : str
         ``"each device alone"``: the device's own data, no lengths, no priors. ``"with the common lengths"``: the
         posterior of the study, in which every device also learns from the others.
@@ -229,10 +228,6 @@ def compare_devices(
         In V, > 0; by default 0.2 V, or less if not every device was measured there with both signs.
     rng : numpy.random.Generator, optional
         By default from the seed of the study.
-
-    Returns
-    -------
-    DeviceComparison
 
     Raises
     ------

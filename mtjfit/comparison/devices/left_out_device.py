@@ -63,14 +63,12 @@ class LeftOut:
 
     Attributes
     ----------
-    own : Whitened
     mean : ndarray, shape (r,)
         Of z without its noise.
     covariance : ndarray, shape (r, r)
     chi2, dof : float, int
         Distance of z from its prediction, (z − mean)ᵀ (1 + covariance)⁻¹ (z − mean), over directions that the others
         say anything about.
-    method : str
     k_hat : float
         NaN where nothing was weighted.
     """

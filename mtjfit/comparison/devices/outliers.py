@@ -53,7 +53,6 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         At most 2000 evenly spaced draws are used.
     bias : float
         For the quantities that a reason may name, in V.
-    rng : numpy.random.Generator
 
     Returns
     -------
@@ -137,11 +136,6 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
     groups) are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
     amplitude, where they are declared, would make agreement likelier.
-
-    Parameters
-    ----------
-    study : Study
-    rng : numpy.random.Generator
 
     Returns
     -------

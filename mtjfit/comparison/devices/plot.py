@@ -54,13 +54,8 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
 
     Parameters
     ----------
-    compared : DeviceComparison
     against : DeviceComparison, optional
         The same devices from the other source, drawn in grey below each.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

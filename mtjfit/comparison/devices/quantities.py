@@ -35,8 +35,6 @@ class DeterminedQuantity:
 
     Attributes
     ----------
-    name : str
-    unit : str
     values : ndarray, shape (n_draws, n_devices)
         NaN in draws in which it does not exist.
     meaning : str
@@ -110,7 +108,6 @@ def determined_quantities(t: Coefficients, bias: float) -> tuple[DeterminedQuant
 
     Parameters
     ----------
-    t : Coefficients
     bias : float
         In V, > 0.
 
@@ -222,11 +219,6 @@ def _clear(difference: FloatArray, middle: FloatArray, half: FloatArray) -> np.n
 
 def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) -> pd.DataFrame:
     """A − B of one quantity for every pair of devices.
-
-    Parameters
-    ----------
-    quantity : DeterminedQuantity
-    devices : tuple of str
 
     Returns
     -------

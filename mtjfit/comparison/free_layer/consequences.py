@@ -54,7 +54,6 @@ class Consequences:
 
     Attributes
     ----------
-    posterior : Posterior
     device : str or None
         Whose layer it is, where parameters differ between devices.
     thickness, bias : tuple of float
@@ -168,10 +167,6 @@ def consequences(
         In V, not 0, either sign: each is used with both. By default 0.2 V, or what every device was measured at.
     device : str, optional
         Whose parameters the layer has; needed where they differ between devices.
-
-    Returns
-    -------
-    Consequences
 
     Raises
     ------

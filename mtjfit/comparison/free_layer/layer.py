@@ -251,7 +251,6 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
 
     Parameters
     ----------
-    study : Study
     draws : DataFrame
         Columns named as in `Posterior.draws`.
     device : str, optional

@@ -30,14 +30,6 @@ def plot_consequences(found: Consequences) -> Figure:
 
     Lines: medians; bands: 95 %. Hatched grey: outside the measured ranges. The bias of the panels against thickness is
     the largest of `found`, at both signs.
-
-    Parameters
-    ----------
-    found : Consequences
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     study = found.posterior.study
     note = _note(found)

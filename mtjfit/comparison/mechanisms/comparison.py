@@ -43,10 +43,8 @@ class MechanismResult:
 
     Attributes
     ----------
-    mechanism : Mechanism
     study : Study
         The data under this mechanism, with its priors.
-    evidence : Evidence
     settled : bool
         False if the posterior could not be explored well enough for any of the numbers.
     changes : mapping of str to float
@@ -54,8 +52,6 @@ class MechanismResult:
     bounds : mapping of str to (float, float)
         Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
         priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.evidence_bounds`.
-    left_out : tuple of LeftOut
-    checks : tuple of PredictiveCheck
     fit : FitResult
         Least squares.
     draws : DataFrame
@@ -118,7 +114,6 @@ class BayesFactor:
 
     Attributes
     ----------
-    against : str
     value, error : float
         ln of it under the declared priors, and the standard error of the computation.
     lowest, highest : float
@@ -160,8 +155,6 @@ class MechanismComparison:
     ----------
     study : Study
         As it was declared.
-    results : tuple of MechanismResult
-    seed : int
     added : mapping of str to str
         Amplitudes that the study does not declare, with the priors they were given.
     """

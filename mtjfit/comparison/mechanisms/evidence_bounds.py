@@ -61,14 +61,12 @@ def evidence_bounds(
 
     Parameters
     ----------
-    model : CollapsedPosterior
     explored : Explored
         Its posterior under the declared priors. Where that is not settled only `ceiling` bounds anything.
     width : Width or None
         The change; None for the declared priors.
     ceiling : float
         From `largest_log_likelihood`.
-    rng : numpy.random.Generator
 
     Examples
     --------

@@ -34,7 +34,6 @@ class Width:
 
     Attributes
     ----------
-    name : str
     of : {"b1", "amplitudes", "lengths"}
         Which priors: that of b1, of all amplitudes, of all lengths.
     factor : float
@@ -76,11 +75,8 @@ def log_evidence_change(
 
     Parameters
     ----------
-    model : CollapsedPosterior
     explored : Explored
         Its posterior under the declared priors.
-    width : Width
-    rng : numpy.random.Generator
     """
     study = model.study
     changed = width.study(study)
@@ -139,7 +135,6 @@ class LeftOut:
 
     Attributes
     ----------
-    devices : tuple of str
     thickness : float
         Nominal, in nm.
     log_density : float
@@ -149,7 +144,6 @@ class LeftOut:
     k_hat : float
         Pareto k̂ of the weights, whether they were used or not.
     method : {"PSIS", "refit"}
-    reliable : bool
     """
 
     devices: tuple[str, ...]
@@ -185,7 +179,6 @@ def leave_out(
         Of two thicknesses or more.
     explored : Explored
         Its posterior.
-    rng : numpy.random.Generator
     refit : bool, optional
         Always or never explore anew; by default where k̂ is too large or the error above 0.1.
 

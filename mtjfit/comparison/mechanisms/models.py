@@ -45,7 +45,6 @@ class Mechanism:
 
     Attributes
     ----------
-    name : str
     says : str
         In a few words.
     transport : {"none", "bulk", "layer"}
@@ -136,8 +135,6 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
 
     Parameters
     ----------
-    study : Study
-    mechanism : Mechanism
     extra : sequence of str
         Amplitudes to add whatever the mechanism, such as ``"a2"``; see `added_priors`.
 
@@ -235,7 +232,6 @@ def signature(
 
     Parameters
     ----------
-    mechanism : Mechanism
     thickness : array_like, shape (n,)
         In nm, positive.
     lengths : mapping of str to float

@@ -60,16 +60,7 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
 
 
 def plot_mechanisms(found: MechanismComparison) -> Figure:
-    """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data.
-
-    Parameters
-    ----------
-    found : MechanismComparison
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Evidence with the spread over prior widths, left-out thicknesses, and slopes against thickness with the data."""
     with style():
         fig = NotebookFigure(figsize=(DOUBLE, 4.9), layout="constrained")
         axes = fig.subplots(2, 2)

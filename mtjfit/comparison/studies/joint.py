@@ -190,12 +190,9 @@ class Sampled:
 
     Attributes
     ----------
-    chains : Chains
     log_likelihood : ndarray, shape (n_draws,)
-    verdict : Verdict
     evidence : Evidence
         NaN where the run did not converge.
-    seed : int
     """
 
     chains: Chains
@@ -218,9 +215,6 @@ def sampled(
 
     Parameters
     ----------
-    model : JointPosterior or CollapsedPosterior
-    seed : int
-    target_ess : float
     progress : bool
         Show a bar on a terminal.
     """

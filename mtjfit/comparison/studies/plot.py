@@ -32,13 +32,8 @@ def plot_studies(found: StudyComparison, studies: Mapping[str, Study]) -> Figure
 
     Parameters
     ----------
-    found : StudyComparison
     studies : mapping of str to Study
         The same data sets by label; says which of them were not measured.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     draws = shared_draws(found)
     names = [name for name in found.model.shared if all(name in each for each in draws.values())]

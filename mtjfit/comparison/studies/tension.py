@@ -81,11 +81,8 @@ class StudyComparison:
 
     Attributes
     ----------
-    model : JointPosterior
-    joint : Sampled
     single : mapping of str to Sampled
         By the label of the study.
-    tension : Tension
     """
 
     model: JointPosterior
@@ -125,11 +122,6 @@ class StudyComparison:
 
 def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:
     """Tension between data sets from their own posteriors and the joint one.
-
-    Parameters
-    ----------
-    joint : Sampled
-    single : mapping of str to Sampled
 
     Examples
     --------
@@ -173,14 +165,8 @@ def compare_studies(
         Two or more, by label.
     shared : tuple of str, optional
         Lengths that are common; see `joint_posterior`.
-    seed : int
     target_ess : float
         Of each run; the error of ln S falls as its root.
-    progress : bool
-
-    Returns
-    -------
-    StudyComparison
 
     Raises
     ------

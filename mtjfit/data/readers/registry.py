@@ -115,7 +115,6 @@ def sheets_from_bytes(source: Source, reader: str = "", options: ReadOptions | N
     ----------
     reader : str
         Name of a reader; empty: the one that the file seems to need, which is noted.
-    options : ReadOptions, optional
 
     Raises
     ------

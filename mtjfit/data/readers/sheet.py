@@ -58,7 +58,6 @@ class Sheet:
         The file as named in messages, with the sheet, run or segment in brackets where a file has several.
     format : str
         Name of the reader.
-    columns : tuple of Column
     lines : tuple of int
         Line (text), row (Excel) or record (SQLite, Parquet, netCDF) of each row, counted from 1.
     header_line : int

@@ -209,14 +209,12 @@ def as_sheet(
 
     Parameters
     ----------
-    source, options, grid
     name : str
         Of the reader.
     roles : sequence
         What the header lines of this format hold.
     label : str
         In place of ``source.label``.
-    metadata : dict, optional
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)

@@ -47,7 +47,6 @@ class Conflict:
 
     Attributes
     ----------
-    name : str
     prior : str
         In words.
     value, error : float
@@ -122,7 +121,6 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
 
     Parameters
     ----------
-    study : Study
     best : Optimum
         Its best fit, which knows no priors but those of thicknesses.
     chi2_best : float

@@ -37,7 +37,6 @@ class Difference:
 
     Attributes
     ----------
-    name : str
     quantile : float
         0.05, 0.5 or 0.95.
     in_sd : float

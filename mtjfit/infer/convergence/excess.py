@@ -78,7 +78,6 @@ def chi2_of_draws(fit: FitResult, posterior: Posterior) -> DrawnChi2:
 
     Parameters
     ----------
-    fit : FitResult
     posterior : Posterior
         Of the same study.
     """
@@ -94,7 +93,6 @@ def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray
 
     Parameters
     ----------
-    fit : FitResult
     values : mapping of str to ndarray, shape (n,)
         Every free parameter, such as posterior draws or a truth; noise is taken from the fit.
     """

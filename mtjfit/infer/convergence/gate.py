@@ -55,7 +55,6 @@ class Chains:
 
     Attributes
     ----------
-    names : tuple of str
     theta : ndarray, shape (n_ensembles, n_steps, n_walkers, n_parameters)
         Coordinates.
     log_posterior : ndarray, shape (n_ensembles, n_steps, n_walkers)
@@ -100,7 +99,6 @@ class Verdict:
 
     Attributes
     ----------
-    checks : tuple of Check
     tau : dict of str to float
         Autocorrelation time of each parameter in steps.
     notes : tuple of Note
@@ -211,10 +209,6 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
     target_ess : float
         Bulk ESS demanded of every parameter.
 
-    Returns
-    -------
-    Verdict
-
     Examples
     --------
     >>> theta = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
@@ -272,15 +266,10 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
 
     Parameters
     ----------
-    verdict : Verdict
     chains : Chains
         Coordinates are normal scores: the prior of each is the standard normal distribution.
     reach : ndarray, shape (2, n_parameters) or (n_parameters,)
         How far from zero each score may be, below and above.
-
-    Returns
-    -------
-    Verdict
 
     Examples
     --------

@@ -35,10 +35,6 @@ def pareto_fit(excess: FloatArray) -> tuple[float, float]:
     excess : ndarray, shape (n,)
         Positive, five or more.
 
-    Returns
-    -------
-    k, sigma : float
-
     Examples
     --------
     >>> y = np.random.default_rng(0).exponential(size=20_000)
@@ -120,7 +116,6 @@ class Weighted:
         ln(prior · likelihood / normalised proposal): its mean, exponentiated, is the evidence.
     weights : ndarray, shape (n,)
         exp(`log_ratio`), Pareto-smoothed, in units of its largest value.
-    k_hat : float
     log_posterior : ndarray, shape (n,)
         ln(prior · likelihood).
     """
@@ -147,15 +142,8 @@ def importance_sample(target: Target, jump: Jump, n: int, rng: np.random.Generat
 
     Parameters
     ----------
-    target : Target
-    jump : Jump
     n : int
         A hundred or more.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Weighted
     """
     x, log_q = jump.drawn(n, rng)
     log_posterior = target.log_posterior(x)

@@ -44,7 +44,6 @@ class Population:
 
     Attributes
     ----------
-    beta : float
     v : ndarray, shape (n, size)
     log_start : ndarray, shape (n,)
         ln s, −1e300 where there is no prior.
@@ -149,13 +148,8 @@ def anneal(
         Dimension of its coordinates.
     n_particles : int
         Rounded down to a multiple of four.
-    rng : numpy.random.Generator
     told : callable
         Called with every β that is reached.
-
-    Returns
-    -------
-    Annealed
     """
     n = n_particles // _CHAIN * _CHAIN
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))

@@ -72,7 +72,6 @@ class History:
         Steps that count: those since the proposal was last fitted.
     spent : int
         Steps before that, which only served to fit it.
-    n_refits : int
     """
 
     stage: Stage
@@ -230,8 +229,6 @@ def prepared(
 
     Parameters
     ----------
-    target : Target
-    size, n_ensembles, n_walkers : int
     seed : int
         Same seed, same numbers.
     told : callable

@@ -131,10 +131,6 @@ class JumpsAhead(moves.Move):  # type: ignore[misc]
     Where a walker jumps to does not depend on where it is. The proposals of the next steps can therefore be drawn, and
     the log posterior computed for all of them in one call, before it is known which of them are accepted; the chain is
     the same Markov chain. Belongs to one ensemble, for one call of `run_mcmc`: what was drawn ahead is forgotten then.
-
-    Parameters
-    ----------
-    jump : Jump
     """
 
     def __init__(self, jump: Jump) -> None:
@@ -175,10 +171,6 @@ class StepsAlong(moves.Move):  # type: ignore[misc]
     """Metropolis with steps as long and as oblique as some component of a mixture, whichever, in straight coordinates.
 
     Lets walkers out of places where the mixture is so thin that hardly any jump leads away from them.
-
-    Parameters
-    ----------
-    jump : Jump
     """
 
     def __init__(self, jump: Jump) -> None:

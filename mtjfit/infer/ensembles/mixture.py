@@ -118,12 +118,10 @@ def fitted(
     Parameters
     ----------
     points : ndarray, shape (n, size)
-    rng : numpy.random.Generator
     weights : ndarray, shape (n,), optional
         Equal ones by default.
     components : int
         At most; fewer where there are few effective points.
-    iterations : int
     """
     shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
     rows, shares = _thinned(shares, _MAX_POINTS, rng)
@@ -163,13 +161,11 @@ def covering(
 
     Parameters
     ----------
-    mixture : Mixture
     v : ndarray, shape (n, size)
         Draws from the density, by weight.
     weights : ndarray, shape (n,)
     log_density : ndarray, shape (n,)
         ln of the density at `v`, up to a constant.
-    rng : numpy.random.Generator
     """
     rows, weights = _thinned(weights, 2 * _MAX_POINTS, rng)
     v, log_density = v[rows], log_density[rows]

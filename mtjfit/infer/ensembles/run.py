@@ -105,7 +105,6 @@ def run_ensembles(
         Same seed, same numbers.
     target_ess : float
         Bulk ESS wanted of every coordinate.
-    n_ensembles, n_walkers : int
     max_steps : int
         Limit, rounded up to whole blocks of 100 steps.
     progress : bool
@@ -113,10 +112,6 @@ def run_ensembles(
     journal : Journal, optional
         Saves every block, and has what an earlier, interrupted run has saved. The numbers are those of a run that was
         never interrupted, to the last bit.
-
-    Returns
-    -------
-    Run
 
     Raises
     ------

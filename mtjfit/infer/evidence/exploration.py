@@ -46,7 +46,6 @@ class Explored:
 
     Attributes
     ----------
-    weighted : Weighted
     evidence : Evidence
         By importance sampling, or exact where nothing is left to sample.
     jump : Jump or None
@@ -105,7 +104,6 @@ def explore(
         `log_posterior`, `log_prior` (normalised) and `prior_transform`, vectorised over rows.
     size : int
         Dimension of the coordinates; up to about ten.
-    rng : numpy.random.Generator
     start : ndarray, shape (n, size), optional
         Draws from a posterior that is close, to save the annealing, which follows only where it was not close at all.
     told : callable

@@ -48,7 +48,6 @@ def describe(study: Study, seed: int) -> dict[str, str]:
 
     Parameters
     ----------
-    study : Study
     seed : int
         The seed that is used, whatever the study says.
 

@@ -44,8 +44,6 @@ class Journal:
 
     Attributes
     ----------
-    folder : Path
-    lock : Lock
     description : mapping of str to str
         Of the study, see `mtjfit.infer.store.fingerprint.describe`.
     notes : tuple of str

@@ -129,11 +129,8 @@ class Segment:
 
     Attributes
     ----------
-    file : str
-    sha256 : str
     holds : {"prepared", "refitted", "steps"}
         A stage to begin with, the stage after a refit, for which all before was thrown away, or a block of steps.
-    steps : int
     """
 
     file: str
@@ -152,7 +149,6 @@ class Manifest:
         Of the study, see `mtjfit.infer.store.fingerprint.describe`.
     versions : mapping of str to str
         That the run was begun with.
-    segments : tuple of Segment
     saved : str
         When, UTC.
     """

@@ -33,7 +33,6 @@ def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
 
     Parameters
     ----------
-    path : str or Path
     write : bool
         Make the file where there is none, and let chunks be written. False: the file is not changed, but for the
         tables of an earlier version, which are brought to those of today.

@@ -68,7 +68,6 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
 
     Parameters
     ----------
-    path : Path
     write : bool
         False: nothing can be written through the connection. The file may then lie on a medium that cannot be written.
 

@@ -58,7 +58,6 @@ def export_rows(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path)
         Columns `WITH_ORIGIN` and the quantities.
     columns : sequence of str
         Names of the quantities in them.
-    path : Path
 
     Returns
     -------

@@ -109,7 +109,6 @@ class Source:
     ----------
     id : int
         In this catalogue.
-    configuration : Configuration
     name : str
         Where the table was when it was begun.
     identity : str

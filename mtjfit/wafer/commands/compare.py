@@ -58,8 +58,6 @@ def compare_wafers(
         Empty: the first determined numbers that all have.
     own_error, common_error : float
         Relative errors that all devices of a wafer, or of all wafers, share.
-    output : Path or None
-    quiet : bool
 
     Raises
     ------

@@ -92,10 +92,8 @@ def wafer_files(
 
     Parameters
     ----------
-    survey : Survey
     findings : sequence of WaferFindings
         A section of the page each.
-    odd : OddDevices
     curves : Curves
         Of some of them.
     faults : DataFrame
@@ -106,10 +104,6 @@ def wafer_files(
         Give each figure a PDF file, too.
     progress : callable, optional
         Called with the name of each figure before it is drawn.
-
-    Returns
-    -------
-    dict of str to bytes
     """
     rings = _rings(survey, odd)
     drawn_of = pictures(findings, rings, pdf=pdf, progress=progress)

@@ -49,7 +49,6 @@ def pictures(
 
     Parameters
     ----------
-    findings : sequence of WaferFindings
     rings : ndarray of bool, shape (devices,)
         Odd devices.
     pdf : bool

@@ -26,7 +26,6 @@ class StackResults:
 
     Attributes
     ----------
-    fits : GroupFits
     posteriors : GroupPosteriors or None
         None: nobody asked for them.
     refused : mapping of str to str

@@ -43,15 +43,6 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
     the robust mean of a population ± 3 standard deviations of the true values between devices of one wafer; errors of
     measurement are taken off. A triangle is the upper end of a spread that is not determined.
 
-    Parameters
-    ----------
-    survey : Survey
-    quantity : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
     Raises
     ------
     DataError

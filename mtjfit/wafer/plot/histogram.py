@@ -30,13 +30,8 @@ def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
 
     Parameters
     ----------
-    curve : DeviceCurve
     survey : Survey
         Which it is of: its mark goes on the figure.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     fine = np.linspace(float(curve.bias.min()), float(curve.bias.max()), _FINE) if curve.bias.size else np.empty(0)
     lines = curve.polynomial(fine)
@@ -109,15 +104,6 @@ def plot_splits(survey: Survey, quantity: str) -> Figure:
 
     Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bar: what is seen, and in black the
     true spread, ± one standard deviation. Devices beyond the axis are counted at its ends.
-
-    Parameters
-    ----------
-    survey : Survey
-    quantity : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

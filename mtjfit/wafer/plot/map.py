@@ -94,8 +94,6 @@ class Scale:
 
     Attributes
     ----------
-    colours : Colormap
-    norm : Normalize
     extend : {"neither", "min", "max", "both"}
         On which sides values lie beyond the ends.
     """
@@ -146,7 +144,6 @@ def plot_wafer_map(
 
     Parameters
     ----------
-    survey : Survey
     quantity : str
         Any column of numbers.
     odd : array of bool, shape (devices,), optional
@@ -155,10 +152,6 @@ def plot_wafer_map(
         Diverging: zero in the middle of the scale.
     most : int
         Wafers to draw; the note says how many more there are.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------
@@ -257,12 +250,9 @@ def draw_map(
 
     Parameters
     ----------
-    ax : Axes
-    around : Around
     place : array, shape (devices, 2)
         x and y in mm.
     values : array, shape (devices,)
-    scale : Scale
     flagged, odd : array of bool, shape (devices,)
     """
     x, y = place.T

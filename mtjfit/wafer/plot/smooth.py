@@ -52,16 +52,10 @@ def plot_smooth(
 
     Parameters
     ----------
-    survey : Survey
-    quantity : str
     surfaces : sequence of Surface, optional
         From `smooth_surfaces`; of second order if they are not given. The first four are drawn.
     odd : array of bool, shape (devices,), optional
         Devices to mark by a ring.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
 
     Raises
     ------

@@ -74,15 +74,11 @@ class Gathered:
     ----------
     number : int
         Of the chunk.
-    device, wafer : list of str, length J
     start : ndarray of int, shape (J + 1,)
     line : ndarray of int, shape (rows,)
     split : ndarray of int, shape (rows,)
         Places in `splits`.
-    splits : list of str
     numbers : dict of str to ndarray, shape (rows,)
-    bad : list of BadCell
-    share : float
     """
 
     number: int

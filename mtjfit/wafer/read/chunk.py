@@ -38,7 +38,6 @@ class Fault:
 
     Attributes
     ----------
-    device, wafer, split : str
     where : str
         File and line, or record number.
     what, todo : str

@@ -203,8 +203,6 @@ def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
 
     Parameters
     ----------
-    study : WaferStudy
-    rows : Gathered
     label : str
         Of the table, for messages.
     """

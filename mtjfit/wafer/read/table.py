@@ -29,7 +29,6 @@ def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
 
     Parameters
     ----------
-    study : WaferStudy
     skip : container of int
         Numbers of chunks that are not wanted. Their numbers are not read, as far as the format allows.
 

@@ -28,7 +28,6 @@ class BatchSummary:
 
     Attributes
     ----------
-    source : Source
     devices : int
         Reduced, now and earlier.
     faults : int
@@ -67,7 +66,6 @@ def run_batch(
 
     Parameters
     ----------
-    study : WaferStudy
     catalogue : Catalogue
         Opened for writing.
     workers : int
@@ -76,10 +74,6 @@ def run_batch(
         Address of a dask scheduler whose workers reduce, such as ``tcp://10.0.0.1:8786``.
     progress : bool
         Show a bar on a terminal.
-
-    Returns
-    -------
-    BatchSummary
 
     Raises
     ------

@@ -45,7 +45,6 @@ class Job:
 
     Attributes
     ----------
-    number : int
     share : float
         Part of the table up to its end.
     chunk : Chunk or None
@@ -77,8 +76,6 @@ def reduced_on_cluster(
 
     Parameters
     ----------
-    study : WaferStudy
-    left : iterator of Job
     workers : int
         Processes to start on this computer, which listen to this computer only; 0: use `scheduler`.
     scheduler : str

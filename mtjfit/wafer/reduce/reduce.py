@@ -39,11 +39,6 @@ _NO_SLOPE = 2.0  # standard errors
 def reduce_chunk(study: WaferStudy, chunk: Chunk) -> Reduced:
     """Determined numbers, tests, flags and sums of every usable device of a chunk.
 
-    Parameters
-    ----------
-    study : WaferStudy
-    chunk : Chunk
-
     Returns
     -------
     Reduced
@@ -78,7 +73,6 @@ def determined(
     ----------
     one : Statistics
         Of J devices.
-    terms : Terms
     fitted : bool
         True where the statistics belong to σ = 1, which is estimated from the scatter of each device and component.
     fixed : (float or None, float or None)

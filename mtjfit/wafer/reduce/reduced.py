@@ -67,7 +67,6 @@ class Reduced:
         Bit masks of `FLAGS`.
     sums : ndarray, shape (J, n_sums)
         Sufficient statistics; `mtjfit.wafer.reduce.sums.compressed` makes the model's form of them.
-    faults : tuple of Fault
     origins : tuple of Origin
         As of the chunk.
     """

@@ -28,7 +28,6 @@ class WaferDevices:
         Nominal thicknesses in nm.
     x, y : ndarray, shape (n_devices,)
         Positions in mm from the centre of the wafer, NaN where not declared.
-    data : Compressed
     quantity, per, unit : str
         As declared, the same for all devices.
     """

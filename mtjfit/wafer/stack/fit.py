@@ -37,7 +37,6 @@ class StackFit:
 
     Attributes
     ----------
-    devices : WaferDevices
     point : StackPoint
         Amplitudes and thicknesses of all devices at the optimum.
     values : mapping of str to float
@@ -194,15 +193,10 @@ def fit_stack(
 
     Parameters
     ----------
-    devices : WaferDevices
     parameters : mapping of str to Parameter
         As declared; priors of lengths bound the search and do nothing else.
     thickness_sd : float, optional
         Standard deviation of thicknesses about nominal, in nm, in place of the declared one.
-
-    Returns
-    -------
-    StackFit
 
     Raises
     ------

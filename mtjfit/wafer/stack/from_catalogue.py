@@ -35,7 +35,6 @@ class Stack:
     ----------
     split : str
         ``""`` where none is declared: all devices are of one stack.
-    devices : WaferDevices
     left_out : tuple of str
         Devices of the split that carry a flag and are not among `devices`.
     """
@@ -117,7 +116,6 @@ def stacks(
 
     Parameters
     ----------
-    catalogue : Catalogue
     study : WaferStudy
         Under which the devices were reduced.
     split : str, optional
@@ -183,7 +181,6 @@ def group_study(catalogue: Catalogue, file: Path | None = None, configuration: s
 
     Parameters
     ----------
-    catalogue : Catalogue
     file : Path, optional
         A wafer study file in place of the stored one.
     configuration : str

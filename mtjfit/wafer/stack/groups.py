@@ -33,7 +33,6 @@ class GroupFits:
 
     Attributes
     ----------
-    fits : mapping of str to StackFit
     left_out : mapping of str to tuple of str
         Flagged devices by split, which took no part.
     origins : tuple of Origin
@@ -66,7 +65,6 @@ class GroupPosteriors:
 
     Attributes
     ----------
-    posteriors : mapping of str to StackPosterior
     left_out : mapping of str to tuple of str
         Flagged devices by split, which took no part.
     origins : tuple of Origin
@@ -112,7 +110,6 @@ def fit_groups(
 
     Parameters
     ----------
-    catalogue : Catalogue
     study : WaferStudy
         Under which the devices were reduced.
     split : str, optional
@@ -165,7 +162,6 @@ def sample_groups(
 
     Parameters
     ----------
-    catalogue : Catalogue
     study : WaferStudy
         Under which the devices were reduced.
     split : str, optional

@@ -76,8 +76,6 @@ class StackLeastSquares:
 
     Attributes
     ----------
-    devices : WaferDevices
-    parameters : mapping of str to Parameter
     sd : float
         Of all thicknesses about their nominal values, in nm; 0: they are known.
     noise : ndarray, shape (2,)

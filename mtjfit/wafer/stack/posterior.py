@@ -64,10 +64,8 @@ class WaferPosterior:
 
     Attributes
     ----------
-    devices : WaferDevices
     parameters : mapping of str to Parameter
         As declared in a study: shared lengths, amplitudes, their scatter, noise, thickness.
-    hierarchy : Hierarchy
 
     Raises
     ------

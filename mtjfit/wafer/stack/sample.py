@@ -163,13 +163,11 @@ class StackPosterior:
 
     Attributes
     ----------
-    model : WaferPosterior
     verdict : Verdict
         Answer of the convergence gate: look at it before anything else.
     z : ndarray, shape (n_ensembles, n_kept, n_walkers, size)
         Thinned draws of the coordinates, normal scores of the priors.
     log_likelihood : ndarray, shape (n_ensembles, n_kept, n_walkers)
-    seed : int
     evidence : Evidence or None
         None where the run did not converge.
     """
@@ -328,7 +326,6 @@ def sample_stack(
 
     Parameters
     ----------
-    model : WaferPosterior
     sampling : Sampling, optional
         Seed, effective draws wanted, ensembles, walkers, steps.
     journal : str or Path, optional

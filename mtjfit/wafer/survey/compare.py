@@ -27,7 +27,6 @@ class WaferMeans:
 
     Attributes
     ----------
-    quantity : str
     table : DataFrame
         Index: the wafer, followed by the population if some wafer holds several. wafer, population, n, mean, sd_devices
         (scatter between its devices and their errors, which more devices make smaller), sd_wafer (what all its
@@ -59,17 +58,11 @@ def wafer_means(
 
     Parameters
     ----------
-    survey : Survey
-    quantity : str
     own : float, or mapping of wafer to float
         Relative error that all devices of one wafer share and no other wafer does, such as the area of its junctions:
         0.03 for 3 %. More devices do not make it smaller.
     common : float
         Relative error that all wafers share, such as a calibration of the set-up. It moves all of them together.
-
-    Returns
-    -------
-    WaferMeans
 
     Raises
     ------
@@ -168,8 +161,6 @@ def compare_wafers(
 
     Parameters
     ----------
-    survey : Survey
-    quantity : str
     own, common : float
         As for `wafer_means`.
 

@@ -32,7 +32,6 @@ class DeviceCurve:
 
     Attributes
     ----------
-    wafer, device : str
     quantity : {"torque", "torkance"}
     unit : str
         As it stands in files.
@@ -99,7 +98,6 @@ def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") 
 
     Parameters
     ----------
-    catalogue : Catalogue
     name : str
         For titles; that of the file, if none is given.
     configuration : str
@@ -132,13 +130,11 @@ def curves_of(
 
     Parameters
     ----------
-    catalogue : Catalogue
     wanted : collection of (wafer, device)
     survey : Survey
         Of the same configuration; its coefficients are drawn beside the points.
     table : Path, optional
         Where the table is now.
-    configuration : str
     """
     chosen = catalogue.configuration(configuration)
     left, faults = set(wanted), []

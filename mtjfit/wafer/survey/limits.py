@@ -98,11 +98,6 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     centre of each wafer, so that a wafer that lies elsewhere does not widen them either. Devices with a flag are left
     out here.
 
-    Parameters
-    ----------
-    survey : Survey
-    quantity : str
-
     Returns
     -------
     DataFrame
@@ -191,7 +186,6 @@ def odd_devices(
 
     Parameters
     ----------
-    survey : Survey
     quantities : sequence of str
         All of them, if none is named.
     control : {"holm", "fdr"}
@@ -199,10 +193,6 @@ def odd_devices(
         rate).
     smooth : bool
         False: no comparison with a smooth surface.
-
-    Returns
-    -------
-    OddDevices
 
     Raises
     ------

@@ -28,7 +28,6 @@ class Surface:
 
     Attributes
     ----------
-    wafer : str
     powers : array of int, shape (terms, 2)
         Of x and y; the constant first.
     coefficients, covariance : array, shapes (terms,), (terms, terms)
@@ -80,8 +79,6 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
 
     Parameters
     ----------
-    survey : Survey
-    quantity : str
     order : int
         Highest power, 1 to 4: 1 a tilted plane, 2 a bowl or a saddle.
 

@@ -90,10 +90,6 @@ def spread_of(values: FloatArray, errors: FloatArray, *, bound: float = HUBER, f
     fitted : int
         Coefficients that the values were fitted with, the centre among them: residuals of a surface scatter less.
 
-    Returns
-    -------
-    Spread
-
     Raises
     ------
     ValueError
@@ -122,7 +118,6 @@ def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, 
     values, errors : array_like, shape (n,)
     group : array of int, shape (n,)
         Number of the group of each value, from 0.
-    bound : float
 
     Returns
     -------

@@ -195,7 +195,6 @@ def smooth_curve(bias: FloatArray, values: FloatArray, covariance: FloatArray) -
     Returns
     -------
     smooth : ndarray, shape (2, n)
-    degree : int
     """
     n = bias.size
     size = np.max(np.abs(bias), initial=0.0) or 1.0
