@@ -13,7 +13,7 @@ import pandas as pd
 __all__ = ["by_name", "csv_bytes", "harmless", "plain", "records"]
 
 _FORMULA = ("=", "+", "-", "@")
-_NUMBER = re.compile(r"[+-](\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
+_NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
 
 
 def harmless(text: str) -> str:
@@ -31,7 +31,7 @@ def harmless(text: str) -> str:
 def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> bytes:
     """UTF-8 CSV with all digits, the same on every platform, under a comment line if one is given.
 
-    Names of rows and texts in cells cannot run as formulas; a printed number in a cell stays one.
+    Names of rows and texts in cells cannot run as formulas; a printed negative number in a cell stays one.
 
     Examples
     --------

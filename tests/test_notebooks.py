@@ -18,21 +18,21 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONG = [path for path in NOTEBOOKS if path.name.startswith("06")]  # explores posteriors that no data shape
 QUICK = [path for path in NOTEBOOKS if path not in LONG]
 COARSE: tuple[tuple[str, str, object], ...] = (
-    ("planning.plan", "_N_SEARCH", 32),
-    ("planning.plan", "_N_REPORT", 64),
-    ("planning.plan", "_N_OUTCOMES", 50),
-    ("planning.plan", "_N_CHECKED", 3),
-    ("comparison", "_SIMULATIONS", 5),
-    ("comparison", "_DRAWS", 200),
-    ("comparison", "WIDTHS", ()),
-    ("explore", "_PARTICLES", 5),
-    ("explore", "_FEWEST", 400),
-    ("explore", "_DRAWS", 1000),
-    ("explore", "_ENOUGH", 20),
-    ("explore", "_WANTED_ERROR", 1.0),
-    ("explore", "_WANTED_K_HAT", 10.0),
+    ("planning.planner", "_N_SEARCH", 32),
+    ("planning.planner", "_N_REPORT", 64),
+    ("planning.planner", "_N_OUTCOMES", 50),
+    ("planning.planner", "_N_CHECKED", 3),
+    ("comparison.mechanisms.comparison", "_SIMULATIONS", 5),
+    ("comparison.mechanisms.comparison", "_DRAWS", 200),
+    ("comparison.mechanisms.comparison", "WIDTHS", ()),
+    ("infer.evidence.exploration", "_PARTICLES", 5),
+    ("infer.evidence.exploration", "_FEWEST", 400),
+    ("infer.evidence.exploration", "_DRAWS", 1000),
+    ("infer.evidence.exploration", "_ENOUGH", 20),
+    ("infer.evidence.exploration", "_WANTED_ERROR", 1.0),
+    ("infer.evidence.exploration", "_WANTED_K_HAT", 10.0),
 )
-"""Module of `mtjfit.infer`, name, and a value that suffices to see a notebook run."""
+"""Module of mtjfit, name, and a value that suffices to see a notebook run."""
 
 
 class CellError(Exception):
@@ -100,7 +100,7 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             return replace(sample(few, seed, **rest), verdict=enough)
 
     for module, name, few in COARSE:
-        monkeypatch.setattr(import_module(f"mtjfit.infer.{module}"), name, few)
+        monkeypatch.setattr(import_module(f"mtjfit.{module}"), name, few)
     monkeypatch.setattr(mtjfit, "sample", short)
     monkeypatch.setattr(mtjfit, "identify", lambda study: mtjfit.fit(study).identifiability)
 

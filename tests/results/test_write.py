@@ -71,7 +71,7 @@ def test_an_unconverged_summary_determines_nothing(finished):
     ("name", "stored"),
     [
         ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
-        ("+1+1", "'+1+1"),
+        ("+1", "'+1"),
         ("-A1", "'-A1"),
         ("-1 ± A1", "'-1 ± A1"),
         ("@SUM(A1)", "'@SUM(A1)"),
@@ -86,7 +86,7 @@ def test_no_spreadsheet_runs_a_name(name: str, stored: str):
     assert back == [["parameter", "unit"], [stored, stored]]
 
 
-@pytest.mark.parametrize("number", ["+1", "-1", "-5278.05", "-1e-20", "-4876.95 ± 0.02"])
+@pytest.mark.parametrize("number", ["-1", "-5278.05", "-1e-20", "-4876.95 ± 0.02"])
 def test_a_printed_number_stays_one_unless_it_is_a_name(number: str):
     frame = pd.DataFrame({"ln Z": [number]}, index=pd.Index([number], name="model"))
     back = list(csv.reader(io.StringIO(csv_bytes(frame).decode())))
