@@ -104,7 +104,7 @@ def calibrate(
     Returns
     -------
     Calibration
-        Look at `.calibrated` and `.reasons`.
+        ``.calibrated`` says whether, ``.reasons`` why not.
 
     Raises
     ------
