@@ -15,11 +15,11 @@ __all__ = [
     "ComplexArray",
     "FloatArray",
     "check_lengths",
+    "checked_arguments",
     "kappa",
     "kappa_density",
     "kappa_from_rates",
     "lambda_product",
-    "prepared",
     "spin_accumulation",
     "spin_current",
     "tanh_over_q",
@@ -147,7 +147,7 @@ def kappa_from_rates(
     return np.asarray(q0_squared * ratio)
 
 
-def prepared(
+def checked_arguments(
     d: ArrayLike,
     lambda_J: ArrayLike,
     lambda_phi: ArrayLike,
@@ -203,7 +203,7 @@ def kappa(
     >>> f"{abs(value):.3f} {np.angle(value, deg=True):.1f}°"
     '0.831 -12.2°'
     """
-    return kappa_from_rates(*prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
+    return kappa_from_rates(*checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
 
 
 def kappa_density(
@@ -223,7 +223,7 @@ def kappa_density(
     >>> complex(kappa_density(0.0, 1.0, 2.0, 10.0, 3.0))
     (0.75-3j)
     """
-    d, q0_squared, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    d, q0_squared, q_squared, Lambda = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     closed = np.isinf(Lambda)
     limit = np.where(closed & (q0_squared != 0), np.inf, q0_squared * np.where(closed, 0.0, Lambda))
     at_zero = d == 0
@@ -239,7 +239,7 @@ def _profile(
     *,
     current: bool,
 ) -> ComplexArray:
-    d, _, q_squared, Lambda = prepared(d, *lambdas)
+    d, _, q_squared, Lambda = checked_arguments(d, *lambdas)
     x = np.asarray(x, dtype=float)
     if np.any(x < 0):
         raise ValueError("x must not be negative: F begins at x = 0")

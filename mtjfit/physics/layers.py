@@ -31,7 +31,7 @@ __all__ = [
     "Layers",
     "Load",
     "Slab",
-    "State",
+    "SpinState",
     "slabs_and_loads",
 ]
 
@@ -62,7 +62,7 @@ _WALL = Load.of(0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class State:
+class SpinState:
     """Spin density w = m D_F/J0 (nm) and current j = J/J0 at one place."""
 
     w: ComplexArray
@@ -92,7 +92,7 @@ class Slab:
         own = self._turned(self.thickness, end.over(self.D_ratio))
         return Load.of(own[0], own[1]).over(1 / self.D_ratio)
 
-    def at(self, s: ArrayLike, start: State, end: Load) -> State:
+    def at(self, s: ArrayLike, start: SpinState, end: Load) -> SpinState:
         """Density and current at depth s, 0 ≤ s ≤ thickness, given those at the front face and the load behind."""
         s = np.asarray(s, dtype=float)
         endless = np.isinf(self.thickness)
@@ -102,9 +102,9 @@ class Slab:
         sech2 = 4 * decay / (1 + decay) ** 2
         g, h = self._turned(s, here)
         scale = (start.w / self.D_ratio + start.j) * sech2 / (g + h)
-        return State(np.asarray(scale * here.h * self.D_ratio), np.asarray(scale * here.g))
+        return SpinState(np.asarray(scale * here.h * self.D_ratio), np.asarray(scale * here.g))
 
-    def dwell(self, start: State, end: Load) -> ComplexArray:
+    def dwell(self, start: SpinState, end: Load) -> ComplexArray:
         """∫ m D_layer/J0 dx over the slab in nm²: times 1/L0² the torque it takes up, times 1/λ_sf² its spin-flip."""
         own = end.over(self.D_ratio)
         u = tanh_over_q(np.sqrt(self.q_squared), self.thickness)

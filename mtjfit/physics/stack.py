@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, check_lengths, wave_numbers
-from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, State, slabs_and_loads
+from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, SpinState, slabs_and_loads
 
 __all__ = ["kappa_stack", "spin_flip_by_layer", "stack_profile", "torque_by_layer"]
 
@@ -30,7 +30,7 @@ def _free(d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F:
     return Slab(d, q0_squared, rate)
 
 
-def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, State, Load]]:
+def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, SpinState, Load]]:
     """Each slab from F outwards, the state at its front face and the load behind it.
 
     J = J0 at the barrier, or no current at all where nothing would take it up.
@@ -39,7 +39,7 @@ def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, State, Load]]:
     front = free.front(loads[0])
     closed = front.g == 0
     w = np.where(closed, 0.0, front.h) / np.where(closed, 1.0, front.g)
-    state = State(np.asarray(w), np.where(closed, 0j, 1 + 0j))
+    state = SpinState(np.asarray(w), np.where(closed, 0j, 1 + 0j))
     for slab, load in zip((free, *slabs), loads, strict=True):
         yield slab, state, load
         state = slab.at(slab.thickness, state, load)

@@ -13,8 +13,8 @@ from mtjfit.physics.diffusion import (
     ComplexArray,
     FloatArray,
     check_lengths,
+    checked_arguments,
     lambda_product,
-    prepared,
     tanh_over_q,
     wave_numbers,
     weights,
@@ -239,7 +239,7 @@ def lambda_sf_effective_exact(
     >>> f"{lambda_sf_effective_exact(1.2, 1.0, 1.0, 10.0, 1.0):.2f}"
     '1.51-0.14j'
     """
-    d, _, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    d, _, q_squared, Lambda = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     leak = _leak(d, q_squared, Lambda)
     with np.errstate(over="ignore"):
         inverse = 1 / np.square(np.asarray(lambda_sf_F, dtype=float)) + leak
@@ -282,7 +282,7 @@ def kappa_thin_error(
     >>> round(float(kappa_thin_error(1.2, 1.0, 1.0, 10.0, 1.0)), 3)
     0.2
     """
-    d, _, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    d, _, q_squared, Lambda = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     with np.errstate(invalid="ignore", over="ignore"):
         exact = np.isinf(Lambda + d) | np.isinf(Lambda * d)
         area = np.where(exact, 0.0, Lambda * d)

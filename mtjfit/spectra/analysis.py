@@ -17,7 +17,7 @@ from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.lineshape import background, line_derivatives
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum
-from mtjfit.spectra.study import Device, LineOptions, SharedFit, SpectraResult, SpectraStudy, SpectrumFit
+from mtjfit.spectra.study import LineOptions, SharedFit, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
 from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 __all__ = ["analyse"]
@@ -214,7 +214,9 @@ def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> Ki
     return fit_kittel(centre, fixed, sd / slope, free=free)
 
 
-def _curve(device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy) -> TorkanceCurve:
+def _curve(
+    device: SpectraDevice, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy
+) -> TorkanceCurve:
     """Torkance of one device from the lines of all its groups, correlations kept."""
     assert device.constants is not None  # noqa: S101
     parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
@@ -238,7 +240,7 @@ def _curve(device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit]
     return torkance_curve(device.name, lines, covariance, bias, fixed, study.against, device.constants, flagged)
 
 
-def _background_ratio(device: Device, fits: Sequence[SpectrumFit]) -> FloatArray | None:
+def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> FloatArray | None:
     if device.constants is None or device.constants.V_II is None:
         return None
     own = [fit for fit in fits if fit.spectrum.device == device.name]

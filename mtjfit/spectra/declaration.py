@@ -16,7 +16,7 @@ from mtjfit.errors import Problem
 from mtjfit.spectra.calibration import CONSTANT_UNITS, FIELD_UNITS, FREQUENCY_UNITS, Constant, Constants, factor
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import Against, LineModel
-from mtjfit.spectra.study import Device, LineOptions
+from mtjfit.spectra.study import LineOptions, SpectraDevice
 from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable
 from mtjfit.toml import validated as checked_table
 
@@ -285,7 +285,7 @@ def constants_from(
     return problems or Constants(**found)
 
 
-def devices_from(raw: object, common: object, against: Against) -> dict[str, Device] | list[Problem]:
+def devices_from(raw: object, common: object, against: Against) -> dict[str, SpectraDevice] | list[Problem]:
     """All declared devices by name, or everything that is wrong with them."""
     problems: list[Problem] = []
     if not isinstance(common, dict):
@@ -298,7 +298,7 @@ def devices_from(raw: object, common: object, against: Against) -> dict[str, Dev
         common = {name: each for name, each in common.items() if name in CONSTANTS}
     if not isinstance(raw, list):
         return [*problems, Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness")]
-    found: dict[str, Device] = {}
+    found: dict[str, SpectraDevice] = {}
     for i, each in enumerate(raw):
         where = f"devices[{i}]"
         table = validated(DeviceTable, each, where)
@@ -312,7 +312,7 @@ def devices_from(raw: object, common: object, against: Against) -> dict[str, Dev
             continue
         if table.name in found:
             problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
-        found[table.name] = Device(table.name, table.thickness, table.thickness_sd, constants)
+        found[table.name] = SpectraDevice(table.name, table.thickness, table.thickness_sd, constants)
     # A fault of a common constant comes back with every device.
     return list(dict.fromkeys(problems)) or found
 

@@ -21,7 +21,7 @@ from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
 from mtjfit.spectra.declaration import FilesTable, SpectraDocument, SpectraTable, devices_from, line_from, validated
 from mtjfit.spectra.spectrum import Against, Spectrum, branches
-from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
+from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraStudy
 from mtjfit.toml import prefixed, read_toml
 
 __all__ = ["Read", "load_spectra", "read_spectra", "units_of"]
@@ -342,7 +342,9 @@ def _table_problems(table: FilesTable, where: str, against: Against) -> Iterable
         yield Problem(f"{where}.folder", "leaves the folder of the study", "give a folder relative to the file")
 
 
-def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], name: str) -> dict[str, Device]:
+def _all_devices(
+    spectra: Sequence[Spectrum], declared: Mapping[str, SpectraDevice], name: str
+) -> dict[str, SpectraDevice]:
     problems = []
     seen = list(dict.fromkeys(each.device for each in spectra))
     for each in seen:
@@ -355,4 +357,4 @@ def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], na
                  for each in declared if each not in seen]  # fmt: skip
     if problems:
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{name}: "))
-    return {each: declared.get(each, Device(each)) for each in seen}
+    return {each: declared.get(each, SpectraDevice(each)) for each in seen}

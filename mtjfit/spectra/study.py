@@ -17,7 +17,7 @@ from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.torkance import TorkanceCurve
 
-__all__ = ["Device", "LineOptions", "SharedFit", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
+__all__ = ["LineOptions", "SharedFit", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
 
 Use = Literal["largest", "lowest", "highest"]
 
@@ -54,7 +54,7 @@ class LineOptions:
 
 
 @dataclass(frozen=True)
-class Device:
+class SpectraDevice:
     """One device.
 
     Attributes
@@ -84,7 +84,7 @@ class SpectraStudy:
         Of the torkances to write.
     origin : Origin
         Whether the spectra were measured or simulated.
-    devices : mapping of str to Device
+    devices : mapping of str to SpectraDevice
         In order of appearance.
     text : str
         Of the study file.
@@ -100,7 +100,7 @@ class SpectraStudy:
     origin: Origin
     spectra: tuple[Spectrum, ...]
     options: LineOptions
-    devices: Mapping[str, Device]
+    devices: Mapping[str, SpectraDevice]
     text: str = ""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from plot_cases import assert_nothing_cut_off, by_gid, texts
 
-from mtjfit.paper.frequency import plot_frequency_response
+from mtjfit.paper.validity import plot_frequency_response
 from mtjfit.physics.bilayer import Bilayer
 from mtjfit.physics.frequency import kappa_at_frequency, static_up_to
 
