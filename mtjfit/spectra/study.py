@@ -24,7 +24,7 @@ Use = Literal["largest", "lowest", "highest"]
 
 @dataclass(frozen=True)
 class LineOptions:
-    """What is fitted to each spectrum, and what is common to the spectra of a device.
+    """The model of each spectrum, and what is common to the spectra of a device.
 
     Attributes
     ----------
@@ -51,6 +51,11 @@ class LineOptions:
     window: float | None = None
     kittel: tuple[Free, ...] = ("Meff", "Bk")
     output: float = 1.0
+
+    @property
+    def shares(self) -> bool:
+        """Whether spectra of a device have centres or widths in common."""
+        return self.centre != "free" or self.width != "free"
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,6 @@ class SpectraStudy:
 
     Attributes
     ----------
-    against : {"frequency", "field"}
     unit : str
         Of the torkances to write.
     origin : Origin
@@ -128,7 +132,6 @@ class SpectrumFit:
         In SI: Hz or T, and V; `half_width` is half the width at half maximum.
     errors : ndarray, shape (4, modes)
         Standard errors of these.
-    background : ndarray, shape (degree + 1,)
     mode : int
         The mode that torkances are taken from.
     noise : float
