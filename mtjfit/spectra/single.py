@@ -20,7 +20,7 @@ _KINDS = ("centre", "half_width", "s", "a")
 
 
 def line_parameters(model: LineModel, fits: LineFits, i: int = 0) -> Parameters:
-    """Parameters of lmfit at row `i` of a batch: ``centre_1``, ``half_width_1``, ``s_1``, ``a_1``, …, ``b0``, ``b1``."""
+    """Parameters of lmfit at row `i` of a batch: ``centre_1``, ``half_width_1``, ``s_1``, ``a_1``, …, ``b0``, …."""
     from lmfit import Parameters
 
     parameters = Parameters()
