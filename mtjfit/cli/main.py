@@ -12,10 +12,10 @@ from mtjfit.cli.datasets import datasets, demo
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
 from mtjfit.cli.run import run
-from mtjfit.explorer.command import explore
-from mtjfit.paper.command import figures
+from mtjfit.explorer.command import explore_command
+from mtjfit.paper.command import figures_command
 from mtjfit.planning.command import plan
-from mtjfit.spectra.command import spectra
+from mtjfit.spectra.command import spectra_command
 from mtjfit.terminal import Commands
 from mtjfit.wafer.commands.batch import batch
 from mtjfit.wafer.commands.wafer import wafer
@@ -46,12 +46,12 @@ for _command in (
     plan,
     run,
     compare,
-    explore,
-    spectra,
+    explore_command,
+    spectra_command,
     batch,
     wafer,
     calibrate,
     datasets,
-    figures,
+    figures_command,
 ):
     cli.add_command(_command)

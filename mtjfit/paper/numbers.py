@@ -19,7 +19,7 @@ from mtjfit.plain import csv_bytes
 
 __all__ = [
     "SANKEY",
-    "Per",
+    "TorquePer",
     "accumulation",
     "assumptions",
     "bias_dependence",
@@ -29,14 +29,14 @@ __all__ = [
     "values_of",
 ]
 
-Per: TypeAlias = Literal["device", "volume"]
+TorquePer: TypeAlias = Literal["device", "volume"]
 
 SANKEY = {"a1": 0.13, "b2": 0.625 * 0.13}
 """J0 after Sankey et al. 2008, reconstructed as in the bundled set: a1 in (ħ/2e) kΩ⁻¹, b2 in (ħ/2e) kΩ⁻¹ V⁻¹."""
 
 _POINTS = 601
 _MICROAMPERE = 1e3  # kΩ⁻¹ V is mA
-_TORQUE: dict[Per, str] = {"device": "_hbar_2e_uA", "volume": "_hbar_2e_uA_per_nm"}
+_TORQUE: dict[TorquePer, str] = {"device": "_hbar_2e_uA", "volume": "_hbar_2e_uA_per_nm"}
 _LENGTHS = ("d", "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 _COLUMN = {name: f"{name}_nm" for name in _LENGTHS} | {
     "D_ratio": "D_ratio", "a1": "a1_hbar_2e_per_kohm", "b2": "b2_hbar_2e_per_kohm_per_V",
@@ -175,7 +175,7 @@ def bias_dependence(
     a1: float = SANKEY["a1"],
     b2: float = SANKEY["b2"],
     bias_max: float = 0.5,
-    per: Per = "device",
+    per: TorquePer = "device",
 ) -> pd.DataFrame:
     """Fig. 3: both torques against bias for several thicknesses, Eq. 12 with J0 = a1 V + i b2 V².
 

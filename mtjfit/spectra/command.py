@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.errors import ConfigError, Problem
+from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import echo, progress
 
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["spectra"]
+__all__ = ["spectra_command"]
 
 
-@click.command(short_help="Fit rectified spectra, give torkance against bias.")
+@click.command("spectra", short_help="Fit rectified spectra, give torkance against bias.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="SPECTRA.toml")
 @click.option(
     "--output",
@@ -38,7 +38,7 @@ __all__ = ["spectra"]
 )
 @click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
@@ -46,8 +46,7 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     """
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
-    from mtjfit.spectra.page import spectra_html
-    from mtjfit.spectra.tables import devices_table, flagged_table, spectra_document, spectra_says
+    from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says
 
     again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
     folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
@@ -73,7 +72,7 @@ def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, 
     if not quiet:
         for sentence in spectra_says(found):
             echo(sentence)
-        echo(devices_table(found))
+        echo(spectra_devices_table(found))
         if found.flagged:
             echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
@@ -89,25 +88,16 @@ def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
     ConfigError
         A shift is not understood, or names a constant that no device has.
     """
-    from mtjfit.errors import did_you_mean
-
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
         if match is None:
             raise ConfigError([Problem(f"--shift {shift}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
         name, steps = match[1], float(match[2])
-        having = {
-            device: each
-            for device, each in study.devices.items()
-            if each.constants is not None and name in each.constants.named()
-        }
-        if not having:
-            known = {key for each in study.devices.values() if each.constants for key in each.constants.named()}
+        declared = {device: each.constants for device, each in study.devices.items() if each.constants is not None}
+        moved = {device: replace(study.devices[device], constants=constants.moved(name, steps))
+                 for device, constants in declared.items() if name in constants.named()}  # fmt: skip
+        if not moved:
+            known = {key for constants in declared.values() for key in constants.named()}
             raise ConfigError([Problem(f"--shift {shift}", "no device has this constant", did_you_mean(name, known))])
-        moved = {
-            device: replace(each, constants=each.constants.moved(name, steps))
-            for device, each in having.items()
-            if each.constants is not None
-        }
         study = replace(study, devices={**study.devices, **moved})
     return study

@@ -11,9 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from plot_cases import assert_nothing_cut_off, by_gid, texts
 
-from mtjfit.paper.frequency import plot_frequency_response
-from mtjfit.physics.bilayer import Bilayer
-from mtjfit.physics.frequency import kappa_at_frequency, static_up_to
+from mtjfit.paper.validity import plot_frequency_response
+from mtjfit.physics import Bilayer, kappa_at_frequency, static_up_to
 
 FILM = Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=200.0)
 ON_COPPER = Bilayer.from_lengths(3.0, 3.0, 6.0, 10.0, 200.0, D_F=200.0, D_N=1e4)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from plot_cases import assert_nothing_cut_off, by_gid, texts
 
-from mtjfit.paper.validity import FIG_2, FIG_3, LEVELS, ThinPanel, plot_thin_validity
+from mtjfit.paper.validity import ERROR_LEVELS, FIG_2, FIG_3, ThinPanel, plot_thin_validity
 from mtjfit.physics import kappa, kappa_thin
 
 TOLERANCE = 0.005  # of the error that a contour claims
@@ -23,7 +23,7 @@ def figure() -> Figure:
 
 
 def contours(ax: Axes) -> list[np.ndarray]:
-    """Points (d, Λ) of each contour, in the order of `LEVELS`."""
+    """Points (d, Λ) of each contour, in the order of `ERROR_LEVELS`."""
     (drawn,) = by_gid(ax, "contours")
     return [path.vertices for path in drawn.get_paths()]
 
@@ -31,7 +31,7 @@ def contours(ax: Axes) -> list[np.ndarray]:
 def misplaced(points: list[np.ndarray], lengths: tuple[float, float, float]) -> float:
     """Largest relative deviation of |κ_16 − κ|/|κ| on the contours from their levels."""
     worst = 0.0
-    for (d, Lambda), level in zip((each.T for each in points), LEVELS, strict=True):
+    for (d, Lambda), level in zip((each.T for each in points), ERROR_LEVELS, strict=True):
         exact = kappa(d, *lengths, Lambda)
         error = np.abs(kappa_thin(d, *lengths, Lambda) - exact) / np.abs(exact)
         worst = max(worst, float(np.max(np.abs(error / level - 1))))
@@ -60,7 +60,7 @@ def test_contours_by_numbers() -> None:
 def test_each_side_of_a_contour_is_shaded_by_its_error() -> None:
     d = np.geomspace(0.12, 9.0, 40)
     for ax, lengths in zip(figure().axes, LENGTHS.values(), strict=True):
-        for points, level in zip(contours(ax), LEVELS, strict=True):
+        for points, level in zip(contours(ax), ERROR_LEVELS, strict=True):
             points = points[np.argsort(points[:, 0])]
             edge = np.interp(d, *points.T)
             for factor, above in ((0.9, True), (1.1, False)):

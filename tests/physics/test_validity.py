@@ -11,18 +11,16 @@ import pytest
 from physics_errors import FORMS, LAMBDA, PHI, SF, Form, J, fault, off
 from physics_reference import FIG_3, MP, TOLERANCE, box, over, printed_kappa, waves, with_value, worst
 
-from mtjfit.physics import kappa
-from mtjfit.physics.limits import (
+from mtjfit.physics import (
+    kappa,
     kappa_ballistic,
     kappa_chi_beta,
+    kappa_effective,
     kappa_no_dephasing,
     kappa_semi_infinite,
-    kappa_ultrathin,
-)
-from mtjfit.physics.validity import (
-    kappa_effective,
     kappa_thin,
     kappa_thin_error,
+    kappa_ultrathin,
     lambda_sf_effective,
     lambda_sf_effective_exact,
     tau_sf_effective,
