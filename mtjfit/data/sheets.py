@@ -10,7 +10,7 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.pattern import NamePattern
-from mtjfit.data.readers import Sheet, Source, blocks, sheets_from_bytes
+from mtjfit.data.readers import Sheet, SourceFile, blocks, sheets_from_bytes
 from mtjfit.data.rows import Cell, collect
 from mtjfit.data.table import curves_from_bytes, curves_of_devices
 from mtjfit.data.tidy import Header, Line, Place, ProblemLog
@@ -28,10 +28,10 @@ _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par
 
 
 def curves_from_sources(
-    sources: Sequence[Source],
+    sources: Sequence[SourceFile],
     declaration: TableDeclaration,
     label: str = "",
-    opened: Callable[[str], Source] | None = None,
+    opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
     """Curves of one or more files that one declaration describes.
 
@@ -60,7 +60,7 @@ def curves_from_sources(
     ...     ColumnUnits("mV", "arb", "nm"), sigma="fit", format=TableFormat(reader="pymeasure"),
     ...     name="{device}_T{thickness:nm}.csv")
     >>> text = b"#Parameters:\\n#Data:\\nBias (mV),par,perp\\n-100,-1,0.1\\n0,0,0\\n100,1,0.1\\n"
-    >>> curve, = curves_from_sources([Source("A1_T2.1nm.csv", text, "A1_T2.1nm.csv")], declaration)
+    >>> curve, = curves_from_sources([SourceFile("A1_T2.1nm.csv", text, "A1_T2.1nm.csv")], declaration)
     >>> curve.device, curve.thickness, curve.bias.tolist()
     ('A1', 2.1, [-0.1, 0.0, 0.1])
     """
@@ -79,7 +79,7 @@ def curves_from_sources(
     return curves_from_sheets(sheets, declaration, label, opened)
 
 
-def declared_sheets(source: Source, declaration: TableDeclaration) -> tuple[Sheet, ...]:
+def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
     """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up.
 
     Raises
@@ -98,7 +98,7 @@ def curves_from_sheets(
     sheets: Sequence[Sheet],
     declaration: TableDeclaration,
     label: str = "",
-    opened: Callable[[str], Source] | None = None,
+    opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
     """Curves of sheets: their rows below one another, columns found by name, then header parameters.
 

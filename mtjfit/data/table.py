@@ -17,7 +17,7 @@ from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import ReadOptions, Source, read_source
+from mtjfit.data.readers import ReadOptions, SourceFile, read_source
 from mtjfit.data.readers.text import grid_of
 from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
 from mtjfit.data.tidy import Line, ProblemLog, body, decode, find_header, numbered_lines, parse_number
@@ -82,7 +82,7 @@ def covariance_files(
 
 
 def covariances(
-    points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], Source] | None
+    points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], SourceFile] | None
 ) -> dict[str, FloatArray]:
     """Covariance of each device that a declaration gives one.
 
@@ -119,12 +119,12 @@ def covariances(
     return found
 
 
-def read_covariance(source: Source, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
+def read_covariance(source: SourceFile, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
     """Covariance of all values of a device, in-plane ones first, along M × P.
 
     Parameters
     ----------
-    source : Source
+    source : SourceFile
         2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows
         of the device in the order of its file, masked ones included, then the out-of-plane ones.
     n : int
@@ -244,7 +244,7 @@ def read_curves(
 
 
 def curves_from_bytes(
-    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], Source] | None = None
+    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], SourceFile] | None = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
 
@@ -281,7 +281,7 @@ def curves_of_devices(
     comments: Iterable[tuple[Line, str]],
     declaration: TableDeclaration,
     log: ProblemLog,
-    opened: Callable[[str], Source] | None = None,
+    opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
     """Curves of rows sorted by device.
 

@@ -28,7 +28,7 @@ __all__ = [
     "find_header",
     "numbered_lines",
     "parse_number",
-    "split",
+    "split_fields",
 ]
 
 _LISTED = 50
@@ -131,12 +131,12 @@ def decode(data: bytes, encoding: str, label: str) -> str:
     raise log.error()
 
 
-def split(line: str, separator: str) -> list[str]:
+def split_fields(line: str, separator: str) -> list[str]:
     """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
 
     Examples
     --------
-    >>> split('"dev 1, left"; 0.1 ;2', ";")
+    >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
     ['dev 1, left', '0.1', '2']
     """
     return [
@@ -146,7 +146,7 @@ def split(line: str, separator: str) -> list[str]:
 
 def try_split(line: str, separator: str) -> list[str]:
     try:
-        return split(line, separator)
+        return split_fields(line, separator)
     except csv.Error:
         return []
 
@@ -233,7 +233,7 @@ def body(lines: Iterator[tuple[int, str]], header: Header, declaration: TableDec
     blank: int | None = None
     for number, line in lines:
         try:
-            cells = split(line, header.separator)
+            cells = split_fields(line, header.separator)
         except csv.Error as error:
             log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
             yield number, None

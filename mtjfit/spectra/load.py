@@ -24,12 +24,12 @@ from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
 from mtjfit.toml import prefixed, read_toml
 
-__all__ = ["Read", "load_spectra", "read_spectra", "units_of"]
+__all__ = ["Read", "column_units", "load_spectra", "read_spectra"]
 
 _MOST_FILES = 100_000
 
 
-def units_of(against: Against) -> dict[str, Mapping[str, float]]:
+def column_units(against: Against) -> dict[str, Mapping[str, float]]:
     """The table of units of each kind of column."""
     x, fixed = (FREQUENCY_UNITS, FIELD_UNITS) if against == "frequency" else (FIELD_UNITS, FREQUENCY_UNITS)
     return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
@@ -125,7 +125,7 @@ def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, optio
     if table.pattern:
         sheet = sheet.with_metadata(NamePattern(table.pattern).fields(name, sheet.label))
     _same_units(sheet, table, against)
-    units = units_of(against)
+    units = column_units(against)
     x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
     voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS) * options.output
     bias = _of_rows(sheet, table, "bias", table.bias, units["bias"])
@@ -163,7 +163,7 @@ def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:
 def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
     """A file that names a unit must name the one that was declared."""
     problems = []
-    units = units_of(against)
+    units = column_units(against)
     for name in ("x", "voltage", "bias", "fixed"):
         column = getattr(table.columns, name)
         said = sheet.column(column).unit if column else None
@@ -311,7 +311,7 @@ def _file_tables(raw: object, against: Against, problems: list[Problem]) -> list
 
 
 def _table_problems(table: FilesTable, where: str, against: Against) -> Iterable[Problem]:
-    for name, units in units_of(against).items():
+    for name, units in column_units(against).items():
         unit = getattr(table.units, name)
         if unit or name != "fixed":
             try:

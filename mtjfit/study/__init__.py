@@ -20,8 +20,8 @@ from mtjfit.study.parameter import (
     Scope,
     amplitudes_of,
     is_amplitude,
+    parameter_unit,
     parse_amplitude,
-    unit_of,
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
 from mtjfit.study.prior import Fixed, Prior
@@ -56,11 +56,11 @@ __all__ = [
     "is_amplitude",
     "load_study",
     "nothing_free",
+    "parameter_unit",
     "parse_amplitude",
     "refuse_nothing_free",
     "study_problems",
     "study_template",
-    "unit_of",
 ]
 
 _MOVED = {

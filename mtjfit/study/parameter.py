@@ -28,8 +28,8 @@ __all__ = [
     "Scope",
     "amplitudes_of",
     "is_amplitude",
+    "parameter_unit",
     "parse_amplitude",
-    "unit_of",
 ]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
@@ -83,12 +83,12 @@ def amplitudes_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if is_amplitude(name))
 
 
-def unit_of(name: str, unit: str, quantity: Quantity, per: Per) -> str:
+def parameter_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     """Unit of a parameter in fits and tables, for torques or torkances in `unit`; the name may carry a device or group.
 
     Examples
     --------
-    >>> unit_of("a1[dev1]", "mT/V", "torkance", "volume"), unit_of("Lambda", "arb", "torque", "device")
+    >>> parameter_unit("a1[dev1]", "mT/V", "torkance", "volume"), parameter_unit("Lambda", "arb", "torque", "device")
     ('mT nm/V', 'nm')
     """
     base = ParameterName(name).base

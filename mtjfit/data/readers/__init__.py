@@ -12,7 +12,7 @@ Examples
 ...     _ = path.write_text("Power(dBm):1.8E+1\\n\\n38.1\\t-1.4E-4\\n41.3\\t-1.3E-4\\n")
 ...     sheet, = read_sheet(path, names=("field (Oe)", "V_mix (V)"))
 >>> sheet.format, sheet.numbers("field"), sheet.parameter("Power")
-('lvm', array([38.1, 41.3]), Parameter(value=18.0, unit='dBm'))
+('lvm', array([38.1, 41.3]), HeaderParameter(value=18.0, unit='dBm'))
 >>> NamePattern("{device}_{frequency:GHz}_{bias:mV}.lvm").fields("A1_3.0GHz_-150mV.lvm")
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
@@ -26,19 +26,19 @@ from mtjfit.data.readers.registry import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.sheet import Column, Parameter, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, HeaderParameter, Sheet, split_unit
+from mtjfit.data.readers.source import ReadOptions, SourceFile
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [
     "READERS",
     "Column",
+    "HeaderParameter",
     "NamePattern",
-    "Parameter",
     "ReadOptions",
     "Reader",
     "Sheet",
-    "Source",
+    "SourceFile",
     "Wide",
     "blocks",
     "read_sheet",

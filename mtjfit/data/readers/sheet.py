@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from mtjfit.data.tidy import ProblemLog, parse_number
 from mtjfit.errors import DataError, Problem, did_you_mean
 
-__all__ = ["Column", "Decimal", "Parameter", "Sheet", "fault_free", "split_unit"]
+__all__ = ["Column", "Decimal", "HeaderParameter", "Sheet", "fault_free", "split_unit"]
 
 Decimal: TypeAlias = Literal[".", ","]
 
 
-class Parameter(NamedTuple):
+class HeaderParameter(NamedTuple):
     """A number from a header or a file name, and its unit as written there; None where none is written."""
 
     value: float
@@ -75,7 +75,7 @@ class Sheet:
     --------
     >>> sheet = Sheet("a.txt", "lvm", (Column("field", "Oe", ("100", "2O0")),), (8, 9), metadata={"Power": "18 dBm"})
     >>> sheet.parameter("Power")
-    Parameter(value=18.0, unit='dBm')
+    HeaderParameter(value=18.0, unit='dBm')
     >>> sheet.numbers("field")
     Traceback (most recent call last):
     mtjfit.errors.DataError: a.txt:9: column 'field': '2O0' is not a number; write a plain number such as -1.25e-3
@@ -124,7 +124,7 @@ class Sheet:
         values = _parsed(self.column(name), self.lines, self.decimal, log)
         return fault_free(values, log)
 
-    def parameter(self, name: str) -> Parameter:
+    def parameter(self, name: str) -> HeaderParameter:
         """A header parameter as a number with its unit; DataError where it is missing or no number."""
         where = f"{self.label}: header parameter {name!r}"
         if name not in self.metadata:
@@ -136,7 +136,7 @@ class Sheet:
             value, fault = parse_number(number, self.decimal)
         if fault is not None:
             raise DataError([Problem(where, *fault)])
-        return Parameter(value, unit.strip() or None)
+        return HeaderParameter(value, unit.strip() or None)
 
     def noting(self, *notes: str) -> Sheet:
         """The same sheet with more notes."""

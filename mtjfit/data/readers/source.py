@@ -12,11 +12,11 @@ from mtjfit.data.format import HeaderLine, ReadOptions
 from mtjfit.data.tidy import ProblemLog
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["HeaderLine", "ReadOptions", "Source", "needed", "plain", "third_party"]
+__all__ = ["HeaderLine", "ReadOptions", "SourceFile", "cell_text", "needed", "third_party"]
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file as read: its name for messages, its bytes, and its own name without folders."""
 
     label: str
@@ -33,7 +33,7 @@ class Source:
         return DataError([Problem(where, what, todo)])
 
 
-def needed(source: Source, extra: str, *modules: str) -> ModuleType:
+def needed(source: SourceFile, extra: str, *modules: str) -> ModuleType:
     """The first of some modules of an extra; DataError with the command that installs them."""
     try:
         for other in modules[1:]:
@@ -45,7 +45,7 @@ def needed(source: Source, extra: str, *modules: str) -> ModuleType:
 
 
 @contextmanager
-def third_party(source: Source, format: str, todo: str) -> Iterator[None]:
+def third_party(source: SourceFile, format: str, todo: str) -> Iterator[None]:
     """Whatever a library says of a broken file, as DataError with the file in it."""
     try:
         yield
@@ -58,12 +58,12 @@ def third_party(source: Source, format: str, todo: str) -> Iterator[None]:
         raise source.fault(what, todo) from None
 
 
-def plain(value: object) -> str:
+def cell_text(value: object) -> str:
     """A value of a binary format as the shortest text that gives it back; empty for none.
 
     Examples
     --------
-    >>> plain(0.1), plain(3), plain(None), plain("A1 ")
+    >>> cell_text(0.1), cell_text(3), cell_text(None), cell_text("A1 ")
     ('0.1', '3', '', 'A1')
     """
     if value is None:

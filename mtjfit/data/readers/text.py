@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from mtjfit.data.format import ENCODINGS, SEPARATORS
 from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
-from mtjfit.data.readers.source import HeaderLine, ReadOptions, Source
-from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split
+from mtjfit.data.readers.source import HeaderLine, ReadOptions, SourceFile
+from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split_fields, try_split
 from mtjfit.errors import DataError
 
 __all__ = [
-    "Grid",
     "Row",
+    "TextGrid",
     "as_sheet",
     "columns_named",
     "grid_of",
@@ -39,7 +39,7 @@ Row = tuple[int, list[str]]
 
 
 @dataclass
-class Grid:
+class TextGrid:
     """A text file cut into fields, header lines apart."""
 
     separator: str
@@ -67,7 +67,7 @@ def looks_like_unit(cell: str) -> bool:
     return _UNIT.fullmatch(cell) is not None
 
 
-def text_of(source: Source, options: ReadOptions, notes: list[str]) -> str:
+def text_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> str:
     """The text of a file; an encoding that was found out goes into `notes`."""
     if options.encoding:
         return decode(source.data, options.encoding, source.label)
@@ -88,8 +88,12 @@ def _decodes(data: bytes, encoding: str) -> bool:
 
 
 def grid_of(
-    source: Source, options: ReadOptions, lines: Iterable[tuple[int, str]] | None = None, *, blank_lines: bool = True
-) -> Grid:
+    source: SourceFile,
+    options: ReadOptions,
+    lines: Iterable[tuple[int, str]] | None = None,
+    *,
+    blank_lines: bool = True,
+) -> TextGrid:
     """Comments, header lines and rows of a file, or of some of its lines.
 
     Parameters
@@ -123,7 +127,7 @@ def grid_of(
     rows = _fields(source, kept, separator, options.max_cells)
     n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
     decimal = _decimal(options, rows[n:], notes)
-    return Grid(separator, decimal, rows[:n], rows[n:], comments, notes)
+    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
 
 
 def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
@@ -132,7 +136,7 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
     return "%" if first.startswith("%") else "#"
 
 
-def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
+def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
     """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
     looked_at = [line for _, line in lines[-_LOOKED_AT:]]
     best, most = "", 0.0
@@ -155,11 +159,11 @@ def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str
     return best
 
 
-def _fields(source: Source, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
+def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
     log, rows, cells = source.log(), [], 0
     for number, line in lines:
         try:
-            row = split(line, separator)
+            row = split_fields(line, separator)
         except csv.Error as error:
             log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
             continue
@@ -196,9 +200,9 @@ def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Dec
 
 
 def as_sheet(
-    source: Source,
+    source: SourceFile,
     options: ReadOptions,
-    grid: Grid,
+    grid: TextGrid,
     name: str,
     *,
     roles: Sequence[HeaderLine] = (),
@@ -250,7 +254,7 @@ def as_sheet(
                  tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
 
 
-def _width(grid: Grid, log: ProblemLog) -> int:
+def _width(grid: TextGrid, log: ProblemLog) -> int:
     """Number of columns: that of the last header line, else of the first row; other rows are problems."""
     if not grid.rows:
         log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
@@ -300,12 +304,12 @@ def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
     return tuple(roles)
 
 
-def read_tidy(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A table with one header line and a name of its own for each column; comments stand above the header.
 
     Examples
     --------
-    >>> sheet, = read_tidy(Source("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
+    >>> sheet, = read_tidy(SourceFile("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
     >>> sheet.columns[0].unit, sheet.numbers("T").tolist(), sheet.notes
     ('mV', [1.5, 0.0], ("separator ';'", 'decimal comma'))
     """
@@ -326,13 +330,13 @@ def read_tidy(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return (sheet,)
 
 
-def read_wide(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A table of several series side by side: names may repeat, blank lines may stand anywhere.
 
     Examples
     --------
     >>> text = b"2f_1_GHz\\t2f_1_GHz\\t2f_2_GHz\\t2f_2_GHz\\n\\n62.5E+0\\t6.8E-6\\t69.3\\t2.7E-6\\n"
-    >>> sheet, = read_wide(Source("a.csv", text), ReadOptions())
+    >>> sheet, = read_wide(SourceFile("a.csv", text), ReadOptions())
     >>> sheet.names, sheet.lines
     (('2f_1_GHz', '2f_1_GHz', '2f_2_GHz', '2f_2_GHz'), (3,))
     """
@@ -340,7 +344,7 @@ def read_wide(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return (as_sheet(source, options, grid, "wide"),)
 
 
-def recognises_wide(source: Source) -> bool:
+def recognises_wide(source: SourceFile) -> bool:
     """True where a name of the only header line repeats."""
     try:
         grid = grid_of(source, ReadOptions())
