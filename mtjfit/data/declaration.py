@@ -11,8 +11,7 @@ from pydantic import AfterValidator
 
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
-from mtjfit.data.format import ENCODINGS, SEPARATORS, TableFormat
-from mtjfit.data.pattern import NamePattern, Wide
+from mtjfit.data.format import ENCODINGS, SEPARATORS, NamePattern, TableFormat, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE

@@ -1,4 +1,4 @@
-"""What a file says of where its data come from: measured, simulated, or reconstructed."""
+"""Origin of data as their file declares it: measured, simulated, or reconstructed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from mtjfit.data.curve import Origin, OriginKind
-from mtjfit.data.tidy import Line, ProblemLog
-from mtjfit.errors import did_you_mean
+from mtjfit.errors import Line, ProblemLog, did_you_mean
 
 __all__ = ["declared_origin", "distinct", "from_json", "kinds", "metadata_comments", "origin_in", "to_json"]
 
@@ -78,8 +77,7 @@ def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
     """
     log = ProblemLog(label)
     found = declared_origin(comments, log)
-    if log.count:
-        raise log.error()
+    log.refuse()
     return found
 
 

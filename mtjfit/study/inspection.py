@@ -15,8 +15,8 @@ from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark
-from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
+from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.text import number, table
 

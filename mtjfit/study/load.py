@@ -10,7 +10,7 @@ from pathlib import Path
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
-from mtjfit.data.sheets import curves_from_sources
+from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter

@@ -18,7 +18,7 @@ from mtjfit.data.readers import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.source import needed
+from mtjfit.data.readers.sheet import needed
 from mtjfit.errors import ConfigError, DataError
 
 FORMATS = {

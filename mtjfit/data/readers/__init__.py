@@ -17,7 +17,7 @@ Examples
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
 
-from mtjfit.data.pattern import NamePattern, Wide
+from mtjfit.data.format import NamePattern, Wide
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
@@ -26,8 +26,7 @@ from mtjfit.data.readers.registry import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.sheet import Column, HeaderParameter, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, SourceFile
+from mtjfit.data.readers.sheet import Column, HeaderParameter, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [

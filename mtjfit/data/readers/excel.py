@@ -6,9 +6,8 @@ import io
 import warnings
 import zipfile
 
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile, cell_text, needed, third_party
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, header_lines
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
 __all__ = ["read_excel", "recognises_excel"]
@@ -39,7 +38,7 @@ def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     notes = ["values of formulas are those that were saved; none is computed"] if formulas else []
     sheets = []
     for name, rows in filled:
-        n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
+        n = n_header_lines(options, rows)
         width = max(len(cells) for _, cells in rows)
         padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
         label = source.label if len(names) == 1 else f"{source.label}[{name}]"

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, SourceFile
+from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, columns_named, grid_of, is_number, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
 
 __all__ = ["read_netcdf", "recognises_netcdf"]
 

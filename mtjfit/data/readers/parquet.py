@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtjfit.data.readers.sheet import Column, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, split_unit, third_party
 
 __all__ = ["read_parquet", "recognises_parquet"]
 

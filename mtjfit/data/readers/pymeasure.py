@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import as_sheet, grid_of
 
 __all__ = ["read_pymeasure", "recognises_pymeasure"]

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile, cell_text, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, third_party
 
 __all__ = ["read_qcodes", "recognises_qcodes"]
 

@@ -12,13 +12,11 @@ from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers.excel import read_excel, recognises_excel
 from mtjfit.data.readers.labview import read_labview, recognises_labview
 from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
-from mtjfit.data.readers.origin import read_origin, recognises_origin
 from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
 from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
 from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile
-from mtjfit.data.readers.text import read_tidy, read_wide, recognises_wide
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
+from mtjfit.data.readers.text import read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes

@@ -1,32 +1,43 @@
-"""Text files as lines, separator, decimal mark, header lines and rows; tidy and wide tables made of them."""
+"""Text files cut into header lines and rows; the readers of tidy, wide and Origin tables."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from mtjfit.data.format import ENCODINGS, SEPARATORS
-from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
-from mtjfit.data.readers.source import HeaderLine, ReadOptions, SourceFile
-from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split_fields, try_split
-from mtjfit.errors import DataError
+from mtjfit.data.format import ENCODINGS, SEPARATORS, HeaderLine
+from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.tidy import (
+    COMMENT_AMONG_DATA,
+    decode,
+    numbered_lines,
+    parse_number,
+    split_fields,
+    try_split,
+    without_mark,
+)
+from mtjfit.errors import DataError, ProblemLog
 
 __all__ = [
     "Row",
     "TextGrid",
     "as_sheet",
     "columns_named",
+    "comment_mark",
+    "encoding_of",
     "grid_of",
-    "header_lines",
     "is_number",
-    "looks_like_unit",
+    "n_header_lines",
+    "read_origin",
     "read_tidy",
     "read_wide",
+    "recognises_origin",
     "recognises_wide",
     "text_of",
+    "uses_commas",
 ]
 
 _LOOKED_AT = 50
@@ -62,29 +73,23 @@ def is_number(cell: str) -> bool:
     return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
 
 
-def looks_like_unit(cell: str) -> bool:
-    """True for a short word such as ``Oe``, ``mV`` or ``kA/m``."""
-    return _UNIT.fullmatch(cell) is not None
-
-
 def text_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> str:
-    """The text of a file; an encoding that was found out goes into `notes`."""
-    if options.encoding:
-        return decode(source.data, options.encoding, source.label)
-    for encoding in ENCODINGS:
-        if _decodes(source.data, encoding):
-            if encoding != "utf-8":
-                notes.append(f"encoding {encoding}: the file is not UTF-8")
-            return decode(source.data, encoding, source.label)
-    raise AssertionError("latin-1 decodes everything")
+    """The text of a file; an encoding that was inferred goes into `notes`."""
+    encoding = options.encoding or encoding_of(source.data)
+    if not options.encoding and encoding != "utf-8":
+        notes.append(f"encoding {encoding}: the file is not UTF-8")
+    return decode(source.data, encoding, source.label)
 
 
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+def encoding_of(data: bytes) -> str:
+    """The first encoding that decodes all bytes; Latin-1 decodes anything."""
+    for encoding in ENCODINGS[:-1]:
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return ENCODINGS[-1]
 
 
 def grid_of(
@@ -110,10 +115,11 @@ def grid_of(
     comments, kept, blank = [], [], []
     mark = comment_mark(lines) if options.comment is None else options.comment
     for number, line in lines:
+        comment = without_mark(line, mark)
         if not line.strip():
             blank.append(number)
-        elif mark and line.lstrip().startswith(mark):
-            comments.append((number, line.lstrip()[len(mark) :].strip()))
+        elif comment is not None:
+            comments.append((number, comment))
         else:
             kept.append((number, line))
     if not kept:
@@ -125,7 +131,7 @@ def grid_of(
         notes.append(f"{len(inside)} blank line{'s' * (len(inside) > 1)} skipped, the first is line {inside[0]}")
     separator = options.separator or _separator(source, kept, notes)
     rows = _fields(source, kept, separator, options.max_cells)
-    n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
+    n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
     return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
 
@@ -160,7 +166,7 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
 
 
 def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
-    log, rows, cells = source.log(), [], 0
+    log, rows, cells = ProblemLog(source.label), [], 0
     for number, line in lines:
         try:
             row = split_fields(line, separator)
@@ -172,13 +178,14 @@ def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str
             raise source.fault(f"has more than {max_cells} fields", "cut the file or raise max_bytes", number)
         if any(row):
             rows.append((number, row))
-    if log.count:
-        raise log.error()
+    log.refuse()
     return rows
 
 
-def header_lines(rows: Sequence[Row]) -> int:
-    """Lines before the first that is at least half of numbers."""
+def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
+    """Number of header lines: as declared, else all before the first line that is at least half of numbers."""
+    if options.header or options.names:
+        return len(options.header)
     for n, (_, cells) in enumerate(rows[: _MAX_HEADER_LINES + 1]):
         filled = [cell for cell in cells if cell]
         if 2 * sum(map(is_number, filled)) >= len(filled):
@@ -189,14 +196,21 @@ def header_lines(rows: Sequence[Row]) -> int:
 def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Decimal:
     if options.decimal:
         return "," if options.decimal == "," else "."
-    points = commas = 0
-    for _, cells in rows[:_LOOKED_AT]:
-        points += sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
-        commas += sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
-    if commas > points:
+    if uses_commas(cell for _, cells in rows[:_LOOKED_AT] for cell in cells):
         notes.append("decimal comma")
         return ","
     return "."
+
+
+def uses_commas(cells: Iterable[str]) -> bool:
+    """True where more numbers have a decimal comma than a decimal point."""
+    return (
+        sum(
+            ("," in cell and parse_number(cell, ",")[1] is None) - ("." in cell and parse_number(cell, ".")[1] is None)
+            for cell in cells
+        )
+        > 0
+    )
 
 
 def as_sheet(
@@ -205,35 +219,28 @@ def as_sheet(
     grid: TextGrid,
     name: str,
     *,
-    roles: Sequence[HeaderLine] = (),
     label: str = "",
     metadata: dict[str, str] | None = None,
 ) -> Sheet:
-    """A sheet of a grid; header lines as declared, as `roles` says, or as they look, which is noted.
+    """A sheet of a grid; roles of the header lines come from the declaration, else from a guess, which is noted.
 
     Parameters
     ----------
     name : str
         Of the reader.
-    roles : sequence
-        What the header lines of this format hold.
     label : str
         In place of ``source.label``.
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)
-    if options.header:
-        roles = options.header
-    elif not roles and grid.header:
-        roles = _roles(grid.header)
-        if len(roles) > 1:
-            notes.append("header lines taken as " + ", ".join(roles))
+    roles = options.header or _roles(grid.header)
+    if len(roles) > 1 and not options.header:
+        notes.append("header lines taken as " + ", ".join(roles))
     if len(roles) != len(grid.header) and grid.header:
         what = f"has {len(grid.header)} header lines, {len(roles)} are expected ({', '.join(roles)})"
         raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
     width = _width(grid, log)
-    if log.count:
-        raise log.error()
+    log.refuse()
     texts: dict[str, list[str]] = {"name": [""] * width, "unit": [""] * width, "comment": [""] * width}
     header_line = 0
     for role, (number, cells) in zip(roles, grid.header, strict=False):
@@ -287,20 +294,12 @@ def columns_named(
 def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
     """What each of several header lines seems to hold."""
     roles: list[HeaderLine] = []
-    tests: tuple[tuple[HeaderLine, Callable[[str], object]], ...] = (
-        ("skip", _LETTERS.fullmatch),
-        ("unit", looks_like_unit),
-    )
     for k, (_, cells) in enumerate(header):
-        filled = [cell for cell in cells if cell]
-        found: HeaderLine = "name" if "name" not in roles else "comment"
-        for role, test in tests:
-            last = k == len(header) - 1 and "name" not in roles
-            fits = all(test(cell) for cell in filled) and role not in roles and not last
-            if fits and (role == "unit") == ("name" in roles):
-                found = role
-                break
-        roles.append(found)
+        named, last = "name" in roles, k == len(header) - 1
+        role: HeaderLine = "unit" if named else "skip"  # units stand below the names, column letters above them
+        pattern = _UNIT if named else _LETTERS
+        fits = role not in roles and (named or not last) and all(pattern.fullmatch(cell) for cell in cells if cell)
+        roles.append(role if fits else "comment" if named else "name")
     return tuple(roles)
 
 
@@ -318,15 +317,13 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     first = grid.header[0][0] if grid.header else grid.rows[0][0] if grid.rows else 0
     for number, _ in grid.comments:
         if number > first:
-            todo = "move it above the header; leave points out with mask, which keeps the reason"
-            log.add("is a comment among the data", todo, number)
+            log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
     sheet = as_sheet(source, options, grid, "tidy")
     for name, count in Counter(sheet.names).items():
         if count > 1:
             todo = 'rename the columns, or set reader = "wide" in [data.format]'
             log.add(f"stands {count} times in the header", todo, sheet.header_line or None, name)
-    if log.count:
-        raise log.error()
+    log.refuse()
     return (sheet,)
 
 
@@ -340,15 +337,38 @@ def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     >>> sheet.names, sheet.lines
     (('2f_1_GHz', '2f_1_GHz', '2f_2_GHz', '2f_2_GHz'), (3,))
     """
-    grid = grid_of(source, options)
-    return (as_sheet(source, options, grid, "wide"),)
+    return (as_sheet(source, options, grid_of(source, options), "wide"),)
 
 
 def recognises_wide(source: SourceFile) -> bool:
     """True where a name of the only header line repeats."""
     try:
         grid = grid_of(source, ReadOptions())
-        (sheet,) = (as_sheet(source, ReadOptions(), replace(grid, rows=grid.rows[:1]), "wide"),)
+        sheet = as_sheet(source, ReadOptions(), replace(grid, rows=grid.rows[:1]), "wide")
     except DataError:
         return False
     return len(grid.header) == 1 and len(set(sheet.names)) < len(sheet.names)
+
+
+def read_origin(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
+    """An ASCII export of Origin: several header lines, as a rule long name, units and comments.
+
+    Their roles are noted unless `ReadOptions.header` declares them. Names repeat where several data sets stand side by
+    side; the comment tells them apart.
+
+    Examples
+    --------
+    >>> text = b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"
+    >>> sheet, = read_origin(SourceFile("a.txt", text), ReadOptions())
+    >>> [(column.name, column.unit, column.comment) for column in sheet.columns]
+    [('Field', 'Oe', ''), ('V mix', 'uV', 'dev A')]
+    """
+    return (as_sheet(source, options, grid_of(source, options), "origin"),)
+
+
+def recognises_origin(source: SourceFile) -> bool:
+    """True for two to eight header lines."""
+    try:
+        return len(grid_of(source, ReadOptions()).header) > 1
+    except DataError:
+        return False

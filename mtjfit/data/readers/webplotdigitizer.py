@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, SourceFile
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
 from mtjfit.errors import DataError
 

@@ -10,11 +10,9 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.origin import metadata_comments
-from mtjfit.data.readers.sheet import split_unit
-from mtjfit.data.readers.source import SourceFile, needed, third_party
-from mtjfit.data.sheets import canonical_unit
-from mtjfit.data.tidy import Line, ProblemLog
-from mtjfit.errors import did_you_mean
+from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
+from mtjfit.data.units import canonical_unit
+from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Block, Numbers, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
