@@ -17,7 +17,7 @@ HeaderLine: TypeAlias = Literal["name", "unit", "comment", "skip"]
 MAX_BYTES = 200_000_000
 """Largest file read by default; torque tables have kilobytes."""
 SEPARATORS = (",", ";", "\t", "|")
-"""What may separate columns; white space may not, because it also stands inside names."""
+"""Separators of columns; white space is none of them, because it also occurs inside names."""
 ENCODINGS = ("utf-8", "cp1252", "latin-1")
 _BYTES_PER_CELL = 20
 
@@ -242,19 +242,19 @@ def _ends(token: _Token, name: str, start: int, ways: Mapping[int, object]) -> l
 
 @dataclass(frozen=True)
 class Wide:
-    """How the series of a wide table stand side by side.
+    """Layout of a wide table, several series side by side.
 
     Attributes
     ----------
     columns : tuple of str
-        The columns of the file repeat in blocks of so many, and are called so in each block.
+        Names of the columns of one block; the columns of the file repeat in such blocks.
     common : tuple of str
-        In place of `columns`: these stand once and belong to every series; all others are told apart by `name`.
+        In place of `columns`: columns that occur once and belong to every series; `name` distinguishes all others.
     name : str
-        Pattern of the text that tells the series apart; see `NamePattern`. A field ``{column}`` says what a column is
-        within its series. Empty: the text itself is the header parameter ``series``.
+        Pattern of the text that distinguishes the series; see `NamePattern`. A field ``{column}`` is the name of a
+        column within its series. Empty: the text itself is the header parameter ``series``.
     name_in : {"name", "comment"}
-        Where that text stands: it is the name of the first column of a block, or the first comment in the block.
+        Place of that text: the name of the first column of a block, or the first comment in the block.
     within : float
         Series that belong together by their names but were read off at slightly different X are paired point by point
         where X differs by no more than this, in the unit of X.

@@ -105,10 +105,10 @@ def kinds(origins: Iterable[Origin]) -> str:
 
 
 def to_json(origins: Iterable[Origin]) -> str:
-    """As it stands in a catalogue."""
+    """The text that a catalogue stores."""
     return json.dumps([[each.kind, each.note] for each in distinct(origins)], ensure_ascii=False)
 
 
 def from_json(text: str) -> tuple[Origin, ...]:
-    """What `to_json` wrote; nothing for an empty text, with which earlier catalogues say that they do not know."""
+    """Origins that `to_json` wrote; none for an empty text, the mark of earlier catalogues for unknown."""
     return tuple(Origin(kind, note) for kind, note in json.loads(text or "[]"))

@@ -1,7 +1,7 @@
-"""Readers of what laboratories have: one short module for each format, all of them ending in `Sheet`.
+"""Readers of the formats of laboratories: one short module for each, all of which return `Sheet`.
 
-A reader says what a file holds; what the numbers mean is declared elsewhere. Whatever a reader finds out instead of
-being told stands in `Sheet.notes`. Only `DataError` comes out of a bad file, with file, line and reason.
+A reader gives the content of a file; the meaning of the numbers is declared elsewhere. Whatever a reader infers is
+noted in `Sheet.notes`. A bad file raises `DataError`, with file, line and reason, and nothing else.
 
 Examples
 --------
