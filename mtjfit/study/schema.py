@@ -13,10 +13,9 @@ from pydantic_core import PydanticCustomError
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem, did_you_mean
-from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
-from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, validated
 
 __all__ = [

@@ -12,8 +12,7 @@ from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.name import ParameterName
-from mtjfit.study.parameter import Parameter, amplitudes_of, parameter_unit
+from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
 from mtjfit.text import card, shortened
 
 __all__ = ["NOTHING_FREE", "RANGES", "Sampling", "Study", "nothing_free", "refuse_nothing_free"]
