@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import TypeAlias
 
-__all__ = ["ConfigError", "DataError", "MtjfitError", "NotConverged", "NotDetermined", "Problem", "did_you_mean"]
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "Line",
+    "MtjfitError",
+    "NotConverged",
+    "NotDetermined",
+    "Place",
+    "Problem",
+    "ProblemLog",
+    "did_you_mean",
+]
+
+
+_LISTED = 50
 
 
 class MtjfitError(Exception):
@@ -47,15 +63,78 @@ class ConfigError(_Problems):
 
 
 class NotDetermined(MtjfitError):
-    """The data do not determine what was asked for; says what they do determine."""
+    """The data do not determine what was asked for; the message says what they do determine."""
 
     exit_code = 4
 
 
 class NotConverged(MtjfitError):
-    """The convergence gate said no."""
+    """The sampled posterior failed the convergence gate."""
 
     exit_code = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file, where rows of one table come from several files."""
+
+    label: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.line}"
+
+
+Line: TypeAlias = int | Place
+
+
+@dataclass
+class ProblemLog:
+    """The problems of one file; the first fifty are kept, the rest is counted.
+
+    Examples
+    --------
+    >>> log = ProblemLog("a.csv")
+    >>> log.add("is empty", "give a number", line=3, column="V")
+    >>> log.refuse()
+    Traceback (most recent call last):
+    mtjfit.errors.DataError: a.csv:3: column 'V': is empty; give a number
+    """
+
+    label: str
+    problems: list[Problem] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, what: str, todo: str, line: Line | None = None, column: str | None = None) -> None:
+        """Note one problem."""
+        place = str(line) if isinstance(line, Place) else self.label if line is None else f"{self.label}:{line}"
+        self.take([Problem(place if column is None else f"{place}: column {column!r}", what, todo)])
+
+    def take(self, problems: Iterable[Problem]) -> None:
+        """Note problems that have places of their own."""
+        for problem in problems:
+            self.count += 1
+            if len(self.problems) < _LISTED:
+                self.problems.append(problem)
+
+    @contextmanager
+    def catching(self) -> Iterator[None]:
+        """Note the problems of a `DataError` raised inside."""
+        try:
+            yield
+        except DataError as error:
+            self.take(error.problems)
+
+    def refuse(self) -> None:
+        """Raise a `DataError` with all problems, if there are any."""
+        if self.count:
+            raise self.error()
+
+    def error(self) -> DataError:
+        """One exception for all problems."""
+        rest = self.count - len(self.problems)
+        tail = [Problem(self.label, f"{rest} more problems are not listed", "mend these first")] if rest else []
+        return DataError([*self.problems, *tail])
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -25,7 +25,7 @@ __all__ = [
     "WORD",
     "WORD_OR_NUMBER",
     "WORD_OR_TABLE",
-    "Findings",
+    "CollectedProblems",
     "TomlTable",
     "placeholders",
     "prefixed",
@@ -82,7 +82,7 @@ class _Shape(TomlTable):
 
 
 @dataclass
-class Findings:
+class CollectedProblems:
     """Problems by kind: those of the file itself (key paths, without its name) and those of data files."""
 
     config: list[Problem] = field(default_factory=list)

@@ -13,7 +13,7 @@ from mtjfit.terminal import progress, with_pdf
 if TYPE_CHECKING:
     from mtjfit.data import BundledDataset
 
-__all__ = ["datasets", "demo"]
+__all__ = ["datasets_command", "demo"]
 
 SERIES = "thickness-series"
 
@@ -47,7 +47,7 @@ def demo(output: Path, pdf: bool, quiet: bool) -> None:
 _COPIED = ("data.csv", "study.toml", "meta.toml")
 
 
-@click.command(short_help="List or copy the bundled data sets.")
+@click.command("datasets", short_help="List or copy the bundled data sets.")
 @click.argument("name", required=False)
 @click.option(
     "--copy",
@@ -56,16 +56,15 @@ _COPIED = ("data.csv", "study.toml", "meta.toml")
     metavar="DIR",
     help="Copy data and study file of NAME into DIR.",
 )
-def datasets(name: str | None, target: Path | None) -> None:
+def datasets_command(name: str | None, target: Path | None) -> None:
     """List the bundled data sets, describe NAME, or copy it. None of them is measured."""
-    from mtjfit.data import dataset
-    from mtjfit.data import datasets as every
+    from mtjfit.data import dataset, datasets
     from mtjfit.text import table
 
     if name is None:
         if target is not None:
             raise click.UsageError("--copy needs the NAME of a data set")
-        rows = [[each.name, each.kind.upper(), each.title] for each in every()]
+        rows = [[each.name, each.kind.upper(), each.title] for each in datasets()]
         click.echo(table(["name", "kind", "title"], rows))
         click.echo("\nNext:   mtjfit datasets NAME --copy DIR")
         return

@@ -8,7 +8,7 @@ import mtjfit
 from mtjfit.calibration.command import calibrate
 from mtjfit.cli.check import check
 from mtjfit.cli.compare import compare
-from mtjfit.cli.datasets import datasets, demo
+from mtjfit.cli.datasets import datasets_command, demo
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
 from mtjfit.cli.run import run
@@ -51,7 +51,7 @@ for _command in (
     batch,
     wafer,
     calibrate,
-    datasets,
+    datasets_command,
     figures_command,
 ):
     cli.add_command(_command)

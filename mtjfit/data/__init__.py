@@ -9,10 +9,8 @@ from mtjfit.data.declaration import (
     ConstantSigma,
     TableDeclaration,
 )
-from mtjfit.data.format import TableFormat
-from mtjfit.data.pattern import NamePattern, Wide
-from mtjfit.data.sheets import curves_from_sources
-from mtjfit.data.table import curves_from_bytes, read_curves
+from mtjfit.data.format import NamePattern, TableFormat, Wide
+from mtjfit.data.table import curves_from_bytes, curves_from_sources, read_curves
 from mtjfit.data.units import (
     UNITS,
     Unit,

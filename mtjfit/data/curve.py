@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -26,7 +27,7 @@ _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
 
 @dataclass(frozen=True)
 class Origin:
-    """Where numbers come from; anything but ``measured`` is marked in every plot and table made from them.
+    """Origin of numbers; anything but ``measured`` is marked in every plot and table made from them.
 
     Attributes
     ----------
@@ -123,7 +124,7 @@ class TorqueCurve:
     DataError
         Shapes differ, numbers are not finite, a sigma or the thickness is not positive, the device has no name, the
         unit contradicts `quantity` or `per`, the torque vanishes at `angle`, the covariance is not symmetric and
-        positive definite, or correlations or `sigma_bias` stand beside errors that are to be fitted.
+        positive definite, or correlations or `sigma_bias` are given for errors that are to be fitted.
 
     Examples
     --------
@@ -158,18 +159,16 @@ class TorqueCurve:
 
     def __post_init__(self) -> None:
         self._freeze()
-        faults = self._declared_faults() + self._faults()
-        if faults:
-            raise DataError(Problem(self._where, what, todo) for what, todo in faults)
+        self._refuse([*self._declared_faults(), *self._faults()])
         object.__setattr__(self, "unit", find_unit(self.unit).name)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Arrays come out of a pickle writable; making the curve anew freezes and checks them.
         return type(self), tuple(getattr(self, each.name) for each in fields(self))
 
-    @property
-    def _where(self) -> str:
-        return f"device {self.device!r}"
+    def _refuse(self, faults: Sequence[tuple[str, str]]) -> None:
+        if faults:
+            raise DataError(Problem(f"device {self.device!r}", what, todo) for what, todo in faults)
 
     def _freeze(self) -> None:
         faults = []
@@ -180,11 +179,10 @@ class TorqueCurve:
             try:
                 frozen = float(values) if name in ("thickness", "angle") else _frozen(values)
             except (TypeError, ValueError):
-                faults.append(Problem(self._where, f"{name} is not made of real numbers", "give plain numbers"))
+                faults.append((f"{name} is not made of real numbers", "give plain numbers"))
                 continue
             object.__setattr__(self, name, frozen)
-        if faults:
-            raise DataError(faults)
+        self._refuse(faults)
         n = self.bias.size
         if self.sigma_bias is not None and self.sigma_bias.ndim == 0:
             object.__setattr__(self, "sigma_bias", _frozen(np.full(n, self.sigma_bias)))
@@ -204,49 +202,44 @@ class TorqueCurve:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, _frozen(part))
 
-    def _declared_faults(self) -> list[tuple[str, str]]:
-        faults = []
+    def _declared_faults(self) -> Iterator[tuple[str, str]]:
         if not self.device.strip():
-            faults.append(("the device has no name", "name it"))
-        for name, kind in _CHOICES.items():
-            if getattr(self, name) not in get_args(kind):
-                choices = ", ".join(repr(choice) for choice in get_args(kind))
-                faults.append((f"{name} is {getattr(self, name)!r}", f"use one of {choices}"))
-        if not faults and (problem := check_unit(self.unit, self.quantity, self.per)):
-            faults.append((problem.what, problem.todo))
+            yield "the device has no name", "name it"
+        wrong = {name: get_args(kind) for name, kind in _CHOICES.items() if getattr(self, name) not in get_args(kind)}
+        for name, choices in wrong.items():
+            yield f"{name} is {getattr(self, name)!r}", f"use one of {', '.join(map(repr, choices))}"
+        if not wrong and (problem := check_unit(self.unit, self.quantity, self.per)):
+            yield problem.what, problem.todo
         if self.angle is not None and (fault := angle_fault(self.angle)):
-            faults.append((f"angle {fault[0]}", fault[1]))
-        return faults + [
-            (f"{key} {what}", todo) for key, what, todo in angle_faults(self.angle is not None, self.sin_theta)
-        ]
+            yield f"angle {fault[0]}", fault[1]
+        for key, what, todo in angle_faults(self.angle is not None, self.sin_theta):
+            yield f"{key} {what}", todo
 
-    def _faults(self) -> list[tuple[str, str]]:
-        faults = []
+    def _faults(self) -> Iterator[tuple[str, str]]:
         n = self.bias.size
         for name in ("bias", "par", "perp", "sigma_par", "sigma_perp"):
             values = getattr(self, name)
             if values is None:
                 continue
             if values.shape != (n,):
-                faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
+                yield f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"
             elif not np.all(np.isfinite(values)):
-                faults.append((f"{name} holds NaN or inf", "remove the point or mask it before loading"))
+                yield f"{name} holds NaN or inf", "remove the point or mask it before loading"
             elif name.startswith("sigma") and np.any(values <= 0):
-                faults.append((f"{name} is zero or negative", "give the standard error of each point"))
-        faults += error_faults(n, self.sigma_par, self.rho, self.sigma_bias)
+                yield f"{name} is zero or negative", "give the standard error of each point"
+        yield from error_faults(n, self.sigma_par, self.rho, self.sigma_bias)
         if self.covariance is not None:
-            faults += covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
+            yield from covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
             if self.rho is not None:
-                faults.append(("both rho and covariance are given", "keep one: the covariance holds all correlations"))
+                yield "both rho and covariance are given", "keep one: the covariance holds all correlations"
         if (self.sigma_par is None) != (self.sigma_perp is None):
-            faults.append(("only one component has errors", "give sigma for both, or for neither"))
+            yield "only one component has errors", "give sigma for both, or for neither"
         if self.used.shape != (n,) or len(self.reasons) != n:
-            faults.append(("mask and bias differ in length", "give one flag and one reason per bias"))
+            yield "mask and bias differ in length", "give one flag and one reason per bias"
         elif not self.used.any():
-            faults.append(("every point is masked", "widen the bias window or drop the device"))
-        if not (np.isfinite(self.thickness) and self.thickness > 0):
-            faults.append((f"thickness is {self.thickness} nm", "give a positive thickness"))
-        return faults
+            yield "every point is masked", "widen the bias window or drop the device"
+        if not 0 < self.thickness < np.inf:
+            yield f"thickness is {self.thickness} nm", "give a positive thickness"
 
     @property
     def n_used(self) -> int:
@@ -270,14 +263,12 @@ class TorqueCurve:
 
     def _repr_html_(self) -> str:
         """The curve in a notebook: what was declared, and a few points; masked ones in brackets."""
-        sd_par, sd_perp = self.sigma_par, self.sigma_perp
-        rows = []
-        for k, (V, par, perp) in enumerate(zip(self.bias, self.par, self.perp, strict=True)):
-            cells = [number(V), number(par), number(perp)]
-            if sd_par is not None and sd_perp is not None:
-                cells = [cells[0], f"{cells[1]} ± {number(sd_par[k], 2)}", f"{cells[2]} ± {number(sd_perp[k], 2)}"]
+        n, rows = self.bias.size, []
+        for k in range(n):
+            cells = [number(self.bias[k])]
+            for values, sd in ((self.par, self.sigma_par), (self.perp, self.sigma_perp)):
+                cells.append(number(values[k]) + ("" if sd is None else f" ± {number(sd[k], 2)}"))
             rows.append(cells if self.used[k] else [f"({cell})" for cell in cells])
-        n = self.bias.size
         facts = {
             "quantity": f"{self.quantity} per {self.per}, {pretty(self.unit)}",
             "thickness": f"{self.thickness:g} nm",
@@ -309,7 +300,7 @@ class TorqueCurve:
         """
         leave_out = np.asarray(where, dtype=bool)
         if leave_out.shape != self.bias.shape:
-            raise DataError([Problem(self._where, f"mask has shape {leave_out.shape}", "give one flag per bias")])
+            self._refuse([(f"mask has shape {leave_out.shape}", "give one flag per bias")])
         reasons = tuple(reason if new and old else kept
                         for new, old, kept in zip(leave_out, self.used, self.reasons, strict=True))  # fmt: skip
         return replace(self, used=self.used & ~leave_out, reasons=reasons)

@@ -1,4 +1,4 @@
-"""Faults of what is declared of a curve, each with its remedy: correlations, errors of the bias, the angle."""
+"""Faults of correlations, errors of the bias and the angle of a curve, each with its remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SAME = 1e-8
 def error_faults(
     n: int, sigma: NDArray[np.float64] | None, rho: NDArray[np.float64] | None, sigma_bias: NDArray[np.float64] | None
 ) -> list[tuple[str, str]]:
-    """What is wrong with the correlation of the two components of each point, and with errors of the bias.
+    """Faults, with remedies, of the correlation of the two components of each point, and of errors of the bias.
 
     Parameters
     ----------
@@ -26,10 +26,6 @@ def error_faults(
         Number of bias points.
     sigma : ndarray or None
         Standard errors of a component; None where they are to be fitted.
-
-    Returns
-    -------
-    list of (what, todo)
 
     Examples
     --------
@@ -41,14 +37,14 @@ def error_faults(
         if values is None:
             continue
         if sigma is None:
-            faults.append((f'{name} is given, but sigma = "fit"',
-                           f"give the errors of both components beside {name}, or remove it"))  # fmt: skip
+            todo = f"give the errors of both components beside {name}, or remove it"
+            faults.append((f'{name} is given, but sigma = "fit"', todo))
         if values.shape != (n,):
             faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
         elif not np.all(np.isfinite(values)):
             faults.append((f"{name} holds NaN or inf", "give a number for each point"))
-        elif name == "rho" and np.any(np.abs(values) >= 1):
-            k = int(np.argmax(np.abs(values) >= 1))
+        elif name == "rho" and (large := np.flatnonzero(np.abs(values) >= 1)).size:
+            k = large[0]
             faults.append((f"rho is {values[k]:g} at point {k}", "give a correlation between -1 and 1, ends excluded"))
         elif name == "sigma_bias" and np.any(values < 0):
             faults.append(("sigma_bias is negative", "give the standard error of each bias in V, or 0"))
@@ -61,7 +57,7 @@ def covariance_faults(
     sigma_par: NDArray[np.float64] | None,
     sigma_perp: NDArray[np.float64] | None,
 ) -> list[tuple[str, str]]:
-    """What is wrong with the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
+    """Faults of the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
 
     Standard errors beside it must be the roots of its diagonal.
 
@@ -105,7 +101,7 @@ _RANGE = "give the angle between the moments in degrees, between 0 and 180"
 
 
 def angle_fault(angle: float) -> tuple[str, str] | None:
-    """What is wrong with an angle between the moments in degrees, and the remedy; None if nothing is.
+    """Fault and remedy of an angle between the moments in degrees; None if it is sound.
 
     Examples
     --------
@@ -133,7 +129,7 @@ def written_angle_fault(angle: float) -> tuple[str, str] | None:
 
 
 def angle_faults(declared: bool, sin_theta: str | None) -> Iterator[tuple[str, str, str]]:
-    """What angle and `sin_theta` lack of each other: key, fault and remedy.
+    """Key, fault and remedy where one of angle and `sin_theta` is missing or wrong.
 
     Parameters
     ----------

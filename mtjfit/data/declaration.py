@@ -1,18 +1,17 @@
-"""What a person declares of a data file, because the file cannot reveal it: columns, units, quantity, format."""
+"""Declaration of a data file, of all that the file itself cannot reveal: columns, units, quantity, format."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import AfterValidator
 
 from mtjfit.data.curve import PerpAxis
 from mtjfit.data.curve_checks import SinTheta, angle_faults, written_angle_fault
-from mtjfit.data.format import ENCODINGS, SEPARATORS, TableFormat
-from mtjfit.data.pattern import NamePattern, Wide
+from mtjfit.data.format import ENCODINGS, SEPARATORS, NamePattern, TableFormat, Wide
 from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_factor
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
@@ -44,7 +43,7 @@ class Columns:
         >>> Columns("V", "T1", "T2").roles()
         {'bias': 'V', 'par': 'T1', 'perp': 'T2'}
         """
-        return {each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name)}
+        return {role: column for role, column in vars(self).items() if column}
 
 
 @dataclass(frozen=True)
@@ -152,27 +151,24 @@ class TableDeclaration:
     covariance: str | tuple[tuple[str, str], ...] = field(default="", metadata={TOML: _CovarianceFiles})
 
     def __post_init__(self) -> None:
-        problems = [
-            *self._meaning(),
-            *self._columns(),
-            *self._angle(),
-            *self._sigma(),
-            *self._correlations(),
-            *self._layout(),
-            *self._format(),
-            *self._intervals(),
-        ]
+        parts = (
+            self._meaning,
+            self._columns,
+            self._constants,
+            self._errors,
+            self._names,
+            self._format,
+            self._intervals,
+        )
+        problems = [problem for part in parts for problem in part()]
         if problems:
             raise ConfigError(problems)
 
     def _meaning(self) -> Iterator[Problem]:
-        sound = True
-        for name, kind in (("quantity", Quantity), ("per", Per), ("perp_axis", PerpAxis)):
-            if getattr(self, name) not in get_args(kind):
-                sound = False
-                choices = " or ".join(f'"{choice}"' for choice in get_args(kind))
-                yield Problem(name, f"is {getattr(self, name)!r}", f"write {choices}")
-        if sound and (problem := check_unit(self.units.torque, self.quantity, self.per, "units.torque")):
+        wrong = [_not_one_of(name, getattr(self, name), get_args(kind))
+                 for name, kind in (("quantity", Quantity), ("per", Per), ("perp_axis", PerpAxis))]  # fmt: skip
+        yield from filter(None, wrong)
+        if not any(wrong) and (problem := check_unit(self.units.torque, self.quantity, self.per, "units.torque")):
             yield problem
         for name, factor in (("bias", bias_factor), ("thickness", thickness_factor)):
             try:
@@ -183,87 +179,75 @@ class TableDeclaration:
 
     def _columns(self) -> Iterator[Problem]:
         seen: dict[str, str] = {}
-        for each in fields(self.columns):
-            role, column = each.name, getattr(self.columns, each.name)
-            if not column:
-                if role in ("bias", "par", "perp"):
-                    yield Problem(f"columns.{role}", "is empty", "name the column")
-                continue
+        for role, column in vars(self.columns).items():
+            where = f"columns.{role}"
+            if not column and role in ("bias", "par", "perp"):
+                yield Problem(where, "is empty", "name the column")
             if column != column.strip():
                 todo = "write it without; they are ignored in the header too"
-                yield Problem(f"columns.{role}", f"{column!r} has spaces at its ends", todo)
-            if column in seen:
+                yield Problem(where, f"{column!r} has spaces at its ends", todo)
+            if column and column in seen:
                 what = f"column {column!r} is already declared as {seen[column]}"
-                yield Problem(f"columns.{role}", what, "give each role its own column")
+                yield Problem(where, what, "give each role its own column")
             seen.setdefault(column, role)
-        for role, constant in (("device", bool(self.device)), ("thickness", self.thickness is not None),
-                               ("group", bool(self.group)), ("angle", self.angle is not None),
-                               ("sigma_bias", self.sigma_bias is not None)):  # fmt: skip
-            if constant and getattr(self.columns, role):
+
+    def _constants(self) -> Iterator[Problem]:
+        """Values that stand either in a column or in the declaration."""
+        for role in ("device", "thickness", "group", "angle", "sigma_bias"):
+            constant, column = getattr(self, role) not in ("", None), getattr(self.columns, role)
+            if constant and column:
                 yield Problem(role, "is declared both as a constant and as a column", "keep one of the two")
-            if not constant and role not in ("group", "angle", "sigma_bias") and not getattr(self.columns, role):
+            if not constant and not column and role in ("device", "thickness"):
                 todo = f"name the column in columns.{role}, or give the constant {role}"
                 yield Problem(role, "is declared neither as a column nor as a constant", todo)
-        if self.thickness is not None and not (math.isfinite(self.thickness) and self.thickness > 0):
+        if self.thickness is not None and not 0 < self.thickness < math.inf:
             yield Problem("thickness", f"is {self.thickness:g}", "give a positive thickness")
         for role in ("device", "group"):
-            if getattr(self, role) != getattr(self, role).strip() or not getattr(self, role).isprintable():
+            name = getattr(self, role)
+            if name != name.strip() or not name.isprintable():
                 todo = "use printable characters without spaces at the ends"
-                yield Problem(role, f"{getattr(self, role)!r} is no proper name", todo)
-
-    def _angle(self) -> Iterator[Problem]:
+                yield Problem(role, f"{name!r} is no proper name", todo)
         if self.angle is not None and (fault := written_angle_fault(self.angle)):
             yield Problem("angle", *fault)
         for fault_of in angle_faults(self.angle is not None or bool(self.columns.angle), self.sin_theta):
             yield Problem(*fault_of)
 
-    def _sigma(self) -> Iterator[Problem]:
-        declared = [role for role in ("sigma_par", "sigma_perp") if getattr(self.columns, role)]
-        if self.sigma == "columns":
+    def _errors(self) -> Iterator[Problem]:
+        columns, sigma, covariance = self.columns, self.sigma, self.covariance
+        declared = [role for role in ("sigma_par", "sigma_perp") if getattr(columns, role)]
+        if sigma == "columns":
+            todo = 'name the column of the standard error, or set sigma = "fit" or sigma = { par = …, perp = … }'
             for role in ("sigma_par", "sigma_perp"):
-                if role not in declared and (declared or not self.covariance):
-                    todo = (
-                        'name the column of the standard error, or set sigma = "fit" or sigma = { par = …, perp = … }'
-                    )
+                if role not in declared and (declared or not covariance):
                     yield Problem(f"columns.{role}", "is not declared", todo)
-            return
-        for role in declared:
-            yield Problem(f"columns.{role}", "contradicts sigma, which says that errors are not read from columns",
-                          "remove one of the two")  # fmt: skip
-        sigma: object = self.sigma  # Python callers are not held to the declared type
+        else:
+            what = "contradicts sigma, which says that errors are not read from columns"
+            yield from (Problem(f"columns.{role}", what, "remove one of the two") for role in declared)
         if isinstance(sigma, ConstantSigma):
-            for name in ("par", "perp"):
-                value = getattr(sigma, name)
-                if not (math.isfinite(value) and value > 0):
+            for name, value in vars(sigma).items():
+                if not 0 < value < math.inf:
                     yield Problem(f"sigma.{name}", f"is {value:g}", "give a positive standard error")
-        elif sigma != "fit":
+            if covariance:
+                yield Problem("sigma", "is declared beside covariance", "remove it: the covariance holds the errors")
+        elif sigma not in ("columns", "fit"):
             yield Problem("sigma", f"is {sigma!r}", 'write "columns", "fit" or { par = …, perp = … }')
-
-    def _correlations(self) -> Iterator[Problem]:
-        if self.sigma_bias is not None and not (math.isfinite(self.sigma_bias) and self.sigma_bias >= 0):
+        if self.sigma_bias is not None and not 0 <= self.sigma_bias < math.inf:
             yield Problem("sigma_bias", f"is {self.sigma_bias:g}", "give the standard error of the bias in V")
-        if self.sigma != "fit":
-            return
-        given = [("columns.rho", bool(self.columns.rho)), ("columns.sigma_bias", bool(self.columns.sigma_bias)),
-                 ("sigma_bias", self.sigma_bias is not None), ("covariance", bool(self.covariance))]  # fmt: skip
-        for where, is_given in given:
-            if is_given:
-                yield Problem(where, 'is declared beside sigma = "fit"',
-                              "give the errors of both components, or remove it")  # fmt: skip
+        if sigma == "fit":
+            given = {"columns.rho": columns.rho, "columns.sigma_bias": columns.sigma_bias,
+                     "sigma_bias": self.sigma_bias is not None, "covariance": covariance}  # fmt: skip
+            todo = "give the errors of both components, or remove it"
+            yield from (Problem(where, 'is declared beside sigma = "fit"', todo) for where in given if given[where])
+        if columns.rho and covariance:
+            todo = "keep one: the covariance holds all correlations"
+            yield Problem("covariance", "is declared beside columns.rho", todo)
 
-    def _layout(self) -> Iterator[Problem]:
-        if self.columns.rho and self.covariance:
-            yield Problem("covariance", "is declared beside columns.rho",
-                          "keep one: the covariance holds all correlations")  # fmt: skip
-        if isinstance(self.sigma, ConstantSigma) and self.covariance:
-            yield Problem("sigma", "is declared beside covariance", "remove it: the covariance holds the errors")
+    def _names(self) -> Iterator[Problem]:
         if self.wide is not None and self.format.is_plain and self.format.reader != "tidy":
-            yield Problem("format.reader", "is missing beside [data.wide]",
-                          'name it, such as "wide" or "tidy"; mtjfit init FILE recognises it')  # fmt: skip
-        if not self.name:
-            return
+            todo = 'name it, such as "wide" or "tidy"; mtjfit init FILE recognises it'
+            yield Problem("format.reader", "is missing beside [data.wide]", todo)
         try:
-            units = NamePattern(self.name).units
+            units = NamePattern(self.name).units if self.name else {}
         except ConfigError as error:
             yield from (Problem("name", each.what, each.todo) for each in error.problems)
             return
@@ -274,7 +258,7 @@ class TableDeclaration:
                 yield Problem(f"columns.{role}", what, f"set units.{role} to the unit of the file name")
 
     def _format(self) -> Iterator[Problem]:
-        form = self.format
+        form, comment = self.format, self.format.comment
         if form.max_bytes <= 0:
             yield Problem("format.max_bytes", f"is {form.max_bytes}", "give the largest size in bytes")
         choices = (("separator", ("", *SEPARATORS)), ("decimal", (".", ",")), ("encoding", ENCODINGS),
@@ -285,7 +269,6 @@ class TableDeclaration:
                 yield Problem(f"format.{name}", f"is {getattr(form, name)!r}", f"use one of {listed}")
         if form.separator == form.decimal:
             yield Problem("format.decimal", f"{form.decimal!r} is also the separator", "correct one of the two")
-        comment = form.comment
         bad = len(comment) > 1 or comment.isalnum() or comment.isspace() or comment in ('"', "'", *"+-.", *SEPARATORS)
         if comment and bad:
             todo = "use one character such as '#' or '%', or \"\" for none"
@@ -296,8 +279,13 @@ class TableDeclaration:
         intervals += [(f"mask[{i}].bias", mask.bias) for i, mask in enumerate(self.mask)]
         for where, (low, high) in intervals:
             # A mask may be a single bias, a window may not.
-            if not (math.isfinite(low) and math.isfinite(high) and (low < high or (low == high and where[0] == "m"))):
+            if not (-math.inf < low <= high < math.inf and (low < high or where != "bias_window")):
                 yield Problem(where, f"[{low:g}, {high:g}] is no interval", "give [low, high] in V")
         for i, mask in enumerate(self.mask):
             if not mask.reason.strip():
                 yield Problem(f"mask[{i}].reason", "is empty", "say why the points are left out")
+
+
+def _not_one_of(where: str, value: object, choices: tuple[str, ...]) -> Problem | None:
+    listed = " or ".join(f'"{choice}"' for choice in choices)
+    return None if value in choices else Problem(where, f"is {value!r}", f"write {listed}")

@@ -1,4 +1,4 @@
-"""Numbers that no laboratory measures in the unit they are said to have: public files mislabel units often."""
+"""Numbers that are implausible in their declared unit: public files often mislabel units."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SLACK = 5.0
 
 
 def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: float | None = None) -> tuple[str, ...]:
-    """Say where numbers are out of all proportion in their unit. Nothing is rescaled.
+    """Doubts about numbers that are out of all proportion in their unit. Nothing is rescaled.
 
     A swept field is compared with what a resonance at `frequency` needs: Kittel's formula for a film in its plane,
     f = (γ/2π) √(B (B + μ0 M)), has its lowest field for the largest magnetisation there is, μ0 M = 2.3 T, and for a
@@ -66,27 +66,21 @@ def suspicious_units(kind: str, values: ArrayLike, unit: str, *, frequency: floa
     bias up to 300 V: more than 3 V is unusual; is it in mV?
     thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?
     """
-    factors = _FACTORS[kind]
-    finite = np.abs(np.asarray(values, dtype=float))
-    finite = finite[np.isfinite(finite)]
-    if unit not in factors or finite.size == 0 or finite.max() == 0:
+    factors, sizes = _FACTORS[kind], np.abs(np.asarray(values, dtype=float))
+    largest = float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
+    if unit not in factors or largest == 0:
         return ()
-    largest = float(finite.max())
-    low, high = _LIMITS[kind]
-    by_resonance = kind == "field" and frequency is not None and frequency > 0
-    shown_low, shown_high = low, high
-    if by_resonance and frequency is not None:
-        shown_low, shown_high = _resonance(frequency)
-        low, high = shown_low / _SLACK, shown_high * _SLACK
+    resonance = frequency if kind == "field" and frequency and frequency > 0 else None
+    limits, slack = (_LIMITS[kind], 1.0) if resonance is None else (_resonance(resonance), _SLACK)
+    low, high = limits[0] / slack, limits[1] * slack
     size = largest * factors[unit]
     if low <= size <= high:
         return ()
-    limit = shown_low if size < low else shown_high
-    shown = f"{limit / factors[unit]:.2g} {unit}"
-    if by_resonance:
-        why = f"a resonance at {frequency:g} GHz needs {shown} or {'more' if size < low else 'less'}"
+    limit = limits[size > high] / factors[unit]
+    if resonance is None:
+        why = f"{'less' if size < low else 'more'} than {limit:g} {unit} is unusual"
     else:
-        why = f"{'less' if size < low else 'more'} than {limit / factors[unit]:g} {unit} is unusual"
+        why = f"a resonance at {resonance:g} GHz needs {limit:.2g} {unit} or {'more' if size < low else 'less'}"
     fitting = [other for other, factor in factors.items() if low <= largest * factor <= high]
     question = f"; is it in {' or '.join(fitting[:3])}?" if fitting else "; look at the unit"
     return (f"{kind} up to {largest:g} {unit}: {why}{question}",)

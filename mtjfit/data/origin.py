@@ -1,4 +1,4 @@
-"""What a file says of where its data come from: measured, simulated, or reconstructed."""
+"""Origin of data as their file declares it: measured, simulated, or reconstructed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import get_args
 
 from mtjfit.data.curve import Origin, OriginKind
-from mtjfit.data.tidy import Line, ProblemLog
-from mtjfit.errors import did_you_mean
+from mtjfit.errors import Line, ProblemLog, did_you_mean
 
 __all__ = ["declared_origin", "distinct", "from_json", "kinds", "metadata_comments", "origin_in", "to_json"]
 
@@ -78,8 +77,7 @@ def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
     """
     log = ProblemLog(label)
     found = declared_origin(comments, log)
-    if log.count:
-        raise log.error()
+    log.refuse()
     return found
 
 
@@ -107,10 +105,10 @@ def kinds(origins: Iterable[Origin]) -> str:
 
 
 def to_json(origins: Iterable[Origin]) -> str:
-    """As it stands in a catalogue."""
+    """The text that a catalogue stores."""
     return json.dumps([[each.kind, each.note] for each in distinct(origins)], ensure_ascii=False)
 
 
 def from_json(text: str) -> tuple[Origin, ...]:
-    """What `to_json` wrote; nothing for an empty text, with which earlier catalogues say that they do not know."""
+    """Origins that `to_json` wrote; none for an empty text, the mark of earlier catalogues for unknown."""
     return tuple(Origin(kind, note) for kind, note in json.loads(text or "[]"))

@@ -1,34 +1,39 @@
-"""Rows of a tidy table sorted by device, each number checked, and what only whole devices can show."""
+"""Rows of a table, each number checked, sorted by device and made into curves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
-from mtjfit.data.curve_checks import written_angle_fault
-from mtjfit.data.declaration import TableDeclaration
-from mtjfit.data.tidy import Header, Line, ProblemLog, parse_number
-from mtjfit.data.units import bias_factor, thickness_factor
-from mtjfit.errors import did_you_mean
+import numpy as np
 
-__all__ = ["Cell", "DeviceRows", "check_devices", "collect", "scaled"]
+from mtjfit.data.covariance import covariances
+from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.curve_checks import written_angle_fault
+from mtjfit.data.declaration import ConstantSigma, TableDeclaration
+from mtjfit.data.origin import declared_origin
+from mtjfit.data.readers import SourceFile
+from mtjfit.data.tidy import Header, parse_number
+from mtjfit.data.units import bias_factor, thickness_factor
+from mtjfit.errors import Line, ProblemLog, did_you_mean
+
+__all__ = ["Cell", "collect", "curves_of_devices", "scaled"]
 
 Cell: TypeAlias = str | float
 
 _MIN_BIASES = 3
-"""A line and a check of it; fewer points of a device determine nothing that can be tested."""
+"""Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
 
 
 @dataclass
 class DeviceRows:
-    """Rows of one device as they come in."""
+    """Rows of one device: numbers of each role in V, nm, degrees and the unit of the torque."""
 
     line: Line
-    group: str | None = None
-    thickness: float | None = None
-    angle: float | None = None
+    constants: dict[str, str | float] = field(default_factory=dict)
     damaged: bool = False
     lines: list[Line] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
@@ -37,8 +42,7 @@ class DeviceRows:
         """Biases in V that neither the window nor a mask leaves out."""
         low, high = declaration.bias_window or (-math.inf, math.inf)
         masks = [mask.bias for mask in declaration.mask if mask.device in ("", name)]
-        inside = [v for v in self.columns["bias"] if low <= v <= high]
-        return [v for v in inside if not any(a <= v <= b for a, b in masks)]
+        return [v for v in self.columns["bias"] if low <= v <= high and not any(a <= v <= b for a, b in masks)]
 
 
 def collect(
@@ -49,30 +53,43 @@ def collect(
     Parameters
     ----------
     rows : iterable of (line, cells)
-        Cells in the order of the header, text or numbers; None for a row that is no row.
+        Cells in the order of the header, text or numbers; None for a line that is no row.
     """
     devices: dict[str, DeviceRows] = {}
-    adrift = False
-    empty = True
+    adrift, empty = False, True
     for line, cells in rows:
         empty = False
-        if cells is None:
+        row = None if cells is None else _Row(line, cells, header, declaration, log)
+        name, group = (row.name("device"), row.name("group")) if row else ("", "")
+        numbers = row.numbers() if row else {}
+        if row is None or not name:
             adrift = True
-            continue
-        row = _Row(line, cells, header, declaration, log)
-        name = row.name("device") if "device" in header.place else declaration.device
-        group = row.name("group") if "group" in header.place else declaration.group
-        numbers = row.numbers()
-        if not name:
-            adrift = True
-            continue
-        _add(devices.setdefault(name, DeviceRows(line)), name, group, numbers, row)
+        else:
+            row.add_to(devices.setdefault(name, DeviceRows(line)), name, group, numbers)
     if empty:
         log.add("has a header and no data", "give one row per bias point", header.line or None)
     # A row that could not be read may have belonged to any device: do not count their points then.
     for device in devices.values():
         device.damaged |= adrift
     return devices
+
+
+_LIMITS: dict[str, tuple[Callable[[float], bool], str, str]] = {
+    "sigma_bias": (lambda x: x >= 0, "standard error {:g} is negative", "give the standard error of the bias, or 0"),
+    "rho": (lambda x: -1 < x < 1, "correlation {:g} is not between -1 and 1", "give a number inside, ends excluded"),
+    "thickness": (lambda x: x > 0, "thickness {:g} is not positive", "give the thickness of the free layer"),
+    **dict.fromkeys(
+        ("sigma_par", "sigma_perp"),
+        (lambda x: x > 0, "standard error {:g} is not positive", "give the standard error of the point"),
+    ),
+}
+"""Condition on the numbers of a role, what is wrong where it does not hold, and what to do."""
+_CONSTANTS = {
+    "group": ("is in group {!r} here and in {!r} above", "a device has one group"),
+    "thickness": ("is {:.6g} nm here and {:.6g} nm above", "a device has one thickness"),
+    "angle": ("is at {:.6g}° here and at {:.6g}° above",
+              "a device has one angle: name the device anew for each angle"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,9 @@ class _Row:
         self.log.add(what, todo, self.line, column)
 
     def name(self, role: str) -> str:
+        """Device or group of the row; empty, with a problem in the log, where it is not printable."""
+        if role not in self.header.place:
+            return str(getattr(self.declaration, role))
         text = str(self.cells[self.header.place[role]])
         if text and text.isprintable():
             return text
@@ -104,24 +124,29 @@ class _Row:
         for role, place in self.header.place.items():
             if role in ("device", "group"):
                 continue
-            cell = self.cells[place]
-            value, fault = (
-                parse_number(cell, self.declaration.format.decimal) if isinstance(cell, str) else (cell, None)
-            )
-            if fault is None and value < 0 and role == "sigma_bias":
-                fault = f"standard error {value:g} is negative", "give the standard error of the bias, or 0"
-            if fault is None and abs(value) >= 1 and role == "rho":
-                fault = f"correlation {value:g} is not between -1 and 1", "give a number inside, ends excluded"
-            if fault is None and value <= 0 and role in ("sigma_par", "sigma_perp"):
-                fault = f"standard error {value:g} is not positive", "give the standard error of the point"
-            if fault is None and value <= 0 and role == "thickness":
-                fault = f"thickness {value:g} is not positive", "give the thickness of the free layer"
+            cell, decimal = self.cells[place], self.declaration.format.decimal
+            value, fault = parse_number(cell, decimal) if isinstance(cell, str) else (cell, None)
+            if fault is None and role in _LIMITS and not _LIMITS[role][0](value):
+                _, what, todo = _LIMITS[role]
+                fault = what.format(value), todo
             if fault is None and role == "angle" and (why := written_angle_fault(value)):
                 fault = f"angle {why[0]}", why[1]
             if fault is not None:
                 self.fault(role, *fault)
             numbers[role] = None if fault else scaled(value, factors.get(role, 1.0))
         return numbers
+
+    def add_to(self, device: DeviceRows, name: str, group: str, numbers: dict[str, float | None]) -> None:
+        for role, (what, todo) in _CONSTANTS.items():
+            value = group if role == "group" else numbers.pop(role, None)
+            if value not in (None, "") and device.constants.setdefault(role, value) != value:
+                self.fault(role, f"device {name!r} {what.format(value, device.constants[role])}", todo)
+        if numbers["bias"] is None:
+            device.damaged = True
+            return
+        device.lines.append(self.line)
+        for role, number in numbers.items():
+            device.columns.setdefault(role, []).append(math.nan if number is None else number)
 
 
 def scaled(value: float, factor: float) -> float:
@@ -136,79 +161,130 @@ def scaled(value: float, factor: float) -> float:
     return value * factor if factor >= 1 else value / round(1 / factor)
 
 
-def _add(device: DeviceRows, name: str, group: str, numbers: dict[str, float | None], row: _Row) -> None:
-    device.damaged |= numbers["bias"] is None
-    bias = numbers["bias"]
-    thickness, angle = numbers.pop("thickness", None), numbers.pop("angle", None)
-    if device.group is None:
-        device.group = group
-    elif group and device.group and group != device.group:
-        what = f"device {name!r} is in group {group!r} here and in {device.group!r} above"
-        row.fault("group", what, "a device has one group")
-    if device.thickness is None:
-        device.thickness = thickness
-    elif thickness is not None and thickness != device.thickness:
-        what = f"device {name!r} is {thickness:.6g} nm here and {device.thickness:.6g} nm above"
-        row.fault("thickness", what, "a device has one thickness")
-    if device.angle is None:
-        device.angle = angle
-    elif angle is not None and angle != device.angle:
-        what = f"device {name!r} is at {angle:.6g}° here and at {device.angle:.6g}° above"
-        row.fault("angle", what, "a device has one angle: name the device anew for each angle")
-    if bias is None:
-        return
-    device.lines.append(row.line)
-    for role, value in numbers.items():
-        device.columns.setdefault(role, []).append(math.nan if value is None else value)
-
-
-def check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration, log: ProblemLog) -> None:
+def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration, log: ProblemLog) -> None:
     """Order, repeats, number of biases and masks of each device; problems go to `log`."""
-    column = declaration.columns.bias
+    column, todo = declaration.columns.bias, f"at least {_MIN_BIASES} are needed"
     for name, device in devices.items():
         if not device.lines:
             continue
         _check_order(name, device, declaration, log)
         if device.damaged:
             continue
-        todo = f"at least {_MIN_BIASES} are needed"
         different, used = len(set(device.columns["bias"])), len(set(device.used(name, declaration)))
         if different < _MIN_BIASES:
             log.add(f"device {name!r} has {different} different biases", todo, device.line, column)
         elif used < _MIN_BIASES:
             what = f"device {name!r} has {used} different biases left inside the bias window and outside the masks"
             log.add(what, todo, device.line, column)
-    if not any(device.damaged for device in devices.values()):
-        _check_masks(devices, declaration, log)
+    if any(device.damaged for device in devices.values()):
+        return
+    for i, mask in enumerate(declaration.mask):
+        if mask.device and mask.device not in devices:
+            what = f"mask[{i}] names device {mask.device!r}, which is not in the file"
+            log.add(what, did_you_mean(mask.device, devices))
+            continue
+        meant = [devices[mask.device]] if mask.device else devices.values()
+        if not any(mask.bias[0] <= v <= mask.bias[1] for device in meant for v in device.columns["bias"]):
+            log.add(f"mask[{i}] covers no bias point", "give the interval in V, or remove the mask")
 
 
 def _check_order(name: str, device: DeviceRows, declaration: TableDeclaration, log: ProblemLog) -> None:
     column, form = declaration.columns.bias, declaration.format
     bias, lines = device.columns["bias"], device.lines
-    if not form.repeats:
-        first: dict[float, Line] = {}
-        for value, line in zip(bias, lines, strict=True):
-            if value in first:
-                what = f"device {name!r} has bias {value:g} V already in line {first[value]}"
-                log.add(what, "average the points, or set repeats = true in [data.format]", line, column)
-            first.setdefault(value, line)
+    first: dict[float, Line] = {}
+    for value, line in zip(bias, lines, strict=True):
+        if value in first and not form.repeats:
+            what = f"device {name!r} has bias {value:g} V already in line {first[value]}"
+            log.add(what, "average the points, or set repeats = true in [data.format]", line, column)
+        first.setdefault(value, line)
     if form.order == "any":
         return
-    steps = [(b - a, line) for a, b, line in zip(bias, bias[1:], lines[1:], strict=False) if a != b]
-    for step, line in steps:
-        if (step > 0) != (steps[0][0] > 0):
-            what = f"the bias of device {name!r} turns round here"
-            todo = 'sort it, or set order = "any" in [data.format] if sweeps go back and forth'
-            log.add(what, todo, line, column)
-            return
+    steps = [(b > a, line) for (a, b), line in zip(pairwise(bias), lines[1:], strict=True) if a != b]
+    turn = next((line for up, line in steps if up != steps[0][0]), None)
+    if turn is not None:
+        todo = 'sort it, or set order = "any" in [data.format] if sweeps go back and forth'
+        log.add(f"the bias of device {name!r} turns round here", todo, turn, column)
 
 
-def _check_masks(devices: dict[str, DeviceRows], declaration: TableDeclaration, log: ProblemLog) -> None:
-    for i, mask in enumerate(declaration.mask):
-        if mask.device and mask.device not in devices:
-            log.add(f"mask[{i}] names device {mask.device!r}, which is not in the file",
-                    did_you_mean(mask.device, devices))  # fmt: skip
-            continue
-        meant = [devices[mask.device]] if mask.device else devices.values()
-        if not any(mask.bias[0] <= v <= mask.bias[1] for device in meant for v in device.columns["bias"]):
-            log.add(f"mask[{i}] covers no bias point", "give the interval in V, or remove the mask")
+def curves_of_devices(
+    devices: dict[str, DeviceRows],
+    comments: Iterable[tuple[Line, str]],
+    declaration: TableDeclaration,
+    log: ProblemLog,
+    opened: Callable[[str], SourceFile] | None = None,
+) -> tuple[TorqueCurve, ...]:
+    """Curves of rows sorted by device.
+
+    Parameters
+    ----------
+    comments : iterable of (line, str)
+        Comments of the file or files; ``origin: …`` among them travels with the curves.
+    log : ProblemLog
+        With the problems of single rows; its label becomes `TorqueCurve.source`.
+    opened : callable, optional
+        Gives the bytes of a file that ``declaration.covariance`` names.
+
+    Raises
+    ------
+    DataError
+        With everything in the log, and faults that only whole devices show.
+    """
+    origin = declared_origin(comments, log)
+    _check_devices(devices, declaration, log)
+    log.refuse()
+    covariance = covariances({name: len(device.lines) for name, device in devices.items()}, declaration, opened)
+    return tuple(
+        _curve(name, device, declaration, origin, log.label, covariance.get(name)) for name, device in devices.items()
+    )
+
+
+def _curve(
+    name: str,
+    device: DeviceRows,
+    declaration: TableDeclaration,
+    origin: Origin,
+    label: str,
+    covariance: FloatArray | None,
+) -> TorqueCurve:
+    columns = {role: np.array(values) for role, values in device.columns.items()}
+    if declaration.perp_axis == "PxM":
+        columns |= {role: 0.0 - columns[role] for role in ("perp", "rho") if role in columns}
+    n, sigma, sigma_bias = len(device.lines), declaration.sigma, columns.get("sigma_bias")
+    if isinstance(sigma, ConstantSigma):
+        columns |= {"sigma_par": np.full(n, sigma.par), "sigma_perp": np.full(n, sigma.perp)}
+    if declaration.sigma_bias is not None:
+        sigma_bias = np.full(n, declaration.sigma_bias)
+    thickness, angle = (device.constants.get(role) for role in ("thickness", "angle"))
+    if declaration.thickness is not None:
+        thickness = scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
+    if declaration.angle is not None:
+        angle = declaration.angle
+    curve = TorqueCurve(
+        device=name,
+        bias=columns["bias"],
+        par=columns["par"],
+        perp=columns["perp"],
+        thickness=math.nan if thickness is None else float(thickness),
+        quantity=declaration.quantity,
+        per=declaration.per,
+        unit=declaration.units.torque,
+        sigma_par=columns.get("sigma_par"),
+        sigma_perp=columns.get("sigma_perp"),
+        group=str(device.constants.get("group", "")),
+        declared_perp_axis=declaration.perp_axis,
+        origin=origin,
+        source=label,
+        angle=None if angle is None else float(angle),
+        sin_theta=declaration.sin_theta,
+        rho=columns.get("rho"),
+        covariance=covariance,
+        sigma_bias=sigma_bias,
+    )
+    for mask in declaration.mask:
+        if mask.device in ("", name):
+            curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)
+    if declaration.bias_window is not None:
+        low, high = declaration.bias_window
+        outside = (curve.bias < low) | (curve.bias > high)
+        curve = curve.mask(outside, f"outside the bias window {low:g} to {high:g} V")
+    return curve

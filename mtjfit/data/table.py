@@ -1,207 +1,51 @@
-"""Strict reader of tidy tables: one row per bias point, one or several devices in a file.
+"""From one or several files to curves, through the same checks for every reader.
 
 Either every row is understood exactly as declared, or one DataError lists what is wrong, with file, line and column.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TypeAlias
 
-import numpy as np
-
-from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
-from mtjfit.data.curve_checks import covariance_faults
-from mtjfit.data.declaration import ConstantSigma, TableDeclaration
-from mtjfit.data.format import MAX_BYTES
-from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import ReadOptions, Source, read_source
-from mtjfit.data.readers.text import grid_of
-from mtjfit.data.rows import DeviceRows, check_devices, collect, scaled
-from mtjfit.data.tidy import Line, ProblemLog, body, decode, find_header, numbered_lines, parse_number
-from mtjfit.data.units import thickness_factor
-from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.declaration import TableDeclaration
+from mtjfit.data.format import NamePattern
+from mtjfit.data.origin import metadata_comments
+from mtjfit.data.readers import Sheet, SourceFile, blocks, read_source, sheets_from_bytes
+from mtjfit.data.rows import Cell, collect, curves_of_devices
+from mtjfit.data.tidy import Header, body, decode, find_header, numbered_lines
+from mtjfit.data.units import canonical_unit
+from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
 
 __all__ = [
-    "MAX_BYTES",
-    "covariance_files",
-    "covariances",
+    "comments_of",
     "curves_from_bytes",
-    "curves_of_devices",
-    "read_covariance",
+    "curves_from_sheets",
+    "curves_from_sources",
+    "declared_sheets",
     "read_curves",
 ]
 
-_LINES_APART = 5
+_WITHOUT_COMMENTS = ("parquet", "netcdf")
+_UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
+            "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip
 
 
-def covariance_files(
-    declaration: TableDeclaration, devices: Sequence[str], where: str = "covariance"
-) -> dict[str, str]:
-    """File of each device that has one.
-
-    Parameters
-    ----------
-    devices : sequence of str
-        Devices of the table.
-    where : str
-        Place for messages.
-
-    Raises
-    ------
-    DataError
-        One file is declared for several devices, or a device is not in the table.
-
-    Examples
-    --------
-    >>> from mtjfit.data import Columns, ColumnUnits
-    >>> declaration = TableDeclaration("torque", "device", "MxP", Columns("V", "p", "q", device="dev"),
-    ...                                ColumnUnits("V", "arb", "nm"), thickness=2, covariance="{device}_cov.csv")
-    >>> covariance_files(declaration, ["A1", "A2"])
-    {'A1': 'A1_cov.csv', 'A2': 'A2_cov.csv'}
-    """
-    declared = declaration.covariance
-    if not declared:
-        return {}
-    if isinstance(declared, str):
-        if "{device}" not in declared and len(devices) > 1:
-            what = f"names one file for {len(devices)} devices"
-            todo = 'write {device} for the name of the device, or a table { A1 = "a1_cov.csv" }'
-            raise DataError([Problem(where, what, todo)])
-        return {device: declared.replace("{device}", device) for device in devices}
-    unknown = [device for device, _ in declared if device not in devices]
-    if unknown:
-        raise DataError(
-            Problem(f"{where}.{device}", "is no device of the table", did_you_mean(device, devices))
-            for device in unknown
-        )
-    return dict(declared)
-
-
-def covariances(
-    points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], Source] | None
-) -> dict[str, FloatArray]:
-    """Covariance of each device that a declaration gives one.
-
-    Parameters
-    ----------
-    points : mapping of str to int
-        Number of points of each device of the table.
-    opened : callable or None
-        Gives the bytes of a file that the declaration names.
-
-    Raises
-    ------
-    DataError
-        With all problems of all files; also for a device with neither errors nor a covariance.
-    """
-    files = covariance_files(declaration, list(points))
-    if files and opened is None:
-        raise DataError(
-            [Problem("covariance", "names files, and no folder to find them in is known", "read the table from a file")]
-        )
-    problems: list[Problem] = []
-    found = {}
-    for device, n in points.items():
-        if device in files and opened is not None:
-            try:
-                found[device] = read_covariance(opened(files[device]), device, n, declaration)
-            except DataError as error:
-                problems += error.problems
-        elif declaration.sigma == "columns" and not declaration.columns.sigma_par:
-            todo = "give it a covariance, or name the columns of its errors"
-            problems.append(Problem(f"device {device!r}", "has neither errors nor a covariance", todo))
-    if problems:
-        raise DataError(problems)
-    return found
-
-
-def read_covariance(source: Source, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
-    """Covariance of all values of a device, in-plane ones first, along M × P.
-
-    Parameters
-    ----------
-    source : Source
-        2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows
-        of the device in the order of its file, masked ones included, then the out-of-plane ones.
-    n : int
-        Number of rows of the device.
-    declaration : TableDeclaration
-        Separator, decimal mark and axis.
-
-    Returns
-    -------
-    ndarray, shape (2n, 2n)
-
-    Raises
-    ------
-    DataError
-        Size, a number, symmetry or definiteness is wrong, with file and line.
-    """
-    size = 2 * n
-    form = declaration.format
-    options = ReadOptions(form.separator, form.decimal, encoding=form.encoding, names=("covariance",),
-                          max_bytes=form.max_bytes)  # fmt: skip
-    grid = grid_of(source, options)
-    log = ProblemLog(source.label)
-    shape = f"the {n} points of device {device!r} need {size} x {size}"
-    if len(grid.rows) != size:
-        log.add(f"has {len(grid.rows)} rows of numbers; {shape}", "give all in-plane, then all out-of-plane values")
-    for line, cells in grid.rows:
-        if len(cells) != size:
-            log.add(f"has {len(cells)} numbers; {shape}", "give one number for each pair of values", line)
-    if log.count:
-        raise log.error()
-    values = np.empty((size, size))
-    for i, (line, cells) in enumerate(grid.rows):
-        for k, cell in enumerate(cells):
-            values[i, k], fault = parse_number(cell, form.decimal)
-            if fault is not None:
-                log.add(fault[0], fault[1], line, f"{k + 1}")
-    if log.count:
-        raise log.error()
-    _check(values, [line for line, _ in grid.rows], log)
-    if log.count:
-        raise log.error()
-    sign = np.ones(size)
-    if declaration.perp_axis == "PxM":
-        sign[size // 2 :] = -1.0
-    return np.asarray(values * sign * sign[:, None])
-
-
-def _check(values: FloatArray, lines: Sequence[int], log: ProblemLog) -> None:
-    faults = covariance_faults(len(values) // 2, values, None, None)
-    for what, todo in faults:
-        if "not symmetric" in what:
-            apart = np.argwhere(np.triu(np.abs(values - values.T) > 1e-10 * np.max(np.abs(values))))
-            for i, k in apart[:_LINES_APART]:
-                said = f"number {k + 1} is {values[i, k]:g}, number {i + 1} of line {lines[k]} is {values[k, i]:g}"
-                log.add(f"is not symmetric: {said}", todo, lines[i])
-        elif np.any(np.diagonal(values) <= 0):
-            for i in np.flatnonzero(np.diagonal(values) <= 0)[:_LINES_APART]:
-                log.add(f"number {i + 1}, a variance, is {values[i, i]:g}", "give positive variances", lines[i])
-        else:
-            log.add(what, todo)
-
-
-def read_curves(
-    path: str | Path, declaration: TableDeclaration, *, label: str = "", max_bytes: int | None = None
-) -> tuple[TorqueCurve, ...]:
-    """Read one file.
+def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str = "") -> tuple[TorqueCurve, ...]:
+    """Curves of one file.
 
     Parameters
     ----------
     path : str or Path
         CSV or TSV with a header line; covariances it declares are looked for in its folder.
     declaration : TableDeclaration
-        What the columns are; nothing is guessed.
+        Meaning of the columns; nothing is guessed.
     label : str
         Name of the file in messages and in `TorqueCurve.source`; the path as given if empty.
-    max_bytes : int
-        Larger files are refused; as declared in ``declaration.format`` if left out.
 
     Returns
     -------
@@ -232,19 +76,13 @@ def read_curves(
     >>> curve.bias.tolist(), curve.perp.tolist()
     ([-0.1, 0.0, 0.1], [0.5, 0.0, 0.5])
     """
-    label = label or str(path)
-    limit = declaration.format.max_bytes if max_bytes is None else max_bytes
-    folder = Path(path).parent
-    return curves_from_bytes(
-        read_bytes(Path(path), label, limit),
-        declaration,
-        label,
-        lambda name: read_source(folder / name, name, limit),
-    )
+    label, limit, folder = label or str(path), declaration.format.max_bytes, Path(path).parent
+    data = read_bytes(Path(path), label, limit)
+    return curves_from_bytes(data, declaration, label, lambda name: read_source(folder / name, name, limit))
 
 
 def curves_from_bytes(
-    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], Source] | None = None
+    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], SourceFile] | None = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
 
@@ -252,11 +90,6 @@ def curves_from_bytes(
     ----------
     opened : callable, optional
         Gives the bytes of a file that ``declaration.covariance`` names.
-
-    Raises
-    ------
-    DataError
-        With every problem of the file.
 
     Examples
     --------
@@ -276,102 +109,144 @@ def curves_from_bytes(
     return curves_of_devices(devices, header.comments, declaration, log, opened)
 
 
-def curves_of_devices(
-    devices: dict[str, DeviceRows],
-    comments: Iterable[tuple[Line, str]],
+def curves_from_sources(
+    sources: Sequence[SourceFile],
     declaration: TableDeclaration,
-    log: ProblemLog,
-    opened: Callable[[str], Source] | None = None,
+    label: str = "",
+    opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
-    """Curves of rows sorted by device.
+    """Curves of one or more files that one declaration describes.
 
     Parameters
     ----------
-    comments : iterable of (line, str)
-        Comments of the file or files; ``origin: …`` among them travels with the curves.
-    log : ProblemLog
-        With the problems of single rows; its label becomes `TorqueCurve.source`.
+    label : str
+        `TorqueCurve.source`; the name of the first file if empty.
     opened : callable, optional
         Gives the bytes of a file that ``declaration.covariance`` names.
+
+    Returns
+    -------
+    tuple of TorqueCurve
+        One for each device; a device may go on from file to file.
 
     Raises
     ------
     DataError
-        With everything in the log, and what only whole devices can show.
+        With every problem that was found, each with its file and line.
+
+    Examples
+    --------
+    >>> from mtjfit.data import Columns, ColumnUnits, TableFormat
+    >>> declaration = TableDeclaration(
+    ...     "torque", "device", "MxP", Columns("Bias", "par", "perp", device="device", thickness="thickness"),
+    ...     ColumnUnits("mV", "arb", "nm"), sigma="fit", format=TableFormat(reader="pymeasure"),
+    ...     name="{device}_T{thickness:nm}.csv")
+    >>> text = b"#Parameters:\\n#Data:\\nBias (mV),par,perp\\n-100,-1,0.1\\n0,0,0\\n100,1,0.1\\n"
+    >>> curve, = curves_from_sources([SourceFile("A1_T2.1nm.csv", text, "A1_T2.1nm.csv")], declaration)
+    >>> curve.device, curve.thickness, curve.bias.tolist()
+    ('A1', 2.1, [-0.1, 0.0, 0.1])
     """
-    origin = declared_origin(comments, log)
-    check_devices(devices, declaration, log)
-    if log.count:
-        raise log.error()
-    points = {name: len(device.lines) for name, device in devices.items()}
-    covariance = covariances(points, declaration, opened)
-    return tuple(
-        _curve(name, device, declaration, origin, log.label, covariance.get(name)) for name, device in devices.items()
-    )
+    label = label or sources[0].label
+    if len(sources) == 1 and declaration.format.is_plain and not (declaration.wide or declaration.name):
+        return curves_from_bytes(sources[0].data, declaration, label, opened)
+    sheets: list[Sheet] = []
+    log = ProblemLog(label)
+    for source in sources:
+        with log.catching():
+            sheets += declared_sheets(source, declaration)
+    log.refuse()
+    return curves_from_sheets(sheets, declaration, label, opened)
 
 
-def _sigma(role: Literal["par", "perp"], device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
-    if isinstance(declaration.sigma, ConstantSigma):
-        return np.full(len(device.lines), getattr(declaration.sigma, role))
-    known = declaration.sigma != "fit" and f"sigma_{role}" in device.columns
-    return np.array(device.columns[f"sigma_{role}"]) if known else None
+def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
+    """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read so.
+    """
+    form = declaration.format
+    sheets = sheets_from_bytes(source, form.reader or "tidy", form)
+    fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
+    named = tuple(sheet.with_metadata(fields) for sheet in sheets)
+    return blocks(named, declaration.wide) if declaration.wide is not None else named
 
 
-def _rho(device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
-    """Correlations with the out-of-plane component counted along M × P."""
-    if not declaration.columns.rho:
-        return None
-    rho = np.array(device.columns["rho"])
-    return rho if declaration.perp_axis == "MxP" else 0.0 - rho
-
-
-def _sigma_bias(device: DeviceRows, declaration: TableDeclaration) -> FloatArray | None:
-    if declaration.sigma_bias is not None:
-        return np.full(len(device.lines), declaration.sigma_bias)
-    return np.array(device.columns["sigma_bias"]) if declaration.columns.sigma_bias else None
-
-
-def _nominal(device: DeviceRows, declaration: TableDeclaration) -> float:
-    if declaration.thickness is not None:
-        return scaled(declaration.thickness, thickness_factor(declaration.units.thickness))
-    return math.nan if device.thickness is None else device.thickness
-
-
-def _curve(
-    name: str,
-    device: DeviceRows,
+def curves_from_sheets(
+    sheets: Sequence[Sheet],
     declaration: TableDeclaration,
-    origin: Origin,
-    label: str,
-    covariance: FloatArray | None,
-) -> TorqueCurve:
-    perp = np.array(device.columns["perp"])
-    curve = TorqueCurve(
-        device=name,
-        bias=np.array(device.columns["bias"]),
-        par=np.array(device.columns["par"]),
-        perp=perp if declaration.perp_axis == "MxP" else 0.0 - perp,
-        thickness=_nominal(device, declaration),
-        quantity=declaration.quantity,
-        per=declaration.per,
-        unit=declaration.units.torque,
-        sigma_par=_sigma("par", device, declaration),
-        sigma_perp=_sigma("perp", device, declaration),
-        group=device.group or "",
-        declared_perp_axis=declaration.perp_axis,
-        origin=origin,
-        source=label,
-        angle=device.angle if declaration.angle is None else declaration.angle,
-        sin_theta=declaration.sin_theta,
-        rho=_rho(device, declaration),
-        covariance=covariance,
-        sigma_bias=_sigma_bias(device, declaration),
-    )
-    for mask in declaration.mask:
-        if mask.device in ("", name):
-            curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)
-    if declaration.bias_window is not None:
-        low, high = declaration.bias_window
-        outside = (curve.bias < low) | (curve.bias > high)
-        curve = curve.mask(outside, f"outside the bias window {low:g} to {high:g} V")
-    return curve
+    label: str = "",
+    opened: Callable[[str], SourceFile] | None = None,
+) -> tuple[TorqueCurve, ...]:
+    """Curves of sheets: their rows below one another, columns found by name, then header parameters.
+
+    Raises
+    ------
+    DataError
+        With every problem that was found, each with its file and line.
+    """
+    roles = declaration.columns.roles()
+    log = ProblemLog(label or sheets[0].label)
+    header = Header(0, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})
+    picked = [
+        (sheet, [_picked(sheet, role, name, declaration, log) for role, name in roles.items()]) for sheet in sheets
+    ]
+    marks = {sheet.decimal: sheet for sheet in sheets}
+    if len(marks) > 1:
+        what = f"has decimal commas, {marks['.'].label} has points"
+        log.take([Problem(marks[","].label, what, "put them under [[data]] of their own")])
+    log.refuse()
+    form = replace(declaration.format, decimal=sheets[0].decimal, separator="")
+    declared = replace(declaration, format=form)
+    devices = collect(_rows(picked), header, declared, log)
+    comments = [comment for sheet in sheets for comment in comments_of(sheet)]
+    return curves_of_devices(devices, comments, declared, log, opened)
+
+
+def comments_of(sheet: Sheet) -> list[tuple[Line, str]]:
+    """Comments with their places; in formats without comments, the origin in the metadata."""
+    said = metadata_comments(sheet.metadata) if sheet.format in _WITHOUT_COMMENTS else sheet.comments
+    return [(Place(sheet.label, line), text) for line, text in said]
+
+
+_Picked: TypeAlias = "tuple[str, ...] | str | float"
+"""The cells of a column, or the value of a header parameter, which holds for all rows."""
+
+
+def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, log: ProblemLog) -> _Picked:
+    found: _Picked = ""
+    with log.catching():
+        where, unit = f"{sheet.where}: column {name!r}", None
+        if name in sheet.names:
+            column = sheet.column(name)
+            found, unit = column.cells, column.unit
+        elif name in sheet.metadata and role in ("device", "group"):
+            found = sheet.metadata[name]
+        elif name in sheet.metadata:
+            found, unit = sheet.parameter(name)
+        else:
+            todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
+            raise DataError([Problem(where, f"no such column or header parameter ({role})", todo)])
+        if unit is not None and (declared := _contradicted(role, unit, declaration)):
+            what = f"is in {unit!r} in the file, but {declared} is declared"
+            raise DataError([Problem(where, what, "correct [data.units], or the file if its unit is wrong")])
+    return found
+
+
+def _contradicted(role: str, unit: str, declaration: TableDeclaration) -> str:
+    """The declaration that the unit in a file contradicts; empty where they agree or the unit is not clear."""
+    kind = _UNIT_OF.get(role)
+    if kind is None:
+        degrees = unit.casefold() in ("", "deg", "degree", "degrees", "°")
+        return "" if role != "angle" or degrees else 'an angle in "deg"'
+    declared: str = getattr(declaration.units, kind)
+    written = canonical_unit(unit, kind)
+    wanted = canonical_unit(declared, kind) or declared
+    return "" if written in ("", wanted) else f"units.{kind} = {declared!r}"
+
+
+def _rows(picked: Iterable[tuple[Sheet, Sequence[_Picked]]]) -> Iterator[tuple[Line, Sequence[Cell]]]:
+    for sheet, columns in picked:
+        for i, line in enumerate(sheet.lines):
+            yield Place(sheet.label, line), [each[i] if isinstance(each, tuple) else each for each in columns]

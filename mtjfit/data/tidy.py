@@ -1,4 +1,4 @@
-"""From the bytes of a file to named columns of text: encoding, comments, header, separator, fields, numbers.
+"""Text files as numbered lines, fields and numbers, and the strict header and rows of a tidy table.
 
 Nothing is skipped and nothing is guessed. Every fault goes into a `ProblemLog` with its line and column.
 """
@@ -11,78 +11,23 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
 
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import SEPARATORS
-from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.errors import Line, ProblemLog, did_you_mean
 
 __all__ = [
     "Header",
-    "Line",
-    "Place",
-    "ProblemLog",
     "body",
     "decode",
     "find_header",
     "numbered_lines",
     "parse_number",
-    "split",
+    "split_fields",
+    "try_split",
+    "without_mark",
 ]
-
-_LISTED = 50
-
-
-@dataclass(frozen=True)
-class Place:
-    """A line of a file, where rows of one table come from several."""
-
-    label: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.label}:{self.line}"
-
-
-Line: TypeAlias = int | Place
-
-
-@dataclass
-class ProblemLog:
-    """Collects the problems of one file; only the first fifty are kept, the rest is counted.
-
-    Examples
-    --------
-    >>> log = ProblemLog("a.csv")
-    >>> log.add("is empty", "give a number", line=3, column="V")
-    >>> print(log.error())
-    a.csv:3: column 'V': is empty; give a number
-    """
-
-    label: str
-    problems: list[Problem] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, what: str, todo: str, line: Line | None = None, column: str | None = None) -> None:
-        """Note one problem."""
-        self.count += 1
-        if len(self.problems) < _LISTED:
-            place = line if isinstance(line, Place) else f"{self.label}:{line}"
-            where = self.label if line is None else str(place)
-            where += "" if column is None else f": column {column!r}"
-            self.problems.append(Problem(where, what, todo))
-
-    def take(self, error: DataError) -> None:
-        """Note the problems of an error, places and all."""
-        self.count += len(error.problems)
-        self.problems += error.problems[: max(_LISTED - len(self.problems), 0)]
-
-    def error(self) -> DataError:
-        """One exception for all of them."""
-        rest = self.count - len(self.problems)
-        tail = [Problem(self.label, f"{rest} more problems are not listed", "mend these first")] if rest else []
-        return DataError([*self.problems, *tail])
 
 
 @dataclass(frozen=True)
@@ -114,9 +59,8 @@ def decode(data: bytes, encoding: str, label: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         log.add("is UTF-16", 'save it as UTF-8 ("CSV UTF-8" in Excel)')
     elif encoding != "utf-8" and data.startswith(b"\xef\xbb\xbf"):
-        log.add(
-            f"begins with the mark of UTF-8, but encoding = {encoding!r}", 'set encoding = "utf-8" in [data.format]', 1
-        )
+        what = f"begins with the mark of UTF-8, but encoding = {encoding!r}"
+        log.add(what, 'set encoding = "utf-8" in [data.format]', 1)
     elif (nul := data.find(b"\0")) >= 0:
         log.add("holds a NUL byte: not a text file, or UTF-16", "save it as UTF-8 text", data.count(b"\n", 0, nul) + 1)
     else:
@@ -131,61 +75,59 @@ def decode(data: bytes, encoding: str, label: str) -> str:
     raise log.error()
 
 
-def split(line: str, separator: str) -> list[str]:
+def split_fields(line: str, separator: str) -> list[str]:
     """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
 
     Examples
     --------
-    >>> split('"dev 1, left"; 0.1 ;2', ";")
+    >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
     ['dev 1, left', '0.1', '2']
     """
-    return [
-        cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
-    ]
+    fields = next(csv.reader([line], delimiter=separator, skipinitialspace=True, strict=True), [])
+    return [cell.strip() for cell in fields]
 
 
 def try_split(line: str, separator: str) -> list[str]:
+    """Fields of one line; none where it cannot be split."""
     try:
-        return split(line, separator)
+        return split_fields(line, separator)
     except csv.Error:
         return []
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines without their ends, whichever of LF, CRLF or CR those are, counted from 1."""
+    """Lines without their ends (LF, CRLF or CR), counted from 1."""
     return ((i, line.rstrip("\n")) for i, line in enumerate(io.StringIO(text, newline=None), start=1))
+
+
+def without_mark(line: str, mark: str) -> str | None:
+    """Text of a comment line behind its mark; None for other lines, and for all where the mark is empty."""
+    return line.lstrip()[len(mark) :].strip() if mark and line.lstrip().startswith(mark) else None
 
 
 def find_header(lines: Iterator[tuple[int, str]], declaration: TableDeclaration, log: ProblemLog) -> Header | None:
     """Take comments and header off `lines`; None, with problems in `log`, where the header does not fit."""
     comments: list[tuple[int, str]] = []
-    mark = declaration.format.comment
     for number, line in lines:
-        if not line.strip():
-            continue
-        if mark and line.lstrip().startswith(mark):
-            comments.append((number, line.lstrip()[len(mark) :].strip()))
-            continue
-        return _header(number, line, tuple(comments), declaration, log)
-    what = "holds only comments" if comments else "is empty"
-    log.add(what, "give a header line and rows of data")
+        comment = without_mark(line, declaration.format.comment)
+        if comment is not None:
+            comments.append((number, comment))
+        elif line.strip():
+            return _header(number, line, tuple(comments), declaration, log)
+    log.add("holds only comments" if comments else "is empty", "give a header line and rows of data")
     return None
 
 
-def _candidates(declaration: TableDeclaration) -> tuple[str, ...]:
-    form = declaration.format
-    return (form.separator,) if form.separator else tuple(each for each in SEPARATORS if each != form.decimal)
-
-
-def _header(number: int, line: str, comments: tuple[tuple[int, str], ...], declaration: TableDeclaration,
-            log: ProblemLog) -> Header | None:  # fmt: skip
-    roles = declaration.columns.roles()
-    wanted = set(roles.values())
-    found = {separator: try_split(line, separator) for separator in _candidates(declaration)}
-    fitting = [separator for separator, names in found.items() if wanted <= set(names)]
+def _header(
+    number: int, line: str, comments: tuple[tuple[int, str], ...], declaration: TableDeclaration, log: ProblemLog
+) -> Header | None:
+    roles, form = declaration.columns.roles(), declaration.format
+    candidates = [form.separator] if form.separator else [each for each in SEPARATORS if each != form.decimal]
+    found = {separator: try_split(line, separator) for separator in candidates}
+    fitting = [separator for separator, names in found.items() if set(roles.values()) <= set(names)]
     if len(fitting) > 1:
-        log.add(f"the header can be read with any of the separators {', '.join(map(repr, fitting))}",
-                "set separator in [data.format]", number)  # fmt: skip
+        what = f"the header can be read with any of the separators {', '.join(map(repr, fitting))}"
+        log.add(what, "set separator in [data.format]", number)
         return None
     if not fitting:
         _explain_header(number, found, roles, comments, log)
@@ -198,15 +140,19 @@ def _header(number: int, line: str, comments: tuple[tuple[int, str], ...], decla
 
 
 def _repeated(number: int, names: list[str], log: ProblemLog) -> bool:
-    counts = Counter(name for name in names if name)
-    repeated = [name for name, count in counts.items() if count > 1]
-    for name in repeated:
-        log.add(f"stands {counts[name]} times in the header", "rename the columns", number, name)
+    repeated = {name: count for name, count in Counter(filter(None, names)).items() if count > 1}
+    for name, count in repeated.items():
+        log.add(f"stands {count} times in the header", "rename the columns", number, name)
     return bool(repeated)
 
 
-def _explain_header(number: int, found: dict[str, list[str]], roles: dict[str, str],
-                    comments: tuple[tuple[int, str], ...], log: ProblemLog) -> None:  # fmt: skip
+def _explain_header(
+    number: int,
+    found: dict[str, list[str]],
+    roles: dict[str, str],
+    comments: tuple[tuple[int, str], ...],
+    log: ProblemLog,
+) -> None:
     wanted = set(roles.values())
     for line, comment in comments:
         if any(wanted <= set(try_split(comment, separator)) for separator in found):
@@ -219,21 +165,21 @@ def _explain_header(number: int, found: dict[str, list[str]], roles: dict[str, s
     _repeated(number, names, log)
     for role, column in roles.items():
         if column not in names:
-            todo = did_you_mean(column, [name for name in names if name])
             what = f"no such column ({role}); the header read with {separator!r} has {len(names)} columns"
-            log.add(what, todo, number, column)
+            log.add(what, did_you_mean(column, filter(None, names)), number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
 
 
-def body(lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration,
-         log: ProblemLog) -> Iterator[tuple[int, list[str] | None]]:  # fmt: skip
-    """Rows with their line numbers; None for a row that is no row, after its problem was noted."""
-    mark, width = declaration.format.comment, len(header.names)
+def body(
+    lines: Iterator[tuple[int, str]], header: Header, declaration: TableDeclaration, log: ProblemLog
+) -> Iterator[tuple[int, list[str] | None]]:
+    """Rows with their line numbers; None for a line that is no row, after its problem was noted."""
+    width = len(header.names)
     blank: int | None = None
     for number, line in lines:
         try:
-            cells = split(line, header.separator)
+            cells = split_fields(line, header.separator)
         except csv.Error as error:
             log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
             yield number, None
@@ -244,19 +190,20 @@ def body(lines: Iterator[tuple[int, str]], header: Header, declaration: TableDec
         if blank is not None:
             log.add("is blank, and data follow", "remove the blank line, or split the file", blank)
             blank = None
-        if mark and line.lstrip().startswith(mark):
-            todo = "move it above the header; leave points out with mask, which keeps the reason"
-            log.add("is a comment among the data", todo, number)
+        if without_mark(line, declaration.format.comment) is not None:
+            log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
             yield number, None
         elif len(cells) != width:
-            hint = ""
-            if header.separator == "," and len(cells) > width:
-                hint = " (decimal commas need another separator or quotes)"
+            commas = header.separator == "," and len(cells) > width
+            hint = " (decimal commas need another separator or quotes)" if commas else ""
             log.add(f"has {len(cells)} fields, the header has {width}", "give every column one field" + hint, number)
             yield number, None
         else:
             yield number, cells
 
+
+COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, which keeps the reason"
+"""What to do about a comment line below the header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}
@@ -273,18 +220,17 @@ def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None
     ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]')
     """
     plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
-    if _NUMBER.fullmatch(plain):
-        value = float(plain)
-        if math.isfinite(value):
-            return value, None
-        return math.nan, (f"{_short(text)} is too large", "correct the number or its unit")
-    return math.nan, _why_not(text, decimal)
+    if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)):
+        return value, None
+    return math.nan, _why_not(text, plain, decimal)
 
 
-def _why_not(text: str, decimal: str) -> tuple[str, str]:
-    shown = _short(text)
+def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
+    shown = repr(text if len(text) <= 40 else text[:39] + "…")
     if not text:
         return "is empty", "give a number; a point without data has no row"
+    if _NUMBER.fullmatch(plain):
+        return f"{shown} is too large", "correct the number or its unit"
     if text.lower().lstrip("+-") in _NOT_FINITE:
         return f"{shown} is not a finite number", "remove the row, or measure the point again"
     if decimal == "." and _NUMBER.fullmatch(text.replace(",", ".", 1)):
@@ -296,7 +242,3 @@ def _why_not(text: str, decimal: str) -> tuple[str, str]:
     if _NUMBER.fullmatch(re.sub(r"[,.'_\s]", "", text)):
         return f"{shown} is not a number", "write it without thousands separators and spaces, such as 1250.5"
     return f"{shown} is not a number", "write a plain number such as -1.25e-3"
-
-
-def _short(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:39] + "…")

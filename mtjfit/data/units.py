@@ -1,4 +1,4 @@
-"""The closed table of units: what may stand in a data file, what it means, and its factor to SI.
+"""The closed table of units of data files: spellings, dimension, factor to SI.
 
 Units are read at the edge of the package and never guessed: a unit that contradicts the declared quantity or
 normalisation is an error, because the contradiction is the only sign of a wrong declaration.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -27,6 +27,7 @@ __all__ = [
     "Unit",
     "amplitude_unit",
     "bias_factor",
+    "canonical_unit",
     "check_unit",
     "conversion",
     "find_unit",
@@ -87,12 +88,8 @@ class Unit:
         return _PER[self.dimension]
 
 
-def _table(rows: Iterable[Unit]) -> Mapping[str, Unit]:
-    return MappingProxyType({row.name: row for row in rows})
-
-
-UNITS: Mapping[str, Unit] = _table(
-    (
+UNITS: Mapping[str, Unit] = MappingProxyType({
+    row.name: row for row in (
         Unit("N m", "moment", "torque", 1.0),
         Unit("1e-19 N m", "moment", "torque", 1e-19, ("10^-19 N m",)),
         Unit("aN m", "moment", "torque", 1e-18, ("aJ",)),
@@ -117,7 +114,7 @@ UNITS: Mapping[str, Unit] = _table(
         Unit("Oe/V", "field", "torkance", 1e-4, ("Oe V^-1",), any_case=True),
         Unit("arb", "arb", None, 1.0, ("arb.", "arb. unit", "arb. units", "arbitrary"), any_case=True),
     )
-)  # fmt: skip
+})  # fmt: skip
 """Units of torque and torkance by canonical name. Oe counts as 1e-4 T of μ0 H."""
 
 BIAS_UNITS: Mapping[str, float] = MappingProxyType({"V": 1.0, "mV": 1e-3})
@@ -134,19 +131,9 @@ def _key(text: str) -> str:
     return unicodedata.normalize("NFKC", text).translate(_SAME)
 
 
-def _keys() -> tuple[dict[str, str], dict[str, str]]:
-    exact, folded = {}, {}
-    for unit in UNITS.values():
-        for spelling in (unit.name, *unit.spellings):
-            exact[_key(spelling)] = unit.name
-            if unit.any_case:
-                folded[_key(spelling).casefold()] = unit.name
-    return exact, folded
-
-
-_EXACT, _FOLDED = _keys()
-_THICKNESS_KEYS = {"nm": "nm", "angstrom": "angstrom", "Angstrom": "angstrom",
-                   "A": "angstrom", "Å": "angstrom", "m": "m"}  # fmt: skip
+_EXACT = {_key(spelling): unit for unit in UNITS.values() for spelling in (unit.name, *unit.spellings)}
+_FOLDED = {key.casefold(): unit for key, unit in _EXACT.items() if unit.any_case}
+_THICKNESS_KEYS = {"nm": "nm", "m": "m", **dict.fromkeys(("angstrom", "Angstrom", "A", "Å"), "angstrom")}
 
 
 def find_unit(text: str) -> Unit:
@@ -166,14 +153,14 @@ def find_unit(text: str) -> Unit:
     'hbar/2e/kohm'
     """
     key = _key(text)
-    name = _EXACT.get(key) or _FOLDED.get(key.casefold())
-    if name is None:
+    unit = _EXACT.get(key) or _FOLDED.get(key.casefold())
+    if unit is None:
         raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, UNITS)}")
-    return UNITS[name]
+    return unit
 
 
 def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> Problem | None:
-    """Say what is wrong with a unit, given what the numbers are declared to be.
+    """Contradiction between a unit and the declared quantity and normalisation; None where they agree.
 
     Parameters
     ----------
@@ -183,11 +170,6 @@ def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> 
     per : {"area", "volume", "device"}
     where : str
         Place for the problem, for example a key path.
-
-    Returns
-    -------
-    Problem or None
-        None where unit, quantity and normalisation agree.
 
     Examples
     --------
@@ -202,19 +184,14 @@ def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> 
         what, _, todo = str(error).partition("; ")
         return Problem(where, what, todo)
     if found.quantity not in (None, quantity):
-        fitting = [row.name for row in UNITS.values() if row.quantity == quantity and row.dimension == found.dimension]
-        return Problem(
-            where,
-            f'{unit!r} is a {found.quantity}, but quantity = "{quantity}"',
-            f'set quantity = "{found.quantity}" if that is what was measured, '
-            f"or give the unit of the {quantity}, such as {fitting[0]!r}",
-        )
+        fitting = next(u.name for u in UNITS.values() if u.quantity == quantity and u.dimension == found.dimension)
+        what = f'{unit!r} is a {found.quantity}, but quantity = "{quantity}"'
+        todo = (f'set quantity = "{found.quantity}" if that is what was measured, '
+                f"or give the unit of the {quantity}, such as {fitting!r}")  # fmt: skip
+        return Problem(where, what, todo)
     if per not in found.per:
-        return Problem(
-            where,
-            f'{unit!r} is {_MEANING[found.dimension]}, but per = "{per}"',
-            f'set per = "{found.per[0]}" if the unit is right, or correct the unit',
-        )
+        what = f'{unit!r} is {_MEANING[found.dimension]}, but per = "{per}"'
+        return Problem(where, what, f'set per = "{found.per[0]}" if the unit is right, or correct the unit')
     return None
 
 
@@ -277,22 +254,13 @@ def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     match = re.fullmatch(r"[ab](\d)", name)
     if match is None:
         raise ValueError(f"{name!r} is not an amplitude such as a1 or b2")
-    base, power = find_unit(unit).name, int(match[1])
-    if base.endswith("/V"):
-        base = base.removesuffix("/V")
-    elif quantity == "torkance":
+    written, power = find_unit(unit).name, int(match[1])
+    base = written.removesuffix("/V")
+    if base == written and quantity == "torkance":
         power -= 1
     if per == "volume":
         base += " nm"
-    if power == -1:
-        return f"V {base}"
-    return base + ("" if power == 0 else "/V" if power == 1 else f"/V^{power}")
-
-
-def _factor(unit: str, table: Mapping[str, float], name: str | None, kind: str) -> float:
-    if name is None:
-        raise ValueError(f"unknown unit of {kind} {unit!r}; {did_you_mean(unit, table)}")
-    return table[name]
+    return f"V {base}" if power == -1 else base + ("" if power == 0 else "/V" if power == 1 else f"/V^{power}")
 
 
 def bias_factor(unit: str) -> float:
@@ -303,8 +271,9 @@ def bias_factor(unit: str) -> float:
     >>> bias_factor("mV")
     0.001
     """
-    key = unit.strip()
-    return _factor(unit, BIAS_UNITS, key if key in BIAS_UNITS else None, "bias")
+    if unit.strip() not in BIAS_UNITS:
+        raise ValueError(f"unknown unit of bias {unit!r}; {did_you_mean(unit, BIAS_UNITS)}")
+    return BIAS_UNITS[unit.strip()]
 
 
 def thickness_factor(unit: str) -> float:
@@ -315,8 +284,36 @@ def thickness_factor(unit: str) -> float:
     >>> thickness_factor("Å")
     0.1
     """
-    key = unicodedata.normalize("NFKC", unit.strip())
-    return _factor(unit, THICKNESS_UNITS, _THICKNESS_KEYS.get(key), "thickness")
+    name = _THICKNESS_KEYS.get(unicodedata.normalize("NFKC", unit.strip()))
+    if name is None:
+        raise ValueError(f"unknown unit of thickness {unit!r}; {did_you_mean(unit, THICKNESS_UNITS)}")
+    return THICKNESS_UNITS[name]
+
+
+_VOLTAGES = {"v": "V", "volt": "V", "volts": "V", "mv": "mV", "uv": "uV", "µv": "uV"}
+_LENGTHS = {"nm": "nm", "angstrom": "angstrom", "å": "angstrom", "a": "angstrom", "m": "m", "um": "um", "µm": "um"}
+_OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "uA", "ohm", "rad", "dBm", "K", "s"}
+
+
+def canonical_unit(unit: str, kind: str) -> str:
+    """One spelling of a unit as a file writes it; empty if unknown. A unit of another kind counts as itself.
+
+    Parameters
+    ----------
+    kind : {"bias", "thickness", "torque"}
+
+    Examples
+    --------
+    >>> canonical_unit("volts", "bias"), canonical_unit("Oe", "bias"), canonical_unit("furlong", "thickness")
+    ('V', 'Oe', '')
+    """
+    table = {"bias": _VOLTAGES, "thickness": _LENGTHS}.get(kind, {})
+    if unit.casefold() in table and unit not in _OTHER_UNITS:
+        return table[unit.casefold()]
+    try:
+        return find_unit(unit).name
+    except ValueError:
+        return unit if unit in _OTHER_UNITS else ""
 
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -11,11 +11,11 @@ from mtjfit.data.units import check_unit, find_unit
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.checks import parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, load_study
-from mtjfit.study.parameter import Parameter, unit_of
+from mtjfit.study.parameter import Parameter, parameter_unit
 from mtjfit.study.plan_request import PlanRequest, plan_request_from
-from mtjfit.study.schema import ProposalDocument, validated
+from mtjfit.study.schema import ProposalDocument, validated_table
 from mtjfit.study.study import Sampling, Study
-from mtjfit.toml import Findings, placeholders, read_toml
+from mtjfit.toml import CollectedProblems, placeholders, read_toml
 
 __all__ = ["Design", "load_plan", "request_problems"]
 
@@ -103,7 +103,7 @@ class Design:
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter."""
-        return unit_of(name, self.unit, self.request.quantity or "torque", self.request.per or "device")
+        return parameter_unit(name, self.unit, self.request.quantity or "torque", self.request.per or "device")
 
 
 def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
@@ -133,11 +133,11 @@ def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
         study = load_study(path)
         assert isinstance(request, PlanRequest)  # noqa: S101 - a study with another [plan] does not load
         return study, request
-    found = Findings()
+    found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated(ProposalDocument, raw, ""))
+    found.keep(validated_table(ProposalDocument, raw, ""))
     name = declared_name(raw.get("study"), found)
-    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     parameters, broken = declared_parameters(raw.get("parameters"), found)
     asked = found.keep(plan_request_from(raw["plan"]))
     found.config += parameter_problems(parameters, broken) if parameters is not None else []

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_bytes
-from mtjfit.data.sheets import comments_of
-from mtjfit.data.tidy import Line, ProblemLog
+from mtjfit.data.table import comments_of
 from mtjfit.data.units import check_unit
-from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
 from mtjfit.spectra.declaration import ADVICE, FilesTable, SpectraDocument, SpectraTable, devices_from, line_from
 from mtjfit.spectra.spectrum import Against, Spectrum, branches

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from mtjfit.lazy import names_on_demand
 from mtjfit.study.checks import study_problems
-from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.load import load_study
-from mtjfit.study.name import ParameterName
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import (
     DOF,
@@ -16,15 +14,16 @@ from mtjfit.study.parameter import (
     SCATTER,
     AnyPrior,
     Parameter,
+    ParameterName,
     Product,
     Scope,
     amplitudes_of,
     is_amplitude,
+    parameter_unit,
     parse_amplitude,
-    unit_of,
 )
 from mtjfit.study.plan_request import Noise, PlanRequest, grid
-from mtjfit.study.prior import Fixed, Prior
+from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.study.study import NOTHING_FREE, Sampling, Study, nothing_free, refuse_nothing_free
 from mtjfit.study.template import study_template
 
@@ -56,11 +55,11 @@ __all__ = [
     "is_amplitude",
     "load_study",
     "nothing_free",
+    "parameter_unit",
     "parse_amplitude",
     "refuse_nothing_free",
     "study_problems",
     "study_template",
-    "unit_of",
 ]
 
 _MOVED = {

@@ -12,11 +12,11 @@ import numpy as np
 
 from mtjfit.data.format import ENCODINGS, SEPARATORS
 from mtjfit.data.implausible import suspicious_units
-from mtjfit.data.readers import Column, Sheet, Source, read_source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
 from mtjfit.data.readers.text import comment_mark
-from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
+from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.text import number, table
 
@@ -116,7 +116,7 @@ def inspect_file(path: Path) -> FileInspection:
     )
 
 
-def _plain(path: Path, source: Source) -> FileInspection:
+def _plain(path: Path, source: SourceFile) -> FileInspection:
     encoding = next(each for each in ENCODINGS if _decodes(source.data, each))
     numbered = [each for each in numbered_lines(decode(source.data, encoding, source.label)) if each[1].strip()]
     mark = comment_mark(numbered)

@@ -9,22 +9,24 @@ from pathlib import Path
 
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
-from mtjfit.data.readers import Source, read_source
-from mtjfit.data.sheets import curves_from_sources
+from mtjfit.data.readers import SourceFile, read_source
+from mtjfit.data.table import curves_from_sources
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
-from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated
+from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated_table
 from mtjfit.study.study import Sampling, Study
-from mtjfit.toml import PLACEHOLDER, Findings, placeholders, prefixed, read_toml
+from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, prefixed, read_toml
 
 __all__ = ["data_sources", "declared_name", "declared_parameters", "load_study", "opener", "understood"]
 
 _MOST_FILES = 10_000
 
 
-def data_sources(table: object, folder: Path, hashes: dict[str, str], is_open: Callable[[str], bool]) -> list[Source]:
+def data_sources(
+    table: object, folder: Path, hashes: dict[str, str], is_open: Callable[[str], bool]
+) -> list[SourceFile]:
     """The files that a table names, read once so that hash and content belong together.
 
     Parameters
@@ -40,7 +42,7 @@ def data_sources(table: object, folder: Path, hashes: dict[str, str], is_open: C
 
     Returns
     -------
-    list of Source
+    list of SourceFile
         Empty where no file is named.
 
     Raises
@@ -67,7 +69,7 @@ def data_sources(table: object, folder: Path, hashes: dict[str, str], is_open: C
     return sources
 
 
-def opener(folder: Path, hashes: dict[str, str], limit: int) -> Callable[[str], Source]:
+def opener(folder: Path, hashes: dict[str, str], limit: int) -> Callable[[str], SourceFile]:
     """Reads further files that a declaration names, such as covariances."""
     return lambda name: _read(folder, name, hashes, limit)
 
@@ -77,7 +79,7 @@ def _limit(format_table: object) -> int:
     return limit if isinstance(limit, int) and limit > 0 else MAX_BYTES
 
 
-def _read(folder: Path, name: str, hashes: dict[str, str], limit: int) -> Source:
+def _read(folder: Path, name: str, hashes: dict[str, str], limit: int) -> SourceFile:
     source = read_source(folder / name, name, limit)
     hashes[name] = hashlib.sha256(source.data).hexdigest()
     return source
@@ -134,11 +136,11 @@ def load_study(path: str | Path) -> Study:
     """
     path = Path(path)
     text, raw = read_toml(path)
-    found = Findings()
+    found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated(StudyDocument, raw, ""))
+    found.keep(validated_table(StudyDocument, raw, ""))
     name = declared_name(raw.get("study"), found)
-    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     found.keep(plan_request_from(raw.get("plan", {})))
     curves, files = _curves(raw.get("data"), path.parent, found)
     parameters, broken = declared_parameters(raw.get("parameters"), found)
@@ -154,9 +156,9 @@ def load_study(path: str | Path) -> Study:
     return Study(name, tuple(curves or ()), parameters or {}, sampling, text, files)
 
 
-def declared_name(raw: object, found: Findings) -> str:
+def declared_name(raw: object, found: CollectedProblems) -> str:
     """Name of the study in ``[study]``; empty where there is none."""
-    table = None if raw is None else found.keep(validated(StudyTable, raw, "study"))
+    table = None if raw is None else found.keep(validated_table(StudyTable, raw, "study"))
     if table is None:
         return ""
     if not table.name.strip() or not table.name.isprintable():
@@ -164,7 +166,7 @@ def declared_name(raw: object, found: Findings) -> str:
     return table.name
 
 
-def _curves(raw: object, folder: Path, found: Findings) -> tuple[list[TorqueCurve] | None, dict[str, str]]:
+def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[TorqueCurve] | None, dict[str, str]]:
     """All curves and the hash of each file; None in place of the curves where a file could not be read."""
     files: dict[str, str] = {}
     if raw is None:
@@ -175,12 +177,12 @@ def _curves(raw: object, folder: Path, found: Findings) -> tuple[list[TorqueCurv
     curves: list[TorqueCurve] = []
     complete = True
     for i, each in enumerate(raw):
-        sources: list[Source] = []
+        sources: list[SourceFile] = []
         try:
             sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None)
         except DataError as error:
             found.data += error.problems
-        table = found.keep(validated(DataTable, each, f"data[{i}]"))
+        table = found.keep(validated_table(DataTable, each, f"data[{i}]"))
         complete &= table is not None and bool(sources)
         if table is None or not sources:
             continue
@@ -196,7 +198,7 @@ def _curves(raw: object, folder: Path, found: Findings) -> tuple[list[TorqueCurv
     return (curves if complete else None), files
 
 
-def declared_parameters(raw: object, found: Findings) -> tuple[dict[str, Parameter] | None, set[str]]:
+def declared_parameters(raw: object, found: CollectedProblems) -> tuple[dict[str, Parameter] | None, set[str]]:
     """All parameters that could be understood, and the names of the others."""
     if raw is None:
         return None, set()
@@ -218,9 +220,9 @@ def understood(problems: Iterable[Problem], broken: Collection[str]) -> list[Pro
     return [each for each in problems if each.where.removeprefix("parameters.") not in broken]
 
 
-def _add_noise(raw: object, parameters: dict[str, Parameter] | None, found: Findings) -> None:
+def _add_noise(raw: object, parameters: dict[str, Parameter] | None, found: CollectedProblems) -> None:
     """Degrees of freedom of Student-t errors from ``[noise]`` to the other parameters."""
-    table = None if raw is None else found.keep(validated(NoiseTable, raw, "noise"))
+    table = None if raw is None else found.keep(validated_table(NoiseTable, raw, "noise"))
     if table is None:
         return
     if table.model == "normal" and table.dof is not None:

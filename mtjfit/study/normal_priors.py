@@ -33,7 +33,7 @@ def log_interval(low: ArrayLike, high: ArrayLike) -> FloatArray:
 def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatArray) -> FloatArray:
     """Quantile u of the standard normal distribution between two bounds, from ln u and ln(1 − u).
 
-    In whichever tail is smaller, so that the bounds may lie many standard deviations out.
+    From logarithms of probabilities, in the smaller tail, because Φ itself underflows beyond 38 standard deviations.
 
     Examples
     --------
@@ -105,15 +105,9 @@ class Normal(Prior):
         return clip(np.exp(log_part - self._log_mass), 0.0, 1.0)
 
     def quantile(self, u: ArrayLike) -> FloatArray:
-        low, high = self.bounds
         with np.errstate(divide="ignore"):
             log_u, log_rest = np.log(np.asarray(u, dtype=float)), np.log1p(-np.asarray(u, dtype=float))
-        # Logarithms of probabilities, in the smaller tail: Φ itself underflows beyond 38 sd.
-        if low > 0:
-            z = -ndtri_exp(np.minimum(np.logaddexp(log_ndtr(-low) + log_rest, log_ndtr(-high) + log_u), 0.0))
-        else:
-            z = ndtri_exp(np.minimum(np.logaddexp(log_ndtr(low) + log_rest, log_ndtr(high) + log_u), 0.0))
-        return clip(self.mean + self.sd * z, self.low, self.high)
+        return clip(self.mean + self.sd * between(*self.bounds, log_u, log_rest), self.low, self.high)
 
     def describe(self) -> str:
         bounds = f", restricted to {self.low:g} to {self.high:g}" if self.truncated else ""

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.data.units import Per, Quantity, amplitude_unit
-from mtjfit.study.name import ParameterName
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.prior import Fixed, FloatArray, Prior
 
@@ -24,12 +23,13 @@ __all__ = [
     "SCATTER",
     "AnyPrior",
     "Parameter",
+    "ParameterName",
     "Product",
     "Scope",
     "amplitudes_of",
     "is_amplitude",
+    "parameter_unit",
     "parse_amplitude",
-    "unit_of",
 ]
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
@@ -49,6 +49,57 @@ DOF = "noise_dof"
 
 SCATTER = "scatter_"
 """Before the name of a shared amplitude: its relative standard deviation between devices, as in ``scatter_a1``."""
+
+
+class ParameterName(str):
+    """The name of one number in tables, such as ``a1`` or ``thickness[dev1]``; it is that text, and knows its parts.
+
+    Parameters
+    ----------
+    base
+        The declared parameter, or a whole name as it stands in a table.
+    owner
+        The device or group that has a value of its own; it may contain brackets.
+
+    Examples
+    --------
+    >>> name = ParameterName("thickness", "dev[1]")
+    >>> name, name.base, name.owner, ParameterName(name).owner
+    ('thickness[dev[1]]', 'thickness', 'dev[1]', 'dev[1]')
+    >>> ParameterName("a1").owner is None
+    True
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, base: str, owner: str | None = None) -> ParameterName:
+        return super().__new__(cls, base if owner is None else f"{base}[{owner}]")
+
+    @property
+    def base(self) -> str:
+        """The declared parameter."""
+        return self.partition("[")[0]
+
+    @property
+    def owner(self) -> str | None:
+        """The device or group that it belongs to, None for a number that all share."""
+        _, bracket, owner = self.partition("[")
+        return owner.removesuffix("]") if bracket else None
+
+    @property
+    def is_thickness(self) -> bool:
+        """True for the thickness of a device."""
+        return self.base == "thickness"
+
+    @property
+    def is_noise(self) -> bool:
+        """True for what is declared of the noise: its scales, jitter, degrees of freedom."""
+        return self.startswith(("noise", "jitter"))
+
+    def of(self, base: str) -> ParameterName:
+        """Another parameter of the same owner."""
+        return ParameterName(base, self.owner)
+
 
 _AMPLITUDE = re.compile(r"([ab])([0-4])")
 
@@ -83,12 +134,12 @@ def amplitudes_of(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if is_amplitude(name))
 
 
-def unit_of(name: str, unit: str, quantity: Quantity, per: Per) -> str:
+def parameter_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     """Unit of a parameter in fits and tables, for torques or torkances in `unit`; the name may carry a device or group.
 
     Examples
     --------
-    >>> unit_of("a1[dev1]", "mT/V", "torkance", "volume"), unit_of("Lambda", "arb", "torque", "device")
+    >>> parameter_unit("a1[dev1]", "mT/V", "torkance", "volume"), parameter_unit("Lambda", "arb", "torque", "device")
     ('mT nm/V', 'nm')
     """
     base = ParameterName(name).base

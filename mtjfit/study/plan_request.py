@@ -12,7 +12,7 @@ import numpy as np
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem
-from mtjfit.study.schema import GridTable, PlanTable, validated
+from mtjfit.study.schema import GridTable, PlanTable, validated_table
 from mtjfit.text import number
 
 __all__ = ["Noise", "PlanRequest", "grid", "plan_request_from"]
@@ -168,7 +168,7 @@ def plan_request_from(raw: object) -> PlanRequest | list[Problem]:
     >>> plan_request_from({"thickness": {"low": 1, "high": 2, "step": 0.5}, "noise": "2 %"}).thickness
     (1.0, 1.5, 2.0)
     """
-    table = validated(PlanTable, raw, "plan")
+    table = validated_table(PlanTable, raw, "plan")
     if isinstance(table, list):
         return table
     said = table.model_dump(exclude_none=True, exclude={"thickness", "bias", "noise"})

@@ -1,4 +1,4 @@
-"""What every prior can answer, and values that are taken as known.
+"""Priors that are flat in the value or in its logarithm, values that are taken as known, and the base of all priors.
 
 A draw is ``prior.quantile(rng.random(n))``.
 """
@@ -14,12 +14,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-__all__ = ["EDGE", "LN_2PI", "Fixed", "FloatArray", "Prior", "clip", "numbers_of", "require", "rounded_sum"]
+__all__ = [
+    "EDGE",
+    "LN_2PI",
+    "Fixed",
+    "FloatArray",
+    "LogUniform",
+    "Prior",
+    "Uniform",
+    "clip",
+    "numbers_of",
+    "require",
+    "rounded_sum",
+]
 
 FloatArray: TypeAlias = NDArray[np.float64]
 LN_2PI = float(np.log(2 * np.pi))
 EDGE = 8.0
-"""Φ(8.3) rounds to one: no normal score beyond this can be told from the end of a range."""
+"""Largest normal score: Φ(8.3) rounds to one, the end of a range."""
 _MOMENTS = 4096  # nodes of a variance
 
 
@@ -62,7 +74,7 @@ class Prior(ABC):
 
     @property
     def peak(self) -> float:
-        """Where the density in its own coordinate is largest, as a value."""
+        """Value at which the density in its own coordinate is largest."""
         return float(self.quantile(0.5))
 
     @property
@@ -78,9 +90,9 @@ class Prior(ABC):
 
     @property
     def score_form(self) -> tuple[float, float, bool, bool, float, float]:
-        """How a value follows from its normal score z: offset, scale, whether of Φ(z), whether ln x, low, high.
+        """Offset, scale, whether of Φ(z), whether ln x, low, high: how a value follows from its normal score z.
 
-        For priors that are a straight line in z or in Φ(z); of a truncated one the form is that without its bounds.
+        For priors that are a straight line in z or in Φ(z); a truncated one has the form that it has without bounds.
         """
         raise TypeError(f"no scores of a prior that is {self.describe()}")
 
@@ -98,7 +110,7 @@ class Prior(ABC):
         return self.quantile(ndtr(z))
 
     def widened(self, factor: float) -> Prior:
-        """A prior `factor` times as wide in its own coordinate, with digits that one would write.
+        """A prior `factor` times as wide in its own coordinate, its numbers rounded.
 
         Log-normal: the factor to the power `factor`. Normal: sd times `factor`. Flat: the range times `factor`, to both
         sides. Positive priors stay positive.
@@ -158,7 +170,7 @@ def numbers_of(prior: object) -> dict[str, str | float]:
 
 
 def rounded_sum(x: float, by: float) -> float:
-    """x + by with the digits that one would write into a study file: three of `by`."""
+    """x + by, with `by` rounded to three digits, as one would write it into a study file."""
     return float(f"{x + float(f'{by:.3g}'):.12g}")
 
 
@@ -171,3 +183,133 @@ def require(ok: bool, message: str) -> None:
     """Raise ValueError with this message unless all is well."""
     if not ok:
         raise ValueError(message)
+
+
+_DECADES = 1000.0  # a log-uniform prior cannot begin at zero
+
+
+@dataclass(frozen=True)
+class Uniform(Prior):
+    """Flat between `low` and `high`.
+
+    Examples
+    --------
+    >>> prior = Uniform(0.0, 4.0)
+    >>> float(prior.quantile(0.25)), prior.widened(1.4), prior.on_other_scale()
+    (1.0, Uniform(low=0.0, high=4.8), LogUniform(low=0.004, high=4.0))
+    """
+
+    low: float
+    high: float
+
+    kind: ClassVar[str] = "uniform"
+
+    def __post_init__(self) -> None:
+        require(-np.inf < self.low < self.high < np.inf, "uniform needs finite low < high")
+        require(math.isfinite(self.high - self.low), "uniform needs a finite range")
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def logpdf(self, x: ArrayLike) -> FloatArray:
+        x = np.asarray(x, dtype=float)
+        return np.where((x >= self.low) & (x <= self.high), -np.log(self.high - self.low), -np.inf)
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        return clip((np.asarray(x, dtype=float) - self.low) / (self.high - self.low), 0.0, 1.0)
+
+    def quantile(self, u: ArrayLike) -> FloatArray:
+        # Clipped, because the rounded end point may lie outside, where the density is zero.
+        return clip(self.low + (self.high - self.low) * np.asarray(u, dtype=float), self.low, self.high)
+
+    def describe(self) -> str:
+        return f"uniform {self.low:g} to {self.high:g}"
+
+    @property
+    def spread(self) -> float:
+        return (self.high - self.low) / math.sqrt(12)
+
+    @property
+    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
+        return self.low, self.high - self.low, True, False, self.low, self.high
+
+    def widened(self, factor: float) -> Uniform:
+        added = (self.high - self.low) * (factor - 1) / 2
+        low = rounded_sum(self.low, -added)
+        return Uniform(max(low, 0.0) if self.low >= 0 else low, rounded_sum(self.high, added))
+
+    def stretched(self, factor: float) -> Uniform:
+        low, high = self.low / factor, self.high * factor
+        return Uniform(low, high) if low < high else self
+
+    def on_other_scale(self) -> LogUniform | None:
+        return LogUniform(max(self.low, self.high / _DECADES), self.high) if self.low >= 0 else None
+
+
+@dataclass(frozen=True)
+class LogUniform(Prior):
+    """Flat in ln x between `low` and `high`.
+
+    Examples
+    --------
+    >>> prior = LogUniform(0.1, 100.0)
+    >>> round(float(prior.quantile(0.5)), 3), prior.widened(1.4), prior.stretched(1 / 2), prior.on_other_scale()
+    (3.162, LogUniform(low=0.0251, high=398.0), LogUniform(low=0.2, high=50.0), Uniform(low=0.1, high=100.0))
+    """
+
+    low: float
+    high: float
+
+    kind: ClassVar[str] = "loguniform"
+    is_log: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        require(0 < self.low < self.high < np.inf, "loguniform needs 0 < low < high, both finite")
+        require(self._log_range > 0, "loguniform needs high above low by more than a rounding error")
+
+    @property
+    def support(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    @property
+    def _log_range(self) -> float:
+        return float(np.log(self.high) - np.log(self.low))
+
+    def logpdf(self, x: ArrayLike) -> FloatArray:
+        x = np.asarray(x, dtype=float)
+        inside = (x >= self.low) & (x <= self.high)
+        log_x = np.log(np.where(inside, x, 1.0))
+        return np.where(inside, -log_x - np.log(self._log_range), -np.inf)
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        return clip((np.log(clip(x, self.low, self.high)) - np.log(self.low)) / self._log_range, 0.0, 1.0)
+
+    def quantile(self, u: ArrayLike) -> FloatArray:
+        log_x = np.log(self.low) + np.asarray(u, dtype=float) * self._log_range
+        # Clipped, because the rounded end point may lie outside, where the density is zero.
+        return clip(np.exp(log_x), self.low, self.high)
+
+    def describe(self) -> str:
+        return f"log-uniform {self.low:g} to {self.high:g}"
+
+    @property
+    def spread(self) -> float:
+        return self._log_range / math.sqrt(12)
+
+    @property
+    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
+        low = float(np.log(self.low))
+        return low, float(np.log(self.high)) - low, True, True, self.low, self.high
+
+    def widened(self, factor: float) -> LogUniform:
+        reach = (self.high / self.low) ** ((factor - 1) / 2)
+        low, high = self.low / reach, self.high * reach
+        return LogUniform(rounded_sum(self.low, low - self.low), rounded_sum(self.high, high - self.high))
+
+    def stretched(self, factor: float) -> LogUniform:
+        low, high = self.low / factor, self.high * factor
+        return LogUniform(low, high) if low < high else self
+
+    def on_other_scale(self) -> Uniform:
+        return Uniform(self.low, self.high)

@@ -13,12 +13,10 @@ from pydantic_core import PydanticCustomError
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import Problem, did_you_mean
-from mtjfit.study.flat_priors import LogUniform, Uniform
 from mtjfit.study.normal_priors import AboutNominal, LogNormal, Normal
 from mtjfit.study.parameter import AnyPrior, Parameter, Scope
-from mtjfit.study.prior import Fixed, Prior
-from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable
-from mtjfit.toml import validated as checked_table
+from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
+from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, validated
 
 __all__ = [
     "DataTable",
@@ -29,7 +27,7 @@ __all__ = [
     "StudyDocument",
     "StudyTable",
     "parameter_from",
-    "validated",
+    "validated_table",
 ]
 
 T = TypeVar("T")
@@ -171,17 +169,17 @@ _TODO = {
 }
 
 
-def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
+def validated_table(model: type[T], raw: object, where: str) -> T | list[Problem]:
     """`mtjfit.toml.validated` with advice for the keys of a study file.
 
     Examples
     --------
-    >>> for problem in validated(StudyTable, {"nam": "series"}, "study"):
+    >>> for problem in validated_table(StudyTable, {"nam": "series"}, "study"):
     ...     print(problem)
     study.name: is missing; add it
     study.nam: is no key; did you mean 'name'?
     """
-    return checked_table(model, raw, where, _TODO)
+    return validated(model, raw, where, _TODO)
 
 
 _PRIORS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType(
@@ -207,7 +205,7 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
     >>> print(parameter_from("lambda_J", {"prior": "loguniform", "low": 1.0}, "parameters.lambda_J")[0])
     parameters.lambda_J.high: is missing; a loguniform prior needs low and high
     """
-    table = validated(ParameterTable, raw, where)
+    table = validated_table(ParameterTable, raw, where)
     if isinstance(table, list):
         return table
     problems = list(_contradictions(name, table, where))

@@ -12,8 +12,7 @@ from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
-from mtjfit.study.name import ParameterName
-from mtjfit.study.parameter import Parameter, amplitudes_of, unit_of
+from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
 from mtjfit.text import card, shortened
 
 __all__ = ["NOTHING_FREE", "RANGES", "Sampling", "Study", "nothing_free", "refuse_nothing_free"]
@@ -180,7 +179,7 @@ class Study:
         `name` may carry a device or group, as in ``a1[dev1]``.
         """
         first = self.curves[0]
-        return unit_of(name, first.unit, first.quantity, first.per)
+        return parameter_unit(name, first.unit, first.quantity, first.per)
 
     def scale_of(self, curve: TorqueCurve) -> float:
         """Factor that turns the numbers of `curve` into the unit of the first curve."""

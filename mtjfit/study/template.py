@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mtjfit.data.readers import Sheet
-from mtjfit.data.sheets import canonical_unit
+from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
 

@@ -19,8 +19,8 @@ from mtjfit.model.phase import Terms
 from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.checks import joint_problems, parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, understood
-from mtjfit.study.schema import DataTable, validated
-from mtjfit.toml import Findings, placeholders, read_toml
+from mtjfit.study.schema import DataTable, validated_table
+from mtjfit.toml import CollectedProblems, placeholders, read_toml
 from mtjfit.wafer.schema import WaferDocument, WaferEntry, WaferTable, wafer_problems
 from mtjfit.wafer.stack.hierarchy import Hierarchy, smooth_problems
 
@@ -188,14 +188,14 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
     """
     path = Path(path)
     text, raw = read_toml(path)
-    found = Findings()
+    found = CollectedProblems()
     found.config += placeholders(raw)
-    found.keep(validated(WaferDocument, raw, ""))
+    found.keep(validated_table(WaferDocument, raw, ""))
     name = declared_name(raw.get("study"), found)
-    sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
+    sampling = found.keep(validated_table(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     data = _data_table(raw.get("data"), table, found)
     declaration = None if data is None else data.declaration
-    entry = found.keep(validated(WaferEntry, raw.get("wafer", {}), "wafer"))
+    entry = found.keep(validated_table(WaferEntry, raw.get("wafer", {}), "wafer"))
     wafer = WaferTable()
     if entry is not None:
         roles = {} if declaration is None else declaration.columns.roles()
@@ -219,7 +219,7 @@ def _place(folder: Path, data: DataTable, table: str | Path | None, raw: Mapping
     return Path(table) / Path(pattern).name if Path(table).is_dir() and isinstance(pattern, str) else Path(table)
 
 
-def _data_table(raw: object, table: str | Path | None, found: Findings) -> DataTable | None:
+def _data_table(raw: object, table: str | Path | None, found: CollectedProblems) -> DataTable | None:
     """The only ``[[data]]`` table."""
     if raw is None:
         return None
@@ -230,7 +230,7 @@ def _data_table(raw: object, table: str | Path | None, found: Findings) -> DataT
     only = dict(raw[0])
     if table is not None:  # it takes the place of the file, so that none need be named
         only = {key: value for key, value in only.items() if key not in ("file", "files")} | {"file": str(table)}
-    data = found.keep(validated(DataTable, only, "data[0]"))
+    data = found.keep(validated_table(DataTable, only, "data[0]"))
     found.config += [] if data is None else _unsupported(data)
     return data
 
@@ -251,7 +251,7 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
 
 
 def _own_parameters(
-    raw: object, declaration: TableDeclaration | None, wafer: WaferTable, found: Findings
+    raw: object, declaration: TableDeclaration | None, wafer: WaferTable, found: CollectedProblems
 ) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
     """Parameters of a study, and those of whole wafers, checked against what the table is declared to hold."""
     parameters, broken = declared_parameters(raw, found)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mtjfit.data.readers import Source
+from mtjfit.data.readers import SourceFile
 from mtjfit.errors import DataError
 
 FILES = Path(__file__).parent / "files"
@@ -49,12 +49,12 @@ def file_bytes(name: str) -> bytes:
     return database() if name == "qcodes.db" else (FILES / name).read_bytes()
 
 
-def source(name: str, data: bytes | None = None) -> Source:
+def source(name: str, data: bytes | None = None) -> SourceFile:
     """A file as the readers take it."""
-    return Source(name, file_bytes(name) if data is None else data, name)
+    return SourceFile(name, file_bytes(name) if data is None else data, name)
 
 
-def faults_of(read: Callable[[Source], object], given: Source) -> list[str]:
+def faults_of(read: Callable[[SourceFile], object], given: SourceFile) -> list[str]:
     """Places of the problems of a `DataError`, none without one; whatever else is raised comes through."""
     try:
         read(given)

@@ -11,7 +11,7 @@ import pytest
 
 from mtjfit.data import Columns, ColumnUnits, ConstantSigma, TableDeclaration, TorqueCurve, curves_from_bytes
 from mtjfit.errors import ConfigError, DataError
-from mtjfit.study.schema import DataTable, validated
+from mtjfit.study.schema import DataTable, validated_table
 
 COVARIANCE = np.diag([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) * 0.01 + 0.001
 COLUMNS = Columns("V", "par", "perp", "sp", "sq", rho="r", sigma_bias="dV")
@@ -117,5 +117,5 @@ def test_the_study_file_knows_the_keys() -> None:
     raw = {"file": "a.csv", "quantity": "torque", "per": "device", "perp_axis": "MxP", "device": "A", "thickness": 2.0,
            "columns": {"bias": "V", "par": "p", "perp": "q", "sigma_par": "sp", "sigma_perp": "sq", "rho": "r"},
            "units": {"bias": "V", "torque": "arb", "thickness": "nm"}, "sigma_bias": 0.002}  # fmt: skip
-    declaration = validated(DataTable, raw, "data[0]").declaration
+    declaration = validated_table(DataTable, raw, "data[0]").declaration
     assert (declaration.columns.rho, declaration.sigma_bias) == ("r", 0.002)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mtjfit.data import Columns, ColumnUnits, TableDeclaration, curves_from_bytes, read_curves
-from mtjfit.data.readers import Source
+from mtjfit.data.readers import SourceFile
 from mtjfit.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(5)
@@ -25,10 +25,10 @@ def lines(matrix: np.ndarray) -> list[str]:
     return [",".join(map(repr, row)) for row in matrix.tolist()]
 
 
-def opened(text: list[str] | dict[str, list[str]]) -> Callable[[str], Source]:
-    def read(name: str) -> Source:
+def opened(text: list[str] | dict[str, list[str]]) -> Callable[[str], SourceFile]:
+    def read(name: str) -> SourceFile:
         rows = text if isinstance(text, list) else text[name]
-        return Source(name, ("\n".join(rows) + "\n").encode(), name)
+        return SourceFile(name, ("\n".join(rows) + "\n").encode(), name)
 
     return read
 

@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from reader_files import FILES, database, needs, npy, source
 
-from mtjfit.data.readers import READERS, Parameter, ReadOptions, Sheet, read_sheet, recognised_in, sheets_from_bytes
-from mtjfit.data.readers.source import needed
+from mtjfit.data.readers import (
+    READERS,
+    HeaderParameter,
+    ReadOptions,
+    Sheet,
+    read_sheet,
+    recognised_in,
+    sheets_from_bytes,
+)
+from mtjfit.data.readers.sheet import needed
 from mtjfit.errors import ConfigError, DataError
 
 FORMATS = {
@@ -83,7 +91,7 @@ def test_two_header_lines_of_which_one_is_column_letters() -> None:
 
 def test_pymeasure() -> None:
     (sheet,) = read("pymeasure.csv")
-    assert sheet.parameter("Free layer") == Parameter(2.1, "nm")
+    assert sheet.parameter("Free layer") == HeaderParameter(2.1, "nm")
     assert sheet.metadata["Procedure"] == "<lab.sttfmr.BiasSweep>"
     assert sheet.metadata["Start time"] == "2024-03-14 12:13:05"
     assert [(c.name, c.unit) for c in sheet.columns[:2]] == [("Bias", "mV"), ("Torkance par", "hbar/2e/kohm")]
@@ -120,8 +128,8 @@ def test_labview_header_contradicts_the_declared_decimal_mark() -> None:
 
 def test_labview_with_a_free_header() -> None:
     (sheet,) = read("labview_free.lvm", names=("H (Oe)", "V_mix (V)"))
-    assert sheet.parameter("Frequency") == Parameter(3.0, "GHz")
-    assert sheet.parameter("Power") == Parameter(18.0, "dBm")
+    assert sheet.parameter("Frequency") == HeaderParameter(3.0, "GHz")
+    assert sheet.parameter("Power") == HeaderParameter(18.0, "dBm")
     assert sheet.metadata["Samplename"] == ""
     assert sheet.numbers("V_mix").tolist() == [-1.42e-4, -1.39e-4, -1.41e-4]
     assert (sheet.columns[0].unit, sheet.lines) == ("Oe", (6, 7, 8))
@@ -169,7 +177,7 @@ def test_netcdf(name: str) -> None:
     (sheet,) = read(name)
     assert [(c.name, c.unit) for c in sheet.columns] == [("dac", "V"), ("par", "mT/V"), ("perp", "mT/V")]
     assert sheet.numbers("par").tolist() == [12.5, 12.0, 11.5]
-    assert sheet.parameter("thickness") == Parameter(2.1, "nm")
+    assert sheet.parameter("thickness") == HeaderParameter(2.1, "nm")
     assert (sheet.metadata["sample_name"], sheet.columns[1].comment) == ("A1", "In-plane torkance")
 
 
@@ -195,7 +203,7 @@ def test_qcodes_merges_what_was_measured_together() -> None:
     ]  # fmt: skip
     assert sweep.numbers("perp").tolist() == [-0.25, 0.0, 0.25]
     assert sweep.lines == (1, 3, 5)
-    assert (sweep.metadata["sample"], sweep.parameter("free_layer")) == ("A1", Parameter(2.1, "nm"))
+    assert (sweep.metadata["sample"], sweep.parameter("free_layer")) == ("A1", HeaderParameter(2.1, "nm"))
     # Arrays stand in one record.
     assert trace.numbers("v_mix").tolist() == [1e-6, -2e-6, 3e-6]
     assert trace.lines == (1, 1, 1)

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reader_files import FILES, faults_of, file_bytes, needs
 
-from mtjfit.data.readers import READERS, ReadOptions, Sheet, Source, recognised_in, sheets_from_bytes
+from mtjfit.data.readers import READERS, ReadOptions, Sheet, SourceFile, recognised_in, sheets_from_bytes
 
 EXAMPLE = {
     "tidy": "tidy.tsv", "wide": "wide.csv", "origin": "origin.txt", "pymeasure": "pymeasure.csv",
@@ -23,7 +23,7 @@ def profile(examples: int) -> settings:
     return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-def read_all(reader: str, given: Source) -> tuple[Sheet, ...]:
+def read_all(reader: str, given: SourceFile) -> tuple[Sheet, ...]:
     """Sheets and everything in them that a program would ask for next."""
     sheets = sheets_from_bytes(given, reader, OPTIONS)
     assert sheets
@@ -34,7 +34,7 @@ def read_all(reader: str, given: Source) -> tuple[Sheet, ...]:
 
 
 def check(reader: str, data: bytes) -> None:
-    given = Source("fuzz.dat", data, "fuzz.dat")
+    given = SourceFile("fuzz.dat", data, "fuzz.dat")
     assert all(where.startswith("fuzz.dat") for where in faults_of(lambda each: read_all(reader, each), given))
     recognised_in(given)
 
@@ -46,7 +46,8 @@ alphabet = st.sampled_from('AV,;\t|"\n\r0123456789.-+eE #%:()[]*_µ\x00\ufeff')
 def test_every_example_is_read(reader: str) -> None:
     needs(reader)
     assert (
-        faults_of(lambda each: read_all(reader, each), Source("f", file_bytes(EXAMPLE[reader]), EXAMPLE[reader])) == []
+        faults_of(lambda each: read_all(reader, each), SourceFile("f", file_bytes(EXAMPLE[reader]), EXAMPLE[reader]))
+        == []
     )
     assert (FILES / "qcodes.sql").is_file()
 
@@ -98,8 +99,8 @@ def damaged(whole: bytes, data: st.DataObject) -> bytes:
 
 
 def test_sabotage_another_error_is_seen() -> None:
-    def careless(given: Source) -> float:
+    def careless(given: SourceFile) -> float:
         return float(given.data)
 
     with pytest.raises(ValueError, match="could not convert"):
-        faults_of(careless, Source("f", b"x"))
+        faults_of(careless, SourceFile("f", b"x"))

@@ -21,7 +21,7 @@ from mtjfit.data import (
     curves_from_bytes,
     curves_from_sources,
 )
-from mtjfit.data.readers import Source
+from mtjfit.data.readers import SourceFile
 from mtjfit.errors import ConfigError, DataError
 
 SIGMA = ConstantSigma(0.1, 0.1)
@@ -35,15 +35,15 @@ def declare(reader: str, columns: Columns, units: ColumnUnits | None = None, **c
                             format=TableFormat(reader=reader, **form), **changes)  # type: ignore[arg-type] # fmt: skip
 
 
-def faults(sources: list[Source], declaration: TableDeclaration) -> list[str]:
+def faults(sources: list[SourceFile], declaration: TableDeclaration) -> list[str]:
     with pytest.raises(DataError) as caught:
         curves_from_sources(sources, declaration)
     return [str(problem) for problem in caught.value.problems]
 
 
-def text(header: str = "V,par,perp", rows: list[tuple[float, ...]] = ROWS, name: str = "t.csv") -> Source:
+def text(header: str = "V,par,perp", rows: list[tuple[float, ...]] = ROWS, name: str = "t.csv") -> SourceFile:
     lines = [header, *(",".join(map(str, row)) for row in rows)]
-    return Source(name, ("\n".join(lines) + "\n").encode(), name)
+    return SourceFile(name, ("\n".join(lines) + "\n").encode(), name)
 
 
 def test_any_reader_gives_what_the_strict_one_gives() -> None:
@@ -123,7 +123,7 @@ def test_a_device_goes_on_from_file_to_file() -> None:
 def test_each_fault_stands_at_its_own_place() -> None:
     columns = Columns("V", "par", "perp", device="device")
     declaration = declare("tidy", columns, name="{device}.csv", thickness=2.0)
-    bad = Source("B.csv", b"perp,V,par\n1,-100,x\n2,0,\n3,100,1\n", "B.csv")
+    bad = SourceFile("B.csv", b"perp,V,par\n1,-100,x\n2,0,\n3,100,1\n", "B.csv")
     assert faults([text(name="A.csv"), bad], declaration) == [
         "B.csv:2: column 'par': 'x' is not a number; write a plain number such as -1.25e-3",
         "B.csv:3: column 'par': is empty; give a number; a point without data has no row",
@@ -165,10 +165,10 @@ def test_a_thickness_in_the_file_name_has_one_unit() -> None:
 def test_decimal_commas_and_points_do_not_mix() -> None:
     declaration = declare("wide", Columns("V", "par", "perp", device="device"), name="{device}.csv", thickness=2.0)
     declaration = replace(declaration, format=replace(declaration.format, decimal=",", separator=";"))
-    comma = Source("A.csv", b"V;par;perp\n-100;-1,5;0,25\n0;0;0\n100;1,5;0,25\n", "A.csv")
+    comma = SourceFile("A.csv", b"V;par;perp\n-100;-1,5;0,25\n0;0;0\n100;1,5;0,25\n", "A.csv")
     (curve,) = curves_from_sources([comma], declaration)
     assert curve.par.tolist() == [-1.5, 0.0, 1.5]
-    point = Source("B.csv", comma.data.replace(b"-1,5", b"-1.5"), "B.csv")
+    point = SourceFile("B.csv", comma.data.replace(b"-1,5", b"-1.5"), "B.csv")
     assert "'-1.5' has a decimal point" in faults([point], declaration)[0]
 
 
@@ -205,8 +205,8 @@ def test_an_origin_among_the_attributes_of_a_file_is_not_lost(reader: str) -> No
     pytest.importorskip("xarray")
     declaration = declare(reader, Columns("V", "par", "perp"), device="A", thickness=2.0)
 
-    def of(origin: str) -> list[Source]:
-        return [Source("t", _saved(reader, origin), "t")]
+    def of(origin: str) -> list[SourceFile]:
+        return [SourceFile("t", _saved(reader, origin), "t")]
 
     (curve,) = curves_from_sources(of("simulated; Eq. 12"), declaration)
     assert (curve.origin.kind, curve.origin.note) == ("simulated", "Eq. 12")

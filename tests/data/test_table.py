@@ -354,7 +354,7 @@ def test_read_curves_from_disk(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=f"has {len(GOOD)} bytes, more than the limit of 10; cut the file or raise max_b"
     ):
-        read_curves(file, PLAIN, max_bytes=10)
+        read_curves(file, declare(max_bytes=10))
     with pytest.raises(DataError, match=r"no such file|cannot be read"):
         read_curves(tmp_path / "a\0b.csv", PLAIN)
 

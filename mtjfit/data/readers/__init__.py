@@ -1,7 +1,7 @@
-"""Readers of what laboratories have: one short module for each format, all of them ending in `Sheet`.
+"""Readers of the formats of laboratories: one short module for each, all of which return `Sheet`.
 
-A reader says what a file holds; what the numbers mean is declared elsewhere. Whatever a reader finds out instead of
-being told stands in `Sheet.notes`. Only `DataError` comes out of a bad file, with file, line and reason.
+A reader gives the content of a file; the meaning of the numbers is declared elsewhere. Whatever a reader infers is
+noted in `Sheet.notes`. A bad file raises `DataError`, with file, line and reason, and nothing else.
 
 Examples
 --------
@@ -12,12 +12,12 @@ Examples
 ...     _ = path.write_text("Power(dBm):1.8E+1\\n\\n38.1\\t-1.4E-4\\n41.3\\t-1.3E-4\\n")
 ...     sheet, = read_sheet(path, names=("field (Oe)", "V_mix (V)"))
 >>> sheet.format, sheet.numbers("field"), sheet.parameter("Power")
-('lvm', array([38.1, 41.3]), Parameter(value=18.0, unit='dBm'))
+('lvm', array([38.1, 41.3]), HeaderParameter(value=18.0, unit='dBm'))
 >>> NamePattern("{device}_{frequency:GHz}_{bias:mV}.lvm").fields("A1_3.0GHz_-150mV.lvm")
 {'device': 'A1', 'frequency': '3.0 GHz', 'bias': '-150 mV'}
 """
 
-from mtjfit.data.pattern import NamePattern, Wide
+from mtjfit.data.format import NamePattern, Wide
 from mtjfit.data.readers.registry import (
     READERS,
     Reader,
@@ -26,19 +26,18 @@ from mtjfit.data.readers.registry import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.sheet import Column, Parameter, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, Source
+from mtjfit.data.readers.sheet import Column, HeaderParameter, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.readers.wide import blocks
 
 __all__ = [
     "READERS",
     "Column",
+    "HeaderParameter",
     "NamePattern",
-    "Parameter",
     "ReadOptions",
     "Reader",
     "Sheet",
-    "Source",
+    "SourceFile",
     "Wide",
     "blocks",
     "read_sheet",

@@ -6,9 +6,8 @@ import io
 import warnings
 import zipfile
 
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
-from mtjfit.data.readers.text import Grid, Row, as_sheet, header_lines
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
 __all__ = ["read_excel", "recognises_excel"]
@@ -16,7 +15,7 @@ __all__ = ["read_excel", "recognises_excel"]
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"
 
 
-def read_excel(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_excel(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet for each sheet of the workbook that holds anything; places in messages are Excel's row numbers.
 
     A workbook that unpacks to more than ``options.max_bytes`` is refused before it is unpacked.
@@ -39,21 +38,21 @@ def read_excel(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     notes = ["values of formulas are those that were saved; none is computed"] if formulas else []
     sheets = []
     for name, rows in filled:
-        n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
+        n = n_header_lines(options, rows)
         width = max(len(cells) for _, cells in rows)
         padded = [(number, cells + [""] * (width - len(cells))) for number, cells in rows]
         label = source.label if len(names) == 1 else f"{source.label}[{name}]"
-        grid = Grid("", ".", padded[:n], padded[n:], [], list(notes))
+        grid = TextGrid("", ".", padded[:n], padded[n:], [], list(notes))
         sheets.append(as_sheet(source, options, grid, "excel", label=label))
     return tuple(sheets)
 
 
-def recognises_excel(source: Source) -> bool:
+def recognises_excel(source: SourceFile) -> bool:
     """True for a zip archive named like a workbook."""
     return source.data.startswith(b"PK") and source.name.casefold().endswith((".xlsx", ".xlsm"))
 
 
-def _checked(source: Source, options: ReadOptions) -> bool:
+def _checked(source: SourceFile, options: ReadOptions) -> bool:
     """Refuse archives that grow too large; True where a sheet holds formulas."""
     with zipfile.ZipFile(io.BytesIO(source.data)) as archive:
         members = archive.infolist()
@@ -76,7 +75,7 @@ def _holds(archive: zipfile.ZipFile, member: zipfile.ZipInfo, words: tuple[bytes
     return False
 
 
-def _rows(source: Source, sheet: object, options: ReadOptions) -> list[Row]:
+def _rows(source: SourceFile, sheet: object, options: ReadOptions) -> list[Row]:
     """Rows with anything in them; a cell far out must not make millions of empty ones."""
     rows: list[Row] = []
     cells = 0
@@ -85,7 +84,7 @@ def _rows(source: Source, sheet: object, options: ReadOptions) -> list[Row]:
         cells += 1 + len(values)
         if cells > options.max_cells:
             raise source.fault(f"has more than {options.max_cells} cells", "cut the sheet or raise max_bytes", number)
-        texts = [plain(value) for value in values]
+        texts = [cell_text(value) for value in values]
         while texts and not texts[-1]:
             texts.pop()
         if texts:

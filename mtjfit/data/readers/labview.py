@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, Source
-from mtjfit.data.readers.text import Grid, Row, as_sheet, columns_named, grid_of, is_number, text_of
+from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, columns_named, grid_of, is_number, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 
 __all__ = ["read_labview", "recognises_labview"]
@@ -19,7 +18,7 @@ _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
 _FREE = re.compile(r"([^\t:]+):\s*(.*)")
 
 
-def read_labview(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_labview(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet for each segment of a measurement file, or one for a file with a free header.
 
     Separator and decimal mark of a measurement file stand in its header. A row without X value gets it from ``X0`` and
@@ -28,9 +27,9 @@ def read_labview(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     Examples
     --------
     >>> text = b"Frequency(GHz):3.0E+0\\nPower(dBm):1.8E+1\\n\\n37.9\\t-1.4E-4\\n38.5\\t-1.3E-4\\n"
-    >>> sheet, = read_labview(Source("a.lvm", text), ReadOptions(names=("H (Oe)", "V (V)")))
+    >>> sheet, = read_labview(SourceFile("a.lvm", text), ReadOptions(names=("H (Oe)", "V (V)")))
     >>> sheet.parameter("Frequency"), sheet.numbers("H").tolist()
-    (Parameter(value=3.0, unit='GHz'), [37.9, 38.5])
+    (HeaderParameter(value=3.0, unit='GHz'), [37.9, 38.5])
     """
     notes: list[str] = []
     lines = list(numbered_lines(text_of(source, options, notes)))
@@ -39,12 +38,12 @@ def read_labview(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return _segments(source, options, lines, notes)
 
 
-def recognises_labview(source: Source) -> bool:
+def recognises_labview(source: SourceFile) -> bool:
     """True for the title of a measurement file, and for the suffix .lvm."""
     return source.data.startswith(_TITLE.encode()) or source.name.casefold().endswith(".lvm")
 
 
-def _free(source: Source, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]) -> Sheet:
+def _free(source: SourceFile, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]) -> Sheet:
     metadata: dict[str, str] = {}
     start = 0
     for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
@@ -73,7 +72,7 @@ def _value(tags: dict[str, list[str]], key: str) -> str:
 
 
 def _segments(
-    source: Source, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]
+    source: SourceFile, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]
 ) -> tuple[Sheet, ...]:
     ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
     if not ends:
@@ -144,7 +143,7 @@ def _is_row(line: str) -> bool:
 
 
 def _segment(
-    source: Source,
+    source: SourceFile,
     options: ReadOptions,
     header: Sequence[tuple[int, str]],
     lines: Sequence[tuple[int, str]],
@@ -185,7 +184,7 @@ def _with_units(columns: tuple[Column, ...], tags: dict[str, list[str]], x_besid
     return tuple(replace(c, unit=c.unit or by_place.get(k) or None) for k, c in enumerate(columns))
 
 
-def _drop_comments(grid: Grid, place: int) -> None:
+def _drop_comments(grid: TextGrid, place: int) -> None:
     def cut(rows: list[Row]) -> list[Row]:
         return [(number, cells[:place] + [""] * (place - len(cells))) for number, cells in rows]
 
@@ -198,7 +197,7 @@ def _metadata(file_tags: dict[str, list[str]], tags: dict[str, list[str]]) -> di
     return {key: " ".join(merged[key]).strip() for key in wanted if key in merged}
 
 
-def _with_x(source: Source, sheet: Sheet, tags: dict[str, list[str]], decimal: Decimal) -> Sheet:
+def _with_x(source: SourceFile, sheet: Sheet, tags: dict[str, list[str]], decimal: Decimal) -> Sheet:
     """The X values of a file that leaves them out, from their start and step."""
     if not sheet.columns or any(sheet.columns[0].cells):
         return sheet

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
 
 __all__ = ["read_netcdf", "recognises_netcdf"]
 
@@ -18,7 +17,7 @@ _CLASSIC = (b"CDF\x01", b"CDF\x02")
 _LONGEST = 500
 
 
-def read_netcdf(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_netcdf(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet for each set of variables with the same dimensions, coordinates first; grids become long tables.
 
     Places in messages are record numbers. Variables without a dimension become header parameters.
@@ -30,10 +29,10 @@ def read_netcdf(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
         engine = "h5netcdf" if hdf5 else "scipy"
         with xarray.open_dataset(io.BytesIO(source.data), engine=engine, decode_times=False, cache=False) as data:
             _checked(source, data, options)
-            metadata = {str(k): plain(v) for k, v in data.attrs.items() if len(plain(v)) <= _LONGEST}
+            metadata = {str(k): cell_text(v) for k, v in data.attrs.items() if len(cell_text(v)) <= _LONGEST}
             for name, variable in data.variables.items():
                 if not variable.dims:
-                    metadata[str(name)] = f"{plain(variable.values.tolist())} {_unit(variable) or ''}".strip()
+                    metadata[str(name)] = f"{cell_text(variable.values.tolist())} {_unit(variable) or ''}".strip()
             shapes = dict.fromkeys(v.dims for v in data.data_vars.values() if v.dims)
             sheets = [_sheet(source, data, dims, metadata, len(shapes)) for dims in shapes]
     if not sheets:
@@ -41,16 +40,16 @@ def read_netcdf(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return tuple(sheets)
 
 
-def recognises_netcdf(source: Source) -> bool:
+def recognises_netcdf(source: SourceFile) -> bool:
     """True for the marks of HDF5 and of classic netCDF at the beginning."""
     return source.data.startswith((_HDF5, *_CLASSIC))
 
 
 def _unit(variable: Any) -> str | None:
-    return next((plain(variable.attrs[key]) for key in ("units", "unit") if variable.attrs.get(key)), None)
+    return next((cell_text(variable.attrs[key]) for key in ("units", "unit") if variable.attrs.get(key)), None)
 
 
-def _checked(source: Source, data: Any, options: ReadOptions) -> None:
+def _checked(source: SourceFile, data: Any, options: ReadOptions) -> None:
     """Refuse what unpacks to too much: compressed zeros cost nothing in a file."""
     cells = sum(math.prod(v.shape) * (1 + len(v.dims)) for v in data.variables.values())
     if cells > options.max_cells:
@@ -61,7 +60,7 @@ def _checked(source: Source, data: Any, options: ReadOptions) -> None:
             raise source.fault(f"variable {str(name)!r} is complex", "export real and imaginary part apart")
 
 
-def _sheet(source: Source, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
+def _sheet(source: SourceFile, data: Any, dims: tuple[Any, ...], metadata: dict[str, str], several: int) -> Sheet:
     shape = tuple(data.sizes[dim] for dim in dims)
     columns = [_column(str(dim), data[dim], dims, shape) for dim in dims if dim in data.variables]
     extra = [
@@ -80,6 +79,6 @@ def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, .
     order = [dim for dim in dims if dim in variable.dims]
     values = np.asarray(variable.transpose(*order).values)
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
-    texts = (plain(value) for value in np.broadcast_to(values[places], shape).ravel().tolist())
-    comment = next((plain(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
+    texts = (cell_text(value) for value in np.broadcast_to(values[places], shape).ravel().tolist())
+    comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
     return Column(name, _unit(variable), tuple(texts), comment)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mtjfit.data.readers.sheet import Column, Sheet, split_unit
-from mtjfit.data.readers.source import ReadOptions, Source, needed, plain, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, split_unit, third_party
 
 __all__ = ["read_parquet", "recognises_parquet"]
 
@@ -13,7 +12,7 @@ _MAGIC = b"PAR1"
 _BATCH = 4096
 
 
-def read_parquet(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_parquet(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """One sheet; places in messages are record numbers. A field's unit is its metadata ``unit`` or ``units``."""
     pyarrow = needed(source, "parquet", "pyarrow", "pyarrow.parquet")
     with third_party(source, "Parquet file", "write it anew, or save the table as CSV"):
@@ -36,7 +35,7 @@ def read_parquet(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return (Sheet(source.label, "parquet", columns, tuple(range(1, n + 1)), metadata=metadata),)
 
 
-def recognises_parquet(source: Source) -> bool:
+def recognises_parquet(source: SourceFile) -> bool:
     """True for the mark at the beginning."""
     return source.data.startswith(_MAGIC)
 
@@ -51,7 +50,7 @@ def _named(field: Any) -> tuple[str, str | None]:
     return (field.name, unit) if unit else split_unit(field.name)
 
 
-def _cells(source: Source, file: Any, width: int, options: ReadOptions) -> list[list[str]]:
+def _cells(source: SourceFile, file: Any, width: int, options: ReadOptions) -> list[list[str]]:
     columns: list[list[str]] = [[] for _ in range(width)]
     size = 0
     # Text that repeats is stored once: what it unpacks to is known only batch by batch.
@@ -60,5 +59,5 @@ def _cells(source: Source, file: Any, width: int, options: ReadOptions) -> list[
         if size > options.max_bytes:
             raise source.fault(f"unpacks to more than {options.max_bytes} bytes", "cut the table or raise max_bytes")
         for column, values in zip(columns, batch.columns, strict=True):
-            column += [plain(value) for value in values.to_pylist()]
+            column += [cell_text(value) for value in values.to_pylist()]
     return columns

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, Source
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import as_sheet, grid_of
 
 __all__ = ["read_pymeasure", "recognises_pymeasure"]
@@ -14,13 +13,13 @@ __all__ = ["read_pymeasure", "recognises_pymeasure"]
 _SECTION = re.compile(r"(Procedure|Parameters|Metadata|Data)\s*:\s*(.*)")
 
 
-def read_pymeasure(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_pymeasure(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """One run of a procedure; its parameters and metadata become header parameters.
 
     Examples
     --------
     >>> text = b"#Procedure: <lab.Sweep>\\n#Parameters:\\n#\\tPower: 10 dBm\\n#Data:\\nField (Oe),V (uV)\\n1,2\\n3,4\\n"
-    >>> sheet, = read_pymeasure(Source("a.csv", text), ReadOptions())
+    >>> sheet, = read_pymeasure(SourceFile("a.csv", text), ReadOptions())
     >>> sheet.metadata["Power"], sheet.columns[1].unit
     ('10 dBm', 'uV')
     """
@@ -41,6 +40,6 @@ def read_pymeasure(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return (as_sheet(source, options, grid, "pymeasure", metadata=metadata),)
 
 
-def recognises_pymeasure(source: Source) -> bool:
+def recognises_pymeasure(source: SourceFile) -> bool:
     """True where the file begins with the header of a procedure."""
     return re.match(rb"(\xef\xbb\xbf)?#\s*(Procedure|Parameters)\s*:", source.data) is not None

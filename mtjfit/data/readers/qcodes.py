@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, Source, plain, third_party
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, third_party
 
 __all__ = ["read_qcodes", "recognises_qcodes"]
 
@@ -34,7 +33,7 @@ class _Parameter:
     unit: str | None
 
 
-def read_qcodes(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet for each run, or several where its measured parameters have different set points.
 
     Name of the run, sample, experiment and metadata become header parameters. Places in messages are record numbers of
@@ -59,12 +58,12 @@ def read_qcodes(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     return tuple(sheets)
 
 
-def recognises_qcodes(source: Source) -> bool:
+def recognises_qcodes(source: SourceFile) -> bool:
     """True for a database with a table of runs; any database, as far as its beginning tells."""
     return source.data.startswith(_MAGIC)
 
 
-def _opened(source: Source, options: ReadOptions) -> sqlite3.Connection:
+def _opened(source: SourceFile, options: ReadOptions) -> sqlite3.Connection:
     """A copy in memory that can only be looked at."""
     if not source.data.startswith(_MAGIC):
         raise source.fault("is no SQLite database", "name the .db file of QCoDeS")
@@ -94,11 +93,15 @@ def _table(db: sqlite3.Connection, name: str) -> list[dict[str, object]]:
 
 
 def _run(
-    source: Source, db: sqlite3.Connection, run: dict[str, object], experiment: dict[str, object], options: ReadOptions
+    source: SourceFile,
+    db: sqlite3.Connection,
+    run: dict[str, object],
+    experiment: dict[str, object],
+    options: ReadOptions,
 ) -> Iterator[Sheet]:
     parameters = [
         _Parameter(
-            int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), plain(row["unit"]) or None
+            int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), cell_text(row["unit"]) or None
         )
         for row in _table(db, "layouts")
         if row["run_id"] == run["run_id"]
@@ -135,16 +138,21 @@ def _run(
 
 
 def _metadata(run: dict[str, object], experiment: dict[str, object]) -> dict[str, str]:
-    found = {"run": plain(run["run_id"]), "experiment": plain(experiment.get("name")),
-             "sample": plain(experiment.get("sample_name"))}  # fmt: skip
+    found = {"run": cell_text(run["run_id"]), "experiment": cell_text(experiment.get("name")),
+             "sample": cell_text(experiment.get("sample_name"))}  # fmt: skip
     for key, value in run.items():
-        if key not in _OWN and value is not None and not isinstance(value, bytes) and len(plain(value)) <= _MAX_LABEL:
-            found[key] = plain(value)
+        if (
+            key not in _OWN
+            and value is not None
+            and not isinstance(value, bytes)
+            and len(cell_text(value)) <= _MAX_LABEL
+        ):
+            found[key] = cell_text(value)
     return {key: value for key, value in found.items() if value}
 
 
 def _values(
-    source: Source,
+    source: SourceFile,
     db: sqlite3.Connection,
     table: object,
     wanted: Sequence[_Parameter],
@@ -171,14 +179,14 @@ def _values(
     return columns, lines
 
 
-def _cell(source: Source, label: str, number: object, name: str, value: object) -> list[str]:
+def _cell(source: SourceFile, label: str, number: object, name: str, value: object) -> list[str]:
     if not isinstance(value, bytes):
-        return [plain(value)]
+        return [cell_text(value)]
     array = _array(value)
     if array is None:
         what = f"record {number} of {label}, {name!r}, is no array of real numbers"
         raise source.fault(what, "export the run as netCDF")
-    return [plain(each) for each in array.ravel().tolist()]
+    return [cell_text(each) for each in array.ravel().tolist()]
 
 
 def _array(data: bytes) -> np.ndarray | None:

@@ -12,13 +12,11 @@ from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers.excel import read_excel, recognises_excel
 from mtjfit.data.readers.labview import read_labview, recognises_labview
 from mtjfit.data.readers.netcdf import read_netcdf, recognises_netcdf
-from mtjfit.data.readers.origin import read_origin, recognises_origin
 from mtjfit.data.readers.parquet import read_parquet, recognises_parquet
 from mtjfit.data.readers.pymeasure import read_pymeasure, recognises_pymeasure
 from mtjfit.data.readers.qcodes import read_qcodes, recognises_qcodes
-from mtjfit.data.readers.sheet import Sheet
-from mtjfit.data.readers.source import ReadOptions, Source
-from mtjfit.data.readers.text import read_tidy, read_wide, recognises_wide
+from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
+from mtjfit.data.readers.text import read_origin, read_tidy, read_wide, recognises_origin, recognises_wide
 from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognises_webplotdigitizer
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
@@ -52,8 +50,8 @@ class Reader:
 
     name: str
     says: str
-    recognises: Callable[[Source], bool]
-    read: Callable[[Source, ReadOptions], tuple[Sheet, ...]]
+    recognises: Callable[[SourceFile], bool]
+    read: Callable[[SourceFile, ReadOptions], tuple[Sheet, ...]]
 
 
 _ALL = (
@@ -85,7 +83,7 @@ def reader_named(name: str) -> Reader:
     return READERS[name]
 
 
-def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -> Source:
+def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -> SourceFile:
     """The bytes of a file; DataError where it cannot be read, is too large, or is still being written.
 
     Parameters
@@ -97,18 +95,18 @@ def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -
     label = label or str(path)
     data = read_bytes(path, label, max_bytes)
     journal = path.with_name(path.name + "-wal")
-    if recognises_qcodes(Source(label, data)) and journal.is_file() and journal.stat().st_size:
+    if recognises_qcodes(SourceFile(label, data)) and journal.is_file() and journal.stat().st_size:
         what = f"has results in {journal.name} that are not in the file itself yet"
         raise DataError([Problem(label, what, "close the program that measures, then read it")])
-    return Source(label, data, path.name)
+    return SourceFile(label, data, path.name)
 
 
-def recognised_in(source: Source) -> Reader:
+def recognised_in(source: SourceFile) -> Reader:
     """The reader that a file seems to need."""
     return next(reader for reader in _ALL if reader.recognises(source))
 
 
-def sheets_from_bytes(source: Source, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
+def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
     """The sheets in the bytes of a file.
 
     Parameters

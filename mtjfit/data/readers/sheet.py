@@ -1,25 +1,54 @@
-"""What a file holds before anybody says what it means: named columns of text, header parameters, and their places."""
+"""A file as readers get it, and a table as they return it: named columns of text, header parameters, places."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from importlib import import_module
+from types import MappingProxyType, ModuleType
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.tidy import ProblemLog, parse_number
-from mtjfit.errors import DataError, Problem, did_you_mean
+from mtjfit.data.format import ReadOptions
+from mtjfit.data.tidy import parse_number
+from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 
-__all__ = ["Column", "Decimal", "Parameter", "Sheet", "fault_free", "split_unit"]
+__all__ = [
+    "Column",
+    "Decimal",
+    "HeaderParameter",
+    "ReadOptions",
+    "Sheet",
+    "SourceFile",
+    "cell_text",
+    "needed",
+    "split_unit",
+    "third_party",
+]
 
 Decimal: TypeAlias = Literal[".", ","]
 
 
-class Parameter(NamedTuple):
+@dataclass(frozen=True)
+class SourceFile:
+    """A file as read: its name for messages, its bytes, and its own name without folders."""
+
+    label: str
+    data: bytes = field(repr=False)
+    name: str = ""
+
+    def fault(self, what: str, todo: str, line: int | None = None) -> DataError:
+        """One problem of this file as an exception."""
+        log = ProblemLog(self.label)
+        log.add(what, todo, line)
+        return log.error()
+
+
+class HeaderParameter(NamedTuple):
     """A number from a header or a file name, and its unit as written there; None where none is written."""
 
     value: float
@@ -39,13 +68,17 @@ class Column:
     cells : tuple of str
         One text for each row. Numbers of binary formats stand by their shortest exact text.
     comment : str
-        What else the header says of the column, such as Origin's third line.
+        The rest of the header of the column, such as Origin's third line.
     """
 
     name: str
     unit: str | None
     cells: tuple[str, ...]
     comment: str = ""
+
+    def at(self, rows: Sequence[int]) -> Column:
+        """The same column with only these rows, in this order."""
+        return replace(self, cells=tuple(self.cells[i] for i in rows))
 
 
 @dataclass(frozen=True)
@@ -65,7 +98,7 @@ class Sheet:
     metadata : mapping of str to str
         Header parameters, units kept: ``{"Frequency": "3.0 GHz"}``.
     notes : tuple of str
-        Everything that was found out rather than declared, for people.
+        Everything that the reader inferred because it was not declared, for people.
     decimal : {".", ","}
         Decimal mark of the cells.
     comments : tuple of (int, str)
@@ -75,7 +108,7 @@ class Sheet:
     --------
     >>> sheet = Sheet("a.txt", "lvm", (Column("field", "Oe", ("100", "2O0")),), (8, 9), metadata={"Power": "18 dBm"})
     >>> sheet.parameter("Power")
-    Parameter(value=18.0, unit='dBm')
+    HeaderParameter(value=18.0, unit='dBm')
     >>> sheet.numbers("field")
     Traceback (most recent call last):
     mtjfit.errors.DataError: a.txt:9: column 'field': '2O0' is not a number; write a plain number such as -1.25e-3
@@ -111,32 +144,34 @@ class Sheet:
         found = [column for column in self.columns if column.name == name]
         if len(found) == 1:
             return found[0]
+        what, todo = "no such column", did_you_mean(name, self.names)
         if found:
-            what = f"stands {len(found)} times in the header"
-            problem = Problem(f"{self.where}: column {name!r}", what, "say how the columns repeat in [data.wide]")
-        else:
-            problem = Problem(f"{self.where}: column {name!r}", "no such column", did_you_mean(name, self.names))
-        raise DataError([problem])
+            what, todo = f"stands {len(found)} times in the header", "say how the columns repeat in [data.wide]"
+        raise DataError([Problem(f"{self.where}: column {name!r}", what, todo)])
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """All numbers of a column, shape (rows,); DataError with the line of every cell that is none."""
-        log = ProblemLog(self.label)
-        values = _parsed(self.column(name), self.lines, self.decimal, log)
-        return fault_free(values, log)
+        column, log = self.column(name), ProblemLog(self.label)
+        values = np.empty(len(column.cells))
+        for i, (line, cell) in enumerate(zip(self.lines, column.cells, strict=True)):
+            values[i], fault = parse_number(cell, self.decimal)
+            if fault is not None:
+                log.add(*fault, line, name)
+        log.refuse()
+        return values
 
-    def parameter(self, name: str) -> Parameter:
+    def parameter(self, name: str) -> HeaderParameter:
         """A header parameter as a number with its unit; DataError where it is missing or no number."""
         where = f"{self.label}: header parameter {name!r}"
         if name not in self.metadata:
             raise DataError([Problem(where, "is missing", did_you_mean(name, self.metadata))])
-        text = self.metadata[name]
-        number, _, unit = text.partition(" ")
+        number, _, unit = self.metadata[name].partition(" ")
         value, fault = parse_number(number, ".")
         if fault is not None:
             value, fault = parse_number(number, self.decimal)
         if fault is not None:
             raise DataError([Problem(where, *fault)])
-        return Parameter(value, unit.strip() or None)
+        return HeaderParameter(value, unit.strip() or None)
 
     def noting(self, *notes: str) -> Sheet:
         """The same sheet with more notes."""
@@ -146,21 +181,10 @@ class Sheet:
         """The same sheet with more parameters, for example from its file name; a new one replaces one of its name."""
         return replace(self, metadata={**self.metadata, **more})
 
-
-def _parsed(column: Column, lines: Iterable[int], decimal: Decimal, log: ProblemLog) -> NDArray[np.float64]:
-    values = np.empty(len(column.cells))
-    for i, (line, cell) in enumerate(zip(lines, column.cells, strict=True)):
-        values[i], fault = parse_number(cell, decimal)
-        if fault is not None:
-            log.add(*fault, line, column.name)
-    return values
-
-
-def fault_free(values: NDArray[np.float64], log: ProblemLog) -> NDArray[np.float64]:
-    """The values where nothing is wrong; otherwise DataError with everything in the log."""
-    if log.count:
-        raise log.error()
-    return values
+    def at(self, rows: Sequence[int]) -> Sheet:
+        """The same sheet with only these rows, in this order."""
+        columns = tuple(column.at(rows) for column in self.columns)
+        return replace(self, columns=columns, lines=tuple(self.lines[i] for i in rows))
 
 
 _IN_BRACKETS = re.compile(r"([^()\[\]]*[^()\[\]\s])\s*(?:\(([^()\[\]]*)\)|\[([^()\[\]]*)\])")
@@ -178,3 +202,40 @@ def split_unit(name: str) -> tuple[str, str | None]:
     if match is None:
         return name.strip(), None
     return match[1].strip(), (match[2] if match[2] is not None else match[3]).strip() or None
+
+
+def needed(source: SourceFile, extra: str, *modules: str) -> ModuleType:
+    """The first of some modules of an extra; DataError with the command that installs them."""
+    try:
+        first, *_ = [import_module(module) for module in modules]
+        return first
+    except ImportError:
+        todo = f'install it with: python -m pip install "mtjfit[{extra}]"'
+        raise source.fault(f"needs {' and '.join(modules)} to be read", todo) from None
+
+
+@contextmanager
+def third_party(source: SourceFile, format: str, todo: str) -> Iterator[None]:
+    """Turn the errors that a library raises on a broken file into a DataError with the file in it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        # Libraries raise anything at all on damaged files: KeyError, struct.error, RecursionError.
+        said = " ".join(str(error).split())[:200]
+        what = f"is no {format} that can be read ({type(error).__name__}{': ' + said if said else ''})"
+        raise source.fault(what, todo) from None
+
+
+def cell_text(value: object) -> str:
+    """A value of a binary format as the shortest text that gives it back; empty for none.
+
+    Examples
+    --------
+    >>> cell_text(0.1), cell_text(3), cell_text(None), cell_text("A1 ")
+    ('0.1', '3', '', 'A1')
+    """
+    if value is None:
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value).strip()

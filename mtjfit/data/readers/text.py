@@ -1,32 +1,43 @@
-"""Text files as lines, separator, decimal mark, header lines and rows; tidy and wide tables made of them."""
+"""Text files cut into header lines and rows; the readers of tidy, wide and Origin tables."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from mtjfit.data.format import ENCODINGS, SEPARATORS
-from mtjfit.data.readers.sheet import Column, Decimal, Sheet, split_unit
-from mtjfit.data.readers.source import HeaderLine, ReadOptions, Source
-from mtjfit.data.tidy import ProblemLog, decode, numbered_lines, parse_number, split, try_split
-from mtjfit.errors import DataError
+from mtjfit.data.format import ENCODINGS, SEPARATORS, HeaderLine
+from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
+from mtjfit.data.tidy import (
+    COMMENT_AMONG_DATA,
+    decode,
+    numbered_lines,
+    parse_number,
+    split_fields,
+    try_split,
+    without_mark,
+)
+from mtjfit.errors import DataError, ProblemLog
 
 __all__ = [
-    "Grid",
     "Row",
+    "TextGrid",
     "as_sheet",
     "columns_named",
+    "comment_mark",
+    "encoding_of",
     "grid_of",
-    "header_lines",
     "is_number",
-    "looks_like_unit",
+    "n_header_lines",
+    "read_origin",
     "read_tidy",
     "read_wide",
+    "recognises_origin",
     "recognises_wide",
     "text_of",
+    "uses_commas",
 ]
 
 _LOOKED_AT = 50
@@ -39,7 +50,7 @@ Row = tuple[int, list[str]]
 
 
 @dataclass
-class Grid:
+class TextGrid:
     """A text file cut into fields, header lines apart."""
 
     separator: str
@@ -62,34 +73,32 @@ def is_number(cell: str) -> bool:
     return missing or parse_number(cell, ".")[1] is None or parse_number(cell, ",")[1] is None
 
 
-def looks_like_unit(cell: str) -> bool:
-    """True for a short word such as ``Oe``, ``mV`` or ``kA/m``."""
-    return _UNIT.fullmatch(cell) is not None
+def text_of(source: SourceFile, options: ReadOptions, notes: list[str]) -> str:
+    """The text of a file; an encoding that was inferred goes into `notes`."""
+    encoding = options.encoding or encoding_of(source.data)
+    if not options.encoding and encoding != "utf-8":
+        notes.append(f"encoding {encoding}: the file is not UTF-8")
+    return decode(source.data, encoding, source.label)
 
 
-def text_of(source: Source, options: ReadOptions, notes: list[str]) -> str:
-    """The text of a file; an encoding that was found out goes into `notes`."""
-    if options.encoding:
-        return decode(source.data, options.encoding, source.label)
-    for encoding in ENCODINGS:
-        if _decodes(source.data, encoding):
-            if encoding != "utf-8":
-                notes.append(f"encoding {encoding}: the file is not UTF-8")
-            return decode(source.data, encoding, source.label)
-    raise AssertionError("latin-1 decodes everything")
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
+def encoding_of(data: bytes) -> str:
+    """The first encoding that decodes all bytes; Latin-1 decodes anything."""
+    for encoding in ENCODINGS[:-1]:
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return encoding
+    return ENCODINGS[-1]
 
 
 def grid_of(
-    source: Source, options: ReadOptions, lines: Iterable[tuple[int, str]] | None = None, *, blank_lines: bool = True
-) -> Grid:
+    source: SourceFile,
+    options: ReadOptions,
+    lines: Iterable[tuple[int, str]] | None = None,
+    *,
+    blank_lines: bool = True,
+) -> TextGrid:
     """Comments, header lines and rows of a file, or of some of its lines.
 
     Parameters
@@ -106,10 +115,11 @@ def grid_of(
     comments, kept, blank = [], [], []
     mark = comment_mark(lines) if options.comment is None else options.comment
     for number, line in lines:
+        comment = without_mark(line, mark)
         if not line.strip():
             blank.append(number)
-        elif mark and line.lstrip().startswith(mark):
-            comments.append((number, line.lstrip()[len(mark) :].strip()))
+        elif comment is not None:
+            comments.append((number, comment))
         else:
             kept.append((number, line))
     if not kept:
@@ -121,9 +131,9 @@ def grid_of(
         notes.append(f"{len(inside)} blank line{'s' * (len(inside) > 1)} skipped, the first is line {inside[0]}")
     separator = options.separator or _separator(source, kept, notes)
     rows = _fields(source, kept, separator, options.max_cells)
-    n = len(options.header) if options.header else 0 if options.names else header_lines(rows)
+    n = n_header_lines(options, rows)
     decimal = _decimal(options, rows[n:], notes)
-    return Grid(separator, decimal, rows[:n], rows[n:], comments, notes)
+    return TextGrid(separator, decimal, rows[:n], rows[n:], comments, notes)
 
 
 def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
@@ -132,7 +142,7 @@ def comment_mark(lines: Iterable[tuple[int, str]]) -> str:
     return "%" if first.startswith("%") else "#"
 
 
-def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
+def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list[str]) -> str:
     """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
     looked_at = [line for _, line in lines[-_LOOKED_AT:]]
     best, most = "", 0.0
@@ -155,11 +165,11 @@ def _separator(source: Source, lines: Sequence[tuple[int, str]], notes: list[str
     return best
 
 
-def _fields(source: Source, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
-    log, rows, cells = source.log(), [], 0
+def _fields(source: SourceFile, lines: Iterable[tuple[int, str]], separator: str, max_cells: int) -> list[Row]:
+    log, rows, cells = ProblemLog(source.label), [], 0
     for number, line in lines:
         try:
-            row = split(line, separator)
+            row = split_fields(line, separator)
         except csv.Error as error:
             log.add(f"cannot be split into fields ({error})", "mend the quotes", number)
             continue
@@ -168,13 +178,14 @@ def _fields(source: Source, lines: Iterable[tuple[int, str]], separator: str, ma
             raise source.fault(f"has more than {max_cells} fields", "cut the file or raise max_bytes", number)
         if any(row):
             rows.append((number, row))
-    if log.count:
-        raise log.error()
+    log.refuse()
     return rows
 
 
-def header_lines(rows: Sequence[Row]) -> int:
-    """Lines before the first that is at least half of numbers."""
+def n_header_lines(options: ReadOptions, rows: Sequence[Row]) -> int:
+    """Number of header lines: as declared, else all before the first line that is at least half of numbers."""
+    if options.header or options.names:
+        return len(options.header)
     for n, (_, cells) in enumerate(rows[: _MAX_HEADER_LINES + 1]):
         filled = [cell for cell in cells if cell]
         if 2 * sum(map(is_number, filled)) >= len(filled):
@@ -185,51 +196,51 @@ def header_lines(rows: Sequence[Row]) -> int:
 def _decimal(options: ReadOptions, rows: Sequence[Row], notes: list[str]) -> Decimal:
     if options.decimal:
         return "," if options.decimal == "," else "."
-    points = commas = 0
-    for _, cells in rows[:_LOOKED_AT]:
-        points += sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
-        commas += sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
-    if commas > points:
+    if uses_commas(cell for _, cells in rows[:_LOOKED_AT] for cell in cells):
         notes.append("decimal comma")
         return ","
     return "."
 
 
+def uses_commas(cells: Iterable[str]) -> bool:
+    """True where more numbers have a decimal comma than a decimal point."""
+    return (
+        sum(
+            ("," in cell and parse_number(cell, ",")[1] is None) - ("." in cell and parse_number(cell, ".")[1] is None)
+            for cell in cells
+        )
+        > 0
+    )
+
+
 def as_sheet(
-    source: Source,
+    source: SourceFile,
     options: ReadOptions,
-    grid: Grid,
+    grid: TextGrid,
     name: str,
     *,
-    roles: Sequence[HeaderLine] = (),
     label: str = "",
     metadata: dict[str, str] | None = None,
 ) -> Sheet:
-    """A sheet of a grid; header lines as declared, as `roles` says, or as they look, which is noted.
+    """A sheet of a grid; roles of the header lines come from the declaration, else from a guess, which is noted.
 
     Parameters
     ----------
     name : str
         Of the reader.
-    roles : sequence
-        What the header lines of this format hold.
     label : str
         In place of ``source.label``.
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)
-    if options.header:
-        roles = options.header
-    elif not roles and grid.header:
-        roles = _roles(grid.header)
-        if len(roles) > 1:
-            notes.append("header lines taken as " + ", ".join(roles))
+    roles = options.header or _roles(grid.header)
+    if len(roles) > 1 and not options.header:
+        notes.append("header lines taken as " + ", ".join(roles))
     if len(roles) != len(grid.header) and grid.header:
         what = f"has {len(grid.header)} header lines, {len(roles)} are expected ({', '.join(roles)})"
         raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
     width = _width(grid, log)
-    if log.count:
-        raise log.error()
+    log.refuse()
     texts: dict[str, list[str]] = {"name": [""] * width, "unit": [""] * width, "comment": [""] * width}
     header_line = 0
     for role, (number, cells) in zip(roles, grid.header, strict=False):
@@ -250,7 +261,7 @@ def as_sheet(
                  tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
 
 
-def _width(grid: Grid, log: ProblemLog) -> int:
+def _width(grid: TextGrid, log: ProblemLog) -> int:
     """Number of columns: that of the last header line, else of the first row; other rows are problems."""
     if not grid.rows:
         log.add("has no rows of data", "give one row per point", grid.header[-1][0] if grid.header else None)
@@ -283,29 +294,21 @@ def columns_named(
 def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
     """What each of several header lines seems to hold."""
     roles: list[HeaderLine] = []
-    tests: tuple[tuple[HeaderLine, Callable[[str], object]], ...] = (
-        ("skip", _LETTERS.fullmatch),
-        ("unit", looks_like_unit),
-    )
     for k, (_, cells) in enumerate(header):
-        filled = [cell for cell in cells if cell]
-        found: HeaderLine = "name" if "name" not in roles else "comment"
-        for role, test in tests:
-            last = k == len(header) - 1 and "name" not in roles
-            fits = all(test(cell) for cell in filled) and role not in roles and not last
-            if fits and (role == "unit") == ("name" in roles):
-                found = role
-                break
-        roles.append(found)
+        named, last = "name" in roles, k == len(header) - 1
+        role: HeaderLine = "unit" if named else "skip"  # units stand below the names, column letters above them
+        pattern = _UNIT if named else _LETTERS
+        fits = role not in roles and (named or not last) and all(pattern.fullmatch(cell) for cell in cells if cell)
+        roles.append(role if fits else "comment" if named else "name")
     return tuple(roles)
 
 
-def read_tidy(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A table with one header line and a name of its own for each column; comments stand above the header.
 
     Examples
     --------
-    >>> sheet, = read_tidy(Source("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
+    >>> sheet, = read_tidy(SourceFile("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
     >>> sheet.columns[0].unit, sheet.numbers("T").tolist(), sheet.notes
     ('mV', [1.5, 0.0], ("separator ';'", 'decimal comma'))
     """
@@ -314,37 +317,58 @@ def read_tidy(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
     first = grid.header[0][0] if grid.header else grid.rows[0][0] if grid.rows else 0
     for number, _ in grid.comments:
         if number > first:
-            todo = "move it above the header; leave points out with mask, which keeps the reason"
-            log.add("is a comment among the data", todo, number)
+            log.add("is a comment among the data", COMMENT_AMONG_DATA, number)
     sheet = as_sheet(source, options, grid, "tidy")
     for name, count in Counter(sheet.names).items():
         if count > 1:
             todo = 'rename the columns, or set reader = "wide" in [data.format]'
             log.add(f"stands {count} times in the header", todo, sheet.header_line or None, name)
-    if log.count:
-        raise log.error()
+    log.refuse()
     return (sheet,)
 
 
-def read_wide(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A table of several series side by side: names may repeat, blank lines may stand anywhere.
 
     Examples
     --------
     >>> text = b"2f_1_GHz\\t2f_1_GHz\\t2f_2_GHz\\t2f_2_GHz\\n\\n62.5E+0\\t6.8E-6\\t69.3\\t2.7E-6\\n"
-    >>> sheet, = read_wide(Source("a.csv", text), ReadOptions())
+    >>> sheet, = read_wide(SourceFile("a.csv", text), ReadOptions())
     >>> sheet.names, sheet.lines
     (('2f_1_GHz', '2f_1_GHz', '2f_2_GHz', '2f_2_GHz'), (3,))
     """
-    grid = grid_of(source, options)
-    return (as_sheet(source, options, grid, "wide"),)
+    return (as_sheet(source, options, grid_of(source, options), "wide"),)
 
 
-def recognises_wide(source: Source) -> bool:
+def recognises_wide(source: SourceFile) -> bool:
     """True where a name of the only header line repeats."""
     try:
         grid = grid_of(source, ReadOptions())
-        (sheet,) = (as_sheet(source, ReadOptions(), replace(grid, rows=grid.rows[:1]), "wide"),)
+        sheet = as_sheet(source, ReadOptions(), replace(grid, rows=grid.rows[:1]), "wide")
     except DataError:
         return False
     return len(grid.header) == 1 and len(set(sheet.names)) < len(sheet.names)
+
+
+def read_origin(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
+    """An ASCII export of Origin: several header lines, as a rule long name, units and comments.
+
+    Their roles are noted unless `ReadOptions.header` declares them. Names repeat where several data sets stand side by
+    side; the comment tells them apart.
+
+    Examples
+    --------
+    >>> text = b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"
+    >>> sheet, = read_origin(SourceFile("a.txt", text), ReadOptions())
+    >>> [(column.name, column.unit, column.comment) for column in sheet.columns]
+    [('Field', 'Oe', ''), ('V mix', 'uV', 'dev A')]
+    """
+    return (as_sheet(source, options, grid_of(source, options), "origin"),)
+
+
+def recognises_origin(source: SourceFile) -> bool:
+    """True for two to eight header lines."""
+    try:
+        return len(grid_of(source, ReadOptions()).header) > 1
+    except DataError:
+        return False

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.readers.source import ReadOptions, Source
-from mtjfit.data.readers.text import Grid, as_sheet, grid_of
+from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
+from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
 from mtjfit.errors import DataError
 
 __all__ = ["read_webplotdigitizer", "recognises_webplotdigitizer"]
@@ -12,21 +11,21 @@ __all__ = ["read_webplotdigitizer", "recognises_webplotdigitizer"]
 _NO_ERRORS = "digitised points carry no errors: declare them"
 
 
-def read_webplotdigitizer(source: Source, options: ReadOptions) -> tuple[Sheet, ...]:
+def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     """A sheet with columns X and Y for each data set; its name is their comment and the header parameter ``dataset``.
 
     Examples
     --------
     >>> text = b"par,,perp,\\nX,Y,X,Y\\n-0.2, -1.9, -0.2, 0.21\\n0.0, 0.0, 0.1, 0.05\\n0.2, 2.1,,\\n"
     >>> [(each.metadata["dataset"], each.numbers("Y").tolist())
-    ...  for each in read_webplotdigitizer(Source("wpd.csv", text), ReadOptions())]
+    ...  for each in read_webplotdigitizer(SourceFile("wpd.csv", text), ReadOptions())]
     [('par', [-1.9, 0.0, 2.1]), ('perp', [0.21, 0.05])]
     """
     grid = grid_of(source, options)
     # One data set alone is exported without any header.
     names = grid.header[0][1] if grid.header else [source.name.rpartition(".")[0] or "data set", ""]
     whole = as_sheet(
-        source, options, Grid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer"
+        source, options, TextGrid(grid.separator, grid.decimal, [], grid.rows, [], grid.notes), "webplotdigitizer"
     )
     width = len(whole.columns)
     if width % 2 or (grid.header and not _is_pairs(grid)):
@@ -43,7 +42,7 @@ def read_webplotdigitizer(source: Source, options: ReadOptions) -> tuple[Sheet, 
     return tuple(sheets)
 
 
-def _is_pairs(grid: Grid) -> bool:
+def _is_pairs(grid: TextGrid) -> bool:
     first = grid.header[0][1]
     below = [cell.casefold() for cell in grid.header[1][1]] if len(grid.header) == 2 else []
     return not any(first[1::2]) and all(cell in ("x", "y", "") for cell in below)
@@ -60,7 +59,7 @@ def _series(whole: Sheet, k: int, name: str, header_line: int) -> Sheet:
                  whole.decimal)  # fmt: skip
 
 
-def recognises_webplotdigitizer(source: Source) -> bool:
+def recognises_webplotdigitizer(source: SourceFile) -> bool:
     """True for pairs below names of data sets, and for a file of two columns without header that is named so."""
     try:
         grid = grid_of(source, ReadOptions())

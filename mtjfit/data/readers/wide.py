@@ -9,10 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data.pattern import Wide
+from mtjfit.data.format import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
-from mtjfit.data.tidy import ProblemLog
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, Place, Problem, ProblemLog
 
 __all__ = ["blocks"]
 
@@ -41,7 +40,8 @@ def blocks(sheets: Sheet | Sequence[Sheet], wide: Wide) -> tuple[Sheet, ...]:
     a.csv[2f_2.0_GHz] ('H', 'V') 2.0 [69.3]
     """
     every = [sheets] if isinstance(sheets, Sheet) else sheets
-    found = [each for sheet in every for each in (_by_place if wide.columns else _by_name)(sheet, wide)]
+    cut = _by_place if wide.columns else _by_name
+    found = [each for sheet in every for each in cut(sheet, wide)]
     if "column" in wide.pattern_names:
         found = _joined(found, wide.within)
     return tuple(found)
@@ -61,10 +61,9 @@ def _by_place(sheet: Sheet, wide: Wide) -> list[Sheet]:
     found, texts = [], []
     for k in range(0, len(sheet.columns), width):
         block = sheet.columns[k : k + width]
-        first = block[0]
-        text = first.name if wide.name_in == "name" else next((c.comment for c in block if c.comment), "")
+        text = block[0].name if wide.name_in == "name" else next((c.comment for c in block if c.comment), "")
         named = tuple(replace(column, name=name) for column, name in zip(block, wide.columns, strict=True))
-        one = _filled(replace(sheet, columns=named)).with_metadata(_fields(wide, text, sheet, first))
+        one = _filled(replace(sheet, columns=named)).with_metadata(_fields(wide, text, sheet, block[0]))
         texts.append(text)
         found.append(replace(one, label=f"{sheet.label}[{text}]") if text and text not in sheet.label else one)
     # Series of one name, such as Origin's, are told apart by their place.
@@ -81,8 +80,7 @@ def _filled(sheet: Sheet, common: int = 0) -> Sheet:
     kept = [i for i in range(len(sheet.lines)) if any(column.cells[i] for column in own)]
     if not kept:
         raise DataError([Problem(sheet.where, f"series {own[0].name!r} has no rows", "remove its columns")])
-    columns = tuple(replace(column, cells=tuple(column.cells[i] for i in kept)) for column in sheet.columns)
-    return replace(sheet, columns=columns, lines=tuple(sheet.lines[i] for i in kept))
+    return sheet.at(kept)
 
 
 def _by_name(sheet: Sheet, wide: Wide) -> list[Sheet]:
@@ -95,10 +93,8 @@ def _by_name(sheet: Sheet, wide: Wide) -> list[Sheet]:
         fields = _fields(wide, text, sheet, column)
         group = groups.setdefault(tuple((k, v) for k, v in fields.items() if k != "column"), [])
         if any(each.name == fields["column"] for each in group):
-            what = f"is a second column {fields['column']!r} of its series"
-            raise DataError(
-                [Problem(f"{sheet.where}: column {column.name!r}", what, "correct the pattern or rename it")]
-            )
+            what, todo = f"is a second column {fields['column']!r} of its series", "correct the pattern or rename it"
+            raise DataError([Problem(f"{sheet.where}: column {column.name!r}", what, todo)])
         group.append(replace(column, name=fields["column"]))
     found = []
     for fields_of, columns in groups.items():
@@ -123,18 +119,15 @@ def _paired(key: tuple[tuple[str, str], ...], group: Sequence[Sheet], within: fl
     first, *others = group
     x = first.numbers(first.names[0])
     order = np.argsort(x, kind="stable")
-    log = ProblemLog(first.label)
     if len(x) > 1 and within > 0 and np.min(np.diff(x[order])) <= 2 * within:
         what = f"has points closer than twice within = {within:g}"
-        log.add(what, "make within smaller: partners must be beyond doubt")
-        raise log.error()
+        raise DataError([Problem(first.label, what, "make within smaller: partners must be beyond doubt")])
     columns = [replace(first.columns[-1], name=first.metadata["column"])]
     total = x.copy()
     for other in others:
         partner = _partners(first, x, order, other, within)
         total += other.numbers(other.names[0])[partner]
-        last = other.columns[-1]
-        columns.append(replace(last, name=other.metadata["column"], cells=tuple(last.cells[i] for i in partner)))
+        columns.append(replace(other.columns[-1].at(partner), name=other.metadata["column"]))
     mean = total / len(group)
     exact = all(np.array_equal(np.sort(x), np.sort(other.numbers(other.names[0]))) for other in others)
     cells = first.columns[0].cells if exact else tuple(repr(float(v)).replace(".", first.decimal) for v in mean)
@@ -146,23 +139,19 @@ def _paired(key: tuple[tuple[str, str], ...], group: Sequence[Sheet], within: fl
                    notes=notes)  # fmt: skip
 
 
-def _partners(first: Sheet, x: FloatArray, order: IntArray, other: Sheet, within: float) -> IntArray:
+def _partners(first: Sheet, x: FloatArray, order: IntArray, other: Sheet, within: float) -> list[int]:
     """Row of `other` that belongs to each row of `first`; DataError for rows without partner."""
     z = other.numbers(other.names[0])
-    log, back = ProblemLog(other.label), ProblemLog(first.label)
-    pairs = ((z, x, other, first, log), (x, z, first, other, back))
-    for ours, theirs, sheet, partner_sheet, faults in pairs:
+    log = ProblemLog(other.label)
+    for ours, theirs, sheet, partners in ((z, x, other, first), (x, z, first, other)):
         for value, line in zip(ours, sheet.lines, strict=True):
             if not np.any(np.abs(theirs - value) <= within):
-                what = f"X = {value:g} has no partner within {within:g} in {partner_sheet.label}"
-                faults.add(what, "remove the point, or raise within in [data.wide]", line, sheet.names[0])
-    if log.count or back.count:
-        if back.count:
-            log.take(back.error())
-        raise log.error()
-    if len(z) != len(x):
+                what = f"X = {value:g} has no partner within {within:g} in {partners.label}"
+                todo = "remove the point, or raise within in [data.wide]"
+                log.add(what, todo, Place(sheet.label, line), sheet.names[0])
+    if not log.count and len(z) != len(x):
         log.add(f"has {len(z)} points, {first.label} has {len(x)}", "give each point one partner")
-        raise log.error()
+    log.refuse()
     partner = np.empty(len(x), dtype=np.intp)
     partner[order] = np.argsort(z, kind="stable")
-    return partner
+    return partner.tolist()

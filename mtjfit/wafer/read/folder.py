@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import distinct, metadata_comments, origin_in
-from mtjfit.data.pattern import NamePattern
 from mtjfit.data.readers import Sheet, read_source
-from mtjfit.data.sheets import curves_from_sheets, declared_sheets
+from mtjfit.data.table import curves_from_sheets, declared_sheets
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.wafer.declaration import WaferStudy

@@ -10,11 +10,9 @@ import numpy as np
 
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.origin import metadata_comments
-from mtjfit.data.readers.sheet import split_unit
-from mtjfit.data.readers.source import Source, needed, third_party
-from mtjfit.data.sheets import canonical_unit
-from mtjfit.data.tidy import Line, ProblemLog
-from mtjfit.errors import did_you_mean
+from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
+from mtjfit.data.units import canonical_unit
+from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Block, Numbers, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
@@ -43,7 +41,7 @@ def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
     DataError
         The file or its columns cannot be used as declared, or the extra ``parquet`` is not installed.
     """
-    source = Source(str(study.table), b"")
+    source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
     with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
         schema = parquet.read_schema(study.table)
@@ -70,7 +68,7 @@ def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
     DataError
         As `parquet_blocks`.
     """
-    source = Source(str(study.table), b"")
+    source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
     with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
         metadata = parquet.read_schema(study.table).metadata or {}
@@ -89,7 +87,7 @@ def parquet_devices(study: WaferStudy) -> int:
     return count
 
 
-def _fields(study: WaferStudy, schema: Any, source: Source) -> dict[str, str]:
+def _fields(study: WaferStudy, schema: Any, source: SourceFile) -> dict[str, str]:
     """Name of the field of each role, its type and unit checked."""
     kinds = import_module("pyarrow.types")
     log = ProblemLog(source.label)

@@ -19,8 +19,8 @@ import pandas as pd
 
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.data.format import TableFormat
-from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines, parse_number, split
-from mtjfit.errors import DataError, Problem
+from mtjfit.data.tidy import Header, decode, find_header, numbered_lines, parse_number, split_fields
+from mtjfit.errors import DataError, Line, Problem, ProblemLog
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Block, Numbers, Runs
 from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
@@ -255,7 +255,7 @@ class _Reader:
         if mark and text.lstrip().startswith(mark):
             return None, ("is a comment among the data", "move it above the header")
         try:
-            cells = split(text, self.header.separator)
+            cells = split_fields(text, self.header.separator)
         except csv.Error as error:
             return None, (f"cannot be split into fields ({error})", "mend the quotes")
         if any(cells) and len(cells) != width:

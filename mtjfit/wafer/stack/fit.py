@@ -14,7 +14,7 @@ from scipy.stats import chi2, qmc
 from mtjfit.data import FloatArray
 from mtjfit.model.identifiability import LINEAR_RISE, MAX_RELATIVE_ERROR
 from mtjfit.model.jacobian import relative_errors
-from mtjfit.study import Parameter, unit_of
+from mtjfit.study import Parameter, parameter_unit
 from mtjfit.text import p_text, table, value_with_error
 from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
@@ -251,7 +251,7 @@ def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[st
         if ok:
             ok, why = _linear(search, x, name, value, float(relative * unit), point.chi2)
         error = float(relative * unit) if ok else np.nan
-        rows.append((value, error, unit_of(name, of.unit, of.quantity, of.per), ok, why))
+        rows.append((value, error, parameter_unit(name, of.unit, of.quantity, of.per), ok, why))
     columns = ["value", "sd", "unit", "determined", "reason"]
     return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
 

@@ -30,7 +30,7 @@ from mtjfit.model.scores import Scores
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import NOISE, Parameter, ParameterName, Prior, unit_of
+from mtjfit.study import NOISE, Parameter, ParameterName, Prior, parameter_unit
 from mtjfit.study.prior import LN_2PI
 from mtjfit.wafer.stack.coordinates import WaferCoordinates
 from mtjfit.wafer.stack.devices import WaferDevices
@@ -121,7 +121,7 @@ class WaferPosterior:
         """Unit of a parameter as it appears in tables; ``""`` for relative ones."""
         if ParameterName(name).base in self._smooth_names:
             return ""
-        return unit_of(name, self.devices.unit, self.devices.quantity, self.devices.per)
+        return parameter_unit(name, self.devices.unit, self.devices.quantity, self.devices.per)
 
     @cached_property
     def _smooth_names(self) -> set[str]:

@@ -1,0 +1,129 @@
+"""Covariances of the values of a device, read from files that a declaration names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from mtjfit.data.curve import FloatArray
+from mtjfit.data.curve_checks import covariance_faults
+from mtjfit.data.declaration import TableDeclaration
+from mtjfit.data.readers import ReadOptions, SourceFile
+from mtjfit.data.readers.text import grid_of
+from mtjfit.data.tidy import parse_number
+from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
+
+__all__ = ["covariances"]
+
+_LISTED = 5
+"""Places of one kind of fault that are listed."""
+
+
+def covariances(
+    points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], SourceFile] | None
+) -> dict[str, FloatArray]:
+    """Covariance of all values of each device that a declaration gives one, in-plane ones first, along M × P.
+
+    A file holds 2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of
+    all rows of the device in the order of its table, masked ones included, then the out-of-plane ones.
+
+    Parameters
+    ----------
+    points : mapping of str to int
+        Number n of points of each device of the table.
+    opened : callable or None
+        Gives the bytes of a file that the declaration names.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (2n, 2n)
+
+    Raises
+    ------
+    DataError
+        With all problems of all files, each with file and line: size, a number, symmetry or definiteness is wrong. Also
+        for a device with neither errors nor a covariance, for one file for several devices, and for a device that is
+        not in the table.
+
+    Examples
+    --------
+    >>> from mtjfit.data import Columns, ColumnUnits
+    >>> declaration = TableDeclaration("torque", "device", "PxM", Columns("V", "p", "q", device="dev"),
+    ...                                ColumnUnits("V", "arb", "nm"), thickness=2, covariance="{device}_cov.csv")
+    >>> covariances({"A1": 1}, declaration, lambda name: SourceFile(name, b"1,0.1\\n0.1,2\\n"))["A1"].tolist()
+    [[1.0, -0.1], [-0.1, 2.0]]
+    """
+    files = _files(declaration, list(points))
+    if files and opened is None:
+        todo = "read the table from a file"
+        raise DataError([Problem("covariance", "names files, and no folder to find them in is known", todo)])
+    log, found = ProblemLog("covariance"), {}
+    for device, n in points.items():
+        if device in files and opened is not None:
+            with log.catching():
+                found[device] = _read(opened(files[device]), device, n, declaration)
+        elif declaration.sigma == "columns" and not declaration.columns.sigma_par:
+            todo = "give it a covariance, or name the columns of its errors"
+            log.take([Problem(f"device {device!r}", "has neither errors nor a covariance", todo)])
+    log.refuse()
+    return found
+
+
+def _files(declaration: TableDeclaration, devices: Sequence[str]) -> dict[str, str]:
+    """File of each device that has one."""
+    declared = declaration.covariance
+    if isinstance(declared, str):
+        if declared and "{device}" not in declared and len(devices) > 1:
+            todo = 'write {device} for the name of the device, or a table { A1 = "a1_cov.csv" }'
+            raise DataError([Problem("covariance", f"names one file for {len(devices)} devices", todo)])
+        return {device: declared.replace("{device}", device) for device in devices if declared}
+    log = ProblemLog("covariance")
+    for device, _ in declared:
+        if device not in devices:
+            todo = did_you_mean(device, devices)
+            log.take([Problem(f"covariance.{device}", "is no device of the table", todo)])
+    log.refuse()
+    return dict(declared)
+
+
+def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration) -> FloatArray:
+    form, size = declaration.format, 2 * n
+    options = ReadOptions(form.separator, form.decimal, encoding=form.encoding, names=("covariance",),
+                          max_bytes=form.max_bytes)  # fmt: skip
+    rows = grid_of(source, options).rows
+    log = ProblemLog(source.label)
+    shape = f"the {n} points of device {device!r} need {size} x {size}"
+    if len(rows) != size:
+        log.add(f"has {len(rows)} rows of numbers; {shape}", "give all in-plane, then all out-of-plane values")
+    for line, cells in rows:
+        if len(cells) != size:
+            log.add(f"has {len(cells)} numbers; {shape}", "give one number for each pair of values", line)
+    log.refuse()
+    values = np.empty((size, size))
+    for i, (line, cells) in enumerate(rows):
+        for k, cell in enumerate(cells):
+            values[i, k], fault = parse_number(cell, form.decimal)
+            if fault is not None:
+                log.add(*fault, line, f"{k + 1}")
+    log.refuse()
+    _check(values, [line for line, _ in rows], log)
+    log.refuse()
+    sign = np.repeat([1.0, -1.0 if declaration.perp_axis == "PxM" else 1.0], n)
+    return np.asarray(values * sign * sign[:, None])
+
+
+def _check(values: FloatArray, lines: Sequence[int], log: ProblemLog) -> None:
+    """Faults of the matrix as a whole, at the numbers that cause them."""
+    variances = np.diagonal(values)
+    for what, todo in covariance_faults(len(values) // 2, values, None, None):
+        if "not symmetric" in what:
+            apart = np.argwhere(np.triu(np.abs(values - values.T) > 1e-10 * np.max(np.abs(values))))
+            for i, k in apart[:_LISTED]:
+                said = f"number {k + 1} is {values[i, k]:g}, number {i + 1} of line {lines[k]} is {values[k, i]:g}"
+                log.add(f"is not symmetric: {said}", todo, lines[i])
+        elif np.any(variances <= 0):
+            for i in np.flatnonzero(variances <= 0)[:_LISTED]:
+                log.add(f"number {i + 1}, a variance, is {values[i, i]:g}", "give positive variances", lines[i])
+        else:
+            log.add(what, todo)

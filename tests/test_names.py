@@ -1,0 +1,104 @@
+"""One word for one thing: no public name stands for two things in the package."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "mtjfit"
+OTHERS: set[str] = {
+    *("Block", "Device", "Explored", "Layer", "LeftOut", "Points", "Stack", "State", "Statistics", "Target"),
+    *("calibrate", "combinations_table", "compare", "compare_devices", "compare_mechanisms", "compare_studies"),
+    *("compare_wafers", "determined", "devices_table", "differences", "explore", "identify", "information"),
+    *("names_of", "pairs_table", "pictures", "plan", "prepare", "prepared", "reweighted", "said_of", "squares"),
+    *("stacks", "statistics", "symmetric", "validated"),
+}
+"""Names that are still being changed."""
+
+
+def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:
+    """Dotted name within `root`, and syntax tree, of each module; a package face ends in ``__init__``."""
+    for path in sorted(root.rglob("*.py")):
+        yield ".".join(path.relative_to(root).with_suffix("").parts), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def defined_twice(root: Path) -> dict[str, list[str]]:
+    """Public top-level classes and functions that several modules define, with those modules; faces aside."""
+    found = defaultdict(set)
+    for module, tree in modules(root):
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
+                found[node.name].add(module)
+    several = {name: sorted(each for each in where if "__init__" not in each) for name, where in found.items()}
+    return {name: where for name, where in several.items() if len(where) > 1}
+
+
+def named_like_a_module(root: Path) -> list[str]:
+    """Exports of lazy faces that are also submodules: importing the submodule would replace what the face exports."""
+    found = []
+    for module, tree in modules(root):
+        package, _, last = module.rpartition(".")
+        if last != "__init__" or not any("__getattr__" in bound(node) for node in tree.body):
+            continue
+        folder = root.joinpath(*package.split(".")) if package else root
+        inside = {each.stem for each in folder.iterdir() if each.suffix == ".py" or (each / "__init__.py").is_file()}
+        whole = submodules_exported(tree, f"{root.name}.{package}".rstrip("."))
+        found += [f"{package}.{name}".lstrip(".") for name in exports(tree) if name in inside - whole]
+    return found
+
+
+def submodules_exported(tree: ast.Module, package: str) -> set[str]:
+    """Names that a face of `package` imports from the package itself: the export is the submodule."""
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == package]
+    return {alias.name for node in imports for alias in node.names}
+
+
+def bound(node: ast.stmt) -> list[str]:
+    """Names that a statement at the top of a module defines."""
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [node.name] if isinstance(node, ast.FunctionDef) else []
+
+
+def exports(tree: ast.Module) -> list[str]:
+    """The names in ``__all__``."""
+    return next((ast.literal_eval(node.value) for node in tree.body if bound(node) == ["__all__"]), [])
+
+
+def test_no_two_modules_define_the_same_public_name():
+    assert sum(1 for _ in modules(PACKAGE)) > 100, "looked in the wrong place"
+    assert {name: where for name, where in defined_twice(PACKAGE).items() if name not in OTHERS} == {}
+
+
+def test_no_export_of_a_lazy_face_is_also_a_submodule():
+    assert [name for name in named_like_a_module(PACKAGE) if name not in OTHERS] == []
+
+
+@pytest.mark.parametrize("second", ["class Curve: ...", "def Curve(): ...", "async def Curve(): ..."])
+def test_sabotage_a_second_definition_is_seen(second: str, tmp_path: Path):
+    (tmp_path / "wing").mkdir()
+    (tmp_path / "curve.py").write_text("class Curve:\n    def draw(self): ...\ndef _row(): ...\n", encoding="utf-8")
+    # neither methods, private names nor faces count
+    (tmp_path / "wing" / "plot.py").write_text("def draw(): ...\ndef _row(): ...\n", encoding="utf-8")
+    (tmp_path / "wing" / "__init__.py").write_text("class Curve: ...\n", encoding="utf-8")
+    assert defined_twice(tmp_path) == {}
+    (tmp_path / "wing" / "plot.py").write_text(f"{second}\n", encoding="utf-8")
+    assert defined_twice(tmp_path) == {"Curve": ["curve", "wing.plot"]}
+
+
+@pytest.mark.parametrize("lazy", ["__getattr__ = names_on_demand(__name__, {})", "def __getattr__(name): ..."])
+@pytest.mark.parametrize("module", ["fit.py", "fit/__init__.py"])
+def test_sabotage_an_export_with_the_name_of_a_submodule_is_seen(lazy: str, module: str, tmp_path: Path):
+    face = tmp_path / "infer" / "__init__.py"
+    (tmp_path / "infer" / module).parent.mkdir(parents=True)
+    (tmp_path / "infer" / module).write_text("", encoding="utf-8")
+    face.write_text('__all__ = ["fit", "sample"]\n', encoding="utf-8")
+    assert named_like_a_module(tmp_path) == []
+    face.write_text(f'__all__ = ["fit", "sample"]\n{lazy}\n', encoding="utf-8")
+    assert named_like_a_module(tmp_path) == ["infer.fit"]
+    face.write_text(f'from {tmp_path.name}.infer import fit\n__all__ = ["fit", "sample"]\n{lazy}\n', encoding="utf-8")
+    assert named_like_a_module(tmp_path) == []
