@@ -14,7 +14,7 @@ from mtjfit.cli.init import init
 from mtjfit.cli.run import run
 from mtjfit.explorer.command import explore
 from mtjfit.paper.command import figures
-from mtjfit.planning.command import plan
+from mtjfit.planning.command import plan_command
 from mtjfit.spectra.command import spectra
 from mtjfit.terminal import Commands
 from mtjfit.wafer.commands.batch import batch
@@ -43,7 +43,7 @@ for _command in (
     init,
     check,
     identify,
-    plan,
+    plan_command,
     run,
     compare,
     explore,
