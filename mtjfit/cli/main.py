@@ -7,7 +7,7 @@ import click
 import mtjfit
 from mtjfit.calibration.command import calibrate
 from mtjfit.cli.check import check
-from mtjfit.cli.compare import compare
+from mtjfit.cli.compare import compare_command
 from mtjfit.cli.datasets import datasets, demo
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
@@ -45,7 +45,7 @@ for _command in (
     identify,
     plan_command,
     run,
-    compare,
+    compare_command,
     explore,
     spectra,
     batch,

@@ -38,7 +38,7 @@ class Setting:
     sigma: FloatArray
     thickness_sd: float
 
-    def whitened(self, coefficients: ComplexArray) -> FloatArray:
+    def whitened(self, coefficients: ComplexArray | FloatArray) -> FloatArray:
         """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
         both = np.concatenate([coefficients.real, coefficients.imag], axis=-1)
         return np.asarray(both @ self.root.T / self.sigma)
