@@ -6,16 +6,18 @@ from pathlib import Path
 
 import click
 
-from mtjfit.comparison.devices.command import compare_devices
-from mtjfit.comparison.mechanisms.command import compare_mechanisms
-from mtjfit.comparison.studies.command import compare_studies
+from mtjfit.comparison.command import (
+    compare_devices_command,
+    compare_mechanisms_command,
+    compare_studies_command,
+)
 from mtjfit.terminal import with_pdf
 from mtjfit.wafer.commands.compare import compare_wafers, is_catalogue
 
-__all__ = ["compare"]
+__all__ = ["compare_command"]
 
 
-@click.command(short_help="Compare mechanisms, devices, data sets, or wafers.")
+@click.command("compare", short_help="Compare mechanisms, devices, data sets, or wafers.")
 @click.argument(
     "studies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STUDY.toml... | CATALOGUE.db..."
 )
@@ -49,7 +51,7 @@ __all__ = ["compare"]
 @with_pdf
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the conclusions.")
-def compare(
+def compare_command(
     studies: tuple[Path, ...],
     what: str | None,
     bias: float | None,
@@ -95,7 +97,7 @@ def compare(
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        compare_studies(studies, shared, output, seed, quiet, pdf)
+        compare_studies_command(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
         raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
@@ -104,8 +106,8 @@ def compare(
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        compare_devices(studies[0], bias, output, seed, quiet, pdf)
+        compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    compare_mechanisms(studies[0], extra, output, seed, quiet, pdf)
+    compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)

@@ -7,14 +7,14 @@ import click
 import mtjfit
 from mtjfit.calibration.command import calibrate
 from mtjfit.cli.check import check
-from mtjfit.cli.compare import compare
+from mtjfit.cli.compare import compare_command
 from mtjfit.cli.datasets import datasets_command, demo
 from mtjfit.cli.identify import identify
 from mtjfit.cli.init import init
 from mtjfit.cli.run import run
 from mtjfit.explorer.command import explore_command
 from mtjfit.paper.command import figures_command
-from mtjfit.planning.command import plan
+from mtjfit.planning.command import plan_command
 from mtjfit.spectra.command import spectra_command
 from mtjfit.terminal import Commands
 from mtjfit.wafer.commands.batch import batch
@@ -43,9 +43,9 @@ for _command in (
     init,
     check,
     identify,
-    plan,
+    plan_command,
     run,
-    compare,
+    compare_command,
     explore_command,
     spectra_command,
     batch,

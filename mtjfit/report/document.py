@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -148,7 +147,7 @@ def result_document(
         "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
         "evidence": _evidence(posterior),
         "priors_and_data": record,
-        "mechanisms": None if mechanisms is None else json.loads(mechanism_document(mechanisms)),
+        "mechanisms": None if mechanisms is None else mechanism_document(mechanisms),
         "summary": by_name(summary_table(fit, posterior)),
         "settings": {} if posterior is None else posterior.settings,
         "provenance": provenance,

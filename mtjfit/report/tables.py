@@ -7,8 +7,8 @@ import pandas as pd
 
 from mtjfit.comparison.devices.comparison import (
     DeviceComparison,
+    device_pairs_table,
     outliers_table,
-    pairs_table,
     quantities_table,
     repeats_table,
 )
@@ -158,7 +158,7 @@ def _of_devices(alone: DeviceComparison, common: DeviceComparison | None) -> dic
     """What each device determines alone; odd ones as all others with the common lengths see them, if they can."""
     tables = {
         "determined": quantities_table(alone.study, alone.quantities, alone.table, alone.source),
-        "pairs": pairs_table(alone.pairs),
+        "pairs": device_pairs_table(alone.pairs),
         "odd": outliers_table((common or alone).outliers),
         "repeats": repeats_table(alone.repeats),
     }
