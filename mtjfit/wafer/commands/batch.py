@@ -117,7 +117,7 @@ def said_of(study: WaferStudy) -> str:
         "errors": errors.get(str(declared.sigma), "the same at every point"),
         "J0(V)": ", ".join(study.study_template.amplitudes),
         "columns": places or "no positions, wafers or splits declared",
-        "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory / 2**20)} MiB",
+        "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
     return "\n".join(f"{name:<11}{words}" for name, words in lines.items())
 
