@@ -176,7 +176,8 @@ class _Gatherer:
             parts[0].number, [name for part in parts for name in part.device],
             [name for part in parts for name in part.wafer],
             np.concatenate([*(part.start[:-1] + rows for part, rows in placed), above[-1:]]),
-            *(np.concatenate([getattr(part, name) for part in parts]) for name in ("line", "split")), list(self.splits),
+            np.concatenate([part.line for part in parts]), np.concatenate([part.split for part in parts]),
+            list(self.splits),
             {role: np.concatenate([part.numbers[role] for part in parts]) for role in parts[0].numbers},
             [each._replace(row=each.row + rows) for part, rows in placed for each in part.bad], share,
         )  # fmt: skip

@@ -33,7 +33,9 @@ _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round
 def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int]) -> dict[int, Runs]:
     """Columns of plain lines as runs of equal cells without spaces at the ends, by place of the column."""
     found: dict[int, Runs] = {}
-    table = _table(data, form, header, places, object) if places else {}
+    if not places:
+        return found
+    table = _table(data, form, header, places, object)
     for place in places:
         cells = table[place].to_numpy()
         start = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
