@@ -17,8 +17,8 @@ from mtjfit.paper.command import figures
 from mtjfit.planning.command import plan
 from mtjfit.spectra.command import spectra
 from mtjfit.terminal import Commands
-from mtjfit.wafer.commands.batch import batch
-from mtjfit.wafer.commands.wafer import wafer
+from mtjfit.wafer.commands.batch import batch_command
+from mtjfit.wafer.commands.wafer import wafer_command
 
 __all__ = ["cli"]
 
@@ -48,8 +48,8 @@ for _command in (
     compare,
     explore,
     spectra,
-    batch,
-    wafer,
+    batch_command,
+    wafer_command,
     calibrate,
     datasets,
     figures,

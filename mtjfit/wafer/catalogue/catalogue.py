@@ -161,12 +161,7 @@ def _configuration(connection: sqlite3.Connection, configuration: Configuration)
     texts = [json.dumps(each, ensure_ascii=False) for each in own]
     made = connection.execute(
         "INSERT INTO configurations (fingerprint, study, begun_at, columns, units, flags) VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            configuration.fingerprint,
-            configuration.study,
-            _now(),
-            *(json.dumps(each, ensure_ascii=False) for each in own),
-        ),
+        (configuration.fingerprint, configuration.study, _now(), *texts),
     )
     return int(made.lastrowid or 0)
 

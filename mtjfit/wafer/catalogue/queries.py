@@ -57,11 +57,9 @@ class Queries:
 
     def tally(self, source: Source) -> Tally:
         """Numbers of written devices of a table."""
-        flags: dict[int, int] = dict(
-            self._all("SELECT flags, count(*) FROM devices WHERE source = ? GROUP BY flags", source.id)
-        )
+        rows = self._all("SELECT flags, count(*) FROM devices WHERE source = ? GROUP BY flags", source.id)
         faults = self._all("SELECT count(*) FROM faults WHERE source = ?", source.id)
-        return Tally(sum(flags.values()), int(faults[0][0]), flags)
+        return Tally(sum(n for _, n in rows), int(faults[0][0]), dict(rows))
 
     def configurations(self) -> list[Configuration]:
         """All configurations, in the order in which they were begun."""
@@ -236,7 +234,8 @@ class Queries:
             words.append("devices.flags <> 0" if flagged else "devices.flags = 0")
         with plainly(self.path):
             rows = self.connection.execute(
-                f"SELECT {', '.join(cells)} FROM devices JOIN configurations ON configurations.id = devices.configuration "  # noqa: S608
+                f"SELECT {', '.join(cells)} FROM devices "  # noqa: S608
+                "JOIN configurations ON configurations.id = devices.configuration "
                 f"JOIN sources ON sources.id = devices.source WHERE {' AND '.join(words)} {_ORDER}",
                 values,
             )
