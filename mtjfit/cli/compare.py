@@ -12,7 +12,7 @@ from mtjfit.comparison.command import (
     compare_studies_command,
 )
 from mtjfit.terminal import with_pdf
-from mtjfit.wafer.commands.compare import compare_wafers, is_catalogue
+from mtjfit.wafer.commands.compare import compare_catalogues, is_catalogue
 
 __all__ = ["compare_command"]
 
@@ -90,7 +90,7 @@ def compare_command(
             raise click.UsageError("name catalogues or studies, not both")
         if what is not None or shared or extra or bias is not None or seed is not None:
             raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
-        compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
+        compare_catalogues(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")

@@ -17,8 +17,8 @@ from mtjfit.paper.command import figures_command
 from mtjfit.planning.command import plan_command
 from mtjfit.spectra.command import spectra_command
 from mtjfit.terminal import Commands
-from mtjfit.wafer.commands.batch import batch
-from mtjfit.wafer.commands.wafer import wafer
+from mtjfit.wafer.commands.batch import batch_command
+from mtjfit.wafer.commands.wafer import wafer_command
 
 __all__ = ["cli"]
 
@@ -48,8 +48,8 @@ for _command in (
     compare_command,
     explore_command,
     spectra_command,
-    batch,
-    wafer,
+    batch_command,
+    wafer_command,
     calibrate,
     datasets_command,
     figures_command,

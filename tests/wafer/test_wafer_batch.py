@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
+import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,15 +13,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml, watched
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.infer.store.lock import Interrupted
 from mtjfit.terminal import Commands
-from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
-from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.batch import batch
-from mtjfit.wafer.reduce import batch as module
+from mtjfit.wafer import Chunk, Reduced, WaferStudy, chunks, reduce_chunk
+from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue
+from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
 from mtjfit.wafer.reduce.reduced import FLAGS
 
@@ -39,23 +38,11 @@ def study(wafer: Wafer, tmp_path: Path) -> WaferStudy:
     return wafer_study(tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=IN_CHUNKS)
 
 
-def run(study: WaferStudy, path: Path) -> tuple[BatchSummary, str]:
-    """What a run says, and the digest of the catalogue after it."""
+def run(study: WaferStudy, path: Path, hook: Callable[[Chunk], object] | None = None) -> tuple[BatchSummary, str]:
+    """Summary of a run, and the digest of the catalogue after it; `hook` gets each chunk before it is reduced."""
+    read = {} if hook is None else {"read": watched(hook)}
     with open_catalogue(path, write=True) as catalogue:
-        return run_batch(study, catalogue, progress=False), catalogue.digest()
-
-
-def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> None:
-    """Have something done after each chunk is read, before it is reduced."""
-
-    def read(study: WaferStudy, skip: frozenset[int]) -> Iterator[Chunk]:
-        for chunk in chunks(study, skip):
-            hook(chunk)
-            yield chunk
-            del chunk
-
-    monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
+        return run_batch(study, catalogue, progress=False, **read), catalogue.digest()
 
 
 def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: WaferStudy, tmp_path: Path):
@@ -84,19 +71,16 @@ def test_neither_chunks_nor_formats_change_a_bit(wafer: Wafer, tmp_path: Path):
         pd.testing.assert_frame_equal(frames[0], other, check_exact=True)
 
 
-def test_a_second_run_reads_nothing_and_changes_nothing(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path):
     _, digest = run(study, tmp_path / "a.db")
     read: list[int] = []
-    hooked(monkeypatch, lambda chunk: read.append(chunk.number))
-    summary, again = run(study, tmp_path / "a.db")
+    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
     assert (summary.devices, summary.added, read, again) == (SMALL, 0, [], digest)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_asked_to_end_finishes_its_chunk_and_is_gone_on_with(
-    number: int, study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: int, study: WaferStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     _, digest = run(study, tmp_path / "undisturbed.db")
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -107,72 +91,58 @@ def test_a_run_that_is_asked_to_end_finishes_its_chunk_and_is_gone_on_with(
         if chunk.number == 2:
             signal.raise_signal(number)
 
-    hooked(monkeypatch, hook)
     with pytest.raises(Interrupted):
-        run(study, tmp_path / "a.db")
+        run(study, tmp_path / "a.db", hook)
     assert "finishing this block and saving it" in capsys.readouterr().err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.done(catalogue.sources()[0]) == {0, 1, 2}
     read.clear()
-    monkeypatch.undo()
-    hooked(monkeypatch, lambda chunk: read.append(chunk.number))
-    summary, again = run(study, tmp_path / "a.db")
+    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
     assert (read, summary.added, again) == ([3], SMALL - 12, digest)
 
 
-def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    hooked(monkeypatch, lambda chunk: signal.raise_signal(signal.SIGTERM) if chunk.number == 2 else None)
+def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(study: WaferStudy, tmp_path: Path):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a job in the background of a script
     try:
         with pytest.raises(Interrupted):
-            run(study, tmp_path / "a.db")
+            run(study, tmp_path / "a.db", lambda chunk: signal.raise_signal(signal.SIGTERM))
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_request_to_end_ends_at_once(
-    number: int, study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_second_request_to_end_ends_at_once(number: int, study: WaferStudy, tmp_path: Path):
     def hook(chunk: Chunk) -> None:
         signal.raise_signal(number)
         signal.raise_signal(number)
 
-    hooked(monkeypatch, hook)
     with pytest.raises(KeyboardInterrupt) as stopped:
-        run(study, tmp_path / "a.db")
+        run(study, tmp_path / "a.db", hook)
     assert not isinstance(stopped.value, Interrupted)
 
 
-def test_an_error_in_the_middle_keeps_what_was_written(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_error_in_the_middle_keeps_what_was_written(study: WaferStudy, tmp_path: Path):
     _, digest = run(study, tmp_path / "undisturbed.db")
 
     def hook(chunk: Chunk) -> None:
         if chunk.number == 3:
             raise MtjfitError("the reader stumbled")
 
-    with monkeypatch.context() as patch:
-        hooked(patch, hook)
-        with pytest.raises(MtjfitError, match="stumbled"):
-            run(study, tmp_path / "a.db")
+    with pytest.raises(MtjfitError, match="stumbled"):
+        run(study, tmp_path / "a.db", hook)
     summary, again = run(study, tmp_path / "a.db")
     assert (summary.added, again) == (SMALL - 12, digest)
 
 
-def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Path):
     seen: list[weakref.ref[Chunk]] = []
 
     def hook(chunk: Chunk) -> None:
         assert sum(each() is not None for each in seen) <= 1
         seen.append(weakref.ref(chunk))
 
-    hooked(monkeypatch, hook)
-    run(study, tmp_path / "a.db")
+    run(study, tmp_path / "a.db", hook)
     assert len(seen) == 4
 
 
@@ -186,18 +156,14 @@ def test_a_table_that_changed_is_refused(study: WaferStudy, tmp_path: Path):
         assert catalogue.digest() == digest
 
 
-def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(
-    study: WaferStudy, wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(study: WaferStudy, wafer: Wafer, tmp_path: Path):
     def hook(chunk: Chunk) -> None:
         if chunk.number == 3:
             changed = replace(wafer, rows=wafer.rows.assign(T_par=wafer.rows.T_par + 1e-3))
             changed.csv(study.table)
 
-    with monkeypatch.context() as patch:
-        hooked(patch, hook)
-        with pytest.raises(DataError, match="has changed while it was read"):
-            run(study, tmp_path / "a.db")
+    with pytest.raises(DataError, match="has changed while it was read"):
+        run(study, tmp_path / "a.db", hook)
     with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
         assert catalogue.n_devices == 0
         assert catalogue.sources() == []
@@ -221,7 +187,7 @@ def command(study: WaferStudy, *options: str) -> Result:
     """`mtjfit batch` for the table of a study, beside it."""
     folder = study.table.parent
     arguments = [str(study.table), "--study", str(folder / "wafer.toml"), "--output", str(folder / "a.db"), *options]
-    group = Commands(commands={"batch": batch})
+    group = Commands(commands={"batch": batch_command})
     return CliRunner().invoke(group, ["batch", *arguments], catch_exceptions=False)
 
 
@@ -271,7 +237,14 @@ def test_flagged_devices_are_counted_by_reason(wafer: Wafer, tmp_path: Path):
 
 
 def test_ctrl_c_ends_the_command_with_130_and_says_how_to_go_on(study: WaferStudy, monkeypatch: pytest.MonkeyPatch):
-    hooked(monkeypatch, lambda chunk: signal.raise_signal(signal.SIGINT) if chunk.number == 1 else None)
+    write = Catalogue.write
+
+    def interrupted(catalogue: Catalogue, source: Source, reduced: Reduced) -> None:
+        write(catalogue, source, reduced)
+        if reduced.number == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Catalogue, "write", interrupted)
     result = command(study)
     assert result.exit_code == 130
     assert "holds 8 devices. Go on with: mtjfit batch" in result.stderr
@@ -280,7 +253,7 @@ def test_ctrl_c_ends_the_command_with_130_and_says_how_to_go_on(study: WaferStud
 def test_usage_and_missing_parts_are_said_before_any_work(
     study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    result = CliRunner().invoke(batch, [str(study.table), "--output", "a.db"])
+    result = CliRunner().invoke(batch_command, [str(study.table), "--output", "a.db"])
     assert result.exit_code == 2
     assert f"mtjfit init {study.table}" in result.output
     assert command(study, "--export", str(tmp_path / "a.xls")).exit_code == 3
@@ -290,12 +263,7 @@ def test_usage_and_missing_parts_are_said_before_any_work(
         result = command(study, "--output", str(tmp_path / "a.csv"), "--export", str(tmp_path / taken))
         assert (result.exit_code, "name another file" in result.stderr) == (2, True)
 
-    def missing(name: str) -> object:
-        if name == "distributed":
-            raise ImportError(name)
-        return importlib.import_module(name)
-
-    monkeypatch.setattr("mtjfit.wafer.reduce.cluster.import_module", missing)
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     result = command(study, "--workers", "2")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)
     with open_catalogue(tmp_path / "a.db", write=True) as catalogue, pytest.raises(ConfigError, match="--scheduler x"):

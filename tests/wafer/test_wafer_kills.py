@@ -15,12 +15,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from wafer_cases import simulated_wafer, wafer_study
+from wafer_cases import simulated_wafer, wafer_study, watched
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy, chunks
+from mtjfit.wafer import Chunk, WaferStudy
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.reduce import batch as module
 from mtjfit.wafer.reduce.batch import run_batch
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
@@ -148,20 +147,8 @@ def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_pa
     assert (added, digest) == (60 - 25, undisturbed(study, tmp_path))
 
 
-def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> None:
-    """Have something done after each chunk is read."""
-
-    def read(study: WaferStudy, skip: frozenset[int]) -> Iterator[Chunk]:
-        for chunk in chunks(study, skip):
-            hook(chunk)
-            yield chunk
-
-    monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
-
-
 @pytest.mark.slow
-def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_killed_workers_change_no_result(tmp_path: Path):
     pytest.importorskip("distributed", reason="needs the extra cluster")
     study = small(tmp_path, 200)
     killed = set()
@@ -173,9 +160,8 @@ def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.Mon
             os.kill(worker.pid, KILL)
 
     expected = undisturbed(study, tmp_path)
-    hooked(monkeypatch, hook)
     with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
-        assert run_batch(study, catalogue, workers=2, progress=False).added == 200
+        assert run_batch(study, catalogue, workers=2, progress=False, read=watched(hook)).added == 200
         assert catalogue.digest() == expected
     assert len(killed) == 2
 
@@ -221,9 +207,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
-def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(tmp_path: Path):
     study = small(tmp_path, 200)
     expected = undisturbed(study, tmp_path)
     with cluster(tmp_path) as running:
@@ -233,31 +217,28 @@ def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_
                 if chunk.number == at:
                     running.kill(running.workers[0])
 
-            with monkeypatch.context() as patch, open_catalogue(tmp_path / name, write=True) as catalogue:
-                hooked(patch, hook)
-                assert run_batch(study, catalogue, scheduler=running.address, progress=False).added == 200
+            with open_catalogue(tmp_path / name, write=True) as catalogue:
+                how = {"scheduler": running.address, "progress": False, "read": watched(hook)}
+                assert run_batch(study, catalogue, **how).added == 200
                 assert catalogue.digest() == expected
         assert running.workers[0].poll() is not None
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_path: Path):
     study = small(tmp_path, 200)
-    with cluster(tmp_path) as running, monkeypatch.context() as patch:
+    with cluster(tmp_path) as running:
 
         def hook(chunk: Chunk) -> None:
             if chunk.number == 12:
                 running.kill(running.scheduler)
 
-        hooked(patch, hook)
         start = time.monotonic()
         with (
             open_catalogue(tmp_path / "a.db", write=True) as catalogue,
             pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"),
         ):
-            run_batch(study, catalogue, scheduler=running.address, progress=False)
+            run_batch(study, catalogue, scheduler=running.address, progress=False, read=watched(hook))
         assert time.monotonic() - start < WAIT
     added, digest = gone_on_with(study, tmp_path / "a.db")
     assert 0 < added < 200

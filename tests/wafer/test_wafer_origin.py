@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
 
-import mtjfit.wafer.read.table as tables
 import mtjfit.wafer.stack.fit as fit_module
 from mtjfit.data import Origin
 from mtjfit.errors import DataError
-from mtjfit.wafer import WaferStudy, chunks, reduce_chunk
+from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.read.table import table_origins
 from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack.groups import fit_groups
@@ -54,12 +55,6 @@ def as_folder(wafer: Wafer, folder: Path) -> WaferStudy:
     text = wafer_toml(data=names).replace('"x (mm)"', '"x_mm"').replace('"y (mm)"', '"y_mm"')
     text = text.replace('wafer = "wafer"\nsplit = "split"\n', "chunk = 2\n")
     (folder / "wafer.toml").write_text(text)
-    return tables_study(folder)
-
-
-def tables_study(folder: Path) -> WaferStudy:
-    from mtjfit.wafer import load_wafer
-
     return load_wafer(folder / "wafer.toml", folder / "dies")
 
 
@@ -99,10 +94,10 @@ def test_what_the_table_says_is_not_overruled_and_must_be_understood(wafer: Wafe
         table_origins(wafer_study(tmp_path, path))
 
 
-def through(study: WaferStudy, path: Path) -> tuple[Origin, ...]:
+def through(study: WaferStudy, path: Path, **how: Any) -> tuple[Origin, ...]:
     """Origins that a survey of the catalogue of a table has."""
     with open_catalogue(path, write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
+        run_batch(study, catalogue, progress=False, **how)
         return survey_of(catalogue).origins
 
 
@@ -127,18 +122,20 @@ def test_a_survey_and_its_groups_know_where_their_devices_come_from(
     assert list(said.values()) == ["simulated"] * 2 + ["simulated and measured"] * 2 + ["measured"] * 2
 
 
-def test_sabotage_a_lost_origin_is_seen(wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sabotage_a_lost_origin_is_seen(wafer: Wafer, tmp_path: Path) -> None:
+    def forgetful(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
+        return (replace(chunk, origins=(Origin(),)) for chunk in chunks(study, skip))
+
     study = as_text(wafer, tmp_path)
     assert through(study, tmp_path / "right.db") == (MADE,)
-    monkeypatch.setattr(tables, "table_origins", lambda study: (Origin(),))
-    assert through(study, tmp_path / "wrong.db") != (MADE,)
+    assert through(study, tmp_path / "wrong.db", read=forgetful) != (MADE,)
 
 
 def test_the_command_says_it_first(wafer: Wafer, tmp_path: Path) -> None:
     as_text(wafer, tmp_path)
     words = [str(tmp_path / "t.csv"), "--study", str(tmp_path / "wafer.toml"), "--output", str(tmp_path / "w.db")]
-    done = CliRunner().invoke(batch, [*words, "--export", str(tmp_path / "all.csv")], catch_exceptions=False)
+    done = CliRunner().invoke(batch_command, [*words, "--export", str(tmp_path / "all.csv")], catch_exceptions=False)
     assert "origin     SIMULATED, not measured: Eq. 12, for a test\n" in done.output
     assert set(pd.read_csv(tmp_path / "all.csv")["origin"]) == {"simulated"}
-    again = CliRunner().invoke(batch, [*words, "--quiet"], catch_exceptions=False)
+    again = CliRunner().invoke(batch_command, [*words, "--quiet"], catch_exceptions=False)
     assert "SIMULATED, not measured: Eq. 12, for a test" in again.output

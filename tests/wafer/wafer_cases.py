@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
 from mtjfit.study import Study
-from mtjfit.wafer import Chunk, WaferStudy, load_wafer
+from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer
 
 TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}
 AMPLITUDES = {"a1": 1.0, "b2": 0.6}
@@ -180,3 +181,15 @@ def wafer_study(folder: Path, table: Path | str = "table.csv", **changes: Any) -
     file = folder / "wafer.toml"
     file.write_text(wafer_toml(**changes), encoding="utf-8")
     return load_wafer(file, table)
+
+
+def watched(hook: Callable[[Chunk], object]) -> Callable[[WaferStudy, Container[int]], Iterator[Chunk]]:
+    """A reader of chunks that calls a function with each chunk before it hands the chunk out."""
+
+    def read(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
+        for chunk in chunks(study, skip):
+            hook(chunk)
+            yield chunk
+            del chunk  # the reader keeps none
+
+    return read

@@ -20,14 +20,7 @@ from mtjfit.plot.style import render
 from mtjfit.text import Table, number
 from mtjfit.wafer.page.pictures import Picture, pictures, title_of
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
-from mtjfit.wafer.page.text import (
-    faults_table,
-    flags_table,
-    limits_table,
-    means_table,
-    pairs_table,
-    survey_says,
-)
+from mtjfit.wafer.page.text import faults_table, flags_table, limits_table, means_table, pairs_table, survey_says
 from mtjfit.wafer.plot import plot_device_curve
 from mtjfit.wafer.survey.curves import Curves
 from mtjfit.wafer.survey.limits import OddDevices, WaferFindings

@@ -31,7 +31,7 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.study import Study
-from mtjfit.wafer.survey.dies import DieGrid, die_grid, squares, wafer_radius
+from mtjfit.wafer.survey.dies import DieGrid, die_grid, square_bins, wafer_radius
 from mtjfit.wafer.survey.survey import Survey
 
 __all__ = [
@@ -270,7 +270,7 @@ def draw_map(
     elif around.many:
         # Squares about as large as the room that a device has.
         side = max(np.sqrt(np.ptp(x) * np.ptp(y) / len(x)), np.hypot(np.ptp(x), np.ptp(y)) / (_SQUARES * around.side))
-        _squares(ax, squares(x, y, float(side)), values, scale)
+        _squares(ax, square_bins(x, y, float(side)), values, scale)
         notes.append("Positions keep to no grid: mean of the devices in each square.")
     else:
         area = float(np.clip(0.3 * (72 * around.side) ** 2 / len(place), 0.5, 30.0))
