@@ -19,8 +19,8 @@ from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.infer.store.journal import Journal, open_journal
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import LENGTHS, ParameterName, Study
 
 __all__ = ["drawn_back", "drawn_exactly", "refuse_one_thickness", "sample"]
@@ -28,7 +28,7 @@ __all__ = ["drawn_back", "drawn_exactly", "refuse_one_thickness", "sample"]
 _MAX_QUADRATURE_ERROR = 0.05
 
 
-def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
+def drawn_exactly(model: MarginalPosterior, seed: int) -> Posterior:
     """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
     shape = (4, MAX_DRAWS // 16, 4)
     log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
@@ -38,12 +38,12 @@ def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
     return _posterior(model, chains, _with_quadrature(model, chains, verdict), Evidence(log_z, 0.0, "exact"), seed)
 
 
-def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
+def drawn_back(model: MarginalPosterior, run: Run, seed: int) -> Posterior:
     """The posterior of a run: what was integrated out is drawn back, and the priors have their say.
 
     Parameters
     ----------
-    model : CollapsedPosterior
+    model : MarginalPosterior
         What was sampled.
     seed : int
         That of the run.
@@ -53,7 +53,7 @@ def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
 
 
 def _posterior(
-    model: CollapsedPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
+    model: MarginalPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
 ) -> Posterior:
     n_ensembles, n_steps, n_walkers, size = chains.theta.shape
     thin = _thin(chains)
@@ -82,7 +82,7 @@ def _thin(chains: Chains) -> int:
     return thinning(n_ensembles * n_steps * n_walkers)
 
 
-def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
+def _with_quadrature(model: MarginalPosterior, chains: Chains, verdict: Verdict) -> Verdict:
     """The verdict with one more check where thicknesses were integrated out."""
     if not model.split.thickness_is_free:
         return verdict
@@ -92,7 +92,7 @@ def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict
     return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
 
 
-def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
+def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
     lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
     thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
@@ -101,7 +101,7 @@ def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[s
     return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
 
 
-def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
+def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
     parameters = model.study.parameters
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
@@ -173,7 +173,7 @@ def sample(
     True
     """
     refuse_one_thickness(study)
-    model, wish = posterior_of(study), study.sampling
+    model, wish = make_posterior(study), study.sampling
     if not model.priors:
         raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
     seed = wish.seed if seed is None else seed

@@ -1,15 +1,16 @@
 """The model of a study: parameters laid out, likelihood with amplitudes integrated out, identifiability."""
 
+from mtjfit.lazy import names_on_demand
 from mtjfit.model.combinations import DeviceCombinations, combinations, combinations_table
 from mtjfit.model.identifiability import Identifiability, determined_table, structure
-from mtjfit.model.likelihood import Conditional, MarginalPosterior
+from mtjfit.model.likelihood import Conditional, FullPosterior
 from mtjfit.model.lmfit_model import SpinTorqueModel
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 
 __all__ = [
-    "CollapsedPosterior",
     "Conditional",
     "DeviceCombinations",
+    "FullPosterior",
     "Identifiability",
     "MarginalPosterior",
     "SpinTorqueModel",
@@ -18,3 +19,7 @@ __all__ = [
     "determined_table",
     "structure",
 ]
+
+_MOVED = {"CollapsedPosterior": "mtjfit.model:MarginalPosterior"}
+
+__getattr__ = names_on_demand(__name__, {}, _MOVED)

@@ -23,7 +23,7 @@ from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layou
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["Conditional", "MarginalPosterior", "row_scale", "whitened"]
+__all__ = ["Conditional", "FullPosterior", "row_scale", "whitened"]
 
 _CHUNK = 4096
 
@@ -47,7 +47,7 @@ class Conditional:
     log_likelihood: FloatArray
 
 
-def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def row_scale(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """1/σ of each row, shape (n, J, 2P), and Σ N ln σ, for curves whose noise scale is fitted."""
     data, P = model.data, model.data.powers.size
     shape = (values.shape[0], data.fitted.size)
@@ -57,7 +57,7 @@ def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray,
     return np.repeat(1 / scales, P, axis=-1), np.sum(data.n * np.log(scales), axis=(-1, -2))
 
 
-def whitened(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def whitened(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Design (n, rows, n_free), target (n, rows), rss (n,) and Σ ln σ (n,) for natural `values` of shape (n, size)."""
     data, amplitudes = model.data, model.amplitudes
     K = transfer(model.layout, values, per_volume=model.per_volume)
@@ -79,7 +79,7 @@ def whitened(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, 
 
 
 @dataclass(frozen=True, eq=False)
-class MarginalPosterior:
+class FullPosterior:
     """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
 
     Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
@@ -90,7 +90,7 @@ class MarginalPosterior:
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
+    >>> model = FullPosterior(load_study(dataset("thickness-series").study_file))
     >>> theta = model.prior_transform(np.full((2, model.layout.size), 0.5))
     >>> model.log_posterior(theta).shape
     (2,)

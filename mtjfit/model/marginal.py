@@ -19,7 +19,7 @@ from mtjfit.model.coordinates import Coordinates, Split, scattered_terms, split
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram, gram_by_component
 from mtjfit.model.layout import AmplitudeLayout, IntArray
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.scores import Scores
 from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness_integral import OfDevices, Thickness
@@ -28,7 +28,7 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["Arrow", "CollapsedPosterior"]
+__all__ = ["Arrow", "MarginalPosterior"]
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ class _Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class CollapsedPosterior:
+class MarginalPosterior:
     """Prior and likelihood of a study over what its devices share, vectorised over rows of coordinates.
 
     Examples
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> model = CollapsedPosterior(load_study(dataset("thickness-series").study_file))
+    >>> model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
     >>> model.names
     ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N', 'a1', 'b2')
     >>> model.log_posterior(np.zeros((3, model.size))).shape
@@ -131,12 +131,12 @@ class CollapsedPosterior:
     study: Study
 
     @cached_property
-    def full(self) -> MarginalPosterior:
+    def full(self) -> FullPosterior:
         """The posterior with every thickness as a coordinate: its layout, its amplitudes, its compressed data.
 
         Its own likelihood is the same only for amplitudes without bounds and without scatter between devices.
         """
-        return MarginalPosterior(self.study)
+        return FullPosterior(self.study)
 
     @cached_property
     def split(self) -> Split:

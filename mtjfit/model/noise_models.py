@@ -20,8 +20,8 @@ from mtjfit.model.compress import Points
 from mtjfit.model.coordinates import Split
 from mtjfit.model.gram import Gram
 from mtjfit.model.layout import Entry, Layout, layout
-from mtjfit.model.likelihood import Conditional, MarginalPosterior
-from mtjfit.model.marginal import CollapsedPosterior, _Batch
+from mtjfit.model.likelihood import Conditional, FullPosterior
+from mtjfit.model.marginal import MarginalPosterior, _Batch
 from mtjfit.model.straight import Frame
 from mtjfit.model.student_integral import StudentIntegral, information_share
 from mtjfit.model.thickness_integral import OfDevices, Thickness
@@ -29,12 +29,12 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["JitterPosterior", "StudentPosterior", "posterior_of"]
+__all__ = ["JitterPosterior", "StudentPosterior", "make_posterior"]
 
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
-def posterior_of(study: Study) -> CollapsedPosterior:
+def make_posterior(study: Study) -> MarginalPosterior:
     """The posterior that is sampled, under the noise model that the parameters of the study declare.
 
     Examples
@@ -42,17 +42,17 @@ def posterior_of(study: Study) -> CollapsedPosterior:
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import Fixed, Parameter, load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> type(posterior_of(study)).__name__
-    'CollapsedPosterior'
+    >>> type(make_posterior(study)).__name__
+    'MarginalPosterior'
     >>> student = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(4.0))})
-    >>> posterior_of(student).names[-3:]
+    >>> make_posterior(student).names[-3:]
     ('lambda_sf_N', 'a1', 'b2')
     """
     if DOF in study.parameters:
         return StudentPosterior(study)
     if any(name in study.parameters for name in JITTER):
         return JitterPosterior(study)
-    return CollapsedPosterior(study)
+    return MarginalPosterior(study)
 
 
 def _extended(study: Study, names: tuple[str, ...]) -> Layout:
@@ -76,7 +76,7 @@ def _extended(study: Study, names: tuple[str, ...]) -> Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class _WithNoise(MarginalPosterior):
+class _WithNoise(FullPosterior):
     """Layout, amplitudes and Λ of a study whose likelihood is computed from the points."""
 
     @cached_property
@@ -88,11 +88,11 @@ class _WithNoise(MarginalPosterior):
 
 
 @dataclass(frozen=True, eq=False)
-class _Pointwise(CollapsedPosterior):
+class _Pointwise(MarginalPosterior):
     """What both noise models share."""
 
     @cached_property
-    def full(self) -> MarginalPosterior:
+    def full(self) -> FullPosterior:
         """Layout with the parameters of the noise, amplitudes, and Λ; its own likelihood does not exist."""
         return _WithNoise(self.study)
 
@@ -115,7 +115,7 @@ class _Pointwise(CollapsedPosterior):
 
 @dataclass(frozen=True, eq=False)
 class JitterPosterior(_Pointwise):
-    """`CollapsedPosterior` with σ² = σ_k² + s², s being ``jitter_par`` and ``jitter_perp``.
+    """`MarginalPosterior` with σ² = σ_k² + s², s being ``jitter_par`` and ``jitter_perp``.
 
     The correlation between the components of a point stays as declared: s² is added to its two variances alone.
 

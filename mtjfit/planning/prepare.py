@@ -12,7 +12,7 @@ from mtjfit.infer.ensembles.anneal import anneal
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import sample
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Design
 from mtjfit.planning.candidates import (
     Candidate,
@@ -50,7 +50,7 @@ def draws_of(
     if isinstance(study, Design):
         return draws_from_priors(study, N_DRAWS, rng), None
     if posterior is None and of_one_thickness(study):
-        model = posterior_of(study)
+        model = make_posterior(study)
         straight = Straight(model)
         particles, _ = straight.outward(anneal(straight, model.size, N_ANNEALED, rng).final.v)
         return draws_from_posterior(study, model.draw(particles, rng), model.priors), None

@@ -10,7 +10,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Identification
-from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
+from mtjfit.model import DeviceCombinations, FullPosterior, structure
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.identifiability import Direction, Identifiability
@@ -219,7 +219,7 @@ def design_text(study: Study) -> tuple[str, bool]:
     answered : bool
         False if lengths are free and no measurement of this design gives any of them an error.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = FullPosterior(with_own_amplitudes(as_normal(study)))
     expected = expected_errors(model)
     lengths = expected[~expected.index.isin(model.amplitudes.names)]
     answered = lengths.empty or bool((lengths["low"] < math.inf).any())

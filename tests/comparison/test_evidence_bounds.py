@@ -13,7 +13,7 @@ from mtjfit.comparison.mechanisms import evidence_bounds as module
 from mtjfit.comparison.mechanisms.evidence_bounds import evidence_bounds, largest_log_likelihood
 from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS, Width, log_evidence_change
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import LogNormal, LogUniform, Parameter, Study
 
 WIDEST = WIDTHS[-1]
@@ -98,7 +98,7 @@ def test_sabotage(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the mean of ln p'/p taken for ln of its mean from above, or without the thicknesses' share, bounds fail."""
     made = design((0.8, 1.5, 3.0), bias=BIAS, noise=0.002, thickness_sd=0.3)
     study = made_by("diffusion", np.random.default_rng(8), made, TRUTH)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     right = largest_log_likelihood(model.study, WIDEST)
     z = model.scores.of(np.array([[TRUTH[name] for name in model.names]]))
     assert float(model.log_likelihood(z)[0]) < right  # an integral over thicknesses at the true lengths

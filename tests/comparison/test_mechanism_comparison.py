@@ -31,7 +31,7 @@ from mtjfit.comparison.mechanisms.tables import conclusions
 from mtjfit.infer.ensembles.anneal import Annealed, Population
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.simulate import simulated
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.parallel import WorkerKilled
 from mtjfit.study import Study
 
@@ -43,8 +43,8 @@ def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: 
     return made_by(name, np.random.default_rng(seed), design(d, bias=BIAS, noise=noise), TRUTH)[0]
 
 
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Explored]:
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
+def model_of(study: Study, name: str, seed: int = 0) -> tuple[MarginalPosterior, Explored]:
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS[name]))
     return model, explore(model, model.size, np.random.default_rng(seed))
 
 
@@ -172,7 +172,7 @@ def test_other_widths_of_lengths_are_explored_anew() -> None:
         if width.of == "b1":
             assert change == 0.0
             continue
-        other = CollapsedPosterior(width.study(model.study))
+        other = MarginalPosterior(width.study(model.study))
         again = explore(other, other.size, np.random.default_rng(8)).evidence
         assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)
 

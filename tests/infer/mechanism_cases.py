@@ -12,7 +12,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import fit
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
 THICKNESSES = (0.8, 1.2, 2.0, 3.0, 4.5)
@@ -90,7 +90,7 @@ def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
 
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
     """Posterior of a study under one mechanism."""
-    model = posterior_of(mechanism_study(study, MECHANISMS[name]))
+    model = make_posterior(mechanism_study(study, MECHANISMS[name]))
     return explore(model, model.size, rng)
 
 

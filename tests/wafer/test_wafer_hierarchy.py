@@ -15,7 +15,7 @@ from scipy import stats
 
 import mtjfit.wafer.stack.posterior as wafer_module
 from mtjfit.errors import ConfigError
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 from mtjfit.wafer.stack.coordinates import WaferCoordinates
@@ -165,7 +165,7 @@ def test_one_device_by_integration_over_its_thickness_and_both_amplitudes() -> N
 # limits
 
 
-def same_rows(model: WaferPosterior, other: CollapsedPosterior, n: int = 5) -> np.ndarray:
+def same_rows(model: WaferPosterior, other: MarginalPosterior, n: int = 5) -> np.ndarray:
     assert model.names == other.names
     return np.asarray(np.random.default_rng(3).uniform(-1.5, 1.5, (n, model.size)))
 
@@ -173,7 +173,7 @@ def same_rows(model: WaferPosterior, other: CollapsedPosterior, n: int = 5) -> n
 @pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.05)], ids=["known", "uncertain"])
 def test_without_a_smooth_part_it_is_the_posterior_of_a_study(thickness: Any) -> None:
     study, model = made(hierarchy=Hierarchy(), declared=parameters(thickness=thickness))
-    other = CollapsedPosterior(study)
+    other = MarginalPosterior(study)
     z = same_rows(model, other)
     np.testing.assert_allclose(model.log_posterior(z), other.log_posterior(z), rtol=1e-12)
     u = np.random.default_rng(0).random((3, model.size))
@@ -183,7 +183,7 @@ def test_without_a_smooth_part_it_is_the_posterior_of_a_study(thickness: Any) ->
 def test_a_thickness_scatter_that_is_known_is_the_error_of_a_study() -> None:
     study, model = made(hierarchy=Hierarchy(thickness_scatter=Fixed(0.05)))
     uncertain = dict(study.parameters) | {"thickness": Parameter("thickness", AboutNominal(0.05), "device")}
-    other = CollapsedPosterior(study.replace(parameters=uncertain))
+    other = MarginalPosterior(study.replace(parameters=uncertain))
     z = same_rows(model, other)
     np.testing.assert_allclose(model.log_posterior(z), other.log_posterior(z), rtol=1e-12)
 

@@ -26,7 +26,7 @@ from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
 from mtjfit.study import SCATTER, Study
 
 __all__ = ["LeftOut", "Whitened", "from_fit", "from_posterior", "whitened_data", "without_own_data"]
@@ -88,7 +88,7 @@ class LeftOut:
         return self.own.coefficients(self.mean + rng.standard_normal((n, self.mean.size)) @ root.T)
 
 
-def whitened_data(model: MarginalPosterior, rows: FloatArray) -> Iterator[Whitened]:
+def whitened_data(model: FullPosterior, rows: FloatArray) -> Iterator[Whitened]:
     """Data of each device over the directions that its polynomials reach; rows are multiplied by `rows`."""
     for R, z, weight in zip(model.data.R, model.data.z, rows, strict=True):
         A = R * weight[:, None]
@@ -123,7 +123,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOut, ...]:
 
     Thickness and amplitudes of the device itself are free but for its declared thickness, as in the fit.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(fit.study)))
+    model = FullPosterior(with_own_amplitudes(as_normal(fit.study)))
     best, (J, two_P) = fit.optimum, model.data.z.shape
     values = best.values[None]
     rows = row_scale(model, values)[0][0] if model.data.fitted.any() else np.ones((J, two_P))
@@ -138,7 +138,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOut, ...]:
     )
 
 
-def _own_amplitudes(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+def _own_amplitudes(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Value of each term for each draw and device, and its standard deviation where the device has its own.
 
     Shapes (n, n_devices, T): shared amplitudes from the draws, own ones by the mean and width of their priors.
@@ -170,7 +170,7 @@ def _scatter(study: Study, draws: pd.DataFrame, name: str) -> FloatArray:
     return np.stack([draws[each].to_numpy() for each in study.names_of(SCATTER + name)], axis=1)
 
 
-def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:
+def _own_thicknesses(model: FullPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:
     """Nodes and weights of an integral over the prior of every device's own thickness: weight, values with it."""
     index = model.layout.index["thickness"]
     if np.all(index < 0):
@@ -186,7 +186,7 @@ def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[t
         yield float(weight), moved
 
 
-def _predicted(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+def _predicted(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Mean (n, n_devices, 2P) and covariance (n, n_devices, 2P, 2P) of R t over what belongs to a device alone."""
     shape = (len(draws), len(model.study.curves))
     c, sd = _own_amplitudes(model, draws)
@@ -223,7 +223,7 @@ def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOut, ...]:
     draws : DataFrame
         Columns as in `Posterior.draws`.
     """
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     P = model.data.powers.size
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
     means, spreads = _predicted(model, draws)

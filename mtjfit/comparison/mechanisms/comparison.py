@@ -21,8 +21,8 @@ from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_
 from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import FitResult, fit
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.parallel import WorkerKilled, in_parallel
 from mtjfit.study import Study
 from mtjfit.text import card
@@ -270,7 +270,7 @@ def _generators(job: _Job) -> dict[str, np.random.Generator]:
 def _result(job: _Job) -> MechanismResult:
     rng = _generators(job)
     study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
-    model = posterior_of(mechanism_study(study, mechanism, extra))
+    model = make_posterior(mechanism_study(study, mechanism, extra))
     explored = explore(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
     # draws that are not the posterior's are no basis for anything else
@@ -297,7 +297,7 @@ def _result(job: _Job) -> MechanismResult:
 
 
 def _bounds(
-    model: CollapsedPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
     """What is known of the evidences that could not be computed."""
     missing = [width for width in WIDTHS if np.isnan(changes[width.name])]

@@ -22,8 +22,8 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.evidence.exploration import Explored
 from mtjfit.infer.optimum import optimum
 from mtjfit.model.layout import Scattered, with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, AboutNominal, LogUniform, ParameterName, Prior, Study
 from mtjfit.study.prior import LN_2PI
 
@@ -35,7 +35,7 @@ _SHARE = 0.5  # λ: costs ½ ln 2 for each thickness, and a misfit by thickness 
 _ANY_LENGTH = (1e-3, 1e5)  # nm, as in the search for the best fit
 
 
-def log_ratio_of_priors(model: CollapsedPosterior, drawn: dict[str, FloatArray], changed: Study) -> FloatArray:
+def log_ratio_of_priors(model: MarginalPosterior, drawn: dict[str, FloatArray], changed: Study) -> FloatArray:
     """ln p'/p of the priors of `changed` over those of the model, at draws of every free parameter, shape (n,)."""
     total = np.zeros(next(iter(drawn.values())).shape) if drawn else np.zeros(1)
     for name, old, new in _changed(model, changed):
@@ -43,7 +43,7 @@ def log_ratio_of_priors(model: CollapsedPosterior, drawn: dict[str, FloatArray],
     return total
 
 
-def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
+def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
     """Name, old and new prior of every number whose prior changes, also of each device's own."""
     pairs = []
     for name, old in model.priors.items():
@@ -55,7 +55,7 @@ def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, Prior
 
 
 def evidence_bounds(
-    model: CollapsedPosterior, explored: Explored, width: Width | None, ceiling: float, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, width: Width | None, ceiling: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Smallest and largest ln Z' under changed priors.
 
@@ -76,7 +76,7 @@ def evidence_bounds(
     >>> from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> model = CollapsedPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
+    >>> model = MarginalPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
     >>> low, high = evidence_bounds(model, explore(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
@@ -139,7 +139,7 @@ def largest_log_likelihood(study: Study, width: Width) -> float:
         ends = float(log_ndtr(study.thicknesses / thickness.nominal_sd).sum())
         paid = -0.5 * len(study.curves) * float(np.log(1 - _SHARE)) - ends
     # starts from the prior miss a mode far out in its tails, where it may still beat everything else
-    models = [MarginalPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
+    models = [FullPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
     best = min((optimum(model) for model in models), key=lambda one: one.chi2_data + one.chi2_thickness)
     misfit = best.chi2_data + best.chi2_thickness + study.n_values * LN_2PI
     return paid - 0.5 * misfit - float(models[0].data.log_sigma.sum())

@@ -18,8 +18,8 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence.exploration import Explored, explore, mean_and_error
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import LENGTHS, Study, is_amplitude
 
 __all__ = ["FACTOR", "WIDTHS", "LeftOut", "Width", "leave_out", "left_out_sets", "log_evidence_change"]
@@ -69,7 +69,7 @@ WIDTHS = tuple(
 
 
 def log_evidence_change(
-    model: CollapsedPosterior, explored: Explored, width: Width, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, width: Width, rng: np.random.Generator
 ) -> tuple[float, bool]:
     """ln Z' − ln Z under changed priors, and whether it can be relied on.
 
@@ -90,14 +90,14 @@ def log_evidence_change(
         if k_hat <= reliable_k_hat(weights.size):
             top = float(np.max(log_weights + ratio))
             return top + float(np.log(weights.mean())) - explored.evidence.value, True
-    target = posterior_of(changed)
+    target = make_posterior(changed)
     start = _translated(model, explored, target, rng) if target.size else None
     again = explore(target, target.size, rng, start=start)
     return again.evidence.value - explored.evidence.value, again.settled
 
 
 def _amplitude_ratio(
-    model: CollapsedPosterior, explored: Explored, changed: Study, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, changed: Study, rng: np.random.Generator
 ) -> FloatArray:
     """ln of the new prior density of all amplitudes over the old one, at amplitudes drawn for each draw."""
     drawn = model.draw(explored.weighted.x, rng)
@@ -110,7 +110,7 @@ def _amplitude_ratio(
 
 
 def _translated(
-    model: CollapsedPosterior, explored: Explored, target: CollapsedPosterior, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, target: MarginalPosterior, rng: np.random.Generator
 ) -> FloatArray:
     """Posterior draws in the coordinates of the same study under other priors; those it excludes are left out."""
     z = explored.resampled(_START, rng)
@@ -169,13 +169,13 @@ def _without(study: Study, gone: tuple[int, ...]) -> Study:
 
 
 def leave_out(
-    model: CollapsedPosterior, explored: Explored, rng: np.random.Generator, *, refit: bool | None = None
+    model: MarginalPosterior, explored: Explored, rng: np.random.Generator, *, refit: bool | None = None
 ) -> tuple[LeftOut, ...]:
     """Leave out each thickness in turn.
 
     Parameters
     ----------
-    model : CollapsedPosterior
+    model : MarginalPosterior
         Of two thicknesses or more.
     explored : Explored
         Its posterior.
@@ -194,7 +194,7 @@ def leave_out(
 
 
 def _one(
-    model: CollapsedPosterior,
+    model: MarginalPosterior,
     explored: Explored,
     start: FloatArray,
     gone: tuple[int, ...],
@@ -203,7 +203,7 @@ def _one(
 ) -> LeftOut:
     devices = tuple(model.study.devices[j] for j in gone)
     thickness = float(model.study.thicknesses[gone[0]])
-    rest = posterior_of(_without(model.study, gone))
+    rest = make_posterior(_without(model.study, gone))
     # what only the left-out devices have keeps its prior, which integrates to one
     columns = [model.names.index(name) for name in rest.names]
     x, log_with = explored.weighted.x, explored.weighted.log_ratio

@@ -6,7 +6,7 @@ Device j at (x, y) has the thickness and, say, the amplitude
     a1_j = a1 (1 + Σ_k h_k P_k(x, y)) (1 + scatter_a1 ε_j),  ε_j ~ N(0, 1).
 
 Lengths, a1, b2, g, h and the scatter are sampled. Every δ_j and ε_j is integrated out, device by device, as in
-`CollapsedPosterior`: amplitudes in closed form, the thickness by quadrature. One likelihood costs a time linear in the
+`MarginalPosterior`: amplitudes in closed form, the thickness by quadrature. One likelihood costs a time linear in the
 number of devices, none of which adds a dimension.
 
 What can be told apart: a smooth amplitude changes no phase, a smooth thickness turns the phase of κ by g ∂arg κ/∂ln d
@@ -59,7 +59,7 @@ class _Batch:
 class WaferPosterior:
     """Prior and likelihood of one stack over what its devices share, vectorised over rows of coordinates.
 
-    The coordinates are normal scores of the priors, as those of `CollapsedPosterior`, so that the same sampler, gate
+    The coordinates are normal scores of the priors, as those of `MarginalPosterior`, so that the same sampler, gate
     and cross-check apply.
 
     Attributes
