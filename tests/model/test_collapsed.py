@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 
-import mtjfit.model.marginal as collapsed_module
-import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.errors import MtjfitError
 from mtjfit.model import FullPosterior
-from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.marginal import Arrow, MarginalPosterior
+from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 LENGTHS = {
@@ -166,13 +165,6 @@ def by_raw_points(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
     return np.array([brute.all_devices(model.study, point) for point in points(model, z)])
 
 
-def everywhere(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
-    """ln L by the model's own brute force."""
-    batch = model._batch(z)
-    each = model._thickness.log_integral_everywhere(batch.form, batch.integral, batch.dead, 600)
-    return np.asarray(batch.constant + each.sum(axis=-1))
-
-
 @cases(UNCERTAIN)
 def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
     """The integrand to rounding, wherever it lies; the quick quadrature to 1e-4 where the posterior is.
@@ -188,8 +180,8 @@ def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
     if model.split.thickness_is_free:
         far = near_truth(model, 2) + scatter(model, 2, width=0.08)
         exact, scale = by_raw_points(model, far), 1e-10 * size_of_numbers(model.study) + 1e-8
-        np.testing.assert_allclose(everywhere(model, far), exact, rtol=0, atol=scale)
-        np.testing.assert_allclose(everywhere(model, z), near, rtol=0, atol=scale)
+        np.testing.assert_allclose(model.log_likelihood_everywhere(far), exact, rtol=0, atol=scale)
+        np.testing.assert_allclose(model.log_likelihood_everywhere(z), near, rtol=0, atol=scale)
 
 
 def test_a_prior_that_is_cut_at_zero() -> None:
@@ -198,7 +190,7 @@ def test_a_prior_that_is_cut_at_zero() -> None:
     z = near_truth(model, 6)
     exact = by_raw_points(model, z)
     assert np.ptp(model.log_likelihood(z) - exact) < 2e-3
-    assert np.ptp(everywhere(model, z) - exact) < 2e-5
+    assert np.ptp(model.log_likelihood_everywhere(z) - exact) < 2e-5
 
 
 def test_the_raw_reference_has_converged() -> None:
@@ -234,27 +226,30 @@ def test_the_error_of_the_quadrature_is_what_it_says(monkeypatch: pytest.MonkeyP
     model = MarginalPosterior(UNCERTAIN["wide prior"]())
     z = near_truth(model, 6)
     assert model.quadrature_error(z) < 1e-4
+    about = Thickness.about
     for nodes, smallest in ((2, 0.1), (4, 1e-3)):
-        monkeypatch.setattr(thickness_module, "_WIDE_COUNT", nodes)
+        monkeypatch.setattr(Thickness, "about", lambda *a, n=nodes: replace(about(*a), wide_count=n))
+        model = MarginalPosterior(UNCERTAIN["wide prior"]())
         true = np.ptp(model.log_likelihood(z) - by_raw_points(model, z))
         assert true > smallest
         assert model.quadrature_error(z) == pytest.approx(true, rel=1e-4)
     assert MarginalPosterior(study()).quadrature_error(np.zeros((2, 4))) == 0.0
 
 
-def test_two_nodes_are_noticed_where_the_prior_is_narrow() -> None:
+def test_two_nodes_are_noticed_where_the_prior_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 6) + 0.3 * np.random.default_rng(0).standard_normal((6, model.size))
     assert model.quadrature_error(z) < 1e-3
-    model.__dict__["_thickness"] = replace(model._thickness, count=2)
-    assert model.quadrature_error(z) > 0.05
+    about = Thickness.about
+    monkeypatch.setattr(Thickness, "about", lambda *a: replace(about(*a), count=2))
+    assert MarginalPosterior(model.study).quadrature_error(z) > 0.05
 
 
 def test_the_brute_force_finds_integrands_far_narrower_than_its_nodes() -> None:
     """Errors of 1e-4 of the torque and a prior of 0.3 nm: the integrand is a thousandth of the prior wide."""
     model = MarginalPosterior(study(thickness=AboutNominal(0.3), noise=1e-4, thickness_error=0.2))
     z = model.scores.of(np.array([[(TRUTH | AMPLITUDES)[name] for name in model.names]]))
-    np.testing.assert_allclose(everywhere(model, z), by_raw_points(model, z), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.log_likelihood_everywhere(z), by_raw_points(model, z), rtol=0, atol=1e-6)
 
 
 # what is sampled, and what it costs
@@ -285,15 +280,14 @@ def test_memory_is_linear_in_devices(changes: dict[str, Any]) -> None:
     assert peak(160) < 10 * peak(20)
 
 
-def test_rows_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_do_not_know_of_each_other() -> None:
     for make in (KNOWN["own and shared"], UNCERTAIN["dead layer, per volume, own"], UNCERTAIN["fixed amplitudes"]):
         model = MarginalPosterior(make())
         z = scatter(model, 7)
         alone = np.concatenate([model.log_likelihood(row) for row in z])
         np.testing.assert_allclose(model.log_likelihood(z), alone, rtol=1e-12)
-        monkeypatch.setattr(collapsed_module, "_CHUNK", 100)  # chunks of two rows
-        np.testing.assert_allclose(model.log_likelihood(z), alone, rtol=1e-12)
-        monkeypatch.undo()
+        few = MarginalPosterior(model.study, nodes_at_once=100)  # two rows at a time
+        np.testing.assert_allclose(few.log_likelihood(z), alone, rtol=1e-12)
 
 
 def test_amplitudes_that_a_fit_may_not_know_to_be_out_of_bounds() -> None:
@@ -353,8 +347,8 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         self.A, self.h[..., None])[..., 0], axis=-1)))  # fmt: skip
     assert marginal_error(MarginalPosterior(shared())) > 1e-5  # no determinant
     monkeypatch.undo()
-    block = DeviceIntegral._block
-    broken(DeviceIntegral, "_block", lambda self, a, b: block(self, a, -b))
+    block = DeviceIntegral.block
+    broken(DeviceIntegral, "block", lambda self, a, b: block(self, a, -b))
     model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 1)
-    assert abs(everywhere(model, z) - by_raw_points(model, z))[0] > 1  # sign of i in one place only
+    assert abs(model.log_likelihood_everywhere(z) - by_raw_points(model, z))[0] > 1  # sign of i in one place only

@@ -12,10 +12,10 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, dense_conditional, naive, simulated
 from scipy import stats
 
-import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.data import TorqueCurve
 from mtjfit.model.amplitude_integral import DeviceIntegral
 from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.thickness_integral import Thickness
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
 
@@ -137,8 +137,8 @@ def thickness_error(made: Study) -> float:
     """Worst departure of the distribution function at thicknesses drawn for known uniform numbers from these."""
     model = MarginalPosterior(made)
     z, n = at_truth(model, 400), 400
-    batch = model._batch(z)
-    d = model._thickness.draw(batch.form, batch.integral, batch.dead, _InOrder(np.random.PCG64(0)))
+    batch = model.batch(model.scores.values(z), model.blocks[0])
+    d = batch.thickness.draw(batch.form, batch.integral, batch.dead, _InOrder(np.random.PCG64(0)))
     point = dict(zip(model.names, map(float, model.scores.values(z[:1])[0]), strict=True))
     exact = [probability_below(made, curve, point, d[:, j]) for j, curve in enumerate(made.curves)]
     return float(np.max(np.abs(np.stack(exact) - (np.arange(n) + 0.5) / n)))
@@ -284,7 +284,8 @@ def test_the_joint_distribution_is_calibrated(priors: dict[str, Any]) -> None:
 
 def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = UNCERTAIN["own, few data"]()
-    monkeypatch.setattr(thickness_module, "_CELLS", 6)  # a grid too coarse to draw from
+    about = Thickness.about  # a grid too coarse to draw from
+    monkeypatch.setattr(Thickness, "about", lambda *a: replace(about(*a), cells=6))
     assert thickness_error(made) > 1e-3
     monkeypatch.undo()
     right = DeviceIntegral.draw

@@ -168,8 +168,8 @@ def test_information_and_pull_are_those_of_dense_gaussians(case: str) -> None:
 @pytest.mark.parametrize("case", ["shared", "own a1", "dead layer", "per volume"])
 def test_sabotage_a_thickness_that_is_taken_as_known_is_noticed(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_posterior(CASES[case]())
-    exact = model._thickness
-    monkeypatch.setitem(model.__dict__, "_thickness", replace(exact, sd=0.5 * exact.sd))
+    exact = model.thickness_priors
+    monkeypatch.setitem(model.__dict__, "thickness_priors", replace(exact, sd=0.5 * exact.sd))
     assert wrong(model) > 1e-3
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -92,7 +92,6 @@ class WaferDevices:
     def chosen(self, which: np.ndarray) -> WaferDevices:
         """Some of the devices, by a mask or by places."""
         places = np.arange(self.n)[which]
-        rows = {f.name: getattr(self.data, f.name)[places] for f in fields(Compressed) if f.name != "powers"}
         return replace(
             self,
             device=tuple(self.device[k] for k in places),
@@ -100,5 +99,5 @@ class WaferDevices:
             thickness=self.thickness[places],
             x=self.x[places],
             y=self.y[places],
-            data=Compressed(self.data.powers, **rows),
+            data=self.data.chosen(places),
         )
