@@ -141,6 +141,6 @@ def test_this_version_of_the_model_computes_these_numbers(study: Study):
     known = Parameter("thickness", Fixed(0.0), "device")
     model = MarginalPosterior(study.replace(parameters=dict(study.parameters) | {"thickness": known}))
     points = model.scores.of(np.array([[1.0, 1.0, 10.0, 1.0], [0.9, 1.1, 20.0, 2.0], [1.5, 0.8, 5.0, 0.5]]))
-    assert MODEL_VERSION == 3
+    assert MODEL_VERSION == 4
     expected = [1083.395670604715, 307.6833931087732, -635.9100114934402]
     np.testing.assert_allclose(model.log_posterior(points), expected, rtol=1e-9)
