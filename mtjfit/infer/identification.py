@@ -14,10 +14,9 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
 from mtjfit.model.interval import LEVELS, Profile
-from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.structure import expected_errors, grade
@@ -215,7 +214,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     (3, 6, False)
     """
     best = fit(study)
-    full, shape = FullPosterior(with_own_amplitudes(as_normal(study))), best.identifiability
+    full, shape = least_squares_model(study), best.identifiability
     model, starts = _by_product(full, best.optimum.starts)
     found = _profiles(model, starts, progress)
     by_product = shape.determined.iloc[:0]

@@ -19,14 +19,13 @@ from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.combinations import (
     DeviceCombinations,
     combinations,
-    combinations_table,
     noise_groups,
+    quantities_table,
 )
-from mtjfit.model.equivalent_noise import as_normal, student_scales
+from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
@@ -76,12 +75,12 @@ class FitResult:
     @cached_property
     def combinations(self) -> pd.DataFrame:
         """One row for each device and determined quantity: device, quantity, value, sd, unit."""
-        return combinations_table(FullPosterior(self.study), self.devices)
+        return quantities_table(full_posterior(self.study), self.devices)
 
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
-        model = flipped(FullPosterior(with_own_amplitudes(as_normal(self.study))))
+        model = flipped(least_squares_model(self.study))
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @cached_property
@@ -267,7 +266,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
     (3, True)
     """
-    model = FullPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     best = optimum(model)
     shape = structure(model)
     edge = (*best.at_bound, *model.amplitudes.out_of_bounds(best.amplitudes))

@@ -28,11 +28,11 @@ from mtjfit.model.phase import Terms, fit_phase
 __all__ = [
     "DeviceCombinations",
     "combinations",
-    "combinations_table",
     "denominator_dof",
     "noise_estimate",
     "noise_groups",
     "phase_determined",
+    "quantities_table",
     "terms_seen",
 ]
 
@@ -265,7 +265,7 @@ def combinations(model: FullPosterior) -> tuple[DeviceCombinations, ...]:
     return tuple(found[j] for j in range(len(counts)))
 
 
-def combinations_table(model: FullPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:
+def quantities_table(model: FullPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:
     """One row for each device and determined quantity: device, quantity, value, sd, unit."""
     rows = []
     for one in found:

@@ -19,11 +19,12 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.forward import Lambda_of, amplitude_design, transfer
+from mtjfit.model.known import once_per_study
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["Conditional", "FullPosterior", "row_scale", "whitened"]
+__all__ = ["Conditional", "FullPosterior", "full_posterior", "row_scale", "whitened"]
 
 _CHUNK = 4096
 
@@ -172,6 +173,12 @@ class FullPosterior:
     def Lambda(self, values: FloatArray) -> FloatArray:
         """Λ of each device in nm, shape (..., n_devices), from natural values."""
         return Lambda_of(self.layout, values)
+
+
+@once_per_study
+def full_posterior(study: Study) -> FullPosterior:
+    """The `FullPosterior` of a study, with the layouts and sums that it has built so far."""
+    return FullPosterior(study)
 
 
 def _chunks(theta: FloatArray) -> list[FloatArray]:

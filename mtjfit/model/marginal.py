@@ -19,7 +19,7 @@ from mtjfit.model.coordinates import Coordinates, Split, scattered_terms
 from mtjfit.model.forward import THINNEST
 from mtjfit.model.gram import Gram
 from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.model.posterior import Batch, Block, SharedPosterior
 from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness_integral import Thickness
@@ -53,7 +53,7 @@ class MarginalPosterior(SharedPosterior):
 
         Its own likelihood is the same only for amplitudes without bounds and without scatter between devices.
         """
-        return FullPosterior(self.study)
+        return full_posterior(self.study)
 
     @cached_property
     def split(self) -> Split:

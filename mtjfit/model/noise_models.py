@@ -17,11 +17,12 @@ from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
-from mtjfit.model.compress import Points
+from mtjfit.model.compress import Compressed, Points
 from mtjfit.model.coordinates import Split
 from mtjfit.model.gram import Gram
+from mtjfit.model.known import once_per_study
 from mtjfit.model.layout import Entry, Layout, layout
-from mtjfit.model.likelihood import Conditional, FullPosterior
+from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
 from mtjfit.model.straight import Frame
@@ -35,6 +36,7 @@ __all__ = ["JitterPosterior", "StudentIntegral", "StudentPosterior", "informatio
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
+@once_per_study
 def make_posterior(study: Study) -> MarginalPosterior:
     """The posterior that is sampled, under the noise model that the parameters of the study declare.
 
@@ -83,6 +85,11 @@ class _WithNoise(FullPosterior):
     @cached_property
     def layout(self) -> Layout:
         return _extended(self.study, (*JITTER, DOF))
+
+    @property
+    def data(self) -> Compressed:
+        """Sufficient statistics of the curves without that noise."""
+        return full_posterior(self.study).data
 
     def conditional(self, theta: FloatArray) -> Conditional:
         raise MtjfitError("under this noise model the likelihood is no function of the compressed data")

@@ -12,7 +12,7 @@ from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import optimize, stats
 
 from mtjfit.errors import NotDetermined
-from mtjfit.model import DeviceCombinations, FullPosterior, combinations, combinations_table
+from mtjfit.model import DeviceCombinations, FullPosterior, combinations, quantities_table
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, LogNormal, Normal, Study
@@ -235,7 +235,7 @@ def test_no_scatter_no_errors() -> None:
 def test_the_table_has_units() -> None:
     for per, unit, expected in (("device", "1e-19 N m", "1e-19 N m/V"), ("volume", "mT", "mT/V")):
         model = FullPosterior(simulated((1.5,), per=per, unit=unit))
-        table = combinations_table(model, combinations(model)).set_index("quantity")
+        table = quantities_table(model, combinations(model)).set_index("quantity")
         assert table.loc["|kappa|·a1", "unit"] == expected
         assert table.loc["b2/a1", "unit"] == "1/V"
         assert list(table["device"]) == ["A"] * 4

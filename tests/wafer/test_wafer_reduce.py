@@ -17,7 +17,7 @@ from scipy import stats
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import FullPosterior, combinations, combinations_table
+from mtjfit.model import FullPosterior, combinations, quantities_table
 from mtjfit.model.phase import Terms, fit_phase
 from mtjfit.wafer import (
     Chunk,
@@ -97,7 +97,7 @@ def test_units_are_those_of_the_table_of_a_study(quantity: str, per: str, unit: 
     wafer = simulated_wafer(1, quantity=quantity, per=per, unit=unit)
     study = wafer_study(tmp_path, quantity=quantity, per=per, unit=unit)
     model = FullPosterior(wafer.studies(study)[0])
-    rows = combinations_table(model, combinations(model))
+    rows = quantities_table(model, combinations(model))
     mine = units_of(study)
     assert {name: mine[name] for name in rows["quantity"]} == dict(zip(rows["quantity"], rows["unit"], strict=True))
     assert mine["slope_ratio_sd"] == ""

@@ -22,10 +22,9 @@ from mtjfit.infer import FitResult
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.coordinates import scattered_terms
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
 from mtjfit.study import SCATTER, Study
 
@@ -123,7 +122,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOut, ...]:
 
     Thickness and amplitudes of the device itself are free but for its declared thickness, as in the fit.
     """
-    model = FullPosterior(with_own_amplitudes(as_normal(fit.study)))
+    model = least_squares_model(fit.study)
     best, (J, two_P) = fit.optimum, model.data.z.shape
     values = best.values[None]
     rows = row_scale(model, values)[0][0] if model.data.fitted.any() else np.ones((J, two_P))

@@ -13,7 +13,7 @@ from mtjfit.comparison.devices.quantities import determined_quantities
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.combinations import combinations, denominator_dof, noise_estimate, noise_groups
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import as_normal, least_squares_model
 from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.multiple_tests import FALSE_ALARM, holm
@@ -143,7 +143,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         One row for each set: thickness, group, devices, chi2, dof, p, p_holm, agree (p_holm ≥ 0.05), and the
         relative standard deviation of |κ| a1 between the devices beyond their errors, ``scatter``.
     """
-    model = FullPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
     data = list(whitened_data(model, rows))

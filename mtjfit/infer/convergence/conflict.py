@@ -23,8 +23,7 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray
 from mtjfit.infer.optimum import Optimum
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.equivalent_noise import as_normal
-from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.penalised import Penalised, PenalisedPoint
 from mtjfit.multiple_tests import holm
@@ -126,7 +125,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     chi2_best : float
         χ² of that fit.
     """
-    model = FullPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     scattered = frozenset(
         name for name in model.amplitudes.names if SCATTER + name.base in study.parameters
     )  # they have the shared one for a prior, which is itself inferred

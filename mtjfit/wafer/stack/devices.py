@@ -9,8 +9,8 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.data.units import Per, Quantity
-from mtjfit.model.compress import Compressed, compress
-from mtjfit.model.layout import amplitude_layout
+from mtjfit.model.compress import Compressed
+from mtjfit.model.likelihood import full_posterior
 from mtjfit.study import Study
 
 __all__ = ["WaferDevices"]
@@ -63,7 +63,7 @@ class WaferDevices:
             thickness=study.thicknesses,
             x=np.asarray(x, dtype=float),
             y=np.asarray(y, dtype=float),
-            data=compress(study, np.unique(amplitude_layout(study).power)),
+            data=full_posterior(study).data,
             quantity=first.quantity,
             per=first.per,
             unit=first.unit,
