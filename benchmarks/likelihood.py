@@ -25,7 +25,7 @@ import pandas as pd
 from posteriors import bundled
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import CollapsedPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.physics import Interface, torkance
 from mtjfit.study import Normal, Parameter, Study
 
@@ -60,7 +60,7 @@ def simulated(n_devices: int, n_points: int, *, own: bool) -> Study:
 
 def cost(study: Study) -> float:
     """Seconds for one row, the fastest of many calls."""
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     z = 0.5 * np.random.default_rng(1).standard_normal((ROWS, model.size))
     model.log_posterior(z)
     fastest, until = np.inf, time.perf_counter() + 3.0

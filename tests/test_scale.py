@@ -19,7 +19,7 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.line import Axis
 from mtjfit.model.profile import profile, reference
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, render
@@ -93,7 +93,7 @@ def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(
     assert _off(study, 1e-19) < 1e-5
     module = import_module("mtjfit.infer.optimum")
 
-    def by_differences(model: MarginalPosterior, theta: np.ndarray, free: list[int]) -> np.ndarray:
+    def by_differences(model: FullPosterior, theta: np.ndarray, free: list[int]) -> np.ndarray:
         def rows(at: np.ndarray) -> np.ndarray:
             return np.concatenate(
                 [module._project(model, at[None])[1][0], module._thickness_residual(model, at[None])[0]]
@@ -109,7 +109,7 @@ def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(
 
 
 def _profile(study: Study, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     found = profile(model, "a1", reference(model, values))
     ends = [found.interval(level) for level in (0.68, 0.95)]
     return np.array([end for one in ends for end in (one.low, one.high)]), found.rise
@@ -133,7 +133,7 @@ def test_profiles_of_flat_valleys_do_not_depend_on_the_unit() -> None:
     """One thickness: of points that are equal the first is taken, not that which rounding prefers. Four seconds."""
     study = load_study(mtjfit.dataset("sankey2008").study_file)
     values = mtjfit.fit(study).optimum.values
-    models = MarginalPosterior(study), MarginalPosterior(scaled(study, 1e-19))
+    models = FullPosterior(study), FullPosterior(scaled(study, 1e-19))
     one, other = (profile(model, "a1", reference(model, values)) for model in models)
     np.testing.assert_allclose(other.values, 1e-19 * one.values, rtol=1e-6)
     np.testing.assert_allclose(other.rise, one.rise, atol=1e-4)

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.explorer.state import AMPLITUDES, ExploredStudy, SliderState, projected
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.model.structure import Structure, structure
 from mtjfit.study import JITTER, LENGTHS, Fixed, ParameterName, Study
 from mtjfit.text import p_text
@@ -78,7 +78,7 @@ def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | No
 
 def structure_of(state: SliderState, explored: ExploredStudy) -> Structure:
     """How many numbers a fit of all that is not held would determine, and what it never could."""
-    model = MarginalPosterior(_held_study(explored, state))
+    model = FullPosterior(_held_study(explored, state))
     of_the_model = [name for name in model.layout.names if name.base in LENGTHS]
     return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
 

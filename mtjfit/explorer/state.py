@@ -13,7 +13,7 @@ from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, ParameterName, Study
 
 __all__ = ["AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "name_of", "shown", "start", "value_of"]
@@ -82,9 +82,9 @@ class ExploredStudy:
         return as_normal(self.open)
 
     @cached_property
-    def model(self) -> MarginalPosterior:
+    def model(self) -> FullPosterior:
         """Likelihood of the opened study."""
-        return MarginalPosterior(self.normal)
+        return FullPosterior(self.normal)
 
     def curve(self, device: str) -> TorqueCurve:
         """One device; ValueError if there is none of this name."""
@@ -143,7 +143,7 @@ def _begins(study: Study, label: str, median: object) -> float:
     return float(np.asarray(median)) if declared.value is None else declared.value
 
 
-def _noise(model: MarginalPosterior) -> dict[str, float]:
+def _noise(model: FullPosterior) -> dict[str, float]:
     """Noise scales, where the errors are to be fitted, from the scatter about free polynomials."""
     sigma, found = noise_estimate(model), {}
     for c, name in enumerate(NOISE):
@@ -155,7 +155,7 @@ def _noise(model: MarginalPosterior) -> dict[str, float]:
 
 
 def projected(
-    model: MarginalPosterior, values: FloatArray, amplitudes: Mapping[str, float], held: frozenset[str]
+    model: FullPosterior, values: FloatArray, amplitudes: Mapping[str, float], held: frozenset[str]
 ) -> dict[str, float]:
     """Amplitudes that fit best at given lengths and thicknesses; those that are held keep their value."""
     names = model.amplitudes.names

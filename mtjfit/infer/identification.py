@@ -14,11 +14,10 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
 from mtjfit.model.interval import LEVELS, Profile
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import Profiles, profiles, reference
 from mtjfit.model.structure import expected_errors, grade
 from mtjfit.progress import bar
@@ -106,9 +105,9 @@ def _lengths_by_product(study: Study) -> Study:
     return study.replace(parameters=parameters)
 
 
-def _by_product(full: MarginalPosterior, values: FloatArray) -> tuple[MarginalPosterior, FloatArray]:
+def _by_product(full: FullPosterior, values: FloatArray) -> tuple[FullPosterior, FloatArray]:
     """The model by Λ where that takes two free parameters, and points of shape (n, size) in its layout."""
-    model = MarginalPosterior(_lengths_by_product(full.study))
+    model = FullPosterior(_lengths_by_product(full.study))
     if model.study is full.study:
         return full, values
     by_device = full.Lambda(values)
@@ -121,7 +120,7 @@ def _by_product(full: MarginalPosterior, values: FloatArray) -> tuple[MarginalPo
     return model, np.stack(columns, axis=1)
 
 
-def _profiles(model: MarginalPosterior, starts: FloatArray, progress: bool) -> Profiles:
+def _profiles(model: FullPosterior, starts: FloatArray, progress: bool) -> Profiles:
     """Of lengths and shared amplitudes, from fits of shape (n, size), the best one first."""
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
@@ -215,7 +214,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     (3, 6, False)
     """
     best = fit(study)
-    full, shape = MarginalPosterior(with_own_amplitudes(as_normal(study))), best.identifiability
+    full, shape = least_squares_model(study), best.identifiability
     model, starts = _by_product(full, best.optimum.starts)
     found = _profiles(model, starts, progress)
     by_product = shape.determined.iloc[:0]

@@ -19,14 +19,13 @@ from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.combinations import (
     DeviceCombinations,
     combinations,
-    combinations_table,
     noise_groups,
+    quantities_table,
 )
-from mtjfit.model.equivalent_noise import as_normal, student_scales
+from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
@@ -76,12 +75,12 @@ class FitResult:
     @cached_property
     def combinations(self) -> pd.DataFrame:
         """One row for each device and determined quantity: device, quantity, value, sd, unit."""
-        return combinations_table(MarginalPosterior(self.study), self.devices)
+        return quantities_table(full_posterior(self.study), self.devices)
 
     @cached_property
     def p_value_flipped(self) -> float:
         """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
-        model = flipped(MarginalPosterior(with_own_amplitudes(as_normal(self.study))))
+        model = flipped(least_squares_model(self.study))
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @cached_property
@@ -153,7 +152,7 @@ def _from_scatter(study: Study) -> np.ndarray:
     return np.tile(free, (len(study.curves), 1))
 
 
-def _p_value(model: MarginalPosterior, best: Optimum, rank: int, from_scatter: np.ndarray) -> tuple[float, float]:
+def _p_value(model: FullPosterior, best: Optimum, rank: int, from_scatter: np.ndarray) -> tuple[float, float]:
     """χ² and its p-value for `rank` determined numbers; an F test against free polynomials for fitted errors."""
     data, total = model.data, best.chi2_data + best.chi2_thickness
     group, noise_dof = noise_groups(model)
@@ -208,7 +207,7 @@ def _identifier(name: str, taken: set[str]) -> str:
 
 
 def _parameters(
-    model: MarginalPosterior, values: Mapping[str, float], errors: Mapping[str, float | None], correlation: pd.DataFrame
+    model: FullPosterior, values: Mapping[str, float], errors: Mapping[str, float | None], correlation: pd.DataFrame
 ) -> lmfit.Parameters:
     """lmfit.Parameters in natural units, with errors and correlations where there are any."""
     taken: set[str] = set()
@@ -232,7 +231,7 @@ def _parameters(
     return parameters
 
 
-def _in_order(model: MarginalPosterior, values: Mapping[str, float]) -> dict[str, float]:
+def _in_order(model: FullPosterior, values: Mapping[str, float]) -> dict[str, float]:
     """Free and fixed parameters in the order of the study file."""
     ordered: dict[str, float] = {}
     for name, parameter in model.study.parameters.items():
@@ -267,7 +266,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     >>> result.identifiability.rank, result.params["lambda_J"].stderr is None
     (3, True)
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     best = optimum(model)
     shape = structure(model)
     edge = (*best.at_bound, *model.amplitudes.out_of_bounds(best.amplitudes))

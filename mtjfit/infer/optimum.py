@@ -11,7 +11,7 @@ from scipy.stats import qmc
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 
 __all__ = ["Optimum", "optimum"]
 
@@ -49,7 +49,7 @@ class Optimum:
     starts: FloatArray
 
 
-def _project(model: MarginalPosterior, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _project(model: FullPosterior, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Best amplitudes (n, n_free), residual rows (n, rows) and rss (n,) at coordinates (n, size), without priors."""
     design, target, rss, _ = whitened(model, model.layout.values(theta))
     if design.shape[-1] == 0:
@@ -58,7 +58,7 @@ def _project(model: MarginalPosterior, theta: FloatArray) -> tuple[FloatArray, F
     return amplitudes, target - (design @ amplitudes[..., None])[..., 0], rss
 
 
-def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
+def _bounds(model: FullPosterior) -> tuple[FloatArray, FloatArray]:
     """Range of each coordinate: the support of its prior, and for lengths no wider than any length can be."""
     low, high = [], []
     for entry in model.layout.entries:
@@ -75,14 +75,14 @@ def _bounds(model: MarginalPosterior) -> tuple[FloatArray, FloatArray]:
     return np.array(low), np.array(high)
 
 
-def _thickness_residual(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
+def _thickness_residual(model: FullPosterior, theta: FloatArray) -> FloatArray:
     """(d − nominal)/sd of every thickness that has a prior, shape (n, n_thicknesses)."""
     chosen = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_thickness]
     centre, sd = np.array([model.layout.entries[k].prior.centre_and_sd for k in chosen]).reshape(-1, 2).T
     return np.asarray((theta[:, chosen] - centre) / sd)
 
 
-def _slopes(model: MarginalPosterior, theta: FloatArray, free: list[int]) -> FloatArray:
+def _slopes(model: FullPosterior, theta: FloatArray, free: list[int]) -> FloatArray:
     """Derivatives of what `_refine` makes small by the free coordinates, amplitudes following (Kaufman's form).
 
     Analytic, since differences have an error of 1e-8: where the data leave a direction open, a search would go along it
@@ -104,7 +104,7 @@ def _slopes(model: MarginalPosterior, theta: FloatArray, free: list[int]) -> Flo
     return slopes
 
 
-def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> FloatArray:
+def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatArray:
     """Coordinates of the minimum reached from `start`, with lmfit."""
     low, high = _bounds(model)
     parameters = lmfit.Parameters()
@@ -137,7 +137,7 @@ def _refine(model: MarginalPosterior, start: FloatArray, free: list[int]) -> Flo
     return best[0][1]
 
 
-def _with_noise(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
+def _with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
     """Coordinates with the noise scales, where they are fitted, set to the scatter about free polynomials."""
     sigma, theta = noise_estimate(model), theta.copy()
     for c, name in enumerate(("noise_par", "noise_perp")):
@@ -148,7 +148,7 @@ def _with_noise(model: MarginalPosterior, theta: FloatArray) -> FloatArray:
     return theta
 
 
-def optimum(model: MarginalPosterior) -> Optimum:
+def optimum(model: FullPosterior) -> Optimum:
     """Smallest χ² over lengths, thicknesses and amplitudes; priors of lengths only bound the search.
 
     Screens `_SCREENED` prior draws at once, refines the best `_STARTS` that differ.
@@ -218,7 +218,7 @@ def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
     return chosen
 
 
-def flipped(model: MarginalPosterior) -> MarginalPosterior:
+def flipped(model: FullPosterior) -> FullPosterior:
     """The same study with T_perp counted along the other axis: what a wrong perp_axis would have given."""
     curves = tuple(replace(curve, perp=-curve.perp) for curve in model.study.curves)
-    return MarginalPosterior(model.study.replace(curves=curves))
+    return FullPosterior(model.study.replace(curves=curves))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,12 +17,66 @@ from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
-__all__ = ["Posterior"]
+__all__ = ["SUMMARY_HEADER", "Posterior", "determined_sides", "summary_rows", "summary_table"]
 
 _EDGE = 0.02  # width of the outermost slices of prior probability
 _OPEN = 0.1  # the data leave a side open if the likelihood at that edge is still this fraction of its largest value
 _SLICES = 50
 _DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of the other
+
+
+def determined_sides(u: FloatArray) -> str:
+    """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``, from the prior probability below each draw.
+
+    In prior probability the density of the draws is the likelihood with all else integrated out, and a side is open if
+    that is still a tenth of its largest value at the edge.
+
+    Examples
+    --------
+    >>> determined_sides(np.linspace(0.4, 0.6, 1000)), determined_sides(np.linspace(0.0, 1.0, 1000))
+    ('yes', 'no')
+    """
+    heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
+    low, high, highest = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE), heights.max() / u.size
+    open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
+    if open_below and open_above:
+        return "no"
+    return "lower limit" if open_above else "upper limit" if open_below else "yes"
+
+
+def summary_table(
+    names: Sequence[str], chain: FloatArray, unit_of: Callable[[str], str], determined: Callable[[str], str]
+) -> pd.DataFrame:
+    """Moments, quantiles and diagnostics by parameter, for draws of shape (n_ensembles, n_kept, n_walkers, n_names)."""
+    rows = []
+    for k, name in enumerate(names):
+        ensembles = chain[..., k]
+        values = ensembles.ravel()
+        q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
+        rows.append((
+            values.mean(), values.std(ddof=1), q05, q50, q95,
+            ess_bulk(ensembles.swapaxes(1, 2).reshape(-1, ensembles.shape[1])),
+            r_hat(ensembles.reshape(ensembles.shape[0], -1)), unit_of(name), determined(name),
+        ))  # fmt: skip
+    columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
+    return pd.DataFrame(rows, index=pd.Index(names, name="parameter"), columns=columns)
+
+
+SUMMARY_HEADER = ("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat")
+
+
+def summary_rows(table: pd.DataFrame) -> list[list[str]]:
+    """The rows of a summary in words, under `SUMMARY_HEADER`."""
+    rows = []
+    for name, row in table.iterrows():
+        low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
+        says = {
+            "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
+            "no": f"not determined (with its prior {low} to {high})",
+            "with priors": f"only with the priors of others ({low} to {high})",
+        }[str(row["determined"])]  # fmt: skip
+        rows.append([str(name), says, pretty(str(row["unit"])), f"{row['ess']:.0f}", f"{row['r_hat']:.3f}"])
+    return rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,14 +132,7 @@ class Posterior:
         keeps the parameter from going there. All else includes the priors of the other parameters: where the design
         has directions that no measurement sees (`mtjfit.identify`), "yes" means: with those priors.
         """
-        u = self.prior_cdf(name)
-        heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
-        low, high = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE)
-        highest = heights.max() / u.size
-        open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
-        if open_below and open_above:
-            return "no"
-        return "lower limit" if open_above else "upper limit" if open_below else "yes"
+        return determined_sides(self.prior_cdf(name))
 
     def prior_cdf(self, name: str) -> FloatArray:
         """Prior probability below each draw of a parameter, shape (n_draws,); for Λ from the priors of its factors."""
@@ -114,19 +161,7 @@ class Posterior:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        rows = []
-        for name in self.names:
-            values, chains = self.draws[name].to_numpy(), self.walkers(name)
-            ensembles = self.chain[..., self.names.index(name)].reshape(self.chain.shape[0], -1)
-            q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
-            rows.append(
-                (
-                    values.mean(), values.std(ddof=1), q05, q50, q95,
-                    ess_bulk(chains), r_hat(ensembles), self.study.unit_of(name), self.determined(name),
-                )
-            )  # fmt: skip
-        columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
-        return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+        return summary_table(self.names, self.chain, self.study.unit_of, self.determined)
 
     def summary(self) -> pd.DataFrame:
         """Table by parameter.
@@ -141,20 +176,11 @@ class Posterior:
 
     def _repr_html_(self) -> str:
         """The posterior in a notebook: what the data say of each parameter, and loudly if it is not to be believed."""
-        rows = []
-        for name, row in self.summary().iterrows():
-            low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
-            says = {
-                "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
-                "no": f"not determined (with its prior {low} to {high})",
-            }[str(row["determined"])]  # fmt: skip
-            rows.append([str(name), says, pretty(str(row["unit"])), f"{row['ess']:.0f}", f"{row['r_hat']:.3f}"])
         refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
         return card(
             f"Posterior of {self.study.name}", marks=[refused, self.study.label],
             facts={"draws": f"{len(self.draws)}", "fixed": ", ".join(f"{n} = {v:g}" for n, v in self.fixed.items())},
-            header=("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat"),
-            rows=shortened(rows, 40),
+            header=SUMMARY_HEADER, rows=shortened(summary_rows(self.summary()), 40),
         )  # fmt: skip
 
     @property

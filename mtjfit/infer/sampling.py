@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,55 +18,52 @@ from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.infer.store.journal import Journal, open_journal
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
-from mtjfit.study import LENGTHS, ParameterName, Study
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
+from mtjfit.model.posterior import SharedPosterior
+from mtjfit.study import LENGTHS, ParameterName, Sampling, Study
 
-__all__ = ["drawn_back", "drawn_exactly", "refuse_one_thickness", "sample"]
+__all__ = [
+    "checked_verdict",
+    "drawn_back",
+    "drawn_exactly",
+    "kept_draws",
+    "refuse_one_thickness",
+    "run_model",
+    "sample",
+]
 
 _MAX_QUADRATURE_ERROR = 0.05
 
 
-def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
+def drawn_exactly(model: MarginalPosterior, seed: int) -> Posterior:
     """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
     shape = (4, MAX_DRAWS // 16, 4)
     log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
     says = "nothing is left to sample: independent draws from the exact posterior, nothing to converge"
     chains = Chains((), np.zeros((*shape, 0)), np.full(shape, log_z), np.ones((shape[0], shape[2])))
     verdict = Verdict((Check("exact", True, says),), {})
-    return _posterior(model, chains, _with_quadrature(model, chains, verdict), Evidence(log_z, 0.0, "exact"), seed)
+    return _posterior(model, chains, verdict, Evidence(log_z, 0.0, "exact"), seed)
 
 
-def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
-    """The posterior of a run: what was integrated out is drawn back, and the priors have their say.
-
-    Parameters
-    ----------
-    model : CollapsedPosterior
-        What was sampled.
-    seed : int
-        That of the run.
-    """
-    verdict = about_priors(_with_quadrature(model, run.chains, run.verdict), run.chains, model.reach)
-    return _posterior(model, run.chains, verdict, run.evidence, seed)
+def drawn_back(model: MarginalPosterior, run: Run, seed: int) -> Posterior:
+    """Draw the integrated parameters of a run, and add the checks of quadrature and priors to its verdict."""
+    return _posterior(model, run.chains, run.verdict, run.evidence, seed)
 
 
 def _posterior(
-    model: CollapsedPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
+    model: MarginalPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
 ) -> Posterior:
-    n_ensembles, n_steps, n_walkers, size = chains.theta.shape
-    thin = _thin(chains)
-    theta = chains.theta[:, ::thin]
-    shape = theta.shape[:-1]
-    flat = theta.reshape(int(np.prod(shape)), size)  # also where nothing was sampled, size 0
-    columns = _in_order(model, model.draw(flat, stream(seed, Stream.DRAW_BACK)))
-    log_likelihood = chains.log_posterior[:, ::thin].ravel() - model.log_prior(flat)
+    n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
+    thin, z, log_likelihood = kept_draws(model, chains)
+    shape = log_likelihood.shape
+    columns = _in_order(model, model.draw(_flat(z), stream(seed, Stream.DRAW_BACK)))
     return Posterior(
         study=model.study,
-        verdict=verdict,
+        verdict=checked_verdict(model, chains, verdict),
         names=tuple(columns),
         chain=np.stack(list(columns.values()), axis=-1).reshape(*shape, len(columns)),
-        log_likelihood=log_likelihood.reshape(shape),
+        log_likelihood=log_likelihood,
         priors=model.priors,
         settings={
             "seed": seed, "ensembles": n_ensembles, "walkers": n_walkers, "steps_after_warm_up": n_steps, "thin": thin,
@@ -76,23 +72,29 @@ def _posterior(
     )  # fmt: skip
 
 
-def _thin(chains: Chains) -> int:
-    """One draw in how many is kept."""
+def kept_draws(model: SharedPosterior, chains: Chains) -> tuple[int, FloatArray, FloatArray]:
+    """Thinning, kept coordinates (n_ensembles, n_kept, n_walkers, size), and their ln L without the last axis."""
     n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
-    return thinning(n_ensembles * n_steps * n_walkers)
+    thin = thinning(n_ensembles * n_steps * n_walkers)
+    z = chains.theta[:, ::thin]
+    return thin, z, chains.log_posterior[:, ::thin] - model.log_prior(_flat(z)).reshape(z.shape[:-1])
 
 
-def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
-    """The verdict with one more check where thicknesses were integrated out."""
-    if not model.split.thickness_is_free:
-        return verdict
-    theta = chains.theta[:, :: _thin(chains)]
-    error = model.quadrature_error(theta.reshape(int(np.prod(theta.shape[:-1])), theta.shape[-1]))
-    says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
-    return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
+def _flat(z: FloatArray) -> FloatArray:
+    return z.reshape(int(np.prod(z.shape[:-1])), z.shape[-1])  # also where nothing was sampled, size 0
 
 
-def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
+def checked_verdict(model: SharedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
+    """The verdict of a run with checks of the priors, and of the quadrature where thicknesses were integrated out."""
+    if model.thickness_is_free:
+        error = model.quadrature_error(_flat(kept_draws(model, chains)[1]))
+        says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
+        check = Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)
+        verdict = replace(verdict, checks=(*verdict.checks, check))
+    return about_priors(verdict, chains, model.reach) if model.size else verdict
+
+
+def _in_order(model: MarginalPosterior, drawn: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the table: lengths, Λ, noise scales, amplitudes, thicknesses."""
     lengths = {name: x for name, x in drawn.items() if ParameterName(name).base in LENGTHS}
     thickness = {name: x for name, x in drawn.items() if ParameterName(name).is_thickness}
@@ -101,7 +103,7 @@ def _in_order(model: CollapsedPosterior, drawn: dict[str, FloatArray]) -> dict[s
     return lengths | _derived_Lambda(model, lengths) | noise | rest | thickness
 
 
-def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
+def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) -> dict[str, FloatArray]:
     """Λ = D_ratio λ_sf^N where a factor is free: one column, or one for each group or device that has its own."""
     parameters = model.study.parameters
     factors = [parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in parameters]
@@ -119,7 +121,7 @@ def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -
 
 
 def refuse_one_thickness(study: Study) -> None:
-    """Say no to a study in which no length can be determined.
+    """Refuse a study in which no length can be determined.
 
     Raises
     ------
@@ -138,15 +140,15 @@ def refuse_one_thickness(study: Study) -> None:
 def sample(
     study: Study, seed: int | None = None, *, journal: Journal | str | Path | None = None, progress: bool = True
 ) -> Posterior:
-    """Posterior of a study: what devices share by emcee, what is a device's own integrated out and drawn back exactly.
+    """Posterior of a study: shared parameters by emcee, those of single devices integrated out and drawn back exactly.
 
     Parameters
     ----------
     seed : int, optional
         Default: the seed of the study.
     journal : str or Path, or Journal, optional
-        Folder to save every block in. If a run of the same study is there already, it is gone on with: the draws are
-        those of a run that was never interrupted, to the last bit. The folder stays; delete it when it has served.
+        Folder to save every block in. A run of the same study is resumed; its draws are bit-identical to those of an
+        uninterrupted run. The folder is not deleted.
     progress : bool
         Show a bar on a terminal.
 
@@ -173,34 +175,45 @@ def sample(
     True
     """
     refuse_one_thickness(study)
-    model, wish = posterior_of(study), study.sampling
+    model, wish = make_posterior(study), study.sampling
     if not model.priors:
         raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
     seed = wish.seed if seed is None else seed
     if model.size == 0:
         return drawn_exactly(model, seed)
-    with _opened(journal, study, seed) as saved:
-        run = run_ensembles(
-            model,
-            model.names,
-            seed=seed,
-            target_ess=wish.target_ess,
-            n_ensembles=wish.ensembles,
-            n_walkers=wish.walkers,
-            max_steps=wish.max_steps,
-            progress=progress,
-            journal=saved,
-        )
+    run = run_model(model, wish, seed, describe(study, seed), journal, progress=progress)
     return drawn_back(model, run, seed)
 
 
-@contextmanager
-def _opened(journal: Journal | str | Path | None, study: Study, seed: int) -> Iterator[Journal | None]:
-    """The journal of this study and seed."""
+def run_model(
+    model: SharedPosterior,
+    wish: Sampling,
+    seed: int,
+    description: Mapping[str, str],
+    journal: Journal | str | Path | None = None,
+    *,
+    progress: bool = True,
+) -> Run:
+    """The ensembles of a posterior, saved to and resumed from a journal of that description.
+
+    Raises
+    ------
+    ValueError
+        The journal was opened for another description.
+    """
     if isinstance(journal, str | Path):
-        with open_journal(journal, describe(study, seed)) as opened:
-            yield opened
-        return
-    if journal is not None and journal.description != describe(study, seed):
+        with open_journal(journal, description) as opened:
+            return run_model(model, wish, seed, description, opened, progress=progress)
+    if journal is not None and journal.description != description:
         raise ValueError("the journal was opened for another study or seed")
-    yield journal
+    return run_ensembles(
+        model,
+        model.names,
+        seed=seed,
+        target_ess=wish.target_ess,
+        n_ensembles=wish.ensembles,
+        n_walkers=wish.walkers,
+        max_steps=wish.max_steps,
+        progress=progress,
+        journal=journal,
+    )

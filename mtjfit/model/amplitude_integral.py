@@ -1,19 +1,24 @@
-"""The likelihood of each device as a function of K(d), with its own amplitudes integrated out in closed form."""
+"""Integrals over amplitudes in closed form: of each device for given K(d), and over those that devices share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.gram import Bilinear, Gram, Products
+from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import between, log_interval
 
-__all__ = ["Bounded", "DeviceIntegral", "Mode", "draw_block", "log_integral", "solved"]
+if TYPE_CHECKING:
+    from mtjfit.model.coordinates import Split
+
+__all__ = ["Arrow", "Bounded", "DeviceIntegral", "Mode", "draw_block", "log_integral", "solved"]
 
 
 @dataclass(frozen=True)
@@ -220,9 +225,9 @@ class DeviceIntegral:
         (z_U, z_W), square = self._linear, self._square
         result = a * (z_U - a * (0.5 * square.uu) - b * square.uw) + b * (z_W - b * (0.5 * square.ww))
         result -= 0.5 * self.gram.zz[_NODE]
-        return result + log_integral(*self._block(a, b), self.bounded) if self.own else result
+        return result + log_integral(*self.block(a, b), self.bounded) if self.own else result
 
-    def _block(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def block(self, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Precision (…, n_nodes, n_own, n_own) and linear term (…, n_nodes, n_own) of the own amplitudes in x."""
         (z_u, z_w), cross, between, m = self._z_own, self._cross, self._between, len(self.own)
         h = a * (z_u - a * cross.uu - b * cross.mixed) + b * (z_w - b * cross.ww)
@@ -236,7 +241,7 @@ class DeviceIntegral:
 
     def draw(self, K: ComplexArray, rng: np.random.Generator) -> FloatArray:
         """Own amplitudes given K of shape (n, n_devices), one exact draw each, shape (n, n_devices, n_own)."""
-        A, h = self._block(K.real[_NODE], K.imag[_NODE])
+        A, h = self.block(K.real[_NODE], K.imag[_NODE])
         x = draw_block(A[..., 0, :, :], h[..., 0, :], rng, self.bounded)
         return np.asarray(self.centre[..., list(self.own)] + self.sd * x)
 
@@ -264,7 +269,7 @@ class DeviceIntegral:
         D_D = square.square(da, db)
         if self.own:
             # the model at the best own amplitudes x is that of U + Σ x_o u_o and W + Σ x_o w_o
-            mode = Mode.of(*self._block(a, b), self.bounded)
+            mode = Mode.of(*self.block(a, b), self.bounded)
             x = np.moveaxis(mode.x, -1, 0)
             (z_u, z_w), cross, between = self._z_own, self._cross, self._between
             C = cross.at(da, db, a, b) + np.sum(x[:, None] * between.at(da, db, a, b), axis=0)
@@ -274,3 +279,69 @@ class DeviceIntegral:
             D_D = D_D - mode.explained(np.moveaxis(C, 0, -1))
         precision = D_D[..., 0] + 1 / sd**2
         return np.asarray((D_r[..., 0] - offset / sd**2) / precision), np.asarray(1 / np.sqrt(precision))
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """Shared amplitudes given all else, with own ones eliminated.
+
+    Attributes
+    ----------
+    A, h : ndarray, shapes (n, S, S) and (n, S)
+        Precision and linear term of the whitened shared amplitudes.
+    rest : ndarray, shape (n,)
+        What does not depend on them: −½ χ² at the prior means, and the integrals over own amplitudes.
+    mean, sd : ndarray, shape (S,)
+        Priors of the shared amplitudes.
+    """
+
+    A: FloatArray
+    h: FloatArray
+    rest: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    bounded: Bounded | None
+
+    @classmethod
+    def of(cls, integral: DeviceIntegral, K: ComplexArray, amplitudes: AmplitudeLayout, split: Split) -> Arrow:
+        """From integrals with the prior means of the shared amplitudes in `centre`, at K of shape (n, n_devices)."""
+        a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
+        products, sd = integral.products, np.moveaxis(integral.sd, -1, 0)
+        chi2 = integral.gram.zz - 2 * (a * products.z_U + b * products.z_W) + products.square.square(a, b)
+        z_u, z_w = integral.gram.z_terms
+        by_term = a * (z_u - a * products.terms.uu - b * products.terms.mixed) + b * (z_w - b * products.terms.ww)
+        between = integral.gram.between.square(a, b)
+        # each shared amplitude belongs to one term, of those devices that it serves
+        terms = [int(np.argmax(np.any(amplitudes.column == k, axis=0))) for k in split.integrated]
+        serves = np.stack([amplitudes.sd[k] * (amplitudes.column == k).any(axis=1) for k in split.integrated])[:, None]
+        h = np.moveaxis(serves * by_term[terms], 0, -1)
+        A = np.moveaxis(serves[:, None] * serves * between[np.ix_(terms, terms)], (0, 1), (-2, -1))
+        rest = -0.5 * chi2
+        if split.own:
+            own = list(split.own)
+            A_own = np.moveaxis(sd[:, None] * sd * between[np.ix_(own, own)], (0, 1), (-2, -1)) + np.eye(len(own))
+            h_own = np.moveaxis(sd * by_term[own], 0, -1)
+            # columns: how each shared amplitude pulls at the own ones
+            tie = np.moveaxis(sd * serves[:, None] * between[np.ix_(terms, own)], (0, 1), (-2, -1))
+            freed = np.stack([solved(A_own, tie[..., s, :]) for s in range(len(terms))], axis=-2)
+            rest = rest + log_integral(A_own, h_own)
+            A = A - tie @ np.swapaxes(freed, -1, -2)
+            h = h - np.sum(freed * h_own[..., None, :], axis=-1)
+        columns = list(split.integrated)
+        return cls(
+            A=np.asarray(np.eye(len(terms)) + A.sum(axis=1)),
+            h=np.asarray(h.sum(axis=1)),
+            rest=np.asarray(rest.sum(axis=1)),
+            mean=amplitudes.mean[columns],
+            sd=amplitudes.sd[columns],
+            bounded=split.bounded_shared,
+        )
+
+    @property
+    def log_integral(self) -> FloatArray:
+        """ln of the integral over all amplitudes, shape (n,)."""
+        return np.asarray(self.rest + log_integral(self.A, self.h, self.bounded))
+
+    def draw(self, rng: np.random.Generator) -> FloatArray:
+        """Shared amplitudes, one exact draw for each row, shape (n, S)."""
+        return np.asarray(self.mean + self.sd * draw_block(self.A, self.h, rng, self.bounded))

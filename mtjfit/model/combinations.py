@@ -22,17 +22,17 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.phase import Terms, fit_phase
 
 __all__ = [
     "DeviceCombinations",
     "combinations",
-    "combinations_table",
     "denominator_dof",
     "noise_estimate",
     "noise_groups",
     "phase_determined",
+    "quantities_table",
     "terms_seen",
 ]
 
@@ -92,7 +92,7 @@ class DeviceCombinations:
         return float(chi2.sf(self.scatter_chi2, self.scatter_dof)) if self.scatter_dof > 0 else float("nan")
 
 
-def noise_groups(model: MarginalPosterior) -> tuple[IntArray, FloatArray]:
+def noise_groups(model: FullPosterior) -> tuple[IntArray, FloatArray]:
     """Which device and component shares which fitted noise scale, and the degrees of freedom behind each scale.
 
     Returns
@@ -113,7 +113,7 @@ def noise_groups(model: MarginalPosterior) -> tuple[IntArray, FloatArray]:
     return group, np.array([beyond[group == g].sum() for g in range(known.size - 1)], dtype=float)
 
 
-def noise_estimate(model: MarginalPosterior) -> FloatArray:
+def noise_estimate(model: FullPosterior) -> FloatArray:
     """σ of each device and component, shape (n_devices, 2), where it is fitted; 1 where the curve has its errors.
 
     From the scatter about a free polynomial of the declared powers, pooled over devices that share a noise scale.
@@ -151,14 +151,14 @@ def denominator_dof(shares: FloatArray, dof: FloatArray) -> float:
     return float(np.sum(shares)) ** 2 / spread if spread > 0 else np.inf
 
 
-def terms_seen(model: MarginalPosterior, j: int) -> np.ndarray:
+def terms_seen(model: FullPosterior, j: int) -> np.ndarray:
     """Terms of J0 that the device sees and that are not fixed at zero, shape (n_terms,)."""
     linear = model.amplitudes
     seen = linear.power > 0 if model.study.curves[j].quantity == "torkance" else np.full(linear.power.size, True)
     return np.asarray(seen & ((linear.column[0] >= 0) | (linear.constant != 0)))
 
 
-def phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
+def phase_determined(model: FullPosterior, counts: np.ndarray) -> bool:
     """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
     phases: dict[int, set[complex]] = {}
     for phase, power in zip(model.amplitudes.phase[counts], model.amplitudes.power[counts], strict=True):
@@ -166,13 +166,13 @@ def phase_determined(model: MarginalPosterior, counts: np.ndarray) -> bool:
     return any(len(kinds) == 1 for kinds in phases.values())
 
 
-def _terms(model: MarginalPosterior, counts: np.ndarray) -> Terms:
+def _terms(model: FullPosterior, counts: np.ndarray) -> Terms:
     names = tuple(name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept)
     return Terms(names, model.amplitudes.phase[counts], model.amplitudes.power[counts], model.data.powers)
 
 
 def _devices(
-    model: MarginalPosterior,
+    model: FullPosterior,
     which: IntArray,
     counts: np.ndarray,
     sigma: FloatArray,
@@ -240,7 +240,7 @@ def _seen(R: FloatArray, z: FloatArray, P: int) -> tuple[list[int], FloatArray]:
 
 
 def _scatter(
-    model: MarginalPosterior, j: int, sigma: FloatArray, ranks: list[int], unseen: FloatArray, known: np.ndarray
+    model: FullPosterior, j: int, sigma: FloatArray, ranks: list[int], unseen: FloatArray, known: np.ndarray
 ) -> tuple[float, int]:
     """χ² and degrees of freedom of the points of one device about its own polynomials, over `known` errors."""
     rss = model.data.rss[j] + np.sum(unseen.reshape(2, -1) ** 2, axis=-1)
@@ -254,7 +254,7 @@ def _noise_dof(group: IntArray, dof: FloatArray, left: FloatArray) -> float:
     return denominator_dof(shares, dof[mine])
 
 
-def combinations(model: MarginalPosterior) -> tuple[DeviceCombinations, ...]:
+def combinations(model: FullPosterior) -> tuple[DeviceCombinations, ...]:
     """Determined quantities of every device, each fitted on its own, with the constraint and the scatter test."""
     sigma, groups = noise_estimate(model), noise_groups(model)
     counts = [terms_seen(model, j) for j in range(len(model.study.curves))]
@@ -265,7 +265,7 @@ def combinations(model: MarginalPosterior) -> tuple[DeviceCombinations, ...]:
     return tuple(found[j] for j in range(len(counts)))
 
 
-def combinations_table(model: MarginalPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:
+def quantities_table(model: FullPosterior, found: tuple[DeviceCombinations, ...]) -> pd.DataFrame:
     """One row for each device and determined quantity: device, quantity, value, sd, unit."""
     rows = []
     for one in found:

@@ -53,6 +53,11 @@ class Compressed:
     log_sigma: FloatArray
     fitted: np.ndarray
 
+    def chosen(self, devices: slice | IntArray) -> Compressed:
+        """The statistics of some of the devices."""
+        R, z, rss, n = self.R[devices], self.z[devices], self.rss[devices], self.n[devices]
+        return Compressed(self.powers, R, z, rss, n, self.log_sigma[devices], self.fitted[devices])
+
 
 def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
     """p_n(V) for each bias and power, shape (n_bias, P): Vⁿ, or n Vⁿ⁻¹ for a torkance, times the curve's sin θ.

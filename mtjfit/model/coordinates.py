@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,9 +15,10 @@ from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, Scattered
 from mtjfit.model.scores import Scores
 from mtjfit.physics import wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.study import SCATTER, Normal, ParameterName, Prior, Study
+from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.study import SCATTER, Normal, Parameter, ParameterName, Prior, Study, amplitudes_of, parse_amplitude
 
-__all__ = ["Coordinates", "Split", "scattered_terms", "split"]
+__all__ = ["Coordinates", "DeviceCoordinates", "Split", "scattered_terms"]
 
 _FREE = Normal(0.0, 1.0)
 
@@ -49,45 +52,113 @@ class Split:
     bounded_shared: Bounded | None
     scattered: tuple[int, ...] = ()
 
+    @classmethod
+    def of(cls, layout: Layout, amplitudes: AmplitudeLayout, scattered: tuple[int, ...] = ()) -> Split:
+        """Decide what is sampled.
 
-def split(layout: Layout, amplitudes: AmplitudeLayout, scattered: tuple[int, ...] = ()) -> Split:
-    """Decide what is sampled.
-
-    Shared amplitudes can be integrated out together only while the likelihood is Gaussian in all of them: for known
-    thicknesses, and no more than one bounded amplitude among those integrated. The others are sampled, and so is what
-    devices scatter about, because it also decides by how much.
-    """
-    free = bool(np.any(layout.index["thickness"] >= 0))
-    by_term = amplitudes.column
-    terms = range(len(amplitudes.own))
-    own = tuple(t for t in terms if amplitudes.own[t] or t in scattered)
-    # what devices scatter by has no bounds
-    own_priors = [_FREE if t in scattered else amplitudes.priors[by_term[0, t]] for t in own]
-    own_columns = {int(a) for t in own if t not in scattered for a in by_term[:, t]}
-    shared = [a for a in range(len(amplitudes.names)) if a not in own_columns]
-    bounded_own = Bounded.among(tuple(own_priors))
-    if free or bounded_own is not None:
-        sampled = shared
-    else:
-        centres = {int(a) for t in scattered for a in by_term[:, t]}
-        bounded = [a for a in shared if amplitudes.priors[a].truncated and a not in centres]
-        sampled = [a for a in shared if a in centres or a in bounded[1:]]
-    integrated = tuple(a for a in shared if a not in sampled)
-    return Split(
-        entries=tuple(k for k, entry in enumerate(layout.entries) if not entry.name.is_thickness),
-        sampled=tuple(sampled),
-        integrated=integrated,
-        own=own,
-        thickness_is_free=free,
-        bounded_own=bounded_own,
-        bounded_shared=Bounded.among(tuple(amplitudes.priors[a] for a in integrated)),
-        scattered=scattered,
-    )
+        Shared amplitudes can be integrated out together only while the likelihood is Gaussian in all of them: for known
+        thicknesses, and no more than one bounded amplitude among those integrated. The others are sampled, and so is
+        what devices scatter about, because it also decides by how much.
+        """
+        free = bool(np.any(layout.index["thickness"] >= 0))
+        by_term = amplitudes.column
+        terms = range(len(amplitudes.own))
+        own = tuple(t for t in terms if amplitudes.own[t] or t in scattered)
+        # what devices scatter by has no bounds
+        own_priors = [_FREE if t in scattered else amplitudes.priors[by_term[0, t]] for t in own]
+        own_columns = {int(a) for t in own if t not in scattered for a in by_term[:, t]}
+        shared = [a for a in range(len(amplitudes.names)) if a not in own_columns]
+        bounded_own = Bounded.among(tuple(own_priors))
+        if free or bounded_own is not None:
+            sampled = shared
+        else:
+            centres = {int(a) for t in scattered for a in by_term[:, t]}
+            bounded = [a for a in shared if amplitudes.priors[a].truncated and a not in centres]
+            sampled = [a for a in shared if a in centres or a in bounded[1:]]
+        integrated = tuple(a for a in shared if a not in sampled)
+        return cls(
+            entries=tuple(k for k, entry in enumerate(layout.entries) if not entry.name.is_thickness),
+            sampled=tuple(sampled),
+            integrated=integrated,
+            own=own,
+            thickness_is_free=free,
+            bounded_own=bounded_own,
+            bounded_shared=Bounded.among(tuple(amplitudes.priors[a] for a in integrated)),
+            scattered=scattered,
+        )
 
 
 def scattered_terms(study: Study) -> tuple[int, ...]:
     """Terms of J0(V) whose amplitude scatters between devices."""
     return tuple(t for t, name in enumerate(study.amplitudes) if SCATTER + name in study.parameters)
+
+
+class DeviceCoordinates(ABC):
+    """From sampled values to what each device needs: lengths, dead layer, centres and widths of its amplitudes."""
+
+    @property
+    @abstractmethod
+    def declared(self) -> Mapping[str, Parameter]:
+        """Parameters by name."""
+
+    @property
+    @abstractmethod
+    def own(self) -> tuple[int, ...]:
+        """Terms of J0(V) that are integrated out device by device."""
+
+    @property
+    @abstractmethod
+    def priors(self) -> Mapping[str, Prior]:
+        """Prior of every parameter, in the order of tables."""
+
+    @property
+    @abstractmethod
+    def scores(self) -> Scores:
+        """Normal scores of the priors of what is sampled."""
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Sampled parameters."""
+
+    @abstractmethod
+    def of(self, name: str, values: FloatArray) -> FloatArray:
+        """A parameter of each device, shape (n or 1, n_devices or 1), from sampled `values` of shape (n, size)."""
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Coefficients of J0(V), in the order of the declaration."""
+        return amplitudes_of(self.declared)
+
+    @cached_property
+    def phases_and_powers(self) -> tuple[ComplexArray, IntArray]:
+        """1 for in-plane and i for out-of-plane terms, and the power of V, each of shape (T,)."""
+        parsed = [parse_amplitude(name) for name in self.terms]
+        return np.array([phase for phase, _ in parsed]), np.array([power for _, power in parsed], dtype=int)
+
+    def form(self, values: FloatArray) -> ExponentialForm:
+        """κ(d) of each device."""
+        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
+        if "Lambda" in self.declared:
+            Lambda = self.of("Lambda", values)
+        else:
+            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
+        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
+
+    def dead_layer(self, values: FloatArray) -> FloatArray:
+        """Part of each thickness that is not magnetic, in nm, shape (n or 1, n_devices or 1)."""
+        return self.of("dead_layer", values) if "dead_layer" in self.declared else np.zeros((1, 1))
+
+    def own_sd(self, values: FloatArray, centre: FloatArray) -> FloatArray:
+        """Standard deviations of own amplitudes about their centre, shape (n or 1, n_devices or 1, n_own)."""
+        each = []
+        for t in self.own:
+            scatter = SCATTER + self.terms[t]
+            if scatter in self.declared:
+                each.append(np.abs(centre[..., t]) * self.of(scatter, values))
+            else:
+                each.append(np.full((1, 1), self.declared[self.terms[t]].prior.centre_and_sd[1]))
+        return np.stack(np.broadcast_arrays(*each), axis=-1) if each else np.zeros((1, 1, 0))
 
 
 @dataclass(frozen=True)
@@ -112,13 +183,21 @@ class _Source:
 
 
 @dataclass(frozen=True, eq=False)
-class Coordinates:
+class Coordinates(DeviceCoordinates):
     """What is sampled of a study, in the order of the coordinates: lengths and noise, amplitudes, their scatter."""
 
     study: Study
     layout: Layout
     amplitudes: AmplitudeLayout
     split: Split
+
+    @property
+    def declared(self) -> Mapping[str, Parameter]:
+        return self.study.parameters
+
+    @property
+    def own(self) -> tuple[int, ...]:
+        return self.split.own
 
     @cached_property
     def _scatters(self) -> dict[ParameterName, Prior]:
@@ -133,13 +212,11 @@ class Coordinates:
 
     @cached_property
     def scores(self) -> Scores:
-        """Normal scores of the priors of what is sampled."""
         entries = (self.layout.entries[k].prior for k in self.split.entries)
         return Scores((*entries, *(self.amplitudes.priors[a] for a in self.split.sampled), *self._scatters.values()))
 
     @cached_property
     def names(self) -> tuple[ParameterName, ...]:
-        """What is sampled."""
         entries = (self.layout.names[k] for k in self.split.entries)
         return (*entries, *(self.amplitudes.names[a] for a in self.split.sampled), *self._scatters)
 
@@ -166,28 +243,20 @@ class Coordinates:
     @cached_property
     def _sources(self) -> dict[str, _Source]:
         place = {entry: k for k, entry in enumerate(self.split.entries)}
-        return {
+        found = {
             name: _Source.of([place[entry] for entry in index.tolist() if entry >= 0], self.layout.fixed[name])
             for name, index in self.layout.index.items()
             if name != "thickness"
         }
+        for t in self.split.scattered:
+            one = self.declared[SCATTER + self.study.amplitudes[t]]
+            known = np.full(len(self.study.curves), np.nan if one.value is None else one.value)
+            columns = [] if one.is_fixed else [self.names.index(name) for name in self.study.names_of(one.name)]
+            found[one.name] = _Source.of(columns, known)
+        return found
 
     def of(self, name: str, values: FloatArray) -> FloatArray:
-        """A parameter of each device, shape (n or 1, n_devices or 1), from sampled `values` of shape (n, size)."""
         return self._sources[name].values(values)
-
-    def form(self, values: FloatArray) -> ExponentialForm:
-        """κ(d) of each device."""
-        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
-        if "Lambda" in self._sources:
-            Lambda = self.of("Lambda", values)
-        else:
-            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
-        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
-
-    def dead_layer(self, values: FloatArray) -> FloatArray:
-        """Part of each thickness that is not magnetic, in nm, shape (n or 1, n_devices or 1)."""
-        return self.of("dead_layer", values) if "dead_layer" in self._sources else np.zeros((1, 1))
 
     @cached_property
     def _centres(self) -> tuple[FloatArray, FloatArray]:
@@ -204,30 +273,3 @@ class Coordinates:
         start = len(self.split.entries)
         free = values[:, start : start + len(self.split.sampled)] if self.split.sampled else np.zeros((1, 0))
         return np.asarray(known + free @ by_sampled).reshape(-1, *self.amplitudes.column.shape)
-
-    @cached_property
-    def _own_sd(self) -> FloatArray:
-        """Of own amplitudes about their centre, shape (1, 1, n_own); of no meaning where they scatter."""
-        sd = np.append(self.amplitudes.sd, np.nan)
-        return sd[self.amplitudes.column[0, list(self.split.own)]][None, None]
-
-    @cached_property
-    def _scatter_sources(self) -> dict[int, _Source]:
-        """Relative standard deviation between devices, by the place of the term among own ones."""
-        start, names = len(self.split.entries) + len(self.split.sampled), list(self._scatters)
-        found = {}
-        for t in self.split.scattered:
-            one = self.study.parameters[SCATTER + self.study.amplitudes[t]]
-            known = np.full(len(self.study.curves), np.nan if one.value is None else one.value)
-            columns = [] if one.is_fixed else [start + names.index(name) for name in self.study.names_of(one.name)]
-            found[self.split.own.index(t)] = _Source.of(columns, known)
-        return found
-
-    def own_sd(self, values: FloatArray, centre: FloatArray) -> FloatArray:
-        """Standard deviations of own amplitudes about their centre, shape (n or 1, n_devices or 1, n_own)."""
-        if not self.split.scattered:
-            return self._own_sd
-        each = [self._own_sd[..., k] for k in range(len(self.split.own))]
-        for k, source in self._scatter_sources.items():
-            each[k] = np.abs(centre[..., self.split.own[k]]) * source.values(values)
-        return np.stack(np.broadcast_arrays(*each), axis=-1)

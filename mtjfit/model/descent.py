@@ -19,7 +19,7 @@ from mtjfit.model.combinations import noise_groups
 from mtjfit.model.forward import transfer_gradient
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
-from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
 
 __all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
 
@@ -65,7 +65,7 @@ class Points:
         """All rows of several."""
         return Points(*(np.concatenate([getattr(one, k) for one in parts]) for k in Points.__dataclass_fields__))
 
-    def of(self, model: MarginalPosterior, name: str) -> FloatArray:
+    def of(self, model: FullPosterior, name: str) -> FloatArray:
         """One parameter at every point, shape (n,)."""
         if name in model.amplitudes.names:
             return np.asarray(self.amplitudes[:, model.amplitudes.names.index(name)])
@@ -118,7 +118,7 @@ class Descent:
         Whether fitted noise scales follow. Where they stay, the height is χ² at the scales of the starts.
     """
 
-    model: MarginalPosterior
+    model: FullPosterior
     name: str = ""
     noise: bool = True
 

@@ -24,6 +24,9 @@ from scipy.stats import t as student
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.compress import Points
+from mtjfit.model.known import once_per_study
+from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import DOF, JITTER, NOISE, Parameter, Prior, Study, parse_amplitude
 
 __all__ = [
@@ -32,6 +35,7 @@ __all__ = [
     "Scatter",
     "as_normal",
     "declares_noise",
+    "least_squares_model",
     "most_probable_degrees",
     "most_probable_jitter",
     "noise_of_points",
@@ -244,9 +248,10 @@ def as_normal(study: Study, noise: Mapping[str, float] | None = None) -> Study:
     >>> "jitter_par" in as_normal(study.replace(parameters={**study.parameters, **jitter})).parameters
     False
     """
+    if noise is None:
+        return _as_normal(study)
     if not declares_noise(study):
         return study
-    noise = noise_of_points(study) if noise is None else noise
     parameters = {name: one for name, one in study.parameters.items() if name not in (*JITTER, DOF)}
     if DOF in study.parameters:
         curves = _drawn_in(study, noise)
@@ -255,6 +260,17 @@ def as_normal(study: Study, noise: Mapping[str, float] | None = None) -> Study:
     return study.replace(curves=curves, parameters=parameters)
 
 
+@once_per_study
+def _as_normal(study: Study) -> Study:
+    return as_normal(study, noise_of_points(study)) if declares_noise(study) else study
+
+
+def least_squares_model(study: Study) -> FullPosterior:
+    """The likelihood that least squares maximises: normal errors, and own amplitudes in place of scatter."""
+    return full_posterior(with_own_amplitudes(as_normal(study)))
+
+
+@once_per_study
 def noise_of_points(study: Study) -> dict[str, float]:
     """Jitter, or degrees of freedom, from the scatter of the points about polynomials of the declared powers of V.
 

@@ -19,18 +19,27 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.compress import Compressed
-from mtjfit.model.layout import AmplitudeLayout
+from mtjfit.model.layout import IntArray
+from mtjfit.physics.diffusion import ComplexArray
 
 __all__ = ["Bilinear", "Gram", "Products", "gram_by_component"]
 
 
-def gram_by_component(data: Compressed, amplitudes: AmplitudeLayout) -> FloatArray:
-    """Inner products of (z, u_1 …, w_1 …), shape (n_devices, 2, 1 + 2T, 1 + 2T): in-plane rows, out-of-plane rows."""
+def gram_by_component(data: Compressed, phase: ComplexArray, power: IntArray) -> FloatArray:
+    """Inner products of (z, u_1 …, w_1 …), shape (n_devices, 2, 1 + 2T, 1 + 2T): in-plane rows, out-of-plane rows.
+
+    Parameters
+    ----------
+    phase : ndarray of complex, shape (T,)
+        1 for in-plane, i for out-of-plane terms of J0(V).
+    power : ndarray of int, shape (T,)
+        Power of V of each.
+    """
     P = data.powers.size
-    position = np.searchsorted(data.powers, amplitudes.power)
+    position = np.searchsorted(data.powers, power)
     R_par, R_perp = data.R[:, :, position], data.R[:, :, P + position]
-    u = amplitudes.phase.real * R_par + amplitudes.phase.imag * R_perp
-    w = amplitudes.phase.real * R_perp - amplitudes.phase.imag * R_par
+    u = phase.real * R_par + phase.imag * R_perp
+    w = phase.real * R_perp - phase.imag * R_par
     X = np.concatenate([data.z[:, :, None], u, w], axis=2)
     X = X.reshape(X.shape[0], 2, P, X.shape[2])
     return np.asarray(np.einsum("jcra,jcrb->jcab", X, X))

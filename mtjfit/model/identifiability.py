@@ -11,7 +11,7 @@ import pandas as pd
 
 from mtjfit.data import FloatArray
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import rises
 from mtjfit.model.structure import Structure, structure, unseen
 from mtjfit.study import ParameterName
@@ -104,7 +104,7 @@ def _following(J: Jacobian, own: set[str]) -> tuple[tuple[str, ...], FloatArray,
     return tuple(J.names[k] for k in asked), matrix - u @ (u.T @ matrix), asked
 
 
-def directions(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[Direction, ...]:
+def directions(model: FullPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[Direction, ...]:
     """Principal axes of the linearised errors in ln(parameter), the stiffest first.
 
     Of lengths and of amplitudes that devices share. What each device has for itself follows: its own amplitudes, and
@@ -129,7 +129,7 @@ def directions(model: MarginalPosterior, values: FloatArray, amplitudes: FloatAr
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> best = fit(study).optimum
-    >>> found = directions(MarginalPosterior(study), best.values, best.amplitudes)
+    >>> found = directions(FullPosterior(study), best.values, best.amplitudes)
     >>> found[-1].main, found[-1].weights["lambda_sf_F"] > 0.8
     ('lambda_sf_F', True)
     """
@@ -214,7 +214,7 @@ class Identifiability:
 
 
 def determined_table(
-    model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray, at_bound: Sequence[str] = ()
+    model: FullPosterior, values: FloatArray, amplitudes: FloatArray, at_bound: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, FloatArray]:
     """Linearised relative errors at a point and which of them are error bars; also their correlations.
 

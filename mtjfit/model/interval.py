@@ -15,7 +15,7 @@ from scipy.stats import chi2, t
 
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 
 __all__ = ["LEVELS", "Interval", "Profile", "thresholds"]
 
@@ -91,7 +91,7 @@ def _end(u: FloatArray, rise: FloatArray, threshold: float) -> float | None:
     return float(u[0] + (np.sqrt(threshold) - low) / (high - low) * (u[1] - u[0]))
 
 
-def thresholds(model: MarginalPosterior) -> tuple[float, ...]:
+def thresholds(model: FullPosterior) -> tuple[float, ...]:
     """Rise of −2 ln L at the ends of the intervals of `LEVELS`.
 
     The quantiles of χ² for known errors. For a fitted scale N ln(1 + t²/ν), which is exact for a linear model with N
@@ -102,7 +102,7 @@ def thresholds(model: MarginalPosterior) -> tuple[float, ...]:
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> [round(x, 2) for x in thresholds(MarginalPosterior(load_study(dataset("thickness-series").study_file)))]
+    >>> [round(x, 2) for x in thresholds(FullPosterior(load_study(dataset("thickness-series").study_file)))]
     [0.99, 3.84]
     """
     group, dof = noise_groups(model)

@@ -9,7 +9,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.forward import amplitude_design, transfer, transfer_gradient
 from mtjfit.model.layout import Entry
-from mtjfit.model.likelihood import MarginalPosterior, row_scale
+from mtjfit.model.likelihood import FullPosterior, row_scale
 
 __all__ = ["Jacobian", "jacobian", "prior_width", "relative_errors"]
 
@@ -44,7 +44,7 @@ class Jacobian:
         return self.matrix[: self.matrix.shape[0] - n_thickness, : self.n_model]
 
 
-def jacobian(model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray) -> Jacobian:
+def jacobian(model: FullPosterior, values: FloatArray, amplitudes: FloatArray) -> Jacobian:
     """Jacobian at natural `values` of the non-linear parameters, shape (size,), and free `amplitudes`.
 
     A thickness with a prior adds one row, its deviation from nominal over its standard deviation.
@@ -99,7 +99,7 @@ def _unit(entry: Entry, value: float) -> float:
     return abs(float(value)) if abs(value) > _ZERO * width else width
 
 
-def _thickness_sd(model: MarginalPosterior, name: str) -> float:
+def _thickness_sd(model: FullPosterior, name: str) -> float:
     prior = next(entry.prior for entry in model.layout.entries if entry.name == name)
     return float(getattr(prior, "sd", np.inf))
 

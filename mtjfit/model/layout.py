@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
+from mtjfit.model.known import once_per_study
 from mtjfit.study import (
     LENGTHS,
     NOISE,
@@ -31,6 +32,7 @@ __all__ = ["AmplitudeLayout", "Entry", "Layout", "Scattered", "amplitude_layout"
 _POINTS = 2**14
 
 
+@once_per_study
 def with_own_amplitudes(study: Study) -> Study:
     """The study with an amplitude of its own for every device where amplitudes scatter: what least squares can do.
 
@@ -256,6 +258,7 @@ class AmplitudeLayout:
         return tuple(name for name, inside in zip(self.names, allowed, strict=True) if not inside)
 
 
+@once_per_study
 def layout(study: Study) -> Layout:
     """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses.
 
@@ -288,6 +291,7 @@ def layout(study: Study) -> Layout:
     return Layout(tuple(entries.values()), index, fixed)
 
 
+@once_per_study
 def amplitude_layout(study: Study) -> AmplitudeLayout:
     """Lay out the amplitudes of a study, the parameters in which the model is linear."""
     names: dict[ParameterName, Normal] = {}

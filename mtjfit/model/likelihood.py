@@ -19,11 +19,12 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.forward import Lambda_of, amplitude_design, transfer
+from mtjfit.model.known import once_per_study
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["Conditional", "MarginalPosterior", "row_scale", "whitened"]
+__all__ = ["Conditional", "FullPosterior", "full_posterior", "row_scale", "whitened"]
 
 _CHUNK = 4096
 
@@ -47,7 +48,7 @@ class Conditional:
     log_likelihood: FloatArray
 
 
-def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+def row_scale(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """1/σ of each row, shape (n, J, 2P), and Σ N ln σ, for curves whose noise scale is fitted."""
     data, P = model.data, model.data.powers.size
     shape = (values.shape[0], data.fitted.size)
@@ -57,7 +58,7 @@ def row_scale(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray,
     return np.repeat(1 / scales, P, axis=-1), np.sum(data.n * np.log(scales), axis=(-1, -2))
 
 
-def whitened(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+def whitened(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
     """Design (n, rows, n_free), target (n, rows), rss (n,) and Σ ln σ (n,) for natural `values` of shape (n, size)."""
     data, amplitudes = model.data, model.amplitudes
     K = transfer(model.layout, values, per_volume=model.per_volume)
@@ -79,7 +80,7 @@ def whitened(model: MarginalPosterior, values: FloatArray) -> tuple[FloatArray, 
 
 
 @dataclass(frozen=True, eq=False)
-class MarginalPosterior:
+class FullPosterior:
     """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
 
     Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
@@ -90,7 +91,7 @@ class MarginalPosterior:
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
+    >>> model = FullPosterior(load_study(dataset("thickness-series").study_file))
     >>> theta = model.prior_transform(np.full((2, model.layout.size), 0.5))
     >>> model.log_posterior(theta).shape
     (2,)
@@ -172,6 +173,12 @@ class MarginalPosterior:
     def Lambda(self, values: FloatArray) -> FloatArray:
         """Λ of each device in nm, shape (..., n_devices), from natural values."""
         return Lambda_of(self.layout, values)
+
+
+@once_per_study
+def full_posterior(study: Study) -> FullPosterior:
+    """The `FullPosterior` of a study, with the layouts and sums that it has built so far."""
+    return FullPosterior(study)
 
 
 def _chunks(theta: FloatArray) -> list[FloatArray]:

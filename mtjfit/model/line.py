@@ -10,7 +10,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.descent import Descent, Points, allowed, lowest_of
 from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.study import Normal
 
 __all__ = ["Axis", "Line"]
@@ -39,7 +39,7 @@ class Axis:
     log: bool
 
     @classmethod
-    def of(cls, model: MarginalPosterior, name: str, best: float) -> Axis:
+    def of(cls, model: FullPosterior, name: str, best: float) -> Axis:
         """The range of a parameter, wide enough for its best value."""
         if name in model.amplitudes.names:
             prior: Normal = model.amplitudes.priors[model.amplitudes.names.index(name)]
@@ -94,7 +94,7 @@ class Line:
     step: float
 
     @classmethod
-    def drawn(cls, model: MarginalPosterior, name: str, best: Points, error: float, starts: FloatArray) -> Line:
+    def drawn(cls, model: FullPosterior, name: str, best: Points, error: float, starts: FloatArray) -> Line:
         """From the best point (one row) and, at each held value, the most promising of many starts (m, size)."""
         descent, value = Descent(model, name), float(best.of(model, name)[0])
         axis = Axis.of(model, name, value)

@@ -13,28 +13,31 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
-from mtjfit.model.compress import Points
+from mtjfit.model.compress import Compressed, Points
 from mtjfit.model.coordinates import Split
 from mtjfit.model.gram import Gram
+from mtjfit.model.known import once_per_study
 from mtjfit.model.layout import Entry, Layout, layout
-from mtjfit.model.likelihood import Conditional, MarginalPosterior
-from mtjfit.model.marginal import CollapsedPosterior, _Batch
+from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.posterior import Batch, Block
 from mtjfit.model.straight import Frame
-from mtjfit.model.student_integral import StudentIntegral, information_share
 from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["JitterPosterior", "StudentPosterior", "posterior_of"]
+__all__ = ["JitterPosterior", "StudentIntegral", "StudentPosterior", "information_share", "make_posterior"]
 
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 
-def posterior_of(study: Study) -> CollapsedPosterior:
+@once_per_study
+def make_posterior(study: Study) -> MarginalPosterior:
     """The posterior that is sampled, under the noise model that the parameters of the study declare.
 
     Examples
@@ -42,17 +45,17 @@ def posterior_of(study: Study) -> CollapsedPosterior:
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import Fixed, Parameter, load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> type(posterior_of(study)).__name__
-    'CollapsedPosterior'
+    >>> type(make_posterior(study)).__name__
+    'MarginalPosterior'
     >>> student = study.replace(parameters={**study.parameters, "noise_dof": Parameter("noise_dof", Fixed(4.0))})
-    >>> posterior_of(student).names[-3:]
+    >>> make_posterior(student).names[-3:]
     ('lambda_sf_N', 'a1', 'b2')
     """
     if DOF in study.parameters:
         return StudentPosterior(study)
     if any(name in study.parameters for name in JITTER):
         return JitterPosterior(study)
-    return CollapsedPosterior(study)
+    return MarginalPosterior(study)
 
 
 def _extended(study: Study, names: tuple[str, ...]) -> Layout:
@@ -76,23 +79,28 @@ def _extended(study: Study, names: tuple[str, ...]) -> Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class _WithNoise(MarginalPosterior):
+class _WithNoise(FullPosterior):
     """Layout, amplitudes and Λ of a study whose likelihood is computed from the points."""
 
     @cached_property
     def layout(self) -> Layout:
         return _extended(self.study, (*JITTER, DOF))
 
+    @property
+    def data(self) -> Compressed:
+        """Sufficient statistics of the curves without that noise."""
+        return full_posterior(self.study).data
+
     def conditional(self, theta: FloatArray) -> Conditional:
         raise MtjfitError("under this noise model the likelihood is no function of the compressed data")
 
 
 @dataclass(frozen=True, eq=False)
-class _Pointwise(CollapsedPosterior):
+class _Pointwise(MarginalPosterior):
     """What both noise models share."""
 
     @cached_property
-    def full(self) -> MarginalPosterior:
+    def full(self) -> FullPosterior:
         """Layout with the parameters of the noise, amplitudes, and Λ; its own likelihood does not exist."""
         return _WithNoise(self.study)
 
@@ -106,16 +114,16 @@ class _Pointwise(CollapsedPosterior):
         powers = self.full.amplitudes.power
         return self._points.design[..., np.searchsorted(np.unique(powers), powers)]
 
-    def _chunks(self, z: FloatArray, nodes: int = 14) -> list[FloatArray]:
-        nodes = nodes if self.split.thickness_is_free else 1
-        length = max(1, _AT_A_TIME // (nodes * self._points.counts.size))
-        return [piece for part in super()._chunks(z, nodes)
-                for piece in (part[k : k + length] for k in range(0, max(part.shape[0], 1), length))]  # fmt: skip
+    def _rows_at_once(self, block: Block, per_device: int) -> int:
+        per_point = per_device if self.thickness_is_free else 1
+        return min(
+            super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // (per_point * self._points.counts.size))
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class JitterPosterior(_Pointwise):
-    """`CollapsedPosterior` with σ² = σ_k² + s², s being ``jitter_par`` and ``jitter_perp``.
+    """`MarginalPosterior` with σ² = σ_k² + s², s being ``jitter_par`` and ``jitter_perp``.
 
     The correlation between the components of a point stays as declared: s² is added to its two variances alone.
 
@@ -145,26 +153,112 @@ class JitterPosterior(_Pointwise):
                  mixed + np.swapaxes(mixed, -1, -2))  # fmt: skip
         return np.concatenate([each.reshape(*each.shape[:2], -1) for each in pairs], axis=1)
 
-    def _batch(self, z: FloatArray) -> _Batch:
-        batch, points = super()._batch(z), self._points
-        shape = (z.shape[0], *points.counts.shape)
-        A = np.broadcast_to(points.var_par + self._jitter("jitter_par", batch) ** 2, shape)
-        B = np.broadcast_to(points.var_perp + self._jitter("jitter_perp", batch) ** 2, shape)
+    def _weighted(self, values: FloatArray, block: Block) -> tuple[Gram, FloatArray]:
+        points = self._points
+        shape = (values.shape[0], *points.counts.shape)
+        A = np.broadcast_to(points.var_par + self._jitter("jitter_par", values) ** 2, shape)
+        B = np.broadcast_to(points.var_perp + self._jitter("jitter_perp", values) ** 2, shape)
         determinant = A * B - points.cross**2
         weights = np.concatenate([B, A, np.broadcast_to(-points.cross, A.shape)], axis=-1)
         weights = weights * np.tile(points.counts / determinant, 3)
         table = np.swapaxes(np.swapaxes(weights, 0, 1) @ self._products, 0, 1)
         side = round(np.sqrt(table.shape[-1]))
         log_sigma = 0.5 * np.sum(np.log(determinant), axis=-1, where=points.counts).sum(axis=-1)
-        return replace(
-            batch,
-            integral=replace(batch.integral, gram=Gram(table.reshape(*table.shape[:2], side, side))),
-            constant=-0.5 * self.study.n_values * LN_2PI - log_sigma,
+        gram = Gram(table.reshape(*table.shape[:2], side, side))
+        return gram, -0.5 * self.study.n_values * LN_2PI - log_sigma
+
+    def _jitter(self, name: str, values: FloatArray) -> FloatArray | float:
+        """s of each row and device, shape (n or 1, n_devices or 1, 1); 0 where it is not declared."""
+        return self.coordinates.of(name, values)[..., None] if name in self.full.layout.index else 0.0
+
+
+def information_share(dof: FloatArray) -> FloatArray:
+    """Fisher information about the place of a t distribution, (ν + 1)/(ν + 3) of that of a normal one of its scale."""
+    return (dof + 1) / (dof + 3)
+
+
+@dataclass(frozen=True)
+class StudentIntegral:
+    """ln L_j(K) for all devices of a batch, all amplitudes given: what `DeviceIntegral` is for normal errors.
+
+    Points that are missing have `terms` and `values` of zero.
+
+    Attributes
+    ----------
+    centre : ndarray, shape (n or 1, n_devices, T)
+        Value of each term.
+    terms : ndarray of complex, shape (n_devices, N, T)
+        Terms of J0(V), with their phases, at each point.
+    values : ndarray of complex, shape (n_devices, N)
+        Measured par + i perp.
+    scales : ndarray, shape (2, n or 1, n_devices, N)
+        σ of par and of perp.
+    counts : ndarray of bool, shape (n_devices, N)
+    dof : ndarray, shape (n or 1, n_devices)
+        ν.
+    """
+
+    centre: FloatArray
+    terms: ComplexArray
+    values: ComplexArray
+    scales: FloatArray
+    counts: np.ndarray
+    dof: FloatArray
+
+    @cached_property
+    def _current(self) -> ComplexArray:
+        """J0(V) at each point, shape (n, n_devices, N)."""
+        return np.asarray((self.terms @ self.centre[..., None])[..., 0])
+
+    @cached_property
+    def _constant(self) -> FloatArray:
+        """ln of the height of all densities of a device, shape (n, n_devices)."""
+        nu, n_values = self.dof, 2 * self.counts.sum(axis=-1)
+        height = gammaln((nu + 1) / 2) - gammaln(nu / 2) - 0.5 * np.log(nu * np.pi)
+        return np.asarray(n_values * height - np.sum(np.log(self.scales), axis=(0, -1), where=self.counts))
+
+    @cached_property
+    def _scaled(self) -> tuple[tuple[FloatArray, FloatArray, FloatArray], ...]:
+        """For par and perp: what Re K and Im K multiply, and the values, over √ν σ, shape (n, n_devices, N)."""
+        current, (par, perp) = self._current, 1 / (self.scales * np.sqrt(self.dof)[..., None])
+        return (
+            (current.real * par, -current.imag * par, self.values.real * par),
+            (current.imag * perp, current.real * perp, self.values.imag * perp),
         )
 
-    def _jitter(self, name: str, batch: _Batch) -> FloatArray | float:
-        """s of each row and device, shape (n or 1, n_devices or 1, 1); 0 where it is not declared."""
-        return self._coordinates.of(name, batch.values)[..., None] if name in self.full.layout.index else 0.0
+    def __call__(self, K: ComplexArray) -> FloatArray:
+        """ln L_j, shape (n, n_devices, n_nodes), for K of that shape."""
+        a, b = (np.ascontiguousarray(part)[..., None] for part in (K.real, K.imag))
+        both = np.ones(())
+        for with_a, with_b, y in self._scaled:
+            away = a * with_a[:, :, None]
+            away += b * with_b[:, :, None]
+            away -= y[:, :, None]
+            away *= away
+            away += 1.0
+            both = np.multiply(both, away, out=away)
+        # one logarithm for both components: it is what this costs
+        total = np.log(both, out=both).sum(axis=-1)
+        return np.asarray(self._constant[..., None] - 0.5 * (self.dof[..., None] + 1) * total)
+
+    def step(
+        self, K: ComplexArray, slope: ComplexArray, offset: FloatArray, sd: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """One step of Fisher scoring in thickness, and the width of the posterior there, each (n, n_devices).
+
+        Each point counts with its weight (ν + 1)/(ν + r²), so that outliers do not pull. Parameters as those of
+        `DeviceIntegral.step`.
+        """
+        pull, stiffness = np.zeros(K.shape), np.zeros(K.shape)
+        for with_a, with_b, y in self._scaled:
+            away = y - K.real[..., None] * with_a - K.imag[..., None] * with_b
+            along = slope.real[..., None] * with_a + slope.imag[..., None] * with_b
+            weighted = along / (1 + away**2)
+            pull = pull + np.sum(weighted * away, axis=-1)
+            stiffness = stiffness + np.sum(weighted * along, axis=-1)
+        count = self.dof + 1  # the scale of t has taken ν out
+        precision = count * information_share(self.dof) * stiffness + 1 / sd**2
+        return np.asarray((count * pull - offset / sd**2) / precision), np.asarray(1 / np.sqrt(precision))
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,19 +278,21 @@ class StudentPosterior(_Pointwise):
         return Split(entries, tuple(range(n_free)), (), (), free, None, None)
 
     @cached_property
-    def _thickness(self) -> Thickness:
-        return replace(super()._thickness, steps=4)  # weights of points change with every step
+    def thickness_priors(self) -> Thickness:
+        """Priors of all thicknesses, with one standard deviation; 0 where they are known."""
+        return replace(super().thickness_priors, steps=4)  # weights of points change with every step
 
     @cached_property
     def _terms(self) -> ComplexArray:
         """Terms of J0(V) with their phases at each point, shape (n_devices, N, T); 0 where there is no point."""
         return np.asarray(self.full.amplitudes.phase * self._design * self._points.counts[..., None])
 
-    def _batch(self, z: FloatArray) -> _Batch:
-        return replace(super()._batch(z), constant=np.zeros(z.shape[0]))
+    def _weighted(self, values: FloatArray, block: Block) -> tuple[Gram, FloatArray]:
+        return super()._weighted(values, block)[0], np.zeros(values.shape[0])
 
-    def _likelihood(self, batch: _Batch) -> OfDevices:
-        points, at = self._points, self._coordinates
+    def device_likelihood(self, batch: Batch) -> OfDevices:
+        """ln L of each device as a function of K."""
+        points, at = self._points, self.coordinates
         fitted = np.array([curve.sigma_is_fitted for curve in self.study.curves])[:, None]
         scales = []
         for name, variance in zip(NOISE, (points.var_par, points.var_perp), strict=True):
@@ -211,9 +307,9 @@ class StudentPosterior(_Pointwise):
             dof=at.of(DOF, batch.values),
         )
 
-    def _linearised(self, z: FloatArray) -> Frame:
-        """As if the errors were normal, with the information that t errors have of the place."""
-        batch = self._batch(z)
-        share = information_share(self._coordinates.of(DOF, batch.values))
+    def _linearised(self, values: FloatArray, block: Block) -> Frame:
+        """For normal errors with the information that t errors have of the place."""
+        batch = self.batch(values, block)
+        share = information_share(self.coordinates.of(DOF, values))
         gram = Gram(batch.integral.gram.table * share[..., None, None])
         return self._frame_of(replace(batch, integral=replace(batch.integral, gram=gram)))

@@ -15,7 +15,7 @@ from scipy.optimize import least_squares
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 
 __all__ = ["Penalised", "PenalisedPoint"]
 
@@ -55,7 +55,7 @@ class Penalised:
 
     Attributes
     ----------
-    model : MarginalPosterior
+    model : FullPosterior
         With normal errors.
     values : ndarray, shape (size,)
         Natural values; its noise scales are used throughout.
@@ -63,7 +63,7 @@ class Penalised:
         Parameters whose priors do not count; a flat one then has no ends either.
     """
 
-    model: MarginalPosterior
+    model: FullPosterior
     values: FloatArray
     without: frozenset[str] = frozenset()
 

@@ -18,14 +18,14 @@ from mtjfit.data import FloatArray
 from mtjfit.model.descent import Descent, Points, lowest_of
 from mtjfit.model.interval import Profile, thresholds
 from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.line import Line
 
 __all__ = ["Profiles", "Reference", "below", "profile", "profiles", "reference", "rises"]
 
 
 def rises(
-    model: MarginalPosterior, values: FloatArray, amplitudes: FloatArray, errors: Mapping[str, float], sds: float = 2.0
+    model: FullPosterior, values: FloatArray, amplitudes: FloatArray, errors: Mapping[str, float], sds: float = 2.0
 ) -> dict[str, tuple[float, float]]:
     """Rise of χ² where a parameter is held `sds` of its errors below and above its best value, all others following.
 
@@ -54,7 +54,7 @@ def rises(
     >>> known = {name: Parameter(name, Fixed(1.0)) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
     >>> linear = fit(study.replace(parameters={**study.parameters, **known}))
     >>> best, errors = linear.optimum, {"a1": linear.errors["a1"]}
-    >>> np.round(rises(MarginalPosterior(linear.study), best.values, best.amplitudes, errors)["a1"], 6).tolist()
+    >>> np.round(rises(FullPosterior(linear.study), best.values, best.amplitudes, errors)["a1"], 6).tolist()
     [4.0, 4.0]
     """
     at = dict(zip((*model.layout.names, *model.amplitudes.names), (*values, *amplitudes), strict=True))
@@ -123,12 +123,12 @@ class Profiles:
     beaten: dict[str, float]
 
 
-def reference(model: MarginalPosterior, values: FloatArray) -> Reference:
+def reference(model: FullPosterior, values: FloatArray) -> Reference:
     """The most likely point near natural `values`, shape (size,), with fitted noise scales that suit it best."""
     return Reference.of(Descent(model).lowest(np.zeros(1), np.asarray(values, dtype=float)[None, :]))
 
 
-def profile(model: MarginalPosterior, name: str, about: Reference) -> Profile:
+def profile(model: FullPosterior, name: str, about: Reference) -> Profile:
     """The profile of a length or an amplitude, from a start that need not be the best one.
 
     Examples
@@ -137,7 +137,7 @@ def profile(model: MarginalPosterior, name: str, about: Reference) -> Profile:
     >>> from mtjfit.infer import fit
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> model = MarginalPosterior(study)
+    >>> model = FullPosterior(study)
     >>> found = profile(model, "lambda_sf_F", reference(model, fit(study).optimum.values))
     >>> f"{found.interval(0.95).low:.1f} {found.interval(0.95).high}"
     '5.5 inf'
@@ -146,7 +146,7 @@ def profile(model: MarginalPosterior, name: str, about: Reference) -> Profile:
 
 
 def profiles(
-    model: MarginalPosterior,
+    model: FullPosterior,
     names: Sequence[str],
     about: Reference,
     others: FloatArray | None = None,
@@ -229,7 +229,7 @@ def _valleys(whole: Descent, cloud: FloatArray) -> Points:
     return whole.lowest(held[: chosen.size], cloud[chosen])
 
 
-def _cloud(model: MarginalPosterior, values: FloatArray) -> FloatArray:
+def _cloud(model: FullPosterior, values: FloatArray) -> FloatArray:
     """Points of the prior for lengths, with thicknesses and noise scales of the best point; always the same."""
     size = model.layout.size
     u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_CLOUD)[:, :size]
@@ -238,7 +238,7 @@ def _cloud(model: MarginalPosterior, values: FloatArray) -> FloatArray:
     return np.where(kept, values, cloud)
 
 
-def _steps(model: MarginalPosterior, about: Reference) -> dict[str, float]:
+def _steps(model: FullPosterior, about: Reference) -> dict[str, float]:
     """Linearised errors: relative ones of lengths, absolute ones of what may be zero."""
     J = jacobian(model, about.values, about.amplitudes)
     errors = relative_errors(J.matrix)[0]

@@ -12,7 +12,7 @@ from scipy.stats import qmc
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import phase_determined, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers
 from mtjfit.study import ParameterName
 
@@ -75,7 +75,7 @@ def _orthonormal(vectors: FloatArray) -> FloatArray:
     return np.asarray(vt[s > 1e-9 * s[0]]) if s[0] > 0 else vectors[:0]
 
 
-def _by_product(model: MarginalPosterior, names: tuple[str, ...]) -> FloatArray:
+def _by_product(model: FullPosterior, names: tuple[str, ...]) -> FloatArray:
     """Changes of λ_sf^N and D_ratio that leave D_ratio · λ_sf^N of every device as it is."""
     index = [model.layout.index.get(name) for name in ("lambda_sf_N", "D_ratio")]
     serves = np.zeros((len(model.study.curves), len(names)))
@@ -90,7 +90,7 @@ def _by_product(model: MarginalPosterior, names: tuple[str, ...]) -> FloatArray:
     return out
 
 
-def _by_common_factor(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> FloatArray:
+def _by_common_factor(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> FloatArray:
     """Changes at constant 1/λ_φ² + 1/λ_sf², with J0 divided by the factor by which κ then grows.
 
     κ = q0² G(q², d, Λ) with q² = q0² + 1/λ_sf² (Eq. 8, 12): q² stays, q0² grows by ε, and every κ by 1 + ε/q0².
@@ -119,7 +119,7 @@ def _by_common_factor(model: MarginalPosterior, J: Jacobian, values: FloatArray,
     return np.array(found).reshape(len(found), len(names))
 
 
-def unseen(model: MarginalPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:
+def unseen(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:
     """Changes that no measured value shows at a point, as far as they have a name; each is tested on the Jacobian.
 
     Parameters
@@ -162,7 +162,7 @@ def _listed(names: Sequence[str], own: set[str]) -> str:
     return ", ".join(dict.fromkeys(shown))
 
 
-def _seen(model: MarginalPosterior) -> str:
+def _seen(model: FullPosterior) -> str:
     """What a single device determines, in words."""
     counts = terms_seen(model, 0)
     named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
@@ -174,7 +174,7 @@ def _seen(model: MarginalPosterior) -> str:
     return ", ".join(f"κ·({' + '.join(each)})" for each in powers.values())
 
 
-def _rest_in_words(model: MarginalPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
+def _rest_in_words(model: FullPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
     """What has no name: which parameters take part, and what is seen instead."""
     taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
     own = {name for name, each in model.study.parameters.items() if each.scope == "device"}
@@ -187,7 +187,7 @@ def _rest_in_words(model: MarginalPosterior, names: Sequence[str], basis: FloatA
     )
 
 
-def prior_points(model: MarginalPosterior, n: int) -> list[tuple[FloatArray, FloatArray]]:
+def prior_points(model: FullPosterior, n: int) -> list[tuple[FloatArray, FloatArray]]:
     """Natural values and amplitudes at `n` points, always the same, that fill the central 90 % of every prior.
 
     Thicknesses are nominal.
@@ -203,14 +203,14 @@ def prior_points(model: MarginalPosterior, n: int) -> list[tuple[FloatArray, Flo
     return list(zip(values, amplitudes, strict=True))
 
 
-def structure(model: MarginalPosterior) -> Structure:
+def structure(model: FullPosterior) -> Structure:
     """Structural rank: the largest rank of the Jacobian over points that fill the prior.
 
     Examples
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> found = structure(MarginalPosterior(load_study(dataset("thickness-series").study_file)))
+    >>> found = structure(FullPosterior(load_study(dataset("thickness-series").study_file)))
     >>> found.rank, found.n_parameters, found.null_directions
     (6, 6, ())
     """
@@ -258,7 +258,7 @@ def grade(error: float) -> str:
     return reached[0] if reached else "prior only"
 
 
-def expected_errors(model: MarginalPosterior, n: int = _POINTS) -> pd.DataFrame:
+def expected_errors(model: FullPosterior, n: int = _POINTS) -> pd.DataFrame:
     """Linearised relative errors at points that fill the central 90 % of every prior; no measured value is used.
 
     Bias points, errors of the data, thicknesses with their errors and priors are; where noise scales are fitted, those
@@ -281,7 +281,7 @@ def expected_errors(model: MarginalPosterior, n: int = _POINTS) -> pd.DataFrame:
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> table = expected_errors(MarginalPosterior(study))
+    >>> table = expected_errors(FullPosterior(study))
     >>> bool(table.loc["lambda_J", "median"] < table.loc["lambda_sf_F", "median"])
     True
     """

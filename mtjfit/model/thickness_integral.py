@@ -28,9 +28,8 @@ _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
 _DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞
 _WIDE = 0.15  # of the thinnest layer: the prior is wide, and the integrands are no bell curves
-_WIDE_COUNT, _WIDE_REACH = 24, 7.0
+_WIDE_REACH = 7.0
 _FOR_DRAWS = 14
-_CELLS = 48  # of the cumulative distribution that draws are read from
 _LN_SQRT_2PI = float(0.5 * np.log(2 * np.pi))
 
 
@@ -81,6 +80,10 @@ class Thickness:
         Nodes of each integral.
     steps : int
         Gauss–Newton steps to find where an integrand lies.
+    wide_count : int
+        Nodes of each integral where the prior is wide.
+    cells : int
+        Of the cumulative distribution that draws are read from.
     """
 
     nominal: FloatArray
@@ -88,6 +91,8 @@ class Thickness:
     per_volume: bool
     count: int = 10
     steps: int = 2
+    wide_count: int = 24
+    cells: int = 48
 
     @classmethod
     def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
@@ -98,6 +103,12 @@ class Thickness:
         """κ, or κ/d per volume, at magnetic thicknesses `d` with t = exp(−d/L)."""
         kappa = form.kappa(t)
         return np.asarray(kappa / d if self.per_volume else kappa)
+
+    def K_and_slope(self, form: ExponentialForm, d: FloatArray) -> tuple[ComplexArray, ComplexArray]:
+        """K and dK/dd at magnetic thicknesses `d`."""
+        t = np.exp(-form.q * d)
+        K, slope = form.kappa(t), form.slope(t)
+        return (K / d, slope / d - K / d**2) if self.per_volume else (K, slope)
 
     def _along(self, form: ExponentialForm, nodes: Nodes, dead: FloatArray) -> ComplexArray:
         """K at all nodes, shape (n, n_devices, count), of devices of which `dead` nm are not magnetic."""
@@ -114,11 +125,7 @@ class Thickness:
         width = offset + self.sd
         limit = _FARTHEST * self.sd
         for _ in range(self.steps):
-            d = np.maximum(self.nominal + offset - dead, THINNEST)
-            t = np.exp(-form.q * d)
-            K, slope = form.kappa(t), form.slope(t)
-            if self.per_volume:
-                K, slope = K / d, slope / d - K / d**2
+            K, slope = self.K_and_slope(form, np.maximum(self.nominal + offset - dead, THINNEST))
             step, width = integral.step(K, slope, offset, self.sd)
             offset = np.clip(offset + step, -limit, limit)
         low = np.maximum(self.nominal + offset - _REACH * width, np.maximum(dead, 0.0) + THINNEST)
@@ -163,7 +170,7 @@ class Thickness:
         sd = np.sqrt(np.sum(weights * (place - mean[..., None]) ** 2, axis=-1) + 1 / 12)
         centre, reach = nodes.first + nodes.spacing * mean, _WIDE_REACH * nodes.spacing * sd
         low = np.maximum(centre - reach, np.maximum(dead, 0.0) + THINNEST)
-        return Nodes(low, (centre + reach - low) / (_WIDE_COUNT - 1), _WIDE_COUNT)
+        return Nodes(low, (centre + reach - low) / (self.wide_count - 1), self.wide_count)
 
     def log_integral_everywhere(
         self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
@@ -201,12 +208,12 @@ class Thickness:
             log_density = self.log_density(form, integral, nodes, dead)
         log_density = np.maximum(log_density - log_density.max(axis=-1, keepdims=True), -_DEPTH)
         # ln of the density is close to a parabola: cubic splines follow it between the nodes
-        place = np.linspace(0.0, nodes.count - 1.0, 2 * _CELLS + 1)
+        place = np.linspace(0.0, nodes.count - 1.0, 2 * self.cells + 1)
         density = np.exp(log_density @ CubicSpline(np.arange(nodes.count), np.eye(nodes.count))(place).T)
         edges, middles = density[..., ::2], density[..., 1::2]
         mass = np.cumsum(edges[..., :-1] + 4 * middles + edges[..., 1:], axis=-1) / 6
         target = rng.random(mass.shape[:-1]) * mass[..., -1]
-        cell = np.minimum(np.sum(mass < target[..., None], axis=-1), _CELLS - 1)
+        cell = np.minimum(np.sum(mass < target[..., None], axis=-1), self.cells - 1)
 
         def pick(table: FloatArray, k: np.ndarray) -> FloatArray:
             return np.asarray(np.take_along_axis(table, k[..., None], axis=-1)[..., 0])
@@ -217,7 +224,7 @@ class Thickness:
         # inside a cell the density is taken for a straight line
         root = np.sqrt(left * left + share * (right * right - left * left))
         fraction = np.clip(share * (left + right) / np.maximum(left + root, 1e-300), 0.0, 1.0)
-        return np.asarray(nodes.first + nodes.spacing * ((nodes.count - 1) / _CELLS) * (cell + fraction))
+        return np.asarray(nodes.first + nodes.spacing * ((nodes.count - 1) / self.cells) * (cell + fraction))
 
 
 def _log_sum(log_terms: FloatArray) -> FloatArray:

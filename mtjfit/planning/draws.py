@@ -16,7 +16,7 @@ from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import sample
 from mtjfit.model.layout import IntArray
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Design
 from mtjfit.planning.measurement import Measurement
 from mtjfit.study import (
@@ -239,7 +239,7 @@ def draws_of(
         return draws_from_priors(study, _N_DRAWS, rng), None
     free = any(name in study.parameters and not study.parameters[name].is_fixed for name in LENGTHS)
     if posterior is None and free and study.n_thicknesses == 1:
-        model = posterior_of(study)
+        model = make_posterior(study)
         straight = Straight(model)
         particles, _ = straight.outward(anneal(straight, model.size, _N_ANNEALED, rng).final.v)
         return draws_from_posterior(study, model.draw(particles, rng), model.priors), None

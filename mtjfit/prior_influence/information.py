@@ -12,7 +12,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
 from mtjfit.infer.evidence.bridge import chains_of, log_evidence
 from mtjfit.infer.posterior import Posterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 
 __all__ = ["BIT", "FROM_PRIOR", "Gain", "JointGain", "gain_over_normal", "joint_gain", "narrowing"]
 
@@ -197,5 +197,5 @@ def joint_gain(posterior: Posterior) -> JointGain:
     n_effective = ess(log_l.swapaxes(1, 2).reshape(-1, log_l.shape[1]))
     nats = float(log_l.mean()) - evidence.value
     error = float(np.hypot(log_l.std() / np.sqrt(n_effective), evidence.error))
-    names = posterior_of(posterior.study).names
+    names = make_posterior(posterior.study).names
     return JointGain(max(nats, 0.0) / BIT, error / BIT, names, evidence.reliable)

@@ -17,10 +17,10 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray
 from mtjfit.data.units import amplitude_unit
 from mtjfit.model.combinations import combinations, noise_estimate, noise_groups, terms_seen
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.forward import amplitude_design, transfer
-from mtjfit.model.layout import IntArray, amplitude_layout, layout, with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import ParameterName, Study
 
@@ -151,7 +151,7 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
     NotDetermined
         Errors are to be fitted, but there are no more points than powers of V.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     data, linear = model.data, model.amplitudes
     out = np.zeros((n, len(study.curves), data.powers.size), dtype=complex)
     for j, own in enumerate(_own_draws(model, n, rng)):
@@ -183,7 +183,7 @@ def own_transfer(study: Study, n: int, rng: np.random.Generator) -> ComplexArray
     >>> f"{np.median(found[:, 1].real):.2f}"  # dT_par/dV at V = 0
     '0.11'
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     out = np.full((n, len(study.curves)), np.nan + 0j)
     if "a1" not in study.amplitudes:
         return out
@@ -210,7 +210,7 @@ class _Open:
     values: ComplexArray
 
 
-def _own_draws(model: MarginalPosterior, n: int, rng: np.random.Generator) -> Iterator[_Turned | _Open]:
+def _own_draws(model: FullPosterior, n: int, rng: np.random.Generator) -> Iterator[_Turned | _Open]:
     """Draws of each device in turn, normal about its best values, or Student-t where errors are fitted."""
     data, linear = model.data, model.amplitudes
     sigma, (group, dof), found = noise_estimate(model), noise_groups(model), combinations(model)

@@ -10,12 +10,11 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.infer import Identification
-from mtjfit.model import DeviceCombinations, MarginalPosterior, structure
+from mtjfit.model import DeviceCombinations, structure
 from mtjfit.model.descent import FARTHEST
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Direction, Identifiability
 from mtjfit.model.interval import Profile
-from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.structure import GRADES, Structure, expected_errors
 from mtjfit.plain import by_name, plain
 from mtjfit.results.headers import P_BAD
@@ -219,7 +218,7 @@ def design_text(study: Study) -> tuple[str, bool]:
     answered : bool
         False if lengths are free and no measurement of this design gives any of them an error.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     expected = expected_errors(model)
     lengths = expected[~expected.index.isin(model.amplitudes.names)]
     answered = lengths.empty or bool((lengths["low"] < math.inf).any())

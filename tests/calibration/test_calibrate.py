@@ -17,7 +17,7 @@ from mtjfit.calibration.simulate import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.simulate import priors_of
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
 N = 120  # what 120 simulations see, 300 see more clearly
@@ -30,7 +30,7 @@ KNOWN = {"lambda_J": Fixed(1.0), "lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(
 
 def exactly(study: Study, seed: int) -> Posterior:
     """Independent draws from the posterior; a free length by inverting its distribution function on a grid."""
-    model, rng = CollapsedPosterior(study), np.random.default_rng(seed)
+    model, rng = MarginalPosterior(study), np.random.default_rng(seed)
     z = np.zeros((120, 0))
     if model.size == 1:
         grid = np.linspace(-5, 5, 200)

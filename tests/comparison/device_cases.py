@@ -10,8 +10,8 @@ import pandas as pd
 from model_studies import AMPLITUDES, TRUTH, simulated
 
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.model import CollapsedPosterior
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, Normal, Study
 
@@ -38,7 +38,7 @@ def true_coefficients(d: float, names: Sequence[str] = ("a1", "b2")) -> dict[int
 
 def posterior_of(study: Study, draws: pd.DataFrame, *, converged: bool = True) -> Posterior:
     """A posterior with given draws."""
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     priors = {entry.name: entry.prior for entry in model.layout.entries}
     priors |= dict(zip(model.amplitudes.names, model.amplitudes.priors, strict=True))
     chain = draws.to_numpy()[None, :, None, :]
@@ -50,7 +50,7 @@ def draws_about(
     study: Study, n: int = 400, width: float = 0.02, truth: Mapping[str, float] | None = None
 ) -> pd.DataFrame:
     """Draws about the truth of `model_studies`, every free parameter by itself."""
-    model, rng = MarginalPosterior(study), np.random.default_rng(11)
+    model, rng = FullPosterior(study), np.random.default_rng(11)
     names = (*model.layout.names, *model.amplitudes.names)
     known = {**TRUTH, **AMPLITUDES, **{f"thickness[{c.device}]": c.thickness for c in study.curves}, **(truth or {})}
     centre = {name: known[name] if name in known else known[name.split("[")[0]] for name in names}
@@ -59,5 +59,5 @@ def draws_about(
 
 def exact_posterior(study: Study, n: int = 1000) -> Posterior:
     """Of a study in which only amplitudes, and what belongs to single devices, are free: independent draws."""
-    drawn = CollapsedPosterior(study).draw(np.zeros((n, 0)), np.random.default_rng(5))
+    drawn = MarginalPosterior(study).draw(np.zeros((n, 0)), np.random.default_rng(5))
     return posterior_of(study, pd.DataFrame(drawn))

@@ -12,8 +12,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import fit
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
 THICKNESSES = (0.8, 1.2, 2.0, 3.0, 4.5)
@@ -97,15 +96,15 @@ def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: 
     return made_by(name, np.random.default_rng(seed), design(d, bias=FEW_POINTS, noise=noise), TRUTH)[0]
 
 
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Explored]:
+def model_of(study: Study, name: str, seed: int = 0) -> tuple[MarginalPosterior, Explored]:
     """A study under one mechanism, and its posterior."""
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS[name]))
     return model, explore(model, model.size, np.random.default_rng(seed))
 
 
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
     """Posterior of a study under one mechanism."""
-    model = posterior_of(mechanism_study(study, MECHANISMS[name]))
+    model = make_posterior(mechanism_study(study, MECHANISMS[name]))
     return explore(model, model.size, rng)
 
 

@@ -25,8 +25,8 @@ from mtjfit.comparison.devices.left_out_device import (
 )
 from mtjfit.comparison.devices.outliers import outliers, repeats
 from mtjfit.data import TorqueCurve
-from mtjfit.model import CollapsedPosterior
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.multiple_tests import holm
 from mtjfit.study import AboutNominal, LogNormal, LogUniform, Normal, Parameter, Study
 
@@ -142,7 +142,7 @@ def null_p_values(kind: str) -> np.ndarray:
 
 def importance(study: Study) -> pd.DataFrame:
     """Draws of a1, b2 and all thicknesses from the posterior: resampled from a box about the truth."""
-    model, rng = CollapsedPosterior(study), np.random.default_rng(0)
+    model, rng = MarginalPosterior(study), np.random.default_rng(0)
     assert model.names == ("a1", "b2")
     values = np.array([AMPLITUDES["a1"], AMPLITUDES["b2"]]) + rng.uniform(-0.12, 0.12, (2000, 2))
     z = stats.norm.ppf(np.stack([model.priors[n].cdf(v) for n, v in zip(model.names, values.T, strict=True)], axis=1))
@@ -387,7 +387,7 @@ def test_leaving_out_by_weights_is_sampling_without_the_device() -> None:
 
 
 def _direct(study: Study, draws: pd.DataFrame, j: int) -> float:
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     own = list(whitened_data(model, np.ones_like(model.data.z)))[j]
     mean, spread = predicted_data(model, draws)
     m, C = mean[:, j] @ own.basis, own.basis.T @ spread[:, j].mean(axis=0) @ own.basis

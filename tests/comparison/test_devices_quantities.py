@@ -16,7 +16,7 @@ from scipy.optimize import minimize_scalar
 from mtjfit.comparison.devices.quantities import determined_quantities, extremum, quantity_table, usual_bias
 from mtjfit.data import TorqueCurve
 from mtjfit.model.combinations import combinations
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import Interface, kappa, torque
 from mtjfit.results.coefficients import (
     Coefficients,
@@ -44,7 +44,7 @@ def by_name(t: Coefficients, bias: float) -> dict[str, np.ndarray]:
 
 
 def made(study: Study, values: np.ndarray) -> Coefficients:
-    powers = np.unique(MarginalPosterior(study).amplitudes.power)
+    powers = np.unique(FullPosterior(study).amplitudes.power)
     return Coefficients(study, powers, values, "each device alone")
 
 
@@ -97,7 +97,7 @@ def test_draws_of_a_device_alone_have_the_errors_of_its_closed_form(quantity: st
     study = simulated(quantity=quantity)
     t = own_coefficients(study, 20_000, np.random.default_rng(0))
     found = by_name(t, 0.2)
-    for j, one in enumerate(combinations(MarginalPosterior(study))):
+    for j, one in enumerate(combinations(FullPosterior(study))):
         for name in ("slope_ratio", "|kappa|·a1", "b2/a1"):
             assert np.median(found[name][:, j]) == pytest.approx(one.values[name], abs=0.03 * one.sd[name])
             assert found[name][:, j].std() == pytest.approx(one.sd[name], rel=0.03)
@@ -119,7 +119,7 @@ def test_draws_of_kappa_scatter_as_repeated_measurements_do(quantity: str) -> No
             replace(c, par=c.par + c.sigma_par * rng.standard_normal(c.bias.size),
                     perp=c.perp + c.sigma_perp * rng.standard_normal(c.bias.size))
             for c in study.curves)  # fmt: skip
-        (one,) = combinations(MarginalPosterior(study.replace(curves=curves)))
+        (one,) = combinations(FullPosterior(study.replace(curves=curves)))
         repeated.append(one.values["|kappa|·a1"] * np.exp(1j * np.arctan(one.values["slope_ratio"])))
     allowed = 4.5 / np.sqrt(2 * n)
     for part in (np.real, np.imag):

@@ -15,7 +15,7 @@ from mtjfit.comparison.studies.tension import Tension, compare_studies, tension
 from mtjfit.errors import ConfigError
 from mtjfit.infer.convergence.gate import Chains, Verdict
 from mtjfit.infer.evidence.bridge import Evidence
-from mtjfit.model import CollapsedPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
 PRIORS: dict[str, Any] = {
@@ -35,7 +35,7 @@ def test_together_they_are_one_study(thickness: Any) -> None:
     """Own amplitudes everywhere: ln L of two halves is that of the whole, to rounding."""
     whole = study((0.8, 1.5, 2.0, 2.5), thickness=thickness)
     halves = {"one": whole.replace(curves=whole.curves[:2]), "two": whole.replace(curves=whole.curves[2:])}
-    both, one = joint_posterior(halves), CollapsedPosterior(whole)
+    both, one = joint_posterior(halves), MarginalPosterior(whole)
     assert both.names == one.names == ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
     z = np.random.default_rng(0).standard_normal((50, 4))
     np.testing.assert_allclose(both.log_posterior(z), one.log_posterior(z), rtol=1e-12)
@@ -51,14 +51,14 @@ def test_each_study_sees_what_is_its_own() -> None:
     assert both.names[:2] == ("lambda_J", "lambda_phi")
     assert both.size == 2 + 4 + 4
     z = np.random.default_rng(2).standard_normal((20, both.size))
-    apart = sum(CollapsedPosterior(s).log_likelihood(z[:, both.columns(label)]) for label, s in models.items())
+    apart = sum(MarginalPosterior(s).log_likelihood(z[:, both.columns(label)]) for label, s in models.items())
     np.testing.assert_allclose(both.log_likelihood(z), apart, rtol=1e-12)
     drawn = both.draw(z, np.random.default_rng(3))
     np.testing.assert_array_equal(drawn["p"]["lambda_J"], drawn["q"]["lambda_J"])
     assert not np.any(drawn["p"]["a1"] == drawn["q"]["a1"])
     assert both.reach.shape == (2, both.size)
     for label, s in models.items():
-        np.testing.assert_array_equal(both.reach[:, both.columns(label)], CollapsedPosterior(s).reach)
+        np.testing.assert_array_equal(both.reach[:, both.columns(label)], MarginalPosterior(s).reach)
     for k, side in ((5, 0), (5, 1), (0, 0), (0, 1)):
         far = z.copy()
         far[0, k] = (-1.001, 1.001)[side] * both.reach[side, k]
@@ -170,7 +170,7 @@ def test_one_thickness_each_is_enough_together() -> None:
     model = joint_posterior(each)
     assert isinstance(model, JointPosterior)
     z = np.random.default_rng(1).standard_normal((10, 4))
-    np.testing.assert_allclose(model.log_likelihood(z), CollapsedPosterior(series).log_likelihood(z), rtol=1e-12)
+    np.testing.assert_allclose(model.log_likelihood(z), MarginalPosterior(series).log_likelihood(z), rtol=1e-12)
 
 
 def simulated_pair(lambda_J: float, seed: int) -> dict[str, Study]:

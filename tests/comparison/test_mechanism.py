@@ -17,7 +17,7 @@ from mtjfit.errors import ConfigError, NotDetermined
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.evidence.exploration import explore
 from mtjfit.infer.simulate import Device, draw_truth, simulated
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
 
@@ -94,10 +94,10 @@ def test_thicknesses_that_do_not_matter_integrate_to_one() -> None:
     uncertain = {**study.parameters, "thickness": Parameter("thickness", AboutNominal(0.1), "device")}
     known = mechanism_study(study.replace(parameters=uncertain), MECHANISMS["ballistic+b1"])
     assert known.parameters["thickness"].is_fixed
-    free = CollapsedPosterior(known.replace(parameters={**known.parameters, "thickness": uncertain["thickness"]}))
+    free = MarginalPosterior(known.replace(parameters={**known.parameters, "thickness": uncertain["thickness"]}))
     assert free.size == 3  # amplitudes are no longer integrated out
     found = explore(free, free.size, np.random.default_rng(0)).evidence
-    exact = CollapsedPosterior(known).log_posterior(np.zeros((1, 0)))[0]
+    exact = MarginalPosterior(known).log_posterior(np.zeros((1, 0)))[0]
     assert abs(found.value - exact) < 4 * found.error
 
 
@@ -176,7 +176,7 @@ def test_straight_coordinates_change_nothing_but_the_shape() -> None:
     """There and back, the same density, and the same evidence as without them (false alarm 6e-5)."""
     study = design((1.0, 2.0, 3.5), bias=SMALL, noise=0.1, thickness_sd=0.05)
     study = made_by("ballistic+b1", np.random.default_rng(2), study)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion+b1"]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion+b1"]))
     centred, z = Straight(model), np.random.default_rng(0).standard_normal((50, model.size))
     v, log_volume = centred.inward(z)
     back, same = centred.outward(v)
@@ -199,7 +199,7 @@ def test_straight_coordinates_are_centred_on_the_amplitudes() -> None:
     """At nominal thicknesses known to 1e-5 nm, the posterior mean of v is zero: the shift is that of the amplitudes."""
     study = design((1.0, 2.0, 3.5), bias=SMALL, noise=0.1, thickness_sd=1e-5)
     study = made_by("diffusion", np.random.default_rng(2), study, TRUTH)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     rng = np.random.default_rng(0)
     z = explore(model, model.size, rng).resampled(2000, rng)
     v, _ = Straight(model).inward(z)

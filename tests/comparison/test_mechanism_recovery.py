@@ -15,7 +15,7 @@ from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.evidence.bridge import log_evidence
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 
 STUDIES = 40
 _FIRST_SEED = 1000
@@ -67,7 +67,7 @@ def test_evidences_agree_with_nested_sampling(name: str) -> None:
     """dynesty draws from the prior inwards and shares the likelihood only; 4 errors."""
     study = made_by("diffusion", np.random.default_rng(5), design(), TRUTH)[0]
     found = explored(study, name, np.random.default_rng(1)).evidence
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS[name]))
     nested = log_evidence_nested(model, model.size, np.random.default_rng(2), n_live=400)
     assert found.error < 0.1
     assert abs(found.value - nested.value) < 4 * np.hypot(found.error, nested.error), (found, nested)
@@ -78,7 +78,7 @@ def test_evidences_agree_with_bridge_sampling() -> None:
     """Uncertain thicknesses, so that amplitudes are sampled; chains of emcee and a bridge; 4 errors."""
     study = made_by("diffusion", np.random.default_rng(5), design(thickness_sd=0.05))[0]
     found = explored(study, "diffusion", np.random.default_rng(1)).evidence
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     done = run_ensembles(model, model.names, seed=3, target_ess=1000, progress=False)
     bridge = log_evidence(model, done.chains, np.random.default_rng(4), jump=done.jump)
     assert done.verdict.converged

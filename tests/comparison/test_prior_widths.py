@@ -12,7 +12,7 @@ from mechanism_cases import TRUTH, closed_form, design, made_by, model_of, serie
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
 from mtjfit.infer.evidence.exploration import explore
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import LogNormal, LogUniform, Parameter, Study
 
 WIDEST = WIDTHS[-1]
@@ -96,7 +96,7 @@ def test_the_ceiling_does_not_hang_on_priors_of_lengths() -> None:
 def test_sabotage_without_its_price_of_thicknesses_or_with_a_wrong_supremum_bounds_fail() -> None:
     made = design((0.8, 1.5, 3.0), bias=BIAS, noise=0.002, thickness_sd=0.3)
     study = made_by("diffusion", np.random.default_rng(8), made, TRUTH)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
+    model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     right = largest_log_likelihood(model.study, WIDEST)
     z = model.scores.of(np.array([[TRUTH[name] for name in model.names]]))
     assert float(model.log_likelihood(z)[0]) < right  # an integral over thicknesses at the true lengths
@@ -132,6 +132,6 @@ def test_other_widths_of_lengths_are_explored_anew() -> None:
         if width.of == "b1":
             assert change == 0.0
             continue
-        other = CollapsedPosterior(width.study(model.study))
+        other = MarginalPosterior(width.study(model.study))
         again = explore(other, other.size, np.random.default_rng(8)).evidence
         assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 
 P = (0.05, 0.5, 0.95)
 
@@ -33,7 +33,7 @@ class Marginal:
 class Reference:
     """Weighted points in coordinates; `log_evidence` is ln ∫ prior · likelihood."""
 
-    model: MarginalPosterior
+    model: FullPosterior
     theta: np.ndarray
     weights: np.ndarray
     log_evidence: float
@@ -69,14 +69,14 @@ class Reference:
         return out
 
 
-def _density(model: MarginalPosterior, theta: np.ndarray) -> np.ndarray:
+def _density(model: FullPosterior, theta: np.ndarray) -> np.ndarray:
     log = model.log_prior(theta)
     inside = np.isfinite(log)
     log[inside] += model.log_likelihood(theta[inside])
     return log
 
 
-def _weighted(model: MarginalPosterior, theta: np.ndarray, log: np.ndarray, volume: float) -> Reference:
+def _weighted(model: FullPosterior, theta: np.ndarray, log: np.ndarray, volume: float) -> Reference:
     top = log.max()
     weights = np.exp(log - top)
     keep = weights > 1e-14
@@ -84,14 +84,14 @@ def _weighted(model: MarginalPosterior, theta: np.ndarray, log: np.ndarray, volu
     return Reference(model, theta[keep], weights[keep] / total, float(top + np.log(total * volume)))
 
 
-def _from_prior(model: MarginalPosterior, n: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
+def _from_prior(model: FullPosterior, n: int = 40_000) -> tuple[np.ndarray, np.ndarray]:
     """Rough mean and covariance, from weighted prior draws."""
     theta = model.prior_transform(stats.qmc.Sobol(model.layout.size, rng=np.random.default_rng(0)).random(n))
     log = model.log_likelihood(theta)
     return _weighted(model, theta, 0.1 * log, 1.0).moments()  # tempered, so that many draws count
 
 
-def on_grid(model: MarginalPosterior, step: float, half: float = 6.5) -> Reference:
+def on_grid(model: FullPosterior, step: float, half: float = 6.5) -> Reference:
     """Trapezoid rule in coordinates whitened by the posterior's own covariance, rotated so that projections differ."""
     mean, covariance = _from_prior(model, 2**15)
     size = model.layout.size
@@ -109,7 +109,7 @@ def on_grid(model: MarginalPosterior, step: float, half: float = 6.5) -> Referen
     return found
 
 
-def by_importance(model: MarginalPosterior, n: int, seed: int = 0) -> Reference:
+def by_importance(model: FullPosterior, n: int, seed: int = 0) -> Reference:
     """Wide t proposals with a tenth of prior draws, adapted three times to their own weighted draws."""
     rng = np.random.default_rng(seed)
     mean, covariance = _from_prior(model, 2**15)

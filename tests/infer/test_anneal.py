@@ -16,7 +16,7 @@ from mtjfit.infer import run_ensembles
 from mtjfit.infer.ensembles import anneal as annealing
 from mtjfit.infer.ensembles.anneal import Annealed, Population, anneal, systematic
 from mtjfit.infer.ensembles.jumps import Straight
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 
 RUNS = 12
 PARTICLES = 8000
@@ -254,13 +254,13 @@ def test_densities_that_vanish_nearly_everywhere_stay_numbers() -> None:
 
 
 @pytest.fixture(scope="module")
-def with_amplitudes() -> CollapsedPosterior:
+def with_amplitudes() -> MarginalPosterior:
     """Four lengths, and three amplitudes that are straightened because thicknesses are uncertain."""
     study = design((1.0, 2.0, 3.5), bias=np.array([-0.4, 0.1, 0.5]), noise=0.1, thickness_sd=0.05)
-    return CollapsedPosterior(made_by("diffusion+b1", np.random.default_rng(2), study, TRUTH)[0])
+    return MarginalPosterior(made_by("diffusion+b1", np.random.default_rng(2), study, TRUTH)[0])
 
 
-def test_the_density_of_the_start_is_that_of_its_draws(with_amplitudes: CollapsedPosterior) -> None:
+def test_the_density_of_the_start_is_that_of_its_draws(with_amplitudes: MarginalPosterior) -> None:
     """Straightened coordinates are wider bells, the others the prior; KS, false alarms 1e-5 each.
 
     And for bells g that are narrower, or moved, ⟨g/s⟩ over the draws is one, within 4.5 errors.
@@ -286,7 +286,7 @@ def test_a_start_without_straightened_coordinates_is_the_prior() -> None:
     np.testing.assert_allclose(log_start, -0.5 * np.sum(v**2, axis=1) - LN_2PI)
 
 
-def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: CollapsedPosterior) -> None:
+def test_the_density_in_straight_coordinates_has_the_same_mass(with_amplitudes: MarginalPosterior) -> None:
     """ln ∫ p dv from annealing is ln ∫ p dz from annealing without straightening, within half a unit of both.
 
     A forgotten Jacobian is some units: ln |dv/dz|.

@@ -16,7 +16,7 @@ from mtjfit.infer.convergence.excess import excess
 from mtjfit.infer.simulate import simulated
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.model.structure import structure
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
@@ -57,7 +57,7 @@ def series(noise: float = 0.02, thickness_sd: float = 0.0, *, fitted: bool = Fal
 
 
 def found(study: Study) -> tuple[Conflict, ...]:
-    best = search.optimum(MarginalPosterior(with_own_amplitudes(as_normal(study))))
+    best = search.optimum(FullPosterior(with_own_amplitudes(as_normal(study))))
     return prior_conflicts(study, best, best.chi2_data + best.chi2_thickness)
 
 
@@ -128,7 +128,7 @@ def test_the_distance_is_that_of_a_linear_model() -> None:
     """With known lengths Δ is (x − m)²/(s² + e²) exactly, with x ± e from ordinary least squares."""
     known = {name: Fixed(TRUTH[name]) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     study = series(b2=Normal(0.6, 1e3), a1=Normal(1.2, 0.03), **known)
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     design, target, _, _ = whitened(model, np.zeros((1, 0)))
     inverse = np.linalg.inv(design[0].T @ design[0])
     x, e = (inverse @ design[0].T @ target[0])[0], np.sqrt(inverse[0, 0])
@@ -142,7 +142,7 @@ def alarms(seeds: range) -> tuple[int, list[float]]:
     accused, tails = 0, []
     for seed in seeds:
         study, truth = random_study(seed)
-        model = MarginalPosterior(study)
+        model = FullPosterior(study)
         best = search.optimum(model)
         total = best.chi2_data + best.chi2_thickness
         accused += bool(prior_conflicts(study, best, total))
@@ -163,7 +163,7 @@ def test_right_priors_are_not_accused(n: int) -> None:
 
 def test_sabotage_a_wrong_prior_of_the_truth_is_seen_in_the_excess() -> None:
     study = series(a1=Normal(3.0, 0.05))
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     best = search.optimum(model)
     total = best.chi2_data + best.chi2_thickness
     fitted = SimpleNamespace(study=study, optimum=best, chi2=total, dof=study.n_values - structure(model).rank)

@@ -22,7 +22,7 @@ from mtjfit.infer.ensembles.jumps import Jump, Straight
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.evidence.bridge import Evidence, log_evidence
 from mtjfit.infer.evidence.exploration import Explored, explore
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import Normal, load_study
 
 
@@ -276,7 +276,7 @@ def test_where_nothing_was_sampled_nobody_is_asked() -> None:
 @pytest.mark.slow
 def test_the_bundled_series_as_it_is_sampled() -> None:
     """A short real run with the proposal of the run; sabotage of two of its coordinates."""
-    model = CollapsedPosterior(load_study(dataset("thickness-series").study_file))
+    model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
     block, stage = advanced(model, prepared(model, model.size, 4, 32, 1), 150)
     moved = np.any(np.diff(block.theta, axis=1) != 0, axis=-1)
     chains = Chains(model.names, block.theta, block.log_posterior, moved.mean(axis=1))
@@ -293,7 +293,7 @@ def test_the_old_end_of_coordinates_at_eight_is_refused() -> None:
     """Sabotage: a prior 3 ± 0.02 of what the data call 1. The mode lies 33 sd out; a cut at 8 left another one."""
     study = load_study(dataset("thickness-series").study_file)
     a1 = replace(study.parameters["a1"], prior=Normal(0.39, 0.0078))
-    model = CollapsedPosterior(study.replace(parameters={**study.parameters, "a1": a1}))
+    model = MarginalPosterior(study.replace(parameters={**study.parameters, "a1": a1}))
 
     class Cut:
         frame, straightened = model.frame, model.straightened

@@ -21,8 +21,8 @@ from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.evidence import bridge as evidence
 from mtjfit.infer.evidence.bridge import Evidence, chains_of, log_evidence
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model import FullPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study
 
 SMALL = {name: target for name, target in TARGETS.items() if target.size <= 3}
@@ -187,7 +187,7 @@ def bundled(**fixed: float) -> Study:
     return study.replace(parameters={**study.parameters, **known})
 
 
-def sampled(model: CollapsedPosterior) -> Chains:
+def sampled(model: MarginalPosterior) -> Chains:
     done = run_ensembles(model, model.names, seed=3, target_ess=2000, progress=False)
     chains, verdict = done.chains, done.verdict
     assert verdict.converged
@@ -196,7 +196,7 @@ def sampled(model: CollapsedPosterior) -> Chains:
 
 def test_two_methods_agree_on_the_bundled_series() -> None:
     """Two lengths known, two free: emcee and a bridge against the grid, 4.5 errors."""
-    model = CollapsedPosterior(bundled(lambda_sf_F=10.0, lambda_sf_N=1.0))
+    model = MarginalPosterior(bundled(lambda_sf_F=10.0, lambda_sf_N=1.0))
     chains = sampled(model)
     grid, bridge = log_evidence_grid(model, chains), log_evidence(model, chains, np.random.default_rng(0))
     assert grid.error < 1e-3
@@ -209,11 +209,11 @@ def test_two_methods_agree_on_the_bundled_series() -> None:
 def test_all_methods_agree_on_the_bundled_series() -> None:
     """Four lengths free, thicknesses known; the last reference integrates over log lengths instead of normal scores."""
     study = bundled()
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     chains = sampled(model)
     grid, bridge = log_evidence_grid(model, chains), log_evidence(model, chains, np.random.default_rng(0))
     nested = log_evidence_nested(model, model.size, np.random.default_rng(1), n_live=200)
-    other = by_importance(MarginalPosterior(study), 200_000)
+    other = by_importance(FullPosterior(study), 200_000)
     assert grid.error < 5e-3
     assert abs(bridge.value - grid.value) < 4.5 * bridge.error
     assert abs(nested.value - grid.value) < 4.5 * nested.error
@@ -227,7 +227,7 @@ def test_integrated_thicknesses_leave_the_evidence_as_it_is() -> None:
     model, chains = chains_of(posterior)
     np.testing.assert_allclose(model.log_posterior(chains.theta[0, 0]), chains.log_posterior[0, 0], atol=1e-6)
     collapsed = log_evidence(model, chains, np.random.default_rng(0))
-    full = MarginalPosterior(posterior.study)
+    full = FullPosterior(posterior.study)
     columns = [np.log(posterior.draws[e.name]) if e.log else posterior.draws[e.name] for e in full.layout.entries]
     shape, theta = chains.log_posterior.shape, np.stack(columns, axis=-1)
     log_posterior = (full.log_prior(theta) + full.log_likelihood(theta)).reshape(shape)

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 import mtjfit
 from mtjfit.infer.optimum import optimum
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
@@ -38,7 +38,7 @@ def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
     Jacobian gives the same errors."""
     study = simulated(SERIES, noise=0.004, n_bias=5, thickness=thickness, thickness_error=0.03, seed=2)
     result = mtjfit.fit(study)
-    names = (*MarginalPosterior(study).layout.names, "a1", "b2")
+    names = (*FullPosterior(study).layout.names, "a1", "b2")
     truth = TRUTH | AMPLITUDES | {f"thickness[{c.device}]": c.thickness for c in study.curves}
     start = np.array([np.log(truth[n]) if n.startswith("lambda") else truth[n] for n in names])
     ours = np.array([np.log(result.values[n]) if n.startswith("lambda") else result.values[n] for n in names])
@@ -59,7 +59,7 @@ def test_the_minimum_is_global_and_errors_are_fisher(thickness: Any) -> None:
 
 
 def test_every_start_that_converges_reaches_the_same_minimum() -> None:
-    best = optimum(MarginalPosterior(simulated(SERIES, noise=0.002)))
+    best = optimum(FullPosterior(simulated(SERIES, noise=0.002)))
     assert len(best.starts) == 8
     assert np.sum(np.all(np.abs(best.starts / best.values - 1) < 1e-3, axis=1)) >= 4
     np.testing.assert_array_equal(best.starts[0], best.values)

@@ -14,7 +14,7 @@ import mtjfit
 from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import _known_to
 from mtjfit.infer.optimum import optimum
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent
 from mtjfit.model.interval import Profile
 from mtjfit.model.jacobian import jacobian, relative_errors
@@ -29,7 +29,7 @@ THICKNESSES = (0.8, 1.5, 2.5, 3.5, 5.0)
 
 
 def profile_of(study: Study, name: str) -> Profile:
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     return profile(model, name, reference(model, optimum(model).values))
 
 
@@ -135,13 +135,13 @@ def test_notes_say_what_is_left_out() -> None:
 
 def test_errors_over_the_prior_do_not_look_at_the_data() -> None:
     """Other values, the same table; twice the errors of the data, twice the errors; null directions are infinite."""
-    first, second = (MarginalPosterior(simulated(SERIES, seed=k, D_ratio=LENGTH)) for k in (0, 1))
+    first, second = (FullPosterior(simulated(SERIES, seed=k, D_ratio=LENGTH)) for k in (0, 1))
     table = expected_errors(first, 32)
     np.testing.assert_allclose(table, expected_errors(second, 32), rtol=1e-6)
     assert np.isinf(table.loc[["lambda_sf_N", "D_ratio"], "low"]).all()
     assert np.isfinite(table.loc["Lambda", "median"])
-    known = expected_errors(MarginalPosterior(simulated(SERIES, D_ratio=Fixed(1.0))), 32)
-    twice = expected_errors(MarginalPosterior(simulated(SERIES, D_ratio=Fixed(1.0), noise=0.04)), 32)
+    known = expected_errors(FullPosterior(simulated(SERIES, D_ratio=Fixed(1.0))), 32)
+    twice = expected_errors(FullPosterior(simulated(SERIES, D_ratio=Fixed(1.0), noise=0.04)), 32)
     np.testing.assert_allclose(twice["median"], 2 * known["median"], rtol=1e-6)
     assert (twice["within_10"] <= known["within_10"]).all()
 
@@ -149,7 +149,7 @@ def test_errors_over_the_prior_do_not_look_at_the_data() -> None:
 def test_errors_over_the_prior_are_quantiles_of_the_errors_at_its_points() -> None:
     """A prior so narrow that it is one point: the deciles and the median are the errors there."""
     narrow = {name: LogNormal(TRUTH[name], 1.0001) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
-    model = MarginalPosterior(simulated(SERIES, noise=0.001, **narrow, a1=Normal(1.0, 1e-4), b2=Normal(0.6, 1e-4)))
+    model = FullPosterior(simulated(SERIES, noise=0.001, **narrow, a1=Normal(1.0, 1e-4), b2=Normal(0.6, 1e-4)))
     errors, _ = relative_errors(jacobian(model, np.array([TRUTH[n] for n in narrow]), np.array([1.0, 0.6])).matrix)
     table = expected_errors(model, 8)
     for column in ("low", "median", "high"):
@@ -166,7 +166,7 @@ def noiseless(noise: float) -> Study:
     return exact.replace(curves=tuple(replace(curve, **errors) for curve in exact.curves))
 
 
-def near_gaussian(model: MarginalPosterior, point: dict[str, float], name: str, error: float) -> bool:
+def near_gaussian(model: FullPosterior, point: dict[str, float], name: str, error: float) -> bool:
     """Whether χ² rises by 3 to 5.3 at two linearised errors of ln(parameter), where a linear model has 4.
 
     Then either half of the curve is as wide as the linearised error says to within 15 %.
@@ -188,7 +188,7 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     counted = 0
     for noise in (0.01, 0.05, 0.1):
         study = noiseless(noise)
-        model = MarginalPosterior(study)
+        model = FullPosterior(study)
         J = jacobian(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))
         errors = dict(zip(J.names, relative_errors(J.matrix)[0], strict=True))
         posterior = mtjfit.sample(study, seed=1)

@@ -12,7 +12,7 @@ from scipy import stats
 
 import mtjfit
 from mtjfit.infer import Posterior
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.study import AboutNominal, LogNormal, Normal, Sampling, Study, Uniform
 
 SMOOTH = {
@@ -48,7 +48,7 @@ def worst_departure(posterior: Posterior, reference: Reference) -> float:
 
 @pytest.fixture(scope="module")
 def exact() -> Reference:
-    return on_grid(MarginalPosterior(three()), step=0.4)
+    return on_grid(FullPosterior(three()), step=0.4)
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_log_likelihood_of_every_draw_is_its_own(exact: Reference, posterior
 
 def test_quantiles_are_exact_with_uncertain_thickness() -> None:
     study = three(thickness=AboutNominal(0.05), thickness_error=0.05)
-    reference = by_importance(MarginalPosterior(study), 60_000)
+    reference = by_importance(FullPosterior(study), 60_000)
     assert reference.n_effective > 8_000
     posterior = mtjfit.sample(study, seed=2, progress=False)
     assert posterior.verdict.converged
@@ -99,7 +99,7 @@ def test_quantiles_are_exact_with_uncertain_thickness() -> None:
 
 def test_sabotage_a_posterior_of_other_data_is_noticed(exact: Reference) -> None:
     """Errors taken 30 % too large shift and widen the posterior: the comparison must see it."""
-    wrong = on_grid(MarginalPosterior(three(noise=0.065)), step=0.9).quantiles()
+    wrong = on_grid(FullPosterior(three(noise=0.065)), step=0.9).quantiles()
     away = [np.max(np.abs(wrong[n].q - one.q) / one.sd / LIMITS) for n, one in exact.quantiles().items()]
     assert max(away) > 1.5
 
@@ -142,7 +142,7 @@ def test_quantiles_are_exact_for_other_designs(design: dict[str, Any]) -> None:
     """As above, against importance sampling with more than 20 000 effective draws."""
 
     study = three(**{name: LENGTH if value is None else value for name, value in design.items()})
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     reference = by_importance(model, 800_000)
     assert reference.n_effective > 20_000
     posterior = mtjfit.sample(study, seed=5, progress=False)

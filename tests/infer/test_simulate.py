@@ -18,8 +18,8 @@ from mtjfit.calibration.ranks import chi2_p, log_likelihood, quantities
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.simulate import draw_truth, free_names, priors_of, simulated
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model import FullPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.physics import Interface, kappa
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
@@ -203,7 +203,7 @@ def test_the_log_likelihood_is_that_of_the_compressed_data(name: str) -> None:
         numbers = ("par", "perp") if curve.sigma_par is None else ("par", "perp", "sigma_par", "sigma_perp")
         curve = replace(curve, unit=study.curves[0].unit, **{n: getattr(curve, n) * scale for n in numbers})
         others = {n: each for n, each in study.parameters.items() if not n.startswith("scatter_")}
-        model = MarginalPosterior(study.replace(curves=(curve,), parameters=others | own))
+        model = FullPosterior(study.replace(curves=(curve,), parameters=others | own))
         values = np.array([[truth[entry] for entry in model.layout.names]])
         total += float(model.log_likelihood(model.layout.coordinates(values))[0])
     np.testing.assert_allclose(found, total, rtol=1e-9)
@@ -223,7 +223,7 @@ def test_truths_follow_their_priors() -> None:
 @every_case
 def test_a_truth_has_what_the_posterior_has(name: str) -> None:
     study = case(name)
-    priors = posterior_of(study).priors
+    priors = make_posterior(study).priors
     assert set(draw_truth(study, np.random.default_rng(0))) == set(free_names(study)) == set(priors)
     assert {key: priors[key] for key in priors_of(study)} == priors_of(study)
 

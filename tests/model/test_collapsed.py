@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 
-import mtjfit.model.marginal as collapsed_module
-import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.errors import MtjfitError
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.marginal import Arrow, CollapsedPosterior
+from mtjfit.model import FullPosterior
+from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 LENGTHS = {
@@ -111,12 +110,12 @@ def cases(table: dict[str, Callable[[], Study]]) -> Any:
     return pytest.mark.parametrize("make", table.values(), ids=list(table))
 
 
-def scatter(model: CollapsedPosterior, n: int = 3, width: float = 1.5) -> np.ndarray:
+def scatter(model: MarginalPosterior, n: int = 3, width: float = 1.5) -> np.ndarray:
     """Scores over most of the prior."""
     return np.random.default_rng(3).uniform(-width, width, (n, model.size))
 
 
-def near_truth(model: CollapsedPosterior, n: int = 3) -> np.ndarray:
+def near_truth(model: MarginalPosterior, n: int = 3) -> np.ndarray:
     """Scores about where the posterior lies."""
     true = TRUTH | AMPLITUDES | {"noise_par": 0.02, "noise_perp": 0.02, "dead_layer": 0.1}
     values = np.array([[true[name.split("[")[0]] for name in model.names]])
@@ -126,7 +125,7 @@ def near_truth(model: CollapsedPosterior, n: int = 3) -> np.ndarray:
     return np.clip(z, -2, 2) + 0.03 * np.random.default_rng(4).standard_normal((n, model.size))
 
 
-def points(model: CollapsedPosterior, z: np.ndarray) -> list[dict[str, float]]:
+def points(model: MarginalPosterior, z: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(model.names, map(float, row), strict=True)) for row in model.scores.values(z)]
 
 
@@ -138,9 +137,9 @@ def size_of_numbers(made: Study) -> float:
     return total + made.n_values
 
 
-def marginal_error(model: CollapsedPosterior) -> float:
-    """Worst departure from `MarginalPosterior` over most of the prior, in units of the numbers that enter."""
-    full, z = MarginalPosterior(model.study), scatter(model, 5)
+def marginal_error(model: MarginalPosterior) -> float:
+    """Worst departure from `FullPosterior` over most of the prior, in units of the numbers that enter."""
+    full, z = FullPosterior(model.study), scatter(model, 5)
     by_name = dict(zip(model.names, model.scores.values(z).T, strict=True))
     theta = full.layout.coordinates(np.stack([by_name[name] for name in full.layout.names], axis=-1))
     difference = model.log_likelihood(z) - full.log_likelihood(theta)
@@ -149,28 +148,21 @@ def marginal_error(model: CollapsedPosterior) -> float:
 
 @cases(KNOWN)
 def test_equals_the_likelihood_with_all_amplitudes_as_one_block(make: Callable[[], Study]) -> None:
-    model = CollapsedPosterior(make())
+    model = MarginalPosterior(make())
     assert model.names == model.full.layout.names  # every amplitude is integrated out
     assert marginal_error(model) < 1e-10
 
 
 @cases(BOUNDED | {name: KNOWN[name] for name in ("shared", "own and group", "angles", "dead layer")})
 def test_known_thicknesses_by_dense_covariance_and_quadrature(make: Callable[[], Study]) -> None:
-    model = CollapsedPosterior(make())
+    model = MarginalPosterior(make())
     z = np.concatenate([scatter(model, 1), near_truth(model, 2)])
     exact = [brute.shared_integrated(model.study, point) for point in points(model, z)]
     np.testing.assert_allclose(model.log_likelihood(z), exact, rtol=0, atol=1e-10 * size_of_numbers(model.study))
 
 
-def by_raw_points(model: CollapsedPosterior, z: np.ndarray) -> np.ndarray:
+def by_raw_points(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
     return np.array([brute.all_devices(model.study, point) for point in points(model, z)])
-
-
-def everywhere(model: CollapsedPosterior, z: np.ndarray) -> np.ndarray:
-    """ln L by the model's own brute force."""
-    batch = model._batch(z)
-    each = model._thickness.log_integral_everywhere(batch.form, batch.integral, batch.dead, 600)
-    return np.asarray(batch.constant + each.sum(axis=-1))
 
 
 @cases(UNCERTAIN)
@@ -179,7 +171,7 @@ def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
 
     Up to a constant, of 1e-5 for each device for the tails that its nodes leave out.
     """
-    model = CollapsedPosterior(make())
+    model = MarginalPosterior(make())
     z = near_truth(model)
     near = by_raw_points(model, z)
     difference = model.log_likelihood(z) - near
@@ -188,22 +180,22 @@ def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
     if model.split.thickness_is_free:
         far = near_truth(model, 2) + scatter(model, 2, width=0.08)
         exact, scale = by_raw_points(model, far), 1e-10 * size_of_numbers(model.study) + 1e-8
-        np.testing.assert_allclose(everywhere(model, far), exact, rtol=0, atol=scale)
-        np.testing.assert_allclose(everywhere(model, z), near, rtol=0, atol=scale)
+        np.testing.assert_allclose(model.log_likelihood_everywhere(far), exact, rtol=0, atol=scale)
+        np.testing.assert_allclose(model.log_likelihood_everywhere(z), near, rtol=0, atol=scale)
 
 
 def test_a_prior_that_is_cut_at_zero() -> None:
     """The trapezoidal rule loses its speed where an integrand ends with a step, here 2.5 sd below nominal."""
-    model = CollapsedPosterior(study((0.5, 1.2, 2.0), thickness=AboutNominal(0.2), noise=0.2))
+    model = MarginalPosterior(study((0.5, 1.2, 2.0), thickness=AboutNominal(0.2), noise=0.2))
     z = near_truth(model, 6)
     exact = by_raw_points(model, z)
     assert np.ptp(model.log_likelihood(z) - exact) < 2e-3
-    assert np.ptp(everywhere(model, z) - exact) < 2e-5
+    assert np.ptp(model.log_likelihood_everywhere(z) - exact) < 2e-5
 
 
 def test_the_raw_reference_has_converged() -> None:
     made = UNCERTAIN["bound at work"]()
-    model = CollapsedPosterior(made)
+    model = MarginalPosterior(made)
     point = points(model, near_truth(model, 1))[0]
     coarse, fine = (brute.with_thickness_integrated(made, made.curves[0], point, panels) for panels in (8, 24))
     assert coarse == pytest.approx(fine, abs=1e-9)
@@ -221,7 +213,7 @@ def test_the_raw_reference_has_converged() -> None:
 def test_a_thickness_known_ever_better_is_a_known_one() -> None:
     """No reference at all: sd → 0 must join on to the form for known thicknesses, with amplitudes sampled in both."""
     bounds = {"a1": (Normal(1.0, 0.5, low=0.0), "device"), "b2": B2}  # a bounded own one: the shared one is sampled
-    known, nearly = (CollapsedPosterior(study(**bounds, thickness=t)) for t in (Fixed(0.0), AboutNominal(1e-5)))
+    known, nearly = (MarginalPosterior(study(**bounds, thickness=t)) for t in (Fixed(0.0), AboutNominal(1e-5)))
     assert known.names == nearly.names
     z = near_truth(known)
     np.testing.assert_allclose(nearly.log_likelihood(z), known.log_likelihood(z), rtol=0, atol=5e-5)
@@ -231,30 +223,33 @@ def test_a_thickness_known_ever_better_is_a_known_one() -> None:
 
 
 def test_the_error_of_the_quadrature_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = CollapsedPosterior(UNCERTAIN["wide prior"]())
+    model = MarginalPosterior(UNCERTAIN["wide prior"]())
     z = near_truth(model, 6)
     assert model.quadrature_error(z) < 1e-4
+    about = Thickness.about
     for nodes, smallest in ((2, 0.1), (4, 1e-3)):
-        monkeypatch.setattr(thickness_module, "_WIDE_COUNT", nodes)
+        monkeypatch.setattr(Thickness, "about", lambda *a, n=nodes: replace(about(*a), wide_count=n))
+        model = MarginalPosterior(UNCERTAIN["wide prior"]())
         true = np.ptp(model.log_likelihood(z) - by_raw_points(model, z))
         assert true > smallest
         assert model.quadrature_error(z) == pytest.approx(true, rel=1e-4)
-    assert CollapsedPosterior(study()).quadrature_error(np.zeros((2, 4))) == 0.0
+    assert MarginalPosterior(study()).quadrature_error(np.zeros((2, 4))) == 0.0
 
 
-def test_two_nodes_are_noticed_where_the_prior_is_narrow() -> None:
-    model = CollapsedPosterior(UNCERTAIN["own"]())
+def test_two_nodes_are_noticed_where_the_prior_is_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 6) + 0.3 * np.random.default_rng(0).standard_normal((6, model.size))
     assert model.quadrature_error(z) < 1e-3
-    model.__dict__["_thickness"] = replace(model._thickness, count=2)
-    assert model.quadrature_error(z) > 0.05
+    about = Thickness.about
+    monkeypatch.setattr(Thickness, "about", lambda *a: replace(about(*a), count=2))
+    assert MarginalPosterior(model.study).quadrature_error(z) > 0.05
 
 
 def test_the_brute_force_finds_integrands_far_narrower_than_its_nodes() -> None:
     """Errors of 1e-4 of the torque and a prior of 0.3 nm: the integrand is a thousandth of the prior wide."""
-    model = CollapsedPosterior(study(thickness=AboutNominal(0.3), noise=1e-4, thickness_error=0.2))
+    model = MarginalPosterior(study(thickness=AboutNominal(0.3), noise=1e-4, thickness_error=0.2))
     z = model.scores.of(np.array([[(TRUTH | AMPLITUDES)[name] for name in model.names]]))
-    np.testing.assert_allclose(everywhere(model, z), by_raw_points(model, z), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(model.log_likelihood_everywhere(z), by_raw_points(model, z), rtol=0, atol=1e-6)
 
 
 # what is sampled, and what it costs
@@ -262,7 +257,7 @@ def test_the_brute_force_finds_integrands_far_narrower_than_its_nodes() -> None:
 
 def test_dimension_does_not_grow_with_devices() -> None:
     for changes in (OWN, OWN | FREE, FREE, FREE | {"a1": (A1, "device")}):
-        few, many = (CollapsedPosterior(study(np.linspace(0.8, 4.0, n), n_bias=5, **changes)) for n in (4, 24))
+        few, many = (MarginalPosterior(study(np.linspace(0.8, 4.0, n), n_bias=5, **changes)) for n in (4, 24))
         assert few.names == many.names
         assert set(few.priors) < set(many.priors)
         assert few.names[:4] == tuple(LENGTHS)
@@ -275,7 +270,7 @@ def test_memory_is_linear_in_devices(changes: dict[str, Any]) -> None:
 
     def peak(n: int) -> int:
         tracemalloc.start()
-        model = CollapsedPosterior(study(np.linspace(0.8, 4.0, n), n_bias=5, **changes))
+        model = MarginalPosterior(study(np.linspace(0.8, 4.0, n), n_bias=5, **changes))
         model.log_likelihood(near_truth(model, 32))
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -285,19 +280,18 @@ def test_memory_is_linear_in_devices(changes: dict[str, Any]) -> None:
     assert peak(160) < 10 * peak(20)
 
 
-def test_rows_do_not_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_do_not_know_of_each_other() -> None:
     for make in (KNOWN["own and shared"], UNCERTAIN["dead layer, per volume, own"], UNCERTAIN["fixed amplitudes"]):
-        model = CollapsedPosterior(make())
+        model = MarginalPosterior(make())
         z = scatter(model, 7)
         alone = np.concatenate([model.log_likelihood(row) for row in z])
         np.testing.assert_allclose(model.log_likelihood(z), alone, rtol=1e-12)
-        monkeypatch.setattr(collapsed_module, "_CHUNK", 100)  # chunks of two rows
-        np.testing.assert_allclose(model.log_likelihood(z), alone, rtol=1e-12)
-        monkeypatch.undo()
+        few = MarginalPosterior(model.study, nodes_at_once=100)  # two rows at a time
+        np.testing.assert_allclose(few.log_likelihood(z), alone, rtol=1e-12)
 
 
 def test_amplitudes_that_a_fit_may_not_know_to_be_out_of_bounds() -> None:
-    amplitudes = CollapsedPosterior(BOUNDED["one of a group bounded"]()).full.amplitudes
+    amplitudes = MarginalPosterior(BOUNDED["one of a group bounded"]()).full.amplitudes
     assert amplitudes.names == ("a1[g0]", "a1[g1]", "b2")
     assert amplitudes.out_of_bounds(np.array([-9.0, 9.0, 0.7])) == ()
     assert amplitudes.out_of_bounds(np.array([-9.0, 9.0, 0.71])) == ("b2",)
@@ -306,7 +300,7 @@ def test_amplitudes_that_a_fit_may_not_know_to_be_out_of_bounds() -> None:
 
 def test_nothing_but_own_parameters_is_free() -> None:
     fixed = {name: Fixed(TRUTH[name]) for name in LENGTHS}
-    model = CollapsedPosterior(simulated(**(fixed | OWN | FREE)))
+    model = MarginalPosterior(simulated(**(fixed | OWN | FREE)))
     assert (model.names, model.size) == ((), 0)
     found = model.log_posterior(np.zeros((2, 0)))
     np.testing.assert_allclose(found, brute.all_devices(model.study, {}), atol=1e-4)
@@ -316,7 +310,7 @@ def test_corner_values_raise_no_warning() -> None:
     """Scores at ±8, and as far as they reach: lengths of a hundredth of a nanometre and of a million."""
     corners = {"lambda_sf_F": Fixed(np.inf), "Lambda": Fixed(np.inf), "lambda_sf_N": None, "D_ratio": None}
     for changes in (FREE, FREE | OWN | {"per": "volume"}, FREE | corners, OWN | corners):
-        model = CollapsedPosterior(study(**changes))
+        model = MarginalPosterior(study(**changes))
         below, above = model.reach
         z = np.concatenate([8 * np.eye(model.size), -8 * np.eye(model.size), np.full((1, model.size), -8.0)])
         ends = np.concatenate([np.diag(-below), np.diag(above), -below[None], above[None]])
@@ -326,11 +320,11 @@ def test_corner_values_raise_no_warning() -> None:
 
 
 def test_log_posterior_is_prior_times_likelihood_and_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = CollapsedPosterior(study(**FREE))
+    model = MarginalPosterior(study(**FREE))
     z = near_truth(model)
     np.testing.assert_array_equal(model.log_posterior(z), model.log_prior(z) + model.log_likelihood(z))
     np.testing.assert_allclose(model.prior_transform(np.full((1, model.size), 0.5)), 0.0, atol=1e-15)
-    monkeypatch.setattr(CollapsedPosterior, "log_likelihood", lambda self, z: np.array([-1.0, np.nan, -1.0]))
+    monkeypatch.setattr(MarginalPosterior, "log_likelihood", lambda self, z: np.array([-1.0, np.nan, -1.0]))
     with pytest.raises(MtjfitError) as caught:
         model.log_posterior(z)
     for name, value in points(model, z)[1].items():
@@ -347,14 +341,14 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     shared = KNOWN["shared"]
     right = Arrow.of
     broken(Arrow, "of", lambda *a: replace(right(*a), A=right(*a).A + 1e-4 * np.eye(right(*a).A.shape[-1])))
-    assert marginal_error(CollapsedPosterior(shared())) > 1e-10  # a prior narrower by one in 20 000
+    assert marginal_error(MarginalPosterior(shared())) > 1e-10  # a prior narrower by one in 20 000
     monkeypatch.undo()
     broken(Arrow, "log_integral", property(lambda self: self.rest + 0.5 * np.sum(self.h * np.linalg.solve(
         self.A, self.h[..., None])[..., 0], axis=-1)))  # fmt: skip
-    assert marginal_error(CollapsedPosterior(shared())) > 1e-5  # no determinant
+    assert marginal_error(MarginalPosterior(shared())) > 1e-5  # no determinant
     monkeypatch.undo()
-    block = DeviceIntegral._block
-    broken(DeviceIntegral, "_block", lambda self, a, b: block(self, a, -b))
-    model = CollapsedPosterior(UNCERTAIN["own"]())
+    block = DeviceIntegral.block
+    broken(DeviceIntegral, "block", lambda self, a, b: block(self, a, -b))
+    model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 1)
-    assert abs(everywhere(model, z) - by_raw_points(model, z))[0] > 1  # sign of i in one place only
+    assert abs(model.log_likelihood_everywhere(z) - by_raw_points(model, z))[0] > 1  # sign of i in one place only

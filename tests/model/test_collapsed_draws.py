@@ -12,10 +12,10 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, dense_conditional, naive, simulated
 from scipy import stats
 
-import mtjfit.model.thickness_integral as thickness_module
 from mtjfit.data import TorqueCurve
 from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.thickness_integral import Thickness
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
 
@@ -31,15 +31,15 @@ ALARM = 1e-5
 """Of each test; a fixed seed fails by chance once in some thousand choices of it, over all tests of this file."""
 
 
-def at_truth(model: CollapsedPosterior, n: int = N) -> np.ndarray:
+def at_truth(model: MarginalPosterior, n: int = N) -> np.ndarray:
     """The same coordinates n times, near where the data came from."""
     true = TRUTH | AMPLITUDES | {"dead_layer": 0.1}
     z = model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
     return np.repeat(np.clip(z, -2, 2) + 0.02, n, axis=0)
 
 
-def drawn(made: Study) -> tuple[CollapsedPosterior, dict[str, float], dict[str, np.ndarray]]:
-    model = CollapsedPosterior(made)
+def drawn(made: Study) -> tuple[MarginalPosterior, dict[str, float], dict[str, np.ndarray]]:
+    model = MarginalPosterior(made)
     z = at_truth(model)
     point = dict(zip(model.names, map(float, model.scores.values(z[:1])[0]), strict=True))
     return model, point, model.draw(z, np.random.default_rng(8))
@@ -78,7 +78,7 @@ def test_a_bounded_shared_amplitude() -> None:
     """Among 40 000 draws without the bound, those that respect it have the same distribution: two-sample KS."""
     bound = Normal(1.0, 0.5, high=0.98)
     model, _, found = drawn(simulated(**(LENGTHS | {"a1": bound}), noise=0.1))
-    free = CollapsedPosterior(simulated(**LENGTHS | {"a1": Normal(1.0, 0.5)}, noise=0.1))
+    free = MarginalPosterior(simulated(**LENGTHS | {"a1": Normal(1.0, 0.5)}, noise=0.1))
     many = free.draw(at_truth(free, 40_000), np.random.default_rng(1))
     kept = many["a1"] <= 0.98
     assert 0.02 < kept.mean() < 0.98
@@ -135,10 +135,10 @@ class _InOrder(np.random.Generator):
 
 def thickness_error(made: Study) -> float:
     """Worst departure of the distribution function at thicknesses drawn for known uniform numbers from these."""
-    model = CollapsedPosterior(made)
+    model = MarginalPosterior(made)
     z, n = at_truth(model, 400), 400
-    batch = model._batch(z)
-    d = model._thickness.draw(batch.form, batch.integral, batch.dead, _InOrder(np.random.PCG64(0)))
+    batch = model.batch(model.scores.values(z), model.blocks[0])
+    d = batch.thickness.draw(batch.form, batch.integral, batch.dead, _InOrder(np.random.PCG64(0)))
     point = dict(zip(model.names, map(float, model.scores.values(z[:1])[0]), strict=True))
     exact = [probability_below(made, curve, point, d[:, j]) for j, curve in enumerate(made.curves)]
     return float(np.max(np.abs(np.stack(exact) - (np.arange(n) + 0.5) / n)))
@@ -184,7 +184,7 @@ def test_thicknesses_and_own_amplitudes(make: Callable[[], Study]) -> None:
 
 def test_every_row_has_its_own_conditional() -> None:
     """Two rows far apart, repeated in turn over several chunks: each half is what it is alone. Two-sample KS."""
-    model = CollapsedPosterior(UNCERTAIN["own"]())
+    model = MarginalPosterior(UNCERTAIN["own"]())
     one, two = at_truth(model, 1), at_truth(model, 1) + 0.8
     mixed = model.draw(np.tile(np.concatenate([one, two]), (1500, 1)), np.random.default_rng(1))
     for k, z in enumerate((one, two)):
@@ -197,7 +197,7 @@ def test_every_row_has_its_own_conditional() -> None:
 
 
 def test_names_come_in_the_order_of_tables() -> None:
-    model = CollapsedPosterior(UNCERTAIN["dead layer, torkance"]())
+    model = MarginalPosterior(UNCERTAIN["dead layer, torkance"]())
     found = model.draw(at_truth(model, 3), np.random.default_rng(0))
     assert list(found) == [
         *LENGTHS, "dead_layer", "thickness[A]", "thickness[B]", "thickness[C]", "a1[A]", "a1[B]", "a1[C]", "b2",
@@ -235,7 +235,7 @@ def designed(**priors: Any) -> Study:
     return made.replace(curves=tuple(curves))
 
 
-def posterior_draws(model: CollapsedPosterior, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def posterior_draws(model: MarginalPosterior, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Of all parameters; a single coordinate from its distribution function on a fine grid."""
     if model.size == 0:
         return model.draw(np.zeros((n, 0)), rng)
@@ -248,12 +248,12 @@ def posterior_draws(model: CollapsedPosterior, n: int, rng: np.random.Generator)
 def rank_p_value(study: Study, draw: Callable[..., dict[str, np.ndarray]] = posterior_draws) -> float:
     """Ranks of truths drawn from the prior among posterior draws are uniform: χ² test of 8 bins for each parameter."""
     rng = np.random.default_rng(11)
-    priors = CollapsedPosterior(study).priors
+    priors = MarginalPosterior(study).priors
     lengths = {name: TRUTH[name] for name in LENGTHS}
     ranks: dict[str, list[int]] = {name: [] for name in priors}
     for _ in range(SIMULATIONS):
         truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
-        found = draw(CollapsedPosterior(_at(study, lengths | truth, rng)), RANKS, rng)
+        found = draw(MarginalPosterior(_at(study, lengths | truth, rng)), RANKS, rng)
         for name in priors:
             ranks[name].append(int(np.sum(found[name] < truth[name])))
     counts = [np.histogram(one, bins=8, range=(0, RANKS + 1))[0] for one in ranks.values()]
@@ -284,7 +284,8 @@ def test_the_joint_distribution_is_calibrated(priors: dict[str, Any]) -> None:
 
 def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = UNCERTAIN["own, few data"]()
-    monkeypatch.setattr(thickness_module, "_CELLS", 6)  # a grid too coarse to draw from
+    about = Thickness.about  # a grid too coarse to draw from
+    monkeypatch.setattr(Thickness, "about", lambda *a: replace(about(*a), cells=6))
     assert thickness_error(made) > 1e-3
     monkeypatch.undo()
     right = DeviceIntegral.draw
@@ -300,9 +301,9 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_sabotage_of_the_joint_distribution_is_noticed() -> None:
     study = designed(**JOINT["shared, sampled"])
 
-    def with_the_wrong_prior(model: CollapsedPosterior, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def with_the_wrong_prior(model: MarginalPosterior, n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         parameters = dict(model.study.parameters)
         parameters["thickness"] = replace(parameters["thickness"], prior=AboutNominal(0.05))
-        return posterior_draws(CollapsedPosterior(model.study.replace(parameters=parameters)), n, rng)
+        return posterior_draws(MarginalPosterior(model.study.replace(parameters=parameters)), n, rng)
 
     assert rank_p_value(study, with_the_wrong_prior) < 1e-4

@@ -12,7 +12,7 @@ from model_studies import AMPLITUDES, TRUTH, simulated
 from scipy import optimize, stats
 
 from mtjfit.errors import NotDetermined
-from mtjfit.model import DeviceCombinations, MarginalPosterior, combinations, combinations_table
+from mtjfit.model import DeviceCombinations, FullPosterior, combinations, quantities_table
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, LogNormal, Normal, Study
@@ -46,7 +46,7 @@ def true_values(d: float = 1.5, per: str = "device", **_: Any) -> dict[str, floa
 
 @cache
 def experiments(kind: str) -> tuple[DeviceCombinations, ...]:
-    return combinations(MarginalPosterior(devices(**KINDS[kind])))
+    return combinations(FullPosterior(devices(**KINDS[kind])))
 
 
 @every_kind
@@ -90,7 +90,7 @@ def test_scatter_and_constraint_add_up_to_the_misfit_of_the_device(quantity: str
     """Scatter against numpy's least squares on the points themselves; the sum against scipy's best κ for all points."""
     study = simulated((0.8,), quantity=quantity, n_bias=21, noise=0.01, seed=5)
     (curve,) = study.curves
-    found = combinations(MarginalPosterior(study))[0]
+    found = combinations(FullPosterior(study))[0]
     V = curve.bias
     columns = [V, V**2] if quantity == "torque" else [np.ones_like(V), 2 * V]
     square = sum(np.linalg.lstsq(np.column_stack(columns), y)[1][0] for y in (curve.par, curve.perp)) / 0.01**2
@@ -110,22 +110,22 @@ def test_the_constraint_test_does_not_see_the_points() -> None:
     """A torkance declared as torque, and an outlier, pass it; only the scatter test finds them."""
     study = simulated((2.0,), quantity="torkance", noise=0.01, n_bias=21)
     wrong = study.replace(curves=tuple(replace(c, quantity="torque") for c in study.curves))
-    found = combinations(MarginalPosterior(wrong))[0]
+    found = combinations(FullPosterior(wrong))[0]
     assert found.p_value > 0.05
     assert found.scatter_p_value < 1e-300
     (curve,) = study.curves
     jump = 0.1 * (np.abs(curve.bias) < 0.01)  # ten standard errors, at zero bias
-    shaken = combinations(MarginalPosterior(study.replace(curves=(replace(curve, perp=curve.perp + jump),))))[0]
+    shaken = combinations(FullPosterior(study.replace(curves=(replace(curve, perp=curve.perp + jump),))))[0]
     assert shaken.p_value > 0.05
-    assert shaken.scatter_p_value < 1e-3 < combinations(MarginalPosterior(study))[0].scatter_p_value
+    assert shaken.scatter_p_value < 1e-3 < combinations(FullPosterior(study))[0].scatter_p_value
 
 
 def test_a_torkance_beside_torques_has_no_b0() -> None:
     """b0 is declared for the torques; the torkance of such a study has the numbers and tests that it has alone."""
     torques = simulated((1.0, 2.0), b0=Normal(0.0, 1.0))
     torkances = simulated((1.0, 2.0), quantity="torkance", seed=3)
-    mixed = combinations(MarginalPosterior(torques.replace(curves=(torques.curves[0], torkances.curves[1]))))
-    alone = combinations(MarginalPosterior(torkances))[1]
+    mixed = combinations(FullPosterior(torques.replace(curves=(torques.curves[0], torkances.curves[1]))))
+    alone = combinations(FullPosterior(torkances))[1]
     assert "|kappa|·b0" in mixed[0].values
     assert "|kappa|·b0" not in mixed[1].values
     assert mixed[1].values == pytest.approx(alone.values, rel=1e-6)
@@ -136,7 +136,7 @@ def test_a_torkance_beside_torques_has_no_b0() -> None:
 
 def test_errors_known_for_one_component_alone_are_tested_alone() -> None:
     priors = {"fit_sigma": True, "noise_par": Fixed(0.01)}
-    found = combinations(MarginalPosterior(devices(200, seed=6, **priors)))
+    found = combinations(FullPosterior(devices(200, seed=6, **priors)))
     assert all(one.scatter_dof == 9 - 2 for one in found)
     assert stats.kstest([one.scatter_p_value for one in found], "uniform").pvalue > 1e-3  # false-alarm rate 1e-3
 
@@ -145,7 +145,7 @@ def test_own_noise_with_the_wrong_distribution_would_fail() -> None:
     """Sabotage: χ² in place of F for errors that 4 points estimate rejects right models too often."""
     prior = (LogNormal(0.01, 3.0), "device")
     study = devices(1000, seed=2, n_bias=4, fit_sigma=True, noise_par=prior, noise_perp=prior)
-    found = combinations(MarginalPosterior(study))
+    found = combinations(FullPosterior(study))
     right = np.array([one.p_value for one in found])
     wrong = np.array([stats.chi2.sf(one.chi2, 1) for one in found])
     assert stats.kstest(wrong, "uniform").pvalue < 1e-4
@@ -156,7 +156,7 @@ def test_errors_by_another_parametrisation() -> None:
     """scipy on (slope ratio, |κ|a1, b2/a1) themselves; a phase of −60° and one-sided bias couple all three."""
     study = simulated((0.8,), truth={"lambda_phi": 5.0, "lambda_sf_N": 0.5}, n_bias=21, noise=2e-4)
     curve = study.curves[0].mask(study.curves[0].bias < -0.1, "one-sided")
-    found = combinations(MarginalPosterior(study.replace(curves=(curve,))))[0]
+    found = combinations(FullPosterior(study.replace(curves=(curve,))))[0]
     V, T = curve.bias[curve.used], (curve.par + 1j * curve.perp)[curve.used]
 
     def residual(x: np.ndarray) -> np.ndarray:
@@ -176,32 +176,30 @@ def test_a_linear_torque_of_its_own_is_noticed() -> None:
     """With b1 not declared but present, and no noise to speak of, the constraint between the four slopes breaks."""
     study = simulated((1.5,), b1=Normal(0.0, 1.0), noise=0.002)
     without = study.replace(parameters={n: p for n, p in study.parameters.items() if n != "b1"})
-    assert combinations(MarginalPosterior(without))[0].p_value < 1e-20
+    assert combinations(FullPosterior(without))[0].p_value < 1e-20
 
 
 def test_the_phase_is_not_determined_with_both_extra_terms() -> None:
     both = {"a2": Normal(0.0, 1.0), "b1": Normal(0.0, 1.0)}
-    found = combinations(MarginalPosterior(simulated((1.5,), **both)))[0]
+    found = combinations(FullPosterior(simulated((1.5,), **both)))[0]
     assert found.values == {}
     assert np.isnan(found.p_value)
-    assert "slope_ratio" in combinations(MarginalPosterior(simulated((1.5,), **(both | {"a2": None}))))[0].values
+    assert "slope_ratio" in combinations(FullPosterior(simulated((1.5,), **(both | {"a2": None}))))[0].values
     # b0 is a power of its own, which a torque shows
-    assert "slope_ratio" in combinations(MarginalPosterior(simulated((1.5,), b0=Normal(0.0, 1.0), **both)))[0].values
+    assert "slope_ratio" in combinations(FullPosterior(simulated((1.5,), b0=Normal(0.0, 1.0), **both)))[0].values
 
 
 def test_a_term_fixed_at_zero_is_no_term() -> None:
-    plain = combinations(MarginalPosterior(simulated((1.5,))))[0]
-    fixed = combinations(
-        MarginalPosterior(simulated((1.5,), a2=Fixed(0.0), b1=Fixed(0.0), amplitudes={"a2": 0, "b1": 0}))
-    )
+    plain = combinations(FullPosterior(simulated((1.5,))))[0]
+    fixed = combinations(FullPosterior(simulated((1.5,), a2=Fixed(0.0), b1=Fixed(0.0), amplitudes={"a2": 0, "b1": 0})))
     assert fixed[0].values.keys() == plain.values.keys()
     assert fixed[0].values["slope_ratio"] == pytest.approx(plain.values["slope_ratio"], rel=1e-9)
     assert fixed[0].dof == plain.dof
 
 
 def test_errors_scale_with_noise_and_amplitudes_keep_their_sign() -> None:
-    small = combinations(MarginalPosterior(devices(1, noise=1e-4, amplitudes={"a1": -1.0})))[0]
-    large = combinations(MarginalPosterior(devices(1, noise=1e-3, amplitudes={"a1": -1.0})))[0]
+    small = combinations(FullPosterior(devices(1, noise=1e-4, amplitudes={"a1": -1.0})))[0]
+    large = combinations(FullPosterior(devices(1, noise=1e-3, amplitudes={"a1": -1.0})))[0]
     assert small.values["|kappa|·a1"] < 0 < small.values["|kappa|·b2"]
     for name, sd in small.sd.items():
         assert large.sd[name] / sd == pytest.approx(10.0, rel=0.05)
@@ -209,21 +207,21 @@ def test_errors_scale_with_noise_and_amplitudes_keep_their_sign() -> None:
 
 def test_fitted_noise_is_the_scatter_of_those_who_share_it() -> None:
     """Within 5 sd of a variance with 400 · 6 (or 6) degrees of freedom; false-alarm rate below 1e-5."""
-    sigma = noise_estimate(MarginalPosterior(devices(fit_sigma=True)))
+    sigma = noise_estimate(FullPosterior(devices(fit_sigma=True)))
     np.testing.assert_allclose(sigma, 0.01, rtol=5 / np.sqrt(2 * N * 6))
     assert np.ptp(sigma[:, 0]) == 0
-    own = noise_estimate(MarginalPosterior(devices(fit_sigma=True, noise_par=(LogNormal(0.01, 3.0), "device"))))
+    own = noise_estimate(FullPosterior(devices(fit_sigma=True, noise_par=(LogNormal(0.01, 3.0), "device"))))
     assert np.unique(own[:, 0]).size == N
     assert stats.kstest(own[:, 0] ** 2 / 0.01**2 * 7, stats.chi2(7).cdf).pvalue > 1e-4  # 9 points less 2 powers
 
 
 def test_noise_that_is_declared_is_not_estimated() -> None:
     fixed = {"fit_sigma": True, "noise_par": Fixed(0.02), "noise_perp": Fixed(0.05)}
-    model = MarginalPosterior(simulated((1.5, 2.0), **fixed))
+    model = FullPosterior(simulated((1.5, 2.0), **fixed))
     np.testing.assert_array_equal(noise_estimate(model), [[0.02, 0.05]] * 2)
     known = simulated((1.5, 2.0), noise=0.02)
     given = {"sigma_par": np.full(11, 0.02), "sigma_perp": np.full(11, 0.05)}
-    expected = combinations(MarginalPosterior(known.replace(curves=tuple(replace(c, **given) for c in known.curves))))
+    expected = combinations(FullPosterior(known.replace(curves=tuple(replace(c, **given) for c in known.curves))))
     for one, other in zip(combinations(model), expected, strict=True):
         assert one.sd == pytest.approx(other.sd)
         assert one.chi2 == pytest.approx(other.chi2)
@@ -231,13 +229,13 @@ def test_noise_that_is_declared_is_not_estimated() -> None:
 
 def test_no_scatter_no_errors() -> None:
     with pytest.raises(NotDetermined, match="device 'A' cannot be fitted"):
-        noise_estimate(MarginalPosterior(simulated((1.5,), n_bias=2, fit_sigma=True)))
+        noise_estimate(FullPosterior(simulated((1.5,), n_bias=2, fit_sigma=True)))
 
 
 def test_the_table_has_units() -> None:
     for per, unit, expected in (("device", "1e-19 N m", "1e-19 N m/V"), ("volume", "mT", "mT/V")):
-        model = MarginalPosterior(simulated((1.5,), per=per, unit=unit))
-        table = combinations_table(model, combinations(model)).set_index("quantity")
+        model = FullPosterior(simulated((1.5,), per=per, unit=unit))
+        table = quantities_table(model, combinations(model)).set_index("quantity")
         assert table.loc["|kappa|·a1", "unit"] == expected
         assert table.loc["b2/a1", "unit"] == "1/V"
         assert list(table["device"]) == ["A"] * 4

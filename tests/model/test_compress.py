@@ -11,7 +11,7 @@ from model_studies import declared, dense_log_likelihood, naive, simulated
 from scipy.stats import multivariate_normal
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import CollapsedPosterior, MarginalPosterior, combinations
+from mtjfit.model import FullPosterior, MarginalPosterior, combinations
 from mtjfit.model.compress import compress, polynomial_design, polynomial_slope
 from mtjfit.study import Fixed, Normal, Study
 
@@ -139,7 +139,7 @@ def dense(study: Study, point: dict[str, float]) -> float:
 @pytest.mark.parametrize("options", [{}, {"quantity": "torkance"}, {"b2": (Normal(0.5, 0.2), "device")}])
 def test_both_posteriors_with_correlated_errors(options: dict[str, object]) -> None:
     study = mixed(simulated(**options), with_rho, with_covariance)
-    full, collapsed = MarginalPosterior(study), CollapsedPosterior(study)
+    full, collapsed = FullPosterior(study), MarginalPosterior(study)
     values = np.array([[POINT[name] for name in full.layout.names]])
     expected = dense(study, POINT)
     assert full.log_likelihood(full.layout.coordinates(values))[0] == pytest.approx(expected, rel=1e-10)
@@ -152,9 +152,9 @@ def test_both_posteriors_with_correlated_errors(options: dict[str, object]) -> N
 def test_ignoring_the_correlation_is_seen() -> None:
     study = mixed(simulated(), with_rho)
     ignored = study.replace(curves=tuple(replace(curve, rho=None) for curve in study.curves))
-    full = MarginalPosterior(study)
+    full = FullPosterior(study)
     theta = full.layout.coordinates(np.array([[POINT[name] for name in full.layout.names]]))
-    wrong = MarginalPosterior(ignored).log_likelihood(theta)[0]
+    wrong = FullPosterior(ignored).log_likelihood(theta)[0]
     assert abs(wrong - dense(study, POINT)) > 0.1
     assert wrong == pytest.approx(dense_log_likelihood(naive(ignored, POINT)), rel=1e-10)
 
@@ -167,7 +167,7 @@ def test_scatter_about_own_polynomials(quantity: str) -> None:
     curves = (*(replace(curve, quantity=quantity) for curve in study.curves[:2]), study.curves[2])
     study = mixed(study.replace(curves=curves), with_rho, with_covariance)
     powers = np.array([0, 1, 2])
-    for curve, found in zip(study.curves, combinations(MarginalPosterior(study)), strict=True):
+    for curve, found in zip(study.curves, combinations(FullPosterior(study)), strict=True):
         design = polynomial_design(curve, powers, curve.bias[curve.used])
         X = np.kron(np.eye(2), design)
         y = np.concatenate([curve.par[curve.used], curve.perp[curve.used]])

@@ -10,7 +10,7 @@ import pytest
 from model_studies import simulated
 from scipy import stats
 
-from mtjfit.model import MarginalPosterior, combinations
+from mtjfit.model import FullPosterior, combinations
 from mtjfit.study import Normal, Study
 
 N = 400
@@ -45,7 +45,7 @@ def experiments(kind: str, b1: float = 0.0, n: int = N, d: float = 1.2) -> tuple
     if b1:
         shifted = simulated((d,) * n, seed=7, **KINDS[kind], b1=Normal(0.0, 1.0), amplitudes={"b1": b1})
         study = study.replace(curves=shifted.curves)
-    found = combinations(MarginalPosterior(study))
+    found = combinations(FullPosterior(study))
     assert all(one.dof == 1 for one in found)
     return study, np.array([one.chi2 for one in found])
 
@@ -69,7 +69,7 @@ def test_they_become_equal_as_the_noise_goes(kind: str) -> None:
     worst = []
     for noise in (1e-2, 1e-3):
         study = simulated((1.2,) * 20, seed=3, **(KINDS[kind] | {"noise": noise}))
-        ours = np.array([one.chi2 for one in combinations(MarginalPosterior(study))])
+        ours = np.array([one.chi2 for one in combinations(FullPosterior(study))])
         worst.append(np.abs(np.sqrt(ours) - np.sqrt(by_product(study))).max())
     assert worst[1] < 0.3 * worst[0]
     assert worst[1] < 5e-3
@@ -111,5 +111,5 @@ def test_a_linear_term_that_is_not_declared_is_found(kind: str) -> None:
 def test_no_length_enters(d: float) -> None:
     """Whatever the thickness, and so the phase of κ: uniform (KS over 120 devices; false-alarm rate 1e-3 each)."""
     study = simulated((d,) * 120, seed=11, **TORQUE)
-    p = [one.p_value for one in combinations(MarginalPosterior(study))]
+    p = [one.p_value for one in combinations(FullPosterior(study))]
     assert stats.kstest(p, "uniform").pvalue > 1e-3

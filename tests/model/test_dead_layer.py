@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from model_studies import simulated
 
-from mtjfit.model import MarginalPosterior, structure
+from mtjfit.model import FullPosterior, structure
 from mtjfit.model.forward import transfer, transfer_gradient
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Study, Uniform
 
@@ -33,7 +33,7 @@ def thinner(study: Study) -> Study:
 @pytest.mark.parametrize("changes", [{}, OWN, FREE, OWN | FREE], ids=["known", "known, own", "free", "free, own"])
 def test_a_known_dead_layer_is_a_thinner_film(per: str, changes: dict[str, Any]) -> None:
     study = simulated(SERIES[:3], per=per, dead_layer=Fixed(DEAD), **changes)
-    with_layer, without = CollapsedPosterior(study), CollapsedPosterior(thinner(study))
+    with_layer, without = MarginalPosterior(study), MarginalPosterior(thinner(study))
     assert with_layer.names == without.names
     z = np.random.default_rng(0).uniform(-0.5, 0.5, (4, with_layer.size))
     np.testing.assert_allclose(with_layer.log_likelihood(z), without.log_likelihood(z), rtol=1e-11)
@@ -51,7 +51,7 @@ def test_a_known_dead_layer_is_a_thinner_film(per: str, changes: dict[str, Any])
 @pytest.mark.parametrize("prior", [Uniform(0.0, 0.8), LogUniform(0.05, 0.8)])
 def test_the_derivative_by_the_dead_layer(per: str, prior: Any) -> None:
     """Against a central difference of Eq. 12 itself, and against minus the derivative by the thickness."""
-    model = MarginalPosterior(simulated(SERIES, per=per, dead_layer=prior, thickness=AboutNominal(0.1), **ONE))
+    model = FullPosterior(simulated(SERIES, per=per, dead_layer=prior, thickness=AboutNominal(0.1), **ONE))
     at = {"lambda_J": 1.0, "lambda_phi": 1.3, "lambda_sf_F": 8.0, "Lambda": 3.0, "dead_layer": DEAD}
     at |= {f"thickness[{c.device}]": c.thickness for c in model.study.curves}
     names = model.layout.names
@@ -74,7 +74,7 @@ def test_the_derivative_by_the_dead_layer(per: str, prior: Any) -> None:
 @pytest.mark.parametrize("quantity", ["torque", "torkance"])
 @pytest.mark.parametrize(("n", "rank"), [(1, 3), (2, 5), (3, 7), (4, 7), (5, 7)])
 def test_a_common_dead_layer_is_seen_from_three_thicknesses_on(quantity: str, n: int, rank: int) -> None:
-    found = structure(MarginalPosterior(simulated(SERIES[:n], quantity=quantity, dead_layer=Uniform(0.0, 0.8), **ONE)))
+    found = structure(FullPosterior(simulated(SERIES[:n], quantity=quantity, dead_layer=Uniform(0.0, 0.8), **ONE)))
     assert (found.rank, found.n_parameters) == (rank, 7)
     assert ("dead_layer" in " ".join(found.null_directions)) == (rank < 7)
 
@@ -82,19 +82,19 @@ def test_a_common_dead_layer_is_seen_from_three_thicknesses_on(quantity: str, n:
 def test_a_dead_layer_of_every_device_is_as_good_as_an_unknown_thickness() -> None:
     """If every d is free the length scale is free: one direction stays unseen for any number of devices."""
     for n in (4, 5):
-        model = MarginalPosterior(simulated(SERIES[:n], dead_layer=(Uniform(0.0, 0.8), "device"), **ONE))
+        model = FullPosterior(simulated(SERIES[:n], dead_layer=(Uniform(0.0, 0.8), "device"), **ONE))
         found = structure(model)
         assert found.n_parameters - found.rank == 1
 
 
 def test_no_device_is_thinner_than_its_dead_layer() -> None:
-    model = MarginalPosterior(simulated((1.0, 2.0), dead_layer=Uniform(0.0, 0.9), thickness=AboutNominal(0.3), **ONE))
+    model = FullPosterior(simulated((1.0, 2.0), dead_layer=Uniform(0.0, 0.9), thickness=AboutNominal(0.3), **ONE))
     theta = np.repeat(model.prior_transform(np.full((1, model.layout.size), 0.5)), 2, axis=0)
     names = model.layout.names
     theta[:, names.index("dead_layer")] = 0.8
     theta[:, names.index("thickness[A]")] = [0.81, 0.79]
     assert np.isfinite(model.log_prior(theta)).tolist() == [True, False]
-    collapsed = CollapsedPosterior(model.study)
+    collapsed = MarginalPosterior(model.study)
     z = np.zeros((4000, collapsed.size))
     z[:, collapsed.names.index("dead_layer")] = collapsed.scores.of(np.array([[1.0] * 4 + [0.85] + [1.0] * 2]))[0, 4]
     found = collapsed.draw(z, np.random.default_rng(0))
@@ -104,7 +104,7 @@ def test_no_device_is_thinner_than_its_dead_layer() -> None:
 
 def test_the_derivative_by_a_dead_layer_of_nothing() -> None:
     """At exactly 0 nm it is the limit from above, not 0/0."""
-    model = MarginalPosterior(simulated(SERIES, dead_layer=Uniform(0.0, 0.8), **ONE))
+    model = FullPosterior(simulated(SERIES, dead_layer=Uniform(0.0, 0.8), **ONE))
     values = model.layout.values(model.prior_transform(np.full((1, model.layout.size), 0.4))[0])
     k = model.layout.names.index("dead_layer")
     gradients = []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from model_studies import AMPLITUDES, LENGTH, TRUTH, simulated
 
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.identifiability import Direction, directions
 from mtjfit.model.jacobian import jacobian
 from mtjfit.study import AboutNominal, Fixed, Normal, Study, Uniform
@@ -22,9 +22,9 @@ SERIES = (0.8, 1.5, 2.5, 3.5, 5.0)
 OWN = {"a1": (Normal(0.0, 3.0), "device"), "b2": (Normal(0.0, 3.0), "device")}
 
 
-def at(study: Study, lengths: dict[str, float]) -> tuple[MarginalPosterior, np.ndarray, np.ndarray]:
+def at(study: Study, lengths: dict[str, float]) -> tuple[FullPosterior, np.ndarray, np.ndarray]:
     """The model of a study, and natural values and amplitudes of the truth."""
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     point = TRUTH | lengths | {f"thickness[{c.device}]": c.thickness for c in study.curves}
     values = np.array([point[name] for name in model.layout.names])
     return model, values, np.array([AMPLITUDES[name.split("[")[0]] for name in model.amplitudes.names])

@@ -11,7 +11,7 @@ from scipy import optimize
 
 import mtjfit
 from mtjfit.infer import FitResult
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.identifiability import LINEAR_RISE
 from mtjfit.model.profile import rises
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Uniform
@@ -28,7 +28,7 @@ def linearised(result: FitResult, *names: str) -> dict[str, float]:
 
 
 def rises_of(result: FitResult, *names: str, sds: float = 2.0) -> dict[str, tuple[float, float]]:
-    best, model = result.optimum, MarginalPosterior(result.study)
+    best, model = result.optimum, FullPosterior(result.study)
     return rises(model, best.values, best.amplitudes, linearised(result, *names), sds)
 
 
@@ -95,7 +95,7 @@ def test_sabotage_others_that_do_not_follow_rise_too_much() -> None:
     result = mtjfit.fit(simulated(SERIES, noise=1e-4))
     best, error = result.optimum, linearised(result, "lambda_J")
     held = {name: Parameter(name, Fixed(result.values[name])) for name in LENGTHS[1:]}
-    stiff = MarginalPosterior(result.study.replace(parameters={**result.study.parameters, **held}))
+    stiff = FullPosterior(result.study.replace(parameters={**result.study.parameters, **held}))
     right = rises_of(result, "lambda_J")["lambda_J"]
     assert min(rises(stiff, best.values[:1], best.amplitudes, error)["lambda_J"]) > 3 * max(right)
 

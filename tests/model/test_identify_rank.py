@@ -9,7 +9,7 @@ import pytest
 from model_studies import AMPLITUDES, LENGTH, TRUTH, naive, simulated
 
 import mtjfit
-from mtjfit.model import MarginalPosterior, structure
+from mtjfit.model import FullPosterior, structure
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import row_scale
@@ -21,9 +21,9 @@ SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
 both = pytest.mark.parametrize("quantity", ["torque", "torkance"])
 
 
-def seven(n: int, **changes: Any) -> MarginalPosterior:
+def seven(n: int, **changes: Any) -> FullPosterior:
     """a1, b2, four lengths and D_ratio free, for n thicknesses, all known."""
-    return MarginalPosterior(simulated(SERIES[:n], **({"D_ratio": LENGTH} | changes)))
+    return FullPosterior(simulated(SERIES[:n], **({"D_ratio": LENGTH} | changes)))
 
 
 @both
@@ -153,12 +153,12 @@ def test_sabotage_a_name_that_does_not_hold_is_not_given() -> None:
 
 
 def test_repeated_thicknesses_are_one() -> None:
-    assert structure(MarginalPosterior(simulated((1.5, 1.5, 1.5)))).rank == 3
+    assert structure(FullPosterior(simulated((1.5, 1.5, 1.5)))).rank == 3
 
 
 def test_all_lengths_fixed_leaves_amplitudes() -> None:
     names = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
-    model = MarginalPosterior(simulated((1.5,), **{name: Fixed(2.0) for name in names}))
+    model = FullPosterior(simulated((1.5,), **{name: Fixed(2.0) for name in names}))
     assert structure(model).rank == structure(model).n_parameters == 2
 
 
@@ -176,7 +176,7 @@ SCOPES: dict[str, dict[str, Any]] = {
 }
 
 
-def whitened_model(model: MarginalPosterior, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+def whitened_model(model: FullPosterior, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
     linear = model.amplitudes
     K = np.broadcast_to(transfer(model.layout, values, per_volume=model.per_volume), model.data.fitted.shape)
     c = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
@@ -184,7 +184,7 @@ def whitened_model(model: MarginalPosterior, values: np.ndarray, amplitudes: np.
     return (rows * (row_scale(model, values[None])[0][0] if model.data.fitted.any() else 1.0)).ravel()
 
 
-def by_differences(model: MarginalPosterior, J: Jacobian, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
+def by_differences(model: FullPosterior, J: Jacobian, values: np.ndarray, amplitudes: np.ndarray) -> np.ndarray:
     """Fourth-order central differences: error of order h⁴ + 1e-16/h = 1e-13 for h = 1e-3, times large factors."""
     columns, h = [], 1e-3
     for name in J.names:
@@ -202,7 +202,7 @@ def by_differences(model: MarginalPosterior, J: Jacobian, values: np.ndarray, am
 
 @pytest.mark.parametrize("changes", SCOPES.values(), ids=list(SCOPES))
 def test_jacobian_equals_differences(changes: dict[str, Any]) -> None:
-    model = MarginalPosterior(simulated((0.9, 1.8, 3.0), **changes))
+    model = FullPosterior(simulated((0.9, 1.8, 3.0), **changes))
     rng = np.random.default_rng(0)
     values = model.layout.values(model.prior_transform(rng.uniform(0.3, 0.7, model.layout.size)))
     amplitudes = rng.uniform(0.5, 1.5, len(model.amplitudes.names))
@@ -221,7 +221,7 @@ def test_jacobian_equals_differences(changes: dict[str, Any]) -> None:
 def test_the_jacobian_is_that_of_the_measured_values() -> None:
     """JᵀJ from the compressed data equals the one of every bias point, by differences of the naive model."""
     study = simulated((0.9, 1.8, 3.0), quantity="torkance")
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     point = {name: TRUTH[name] for name in model.layout.names}
     amplitudes = np.array([AMPLITUDES["a1"], AMPLITUDES["b2"]])
     J = jacobian(model, np.array(list(point.values())), amplitudes)

@@ -12,7 +12,7 @@ from scipy import optimize, stats
 
 import mtjfit
 from mtjfit.infer.optimum import optimum
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.interval import LEVELS, Interval, Profile, thresholds
 from mtjfit.model.profile import profile, profiles, reference
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
@@ -23,7 +23,7 @@ KNOWN = {name: Fixed(TRUTH[name]) for name in LENGTHS}
 
 
 def profile_of(study: Study, name: str) -> Profile:
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     return profile(model, name, reference(model, optimum(model).values))
 
 
@@ -122,14 +122,14 @@ def test_a_barrier_is_no_limit() -> None:
     one = profile_of(study, "lambda_phi").interval(0.95)
     assert (one.low, one.high) == (0.0, np.inf)
     held = {**study.parameters, "lambda_phi": Parameter("lambda_phi", Fixed(40.0))}
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     best = optimum(model).chi2_data
-    assert optimum(MarginalPosterior(study.replace(parameters=held))).chi2_data < best + 0.1
+    assert optimum(FullPosterior(study.replace(parameters=held))).chi2_data < best + 0.1
 
 
 def test_a_profile_finds_the_best_fit_from_a_poor_one() -> None:
     """A start that is not the best point: the profile begins anew from the better one, and says which it is."""
-    model = MarginalPosterior(noisy())
+    model = FullPosterior(noisy())
     best = reference(model, optimum(model).values)
     poor = type(best)(best.values * 1.3, best.amplitudes, best.lowest + 5.0)
     found = profiles(model, ("lambda_J",), poor)
@@ -154,7 +154,7 @@ def test_a_range_that_ends_leaves_an_end_open() -> None:
 def test_a_dead_layer_follows_from_zero() -> None:
     """Best at zero, where a search hardly moves away from the edge: λ_φ held at its end, against three fixed layers."""
     study = simulated(SERIES, noise=0.003, n_bias=5, dead_layer=Uniform(0.0, 0.5))
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     about = reference(model, optimum(model).values)
     found = profile(model, "lambda_sf_N", about)
     for value, rise in list(zip(found.values, found.rise, strict=True))[:: max(1, found.values.size // 4)]:
@@ -162,7 +162,7 @@ def test_a_dead_layer_follows_from_zero() -> None:
         for layer in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2):
             fixed = {"dead_layer": Fixed(layer), "lambda_sf_N": Fixed(float(value))}
             held = {**study.parameters, **{name: Parameter(name, prior) for name, prior in fixed.items()}}
-            held_model = MarginalPosterior(study.replace(parameters=held))
+            held_model = FullPosterior(study.replace(parameters=held))
             start = [about.values[model.layout.names.index(name)] for name in held_model.layout.names]
             each.append(reference(held_model, np.array(start)).lowest)
         assert rise < min(each) - about.lowest + 0.02
@@ -181,9 +181,9 @@ def test_intervals_of_a_profile_are_hulls() -> None:
 
 
 def test_thresholds_grow_where_scales_are_fitted_from_few_values() -> None:
-    known = thresholds(MarginalPosterior(simulated((1.5,))))
-    many = thresholds(MarginalPosterior(simulated((1.5,), fit_sigma=True, n_bias=101)))
-    few = thresholds(MarginalPosterior(simulated((1.5,), fit_sigma=True, n_bias=6)))
+    known = thresholds(FullPosterior(simulated((1.5,))))
+    many = thresholds(FullPosterior(simulated((1.5,), fit_sigma=True, n_bias=101)))
+    few = thresholds(FullPosterior(simulated((1.5,), fit_sigma=True, n_bias=6)))
     assert known == pytest.approx(stats.chi2.ppf(LEVELS, 1))
     assert known[1] < many[1] < 1.05 * known[1]
     assert few[1] == pytest.approx(6 * np.log1p(stats.t.ppf(0.975, 4) ** 2 / 4))

@@ -12,7 +12,7 @@ from model_studies import dense_conditional, dense_log_likelihood, naive, simula
 
 import mtjfit.model.compress as compress_module
 from mtjfit.errors import MtjfitError
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 EXTRA = {"a2": Normal(0.1, 0.5), "b0": Normal(0.0, 0.3), "b1": Normal(-0.2, 0.4)}
@@ -84,19 +84,19 @@ STUDIES: dict[str, Callable[[], Study]] = {
 every_study = pytest.mark.parametrize("make", STUDIES.values(), ids=list(STUDIES))
 
 
-def points(model: MarginalPosterior, n: int = 3) -> np.ndarray:
+def points(model: FullPosterior, n: int = 3) -> np.ndarray:
     """Coordinates from the middle of the prior, well spread."""
     u = np.random.default_rng(3).uniform(0.15, 0.85, (n, model.layout.size))
     return model.prior_transform(u)
 
 
-def named(model: MarginalPosterior, theta: np.ndarray) -> dict[str, float]:
+def named(model: FullPosterior, theta: np.ndarray) -> dict[str, float]:
     """Natural values by name, with logarithms undone as the kind of the prior says."""
     is_log = [isinstance(e.prior, LogUniform | LogNormal) for e in model.layout.entries]
     return {n: float(np.exp(x) if log else x) for n, x, log in zip(model.layout.names, theta, is_log, strict=True)}
 
 
-def worst_error(model: MarginalPosterior, factors: Sequence[float] | None = None) -> float:
+def worst_error(model: FullPosterior, factors: Sequence[float] | None = None) -> float:
     """Largest |Δ ln L| over a few points, relative to the size of the numbers: Σ (y/σ)² and ½ N ln 2π."""
     theta = points(model)
     found = model.log_likelihood(theta)
@@ -112,14 +112,14 @@ def worst_error(model: MarginalPosterior, factors: Sequence[float] | None = None
 def test_equals_the_multivariate_normal_of_all_data(make: Callable[[], Study]) -> None:
     study = make()
     factors = [1.0, 1e19, 1.0] if study.curves[0].unit == "1e-19 N m" else None
-    assert worst_error(MarginalPosterior(study), factors) < 1e-10
+    assert worst_error(FullPosterior(study), factors) < 1e-10
 
 
 @every_study
 def test_amplitudes_given_all_else_equal_the_closed_form(make: Callable[[], Study]) -> None:
     """To 1e-6 of an sd: the dense form inverts matrices of condition up to 1e8, relative to terms up to 1e2 sd."""
     study = make()
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     theta = points(model, 1)
     given = model.conditional(theta)
     parts = naive(study, named(model, theta[0]), [1.0, 1e19, 1.0] if study.curves[0].unit == "1e-19 N m" else None)
@@ -137,7 +137,7 @@ def test_amplitudes_given_all_else_equal_the_closed_form(make: Callable[[], Stud
 def test_the_integral_over_two_amplitudes_by_brute_force() -> None:
     """Trapezoid over ±9 sd with steps of sd/10: the error for a Gaussian is far below 1e-12."""
     study = simulated((1.0, 2.0), a1=Normal(0.8, 0.2), b2=Normal(0.0, 0.5))
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     theta = points(model, 1)
     parts = naive(study, named(model, theta[0]))
     mean, covariance = dense_conditional(parts)
@@ -156,7 +156,7 @@ def test_the_integral_over_two_amplitudes_by_brute_force() -> None:
 
 def test_every_row_has_its_own_conditional() -> None:
     """Rows further on than one chunk."""
-    model = MarginalPosterior(STUDIES["torque"]())
+    model = FullPosterior(STUDIES["torque"]())
     theta = np.concatenate([np.repeat(points(model, 1), 5000, axis=0), points(model, 3)[1:]])
     np.testing.assert_array_equal(model.log_likelihood(theta)[-2:], model.log_likelihood(theta[-2:]))
 
@@ -169,7 +169,7 @@ PRIORS = {
 
 @pytest.mark.parametrize("prior", PRIORS.values(), ids=list(PRIORS))
 def test_log_prior_is_the_density_in_its_coordinate(prior: Any) -> None:
-    model = MarginalPosterior(simulated(lambda_phi=prior, thickness=AboutNominal(0.1)))
+    model = FullPosterior(simulated(lambda_phi=prior, thickness=AboutNominal(0.1)))
     u = np.random.default_rng(0).uniform(1e-3, 1 - 1e-3, (50, model.layout.size))
     theta = model.prior_transform(u)
     expected = np.zeros(50)
@@ -187,15 +187,15 @@ def test_log_prior_is_the_density_in_its_coordinate(prior: Any) -> None:
 
 
 def test_log_posterior_is_the_sum_of_both() -> None:
-    model = MarginalPosterior(simulated(thickness=AboutNominal(0.1)))
+    model = FullPosterior(simulated(thickness=AboutNominal(0.1)))
     theta = points(model, 5)
     np.testing.assert_array_equal(model.log_posterior(theta), model.log_prior(theta) + model.log_likelihood(theta))
 
 
 @pytest.mark.parametrize("bad", [np.nan, -np.inf, np.inf])
 def test_a_likelihood_that_is_not_finite_names_the_values(monkeypatch: pytest.MonkeyPatch, bad: float) -> None:
-    model = MarginalPosterior(simulated())
-    monkeypatch.setattr(MarginalPosterior, "log_likelihood", lambda self, theta: np.array([-1.0, bad, -1.0]))
+    model = FullPosterior(simulated())
+    monkeypatch.setattr(FullPosterior, "log_likelihood", lambda self, theta: np.array([-1.0, bad, -1.0]))
     theta = points(model)
     with pytest.raises(MtjfitError) as caught:
         model.log_posterior(theta)
@@ -205,19 +205,19 @@ def test_a_likelihood_that_is_not_finite_names_the_values(monkeypatch: pytest.Mo
 
 def test_data_that_overflow_are_refused() -> None:
     study = simulated((1.0, 2.0))
-    model = MarginalPosterior(study.replace(curves=(study.curves[0], replace(study.curves[1], par=np.full(11, 1e160)))))
+    model = FullPosterior(study.replace(curves=(study.curves[0], replace(study.curves[1], par=np.full(11, 1e160)))))
     with np.errstate(all="ignore"), pytest.raises(MtjfitError, match="not finite"):
         model.log_posterior(points(model))
 
 
-class _WrongDeterminant(MarginalPosterior):
+class _WrongDeterminant(FullPosterior):
     def conditional(self, theta: np.ndarray) -> Any:
         given = super().conditional(theta)
         log_det = np.sum(np.log(np.diagonal(given.chol, axis1=-2, axis2=-1)), axis=-1)
         return replace(given, log_likelihood=given.log_likelihood + 0.5 * log_det)
 
 
-class _NoPriorMean(MarginalPosterior):
+class _NoPriorMean(FullPosterior):
     @property
     def amplitudes(self) -> Any:
         right = super().amplitudes
@@ -229,4 +229,4 @@ def test_sabotage_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worst_error(_NoPriorMean(STUDIES["prior means"]())) > 1e-6
     right = compress_module.polynomial_design
     monkeypatch.setattr(compress_module, "polynomial_design", lambda *a: right(*a) / [1.0, 2.0])
-    assert worst_error(MarginalPosterior(STUDIES["torkance"]())) > 1e-7
+    assert worst_error(FullPosterior(STUDIES["torkance"]())) > 1e-7

@@ -17,7 +17,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.combinations import combinations
 from mtjfit.model.equivalent_noise import as_normal, declares_noise, noise_of_points, student_scales
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study
 
 SIGMA, N = 0.02, 31
@@ -227,14 +227,14 @@ def test_masked_points_and_units_stay() -> None:
 def test_constraint_tests_of_single_devices_are_uniform(kind: str, size: float) -> None:
     """False alarm in one of 1000 data sets."""
     study = many_devices(kind, size)
-    p = [one.p_value for one in combinations(MarginalPosterior(with_own_amplitudes(as_normal(study))))]
+    p = [one.p_value for one in combinations(FullPosterior(with_own_amplitudes(as_normal(study))))]
     assert stats.kstest(p, "uniform").pvalue > 1e-3
 
 
 def test_sabotage_errors_as_declared_are_seen() -> None:
     study = many_devices("jitter", 0.03)
     plain = study.replace(parameters={n: p for n, p in study.parameters.items() if not n.startswith("jitter")})
-    p = [one.p_value for one in combinations(MarginalPosterior(with_own_amplitudes(plain)))]
+    p = [one.p_value for one in combinations(FullPosterior(with_own_amplitudes(plain)))]
     assert stats.kstest(p, "uniform").pvalue < 1e-6
 
 

@@ -15,9 +15,9 @@ from scipy.stats import kstest, multivariate_normal, norm, t
 
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import ConfigError, MtjfitError
-from mtjfit.model import CollapsedPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.noise import noise_words
-from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, posterior_of
+from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, make_posterior
 from mtjfit.physics import Interface
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform, load_study
 
@@ -54,7 +54,7 @@ def raw(study: Study, point: dict[str, float], density: Any) -> float:
     return total
 
 
-def points(model: CollapsedPosterior, n: int = 4, seed: int = 2) -> tuple[np.ndarray, list[dict[str, float]]]:
+def points(model: MarginalPosterior, n: int = 4, seed: int = 2) -> tuple[np.ndarray, list[dict[str, float]]]:
     """Coordinates drawn near the centre of the priors, and the values by name."""
     z = 0.5 * np.random.default_rng(seed).standard_normal((n, model.size))
     return z, [dict(zip(model.names, row, strict=True)) for row in model.scores.values(z)]
@@ -112,7 +112,7 @@ def enlarged(study: Study, par: float, perp: float) -> Study:
 def test_jitter_composes_with_all_that_is_integrated(options: dict[str, Any]) -> None:
     """At given jitter the study is one with larger errors: the same integrals, and the same draws from them."""
     study = masked(simulated((1.0, 2.0, 3.5, 5.0), **options, jitter_par=Fixed(0.03), jitter_perp=Fixed(0.01)))
-    model, other = JitterPosterior(study), CollapsedPosterior(enlarged(study, 0.03, 0.01))
+    model, other = JitterPosterior(study), MarginalPosterior(enlarged(study, 0.03, 0.01))
     z, _ = points(other)
     assert model.names == other.names
     assert model.log_likelihood(z) == pytest.approx(other.log_likelihood(z), rel=1e-10)
@@ -128,8 +128,8 @@ def test_jitter_left_out_is_seen() -> None:
     model = JitterPosterior(study)
     z, found = points(model, n=1)
     keep = [k for k, name in enumerate(model.names) if not name.startswith("jitter")]
-    without = CollapsedPosterior(enlarged(study, 0.0, 0.0)).log_likelihood(z[:, keep])
-    right = CollapsedPosterior(enlarged(study, found[0]["jitter_par"], found[0]["jitter_perp"])).log_likelihood(
+    without = MarginalPosterior(enlarged(study, 0.0, 0.0)).log_likelihood(z[:, keep])
+    right = MarginalPosterior(enlarged(study, found[0]["jitter_par"], found[0]["jitter_perp"])).log_likelihood(
         z[:, keep]
     )
     assert model.log_likelihood(z) == pytest.approx(right, rel=1e-10)
@@ -259,7 +259,7 @@ def with_outlier(study: Study, sds: float) -> Study:
 
 def mean_and_sd(study: Study) -> tuple[float, float]:
     """Of λ_J, by a grid over all coordinates."""
-    model = posterior_of(study)
+    model = make_posterior(study)
     axes = [np.linspace(-half, half, 181) for half in (1.2, 0.6)[: model.size]]
     z = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, model.size)
     log_post = model.log_posterior(z)
@@ -290,10 +290,10 @@ def test_an_outlier_moves_student_little_and_normal_much() -> None:
 
 
 def test_the_declared_parameters_choose_the_posterior() -> None:
-    assert type(posterior_of(simulated())) is CollapsedPosterior
-    assert type(posterior_of(simulated(**JITTER))) is JitterPosterior
-    assert type(posterior_of(simulated(noise_dof=Fixed(4.0)))) is StudentPosterior
-    model = posterior_of(simulated(**JITTER))
+    assert type(make_posterior(simulated())) is MarginalPosterior
+    assert type(make_posterior(simulated(**JITTER))) is JitterPosterior
+    assert type(make_posterior(simulated(noise_dof=Fixed(4.0)))) is StudentPosterior
+    model = make_posterior(simulated(**JITTER))
     with pytest.raises(MtjfitError, match="compressed data"):
         model.full.log_likelihood(np.zeros((1, model.full.layout.size)))
     assert [model.study.unit_of(name) for name in ("jitter_par", "noise_dof")] == ["arb", ""]

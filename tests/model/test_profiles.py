@@ -10,7 +10,7 @@ from independent_profile import LENGTHS, Design, random_design
 from scipy import stats
 
 from mtjfit.infer import identify
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent, Points
 from mtjfit.model.interval import LEVELS, Interval, Profile, thresholds
 from mtjfit.model.line import Axis, Line
@@ -87,12 +87,12 @@ def test_all_intervals_of_more_random_studies(seed: int) -> None:
     assert not disagreements(design, dict(identify(design.study()).profiles), (*LENGTHS, *AMPLITUDES))
 
 
-def held_at_the_edge(design: Design) -> tuple[MarginalPosterior, Points]:
+def held_at_the_edge(design: Design) -> tuple[FullPosterior, Points]:
     """Fits along λ_J that stay on the branch of the best fit: what a search in ln λ_sf^F from one side finds."""
-    model = MarginalPosterior(design.study())
+    model = FullPosterior(design.study())
     best = profiles(model, (), reference(model, np.array([1.0, 1.0, 1e5, 1.0]))).best
     fixed = {**design.study().parameters, "lambda_sf_F": Parameter("lambda_sf_F", Fixed(1e5))}
-    stuck = MarginalPosterior(design.study().replace(parameters=fixed))
+    stuck = FullPosterior(design.study().replace(parameters=fixed))
     u = np.linspace(0.8, 1.25, 40) * best.values[0]
     found = Descent(stuck, "lambda_J").lowest(u, np.repeat(best.values[None, [0, 1, 3]], 40, axis=0))
     return model, Points(np.insert(found.values, 2, 1e5, axis=1), found.amplitudes, found.height)

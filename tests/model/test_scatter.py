@@ -14,7 +14,7 @@ from scipy import stats
 
 from mtjfit.model.coordinates import Coordinates
 from mtjfit.model.layout import Scattered, with_own_amplitudes
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 
@@ -46,17 +46,17 @@ def study(**changes: Any) -> Study:
     return simulated(**(LENGTHS | {"a1": A1, "b2": B2} | changes))
 
 
-def near_truth(model: CollapsedPosterior, n: int = 3) -> np.ndarray:
+def near_truth(model: MarginalPosterior, n: int = 3) -> np.ndarray:
     true = TRUTH | AMPLITUDES | {"scatter_a1": 0.05, "scatter_b2": 0.05, "noise_par": 0.02, "noise_perp": 0.02}
     z = model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
     return z + 0.1 * np.random.default_rng(4).standard_normal((n, model.size))
 
 
-def points(model: CollapsedPosterior, z: np.ndarray) -> list[dict[str, float]]:
+def points(model: MarginalPosterior, z: np.ndarray) -> list[dict[str, float]]:
     return [dict(zip(model.names, map(float, row), strict=True)) for row in model.scores.values(z)]
 
 
-def departure(model: CollapsedPosterior) -> float:
+def departure(model: MarginalPosterior) -> float:
     """Worst |Δ ln L| against raw points, up to a constant of the quadrature of thicknesses."""
     z = near_truth(model)
     free = model.split.thickness_is_free
@@ -67,14 +67,14 @@ def departure(model: CollapsedPosterior) -> float:
 
 @every_study
 def test_likelihood_by_raw_points(changes: dict[str, Any]) -> None:
-    model = CollapsedPosterior(study(**changes))
+    model = MarginalPosterior(study(**changes))
     assert departure(model) < (1e-4 if model.split.thickness_is_free else 1e-6)
 
 
 def test_scatter_about_a_known_amplitude_is_a_prior_of_every_device() -> None:
     for more in ({}, FREE):
-        one = CollapsedPosterior(study(a1=Fixed(1.1), scatter_a1=Fixed(0.3), **more))
-        other = CollapsedPosterior(study(a1=(Normal(1.1, 0.33), "device"), **more))
+        one = MarginalPosterior(study(a1=Fixed(1.1), scatter_a1=Fixed(0.3), **more))
+        other = MarginalPosterior(study(a1=(Normal(1.1, 0.33), "device"), **more))
         assert one.names == other.names
         z = near_truth(one)
         np.testing.assert_allclose(one.log_likelihood(z), other.log_likelihood(z), rtol=1e-11)
@@ -83,27 +83,27 @@ def test_scatter_about_a_known_amplitude_is_a_prior_of_every_device() -> None:
 
 
 def test_no_scatter_is_a_shared_amplitude() -> None:
-    none, shared = CollapsedPosterior(study(**FREE, scatter_a1=Fixed(1e-7))), CollapsedPosterior(study(**FREE))
+    none, shared = MarginalPosterior(study(**FREE, scatter_a1=Fixed(1e-7))), MarginalPosterior(study(**FREE))
     z = near_truth(shared)
     np.testing.assert_allclose(none.log_likelihood(z), shared.log_likelihood(z), atol=1e-6)
 
 
 def test_what_is_sampled() -> None:
     """The shared amplitude and its scatter, whatever the number of devices; others are integrated out as ever."""
-    model = CollapsedPosterior(simulated(np.linspace(1.0, 4.0, 20), **(LENGTHS | SOME)))
+    model = MarginalPosterior(simulated(np.linspace(1.0, 4.0, 20), **(LENGTHS | SOME)))
     assert model.names == (*LENGTHS, "a1", "scatter_a1")
     found = model.draw(near_truth(model), np.random.default_rng(0))
     assert set(found) == set(model.priors) == {*model.names, "b2", *(f"a1[{d}]" for d in model.study.devices)}
     assert model.study.unit_of("scatter_a1") == ""
     assert model.study.unit_of("a1[A]") == model.study.unit_of("a1")
-    groups = CollapsedPosterior(study(**STUDIES["of groups"]))
+    groups = MarginalPosterior(study(**STUDIES["of groups"]))
     assert groups.names[4:] == ("a1[g0]", "a1[g1]", "scatter_a1[g0]", "scatter_a1[g1]")
 
 
 @pytest.mark.parametrize("key", ["both amplitudes", "beside own amplitudes", "uncertain, both, per volume"])
 def test_own_amplitudes_come_from_their_conditional(key: str) -> None:
     """Given everything else: KS of whitened amplitudes of the first two devices, 1e-5 each; four tests a study."""
-    model = CollapsedPosterior(study(**STUDIES[key]))
+    model = MarginalPosterior(study(**STUDIES[key]))
     z = np.repeat(near_truth(model, 1), 2500, axis=0)
     found = model.draw(z, np.random.default_rng(5))
     point = points(model, z[:1])[0]
@@ -132,7 +132,7 @@ def test_the_joint_distribution_is_calibrated() -> None:
              for c, x, a in zip(made.curves, d, a1, strict=True)]  # fmt: skip
         T = [one + 0.1 * (rng.standard_normal(5) + 1j * rng.standard_normal(5)) for one in T]
         curves = (replace(c, par=one.real, perp=one.imag) for c, one in zip(made.curves, T, strict=True))
-        model = CollapsedPosterior(made.replace(curves=tuple(curves)))
+        model = MarginalPosterior(made.replace(curves=tuple(curves)))
         log = model.log_posterior(grid)
         mass = np.cumsum(np.exp(log - log.max()))
         z = np.interp(rng.random(31), mass / mass[-1], grid[:, 0])[:, None]
@@ -185,5 +185,5 @@ def test_the_prior_of_one_device(prior: Scattered, exact: Callable[[np.ndarray],
 def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Coordinates.own_sd
     monkeypatch.setattr(Coordinates, "own_sd", lambda self, values, centre: right(self, values, centre) * 1.05)
-    assert departure(CollapsedPosterior(study(**SOME))) > 1e-3
-    assert departure(CollapsedPosterior(study(**STUDIES["uncertain, both, per volume"]))) > 1e-3
+    assert departure(MarginalPosterior(study(**SOME))) > 1e-3
+    assert departure(MarginalPosterior(study(**STUDIES["uncertain, both, per volume"]))) > 1e-3

@@ -11,7 +11,7 @@ from model_studies import AMPLITUDES, TRUTH, declared
 import mtjfit
 import mtjfit.model.compress as compress_module
 from mtjfit.data import TorqueCurve
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.results.predict import torque_at
 from mtjfit.study import Study
@@ -42,7 +42,7 @@ def series(angles: tuple[float, ...] | None, quantity: str = "torque", *, declar
 
 def amplitudes_at_the_truth(study: Study) -> np.ndarray:
     """Conditional mean of a1 and b2 given the true lengths, free of the prior's pull."""
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     values = np.array([TRUTH[name] for name in model.layout.names])
     given = model.conditional(model.layout.coordinates(values)[None, :])
     design_only = given.chol[0] @ given.chol[0].T - np.eye(2)

@@ -15,8 +15,8 @@ from collapsed_brute import data, is_own, log_normal, responses
 from model_studies import label, simulated, value_of
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, make_posterior
 from mtjfit.model.straight import Frame
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
@@ -48,11 +48,11 @@ CASES: dict[str, Callable[[], Study]] = {
 }
 
 
-def scores(model: CollapsedPosterior, n: int = 4, seed: int = 0) -> np.ndarray:
+def scores(model: MarginalPosterior, n: int = 4, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, model.size))
 
 
-def point_of(model: CollapsedPosterior, z: np.ndarray) -> dict[str, float]:
+def point_of(model: MarginalPosterior, z: np.ndarray) -> dict[str, float]:
     return dict(zip(model.names, model.scores.values(z[None])[0].tolist(), strict=True))
 
 
@@ -107,7 +107,7 @@ def device_density(
     return log_density
 
 
-def by_differences(model: CollapsedPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def by_differences(model: MarginalPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Information and pull at one row: differences of a quadratic, exact but for rounding.
 
     Amplitudes that scatter do so by a share of what a first pass, with that of their prior means, finds.
@@ -142,7 +142,7 @@ def _by_differences(
     return information, pull
 
 
-def wrong(model: CollapsedPosterior) -> float:
+def wrong(model: MarginalPosterior) -> float:
     """Largest error of information and pull relative to the largest of each, over some rows."""
     z, errors = scores(model), []
     frame = model.frame(z)
@@ -155,7 +155,7 @@ def wrong(model: CollapsedPosterior) -> float:
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_information_and_pull_are_those_of_dense_gaussians(case: str) -> None:
-    model = posterior_of(CASES[case]())
+    model = make_posterior(CASES[case]())
     if case == "jitter":
         assert isinstance(model, JitterPosterior)
     assert model.straightened.size > 0 or case == "bounded own"
@@ -167,15 +167,15 @@ def test_information_and_pull_are_those_of_dense_gaussians(case: str) -> None:
 
 @pytest.mark.parametrize("case", ["shared", "own a1", "dead layer", "per volume"])
 def test_sabotage_a_thickness_that_is_taken_as_known_is_noticed(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = posterior_of(CASES[case]())
-    exact = model._thickness
-    monkeypatch.setitem(model.__dict__, "_thickness", replace(exact, sd=0.5 * exact.sd))
+    model = make_posterior(CASES[case]())
+    exact = model.thickness_priors
+    monkeypatch.setitem(model.__dict__, "thickness_priors", replace(exact, sd=0.5 * exact.sd))
     assert wrong(model) > 1e-3
 
 
 def test_student_errors_have_a_frame_of_normal_ones() -> None:
     """Every amplitude is a coordinate there, also those of single devices."""
-    model = posterior_of(study(sd=0.0, noise_dof=Fixed(4.0), a1=(A1, "device")))
+    model = make_posterior(study(sd=0.0, noise_dof=Fixed(4.0), a1=(A1, "device")))
     assert isinstance(model, StudentPosterior)
     names = [model.names[k] for k in model.straightened]
     assert names == ["a1[A]", "a1[B]", "a1[C]", "b2"]
@@ -186,17 +186,17 @@ def test_student_errors_have_a_frame_of_normal_ones() -> None:
 
 
 def test_only_amplitudes_without_bounds_are_straightened() -> None:
-    bounded = posterior_of(CASES["a bounded amplitude"]())
+    bounded = make_posterior(CASES["a bounded amplitude"]())
     assert [bounded.names[k] for k in bounded.straightened] == ["a1", "b2"]
     assert "b1" in bounded.names
-    groups = posterior_of(CASES["groups"]())
+    groups = make_posterior(CASES["groups"]())
     assert [groups.names[k] for k in groups.straightened] == ["a1[g0]", "a1[g1]", "b2"]
 
 
 def test_the_frame_is_the_same_wherever_the_straightened_coordinates_are() -> None:
     """What makes the change of variables triangular, and its Jacobian what it is."""
     for case in ("shared", "scatter", "fitted noise", "a bounded amplitude"):
-        model = posterior_of(CASES[case]())
+        model = make_posterior(CASES[case]())
         z = scores(model)
         moved = z.copy()
         moved[:, model.straightened] += 3.0
@@ -226,7 +226,7 @@ def test_outward_undoes_inward() -> None:
 
 def test_log_volume_is_the_jacobian() -> None:
     """ln |det dv/dz| of the map with its frame, which changes with the other coordinates; by central differences."""
-    model = posterior_of(CASES["shared"]())
+    model = make_posterior(CASES["shared"]())
     for z in scores(model):
         h = 1e-4
 
@@ -243,7 +243,7 @@ def test_log_volume_is_the_jacobian() -> None:
 
 def test_where_it_is_exact_the_posterior_is_a_standard_normal_distribution() -> None:
     """Amplitudes given the lengths, thicknesses known to 1e-6 nm: ln p + ½ v² is one number, whatever v."""
-    model = posterior_of(study(sd=1e-6))
+    model = make_posterior(study(sd=1e-6))
     rng = np.random.default_rng(1)
     v = rng.standard_normal((6, model.size))
     others = np.setdiff1d(np.arange(model.size), model.straightened)
@@ -260,7 +260,7 @@ def test_the_trivial_frame_changes_nothing() -> None:
     np.testing.assert_array_equal(frame.inward(z), z)
     np.testing.assert_array_equal(frame.outward(z), z)
     np.testing.assert_array_equal(frame.log_volume, np.zeros(4))
-    known = posterior_of(study(sd=0.0))
+    known = make_posterior(study(sd=0.0))
     assert known.straightened.size == 0
     np.testing.assert_array_equal(known.frame(z).inward(z), z)
 
@@ -269,7 +269,7 @@ def test_joined_frames_are_those_of_their_rows() -> None:
     frame, z = some_frame()
     halves = [Frame(frame.columns, frame.information[rows], frame.pull[rows]) for rows in (slice(0, 2), slice(2, 5))]
     np.testing.assert_array_equal(Frame.joined(halves).inward(z), frame.inward(z))
-    model = posterior_of(CASES["shared"]())
+    model = make_posterior(CASES["shared"]())
     many = scores(model, 2000)
     np.testing.assert_array_equal(model.frame(many).pull[-3:], model.frame(many[-3:]).pull)
 
@@ -278,7 +278,7 @@ def test_joined_frames_are_those_of_their_rows() -> None:
 def test_t_errors_of_many_degrees_have_the_frame_of_normal_ones(case: str) -> None:
     normal = CASES[case]()
     student = normal.replace(parameters={**normal.parameters, "noise_dof": Parameter("noise_dof", Fixed(1e9))})
-    model, collapsed = StudentPosterior(student), CollapsedPosterior(normal)
+    model, collapsed = StudentPosterior(student), MarginalPosterior(normal)
     assert model.names == collapsed.names
     z = scores(model)
     found, expected = model.frame(z), collapsed.frame(z)

@@ -9,7 +9,7 @@ import numpy as np
 from model_studies import declared, simulated
 
 from mtjfit.infer.simulate import Device
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
 from mtjfit.planning.measurement import Measurement
@@ -35,7 +35,7 @@ def design(**priors: Any) -> Design:
 def known_about(study: Study, values: dict[str, float], n: int = 4) -> ParameterDraws:
     """Draws that scatter by a few per cent about some values, for parameters of these names."""
     rng = np.random.default_rng(3)
-    priors: dict[str, Prior] = posterior_of(study).priors
+    priors: dict[str, Prior] = make_posterior(study).priors
     draws = {name: values[name] * (1 + 0.03 * rng.standard_normal(n)) for name in priors}
     return draws_from_posterior(study, draws, priors)
 

@@ -13,7 +13,7 @@ from plan_cases import REQUEST, design
 
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Candidate, Plan, load_plan, plan
 from mtjfit.planning.candidates import measured_again, thickness_grid
 from mtjfit.planning.draws import draws_of
@@ -48,7 +48,7 @@ per = "device"
 
 def posterior_like(study: Study, *, converged: bool = True, n: int = 600) -> Posterior:
     """Draws about the truth, as a sampler might give."""
-    model, rng = posterior_of(study), np.random.default_rng(1)
+    model, rng = make_posterior(study), np.random.default_rng(1)
     true = {**TRUTH, **AMPLITUDES, "noise_par": 0.02, "noise_perp": 0.04, "noise_dof": 4.0, "jitter_par": 0.03}
     true |= {f"thickness[{c.device}]": c.thickness for c in study.curves}
     names = tuple(model.priors)

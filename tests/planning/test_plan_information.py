@@ -14,7 +14,7 @@ from plan_cases import known_about, measurement, numerical_jacobian, schur_by_in
 
 from mtjfit.data import TorqueCurve
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.planning import Candidate
 from mtjfit.planning.choose import choose, exchanged, greedy
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
@@ -135,7 +135,7 @@ def of_the_fit(quantity: str, errors: str) -> tuple[ParameterDraws, Study, list[
     )
     study = study.replace(curves=tuple(c.mask(np.abs(c.bias) > 0.45, "far out") for c in declared))
     draws = known_about(study, values_of(study), n=2)
-    model, found = CollapsedPosterior(study).full, []
+    model, found = MarginalPosterior(study).full, []
     for row in range(2):
         values = np.array([draws.values[name][row] for name in model.layout.names])
         amplitudes = np.array([draws.values[name][row] for name in model.amplitudes.names])
@@ -150,7 +150,7 @@ def of_the_fit(quantity: str, errors: str) -> tuple[ParameterDraws, Study, list[
 def gaussian(**more: Any) -> tuple[Study, ParameterDraws]:
     """Fixed lengths and thicknesses: the posterior of the amplitudes is normal, whatever the data."""
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1), **more)
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     drawn = model.draw(np.zeros((2000, 0)), np.random.default_rng(1))
     return study, draws_from_posterior(study, drawn, model.priors)
 

@@ -11,7 +11,7 @@ from plan_cases import design, measurement
 from scipy import stats
 
 from mtjfit.infer.simulate import Device
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.planning import Candidate, Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
 from mtjfit.planning.expected_gain import linear_gaussian, target_of, targets
@@ -48,7 +48,7 @@ def test_outcomes_scatter_as_predicted() -> None:
 
 def gaussian_known(n: int) -> ParameterDraws:
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1))
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     return draws_from_posterior(study, model.draw(np.zeros((n, 0)), np.random.default_rng(1)), model.priors)
 
 
@@ -144,7 +144,7 @@ def test_too_few_draws_for_a_measurement_that_tells_much_are_noticed() -> None:
 
 def test_a_device_measured_again_has_no_bits_but_a_spread() -> None:
     study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1), thickness=AboutNominal(0.05))
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     z = 0.05 * np.random.default_rng(0).standard_normal((500, model.size))
     draws = draws_from_posterior(study, model.draw(z, np.random.default_rng(1)), model.priors)
     aim = (target_of(draws, "b1"),)

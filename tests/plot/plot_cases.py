@@ -16,7 +16,7 @@ from shortcuts import few_starts
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace
 from mtjfit.plot.style import style
@@ -63,7 +63,7 @@ def fitted(names: tuple[str, ...] = ("A", "B", "C"), origin: Origin = MEASURED) 
 
 def posterior_of(fit: FitResult, *, converged: bool = True, width: float = 0.03) -> Posterior:
     """Draws about the best fit, λ_sf^F from its prior: what a sampler would give, without its seconds."""
-    model, rng = MarginalPosterior(fit.study), np.random.default_rng(1)
+    model, rng = FullPosterior(fit.study), np.random.default_rng(1)
     names = (*model.layout.names, *model.amplitudes.names)
     shape = (4, 100, 10)
     columns = [fit.values[name] * np.exp(width * rng.standard_normal(shape)) for name in names]

@@ -15,7 +15,7 @@ from scipy.special import ndtr
 from mtjfit.infer import Posterior
 from mtjfit.infer.evidence.bridge import Evidence, log_evidence
 from mtjfit.model.layout import Scattered
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.prior_influence.information import FROM_PRIOR, joint_gain, narrowing
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Product, Uniform
 
@@ -178,7 +178,7 @@ def test_of_one_free_length_the_joint_gain_is_its_own() -> None:
     """A real likelihood in one coordinate: draws and ln Z from quadrature, spacings against ⟨ln L⟩ − ln Z."""
     known = {"lambda_J": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0}
     study = simulated(noise=0.05, **{name: Fixed(value) for name, value in known.items()})
-    model = CollapsedPosterior(study)
+    model = MarginalPosterior(study)
     assert model.names == ("lambda_phi",)
     z = np.linspace(-6, 6, 4001)
     log = model.log_posterior(z[:, None])

@@ -13,7 +13,7 @@ import pytest
 import mtjfit
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior, Verdict
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.results.predict import errors_of, predictive_bands, torque_at, torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
@@ -54,7 +54,7 @@ def make_study(quantity: str = "torque", per: str = "volume", curves: Mapping[st
 
 
 def draws_of(study: Study, n: int = 5, spread: float = 0.3) -> pd.DataFrame:
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     names = (*model.layout.names, *model.amplitudes.names)
     rng = np.random.default_rng(3)
     columns = {name: np.exp(spread * rng.standard_normal(n)) * (0.1 if "noise" in name else 1.5) for name in names}
@@ -124,7 +124,7 @@ def test_misfit_is_that_of_the_likelihood(kind: tuple[str, str], case: str) -> N
     """Σ ((data − prediction)/σ)² at the conditional mean of the amplitudes is the χ² inside the likelihood."""
     masked = {"used": np.array([True] * 5 + [False, True])}
     study = make_study(*kind, curves=masked, **CASES[case])
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     theta = model.layout.coordinates(draws_of(study)[list(model.layout.names)].to_numpy())
     amplitudes = model.amplitudes.mean + model.amplitudes.sd * model.conditional(theta).x
     design, target, rss, _ = whitened(model, model.layout.values(theta))

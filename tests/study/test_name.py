@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from model_studies import simulated
 
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Normal, ParameterName, Study
 
 BASES = ("a1", "scatter_b2", "thickness", "lambda_sf_N")
@@ -56,7 +56,7 @@ def test_the_scope_of_a_parameter_names_its_numbers(scope: str, text: str) -> No
 
 def test_every_number_of_a_posterior_knows_whose_it_is() -> None:
     study = bracketed(a1=(Normal(0.0, 1.0), "device"), thickness=AboutNominal(0.1), b2=(Normal(0.0, 1.0), "group"))
-    drawn = posterior_of(study).draw(np.zeros((2, 6)), np.random.default_rng(0))
+    drawn = make_posterior(study).draw(np.zeros((2, 6)), np.random.default_rng(0))
     found = {(ParameterName(name).base, ParameterName(name).owner) for name in drawn}
     assert {("thickness", device) for device in study.devices} | {("a1", device) for device in study.devices} < found
     assert {("b2", group) for group in study.groups} | {("lambda_J", None)} < found

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data import TorqueCurve
+from mtjfit.infer import Chains, Check, Verdict
+from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
 from mtjfit.wafer.stack.devices import WaferDevices
@@ -111,3 +113,11 @@ def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:
     """Coordinates of the truth, shape (1, size)."""
     true = TRUTH | {"noise_par": 0.01, "noise_perp": 0.01} | changes
     return model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
+
+
+def drawn_run(model: WaferPosterior, width: float) -> Run:
+    """A run that did not converge, of draws about the middle of the prior; 1 for the prior itself."""
+    theta = width * np.random.default_rng(0).standard_normal((4, 6, 10, model.size))
+    log_posterior = model.log_posterior(theta.reshape(-1, model.size)).reshape(theta.shape[:-1])
+    chains = Chains(model.names, theta, log_posterior, np.ones((4, 10)))
+    return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)

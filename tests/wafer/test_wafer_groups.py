@@ -11,23 +11,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hierarchy_cases import TRUTH, parameters, simulated
+from hierarchy_cases import TRUTH, drawn_run, parameters, simulated
 from scipy import stats
 from scipy.optimize import least_squares
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
-import mtjfit.wafer.stack.fit as fit_module
-import mtjfit.wafer.stack.sample as wafer_infer
 from mtjfit.errors import ConfigError, DataError
-from mtjfit.infer import Chains, Check, Verdict, fit
+from mtjfit.infer import fit
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torque
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study, Uniform
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
 from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.fit import StackFit, fit_stack
+from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
 from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 from mtjfit.wafer.stack.least_squares import StackLeastSquares
@@ -68,11 +66,9 @@ QUICK = ("shared",)
 ALL = [pytest.param(make, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, make in CASES.items()]
 
 
-@pytest.fixture
-def few_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the valley is one: the search for the deepest of several is tested in the slow lane, on all cases."""
-    monkeypatch.setattr(fit_module, "_SCREENED", 32)
-    monkeypatch.setattr(fit_module, "_STARTS", 2)
+def quick_fit(devices: WaferDevices, study: Study) -> StackFit:
+    """For data of one valley; the search for the deepest of several is tested in the slow lane, on all cases."""
+    return fit_stack(devices, study.parameters, effort=Effort(screened=32, starts=2))
 
 
 @pytest.mark.slow
@@ -83,11 +79,10 @@ def test_the_fit_of_a_stack_finds_the_deepest_valley(make: Callable[[], tuple[St
 
 
 @pytest.mark.parametrize("make", ALL)
-@pytest.mark.usefixtures("few_starts")
 def test_the_fit_of_a_stack_is_the_fit_of_a_study(make: Callable[[], tuple[Study, WaferDevices]]) -> None:
     """Two optimisers, two Jacobians: χ² equal to 1e-6, dof, values and errors where both give one."""
     study, devices = make()
-    one, other = fit_stack(devices, study.parameters), fit(study)
+    one, other = quick_fit(devices, study), fit(study)
     assert one.chi2 == pytest.approx(other.chi2, rel=1e-6)
     assert one.dof == other.dof
     for name, row in one.table.iterrows():
@@ -100,11 +95,10 @@ def test_the_fit_of_a_stack_is_the_fit_of_a_study(make: Callable[[], tuple[Study
             assert np.isnan(row["sd"])
 
 
-@pytest.mark.usefixtures("few_starts")
 def test_the_minimum_by_raw_points() -> None:
     """Every thickness, amplitude and length explicit, raw points, numerical derivatives."""
     study, devices = stack(6, declared=parameters(**NONE, thickness=AboutNominal(0.05), lambda_sf_F=Fixed(10.0)))
-    found = fit_stack(devices, study.parameters)
+    found = quick_fit(devices, study)
 
     def residual(p: np.ndarray) -> np.ndarray:
         lengths = {"lambda_J": p[0], "lambda_phi": p[1], "lambda_sf_F": 10.0, "lambda_sf_N": p[2], "D_ratio": 1.0}
@@ -147,33 +141,31 @@ def test_slopes_of_the_misfit_by_differences(name: str) -> None:
 
 def test_a_wrong_response_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     study, devices = CASES["shared"]()
-    right = StackLeastSquares._solved
+    right = StackLeastSquares.solved
 
     def wrong(*arguments: Any) -> Any:
         amplitudes, K, by_d, slopes = right(*arguments)
         return amplitudes, K, by_d, [np.conj(each) for each in slopes]
 
-    monkeypatch.setattr(StackLeastSquares, "_solved", wrong)
+    monkeypatch.setattr(StackLeastSquares, "solved", wrong)
     problem = StackLeastSquares.of(devices, study.parameters)
     assert jacobian_error(problem, {n: 1.1 * TRUTH[n] for n in problem.lengths}) > 1e-2
 
 
-@pytest.mark.usefixtures("few_starts")
 def test_one_nominal_thickness_determines_no_length() -> None:
     study, x, y = simulated(10, nominal=(2.0,), declared=parameters(**NONE))
-    found = fit_stack(WaferDevices.of(study, x, y), study.parameters)
+    found = quick_fit(WaferDevices.of(study, x, y), study)
     assert not found.table.loc[["lambda_J", "lambda_phi", "lambda_sf_F", "Lambda"], "determined"].any()
     assert found.table.loc[["lambda_J", "lambda_phi"], "sd"].isna().all()
     assert found.dof == study.n_values - 3  # |κ|a1, |κ|b2 and the phase of κ
 
 
-@pytest.mark.usefixtures("few_starts")
 def test_fitted_errors_are_those_of_the_scatter() -> None:
     study, devices = stack(12, declared=parameters(**NONE | NOISE, lambda_sf_F=Fixed(10.0)), fit_sigma=True, noise=0.02)
     problem = StackLeastSquares.of(devices, study.parameters)
     dof = 12 * (11 - 2)  # of each component
     assert np.all(np.abs(problem.noise / 0.02 - 1) < 5 / np.sqrt(2 * dof))
-    found = fit_stack(devices, study.parameters)
+    found = quick_fit(devices, study)
     assert found.chi2 == found.misfit_chi2
     assert found.dof == 12 * 4 - 5
 
@@ -238,14 +230,12 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
         np.testing.assert_allclose(model.log_posterior(z), other.log_posterior(z), rtol=1e-10)
 
 
-def test_fits_by_split_and_who_took_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit_module, "_STARTS", 1)  # valleys without end: no search ends in them
-    monkeypatch.setattr(fit_module, "_EVALUATIONS", 5)
-    monkeypatch.setattr(fit_module, "_SCREENED", 16)
+def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
+    little = Effort(screened=16, starts=1, evaluations=5)  # valleys without end: no search ends in them
     _, study, catalogue = filled(tmp_path, 24, **DECLARED)
     with catalogue:
         catalogue.connection.execute("UPDATE devices SET flags = 1 WHERE device = 'D000003'")
-        found = fit_groups(catalogue, study)
+        found = fit_groups(catalogue, study, effort=little)
         assert list(found.fits) == ["1.2 nm", "1.6 nm", "2 nm"]
         summary = found.summary().set_index("split")
         assert summary["devices"].tolist() == [7, 8, 8]
@@ -277,26 +267,20 @@ def test_another_study_is_refused(tmp_path: Path) -> None:
         fit_stack(stack()[1], parameters(lambda_J=(LogNormal(1.0, 2.0), "device")))
 
 
-def test_posteriors_by_split_are_of_the_declared_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_posteriors_by_split_are_of_the_declared_model(tmp_path: Path) -> None:
     """Everything but the sampler, whose place draws from the prior take."""
     asked = []
 
-    def from_the_prior(model: WaferPosterior, names: tuple[str, ...], **how: Any) -> Run:
-        asked.append((model, names, how))
-        theta = np.random.default_rng(0).standard_normal((4, 6, 10, len(names)))
-        log_posterior = model.log_posterior(theta.reshape(-1, len(names))).reshape(theta.shape[:-1])
-        chains = Chains(names, theta, log_posterior, np.ones((4, 10)))
-        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
+    def from_the_prior(model: WaferPosterior, wish: Sampling, seed: int, *_: Any, **options: Any) -> Run:
+        asked.append((seed, wish.max_steps))
+        return drawn_run(model, 1.0)
 
-    monkeypatch.setattr(wafer_infer, "run_ensembles", from_the_prior)
-    monkeypatch.setattr(wafer_infer, "_LOOKED_AT", 2)
     words = DECLARED | {"parameters": DECLARED["parameters"] + "\n[sampling]\nseed = 7\nmax_steps = 60\n"}
     _, study, catalogue = filled(tmp_path, 24, **words)
     with catalogue:
-        found = sample_groups(catalogue, study, journal=tmp_path / "runs", progress=False)
+        found = sample_groups(catalogue, study, journal=tmp_path / "runs", progress=False, run=from_the_prior)
     assert not found.converged
-    assert [how["seed"] for _, _, how in asked] == [7, 7, 7]
-    assert [how["max_steps"] for _, _, how in asked] == [60, 60, 60]
+    assert asked == [(7, 60)] * 3
     table = found.table()
     assert table["split"].unique().tolist() == ["1.2 nm", "1.6 nm", "2 nm"]
     assert table["parameter"][:4].tolist() == ["lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N"]

@@ -13,9 +13,8 @@ import pytest
 from hierarchy_cases import HIERARCHY, at_truth, factor, parameters, positions, posterior, shape, simulated
 from scipy import stats
 
-import mtjfit.wafer.stack.posterior as wafer_module
 from mtjfit.errors import ConfigError
-from mtjfit.model.marginal import CollapsedPosterior
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 from mtjfit.wafer.stack.coordinates import WaferCoordinates
@@ -98,7 +97,7 @@ def by_raw_points(study: Study, model: WaferPosterior, z: np.ndarray) -> np.ndar
     for k, row in enumerate(z):
         for j in range(model.devices.n):
             alone, curve, point = of_device(study, model, j, row)
-            if model.coordinates.thickness_is_free:
+            if model.thickness_is_free:
                 total[k] += brute.with_thickness_integrated(alone, curve, point)
             else:
                 total[k] += float(brute.given_thickness(alone, curve, point, np.array([curve.thickness]))[0])
@@ -107,12 +106,7 @@ def by_raw_points(study: Study, model: WaferPosterior, z: np.ndarray) -> np.ndar
 
 def everywhere(model: WaferPosterior, z: np.ndarray) -> np.ndarray:
     """ln L by the model's own fine quadrature."""
-    values, block = model.scores.values(z), slice(0, model.devices.n)
-    if not model.coordinates.thickness_is_free:
-        return model.log_likelihood(z)
-    batch = model._batch(values, block)
-    each = batch.thickness.log_integral_everywhere(batch.form, batch.integral, batch.dead, 600)
-    return np.asarray(model._constant(values) + each.sum(axis=-1))
+    return model.log_likelihood_everywhere(z) if model.thickness_is_free else model.log_likelihood(z)
 
 
 def raw_error(make: Callable[[], Made]) -> tuple[float, float]:
@@ -165,7 +159,7 @@ def test_one_device_by_integration_over_its_thickness_and_both_amplitudes() -> N
 # limits
 
 
-def same_rows(model: WaferPosterior, other: CollapsedPosterior, n: int = 5) -> np.ndarray:
+def same_rows(model: WaferPosterior, other: MarginalPosterior, n: int = 5) -> np.ndarray:
     assert model.names == other.names
     return np.asarray(np.random.default_rng(3).uniform(-1.5, 1.5, (n, model.size)))
 
@@ -173,7 +167,7 @@ def same_rows(model: WaferPosterior, other: CollapsedPosterior, n: int = 5) -> n
 @pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.05)], ids=["known", "uncertain"])
 def test_without_a_smooth_part_it_is_the_posterior_of_a_study(thickness: Any) -> None:
     study, model = made(hierarchy=Hierarchy(), declared=parameters(thickness=thickness))
-    other = CollapsedPosterior(study)
+    other = MarginalPosterior(study)
     z = same_rows(model, other)
     np.testing.assert_allclose(model.log_posterior(z), other.log_posterior(z), rtol=1e-12)
     u = np.random.default_rng(0).random((3, model.size))
@@ -183,7 +177,7 @@ def test_without_a_smooth_part_it_is_the_posterior_of_a_study(thickness: Any) ->
 def test_a_thickness_scatter_that_is_known_is_the_error_of_a_study() -> None:
     study, model = made(hierarchy=Hierarchy(thickness_scatter=Fixed(0.05)))
     uncertain = dict(study.parameters) | {"thickness": Parameter("thickness", AboutNominal(0.05), "device")}
-    other = CollapsedPosterior(study.replace(parameters=uncertain))
+    other = MarginalPosterior(study.replace(parameters=uncertain))
     z = same_rows(model, other)
     np.testing.assert_allclose(model.log_posterior(z), other.log_posterior(z), rtol=1e-12)
 
@@ -282,7 +276,7 @@ def test_devices_add_no_dimension_and_memory_is_linear() -> None:
     assert peak(many) < 10 * peak(few)
 
 
-def test_neither_rows_nor_devices_know_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_rows_nor_devices_know_of_each_other() -> None:
     _, model = made(6, hierarchy=replace(HIERARCHY, thickness_scatter=LogNormal(0.05, 4.0)))
     z = near(model, 8)
     z[::2, list(model.names).index("thickness_scatter")] = 1.5  # 0.4 nm: wide, and integrated with more nodes
@@ -293,8 +287,7 @@ def test_neither_rows_nor_devices_know_of_each_other(monkeypatch: pytest.MonkeyP
     ]
     narrow = z[1::2]
     np.testing.assert_allclose(sum(part.log_likelihood(narrow) for part in parts), alone[1::2], rtol=1e-12)
-    monkeypatch.setattr(wafer_module, "_BLOCK", 4)
-    monkeypatch.setattr(wafer_module, "_CHUNK", 100)
+    model = replace(model, devices_at_once=4, nodes_at_once=100)
     np.testing.assert_allclose(model.log_likelihood(narrow), alone[1::2], rtol=1e-12)
     assert model.quadrature_error(narrow) < 1e-4
 

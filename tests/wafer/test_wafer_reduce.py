@@ -17,7 +17,7 @@ from scipy import stats
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import MarginalPosterior, combinations, combinations_table
+from mtjfit.model import FullPosterior, combinations, quantities_table
 from mtjfit.model.phase import Terms, fit_phase
 from mtjfit.wafer import (
     Chunk,
@@ -62,7 +62,7 @@ def disagreement(study: WaferStudy, curves: list[TorqueCurve], reduced: Reduced)
     """
     worst = 0.0
     for j, curve in enumerate(curves):
-        (one,) = combinations(MarginalPosterior(study.study_template.study([curve])))
+        (one,) = combinations(FullPosterior(study.study_template.study([curve])))
         mine = {name: float(values[j]) for name, values in reduced.values.items()}
         theirs = {**one.values, **{f"{name}_sd": sd for name, sd in one.sd.items()}}
         theirs |= {"scatter_chi2": one.scatter_chi2, "scatter_dof": one.scatter_dof}
@@ -95,8 +95,8 @@ def test_a_chunk_holds_what_each_device_tells_alone(kind: str, n: int, tmp_path:
 def test_units_are_those_of_the_table_of_a_study(quantity: str, per: str, unit: str, tmp_path: Path) -> None:
     wafer = simulated_wafer(1, quantity=quantity, per=per, unit=unit)
     study = wafer_study(tmp_path, quantity=quantity, per=per, unit=unit)
-    model = MarginalPosterior(wafer.studies(study)[0])
-    rows = combinations_table(model, combinations(model))
+    model = FullPosterior(wafer.studies(study)[0])
+    rows = quantities_table(model, combinations(model))
     mine = units_of(study)
     assert {name: mine[name] for name in rows["quantity"]} == dict(zip(rows["quantity"], rows["unit"], strict=True))
     assert mine["slope_ratio_sd"] == ""

@@ -17,7 +17,7 @@ from mtjfit.study import Fixed, Sampling
 from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.hierarchy import Hierarchy
 from mtjfit.wafer.stack.posterior import WaferPosterior
-from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, from_priors, information, sample_stack
+from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, from_priors, observed_information, sample_stack
 
 ALARM = 1e-5
 KNOWN = {n: Fixed(TRUTH[n]) for n in ("lambda_phi", "lambda_sf_F", "Lambda", "b2", "scatter_a1", "scatter_b2")}
@@ -33,7 +33,7 @@ def told(z: np.ndarray, model: WaferPosterior) -> StackPosterior:
 
 def about_truth(model: WaferPosterior, n: int = 400) -> np.ndarray:
     """Normal scores about the truth, as wide as the prior and the information of the data there make them."""
-    H = information(model.log_likelihood, at_truth(model), 0.02 * np.eye(model.size))[0]
+    H = observed_information(model.log_likelihood, at_truth(model), 0.02 * np.eye(model.size))[0]
     known, vectors = np.linalg.eigh(H)
     noise = np.random.default_rng(0).standard_normal((n, model.size)) / np.sqrt(1 + np.maximum(known, 0.0))
     return np.asarray(at_truth(model) + 0.3 * noise @ vectors.T)
@@ -68,7 +68,7 @@ def test_the_share_of_the_priors_does_not_come_from_a_name() -> None:
     def log_likelihood(z: np.ndarray) -> np.ndarray:
         return np.asarray(-0.5 * np.einsum("ni,ij,nj->n", z, H, z) + 1e-3 * np.sum(z**3, axis=1))
 
-    found = information(log_likelihood, np.zeros((1, 3)), np.linalg.cholesky(np.linalg.inv(H + np.eye(3))))
+    found = observed_information(log_likelihood, np.zeros((1, 3)), np.linalg.cholesky(np.linalg.inv(H + np.eye(3))))
     np.testing.assert_allclose(found[0], H, atol=1e-6)
     share = from_priors(found)
     assert np.all(share[:2] > 0.99)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from hierarchy_cases import drawn_run
 from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
 
 import mtjfit.wafer.page.page
-import mtjfit.wafer.stack.fit as fit_module
-import mtjfit.wafer.stack.sample as wafer_infer
-from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.terminal import Commands
 from mtjfit.wafer import load_wafer
@@ -25,8 +24,10 @@ from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.wafer import wafer_command
 from mtjfit.wafer.page.stacks import StackResults
 from mtjfit.wafer.reduce.batch import run_batch
+from mtjfit.wafer.stack import groups
+from mtjfit.wafer.stack.fit import Effort
 from mtjfit.wafer.stack.from_catalogue import group_study, refusals
-from mtjfit.wafer.stack.groups import GroupFits, fit_groups
+from mtjfit.wafer.stack.groups import GroupFits, fit_groups, sample_groups
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 
@@ -36,9 +37,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
         patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
-        for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
-            patch.setattr(fit_module, name, value)
-        patch.setattr(wafer_infer, "_LOOKED_AT", 2)
+        patch.setattr(groups, "fit_groups", partial(fit_groups, effort=Effort(screened=16, starts=1, evaluations=8)))
         yield
 
 
@@ -129,21 +128,18 @@ def test_posteriors_are_kept_and_gone_on_with(folder: Path, tmp_path: Path, monk
     """Everything but the sampler, in whose place stand draws about the truth that do not converge."""
     journals = []
 
-    def drawn(model: WaferPosterior, names: tuple[str, ...], **how: Any) -> Run:
-        journals.append(sorted(each.name for each in (tmp_path / "page" / "runs").iterdir()))
-        theta = 0.01 * np.random.default_rng(0).standard_normal((4, 6, 10, len(names)))
-        log_posterior = model.log_posterior(theta.reshape(-1, len(names))).reshape(theta.shape[:-1])
-        chains = Chains(names, theta, log_posterior, np.ones((4, 10)))
-        return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
+    def drawn(model: WaferPosterior, wish: Any, seed: int, description: Any, journal: Path, **options: Any) -> Run:
+        journals.append(journal)
+        return drawn_run(model, 0.01)
 
-    monkeypatch.setattr(wafer_infer, "run_ensembles", drawn)
+    monkeypatch.setattr(groups, "sample_groups", partial(sample_groups, run=drawn))
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     for _ in range(2):
         done = called(tmp_path / "mixed.db", "--output", tmp_path / "page", "--posterior")
         assert done.exit_code == 5, done.stderr
         assert "not converged: several" in done.stderr
     assert journals[0] == journals[1], "the same model goes on in the same folder"
-    assert len(journals[0]) == 1
+    assert journals[0].parent.is_dir()
     posteriors = pd.read_csv(tmp_path / "page" / "stack-posteriors.csv")
     assert not posteriors["converged"].any()
     assert set(posteriors["origin"]) == {"measured"}

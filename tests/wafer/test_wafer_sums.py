@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from wafer_cases import simulated_wafer, wafer_study
 
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.wafer import (
     FLAGS,
     Chunk,
@@ -45,7 +45,7 @@ def test_sums_make_the_likelihood_of_a_study(tmp_path: Path) -> None:
     """The model's own likelihood, with its statistics taken from the sums."""
     wafer, study = (simulated_wafer(4, uneven=True), wafer_study(tmp_path))
     whole = study.study_template.study(wafer.curves())
-    model, other = MarginalPosterior(whole), MarginalPosterior(whole)
+    model, other = FullPosterior(whole), FullPosterior(whole)
     other.__dict__["data"] = compressed(reduce_chunk(study, wafer.chunk()).sums, study)
     theta = model.prior_transform(np.random.default_rng(1).uniform(0.2, 0.8, (5, model.layout.size)))
     np.testing.assert_allclose(other.log_likelihood(theta), model.log_likelihood(theta), rtol=1e-10)

@@ -22,11 +22,10 @@ from mtjfit.infer import FitResult
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.coordinates import scattered_terms
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
 from mtjfit.study import SCATTER, Study
 
 __all__ = [
@@ -96,7 +95,7 @@ class LeftOutDevice:
         return self.own.coefficients(self.mean + rng.standard_normal((n, self.mean.size)) @ root.T)
 
 
-def whitened_data(model: MarginalPosterior, rows: FloatArray) -> Iterator[Whitened]:
+def whitened_data(model: FullPosterior, rows: FloatArray) -> Iterator[Whitened]:
     """Data of each device over the directions that its polynomials reach; rows are multiplied by `rows`."""
     for R, z, weight in zip(model.data.R, model.data.z, rows, strict=True):
         A = R * weight[:, None]
@@ -133,7 +132,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOutDevice, ...]:
 
     Thickness and amplitudes of the device itself are free but for its declared thickness, as in the fit.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(fit.study)))
+    model = least_squares_model(fit.study)
     best, (J, two_P) = fit.optimum, model.data.z.shape
     values = best.values[None]
     rows = row_scale(model, values)[0][0] if model.data.fitted.any() else np.ones((J, two_P))
@@ -148,7 +147,7 @@ def from_fit(fit: FitResult) -> tuple[LeftOutDevice, ...]:
     )
 
 
-def _own_amplitudes(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+def _own_amplitudes(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Value of each term for each draw and device, and its standard deviation where the device has its own.
 
     Shapes (n, n_devices, T): shared amplitudes from the draws, own ones by the mean and width of their priors.
@@ -180,7 +179,7 @@ def _scatter(study: Study, draws: pd.DataFrame, name: str) -> FloatArray:
     return np.stack([draws[each].to_numpy() for each in study.names_of(SCATTER + name)], axis=1)
 
 
-def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:
+def _own_thicknesses(model: FullPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:
     """Nodes and weights of an integral over the prior of every device's own thickness: weight, values with it."""
     index = model.layout.index["thickness"]
     if np.all(index < 0):
@@ -196,7 +195,7 @@ def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[t
         yield float(weight), moved
 
 
-def predicted_data(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+def predicted_data(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Mean and covariance of R t at each draw over all that belongs to a device alone.
 
     Returns
@@ -239,7 +238,7 @@ def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOutDevice, ..
     draws : DataFrame
         Columns as in `Posterior.draws`.
     """
-    model = MarginalPosterior(study)
+    model = FullPosterior(study)
     P = model.data.powers.size
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
     means, spreads = predicted_data(model, draws)

@@ -13,9 +13,9 @@ from mtjfit.comparison.devices.quantities import determined_quantities
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.combinations import combinations, denominator_dof, noise_estimate, noise_groups
-from mtjfit.model.equivalent_noise import as_normal
+from mtjfit.model.equivalent_noise import as_normal, least_squares_model
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.results.coefficients import Coefficients, own_coefficients
 from mtjfit.study import DOF, JITTER, ParameterName, Study
@@ -68,7 +68,7 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         left = from_posterior(study, found.spaced(_DRAWS))
     else:
         study, left = as_normal(found.study), from_fit(found)
-    model = MarginalPosterior(with_own_amplitudes(study))
+    model = FullPosterior(with_own_amplitudes(study))
     group, dof = noise_groups(model)
     p = np.array([_p_value(one.chi2, one.dof, group[j], dof) for j, one in enumerate(left)])
     adjusted = holm(p)
@@ -137,7 +137,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         One row for each set: thickness, group, devices, chi2, dof, p, p_holm, agree (p_holm ≥ 0.05), and the
         relative standard deviation of |κ| a1 between the devices beyond their errors, ``scatter``.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
     data = list(whitened_data(model, rows))

@@ -21,8 +21,8 @@ from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, eviden
 from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import FitResult, fit
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.parallel import WorkerKilled, in_parallel
 from mtjfit.study import Study
 from mtjfit.text import card
@@ -279,7 +279,7 @@ def mechanism_result(
     extra, widths, n_simulations
         See `compare_mechanisms`.
     """
-    model = posterior_of(mechanism_study(study, mechanism, extra))
+    model = make_posterior(mechanism_study(study, mechanism, extra))
     explored = explore(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in widths), float("nan"))
     # draws that are not the posterior's are no basis for anything else
@@ -304,7 +304,7 @@ def mechanism_result(
 
 
 def _bounds(
-    model: CollapsedPosterior, explored: Explored, missing: Sequence[PriorWidth], rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, missing: Sequence[PriorWidth], rng: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
     """Bounds of the evidences that could not be computed."""
     if not missing:

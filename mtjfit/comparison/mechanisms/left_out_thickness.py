@@ -18,8 +18,8 @@ from mtjfit.comparison.mechanisms.prior_widths import START
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence.exploration import Explored, explore, mean_and_error
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Study
 
 __all__ = ["LeftOutThickness", "leave_out", "leave_out_each", "left_out_sets"]
@@ -63,7 +63,7 @@ def left_out_sets(study: Study) -> tuple[tuple[int, ...], ...]:
 
 
 def leave_out(
-    model: CollapsedPosterior,
+    model: MarginalPosterior,
     explored: Explored,
     start: FloatArray,
     gone: tuple[int, ...],
@@ -87,7 +87,7 @@ def leave_out(
     """
     study = model.study
     devices, thickness = tuple(study.devices[j] for j in gone), float(study.thicknesses[gone[0]])
-    rest = posterior_of(study.replace(curves=tuple(curve for j, curve in enumerate(study.curves) if j not in gone)))
+    rest = make_posterior(study.replace(curves=tuple(curve for j, curve in enumerate(study.curves) if j not in gone)))
     # what only the left-out devices have keeps its prior, which integrates to one
     columns = [model.names.index(name) for name in rest.names]
     x, log_with = explored.weighted.x, explored.weighted.log_ratio
@@ -108,7 +108,7 @@ def leave_out(
 
 
 def leave_out_each(
-    model: CollapsedPosterior,
+    model: MarginalPosterior,
     explored: Explored,
     rng: np.random.Generator,
     *,
@@ -119,7 +119,7 @@ def leave_out_each(
 
     Parameters
     ----------
-    model : CollapsedPosterior
+    model : MarginalPosterior
         Of two thicknesses or more.
     explored : Explored
         Its posterior.

@@ -146,10 +146,10 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
     Examples
     --------
     >>> from mtjfit.data import dataset
-    >>> from mtjfit.model.marginal import CollapsedPosterior
+    >>> from mtjfit.model.marginal import MarginalPosterior
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion-bulk"])).names
+    >>> MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion-bulk"])).names
     ('lambda_J', 'lambda_phi', 'lambda_sf_F')
     >>> mechanism_study(study, MECHANISMS["ballistic+b1"], ["a2"]).amplitudes
     ('a1', 'b2', 'b1', 'a2')

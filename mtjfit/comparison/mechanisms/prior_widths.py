@@ -23,9 +23,9 @@ from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.optimum import optimum
 from mtjfit.model.layout import Scattered, with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import (
     DOF,
     JITTER,
@@ -78,7 +78,7 @@ class PriorWidth:
         return study.replace(parameters={**study.parameters, **changed})
 
     def log_evidence_change(
-        self, model: CollapsedPosterior, explored: Explored, rng: np.random.Generator
+        self, model: MarginalPosterior, explored: Explored, rng: np.random.Generator
     ) -> tuple[float, bool]:
         """ln Z' − ln Z under these priors, and whether it is reliable.
 
@@ -98,7 +98,7 @@ class PriorWidth:
             weights, k_hat = smoothed(log_weights)
             if k_hat <= reliable_k_hat(weights.size):
                 return float(np.max(log_weights)) + float(np.log(weights.mean())) - explored.evidence.value, True
-        target = posterior_of(changed)
+        target = make_posterior(changed)
         start = _translated(model, explored, target, rng) if target.size else None
         again = explore(target, target.size, rng, start=start)
         return again.evidence.value - explored.evidence.value, again.settled
@@ -113,7 +113,7 @@ WIDTHS = tuple(
 
 
 def _amplitude_ratio(
-    model: CollapsedPosterior, explored: Explored, changed: Study, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, changed: Study, rng: np.random.Generator
 ) -> FloatArray:
     """ln of the new prior density of all amplitudes over the old one, at amplitudes drawn for each draw."""
     drawn = model.draw(explored.weighted.x, rng)
@@ -126,7 +126,7 @@ def _amplitude_ratio(
 
 
 def _translated(
-    model: CollapsedPosterior, explored: Explored, target: CollapsedPosterior, rng: np.random.Generator
+    model: MarginalPosterior, explored: Explored, target: MarginalPosterior, rng: np.random.Generator
 ) -> FloatArray:
     """Posterior draws in the coordinates of the same study under other priors, without those that these exclude."""
     z = explored.resampled(START, rng)
@@ -138,7 +138,7 @@ def _translated(
     return kept + nudge(0.0, 1e-6, kept.shape)
 
 
-def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
+def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
     """Name, old and new prior of every number whose prior changes, also of each device's own."""
     pairs = []
     for name, old in model.priors.items():
@@ -159,7 +159,7 @@ def largest_log_ratio(old: Prior, new: Prior) -> float:
 
 
 def evidence_bounds(
-    model: CollapsedPosterior,
+    model: MarginalPosterior,
     explored: Explored,
     width: PriorWidth | None,
     ceiling: float,
@@ -186,7 +186,7 @@ def evidence_bounds(
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> model = CollapsedPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
+    >>> model = MarginalPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
     >>> low, high = evidence_bounds(model, explore(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
@@ -245,7 +245,7 @@ def largest_log_likelihood(study: Study, width: PriorWidth, *, share: float = _S
         ends = float(log_ndtr(study.thicknesses / thickness.nominal_sd).sum())
         paid = -0.5 * len(study.curves) * float(np.log(1 - share)) - ends
     # starts from the prior miss a mode far out in its tails, where it may still beat everything else
-    models = [MarginalPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
+    models = [FullPosterior(with_own_amplitudes(each)) for each in (widened, _everywhere(widened))]
     best = min((optimum(model) for model in models), key=lambda one: one.chi2_data + one.chi2_thickness)
     misfit = best.chi2_data + best.chi2_thickness + study.n_values * LN_2PI
     return paid - 0.5 * misfit - float(models[0].data.log_sigma.sum())

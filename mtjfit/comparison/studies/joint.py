@@ -20,8 +20,8 @@ from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
 from mtjfit.infer.ensembles.run import Run, run_ensembles
 from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.model.layout import IntArray
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.straight import Frame
 from mtjfit.study import LENGTHS, Study
 from mtjfit.study.prior import LN_2PI
@@ -35,13 +35,13 @@ class JointPosterior:
 
     Attributes
     ----------
-    models : mapping of str to CollapsedPosterior
+    models : mapping of str to MarginalPosterior
         By the label of the study.
     shared : tuple of str
         Lengths that are one number for all studies.
     """
 
-    models: Mapping[str, CollapsedPosterior]
+    models: Mapping[str, MarginalPosterior]
     shared: tuple[str, ...]
 
     @cached_property
@@ -151,7 +151,7 @@ def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None =
     problems = list(_problems(studies, chosen))
     if problems:
         raise ConfigError(problems)
-    models = {label: posterior_of(study) for label, study in studies.items()}
+    models = {label: make_posterior(study) for label, study in studies.items()}
     sampled = tuple(name for name in chosen if any(name in model.names for model in models.values()))
     return JointPosterior(models, sampled)
 
@@ -206,7 +206,7 @@ class Sampled:
 
 
 def sampled(
-    model: JointPosterior | CollapsedPosterior, seed: int, *, target_ess: float = 2000, progress: bool = True
+    model: JointPosterior | MarginalPosterior, seed: int, *, target_ess: float = 2000, progress: bool = True
 ) -> Sampled:
     """Sample a posterior whose coordinates are normal scores, one thickness with free lengths included.
 

@@ -23,9 +23,8 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray
 from mtjfit.infer.optimum import Optimum
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.equivalent_noise import as_normal
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior
+from mtjfit.model.equivalent_noise import least_squares_model
+from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.penalised import Penalised, PenalisedPoint
 from mtjfit.multiple_tests import holm
 from mtjfit.study import SCATTER, ParameterName, Study
@@ -126,7 +125,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     chi2_best : float
         χ² of that fit.
     """
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     scattered = frozenset(
         name for name in model.amplitudes.names if SCATTER + name.base in study.parameters
     )  # they have the shared one for a prior, which is itself inferred
@@ -153,7 +152,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     return (*found, *_of_noise(model, noise, len(names) + len(found), best.values))
 
 
-def _tested(model: MarginalPosterior, scattered: frozenset[ParameterName]) -> list[ParameterName]:
+def _tested(model: FullPosterior, scattered: frozenset[ParameterName]) -> list[ParameterName]:
     lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
     return [*lengths, *(name for name in model.amplitudes.names if name not in scattered)]
 
@@ -204,14 +203,14 @@ def _candidates(
     return [name for name in names if may_matter(name)]
 
 
-def _p(model: MarginalPosterior, fall: float) -> float:
+def _p(model: FullPosterior, fall: float) -> float:
     """Probability of a larger fall; by the fewest degrees of freedom behind any noise scale where these are fitted."""
     _, dof = noise_groups(model)
     fall = max(fall, 0.0)
     return float(chi2.sf(fall, 1) if dof.size == 0 else f.sf(fall, 1, max(float(dof.min()), 1.0)))
 
 
-def _value(model: MarginalPosterior, point: PenalisedPoint, name: str) -> float:
+def _value(model: FullPosterior, point: PenalisedPoint, name: str) -> float:
     if name in model.layout.names:
         return float(model.layout.values(point.theta)[model.layout.names.index(name)])
     return float(point.amplitudes[model.amplitudes.names.index(name)])
@@ -248,7 +247,7 @@ def _as_normal_number(p: float) -> float:
     return float(-ndtri(max(p, 1e-300) / 2))
 
 
-def _noise_tests(model: MarginalPosterior) -> Iterator[tuple[str, float]]:
+def _noise_tests(model: FullPosterior) -> Iterator[tuple[str, float]]:
     """Two-sided p-value of every fitted noise scale: of its scatter among those of scales from the prior."""
     group, dof = noise_groups(model)
     for g, nu in enumerate(dof):
@@ -262,9 +261,7 @@ def _noise_tests(model: MarginalPosterior) -> Iterator[tuple[str, float]]:
         yield entry.name, min(1.0, 2 * min(below, above))
 
 
-def _of_noise(
-    model: MarginalPosterior, tests: dict[str, float], n_others: int, values: FloatArray
-) -> Iterator[Conflict]:
+def _of_noise(model: FullPosterior, tests: dict[str, float], n_others: int, values: FloatArray) -> Iterator[Conflict]:
     if not tests:
         return
     adjusted = holm(np.array([*tests.values(), *([1.0] * n_others)]))

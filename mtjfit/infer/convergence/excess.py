@@ -22,9 +22,8 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.least_squares import FitResult
 from mtjfit.infer.posterior import Posterior
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.equivalent_noise import as_normal
-from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import MarginalPosterior, whitened
+from mtjfit.model.equivalent_noise import least_squares_model
+from mtjfit.model.likelihood import whitened
 
 __all__ = ["MISFIT", "DrawnChi2", "chi2_of_draws", "excess"]
 
@@ -97,7 +96,7 @@ def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray
         Every free parameter, such as posterior draws or a truth; noise is taken from the fit.
     """
     study = fit.study
-    model = MarginalPosterior(with_own_amplitudes(as_normal(study)))
+    model = least_squares_model(study)
     n = len(next(iter(values.values())))
     # noise as in the fit, whatever that of the draws: a scale that follows the misfit would hide it
     held = dict(zip(model.layout.names, fit.optimum.values, strict=True))

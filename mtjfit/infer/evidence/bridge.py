@@ -1,6 +1,6 @@
 """The evidence, ∫ prior · likelihood, with an error that can be trusted: what compares one model with another.
 
-The coordinates must carry a normalised prior, as the normal scores of `CollapsedPosterior` do. The evidence of a
+The coordinates must carry a normalised prior, as the normal scores of `MarginalPosterior` do. The evidence of a
 parameter that the data do not determine hangs on the width of its prior: compare models only under priors that are
 meant.
 """
@@ -18,8 +18,8 @@ from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import importance_sample
 from mtjfit.infer.ensembles.jumps import Jump, Straight, Target
 from mtjfit.infer.ensembles.mixture import fitted
-from mtjfit.model.marginal import CollapsedPosterior
-from mtjfit.model.noise_models import posterior_of
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 
 if TYPE_CHECKING:
     from mtjfit.infer.posterior import Posterior
@@ -63,9 +63,9 @@ class Evidence:
         return f"ln Z = {self.value:.2f} ± {self.error:.2g} ({self.method}{doubt})"
 
 
-def chains_of(posterior: Posterior) -> tuple[CollapsedPosterior, Chains]:
+def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
     """The density behind a posterior, and its draws in the coordinates of that density, thinned as they were kept."""
-    model = posterior_of(posterior.study)
+    model = make_posterior(posterior.study)
     shape = posterior.chain.shape[:-1]
     z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
     log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)

@@ -18,7 +18,7 @@ from mtjfit.study import Study
 
 __all__ = ["MODEL_VERSION", "describe", "differences", "fingerprint", "versions"]
 
-MODEL_VERSION = 3
+MODEL_VERSION = 4
 """To be raised whenever the same study gets another log posterior at the same coordinates, or a seed other draws."""
 
 # All but these: a field that is added later counts until somebody decides that it does not.

@@ -69,7 +69,7 @@ def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
     return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
 
 
-def _fields(study: WaferStudy, schema: Any, source: Source) -> dict[str, str]:
+def _fields(study: WaferStudy, schema: Any, source: SourceFile) -> dict[str, str]:
     """Name of the field of each role, its type and unit checked."""
     kinds = import_module("pyarrow.types")
     log = ProblemLog(source.label)

@@ -1,7 +1,8 @@
-"""From coordinates that are sampled to what each device of a wafer needs: lengths, centres and widths, thickness."""
+"""Coordinates of a stack: lengths, amplitudes, scatter and smooth parts, and what they mean for each device."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,11 +10,9 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import Bounded
+from mtjfit.model.coordinates import DeviceCoordinates
 from mtjfit.model.forward import THINNEST
-from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.model.scores import Scores
-from mtjfit.physics import wave_numbers
-from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.study import (
     LENGTHS,
     NOISE,
@@ -23,38 +22,19 @@ from mtjfit.study import (
     Parameter,
     ParameterName,
     Prior,
-    is_amplitude,
-    parse_amplitude,
 )
 from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.hierarchy import Hierarchy, shapes_at
 
-__all__ = ["THICKNESS_SCATTER", "Term", "WaferCoordinates"]
+__all__ = ["THICKNESS_SCATTER", "WaferCoordinates"]
 
 THICKNESS_SCATTER = "thickness_scatter"
 """Name in tables of the standard deviation of thicknesses about the smooth part, in nm."""
 _NARROWEST = 1e-6  # nm; less scatter of thicknesses acts as none, and would have no digits beside the thickness
 
 
-@dataclass(frozen=True)
-class Term:
-    """One coefficient of J0(V): its name, and how devices differ in it.
-
-    Attributes
-    ----------
-    scatters : bool
-        Each device has its own, about the shared one.
-    own : bool
-        Each device has its own, independent of the others.
-    """
-
-    name: str
-    scatters: bool
-    own: bool
-
-
 @dataclass(frozen=True, eq=False)
-class WaferCoordinates:
+class WaferCoordinates(DeviceCoordinates):
     """What is sampled of a stack: lengths, noise, amplitudes, what scatters by how much, smooth coefficients.
 
     Their number does not depend on the number of devices.
@@ -64,41 +44,24 @@ class WaferCoordinates:
     parameters: dict[str, Parameter]
     hierarchy: Hierarchy
 
-    @cached_property
-    def terms(self) -> tuple[Term, ...]:
-        """Coefficients of J0(V), in the order of the declaration."""
-        return tuple(
-            Term(name, SCATTER + name in self.parameters, known.scope == "device" and not known.is_fixed)
-            for name, known in self.parameters.items()
-            if is_amplitude(name)
-        )
-
     @property
+    def declared(self) -> Mapping[str, Parameter]:
+        return self.parameters
+
+    def _is_own(self, name: str) -> bool:
+        """True where each device has its own amplitude, independent of the others."""
+        return self.parameters[name].scope == "device" and not self.parameters[name].is_fixed
+
+    @cached_property
     def own(self) -> tuple[int, ...]:
-        """Terms that are integrated out device by device."""
-        return tuple(t for t, term in enumerate(self.terms) if term.scatters or term.own)
+        return tuple(t for t, name in enumerate(self.terms) if SCATTER + name in self.parameters or self._is_own(name))
 
     @cached_property
     def bounded(self) -> Bounded | None:
-        """The one of them with a bounded prior."""
-        priors = (self.parameters[self.terms[t].name].prior for t in self.own if self.terms[t].own)
-        places = [k for k, t in enumerate(self.own) if self.terms[t].own]
-        found = Bounded.among(tuple(prior for prior in priors if isinstance(prior, Normal)))
-        return None if found is None else Bounded(places[found.column], found.low, found.high)
-
-    @cached_property
-    def layout(self) -> AmplitudeLayout:
-        """The terms, as inner products want them; no column means anything here."""
-        parsed = [parse_amplitude(term.name) for term in self.terms]
-        return AmplitudeLayout(
-            names=(),
-            priors=(),
-            own=tuple(term.own for term in self.terms),
-            phase=np.array([phase for phase, _ in parsed]),
-            power=np.array([power for _, power in parsed], dtype=int),
-            column=np.full((self.devices.n, len(parsed)), -1),
-            constant=np.zeros(len(parsed)),
-        )
+        """The one own amplitude with a bounded prior."""
+        own = [(k, self.parameters[self.terms[t]].prior) for k, t in enumerate(self.own) if self._is_own(self.terms[t])]
+        found = Bounded.among(tuple(prior for _, prior in own if isinstance(prior, Normal)))
+        return None if found is None else Bounded(own[found.column][0], found.low, found.high)
 
     def _labels(self, name: str) -> tuple[str, ...]:
         """Names of the smooth coefficients of a parameter: shape by shape, wafer by wafer."""
@@ -110,8 +73,8 @@ class WaferCoordinates:
     @cached_property
     def priors(self) -> dict[str, Prior]:
         """Prior of everything that is sampled, in the order of the coordinates."""
-        own = {term.name for term in self.terms if term.own}
-        shared = [*LENGTHS, *NOISE, *(t.name for t in self.terms), *(SCATTER + t.name for t in self.terms)]
+        own = {name for name in self.terms if self._is_own(name)}
+        shared = [*LENGTHS, *NOISE, *self.terms, *(SCATTER + name for name in self.terms)]
         found: dict[str, Prior] = {}
         for name in shared:
             prior = self.parameters[name].free_prior if name in self.parameters and name not in own else None
@@ -126,12 +89,10 @@ class WaferCoordinates:
 
     @cached_property
     def scores(self) -> Scores:
-        """Normal scores of the priors."""
         return Scores(tuple(self.priors.values()))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What is sampled."""
         return tuple(self.priors)
 
     @cached_property
@@ -192,32 +153,6 @@ class WaferCoordinates:
 
     def centre(self, values: FloatArray, block: slice) -> FloatArray:
         """Value of each term, shape (n or 1, n_devices, T): about it where devices scatter."""
-        each = [self.of(term.name, values) * self.smooth(term.name, values, block) for term in self.terms]
+        each = [self.of(name, values) * self.smooth(name, values, block) for name in self.terms]
         shape = np.broadcast_shapes(*(one.shape for one in each), (1, len(self.devices.thickness[block])))
         return np.stack([np.broadcast_to(one, shape) for one in each], axis=-1)
-
-    def own_sd(self, values: FloatArray, centre: FloatArray) -> FloatArray:
-        """Standard deviations of own amplitudes about their centre, shape (n or 1, n_devices, n_own)."""
-        each = []
-        for t in self.own:
-            term = self.terms[t]
-            prior = self.parameters[term.name].prior
-            if term.scatters:
-                each.append(np.abs(centre[..., t]) * self.of(SCATTER + term.name, values))
-            else:
-                assert isinstance(prior, Normal)  # noqa: S101 - a study lets amplitudes have no other
-                each.append(np.full(centre.shape[:-1], prior.sd))
-        return np.stack(np.broadcast_arrays(*each), axis=-1) if each else np.zeros((*centre.shape[:-1], 0))
-
-    def form(self, values: FloatArray) -> ExponentialForm:
-        """κ(d) of the stack."""
-        lengths = (self.of(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
-        if "Lambda" in self.parameters:
-            Lambda = self.of("Lambda", values)
-        else:
-            Lambda = self.of("lambda_sf_N", values) * self.of("D_ratio", values)
-        return ExponentialForm.of(*wave_numbers(*lengths), Lambda)
-
-    def dead_layer(self, values: FloatArray) -> FloatArray:
-        """Part of each thickness that is not magnetic in nm, shape (n or 1, 1)."""
-        return self.of("dead_layer", values) if "dead_layer" in self.parameters else np.zeros((1, 1))

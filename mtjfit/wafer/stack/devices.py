@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.data.units import Per, Quantity
-from mtjfit.model.compress import Compressed, compress
-from mtjfit.model.layout import amplitude_layout
+from mtjfit.model.compress import Compressed
+from mtjfit.model.likelihood import full_posterior
 from mtjfit.study import Study
 
 __all__ = ["WaferDevices"]
@@ -63,7 +63,7 @@ class WaferDevices:
             thickness=study.thicknesses,
             x=np.asarray(x, dtype=float),
             y=np.asarray(y, dtype=float),
-            data=compress(study, np.unique(amplitude_layout(study).power)),
+            data=full_posterior(study).data,
             quantity=first.quantity,
             per=first.per,
             unit=first.unit,
@@ -92,7 +92,6 @@ class WaferDevices:
     def chosen(self, which: np.ndarray) -> WaferDevices:
         """Some of the devices, by a mask or by places."""
         places = np.arange(self.n)[which]
-        rows = {f.name: getattr(self.data, f.name)[places] for f in fields(Compressed) if f.name != "powers"}
         return replace(
             self,
             device=tuple(self.device[k] for k in places),
@@ -100,5 +99,5 @@ class WaferDevices:
             thickness=self.thickness[places],
             x=self.x[places],
             y=self.y[places],
-            data=Compressed(self.data.powers, **rows),
+            data=self.data.chosen(places),
         )

@@ -20,14 +20,11 @@ from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
-__all__ = ["StackFit", "fit_stack"]
+__all__ = ["Effort", "StackFit", "fit_stack"]
 
-_SCREENED = 256
-_STARTS, _FINALISTS = 6, 2
 _FEW = 100  # devices that find out where to search
 _RANGE = (1e-3, 1e5)  # nm, where a length without bounds may go
 _AT_BOUND = 1e-3
-_EVALUATIONS = 60
 _ERRORS = 2.0  # standard errors at which the rise of χ² is looked at
 
 
@@ -84,11 +81,22 @@ def _p_value(value: float, dof: int) -> float:
     return float(chi2.sf(value, dof)) if dof > 0 else float("nan")
 
 
+@dataclass(frozen=True)
+class Effort:
+    """Effort of a global search: prior draws that are screened, starts, those refined on all devices, evaluations."""
+
+    screened: int = 256
+    starts: int = 6
+    finalists: int = 2
+    evaluations: int = 60
+
+
 @dataclass(frozen=True, eq=False)
 class _Search:
     """The search over free lengths, in logarithms; the dead layer, which may be zero, in nm."""
 
     problem: StackLeastSquares
+    effort: Effort = Effort()
 
     @cached_property
     def _log(self) -> np.ndarray:
@@ -139,7 +147,7 @@ class _Search:
         margin = 1e-6 * (high - low)
         found = least_squares(
             residual, np.clip(start, low + margin, high - margin), jacobian, (low, high),
-            x_scale="jac", max_nfev=_EVALUATIONS, ftol=1e-9, xtol=1e-9, gtol=1e-9,
+            x_scale="jac", max_nfev=self.effort.evaluations, ftol=1e-9, xtol=1e-9, gtol=1e-9,
         )  # fmt: skip
         return np.asarray(found.x, dtype=float)
 
@@ -153,7 +161,7 @@ class _Search:
         """Prior draws with the smallest χ² on some of the devices at nominal thickness, no two close to each other."""
         names, small = self.problem.lengths, self._on(_FEW, 0.0)
         low, high = self.bounds
-        u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(_SCREENED)
+        u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(self.effort.screened)
         priors = [self.problem.parameters[name].prior for name in names]
         drawn = [prior.quantile(u[:, k]) for k, prior in enumerate(priors)]
         natural = np.stack(drawn, axis=-1)
@@ -163,7 +171,7 @@ class _Search:
         for k in np.argsort(missed):
             if all(np.linalg.norm((x[k] - x[c]) / scale) > 0.5 for c in chosen):
                 chosen.append(int(k))
-            if len(chosen) == _STARTS:
+            if len(chosen) == self.effort.starts:
                 break
         return [x[k] for k in chosen]
 
@@ -178,12 +186,16 @@ class _Search:
         small = self._on(_FEW, self.problem.sd)
         reached = sorted((small.refined(start) for start in self.starts()), key=small.chi2)
         if small.problem.devices.n < self.problem.devices.n:
-            reached = [self.refined(x) for x in reached[:_FINALISTS]]
+            reached = [self.refined(x) for x in reached[: self.effort.finalists]]
         return min(reached, key=self.chi2)
 
 
 def fit_stack(
-    devices: WaferDevices, parameters: Mapping[str, Parameter], *, thickness_sd: float | None = None
+    devices: WaferDevices,
+    parameters: Mapping[str, Parameter],
+    *,
+    thickness_sd: float | None = None,
+    effort: Effort | None = None,
 ) -> StackFit:
     """Global least squares over all devices of a stack.
 
@@ -197,6 +209,8 @@ def fit_stack(
         As declared; priors of lengths bound the search and do nothing else.
     thickness_sd : float, optional
         Standard deviation of thicknesses about nominal, in nm, in place of the declared one.
+    effort : Effort, optional
+        Of the search.
 
     Raises
     ------
@@ -214,7 +228,7 @@ def fit_stack(
     """
     checked(Hierarchy(), parameters)
     problem = StackLeastSquares.of(devices, parameters, thickness_sd)
-    search = _Search(problem)
+    search = _Search(problem, effort or Effort())
     x = search.best()
     lengths = search.values(x)
     point = problem.at(lengths)
@@ -269,7 +283,7 @@ def _linear(search: _Search, x: FloatArray, name: str, value: float, sd: float, 
     names, rises = search.problem.lengths, []
     for side in (-_ERRORS, _ERRORS):
         at = max(value + side * sd, 1e-9) if name in names else value + side * sd
-        held = _Search(replace(search.problem, held={**search.problem.held, name: at}))
+        held = replace(search, problem=replace(search.problem, held={**search.problem.held, name: at}))
         others = np.array([each for each, mine in zip(x, names, strict=True) if mine != name])
         moved = held.refined(others) if others.size else others
         rises.append(held.problem.at(held.values(moved)).chi2 - best)

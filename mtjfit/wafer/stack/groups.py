@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ import pandas as pd
 
 from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
+from mtjfit.infer.ensembles.run import Run
+from mtjfit.infer.sampling import run_model
 from mtjfit.progress import bar
-from mtjfit.wafer.stack.fit import StackFit, fit_stack
+from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import hierarchy_of, stack_model, stacks
 from mtjfit.wafer.stack.hierarchy import Hierarchy
 from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -102,6 +104,7 @@ def fit_groups(
     flagged: bool = False,
     leave: Collection[str] = (),
     progress: bool = True,
+    effort: Effort | None = None,
 ) -> GroupFits:
     """Global least squares over all devices of each split, from the sums in the catalogue.
 
@@ -120,6 +123,8 @@ def fit_groups(
         Splits to leave out, such as those of `mtjfit.wafer.stack.from_catalogue.refusals`.
     progress : bool
         Show a bar on a terminal.
+    effort : Effort, optional
+        Of the search in each split.
 
     Raises
     ------
@@ -136,7 +141,7 @@ def fit_groups(
     found = stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
     for stack in bar("fitting", progress, found, unit="split"):
         parameters = study.study_template.parameters
-        fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study))
+        fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study), effort=effort)
         left_out[stack.split] = stack.left_out
     return GroupFits(fits, left_out, catalogue.origins(study.fingerprint()))
 
@@ -157,6 +162,7 @@ def sample_groups(
     hierarchy: Hierarchy | None = None,
     journal: str | Path | None = None,
     progress: bool = True,
+    run: Callable[..., Run] = run_model,
 ) -> GroupPosteriors:
     """Hierarchical posterior of each split, from the sums in the catalogue.
 
@@ -177,6 +183,8 @@ def sample_groups(
         for more: the same devices under the same declarations have the same run.
     progress : bool
         Show a bar on a terminal.
+    run : callable
+        Sampler of each split, as of `sample_stack`.
 
     Raises
     ------
@@ -193,7 +201,8 @@ def sample_groups(
         folder = None if journal is None else Path(journal) / _run_name(model, study.study_template.sampling.seed)
         if folder is not None:
             folder.parent.mkdir(parents=True, exist_ok=True)
-        posteriors[stack.split] = sample_stack(model, study.study_template.sampling, journal=folder, progress=progress)
+        wish = study.study_template.sampling
+        posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))
 

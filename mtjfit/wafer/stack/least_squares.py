@@ -168,7 +168,7 @@ class StackLeastSquares:
         offset = np.zeros(J)
         for _ in range(_ROUNDS if free else 0):
             offset = offset + self._step(values, offset)
-        amplitudes, K, by_d, slopes = self._solved(values, offset)
+        amplitudes, K, by_d, slopes = self.solved(values, offset)
         residual = self._white[1] - self._rows(K, amplitudes)
         terms = self._rows(K)
         own, rest = [terms[t] for t in self.own], [*(self._rows(s, amplitudes) for s in slopes)]
@@ -184,7 +184,7 @@ class StackLeastSquares:
 
     def _step(self, values: Mapping[str, float], offset: FloatArray) -> FloatArray:
         """One Gauss–Newton step of all thicknesses, all amplitudes following."""
-        amplitudes, K, by_d, _ = self._solved(values, offset)
+        amplitudes, K, by_d, _ = self.solved(values, offset)
         terms, nothing = self._rows(K), np.zeros(offset.size)
         moved = _with_row([self.sd * self._rows(by_d, amplitudes)], np.ones(offset.size))
         missed = _with_row([self._white[1] - self._rows(K, amplitudes)], -offset / self.sd)
@@ -195,7 +195,7 @@ class StackLeastSquares:
             residual = residual - np.tensordot(_solution(columns, y), np.stack(shared), 1)
         return np.asarray(self.sd * np.sum(column * residual, axis=1) / np.sum(column**2, axis=1))
 
-    def _solved(
+    def solved(
         self, values: Mapping[str, float], offset: FloatArray
     ) -> tuple[FloatArray, ComplexArray, ComplexArray, list[ComplexArray]]:
         """Best amplitudes for known thicknesses (n_devices, T), K, dK/dd, and dK/d(length) of every free length."""

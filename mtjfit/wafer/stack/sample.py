@@ -3,44 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat, thinning
-from mtjfit.infer.convergence.gate import Check, Verdict, about_priors
+from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
-from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, summary_rows, summary_table
+from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
-from mtjfit.infer.store.journal import Journal, open_journal
 from mtjfit.study import Sampling
-from mtjfit.text import card, number
+from mtjfit.text import card
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 __all__ = [
     "OpenDirection",
     "StackPosterior",
     "describe_stack",
-    "determined",
     "from_priors",
-    "information",
+    "observed_information",
     "open_directions",
     "sample_stack",
 ]
 
-_EDGE = 0.02  # width of the outermost slices of prior probability
-_OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
-_SLICES = 50
 _LOADING = 0.3  # parameters that a direction is named by
 _STEP = 0.3  # of differences, in standard deviations of the posterior
+_DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %
+_MOSTLY = 0.5  # of a variance
 
 
 @dataclass(frozen=True)
@@ -60,26 +57,9 @@ class OpenDirection:
         return f"the priors know more than the data of: {moved}"
 
 
-def determined(u: FloatArray) -> str:
-    """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``, from the prior probability below each draw.
-
-    The rule of `Posterior.determined`: in prior probability the density of the draws is the likelihood with all else
-    integrated out, and a side is open if that is still a tenth of its largest value at the edge.
-
-    Examples
-    --------
-    >>> determined(np.linspace(0.4, 0.6, 1000)), determined(np.linspace(0.0, 1.0, 1000))
-    ('yes', 'no')
-    """
-    heights = np.histogram(u, bins=_SLICES, range=(0.0, 1.0))[0]
-    low, high, highest = np.mean(u < _EDGE), np.mean(u > 1 - _EDGE), heights.max() / u.size
-    open_below, open_above = low > _OPEN * highest, high > _OPEN * highest
-    if open_below and open_above:
-        return "no"
-    return "lower limit" if open_above else "upper limit" if open_below else "yes"
-
-
-def information(log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray) -> FloatArray:
+def observed_information(
+    log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray
+) -> FloatArray:
     """−∂²ln L/∂z² at some points by central differences, shape (n, size, size).
 
     Parameters
@@ -93,7 +73,7 @@ def information(log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArra
     Examples
     --------
     >>> H = np.array([[4.0, 1.0], [1.0, 2.0]])
-    >>> found = information(lambda z: -0.5 * np.einsum("ni,ij,nj->n", z, H, z), np.zeros((1, 2)), np.eye(2))
+    >>> found = observed_information(lambda z: -0.5 * np.einsum("ni,ij,nj->n", z, H, z), np.zeros((1, 2)), np.eye(2))
     >>> found[0].round(9).tolist()
     [[4.0, 1.0], [1.0, 2.0]]
     """
@@ -151,12 +131,6 @@ def open_directions(H: FloatArray, names: tuple[str, ...]) -> tuple[OpenDirectio
     return tuple(found)
 
 
-_MAX_QUADRATURE_ERROR = 0.05
-_DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %
-_MOSTLY = 0.5  # of a variance
-_LOOKED_AT = 9  # draws at which the information of the data is computed
-
-
 @dataclass(frozen=True, eq=False)
 class StackPosterior:
     """Draws from the posterior of one stack.
@@ -170,6 +144,8 @@ class StackPosterior:
     log_likelihood : ndarray, shape (n_ensembles, n_kept, n_walkers)
     evidence : Evidence or None
         None where the run did not converge.
+    looked_at : int
+        Draws at which the information of the data is computed.
     """
 
     model: WaferPosterior
@@ -178,10 +154,11 @@ class StackPosterior:
     log_likelihood: FloatArray
     seed: int
     evidence: Evidence | None
+    looked_at: int = 9
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What was sampled."""
+        """Sampled parameters."""
         return self.model.names
 
     @cached_property
@@ -199,13 +176,13 @@ class StackPosterior:
         return pd.DataFrame(self.chain.reshape(-1, len(self.names)), columns=list(self.names))
 
     def determined(self, name: str) -> str:
-        """``"yes"``, ``"lower limit"``, ``"upper limit"``, ``"no"`` or ``"with priors"``: what the data say of it.
+        """``"yes"``, ``"lower limit"``, ``"upper limit"``, ``"no"`` or ``"with priors"``: how the data bound it.
 
-        The first four as `Posterior.determined` has them. ``"with priors"``: the data narrow the parameter, but more
-        than half of the variance that is left lies along directions of which the priors know more than the data
+        The first four as of `Posterior.determined`. ``"with priors"``: the data narrow the parameter, but more than
+        half of the variance left lies along directions of which the priors know more than the data
         (`open_directions`), so that its error is one of the priors of the others. A stack of one nominal thickness
         has such directions: a change of thickness over the wafer turns the phase of κ by an amount that the lengths
-        decide, and only their priors say how much thickness that is.
+        decide, and only their priors fix how much thickness that is.
         """
         return self._determined[name]
 
@@ -214,7 +191,7 @@ class StackPosterior:
         share = from_priors(self._information)
         found = {}
         for k, (name, prior) in enumerate(self.model.priors.items()):
-            found[name] = determined(prior.cdf(self.draws[name].to_numpy()))
+            found[name] = determined_sides(prior.cdf(self.draws[name].to_numpy()))
             if found[name] == "yes" and share[k] > _MOSTLY:
                 found[name] = "with priors"
         return found
@@ -229,23 +206,15 @@ class StackPosterior:
         """Of the data, at some of the draws."""
         z = self._flat
         root = np.linalg.cholesky(np.atleast_2d(np.cov(z.T)))
-        return information(self.model.log_likelihood, z[np.linspace(0, len(z) - 1, _LOOKED_AT).astype(int)], root)
+        return observed_information(
+            self.model.log_likelihood, z[np.linspace(0, len(z) - 1, self.looked_at).astype(int)], root
+        )
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        rows, share = [], from_priors(self._information)
-        for k, name in enumerate(self.names):
-            values, says = self.draws[name].to_numpy(), self.determined(name)
-            ensembles = self.chain[..., k]
-            q05, q50, q95 = np.quantile(values, [0.05, 0.5, 0.95])
-            known = says == "yes"
-            rows.append((
-                values.mean() if known else np.nan, values.std(ddof=1) if known else np.nan, q05, q50, q95,
-                ess_bulk(ensembles.swapaxes(1, 2).reshape(-1, ensembles.shape[1])),
-                r_hat(ensembles.reshape(ensembles.shape[0], -1)), self.model.unit_of(name), says, share[k],
-            ))  # fmt: skip
-        columns = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined", "from_priors"]
-        return pd.DataFrame(rows, index=pd.Index(self.names, name="parameter"), columns=columns)
+        table = summary_table(self.names, self.chain, self.model.unit_of, self.determined)
+        table.loc[table["determined"] != "yes", ["mean", "sd"]] = np.nan
+        return table.assign(from_priors=from_priors(self._information))
 
     def summary(self) -> pd.DataFrame:
         """Table by parameter.
@@ -260,7 +229,7 @@ class StackPosterior:
         return self._summary.copy()
 
     def devices(self, n_draws: int = _DEVICE_DRAWS) -> pd.DataFrame:
-        """What the stack says of each of its devices: posterior mean and sd of its own thickness and amplitudes.
+        """Posterior mean and sd of the thickness and amplitudes of each device.
 
         Returns
         -------
@@ -279,27 +248,18 @@ class StackPosterior:
         return pd.DataFrame(table)
 
     def _repr_html_(self) -> str:
-        """The posterior in a notebook, and loudly if it is not to be believed."""
-        rows = []
-        for name, row in self.summary().iterrows():
-            low, median, high = (number(float(row[key])) for key in ("q05", "q50", "q95"))
-            says = {
-                "yes": f"{median} ({low} to {high})", "lower limit": f"> {low}", "upper limit": f"< {high}",
-                "no": f"not determined (with its prior {low} to {high})",
-                "with priors": f"only with the priors of others ({low} to {high})",
-            }[str(row["determined"])]  # fmt: skip
-            rows.append([str(name), says, pretty(str(row["unit"])), f"{row['ess']:.0f}", f"{row['r_hat']:.3f}"])
+        """The summary in a notebook, marked where the run did not converge."""
         refused = "" if self.verdict.converged else "NOT CONVERGED, no result: " + "; ".join(self.verdict.reasons)
         return card(
             "Posterior of a stack", marks=[refused],
             facts={"devices": f"{self.model.devices.n}", "draws": f"{len(self.draws)}"},
-            header=("parameter", "median (90 % interval), or 95 % limit", "unit", "ESS", "R-hat"), rows=rows,
+            header=SUMMARY_HEADER, rows=summary_rows(self.summary()),
             notes=[str(one) for one in self.open_directions],
         )  # fmt: skip
 
 
 def describe_stack(model: WaferPosterior, seed: int) -> dict[str, str]:
-    """All that the chain of a stack depends on, in words that can be compared: for its journal."""
+    """All that the chain of a stack depends on, in words that its journal compares."""
     data, sha256 = model.devices.data, hashlib.sha256()
     arrays = [getattr(data, each.name) for each in fields(data)]
     for array in (*arrays, model.devices.thickness, model.devices.x, model.devices.y):
@@ -321,17 +281,20 @@ def sample_stack(
     *,
     journal: str | Path | None = None,
     progress: bool = True,
+    run: Callable[..., Run] = run_model,
 ) -> StackPosterior:
-    """Posterior of what the devices of a stack share; what belongs to one device is integrated out.
+    """Posterior of the parameters that the devices of a stack share; those of single devices are integrated out.
 
     Parameters
     ----------
     sampling : Sampling, optional
         Seed, effective draws wanted, ensembles, walkers, steps.
     journal : str or Path, optional
-        Folder to save every block in, and to go on from.
+        Folder to save every block in; a run that it holds is resumed.
     progress : bool
         Show a bar on a terminal.
+    run : callable
+        Sampler, with the arguments of `mtjfit.infer.sampling.run_model`.
 
     Returns
     -------
@@ -351,45 +314,7 @@ def sample_stack(
     if not model.size:
         raise MtjfitError("every parameter of the stack is fixed: there is nothing to sample")
     wish = sampling or Sampling()
-    with _opened(journal, model, wish.seed) as saved:
-        run = run_ensembles(
-            model,
-            model.names,
-            seed=wish.seed,
-            target_ess=wish.target_ess,
-            n_ensembles=wish.ensembles,
-            n_walkers=wish.walkers,
-            max_steps=wish.max_steps,
-            progress=progress,
-            journal=saved,
-        )
-    return _posterior(model, run, wish.seed)
-
-
-@contextmanager
-def _opened(journal: str | Path | None, model: WaferPosterior, seed: int) -> Iterator[Journal | None]:
-    if journal is None:
-        yield None
-        return
-    with open_journal(journal, describe_stack(model, seed)) as opened:
-        yield opened
-
-
-def _posterior(model: WaferPosterior, run: Run, seed: int) -> StackPosterior:
-    chains = run.chains
-    n_ensembles, n_steps, n_walkers, size = chains.theta.shape
-    thin = thinning(n_ensembles * n_steps * n_walkers)
-    z = chains.theta[:, ::thin]
-    flat = z.reshape(-1, size)
-    verdict = about_priors(_with_quadrature(model, flat, run.verdict), chains, model.scores.reach)
-    log_likelihood = chains.log_posterior[:, ::thin] - model.log_prior(flat).reshape(z.shape[:-1])
-    return StackPosterior(model, verdict, z, log_likelihood, seed, run.evidence)
-
-
-def _with_quadrature(model: WaferPosterior, z: FloatArray, verdict: Verdict) -> Verdict:
-    """The verdict with one more check where thicknesses were integrated out."""
-    if not model.coordinates.thickness_is_free:
-        return verdict
-    error = model.quadrature_error(z)
-    says = f"integrals over thicknesses are right to {error:.1g} in ln L ({_MAX_QUADRATURE_ERROR:g} allowed)"
-    return replace(verdict, checks=(*verdict.checks, Check("quadrature", error <= _MAX_QUADRATURE_ERROR, says)))
+    found = run(model, wish, wish.seed, describe_stack(model, wish.seed), journal, progress=progress)
+    verdict = checked_verdict(model, found.chains, found.verdict)
+    _, z, log_likelihood = kept_draws(model, found.chains)
+    return StackPosterior(model, verdict, z, log_likelihood, wish.seed, found.evidence)
