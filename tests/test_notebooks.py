@@ -11,7 +11,8 @@ import nbformat
 import pytest
 
 import mtjfit
-from mtjfit.infer import Check, Verdict
+from mtjfit.infer import Check, Verdict, evidence
+from mtjfit.infer.evidence import Effort
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -25,12 +26,7 @@ COARSE: tuple[tuple[str, str, object], ...] = (
     ("comparison", "_SIMULATIONS", 5),
     ("comparison", "_DRAWS", 200),
     ("comparison", "WIDTHS", ()),
-    ("explore", "_PARTICLES", 5),
-    ("explore", "_FEWEST", 400),
-    ("explore", "_DRAWS", 1000),
-    ("explore", "_ENOUGH", 20),
-    ("explore", "_WANTED_ERROR", 1.0),
-    ("explore", "_WANTED_K_HAT", 10.0),
+    ("evidence", "EFFORT", Effort(particles=5, fewest=400, draws=1000, enough=20, error=1.0, k_hat=10.0)),
 )
 """Module of `mtjfit.infer`, name, and a value that suffices to see a notebook run."""
 
@@ -96,7 +92,7 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             return known
         few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
         with monkeypatch.context() as patch:
-            patch.setattr(import_module("mtjfit.infer.evidence.exploration"), "_FEWEST", 400)
+            patch.setattr(evidence, "EFFORT", Effort(fewest=400))
             return replace(sample(few, seed, **rest), verdict=enough)
 
     for module, name, few in COARSE:

@@ -17,7 +17,7 @@ from mtjfit.cli.main import cli
 from mtjfit.comparison.studies.joint import Sampled, joint_posterior
 from mtjfit.comparison.studies.tension import StudyComparison, Tension
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.study import Study
 
 SANKEY, KUBOTA, SERIES = (

@@ -29,7 +29,7 @@ from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slopes, statistics
 from mtjfit.comparison.mechanisms.tables import conclusions
 from mtjfit.infer.ensembles.anneal import Annealed, Population
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.simulate import simulated
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.parallel import WorkerKilled
@@ -43,9 +43,9 @@ def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: 
     return made_by(name, np.random.default_rng(seed), design(d, bias=BIAS, noise=noise), TRUTH)[0]
 
 
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Explored]:
+def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Exploration]:
     model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
-    return model, explore(model, model.size, np.random.default_rng(seed))
+    return model, explore_posterior(model, model.size, np.random.default_rng(seed))
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def few_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_explored_evidence_is_right_within_its_error(target: object) -> None:
     """4.5 errors: false alarm 7e-6."""
     for seed in (1, 2):
-        found = explore(target, target.size, np.random.default_rng(seed))  # type: ignore[attr-defined, arg-type]
+        found = explore_posterior(target, target.size, np.random.default_rng(seed))  # type: ignore[attr-defined, arg-type]
         assert found.settled
         assert found.evidence.error < 0.05
         assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def test_explored_evidence_is_right_within_its_error(target: object) -> None:
 
 def test_explored_draws_are_posterior_draws() -> None:
     target, rng = gaussian(3), np.random.default_rng(0)
-    drawn = explore(target, 3, rng).resampled(4000, rng)
+    drawn = explore_posterior(target, 3, rng).resampled(4000, rng)
     exact = target.draws(20_000, rng)
     assert np.all(np.abs(drawn.mean(axis=0) - exact.mean(axis=0)) < 0.1 * exact.std(axis=0))
     assert np.all(np.abs(drawn.std(axis=0) / exact.std(axis=0) - 1) < 0.1)
@@ -78,7 +78,7 @@ def test_explored_draws_are_posterior_draws() -> None:
 
 def test_a_start_that_is_far_off_is_mended() -> None:
     target, rng = gaussian(3), np.random.default_rng(3)
-    found = explore(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
+    found = explore_posterior(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
     assert found.settled
     assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error
 
@@ -93,8 +93,8 @@ def test_sabotage_a_proposal_that_misses_a_mode_is_not_right(monkeypatch: pytest
         level = Population(1.0, draws, log_prior, TWO_MODES.log_posterior(draws) - log_prior)
         return Annealed((replace(level, beta=0.0), level), np.zeros(2))
 
-    monkeypatch.setattr("mtjfit.infer.evidence.exploration.anneal", one_mode)
-    found = explore(TWO_MODES, 2, np.random.default_rng(1)).evidence
+    monkeypatch.setattr("mtjfit.infer.evidence.anneal", one_mode)
+    found = explore_posterior(TWO_MODES, 2, np.random.default_rng(1)).evidence
     assert abs(found.value - TWO_MODES.log_evidence) > 4.5 * found.error
 
 
@@ -173,7 +173,7 @@ def test_other_widths_of_lengths_are_explored_anew() -> None:
             assert change == 0.0
             continue
         other = CollapsedPosterior(width.study(model.study))
-        again = explore(other, other.size, np.random.default_rng(8)).evidence
+        again = explore_posterior(other, other.size, np.random.default_rng(8)).evidence
         assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)
 
 

@@ -15,7 +15,7 @@ from mtjfit.comparison.mechanisms.models import MECHANISMS, signature, signature
 from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, predicted_slopes
 from mtjfit.comparison.mechanisms.predictive import slopes
 from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_tables
-from mtjfit.infer.evidence import exploration as explore
+from mtjfit.infer import evidence
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
 
@@ -26,7 +26,7 @@ def found() -> MechanismComparison:
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(comparison, "_SIMULATIONS", 5)
-        patch.setattr(explore, "_PARTICLES", 20)
+        patch.setattr(evidence, "EFFORT", evidence.Effort(particles=20))
         patch.setattr(comparison, "WIDTHS", WIDTHS[:4])
         return compare_mechanisms(study, 1, names=["ballistic+b1", "diffusion"], progress=False)
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.least_squares import fit
-from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
+from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, simulated
 from mtjfit.model.noise_models import posterior_of
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
@@ -74,7 +74,7 @@ def made_by(
     noisy = simulated(under, truth, rng)
     clean = []
     for curve in under.curves:
-        T = Device(under, curve, truth).torque(curve.bias)[0]
+        T = DeviceModel(under, curve, truth).torque(curve.bias)[0]
         clean.append(curve.__class__(
             curve.device, curve.bias, T.real, T.imag, curve.thickness, curve.quantity, curve.per,
             sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
@@ -88,10 +88,10 @@ def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
     return {name: known[name] for name in free_names(study)}
 
 
-def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
+def explored(study: Study, name: str, rng: np.random.Generator) -> Exploration:
     """Posterior of a study under one mechanism."""
     model = posterior_of(mechanism_study(study, MECHANISMS[name]))
-    return explore(model, model.size, rng)
+    return explore_posterior(model, model.size, rng)
 
 
 @dataclass(frozen=True)

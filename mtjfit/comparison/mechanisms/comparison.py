@@ -18,8 +18,7 @@ from mtjfit.comparison.mechanisms.models import (
     refuse_one_thickness_for_mechanisms,
 )
 from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
-from mtjfit.infer.evidence.bridge import Evidence
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.model.noise_models import posterior_of
@@ -271,7 +270,7 @@ def _result(job: _Job) -> MechanismResult:
     rng = _generators(job)
     study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
     model = posterior_of(mechanism_study(study, mechanism, extra))
-    explored = explore(model, model.size, rng["explore"])
+    explored = explore_posterior(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
     # draws that are not the posterior's are no basis for anything else
     for width in WIDTHS if explored.settled else ():
@@ -297,7 +296,7 @@ def _result(job: _Job) -> MechanismResult:
 
 
 def _bounds(
-    model: CollapsedPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
+    model: CollapsedPosterior, explored: Exploration, changes: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
     """What is known of the evidences that could not be computed."""
     missing = [width for width in WIDTHS if np.isnan(changes[width.name])]

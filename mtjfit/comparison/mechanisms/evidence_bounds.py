@@ -19,7 +19,7 @@ from scipy.special import log_ndtr
 
 from mtjfit.comparison.mechanisms.left_out_thickness import Width
 from mtjfit.data import FloatArray
-from mtjfit.infer.evidence.exploration import Explored
+from mtjfit.infer.evidence import Exploration
 from mtjfit.infer.optimum import optimum
 from mtjfit.model.layout import Scattered, with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior
@@ -55,13 +55,13 @@ def _changed(model: CollapsedPosterior, changed: Study) -> list[tuple[str, Prior
 
 
 def evidence_bounds(
-    model: CollapsedPosterior, explored: Explored, width: Width | None, ceiling: float, rng: np.random.Generator
+    model: CollapsedPosterior, explored: Exploration, width: Width | None, ceiling: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     """Smallest and largest ln Z' under changed priors.
 
     Parameters
     ----------
-    explored : Explored
+    explored : Exploration
         Its posterior under the declared priors. Where that is not settled only `ceiling` bounds anything.
     width : Width or None
         The change; None for the declared priors.
@@ -71,14 +71,15 @@ def evidence_bounds(
     Examples
     --------
     >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer.evidence.exploration import explore
+    >>> from mtjfit.infer.evidence import explore_posterior
     >>> from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
     >>> from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> model = CollapsedPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
-    >>> low, high = evidence_bounds(model, explore(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
+    >>> found = explore_posterior(model, model.size, rng)
+    >>> low, high = evidence_bounds(model, found, WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
     (-8211.0, inf)
     """

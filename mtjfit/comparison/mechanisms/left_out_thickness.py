@@ -17,7 +17,7 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
-from mtjfit.infer.evidence.exploration import Explored, explore, mean_and_error
+from mtjfit.infer.evidence import Exploration, explore_posterior, mean_and_error
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.model.noise_models import posterior_of
 from mtjfit.study import LENGTHS, Study, is_amplitude
@@ -69,13 +69,13 @@ WIDTHS = tuple(
 
 
 def log_evidence_change(
-    model: CollapsedPosterior, explored: Explored, width: Width, rng: np.random.Generator
+    model: CollapsedPosterior, explored: Exploration, width: Width, rng: np.random.Generator
 ) -> tuple[float, bool]:
     """ln Z' − ln Z under changed priors, and whether it can be relied on.
 
     Parameters
     ----------
-    explored : Explored
+    explored : Exploration
         Its posterior under the declared priors.
     """
     study = model.study
@@ -92,12 +92,12 @@ def log_evidence_change(
             return top + float(np.log(weights.mean())) - explored.evidence.value, True
     target = posterior_of(changed)
     start = _translated(model, explored, target, rng) if target.size else None
-    again = explore(target, target.size, rng, start=start)
+    again = explore_posterior(target, target.size, rng, start=start)
     return again.evidence.value - explored.evidence.value, again.settled
 
 
 def _amplitude_ratio(
-    model: CollapsedPosterior, explored: Explored, changed: Study, rng: np.random.Generator
+    model: CollapsedPosterior, explored: Exploration, changed: Study, rng: np.random.Generator
 ) -> FloatArray:
     """ln of the new prior density of all amplitudes over the old one, at amplitudes drawn for each draw."""
     drawn = model.draw(explored.weighted.x, rng)
@@ -110,7 +110,7 @@ def _amplitude_ratio(
 
 
 def _translated(
-    model: CollapsedPosterior, explored: Explored, target: CollapsedPosterior, rng: np.random.Generator
+    model: CollapsedPosterior, explored: Exploration, target: CollapsedPosterior, rng: np.random.Generator
 ) -> FloatArray:
     """Posterior draws in the coordinates of the same study under other priors; those it excludes are left out."""
     z = explored.resampled(_START, rng)
@@ -169,7 +169,7 @@ def _without(study: Study, gone: tuple[int, ...]) -> Study:
 
 
 def leave_out(
-    model: CollapsedPosterior, explored: Explored, rng: np.random.Generator, *, refit: bool | None = None
+    model: CollapsedPosterior, explored: Exploration, rng: np.random.Generator, *, refit: bool | None = None
 ) -> tuple[LeftOut, ...]:
     """Leave out each thickness in turn.
 
@@ -177,7 +177,7 @@ def leave_out(
     ----------
     model : CollapsedPosterior
         Of two thicknesses or more.
-    explored : Explored
+    explored : Exploration
         Its posterior.
     refit : bool, optional
         Always or never explore anew; by default where k̂ is too large or the error above 0.1.
@@ -195,7 +195,7 @@ def leave_out(
 
 def _one(
     model: CollapsedPosterior,
-    explored: Explored,
+    explored: Exploration,
     start: FloatArray,
     gone: tuple[int, ...],
     rng: np.random.Generator,
@@ -216,7 +216,7 @@ def _one(
     error = _error_of_ratio(weights, log_with)
     good = bool(k_hat <= reliable_k_hat(weights.size))
     if refit or (refit is None and not (good and error <= _MAX_ERROR)):
-        again = explore(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
+        again = explore_posterior(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
         value = explored.evidence.value - again.evidence.value
         error = float(np.hypot(explored.evidence.error, again.evidence.error))
         return LeftOut(devices, thickness, value, error, k_hat, "refit", again.settled)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.parallel import deaf
+from mtjfit.parallel import ignore_sigint
 from mtjfit.wafer.read.chunk import AllBut, Chunk
 
 if TYPE_CHECKING:
@@ -130,11 +130,11 @@ def _reduce(study: WaferStudy, job: Job, versions: dict[str, str]) -> Reduced:
         It has other packages than the program that writes: its last digits could differ. Or the table is not there,
         or is shorter than it was.
     """
-    from mtjfit.infer.store.fingerprint import differences
+    from mtjfit.infer.store.fingerprint import description_changes
     from mtjfit.wafer.read.table import chunks
     from mtjfit.wafer.reduce.reduce import reduce_chunk
 
-    found = differences(versions, _versions())
+    found = description_changes(versions, _versions())
     if found:
         raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
     chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
@@ -217,7 +217,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(settings))
         if not scheduler:
-            with deaf():
+            with ignore_sigint():
                 cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,

@@ -18,7 +18,7 @@ from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat, thinning
 from mtjfit.infer.convergence.gate import Check, Verdict, about_priors
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.infer.store.journal import Journal, open_journal
 from mtjfit.study import Sampling
