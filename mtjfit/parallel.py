@@ -1,35 +1,49 @@
-"""A function of many jobs in several processes, the same way on every platform, and stopped cleanly."""
+"""Worker processes that behave alike on every platform, and clean stops by Ctrl-C."""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 from mtjfit.errors import MtjfitError
 from mtjfit.progress import bar
 
-__all__ = ["WorkerKilled", "deaf", "helpers", "in_parallel", "n_processors"]
+__all__ = [
+    "Interrupted",
+    "WorkerKilled",
+    "graceful_interrupt",
+    "ignore_sigint",
+    "in_parallel",
+    "n_processors",
+    "process_pool",
+]
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _MOST = 61  # processes that Windows can wait for
-
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class WorkerKilled(MtjfitError):
-    """A process ended before its work was done."""
+    """A worker process ended before its work was done."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run stopped between two blocks, on request; everything it computed is saved."""
 
 
 def n_processors() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on macOS and Windows
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -38,25 +52,18 @@ def n_processors() -> int:
 def in_parallel(
     function: Callable[[Job], Result], jobs: Sequence[Job], workers: int, *, says: str = "", progress: bool = True
 ) -> list[Result]:
-    """[function(job) for job in jobs] in `workers` new processes; with one worker in this process.
+    """``[function(job) for job in jobs]``, computed by new worker processes; with one worker, by this process.
 
-    Processes are spawned, as Windows and macOS do it, so that nothing is inherited and every platform computes the
-    same; the numerical libraries in them use one thread each. A script that calls this with more than one worker needs
-    ``if __name__ == "__main__":``. Ctrl-C and errors end all processes at once.
+    Processes are spawned on every platform, as on Windows and macOS, so that they inherit nothing and all platforms
+    compute the same; numerical libraries in them use one thread each. A script that uses more than one worker needs
+    ``if __name__ == "__main__":``. Ctrl-C and errors stop all processes at once.
 
     Parameters
     ----------
     function : callable
-        Of a module, not nested, so that another process can find it.
+        At the top level of a module, so that another process can import it.
     says : str
-        In front of the bar.
-    progress : bool
-        Show a bar on a terminal.
-
-    Returns
-    -------
-    list
-        In the order of the jobs.
+        Label of the progress bar.
 
     Raises
     ------
@@ -75,8 +82,8 @@ def in_parallel(
                 results.append(function(job))
                 shown.update()
             return results
-        with helpers(min(workers, len(jobs), _MOST)) as pool:
-            with deaf():
+        with process_pool(min(workers, len(jobs), _MOST)) as pool:
+            with ignore_sigint():
                 futures: list[Future[Result]] = [pool.submit(function, job) for job in jobs]
             done = 0
             try:
@@ -93,13 +100,12 @@ def in_parallel(
 
 
 def _begin() -> None:
-    """Ctrl-C reaches all processes of a terminal, but only the first is to answer; none outlives the first."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent answers it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed could not end its workers: each would wait for jobs for ever."""
+    """End this worker when its parent ends: a parent that was killed cannot stop it."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -107,17 +113,12 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """New processes, begun with the first job; they do not outlive the block or this process, however these end.
-
-    Parameters
-    ----------
-    workers : int
-        At most 61.
+def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Pool of at most 61 new processes, started with the first job; none outlives the block or this process.
 
     Examples
     --------
-    >>> with helpers(1) as pool:  # doctest: +SKIP
+    >>> with process_pool(1) as pool:  # doctest: +SKIP
     ...     pool.submit(abs, -1).result()
     1
     """
@@ -126,7 +127,7 @@ def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
     with _environment(dict.fromkeys(_ONE_THREAD, "1")):
         try:
             yield pool
-        finally:  # nothing of theirs is wanted any more, and tidying up would take them half a second
+        finally:  # terminated, because an orderly end would take them half a second
             for child in multiprocessing.active_children():
                 if child.pid not in before:
                     child.terminate()
@@ -135,7 +136,7 @@ def helpers(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _environment(changes: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes started inside the block: libraries read them while they are loaded."""
+    """Set environment variables within the block: numerical libraries read them while they are loaded."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -149,8 +150,8 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def deaf() -> Iterator[None]:
-    """No Ctrl-C inside: processes that are started meanwhile are born ignoring it, where processes inherit that."""
+def ignore_sigint() -> Iterator[None]:
+    """Ignore SIGINT within the block, and in processes that it starts where these inherit that."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -159,3 +160,62 @@ def deaf() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
+_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_MESSAGES = {
+    signal.SIGINT: "\nCtrl-C: finishing this block and saving it; press Ctrl-C again to stop at once.\n",
+    signal.SIGTERM: "\nAsked to end: finishing this block and saving it.\n",
+}
+
+
+@contextmanager
+def graceful_interrupt(
+    wanted: bool = True, signals: tuple[signal.Signals, ...] = (signal.SIGINT,)
+) -> Iterator[Callable[[], bool]]:
+    """Postpone the first signal within the block; the yielded function tells whether there was one.
+
+    Parameters
+    ----------
+    wanted : bool
+        False leaves the signals alone. They are also left alone outside the main thread, where Python allows no
+        handlers, and where they are ignored or have a handler of other code.
+    signals : tuple of Signals
+        SIGINT (Ctrl-C), SIGTERM.
+
+    Raises
+    ------
+    Interrupted
+        At the end of the block, after a first signal.
+    KeyboardInterrupt
+        At the second signal, at once.
+
+    Examples
+    --------
+    >>> with graceful_interrupt() as interrupted:
+    ...     interrupted()
+    False
+    """
+    asked = False
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        # A handler may interrupt a write to the same stream, and there may be no stream at all.
+        with contextlib.suppress(RuntimeError, ValueError, OSError, AttributeError):
+            sys.stderr.write(_MESSAGES[signal.Signals(number)])
+            sys.stderr.flush()
+
+    can = wanted and threading.current_thread() is threading.main_thread()
+    before = {each: found for each in signals if can and (found := signal.getsignal(each)) is _DEFAULTS[each]}
+    for each in before:
+        signal.signal(each, handle)
+    try:
+        yield lambda: asked
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if asked:
+        raise Interrupted

@@ -22,7 +22,7 @@ package.__path__ = [mtjfit.__path__[0] + "/infer"]
 def few_starts() -> Iterator[None]:
     """Fits from two starts, not eight: for tests of what is done with a fit. Those of fits prove the search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("mtjfit.infer.optimum"), "_STARTS", 2)
+        patch.setattr(import_module("mtjfit.infer.optimum"), "STARTS", 2)
         yield
 
 

@@ -11,7 +11,8 @@ import nbformat
 import pytest
 
 import mtjfit
-from mtjfit.infer import Check, Verdict
+from mtjfit.infer import Check, Verdict, evidence
+from mtjfit.infer.evidence import Effort
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -96,7 +97,7 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
             return known
         few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
         with monkeypatch.context() as patch:
-            patch.setattr(import_module("mtjfit.infer.evidence.exploration"), "_FEWEST", 400)
+            patch.setattr(evidence, "EFFORT", Effort(fewest=400))
             return replace(sample(few, seed, **rest), verdict=enough)
 
     for module, name, few in COARSE:

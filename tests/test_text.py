@@ -16,7 +16,7 @@ from model_studies import simulated
 from shortcuts import few_starts
 
 import mtjfit
-from mtjfit.calibration.result import Calibration
+from mtjfit.calibration.simulate import Calibration
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
 from mtjfit.comparison.studies.tension import StudyComparison, Tension
 from mtjfit.data.curve import Origin

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.calibration.result import Calibration
+    from mtjfit.calibration.simulate import Calibration
     from mtjfit.calibration.simulate import calibrate
 
 __all__ = ["Calibration", "calibrate"]
 
 __getattr__ = names_on_demand(
-    __name__, {"Calibration": "mtjfit.calibration.result", "calibrate": "mtjfit.calibration.simulate"}
+    __name__, {"Calibration": "mtjfit.calibration.simulate", "calibrate": "mtjfit.calibration.simulate"}
 )
 
 

@@ -12,7 +12,7 @@ from mtjfit.output import OutputFolder, json_bytes
 from mtjfit.terminal import echo, names_of, progress, with_pdf
 
 if TYPE_CHECKING:
-    from mtjfit.calibration.result import Calibration
+    from mtjfit.calibration.simulate import Calibration
     from mtjfit.text import Table
 
 __all__ = ["calibrate"]

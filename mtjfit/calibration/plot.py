@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.calibration.ranks import EcdfTest, shape_of
-from mtjfit.calibration.result import FALSE_ALARM, Calibration
+from mtjfit.calibration.simulate import FALSE_ALARM, Calibration
 from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol
 from mtjfit.study import ParameterName

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.simulate import Device, free_names
+from mtjfit.infer.simulate import DeviceModel, free_names
 from mtjfit.study import DOF, LENGTHS, ParameterName, Study
 from mtjfit.study.prior import LN_2PI
 
@@ -46,7 +46,7 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
     """
     total = np.zeros(1)
     for curve in study.curves:
-        device = Device(study, curve, values)
+        device = DeviceModel(study, curve, values)
         T, scale = device.torque(curve.bias), study.scale_of(curve)
         residuals = np.broadcast_arrays(curve.par * scale - T.real, curve.perp * scale - T.imag)
         if device.declares(DOF):
@@ -60,7 +60,7 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
     return np.asarray(total)
 
 
-def _by_bias(device: Device) -> tuple[FloatArray, FloatArray, FloatArray]:
+def _by_bias(device: DeviceModel) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Variances of both components of each point and their covariance, from errors of its bias."""
     curve = device.curve
     if curve.sigma_bias is None:
@@ -71,7 +71,7 @@ def _by_bias(device: Device) -> tuple[FloatArray, FloatArray, FloatArray]:
     return moved.real**2, moved.imag**2, moved.real * moved.imag
 
 
-def _of_points(device: Device, residuals: tuple[FloatArray, ...]) -> FloatArray:
+def _of_points(device: DeviceModel, residuals: tuple[FloatArray, ...]) -> FloatArray:
     """Points that are independent of each other: a bivariate normal density each."""
     (s_par, s_perp), (j_par, j_perp), (b_par, b_perp, b_cross) = device.sigma, device.jitter, _by_bias(device)
     par, perp = s_par**2 + j_par**2 + b_par, s_perp**2 + j_perp**2 + b_perp
@@ -83,7 +83,7 @@ def _of_points(device: Device, residuals: tuple[FloatArray, ...]) -> FloatArray:
     return np.asarray(np.sum(each[:, device.curve.used], axis=-1))
 
 
-def _of_curve(device: Device, residual: FloatArray) -> FloatArray:
+def _of_curve(device: DeviceModel, residual: FloatArray) -> FloatArray:
     """All points of a curve that depend on each other: one multivariate normal density."""
     curve, k = device.curve, np.arange(device.curve.bias.size)
     assert curve.covariance is not None  # noqa: S101 - asked for in no other case
@@ -120,7 +120,7 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
     out["log_likelihood"] = log_likelihood(study, values)
     if any(ParameterName(name).base in (*LENGTHS, "thickness") for name in free):
         thinnest = min(study.curves, key=lambda curve: curve.thickness)
-        device = Device(study, thinnest, values)
+        device = DeviceModel(study, thinnest, values)
         first = next(name for name in study.amplitudes if np.any(device.amplitude(name) != 0))
         K, shape = device.K, out["log_likelihood"].shape
         each = {"slope_ratio": K.imag / K.real, f"|kappa|·{first}": np.abs(K) * device.amplitude(first)}

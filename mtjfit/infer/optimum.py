@@ -15,12 +15,12 @@ from mtjfit.model.likelihood import FullPosterior, whitened
 
 __all__ = ["Optimum", "optimum"]
 
-_SCREENED = 2048
-_STARTS = 8
+SCREENED = 2048
+STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
 _SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
-_ITERATIONS = 60  # of each start; a flat valley may need more, and is then left where it is lowest
+ITERATIONS = 60  # of each start; a flat valley may need more, and is then left where it is lowest
 _GAIN = 1e-8  # of χ², below which a search ends: closer to the bottom of its valley it does not come
 
 
@@ -132,7 +132,7 @@ def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatAr
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
-        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS)
+        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=ITERATIONS)
     # not the result's parameters: where lmfit runs out of evaluations they are those of its last trial, not its best
     return best[0][1]
 
@@ -151,10 +151,10 @@ def _with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
 def optimum(model: FullPosterior) -> Optimum:
     """Smallest χ² over lengths, thicknesses and amplitudes; priors of lengths only bound the search.
 
-    Screens `_SCREENED` prior draws at once, refines the best `_STARTS` that differ.
+    Screens `SCREENED` prior draws at once, refines the best `STARTS` that differ.
     """
     size = model.layout.size
-    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_SCREENED)[:, :size]
+    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(SCREENED)[:, :size]
     held = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_noise or entry.name.is_thickness]
     u[:, held] = 0.5
     theta = _with_noise(model, model.prior_transform(u))
@@ -213,7 +213,7 @@ def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
         far = all(np.linalg.norm((theta[k] - theta[c]) / scale) > 0.5 for c in chosen)
         if far:
             chosen.append(int(k))
-        if len(chosen) == _STARTS:
+        if len(chosen) == STARTS:
             break
     return chosen
 

@@ -12,7 +12,7 @@ import pandas as pd
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.convergence.gate import Verdict
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened

@@ -14,7 +14,7 @@ from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, thinning
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict, about_priors
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.infer.store.journal import Journal, open_journal

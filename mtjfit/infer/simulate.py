@@ -19,7 +19,7 @@ from mtjfit.physics import Interface, kappa, kappa_density
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
 
-__all__ = ["Device", "draw_truth", "free_names", "priors_of", "simulated"]
+__all__ = ["DeviceModel", "draw_truth", "free_names", "priors_of", "simulated"]
 
 _KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
@@ -66,7 +66,7 @@ def free_names(study: Study) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceModel:
     """One device at n points in parameter space.
 
     Attributes
@@ -152,7 +152,7 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     priors = priors_of(study)
     for _ in range(_ATTEMPTS):
         truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
-        devices = [Device(study, curve, truth) for curve in study.curves]
+        devices = [DeviceModel(study, curve, truth) for curve in study.curves]
         if all(device.magnetic > 0 for device in devices):
             return truth | {
                 ParameterName(name, device.curve.device): _own(device, name, rng)
@@ -162,12 +162,12 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     raise MtjfitError("a thousand draws from the priors leave some device thinner than the dead layer: narrow them")
 
 
-def _own(device: Device, name: str, rng: np.random.Generator) -> float:
+def _own(device: DeviceModel, name: str, rng: np.random.Generator) -> float:
     shared, scatter = float(device[name]), float(device[SCATTER + name])
     return shared + abs(shared) * scatter * float(rng.standard_normal())
 
 
-def _noise(device: Device, rng: np.random.Generator) -> FloatArray:
+def _noise(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
     """Errors of both components at every bias, shape (2, n_bias), in the unit of the first curve."""
     curve, n = device.curve, device.curve.bias.size
     if curve.covariance is not None:
@@ -203,7 +203,7 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
     """
     curves = []
     for curve in study.curves:
-        device, scale = Device(study, curve, truth), study.scale_of(curve)
+        device, scale = DeviceModel(study, curve, truth), study.scale_of(curve)
         away, bias = _noise(device, rng), curve.bias
         if curve.sigma_bias is not None:
             bias = bias + curve.sigma_bias * rng.standard_normal(bias.size)

@@ -10,7 +10,7 @@ from scipy.special import digamma, ndtr
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
-from mtjfit.infer.evidence.bridge import chains_of, log_evidence
+from mtjfit.infer.evidence import chains_of, log_evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.model.noise_models import make_posterior
 

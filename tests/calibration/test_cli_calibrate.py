@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
-from mtjfit.calibration.result import Calibration
+from mtjfit.calibration.simulate import Calibration
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError, NotDetermined
 

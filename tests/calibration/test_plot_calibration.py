@@ -14,7 +14,7 @@ from plot_cases import MEASURED, SIMULATED, assert_nothing_cut_off, by_gid, make
 from scipy import stats
 
 from mtjfit.calibration.plot import plot_calibration
-from mtjfit.calibration.result import Calibration
+from mtjfit.calibration.simulate import Calibration
 from mtjfit.plot.style import OKABE_ITO
 
 N, L = 300, 99

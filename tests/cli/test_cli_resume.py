@@ -20,8 +20,9 @@ from shortcuts import few_starts
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
 from mtjfit.cli.main import cli
-from mtjfit.infer.store.journal import saved_steps
-from mtjfit.infer.store.lock import locked
+from mtjfit.infer.ensembles.ensemble import Pace
+from mtjfit.infer.evidence import Effort
+from mtjfit.infer.store.journal import locked, saved_steps
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
@@ -47,12 +48,9 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
     """Short blocks, a lenient gate, no annealing worth the name, no figures."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # other tests may have changed it
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.infer.ensembles.ensemble._BLOCK", 5)
-        patch.setattr("mtjfit.infer.ensembles.ensemble._FIRST_LOOK", MAX_STEPS)
-        patch.setattr("mtjfit.infer.ensembles.ensemble._COMPONENTS", 2)
-        patch.setattr("mtjfit.infer.evidence.exploration._PARTICLES", 1)
-        patch.setattr("mtjfit.infer.evidence.exploration._FEWEST", 400)
-        patch.setattr("mtjfit.infer.ensembles.ensemble._SETTLE", 6)
+        effort = Effort(particles=1, fewest=400)
+        pace = Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort)
+        patch.setattr(sampling, "PACE", pace)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
         patch.setattr("mtjfit.report.build.report_figures", lambda *_, **__: [])

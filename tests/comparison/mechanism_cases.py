@@ -9,9 +9,10 @@ import numpy as np
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.least_squares import fit
-from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
+from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, simulated
+from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
@@ -74,7 +75,7 @@ def made_by(
     noisy = simulated(under, truth, rng)
     clean = []
     for curve in under.curves:
-        T = Device(under, curve, truth).torque(curve.bias)[0]
+        T = DeviceModel(under, curve, truth).torque(curve.bias)[0]
         clean.append(curve.__class__(
             curve.device, curve.bias, T.real, T.imag, curve.thickness, curve.quantity, curve.per,
             sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
@@ -96,16 +97,16 @@ def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: 
     return made_by(name, np.random.default_rng(seed), design(d, bias=FEW_POINTS, noise=noise), TRUTH)[0]
 
 
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[MarginalPosterior, Explored]:
+def model_of(study: Study, name: str, seed: int = 0) -> tuple[MarginalPosterior, Exploration]:
     """A study under one mechanism, and its posterior."""
     model = MarginalPosterior(mechanism_study(study, MECHANISMS[name]))
-    return model, explore(model, model.size, np.random.default_rng(seed))
+    return model, explore_posterior(model, model.size, np.random.default_rng(seed))
 
 
-def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:
+def explored(study: Study, name: str, rng: np.random.Generator) -> Exploration:
     """Posterior of a study under one mechanism."""
     model = make_posterior(mechanism_study(study, MECHANISMS[name]))
-    return explore(model, model.size, rng)
+    return explore_posterior(model, model.size, rng)
 
 
 @dataclass(frozen=True)

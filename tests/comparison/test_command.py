@@ -21,7 +21,7 @@ from mtjfit.comparison.studies.joint import Sampled, joint_posterior
 from mtjfit.comparison.studies.tension import Tension
 from mtjfit.errors import ConfigError, MtjfitError, NotConverged, NotDetermined
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.study import LogUniform, Study
 
 SANKEY, KUBOTA, SERIES = (mtjfit.dataset(name).study_file for name in ("sankey2008", "kubota2008", "thickness-series"))

@@ -15,8 +15,8 @@ from mtjfit.comparison.mechanisms.models import (
 )
 from mtjfit.errors import ConfigError, NotDetermined
 from mtjfit.infer.ensembles.jumps import Straight
-from mtjfit.infer.evidence.exploration import explore
-from mtjfit.infer.simulate import Device, draw_truth, simulated
+from mtjfit.infer.evidence import explore_posterior
+from mtjfit.infer.simulate import DeviceModel, draw_truth, simulated
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
@@ -96,7 +96,7 @@ def test_thicknesses_that_do_not_matter_integrate_to_one() -> None:
     assert known.parameters["thickness"].is_fixed
     free = MarginalPosterior(known.replace(parameters={**known.parameters, "thickness": uncertain["thickness"]}))
     assert free.size == 3  # amplitudes are no longer integrated out
-    found = explore(free, free.size, np.random.default_rng(0)).evidence
+    found = explore_posterior(free, free.size, np.random.default_rng(0)).evidence
     exact = MarginalPosterior(known).log_posterior(np.zeros((1, 0)))[0]
     assert abs(found.value - exact) < 4 * found.error
 
@@ -108,7 +108,7 @@ def test_thicknesses_per_volume_stay_free() -> None:
     under = mechanism_study(study, MECHANISMS["ballistic"])
     truth = draw_truth(under, np.random.default_rng(0))
     T = [
-        Device(under, curve, truth | {f"thickness[{curve.device}]": curve.thickness}).torque([0.4])
+        DeviceModel(under, curve, truth | {f"thickness[{curve.device}]": curve.thickness}).torque([0.4])
         for curve in under.curves
     ]
     assert T[0][0, 0] == pytest.approx(2 * T[1][0, 0], rel=1e-12)
@@ -189,8 +189,8 @@ def test_straight_coordinates_change_nothing_but_the_shape() -> None:
     class Bent:
         log_prior, log_posterior, prior_transform = model.log_prior, model.log_posterior, model.prior_transform
 
-    plain = explore(Bent(), model.size, np.random.default_rng(1)).evidence
-    straight = explore(model, model.size, np.random.default_rng(1)).evidence
+    plain = explore_posterior(Bent(), model.size, np.random.default_rng(1)).evidence
+    straight = explore_posterior(model, model.size, np.random.default_rng(1)).evidence
     assert plain.value != straight.value
     assert abs(plain.value - straight.value) < 4 * np.hypot(plain.error, straight.error)
 
@@ -201,7 +201,7 @@ def test_straight_coordinates_are_centred_on_the_amplitudes() -> None:
     study = made_by("diffusion", np.random.default_rng(2), study, TRUTH)[0]
     model = MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
     rng = np.random.default_rng(0)
-    z = explore(model, model.size, rng).resampled(2000, rng)
+    z = explore_posterior(model, model.size, rng).resampled(2000, rng)
     v, _ = Straight(model).inward(z)
     assert np.all(np.abs(v[:, 4:].mean(axis=0)) < 0.15 * v[:, 4:].std(axis=0))  # 1300 effective draws: five errors
     assert np.any(np.abs(z[:, 4:].mean(axis=0)) > z[:, 4:].std(axis=0))

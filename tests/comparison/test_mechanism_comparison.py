@@ -1,4 +1,4 @@
-"""Explored evidences, left-out thicknesses, predictive checks and the verdict."""
+"""Exploration evidences, left-out thicknesses, predictive checks and the verdict."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, le
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slope_statistics, slopes
 from mtjfit.comparison.mechanisms.tables import conclusions
-from mtjfit.infer.evidence.exploration import explore
+from mtjfit.infer.evidence import explore_posterior
 from mtjfit.infer.simulate import simulated
 from mtjfit.parallel import WorkerKilled
 
@@ -38,7 +38,7 @@ compare = partial(compare_mechanisms, n_simulations=20, progress=False)
 def test_explored_evidence_is_right_within_its_error(target: object) -> None:
     """4.5 errors: false alarm 7e-6."""
     for seed in (1, 2):
-        found = explore(target, target.size, np.random.default_rng(seed))  # type: ignore[attr-defined, arg-type]
+        found = explore_posterior(target, target.size, np.random.default_rng(seed))  # type: ignore[attr-defined, arg-type]
         assert found.settled
         assert found.evidence.error < 0.05
         assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def test_explored_evidence_is_right_within_its_error(target: object) -> None:
 
 def test_explored_draws_are_posterior_draws() -> None:
     target, rng = gaussian(3), np.random.default_rng(0)
-    drawn = explore(target, 3, rng).resampled(4000, rng)
+    drawn = explore_posterior(target, 3, rng).resampled(4000, rng)
     exact = target.draws(20_000, rng)
     assert np.all(np.abs(drawn.mean(axis=0) - exact.mean(axis=0)) < 0.1 * exact.std(axis=0))
     assert np.all(np.abs(drawn.std(axis=0) / exact.std(axis=0) - 1) < 0.1)
@@ -54,7 +54,7 @@ def test_explored_draws_are_posterior_draws() -> None:
 
 def test_a_start_that_is_far_off_is_mended() -> None:
     target, rng = gaussian(3), np.random.default_rng(3)
-    found = explore(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
+    found = explore_posterior(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
     assert found.settled
     assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error
 
@@ -62,7 +62,7 @@ def test_a_start_that_is_far_off_is_mended() -> None:
 def test_sabotage_a_proposal_that_misses_a_mode_is_not_right() -> None:
     """The test above sees a start in one of two modes only: 0.3 of the mass is 0.36 in ln Z."""
     draws = TWO_MODES.draws(2000, np.random.default_rng(0))
-    found = explore(TWO_MODES, 2, np.random.default_rng(1), start=draws[draws[:, 0] > 0]).evidence
+    found = explore_posterior(TWO_MODES, 2, np.random.default_rng(1), start=draws[draws[:, 0] > 0]).evidence
     assert abs(found.value - TWO_MODES.log_evidence) > 4.5 * found.error
 
 

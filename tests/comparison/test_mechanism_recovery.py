@@ -14,7 +14,7 @@ from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.infer.ensembles.run import run_ensembles
-from mtjfit.infer.evidence.bridge import log_evidence
+from mtjfit.infer.evidence import log_evidence
 from mtjfit.model.marginal import MarginalPosterior
 
 STUDIES = 40

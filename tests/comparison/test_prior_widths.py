@@ -11,7 +11,7 @@ from mechanism_cases import TRUTH, closed_form, design, made_by, model_of, serie
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
-from mtjfit.infer.evidence.exploration import explore
+from mtjfit.infer.evidence import explore_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import LogNormal, LogUniform, Parameter, Study
 
@@ -133,5 +133,5 @@ def test_other_widths_of_lengths_are_explored_anew() -> None:
             assert change == 0.0
             continue
         other = MarginalPosterior(width.study(model.study))
-        again = explore(other, other.size, np.random.default_rng(8)).evidence
+        again = explore_posterior(other, other.size, np.random.default_rng(8)).evidence
         assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)

@@ -23,7 +23,7 @@ from mtjfit.comparison.studies.tables import (
 from mtjfit.comparison.studies.tension import StudyComparison, Tension
 from mtjfit.data import TorqueCurve
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
 

@@ -72,7 +72,7 @@ def series() -> ExploredStudy:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str, monkeypatch: pytest.MonkeyPatch):
-    for name, few in (("_STARTS", 1), ("_ITERATIONS", 2)):  # wherever a fit ends, both count alike
+    for name, few in (("STARTS", 1), ("ITERATIONS", 2)):  # wherever a fit ends, both count alike
         monkeypatch.setattr(import_module("mtjfit.infer.optimum"), name, few)
     explored = ExploredStudy(simulated(**KINDS[kind]))
     fit = mtjfit.fit(explored.study)

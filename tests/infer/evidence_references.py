@@ -7,8 +7,8 @@ import pytest
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Chains
-from mtjfit.infer.ensembles.jumps import Target
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.ensembles.jumps import TargetDensity
+from mtjfit.infer.evidence import Evidence
 
 _DEPTH = 20.0  # points of the lattice below the largest density by more than this in ln carry 1e-7 of the mass
 _STARTS = 512
@@ -16,7 +16,7 @@ _SPAN = 2**12  # lattice points in each direction
 
 
 def log_evidence_grid(
-    target: Target, chains: Chains, *, tolerance: float = 1e-3, max_points: int = 500_000
+    target: TargetDensity, chains: Chains, *, tolerance: float = 1e-3, max_points: int = 500_000
 ) -> Evidence:
     """Evidence by the trapezoid rule on a lattice, in one to four dimensions.
 
@@ -42,7 +42,7 @@ def log_evidence_grid(
 
 
 def _on_lattice(
-    target: Target, cell: FloatArray, origin: FloatArray, starts: FloatArray, max_points: int
+    target: TargetDensity, cell: FloatArray, origin: FloatArray, starts: FloatArray, max_points: int
 ) -> float | None:
     """ln of the sum over the lattice times its cell; None if it grows beyond `max_points`."""
     size = origin.size
@@ -65,7 +65,7 @@ def _on_lattice(
     return total + float(np.sum(np.log(np.diagonal(cell))))
 
 
-def log_evidence_nested(target: Target, size: int, rng: np.random.Generator, *, n_live: int = 500) -> Evidence:
+def log_evidence_nested(target: TargetDensity, size: int, rng: np.random.Generator, *, n_live: int = 500) -> Evidence:
     """Evidence by nested sampling with dynesty in any dimension; needs no draws.
 
     Slower than the others by orders of magnitude, and blind to nothing that they could have in common.

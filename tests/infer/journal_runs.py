@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-import mtjfit.infer.ensembles.run as sampling
 from mtjfit.infer.convergence.gate import Chains
-from mtjfit.infer.ensembles.ensemble import Stage, prepared
+from mtjfit.infer.ensembles.ensemble import Pace, Stage, initial_stage
+from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.store.journal import Journal, open_journal
 
 STUDY = {"sampling.seed": "5", "parameters.x": "normal"}
 MAX_STEPS = 75
 SEED = 5
+PACE = Pace(block=5, first_look=10, first_refit=20, components=2)
+"""Blocks of 5 steps, looks from 10 on, refits from 20 on, coarse proposals."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +43,19 @@ class Bell:
 
 
 @contextmanager
-def small_blocks() -> Iterator[pytest.MonkeyPatch]:
-    """Blocks of 5 steps, looks from 10 on, refits from 20 on, coarse proposals, no annealing, no waiting for disks."""
+def no_waiting_for_disks() -> Iterator[None]:
+    """fsync protects from a power cut only, and takes milliseconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.infer.ensembles.ensemble._BLOCK", 5)
-        patch.setattr("mtjfit.infer.ensembles.ensemble._FIRST_LOOK", 10)
-        patch.setattr(sampling, "_FIRST_REFIT", 20)
-        patch.setattr("mtjfit.infer.ensembles.ensemble._COMPONENTS", 2)
-        patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
-        patch.setattr(sampling, "prepared", lambda target, *sizes: stage())
-        yield patch
+        patch.setattr("os.fsync", lambda handle: None)
+        yield
 
 
-def run(
-    journal: Journal | None = None, target: object = None, max_steps: int = MAX_STEPS, target_ess: float = 1e9
-) -> Chains:
-    """The chains of a run that never converges, unless few draws are asked for."""
-    return sampling.run_ensembles(
-        target or Bell(), ("x", "y"), seed=SEED, target_ess=target_ess, n_ensembles=2, n_walkers=8,
-        max_steps=max_steps, progress=False, journal=journal,
+def run(journal: Journal | None = None, target: object = None, max_steps: int = MAX_STEPS, **parts: object) -> Chains:
+    """The chains of a run that never converges; it begins without exploring anything."""
+    parts = {"begin": lambda *_: stage()} | parts
+    return run_ensembles(
+        target or Bell(), ("x", "y"), seed=SEED, target_ess=1e9, n_ensembles=2, n_walkers=8, max_steps=max_steps,
+        progress=False, journal=journal, pace=PACE, **parts,
     ).chains  # fmt: skip
 
 
@@ -78,7 +74,7 @@ def same(one: Chains, other: Chains) -> bool:
 @cache
 def stage() -> Stage:
     """What every run here begins with."""
-    return prepared(Bell(), 2, 2, 8, SEED)
+    return initial_stage(Bell(), 2, 2, 8, SEED, pace=PACE)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -115,22 +111,22 @@ class Death:
 
 
 @pytest.fixture(autouse=True)
-def small() -> Iterator[None]:
-    with small_blocks():
+def quick_disks() -> Iterator[None]:
+    with no_waiting_for_disks():
         yield
 
 
 @pytest.fixture(scope="module")
 def undisturbed() -> Chains:
     """The chains that every other run must end with."""
-    with small_blocks():
+    with no_waiting_for_disks():
         return run()
 
 
 @pytest.fixture(scope="module")
 def begun_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("begun") / "run"
-    with small_blocks():
+    with no_waiting_for_disks():
         run_in(folder, max_steps=30)
     return folder
 

@@ -9,37 +9,31 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 
 import mtjfit
+from mtjfit.infer.ensembles import run
+from mtjfit.infer.ensembles.ensemble import Pace
+from mtjfit.infer.evidence import Effort
 
-SETTINGS = (
-    ("mtjfit.infer.ensembles.ensemble", "_BLOCK", 20),
-    ("mtjfit.infer.ensembles.ensemble", "_FIRST_LOOK", 40),
-    ("mtjfit.infer.ensembles.run", "_FIRST_REFIT", 60),
-    ("mtjfit.infer.ensembles.ensemble", "_COMPONENTS", 4),
-    ("mtjfit.infer.evidence.exploration", "_PARTICLES", 1),
-    ("mtjfit.infer.evidence.exploration", "_FEWEST", 400),
-)
+EFFORT = Effort(particles=1, fewest=400)
+PACE = Pace(block=20, first_look=40, first_refit=60, components=4, effort=EFFORT)
 """Short blocks and an early refit, so that there is much to be killed in; and nothing that takes long."""
 
 
-def sampled(study: mtjfit.Study, folder: Path | None, setting: Callable[[object, str, int], None]) -> mtjfit.Posterior:
+def sampled(study: mtjfit.Study, folder: Path | None, setting: Callable[[object, str, Pace], None]) -> mtjfit.Posterior:
     """The posterior after all steps that the study allows, saved in a folder."""
-    for module, name, value in SETTINGS:
-        setting(import_module(module), name, value)
+    setting(run, "PACE", PACE)
     return mtjfit.sample(study, journal=folder, progress=False)
 
 
 if __name__ == "__main__":
-    study_file, run = map(Path, sys.argv[1:])
+    study_file, folder = map(Path, sys.argv[1:])
     study = mtjfit.load_study(study_file)
-    import_module("mtjfit.infer")
     for _ in sys.stdin:
         pid = os.fork()
         if not pid:
-            sampled(study, run, setattr)
+            sampled(study, folder, setattr)
             os._exit(0)
         print(pid, flush=True)  # noqa: T201
         os.waitpid(pid, 0)

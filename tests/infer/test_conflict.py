@@ -31,8 +31,8 @@ RIGHT: dict[str, AnyPrior] = {
 @pytest.fixture(autouse=True)
 def few_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """The best fit is a start and a lower bound of χ² here, no more."""
-    monkeypatch.setattr(search, "_STARTS", 2)
-    monkeypatch.setattr(search, "_SCREENED", 512)
+    monkeypatch.setattr(search, "STARTS", 2)
+    monkeypatch.setattr(search, "SCREENED", 512)
 
 
 def series(noise: float = 0.02, thickness_sd: float = 0.0, *, fitted: bool = False, seed: int = 0,

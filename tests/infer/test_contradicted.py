@@ -10,7 +10,7 @@ from scipy import stats
 
 from mtjfit.infer.convergence.gate import about_priors
 from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence.exploration import explore
+from mtjfit.infer.evidence import explore_posterior
 from mtjfit.model.scores import Scores
 from mtjfit.study import LogNormal, Normal, Prior, Uniform
 
@@ -59,7 +59,7 @@ def closed_form(mean: float, sd: float, y: float, noise: float) -> tuple[float, 
 
 @pytest.mark.parametrize("off", [20.0, -20.0, 9.0])
 def test_a_normal_and_a_log_normal_prior_contradicted_by_many_sd(off: float) -> None:
-    """Explored and sampled: mean, sd and ln Z, each to 5 errors; the same off for both coordinates."""
+    """Exploration and sampled: mean, sd and ln Z, each to 5 errors; the same off for both coordinates."""
     normal, log = Normal(1.0, 2.0), LogNormal(3.0, 1.5)
     width = float(np.log(1.5))
     y = (1.0 + off * 2.0, float(np.log(3.0)) + off * width)
@@ -69,7 +69,7 @@ def test_a_normal_and_a_log_normal_prior_contradicted_by_many_sd(off: float) -> 
     expected = np.array([(exact[0][0] - 1.0) / 2.0, (exact[1][0] - np.log(3.0)) / width])
     sd = np.array([exact[0][1] / 2.0, exact[1][1] / width])
 
-    found = explore(target, 2, np.random.default_rng(0))
+    found = explore_posterior(target, 2, np.random.default_rng(0))
     assert found.settled
     assert abs(found.evidence.value - log_z) < 5 * found.evidence.error + 1e-9 * abs(log_z)
     weights = found.weighted.weights / found.weighted.weights.sum()

@@ -14,14 +14,19 @@ from scipy import stats
 
 from mtjfit.data import dataset
 from mtjfit.infer import Chains, judge
-from mtjfit.infer.convergence.crosscheck import MAX_ERRORS, MIN_EFFECTIVE, _population, cross_check, differences
+from mtjfit.infer.convergence.crosscheck import (
+    MAX_ERRORS,
+    MIN_EFFECTIVE,
+    _population,
+    cross_check,
+    quantile_differences,
+)
 from mtjfit.infer.convergence.gate import Check
 from mtjfit.infer.convergence.importance import importance_sample
-from mtjfit.infer.ensembles.ensemble import advanced, prepared
+from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.infer.ensembles.jumps import Jump, Straight
 from mtjfit.infer.ensembles.mixture import Mixture
-from mtjfit.infer.evidence.bridge import Evidence, log_evidence
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior, log_evidence
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import Normal, load_study
 
@@ -31,11 +36,11 @@ def fitted(target: Known, rng: np.random.Generator) -> Jump:
 
 
 @cache
-def second_of(name: str, seed: int = 0) -> Explored:
-    return explore(TARGETS[name], TARGETS[name].size, np.random.default_rng([11, seed]))
+def second_of(name: str, seed: int = 0) -> Exploration:
+    return explore_posterior(TARGETS[name], TARGETS[name].size, np.random.default_rng([11, seed]))
 
 
-def asked(target: Known, chains: Chains, jump: Jump, second: Explored, evidence: Evidence | None = None) -> Check:
+def asked(target: Known, chains: Chains, jump: Jump, second: Exploration, evidence: Evidence | None = None) -> Check:
     """As a run asks, with the evidence of its own draws and its own proposal."""
     found = evidence or log_evidence(target, chains, np.random.default_rng(1), jump=jump)
     return cross_check(chains, jump, found, second)
@@ -77,7 +82,9 @@ def all_in_errors(target: Known, repeats: int, rng: np.random.Generator, walkers
     found = []
     for _ in range(repeats):
         weighted = importance_sample(target, fitted(target, rng), 4000, rng)
-        found.append([one.in_errors for one in differences(target.chains(125, rng, walkers=walkers), weighted)])
+        found.append(
+            [one.in_errors for one in quantile_differences(target.chains(125, rng, walkers=walkers), weighted)]
+        )
     return np.array(found)
 
 
@@ -105,7 +112,7 @@ def test_the_difference_of_the_quantiles_is_in_sd() -> None:
     """Of a normal coordinate: 0.3 sd off at every quantile, within four errors of a 5 % quantile, 0.05 sd."""
     target, rng = gaussian(1), np.random.default_rng(3)
     chains = changed(target.chains(500, rng), 0, shift=-0.3)
-    found = differences(chains, importance_sample(target, fitted(target, rng), 20_000, rng))
+    found = quantile_differences(chains, importance_sample(target, fitted(target, rng), 20_000, rng))
     assert [one.quantile for one in found] == [0.05, 0.5, 0.95]
     np.testing.assert_allclose([one.in_sd for one in found], 0.3, atol=0.1)
     assert all(one.in_errors > MAX_ERRORS for one in found)
@@ -167,7 +174,7 @@ def thin_tail(share: float = 0.03) -> Known:
 def test_a_thin_tail_that_all_walkers_missed_is_found() -> None:
     """3 % of the mass; whoever misses it passes the gate."""
     target, rng = thin_tail(), np.random.default_rng(9)
-    second = explore(target, 2, rng)
+    second = explore_posterior(target, 2, rng)
     assert second.settled
     right = target.chains(250, rng, walkers=32)
     found = asked(target, right, fitted(target, rng), second)
@@ -211,7 +218,7 @@ def test_a_proposal_that_does_not_reach_some_mass_is_found_though_the_draws_are_
     assert asked(TWO_MODES, chains, fitted(TWO_MODES, rng), second_of("two modes"), exact).ok
 
 
-def uneven(second: Explored) -> Explored:
+def uneven(second: Exploration) -> Exploration:
     """As if no proposal had fitted the posterior."""
     return replace(second, weighted=replace(second.weighted, k_hat=1.2))
 
@@ -239,7 +246,7 @@ def test_thinned_populations_are_draws_whose_errors_are_not_too_small() -> None:
     for name in ("gaussian 2", "banana"):
         rng = np.random.default_rng(14)
         for seed in range(6):
-            each = differences(TARGETS[name].chains(250, rng), _population(second_of(name, seed)))
+            each = quantile_differences(TARGETS[name].chains(250, rng), _population(second_of(name, seed)))
             worst.append(max(abs(one.in_errors) for one in each))
     assert max(worst) < 2 * MAX_ERRORS
     assert np.median(worst) < MAX_ERRORS
@@ -277,11 +284,11 @@ def test_where_nothing_was_sampled_nobody_is_asked() -> None:
 def test_the_bundled_series_as_it_is_sampled() -> None:
     """A short real run with the proposal of the run; sabotage of two of its coordinates."""
     model = MarginalPosterior(load_study(dataset("thickness-series").study_file))
-    block, stage = advanced(model, prepared(model, model.size, 4, 32, 1), 150)
+    block, stage = advanced(model, initial_stage(model, model.size, 4, 32, 1), 150)
     moved = np.any(np.diff(block.theta, axis=1) != 0, axis=-1)
     chains = Chains(model.names, block.theta, block.log_posterior, moved.mean(axis=1))
     rng, jump = np.random.default_rng(7), Jump(stage.jump, Straight(model))
-    evidence, second = log_evidence(model, chains, rng, jump=jump), explore(model, model.size, rng)
+    evidence, second = log_evidence(model, chains, rng, jump=jump), explore_posterior(model, model.size, rng)
     found = cross_check(chains, jump, evidence, second)
     assert found.ok, found.says
     assert "agrees" in found.says
@@ -302,7 +309,7 @@ def test_the_old_end_of_coordinates_at_eight_is_refused() -> None:
         def log_posterior(self, z: np.ndarray) -> np.ndarray:
             return np.where(np.all(np.abs(z) <= 8, axis=1), model.log_posterior(z), -np.inf)
 
-    run, second = (explore(each, model.size, np.random.default_rng(3)) for each in (Cut(), model))
+    run, second = (explore_posterior(each, model.size, np.random.default_rng(3)) for each in (Cut(), model))
     theta = run.resampled(4 * 50 * 32, np.random.default_rng(4)).reshape(4, 50, 32, model.size)
     log_posterior = model.log_posterior(theta.reshape(-1, model.size)).reshape(4, 50, 32)
     chains = Chains(model.names, theta, log_posterior, np.ones((4, 32)))

@@ -15,12 +15,12 @@ from scipy import stats
 import mtjfit
 from mtjfit.data import dataset
 from mtjfit.infer import Chains
+from mtjfit.infer import evidence as evidence
 from mtjfit.infer.convergence import importance
 from mtjfit.infer.ensembles.jumps import Jump
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.ensembles.run import run_ensembles
-from mtjfit.infer.evidence import bridge as evidence
-from mtjfit.infer.evidence.bridge import Evidence, chains_of, log_evidence
+from mtjfit.infer.evidence import Evidence, chains_of, log_evidence
 from mtjfit.model import FullPosterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study

@@ -11,7 +11,7 @@ import pytest
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer.store import fingerprint as module
-from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, differences, fingerprint
+from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes, fingerprint
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
 
@@ -73,7 +73,7 @@ COUNTS_NOT: dict[str, Callable[[Study], Study]] = {
 
 
 def changed(study: Study, change: Callable[[Study], Study]) -> tuple[str, ...]:
-    return differences(describe(study, 1), describe(change(study), 1))
+    return description_changes(describe(study, 1), describe(change(study), 1))
 
 
 def keys(found: tuple[str, ...]) -> set[str]:
@@ -93,14 +93,14 @@ def test_what_does_not_is_the_same(study: Study, name: str):
 
 
 def test_the_seed_counts(study: Study):
-    assert differences(describe(study, 1), describe(study, 2)) == ("sampling.seed: was 1, is 2",)
+    assert description_changes(describe(study, 1), describe(study, 2)) == ("sampling.seed: was 1, is 2",)
 
 
 def test_points_that_were_masked_already_do_not_count(study: Study):
     where = np.arange(study.curves[1].bias.size) == 7
     masked = study.replace(curves=(study.curves[0], study.curves[1].mask(where, "odd"), study.curves[2]))
     again = edited(masked, par=nudged(masked.curves[1].par), reasons=tuple("other" for _ in where))
-    assert differences(describe(masked, 1), describe(again, 1)) == ()
+    assert description_changes(describe(masked, 1), describe(again, 1)) == ()
 
 
 @pytest.mark.parametrize("name", ["sigma_par", "sigma_perp", "par", "thickness", "group"])
@@ -130,7 +130,7 @@ def test_the_differences_are_readable(study: Study):
     (line,) = changed(study, lambda s: edited(s, sigma_par=2 * s.curves[1].sigma_par))
     start = "device F1.2nm: sigma_par: was 41 values from 0.0026 to 0.0026, mean 0.0026, sha256 acca2a90…, is 41 values"
     assert line.startswith(f"{start} from 0.0052 to 0.0052, mean 0.0052, sha256 ")
-    assert len(differences({"a": "x" * 1000}, {"a": "y"})[0]) < 200
+    assert len(description_changes({"a": "x" * 1000}, {"a": "y"})[0]) < 200
 
 
 def test_this_version_of_the_model_computes_these_numbers(study: Study):

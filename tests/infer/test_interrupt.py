@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from journal_runs import STUDY, Bell, begun, begun_once, contents, run, run_in, same, sampling, small, undisturbed
-from shortcuts import ONLY_INFER
+from journal_runs import STUDY, Bell, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
 
-from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.convergence.gate import Chains, judge
 from mtjfit.infer.store.journal import open_journal, saved_steps
-from mtjfit.infer.store.lock import Interrupted, graceful_interrupt
+from mtjfit.parallel import Interrupted, graceful_interrupt
 
-__all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
+__all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures
 
 
 @pytest.fixture(autouse=True)
@@ -69,18 +68,14 @@ def test_the_second_stops_at_once_and_loses_that_block(begun: Path, undisturbed:
     assert same(run_in(begun), undisturbed)
 
 
-def test_it_is_not_swallowed_by_the_end_of_the_run(begun: Path, undisturbed: Chains, monkeypatch):
-    judge = sampling.judge
-
+def test_it_is_not_swallowed_by_the_end_of_the_run(begun: Path, undisturbed: Chains):
     def pressed(chains: Chains, target_ess: float):
         if chains.theta.shape[1] == undisturbed.theta.shape[1]:
             signal.raise_signal(signal.SIGINT)
         return judge(chains, target_ess)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(sampling, "judge", pressed)
-        with pytest.raises(Interrupted):
-            run_in(begun)
+    with pytest.raises(Interrupted):
+        run_in(begun, gate=pressed)
     assert same(run_in(begun), undisturbed)
 
 
@@ -130,7 +125,7 @@ def test_no_terminal_to_say_it_to(begun: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_real_signal_to_a_real_process():
     program = """
 import time
-from mtjfit.infer.store.lock import Interrupted, graceful_interrupt
+from mtjfit.parallel import Interrupted, graceful_interrupt
 try:
     with graceful_interrupt() as asked_to_end:
         print("ready", flush=True)
@@ -142,7 +137,7 @@ except Interrupted:
     print("saved", flush=True)
 """
     with subprocess.Popen(
-        [sys.executable, "-c", ONLY_INFER + program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)

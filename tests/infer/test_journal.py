@@ -16,24 +16,23 @@ from journal_runs import (
     begun,
     begun_once,
     contents,
+    quick_disks,
     run,
     run_in,
     same,
-    sampling,
-    small,
     stage,
     undisturbed,
 )
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.convergence.gate import Chains, Check, Verdict
 from mtjfit.infer.ensembles.ensemble import Stage, advanced
 from mtjfit.infer.ensembles.mixture import wider
 from mtjfit.infer.store import journal as journal_module
 from mtjfit.infer.store.journal import open_journal
 from mtjfit.infer.store.segments import segment_bytes, segment_from
 
-__all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
+__all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures
 
 
 def listed(folder: Path) -> list[dict]:
@@ -71,18 +70,10 @@ def test_a_smaller_limit_ends_it_where_it_is(begun: Path):
     assert run_in(begun, max_steps=15).theta.shape[1] == 10  # 20 of the 30 steps served to fit the proposal
 
 
-def test_more_draws_may_be_asked_for_later(tmp_path: Path, undisturbed: Chains, monkeypatch: pytest.MonkeyPatch):
-    asked = []
-
-    def easily(chains: Chains, target_ess: float):
-        asked.append(target_ess)
-        return judge(chains, target_ess) if target_ess > 1 else replace(judge(chains, 1), checks=())
-
-    judge = sampling.judge
-    monkeypatch.setattr(sampling, "judge", easily)
-    assert run_in(tmp_path / "run", target_ess=1.0).theta.shape[1] == 10
+def test_more_draws_may_be_asked_for_later(tmp_path: Path, undisturbed: Chains):
+    agree = {"gate": lambda *_: Verdict((), {}), "opinion": lambda *_: Check("second method", True, "")}
+    assert run_in(tmp_path / "run", **agree).theta.shape[1] == 10
     assert same(run_in(tmp_path / "run"), undisturbed)
-    assert set(asked) == {1.0, 1e9}
 
 
 def test_a_kill_at_every_operation_on_files(tmp_path: Path, undisturbed: Chains):

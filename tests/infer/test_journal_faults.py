@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, run, run_in, same, small, undisturbed
+from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Chains
@@ -17,7 +17,7 @@ from mtjfit.infer.store import journal as journal_module
 from mtjfit.infer.store.journal import is_journal, open_journal, saved_steps
 from mtjfit.output import replace_file
 
-__all__ = ["begun", "begun_once", "small", "undisturbed"]  # fixtures
+__all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures
 
 
 def edit(folder: Path, **changes: object) -> None:

@@ -11,12 +11,12 @@ import pytest
 from shortcuts import ONLY_INFER
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.store.lock import locked
+from mtjfit.infer.store.journal import locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from mtjfit.infer.store.lock import locked
+from mtjfit.infer.store.journal import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

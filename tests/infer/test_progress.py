@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from terminals import Terminal
 
 from mtjfit.infer.convergence.gate import MIN_LENGTH
 from mtjfit.infer.ensembles.ensemble import is_look, next_block
-from mtjfit.infer.ensembles.progress import Look, Progress, estimate
+from mtjfit.infer.ensembles.run import Look, Progress, estimate
 
 FIRST_REFIT = 400
 LIMIT = 60_000
@@ -63,17 +64,6 @@ def test_the_steps_left_are_those_that_a_run_of_known_tau_then_takes():
 )
 def test_sabotaged_estimates_are_wrong(sabotage: Callable[[Look, int, int], int | None]):
     assert wrong(sabotage) != []
-
-
-class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def lines(self) -> list[str]:
-        """What was drawn, one after the other."""
-        return [drawn for each in self.getvalue().split("\r") if (drawn := each.strip())]
 
 
 def test_the_line_says_where_the_run_is_and_goes_away():

@@ -11,7 +11,7 @@ from infer_targets import BANANA
 import mtjfit.infer.ensembles.run as sampling
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.gate import Chains
-from mtjfit.infer.ensembles.ensemble import Block, Stage, refitted
+from mtjfit.infer.ensembles.ensemble import ChainBlock, Stage, refitted
 
 _MAX_STEPS = 900
 _WIDTH = 40.0
@@ -36,7 +36,7 @@ def run() -> tuple[Chains, list[int]]:
     """A run that can never be content, and the steps that each refit threw away."""
     thrown: list[int] = []
 
-    def watched(target: Bent, stage: Stage, blocks: list[Block], *rest: object) -> Stage:
+    def watched(target: Bent, stage: Stage, blocks: list[ChainBlock], *rest: object) -> Stage:
         thrown.append(sum(block.theta.shape[1] for block in blocks))
         return refitted(target, stage, blocks, *rest)
 

@@ -2,95 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from journal_runs import Bell, small_blocks
+from journal_runs import PACE, Bell
+from terminals import Terminal
 
 import mtjfit
-import mtjfit.infer.ensembles.run as sampling
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Verdict, judge
-from mtjfit.infer.ensembles.ensemble import Block, History, Stage, Stream, prepared, stream
-from mtjfit.infer.ensembles.run import Run
-from mtjfit.infer.evidence.exploration import Explored
+from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage, Stream, initial_stage, stream
+from mtjfit.infer.ensembles.run import Run, refit_is_due, run_ensembles
+from mtjfit.infer.evidence import Exploration
 from mtjfit.study import Fixed
 
 
-@pytest.fixture(name="patch")
-def small() -> Iterator[pytest.MonkeyPatch]:
-    with small_blocks() as patch:
-        yield patch
+def run(max_steps: int = 3000, **parts: object) -> Run:
+    parts = {"pace": replace(PACE, first_refit=10_000), "progress": False} | parts
+    return run_ensembles(Bell(), ("x", "y"), seed=5, target_ess=200, n_walkers=8, max_steps=max_steps, **parts)
 
 
-def run(max_steps: int = 3000) -> Run:
-    return sampling.run_ensembles(
-        Bell(), ("x", "y"), seed=5, target_ess=200, n_ensembles=4, n_walkers=8, max_steps=max_steps, progress=False
-    )
-
-
-def begin_with_four(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sampling, "prepared", prepared)
-    patch.setattr(sampling, "_FIRST_REFIT", 10_000)
-
-
-def test_a_run_goes_on_while_a_second_method_disagrees(patch: pytest.MonkeyPatch) -> None:
-    """Its draws so far are then thrown away, and its proposal is fitted anew with what the second method found."""
-    begin_with_four(patch)
+def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
+    """Its draws so far are then discarded, and its proposal is refitted with what the second method found."""
     content = run()
     assert content.verdict.converged
     assert content.verdict.checks[-1].name == "second method"
     assert content.evidence is not None
     asked: list[int] = []
-    refits: list[tuple[int, Explored | None]] = []
-    explored: list[Explored] = []
-    refitted = sampling.refitted
+    jumps: list[object] = []
+    explored: list[Exploration] = []
 
     def opinion(chains, jump, evidence, second) -> Check:
         asked.append(chains.theta.shape[1])
+        jumps.append(jump)
         explored.append(second)
         return Check("second method", len(asked) > 2, "as told")
 
-    def watched(target, stage, blocks, seed, second=None) -> Stage:
-        refits.append((sum(block.theta.shape[1] for block in blocks), second))
-        return refitted(target, stage, blocks, seed, second)
-
-    patch.setattr(sampling, "cross_check", opinion)
-    patch.setattr(sampling, "refitted", watched)
-    later = run()
+    later = run(opinion=opinion)
     assert later.verdict.converged
     assert later.evidence is not None
     assert asked[0] == content.chains.theta.shape[1]
-    assert refits == [(asked[0], explored[0]), (asked[1], explored[1])]
     assert later.chains.theta.shape[1] == asked[2]
-    assert later.jump.mixture.weights.size > content.jump.mixture.weights.size
-    for one, other in ((0, 1), (1, 2)):  # each is an exploration of its own
-        assert explored[one].evidence.value != explored[other].evidence.value
+    for found, after in zip(explored, jumps[1:], strict=False):
+        added = found.jump.mixture.centres  # at the end of the next proposal
+        np.testing.assert_array_equal(after.mixture.centres[-len(added) :], added)
+        assert after.mixture.weights[-len(added) :].sum() == pytest.approx(0.5)
+    assert len({each.evidence.value for each in explored}) == 3  # each is an exploration of its own
 
 
-def test_a_second_method_that_never_agrees_leaves_a_run_unconverged(patch: pytest.MonkeyPatch) -> None:
+def test_a_second_method_that_never_agrees_leaves_a_run_unconverged() -> None:
     """At the limit it says so; a larger limit is not enough either, however often it looks."""
-    begin_with_four(patch)
     enough = run().chains.theta.shape[1]
-    patch.setattr(sampling, "cross_check", lambda *_: Check("second method", False, "a second method disagrees: no"))
-    done = run(max_steps=enough)
+    never = Check("second method", False, "a second method disagrees: no")
+    done = run(max_steps=enough, opinion=lambda *_: never)
     assert not done.verdict.converged
-    assert done.verdict.reasons == ("a second method disagrees: no",)
+    assert done.verdict.reasons == (never.says,)
     assert done.evidence is None
-    assert not run(max_steps=3 * enough).verdict.converged
+    assert not run(max_steps=3 * enough, opinion=lambda *_: never).verdict.converged
 
 
-def test_the_proposal_handed_on_was_not_fitted_to_the_draws(patch: pytest.MonkeyPatch) -> None:
+def test_the_proposal_handed_on_was_not_fitted_to_the_draws() -> None:
     """Evidence from it would be biased: it is the proposal that the run used from its first step that counts on."""
-    begin_with_four(patch)
-    used = []
-    advanced = sampling.advanced
-    patch.setattr(sampling, "advanced", lambda target, stage, n: used.append(stage.jump) or advanced(target, stage, n))
-    done = run()
-    assert used
-    assert all(jump is done.jump.mixture for jump in used)
+    stages: list[Stage] = []
+
+    def begin(*args: object) -> Stage:
+        stages.append(initial_stage(*args))
+        return stages[-1]
+
+    assert run(begin=begin).jump.mixture is stages[0].jump
 
 
 def test_streams_of_one_seed_share_nothing() -> None:
@@ -138,30 +118,26 @@ def test_where_nothing_is_free_there_is_a_fit_and_nothing_to_sample() -> None:
         mtjfit.sample(study, progress=False)
 
 
-def test_a_terminal_is_told_what_the_gate_found(patch: pytest.MonkeyPatch) -> None:
-    begin_with_four(patch)
-    heard: dict[str, list[float]] = {"annealing": [], "checking": []}
-    for name, betas in heard.items():
-        patch.setattr(sampling.Progress, name, lambda self, beta, betas=betas: betas.append(beta))
-    looks: list[sampling.Look] = []
-    patch.setattr(sampling.Progress, "looked", lambda self, look, refit_at: looks.append(look))
-    verdicts: list[sampling.Verdict] = []
+def test_a_terminal_shows_what_the_gate_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both explorations, and every verdict but the last."""
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    verdicts: list[Verdict] = []
 
-    def judged(chains, target_ess) -> sampling.Verdict:
+    def gate(chains, target_ess) -> Verdict:
         verdicts.append(judge(chains, target_ess))
         return verdicts[-1]
 
-    patch.setattr(sampling, "judge", judged)
-    run()
-    for betas in heard.values():  # one exploration each, that rises to the posterior
-        assert betas[-1] == 1.0
-        assert np.all(np.diff(betas) > 0)
-    assert len(looks) == len(verdicts) - 1 > 0  # the last was content
-    for look, verdict in zip(looks, verdicts, strict=False):
-        assert (look.tau, look.r_hat, look.ess) == (max(verdict.tau.values()), verdict.r_hat, verdict.ess)
-        assert f"R-hat between ensembles {verdict.r_hat:.3f}" in str(verdict)
-        assert f"smallest bulk ESS {verdict.ess:.0f}" in str(verdict)
-        assert look.reason == verdict.reasons[0]
+    run(gate=gate, progress=True)
+    lines = terminal.lines()
+    for words in ("annealing from the prior, temperature", "checking by a second method, temperature"):
+        temperatures = [float(line.removeprefix(words)) for line in lines if line.startswith(words)]
+        assert temperatures[-1] == 1.0
+        assert temperatures == sorted(temperatures, reverse=True)
+    assert len(verdicts) > 1
+    for verdict in verdicts[:-1]:
+        tau = max(verdict.tau.values())
+        shown = f"τ {tau:.0f}, R-hat {verdict.r_hat:.3f}, ESS {verdict.ess:.0f}/200; {verdict.reasons[0]}"
+        assert any(shown in line for line in lines)
 
 
 def looked(tau: float, ess: float, *failing: str) -> Verdict:
@@ -186,6 +162,6 @@ def looked(tau: float, ess: float, *failing: str) -> Verdict:
     ],
 )
 def test_when_steps_had_better_improve_the_proposal(steps: int, n_refits: int, verdict: Verdict, refit: bool) -> None:
-    nothing = Block(np.zeros((1, steps, 1, 1)), np.zeros((1, steps, 1)))
+    nothing = ChainBlock(np.zeros((1, steps, 1, 1)), np.zeros((1, steps, 1)))
     history = History(Stage(None, None, ()), (nothing,), n_refits=n_refits)
-    assert sampling._had_better_refit(history, verdict, 1000.0) == refit
+    assert refit_is_due(history, verdict, 1000.0) == refit

@@ -62,8 +62,8 @@ def test_ctrl_c_ends_all_processes_at_once_without_tracebacks_of_workers(after: 
 
 @pytest.mark.skipif(os.name == "nt", reason="reads a pipe until its last writer ends")
 def test_workers_end_with_a_parent_that_was_killed() -> None:
-    program = "from functools import partial\nfrom time import sleep\nfrom mtjfit.parallel import helpers\n"
-    program += "if __name__ == '__main__':\n    with helpers(1) as pool:\n"
+    program = "from functools import partial\nfrom time import sleep\nfrom mtjfit.parallel import process_pool\n"
+    program += "if __name__ == '__main__':\n    with process_pool(1) as pool:\n"
     program += "        pool.submit(partial(print, 'at work', flush=True))\n        pool.submit(sleep, 600).result()\n"
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as running:
         assert running.stdout is not None

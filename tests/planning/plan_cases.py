@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from model_studies import declared, simulated
 
-from mtjfit.infer.simulate import Device
+from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
@@ -69,7 +69,7 @@ def numerical_jacobian(
         for name in scattered:
             if draws.is_new(made):
                 changed = {**changed, f"{name}[{made.device}]": changed[name] + moved[name]}
-        T = Device(study, curve, changed).torque(curve.bias)[0]
+        T = DeviceModel(study, curve, changed).torque(curve.bias)[0]
         at = setting(draws, made)
         par, perp = at.sigma[row, 0], at.sigma[row, -1]
         return np.concatenate([T.real / par, T.imag / perp])

@@ -10,7 +10,7 @@ from model_studies import TRUTH, simulated
 from plan_cases import design, measurement
 from scipy import stats
 
-from mtjfit.infer.simulate import Device
+from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.planning import Candidate, Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
@@ -86,7 +86,7 @@ def nested(design: Design, n_outer: int, n_inner: int) -> tuple[float, float]:
     study = simulated((1.0,)).replace(parameters=design.parameters, curves=(curve,))
 
     def signal(n: int, d: np.ndarray, draws: dict[str, np.ndarray]) -> np.ndarray:
-        T = Device(study, curve, {**draws, f"thickness[{curve.device}]": d}).torque(curve.bias)
+        T = DeviceModel(study, curve, {**draws, f"thickness[{curve.device}]": d}).torque(curve.bias)
         return np.concatenate([T.real / 0.02, T.imag / 0.03], axis=1)
 
     inner = {name: design.parameters[name].prior.quantile(rng.random(n_inner)) for name in names}  # type: ignore[union-attr]

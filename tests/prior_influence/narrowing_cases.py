@@ -12,7 +12,7 @@ from scipy import integrate, stats
 from scipy.special import ndtr, ndtri
 
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.study import Prior
 
 Map = Callable[[np.ndarray], np.ndarray]

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 from scipy.special import ndtr
 
 from mtjfit.infer import Posterior
-from mtjfit.infer.evidence.bridge import Evidence, log_evidence
+from mtjfit.infer.evidence import Evidence, log_evidence
 from mtjfit.model.layout import Scattered
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.prior_influence.information import FROM_PRIOR, joint_gain, narrowing

@@ -17,7 +17,7 @@ from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.html import inline_svg
 from mtjfit.infer import Check, Verdict
-from mtjfit.parallel import helpers
+from mtjfit.parallel import process_pool
 from mtjfit.report import ResultFolder, findings, report_figures, report_html, write_report
 from mtjfit.results import provenance
 
@@ -209,7 +209,7 @@ def test_figures_lie_beside_the_page_as_svg_and_as_pdf_if_asked_for(finished, qu
 
 def test_another_process_draws_the_same_bytes(one_thickness_fit):
     found = findings(one_thickness_fit, None)
-    with helpers(1) as pool:
+    with process_pool(1) as pool:
         assert pool.submit(report_figures, found).result() == report_figures(found)
 
 

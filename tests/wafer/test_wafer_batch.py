@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml, watched
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
-from mtjfit.infer.store.lock import Interrupted
+from mtjfit.parallel import Interrupted
 from mtjfit.terminal import Commands
 from mtjfit.wafer import Chunk, Reduced, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue

@@ -12,7 +12,7 @@ from scipy import stats
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Verdict
-from mtjfit.infer.ensembles.ensemble import advanced, prepared
+from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.study import Fixed, Sampling
 from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.hierarchy import Hierarchy
@@ -130,7 +130,7 @@ def ranked(seed: int, *, noise_said: float = 1.0, known: dict[str, Any] | None =
 
 def walked(model: WaferPosterior, seed: int, n_steps: int = 600) -> np.ndarray:
     """Some hundred effective draws of the coordinates, without a gate: one annealed ensemble."""
-    block, _ = advanced(model, prepared(model, model.size, 1, 64, seed), n_steps)
+    block, _ = advanced(model, initial_stage(model, model.size, 1, 64, seed), n_steps)
     return np.asarray(block.theta[0, ::5].reshape(-1, model.size))
 
 

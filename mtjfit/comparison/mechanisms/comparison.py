@@ -18,8 +18,7 @@ from mtjfit.comparison.mechanisms.models import (
 )
 from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
-from mtjfit.infer.evidence.bridge import Evidence
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
@@ -280,7 +279,7 @@ def mechanism_result(
         See `compare_mechanisms`.
     """
     model = make_posterior(mechanism_study(study, mechanism, extra))
-    explored = explore(model, model.size, rng["explore"])
+    explored = explore_posterior(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in widths), float("nan"))
     # draws that are not the posterior's are no basis for anything else
     for width in widths if explored.settled else ():
@@ -304,7 +303,7 @@ def mechanism_result(
 
 
 def _bounds(
-    model: MarginalPosterior, explored: Explored, missing: Sequence[PriorWidth], rng: np.random.Generator
+    model: MarginalPosterior, explored: Exploration, missing: Sequence[PriorWidth], rng: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
     """Bounds of the evidences that could not be computed."""
     if not missing:

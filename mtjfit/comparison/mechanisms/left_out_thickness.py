@@ -17,7 +17,7 @@ import numpy as np
 from mtjfit.comparison.mechanisms.prior_widths import START
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
-from mtjfit.infer.evidence.exploration import Explored, explore, mean_and_error
+from mtjfit.infer.evidence import Exploration, explore_posterior, mean_and_error
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Study
@@ -64,7 +64,7 @@ def left_out_sets(study: Study) -> tuple[tuple[int, ...], ...]:
 
 def leave_out(
     model: MarginalPosterior,
-    explored: Explored,
+    explored: Exploration,
     start: FloatArray,
     gone: tuple[int, ...],
     rng: np.random.Generator,
@@ -76,7 +76,7 @@ def leave_out(
 
     Parameters
     ----------
-    explored : Explored
+    explored : Exploration
         Posterior of `model`.
     start : ndarray, shape (n, size)
         Draws of it, from which a refit starts.
@@ -100,7 +100,7 @@ def leave_out(
     error = _error_of_ratio(weights, log_with)
     good = bool(k_hat <= limit(weights.size))
     if refit or (refit is None and not (good and error <= _MAX_ERROR)):
-        again = explore(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
+        again = explore_posterior(rest, rest.size, rng, start=start[:, columns] if rest.size else None)
         value = explored.evidence.value - again.evidence.value
         error = float(np.hypot(explored.evidence.error, again.evidence.error))
         return LeftOutThickness(devices, thickness, value, error, k_hat, "refit", again.settled)
@@ -109,7 +109,7 @@ def leave_out(
 
 def leave_out_each(
     model: MarginalPosterior,
-    explored: Explored,
+    explored: Exploration,
     rng: np.random.Generator,
     *,
     refit: bool | None = None,
@@ -121,7 +121,7 @@ def leave_out_each(
     ----------
     model : MarginalPosterior
         Of two thicknesses or more.
-    explored : Explored
+    explored : Exploration
         Its posterior.
     refit : bool, optional
         See `leave_out`.

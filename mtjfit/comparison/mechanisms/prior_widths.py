@@ -20,7 +20,7 @@ from scipy.special import log_ndtr
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.optimum import optimum
 from mtjfit.model.layout import Scattered, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior
@@ -78,13 +78,13 @@ class PriorWidth:
         return study.replace(parameters={**study.parameters, **changed})
 
     def log_evidence_change(
-        self, model: MarginalPosterior, explored: Explored, rng: np.random.Generator
+        self, model: MarginalPosterior, explored: Exploration, rng: np.random.Generator
     ) -> tuple[float, bool]:
         """ln Z' − ln Z under these priors, and whether it is reliable.
 
         Parameters
         ----------
-        explored : Explored
+        explored : Exploration
             Posterior of `model` under the declared priors.
         """
         study = model.study
@@ -100,7 +100,7 @@ class PriorWidth:
                 return float(np.max(log_weights)) + float(np.log(weights.mean())) - explored.evidence.value, True
         target = make_posterior(changed)
         start = _translated(model, explored, target, rng) if target.size else None
-        again = explore(target, target.size, rng, start=start)
+        again = explore_posterior(target, target.size, rng, start=start)
         return again.evidence.value - explored.evidence.value, again.settled
 
 
@@ -113,7 +113,7 @@ WIDTHS = tuple(
 
 
 def _amplitude_ratio(
-    model: MarginalPosterior, explored: Explored, changed: Study, rng: np.random.Generator
+    model: MarginalPosterior, explored: Exploration, changed: Study, rng: np.random.Generator
 ) -> FloatArray:
     """ln of the new prior density of all amplitudes over the old one, at amplitudes drawn for each draw."""
     drawn = model.draw(explored.weighted.x, rng)
@@ -126,7 +126,7 @@ def _amplitude_ratio(
 
 
 def _translated(
-    model: MarginalPosterior, explored: Explored, target: MarginalPosterior, rng: np.random.Generator
+    model: MarginalPosterior, explored: Exploration, target: MarginalPosterior, rng: np.random.Generator
 ) -> FloatArray:
     """Posterior draws in the coordinates of the same study under other priors, without those that these exclude."""
     z = explored.resampled(START, rng)
@@ -160,7 +160,7 @@ def largest_log_ratio(old: Prior, new: Prior) -> float:
 
 def evidence_bounds(
     model: MarginalPosterior,
-    explored: Explored,
+    explored: Exploration,
     width: PriorWidth | None,
     ceiling: float,
     rng: np.random.Generator,
@@ -171,7 +171,7 @@ def evidence_bounds(
 
     Parameters
     ----------
-    explored : Explored
+    explored : Exploration
         Posterior under the declared priors. If it is not settled, only `ceiling` is a bound.
     width : PriorWidth or None
         The change; None for the declared priors.
@@ -188,7 +188,7 @@ def evidence_bounds(
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> model = MarginalPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
-    >>> low, high = evidence_bounds(model, explore(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
+    >>> low, high = evidence_bounds(model, explore_posterior(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
     (-8211.0, inf)
     """

@@ -18,7 +18,7 @@ from mtjfit.errors import ConfigError, Problem
 from mtjfit.infer.convergence.diagnostics import thinning
 from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
 from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import IntArray
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior

@@ -16,10 +16,9 @@ from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.gate import Chains, Check
 from mtjfit.infer.convergence.importance import Weighted
 from mtjfit.infer.ensembles.jumps import Jump
-from mtjfit.infer.evidence.bridge import Evidence
-from mtjfit.infer.evidence.exploration import Explored
+from mtjfit.infer.evidence import Evidence, Exploration
 
-__all__ = ["Difference", "cross_check", "differences"]
+__all__ = ["Difference", "cross_check", "quantile_differences"]
 
 QUANTILES = (0.05, 0.5, 0.95)
 MAX_ERRORS = 4.5  # 7e-6 for each comparison of normal statistics: 1e-4 for all of six coordinates
@@ -51,7 +50,7 @@ class Difference:
     in_errors: float
 
 
-def differences(chains: Chains, weighted: Weighted) -> tuple[Difference, ...]:
+def quantile_differences(chains: Chains, weighted: Weighted) -> tuple[Difference, ...]:
     """All coordinates, quantiles 5, 50 and 95 %.
 
     At the quantile x of the draws the weighted draws have a share F below x. The variance of F is
@@ -76,7 +75,7 @@ def differences(chains: Chains, weighted: Weighted) -> tuple[Difference, ...]:
     return tuple(found)
 
 
-def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored) -> Check:
+def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Exploration) -> Check:
     """Compare the draws of a run with a new exploration of the same posterior, for the verdict.
 
     Parameters
@@ -87,7 +86,7 @@ def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored
         Proposal of the run.
     evidence : Evidence
         Of the run.
-    second : Explored
+    second : Exploration
         From the prior, with random numbers of its own.
 
     Returns
@@ -99,8 +98,8 @@ def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored
 
     Examples
     --------
-    >>> from mtjfit.infer.evidence.bridge import log_evidence
-    >>> from mtjfit.infer.evidence.exploration import explore
+    >>> from mtjfit.infer.evidence import log_evidence
+    >>> from mtjfit.infer.evidence import explore_posterior
     >>> class Bell:
     ...     def log_prior(self, z): return -0.5 * (z[:, 0] / 2) ** 2 - np.log(2 * np.sqrt(2 * np.pi))
     ...     def log_posterior(self, z): return self.log_prior(z) - 0.375 * z[:, 0] ** 2
@@ -109,7 +108,7 @@ def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored
     ...         return 2 * ndtri(u)
     >>> rng = np.random.default_rng(0)
     >>> theta = rng.standard_normal((4, 200, 32, 1))
-    >>> second = explore(Bell(), 1, rng)
+    >>> second = explore_posterior(Bell(), 1, rng)
     >>> def check(theta):
     ...     log_posterior = Bell().log_posterior(theta.reshape(-1, 1)).reshape(4, 200, 32)
     ...     chains = Chains(("x",), theta, log_posterior, np.ones((4, 32)))
@@ -123,7 +122,7 @@ def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored
     even = weighted.reliable and weighted.n_effective >= MIN_EFFECTIVE
     if not even:
         weighted = _population(second)
-    found = differences(chains, weighted)
+    found = quantile_differences(chains, weighted)
     allowed = MAX_ERRORS if even and weighted.k_hat <= HEAVY_K_HAT else 2 * MAX_ERRORS
     worst = max(found, key=lambda one: np.inf if np.isnan(one.in_errors) else abs(one.in_errors))
     against = []
@@ -150,7 +149,7 @@ def cross_check(chains: Chains, jump: Jump, evidence: Evidence, second: Explored
     return Check(_NAME, True, f"a second method, annealed anew from the prior, agrees: {how} ({by})")
 
 
-def _population(second: Explored) -> Weighted:
+def _population(second: Exploration) -> Weighted:
     """The annealed population as draws of equal weight; for a start that served there is none, and no opinion."""
     assert second.annealed is not None  # noqa: S101 - a second opinion is never given a start
     assert second.jump is not None  # noqa: S101 - nor is it asked for where nothing is left to sample

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.ensembles.jumps import Jump, Target
+from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
 
 __all__ = ["Weighted", "importance_sample", "pareto_fit", "reliable_k_hat", "smoothed"]
 
@@ -137,7 +137,7 @@ class Weighted:
         return float(self.weights.sum() ** 2 / np.sum(self.weights**2))
 
 
-def importance_sample(target: Target, jump: Jump, n: int, rng: np.random.Generator) -> Weighted:
+def importance_sample(target: TargetDensity, jump: Jump, n: int, rng: np.random.Generator) -> Weighted:
     """`n` new draws from a proposal, weighted to the posterior.
 
     Parameters

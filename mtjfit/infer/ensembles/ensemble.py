@@ -1,6 +1,6 @@
-"""Independent emcee ensembles in blocks: a pure function from one stage of a run to the next.
+"""Independent emcee ensembles in blocks: pure functions from one stage of a run to the next.
 
-All that a run needs to go on is in its `Stage`, so that a run that was interrupted goes on with the same numbers.
+A `Stage` holds all that a run needs to continue, so a resumed run continues with the same numbers.
 """
 
 from __future__ import annotations
@@ -15,28 +15,16 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.gate import Chains
-from mtjfit.infer.ensembles.jumps import Jump, Straight, Target, production_moves
+from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity, production_moves
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence import Effort, Exploration, explore_posterior
 
-__all__ = [
-    "Block",
-    "History",
-    "Stage",
-    "Stream",
-    "Walkers",
-    "advanced",
-    "is_look",
-    "next_block",
-    "next_look",
-    "prepared",
-    "refitted",
-    "stream",
-]
+__all__ = ["PACE", "ChainBlock", "History", "Pace", "Stage", "Stream", "Walkers", "advanced", "initial_stage",
+           "is_look", "next_block", "next_look", "refitted", "stream"]  # fmt: skip
 
 
 class Stream(IntEnum):
-    """What random numbers are drawn for, besides the walkers."""
+    """Purposes of random numbers, besides those of the walkers."""
 
     REFIT = 1
     DRAW_BACK = 2
@@ -56,26 +44,53 @@ def stream(seed: int, purpose: Stream, k: int = 0) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, int(purpose), k]))
 
 
-_BLOCK = 100
-_FIRST_LOOK = 200  # whole blocks
+@dataclass(frozen=True)
+class Pace:
+    """Lengths of the parts of a run, in steps, and the effort put into its proposals.
+
+    Attributes
+    ----------
+    block : int
+        Steps from one saving to the next.
+    first_look : int
+        Steps after which the gate is asked first, in whole blocks.
+    first_refit : int
+        Steps without convergence after which the proposal is refitted and they are discarded; doubled every time.
+    settle : int
+        Steps from the tempered starts, discarded, and again to try the proposal.
+    components : int
+        Of a proposal that is fitted to chains.
+    effort : Effort or None
+        Of the explorations; None: `mtjfit.infer.evidence.EFFORT`.
+    """
+
+    block: int = 100
+    first_look: int = 200
+    first_refit: int = 200
+    settle: int = 20
+    components: int = 24
+    effort: Effort | None = None
+
+
+PACE = Pace()
 
 
 @dataclass(frozen=True)
 class History:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes
     ----------
     stage : Stage
-        What comes next follows from it.
-    blocks : tuple of Block
-        Steps that count: those since the proposal was last fitted.
+        Determines what comes next.
+    blocks : tuple of ChainBlock
+        Steps that count: those since the last refit of the proposal.
     spent : int
-        Steps before that, which only served to fit it.
+        Steps before that, which only served to fit the proposal.
     """
 
     stage: Stage
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[ChainBlock, ...] = ()
     spent: int = 0
     n_refits: int = 0
 
@@ -84,72 +99,68 @@ class History:
         """Steps that count."""
         return sum(block.theta.shape[1] for block in self.blocks)
 
-    def advanced(self, block: Block, stage: Stage) -> History:
-        """The same with one more block."""
+    def advanced(self, block: ChainBlock, stage: Stage) -> History:
+        """With one more block."""
         return replace(self, stage=stage, blocks=(*self.blocks, block))
 
     def refitted(self, stage: Stage) -> History:
-        """The same with a new proposal, for which all steps so far were spent."""
+        """With a new proposal, on which all steps so far were spent."""
         return History(stage, (), self.spent + self.steps, self.n_refits + 1)
 
     def chains(self, names: tuple[str, ...]) -> Chains:
-        """All steps that count as one set of chains; there must be some."""
+        """All steps that count, at least one, as one set of chains."""
         theta = np.concatenate([block.theta for block in self.blocks], axis=1)
         log_posterior = np.concatenate([block.log_posterior for block in self.blocks], axis=1)
         moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
         return Chains(names, theta, log_posterior, moved.mean(axis=1))
 
 
-def next_look(steps: int) -> int:
-    """Steps at which the gate is asked after `steps`: after 200, and then after a quarter more, in whole blocks.
+def next_look(steps: int, pace: Pace = PACE) -> int:
+    """First number of steps after `steps` at which the gate is asked: 200, then each a quarter more, in whole blocks.
 
     Examples
     --------
     >>> next_look(0), next_look(200), next_look(250), next_look(500)
     (200, 300, 300, 700)
     """
-    look = _FIRST_LOOK
+    look = pace.first_look
     while look <= steps:
-        look += -(-max(_BLOCK, look // 4) // _BLOCK) * _BLOCK
+        look += -(-max(pace.block, look // 4) // pace.block) * pace.block
     return look
 
 
-def is_look(steps: int) -> bool:
-    """True where the gate is asked (`next_look`).
-
-    It depends on the steps alone, so that a resumed run is judged where any other is.
+def is_look(steps: int, pace: Pace = PACE) -> bool:
+    """True where the gate is asked; depends on the steps alone, so that a resumed run is judged where any other is.
 
     Examples
     --------
     >>> [steps for steps in range(1, 1500) if is_look(steps)]
     [200, 300, 400, 500, 700, 900, 1200]
     """
-    return steps > 0 and next_look(steps - 1) == steps
+    return steps > 0 and next_look(steps - 1, pace) == steps
 
 
-def next_block(steps: int) -> int:
-    """Steps of the next block, after `steps` steps that count: always whole blocks, whatever the limit.
+def next_block(steps: int, pace: Pace = PACE) -> int:
+    """Steps of the next block, after `steps` steps that count: up to the next whole block, whatever the limit.
 
-    A chain depends on where its blocks end, because jumps are drawn ahead within a block. A run that is gone on with
-    under a larger limit must be the one that always had it.
+    A chain depends on where its blocks end, because jumps are drawn ahead within a block. A run resumed with a larger
+    limit must equal one that always had it.
 
     Examples
     --------
     >>> next_block(200), next_block(250)
     (100, 50)
     """
-    return _BLOCK - steps % _BLOCK
+    return pace.block - steps % pace.block
 
 
 RandomState: TypeAlias = tuple[str, np.ndarray, int, int, float]
 
 BETA_START = 0.5  # starts are about √2 wider than the posterior
-_SETTLE, _TRIAL = 20, 20  # steps from the tempered starts, thrown away; and to see how the proposal does
 _ROUNDS = 4  # of settling, at most
-_WELL = 0.3  # of the proposals accepted: a proposal that needs no further round
-_SHARES = (0.7, 0.3)  # of the proposals: fitted anew, and as the exploration left it
-_COMPONENTS = 24  # of a proposal that is fitted to chains
-_MOST = 12_000  # draws that it is fitted to
+_WELL = 0.3  # accepted fraction of a proposal that needs no further round
+_SHARES = (0.7, 0.3)  # of the proposals: refitted, and as the exploration left it
+_MOST = 12_000  # draws that a proposal is fitted to
 
 
 @dataclass(frozen=True)
@@ -171,18 +182,18 @@ class Walkers:
 
 @dataclass(frozen=True)
 class Stage:
-    """All that determines how a run goes on.
+    """Everything that determines how a run continues.
 
     Attributes
     ----------
     jump : Mixture
         Proposal common to all ensembles, in straight coordinates, fixed while draws are kept.
     wide : Mixture
-        The part of it that the exploration of the posterior left, which keeps its share however the rest is fitted.
+        Part of it from the exploration of the posterior, which keeps its share in every refit.
     walkers : tuple of Walkers
         One for each ensemble.
     n_refits : int
-        How often the proposal was fitted anew, from draws that were then thrown away.
+        Refits of the proposal so far, each from draws that were then discarded.
     """
 
     jump: Mixture
@@ -192,7 +203,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Block:
+class ChainBlock:
     """Consecutive steps of all ensembles.
 
     Attributes
@@ -206,55 +217,53 @@ class Block:
 
     @property
     def acceptance(self) -> float:
-        """Fraction of the proposals that were accepted, over all walkers."""
+        """Accepted fraction of the proposals of all walkers."""
         return float(np.mean(np.any(self.theta[:, 1:] != self.theta[:, :-1], axis=-1)))
 
 
-def legacy_state(seed: np.random.Generator) -> RandomState:
-    """A random state as emcee wants it."""
+def _legacy_state(seed: np.random.Generator) -> RandomState:
     return np.random.RandomState(np.random.MT19937(int(seed.integers(2**63)))).get_state(legacy=True)  # type: ignore[return-value]
 
 
-def prepared(
-    target: Target,
+def initial_stage(
+    target: TargetDensity,
     size: int,
     n_ensembles: int,
     n_walkers: int,
     seed: int,
     told: Callable[[float], object] = lambda beta: None,
+    pace: Pace = PACE,
 ) -> Stage:
-    """Explore the posterior, take its proposal, and let walkers settle from starts that are wider than the posterior.
+    """Explore the posterior, take its proposal, and let walkers settle from starts wider than the posterior.
 
     Where the proposal is poor, walkers settle for another round, with one fitted to where they have been.
 
     Parameters
     ----------
-    seed : int
-        Same seed, same numbers.
     told : callable
         Called with every inverse temperature that the exploration reaches.
     """
     of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
-    found = explore(target, size, np.random.default_rng(of_exploration), told=told)
-    assert found.annealed is not None  # noqa: S101 - for no start was given
+    found = explore_posterior(target, size, np.random.default_rng(of_exploration), told=told, effort=pace.effort)
+    assert found.annealed is not None  # noqa: S101 - no start was given
     assert found.jump is not None  # noqa: S101
     walkers = []
     for each in of_ensembles.spawn(n_ensembles):
         own = np.random.default_rng(each)
         coords, _ = Straight(target).outward(found.annealed.resampled(BETA_START, n_walkers, own))
-        walkers.append(Walkers(coords, target.log_posterior(coords), legacy_state(own)))
+        walkers.append(Walkers(coords, target.log_posterior(coords), _legacy_state(own)))
     stage = Stage(found.jump.mixture, found.jump.mixture, tuple(walkers))
     for _ in range(_ROUNDS):
-        block, stage = advanced(target, stage, _SETTLE)
+        block, stage = advanced(target, stage, pace.settle)
         if block.acceptance > _WELL:
             break
-        trial, stage = advanced(target, refitted(target, stage, [block], seed), _TRIAL)
+        trial, stage = advanced(target, refitted(target, stage, [block], seed, pace=pace), pace.settle)
         if trial.acceptance > _WELL:
             break
     return stage
 
 
-def advanced(target: Target, stage: Stage, n_steps: int) -> tuple[Block, Stage]:
+def advanced(target: TargetDensity, stage: Stage, n_steps: int) -> tuple[ChainBlock, Stage]:
     """Run every ensemble `n_steps` further."""
     theta, log_posterior, walkers = [], [], []
     for one in stage.walkers:
@@ -265,28 +274,32 @@ def advanced(target: Target, stage: Stage, n_steps: int) -> tuple[Block, Stage]:
         theta.append(sampler.get_chain())
         log_posterior.append(sampler.get_log_prob())
         walkers.append(Walkers(np.asarray(end.coords), np.asarray(end.log_prob), end.random_state))
-    block = Block(np.array(theta), np.array(log_posterior))
-    return block, Stage(stage.jump, stage.wide, tuple(walkers), stage.n_refits)
+    return ChainBlock(np.array(theta), np.array(log_posterior)), replace(stage, walkers=tuple(walkers))
 
 
-def refitted(target: Target, stage: Stage, blocks: Sequence[Block], seed: int, second: Explored | None = None) -> Stage:
-    """The stage with its proposal fitted to the draws of `blocks`, which must then be thrown away: a longer warm-up.
+def refitted(
+    target: TargetDensity,
+    stage: Stage,
+    blocks: Sequence[ChainBlock],
+    seed: int,
+    second: Exploration | None = None,
+    pace: Pace = PACE,
+) -> Stage:
+    """The stage with its proposal fitted to the draws of `blocks`, which must then be discarded: a longer warm-up.
 
-    A long run has seen the thin tails that the warm-up missed, and that held its walkers up. What another exploration
+    A long run has seen the thin tails that the warm-up missed and where walkers were stuck. What another exploration
     found, `second`, gets half of the new part.
     """
     n_refits = stage.n_refits + 1
     rng = stream(seed, Stream.REFIT, n_refits)
-    straight = Straight(target)
     theta = np.concatenate([block.theta for block in blocks], axis=1)
     log_posterior = np.concatenate([block.log_posterior for block in blocks], axis=1)
     late = slice(theta.shape[1] // 4, None)
     draws, log_posterior = theta[:, late].reshape(-1, theta.shape[-1]), log_posterior[:, late].ravel()
     kept = rng.permutation(draws.shape[0])[:_MOST]
-    v, log_volume = straight.inward(draws[kept])
-    equal = np.ones(kept.size)
-    mixture = fitted(v, rng, components=_COMPONENTS)
-    mixture = covering(joined((mixture, stage.wide), _SHARES), v, equal, log_posterior[kept] - log_volume, rng)
+    v, log_volume = Straight(target).inward(draws[kept])
+    mixture = joined((fitted(v, rng, components=pace.components), stage.wide), _SHARES)
+    mixture = covering(mixture, v, np.ones(kept.size), log_posterior[kept] - log_volume, rng)
     if second is not None and second.jump is not None:
         mixture = joined((mixture, second.jump.mixture), (0.5, 0.5))
-    return Stage(mixture, stage.wide, stage.walkers, n_refits)
+    return replace(stage, jump=mixture, n_refits=n_refits)

@@ -21,13 +21,13 @@ from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.model.layout import IntArray
 from mtjfit.model.straight import Frame
 
-__all__ = ["Jump", "JumpsAhead", "StepsAlong", "Straight", "Target", "production_moves", "warm_up_moves"]
+__all__ = ["Jump", "JumpsAhead", "StepsAlong", "Straight", "TargetDensity", "production_moves", "warm_up_moves"]
 
 _AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
 _SPREAD = 2.0  # of straightened coordinates at the start: wider than the posterior, given all else
 
 
-class Target(Protocol):
+class TargetDensity(Protocol):
     """What annealing and sampling need of a posterior, vectorised over rows of coordinates.
 
     It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens, see
@@ -45,11 +45,11 @@ class Straight:
 
     Attributes
     ----------
-    target : Target
+    target : TargetDensity
         Without a ``frame`` of its own its coordinates are taken as they are.
     """
 
-    target: Target
+    target: TargetDensity
 
     def _frame(self, theta: FloatArray) -> Frame:
         own: Callable[[FloatArray], Frame] | None = getattr(self.target, "frame", None)

@@ -70,7 +70,7 @@ class Mixture:
         farthest = np.abs(away) + np.linalg.norm(self.roots, axis=2)
         terms = np.sum(np.einsum("kij,kj->ki", np.abs(inverse), farthest) ** 2, axis=1)
         direct = tuple((int(k), inverse[k]) for k in np.flatnonzero(terms > _CANCELLED))
-        return squares(away, self.roots), heights, direct
+        return distance_coefficients(away, self.roots), heights, direct
 
     def log_density(self, v: FloatArray) -> FloatArray:
         """Normalised log density, shape (n,), at `v` of shape (n, size)."""
@@ -140,7 +140,7 @@ def fitted(
     monomials = products(z)
     for _ in range(iterations):
         roots: FloatArray = np.asarray(np.linalg.cholesky(covariances), dtype=float)
-        log_each = np.asarray(-0.5 * (monomials @ squares(centres, roots)))
+        log_each = np.asarray(-0.5 * (monomials @ distance_coefficients(centres, roots)))
         log_each += np.log(heights) - 0.5 * np.linalg.slogdet(covariances)[1]
         log_each -= log_each.max(axis=1)[:, None]
         share = np.exp(log_each)
@@ -149,7 +149,7 @@ def fitted(
         mass = moments[:, 0] + 1e-9
         heights = mass / mass.sum()
         centres = moments[:, 1 : size + 1] / mass[:, None]
-        second = symmetric(moments[:, size + 1 :] / mass[:, None], size)
+        second = from_upper_triangle(moments[:, size + 1 :] / mass[:, None], size)
         covariances = second - centres[:, :, None] * centres[:, None, :] + _RIDGE * np.eye(size)
     return Mixture(heights, origin + centres @ root.T, np.asarray(root @ np.linalg.cholesky(covariances)))
 
@@ -206,7 +206,7 @@ def products(x: FloatArray) -> FloatArray:
     return found
 
 
-def squares(centres: FloatArray, roots: FloatArray) -> FloatArray:
+def distance_coefficients(centres: FloatArray, roots: FloatArray) -> FloatArray:
     """Squared distances to K centres in units of `roots` as coefficients of `products`, one column for each.
 
     So that distances of many points are one product of matrices. Coordinates must be of the order of the distances
@@ -224,7 +224,7 @@ def squares(centres: FloatArray, roots: FloatArray) -> FloatArray:
     return found
 
 
-def symmetric(upper: FloatArray, size: int) -> FloatArray:
+def from_upper_triangle(upper: FloatArray, size: int) -> FloatArray:
     """Symmetric matrices, shape (K, size, size), from their upper triangles, shape (K, size (size + 1)/2)."""
     rows, columns = np.triu_indices(size)
     found = np.empty((upper.shape[0], size, size))

@@ -1,51 +1,57 @@
-"""Independent emcee ensembles, run until the gate says yes or the steps run out."""
+"""Independent emcee ensembles, run until the gate accepts them or the steps run out, with a progress line."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TextIO, TypeAlias
 
 import numpy as np
 
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.crosscheck import cross_check
-from mtjfit.infer.convergence.gate import MIN_LENGTH, Chains, Verdict, judge
+from mtjfit.infer.convergence.gate import MIN_LENGTH, Chains, Check, Verdict, judge
 from mtjfit.infer.ensembles.ensemble import (
+    PACE,
     History,
+    Pace,
     Stage,
     Stream,
     advanced,
+    initial_stage,
     is_look,
     next_block,
     next_look,
-    prepared,
     refitted,
     stream,
 )
-from mtjfit.infer.ensembles.jumps import Jump, Straight, Target
-from mtjfit.infer.ensembles.progress import Look, Progress
-from mtjfit.infer.evidence.bridge import Evidence, log_evidence
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
+from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior, log_evidence
 from mtjfit.infer.store.journal import Journal
-from mtjfit.infer.store.lock import Interrupted, graceful_interrupt
+from mtjfit.parallel import Interrupted, graceful_interrupt
+from mtjfit.progress import bar
 
-__all__ = ["Run", "run_ensembles"]
+__all__ = ["Look", "Progress", "Run", "estimate", "refit_is_due", "run_ensembles"]
 
-_FIRST_REFIT = 200  # steps without convergence after which they only serve to improve the proposal; then doubled
-_PATIENCE = 4  # times as many steps may follow, where nothing else is missing: a refit throws all away
+Opinion: TypeAlias = Callable[[Chains, Jump, Evidence, Exploration], Check]
+
+_PATIENCE = 4  # times as many steps may follow where only length is missing: a refit discards all
 _SAME_POSTERIOR = 1e-6  # relative; another machine rounds differently, another model differs by more
+_SAMPLING = "sampling |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfix}"
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the ensembles leave.
+    """Result of the ensembles.
 
     Attributes
     ----------
     chains : Chains
         After warm-up.
     verdict : Verdict
-        Of the gate, and of a second method if the gate had nothing to say against it.
+        Of the gate, and of a second method if the gate accepted the chains.
     jump : Jump
         The proposal, fitted to draws that are not among `chains`.
     evidence : Evidence or None
@@ -58,20 +64,145 @@ class Run:
     evidence: Evidence | None
 
 
+@dataclass(frozen=True)
+class Look:
+    """Findings of the gate, in numbers.
+
+    Attributes
+    ----------
+    steps : int
+        Steps that count.
+    tau : float
+        Largest autocorrelation time, in steps.
+    r_hat : float
+        Largest rank R-hat.
+    ess, target_ess : float
+        Smallest bulk ESS of all parameters, and the one that is wanted.
+    reason : str
+        The first objection to convergence; empty if there is none.
+    """
+
+    steps: int
+    tau: float
+    r_hat: float
+    ess: float
+    target_ess: float
+    reason: str = ""
+
+    @classmethod
+    def of(cls, verdict: Verdict, steps: int, target_ess: float) -> Look:
+        """Of the verdict on so many steps."""
+        tau = max(verdict.tau.values(), default=np.nan)
+        return cls(steps, tau, verdict.r_hat, verdict.ess, target_ess, next(iter(verdict.reasons), ""))
+
+    def __str__(self) -> str:
+        found = ((self.tau, ".0f"), (self.r_hat, ".3f"), (self.ess, ".0f"))
+        tau, r_hat, ess = (f"{x:{digits}}" if math.isfinite(x) else "unknown" for x, digits in found)
+        numbers = f"τ {tau}, R-hat {r_hat}, ESS {ess}/{self.target_ess:.0f}"
+        return f"{numbers}; {self.reason}" if self.reason else numbers
+
+
+def estimate(look: Look, refit_at: int, left: int) -> int | None:
+    """Steps that a run still needs, roughly; None if τ or ESS is not known.
+
+    From 50 τ and the rate at which ESS has grown. τ of a short run is too small, R-hat may ask for more, and a new
+    proposal changes τ. A look after `refit_at` steps that does not converge leads to a refit, from which steps are
+    counted anew; the next refit is after twice as many.
+
+    Parameters
+    ----------
+    look : Look
+        The last one.
+    refit_at : int
+        Steps after which the proposal is refitted.
+    left : int
+        Steps that the limit still allows; if more are needed, some number beyond it is returned.
+
+    Examples
+    --------
+    >>> estimate(Look(200, tau=7, r_hat=1.01, ess=900, target_ess=1000), refit_at=400, left=50_000)
+    200
+
+    With τ = 14 it takes 700 steps, more than the 400 after which the proposal is refitted:
+
+    >>> estimate(Look(200, tau=14, r_hat=1.01, ess=900, target_ess=1000), refit_at=400, left=50_000)
+    900
+    """
+    if not (math.isfinite(look.tau) and look.ess > 0):
+        return None
+    wanted = max(MIN_LENGTH * look.tau, look.steps * look.target_ess / look.ess)
+    needed = next_look(max(math.ceil(wanted) - 1, look.steps))
+    total, counted = 0, look.steps
+    while next_look(refit_at - 1) < needed and total < left:
+        total += max(next_look(refit_at - 1) - counted, 0)
+        counted, refit_at, needed = 0, 2 * refit_at, next_look(math.ceil(wanted) - 1)
+    return total + needed - counted
+
+
+class Progress:
+    """One line on a terminal, silent elsewhere.
+
+    Parameters
+    ----------
+    limit : int
+        Most steps of the run.
+    file : text stream, optional
+        Default: stderr.
+    """
+
+    def __init__(self, wanted: bool, limit: int, file: TextIO | None = None):
+        self._bar = bar("", wanted, file=file, bar_format="{desc}")
+        self._limit, self._steps = limit, -1
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def annealing(self, beta: float) -> None:
+        """The exploration has reached prior · L^β; its temperature is 1/β."""
+        self._draw(f"annealing from the prior, temperature {float(f'{1 / beta:.2g}'):g}")
+
+    def checking(self, beta: float) -> None:
+        """The second exploration, which checks the run, has reached prior · L^β."""
+        self._draw(f"checking by a second method, temperature {float(f'{1 / beta:.2g}'):g}")
+
+    def sampling(self, steps: int) -> None:
+        """The run has reached `steps` steps, including those that no longer count."""
+        if self._steps < 0:  # the rate is that of steps from here on, not that of a resumed run
+            self._bar.reset()
+            self._bar.n = self._bar.initial = self._bar.last_print_n = steps
+        self._steps = steps
+        self._bar.update(steps - self._bar.n)
+        self._draw_steps()
+
+    def looked(self, look: Look, refit_at: int) -> None:
+        """The gate has not accepted these steps; see `estimate`."""
+        left = self._limit - self._steps
+        needed = estimate(look, refit_at, left)
+        self._bar.total = None if needed is None else self._steps + min(needed, left)
+        too_few = "too few at this rate, " if needed is not None and needed > left else ""
+        self._bar.set_postfix_str(f"{too_few}{look}", refresh=False)
+        self._draw_steps()
+
+    def _draw_steps(self) -> None:
+        unknown = f"sampling: {{n_fmt}} steps, {self._limit} at most{{postfix}}"
+        self._draw(unknown if self._bar.total is None else _SAMPLING)
+
+    def _draw(self, bar_format: str) -> None:
+        self._bar.bar_format = bar_format
+        self._bar.refresh()
+
+
 def _n_walkers(size: int, asked: int) -> int:
     """Even, at least 32 and four for each dimension, unless asked otherwise."""
     chosen = asked or max(32, 4 * size)
     return max(chosen + chosen % 2, 2 * (size + 1))
 
 
-def _same_posterior(target: Target, stage: Stage) -> None:
-    """Make sure that walkers from a file have the log posterior that they had when they were saved.
-
-    Raises
-    ------
-    MtjfitError
-        They have not: the program computes something else.
-    """
+def _same_posterior(target: TargetDensity, stage: Stage) -> None:
+    """Raise MtjfitError unless walkers from a file have the log posterior that was saved with them."""
     for one in stage.walkers:
         now = target.log_posterior(one.coords)
         if not np.allclose(now, one.log_posterior, rtol=_SAME_POSTERIOR, atol=_SAME_POSTERIOR):
@@ -82,7 +213,7 @@ def _same_posterior(target: Target, stage: Stage) -> None:
 
 
 def run_ensembles(
-    target: Target,
+    target: TargetDensity,
     names: tuple[str, ...],
     *,
     seed: int,
@@ -92,26 +223,28 @@ def run_ensembles(
     max_steps: int = 50_000,
     progress: bool = True,
     journal: Journal | None = None,
+    pace: Pace | None = None,
+    begin: Callable[..., Stage] = initial_stage,
+    gate: Callable[[Chains, float], Verdict] = judge,
+    opinion: Opinion = cross_check,
 ) -> Run:
-    """Sample any vectorised posterior until the gate is content, and a second method does not disagree.
+    """Sample any vectorised posterior until the gate accepts the chains and a second method agrees with them.
 
     Parameters
     ----------
-    target : Target
+    target : TargetDensity
         `log_prior`, `log_posterior` and `prior_transform`, vectorised over rows.
     names : tuple of str
         Coordinates.
-    seed : int
-        Same seed, same numbers.
     target_ess : float
         Bulk ESS wanted of every coordinate.
     max_steps : int
         Limit, rounded up to whole blocks of 100 steps.
-    progress : bool
-        Show a bar on a terminal.
     journal : Journal, optional
-        Saves every block, and has what an earlier, interrupted run has saved. The numbers are those of a run that was
-        never interrupted, to the last bit.
+        Saves every block, and holds those of an earlier, interrupted run. The numbers are those of a run that was never
+        interrupted, bit for bit.
+    pace, begin, gate, opinion
+        The parts of a run, for tests; by default `PACE`, `initial_stage`, `judge` and `cross_check`.
 
     Raises
     ------
@@ -120,78 +253,71 @@ def run_ensembles(
     MtjfitError
         The journal is damaged, cannot be written, or belongs to another posterior.
     """
-    n_walkers = _n_walkers(len(names), n_walkers)
-    with Progress(progress, max_steps) as show, graceful_interrupt(wanted=journal is not None) as asked_to_end:
+    n_walkers, pace = _n_walkers(len(names), n_walkers), pace or PACE
+    with Progress(progress, max_steps) as show, graceful_interrupt(wanted=journal is not None) as interrupted:
         history = None if journal is None else journal.history()
         if history is None:
-            history = History(prepared(target, len(names), n_ensembles, n_walkers, seed, show.annealing))
+            history = History(begin(target, len(names), n_ensembles, n_walkers, seed, show.annealing, pace))
             if journal is not None:
                 journal.begin(history.stage)
         else:
             _same_posterior(target, history.stage)
         while True:
-            if asked_to_end():
+            if interrupted():
                 raise Interrupted
             spent, steps = history.spent, history.steps
             done = spent + steps >= max_steps and steps > 0
             show.sampling(spent + steps)
-            if done or is_look(steps):
+            if done or is_look(steps, pace):
                 chains = history.chains(names)
                 jump = Jump(history.stage.jump, Straight(target))
-                verdict, evidence, second = _judged(target, chains, jump, target_ess, seed, history, show.checking)
+                verdict, evidence, second = gate(chains, target_ess), None, None
+                if verdict.converged:
+                    ask = partial(_second_method, told=show.checking, pace=pace, opinion=opinion)
+                    check, evidence, second = ask(target, chains, jump, seed, spent + steps)
+                    verdict = replace(verdict, checks=(*verdict.checks, check))
                 if verdict.converged or done:
-                    return Run(chains, verdict, jump, evidence)
-                show.looked(_look(verdict, steps, target_ess), _FIRST_REFIT * 2**history.n_refits)
-                if second is not None or _had_better_refit(history, verdict, target_ess):
-                    history = history.refitted(refitted(target, history.stage, history.blocks, seed, second))
+                    return Run(chains, verdict, jump, evidence if verdict.converged else None)
+                show.looked(Look.of(verdict, steps, target_ess), pace.first_refit * 2**history.n_refits)
+                if second is not None or refit_is_due(history, verdict, target_ess, pace):
+                    stage = refitted(target, history.stage, history.blocks, seed, second, pace)
+                    history = history.refitted(stage)
                     if journal is not None:
-                        journal.begin(history.stage)
+                        journal.begin(stage)
                     continue
-            block, stage = advanced(target, history.stage, next_block(steps))
+            block, stage = advanced(target, history.stage, next_block(steps, pace))
             history = history.advanced(block, stage)
             if journal is not None:
                 journal.append(block, stage)
 
 
-def _had_better_refit(history: History, verdict: Verdict, target_ess: float) -> bool:
-    """True where steps so far serve better to fit the proposal anew than as draws.
+def _second_method(
+    target: TargetDensity,
+    chains: Chains,
+    jump: Jump,
+    seed: int,
+    k: int,
+    *,
+    told: Callable[[float], object],
+    pace: Pace,
+    opinion: Opinion,
+) -> tuple[Check, Evidence, Exploration]:
+    """Evidence of chains that the gate accepted, and an independent exploration that checks them."""
+    evidence = log_evidence(target, chains, stream(seed, Stream.EVIDENCE, k), jump=jump)
+    rng = stream(seed, Stream.SECOND_METHOD, k)
+    second = explore_posterior(target, len(chains.names), rng, told=told, effort=pace.effort)
+    return opinion(chains, jump, evidence, second), evidence, second
 
-    Not where nothing but the length is missing, and few enough steps more will do.
+
+def refit_is_due(history: History, verdict: Verdict, target_ess: float, pace: Pace = PACE) -> bool:
+    """True where the steps so far serve better to refit the proposal than as draws.
+
+    Not where nothing but the length is missing, and few enough further steps will do.
     """
-    patience = _FIRST_REFIT * 2**history.n_refits
+    patience = pace.first_refit * 2**history.n_refits
     slowest = max(verdict.tau.values(), default=np.inf)
     missing = {check.name for check in verdict.checks if not check.ok}
-    coming = max(next_look(history.steps), _PATIENCE * patience)
+    coming = max(next_look(history.steps, pace), _PATIENCE * patience)
     enough = slowest * MIN_LENGTH <= coming and verdict.ess * coming >= target_ess * history.steps
     nearly = enough and missing <= {"length", "steady", "ess_bulk"}
     return history.steps >= patience and not nearly
-
-
-def _judged(
-    target: Target,
-    chains: Chains,
-    jump: Jump,
-    target_ess: float,
-    seed: int,
-    history: History,
-    told: Callable[[float], object],
-) -> tuple[Verdict, Evidence | None, Explored | None]:
-    """The verdict of the gate; if it is content, what a second method says, too.
-
-    With the evidence of a run that converged, and with what the second method found where it disagrees.
-    """
-    verdict = judge(chains, target_ess)
-    if not verdict.converged:
-        return verdict, None, None
-    spent = history.spent + history.steps
-    evidence = log_evidence(target, chains, stream(seed, Stream.EVIDENCE, spent), jump=jump)
-    second = explore(target, len(chains.names), stream(seed, Stream.SECOND_METHOD, spent), told=told)
-    check = cross_check(chains, jump, evidence, second)
-    verdict = replace(verdict, checks=(*verdict.checks, check))
-    return (verdict, evidence, None) if check.ok else (verdict, None, second)
-
-
-def _look(verdict: Verdict, steps: int, target_ess: float) -> Look:
-    """What a terminal shows of a verdict."""
-    tau = max(verdict.tau.values(), default=np.nan)
-    return Look(steps, tau, verdict.r_hat, verdict.ess, target_ess, next(iter(verdict.reasons), ""))

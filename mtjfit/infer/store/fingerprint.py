@@ -16,7 +16,7 @@ import numpy as np
 from mtjfit.data.curve import BoolArray, TorqueCurve
 from mtjfit.study import Study
 
-__all__ = ["MODEL_VERSION", "describe", "differences", "fingerprint", "versions"]
+__all__ = ["MODEL_VERSION", "describe", "description_changes", "fingerprint", "versions"]
 
 MODEL_VERSION = 4
 """To be raised whenever the same study gets another log posterior at the same coordinates, or a seed other draws."""
@@ -116,12 +116,12 @@ def fingerprint(description: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(dict(description), sort_keys=True).encode()).hexdigest()
 
 
-def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
+def description_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """One line for each key that differs: from what to what.
 
     Examples
     --------
-    >>> differences({"sampling.seed": "1", "b0": "2"}, {"sampling.seed": "7"})
+    >>> description_changes({"sampling.seed": "1", "b0": "2"}, {"sampling.seed": "7"})
     ('sampling.seed: was 1, is 7', 'b0: was 2, is gone')
     """
     return tuple(

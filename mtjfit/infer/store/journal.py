@@ -1,28 +1,29 @@
-"""A run on disk: immutable segments, and a manifest that is replaced in one go.
+"""A run on disk: immutable segments, a manifest that is replaced atomically, and a lock.
 
-A crash leaves at most one segment that the manifest does not name; the next one is written over it. Each segment ends
-with the stage of the run after it, so what comes next is always the same, to the last bit.
+A crash leaves at most one segment that the manifest does not list; the next one overwrites it. Each segment ends with
+the stage of the run after it, so a resumed run continues bit for bit.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.ensembles.ensemble import Block, History, Stage
-from mtjfit.infer.store.fingerprint import differences, versions
-from mtjfit.infer.store.lock import Lock, locked
+from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage
+from mtjfit.infer.store.fingerprint import description_changes, versions
 from mtjfit.infer.store.segments import (
     MANIFEST,
     Holds,
     Manifest,
     Segment,
-    no_steps,
     read_manifest,
     segment_bytes,
     segment_from,
@@ -31,25 +32,96 @@ from mtjfit.infer.store.segments import (
 )
 from mtjfit.output import replace_file, sync_folder, temporary_of
 
-__all__ = ["Journal", "is_journal", "open_journal", "saved_steps"]
+__all__ = ["Journal", "Lock", "is_journal", "locked", "open_journal", "saved_steps"]
 
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
 _LISTED = 12
+_LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock held by this process.
+
+    Attributes
+    ----------
+    identity : tuple of int or None
+        Device and inode of the file, by which a replaced one is noticed.
+    """
+
+    path: Path
+    identity: tuple[int, int] | None
+
+    def check(self) -> None:
+        """Raise MtjfitError if the file was deleted or replaced: another process may then hold a lock, too."""
+        if _identity(self.path) != self.identity:
+            raise MtjfitError(
+                f"{self.path}: was taken away while this process was working on the run; it stops here and leaves the "
+                "run as it was last saved. See that no other process works on it, then resume"
+            )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[Lock]:
+    """Hold a lock, which the operating system releases when its process ends, however it ends.
+
+    Raises
+    ------
+    MtjfitError
+        Another process holds it, on this computer or on one that shares the folder.
+    OSError
+        The file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        held = FileLock(path).acquire(blocking=False)
+    except Timeout:
+        raise MtjfitError(
+            f"{path}: {_holder(path)} is working on this run; wait for it, or stop it and resume"
+        ) from None
+    with held:
+        with contextlib.suppress(OSError):  # for people only; Windows lets nobody write while it is locked
+            path.write_text(f"process {os.getpid()} on the computer {platform.node()}", encoding="utf-8")
+        lock = Lock(path, _identity(path))
+        try:
+            yield lock
+        finally:
+            with contextlib.suppress(OSError):  # Windows deletes it on release
+                if _identity(path) == lock.identity:
+                    path.unlink()
+
+
+def _holder(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            text = file.read(_LONGEST)
+    except OSError:
+        text = ""
+    return text if text.startswith("process ") else "another process, here or on a computer that shares the folder,"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @dataclass(frozen=True)
 class Journal:
-    """A run on disk that this process, and no other, goes on with.
+    """A saved run that this process alone may extend.
 
     Attributes
     ----------
     description : mapping of str to str
         Of the study, see `mtjfit.infer.store.fingerprint.describe`.
     notes : tuple of str
-        What a person should know of the run that was found.
+        Remarks for the user about the run that was found.
     begun_with : mapping of str to str
-        Versions that the run was begun with.
+        Versions of the packages that the run was begun with.
     """
 
     folder: Path
@@ -64,7 +136,7 @@ class Journal:
         return not self._manifest().segments
 
     def history(self) -> History | None:
-        """All that is needed to go on, or None if nothing is saved.
+        """All that a run needs to continue, or None if nothing is saved.
 
         Raises
         ------
@@ -74,25 +146,25 @@ class Journal:
         manifest = self._manifest()
         if not manifest.segments:
             return None
-        spent = sum(each.steps for each in manifest.segments[: manifest.counted_from])
+        void, counted = manifest.segments[: manifest.counted_from], manifest.segments[manifest.counted_from :]
         n_refits = sum(each.holds == "refitted" for each in manifest.segments)
-        (_, stage), *steps = (self._read(each) for _, each in manifest.counted)
-        history = History(stage, (), spent, n_refits)
+        (_, stage), *steps = map(self._read, counted)
+        history = History(stage, (), sum(each.steps for each in void), n_refits)
         for block, stage in steps:
             history = history.advanced(block, stage)
         return history
 
     def begin(self, stage: Stage) -> None:
-        """Save a stage after which steps count, and none before it.
+        """Save a stage from which steps count; those before it no longer do.
 
         Raises
         ------
         MtjfitError
             It cannot be written; what was saved before is whole.
         """
-        self._save("prepared" if self.is_empty else "refitted", no_steps(stage), stage)
+        self._save("prepared" if self.is_empty else "refitted", None, stage)
 
-    def append(self, block: Block, stage: Stage) -> None:
+    def append(self, block: ChainBlock, stage: Stage) -> None:
         """Save a block and the stage after it; raises as `begin` does."""
         self._save("steps", block, stage)
 
@@ -106,7 +178,7 @@ class Journal:
     def _manifest(self) -> Manifest:
         return read_manifest(self.folder) or Manifest(self.description, self.begun_with, ())
 
-    def _read(self, segment: Segment) -> tuple[Block, Stage]:
+    def _read(self, segment: Segment) -> tuple[ChainBlock, Stage]:
         path = self.folder / segment.file
         try:
             data = path.read_bytes()
@@ -121,11 +193,12 @@ class Journal:
                 "this file: the run then goes on from what was saved before it, and computes the same numbers again"
             ) from None
 
-    def _save(self, holds: Holds, block: Block, stage: Stage) -> None:
+    def _save(self, holds: Holds, block: ChainBlock | None, stage: Stage) -> None:
         self.lock.check()
         manifest, data = self._manifest(), segment_bytes(block, stage)
         name = segment_name(len(manifest.segments))
-        segment = Segment(name, hashlib.sha256(data).hexdigest(), holds, block.theta.shape[1])
+        steps = 0 if block is None else block.theta.shape[1]
+        segment = Segment(name, hashlib.sha256(data).hexdigest(), holds, steps)
         try:
             replace_file(self.folder / name, data)
             write_manifest(self.folder, replace(manifest, segments=(*manifest.segments, segment)))
@@ -135,7 +208,7 @@ class Journal:
 
 @contextmanager
 def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator[Journal]:
-    """Begin a run in a folder, or go on with the one in it; the folder is locked until the context ends.
+    """Begin a run in a folder, or resume the one in it; the folder is locked until the context ends.
 
     Parameters
     ----------
@@ -181,11 +254,11 @@ def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator
 
 def is_journal(folder: Path) -> bool:
     """True for a folder that holds nothing but files of a run, or nothing at all."""
-    return folder.is_dir() and all(_is_ours(each.name) for each in folder.iterdir())
+    return folder.is_dir() and all(_OURS.fullmatch(temporary_of(each.name) or each.name) for each in folder.iterdir())
 
 
 def saved_steps(folder: Path) -> int | None:
-    """Steps of the run in a folder, also those that do not count; None if there is no run.
+    """Steps of the run in a folder, including those that do not count; None if there is no run.
 
     Raises
     ------
@@ -196,17 +269,13 @@ def saved_steps(folder: Path) -> int | None:
     return None if manifest is None else manifest.n_steps
 
 
-def _is_ours(name: str) -> bool:
-    return bool(_OURS.fullmatch(temporary_of(name) or name))
-
-
 def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         folder.rmdir()
 
 
 def _refuse_changed(folder: Path, manifest: Manifest, description: Mapping[str, str]) -> None:
-    changes = differences(manifest.description, description)
+    changes = description_changes(manifest.description, description)
     if changes:
         more = [f"and {len(changes) - _LISTED} more"] if len(changes) > _LISTED else []
         listed = "\n".join(f"  {each}" for each in (*changes[:_LISTED], *more))
@@ -217,16 +286,17 @@ def _refuse_changed(folder: Path, manifest: Manifest, description: Mapping[str, 
 
 
 def _without_missing(folder: Path, manifest: Manifest) -> tuple[str, ...]:
-    """Cut the run at the first segment that counts and is missing; says what was found."""
+    """Cut the run at the first counted segment whose file is missing; returns notes on the run that was found."""
     kept = manifest
-    while kept.segments and (gone := [k for k, each in kept.counted if not (folder / each.file).exists()]):
+    while gone := [k for k in range(kept.counted_from, len(kept.segments))
+                   if not (folder / kept.segments[k].file).exists()]:  # fmt: skip
         kept = replace(kept, segments=kept.segments[: gone[0]])
     notes = [f"going on with the run in {folder}: {kept.n_steps} steps, saved {manifest.saved}"]
     if kept is not manifest:
         write_manifest(folder, kept)
         first = manifest.segments[len(kept.segments)].file
         notes.append(f"{first} is missing: {manifest.n_steps - kept.n_steps} steps are computed again")
-    if changes := differences(manifest.versions, versions()):
+    if changes := description_changes(manifest.versions, versions()):
         notes.append(f"begun with other versions, so as good but not equal to the last digit: {'; '.join(changes)}")
     return tuple(notes)
 

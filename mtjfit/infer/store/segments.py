@@ -1,4 +1,4 @@
-"""The table of contents of a run on disk: which segments it consists of, and what it was begun with."""
+"""Files of a saved run: segments, each a block of steps with the stage after it, and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -14,69 +14,59 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.ensembles.ensemble import Block, RandomState, Stage, Walkers
+from mtjfit.infer.ensembles.ensemble import ChainBlock, RandomState, Stage, Walkers
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.store.fingerprint import fingerprint
 from mtjfit.output import replace_file
 
-__all__ = [
-    "MANIFEST",
-    "Holds",
-    "Manifest",
-    "Segment",
-    "no_steps",
-    "read_manifest",
-    "segment_bytes",
-    "segment_from",
-    "segment_name",
-    "write_manifest",
-]
+__all__ = ["MANIFEST", "Holds", "Manifest", "Segment", "read_manifest", "segment_bytes", "segment_from", "segment_name",
+           "write_manifest"]  # fmt: skip
 
+FORMAT = 1
+MANIFEST = "manifest.json"
+_PROGRAM = "mtjfit run"
 _GENERATOR = "MT19937"
+_PARTS = ("weights", "centres", "roots")  # of a mixture
+
+Holds: TypeAlias = Literal["prepared", "refitted", "steps"]
 
 
-def no_steps(stage: Stage) -> Block:
-    """An empty block, to save a stage with."""
-    n_walkers, size = stage.walkers[0].coords.shape
-    shape = (len(stage.walkers), 0, n_walkers)
-    return Block(np.zeros((*shape, size)), np.zeros(shape))
-
-
-def segment_bytes(block: Block, stage: Stage) -> bytes:
-    """An uncompressed ``.npz`` file; the same bytes for the same numbers.
+def segment_bytes(block: ChainBlock | None, stage: Stage) -> bytes:
+    """An uncompressed ``.npz`` file, the same bytes for the same numbers; without a block, of a stage alone.
 
     Raises
     ------
     ValueError
-        The random state is of another generator than emcee's.
+        The random state is not of emcee's generator.
     """
     states = [one.random_state for one in stage.walkers]
     if any(state[0] != _GENERATOR for state in states):
         raise ValueError(f"random states must be of {_GENERATOR}, the generator of emcee")
-    arrays: dict[str, Any] = _arrays("jump", stage.jump) | _arrays("wide", stage.wide)
+    coords = np.array([one.coords for one in stage.walkers])
+    shape = (len(coords), 0, *coords.shape[1:])
     buffer = io.BytesIO()
     np.savez(
         buffer,
-        theta=block.theta,
-        log_posterior=block.log_posterior,
-        coords=np.array([one.coords for one in stage.walkers]),
+        theta=np.zeros(shape) if block is None else block.theta,
+        log_posterior=np.zeros(shape[:-1]) if block is None else block.log_posterior,
+        coords=coords,
         coords_log_posterior=np.array([one.log_posterior for one in stage.walkers]),
         random_keys=np.array([state[1] for state in states], dtype=np.uint32),
         random_position=np.array([state[2] for state in states], dtype=np.int64),
         random_has_gauss=np.array([state[3] for state in states], dtype=np.int64),
         random_gauss=np.array([state[4] for state in states], dtype=np.float64),
         n_refits=np.array(stage.n_refits, dtype=np.int64),
-        **arrays,
+        **{
+            f"{name}_{part}": getattr(mixture, part)
+            for name, mixture in (("jump", stage.jump), ("wide", stage.wide))
+            for part in _PARTS
+        },
     )
     return buffer.getvalue()
 
 
-def _arrays(name: str, jump: Mixture) -> dict[str, np.ndarray]:
-    return {f"{name}_weights": jump.weights, f"{name}_centres": jump.centres, f"{name}_roots": jump.roots}
-
-
-def segment_from(data: bytes) -> tuple[Block, Stage]:
-    """The block and the stage after it, to the last bit as they were.
+def segment_from(data: bytes) -> tuple[ChainBlock, Stage]:
+    """Block and stage of a segment, bit for bit as they were saved.
 
     Raises
     ------
@@ -86,18 +76,15 @@ def segment_from(data: bytes) -> tuple[Block, Stage]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
+        jump, wide = (Mixture(*(arrays[f"{name}_{part}"] for part in _PARTS)) for name in ("jump", "wide"))
         walkers = tuple(
             Walkers(coords, arrays["coords_log_posterior"][k], _random_state(arrays, k))
             for k, coords in enumerate(arrays["coords"])
         )
-        stage = Stage(_jump(arrays, "jump"), _jump(arrays, "wide"), walkers, int(arrays["n_refits"]))
-        return Block(arrays["theta"], arrays["log_posterior"]), stage
+        stage = Stage(jump, wide, walkers, int(arrays["n_refits"]))
+        return ChainBlock(arrays["theta"], arrays["log_posterior"]), stage
     except (KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"no segment of a run: {error}") from error
-
-
-def _jump(arrays: dict[str, np.ndarray], name: str) -> Mixture:
-    return Mixture(arrays[f"{name}_weights"], arrays[f"{name}_centres"], arrays[f"{name}_roots"])
 
 
 def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:
@@ -105,15 +92,8 @@ def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:
     return _GENERATOR, arrays["random_keys"][k], position, has_gauss, float(arrays["random_gauss"][k])
 
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-_PROGRAM = "mtjfit run"
-
-Holds: TypeAlias = Literal["prepared", "refitted", "steps"]
-
-
 def segment_name(k: int) -> str:
-    """File of the segment in place `k`, counted from 0.
+    """File name of segment `k`, counted from 0.
 
     Examples
     --------
@@ -130,7 +110,7 @@ class Segment:
     Attributes
     ----------
     holds : {"prepared", "refitted", "steps"}
-        A stage to begin with, the stage after a refit, for which all before was thrown away, or a block of steps.
+        The first stage, the stage after a refit (which makes all segments before it void), or a block of steps.
     """
 
     file: str
@@ -148,9 +128,9 @@ class Manifest:
     description : mapping of str to str
         Of the study, see `mtjfit.infer.store.fingerprint.describe`.
     versions : mapping of str to str
-        That the run was begun with.
+        Packages that the run was begun with.
     saved : str
-        When, UTC.
+        Time of the last saving, UTC.
     """
 
     description: Mapping[str, str]
@@ -160,13 +140,8 @@ class Manifest:
 
     @property
     def counted_from(self) -> int:
-        """Place of the stage after which all steps count; 0 if there is none."""
+        """Place of the last stage after which all steps count; 0 if there is none."""
         return max((k for k, each in enumerate(self.segments) if each.holds != "steps"), default=0)
-
-    @property
-    def counted(self) -> list[tuple[int, Segment]]:
-        """Places and segments of that stage and of the steps after it."""
-        return list(enumerate(self.segments))[self.counted_from :]
 
     @property
     def n_steps(self) -> int:
@@ -175,13 +150,7 @@ class Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest of a run.
-
-    Raises
-    ------
-    OSError
-        The old one is whole then.
-    """
+    """Replace the manifest of a run; after an OSError the old one is whole."""
     document = {
         "program": _PROGRAM,
         "format": FORMAT,
@@ -206,7 +175,10 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_bytes())
-        newer = _written_by_a_newer(document)
+        if document["program"] != _PROGRAM:
+            raise ValueError("it is of another program")
+        newer = int(document["format"]) > FORMAT
+        by = f"{document['versions']['mtjfit']}, format {int(document['format'])}" if newer else ""
         manifest = None if newer else _manifest(document)
     except FileNotFoundError:
         return None
@@ -219,17 +191,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         ) from None
     if newer:
         raise MtjfitError(
-            f"{path}: was written by a newer version of mtjfit ({newer}), and this one reads format {FORMAT}; go on "
-            "with that version, or name another folder to start anew"
+            f"{path}: was written by a newer version of mtjfit ({by}), and this one reads format {FORMAT}; go on with "
+            "that version, or name another folder to start anew"
         )
     return manifest
-
-
-def _written_by_a_newer(document: dict[str, Any]) -> str:
-    if document["program"] != _PROGRAM:
-        raise ValueError("it is of another program")
-    found = int(document["format"])
-    return f"{document['versions']['mtjfit']}, format {found}" if found > FORMAT else ""
 
 
 def _manifest(document: dict[str, Any]) -> Manifest:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mtjfit.errors import ConfigError, DataError, Problem
-from mtjfit.infer.store.lock import graceful_interrupt
+from mtjfit.parallel import graceful_interrupt
 from mtjfit.progress import bar
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.declaration import WaferStudy

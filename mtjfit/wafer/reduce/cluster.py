@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
-from mtjfit.infer.store.fingerprint import differences, versions
-from mtjfit.parallel import deaf
+from mtjfit.infer.store.fingerprint import description_changes, versions
+from mtjfit.parallel import ignore_sigint
 from mtjfit.wafer.read.chunk import AllBut, Chunk
 from mtjfit.wafer.read.table import chunk_count, chunks
 from mtjfit.wafer.reduce.reduce import reduce_chunk
@@ -143,7 +143,7 @@ def reduce_job(study: WaferStudy, job: Job, expected: dict[str, str]) -> Reduced
         The worker has other versions than `expected`, so that last digits could differ. Or the table is not there, or
         is shorter than it was.
     """
-    if found := differences(expected, program_versions()):
+    if found := description_changes(expected, program_versions()):
         raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
     chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
     if chunk is None:
@@ -219,7 +219,7 @@ def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterat
         stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(settings))
         if not scheduler:
-            with deaf():
+            with ignore_sigint():
                 cluster = distributed.LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,

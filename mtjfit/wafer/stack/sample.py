@@ -16,7 +16,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run
-from mtjfit.infer.evidence.bridge import Evidence
+from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, summary_rows, summary_table
 from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 _LOADING = 0.3  # parameters that a direction is named by
-_STEP = 0.3  # of differences, in standard deviations of the posterior
+_STEP = 0.3  # of description_changes, in standard deviations of the posterior
 _DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %
 _MOSTLY = 0.5  # of a variance
 
@@ -60,7 +60,7 @@ class OpenDirection:
 def observed_information(
     log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray
 ) -> FloatArray:
-    """−∂²ln L/∂z² at some points by central differences, shape (n, size, size).
+    """−∂²ln L/∂z² at some points by central description_changes, shape (n, size, size).
 
     Parameters
     ----------

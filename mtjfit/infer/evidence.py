@@ -1,0 +1,373 @@
+"""The evidence Z = ∫ prior · likelihood with a standard error, by bridge sampling and by adaptive importance sampling.
+
+The coordinates must carry a normalised prior, as the normal scores of `MarginalPosterior` do. The evidence of a
+parameter that the data do not determine depends on the width of its prior: compare models only under priors that are
+meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mtjfit.data import FloatArray
+from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.convergence.importance import Weighted, importance_sample
+from mtjfit.infer.ensembles.anneal import Annealed, anneal
+from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
+from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined, wider
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
+
+if TYPE_CHECKING:
+    from mtjfit.infer.posterior import Posterior
+
+__all__ = [
+    "EFFORT",
+    "Effort",
+    "Evidence",
+    "Exploration",
+    "chains_of",
+    "explore_posterior",
+    "log_evidence",
+    "mean_and_error",
+]
+
+MAX_K_HAT = 0.7
+_MAX_ROUNDS = 1000
+_SETTLED = 1e-10  # change of ln Z
+_LARGEST_EXPONENT = 700.0  # exp of more overflows
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Log evidence.
+
+    Attributes
+    ----------
+    value : float
+        ln ∫ prior · likelihood.
+    error : float
+        Standard error.
+    method : str
+        ``"bridge"``, ``"importance"``, or ``"exact"``.
+    k_hat : float
+        Pareto k̂ of the importance weights behind ``"bridge"``, NaN for other methods.
+    """
+
+    value: float
+    error: float
+    method: str
+    k_hat: float = float("nan")
+
+    @property
+    def reliable(self) -> bool:
+        """False if the proposal misses so much of the posterior that the error may be far too small."""
+        return bool(np.isfinite(self.value)) and not self.k_hat > MAX_K_HAT
+
+    def __str__(self) -> str:
+        doubt = "" if self.reliable else ", NOT reliable"
+        return f"ln Z = {self.value:.2f} ± {self.error:.2g} ({self.method}{doubt})"
+
+
+def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
+    """The density behind a posterior, and its draws in the coordinates of that density, thinned as they were kept."""
+    model = make_posterior(posterior.study)
+    shape = posterior.chain.shape[:-1]
+    z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
+    log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)
+    theta = z.reshape(*shape, model.size)
+    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
+    return model, Chains(model.names, theta, log_posterior, moved.mean(axis=1))
+
+
+def log_evidence(
+    target: TargetDensity,
+    chains: Chains,
+    rng: np.random.Generator,
+    *,
+    jump: Jump | None = None,
+    n_proposals: int = 4000,
+) -> Evidence:
+    """Evidence by bridge sampling between the draws and a mixture fitted to draws, in any dimension.
+
+    Meng and Wong, Statistica Sinica 6, 831 (1996): with posterior draws x, draws y from the normalised proposal q and
+    p = prior · likelihood, Z = ⟨p/(s₁p/Z + s₂q)⟩_y / ⟨q/(s₁p/Z + s₂q)⟩_x, solved by iteration, where s₁ and s₂ are
+    the shares of the effective draws. Neither average can be ruled by a single draw, unlike in plain importance
+    sampling. The standard error is that of Frühwirth-Schnatter, Econometrics Journal 7, 143 (2004), with the
+    effective number of x.
+
+    Parameters
+    ----------
+    target : TargetDensity
+        With a normalised `log_prior`.
+    chains : Chains
+        Converged draws with their log density.
+    jump : Jump, optional
+        Fitted to draws other than `chains`. Default: fitted to the first half of `chains`, and only the second half
+        is used, because a proposal that has seen the draws biases the result.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.infer import sample
+    >>> from mtjfit.study import load_study
+    >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
+    >>> print(log_evidence(*chains_of(posterior), np.random.default_rng(0)))  # doctest: +SKIP
+    ln Z = 1832.86 ± 0.011 (bridge)
+    """
+    theta, log_p = chains.theta, chains.log_posterior
+    size = theta.shape[-1]
+    if size == 0:
+        return Evidence(float(log_p.flat[0]), 0.0, "exact")
+    if jump is None:
+        half = theta.shape[1] // 2
+        straight = Straight(target)
+        jump = Jump(fitted(straight.inward(theta[:, :half].reshape(-1, size))[0], rng), straight)
+        theta, log_p = theta[:, half:], log_p[:, half:]
+    thin = thinning(log_p.size, 2 * MAX_DRAWS)
+    theta, log_p = theta[:, ::thin], log_p[:, ::thin]
+    log_x = log_p - jump.log_density(theta.reshape(-1, size)).reshape(log_p.shape)
+    weighted = importance_sample(target, jump, n_proposals, rng)
+    log_y = weighted.log_ratio
+    n_x, n_y = _effective(log_x), float(log_y.size)
+    log_z = float(np.median(log_x))
+    for _ in range(_MAX_ROUNDS):
+        of_y, of_x = _bounded(log_y - log_z, n_x, n_y), _bounded(log_z - log_x, n_y, n_x)
+        step = float(np.log(of_y.mean() / of_x.mean()))
+        log_z += step
+        if abs(step) < _SETTLED:
+            break
+    variance = _relative_variance(of_y) / n_y + _relative_variance(of_x) / _effective(of_x)
+    return Evidence(log_z, float(np.sqrt(variance)), "bridge", weighted.k_hat)
+
+
+def _bounded(log_ratio: FloatArray, n: float, n_other: float) -> FloatArray:
+    """r/(s r + 1 − s), with the share s = n/(n + n_other)."""
+    share = n / (n + n_other)
+    return np.asarray(1 / (share + (1 - share) * np.exp(np.minimum(-log_ratio, _LARGEST_EXPONENT))))
+
+
+def _relative_variance(x: FloatArray) -> float:
+    return float(np.var(x) / np.mean(x) ** 2)
+
+
+def _effective(series: FloatArray) -> float:
+    """ESS of a quantity of shape (n_ensembles, n_steps, n_walkers)."""
+    return ess(series.swapaxes(1, 2).reshape(-1, series.shape[1]))
+
+
+MAX_ERROR = 0.1
+"""Largest error of an ln Z that is used."""
+_MOST_DRAWS = 60_000
+_EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
+_ROUNDS = 3
+_MORE = 2  # times as many particles in a second annealing run
+_COMPONENTS = 16
+_SHARES = (0.7, 0.15, 0.15)  # of the proposals: fitted to the posterior, the same but wider, fitted to the tempered one
+_WIDER = 1.7
+_WARMER = (0.5, 0.15)  # inverse temperatures of the last, half of the share each
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Numbers of draws of an exploration, and when it is content.
+
+    Attributes
+    ----------
+    particles, fewest : int
+        Of annealing: times the square of the number of bent coordinates (bent ridges are thin), at least.
+    draws : int
+        From a proposal, the least.
+    enough : float
+        Effective ones of these from a proposal that serves.
+    error, k_hat : float
+        Wanted error of ln Z, and the k̂ below which the weights have a variance, so that the error is one.
+    """
+
+    particles: int = 80
+    fewest: int = 6000
+    draws: int = 4000
+    enough: float = 150
+    error: float = 0.02
+    k_hat: float = 0.5
+
+
+EFFORT = Effort()
+
+
+@dataclass(frozen=True, eq=False)
+class Exploration:
+    """Draws from a proposal, weighted to a posterior.
+
+    Attributes
+    ----------
+    evidence : Evidence
+        By importance sampling, or exact where nothing is left to sample.
+    jump : Jump or None
+        The proposal; None where nothing is left to sample.
+    annealed : Annealed or None
+        None where a start was given that served.
+    """
+
+    weighted: Weighted
+    evidence: Evidence
+    jump: Jump | None = None
+    annealed: Annealed | None = None
+
+    @property
+    def settled(self) -> bool:
+        """True if the evidence is reliable and its error at most 0.1."""
+        return bool(self.evidence.reliable and self.evidence.error <= MAX_ERROR)
+
+    def resampled(self, n: int, rng: np.random.Generator) -> FloatArray:
+        """`n` draws of equal weight from the posterior, shape (n, size); some of them are repeated."""
+        weights = self.weighted.weights / self.weighted.weights.sum()
+        return self.weighted.x[rng.choice(weights.size, size=n, p=weights)]
+
+
+def mean_and_error(log_terms: FloatArray) -> tuple[float, float]:
+    """ln of the mean of exp(`log_terms`) and the standard error of that logarithm, for independent terms.
+
+    Examples
+    --------
+    >>> value, error = mean_and_error(np.log([1.0, 2.0, 3.0]))
+    >>> round(float(np.exp(value)), 12), round(error, 3)
+    (2.0, 0.289)
+    """
+    top = float(np.max(log_terms))
+    if not np.isfinite(top):
+        return -np.inf, np.inf
+    terms = np.exp(np.maximum(log_terms - top, -_LARGEST_EXPONENT))
+    mean = float(terms.mean())
+    error = float(terms.std(ddof=1) / (mean * np.sqrt(terms.size))) if np.ptp(terms) > 0 else 0.0
+    return top + float(np.log(mean)), error
+
+
+def explore_posterior(
+    target: TargetDensity,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    start: FloatArray | None = None,
+    told: Callable[[float], object] = lambda beta: None,
+    effort: Effort | None = None,
+) -> Exploration:
+    """Evidence and weighted draws of a posterior with a normalised prior, by adaptive importance sampling.
+
+    A population annealed from the prior finds the posterior, thin tails included. A heavy-tailed mixture is fitted to
+    it, with wider parts that keep their share; fresh draws from the mixture, weighted, give the posterior and its
+    evidence, with an error and a k̂ that tells whether to believe it. Where the weights are uneven the mixture is
+    refitted to all draws so far: Cappé, Douc, Guillin, Marin and Robert, Stat. Comput. 18, 447 (2008).
+
+    Parameters
+    ----------
+    target : TargetDensity
+        `log_posterior`, `log_prior` (normalised) and `prior_transform`, vectorised over rows.
+    size : int
+        Dimension of the coordinates; up to about ten.
+    start : ndarray, shape (n, size), optional
+        Draws from a similar posterior, to save the annealing, which follows only where it was not similar at all.
+    told : callable
+        Called with every inverse temperature that is reached.
+    effort : Effort, optional
+        Default: `EFFORT`.
+
+    Returns
+    -------
+    Exploration
+        Check `settled`: a posterior that no proposal fits is returned, too.
+
+    Examples
+    --------
+    >>> class Bell:  # prior N(0, 1), one measurement 1 ± 1: ln Z = ln N(1; 0, √2)
+    ...     def log_prior(self, z): return -0.5 * (z[:, 0] ** 2 + np.log(2 * np.pi))
+    ...     def log_posterior(self, z): return self.log_prior(z) - 0.5 * ((z[:, 0] - 1) ** 2 + np.log(2 * np.pi))
+    ...     def prior_transform(self, u):
+    ...         from scipy.special import ndtri
+    ...         return ndtri(u)
+    >>> found = explore_posterior(Bell(), 1, np.random.default_rng(0)).evidence
+    >>> bool(abs(found.value - (-0.25 - 0.5 * np.log(4 * np.pi))) < 4 * found.error), found.method
+    (True, 'importance')
+    """
+    effort = EFFORT if effort is None else effort
+    if size == 0:
+        value = float(target.log_posterior(np.zeros((1, 0)))[0])
+        same = np.full(effort.draws, value)
+        once = Weighted(np.zeros((effort.draws, 0)), same, np.ones(effort.draws), float("-inf"), same)
+        return Exploration(once, Evidence(value, 0.0, "exact"))
+    straight, found = Straight(target), None
+    if start is not None:
+        v, _ = straight.inward(start)
+        narrow = fitted(v, rng, components=_COMPONENTS)
+        seen = _Seen(v, np.ones(v.shape[0]), straight.log_posterior(v))
+        found = _adapted(target, seen, wider(narrow, 2 * _WIDER), rng, effort)
+    for more in (1, _MORE):
+        if found is not None and (found.settled or (start is not None and found.weighted.n_effective > effort.enough)):
+            return found
+        bent = size - straight.columns.size
+        n_particles = more * max(effort.fewest, effort.particles * bent**2)
+        annealed = anneal(straight, size, n_particles, rng, told)
+        seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
+        warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
+        again = replace(_adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng, effort), annealed=annealed)
+        found = again if found is None or again.weighted.n_effective > found.weighted.n_effective else found
+    return found  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Weighted draws of the posterior in straight coordinates, to which proposals are fitted, and their log density."""
+
+    v: FloatArray
+    weights: FloatArray
+    log_posterior: FloatArray
+
+    def extended(self, v: FloatArray, weights: FloatArray, log_posterior: FloatArray) -> _Seen:
+        """With further weighted draws, each set with the share of its effective draws."""
+        scaled = [w * (w.sum() / np.sum(w * w)) for w in (self.weights, weights)]
+        pairs = ((self.v, v), scaled, (self.log_posterior, log_posterior))
+        return _Seen(*(np.concatenate(each) for each in pairs))
+
+    def proposal(self, components: int, warm: Mixture, rng: np.random.Generator) -> Mixture:
+        """Mixture fitted to the draws, with wider parts, and more components where it would be too thin."""
+        narrow = fitted(self.v, rng, weights=self.weights, components=components)
+        mixture = joined((narrow, wider(narrow, _WIDER), warm), _SHARES)
+        return covering(mixture, self.v, self.weights, self.log_posterior, rng)
+
+
+def _adapted(
+    target: TargetDensity, seen: _Seen, warm: Mixture, rng: np.random.Generator, effort: Effort
+) -> Exploration:
+    """Refit the proposal to all draws so far until the weights are even, then draw anew."""
+    straight = Straight(target)
+    best: Exploration | None = None
+    for k in range(_ROUNDS):
+        jump = Jump(seen.proposal((2 if k > 1 else 1) * _COMPONENTS, warm, rng), straight)
+        weighted = importance_sample(target, jump, effort.draws, rng)
+        even = weighted.k_hat < effort.k_hat and weighted.n_effective > _EVEN * effort.draws
+        if even or k == _ROUNDS - 1 or (k == 1 and weighted.n_effective > 4 * effort.enough):
+            # drawn anew, because the draws that chose the proposal flatter it
+            n = _n_draws(weighted, effort)
+            if k or n > effort.draws:
+                weighted = importance_sample(target, jump, n, rng)
+            value, error = mean_and_error(weighted.log_ratio)
+            found = Exploration(weighted, Evidence(value, error, "importance", weighted.k_hat), jump)
+            if best is None or found.weighted.n_effective > best.weighted.n_effective:
+                best = found
+            if best.settled:
+                break
+        v, log_volume = straight.inward(weighted.x)
+        seen = seen.extended(v, weighted.weights, weighted.log_posterior - log_volume)
+    return best  # type: ignore[return-value]
+
+
+def _n_draws(weighted: Weighted, effort: Effort) -> int:
+    """Draws that reduce the error to the wanted one, within limits."""
+    _, error = mean_and_error(weighted.log_ratio)
+    wanted = effort.draws * min(error / effort.error, 10.0) ** 2
+    return int(np.clip(wanted, effort.draws, _MOST_DRAWS))

@@ -1,1 +1,0 @@
-"""Evidence: ln Z and its error."""
