@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import click
 
-from mtjfit.comparison.devices.command import compare_devices
-from mtjfit.comparison.mechanisms.command import compare_mechanisms
-from mtjfit.comparison.studies.command import compare_studies
+from mtjfit.errors import MtjfitError
+from mtjfit.lazy import wing
 from mtjfit.terminal import with_pdf
-from mtjfit.wafer.commands.compare import compare_wafers, is_catalogue
 
-__all__ = ["compare"]
+__all__ = ["compare_command"]
 
 
 @click.command(short_help="Compare mechanisms, devices, data sets, or wafers.")
@@ -49,7 +48,7 @@ __all__ = ["compare"]
 @with_pdf
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only the conclusions.")
-def compare(
+def compare_command(
     studies: tuple[Path, ...],
     what: str | None,
     bias: float | None,
@@ -82,20 +81,21 @@ def compare(
     5: some number could not be computed well enough.
     """
     of_wafers = bool(quantities) or own_error is not None or common_error is not None
-    catalogues = [is_catalogue(each) for each in studies]
-    if any(catalogues):
+    wafers = wing("wafer.commands.compare")
+    catalogues = [wafers is not None and wafers.is_catalogue(each) for each in studies]
+    if wafers is not None and any(catalogues):
         if not all(catalogues):
             raise click.UsageError("name catalogues or studies, not both")
         if what is not None or shared or extra or bias is not None or seed is not None:
             raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
-        compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
+        wafers.compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        compare_studies(studies, shared, output, seed, quiet, pdf)
+        _comparison("studies").compare_studies(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
         raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
@@ -104,8 +104,15 @@ def compare(
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        compare_devices(studies[0], bias, output, seed, quiet, pdf)
+        _comparison("devices").compare_devices(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    compare_mechanisms(studies[0], extra, output, seed, quiet, pdf)
+    _comparison("mechanisms").compare_mechanisms(studies[0], extra, output, seed, quiet, pdf)
+
+
+def _comparison(kind: str) -> ModuleType:
+    found = wing(f"comparison.{kind}.command")
+    if found is None:
+        raise MtjfitError(f"a comparison of {kind} needs mtjfit.comparison, which this installation was built without")
+    return found

@@ -8,7 +8,7 @@ import click
 
 from mtjfit.terminal import progress
 
-__all__ = ["explore"]
+__all__ = ["explore_command"]
 
 _SERIES = "thickness-series"
 
@@ -17,7 +17,7 @@ _SERIES = "thickness-series"
 @click.argument("study", required=False, type=click.Path(path_type=Path), metavar="[STUDY.toml]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="By default any that is free.")
 @click.option("--no-browser", is_flag=True, help="Only say where the page is.")
-def explore(study: Path | None, port: int, no_browser: bool) -> None:
+def explore_command(study: Path | None, port: int, no_browser: bool) -> None:
     """Move lengths, thickness and amplitudes of a STUDY by hand and see accumulation, κ(d) and torque follow.
 
     The data are drawn on top, with χ² and its p-value; from there fit, or export a study file. Without STUDY the

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["figures"]
+__all__ = ["figures_command"]
 
 TITLES = {
     "fig1_accumulation": "Fig. 1: transverse spin accumulation m D_F/J0 against the distance x, Eq. 9-10",
@@ -38,7 +38,7 @@ _FILES = frozenset((*names_of(*TITLES), *(f"{name}.csv" for name in TITLES)))
 )
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the figures are.")
-def figures(output: Path, pdf: bool, quiet: bool) -> None:
+def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
     """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave SVG, PNG and CSV in DIR.
 
     Takes seconds. A file of DIR that has changed is never overwritten.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mtjfit.planning import Plan
     from mtjfit.study import LogNormal, PlanRequest
 
-__all__ = ["plan"]
+__all__ = ["plan_command"]
 
 _NAME = "plan"
 _FILES = ("candidates.csv", *names_of(_NAME), f"{_NAME}.json")
@@ -37,7 +37,7 @@ T = TypeVar("T")
 @with_pdf
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress and no tables; only the answer.")
-def plan(
+def plan_command(
     study: Path,
     target: str | None,
     thickness: str | None,

@@ -17,7 +17,7 @@ from mtjfit.terminal import echo, progress
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["spectra"]
+__all__ = ["spectra_command"]
 
 
 @click.command(short_help="Fit rectified spectra, give torkance against bias.")
@@ -38,7 +38,7 @@ __all__ = ["spectra"]
 )
 @click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def spectra(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,

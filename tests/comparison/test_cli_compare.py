@@ -11,14 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
-from mtjfit.cli.compare import compare
+from mtjfit.cli.compare import compare_command
 from mtjfit.comparison.mechanisms import comparison
 from mtjfit.terminal import Commands
 
 
 def run(*arguments: object) -> Result:
     group = Commands("mtjfit")
-    group.add_command(compare)
+    group.add_command(compare_command, "compare")
     assert isinstance(group, click.Group)
     return CliRunner().invoke(group, ["compare", *map(str, arguments)], catch_exceptions=False)
 

@@ -34,7 +34,7 @@ from mtjfit.explorer import (
     statistics,
     structure_of,
 )
-from mtjfit.explorer.command import explore
+from mtjfit.explorer.command import explore_command
 from mtjfit.explorer.figures import COLOURS
 from mtjfit.explorer.page import facts, heading
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, value_of
@@ -307,7 +307,7 @@ def test_without_panel_the_message_says_how_to_get_it(series: Explored, monkeypa
     monkeypatch.setitem(sys.modules, "panel", None)
     with pytest.raises(MtjfitError, match=r'python -m pip install "mtjfit\[explore\]"'):
         explorer_server(series.study)
-    result = CliRunner().invoke(explore, ["--no-browser"])
+    result = CliRunner().invoke(explore_command, ["--no-browser"])
     assert isinstance(result.exception, MtjfitError)
 
 

@@ -28,7 +28,7 @@ from mtjfit.explorer import Explored, explorer_server, statistics
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOSTILE = '<img src=x onerror="document.title=666">'
-COMMAND = "from mtjfit.explorer.command import explore; explore()"
+COMMAND = "from mtjfit.explorer.command import explore_command; explore_command()"
 SECONDS = 20_000  # ms; a first page takes three seconds on an idle machine
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from mtjfit.planning.command import plan
+from mtjfit.planning.command import plan_command
 from mtjfit.terminal import Commands
 
 PRIORS = """[study]
@@ -40,7 +40,7 @@ def cli() -> None:
     """The command alone."""
 
 
-cli.add_command(plan)
+cli.add_command(plan_command, "plan")
 
 
 def invoke(*arguments: str | Path) -> Result:

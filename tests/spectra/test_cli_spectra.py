@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 import mtjfit
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.output import OutputFolder
-from mtjfit.spectra.command import spectra
+from mtjfit.spectra.command import spectra_command
 
 TEXT = """\
 [spectra]
@@ -85,7 +85,7 @@ def study_in(folder: Path, text: str = TEXT, odd: bool = True) -> Path:
 
 
 def run(*arguments: object, check: bool = True) -> Result:
-    return CliRunner().invoke(spectra, [str(each) for each in arguments], catch_exceptions=not check)
+    return CliRunner().invoke(spectra_command, [str(each) for each in arguments], catch_exceptions=not check)
 
 
 PLOTS = ("plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances")

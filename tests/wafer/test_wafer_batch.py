@@ -20,7 +20,7 @@ from mtjfit.infer.store.lock import Interrupted
 from mtjfit.terminal import Commands
 from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.reduce import batch as module
 from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
 from mtjfit.wafer.reduce.reduced import FLAGS
@@ -221,7 +221,7 @@ def command(study: WaferStudy, *options: str) -> Result:
     """`mtjfit batch` for the table of a study, beside it."""
     folder = study.table.parent
     arguments = [str(study.table), "--study", str(folder / "wafer.toml"), "--output", str(folder / "a.db"), *options]
-    group = Commands(commands={"batch": batch})
+    group = Commands(commands={"batch": batch_command})
     return CliRunner().invoke(group, ["batch", *arguments], catch_exceptions=False)
 
 
@@ -280,7 +280,7 @@ def test_ctrl_c_ends_the_command_with_130_and_says_how_to_go_on(study: WaferStud
 def test_usage_and_missing_parts_are_said_before_any_work(
     study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    result = CliRunner().invoke(batch, [str(study.table), "--output", "a.db"])
+    result = CliRunner().invoke(batch_command, [str(study.table), "--output", "a.db"])
     assert result.exit_code == 2
     assert f"mtjfit init {study.table}" in result.output
     assert command(study, "--export", str(tmp_path / "a.xls")).exit_code == 3

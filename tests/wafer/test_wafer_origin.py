@@ -17,7 +17,7 @@ from mtjfit.data import Origin
 from mtjfit.errors import DataError
 from mtjfit.wafer import WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.batch import batch
+from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.read.table import table_origins
 from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack.groups import fit_groups
@@ -137,8 +137,8 @@ def test_sabotage_a_lost_origin_is_seen(wafer: Wafer, tmp_path: Path, monkeypatc
 def test_the_command_says_it_first(wafer: Wafer, tmp_path: Path) -> None:
     as_text(wafer, tmp_path)
     words = [str(tmp_path / "t.csv"), "--study", str(tmp_path / "wafer.toml"), "--output", str(tmp_path / "w.db")]
-    done = CliRunner().invoke(batch, [*words, "--export", str(tmp_path / "all.csv")], catch_exceptions=False)
+    done = CliRunner().invoke(batch_command, [*words, "--export", str(tmp_path / "all.csv")], catch_exceptions=False)
     assert "origin     SIMULATED, not measured: Eq. 12, for a test\n" in done.output
     assert set(pd.read_csv(tmp_path / "all.csv")["origin"]) == {"simulated"}
-    again = CliRunner().invoke(batch, [*words, "--quiet"], catch_exceptions=False)
+    again = CliRunner().invoke(batch_command, [*words, "--quiet"], catch_exceptions=False)
     assert "SIMULATED, not measured: Eq. 12, for a test" in again.output

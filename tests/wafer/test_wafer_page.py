@@ -21,7 +21,7 @@ import mtjfit.wafer.page.page
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.compare import compare_wafers
-from mtjfit.wafer.commands.wafer import chosen_quantities, wafer
+from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
 from mtjfit.wafer.page.page import wafer_files
 from mtjfit.wafer.page.pictures import KINDS
 from mtjfit.wafer.reduce.batch import run_batch
@@ -115,11 +115,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     with open_catalogue(folder / "lot.db", write=True) as catalogue:
         run_batch(study, catalogue, progress=False)
     arguments = [str(folder / "lot.db"), "--output", str(folder / "page"), "--quantity", Q]
-    return Made(folder, rows, CliRunner().invoke(wafer, arguments, catch_exceptions=False))
+    return Made(folder, rows, CliRunner().invoke(wafer_command, arguments, catch_exceptions=False))
 
 
 def again(made: Made, *more: str, **how: object) -> Result:
-    return CliRunner().invoke(wafer, [str(made.folder / "lot.db"), *more], **how)
+    return CliRunner().invoke(wafer_command, [str(made.folder / "lot.db"), *more], **how)
 
 
 def test_the_command_says_what_it_found_and_where(made: Made) -> None:

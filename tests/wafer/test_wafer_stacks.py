@@ -22,7 +22,7 @@ from mtjfit.infer.ensembles.run import Run
 from mtjfit.terminal import Commands
 from mtjfit.wafer import load_wafer
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.wafer import wafer
+from mtjfit.wafer.commands.wafer import wafer_command
 from mtjfit.wafer.page.stacks import StackResults
 from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack.from_catalogue import group_study, refusals
@@ -68,7 +68,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def called(*words: str | Path) -> Result:
-    group = Commands("mtjfit", commands={"wafer": wafer})
+    group = Commands("mtjfit", commands={"wafer": wafer_command})
     return CliRunner().invoke(group, ["wafer", *map(str, words)])
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.reduce.batch import BatchSummary
 
-__all__ = ["batch", "said_of"]
+__all__ = ["batch_command", "said_of"]
 
 _MOST_FAULTS = 20
 
@@ -38,7 +38,7 @@ _MOST_FAULTS = 20
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Reduce on the workers of a dask scheduler.")
 @click.option("--export", type=click.Path(path_type=Path), metavar="FILE", help="All devices as .csv or .parquet.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed.")
-def batch(
+def batch_command(
     table: Path, study: Path | None, output: Path, workers: int, scheduler: str, export: Path | None, quiet: bool
 ) -> None:
     """Reduce every device of TABLE to what it determines alone, and keep that in CATALOGUE, an SQLite file.

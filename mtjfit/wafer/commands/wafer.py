@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["chosen_quantities", "wafer"]
+__all__ = ["chosen_quantities", "wafer_command"]
 
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
 _MOST = 3
@@ -62,7 +62,7 @@ _RUNS = "runs"
 @click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
-def wafer(
+def wafer_command(
     catalogue: Path,
     output: Path,
     quantities: tuple[str, ...],
