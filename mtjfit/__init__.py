@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from mtjfit.lazy import names_on_demand
+from mtjfit.lazy import available, names_on_demand
 
 if TYPE_CHECKING:
     from mtjfit import physics
@@ -43,25 +43,23 @@ __all__ = [
     "sample",
 ]
 
-_ON_DEMAND = names_on_demand(
-    __name__,
-    {
-        "FitResult": "mtjfit.infer",
-        "Plan": "mtjfit.planning",
-        "Posterior": "mtjfit.infer",
-        "SpinTorqueModel": "mtjfit.model",
-        "Study": "mtjfit.study",
-        "TorqueCurve": "mtjfit.data",
-        "compare": "mtjfit.comparison",
-        "dataset": "mtjfit.data",
-        "datasets": "mtjfit.data",
-        "fit": "mtjfit.infer",
-        "identify": "mtjfit.infer",
-        "load_study": "mtjfit.study",
-        "plan": "mtjfit.planning",
-        "sample": "mtjfit.infer",
-    },
-)
+_HOMES = {
+    "FitResult": "mtjfit.infer",
+    "Plan": "mtjfit.planning",
+    "Posterior": "mtjfit.infer",
+    "SpinTorqueModel": "mtjfit.model",
+    "Study": "mtjfit.study",
+    "TorqueCurve": "mtjfit.data",
+    "compare": "mtjfit.comparison",
+    "dataset": "mtjfit.data",
+    "datasets": "mtjfit.data",
+    "fit": "mtjfit.infer",
+    "identify": "mtjfit.infer",
+    "load_study": "mtjfit.study",
+    "plan": "mtjfit.planning",
+    "sample": "mtjfit.infer",
+}
+_ON_DEMAND = names_on_demand(__name__, _HOMES)
 
 try:
     __version__ = version("mtjfit")
@@ -75,4 +73,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return available(__all__, _HOMES)

@@ -1,18 +1,48 @@
-"""Public names of packages, imported on first use."""
+"""Modules and names that are imported on first use, and wings that may have been deleted."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 
-__all__ = ["names_on_demand"]
+__all__ = ["available", "names_on_demand", "wing"]
+
+
+def _is_there(module: str) -> bool:
+    """True unless the folder of `mtjfit` that a module lies in was deleted."""
+    folder = find_spec(".".join(module.split(".")[:2]))
+    return folder is not None and folder.origin is not None  # what git left of a deleted folder has no origin
+
+
+def wing(name: str) -> ModuleType | None:
+    """The module ``mtjfit.<name>``, or None if its folder was deleted.
+
+    Examples
+    --------
+    >>> wing("moonshine.section") is None
+    True
+    """
+    return import_module(f"mtjfit.{name}") if _is_there(f"mtjfit.{name}") else None
+
+
+def available(names: Iterable[str], homes: Mapping[str, str]) -> list[str]:
+    """Names in order of the alphabet, without those whose home was deleted.
+
+    Examples
+    --------
+    >>> available(["b", "a", "c"], {"a": "mtjfit.physics", "b": "mtjfit.moonshine"})
+    ['a', 'c']
+    """
+    return sorted(name for name in names if name not in homes or _is_there(homes[name]))
 
 
 def names_on_demand(
     package: str, homes: Mapping[str, str], moved: Mapping[str, str] | None = None
 ) -> Callable[[str], object]:
-    """``__getattr__`` of a package: each name comes from its module, which is imported then.
+    """``__getattr__`` of a package: each name is imported from its module on first use.
 
     Parameters
     ----------
@@ -23,24 +53,34 @@ def names_on_demand(
     moved : mapping of str to str
         ``module:name`` by former names of the package; these warn.
 
+    Raises
+    ------
+    ModuleNotFoundError
+        By the returned function, for a name whose folder was deleted.
+
     Examples
     --------
-    >>> get = names_on_demand("mtjfit.somewhere", {"kappa": "mtjfit.physics"})
+    >>> get = names_on_demand("mtjfit.somewhere", {"kappa": "mtjfit.physics", "light": "mtjfit.moonshine"})
     >>> get("kappa").__name__
     'kappa'
     >>> get("kapa")
     Traceback (most recent call last):
     AttributeError: module 'mtjfit.somewhere' has no attribute 'kapa'
+    >>> get("light")
+    Traceback (most recent call last):
+    ModuleNotFoundError: mtjfit.somewhere.light needs mtjfit.moonshine, which this installation was built without
     """
     former = moved or {}
 
     def get(name: str) -> object:
-        if name in homes:
-            return getattr(import_module(homes[name]), name)
+        home, _, now = former[name].partition(":") if name in former else (homes.get(name, ""), "", name)
+        if not home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if not _is_there(home):
+            missing = f"{package}.{name} needs {home}, which this installation was built without"
+            raise ModuleNotFoundError(missing, name=home)
         if name in former:
-            home, _, now = former[name].partition(":")
             warnings.warn(f"{package}.{name} is now {home}.{now}", DeprecationWarning, stacklevel=2)
-            return getattr(import_module(home), now)
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(home), now)
 
     return get

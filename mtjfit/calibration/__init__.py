@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.calibration.simulate import Calibration
-    from mtjfit.calibration.simulate import calibrate
+    from mtjfit.calibration.simulate import Calibration, calibrate
 
 __all__ = ["Calibration", "calibrate"]
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mtjfit.calibration.simulate import Calibration
     from mtjfit.text import Table
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate_command"]
 
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
@@ -37,7 +37,7 @@ _FILES = ("ranks.csv", *names_of(_NAME), f"{_NAME}.json")
 @click.option("--workers", type=click.IntRange(1, _MOST), help="Processes, by default one for each processor.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what is wrong, and where the figure is.")
-def calibrate(
+def calibrate_command(
     study: Path, output: Path, simulations: int, seed: int | None, workers: int | None, pdf: bool, quiet: bool
 ) -> None:
     """Draw truths from the priors of a study, simulate its data from each, sample each posterior, rank the truths.

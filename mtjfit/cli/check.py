@@ -6,23 +6,24 @@ from pathlib import Path
 
 import click
 
+from mtjfit.lazy import wing
 from mtjfit.terminal import echo, progress
-from mtjfit.wafer.commands.check import check_wafer, is_wafer_study
 
-__all__ = ["check"]
+__all__ = ["check_command"]
 
 
 @click.command(short_help="Say what the data of a study determine.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
-def check(study: Path) -> None:
+def check_command(study: Path) -> None:
     """Read a study and its data, fit it, and say what the data determine; writes nothing.
 
     Of whole wafers, a study file with [wafer], the first devices are read and reduced.
 
     Takes seconds. Exit code 0 means that study and data are sound, not that everything is determined.
     """
-    if is_wafer_study(study):
-        check_wafer(study)
+    wafers = wing("wafer.commands.check")
+    if wafers is not None and wafers.is_wafer_study(study):
+        wafers.check_wafer(study)
         return
     from mtjfit.infer import fit as fit_study
     from mtjfit.results import header, not_determined

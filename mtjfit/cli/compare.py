@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 
 import click
 
-from mtjfit.comparison.command import (
-    compare_devices_command,
-    compare_mechanisms_command,
-    compare_studies_command,
-)
+from mtjfit.errors import MtjfitError
+from mtjfit.lazy import wing
 from mtjfit.terminal import with_pdf
-from mtjfit.wafer.commands.compare import compare_catalogues, is_catalogue
 
 __all__ = ["compare_command"]
 
@@ -84,20 +81,21 @@ def compare_command(
     5: some number could not be computed well enough.
     """
     of_wafers = bool(quantities) or own_error is not None or common_error is not None
-    catalogues = [is_catalogue(each) for each in studies]
-    if any(catalogues):
+    wafers = wing("wafer.commands.compare")
+    catalogues = [wafers is not None and wafers.is_catalogue(each) for each in studies]
+    if wafers is not None and any(catalogues):
         if not all(catalogues):
             raise click.UsageError("name catalogues or studies, not both")
         if what is not None or shared or extra or bias is not None or seed is not None:
             raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
-        compare_catalogues(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
+        wafers.compare_catalogues(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        compare_studies_command(studies, shared, output, seed, quiet, pdf)
+        _comparison("studies").compare_studies_command(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
         raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
@@ -106,8 +104,15 @@ def compare_command(
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
+        _comparison("devices").compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)
+    _comparison("mechanisms").compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)
+
+
+def _comparison(kind: str) -> ModuleType:
+    found = wing("comparison.command")
+    if found is None:
+        raise MtjfitError(f"a comparison of {kind} needs mtjfit.comparison, which this installation was built without")
+    return found

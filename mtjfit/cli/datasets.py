@@ -13,7 +13,7 @@ from mtjfit.terminal import progress, with_pdf
 if TYPE_CHECKING:
     from mtjfit.data import BundledDataset
 
-__all__ = ["datasets_command", "demo"]
+__all__ = ["datasets_command", "demo_command"]
 
 SERIES = "thickness-series"
 
@@ -30,7 +30,7 @@ SERIES = "thickness-series"
 )
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
-def demo(output: Path, pdf: bool, quiet: bool) -> None:
+def demo_command(output: Path, pdf: bool, quiet: bool) -> None:
     """Fit and sample the bundled thickness series; leave report.html and more in DIR. Takes less than a minute."""
     from mtjfit.cli.run import run_study
     from mtjfit.data import dataset

@@ -15,7 +15,7 @@ from mtjfit.terminal import progress
 if TYPE_CHECKING:
     from mtjfit.study import Study
 
-__all__ = ["identify"]
+__all__ = ["identify_command"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -40,7 +40,7 @@ def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | N
 )
 @click.option("--json", "document", type=_FILE, callback=_named(".json"), metavar="FILE", help="All numbers as .json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def identify(study: Path, design: bool, picture: Path | None, document: Path | None, quiet: bool) -> None:
+def identify_command(study: Path, design: bool, picture: Path | None, document: Path | None, quiet: bool) -> None:
     """Say which parameters the design and the data of a study determine, how well, and which only their priors know.
 
     Rank of the design and what it never sees; profile likelihood intervals, open where the data leave them open; stiff

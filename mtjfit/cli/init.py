@@ -8,7 +8,7 @@ import click
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["init"]
+__all__ = ["init_command"]
 
 
 @click.command(short_help="Propose a study file for data files.")
@@ -21,7 +21,7 @@ __all__ = ["init"]
     type=click.Path(path_type=Path),
     help="Study file to write.",
 )
-def init(files: tuple[Path, ...], output: Path) -> None:
+def init_command(files: tuple[Path, ...], output: Path) -> None:
     """Propose a commented study file for data FILES, and show how they were understood.
 
     Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised. What a file

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mtjfit.infer.store.journal import Journal
     from mtjfit.study import Study
 
-__all__ = ["run", "run_study"]
+__all__ = ["run_command", "run_study"]
 
 _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; go on with --resume")
 
@@ -40,7 +40,9 @@ _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves a
 @click.option("--resume", is_flag=True, help="Go on with the run in DIR that was interrupted, if there is one.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
-def run(study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, pdf: bool, quiet: bool) -> None:
+def run_command(
+    study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, pdf: bool, quiet: bool
+) -> None:
     """Fit and sample a study; leave report.html, tables, draws and figures in DIR.
 
     With --mechanisms the page also says whether asymmetric electrodes would explain the data as well as spin diffusion

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mtjfit.lazy import names_on_demand
+from mtjfit.lazy import available, names_on_demand
 from mtjfit.plot.combinations import plot_combinations
 from mtjfit.plot.corner import plot_corner
 from mtjfit.plot.identify import plot_identifiability
@@ -63,4 +63,4 @@ __getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return available(__all__, _HOMES)

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
-from mtjfit.cli.check import check
-from mtjfit.cli.identify import identify
+from mtjfit.cli.check import check_command
+from mtjfit.cli.identify import identify_command
 from mtjfit.errors import NotDetermined
 
 pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
@@ -19,7 +19,7 @@ SANKEY = mtjfit.dataset("sankey2008").study_file
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(identify, [str(argument) for argument in arguments])
+    return CliRunner().invoke(identify_command, [str(argument) for argument in arguments])
 
 
 def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_folder_that_is_not_there_is_said(make_study, tmp_path: Path) -> None:
 
 
 def test_check_says_the_model_test_in_a_sentence(make_study) -> None:
-    result = CliRunner().invoke(check, [str(make_study())])
+    result = CliRunner().invoke(check_command, [str(make_study())])
     assert result.exit_code == 0, result.output
     assert "(par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device: holds in all 3" in result.stdout
 
@@ -115,6 +115,6 @@ def test_check_names_a_device_that_violates_it(make_study) -> None:
             cells[4] = str(float(cells[4]) + 0.02)  # a torkance: a constant is the slope of the torque
         rows.append(",".join(cells))
     data.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    result = CliRunner().invoke(check, [str(study)])
+    result = CliRunner().invoke(check_command, [str(study)])
     assert "VIOLATED by F2.0nm (p = " in " ".join(result.stdout.split())
     assert "It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are." in result.stdout

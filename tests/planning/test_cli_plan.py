@@ -40,7 +40,7 @@ def cli() -> None:
     """The command alone."""
 
 
-cli.add_command(plan_command)
+cli.add_command(plan_command, "plan")
 
 
 def invoke(*arguments: str | Path) -> Result:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mtjfit.cli.init import init
+from mtjfit.cli.init import init_command
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study import Study, load_study
 from mtjfit.study.inspection import inspect_file
@@ -84,7 +84,7 @@ def test_every_format_gives_valid_toml_and_is_shown(tmp_path: Path, name: str) -
         if name.endswith(suffix):
             pytest.importorskip(module, reason=f"{module} reads {suffix}")
     file = copied(tmp_path, name)
-    done = CliRunner().invoke(init, [str(file), "-o", str(tmp_path / "s.toml")])
+    done = CliRunner().invoke(init_command, [str(file), "-o", str(tmp_path / "s.toml")])
     assert done.exit_code == 0, done.output
     (table,) = tomllib.loads((tmp_path / "s.toml").read_text(encoding="utf-8"))["data"]
     assert table["file"] == name
