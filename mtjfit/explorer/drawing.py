@@ -1,4 +1,4 @@
-"""What the pictures of the explorer show, as arrays: nothing here knows how it is drawn."""
+"""Arrays behind the pictures of the explorer, independent of how they are drawn."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Accumulation:
 
 @dataclass(frozen=True, eq=False)
 class Kappa:
-    """κ(d) (Eq. 12), and what the data of each device say of it with the amplitudes as they stand.
+    """κ(d) (Eq. 12), and its value from the data of each device with the amplitudes as they stand.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Pictures:
 
 
 def pictures_at(state: SliderState, explored: ExploredStudy) -> Pictures:
-    """What is to be drawn where the sliders stand.
+    """Arrays of all pictures where the sliders stand.
 
     Examples
     --------
@@ -100,11 +100,7 @@ def pictures_at(state: SliderState, explored: ExploredStudy) -> Pictures:
     ((5,), 41)
     """
     layers = [value_of(explored, state, n) for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")]
-    return Pictures(
-        _accumulation(state, explored, layers),
-        _kappa(state, explored, layers),
-        _torque(state, explored),
-    )
+    return Pictures(_accumulation(state, explored, layers), _kappa(state, explored, layers), _torque(state, explored))
 
 
 def _magnetic(state: SliderState, explored: ExploredStudy) -> FloatArray:
