@@ -111,9 +111,8 @@ def thickness_dependence(
     Returns
     -------
     DataFrame
-        ``d_nm`` from 0 to `d_max`, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``, and all
-        parameters.
-        At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
+        ``d_nm`` from 0 to `d_max`, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``, and
+        all parameters. At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
 
     Examples
     --------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from mtjfit.terminal import echo, progress
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["spectra_command"]
+__all__ = ["leave_spectra", "spectra_command"]
 
 
 @click.command("spectra", short_help="Fit rectified spectra, give torkance against bias.")
@@ -44,6 +45,29 @@ def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnail
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
     """
+    leave_spectra(study, output, shift, thumbnails, quiet)
+
+
+def leave_spectra(
+    study: Path,
+    output: Path,
+    shift: tuple[str, ...] = (),
+    thumbnails: int = 480,
+    quiet: bool = False,
+    page: Callable[..., str] | None = None,
+) -> None:
+    """Fit, calibrate, write a folder, and say what came out.
+
+    Parameters
+    ----------
+    page : callable, optional
+        HTML of a result; `mtjfit.spectra.page.spectra_html` by default.
+
+    Raises
+    ------
+    MtjfitError
+        The study, its spectra, a shift or the folder cannot be used.
+    """
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
     from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says
@@ -64,8 +88,8 @@ def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnail
         found = analyse(loaded, shown.update)
     n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
     with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
-        page = spectra_html(found, most=thumbnails, progress=shown.update)
-    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
+        html = (page or spectra_html)(found, most=thumbnails, progress=shown.update)
+    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": html.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
         echo(f"Notice:  {notice}")
