@@ -1,4 +1,4 @@
-"""A study file in which what the explorer holds is fixed where its slider stands, and all else is as it was."""
+"""Export of a study file: held parameters are fixed at their sliders, all else stays."""
 
 from __future__ import annotations
 
@@ -20,22 +20,12 @@ _INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip 
 
 
 def exported(state: SliderState, explored: ExploredStudy) -> str:
-    """TOML of a study file for what was explored.
+    """TOML of a study file for the explored study, to be loaded from the folder of the original file.
 
-    What is held becomes ``{ fixed = … }`` where its slider stands. What is free keeps its prior; what was fixed and is
-    now free gets one about its slider, a factor of two or three times the size wide. Everything else of the user's
-    file stays as it is, comments too. Thicknesses stay those of the data.
-
-    Returns
-    -------
-    str
-        Valid TOML; a study to be loaded from the folder of the original file. Without a ``[[data]]`` table where the
-        study did not come from a file.
-
-    Raises
-    ------
-    MtjfitError
-        tomlkit is not installed.
+    A held parameter becomes ``{ fixed = … }`` at the value of its slider. A free one keeps its prior; one that was
+    fixed and is now free gets a prior about its slider, a factor of two or three times the size wide. The rest of the
+    user's file stays as it is, comments too. Thicknesses stay those of the data. A study that did not come from a file
+    has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
 
     Examples
     --------
@@ -58,18 +48,18 @@ def exported(state: SliderState, explored: ExploredStudy) -> str:
 
 
 def _head(state: SliderState, explored: ExploredStudy) -> str:
-    """Where the sliders stood, as comments."""
+    """Values of the sliders, as comments."""
     stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
     return "\n".join([
         f"# Exported by mtjfit explore {mtjfit.__version__}.",
         "# Save it beside the original study file: names of data files are relative to it.",
-        f"# The sliders stood at {', '.join(stood[:5])} (nm),",
+        f"# The sliders were at {', '.join(stood[:5])} (nm),",
         f"# {', '.join(stood[5:])}.",
     ])  # fmt: skip
 
 
 def _changes(state: SliderState, explored: ExploredStudy) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What becomes of each parameter that has a slider, where it does not stay as it is."""
+    """New declarations of parameters that have a slider, where they do not stay as they are."""
     declared = explored.study.parameters
     for name in (*SLIDERS[:5], *AMPLITUDES):
         values = {each for label, each in state.values.items() if ParameterName(label).base == name}

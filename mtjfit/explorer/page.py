@@ -1,4 +1,4 @@
-"""The page of the explorer: sliders on one side, pictures on the other, and what the numbers say in words."""
+"""The page of the explorer, and its server, which only this machine can reach."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from mtjfit.errors import MtjfitError
 from mtjfit.explorer.drawing import Kappa, pictures_at
 from mtjfit.explorer.export import exported
-from mtjfit.explorer.figures import COLOURS, Figures, speak
+from mtjfit.explorer.figures import COLOURS, Figures, set_aria_names
 from mtjfit.explorer.quality import agreement, fit_from, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
 from mtjfit.model.structure import Structure
@@ -51,7 +51,7 @@ h1 { font-size: 1.3rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: .15rem 0; overflow-wrap: anywhere; }
 .mark { background: #fef3c7; color: #78350f; border-left: .4rem solid #b45309; padding: .4rem .6rem; }
 """
-# What has the focus must be seen, and sliders and fields must stand out from the white page.
+# The focus must be visible, and sliders and fields must stand out from the white page.
 _WIDGET_CSS = f"""
 :focus-visible, .bk-input:focus {{ outline: 3px solid {COLOURS["par"]} !important; outline-offset: 2px; }}
 .noUi-connect {{ background: {COLOURS["par"]} !important; }}
@@ -70,7 +70,7 @@ def heading(explored: ExploredStudy) -> str:
 
 
 def facts(explored: ExploredStudy, state: SliderState, drawn: Kappa, shape: Structure) -> str:
-    """HTML with χ², what the data determine, κ of the device that is shown, and Λ; read aloud when it changes."""
+    """HTML with χ², the number of determined parameters, κ of the device that is shown, and Λ, as an ARIA status."""
     Lambda = value_of(explored, state, "lambda_sf_N") * value_of(explored, state, "D_ratio")
     phase = math.degrees(cmath.phase(drawn.shown)) if drawn.shown else 0.0
     curve = explored.curve(state.device)
@@ -101,7 +101,7 @@ class Page:
     Attributes
     ----------
     state : SliderState
-        Where everything stands; a new one after every event.
+        Replaced after every event.
     """
 
     def __init__(self, explored: ExploredStudy):
@@ -109,7 +109,7 @@ class Page:
         self._explored = explored
         self.state = start(explored)
         self._shape = structure_of(self.state, explored)
-        self._following = False  # the sliders follow the state, and must not move it meanwhile
+        self._following = False  # True while the sliders are set from the state, so that they do not change it
         mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
         curve = explored.curve(self.state.device)
         drawn = pictures_at(self.state, explored)
@@ -130,7 +130,7 @@ class Page:
         self.held.param.watch(self._hold, "value")
 
     def view(self) -> Any:
-        """What panel serves."""
+        """The layout for panel."""
         pn = self._pn
         fit = pn.widgets.Button(label="Fit from here", stylesheets=[_WIDGET_CSS])
         back = pn.widgets.Button(label="Back to the start", stylesheets=[_WIDGET_CSS])
@@ -147,12 +147,12 @@ class Page:
             self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"}
         )
         if pn.state.curdoc is not None:
-            speak(pn.state.curdoc)
+            set_aria_names(pn.state.curdoc)
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
     def fit(self, event: object = None) -> None:
-        """Least squares from where the sliders stand."""
+        """Least squares from the sliders."""
         try:
             self._now(fit_from(self.state, self._explored))
         except MtjfitError as error:
@@ -167,7 +167,7 @@ class Page:
         self._now(self.state)
 
     def _now(self, state: SliderState) -> None:
-        """Everything on the page follows a state."""
+        """Show a state on the page."""
         self.state = state
         self._following = True
         try:
@@ -241,12 +241,7 @@ def _reach(value: float) -> float:
 
 
 def explorer_server(study: Study, port: int = 0) -> Any:
-    """A bokeh server, bound but not running.
-
-    Parameters
-    ----------
-    port : int
-        0: any that is free.
+    """A bokeh server, bound to a port (0: any free one) but not running.
 
     Raises
     ------
@@ -275,19 +270,12 @@ def url_of(server: Any) -> str:
 
 
 def serve_explorer(study: Study, port: int, started: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C.
+    """Serve until Ctrl-C; errors as of `explorer_server`.
 
     Parameters
     ----------
-    port : int
-        0: any that is free.
     started : callable
         Called with the address once the server answers.
-
-    Raises
-    ------
-    MtjfitError
-        As `explorer_server`.
     """
     server = explorer_server(study, port)
     server.start()

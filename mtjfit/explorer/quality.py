@@ -1,4 +1,4 @@
-"""How well the data agree with where the sliders stand, and the nearest place where they agree best."""
+"""Agreement of the data with the model at the sliders, and the nearest least-squares minimum."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SDS = 10.0
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of the data of all devices with where the sliders stand.
+    """Agreement of the data of all devices with the model at the sliders.
 
     Attributes
     ----------
@@ -48,26 +48,27 @@ class Agreement:
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p}"
 
 
-def _thickness_residual(explored: ExploredStudy, state: SliderState) -> FloatArray:
-    """(d − nominal)/sd of every device; empty where thicknesses are taken as exact."""
+def _misfit(explored: ExploredStudy, state: SliderState) -> tuple[FloatArray, float]:
+    """Whitened residuals of the data and of uncertain thicknesses, and χ²."""
     study, sd = explored.study, explored.study.parameters["thickness"].nominal_sd
-    if not sd > 0:
-        return np.empty(0)
-    return (np.array([state.values[name] for name in study.names_of("thickness")]) - study.thicknesses) / sd
+    values, amplitudes = explored.vectors(state.values)
+    design, target, rss, _ = whitened(explored.model, values[None, :])
+    rows = target[0] - design[0] @ amplitudes
+    if sd > 0:
+        d = np.array([state.values[name] for name in study.names_of("thickness")])
+        rows = np.append(rows, (d - study.thicknesses) / sd)
+    return rows, float(rss[0] + rows @ rows)
 
 
 def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | None = None) -> Agreement:
-    """χ² where the sliders stand, as `mtjfit.fit` counts it.
+    """χ² at the sliders, counted as in `mtjfit.fit`.
 
     Parameters
     ----------
     shape : Structure, optional
         From `structure_of`, which takes a tenth of a second and depends only on what is held.
     """
-    values, amplitudes = explored.vectors(state.values)
-    design, target, rss, _ = whitened(explored.model, values[None, :])
-    rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, state))
-    total = float(rss[0] + rows @ rows)
+    _, total = _misfit(explored, state)
     dof = explored.study.n_values - (shape or structure_of(state, explored)).rank
     jitter = [name for name in JITTER if name in explored.study.parameters]
     estimated = any(not explored.study.parameters[name].is_fixed for name in jitter)
@@ -77,7 +78,7 @@ def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | No
 
 
 def structure_of(state: SliderState, explored: ExploredStudy) -> Structure:
-    """How many numbers a fit of all that is not held would determine, and what it never could."""
+    """Rank and null directions of a fit of everything that is not held."""
     model = FullPosterior(_held_study(explored, state))
     of_the_model = [name for name in model.layout.names if name.base in LENGTHS]
     return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
@@ -115,15 +116,10 @@ def _bounds(explored: ExploredStudy, k: int) -> tuple[float, float]:
 
 
 def fit_from(state: SliderState, explored: ExploredStudy) -> SliderState:
-    """The nearest minimum of χ²: local least squares by lmfit from where the sliders stand.
+    """The nearest minimum of χ²: local least squares by lmfit from the sliders.
 
     Lengths are moved within the support of their priors, thicknesses where the study calls them uncertain, amplitudes
-    in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum.
-
-    Returns
-    -------
-    SliderState
-        Its χ² is never larger.
+    in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum. χ² never grows.
 
     Raises
     ------
@@ -135,16 +131,13 @@ def fit_from(state: SliderState, explored: ExploredStudy) -> SliderState:
         raise NotDetermined("everything is held: release a parameter to fit it")
     layout = explored.model.layout
     theta0 = layout.coordinates(explored.vectors(state.values)[0])
-    best = [(agreement(state, explored, Structure(0, 0, ())).chi2, state)]
+    best = [(_misfit(explored, state)[1], state)]
 
     def residual(parameters: lmfit.Parameters) -> FloatArray:
         theta = theta0.copy()
         theta[free] = [parameters[f"x{k}"].value for k in free]
         found = _with(explored, state, theta)
-        values, amplitudes = explored.vectors(found.values)
-        design, target, rss, _ = whitened(explored.model, values[None, :])
-        rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, found))
-        total = float(rss[0] + rows @ rows)
+        rows, total = _misfit(explored, found)
         if total < best[0][0]:
             best[0] = total, found
         return rows

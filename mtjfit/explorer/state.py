@@ -1,4 +1,4 @@
-"""Where the sliders of the explorer stand, and the study in which every one of them can be moved."""
+"""State of the sliders of the explorer, and the study in which every one of them can be moved."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ AMPLITUDES = ("a1", "b1", "b2")
 _IN_THE_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")
 
 SLIDERS = (*_IN_THE_LAYER, "d", *AMPLITUDES)
-"""What can be moved; `d` is the thickness of the device that is shown."""
+"""Sliders; `d` is the thickness of the device that is shown."""
 
 _ANY_LENGTH = LogUniform(1e-3, 1e5)
 
 
 @dataclass(frozen=True)
 class SliderState:
-    """Where everything stands.
+    """Values of all parameters, the device that is shown, and what fits hold.
 
     Attributes
     ----------
     values : mapping of str to float
-        By the names of the tables, such as ``lambda_J`` or ``thickness[dev1]``: sliders, and what has none.
+        By the names of the tables, such as ``lambda_J`` or ``thickness[dev1]``, with a slider or without.
     device : str
         The device that is shown.
     held : frozenset of str
@@ -179,7 +179,7 @@ def name_of(explored: ExploredStudy, device: str, slider: str) -> str:
 
 
 def value_of(explored: ExploredStudy, state: SliderState, slider: str) -> float:
-    """Where a slider stands, in nm, or in the unit of the amplitude."""
+    """Value of a slider, in nm or in the unit of the amplitude."""
     return state.values[name_of(explored, state.device, slider)]
 
 

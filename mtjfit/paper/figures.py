@@ -38,7 +38,7 @@ P = ParamSpec("P")
 
 
 def _drawing(numbers: Callable[P, pd.DataFrame]) -> Callable[[Callable[[pd.DataFrame], Figure]], Callable[P, Figure]]:
-    """Give a picture of a table the parameters of that table, so that both keep one signature."""
+    """Give a plot the parameters of its table, so that both keep one signature."""
 
     def with_parameters(draw: Callable[[pd.DataFrame], Figure]) -> Callable[P, Figure]:
         @wraps(draw)
@@ -186,8 +186,8 @@ def _bulk(d: float) -> str | tuple[float, tuple[float, ...]]:
 def plot_bias_dependence(table: pd.DataFrame) -> Figure:
     """Fig. 3: both torques against bias for several thicknesses; inset, T_perp within ±200 mV.
 
-    Parameters and errors are those of `mtjfit.paper.numbers.bias_dependence`, whose table is drawn. What is assumed
-    stands at the foot.
+    Parameters and errors are those of `mtjfit.paper.numbers.bias_dependence`, whose table is drawn. The foot lists
+    the assumptions.
 
     Examples
     --------

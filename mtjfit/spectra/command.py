@@ -1,9 +1,10 @@
-"""``mtjfit spectra``: from a folder of rectified spectra to torkance against bias."""
+"""``mtjfit spectra``: torkance against bias from a folder of rectified spectra."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from mtjfit.terminal import echo, progress
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["spectra_command"]
+__all__ = ["leave_spectra", "spectra_command"]
 
 
 @click.command("spectra", short_help="Fit rectified spectra, give torkance against bias.")
@@ -28,21 +29,46 @@ __all__ = ["spectra_command"]
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="New or empty folder, or earlier spectra.",
+    help="New or empty folder, or one with earlier spectra.",
 )
 @click.option(
     "--shift",
     multiple=True,
     metavar="NAME=STEPS",
-    help="Move a constant by so many of its standard errors, such as Meff=+1, to see what it does.",
+    help="Shift a constant by STEPS standard errors, such as Meff=+1, to see its effect.",
 )
-@click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
+@click.option(
+    "--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Maximum number of thumbnails."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress: only warnings and the path of the page.")
 def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
+    """
+    leave_spectra(study, output, shift, thumbnails, quiet)
+
+
+def leave_spectra(
+    study: Path,
+    output: Path,
+    shift: tuple[str, ...] = (),
+    thumbnails: int = 480,
+    quiet: bool = False,
+    page: Callable[..., str] | None = None,
+) -> None:
+    """Fit, calibrate, write a folder, and say what came out.
+
+    Parameters
+    ----------
+    page : callable, optional
+        HTML of a result; `mtjfit.spectra.page.spectra_html` by default.
+
+    Raises
+    ------
+    MtjfitError
+        The study, its spectra, a shift or the folder cannot be used.
     """
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
@@ -64,8 +90,8 @@ def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnail
         found = analyse(loaded, shown.update)
     n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
     with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
-        page = spectra_html(found, most=thumbnails, progress=shown.update)
-    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
+        html = (page or spectra_html)(found, most=thumbnails, progress=shown.update)
+    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": html.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
         echo(f"Notice:  {notice}")

@@ -1,4 +1,4 @@
-"""Files that ``mtjfit run`` takes: the curve with its errors, the covariance of each device, and a study file."""
+"""Files for ``mtjfit run``: the curve with its errors, the covariance of each device, and a study file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mtjfit.data.units import find_unit
 from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
 
-__all__ = ["CURVE", "LINES", "STUDY", "covariance_names", "spectra_files"]
+__all__ = ["covariance_names", "spectra_files"]
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
 _COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
-_FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance seen
+_FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance
 
 
 def spectra_files(result: SpectraResult) -> dict[str, bytes]:
@@ -43,7 +43,7 @@ def spectra_files(result: SpectraResult) -> dict[str, bytes]:
 
 
 def covariance_names(devices: Iterable[str]) -> dict[str, str]:
-    """File of the covariance of each device; names that a file system would not take are replaced.
+    """File of the covariance of each device, named so that every file system accepts it.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def covariance_names(devices: Iterable[str]) -> dict[str, str]:
     for device in devices:
         plain = re.sub(r"[^A-Za-z0-9.+-]", "_", device)[:60]
         name, k = f"covariance-{plain}.csv", 2
-        # Some file systems take A1 and a1 for the same.
+        # Some file systems do not distinguish A1 from a1.
         while name.casefold() in (each.casefold() for each in found.values()):
             name, k = f"covariance-{plain}-{k}.csv", k + 1
         found[device] = name
@@ -67,7 +67,7 @@ def _single(result: SpectraResult) -> bool:
 
 def _covariance(result: SpectraResult, device: str) -> FloatArray:
     unit = find_unit(result.study.unit).si
-    # With one device there is nothing between which a common error could average away.
+    # With a single device a common error cannot average away.
     return result.curves[device].covariance(own_only=not _single(result)) / unit**2
 
 
@@ -129,60 +129,62 @@ def _quoted(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
 
 
+_STUDY = """\
+# Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.
+{scales}
+
+[study]
+name = {name}
+
+[[data]]
+file = "{curve}"
+quantity = "torkance"
+per = "device"
+perp_axis = "MxP"
+covariance = {{{covariances} }}
+{angle}
+[data.columns]
+device = "device"
+thickness = "thickness_nm"
+bias = "bias_V"
+par = "dtau_par"
+perp = "dtau_perp"
+
+[data.units]
+bias = "V"
+torque = {torque}
+thickness = "nm"
+
+{repeats}[parameters]
+lambda_J    = {{ prior = "lognormal", median = 1.5, factor = 2.0 }}
+lambda_phi  = {{ prior = "lognormal", median = 1.5, factor = 2.5 }}
+lambda_sf_F = {{ prior = "lognormal", median = 10.0, factor = 2.0 }}
+lambda_sf_N = {{ prior = "loguniform", low = 0.1, high = 200.0 }}
+D_ratio     = {{ fixed = 1.0 }}    # only D_ratio * lambda_sf_N enters the torque
+thickness   = {thickness}
+a1 = {{ prior = "normal", mean = 0.0, sd = {sd:g}, scope = "shared" }}
+b2 = {{ prior = "normal", mean = 0.0, sd = {sd:g}, scope = "shared" }}
+
+[sampling]
+seed = 1
+"""
+
+
 def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
-    study = result.study
-    unit = find_unit(study.unit)
+    unit = find_unit(result.study.unit)
     largest = max(float(np.max(np.hypot(curve.par, curve.perp))) for curve in result.curves.values()) / unit.si
-    scale = float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0
-    lines = [
-        "# Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.",
-        *_scales(result),
-        "",
-        "[study]",
-        f"name = {_quoted(study.name)}",
-        "",
-        "[[data]]",
-        f'file = "{CURVE}"',
-        'quantity = "torkance"',
-        'per = "device"',
-        'perp_axis = "MxP"',
-        "covariance = {"
-        + ", ".join(f" {_quoted(harmless(device))} = {_quoted(name)}" for device, name in covariances.items())
-        + " }",
-        *_angle(result),
-        "",
-        "[data.columns]",
-        'device = "device"',
-        'thickness = "thickness_nm"',
-        'bias = "bias_V"',
-        'par = "dtau_par"',
-        'perp = "dtau_perp"',
-        "",
-        "[data.units]",
-        'bias = "V"',
-        f"torque = {_quoted(unit.name)}",
-        'thickness = "nm"',
-        "",
-        *(["[data.format]", 'order = "any"', "repeats = true", ""] if _repeats(result) else []),
-        "[parameters]",
-        'lambda_J    = { prior = "lognormal", median = 1.5, factor = 2.0 }',
-        'lambda_phi  = { prior = "lognormal", median = 1.5, factor = 2.5 }',
-        'lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 }',
-        'lambda_sf_N = { prior = "loguniform", low = 0.1, high = 200.0 }',
-        "D_ratio     = { fixed = 1.0 }    # only D_ratio * lambda_sf_N enters the torque",
-        f"thickness   = {_thickness(result)}",
-        f'a1 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
-        f'b2 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
-        "",
-        "[sampling]",
-        "seed = 1",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _repeats(result: SpectraResult) -> bool:
-    return any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
+    repeats = any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
+    return _STUDY.format(
+        scales="\n".join(_scales(result)),
+        name=_quoted(result.study.name),
+        curve=CURVE,
+        covariances=",".join(f" {_quoted(harmless(each))} = {_quoted(name)}" for each, name in covariances.items()),
+        angle=_angle(result),
+        torque=_quoted(unit.name),
+        repeats='[data.format]\norder = "any"\nrepeats = true\n\n' if repeats else "",
+        thickness=_thickness(result),
+        sd=float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0,
+    )
 
 
 def _scales(result: SpectraResult) -> list[str]:
@@ -203,25 +205,22 @@ def _scales(result: SpectraResult) -> list[str]:
         lines += [
             f"# Common to all devices: {names} scale every curve by the same factor, 1 ± {scale:.2g}.",
             "# Amplitudes that all devices share (a1, b2) take this up exactly: add it to their errors by hand. It",
-            "# must not stand in the covariances, where it would average away between devices. Lengths do not feel it.",
+            "# must stay out of the covariances, where it would average away between devices. Lengths are unaffected.",
         ]
     for name, (size, alike) in found.items():
         if not alike:
             lines += [
                 f"# {name} is common to all devices too, but moves par and perp differently, by up to {size:.2g} of",
-                f"# their values: lengths do feel it. To see how much: mtjfit spectra --shift {name}=+1, and -1.",
+                f"# their values, which shifts lengths. To see by how much: mtjfit spectra --shift {name}=+1, and -1.",
             ]
     return lines
 
 
-def _angle(result: SpectraResult) -> list[str]:
-    found = set()
-    for name in result.curves:
-        constants = result.study.devices[name].constants
-        found.add(None if constants is None or constants.theta is None else constants.theta.value)
-    if len(found) == 1 and (angle := found.pop()) is not None:
-        return [f"angle = {angle:.6g}", 'sin_theta = "included"']
-    return []
+def _angle(result: SpectraResult) -> str:
+    constants = [result.study.devices[name].constants for name in result.curves]
+    found = {each.theta.value if each is not None and each.theta is not None else None for each in constants}
+    angle = found.pop() if len(found) == 1 else None
+    return "" if angle is None else f'angle = {angle:.6g}\nsin_theta = "included"\n'
 
 
 def _thickness(result: SpectraResult) -> str:

@@ -54,9 +54,9 @@ class TorkanceCurve:
     statistical : ndarray, shape (2n, 2n)
         Covariance from the fits of the lines, all in-plane values first; (N m/V)².
     common : tuple of CommonError
-        Errors that scale the curve as a whole. They stand beside the statistical ones: no averaging removes them.
+        Errors that scale the curve as a whole. Kept apart from the statistical ones, because no averaging removes them.
     smooth : ndarray, shape (2, n)
-        Polynomials through par and perp, which the common errors are taken of.
+        Polynomials through par and perp, to which the common errors refer.
     degree : int
         Of these polynomials.
     flagged : ndarray of bool, shape (n,)
@@ -92,8 +92,8 @@ class TorkanceCurve:
     def covariance(self, *, own_only: bool = False) -> FloatArray:
         """Statistical covariance plus Σ v vᵀ over the common errors, shape (2n, 2n).
 
-        v is taken of the smooth curve, not of the points. With the points themselves, a value that noise made small
-        would count as precise, and every fit comes out low: a constant through n points of equal errors and a relative
+        v is computed from the smooth curve, not from the points. With the points, a value that noise made small would
+        count as precise, and every fit would be biased low: a constant through n points of equal errors and a relative
         common error s by a factor of about 1/(1 + (n − 1) s²) (Peelle's puzzle; G. d'Agostini, Nucl. Instrum. Methods A
         346, 306 (1994)).
         Fits of the form of the smooth curve are not moved at all, others by s² at most, a small part of s itself.
