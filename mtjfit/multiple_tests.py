@@ -48,7 +48,7 @@ def _step_down(p: _Array) -> _Array:
 
 
 def _adjusted(p: Sequence[float] | _Array, method: Callable[[_Array], _Array]) -> _Array:
-    """NaN stands for a test that was not made."""
+    """Adjust finite p-values; NaN marks a test that was not made."""
     out = np.array(p, dtype=float)
     made = np.isfinite(out)
     out[made] = method(out[made])

@@ -47,7 +47,7 @@ class OutputFolder:
     Attributes
     ----------
     kind : str
-        What the files are, for messages.
+        Content of the files in one word, for messages.
     ours : callable or None
         True for each name that may ever be written. None: the marker lists the names.
     marker : str
@@ -145,19 +145,17 @@ class OutputFolder:
             if (unmarked or not known(each.name)) and not known(temporary_of(each.name)) and not self.beside(each)
         ]
         if foreign and (earlier is None or self.ours is None):
-            raise MtjfitError(
-                f"{self.path}: holds files that are no earlier {self.kind} of mtjfit ({', '.join(foreign[:3])}"
-                f"{', …' if len(foreign) > 3 else ''}); name a new or empty folder"
-            )
+            shown = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+            what = f"holds files that are no earlier {self.kind} of mtjfit ({shown})"
+            raise MtjfitError(f"{self.path}: {what}; name a new or empty folder")
         if earlier is None or earlier.get("status") != "complete":
             return
         written = _files(earlier)
         for each in present:
             ours = known(each.name) and each.name != self.marker
             if ours and written.get(each.name) != _sha256(each.read_bytes()):
-                raise MtjfitError(
-                    f"{each}: was changed or added since mtjfit wrote this folder; move it away, or name a new folder"
-                )
+                what = "was changed or added since mtjfit wrote this folder"
+                raise MtjfitError(f"{each}: {what}; move it away, or name a new folder")
 
     def _known(self, earlier: Mapping[str, Any] | None, files: Iterable[str] = ()) -> Callable[[str | None], bool]:
         """True for names of ours: those that may be written, or those listed earlier and now."""
@@ -192,13 +190,7 @@ def json_bytes(document: Mapping[str, Any]) -> bytes:
 
 
 def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER) -> None:
-    """`replace_file` for commands.
-
-    Raises
-    ------
-    MtjfitError
-        The file cannot be written, with the advice `todo`; the old file is whole then.
-    """
+    """`replace_file` for commands: MtjfitError with the advice `todo` where the file cannot be written."""
     try:
         replace_file(path, data)
     except OSError as error:
@@ -212,13 +204,6 @@ def replace_file(path: Path, data: bytes) -> None:
     ------
     OSError
         The disk is full, read-only, or the folder is missing; the old file is whole then.
-
-    Examples
-    --------
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     replace_file(Path(folder) / "a.txt", b"new")
-    ...     (Path(folder) / "a.txt").read_bytes(), len(os.listdir(folder))
-    (b'new', 1)
     """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
@@ -226,13 +211,7 @@ def replace_file(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its place at the end and is removed after an error.
-
-    Raises
-    ------
-    OSError
-        As `replace_file`.
-    """
+    """A temporary file beside `path`, which takes its place at the end and is removed after an error."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     temporary = Path(name)

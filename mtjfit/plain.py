@@ -54,7 +54,7 @@ def _cell(value: object) -> object:
 
 
 def plain(value: object) -> Any:
-    """What strict JSON can hold: NaN and infinity become null, arrays lists, mappings objects.
+    """A value as strict JSON can hold it: NaN and infinity become null, arrays lists, mappings objects.
 
     Examples
     --------

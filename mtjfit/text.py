@@ -105,7 +105,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def p_text(p: float) -> str:
-    """A p-value, with a verdict that nobody can overlook where it is tiny.
+    """A p-value, with a loud verdict where it is tiny.
 
     Examples
     --------

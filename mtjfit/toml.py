@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from functools import cache, reduce
 from operator import or_
@@ -36,7 +37,7 @@ __all__ = [
 T = TypeVar("T")
 
 PLACEHOLDER = re.compile(r"<[^<>]*\?>")
-"""What a template leaves for a person to fill in; no file with such a value loads."""
+"""A value of a template that a person has still to fill in; no file with such a value loads."""
 TOML = "toml"
 """Key of a dataclass field's metadata: its annotation in the file, where that differs from the one in Python."""
 _MAX_BYTES = 1_000_000
@@ -47,26 +48,17 @@ WORD_OR_TABLE = Discriminator(lambda value: TABLE.tag if isinstance(value, dict)
 WORD_OR_NUMBER = Discriminator(lambda value: WORD.tag if isinstance(value, str) else NUMBER.tag)
 _TAGS = (WORD.tag, TABLE.tag, NUMBER.tag)
 
-_WHAT = {
-    "string_too_short": "is empty",
-    "missing": "is missing",
-    "string_type": "is not a string",
-    "float_type": "is not a number",
-    "int_type": "is not a whole number",
-    "bool_type": "is neither true nor false",
-    "model_type": "is not a table",
-    "model_attributes_type": "is not a table",
-    "dict_type": "is not a table",
-    "tuple_type": "is not a list",
+_KINDS = {
+    "string_too_short": ("is empty", "correct it"),
+    "missing": ("is missing", "add it"),
+    "string_type": ("is not a string", 'write it in quotes, such as "text"'),
+    "float_type": ("is not a number", "write a number without quotes"),
+    "int_type": ("is not a whole number", "write a whole number without quotes"),
+    "bool_type": ("is neither true nor false", "write true or false without quotes"),
+    "tuple_type": ("is not a list", "write it in square brackets"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), ("is not a table", "correct it")),
 }
-_TODO = {
-    "string_type": 'write it in quotes, such as "text"',
-    "float_type": "write a number without quotes",
-    "int_type": "write a whole number without quotes",
-    "bool_type": "write true or false without quotes",
-    "tuple_type": "write it in square brackets",
-    "missing": "add it",
-}
+"""What is wrong, and what to do, by pydantic's kinds of errors."""
 
 
 class TomlTable(BaseModel):
@@ -83,17 +75,27 @@ class _Shape(TomlTable):
 
 @dataclass
 class CollectedProblems:
-    """Problems by kind: those of the file itself (key paths, without its name) and those of data files."""
+    """Problems of a study file itself (key paths, without its name), and those of data files."""
 
     config: list[Problem] = field(default_factory=list)
     data: list[Problem] = field(default_factory=list)
 
     def keep(self, found: T | list[Problem]) -> T | None:
-        """What was found, or None where problems were found, which are kept."""
+        """An object that was validated; None, and its problems are kept, where it was not."""
         if isinstance(found, list):
             self.config += found
             return None
         return found
+
+    @contextmanager
+    def catching(self, where: str = "") -> Iterator[None]:
+        """Keep the problems of an error raised inside; `where` is the key path of a declaration."""
+        try:
+            yield
+        except ConfigError as error:
+            self.config += prefixed(error.problems, where)
+        except DataError as error:
+            self.data += error.problems
 
     def refuse(self, name: str) -> None:
         """Raise all problems at once, if there are any.
@@ -101,7 +103,7 @@ class CollectedProblems:
         Parameters
         ----------
         name : str
-            Of the file, to stand before its key paths.
+            Of the file, put before its key paths.
 
         Raises
         ------
@@ -254,15 +256,15 @@ def _problem(model: type[BaseModel], error: Mapping[str, Any], where: str, advic
         return Problem(spelled, "is no key", did_you_mean(last, _keys(model, path[:-1])))
     if kind == "literal_error":
         choices = [word.strip().strip("'") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return Problem(
-            spelled, f"is {error['input']!r}", advice.get(last) or did_you_mean(str(error["input"]), choices)
-        )
+        todo = advice.get(last) or did_you_mean(str(error["input"]), choices)
+        return Problem(spelled, f"is {error['input']!r}", todo)
     if kind == "too_long" or (kind == "missing" and isinstance(path[-1], int)):
         # a list of fixed length that is too short is reported at its first missing entry
         spelled = re.sub(r"\[\d+\]$", "", spelled) if kind == "missing" else spelled
         return Problem(spelled, "has the wrong number of entries", advice.get("[]", "write two numbers in brackets"))
-    what = _WHAT.get(kind) or str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "is not")
-    return Problem(spelled, what, advice.get(last) or _TODO.get(kind) or "correct it")
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "is not")
+    what, todo = _KINDS.get(kind, (message, "correct it"))
+    return Problem(spelled, what, advice.get(last) or todo)
 
 
 def _keys(model: type[BaseModel], path: Iterable[object]) -> list[str]:

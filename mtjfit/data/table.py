@@ -127,12 +127,12 @@ def curves_from_sources(
     Returns
     -------
     tuple of TorqueCurve
-        One for each device; a device may go on from file to file.
+        One for each device, whose rows may come from several files.
 
     Raises
     ------
     DataError
-        With every problem that was found, each with its file and line.
+        With all problems of all files.
 
     Examples
     --------
@@ -159,13 +159,7 @@ def curves_from_sources(
 
 
 def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[Sheet, ...]:
-    """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read so.
-    """
+    """The sheets of one file as declared, fields of its name among their header parameters, wide ones cut up."""
     form = declaration.format
     sheets = sheets_from_bytes(source, form.reader or "tidy", form)
     fields = NamePattern(declaration.name).fields(source.name, source.label) if declaration.name else {}
@@ -179,13 +173,7 @@ def curves_from_sheets(
     label: str = "",
     opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
-    """Curves of sheets: their rows below one another, columns found by name, then header parameters.
-
-    Raises
-    ------
-    DataError
-        With every problem that was found, each with its file and line.
-    """
+    """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
     log = ProblemLog(label or sheets[0].label)
     header = Header(0, tuple(roles.values()), "", {role: k for k, role in enumerate(roles)})

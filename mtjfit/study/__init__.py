@@ -67,6 +67,7 @@ _MOVED = {
     "Proposal": "mtjfit.planning:Design",
     "Wishes": "mtjfit.study:PlanRequest",
     "load_plan": "mtjfit.planning:load_plan",
+    "unit_of": "mtjfit.study:parameter_unit",
 }
 
 __getattr__ = names_on_demand(__name__, {}, _MOVED)

@@ -1,4 +1,4 @@
-"""What makes curves and parameters one study: every contradiction, with its place and the remedy."""
+"""Contradictions among curves and parameters of a study, each with its place and the remedy."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
 
 
 def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
-    """What is wrong with the curves as a set: names, units, normalisations, angles.
+    """Problems of the curves as a set: names, units, normalisations, angles.
 
     Examples
     --------
@@ -67,8 +67,8 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
     for device, count in Counter(curve.device for curve in curves).items():
         if count > 1:
             sources = ", ".join(dict.fromkeys(curve.source or "memory" for curve in curves if curve.device == device))
-            yield Problem(f"device {device!r}", f"there are {count} curves of this name ({sources})",
-                          "give every device its own name")  # fmt: skip
+            what = f"there are {count} curves of this name ({sources})"
+            yield Problem(f"device {device!r}", what, "give every device its own name")
     first = curves[0]
     for curve in curves[1:]:
         where = f"device {curve.device!r}"
@@ -79,13 +79,9 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
         try:
             conversion(curve.unit, first.unit)
         except ValueError as error:
-            yield Problem(where, f"{error}, the unit of device {first.device!r}",
-                          "give all curves of a study in units of one kind, or make two studies")  # fmt: skip
-    yield from _angle_problems(curves)
-
-
-def _angle_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
-    """Curves of which some have amplitudes per sin θ and some have not: a shared a1 would be two quantities."""
+            todo = "give all curves of a study in units of one kind, or make two studies"
+            yield Problem(where, f"{error}, the unit of device {first.device!r}", todo)
+    # A shared a1 would be two quantities where some curves have amplitudes per sin θ and some have not.
     known = [curve for curve in curves if curve.sin_theta is not None]
     for curve in curves:
         if known and curve.sin_theta is None:
@@ -95,7 +91,7 @@ def _angle_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
 
 
 def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
-    """What is wrong with the parameters, whatever the data are.
+    """Problems of the parameters, whatever the data are.
 
     Parameters
     ----------
@@ -131,9 +127,9 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     name, prior = parameter.name, parameter.prior
     if name == "thickness":
         if isinstance(prior, Fixed) and prior.value != 0:
-            yield Problem(where, f"is fixed at {prior.value:g}",
-                          "thicknesses come with the data; fix them as Fixed(0.0) in Python, fixed = true in a file, "
-                          "which takes the nominal values as exact")  # fmt: skip
+            todo = ("thicknesses come with the data; fix them as Fixed(0.0) in Python, fixed = true in a file, "
+                    "which takes the nominal values as exact")  # fmt: skip
+            yield Problem(where, f"is fixed at {prior.value:g}", todo)
         elif not isinstance(prior, Fixed | AboutNominal):
             todo = "use a normal about each device's nominal value (sd), or fix it"
             yield Problem(where, f"has the prior {prior.describe()}", todo)
@@ -154,17 +150,11 @@ def _prior_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
 
 def _bounded_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     """More than one bounded amplitude in each device: their integral has no closed form."""
-    bounded = [
-        name
-        for name, parameter in parameters.items()
-        if is_amplitude(name)
-        and parameter.scope == "device"
-        and (prior := parameter.free_prior) is not None
-        and prior.truncated
-    ]
+    own = {name: each.free_prior for name, each in parameters.items() if is_amplitude(name) and each.scope == "device"}
+    bounded = [name for name, prior in own.items() if prior is not None and prior.truncated]
     for name in bounded[1:]:
-        yield Problem(f"parameters.{name}", f"has low or high, and so has {bounded[0]}, both of every device",
-                      "remove the bounds of all but one of them")  # fmt: skip
+        what = f"has low or high, and so has {bounded[0]}, both of every device"
+        yield Problem(f"parameters.{name}", what, "remove the bounds of all but one of them")
 
 
 def _scatter_problems(parameters: Mapping[str, Parameter], broken: Collection[str]) -> Iterator[Problem]:
@@ -176,8 +166,8 @@ def _scatter_problems(parameters: Mapping[str, Parameter], broken: Collection[st
         if of not in parameters:
             yield Problem(where, f"is declared without {of}", f"declare {of}, or remove it")
         elif parameters[of].scope == "device":
-            yield Problem(where, f"is declared, but every device has its own {of}",
-                          f"remove it, or share {of} between devices")  # fmt: skip
+            todo = f"remove it, or share {of} between devices"
+            yield Problem(where, f"is declared, but every device has its own {of}", todo)
         if scatter.scope == "device":
             yield Problem(where, "has the scope 'device'", "share it, or let every group have its own")
         if DOF in parameters:
@@ -209,40 +199,38 @@ def _missing(names: Collection[str]) -> Iterator[Problem]:
         todo = 'declare it: { fixed = true } or { prior = "normal", sd = 0.1 }'
         yield Problem("parameters.thickness", "is missing", todo)
     parts = [name for name in ("lambda_sf_N", "D_ratio") if name in names]
-    if "Lambda" in names and parts:
-        yield Problem("parameters.Lambda", f"is declared beside {' and '.join(parts)}",
-                      "Lambda = D_ratio·lambda_sf_N: declare either Lambda, or the two")  # fmt: skip
-    elif "Lambda" not in names and not parts:
-        yield Problem("parameters.Lambda", "is missing, and so are lambda_sf_N and D_ratio",
-                      f"declare either Lambda = {prior}, or the two")  # fmt: skip
-    elif "Lambda" not in names and "D_ratio" not in names:
+    if "Lambda" in names:
+        if parts:
+            todo = "Lambda = D_ratio·lambda_sf_N: declare either Lambda, or the two"
+            yield Problem("parameters.Lambda", f"is declared beside {' and '.join(parts)}", todo)
+    elif not parts:
+        todo = f"declare either Lambda = {prior}, or the two"
+        yield Problem("parameters.Lambda", "is missing, and so are lambda_sf_N and D_ratio", todo)
+    elif parts == ["lambda_sf_N"]:
         yield Problem("parameters.D_ratio", "is missing beside lambda_sf_N", "declare D_ratio = { fixed = 1.0 }")
-    elif "Lambda" not in names and "lambda_sf_N" not in names:
+    elif parts == ["D_ratio"]:
         yield Problem("parameters.lambda_sf_N", "is missing beside D_ratio", f"declare lambda_sf_N = {prior}")
     if not any(is_amplitude(name) for name in names):
-        yield Problem("parameters", "there is no amplitude",
-                      'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }')  # fmt: skip
-
-
-def _fixed_at(parameters: Mapping[str, Parameter], name: str) -> float | None:
-    return parameters[name].value if name in parameters else None
+        todo = 'declare at least a1 = { prior = "normal", mean = 0.0, sd = … }'
+        yield Problem("parameters", "there is no amplitude", todo)
 
 
 def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    if _fixed_at(parameters, "lambda_J") == _fixed_at(parameters, "lambda_phi") == math.inf:
-        yield Problem("parameters.lambda_phi", "and lambda_J are both fixed at inf: the torque vanishes for any data",
-                      "let one of them be finite")  # fmt: skip
-    if {_fixed_at(parameters, "lambda_sf_N"), _fixed_at(parameters, "D_ratio")} == {0.0, math.inf}:
-        yield Problem("parameters.lambda_sf_N", "is inf while D_ratio is 0: their product is undefined",
-                      "declare Lambda instead")  # fmt: skip
+    fixed = {name: parameter.value for name, parameter in parameters.items()}
+    if fixed.get("lambda_J") == fixed.get("lambda_phi") == math.inf:
+        what = "and lambda_J are both fixed at inf: the torque vanishes for any data"
+        yield Problem("parameters.lambda_phi", what, "let one of them be finite")
+    if {fixed.get("lambda_sf_N"), fixed.get("D_ratio")} == {0.0, math.inf}:
+        what = "is inf while D_ratio is 0: their product is undefined"
+        yield Problem("parameters.lambda_sf_N", what, "declare Lambda instead")
     amplitudes = amplitudes_of(parameters)
-    if amplitudes and all(_fixed_at(parameters, name) == 0 for name in amplitudes):
-        yield Problem(f"parameters.{amplitudes[0]}", "every amplitude is fixed at 0: the torque vanishes for any data",
-                      "give at least one a prior")  # fmt: skip
+    if amplitudes and all(fixed[name] == 0 for name in amplitudes):
+        what = "every amplitude is fixed at 0: the torque vanishes for any data"
+        yield Problem(f"parameters.{amplitudes[0]}", what, "give at least one a prior")
 
 
 def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """What parameters ask of the data that the data cannot give, and the other way round.
+    """Problems of parameters and data together: one needs what the other does not have.
 
     Examples
     --------
@@ -258,16 +246,17 @@ def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     fitted = [curve.device for curve in curves if curve.sigma_is_fitted]
     for name in NOISE:
         if fitted and name not in parameters:
-            yield Problem(f"parameters.{name}", f"is missing: the errors of device {fitted[0]!r} are to be fitted",
-                          f'declare {name} = {{ prior = "lognormal", median = …, factor = 3.0 }}')  # fmt: skip
+            what = f"is missing: the errors of device {fitted[0]!r} are to be fitted"
+            todo = f'declare {name} = {{ prior = "lognormal", median = …, factor = 3.0 }}'
+            yield Problem(f"parameters.{name}", what, todo)
         elif name in parameters and not fitted:
-            yield Problem(f"parameters.{name}", "is declared, but every curve has errors",
-                          'remove it, or set sigma = "fit" for the data')  # fmt: skip
+            todo = 'remove it, or set sigma = "fit" for the data'
+            yield Problem(f"parameters.{name}", "is declared, but every curve has errors", todo)
     alone = [curve.device for curve in curves if not curve.group]
     for key, parameter in parameters.items():
         if parameter.scope == "group" and alone:
-            yield Problem(f"parameters.{key}", f'has scope = "group", but device {alone[0]!r} has no group',
-                          "name the group of every device in the data")  # fmt: skip
+            what = f'has scope = "group", but device {alone[0]!r} has no group'
+            yield Problem(f"parameters.{key}", what, "name the group of every device in the data")
     yield from _dead_problems(curves, parameters)
     yield from _noise_problems(curves, parameters)
     if "b0" in parameters and all(curve.quantity == "torkance" for curve in curves):
@@ -281,8 +270,8 @@ def _dead_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
     highest = parameters["dead_layer"].prior.support[1]
     thinnest = min(curves, key=lambda curve: curve.thickness)
     if highest >= thinnest.thickness:
-        yield Problem("parameters.dead_layer", f"may be {highest:g} nm, but device {thinnest.device!r} is no thicker "
-                      f"than {thinnest.thickness:g} nm", "use a prior with an upper bound below that")  # fmt: skip
+        what = f"may be {highest:g} nm, but device {thinnest.device!r} is no thicker than {thinnest.thickness:g} nm"
+        yield Problem("parameters.dead_layer", what, "use a prior with an upper bound below that")
 
 
 def _noise_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
@@ -294,12 +283,12 @@ def _noise_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Para
             yield Problem(where, f"is declared beside {DOF}", "keep one: jitter, or Student-t errors")
         for curve in curves:
             if curve.sigma_is_fitted:
-                yield Problem(where, f"adds to known errors, but those of device {curve.device!r} are to be fitted",
-                              "remove it: the fitted scale holds all noise")  # fmt: skip
+                what = f"adds to known errors, but those of device {curve.device!r} are to be fitted"
+                yield Problem(where, what, "remove it: the fitted scale holds all noise")
             elif curve.covariance is not None:
-                yield Problem(where, f"cannot be added to the covariance of device {curve.device!r}",
-                              "remove it, or give sigma and rho instead of the covariance")  # fmt: skip
-    for curve in curves if DOF in parameters else ():
-        if curve.is_correlated:
-            yield Problem(f"parameters.{DOF}", f"needs independent errors, but device {curve.device!r} has rho, a "
-                          "covariance or sigma_bias", "remove one of the two")  # fmt: skip
+                what = f"cannot be added to the covariance of device {curve.device!r}"
+                yield Problem(where, what, "remove it, or give sigma and rho instead of the covariance")
+    for curve in curves:
+        if DOF in parameters and curve.is_correlated:
+            what = f"needs independent errors, but device {curve.device!r} has rho, a covariance or sigma_bias"
+            yield Problem(f"parameters.{DOF}", what, "remove one of the two")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.format import ENCODINGS, SEPARATORS
+from mtjfit.data.format import SEPARATORS
 from mtjfit.data.implausible import suspicious_units
 from mtjfit.data.readers import Column, Sheet, SourceFile, read_source, recognised_in, sheets_from_bytes
 from mtjfit.data.readers.sheet import split_unit
-from mtjfit.data.readers.text import comment_mark
-from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split
+from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
+from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
 from mtjfit.text import number, table
@@ -62,7 +62,7 @@ class FileInspection:
     says : str
         That reader, for people.
     sheets : tuple of Sheet
-        As read with everything found out; empty for a plain table that would be refused as it stands.
+        As read with everything inferred; empty for a plain table that would be refused as it is.
     names : tuple of str
         Columns of the file, or of its first sheet.
     columns : dict of str to str
@@ -70,7 +70,7 @@ class FileInspection:
     places : dict of str to str
         Columns of ``[wafer]``, where the dies seem to have positions.
     notes : tuple of str
-        What was found out.
+        Everything that the reader inferred.
     """
 
     path: Path
@@ -92,7 +92,7 @@ class FileInspection:
 
 
 def inspect_file(path: Path) -> FileInspection:
-    """Find out how a data file is written and what its columns seem to be.
+    """Infer the format of a data file and the roles of its columns.
 
     Raises
     ------
@@ -117,13 +117,10 @@ def inspect_file(path: Path) -> FileInspection:
 
 
 def _plain(path: Path, source: SourceFile) -> FileInspection:
-    encoding = next(each for each in ENCODINGS if _decodes(source.data, each))
+    encoding = encoding_of(source.data)
     numbered = [each for each in numbered_lines(decode(source.data, encoding, source.label)) if each[1].strip()]
-    mark = comment_mark(numbered)
-    lines = iter([line for _, line in numbered if not line.lstrip().startswith(mark)])
-    comment = mark if numbered and numbered[0][1].lstrip().startswith(mark) else "#"
-    header = next(lines, "")
-    rows = [line for line, _ in zip(lines, range(20), strict=False)]
+    comment = comment_mark(numbered)
+    header, *rows = [line for _, line in numbered if without_mark(line, comment) is None] or [""]
     fields = {separator: try_split(header, separator) for separator in SEPARATORS}
     separator = max(fields, key=lambda each: len(fields[each]))
     names = tuple(fields[separator])
@@ -131,7 +128,8 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
         todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(what, todo)
-    decimal = _decimal(rows, separator)
+    commas = uses_commas(cell for row in rows[:20] for cell in try_split(row, separator))
+    decimal = "," if commas and separator != "," else "."
     try:
         sheets = sheets_from_bytes(source, "tidy")
     except DataError:
@@ -141,21 +139,6 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
     return FileInspection(
         path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, columns, (), places
     )
-
-
-def _decodes(data: bytes, encoding: str) -> bool:
-    try:
-        data.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _decimal(rows: Iterable[str], separator: str) -> str:
-    cells = [cell for row in rows for cell in try_split(row, separator)]
-    commas = sum("," in cell and parse_number(cell, ",")[1] is None for cell in cells)
-    points = sum("." in cell and parse_number(cell, ".")[1] is None for cell in cells)
-    return "," if commas > points and separator != "," else "."
 
 
 def _plain_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From ``study.toml`` and the data files it names to a `Study`."""
+"""Loading of ``study.toml`` and of the data files that it names."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.format import MAX_BYTES
 from mtjfit.data.readers import SourceFile, read_source
 from mtjfit.data.table import curves_from_sources
-from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
+from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.study.checks import curve_problems, joint_problems, parameter_problems
 from mtjfit.study.parameter import DOF, Parameter
 from mtjfit.study.plan_request import plan_request_from
 from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable, parameter_from, validated_table
 from mtjfit.study.study import Sampling, Study
-from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, prefixed, read_toml
+from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
 __all__ = ["data_sources", "declared_name", "declared_parameters", "load_study", "opener", "understood"]
 
@@ -32,7 +32,7 @@ def data_sources(
     Parameters
     ----------
     table : object
-        What `tomllib` made of one ``[[data]]``; of any shape, since its files are looked for before it is understood.
+        One ``[[data]]`` as `tomllib` parses it; of any shape, since its files are read before it is validated.
     folder : Path
         Of the study file.
     hashes : dict of str to str
@@ -57,15 +57,11 @@ def data_sources(
         return [_read(folder, name, hashes, limit)]
     if not isinstance(pattern, str) or not pattern or is_open(pattern) or name is not None:
         return []
-    problems: list[Problem] = []
-    sources = []
+    log, sources = ProblemLog(pattern), []
     for each in _fitting(folder, pattern):
-        try:
+        with log.catching():
             sources.append(_read(folder, each, hashes, limit))
-        except DataError as error:
-            problems += error.problems
-    if problems:
-        raise DataError(problems)
+    log.refuse()
     return sources
 
 
@@ -124,6 +120,7 @@ def load_study(path: str | Path) -> Study:
     Examples
     --------
     >>> import tempfile
+    >>> from mtjfit.errors import ConfigError
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "study.toml"
     ...     _ = file.write_text("[study]\\nname = 'empty'\\n[parameters]\\n[smapling]\\nseed = 2\\n")
@@ -178,23 +175,16 @@ def _curves(raw: object, folder: Path, found: CollectedProblems) -> tuple[list[T
     complete = True
     for i, each in enumerate(raw):
         sources: list[SourceFile] = []
-        try:
+        with found.catching():
             sources = data_sources(each, folder, files, lambda name: PLACEHOLDER.fullmatch(name) is not None)
-        except DataError as error:
-            found.data += error.problems
         table = found.keep(validated_table(DataTable, each, f"data[{i}]"))
-        complete &= table is not None and bool(sources)
-        if table is None or not sources:
-            continue
-        try:
-            opened = opener(folder, files, table.format.max_bytes)
-            curves += curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
-        except ConfigError as error:
-            found.config += prefixed(error.problems, f"data[{i}].")
-            complete = False
-        except DataError as error:
-            found.data += error.problems
-            complete = False
+        read: tuple[TorqueCurve, ...] = ()
+        if table is not None and sources:
+            with found.catching(f"data[{i}]."):
+                opened = opener(folder, files, table.format.max_bytes)
+                read = curves_from_sources(sources, table.declaration, table.file or table.files or "", opened)
+        curves += read
+        complete &= bool(read)
     return (curves if complete else None), files
 
 

@@ -1,4 +1,4 @@
-"""What may be declared of a parameter: its name, prior and scope."""
+"""Parameters as declared: names, priors and scopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a plan is asked for: candidates, how many of them, for which question, and how well they would be measured."""
+"""Request for a plan: candidates, how many of them to choose, for which question, and the noise of a measurement."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def grid(low: float, high: float, step: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """What a plan is asked for; whatever is left out follows from the data.
+    """Request for a plan; whatever is left out follows from the data.
 
     Attributes
     ----------
@@ -153,12 +153,12 @@ class PlanRequest:
 
 
 def plan_request_from(raw: object) -> PlanRequest | list[Problem]:
-    """The wishes of a ``[plan]`` table, or everything that is wrong with it.
+    """The request in a ``[plan]`` table, or all its problems.
 
     Parameters
     ----------
     raw : object
-        What `tomllib` made of it.
+        The table as `tomllib` parses it.
 
     Examples
     --------

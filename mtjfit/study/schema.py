@@ -1,4 +1,4 @@
-"""The shape of a study file: which keys there are and of which type; meaning is checked where it is used."""
+"""Keys of a study file and their types; their meaning is checked where it is used."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class DataTable(TableDeclaration):
 
     @property
     def declaration(self) -> TableDeclaration:
-        """What is declared, whatever the files are called."""
+        """The declaration without the names of files."""
         return TableDeclaration(**{each.name: getattr(self, each.name) for each in fields(TableDeclaration)})
 
 
@@ -194,7 +194,7 @@ def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Probl
     Parameters
     ----------
     raw : object
-        What `tomllib` made of the line.
+        The line as `tomllib` parses it.
     where : str
         Its key path.
 

@@ -1,4 +1,4 @@
-"""Several curves and how they share parameters: what every fit, sample and report starts from."""
+"""Several curves and the parameters that they share: the starting point of every fit, sample and report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Sampling:
     walkers : int
         Walkers of each ensemble; 0: chosen from the dimension.
     max_steps : int
-        Steps of each ensemble after which the run stops even if the gate still says no.
+        Steps of each ensemble after which the run stops even if it has not passed the gate.
 
     Raises
     ------
@@ -215,12 +215,12 @@ def nothing_free(study: Study) -> bool:
 
 
 def refuse_nothing_free(study: Study, missing: str) -> None:
-    """Say in one sentence what cannot be done, before anything is written.
+    """Raise an error in one sentence if every parameter is fixed, before anything is written.
 
     Parameters
     ----------
     missing : str
-        What there is not, such as "there is nothing to sample".
+        What is missing then, such as "there is nothing to sample".
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A first study file for given data files: what the header shows is proposed, what it cannot show is left open."""
+"""First study file for given data files: proposals from their headers, placeholders for everything else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtjfit.data.readers import Sheet
 from mtjfit.data.units import canonical_unit
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import ProblemLog
 from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
 
 __all__ = ["inspections_of", "study_template", "template_of"]
@@ -23,7 +23,7 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
     Parameters
     ----------
     folder : str or Path, optional
-        Where the study file will stand; names of data files are written relative to it. As given if left out.
+        Folder of the study file; names of data files are written relative to it. As given if left out.
 
     Returns
     -------
@@ -52,28 +52,19 @@ def study_template(files: Iterable[str | Path], folder: str | Path | None = None
 
 
 def inspections_of(files: Iterable[str | Path]) -> tuple[FileInspection, ...]:
-    """A look at each file; DataError with the problems of all that cannot be read.
-
-    Raises
-    ------
-    DataError
-    """
-    problems: list[Problem] = []
-    inspections = []
+    """Inspection of each file; DataError with the problems of all that cannot be read."""
+    log, inspections = ProblemLog("files"), []
     for file in files:
-        try:
+        with log.catching():
             inspections.append(inspect_file(Path(file)))
-        except DataError as error:
-            problems += error.problems
-    if not inspections and not problems:
-        problems.append(Problem("files", "there are none", "name at least one data file"))
-    if problems:
-        raise DataError(problems)
+    if not inspections and not log.count:
+        log.add("there are none", "name at least one data file")
+    log.refuse()
     return tuple(inspections)
 
 
 def template_of(inspections: Sequence[FileInspection], folder: str | Path | None = None) -> str:
-    """Like `study_template`, for files that were looked at."""
+    """Like `study_template`, for files that were inspected."""
     tables = ["\n".join(_data_table(_shown(inspection.path, folder), inspection)) for inspection in inspections]
     if len(inspections) == 1 and inspections[0].places:
         tables.append(_wafer_table(inspections[0].places))
@@ -236,7 +227,7 @@ def _wide(inspection: FileInspection) -> Iterator[str]:
 
 
 def _period(names: Sequence[str]) -> int:
-    """Columns of one series: how often a name stands in a row, or else after how many it comes again."""
+    """Columns of one series: length of the first run of one name, or else the distance to its repetition."""
     run = next((k for k, name in enumerate(names) if name != names[0]), len(names))
     return run if run > 1 else next((k for k in range(1, len(names)) if names[k] == names[0]), len(names))
 

@@ -224,6 +224,42 @@ def test_rows_that_are_wrong(row: str, message: str) -> None:
     assert len(found) == 1 or all("above" in each for each in found)
 
 
+IN_DEGREES = "give the angle between the moments in degrees, between 0 and 180"
+ANGLES = [
+    ("190", [f"f.csv:2: column 'theta': angle is 190°; {IN_DEGREES}"]),
+    ("-72", [f"f.csv:2: column 'theta': angle is -72°; {IN_DEGREES}"]),
+    ("0", [f"f.csv:2: column 'theta': angle is 0°, where the torque vanishes; {IN_DEGREES}"]),
+    ("180.0", [f"f.csv:2: column 'theta': angle is 180°, where the torque vanishes; {IN_DEGREES}"]),
+    ("1.25", [f"f.csv:2: column 'theta': angle is 1.25°, which looks like radians; {IN_DEGREES}"]),
+    ("", ["f.csv:2: column 'theta': is empty; give a number; a point without data has no row"]),
+    ("72°", ["f.csv:2: column 'theta': '72°' is not a number; write a plain number such as -1.25e-3"]),
+    ("71", [f"f.csv:{line}: column 'theta': device 'A' is at 72° here and at 71° above; "
+            "a device has one angle: name the device anew for each angle" for line in (3, 4)]),
+]  # fmt: skip
+
+
+def with_angles(*angles: str) -> str:
+    return table(*(f"{row},{angle}" for row, angle in zip(ROWS, angles, strict=True)), header=HEADER + ",theta")
+
+
+@pytest.mark.parametrize(("cell", "messages"), ANGLES)
+def test_angles_that_are_wrong(cell: str, messages: list[str]) -> None:
+    declaration = declare(columns=replace(COLUMNS, angle="theta"), sin_theta="included")
+    assert faults(with_angles(cell, "72", "72", "54", "54", "54"), declaration) == messages
+
+
+def test_the_angle_comes_from_a_column_or_is_one_for_all_and_rescales_nothing() -> None:
+    from_column = declare(columns=replace(COLUMNS, angle="theta"), sin_theta="included")
+    a, b = read(with_angles("72", "72.0", "72", "54.5", "54.5", "5.45e1"), from_column)
+    assert (a.angle, b.angle, a.sin_theta, b.sin_theta) == (72.0, 54.5, "included", "included")
+    plain, constant = read(GOOD), read(GOOD, declare(angle=72.0, sin_theta="divided"))
+    assert (plain[0].angle, plain[0].sin_theta) == (None, None)
+    assert [(curve.angle, curve.sin_theta) for curve in constant] == [(72.0, "divided")] * 2
+    for curve in (a, constant[0]):
+        for name in ("par", "perp", "sigma_par", "sigma_perp"):
+            np.testing.assert_array_equal(getattr(curve, name), getattr(plain[0], name))
+
+
 def test_bias_faults_of_whole_devices() -> None:
     assert faults(table(*ROWS, "B,w2,3.0,-0.1,9,0.1,0.2,0.3")) == [
         "f.csv:8: column 'V': device 'B' has bias -0.1 V already in line 7; "

@@ -130,20 +130,10 @@ def test_unreadable_files_are_all_named(tmp_path: Path) -> None:
         study_template([])
 
 
-HOSTILE = [
-    'a"b',
-    "a\\nb",
-    "a'''b",
-    "x]\u202e",
-    'q = 1"\n[evil]',
-    "<tag>",
-    "{{7*7}}",
-    "µ,ß",
-    "=cmd()",
-    "a#b",
-    "\x7f",
-    "\x1b[0m",
-]
+HOSTILE = (
+    *('a"b', "a\\nb", "a'''b", "x]\u202e", 'q = 1"\n[evil]', "<tag>", "{{7*7}}", "µ,ß", "=cmd()", "a#b"),
+    *("\x7f", "\x1b[0m"),
+)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

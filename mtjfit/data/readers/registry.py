@@ -41,7 +41,7 @@ class Reader:
     name : str
         As in ``[data.format] reader = "…"``.
     says : str
-        What it is, for people.
+        The format in words.
     recognises : callable
         True where a file is surely, or most likely, of this format.
     read : callable
@@ -71,13 +71,7 @@ READERS: Mapping[str, Reader] = MappingProxyType({reader.name: reader for reader
 
 
 def reader_named(name: str) -> Reader:
-    """The reader of this name; ConfigError for an unknown one.
-
-    Examples
-    --------
-    >>> reader_named("lvm").says
-    'LabVIEW text file'
-    """
+    """The reader of this name; ConfigError for an unknown one."""
     if name not in READERS:
         raise ConfigError([Problem("format.reader", f"is {name!r}", did_you_mean(name, READERS))])
     return READERS[name]
@@ -107,20 +101,7 @@ def recognised_in(source: SourceFile) -> Reader:
 
 
 def sheets_from_bytes(source: SourceFile, reader: str = "", options: ReadOptions | None = None) -> tuple[Sheet, ...]:
-    """The sheets in the bytes of a file.
-
-    Parameters
-    ----------
-    reader : str
-        Name of a reader; empty: the one that the file seems to need, which is noted.
-
-    Raises
-    ------
-    DataError
-        With file and line of what is wrong.
-    ConfigError
-        There is no such reader.
-    """
+    """The sheets in the bytes of a file; otherwise like `read_sheet`."""
     found = reader_named(reader) if reader else recognised_in(source)
     try:
         sheets = found.read(source, options or ReadOptions())
@@ -148,7 +129,7 @@ def read_sheet(
     Raises
     ------
     DataError
-        With file and line of what is wrong.
+        With file and line of each fault.
     ConfigError
         There is no such reader.
     """
