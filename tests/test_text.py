@@ -217,7 +217,7 @@ def test_rows_fit_the_header_and_long_texts_and_tables_are_cut():
 def test_comparisons_say_their_numbers_and_refuse_loudly(objects: dict[str, str]):
     assert "5.00 ± 0.0144.50 to 5.00" in Shown(objects["mechanisms"]).text
     assert "NOT DECIDED" not in objects["mechanisms"]
-    assert "NOT DECIDED: diffusion is not told from b1" in mechanisms_of(hostile_study(), 2.0)._repr_html_()
+    assert "NOT DECIDED: diffusion is not distinguished from b1" in mechanisms_of(hostile_study(), 2.0)._repr_html_()
     assert Shown(objects["studies"]).text.count("lambda_J2 (1.1 to 2.9)2 (1.1 to 2.9)2 (1.1 to 2.9)") == 1
     bad = studies_of(hostile_study(), converged=False)._repr_html_()
     assert bad.count("NOT CONVERGED, no result") == 3
