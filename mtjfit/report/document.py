@@ -18,6 +18,8 @@ from mtjfit.infer.convergence.excess import chi2_of_draws
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
+from mtjfit.prior_influence.information import narrowing
+from mtjfit.prior_influence.sensitivity import sensitivity
 from mtjfit.prior_influence.tables import narrowing_record
 from mtjfit.results.headers import header_fields, notices
 from mtjfit.results.verdicts import checks, learned, not_determined
@@ -123,7 +125,9 @@ def result_document(
     study, known = fit.study, fit.identifiability
     verdict = None if posterior is None else posterior.verdict
     if posterior is not None and record is None:
-        record = narrowing_record(posterior)
+        settled = posterior.verdict.converged
+        tables = (narrowing(posterior), sensitivity(posterior)) if settled else (None, None)
+        record = narrowing_record(posterior, *tables)
     document = {
         "format": 1,
         "header": header_fields(study, fit),

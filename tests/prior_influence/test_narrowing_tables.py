@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtjfit.infer import Check, Posterior, Verdict
+from mtjfit.infer import Posterior
 from mtjfit.plain import plain
 from mtjfit.prior_influence.information import JointGain, narrowing
 from mtjfit.prior_influence.sensitivity import sensitivity
 from mtjfit.prior_influence.tables import (
     MOVED,
     bits,
+    joint_sentence,
     narrowing_record,
     narrowing_sentence,
     narrowing_table,
@@ -24,7 +25,6 @@ from mtjfit.prior_influence.tables import (
 )
 from mtjfit.study import Fixed, LogUniform, Parameter
 
-NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 
 
@@ -57,9 +57,18 @@ def blind(posterior: Posterior, *names: str) -> Posterior:
     return with_draws(posterior, **draws)
 
 
+def said_of(posterior: Posterior) -> str:
+    return narrowing_sentence(posterior, narrowing(posterior))
+
+
+def depends(posterior: Posterior) -> str:
+    return sensitivity_sentence(posterior, sensitivity(posterior))
+
+
 def test_the_table_says_what_decides(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    found, table = narrowing(posterior), narrowing_table(posterior)
+    found = narrowing(posterior)
+    table = narrowing_table(posterior, found)
     assert "Lambda" not in rows(table)  # lambda_sf_N times one
     prior, _, unit, shrinkage, _, who = rows(table)["lambda_J"]
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
@@ -67,45 +76,45 @@ def test_the_table_says_what_decides(finished) -> None:
     _, after, _, shrinkage, gain, who = rows(table)["lambda_phi"]
     assert (after, shrinkage, who) == ("1.000 (0.984 to 1.016)", "99.6 %", "mostly the data")
     assert float(gain) == pytest.approx(found.loc["lambda_phi", "gain_bits"], abs=0.06)
-    assert rows(narrowing_table(finished.posterior))["lambda_sf_F"][-1] == "prior and data"
+    assert (
+        rows(narrowing_table(finished.posterior, narrowing(finished.posterior)))["lambda_sf_F"][-1] == "prior and data"
+    )
     assert rows(table)["a1"][3] == "> 99.9 %"
 
 
-def test_the_note_tells_of_all_together_or_why_not(finished) -> None:
-    def note(joint: JointGain) -> str:
-        return narrowing_table(finished.posterior, joint=joint).note
-
+def test_the_note_gives_bits_of_all_together_or_says_why_not(finished) -> None:
     both = ("lambda_J", "lambda_phi")
-    assert note(JointGain(12.34, 0.02, both, True)).endswith("About lambda_J, lambda_phi together: 12.3 ± 0.02 bits.")
-    assert note(JointGain(12.34, 0.02, both, False)).endswith("cannot be said: the evidence is not reliable.")
-    assert note(JointGain(50.0, 0.02, tuple("abcdefghi"), True)).endswith(
-        "About 9 parameters together: 50.0 ± 0.02 bits."
+    assert (
+        joint_sentence(JointGain(12.34, 0.02, both, True)) == "About lambda_J, lambda_phi together: 12.3 ± 0.02 bits."
     )
-    assert "together" not in note(JointGain(0.0, 0.0, (), True))
-    found = narrowing_table(finished.posterior)
-    assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in found.note
+    assert joint_sentence(JointGain(12.34, 0.02, both, False)).endswith("the evidence is not reliable.")
+    assert (
+        joint_sentence(JointGain(50.0, 0.02, tuple("abcdefghi"), True))
+        == "About 9 parameters together: 50.0 ± 0.02 bits."
+    )
+    assert joint_sentence(JointGain(0.0, 0.0, (), True)) == ""
+    note = narrowing_table(finished.posterior, narrowing(finished.posterior)).note
+    assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in note
 
 
 def test_bits_of_each_length_in_a_sentence(finished) -> None:
     posterior = finished.posterior
     found = narrowing(posterior).loc[list(LENGTHS)].sort_values("gain_bits", ascending=False)
     listed = [f"{name} {bits(gain, error)}" for name, gain, error in found[["gain_bits", "gain_error"]].itertuples()]
-    assert narrowing_sentence(posterior) == f"The data tell, in bits: {', '.join(listed)}."
+    assert said_of(posterior) == f"Information from the data in bits: {', '.join(listed)}."
     both = blind(sharp(posterior), "lambda_J", "lambda_phi")
-    assert narrowing_sentence(both).endswith("; lambda_J, lambda_phi come from the prior alone.")
-    assert narrowing_sentence(blind(posterior, *LENGTHS)).startswith(
-        "lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come"
-    )
+    assert said_of(both).endswith("; lambda_J, lambda_phi come from the prior alone.")
+    assert said_of(blind(posterior, *LENGTHS)).startswith("lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come")
     one = narrowing(blind(posterior, "lambda_J")).loc[["lambda_J"]]
     assert narrowing_sentence(posterior, one) == "lambda_J comes from the prior alone."
     assert narrowing_sentence(posterior, one.iloc[:0]) == ""
 
 
 def test_sharp_data_do_not_hang_on_the_priors(finished) -> None:
-    text = sensitivity_sentence(sharp(finished.posterior))
-    assert text.startswith("Conclusions do not hang on the priors: with priors 1.4 times as wide (k̂ = ")
+    text = depends(sharp(finished.posterior))
+    assert text.startswith("Conclusions do not depend on the priors: with priors 1.4 times as wide (k̂ = ")
     assert text.endswith(f"every median and limit moves by less than {MOVED:g} sd.")
-    table = sensitivity_table(sharp(finished.posterior))
+    table = sensitivity_table(sharp(finished.posterior), sensitivity(sharp(finished.posterior)))
     assert rows(table)["lambda_J"][1].startswith("1.000 (0.98")
     assert rows(table)["lambda_J"][1].endswith("0.0 sd")
     assert "Lambda" not in rows(table)
@@ -117,7 +126,7 @@ def test_what_moves_is_named_with_its_numbers(finished) -> None:
     posterior = sharp(finished.posterior)
     draws = np.exp(0.6 * noise(posterior, 9))
     posterior = with_draws(posterior, lambda_J=draws)
-    text = sensitivity_sentence(posterior)
+    text = depends(posterior)
     before, after = (float(word) for word in text.split("(from ")[1].split(" nm")[0].split(" to "))
     assert before == pytest.approx(1.0, abs=0.05)
     assert after == pytest.approx(np.exp(0.36), abs=0.15)
@@ -140,41 +149,44 @@ def test_of_what_is_not_determined_nothing_was_concluded(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
     found = sensitivity(posterior).assign(shift_q50=lambda t: np.where(t.parameter == "lambda_J", 5.0, 0.0))
     found = found.assign(shift_q05=0.0, shift_q95=0.0, k_hat=0.1, reliable=True)
-    assert sensitivity_sentence(posterior, found).startswith("Conclusions do not hang on the priors")
+    assert sensitivity_sentence(posterior, found).startswith("Conclusions do not depend on the priors")
 
 
 def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    text = sensitivity_sentence(posterior)
+    text = depends(posterior)
     assert (
         "because lambda_J reaches the edge of its range: sample again with lambda_J: log-uniform 0.0251 to 398." in text
     )
-    table = sensitivity_table(posterior)
+    table = sensitivity_table(posterior, sensitivity(posterior))
     assert table.header[2] == "wider (k̂ ∞)"
     assert {row[2] for row in table.rows} == {"sample again"}
     heavy = sensitivity(sharp(finished.posterior)).assign(k_hat=0.9, reliable=False)
     text = sensitivity_sentence(sharp(finished.posterior), heavy)
-    assert "cannot say what would follow (k̂ = 0.9): sample again with those priors." in text
+    assert "the result cannot be had from these draws (k̂ = 0.9): sample again with those priors." in text
 
 
 def test_an_unconverged_run_has_no_gains(finished) -> None:
-    draws = replace(finished.posterior, verdict=NOT_YET)
-    for said in (narrowing_sentence(draws), sensitivity_sentence(draws), narrowing_table(draws).note):
+    draws = finished.posterior
+    tables = narrowing_table(draws, None), sensitivity_table(draws, None)
+    for said in (narrowing_sentence(draws, None), sensitivity_sentence(draws, None), *(table.note for table in tables)):
         assert said.startswith("NOT CONVERGED")
-    assert narrowing_table(draws).rows == sensitivity_table(draws).rows == ()
-    assert narrowing_record(draws)["narrowing"] == {}
+    assert tables[0].rows == tables[1].rows == ()
+    assert narrowing_record(draws, None, None)["narrowing"] == {}
 
 
 def test_the_record_is_strict_json_with_the_numbers_of_the_tables(finished) -> None:
     posterior = blind(finished.posterior, "lambda_J")
-    record = json.loads(json.dumps(plain(narrowing_record(posterior)), allow_nan=False))
+    record = json.loads(
+        json.dumps(plain(narrowing_record(posterior, narrowing(posterior), sensitivity(posterior))), allow_nan=False)
+    )
     found = narrowing(posterior)
     assert record["narrowing"]["lambda_phi"]["gain_bits"] == found.loc["lambda_phi", "gain_bits"]
     assert record["narrowing"]["lambda_J"]["from_prior"] is True
     assert record["joint_gain"]["names"] == list(LENGTHS)
     assert len(record["sensitivity"]) == len(sensitivity(posterior))
     assert record["sensitivity"][0]["k_hat"] is None  # infinite
-    assert record["sentences"][1] == sensitivity_sentence(posterior)
+    assert record["sentences"][1] == depends(posterior)
 
 
 def test_a_study_without_free_lengths_has_no_sentence(finished) -> None:
