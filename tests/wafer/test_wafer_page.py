@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from survey_cases import lot, survey_of
-from wafer_cases import simulated_wafer, wafer_study
+from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.plot import style as plot_style
@@ -24,7 +24,6 @@ from mtjfit.wafer.commands.compare import compare_catalogues
 from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
 from mtjfit.wafer.page import page as page_module
 from mtjfit.wafer.page.page import KINDS, wafer_files
-from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.survey.compare import compare_wafers as pairs_of
 from mtjfit.wafer.survey.curves import Curves, curves_of
 from mtjfit.wafer.survey.curves import survey_of as survey_from
@@ -112,8 +111,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     rows["T_par"] = rows["T_par"].astype(object)
     rows.loc[rows["device"] == "D000050", "T_par"] = "<b>oops</b>"
     study = wafer_study(folder, table.csv(folder / "table.csv"))
-    with open_catalogue(folder / "lot.db", write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
+    run(study, folder / "lot.db")
     arguments = [str(folder / "lot.db"), "--output", str(folder / "page"), "--quantity", Q]
     return Made(folder, rows, CliRunner().invoke(wafer_command, arguments, catch_exceptions=False))
 

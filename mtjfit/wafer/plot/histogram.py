@@ -114,6 +114,7 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
         np.array([seen[name].spread for name in shown]),
     )
     limits = (found or WaferFindings(survey, quantity)).limits
+    spread, says = limits["spread"].where(limits["determined"].astype(bool), 0.0).to_dict(), limits["says"].to_dict()
     note = (
         "Grey bar: robust standard deviation of measured values. Black bar: that of true values between devices of one "
         "wafer, without errors of measurement; none where it is not determined."
@@ -123,12 +124,12 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
     with noted_figure(survey, _ROW * len(shown) + 0.65, note) as fig:
         axes = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for ax, name in zip(axes, shown, strict=True):
-            row, mine = limits.loc[name], of == name
+            mine = of == name
             plain, marked = values[mine & usable], values[mine & known & survey.flagged]
             _histogram(ax, edges, plain, marked)
-            _middle(ax, float(np.median(plain)), seen[name], row["spread"] if row["determined"] else 0.0)
+            _middle(ax, float(np.median(plain)), seen[name], spread[name])
             unknown, title = int(np.sum(mine & ~known)), name if len(names) > 1 else ""
-            _words(ax, title, plain.size, marked.size, unknown, str(row["says"]))
+            _words(ax, title, plain.size, marked.size, unknown, says[name])
         axes[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
         name_axis(axes[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
         fig.supylabel("devices", fontsize=7.5)
