@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import weakref
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml, watched
+from wafer_cases import Wafer, run, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.parallel import Interrupted
@@ -21,7 +20,6 @@ from mtjfit.terminal import Commands
 from mtjfit.wafer import Chunk, Reduced, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue
 from mtjfit.wafer.commands.batch import batch_command
-from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
 from mtjfit.wafer.reduce.reduced import FLAGS
 
 SMALL = 14
@@ -38,13 +36,6 @@ def study(wafer: Wafer, tmp_path: Path) -> WaferStudy:
     return wafer_study(tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=IN_CHUNKS)
 
 
-def run(study: WaferStudy, path: Path, hook: Callable[[Chunk], object] | None = None) -> tuple[BatchSummary, str]:
-    """Summary of a run, and the digest of the catalogue after it; `hook` gets each chunk before it is reduced."""
-    read = {} if hook is None else {"read": watched(hook)}
-    with open_catalogue(path, write=True) as catalogue:
-        return run_batch(study, catalogue, progress=False, **read), catalogue.digest()
-
-
 def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: WaferStudy, tmp_path: Path):
     summary, _ = run(study, tmp_path / "a.db")
     assert (summary.devices, summary.added, summary.faults) == (SMALL, SMALL, 0)
@@ -56,19 +47,6 @@ def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: 
         np.testing.assert_array_equal(frame[name], np.concatenate([each.values[name] for each in reduced]), name)
     np.testing.assert_array_equal(sums, np.vstack([each.sums for each in reduced]))
     np.testing.assert_array_equal(frame["flags"], np.concatenate([each.flags for each in reduced]))
-
-
-def test_neither_chunks_nor_formats_change_a_bit(wafer: Wafer, tmp_path: Path):
-    pytest.importorskip("pyarrow", reason="needs the extra parquet")
-    frames = []
-    for name, size in (("table.csv", 4), ("table.csv", 1000), ("table.parquet", 7)):
-        path = tmp_path / name
-        wafer.csv(path) if name.endswith("csv") else wafer.parquet(path, 100)
-        run(wafer_study(tmp_path, path, wafer=f"chunk = {size}\n"), tmp_path / f"{name}{size}.db")
-        with open_catalogue(tmp_path / f"{name}{size}.db") as catalogue:
-            frames.append(catalogue.frame())
-    for other in frames[1:]:
-        pd.testing.assert_frame_equal(frames[0], other, check_exact=True)
 
 
 def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path):
@@ -164,10 +142,10 @@ def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(study: WaferStu
 
     with pytest.raises(DataError, match="has changed while it was read"):
         run(study, tmp_path / "a.db", hook)
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
+    with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.n_devices == 0
         assert catalogue.sources() == []
-        assert run_batch(study, catalogue, progress=False).devices == SMALL
+    assert run(study, tmp_path / "a.db")[0].devices == SMALL
 
 
 def test_two_tables_of_one_study_share_a_catalogue_unless_they_share_devices(wafer: Wafer, tmp_path: Path):
@@ -266,8 +244,8 @@ def test_usage_and_missing_parts_are_said_before_any_work(
     monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     result = command(study, "--workers", "2")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue, pytest.raises(ConfigError, match="--scheduler x"):
-        run_batch(study, catalogue, scheduler="x", progress=False)
+    with pytest.raises(ConfigError, match="--scheduler x"):
+        run(study, tmp_path / "a.db", scheduler="x")
 
 
 def test_the_study_file_is_kept_with_the_results(study: WaferStudy, tmp_path: Path):

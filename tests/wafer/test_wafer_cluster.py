@@ -10,12 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from wafer_cases import simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import folder_study, run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, reduce_chunk
-from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.reduce.batch import run_batch
+from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.reduce.cluster import Job, dask_client, jobs, program_versions, reduce_job, reduced_on_cluster
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
@@ -119,19 +117,8 @@ def test_chunks_in_flight_are_bounded_and_those_are_handed_out_at_the_end(stop_a
     assert stop_after is None or len(found) < stop_after + 5
 
 
-def folder(path: Path, n: int, chunk: int) -> WaferStudy:
-    """A folder with one file for each of n devices."""
-    text = wafer_toml(data='name = "{device}_X{x:mm}_Y{y:mm}_T{d:nm}.csv"', wafer=f"chunk = {chunk}\n")
-    for old, new in (("d_nm", "d"), ("x (mm)", "x"), ("y (mm)", "y"),
-                     ('wafer = "wafer"\nsplit = "split"\n', "")):  # fmt: skip
-        text = text.replace(old, new)
-    path.mkdir(exist_ok=True)
-    (path / "wafer.toml").write_text(text, encoding="utf-8")
-    return load_wafer(path / "wafer.toml", simulated_wafer(n, n_bias=9).folder(path / "dies"))
-
-
 def test_workers_read_folders_themselves_and_the_program_reads_tables(tmp_path: Path):
-    study = folder(tmp_path / "f", 5, 2)
+    study = folder_study(tmp_path, simulated_wafer(5, n_bias=9), "chunk = 2\n")
     left = list(jobs(study, {1}))
     assert [(job.number, job.share, job.chunk) for job in left] == [(0, 1 / 3, None), (2, 1.0, None)]
     expected = reduce_chunk(study, list(chunks(study))[2])
@@ -146,13 +133,14 @@ def test_workers_read_folders_themselves_and_the_program_reads_tables(tmp_path: 
     assert [len(job.chunk.device) for job in jobs(table, {0}) if job.chunk] == [2, 1]
 
 
-@pytest.mark.slow
-def test_one_process_and_a_local_cluster_give_the_same_bits(tmp_path: Path):
-    table = simulated_wafer(400, uneven=True).csv(tmp_path / "table.csv")
-    for study in (wafer_study(tmp_path, table, wafer="chunk = 20\n"), folder(tmp_path / "f", 400, 20)):
-        digests = set()
-        for workers in (0, 2):
-            with open_catalogue(tmp_path / f"{study.table.name}{workers}.db", write=True) as catalogue:
-                assert run_batch(study, catalogue, workers=workers, progress=False).devices == 400
-                digests.add(catalogue.digest())
-        assert len(digests) == 1
+@pytest.mark.slow  # starts processes: 20 s
+@pytest.mark.parametrize("kind", ["table", "folder"])
+def test_one_process_and_a_local_cluster_give_the_same_bits(kind: str, tmp_path: Path):
+    wafer, lines = simulated_wafer(400, uneven=True), "chunk = 20\n"
+    if kind == "folder":
+        study = folder_study(tmp_path, wafer, lines)
+    else:
+        study = wafer_study(tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=lines)
+    (one, digest), (two, other) = (run(study, tmp_path / f"{n}.db", workers=n) for n in (0, 2))
+    assert (one.devices, digest) == (two.devices, other)
+    assert one.devices == 400

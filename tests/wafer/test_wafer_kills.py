@@ -1,4 +1,4 @@
-"""Whatever is killed, and wherever: begun again, the catalogue is that of a run that nobody disturbed."""
+"""Killed runs, workers and schedulers: after a restart the catalogue is that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from wafer_cases import simulated_wafer, wafer_study, watched
+from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer import Chunk, WaferStudy
@@ -53,16 +53,10 @@ def small(folder: Path, n: int = 60, chunk: int = 5) -> WaferStudy:
     return wafer_study(folder, simulated_wafer(n, n_bias=9).csv(folder / "table.csv"), wafer=f"chunk = {chunk}\n")
 
 
-def undisturbed(study: WaferStudy, folder: Path) -> str:
-    with open_catalogue(folder / "undisturbed.db", write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
-        return catalogue.digest()
-
-
-def gone_on_with(study: WaferStudy, path: Path) -> tuple[int, str]:
-    """Devices that were missing, and the digest once they are not."""
-    with open_catalogue(path, write=True) as catalogue:
-        return run_batch(study, catalogue, progress=False).added, catalogue.digest()
+def resumed(study: WaferStudy, path: Path) -> tuple[int, str]:
+    """Devices that were missing, and the digest once they are reduced."""
+    summary, digest = run(study, path)
+    return summary.added, digest
 
 
 def killed_in(study: WaferStudy, path: Path, at: int, workers: int = 0) -> list[int]:
@@ -103,16 +97,16 @@ def killed_in_fork(study: WaferStudy, path: Path, at: int) -> None:
 def test_a_killed_run_loses_only_the_chunk_at_hand(kill: Callable[..., object], tmp_path: Path):
     study = small(tmp_path, 20)
     kill(study, tmp_path / "a.db", at=13)  # in the middle of the third chunk
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (20 - 10, undisturbed(study, tmp_path))
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (20 - 10, run(study, tmp_path / "undisturbed.db")[1])
 
 
 def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: Path):
     study = small(tmp_path, 10)
-    expected = undisturbed(study, tmp_path)
+    expected = run(study, tmp_path / "undisturbed.db")[1]
     with open_catalogue(tmp_path / "undisturbed.db", write=True) as catalogue:
         catalogue.connection.execute("DELETE FROM devices WHERE chunk = 1 AND place > 2")
-    added, digest = gone_on_with(study, tmp_path / "undisturbed.db")
+    added, digest = resumed(study, tmp_path / "undisturbed.db")
     assert added == 0
     assert digest != expected
 
@@ -122,8 +116,8 @@ def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
     study = small(tmp_path)
     for at in (1, 5, 6, 13, 2):
         killed_in(study, tmp_path / "a.db", at)
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 15, undisturbed(study, tmp_path))
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 15, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
@@ -143,8 +137,8 @@ def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_pa
         time.sleep(0.1)
     assert len(children) == 2
     assert not any(map(running, children))
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 25, undisturbed(study, tmp_path))
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 25, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
@@ -159,10 +153,9 @@ def test_killed_workers_change_no_result(tmp_path: Path):
             killed.add(worker.pid)
             os.kill(worker.pid, KILL)
 
-    expected = undisturbed(study, tmp_path)
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
-        assert run_batch(study, catalogue, workers=2, progress=False, read=watched(hook)).added == 200
-        assert catalogue.digest() == expected
+    expected = run(study, tmp_path / "undisturbed.db")[1]
+    summary, digest = run(study, tmp_path / "a.db", hook, workers=2)
+    assert (summary.added, digest) == (200, expected)
     assert len(killed) == 2
 
 
@@ -209,7 +202,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 @pytest.mark.slow
 def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(tmp_path: Path):
     study = small(tmp_path, 200)
-    expected = undisturbed(study, tmp_path)
+    expected = run(study, tmp_path / "undisturbed.db")[1]
     with cluster(tmp_path) as running:
         for name, at in (("calm.db", None), ("killed.db", 12)):
 
@@ -217,10 +210,8 @@ def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_
                 if chunk.number == at:
                     running.kill(running.workers[0])
 
-            with open_catalogue(tmp_path / name, write=True) as catalogue:
-                how = {"scheduler": running.address, "progress": False, "read": watched(hook)}
-                assert run_batch(study, catalogue, **how).added == 200
-                assert catalogue.digest() == expected
+            summary, digest = run(study, tmp_path / name, hook, scheduler=running.address)
+            assert (summary.added, digest) == (200, expected)
         assert running.workers[0].poll() is not None
 
 
@@ -234,12 +225,9 @@ def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_pat
                 running.kill(running.scheduler)
 
         start = time.monotonic()
-        with (
-            open_catalogue(tmp_path / "a.db", write=True) as catalogue,
-            pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"),
-        ):
-            run_batch(study, catalogue, scheduler=running.address, progress=False, read=watched(hook))
+        with pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"):
+            run(study, tmp_path / "a.db", hook, scheduler=running.address)
         assert time.monotonic() - start < WAIT
-    added, digest = gone_on_with(study, tmp_path / "a.db")
+    added, digest = resumed(study, tmp_path / "a.db")
     assert 0 < added < 200
-    assert digest == undisturbed(study, tmp_path)
+    assert digest == run(study, tmp_path / "undisturbed.db")[1]

@@ -35,7 +35,7 @@ from mtjfit.wafer.stack.posterior import WaferPosterior
 def quick() -> Iterator[None]:
     """No pictures, and no search for the deepest of several valleys."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
+        patch.setattr("mtjfit.wafer.page.page.KINDS", {})
         patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
         patch.setattr(groups, "fit_groups", partial(fit_groups, effort=Effort(screened=16, starts=1, evaluations=8)))
         yield

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from table_cases import ROWS, SMALL, joined, put, row, same, small, table, text_of
-from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import Wafer, folder_study, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.data import read_curves
 from mtjfit.data.format import TableFormat
@@ -57,18 +57,15 @@ def test_every_format_gives_the_same_chunks(kind: str, wafer: Wafer, tmp_path: P
 
 
 def test_a_folder_gives_the_same_devices(wafer: Wafer, tmp_path: Path) -> None:
-    wafer.folder(tmp_path / "sweeps")
-    (tmp_path / "sweeps" / ".hidden").write_text("no", encoding="utf-8")
-    text = wafer_toml(data='name = "{device}_X{x:mm}_Y{y:mm}_T{d_nm:nm}.csv"', wafer=SMALL)
-    text = text.replace("x (mm)", "x").replace("y (mm)", "y").replace('wafer = "wafer"\nsplit = "split"\n', "")
-    (tmp_path / "wafer.toml").write_text(text, encoding="utf-8")
-    for where in (tmp_path / "sweeps", tmp_path / "sweeps" / "*.csv"):
-        study = load_wafer(tmp_path / "wafer.toml", where)
+    first = folder_study(tmp_path, wafer, SMALL)
+    sweeps = first.table
+    (sweeps / ".hidden").write_text("no", encoding="utf-8")
+    for study in (first, replace(first, table=sweeps / "*.csv")):
         one = replace(wafer.chunk(), wafer=("",) * 11, split=("",) * 11)
         assert same(joined(list(chunks(study))), one)
         assert chunk_count(study) == 3
-    next((tmp_path / "sweeps").glob("D000003*")).unlink()
-    (tmp_path / "sweeps" / "D000003_X1mm_Y2mm_T1.2nm.csv").write_text("V,T_par\n1,2\n", encoding="utf-8")
+    next(sweeps.glob("D000003*")).unlink()
+    (sweeps / "D000003_X1mm_Y2mm_T1.2nm.csv").write_text("V,T_par\n1,2\n", encoding="utf-8")
     faults = [fault for chunk in chunks(study) for fault in chunk.faults]
     assert [fault.device for fault in faults] == ["D000003"]
     assert "no such column" in faults[0].what

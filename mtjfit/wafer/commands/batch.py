@@ -142,9 +142,10 @@ def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) 
 
     configuration = summary.source.configuration.fingerprint
     faults = catalogue.faults(configuration) if summary.faults else None
-    mine = [] if faults is None else list(faults[faults["table"] == summary.source.name].itertuples(index=False))
+    mine = [] if faults is None else faults[faults["table"] == summary.source.name].to_dict("records")
+    problems = [Problem(str(row["where"]), str(row["what"]), str(row["todo"])) for row in mine]
     if mine and not summary.devices:
-        refuse_unusable(table, [Problem(row.where, row.what, row.todo) for row in mine], f"{summary.faults}")
+        refuse_unusable(table, problems, f"{summary.faults}")
     if not quiet:
         rows = [("devices in the catalogue", str(summary.devices), f"{summary.added} of them now")]
         rows.append(("  with a flag", str(summary.any_flag), ""))
@@ -157,7 +158,7 @@ def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) 
         click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
     if mine:
         click.echo(f"\nWarning: {len(mine)} devices could not be used; the table faults of the catalogue lists them.")
-        for row in mine[:_MOST_FAULTS]:
-            click.echo(f"  {row.device}: {row.where}: {row.what}; {row.todo}")
+        for row, problem in zip(mine[:_MOST_FAULTS], problems, strict=False):
+            click.echo(f"  {row['device']}: {problem}")
         if len(mine) > _MOST_FAULTS:
             click.echo(f"  and {len(mine) - _MOST_FAULTS} more")

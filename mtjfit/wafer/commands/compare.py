@@ -156,13 +156,13 @@ def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) 
     import pandas as pd
 
     from mtjfit.plain import csv_bytes
-    from mtjfit.wafer.page.text import means_table, pairs_table
+    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
     from mtjfit.wafer.survey.limits import WaferFindings
 
     tables, means, pairs = [], [], []
     for quantity in chosen:
         found = WaferFindings(survey, quantity, own, common)
-        tables += [means_table(found), pairs_table(found)]
+        tables += [means_table(found), wafer_pairs_table(found)]
         means.append(found.means.table.reset_index().assign(quantity=quantity, origin=survey.origin))
         pairs.append(found.pairs.assign(quantity=quantity, origin=survey.origin))
     files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))

@@ -83,9 +83,8 @@ def wafer_means(
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
     codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
     if not len(owners):
-        empty = pd.DataFrame(
-            columns=[*["wafer", "population", "n", "mean", "sd", "sd_wafer"]], index=pd.Index([], name="name")
-        )
+        columns = ["wafer", "population", "n", "mean", "sd", "sd_wafer"]
+        empty = pd.DataFrame(columns=columns, index=pd.Index([], name="name"))
         return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), common)
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)

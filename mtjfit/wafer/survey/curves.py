@@ -14,7 +14,7 @@ from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer.read.chunk import AllBut, Chunk
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.survey import Survey, counted
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
@@ -149,8 +149,7 @@ def curves_of(
     if not left:
         return Curves(found)
     why = "; ".join(faults) or "the table does not hold them"
-    n = len(left)
-    return Curves(found, f"The curves of {n} {'device' if n == 1 else 'devices'} cannot be shown: {why}.")
+    return Curves(found, f"The curves of {counted(len(left), 'device')} cannot be shown: {why}.")
 
 
 def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name]) -> frozenset[int]:

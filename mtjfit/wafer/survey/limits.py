@@ -19,7 +19,7 @@ from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.survey import Survey, counted
 
 __all__ = ["CORRECTIONS", "REACH", "Control", "OddDevices", "WaferFindings", "control_limits", "few_digits",
            "odd_devices"]  # fmt: skip
@@ -68,7 +68,7 @@ class OddDevices:
                 "(Benjamini and Hochberg)"
             )
         return (
-            f"{self.tests} comparisons, {n} {'device' if n == 1 else 'devices'} beyond what is expected: {chance}, "
+            f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}, "
             "if true values scatter normally."
         )
 

@@ -10,6 +10,7 @@ from scipy.stats import f
 
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
+from mtjfit.text import p_text
 from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
@@ -63,6 +64,26 @@ class Surface:
     def clear(self) -> bool:
         """True if the wafer is not flat."""
         return self.p < CLEAR
+
+    @property
+    def says(self) -> str:
+        """The part that the surface explains, in a sentence.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> rng = np.random.default_rng(0)
+        >>> frame = pd.DataFrame({"device": np.arange(100).astype(str), "x": np.tile(np.arange(10.0), 10),
+        ...                       "y": np.repeat(np.arange(10.0), 10), "b": rng.normal(0, 1, 100), "b_sd": 0.1})
+        >>> smooth_surfaces(Survey("w", frame), "b")[0].says
+        'all devices: no smooth part (p = 0.63 if flat)'
+        """
+        who, p = self.wafer or "all devices", f"({p_text(self.p)} if flat)"
+        if not self.clear:
+            return f"{who}: no smooth part {p}"
+        if not self.spread.determined:
+            return f"{who}: a smooth part {p}; errors explain all residuals"
+        return f"{who}: the smooth part explains {100 * self.share:.0f} % of the variance of true values {p}"
 
     def at(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """The surface of the first population at positions in mm; the shape of x and y."""

@@ -13,7 +13,7 @@ from mtjfit.data.curve import BoolArray
 from mtjfit.data.origin import kinds
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["ERROR", "Survey"]
+__all__ = ["ERROR", "Survey", "counted"]
 
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
@@ -197,3 +197,14 @@ def _populations(frame: pd.DataFrame) -> pd.Series:
         return frame["split"]
     comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
     return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))
+
+
+def counted(n: int, one: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "device"), counted(2, "wafer")
+    ('1 device', '2 wafers')
+    """
+    return f"{n} {one}{'' if n == 1 else 's'}"
