@@ -16,7 +16,7 @@ from mtjfit.explorer.export import exported
 from mtjfit.explorer.figures import COLOURS, Figures, speak
 from mtjfit.explorer.quality import fit_from, statistics, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
-from mtjfit.model.structure import Structure
+from mtjfit.model.rank import Structure
 from mtjfit.plot.style import unit_of
 from mtjfit.text import number
 

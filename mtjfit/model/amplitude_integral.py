@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.gram import Bilinear, Gram, Products
+from mtjfit.model.compress import Bilinear, Gram, Products
 from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal

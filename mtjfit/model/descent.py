@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.forward import transfer_gradient
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
-from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened
 
 __all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
 

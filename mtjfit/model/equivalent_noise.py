@@ -24,8 +24,7 @@ from scipy.stats import t as student
 
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.model.compress import Points
-from mtjfit.model.known import once_per_study
-from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.layout import once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import DOF, JITTER, NOISE, Parameter, Prior, Study, parse_amplitude
 

@@ -13,7 +13,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import rises
-from mtjfit.model.structure import Structure, structure, unseen
+from mtjfit.model.rank import Structure, structure, unseen
 from mtjfit.study import ParameterName
 
 __all__ = [

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.forward import amplitude_design, transfer, transfer_gradient
 from mtjfit.model.layout import Entry
-from mtjfit.model.likelihood import FullPosterior, row_scale
+from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, transfer_gradient
 
 __all__ = ["Jacobian", "jacobian", "prior_width", "relative_errors"]
 

@@ -14,12 +14,10 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
-from mtjfit.model.compress import Compressed
+from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import Coordinates, Split, scattered_terms
-from mtjfit.model.forward import THINNEST
-from mtjfit.model.gram import Gram
 from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import FullPosterior, full_posterior
+from mtjfit.model.likelihood import THINNEST, FullPosterior, full_posterior
 from mtjfit.model.posterior import Batch, Block, SharedPosterior
 from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness_integral import Thickness

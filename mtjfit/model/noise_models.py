@@ -17,11 +17,9 @@ from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
-from mtjfit.model.compress import Compressed, Points
+from mtjfit.model.compress import Compressed, Gram, Points
 from mtjfit.model.coordinates import Split
-from mtjfit.model.gram import Gram
-from mtjfit.model.known import once_per_study
-from mtjfit.model.layout import Entry, Layout, layout
+from mtjfit.model.layout import Entry, Layout, layout, once_per_study
 from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block

@@ -15,11 +15,9 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.compress import Compressed
-from mtjfit.model.coordinates import DeviceCoordinates
-from mtjfit.model.forward import THINNEST
-from mtjfit.model.gram import Gram, gram_by_component
-from mtjfit.model.scores import Scores
+from mtjfit.model.compress import Compressed, Gram, gram_by_component
+from mtjfit.model.coordinates import DeviceCoordinates, Scores
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
@@ -40,7 +38,7 @@ class Block:
     Attributes
     ----------
     by_component : ndarray, shape (n_devices, 2, 1 + 2T, 1 + 2T)
-        Inner products of each component, see `mtjfit.model.gram`.
+        Inner products of each component, see `mtjfit.model.compress`.
     gram : Gram
         Their sum: for noise that is known.
     constant : float

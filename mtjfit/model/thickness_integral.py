@@ -16,7 +16,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
-from mtjfit.model.forward import THINNEST
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal

@@ -13,8 +13,7 @@ from scipy import optimize, stats
 import mtjfit
 from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
-from mtjfit.model.interval import LEVELS, Interval, Profile, thresholds
-from mtjfit.model.profile import profile, profiles, reference
+from mtjfit.model.profile import LEVELS, Interval, Profile, profile, profiles, reference, thresholds
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)

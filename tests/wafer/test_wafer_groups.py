@@ -24,10 +24,10 @@ from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sam
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
-from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
 from mtjfit.wafer.stack.groups import fit_groups, sample_groups
+from mtjfit.wafer.stack.hierarchy import WaferDevices
 from mtjfit.wafer.stack.least_squares import StackLeastSquares
 from mtjfit.wafer.stack.posterior import WaferPosterior
 

@@ -17,10 +17,8 @@ from mtjfit.errors import ConfigError
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
-from mtjfit.wafer.stack.coordinates import WaferCoordinates
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, shapes_at
-from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, WaferDevices, shapes_at
+from mtjfit.wafer.stack.posterior import WaferCoordinates, WaferPosterior
 
 ALARM = 1e-5
 """Of each test of a distribution; a fixed seed fails by chance once in some ten thousand choices of it in this file."""

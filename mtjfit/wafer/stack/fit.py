@@ -16,8 +16,7 @@ from mtjfit.model.identifiability import LINEAR_RISE, MAX_RELATIVE_ERROR
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.study import Parameter, unit_of
 from mtjfit.text import p_text, table, value_with_error
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
 __all__ = ["Effort", "StackFit", "fit_stack"]

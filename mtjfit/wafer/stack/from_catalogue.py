@@ -13,8 +13,7 @@ import numpy as np
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study import LENGTHS
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 if TYPE_CHECKING:

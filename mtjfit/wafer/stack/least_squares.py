@@ -15,11 +15,11 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import solved
-from mtjfit.model.forward import THINNEST
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
-from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import WaferDevices
 
 __all__ = ["StackLeastSquares", "StackPoint"]
 
