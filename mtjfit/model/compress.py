@@ -9,9 +9,9 @@ R is then block upper triangular, and the residual sum of squares belongs to no 
 
 Integrals over amplitudes and thickness need inner products only. For K = a + ib the model of a curve is
 Σ_t c_t (a u_t + b w_t), one term for each coefficient c_t of J0(V), with whitened vectors u_t and w_t that depend on
-the bias alone. χ² is a polynomial in a, b and c with the inner products of z, u_t and w_t as coefficients (`Gram`). Axes of
-terms come first, so that each coefficient is one contiguous array over rows and devices. These products cancel in χ²:
-ln L is good to 1e-16 Σ (y/σ)², far below one as long as the errors are not a millionth of the torque.
+the bias alone. χ² is a polynomial in a, b and c with the inner products of z, u_t and w_t as coefficients (`Gram`).
+These products cancel in χ²: ln L is good to 1e-16 Σ (y/σ)², far below one as long as the errors are not a millionth of
+the torque.
 """
 
 from __future__ import annotations
@@ -301,6 +301,8 @@ class Products:
 @dataclass(frozen=True)
 class Gram:
     """Inner products for a batch of parameters, whitened by the noise scales of each.
+
+    Axes of terms come first in what follows from them, so that each coefficient is one contiguous array.
 
     Attributes
     ----------

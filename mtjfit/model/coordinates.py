@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,6 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from mtjfit.data import FloatArray
-from mtjfit.errors import MtjfitError
 from mtjfit.model.amplitude_integral import Bounded
 from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, Scattered
 from mtjfit.physics import wave_numbers
@@ -80,27 +79,6 @@ class Scores:
         below, above = self.reach
         inside = np.all((-below <= z) & (z <= above), axis=-1)
         return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
-
-    def log_posterior(
-        self, z: FloatArray, names: Sequence[str], log_likelihood: Callable[[FloatArray], FloatArray]
-    ) -> FloatArray:
-        """Log prior + log likelihood, shape (n,); the likelihood is asked only inside the support of the prior.
-
-        Raises
-        ------
-        MtjfitError
-            The likelihood is not finite there; names the values.
-        """
-        result = self.log_prior(z)
-        inside = np.isfinite(result)
-        if inside.any():
-            found = log_likelihood(z[inside])
-            if not np.all(np.isfinite(found)):
-                bad = self.values(z[inside][~np.isfinite(found)][:1])[0]
-                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(names, bad, strict=True))
-                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
-            result[inside] += found
-        return result
 
     def from_unit_cube(self, u: FloatArray) -> FloatArray:
         """Uniform numbers to scores drawn from the prior, same shape."""
@@ -195,18 +173,28 @@ class DeviceCoordinates(ABC):
 
     @property
     @abstractmethod
+    def sampled(self) -> Mapping[str, Prior]:
+        """Priors of what is sampled, in the order of the coordinates."""
+
+    @property
+    @abstractmethod
+    def thickness_is_free(self) -> bool:
+        """True where each device's thickness is integrated out."""
+
+    @property
     def priors(self) -> Mapping[str, Prior]:
         """Prior of every parameter, in the order of tables."""
+        return self.sampled
 
-    @property
-    @abstractmethod
+    @cached_property
     def scores(self) -> Scores:
         """Normal scores of the priors of what is sampled."""
+        return Scores(tuple(self.sampled.values()))
 
-    @property
-    @abstractmethod
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Sampled parameters."""
+        return tuple(self.sampled)
 
     @abstractmethod
     def of(self, name: str, values: FloatArray) -> FloatArray:
@@ -286,10 +274,14 @@ class Coordinates(DeviceCoordinates):
     def own(self) -> tuple[int, ...]:
         return self.split.own
 
+    @property
+    def thickness_is_free(self) -> bool:
+        return self.split.thickness_is_free
+
     @cached_property
-    def _scatters(self) -> dict[ParameterName, Prior]:
+    def _scatters(self) -> dict[str, Prior]:
         """Sampled relative standard deviations of amplitudes between devices."""
-        declared = [self.study.parameters[SCATTER + self.study.amplitudes[t]] for t in self.split.scattered]
+        declared = [self.declared[SCATTER + self.terms[t]] for t in self.split.scattered]
         return {
             name: one.free_prior
             for one in declared
@@ -298,14 +290,10 @@ class Coordinates(DeviceCoordinates):
         }
 
     @cached_property
-    def scores(self) -> Scores:
-        entries = (self.layout.entries[k].prior for k in self.split.entries)
-        return Scores((*entries, *(self.amplitudes.priors[a] for a in self.split.sampled), *self._scatters.values()))
-
-    @cached_property
-    def names(self) -> tuple[ParameterName, ...]:
-        entries = (self.layout.names[k] for k in self.split.entries)
-        return (*entries, *(self.amplitudes.names[a] for a in self.split.sampled), *self._scatters)
+    def sampled(self) -> dict[str, Prior]:
+        found: dict[str, Prior] = {self.layout.names[k]: self.layout.entries[k].prior for k in self.split.entries}
+        found.update((self.amplitudes.names[a], self.amplitudes.priors[a]) for a in self.split.sampled)
+        return found | self._scatters
 
     @cached_property
     def own_names(self) -> tuple[tuple[ParameterName, ...], ...]:
@@ -320,7 +308,7 @@ class Coordinates(DeviceCoordinates):
         """Prior of every free parameter, sampled or integrated out, in the order of tables."""
         found: dict[str, Prior] = {entry.name: entry.prior for entry in self.layout.entries}
         found.update(zip(self.amplitudes.names, self.amplitudes.priors, strict=True))
-        found.update(self._scatters.items())
+        found |= self._scatters
         for t in self.split.scattered:
             name = self.study.amplitudes[t]
             each = Scattered(self.study.parameters[name].prior, self.study.parameters[SCATTER + name].prior)

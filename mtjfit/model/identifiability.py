@@ -22,6 +22,8 @@ __all__ = [
     "Direction",
     "Identifiability",
     "Structure",
+    "as_error",
+    "as_linear",
     "determined_table",
     "directions",
     "structure",
@@ -241,11 +243,11 @@ def determined_table(
     by_name = dict(zip(model.layout.names, values, strict=True)) | dict(
         zip(model.amplitudes.names, amplitudes, strict=True)
     )
-    verdicts = {name: _as_error(name in at_bound, error) for name, error in zip(J.names, errors, strict=True)}
+    verdicts = {name: as_error(name in at_bound, error) for name, error in zip(J.names, errors, strict=True)}
     # A thickness is declared with an error, which the curves only sharpen: that is linear enough.
     absolute = zip(J.names[: J.n_model], np.abs(J.scale) * errors, strict=False)
     known = {name: float(error) for name, error in absolute if verdicts[name][0]}
-    verdicts |= {name: _as_linear(*rise) for name, rise in rises(model, values, amplitudes, known).items()}
+    verdicts |= {name: as_linear(*rise) for name, rise in rises(model, values, amplitudes, known).items()}
     rows = [(by_name[name], error, *verdicts[name]) for name, error in zip(J.names, errors, strict=True)]
     table = pd.DataFrame(
         rows, index=pd.Index(J.names, name="parameter"), columns=["value", "relative_error", "determined", "reason"]
@@ -253,7 +255,7 @@ def determined_table(
     return table, correlation
 
 
-def _as_error(at_bound: bool, error: float) -> tuple[bool, str]:
+def as_error(at_bound: bool, error: float) -> tuple[bool, str]:
     """Whether a linearised relative error may be an error bar, and why not."""
     if at_bound:
         return False, "the fit ran to the edge of its range"
@@ -262,7 +264,7 @@ def _as_error(at_bound: bool, error: float) -> tuple[bool, str]:
     return error <= MAX_RELATIVE_ERROR, "" if error <= MAX_RELATIVE_ERROR else "its error would exceed 50 %"
 
 
-def _as_linear(below: float, above: float) -> tuple[bool, str]:
+def as_linear(below: float, above: float) -> tuple[bool, str]:
     """Whether an error is a bar, judged by the rise of χ² at two errors on either side, and what to say of it."""
     smallest, largest = min(below, above), max(below, above)
     if smallest < LINEAR_RISE[0]:

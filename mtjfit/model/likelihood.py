@@ -10,6 +10,7 @@ and the amplitudes given θ are normal with mean x̂ and covariance A⁻¹, from
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +35,7 @@ __all__ = [
     "row_scale",
     "transfer",
     "transfer_gradient",
+    "where_possible",
     "whitened",
 ]
 
@@ -176,6 +178,32 @@ def whitened(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, Floa
     return design.reshape(n, J * two_P, -1), target.reshape(n, J * two_P), rss, log_sigma
 
 
+def where_possible(
+    theta: FloatArray,
+    log_prior: FloatArray,
+    log_likelihood: Callable[[FloatArray], FloatArray],
+    names: Sequence[str],
+    values: Callable[[FloatArray], FloatArray],
+) -> FloatArray:
+    """Log prior + log likelihood, shape (n,); the likelihood is computed only inside the support of the prior.
+
+    Raises
+    ------
+    MtjfitError
+        The likelihood is not finite there; names the values.
+    """
+    inside = np.isfinite(log_prior)
+    result = np.where(inside, log_prior, -np.inf)
+    if inside.any():
+        found = log_likelihood(theta[inside])
+        if not np.all(np.isfinite(found)):
+            bad = values(theta[inside][~np.isfinite(found)][:1])[0]
+            where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(names, bad, strict=True))
+            raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
+        result[inside] += found
+    return result
+
+
 @dataclass(frozen=True, eq=False)
 class FullPosterior:
     """Prior and marginal likelihood of one study over its non-linear coordinates, vectorised.
@@ -251,17 +279,7 @@ class FullPosterior:
             The likelihood is not finite inside the support of the prior; names the values.
         """
         theta = np.atleast_2d(theta)
-        log_prior = self.log_prior(theta)
-        inside = np.isfinite(log_prior)
-        result = np.full(theta.shape[0], -np.inf)
-        if inside.any():
-            log_likelihood = self.log_likelihood(theta[inside])
-            if not np.all(np.isfinite(log_likelihood)):
-                bad = self.layout.values(theta[inside][~np.isfinite(log_likelihood)][0])
-                where = ", ".join(f"{n} = {v:.6g}" for n, v in zip(self.layout.names, bad, strict=True))
-                raise MtjfitError(f"the likelihood is not finite at {where}; check the data for extreme numbers")
-            result[inside] = log_prior[inside] + log_likelihood
-        return result
+        return where_possible(theta, self.log_prior(theta), self.log_likelihood, self.layout.names, self.layout.values)
 
     def prior_transform(self, u: FloatArray) -> FloatArray:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""

@@ -69,11 +69,6 @@ class MarginalPosterior(SharedPosterior):
         return self.full.data
 
     @property
-    def thickness_is_free(self) -> bool:
-        """True where each device's thickness is integrated out."""
-        return self.split.thickness_is_free
-
-    @property
     def devices_at_once(self) -> int:
         """All of them: integrals over shared amplitudes need the sums over all devices."""
         return len(self.study.curves)

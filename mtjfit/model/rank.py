@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import phase_determined, terms_seen
+from mtjfit.model.combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers
@@ -166,7 +166,7 @@ def _seen(model: FullPosterior) -> str:
     """What a single device determines, in words."""
     counts = terms_seen(model, 0)
     named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
-    if phase_determined(model, counts):
+    if terms_of(model, counts).phase_determined:
         return ", ".join(["arg κ", *(f"|κ|·{name}" for name in named)])
     powers: dict[str, list[str]] = {}
     for name in sorted(named):

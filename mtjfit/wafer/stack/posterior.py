@@ -24,7 +24,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import Bounded, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
-from mtjfit.model.coordinates import DeviceCoordinates, Scores
+from mtjfit.model.coordinates import DeviceCoordinates
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.model.posterior import Block, SharedPosterior
 from mtjfit.model.thickness_integral import Thickness
@@ -86,8 +86,7 @@ class WaferCoordinates(DeviceCoordinates):
         return tuple(ParameterName(f"{name}_{shape}", wafer) for shape in shapes for wafer in self.devices.wafers)
 
     @cached_property
-    def priors(self) -> dict[str, Prior]:
-        """Prior of everything that is sampled, in the order of the coordinates."""
+    def sampled(self) -> dict[str, Prior]:
         own = {name for name in self.terms if self._is_own(name)}
         shared = [*LENGTHS, *NOISE, *self.terms, *(SCATTER + name for name in self.terms)]
         found: dict[str, Prior] = {}
@@ -101,14 +100,6 @@ class WaferCoordinates(DeviceCoordinates):
         for name in self.hierarchy.smooth:
             found |= dict.fromkeys(self._labels(name), Normal(0.0, self.hierarchy.sd_of(name)))
         return found
-
-    @cached_property
-    def scores(self) -> Scores:
-        return Scores(tuple(self.priors.values()))
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self.priors)
 
     @cached_property
     def radius(self) -> float:
@@ -147,7 +138,6 @@ class WaferCoordinates(DeviceCoordinates):
 
     @property
     def thickness_is_free(self) -> bool:
-        """True where each device's thickness is integrated out."""
         return self.hierarchy.thickness_scatter is not None or self._declared_sd > 0
 
     def sd(self, values: FloatArray) -> FloatArray:
@@ -222,11 +212,6 @@ class WaferPosterior(SharedPosterior):
     def compressed(self) -> Compressed:
         """Sufficient statistics of all devices."""
         return self.devices.data
-
-    @property
-    def thickness_is_free(self) -> bool:
-        """True where each device's thickness is integrated out."""
-        return self.coordinates.thickness_is_free
 
     def unit_of(self, name: str) -> str:
         """Unit of a parameter as it appears in tables; ``""`` for relative ones."""
