@@ -1,4 +1,4 @@
-"""What a single device determines without any length: slopes, their ratio, and whether Eq. 12 can hold at all.
+"""Numbers that a single device determines without any length: slopes, their ratio, and a test of Eq. 12.
 
 With J0 = Σ c_n Vⁿ, a curve measures the complex numbers κ c_n. If some power of V has only an in-plane or only an
 out-of-plane coefficient, the phase of κ follows: tan(arg κ) is the ratio of the slopes of T_perp and T_par. With
@@ -6,8 +6,8 @@ a1 and b2 alone three numbers are determined, |κ| a1, b2/a1 and arg κ, and the
 (par·V)(par·V²) + (perp·V)(perp·V²) = 0.
 
 Two tests, and the full χ² of a device is the sum of theirs. The *constraint* test asks whether the coefficients of its
-own polynomials can come from one κ; it never looks at the points. The *scatter* test asks whether the points follow
-polynomials of the declared powers of V at all; it knows nothing of Eq. 12.
+own polynomials can come from one κ; the points do not enter. The *scatter* test asks whether the points follow
+polynomials of the declared powers of V at all; Eq. 12 does not enter.
 """
 
 from __future__ import annotations

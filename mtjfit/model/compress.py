@@ -32,7 +32,7 @@ __all__ = [
     "Bilinear",
     "Compressed",
     "Gram",
-    "Points",
+    "PointTable",
     "Products",
     "compress",
     "gram_by_component",
@@ -164,8 +164,8 @@ def compress(study: Study, powers: IntArray) -> Compressed:
 
 
 @dataclass(frozen=True)
-class Points:
-    """Points in use of all devices in the unit of the first, padded to equal numbers.
+class PointTable:
+    """PointTable in use of all devices in the unit of the first, padded to equal numbers.
 
     Attributes
     ----------
@@ -187,8 +187,8 @@ class Points:
     cross: FloatArray
 
     @classmethod
-    def of(cls, study: Study, powers: IntArray) -> Points:
-        """Points of a study for the given powers of V.
+    def of(cls, study: Study, powers: IntArray) -> PointTable:
+        """PointTable of a study for the given powers of V.
 
         Parameters
         ----------

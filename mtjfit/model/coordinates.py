@@ -1,4 +1,9 @@
-"""From coordinates that are sampled to what each device needs: lengths, centres and widths of its amplitudes."""
+"""Coordinates of a study: normal scores of the priors, and the parameters of each device that follow from them.
+
+A flat prior has edges at which proposals and walkers stop, and a parameter that the data do not determine fills its
+range up to them. In z = Φ⁻¹(F(x)), with F the distribution function of the prior, there are no edges, and an
+undetermined parameter has a normal distribution. Everything that is integrated exactly is integrated in x.
+"""
 
 from __future__ import annotations
 
@@ -43,11 +48,11 @@ class Scores:
 
     @cached_property
     def reach(self) -> FloatArray:
-        """How far from zero each score may be, below and above, shape (2, size).
+        """Farthest that each score may be from zero, below and above, shape (2, size).
 
-        Scores end where values can no longer be told from a bound: 6e-16, or Φ(−8), of the range of a flat prior, or
-        of a standard deviation. Normal priors go on where they are open: data may contradict them by any number of
-        standard deviations, and a mode out there is a mode.
+        Scores end where values are equal to a bound by rounding: 6e-16, or Φ(−8), of the range of a flat prior, or
+        of a standard deviation. Normal priors have no end where they are open, since data may contradict them by any
+        number of standard deviations.
         """
         return np.array([prior.reach for prior in self.priors], dtype=float).reshape(-1, 2).T
 
@@ -238,7 +243,7 @@ class DeviceCoordinates(ABC):
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a parameter of each device comes from: columns of the sampled values, or numbers that are known.
+    """Source of a parameter of each device: columns of the sampled values, or known numbers.
 
     One column or number where all devices share it, which then needs to be computed with only once.
     """
@@ -259,7 +264,7 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class Coordinates(DeviceCoordinates):
-    """What is sampled of a study, in the order of the coordinates: lengths and noise, amplitudes, their scatter."""
+    """Coordinates of a study, in this order: lengths and noise, amplitudes, their scatter."""
 
     study: Study
     layout: Layout

@@ -1,4 +1,4 @@
-"""What a study determines: error bars at the optimum, and why there are none."""
+"""Identifiability of a study: error bars at the optimum, and why there are none."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ normal in ln(parameter) stays above the lower end up to errors of 47 %.
 
 @dataclass(frozen=True)
 class Identifiability:
-    """What the data determine.
+    """Identifiability of the parameters of a study.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ class Identifiability:
     n_parameters : int
         Free lengths and amplitudes.
     null_directions : tuple of str
-        In words, what cannot be seen.
+        Changes that no measured value shows, in words.
     determined : DataFrame
         By parameter: value, relative_error (linearised, inf if none), determined (bool): whether that is an error bar,
         reason: why not, or that it is one of a model that is not linear within it.
@@ -265,7 +265,7 @@ def as_error(at_bound: bool, error: float) -> tuple[bool, str]:
 
 
 def as_linear(below: float, above: float) -> tuple[bool, str]:
-    """Whether an error is a bar, judged by the rise of χ² at two errors on either side, and what to say of it."""
+    """Whether an error is a bar, by the rise of χ² at two errors on either side, and a remark."""
     smallest, largest = min(below, above), max(below, above)
     if smallest < LINEAR_RISE[0]:
         return False, f"not linear: χ² rises by only {max(smallest, 0.0):.1f} at two errors; the posterior says more"

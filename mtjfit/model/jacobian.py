@@ -1,4 +1,4 @@
-"""Analytic Jacobian of the whitened model of a study, in scaled coordinates, and what its singular values say."""
+"""Analytic Jacobian of the whitened model of a study in scaled coordinates, and the errors that follow."""
 
 from __future__ import annotations
 

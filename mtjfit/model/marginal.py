@@ -2,7 +2,7 @@
 
 Shared amplitudes are integrated in closed form too, where thicknesses are known; where they are not, the devices are
 independent only for given amplitudes, which are then sampled. An amplitude that scatters between devices is sampled,
-and what each device makes of it integrated out.
+and its value in each device integrated out.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class MarginalPosterior(SharedPosterior):
         return np.array(free, dtype=np.intp)
 
     def frame(self, z: FloatArray) -> Frame:
-        """Where `straightened` coordinates lie given all others, for `z` of shape (n, size)."""
+        """Mean and precision of `straightened` coordinates given all others, for `z` of shape (n, size)."""
         if not self.straightened.size:
             return Frame.trivial(z.shape[0])
         return Frame.joined([self._frame(z[rows], block) for rows, block in self._pieces(len(z), 2)])

@@ -1,4 +1,4 @@
-"""Phase of κ and amplitudes of many devices at once, each from its own sufficient statistics and nothing else.
+"""Phase of κ and amplitudes of many devices at once, each from its own sufficient statistics alone.
 
 With J0 = Σ c_n Vⁿ a curve measures t_n = K c_n. Least squares over the phase φ of K and the real amplitudes
 |K| a_n, |K| b_n is linear but for φ: amplitudes are eliminated (Golub and Pereyra's variable projection), which leaves
@@ -156,7 +156,7 @@ class Terms:
 
     @cached_property
     def single(self) -> IntArray:
-        """Places of the terms whose power of V has no other: only these tell the phase of K."""
+        """Places of the terms whose power of V has no other: only these determine the phase of K."""
         return np.array([t for t, n in enumerate(self.power) if np.sum(self.power == n) == 1], dtype=int)
 
     @property

@@ -103,7 +103,7 @@ class Profile:
 
 
 def _end(u: FloatArray, rise: FloatArray, threshold: float) -> float | None:
-    """Where √rise, a straight line from the first point, below the threshold, to the second, reaches it, if at all."""
+    """The crossing of a threshold between two points, linear in √rise, if there is one."""
     if u.size < 2:
         return None
     low, high = np.sqrt(np.maximum(rise[:2], 0.0))
@@ -259,7 +259,7 @@ def profiles(
     names: Sequence[str],
     about: Reference,
     others: FloatArray | None = None,
-    told: Callable[[Sequence[str]], Iterable[str]] = iter,
+    shown: Callable[[Sequence[str]], Iterable[str]] = iter,
 ) -> Profiles:
     """Profiles of lengths and amplitudes, none above any point of another or above any other fit.
 
@@ -269,7 +269,7 @@ def profiles(
         The best fit, as far as it is known.
     others : ndarray, shape (n, size)
         Natural values of other fits of the study, or draws of its posterior.
-    told : callable
+    shown : callable
         Wraps the names while the lines are drawn, to show progress.
     """
     limits, cloud = thresholds(model), _cloud(model, about.values)
@@ -282,7 +282,7 @@ def profiles(
     fits = Points.together([about.as_points, fits])
     best, starts = Reference.of(fits), np.concatenate([fits.values, cloud])
     errors = _steps(model, best)
-    lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts) for name in told(names)}
+    lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts) for name in shown(names)}
     lines = {name: line.settled(best.lowest, limits) for name, line in lines.items()}
     for _ in range(_ROUNDS):
         before, best = best, _lowest(whole, _everywhere(lines, fits, best))
@@ -305,7 +305,7 @@ def profiles(
 
 
 def below(line: Line, points: Points, lowest: float, limits: Sequence[float]) -> float:
-    """By how much of −2 ln L the lowest of other points lies below a line, zero if none does.
+    """Depth in −2 ln L of the lowest of other points below a line, zero if none lies below.
 
     The check on every profile. Points beyond twice the highest threshold do not count: no interval ends there.
     """
@@ -324,7 +324,7 @@ def _everywhere(lines: Mapping[str, Line], fits: Points, best: Reference) -> Poi
 
 
 def _profile(line: Line, best: Reference, limits: tuple[float, ...]) -> Profile:
-    """What is told of a line, with the best point on it."""
+    """The profile of a line, with the best point on it."""
     axis, value = line.axis, float(best.as_points.of(line.descent.model, line.axis.name)[0])
     line = line.merged(axis.to(np.array([value])), best.as_points)
     rise = np.maximum(line.points.height - best.lowest, 0.0)

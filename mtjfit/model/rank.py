@@ -1,4 +1,4 @@
-"""How many numbers a design can determine whatever its noise, and in words what it can never see."""
+"""Rank of a design whatever its noise, and the directions that it cannot determine, in words."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _listed(names: Sequence[str], own: set[str]) -> str:
 
 
 def _seen(model: FullPosterior) -> str:
-    """What a single device determines, in words."""
+    """Numbers that a single device determines, in words."""
     counts = terms_seen(model, 0)
     named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
     if terms_of(model, counts).phase_determined:
@@ -175,7 +175,7 @@ def _seen(model: FullPosterior) -> str:
 
 
 def _rest_in_words(model: FullPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
-    """What has no name: which parameters take part, and what is seen instead."""
+    """Unseen directions without a name: the parameters that take part, and what is determined instead."""
     taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
     own = {name for name, each in model.study.parameters.items() if each.scope == "device"}
     n = model.study.n_thicknesses

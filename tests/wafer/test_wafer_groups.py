@@ -25,7 +25,7 @@ from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
 from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
-from mtjfit.wafer.stack.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, devices_of, hierarchy_of, stack_model
 from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 from mtjfit.wafer.stack.hierarchy import WaferDevices
 from mtjfit.wafer.stack.least_squares import StackLeastSquares
@@ -211,7 +211,7 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
     """Sums that were packed, written to SQLite and read again, against the raw curves."""
     wafer, study, catalogue = filled(tmp_path, **DECLARED)
     with catalogue:
-        found = list(stacks(catalogue, study))
+        found = list(catalogue_stacks(catalogue, study))
     assert [one.split for one in found] == ["1.2 nm", "1.6 nm", "2 nm"]
     hierarchy = hierarchy_of(study)
     assert hierarchy.smooth["thickness"] == ("tilt_x", "bowl")
@@ -240,7 +240,7 @@ def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
         summary = found.summary().set_index("split")
         assert summary["devices"].tolist() == [7, 8, 8]
         assert found.left_out["1.2 nm"] == ("D000003",)
-        assert next(stacks(catalogue, study, split="1.2 nm", flagged=True)).devices.n == 8
+        assert next(catalogue_stacks(catalogue, study, split="1.2 nm", flagged=True)).devices.n == 8
         assert (summary["misfit_p_value"] > 1e-6).all()
         table = found.table()
         assert list(table.columns) == ["split", "parameter", "value", "sd", "unit", "determined", "reason", "origin"]
@@ -249,7 +249,7 @@ def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
             fit_groups(catalogue, study, split="3 nm")
         catalogue.connection.execute("UPDATE devices SET flags = 4 WHERE split = '2 nm'")
         with pytest.raises(DataError, match="every device carries a flag"):
-            list(stacks(catalogue, study, split="2 nm"))
+            list(catalogue_stacks(catalogue, study, split="2 nm"))
 
 
 def test_another_study_is_refused(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_another_study_is_refused(tmp_path: Path) -> None:
     with catalogue:
         other = wafer_study(tmp_path, amplitudes=("a1", "b2", "b3"))
         with pytest.raises(DataError, match="no configuration"):
-            list(stacks(catalogue, other))
+            list(catalogue_stacks(catalogue, other))
         frame = catalogue.frame(("thickness", "x", "y"))
         with pytest.raises(ValueError, match="are not those of this study"):
             devices_of(frame, catalogue.sums(), other)

@@ -205,7 +205,7 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
 
 
 def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """What is wrong with the smooth parts and the scatter of thicknesses, whatever the devices are."""
+    """Problems of the smooth parts and of the scatter of thicknesses."""
     for name, shapes in hierarchy.smooth.items():
         where = f"wafer.smooth.{name}"
         if name != "thickness" and not (is_amplitude(name) and name in parameters):

@@ -1,4 +1,4 @@
-"""The hierarchical posterior of a wafer: what a stack shares, with smooth and random parts over its devices.
+"""The hierarchical posterior of a wafer: a stack with smooth and random parts over its devices.
 
 Device j at (x, y) has the thickness and, say, the amplitude
 
@@ -50,7 +50,7 @@ _NARROWEST = 1e-6  # nm; less scatter of thicknesses acts as none, and would hav
 
 @dataclass(frozen=True, eq=False)
 class WaferCoordinates(DeviceCoordinates):
-    """What is sampled of a stack: lengths, noise, amplitudes, what scatters by how much, smooth coefficients.
+    """Coordinates of a stack: lengths, noise, amplitudes, their scatter, smooth coefficients.
 
     Their number does not depend on the number of devices.
     """
@@ -109,7 +109,7 @@ class WaferCoordinates(DeviceCoordinates):
         return float(np.max(np.hypot(self.devices.x, self.devices.y))) or 1.0
 
     def basis(self, name: str) -> FloatArray:
-        """What the smooth coefficients of a parameter are multiplied by, shape (n_devices, n_coefficients)."""
+        """Shapes that the smooth coefficients of a parameter multiply, (n_devices, n_coefficients)."""
         devices = self.devices
         shapes = shapes_at(self.hierarchy.smooth.get(name, ()), devices.x / self.radius, devices.y / self.radius)
         if self.hierarchy.each == "stack":
