@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hierarchy_cases import TRUTH, drawn_run, parameters, simulated
+from model_studies import peak_memory
 from scipy import stats
 from scipy.optimize import least_squares
 from wafer_cases import Wafer, simulated_wafer, wafer_study
@@ -177,11 +177,7 @@ def test_memory_is_linear_in_devices() -> None:
 
     def peak(n: int) -> int:
         many = replace(problem, devices=devices.chosen(np.arange(n) % 20))
-        tracemalloc.start()
-        many.at(at)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
+        return peak_memory(lambda: many.at(at))
 
     assert peak(1600) < 10 * peak(200)
 
