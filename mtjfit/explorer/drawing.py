@@ -9,7 +9,7 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.explorer.state import ExploredStudy, SliderState, value_of
-from mtjfit.model.forward import amplitude_design
+from mtjfit.model.likelihood import amplitude_design
 from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import errors_of, torque_at

@@ -18,7 +18,7 @@ from mtjfit.explorer.export import exported
 from mtjfit.explorer.figures import COLOURS, Figures, set_aria_names
 from mtjfit.explorer.quality import agreement, fit_from, structure_of
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
-from mtjfit.model.structure import Structure
+from mtjfit.model.rank import Structure
 from mtjfit.plot.style import unit_of
 from mtjfit.study import Study
 from mtjfit.text import number

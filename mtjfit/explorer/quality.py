@@ -14,7 +14,7 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.explorer.state import AMPLITUDES, ExploredStudy, SliderState, projected
 from mtjfit.model.likelihood import FullPosterior, whitened
-from mtjfit.model.structure import Structure, structure
+from mtjfit.model.rank import Structure, structure
 from mtjfit.study import JITTER, LENGTHS, Fixed, ParameterName, Study
 from mtjfit.text import p_text
 

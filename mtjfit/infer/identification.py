@@ -16,10 +16,9 @@ from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
-from mtjfit.model.interval import LEVELS, Profile
 from mtjfit.model.likelihood import FullPosterior
-from mtjfit.model.profile import Profiles, profiles, reference
-from mtjfit.model.structure import expected_errors, grade
+from mtjfit.model.profile import LEVELS, Profile, Profiles, profiles, reference
+from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
@@ -44,7 +43,7 @@ class Identification(Identifiability):
         "over 100 %", by the farther end of the 68 % interval; "lower limit" or "upper limit" if the 95 % interval has
         that end only, "prior only" if it has none. Of parameters without a profile, by the linearised error.
     expected : DataFrame
-        Relative errors over the prior, whatever the data say (`mtjfit.model.structure.expected_errors`).
+        Relative errors over the prior, whatever the data say (`mtjfit.model.rank.expected_errors`).
     profiles : mapping of str to Profile
         Of lengths and of amplitudes that devices share; of Lambda where D_ratio and lambda_sf_N are both free, and then
         of neither of these.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.gram import Bilinear, Gram, Products
+from mtjfit.model.compress import Bilinear, Gram, Products
 from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
@@ -96,7 +96,7 @@ def log_integral(A: FloatArray, h: FloatArray, bounded: Bounded | None = None) -
 
 @dataclass(frozen=True)
 class Mode:
-    """Where the integrand of a block is largest, and how other linear parameters feel it.
+    """The maximum of the integrand of a block, and its response to other linear parameters.
 
     Attributes
     ----------
@@ -290,7 +290,7 @@ class Arrow:
     A, h : ndarray, shapes (n, S, S) and (n, S)
         Precision and linear term of the whitened shared amplitudes.
     rest : ndarray, shape (n,)
-        What does not depend on them: −½ χ² at the prior means, and the integrals over own amplitudes.
+        The part without them: −½ χ² at the prior means, and the integrals over own amplitudes.
     mean, sd : ndarray, shape (S,)
         Priors of the shared amplitudes.
     """
@@ -321,7 +321,7 @@ class Arrow:
             own = list(split.own)
             A_own = np.moveaxis(sd[:, None] * sd * between[np.ix_(own, own)], (0, 1), (-2, -1)) + np.eye(len(own))
             h_own = np.moveaxis(sd * by_term[own], 0, -1)
-            # columns: how each shared amplitude pulls at the own ones
+            # columns: products of each shared amplitude with the own ones
             tie = np.moveaxis(sd * serves[:, None] * between[np.ix_(terms, own)], (0, 1), (-2, -1))
             freed = np.stack([solved(A_own, tie[..., s, :]) for s in range(len(terms))], axis=-2)
             rest = rest + log_integral(A_own, h_own)

@@ -1,4 +1,4 @@
-"""What a single device determines without any length: slopes, their ratio, and whether Eq. 12 can hold at all.
+"""Numbers that a single device determines without any length: slopes, their ratio, and a test of Eq. 12.
 
 With J0 = Σ c_n Vⁿ, a curve measures the complex numbers κ c_n. If some power of V has only an in-plane or only an
 out-of-plane coefficient, the phase of κ follows: tan(arg κ) is the ratio of the slopes of T_perp and T_par. With
@@ -6,8 +6,8 @@ a1 and b2 alone three numbers are determined, |κ| a1, b2/a1 and arg κ, and the
 (par·V)(par·V²) + (perp·V)(perp·V²) = 0.
 
 Two tests, and the full χ² of a device is the sum of theirs. The *constraint* test asks whether the coefficients of its
-own polynomials can come from one κ; it never looks at the points. The *scatter* test asks whether the points follow
-polynomials of the declared powers of V at all; it knows nothing of Eq. 12.
+own polynomials can come from one κ; the points do not enter. The *scatter* test asks whether the points follow
+polynomials of the declared powers of V at all; Eq. 12 does not enter.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = [
     "denominator_dof",
     "noise_estimate",
     "noise_groups",
-    "phase_determined",
     "quantities_table",
+    "terms_of",
     "terms_seen",
 ]
 
@@ -158,15 +158,8 @@ def terms_seen(model: FullPosterior, j: int) -> np.ndarray:
     return np.asarray(seen & ((linear.column[0] >= 0) | (linear.constant != 0)))
 
 
-def phase_determined(model: FullPosterior, counts: np.ndarray) -> bool:
-    """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
-    phases: dict[int, set[complex]] = {}
-    for phase, power in zip(model.amplitudes.phase[counts], model.amplitudes.power[counts], strict=True):
-        phases.setdefault(int(power), set()).add(complex(phase))
-    return any(len(kinds) == 1 for kinds in phases.values())
-
-
-def _terms(model: FullPosterior, counts: np.ndarray) -> Terms:
+def terms_of(model: FullPosterior, counts: np.ndarray) -> Terms:
+    """The terms of J0(V) of a mask of shape (n_terms,)."""
     names = tuple(name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept)
     return Terms(names, model.amplitudes.phase[counts], model.amplitudes.power[counts], model.data.powers)
 
@@ -180,7 +173,7 @@ def _devices(
 ) -> Iterator[DeviceCombinations]:
     """Combinations of devices that see the same terms."""
     data, P, (group, noise) = model.data, model.data.powers.size, groups
-    terms, ranks, seen = _terms(model, counts), [], []
+    terms, ranks, seen = terms_of(model, counts), [], []
     for j in which:
         rank, part = _seen(data.R[j], data.z[j], P)
         ranks.append(rank)
@@ -188,7 +181,7 @@ def _devices(
     scatter = [
         _scatter(model, j, sigma, ranks[k], data.z[j] - seen[k], group[j] < 0) for k, j in enumerate(which.tolist())
     ]
-    if not phase_determined(model, counts):
+    if not terms.phase_determined:
         for k, j in enumerate(which.tolist()):
             yield DeviceCombinations(
                 model.study.curves[j].device, {}, {}, 0.0, 0, scatter_chi2=scatter[k][0], scatter_dof=scatter[k][1]
@@ -197,30 +190,14 @@ def _devices(
     weight = np.repeat(1 / sigma[which], P, axis=1)
     R, z = data.R[which] * weight[:, :, None], np.stack(seen) * weight
     found = fit_phase(np.ascontiguousarray(np.moveaxis(R, 0, -1)), np.ascontiguousarray(z.T), terms)
+    numbers, covariance = found.quantities(terms)
     for k, j in enumerate(which.tolist()):
-        values, sd = _values(terms, found.phase[k], found.amplitudes[:, k], found.covariance[..., k])
+        values = dict(zip(terms.quantities, numbers[:, k].tolist(), strict=True))
+        sd = dict(zip(terms.quantities, np.sqrt(np.diagonal(covariance[..., k])).tolist(), strict=True))
         noise_dof = _noise_dof(np.repeat(group[j], P), noise, found.left[:, k])
         dof = sum(ranks[k]) - len(terms.names) - 1
         device = model.study.curves[j].device
         yield DeviceCombinations(device, values, sd, float(found.misfit[k]), dof, noise_dof, *scatter[k])
-
-
-def _values(
-    terms: Terms, phase: float, amplitudes: FloatArray, covariance: FloatArray
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Determined quantities and their errors."""
-    values = {"slope_ratio": float(np.tan(phase))}
-    sd = {"slope_ratio": float(np.sqrt(covariance[0, 0]) / np.cos(phase) ** 2)}
-    for t, name in enumerate(terms.names):
-        values[f"|kappa|·{name}"] = float(amplitudes[t])
-        sd[f"|kappa|·{name}"] = float(np.sqrt(covariance[t + 1, t + 1]))
-    if {"a1", "b2"} <= set(terms.names):
-        a, b = terms.names.index("a1"), terms.names.index("b2")
-        ratio = amplitudes[b] / amplitudes[a]
-        gradient = np.zeros(covariance.shape[0])
-        gradient[a + 1], gradient[b + 1] = -ratio / amplitudes[a], 1 / amplitudes[a]
-        values["b2/a1"], sd["b2/a1"] = float(ratio), float(np.sqrt(gradient @ covariance @ gradient))
-    return values, sd
 
 
 def _seen(R: FloatArray, z: FloatArray, P: int) -> tuple[list[int], FloatArray]:

@@ -1,4 +1,9 @@
-"""From coordinates that are sampled to what each device needs: lengths, centres and widths of its amplitudes."""
+"""Coordinates of a study: normal scores of the priors, and the parameters of each device that follow from them.
+
+A flat prior has edges at which proposals and walkers stop, and a parameter that the data do not determine fills its
+range up to them. In z = Φ⁻¹(F(x)), with F the distribution function of the prior, there are no edges, and an
+undetermined parameter has a normal distribution. Everything that is integrated exactly is integrated in x.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,82 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import Bounded
 from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, Scattered
-from mtjfit.model.scores import Scores
 from mtjfit.physics import wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import SCATTER, Normal, Parameter, ParameterName, Prior, Study, amplitudes_of, parse_amplitude
+from mtjfit.study.prior import EDGE, LN_2PI
 
-__all__ = ["Coordinates", "DeviceCoordinates", "Split", "scattered_terms"]
+__all__ = ["Coordinates", "DeviceCoordinates", "Scores", "Split", "scattered_terms"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The coordinates of several priors.
+
+    Examples
+    --------
+    >>> from mtjfit.study import LogNormal, LogUniform
+    >>> scores = Scores((LogUniform(0.1, 10.0), LogNormal(10.0, 2.0)))
+    >>> scores.values(np.array([[0.0, 1.0]]))
+    array([[ 1., 20.]])
+    """
+
+    priors: tuple[Prior, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of coordinates."""
+        return len(self.priors)
+
+    @cached_property
+    def reach(self) -> FloatArray:
+        """Farthest that each score may be from zero, below and above, shape (2, size).
+
+        Scores end where values are equal to a bound by rounding: 6e-16, or Φ(−8), of the range of a flat prior, or
+        of a standard deviation. Normal priors have no end where they are open, since data may contradict them by any
+        number of standard deviations.
+        """
+        return np.array([prior.reach for prior in self.priors], dtype=float).reshape(-1, 2).T
+
+    @cached_property
+    def _forms(self) -> tuple[FloatArray, ...]:
+        """Offset, scale, whether of Φ(z), whether a logarithm, low, high: of priors that are a line in z or Φ(z)."""
+        return tuple(np.array([prior.score_form for prior in self.priors], dtype=float).reshape(-1, 6).T)
+
+    @cached_property
+    def _others(self) -> tuple[tuple[int, Prior], ...]:
+        return tuple((k, prior) for k, prior in enumerate(self.priors) if prior.truncated)
+
+    def values(self, z: FloatArray) -> FloatArray:
+        """Natural values, shape (n, size), of scores of the same shape."""
+        offset, scale, of_phi, log, low, high = self._forms
+        x = offset + scale * np.where(of_phi, ndtr(z), z)
+        x = np.minimum(np.maximum(np.where(log, np.exp(np.where(log, x, 0.0)), x), low), high)
+        for k, prior in self._others:
+            x[:, k] = prior.at_score(z[:, k])
+        return np.asarray(x)
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Scores, shape (n, size), of natural values; those at a bound come out at the end of their `reach`."""
+        columns = [prior.score(values[:, k]) for k, prior in enumerate(self.priors)]
+        return np.stack(columns, axis=-1) if columns else np.zeros((values.shape[0], 0))
+
+    def log_prior(self, z: FloatArray) -> FloatArray:
+        """Log prior density of scores, shape (n,): standard normal, cut at their `reach`."""
+        below, above = self.reach
+        inside = np.all((-below <= z) & (z <= above), axis=-1)
+        return np.where(inside, -0.5 * (np.sum(z * z, axis=-1) + self.size * LN_2PI), -np.inf)
+
+    def from_unit_cube(self, u: FloatArray) -> FloatArray:
+        """Uniform numbers to scores drawn from the prior, same shape."""
+        return np.asarray(np.clip(ndtri(u), -EDGE, EDGE))
+
 
 _FREE = Normal(0.0, 1.0)
 
@@ -108,18 +178,28 @@ class DeviceCoordinates(ABC):
 
     @property
     @abstractmethod
+    def sampled(self) -> Mapping[str, Prior]:
+        """Priors of what is sampled, in the order of the coordinates."""
+
+    @property
+    @abstractmethod
+    def thickness_is_free(self) -> bool:
+        """True where each device's thickness is integrated out."""
+
+    @property
     def priors(self) -> Mapping[str, Prior]:
         """Prior of every parameter, in the order of tables."""
+        return self.sampled
 
-    @property
-    @abstractmethod
+    @cached_property
     def scores(self) -> Scores:
         """Normal scores of the priors of what is sampled."""
+        return Scores(tuple(self.sampled.values()))
 
-    @property
-    @abstractmethod
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Sampled parameters."""
+        return tuple(self.sampled)
 
     @abstractmethod
     def of(self, name: str, values: FloatArray) -> FloatArray:
@@ -163,7 +243,7 @@ class DeviceCoordinates(ABC):
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a parameter of each device comes from: columns of the sampled values, or numbers that are known.
+    """Source of a parameter of each device: columns of the sampled values, or known numbers.
 
     One column or number where all devices share it, which then needs to be computed with only once.
     """
@@ -184,7 +264,7 @@ class _Source:
 
 @dataclass(frozen=True, eq=False)
 class Coordinates(DeviceCoordinates):
-    """What is sampled of a study, in the order of the coordinates: lengths and noise, amplitudes, their scatter."""
+    """Coordinates of a study, in this order: lengths and noise, amplitudes, their scatter."""
 
     study: Study
     layout: Layout
@@ -199,10 +279,14 @@ class Coordinates(DeviceCoordinates):
     def own(self) -> tuple[int, ...]:
         return self.split.own
 
+    @property
+    def thickness_is_free(self) -> bool:
+        return self.split.thickness_is_free
+
     @cached_property
-    def _scatters(self) -> dict[ParameterName, Prior]:
+    def _scatters(self) -> dict[str, Prior]:
         """Sampled relative standard deviations of amplitudes between devices."""
-        declared = [self.study.parameters[SCATTER + self.study.amplitudes[t]] for t in self.split.scattered]
+        declared = [self.declared[SCATTER + self.terms[t]] for t in self.split.scattered]
         return {
             name: one.free_prior
             for one in declared
@@ -211,14 +295,10 @@ class Coordinates(DeviceCoordinates):
         }
 
     @cached_property
-    def scores(self) -> Scores:
-        entries = (self.layout.entries[k].prior for k in self.split.entries)
-        return Scores((*entries, *(self.amplitudes.priors[a] for a in self.split.sampled), *self._scatters.values()))
-
-    @cached_property
-    def names(self) -> tuple[ParameterName, ...]:
-        entries = (self.layout.names[k] for k in self.split.entries)
-        return (*entries, *(self.amplitudes.names[a] for a in self.split.sampled), *self._scatters)
+    def sampled(self) -> dict[str, Prior]:
+        found: dict[str, Prior] = {self.layout.names[k]: self.layout.entries[k].prior for k in self.split.entries}
+        found.update((self.amplitudes.names[a], self.amplitudes.priors[a]) for a in self.split.sampled)
+        return found | self._scatters
 
     @cached_property
     def own_names(self) -> tuple[tuple[ParameterName, ...], ...]:
@@ -233,7 +313,7 @@ class Coordinates(DeviceCoordinates):
         """Prior of every free parameter, sampled or integrated out, in the order of tables."""
         found: dict[str, Prior] = {entry.name: entry.prior for entry in self.layout.entries}
         found.update(zip(self.amplitudes.names, self.amplitudes.priors, strict=True))
-        found.update(self._scatters.items())
+        found |= self._scatters
         for t in self.split.scattered:
             name = self.study.amplitudes[t]
             each = Scattered(self.study.parameters[name].prior, self.study.parameters[SCATTER + name].prior)

@@ -3,7 +3,7 @@
 Amplitudes follow exactly (variable projection), fitted noise scales likewise; lengths, dead layer and thicknesses by
 Levenberg and Marquardt's steps between bounds. Lengths move in ln(1 + (d/λ)²), Λ and its factors in ln(1 + d/Λ), with d
 a typical thickness: the torque is smooth in 1/λ² and 1/Λ up to infinite lengths, so that a search that starts at the
-far end of a range leaves it wherever that pays. In ln λ everything is flat there, and it stays.
+far end of a range can leave it. In ln λ everything is flat there, and the search would stay.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
 from mtjfit.model.combinations import noise_groups
-from mtjfit.model.forward import transfer_gradient
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
-from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened
 
 __all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
 
 FARTHEST = (1e-3, 1e5)
-"""Where a length or a ratio without narrower bounds of its own may go, in nm or 1."""
+"""Range of a length or a ratio without narrower bounds of its own, in nm or 1."""
 
 _NEARLY_ZERO = 1e-9  # of a prior's width: how close to zero a thickness or a dead layer may come
 _POWER = {"lambda_J": 2, "lambda_phi": 2, "lambda_sf_F": 2, "lambda_sf_N": 1, "Lambda": 1, "D_ratio": 1}
@@ -73,7 +72,7 @@ class Points:
 
 
 def allowed(entry: Entry) -> tuple[float, float]:
-    """Where a parameter may go: the support of its prior, and for lengths no farther than `FARTHEST`."""
+    """Range of a parameter: the support of its prior, for lengths within `FARTHEST`."""
     low, high = entry.prior.support
     if entry.log or low > 0:
         return max(low, FARTHEST[0]), min(high, FARTHEST[1])
@@ -83,7 +82,7 @@ def allowed(entry: Entry) -> tuple[float, float]:
 def lowest_of(height: FloatArray, which: IntArray) -> IntArray:
     """Row of the lowest point of each group, by ascending `which`; of equal ones the first.
 
-    Searches end no closer to the bottom: which of two such points is lower, rounding decides, and with it the unit.
+    Heights within the tolerance of a search count as equal: their order depends on rounding, and so on the unit.
 
     Examples
     --------
@@ -222,7 +221,7 @@ class Descent:
         return values
 
     def at(self, held: FloatArray, values: FloatArray) -> Points:
-        """The points at lengths and thicknesses of shape (n, size), whatever these say of the parameter held."""
+        """The points at lengths and thicknesses of shape (n, size); the parameter held is replaced."""
         values = self._with(held, np.asarray(values, dtype=float))
         parts = range(0, len(values), _CHUNK)
         return Points.together([self._state(held[k : k + _CHUNK], values[k : k + _CHUNK]).points for k in parts])
@@ -255,7 +254,7 @@ class Descent:
         return np.asarray(out - state.q @ (np.swapaxes(state.q, 1, 2) @ out))
 
     def lowest(self, held: FloatArray, starts: FloatArray) -> Points:
-        """Where searches from natural values of shape (n, size) end, the parameter held at `held`, shape (n,)."""
+        """End points of searches from natural values (n, size), with the parameter held at `held`, shape (n,)."""
         starts = self._with(held, np.asarray(starts, dtype=float))
         parts = range(0, len(starts), _CHUNK)
         return Points.together([self._searched(held[k : k + _CHUNK], starts[k : k + _CHUNK]) for k in parts])

@@ -1,4 +1,4 @@
-"""A study with jitter or Student-t errors as one with normal errors that says the same: what a best fit and χ² need.
+"""Studies with jitter or Student-t errors as studies with equivalent normal errors, for best fits and χ².
 
 *Jitter* goes into the errors: σ² + s², with s from the scatter of each device about its own polynomials, by restricted
 maximum likelihood (Patterson and Thompson, Biometrika 58, 545 (1971)) times the prior.
@@ -9,7 +9,7 @@ t likelihood, with its errors (Huber, Ann. Stat. 1, 799 (1973); Bickel, Scand. J
 no larger mean and a smaller variance than that of normal errors. ν is the most probable one for the scatter about the
 polynomials. Eleven points for each component under ν = 2 still leave variances of coefficients a fifth too small.
 
-Eq. 12 enters nowhere: whatever it says of the polynomials is tested, not adapted to.
+Eq. 12 does not enter: only polynomials are fitted, so that it can still be tested.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import t as student
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.model.compress import Points
-from mtjfit.model.known import once_per_study
-from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.compress import PointTable
+from mtjfit.model.layout import once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import DOF, JITTER, NOISE, Parameter, Prior, Study, parse_amplitude
 
@@ -51,7 +50,7 @@ _SOME = 30
 _NEAR = 1e-5  # standard errors: enough to compare degrees of freedom
 _GRID = 33
 _EXACT, _NOTHING = 1e-9, 1e-100  # a scale of points that follow their polynomials, of points that are all 0
-_MOST_DOF = 200.0  # no data tell more degrees of freedom from normal errors
+_MOST_DOF = 200.0  # more degrees of freedom cannot be distinguished from normal errors
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Scatter:
     idle: FloatArray
 
     @classmethod
-    def of(cls, points: Points, component: int) -> Scatter:
+    def of(cls, points: PointTable, component: int) -> Scatter:
         design = points.design * points.counts[..., None]
         u, s, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(axis=1, keepdims=True), 1e-300), False)
         P = design.shape[-1]
@@ -110,7 +109,7 @@ class Robust:
 
 
 def robust(
-    points: Points, scales: Scales, nu: FloatArray, start: Robust | None = None, settled: float = 1e-10
+    points: PointTable, scales: Scales, nu: FloatArray, start: Robust | None = None, settled: float = 1e-10
 ) -> Robust:
     """Polynomials for degrees of freedom of each device, shape (J,), by iterated weights; fitted scales with them.
 
@@ -204,9 +203,9 @@ def most_probable_jitter(scatter: Scatter, prior: Prior, members: np.ndarray) ->
 
 
 def most_probable_degrees(
-    points: Points, scales: Scales, prior: Prior, members: np.ndarray, start: Robust | None
+    points: PointTable, scales: Scales, prior: Prior, members: np.ndarray, start: Robust | None
 ) -> tuple[float, Robust | None]:
-    """The most probable degrees of freedom of some devices, and polynomials to go on from."""
+    """The most probable degrees of freedom of some devices, and polynomials for the next search to start from."""
 
     def log_density(ln_nu: float) -> float:
         nonlocal start
@@ -311,8 +310,8 @@ def student_scales(study: Study) -> dict[str, float]:
     }
 
 
-def _points(study: Study) -> Points:
-    return Points.of(study, np.unique([parse_amplitude(name)[1] for name in study.amplitudes]))
+def _points(study: Study) -> PointTable:
+    return PointTable.of(study, np.unique([parse_amplitude(name)[1] for name in study.amplitudes]))
 
 
 def _value(parameter: Parameter, curve: TorqueCurve, noise: Mapping[str, float]) -> float:
@@ -385,7 +384,7 @@ def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ..
 
 
 def _of_few_points(nu: FloatArray, share: FloatArray) -> FloatArray:
-    """What errors of few points are larger by: 1 + p/n var ψ'/(E ψ')², with ψ' in the moments of u²/(ν + u²).
+    """Factor by which errors of few points are larger: 1 + p/n var ψ'/(E ψ')², with ψ' in the moments of u²/(ν + u²).
 
     Huber (1973), eq. 7.1; `share` is p/n, coefficients by points.
     """

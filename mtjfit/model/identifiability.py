@@ -1,4 +1,4 @@
-"""What a study determines: error bars at the optimum, and why there are none."""
+"""Identifiability of a study: error bars at the optimum, and why there are none."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtjfit.data import FloatArray
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import rises
-from mtjfit.model.structure import Structure, structure, unseen
+from mtjfit.model.rank import Structure, structure, unseen
 from mtjfit.study import ParameterName
 
 __all__ = [
@@ -22,6 +22,8 @@ __all__ = [
     "Direction",
     "Identifiability",
     "Structure",
+    "as_error",
+    "as_linear",
     "determined_table",
     "directions",
     "structure",
@@ -188,7 +190,7 @@ normal in ln(parameter) stays above the lower end up to errors of 47 %.
 
 @dataclass(frozen=True)
 class Identifiability:
-    """What the data determine.
+    """Identifiability of the parameters of a study.
 
     Attributes
     ----------
@@ -197,7 +199,7 @@ class Identifiability:
     n_parameters : int
         Free lengths and amplitudes.
     null_directions : tuple of str
-        In words, what cannot be seen.
+        Changes that no measured value shows, in words.
     determined : DataFrame
         By parameter: value, relative_error (linearised, inf if none), determined (bool): whether that is an error bar,
         reason: why not, or that it is one of a model that is not linear within it.
@@ -241,11 +243,11 @@ def determined_table(
     by_name = dict(zip(model.layout.names, values, strict=True)) | dict(
         zip(model.amplitudes.names, amplitudes, strict=True)
     )
-    verdicts = {name: _as_error(name in at_bound, error) for name, error in zip(J.names, errors, strict=True)}
+    verdicts = {name: as_error(name in at_bound, error) for name, error in zip(J.names, errors, strict=True)}
     # A thickness is declared with an error, which the curves only sharpen: that is linear enough.
     absolute = zip(J.names[: J.n_model], np.abs(J.scale) * errors, strict=False)
     known = {name: float(error) for name, error in absolute if verdicts[name][0]}
-    verdicts |= {name: _as_linear(*rise) for name, rise in rises(model, values, amplitudes, known).items()}
+    verdicts |= {name: as_linear(*rise) for name, rise in rises(model, values, amplitudes, known).items()}
     rows = [(by_name[name], error, *verdicts[name]) for name, error in zip(J.names, errors, strict=True)]
     table = pd.DataFrame(
         rows, index=pd.Index(J.names, name="parameter"), columns=["value", "relative_error", "determined", "reason"]
@@ -253,7 +255,7 @@ def determined_table(
     return table, correlation
 
 
-def _as_error(at_bound: bool, error: float) -> tuple[bool, str]:
+def as_error(at_bound: bool, error: float) -> tuple[bool, str]:
     """Whether a linearised relative error may be an error bar, and why not."""
     if at_bound:
         return False, "the fit ran to the edge of its range"
@@ -262,8 +264,8 @@ def _as_error(at_bound: bool, error: float) -> tuple[bool, str]:
     return error <= MAX_RELATIVE_ERROR, "" if error <= MAX_RELATIVE_ERROR else "its error would exceed 50 %"
 
 
-def _as_linear(below: float, above: float) -> tuple[bool, str]:
-    """Whether an error is a bar, judged by the rise of χ² at two errors on either side, and what to say of it."""
+def as_linear(below: float, above: float) -> tuple[bool, str]:
+    """Whether an error is a bar, by the rise of χ² at two errors on either side, and a remark."""
     smallest, largest = min(below, above), max(below, above)
     if smallest < LINEAR_RISE[0]:
         return False, f"not linear: χ² rises by only {max(smallest, 0.0):.1f} at two errors; the posterior says more"

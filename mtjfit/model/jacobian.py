@@ -1,4 +1,4 @@
-"""Analytic Jacobian of the whitened model of a study, in scaled coordinates, and what its singular values say."""
+"""Analytic Jacobian of the whitened model of a study in scaled coordinates, and the errors that follow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mtjfit.data import FloatArray
-from mtjfit.model.forward import amplitude_design, transfer, transfer_gradient
 from mtjfit.model.layout import Entry
-from mtjfit.model.likelihood import FullPosterior, row_scale
+from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, transfer_gradient
 
 __all__ = ["Jacobian", "jacobian", "prior_width", "relative_errors"]
 

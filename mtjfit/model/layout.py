@@ -1,10 +1,11 @@
-"""From declared parameters to a flat vector: which entry serves which device, in which coordinate."""
+"""Flat vectors of the parameters of a study: which entry serves which device, in which coordinate."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, wraps
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,7 +13,6 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.known import once_per_study
 from mtjfit.study import (
     LENGTHS,
     NOISE,
@@ -27,9 +27,48 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-__all__ = ["AmplitudeLayout", "Entry", "Layout", "Scattered", "amplitude_layout", "layout", "with_own_amplitudes"]
+__all__ = [
+    "AmplitudeLayout",
+    "Entry",
+    "Layout",
+    "Scattered",
+    "amplitude_layout",
+    "layout",
+    "once_per_study",
+    "with_own_amplitudes",
+]
 
-_POINTS = 2**14
+Built = TypeVar("Built")
+IntArray: TypeAlias = NDArray[np.intp]
+_POINTS = 2**14  # of a prior without a closed form
+_ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
+
+
+def once_per_study(build: Callable[[Study], Built]) -> Callable[[Study], Built]:
+    """Decorate a function so that its result is kept with the study, which is immutable.
+
+    Examples
+    --------
+    >>> from mtjfit.data import dataset
+    >>> from mtjfit.study import load_study
+    >>> @once_per_study
+    ... def shortest(study):
+    ...     print("looking")
+    ...     return min(study.thicknesses)
+    >>> study = load_study(dataset("thickness-series").study_file)
+    >>> float(shortest(study) + shortest(study))
+    looking
+    1.6
+    """
+
+    @wraps(build)
+    def built(study: Study) -> Built:
+        derived: dict[object, Built] = study.__dict__.setdefault(_ATTRIBUTE, {})
+        if build not in derived:
+            derived[build] = build(study)
+        return derived[build]
+
+    return built
 
 
 @once_per_study
@@ -97,9 +136,6 @@ class Scattered(Prior):
     def spread(self) -> float:
         """Infinite: the shared amplitude says more than any fixed width could."""
         return np.inf
-
-
-IntArray: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True)

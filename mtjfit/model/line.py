@@ -1,4 +1,4 @@
-"""The line of the lowest points along one parameter, which grows until no start from anywhere lowers it."""
+"""The line of lowest points along one parameter, extended until no start lowers it."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ class Line:
         return np.unique(wanted)
 
     def shortfall(self, points: Points, lowest: float) -> FloatArray:
-        """By how much −2 ln L of each of other points lies below this line at its own value of the parameter."""
+        """Depth in −2 ln L of other points below this line at their own values of the parameter, shape (n,)."""
         model = self.descent.model
         u = self.axis.to(points.of(model, self.axis.name))
         root = np.sqrt(np.maximum(self.points.height - lowest, 0.0))

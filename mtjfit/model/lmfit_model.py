@@ -1,4 +1,4 @@
-"""Eq. 12 as an lmfit model, for those who want to compose and fit by hand."""
+"""Eq. 12 as an lmfit model, to compose and fit by hand."""
 
 from __future__ import annotations
 
@@ -174,6 +174,6 @@ class SpinTorqueModel(_SeparateParts, lmfit.Model):  # type: ignore[misc]
 
 
 def _trial_lengths() -> FloatArray:
-    """Lengths that cover what metals do, log-spaced from 0.3 to 30 nm, shape (n, 4)."""
+    """Lengths typical of metals, log-spaced from 0.3 to 30 nm, shape (n, 4)."""
     u = qmc.Sobol(4, rng=np.random.default_rng(0)).random(_GUESSES)
     return np.asarray(0.3 * 100**u)

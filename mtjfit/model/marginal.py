@@ -2,7 +2,7 @@
 
 Shared amplitudes are integrated in closed form too, where thicknesses are known; where they are not, the devices are
 independent only for given amplitudes, which are then sampled. An amplitude that scatters between devices is sampled,
-and what each device makes of it integrated out.
+and its value in each device integrated out.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
-from mtjfit.model.compress import Compressed
+from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import Coordinates, Split, scattered_terms
-from mtjfit.model.forward import THINNEST
-from mtjfit.model.gram import Gram
 from mtjfit.model.layout import IntArray
-from mtjfit.model.likelihood import FullPosterior, full_posterior
+from mtjfit.model.likelihood import THINNEST, FullPosterior, full_posterior
 from mtjfit.model.posterior import Batch, Block, SharedPosterior
 from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness_integral import Thickness
@@ -69,11 +67,6 @@ class MarginalPosterior(SharedPosterior):
     def compressed(self) -> Compressed:
         """Sufficient statistics of all devices."""
         return self.full.data
-
-    @property
-    def thickness_is_free(self) -> bool:
-        """True where each device's thickness is integrated out."""
-        return self.split.thickness_is_free
 
     @property
     def devices_at_once(self) -> int:
@@ -126,7 +119,7 @@ class MarginalPosterior(SharedPosterior):
         return np.array(free, dtype=np.intp)
 
     def frame(self, z: FloatArray) -> Frame:
-        """Where `straightened` coordinates lie given all others, for `z` of shape (n, size)."""
+        """Mean and precision of `straightened` coordinates given all others, for `z` of shape (n, size)."""
         if not self.straightened.size:
             return Frame.trivial(z.shape[0])
         return Frame.joined([self._frame(z[rows], block) for rows, block in self._pieces(len(z), 2)])

@@ -1,10 +1,10 @@
-"""Noise models under which the data are no few sums: additive jitter and Student-t errors, every point at every call.
+"""Noise models without sufficient statistics: additive jitter and Student-t errors, computed from every point.
 
 *Jitter*: σ² = σ_k² + s², with s of each component a parameter. Still Gaussian, so that amplitudes and thicknesses are
-integrated out as ever; only the inner products of data and model are summed anew for each row of parameters.
+integrated out as usual; only the inner products of data and model are summed anew for each row of parameters.
 
 *Student-t*: each value has the density of t with ν degrees of freedom about the model, in units of its σ. Thicknesses
-are integrated out by quadrature as ever; amplitudes cannot be, and all of them are sampled.
+are integrated out by quadrature as usual; amplitudes cannot be, and all of them are sampled.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from scipy.special import gammaln
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
-from mtjfit.model.compress import Compressed, Points
+from mtjfit.model.compress import Compressed, Gram, PointTable
 from mtjfit.model.coordinates import Split
-from mtjfit.model.gram import Gram
-from mtjfit.model.known import once_per_study
-from mtjfit.model.layout import Entry, Layout, layout
+from mtjfit.model.layout import Entry, Layout, layout, once_per_study
 from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
@@ -97,7 +95,7 @@ class _WithNoise(FullPosterior):
 
 @dataclass(frozen=True, eq=False)
 class _Pointwise(MarginalPosterior):
-    """What both noise models share."""
+    """Base of both noise models: a likelihood computed from the points."""
 
     @cached_property
     def full(self) -> FullPosterior:
@@ -105,8 +103,8 @@ class _Pointwise(MarginalPosterior):
         return _WithNoise(self.study)
 
     @cached_property
-    def _points(self) -> Points:
-        return Points.of(self.study, np.unique(self.full.amplitudes.power))
+    def _points(self) -> PointTable:
+        return PointTable.of(self.study, np.unique(self.full.amplitudes.power))
 
     @cached_property
     def _design(self) -> FloatArray:
@@ -181,7 +179,7 @@ def information_share(dof: FloatArray) -> FloatArray:
 class StudentIntegral:
     """ln L_j(K) for all devices of a batch, all amplitudes given: what `DeviceIntegral` is for normal errors.
 
-    Points that are missing have `terms` and `values` of zero.
+    PointTable that are missing have `terms` and `values` of zero.
 
     Attributes
     ----------

@@ -184,7 +184,7 @@ class Penalised:
         return [theta[k] for k in np.argsort(height)[:_STARTS]]
 
     def leverage(self, point: PenalisedPoint) -> dict[str, float]:
-        """By how much F would fall without each prior, to first order: r²/(1 − h).
+        """Fall of F without each prior, to first order: r²/(1 − h).
 
         r² is what the prior contributes to F and h its leverage, the share of it in its own fitted value: that by
         amplitudes, and that by all other parameters in what amplitudes leave (Kaufman's form).

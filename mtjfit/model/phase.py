@@ -1,4 +1,4 @@
-"""Phase of κ and amplitudes of many devices at once, each from its own sufficient statistics and nothing else.
+"""Phase of κ and amplitudes of many devices at once, each from its own sufficient statistics alone.
 
 With J0 = Σ c_n Vⁿ a curve measures t_n = K c_n. Least squares over the phase φ of K and the real amplitudes
 |K| a_n, |K| b_n is linear but for φ: amplitudes are eliminated (Golub and Pereyra's variable projection), which leaves
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,13 +156,21 @@ class Terms:
 
     @cached_property
     def single(self) -> IntArray:
-        """Places of the terms whose power of V has no other: only these tell the phase of K."""
+        """Places of the terms whose power of V has no other: only these determine the phase of K."""
         return np.array([t for t, n in enumerate(self.power) if np.sum(self.power == n) == 1], dtype=int)
 
     @property
     def phase_determined(self) -> bool:
         """True if some power of V has only an in-plane or only an out-of-plane coefficient."""
         return self.single.size > 0
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """Numbers that a device determines, in the order of tables; none where the phase of κ is not determined."""
+        if not self.phase_determined:
+            return ()
+        ratio = ("b2/a1",) if {"a1", "b2"} <= set(self.names) else ()
+        return ("slope_ratio", *(f"|kappa|·{name}" for name in self.names), *ratio)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +198,26 @@ class PhaseFit:
     covariance: FloatArray
     left: FloatArray
     determined: NDArray[np.bool_]
+
+    def quantities(self, terms: Terms) -> tuple[FloatArray, FloatArray]:
+        """Numbers in the order of `Terms.quantities`, (Q, J), and their covariance to first order, (Q, Q, J)."""
+        names, T, J = terms.quantities, len(terms.names), self.phase.size
+        c = np.cos(self.phase)
+        gradients = np.zeros((len(names), 1 + T, J))
+        numbers = [np.tan(self.phase), *self.amplitudes]
+        gradients[0, 0] = 1 / (c * c)
+        for t in range(T):
+            gradients[1 + t, 1 + t] = 1.0
+        if names[-1] == "b2/a1":
+            a, b = terms.names.index("a1"), terms.names.index("b2")
+            ratio = self.amplitudes[b] / self.amplitudes[a]
+            gradients[-1, 1 + a], gradients[-1, 1 + b] = -ratio / self.amplitudes[a], 1 / self.amplitudes[a]
+            numbers.append(ratio)
+        carried = [inner(self.covariance, gradient[:, None]) for gradient in gradients]
+        covariance = np.empty((len(names), len(names), J))
+        for one, other in combinations_with_replacement(range(len(names)), 2):
+            covariance[one, other] = covariance[other, one] = inner(gradients[one], carried[other])
+        return np.stack(numbers), covariance
 
 
 @dataclass(frozen=True, eq=False)

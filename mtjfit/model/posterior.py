@@ -15,11 +15,9 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.compress import Compressed
-from mtjfit.model.coordinates import DeviceCoordinates
-from mtjfit.model.forward import THINNEST
-from mtjfit.model.gram import Gram, gram_by_component
-from mtjfit.model.scores import Scores
+from mtjfit.model.compress import Compressed, Gram, gram_by_component
+from mtjfit.model.coordinates import DeviceCoordinates, Scores
+from mtjfit.model.likelihood import THINNEST, where_possible
 from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
@@ -40,7 +38,7 @@ class Block:
     Attributes
     ----------
     by_component : ndarray, shape (n_devices, 2, 1 + 2T, 1 + 2T)
-        Inner products of each component, see `mtjfit.model.gram`.
+        Inner products of each component, see `mtjfit.model.compress`.
     gram : Gram
         Their sum: for noise that is known.
     constant : float
@@ -98,11 +96,6 @@ class SharedPosterior(ABC):
 
     @property
     @abstractmethod
-    def thickness_is_free(self) -> bool:
-        """True where each device's thickness is integrated out."""
-
-    @property
-    @abstractmethod
     def devices_at_once(self) -> int:
         """Largest number of devices in a block."""
 
@@ -113,6 +106,11 @@ class SharedPosterior(ABC):
     @abstractmethod
     def _integral(self, values: FloatArray, block: Block, gram: Gram) -> DeviceIntegral:
         """Integrals over own amplitudes for given inner products."""
+
+    @property
+    def thickness_is_free(self) -> bool:
+        """True where each device's thickness is integrated out."""
+        return self.coordinates.thickness_is_free
 
     @property
     def scores(self) -> Scores:
@@ -259,7 +257,8 @@ class SharedPosterior(ABC):
         MtjfitError
             The likelihood is not finite inside the support of the prior; names the values.
         """
-        return self.scores.log_posterior(np.atleast_2d(z), self.names, self.log_likelihood)
+        z = np.atleast_2d(z)
+        return where_possible(z, self.log_prior(z), self.log_likelihood, self.names, self.scores.values)
 
     def prior_transform(self, u: FloatArray) -> FloatArray:
         """Uniform numbers of shape (..., size) to coordinates drawn from the prior."""

@@ -1,4 +1,4 @@
-"""Coordinates in which amplitudes that are sampled do not follow the lengths: straight where the posterior was bent.
+"""Coordinates that remove the correlation of sampled amplitudes with the lengths.
 
 Where thicknesses are uncertain, shared amplitudes are sampled. Along the ridge of weak torque they grow as 1/|κ|, and
 they turn with arg κ: a thin, bent posterior. Given the lengths they are almost normal, with a mean and a precision that
@@ -8,7 +8,7 @@ follow in closed form once each thickness is linearised about its nominal value.
 
 x the normal scores of these amplitudes, I and h the information and the pull of the data, they are close to
 independent standard normal numbers. It is a change of variables, so nothing is approximated: a poor linearisation costs
-draws, not truth.
+effective draws but no bias.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["Frame", "information"]
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """What the data say of some coordinates given all others, for each row.
+    """Normal distribution of some coordinates given all others, for each row.
 
     These coordinates have standard normal priors, whatever the others are.
 
@@ -79,7 +79,7 @@ class Frame:
 
     @property
     def mean(self) -> FloatArray:
-        """Where the data have these coordinates, shape (n, k)."""
+        """Mean of these coordinates, shape (n, k)."""
         return self._mean_and_root[0]
 
     @property

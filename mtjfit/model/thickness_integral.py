@@ -16,7 +16,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from mtjfit.data import FloatArray
-from mtjfit.model.forward import THINNEST
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
@@ -66,12 +66,12 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Thickness:
-    """What is known of the thicknesses beforehand, and how the magnetic part of them acts.
+    """Priors of the thicknesses of devices, and integrals over them.
 
     Attributes
     ----------
     nominal : ndarray, shape (n or 1, n_devices)
-        About what each thickness is expected, in nm; the prior is normal and restricted to positive values.
+        Centre of each prior in nm; it is normal and restricted to positive values.
     sd : ndarray, shape (n or 1, 1)
         Standard deviation of all devices of a row, in nm.
     per_volume : bool
@@ -120,7 +120,7 @@ class Thickness:
         return self.K(form.by_node, first[..., None] + nodes.spacing[..., None] * np.arange(nodes.count), t)
 
     def nodes(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int) -> Nodes:
-        """Where each integrand lies, from Gauss–Newton steps that start at the nominal thickness."""
+        """Nodes about each integrand, found by Gauss–Newton steps from the nominal thickness."""
         offset = np.zeros(np.broadcast_shapes(form.q.shape, self.nominal.shape, self.sd.shape))
         width = offset + self.sd
         limit = _FARTHEST * self.sd
@@ -153,7 +153,7 @@ class Thickness:
 
     @property
     def is_wide(self) -> bool:
-        """True where a straight line for K(d) says too little of where the integrands lie."""
+        """True where K(d) is not linear enough over the prior to find the integrands."""
         return bool(self.wide_rows.any())
 
     @cached_property

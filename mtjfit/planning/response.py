@@ -9,7 +9,7 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.compress import polynomial_design
-from mtjfit.model.forward import THINNEST
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.planning.draws import ParameterDraws, cap_label

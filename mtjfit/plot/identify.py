@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 from mtjfit.data import FloatArray
 from mtjfit.infer import Identification
 from mtjfit.model.identifiability import Direction
-from mtjfit.model.interval import LEVELS, Profile
+from mtjfit.model.profile import LEVELS, Profile
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style, symbol
 from mtjfit.results.identify_text import known_to
 

@@ -18,9 +18,8 @@ from mtjfit.data import FloatArray
 from mtjfit.data.units import amplitude_unit
 from mtjfit.model.combinations import combinations, noise_estimate, noise_groups, terms_seen
 from mtjfit.model.equivalent_noise import least_squares_model
-from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import ParameterName, Study
 

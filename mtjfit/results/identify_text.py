@@ -14,8 +14,8 @@ from mtjfit.model import DeviceCombinations, structure
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Direction, Identifiability
-from mtjfit.model.interval import Profile
-from mtjfit.model.structure import GRADES, Structure, expected_errors
+from mtjfit.model.profile import Profile
+from mtjfit.model.rank import GRADES, Structure, expected_errors
 from mtjfit.plain import by_name, plain
 from mtjfit.results.headers import P_BAD
 from mtjfit.results.tables import interval

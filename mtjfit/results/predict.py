@@ -16,8 +16,8 @@ from scipy.special import ndtri, stdtrit
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
-from mtjfit.model.forward import transfer
 from mtjfit.model.layout import Layout, amplitude_layout, layout
+from mtjfit.model.likelihood import transfer
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, ParameterName, Study
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduce import reduce_chunk
     from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.reduce.sums import compressed
-    from mtjfit.wafer.stack.from_catalogue import stack_model, stacks
+    from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, stack_model
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Fault",
     "Reduced",
     "WaferStudy",
+    "catalogue_stacks",
     "chunks",
     "column_names",
     "compressed",
@@ -36,7 +37,6 @@ __all__ = [
     "run_batch",
     "sample_groups",
     "stack_model",
-    "stacks",
     "table_identity",
     "units_of",
 ]
@@ -48,6 +48,7 @@ _HOMES = {
     "Fault": "mtjfit.wafer.read.chunk",
     "Reduced": "mtjfit.wafer.reduce.reduced",
     "WaferStudy": "mtjfit.wafer.declaration",
+    "catalogue_stacks": "mtjfit.wafer.stack.from_catalogue",
     "chunks": "mtjfit.wafer.read.table",
     "column_names": "mtjfit.wafer.reduce.reduced",
     "compressed": "mtjfit.wafer.reduce.sums",
@@ -59,12 +60,13 @@ _HOMES = {
     "run_batch": "mtjfit.wafer.reduce.batch",
     "sample_groups": "mtjfit.wafer.stack.groups",
     "stack_model": "mtjfit.wafer.stack.from_catalogue",
-    "stacks": "mtjfit.wafer.stack.from_catalogue",
     "table_identity": "mtjfit.wafer.read.table",
     "units_of": "mtjfit.wafer.reduce.reduced",
 }
 
-__getattr__ = names_on_demand(__name__, _HOMES)
+_MOVED = {"stacks": "mtjfit.wafer:catalogue_stacks"}
+
+__getattr__ = names_on_demand(__name__, _HOMES, _MOVED)
 
 
 def __dir__() -> list[str]:

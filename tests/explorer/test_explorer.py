@@ -37,7 +37,7 @@ from mtjfit.explorer.command import explore_command
 from mtjfit.explorer.figures import COLOURS
 from mtjfit.explorer.page import facts, heading
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, value_of
-from mtjfit.model.structure import Structure
+from mtjfit.model.rank import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
 from mtjfit.plot.style import OKABE_ITO
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study

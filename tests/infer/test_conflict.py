@@ -17,7 +17,7 @@ from mtjfit.infer.simulate import simulated
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, whitened
-from mtjfit.model.structure import structure
+from mtjfit.model.rank import structure
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 D = (0.8, 1.2, 2.0, 3.0)

@@ -11,7 +11,7 @@ from scipy import stats
 from mtjfit.infer.convergence.gate import about_priors
 from mtjfit.infer.ensembles.run import Run, run_ensembles
 from mtjfit.infer.evidence import explore_posterior
-from mtjfit.model.scores import Scores
+from mtjfit.model.coordinates import Scores
 from mtjfit.study import LogNormal, Normal, Prior, Uniform
 
 NOISE = 0.5

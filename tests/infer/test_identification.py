@@ -16,10 +16,9 @@ from mtjfit.infer.identification import _known_to
 from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent
-from mtjfit.model.interval import Profile
 from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.profile import profile, reference
-from mtjfit.model.structure import expected_errors, grade
+from mtjfit.model.profile import Profile, profile, reference
+from mtjfit.model.rank import expected_errors, grade
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 SERIES = (0.8, 1.5, 2.5, 4.0)

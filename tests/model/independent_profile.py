@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from model_studies import naive
 from scipy.optimize import least_squares
 
 from mtjfit.data import TorqueCurve
+from mtjfit.infer import FitResult
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
@@ -154,3 +156,24 @@ def random_design(seed: int) -> Design:
         else:
             priors[name], bounds[name] = LogNormal(truth_of * within(0.6, 1.6), 2.5), (FIRST, LAST)
     return Design(d, bias, data, sigma, torkance, per_volume, thickness_sd, bounds, priors, seed)
+
+
+def rise_by_scipy(result: FitResult, name: str, value: float) -> float:
+    """χ² with a parameter at `value`, all others found anew by scipy's own differences, above the one of the fit."""
+    study, rest = result.study, [n for n in result.values if n not in (name, "D_ratio")]
+    log = np.array([n.startswith("lambda") for n in rest])
+    x0 = np.array([np.log(result.values[n]) if n.startswith("lambda") else result.values[n] for n in rest])
+    reach = np.where(log, np.log(100.0), np.inf)
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        values = np.where(log, np.exp(np.where(log, x, 0.0)), x)
+        point = dict(zip(rest, values, strict=True)) | {name: value}
+        parts = naive(study, point)
+        rows = (parts["y"] - parts["D"] @ [point[label] for label in parts["labels"]]) / parts["sigma"]
+        sd = getattr(study.parameters["thickness"].prior, "sd", None)
+        off = [(point[f"thickness[{c.device}]"] - c.thickness) / sd for c in study.curves] if sd else []
+        return np.append(rows, off)
+
+    bounds = (np.where(log, np.log(0.1), -reach), reach)
+    found = least_squares(residual, x0, bounds=bounds, x_scale="jac", ftol=1e-5)
+    return float(2 * found.cost - result.chi2)

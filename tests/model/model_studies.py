@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tracemalloc
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -137,18 +138,35 @@ def dense_conditional(parts: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     return parts["mean"] + gain @ (parts["y"] - D @ parts["mean"]), S - gain @ D @ S
 
 
-__all__ = [
-    "AMPLITUDES",
-    "LAWS",
-    "LENGTH",
-    "NOISE_PRIORS",
-    "TRUTH",
-    "AboutNominal",
-    "declared",
-    "dense_conditional",
-    "dense_log_likelihood",
-    "label",
-    "naive",
-    "simulated",
-    "value_of",
-]  # fmt: skip
+# studies whose marginal posterior is looked at: narrow lengths, so that all of the prior matters
+
+NARROW = {
+    "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
+    "lambda_sf_N": LogNormal(2.0, 1.5),
+}  # fmt: skip
+A1, B2 = Normal(1.0, 0.5), Normal(0.6, 0.3)
+OWN = {"a1": (A1, "device"), "b2": (B2, "device")}
+UNCERTAIN_THICKNESS = {"thickness": AboutNominal(0.05), "thickness_error": 0.05}
+
+
+def named_points(model: Any, z: np.ndarray) -> list[dict[str, float]]:
+    """Natural values by name of each row of coordinates."""
+    return [dict(zip(model.names, map(float, row), strict=True)) for row in model.scores.values(z)]
+
+
+def at_values(model: Any, **more: float) -> np.ndarray:
+    """Coordinates of the truth, or of the nearest values that the priors allow, shape (1, size)."""
+    true = TRUTH | AMPLITUDES | {"noise_par": 0.02, "noise_perp": 0.02, "dead_layer": 0.1} | more
+    values = np.array([[true[name.split("[")[0]] for name in model.names]])
+    for k, prior in enumerate(model.scores.priors):
+        values[:, k] = np.clip(values[:, k], *prior.support)
+    return np.asarray(model.scores.of(values))
+
+
+def peak_memory(run: Callable[[], object]) -> int:
+    """Largest memory that is traced while a function runs, in bytes."""
+    tracemalloc.start()
+    run()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most

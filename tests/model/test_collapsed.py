@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,18 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from model_studies import AMPLITUDES, TRUTH, simulated
+from model_studies import (
+    A1,
+    B2,
+    OWN,
+    TRUTH,
+    at_values,
+    named_points,
+    peak_memory,
+    simulated,
+)
+from model_studies import NARROW as LENGTHS
+from model_studies import UNCERTAIN_THICKNESS as FREE
 
 from mtjfit.errors import MtjfitError
 from mtjfit.model import FullPosterior
@@ -19,13 +29,7 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
-LENGTHS = {
-    "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
-    "lambda_sf_N": LogNormal(2.0, 1.5),
-}  # fmt: skip
-A1, B2, SMALL = Normal(1.0, 0.5), Normal(0.6, 0.3), Normal(0.05, 0.3)
-OWN = {"a1": (A1, "device"), "b2": (B2, "device")}
-FREE = {"thickness": AboutNominal(0.05), "thickness_error": 0.05}
+SMALL = Normal(0.05, 0.3)
 FITTED = {"fit_sigma": True, "noise_par": LogNormal(0.02, 1.3), "noise_perp": LogNormal(0.02, 1.3)}
 
 
@@ -117,16 +121,7 @@ def scatter(model: MarginalPosterior, n: int = 3, width: float = 1.5) -> np.ndar
 
 def near_truth(model: MarginalPosterior, n: int = 3) -> np.ndarray:
     """Scores about where the posterior lies."""
-    true = TRUTH | AMPLITUDES | {"noise_par": 0.02, "noise_perp": 0.02, "dead_layer": 0.1}
-    values = np.array([[true[name.split("[")[0]] for name in model.names]])
-    for k, prior in enumerate(model.scores.priors):  # a truth outside the bounds: the nearest value that is possible
-        values[:, k] = np.clip(values[:, k], *prior.support)
-    z = model.scores.of(values)
-    return np.clip(z, -2, 2) + 0.03 * np.random.default_rng(4).standard_normal((n, model.size))
-
-
-def points(model: MarginalPosterior, z: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(model.names, map(float, row), strict=True)) for row in model.scores.values(z)]
+    return np.clip(at_values(model), -2, 2) + 0.03 * np.random.default_rng(4).standard_normal((n, model.size))
 
 
 def size_of_numbers(made: Study) -> float:
@@ -157,12 +152,12 @@ def test_equals_the_likelihood_with_all_amplitudes_as_one_block(make: Callable[[
 def test_known_thicknesses_by_dense_covariance_and_quadrature(make: Callable[[], Study]) -> None:
     model = MarginalPosterior(make())
     z = np.concatenate([scatter(model, 1), near_truth(model, 2)])
-    exact = [brute.shared_integrated(model.study, point) for point in points(model, z)]
+    exact = [brute.shared_integrated(model.study, point) for point in named_points(model, z)]
     np.testing.assert_allclose(model.log_likelihood(z), exact, rtol=0, atol=1e-10 * size_of_numbers(model.study))
 
 
-def by_raw_points(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
-    return np.array([brute.all_devices(model.study, point) for point in points(model, z)])
+def by_raw_named_points(model: MarginalPosterior, z: np.ndarray) -> np.ndarray:
+    return np.array([brute.all_devices(model.study, point) for point in named_points(model, z)])
 
 
 @cases(UNCERTAIN)
@@ -173,13 +168,13 @@ def test_uncertain_thicknesses_by_raw_points(make: Callable[[], Study]) -> None:
     """
     model = MarginalPosterior(make())
     z = near_truth(model)
-    near = by_raw_points(model, z)
+    near = by_raw_named_points(model, z)
     difference = model.log_likelihood(z) - near
     assert np.ptp(difference) < 1e-4
     assert np.max(np.abs(difference)) < 3e-4
     if model.split.thickness_is_free:
         far = near_truth(model, 2) + scatter(model, 2, width=0.08)
-        exact, scale = by_raw_points(model, far), 1e-10 * size_of_numbers(model.study) + 1e-8
+        exact, scale = by_raw_named_points(model, far), 1e-10 * size_of_numbers(model.study) + 1e-8
         np.testing.assert_allclose(model.log_likelihood_everywhere(far), exact, rtol=0, atol=scale)
         np.testing.assert_allclose(model.log_likelihood_everywhere(z), near, rtol=0, atol=scale)
 
@@ -188,7 +183,7 @@ def test_a_prior_that_is_cut_at_zero() -> None:
     """The trapezoidal rule loses its speed where an integrand ends with a step, here 2.5 sd below nominal."""
     model = MarginalPosterior(study((0.5, 1.2, 2.0), thickness=AboutNominal(0.2), noise=0.2))
     z = near_truth(model, 6)
-    exact = by_raw_points(model, z)
+    exact = by_raw_named_points(model, z)
     assert np.ptp(model.log_likelihood(z) - exact) < 2e-3
     assert np.ptp(model.log_likelihood_everywhere(z) - exact) < 2e-5
 
@@ -196,7 +191,7 @@ def test_a_prior_that_is_cut_at_zero() -> None:
 def test_the_raw_reference_has_converged() -> None:
     made = UNCERTAIN["bound at work"]()
     model = MarginalPosterior(made)
-    point = points(model, near_truth(model, 1))[0]
+    point = named_points(model, near_truth(model, 1))[0]
     coarse, fine = (brute.with_thickness_integrated(made, made.curves[0], point, panels) for panels in (8, 24))
     assert coarse == pytest.approx(fine, abs=1e-9)
     fixed = Fixed(0.0)
@@ -230,7 +225,7 @@ def test_the_error_of_the_quadrature_is_what_it_says(monkeypatch: pytest.MonkeyP
     for nodes, smallest in ((2, 0.1), (4, 1e-3)):
         monkeypatch.setattr(Thickness, "about", lambda *a, n=nodes: replace(about(*a), wide_count=n))
         model = MarginalPosterior(UNCERTAIN["wide prior"]())
-        true = np.ptp(model.log_likelihood(z) - by_raw_points(model, z))
+        true = np.ptp(model.log_likelihood(z) - by_raw_named_points(model, z))
         assert true > smallest
         assert model.quadrature_error(z) == pytest.approx(true, rel=1e-4)
     assert MarginalPosterior(study()).quadrature_error(np.zeros((2, 4))) == 0.0
@@ -248,8 +243,8 @@ def test_two_nodes_are_noticed_where_the_prior_is_narrow(monkeypatch: pytest.Mon
 def test_the_brute_force_finds_integrands_far_narrower_than_its_nodes() -> None:
     """Errors of 1e-4 of the torque and a prior of 0.3 nm: the integrand is a thousandth of the prior wide."""
     model = MarginalPosterior(study(thickness=AboutNominal(0.3), noise=1e-4, thickness_error=0.2))
-    z = model.scores.of(np.array([[(TRUTH | AMPLITUDES)[name] for name in model.names]]))
-    np.testing.assert_allclose(model.log_likelihood_everywhere(z), by_raw_points(model, z), rtol=0, atol=1e-6)
+    z = at_values(model)
+    np.testing.assert_allclose(model.log_likelihood_everywhere(z), by_raw_named_points(model, z), rtol=0, atol=1e-6)
 
 
 # what is sampled, and what it costs
@@ -268,16 +263,12 @@ def test_dimension_does_not_grow_with_devices() -> None:
 def test_memory_is_linear_in_devices(changes: dict[str, Any]) -> None:
     """Eight times the devices take at most ten times the memory: nothing is kept of pairs of devices."""
 
-    def peak(n: int) -> int:
-        tracemalloc.start()
+    def run(n: int) -> None:
         model = MarginalPosterior(study(np.linspace(0.8, 4.0, n), n_bias=5, **changes))
         model.log_likelihood(near_truth(model, 32))
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
 
-    peak(20)  # imports
-    assert peak(160) < 10 * peak(20)
+    run(20)  # imports
+    assert peak_memory(lambda: run(160)) < 10 * peak_memory(lambda: run(20))
 
 
 def test_rows_do_not_know_of_each_other() -> None:
@@ -327,7 +318,7 @@ def test_log_posterior_is_prior_times_likelihood_and_names_what_is_wrong(monkeyp
     monkeypatch.setattr(MarginalPosterior, "log_likelihood", lambda self, z: np.array([-1.0, np.nan, -1.0]))
     with pytest.raises(MtjfitError) as caught:
         model.log_posterior(z)
-    for name, value in points(model, z)[1].items():
+    for name, value in named_points(model, z)[1].items():
         assert f"{name} = {value:.6g}" in str(caught.value)
 
 
@@ -351,4 +342,4 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     broken(DeviceIntegral, "block", lambda self, a, b: block(self, a, -b))
     model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 1)
-    assert abs(model.log_likelihood_everywhere(z) - by_raw_points(model, z))[0] > 1  # sign of i in one place only
+    assert abs(model.log_likelihood_everywhere(z) - by_raw_named_points(model, z))[0] > 1  # sign of i in one place only

@@ -9,7 +9,9 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from model_studies import AMPLITUDES, TRUTH, dense_conditional, naive, simulated
+from model_studies import A1, B2, OWN, TRUTH, at_values, dense_conditional, naive, named_points, simulated
+from model_studies import NARROW as LENGTHS
+from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
 
 from mtjfit.data import TorqueCurve
@@ -17,15 +19,8 @@ from mtjfit.model.amplitude_integral import DeviceIntegral
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.physics import Interface, torque
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
+from mtjfit.study import AboutNominal, Fixed, Normal, Study, Uniform
 
-LENGTHS = {
-    "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
-    "lambda_sf_N": LogNormal(2.0, 1.5),
-}  # fmt: skip
-A1, B2 = Normal(1.0, 0.5), Normal(0.6, 0.3)
-OWN = {"a1": (A1, "device"), "b2": (B2, "device")}
-FREE = {"thickness": AboutNominal(0.05), "thickness_error": 0.05}
 N = 4000
 ALARM = 1e-5
 """Of each test; a fixed seed fails by chance once in some thousand choices of it, over all tests of this file."""
@@ -33,15 +28,13 @@ ALARM = 1e-5
 
 def at_truth(model: MarginalPosterior, n: int = N) -> np.ndarray:
     """The same coordinates n times, near where the data came from."""
-    true = TRUTH | AMPLITUDES | {"dead_layer": 0.1}
-    z = model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
-    return np.repeat(np.clip(z, -2, 2) + 0.02, n, axis=0)
+    return np.repeat(np.clip(at_values(model), -2, 2) + 0.02, n, axis=0)
 
 
 def drawn(made: Study) -> tuple[MarginalPosterior, dict[str, float], dict[str, np.ndarray]]:
     model = MarginalPosterior(made)
     z = at_truth(model)
-    point = dict(zip(model.names, map(float, model.scores.values(z[:1])[0]), strict=True))
+    (point,) = named_points(model, z[:1])
     return model, point, model.draw(z, np.random.default_rng(8))
 
 
@@ -139,7 +132,7 @@ def thickness_error(made: Study) -> float:
     z, n = at_truth(model, 400), 400
     batch = model.batch(model.scores.values(z), model.blocks[0])
     d = batch.thickness.draw(batch.form, batch.integral, batch.dead, _InOrder(np.random.PCG64(0)))
-    point = dict(zip(model.names, map(float, model.scores.values(z[:1])[0]), strict=True))
+    (point,) = named_points(model, z[:1])
     exact = [probability_below(made, curve, point, d[:, j]) for j, curve in enumerate(made.curves)]
     return float(np.max(np.abs(np.stack(exact) - (np.arange(n) + 0.5) / n)))
 

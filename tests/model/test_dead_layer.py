@@ -10,7 +10,7 @@ import pytest
 from model_studies import simulated
 
 from mtjfit.model import FullPosterior, structure
-from mtjfit.model.forward import transfer, transfer_gradient
+from mtjfit.model.likelihood import transfer, transfer_gradient
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Study, Uniform

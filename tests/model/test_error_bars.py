@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_studies import TRUTH, naive, simulated
-from scipy import optimize
+from independent_profile import rise_by_scipy
+from model_studies import TRUTH, simulated
 
 import mtjfit
 from mtjfit.infer import FitResult
@@ -32,27 +32,6 @@ def rises_of(result: FitResult, *names: str, sds: float = 2.0) -> dict[str, tupl
     return rises(model, best.values, best.amplitudes, linearised(result, *names), sds)
 
 
-def by_scipy(result: FitResult, name: str, value: float) -> float:
-    """χ² with a parameter at `value`, all others found anew by scipy's own differences, above the one of the fit."""
-    study, rest = result.study, [n for n in result.values if n not in (name, "D_ratio")]
-    log = np.array([n.startswith("lambda") for n in rest])
-    x0 = np.array([np.log(result.values[n]) if n.startswith("lambda") else result.values[n] for n in rest])
-    reach = np.where(log, np.log(100.0), np.inf)
-
-    def residual(x: np.ndarray) -> np.ndarray:
-        values = np.where(log, np.exp(np.where(log, x, 0.0)), x)
-        point = dict(zip(rest, values, strict=True)) | {name: value}
-        parts = naive(study, point)
-        rows = (parts["y"] - parts["D"] @ [point[label] for label in parts["labels"]]) / parts["sigma"]
-        sd = getattr(study.parameters["thickness"].prior, "sd", None)
-        off = [(point[f"thickness[{c.device}]"] - c.thickness) / sd for c in study.curves] if sd else []
-        return np.append(rows, off)
-
-    bounds = (np.where(log, np.log(0.1), -reach), reach)
-    found = optimize.least_squares(residual, x0, bounds=bounds, x_scale="jac", ftol=1e-5)
-    return float(2 * found.cost - result.chi2)
-
-
 @pytest.mark.parametrize(
     ("name", "changes"),
     [
@@ -71,7 +50,9 @@ def test_rises_are_those_of_another_minimiser(name: str, changes: dict[str, Any]
     result = mtjfit.fit(simulated(SERIES[:4], n_bias=4, **changes))
     error = linearised(result, name)[name]
     for found, side in zip(rises_of(result, name)[name], (-2, 2), strict=True):
-        assert found == pytest.approx(by_scipy(result, name, result.values[name] + side * error), rel=0.01, abs=0.02)
+        assert found == pytest.approx(
+            rise_by_scipy(result, name, result.values[name] + side * error), rel=0.01, abs=0.02
+        )
 
 
 def test_a_linear_model_rises_by_the_square() -> None:

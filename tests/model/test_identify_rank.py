@@ -10,9 +10,8 @@ from model_studies import AMPLITUDES, LENGTH, TRUTH, naive, simulated
 
 import mtjfit
 from mtjfit.model import FullPosterior, structure
-from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
-from mtjfit.model.likelihood import row_scale
+from mtjfit.model.likelihood import amplitude_design, row_scale, transfer
 from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from independent_profile import rise_by_scipy
 from model_studies import TRUTH, naive, simulated
-from scipy import optimize, stats
+from scipy import stats
 
 import mtjfit
 from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
-from mtjfit.model.interval import LEVELS, Interval, Profile, thresholds
-from mtjfit.model.profile import profile, profiles, reference
+from mtjfit.model.profile import LEVELS, Interval, Profile, profile, profiles, reference, thresholds
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
@@ -67,24 +67,6 @@ def test_fitted_errors_give_the_profile_of_the_likelihood() -> None:
     assert found.thresholds[1] > 1.15 * stats.chi2.ppf(0.95, 1)
 
 
-def rise_by_scipy(study: Study, name: str, value: float) -> float:
-    """χ² with a parameter held, above the lowest: lengths found by scipy from three starts, on the naive model."""
-
-    def lowest(held: dict[str, float]) -> float:
-        free = [n for n in LENGTHS if n not in held]
-
-        def residual(x: np.ndarray) -> np.ndarray:
-            parts = naive(study, dict(zip(free, np.exp(x), strict=True)) | held)
-            white, y = parts["D"] / parts["sigma"][:, None], parts["y"] / parts["sigma"]
-            return y - white @ np.linalg.lstsq(white, y)[0]
-
-        starts = np.log([[TRUTH[n] * factor for n in free] for factor in (1.0, 0.6, 2.0)])
-        bounds = (np.log(0.1), np.log(100.0))
-        return min(2 * optimize.least_squares(residual, x, bounds=bounds, x_scale="jac").cost for x in starts)
-
-    return lowest({name: value}) - lowest({})
-
-
 @cache
 def noisy() -> Study:
     return simulated((0.8, 1.5, 2.5, 4.0), n_bias=3, noise=0.004, seed=2)
@@ -95,7 +77,7 @@ def test_ends_are_where_another_minimiser_reaches_the_threshold(name: str) -> No
     """Both ends at 95 %: χ² rises by 3.84, to the error of a straight line in √rise between close points."""
     one = profile_of(noisy(), name).interval(0.95)
     for end in (one.low, one.high):
-        assert rise_by_scipy(noisy(), name, end) == pytest.approx(3.84, abs=0.05)
+        assert rise_by_scipy(mtjfit.fit(noisy()), name, end) == pytest.approx(3.84, abs=0.05)
 
 
 def test_a_length_without_upper_limit_is_open() -> None:

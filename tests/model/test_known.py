@@ -18,8 +18,7 @@ from mtjfit.infer import fit, identify
 from mtjfit.infer.store.fingerprint import describe
 from mtjfit.model.compress import compress
 from mtjfit.model.equivalent_noise import least_squares_model, noise_of_points
-from mtjfit.model.known import once_per_study
-from mtjfit.model.layout import amplitude_layout, layout, with_own_amplitudes
+from mtjfit.model.layout import amplitude_layout, layout, once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import full_posterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Fixed, LogNormal, Study

@@ -12,9 +12,8 @@ from scipy import stats
 from mtjfit.infer import identify
 from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent, Points
-from mtjfit.model.interval import LEVELS, Interval, Profile, thresholds
 from mtjfit.model.line import Axis, Line
-from mtjfit.model.profile import below, profiles, reference
+from mtjfit.model.profile import LEVELS, Interval, Profile, below, profiles, reference, thresholds
 from mtjfit.study import Fixed, Parameter
 
 SHARE = 0.02  # of an interval

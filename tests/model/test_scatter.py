@@ -9,7 +9,9 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from model_studies import AMPLITUDES, TRUTH, simulated
+from model_studies import A1, B2, TRUTH, at_values, named_points, simulated
+from model_studies import NARROW as LENGTHS
+from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
 
 from mtjfit.model.coordinates import Coordinates
@@ -18,12 +20,6 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 
-LENGTHS = {
-    "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
-    "lambda_sf_N": LogNormal(2.0, 1.5),
-}  # fmt: skip
-A1, B2 = Normal(1.0, 0.5), Normal(0.6, 0.3)
-FREE = {"thickness": AboutNominal(0.05), "thickness_error": 0.05}
 TEN, SOME = {"scatter_a1": Fixed(0.1)}, {"scatter_a1": LogNormal(0.05, 2.0)}
 
 STUDIES: dict[str, dict[str, Any]] = {
@@ -47,13 +43,9 @@ def study(**changes: Any) -> Study:
 
 
 def near_truth(model: MarginalPosterior, n: int = 3) -> np.ndarray:
-    true = TRUTH | AMPLITUDES | {"scatter_a1": 0.05, "scatter_b2": 0.05, "noise_par": 0.02, "noise_perp": 0.02}
-    z = model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
-    return z + 0.1 * np.random.default_rng(4).standard_normal((n, model.size))
-
-
-def points(model: MarginalPosterior, z: np.ndarray) -> list[dict[str, float]]:
-    return [dict(zip(model.names, map(float, row), strict=True)) for row in model.scores.values(z)]
+    return at_values(model, scatter_a1=0.05, scatter_b2=0.05) + 0.1 * np.random.default_rng(4).standard_normal(
+        (n, model.size)
+    )
 
 
 def departure(model: MarginalPosterior) -> float:
@@ -61,7 +53,7 @@ def departure(model: MarginalPosterior) -> float:
     z = near_truth(model)
     free = model.split.thickness_is_free
     reference = brute.all_devices if free else brute.shared_integrated
-    difference = model.log_likelihood(z) - [reference(model.study, point) for point in points(model, z)]
+    difference = model.log_likelihood(z) - [reference(model.study, point) for point in named_points(model, z)]
     return float(np.ptp(difference)) if free else float(np.max(np.abs(difference)))
 
 
@@ -106,7 +98,7 @@ def test_own_amplitudes_come_from_their_conditional(key: str) -> None:
     model = MarginalPosterior(study(**STUDIES[key]))
     z = np.repeat(near_truth(model, 1), 2500, axis=0)
     found = model.draw(z, np.random.default_rng(5))
-    point = points(model, z[:1])[0]
+    point = named_points(model, z[:1])[0]
     scattered = [name for name in ("a1", "b2") if f"scatter_{name}" in model.study.parameters]
     own = [*scattered, *(name for name in ("b2",) if brute.is_own(model.study, name))]
     for curve in model.study.curves[:2]:

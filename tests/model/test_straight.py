@@ -254,21 +254,12 @@ def test_where_it_is_exact_the_posterior_is_a_standard_normal_distribution() -> 
     assert np.ptp(model.log_posterior(z)) > 0.5
 
 
-def test_the_trivial_frame_changes_nothing() -> None:
-    z = np.random.default_rng(0).standard_normal((4, 3))
-    frame = Frame.trivial(4)
-    np.testing.assert_array_equal(frame.inward(z), z)
-    np.testing.assert_array_equal(frame.outward(z), z)
-    np.testing.assert_array_equal(frame.log_volume, np.zeros(4))
+def test_known_thicknesses_need_no_frame_and_rows_do_not_know_of_each_other() -> None:
     known = make_posterior(study(sd=0.0))
+    z = scores(known)
     assert known.straightened.size == 0
     np.testing.assert_array_equal(known.frame(z).inward(z), z)
-
-
-def test_joined_frames_are_those_of_their_rows() -> None:
-    frame, z = some_frame()
-    halves = [Frame(frame.columns, frame.information[rows], frame.pull[rows]) for rows in (slice(0, 2), slice(2, 5))]
-    np.testing.assert_array_equal(Frame.joined(halves).inward(z), frame.inward(z))
+    np.testing.assert_array_equal(known.frame(z).outward(z), z)
     model = make_posterior(CASES["shared"]())
     many = scores(model, 2000)
     np.testing.assert_array_equal(model.frame(many).pull[-3:], model.frame(many[-3:]).pull)

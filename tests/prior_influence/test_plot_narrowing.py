@@ -23,7 +23,7 @@ LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 
 def made(priors: dict[str, Prior], draws: dict[str, np.ndarray], **changes: object) -> Posterior:
     """A posterior of lengths alone."""
-    start = make_posterior(fitted())
+    start = posterior_of(fitted())
     study = make_study(**(dict.fromkeys(LENGTHS, Fixed(1.0)) | priors), **changes)
     return replace(start, study=study, names=tuple(draws), priors=priors, chain=np.stack(list(draws.values()), -1))
 
@@ -119,7 +119,7 @@ def test_a_single_length_and_a_free_product_have_their_panels() -> None:
     ]  # fmt: skip
     known = made({"lambda_sf_N": prior}, {"lambda_sf_N": N, "Lambda": N})
     assert len(plot_prior_posterior(known).axes) == 1
-    unconverged = plot_prior_posterior(replace(known, verdict=make_posterior(fitted(), converged=False).verdict))
+    unconverged = plot_prior_posterior(replace(known, verdict=posterior_of(fitted(), converged=False).verdict))
     assert any("NOT CONVERGED" in text for text in texts(unconverged))
     with pytest.raises(ValueError, match="no length is free"):
         plot_prior_posterior(known, narrowing(known).iloc[:0])

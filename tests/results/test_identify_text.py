@@ -12,7 +12,7 @@ from model_studies import LENGTH, TRUTH, simulated
 
 from mtjfit.infer import Identification, identify
 from mtjfit.model import DeviceCombinations
-from mtjfit.model.interval import Profile
+from mtjfit.model.profile import Profile
 from mtjfit.results.identify_text import (
     design_text,
     directions_table,

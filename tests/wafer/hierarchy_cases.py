@@ -12,8 +12,7 @@ from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 LENGTHS = {

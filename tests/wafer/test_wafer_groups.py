@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from hierarchy_cases import TRUTH, drawn_run, parameters, simulated
+from model_studies import peak_memory
 from scipy import stats
 from scipy.optimize import least_squares
 from wafer_cases import Wafer, simulated_wafer, wafer_study
@@ -24,10 +24,10 @@ from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sam
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
-from mtjfit.wafer.stack.devices import WaferDevices
 from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
-from mtjfit.wafer.stack.from_catalogue import devices_of, hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, devices_of, hierarchy_of, stack_model
 from mtjfit.wafer.stack.groups import fit_groups, sample_groups
+from mtjfit.wafer.stack.hierarchy import WaferDevices
 from mtjfit.wafer.stack.least_squares import StackLeastSquares
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
@@ -177,11 +177,7 @@ def test_memory_is_linear_in_devices() -> None:
 
     def peak(n: int) -> int:
         many = replace(problem, devices=devices.chosen(np.arange(n) % 20))
-        tracemalloc.start()
-        many.at(at)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
+        return peak_memory(lambda: many.at(at))
 
     assert peak(1600) < 10 * peak(200)
 
@@ -211,7 +207,7 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
     """Sums that were packed, written to SQLite and read again, against the raw curves."""
     wafer, study, catalogue = filled(tmp_path, **DECLARED)
     with catalogue:
-        found = list(stacks(catalogue, study))
+        found = list(catalogue_stacks(catalogue, study))
     assert [one.split for one in found] == ["1.2 nm", "1.6 nm", "2 nm"]
     hierarchy = hierarchy_of(study)
     assert hierarchy.smooth["thickness"] == ("tilt_x", "bowl")
@@ -240,7 +236,7 @@ def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
         summary = found.summary().set_index("split")
         assert summary["devices"].tolist() == [7, 8, 8]
         assert found.left_out["1.2 nm"] == ("D000003",)
-        assert next(stacks(catalogue, study, split="1.2 nm", flagged=True)).devices.n == 8
+        assert next(catalogue_stacks(catalogue, study, split="1.2 nm", flagged=True)).devices.n == 8
         assert (summary["misfit_p_value"] > 1e-6).all()
         table = found.table()
         assert list(table.columns) == ["split", "parameter", "value", "sd", "unit", "determined", "reason", "origin"]
@@ -249,7 +245,7 @@ def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
             fit_groups(catalogue, study, split="3 nm")
         catalogue.connection.execute("UPDATE devices SET flags = 4 WHERE split = '2 nm'")
         with pytest.raises(DataError, match="every device carries a flag"):
-            list(stacks(catalogue, study, split="2 nm"))
+            list(catalogue_stacks(catalogue, study, split="2 nm"))
 
 
 def test_another_study_is_refused(tmp_path: Path) -> None:
@@ -257,7 +253,7 @@ def test_another_study_is_refused(tmp_path: Path) -> None:
     with catalogue:
         other = wafer_study(tmp_path, amplitudes=("a1", "b2", "b3"))
         with pytest.raises(DataError, match="no configuration"):
-            list(stacks(catalogue, other))
+            list(catalogue_stacks(catalogue, other))
         frame = catalogue.frame(("thickness", "x", "y"))
         with pytest.raises(ValueError, match="are not those of this study"):
             devices_of(frame, catalogue.sums(), other)

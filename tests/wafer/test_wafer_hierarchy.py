@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -10,17 +9,16 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from hierarchy_cases import HIERARCHY, at_truth, factor, parameters, positions, posterior, shape, simulated
+from hierarchy_cases import HIERARCHY, TRUTH, at_truth, factor, parameters, positions, posterior, shape, simulated
+from model_studies import named_points, peak_memory
 from scipy import stats
 
 from mtjfit.errors import ConfigError
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
-from mtjfit.wafer.stack.coordinates import WaferCoordinates
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, shapes_at
-from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, WaferDevices, shapes_at
+from mtjfit.wafer.stack.posterior import WaferCoordinates, WaferPosterior
 
 ALARM = 1e-5
 """Of each test of a distribution; a fixed seed fails by chance once in some ten thousand choices of it in this file."""
@@ -65,20 +63,14 @@ def cases(*names: str) -> Any:
 def near(model: WaferPosterior, n: int = 2, width: float = 0.05) -> np.ndarray:
     """Coordinates about where the posterior lies."""
     true = {"dead_layer": 0.1, "b1": 0.0, "a1": 1.0}
-    others = {name: 0.01 for name in model.names if name.split("[")[0] not in at_names()}
+    others = {name: 0.01 for name in model.names if name.split("[")[0] not in {*TRUTH, *NOISE}}
     z = at_truth(model, **(others | true))
     return np.clip(z, -2, 2) + width * np.random.default_rng(4).standard_normal((n, model.size))
 
 
-def at_names() -> set[str]:
-    from hierarchy_cases import TRUTH
-
-    return set(TRUTH) | set(NOISE)
-
-
 def of_device(study: Study, model: WaferPosterior, j: int, row: np.ndarray) -> tuple[Study, Any, dict[str, float]]:
     """The study of one device alone with what the smooth part makes of it: for the brute force of studies."""
-    point = dict(zip(model.names, map(float, model.scores.values(row[None])[0]), strict=True))
+    (point,) = named_points(model, row[None])
     mine = {k.split("[")[0]: v for k, v in point.items() if not k.endswith("]") or model.devices.wafer[j] in k}
     x, y = model.devices.x[[j]], model.devices.y[[j]]
     curve = study.curves[j]
@@ -136,7 +128,7 @@ def test_one_device_by_integration_over_its_thickness_and_both_amplitudes() -> N
     found = everywhere(model, z)
     curve, x, y = study.curves[1], model.devices.x, model.devices.y
     for k, row in enumerate(z):
-        v = dict(zip(model.names, model.scores.values(row[None])[0], strict=True))
+        (v,) = named_points(model, row[None])
         t, w = brute.gauss(-8.0, 8.0, 3, 16)
         w = w * stats.norm.pdf(t)
         d = curve.thickness * factor("thickness", v, x, y) + v["thickness_scatter"] * t
@@ -198,7 +190,7 @@ def test_what_the_smooth_part_does_is_a_change_of_nominal_thickness() -> None:
     study, model = made(hierarchy=Hierarchy({"thickness": ("level", "bowl")}, radius=100.0))
     z = near(model)
     for row in z:
-        v = dict(zip(model.names, model.scores.values(row[None])[0], strict=True))
+        (v,) = named_points(model, row[None])
         moved = model.devices.thickness * factor("thickness", v, model.devices.x, model.devices.y)
         plain = WaferPosterior(replace(model.devices, thickness=moved), study.parameters, Hierarchy())
         expected = plain.log_likelihood(row[None, : plain.size])
@@ -264,16 +256,11 @@ def test_devices_add_no_dimension_and_memory_is_linear() -> None:
     few, many = posterior(20), posterior(160)
     assert few.names == many.names
 
-    def peak(model: WaferPosterior) -> int:
-        z = np.repeat(at_truth(model), 32, axis=0)
-        tracemalloc.start()
-        model.log_likelihood(z)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
+    def run(model: WaferPosterior) -> None:
+        model.log_likelihood(np.repeat(at_truth(model), 32, axis=0))
 
-    peak(few)
-    assert peak(many) < 10 * peak(few)
+    run(few)
+    assert peak_memory(lambda: run(many)) < 10 * peak_memory(lambda: run(few))
 
 
 def test_neither_rows_nor_devices_know_of_each_other() -> None:

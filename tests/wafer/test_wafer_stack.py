@@ -14,8 +14,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer.convergence.gate import Check, Verdict
 from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.study import Fixed, Sampling
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
 from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, from_priors, observed_information, sample_stack
 

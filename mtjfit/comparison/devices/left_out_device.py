@@ -23,9 +23,8 @@ from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.coordinates import scattered_terms
 from mtjfit.model.equivalent_noise import least_squares_model
-from mtjfit.model.forward import amplitude_design, transfer
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.likelihood import FullPosterior, row_scale, whitened
+from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, whitened
 from mtjfit.study import SCATTER, Study
 
 __all__ = [

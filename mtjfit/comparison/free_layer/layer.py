@@ -23,8 +23,8 @@ from scipy.stats import qmc, rankdata
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import Posterior
-from mtjfit.model.forward import THINNEST
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.tables import interval

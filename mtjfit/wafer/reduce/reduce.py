@@ -23,7 +23,6 @@ from mtjfit.wafer.reduce.reduced import (
     column_names,
     correlation,
     flags_of,
-    quantity_names,
 )
 from mtjfit.wafer.reduce.sums import Packing, SufficientStatistics, sufficient_statistics
 
@@ -149,24 +148,11 @@ def _constraint_test(found: PhaseFit, dof: IntArray, beyond: IntArray, estimated
 
 
 def _quantities(found: PhaseFit, terms: Terms) -> Iterator[tuple[str, FloatArray]]:
-    """Determined numbers with errors and correlations, to first order in the covariance of phase and amplitudes."""
-    names, T, J = quantity_names(terms), len(terms.names), found.phase.size
-    c = np.cos(found.phase)
-    gradients = np.zeros((len(names), 1 + T, J))
-    numbers = [np.tan(found.phase), *found.amplitudes]
-    gradients[0, 0] = 1 / (c * c)
-    for t in range(T):
-        gradients[1 + t, 1 + t] = 1.0
-    if names[-1] == "b2/a1":
-        a, b = terms.names.index("a1"), terms.names.index("b2")
-        ratio = found.amplitudes[b] / found.amplitudes[a]
-        gradients[-1, 1 + a], gradients[-1, 1 + b] = -ratio / found.amplitudes[a], 1 / found.amplitudes[a]
-        numbers.append(ratio)
-    carried = [inner(found.covariance, gradient[:, None]) for gradient in gradients]
-    sd = [np.sqrt(inner(gradient, each)) for gradient, each in zip(gradients, carried, strict=True)]
+    """Determined numbers with errors and correlations, from the covariance of phase and amplitudes to first order."""
+    names, (numbers, covariance) = terms.quantities, found.quantities(terms)
+    sd = np.sqrt(np.stack([covariance[k, k] for k in range(len(names))]))
     for name, number, error in zip(names, numbers, sd, strict=True):
         yield name, number
         yield f"{name}_sd", error
     for one, other in combinations(range(len(names)), 2):
-        covariance = inner(gradients[one], carried[other])
-        yield correlation(names[one], names[other]), covariance / (sd[one] * sd[other])
+        yield correlation(names[one], names[other]), covariance[one, other] / (sd[one] * sd[other])

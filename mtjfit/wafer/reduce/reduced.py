@@ -72,11 +72,8 @@ class Reduced:
 
 
 def quantity_names(terms: Terms) -> tuple[str, ...]:
-    """Determined numbers of a device in the order of tables; none where the phase of κ is not determined."""
-    if not terms.phase_determined:
-        return ()
-    ratio = ("b2/a1",) if {"a1", "b2"} <= set(terms.names) else ()
-    return ("slope_ratio", *(f"|kappa|·{name}" for name in terms.names), *ratio)
+    """Determined numbers of a device in the order of tables; empty where the phase of κ is not determined."""
+    return terms.quantities
 
 
 def coefficient_names(terms: Terms) -> tuple[str, ...]:

@@ -12,12 +12,11 @@ from scipy.optimize import least_squares
 from scipy.stats import chi2, qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.identifiability import LINEAR_RISE, MAX_RELATIVE_ERROR
+from mtjfit.model.identifiability import as_error, as_linear
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.study import Parameter, parameter_unit
 from mtjfit.text import p_text, table, value_with_error
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy, checked
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
 __all__ = ["Effort", "StackFit", "fit_stack"]
@@ -261,21 +260,13 @@ def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[st
     edge = {name for k, name in enumerate(problem.lengths) if min(x[k] - low[k], high[k] - x[k]) < _AT_BOUND * span[k]}
     rows, of = [], problem.devices
     for (name, value), unit, relative in zip(values.items(), scale, errors, strict=True):
-        ok, why = _verdict(name in edge, float(relative))
+        ok, why = as_error(name in edge, float(relative))
         if ok:
             ok, why = _linear(search, x, name, value, float(relative * unit), point.chi2)
         error = float(relative * unit) if ok else np.nan
         rows.append((value, error, parameter_unit(name, of.unit, of.quantity, of.per), ok, why))
     columns = ["value", "sd", "unit", "determined", "reason"]
     return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
-
-
-def _verdict(at_bound: bool, relative: float) -> tuple[bool, str]:
-    if at_bound:
-        return False, "the fit ran to the edge of its range"
-    if relative > 1e6:
-        return False, "no measured value depends on it alone"
-    return relative <= MAX_RELATIVE_ERROR, "" if relative <= MAX_RELATIVE_ERROR else "its error would exceed 50 %"
 
 
 def _linear(search: _Search, x: FloatArray, name: str, value: float, sd: float, best: float) -> tuple[bool, str]:
@@ -287,7 +278,4 @@ def _linear(search: _Search, x: FloatArray, name: str, value: float, sd: float, 
         others = np.array([each for each, mine in zip(x, names, strict=True) if mine != name])
         moved = held.refined(others) if others.size else others
         rises.append(held.problem.at(held.values(moved)).chi2 - best)
-    smallest = min(rises)
-    if smallest < LINEAR_RISE[0]:
-        return False, f"not linear: χ² rises by only {max(smallest, 0.0):.1f} at two errors; the posterior says more"
-    return True, "not linear: the posterior says more" if max(rises) > LINEAR_RISE[1] else ""
+    return as_linear(*rises)

@@ -1,4 +1,4 @@
-"""Stacks of a catalogue as the hierarchical model wants them, from sums without the raw points, and their study."""
+"""Stacks of a catalogue, from sums without the raw points, and the study that they belong to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study import LENGTHS
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
-from mtjfit.wafer.stack.devices import WaferDevices
-from mtjfit.wafer.stack.hierarchy import Hierarchy
+from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
 if TYPE_CHECKING:
@@ -24,11 +23,20 @@ if TYPE_CHECKING:
     from mtjfit.data.curve import BoolArray
     from mtjfit.wafer.catalogue import Catalogue, Configuration
 
-__all__ = ["Stack", "devices_of", "group_study", "hierarchy_of", "refusals", "stack_model", "stacks", "stored_study"]
+__all__ = [
+    "CatalogueStack",
+    "catalogue_stacks",
+    "devices_of",
+    "group_study",
+    "hierarchy_of",
+    "refusals",
+    "stack_model",
+    "stored_study",
+]
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class CatalogueStack:
     """The devices of one split of a catalogue.
 
     Attributes
@@ -45,7 +53,7 @@ class Stack:
 
 
 def hierarchy_of(study: WaferStudy) -> Hierarchy:
-    """What a wafer study declares of smooth parts (``[wafer]``) and of ``thickness_scatter``."""
+    """Smooth parts (``[wafer]``) and ``thickness_scatter`` as a wafer study declares them."""
     scatter, wafer = study.wafer_parameters.get("thickness_scatter"), study.wafer
     prior = None if scatter is None else scatter.prior
     return Hierarchy(dict(wafer.smooth), dict(wafer.smooth_sd), wafer.smooth_each, prior, wafer.radius)
@@ -78,7 +86,7 @@ def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> Wafe
 
 
 def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
-    """Splits whose devices cannot tell the lengths of their stack, whatever their errors are, and why.
+    """Splits whose devices cannot determine the lengths of their stack, whatever their errors, and why.
 
     One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known.
 
@@ -101,17 +109,17 @@ def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) 
 
 
 def _kept(frame: pd.DataFrame, flagged: bool) -> BoolArray:
-    """Devices that take part; what determines nothing has no place in a fit, flagged or not."""
+    """Devices that take part in a fit: without flags, or with flags other than ``not_determined``."""
     from mtjfit.wafer.reduce.reduced import FLAGS
 
     flags = frame["flags"].to_numpy()
     return np.asarray((flags == 0) | flagged & (flags & FLAGS["not_determined"] == 0))
 
 
-def stacks(
+def catalogue_stacks(
     catalogue: Catalogue, study: WaferStudy, *, split: str | None = None, flagged: bool = False,
     leave: Collection[str] = (),
-) -> Iterator[Stack]:  # fmt: skip
+) -> Iterator[CatalogueStack]:  # fmt: skip
     """The stacks of a catalogue one after the other, so that no more than one is in memory.
 
     Parameters
@@ -145,7 +153,7 @@ def stacks(
         if not kept.any():
             raise DataError([Problem(f"{catalogue.path}: split {name!r}", "every device carries a flag",
                                      "look at the flags, or use the flagged ones as well")])  # fmt: skip
-        yield Stack(name, devices_of(frame[kept], np.asarray(sums[kept]), study), left_out)
+        yield CatalogueStack(name, devices_of(frame[kept], np.asarray(sums[kept]), study), left_out)
 
 
 def stack_model(devices: WaferDevices, study: WaferStudy, hierarchy: Hierarchy | None = None) -> WaferPosterior:

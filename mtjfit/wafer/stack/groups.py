@@ -17,7 +17,7 @@ from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.sampling import run_model
 from mtjfit.progress import bar
 from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
-from mtjfit.wafer.stack.from_catalogue import hierarchy_of, stack_model, stacks
+from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
 from mtjfit.wafer.stack.hierarchy import Hierarchy
 from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, sample_stack
@@ -138,7 +138,7 @@ def fit_groups(
     >>> fit_groups(catalogue, study).table()  # doctest: +SKIP
     """
     fits, left_out = {}, {}
-    found = stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
+    found = catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
     for stack in bar("fitting", progress, found, unit="split"):
         parameters = study.study_template.parameters
         fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study), effort=effort)
@@ -179,8 +179,8 @@ def sample_groups(
     hierarchy : Hierarchy, optional
         In place of what the study declares.
     journal : str or Path, optional
-        Folder with one run for each model of a split, to go on from after an interruption, or after another one asked
-        for more: the same devices under the same declarations have the same run.
+        Folder with one run for each model of a split, which is resumed: the same devices under the same declarations
+        have the same run.
     progress : bool
         Show a bar on a terminal.
     run : callable
@@ -196,7 +196,7 @@ def sample_groups(
     >>> sample_groups(catalogue, study).table()  # doctest: +SKIP
     """
     posteriors, left_out = {}, {}
-    for stack in stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
+    for stack in catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
         model = stack_model(stack.devices, study, hierarchy)
         folder = None if journal is None else Path(journal) / _run_name(model, study.study_template.sampling.seed)
         if folder is not None:

@@ -1,20 +1,110 @@
-"""What is declared of a wafer beside the parameters of a study: smooth parts, and how much thicknesses scatter."""
+"""Devices of a stack, and how they depart from it: smooth parts over the wafer, and scatter of thicknesses."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 
 from mtjfit.data import FloatArray
+from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem, did_you_mean
-from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, is_amplitude
-from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.model.compress import Compressed
+from mtjfit.model.likelihood import full_posterior
+from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, Study, is_amplitude
 
-__all__ = ["SHAPES", "Hierarchy", "checked", "shapes_at", "smooth_problems"]
+__all__ = ["SHAPES", "Hierarchy", "WaferDevices", "checked", "shapes_at", "smooth_problems"]
+
+
+@dataclass(frozen=True, eq=False)
+class WaferDevices:
+    """Devices of one stack on one or more wafers; the raw points are no longer needed.
+
+    Attributes
+    ----------
+    device, wafer : tuple of str
+        Names; ``""`` where no wafer was declared.
+    thickness : ndarray, shape (n_devices,)
+        Nominal thicknesses in nm.
+    x, y : ndarray, shape (n_devices,)
+        Positions in mm from the centre of the wafer, NaN where not declared.
+    quantity, per, unit : str
+        As declared, the same for all devices.
+    """
+
+    device: tuple[str, ...]
+    wafer: tuple[str, ...]
+    thickness: FloatArray
+    x: FloatArray
+    y: FloatArray
+    data: Compressed
+    quantity: Quantity
+    per: Per
+    unit: str
+
+    @classmethod
+    def of(
+        cls, study: Study, x: Sequence[float] | FloatArray, y: Sequence[float] | FloatArray, wafer: Sequence[str] = ()
+    ) -> WaferDevices:
+        """From a study that holds the curves, and the positions of its devices in mm.
+
+        Examples
+        --------
+        >>> from mtjfit.data import dataset
+        >>> from mtjfit.study import load_study
+        >>> devices = WaferDevices.of(load_study(dataset("thickness-series").study_file), np.zeros(5), np.zeros(5))
+        >>> devices.n, devices.data.R.shape
+        (5, (5, 4, 4))
+        """
+        first = study.curves[0]
+        return cls(
+            device=study.devices,
+            wafer=tuple(wafer) or ("",) * len(study.curves),
+            thickness=study.thicknesses,
+            x=np.asarray(x, dtype=float),
+            y=np.asarray(y, dtype=float),
+            data=full_posterior(study).data,
+            quantity=first.quantity,
+            per=first.per,
+            unit=first.unit,
+        )
+
+    @property
+    def n(self) -> int:
+        """Number of devices."""
+        return len(self.device)
+
+    @property
+    def per_volume(self) -> bool:
+        """True where the data carry 1/d."""
+        return self.per == "volume"
+
+    @property
+    def n_values(self) -> int:
+        """Measured numbers that enter."""
+        return int(self.data.n.sum())
+
+    @property
+    def wafers(self) -> tuple[str, ...]:
+        """Names of the wafers, in order of appearance."""
+        return tuple(dict.fromkeys(self.wafer))
+
+    def chosen(self, which: np.ndarray) -> WaferDevices:
+        """Some of the devices, by a mask or by places."""
+        places = np.arange(self.n)[which]
+        return replace(
+            self,
+            device=tuple(self.device[k] for k in places),
+            wafer=tuple(self.wafer[k] for k in places),
+            thickness=self.thickness[places],
+            x=self.x[places],
+            y=self.y[places],
+            data=self.data.chosen(places),
+        )
+
 
 SHAPES: Mapping[str, Callable[[FloatArray, FloatArray], FloatArray]] = MappingProxyType({
     "level": lambda x, y: np.ones_like(x + y),
@@ -115,7 +205,7 @@ def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: 
 
 
 def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """What is wrong with the smooth parts and the scatter of thicknesses, whatever the devices are."""
+    """Problems of the smooth parts and of the scatter of thicknesses."""
     for name, shapes in hierarchy.smooth.items():
         where = f"wafer.smooth.{name}"
         if name != "thickness" and not (is_amplitude(name) and name in parameters):

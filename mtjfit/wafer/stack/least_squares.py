@@ -1,4 +1,4 @@
-"""Least squares of a whole stack in array code: all that belongs to one device eliminated, device by device.
+"""Least squares of a stack: amplitudes and thicknesses of single devices eliminated, device by device.
 
 Given the lengths the model is linear in the amplitudes. Those of single devices, and thicknesses about their nominal
 values, are eliminated by Gram and Schmidt within each device; shared amplitudes by one small least-squares problem.
@@ -15,11 +15,11 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.model.amplitude_integral import solved
-from mtjfit.model.forward import THINNEST
+from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
-from mtjfit.wafer.stack.devices import WaferDevices
+from mtjfit.wafer.stack.hierarchy import WaferDevices
 
 __all__ = ["StackLeastSquares", "StackPoint"]
 
@@ -29,7 +29,7 @@ _BY_LOG = {"lambda_sf_N": "ln_Lambda", "D_ratio": "ln_Lambda", "Lambda": "ln_Lam
 
 @dataclass(frozen=True)
 class StackPoint:
-    """What follows from given lengths.
+    """The best amplitudes and thicknesses for given lengths.
 
     Attributes
     ----------

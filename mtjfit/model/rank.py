@@ -1,4 +1,4 @@
-"""How many numbers a design can determine whatever its noise, and in words what it can never see."""
+"""Rank of a design whatever its noise, and the directions that it cannot determine, in words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import phase_determined, terms_seen
+from mtjfit.model.combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers
@@ -163,10 +163,10 @@ def _listed(names: Sequence[str], own: set[str]) -> str:
 
 
 def _seen(model: FullPosterior) -> str:
-    """What a single device determines, in words."""
+    """Numbers that a single device determines, in words."""
     counts = terms_seen(model, 0)
     named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
-    if phase_determined(model, counts):
+    if terms_of(model, counts).phase_determined:
         return ", ".join(["arg κ", *(f"|κ|·{name}" for name in named)])
     powers: dict[str, list[str]] = {}
     for name in sorted(named):
@@ -175,7 +175,7 @@ def _seen(model: FullPosterior) -> str:
 
 
 def _rest_in_words(model: FullPosterior, names: Sequence[str], basis: FloatArray, rest: int) -> str:
-    """What has no name: which parameters take part, and what is seen instead."""
+    """Unseen directions without a name: the parameters that take part, and what is determined instead."""
     taking_part = [name for k, name in enumerate(names) if np.max(basis[:, k]) > _TAKES_PART]
     own = {name for name, each in model.study.parameters.items() if each.scope == "device"}
     n = model.study.n_thicknesses
