@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 import mtjfit
-from mtjfit.calibration.command import calibrate
+from mtjfit.calibration.command import calibrate_command
 from mtjfit.cli.check import check
 from mtjfit.cli.compare import compare
 from mtjfit.cli.datasets import datasets, demo
@@ -50,7 +50,7 @@ for _command in (
     spectra,
     batch,
     wafer,
-    calibrate,
+    calibrate_command,
     datasets,
     figures,
 ):

@@ -29,7 +29,7 @@ _MAX_QUADRATURE_ERROR = 0.05
 
 
 def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
-    """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
+    """The posterior where only amplitudes are free: independent draws from their conditional distribution."""
     shape = (4, MAX_DRAWS // 16, 4)
     log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
     says = "nothing is left to sample: independent draws from the exact posterior, nothing to converge"
@@ -39,15 +39,7 @@ def drawn_exactly(model: CollapsedPosterior, seed: int) -> Posterior:
 
 
 def drawn_back(model: CollapsedPosterior, run: Run, seed: int) -> Posterior:
-    """The posterior of a run: what was integrated out is drawn back, and the priors have their say.
-
-    Parameters
-    ----------
-    model : CollapsedPosterior
-        What was sampled.
-    seed : int
-        That of the run.
-    """
+    """The posterior of a run: draws the integrated parameters and adds the checks of the priors to the verdict."""
     verdict = about_priors(_with_quadrature(model, run.chains, run.verdict), run.chains, model.reach)
     return _posterior(model, run.chains, verdict, run.evidence, seed)
 
@@ -77,13 +69,12 @@ def _posterior(
 
 
 def _thin(chains: Chains) -> int:
-    """One draw in how many is kept."""
     n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
     return thinning(n_ensembles * n_steps * n_walkers)
 
 
 def _with_quadrature(model: CollapsedPosterior, chains: Chains, verdict: Verdict) -> Verdict:
-    """The verdict with one more check where thicknesses were integrated out."""
+    """The verdict with a check of the integrals where thicknesses were integrated out."""
     if not model.split.thickness_is_free:
         return verdict
     theta = chains.theta[:, :: _thin(chains)]
@@ -119,7 +110,7 @@ def _derived_Lambda(model: CollapsedPosterior, lengths: dict[str, FloatArray]) -
 
 
 def refuse_one_thickness(study: Study) -> None:
-    """Say no to a study in which no length can be determined.
+    """Refuse a study in which no length can be determined.
 
     Raises
     ------
@@ -138,22 +129,20 @@ def refuse_one_thickness(study: Study) -> None:
 def sample(
     study: Study, seed: int | None = None, *, journal: Journal | str | Path | None = None, progress: bool = True
 ) -> Posterior:
-    """Posterior of a study: what devices share by emcee, what is a device's own integrated out and drawn back exactly.
+    """Posterior of a study: shared parameters by emcee, those of single devices integrated out and then drawn exactly.
 
     Parameters
     ----------
     seed : int, optional
         Default: the seed of the study.
     journal : str or Path, or Journal, optional
-        Folder to save every block in. If a run of the same study is there already, it is gone on with: the draws are
-        those of a run that was never interrupted, to the last bit. The folder stays; delete it when it has served.
-    progress : bool
-        Show a bar on a terminal.
+        Folder to save every block in. A run of the same study in it is resumed: the draws are those of a run that was
+        never interrupted, bit for bit. The folder is not deleted afterwards.
 
     Returns
     -------
     Posterior
-        Look at `.verdict` before anything else: a run that did not converge is returned too.
+        Check `.verdict` first: a run that did not converge is returned, too.
 
     Raises
     ------
