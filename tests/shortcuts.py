@@ -10,13 +10,6 @@ import pytest
 
 import mtjfit
 
-ONLY_INFER = """
-import sys, types, mtjfit
-sys.modules["mtjfit.infer"] = package = types.ModuleType("mtjfit.infer")
-package.__path__ = [mtjfit.__path__[0] + "/infer"]
-"""
-"""First lines of a program that needs a single module of `mtjfit.infer`, and not the second that the others take."""
-
 
 @contextmanager
 def few_starts() -> Iterator[None]:

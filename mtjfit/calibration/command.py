@@ -22,7 +22,7 @@ _NAME = "calibration"
 _FILES = ("ranks.csv", *names_of(_NAME), f"{_NAME}.json")
 
 
-@click.command(short_help="Simulate a design and check its posteriors.")
+@click.command("calibrate", short_help="Simulate a design and check its posteriors.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
 @click.option(
     "--output",
@@ -42,12 +42,12 @@ def calibrate_command(
 ) -> None:
     """Draw truths from the priors of a study, simulate its data from each, sample each posterior, rank the truths.
 
-    The measured values play no part: only bias points, errors, masks, thicknesses and priors do. DIR holds the ranks,
-    a figure and calibration.json. Takes two to three seconds for each simulation on one processor.
+    Only bias points, errors, masks, thicknesses and priors are used, not the measured values. DIR holds the ranks, a
+    figure and calibration.json. Each simulation takes two to three seconds on one processor.
 
     Exit code 5: not calibrated, or too few runs converged to tell; DIR holds everything, marked.
     """
-    from mtjfit.calibration.simulate import calibrate as calibrate_study
+    from mtjfit.calibration.simulate import calibrate
     from mtjfit.parallel import n_processors
     from mtjfit.study import load_study, refuse_nothing_free
 
@@ -59,7 +59,7 @@ def calibrate_command(
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
-    found = calibrate_study(loaded, simulations, seed, workers, progress=not quiet)
+    found = calibrate(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
     folder.write(_content(found, pdf))
     if not quiet:
@@ -71,7 +71,6 @@ def calibrate_command(
 
 
 def _table(found: Calibration) -> Table:
-    """p-values by quantity."""
     from mtjfit.text import Table
 
     rows = tuple(
@@ -82,7 +81,6 @@ def _table(found: Calibration) -> Table:
 
 
 def _content(found: Calibration, pdf: bool) -> dict[str, bytes]:
-    """All files by name."""
     from mtjfit.calibration.plot import plot_calibration
     from mtjfit.plain import csv_bytes, plain
     from mtjfit.plot.style import picture_files

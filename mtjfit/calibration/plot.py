@@ -1,4 +1,4 @@
-"""Where the ranks of truths depart from uniform ones, and in which direction."""
+"""Figure of the departures of ranks of truths from uniform ones."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from mtjfit.study import ParameterName
 __all__ = ["plot_calibration"]
 
 _ACROSS = 4
-_MOST = 32
 _ROW = 1.2  # height of a row of panels in inches
 _ONE_PANEL = 0.95
-_FARTHEST = 3.0  # in units of the outer band: one curve that runs away must not flatten the others
+_FARTHEST = 3.0  # outer bands; one runaway curve must not flatten the others
 _SHAPES = {"narrow": "too narrow", "wide": "too wide", "low": "too low", "high": "too high", "other": "wrong shape"}
 _OF_LIKELIHOOD = {"low": "draws misfit", "high": "draws overfit"}
 _HOW_TO_READ = (
@@ -30,7 +29,6 @@ _HOW_TO_READ = (
 
 
 def _title(name: str) -> str:
-    """A quantity as it is written in formulas."""
     base, owner = ParameterName(name).base, ParameterName(name).owner
     device = f" [{literal(owner)}]" if owner else ""
     if base == "log_likelihood":
@@ -43,11 +41,11 @@ def _title(name: str) -> str:
     return symbol(name)
 
 
-def plot_calibration(calibration: Calibration) -> Figure:
+def plot_calibration(calibration: Calibration, most: int = 32) -> Figure:
     """Distribution function of the ranks minus the uniform one, a panel for each quantity, with simultaneous bands.
 
-    Grey: 95 % of all curves of uniform ranks stay inside everywhere. Dashed: a curve that leaves it fails the whole
-    verdict, whatever the other panels show. Of more than 32 quantities those with the smallest p-values are drawn.
+    Grey: 95 % of all curves of uniform ranks are inside everywhere. Dashed: a curve that leaves it fails the whole
+    verdict. At most `most` quantities are drawn, those with the smallest p-values.
 
     Raises
     ------
@@ -57,7 +55,7 @@ def plot_calibration(calibration: Calibration) -> Figure:
     counted = calibration.ranks[calibration.converged]
     if counted.empty:
         raise ValueError("no run converged: there are no ranks to draw")
-    chosen = calibration.tests.p.sort_values(kind="stable").index[:_MOST]
+    chosen = calibration.tests.p.sort_values(kind="stable").index[:most]
     names = [name for name in counted.columns if name in chosen]
     test = EcdfTest(len(counted), calibration.n_draws)
     note = f"{_HOW_TO_READ} {_left_out(counted.shape[1] - len(names))}{_verdict(calibration)}"
@@ -114,7 +112,6 @@ def _panel(
 
 
 def _short(p: float) -> str:
-    """A p-value in a corner."""
     return f"{p:.2f}" if p >= 0.01 else f"{p:.0e}" if p > 1e-99 else "0"
 
 

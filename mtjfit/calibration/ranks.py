@@ -1,8 +1,8 @@
-"""Are ranks uniform? Two tests, what departures mean, and what the tests could not have seen.
+"""Tests of ranks for uniformity: two tests, the meaning of departures, and the power of the tests.
 
-Ranks r of n truths among L draws each are 0 … L, all equally likely if draws and truth come from the same distribution
-(Talts et al., arXiv:1804.06788). The χ² test of their histogram sees any local excess; the simultaneous band of their
-distribution function (Säilynoja, Bürkner and Vehtari, Stat. Comput. 32, 32, 2022) sees broad shifts with fewer ranks.
+Ranks of n truths among L draws each are 0 … L, all equally likely if draws and truth come from the same distribution
+(Talts et al., arXiv:1804.06788). The χ² test of their histogram detects local excesses; the simultaneous band of their
+distribution function (Säilynoja, Bürkner and Vehtari, Stat. Comput. 32, 32, 2022) detects shifts from fewer ranks.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STEP = 1e-4  # V; the torque is a polynomial of low order
 
 
 def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray:
-    """ln L of all parameters, nothing integrated out, shape (n,), point by point.
+    """ln L of all parameters, nothing integrated out, shape (n,), from the covariance of each curve.
 
     Errors of the bias enter by effective variance, with the slopes of the model itself.
 
@@ -48,63 +48,51 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
     for curve in study.curves:
         device = DeviceModel(study, curve, values)
         T, scale = device.torque(curve.bias), study.scale_of(curve)
-        residuals = np.broadcast_arrays(curve.par * scale - T.real, curve.perp * scale - T.imag)
+        par, perp = np.broadcast_arrays(curve.par * scale - T.real, curve.perp * scale - T.imag)
         if device.declares(DOF):
             each = [stats.t.logpdf(r / s, device[DOF][..., None]) - np.log(s)
-                    for r, s in zip(residuals, device.sigma, strict=True)]  # fmt: skip
+                    for r, s in zip((par, perp), device.sigma, strict=True)]  # fmt: skip
             total = total + np.sum((each[0] + each[1])[:, curve.used], axis=-1)
-        elif curve.covariance is None:
-            total = total + _of_points(device, residuals)
-        else:
-            total = total + _of_curve(device, np.concatenate(residuals, axis=-1))
+            continue
+        used = np.flatnonzero(np.concatenate([curve.used, curve.used]))
+        C = _covariance(device)[:, used[:, None], used]
+        residual = np.concatenate([par, perp], axis=-1)[:, used]
+        square = np.sum(residual * np.linalg.solve(C, residual[..., None])[..., 0], axis=-1)
+        total = total - 0.5 * (square + np.linalg.slogdet(C)[1] + used.size * LN_2PI)
     return np.asarray(total)
 
 
-def _by_bias(device: DeviceModel) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Variances of both components of each point and their covariance, from errors of its bias."""
-    curve = device.curve
-    if curve.sigma_bias is None:
-        zero = np.zeros((1, curve.bias.size))
-        return zero, zero, zero
-    slope = (device.torque(curve.bias + _STEP) - device.torque(curve.bias - _STEP)) / (2 * _STEP)
-    moved = slope * curve.sigma_bias
-    return moved.real**2, moved.imag**2, moved.real * moved.imag
-
-
-def _of_points(device: DeviceModel, residuals: tuple[FloatArray, ...]) -> FloatArray:
-    """Points that are independent of each other: a bivariate normal density each."""
-    (s_par, s_perp), (j_par, j_perp), (b_par, b_perp, b_cross) = device.sigma, device.jitter, _by_bias(device)
-    par, perp = s_par**2 + j_par**2 + b_par, s_perp**2 + j_perp**2 + b_perp
-    cross = device.rho * s_par * s_perp + b_cross
-    determinant = par * perp - cross**2
-    r_par, r_perp = residuals
-    square = (perp * r_par**2 - 2 * cross * r_par * r_perp + par * r_perp**2) / determinant
-    each = -0.5 * square - 0.5 * np.log(determinant) - LN_2PI
-    return np.asarray(np.sum(each[:, device.curve.used], axis=-1))
-
-
-def _of_curve(device: DeviceModel, residual: FloatArray) -> FloatArray:
-    """All points of a curve that depend on each other: one multivariate normal density."""
-    curve, k = device.curve, np.arange(device.curve.bias.size)
-    assert curve.covariance is not None  # noqa: S101 - asked for in no other case
-    par, perp, cross = _by_bias(device)
-    C = np.repeat(curve.covariance[None] * device.study.scale_of(curve) ** 2, par.shape[0], axis=0)
-    C[:, k, k] += par
-    C[:, k.size + k, k.size + k] += perp
-    C[:, k, k.size + k] += cross
-    C[:, k.size + k, k] += cross
-    used = np.flatnonzero(np.concatenate([curve.used, curve.used]))
-    C, residual = C[:, used[:, None], used], residual[:, used]
-    square = np.sum(residual * np.linalg.solve(C, residual[..., None])[..., 0], axis=-1)
-    return np.asarray(-0.5 * (square + np.linalg.slogdet(C)[1] + used.size * LN_2PI))
+def _covariance(device: DeviceModel) -> FloatArray:
+    """Covariance of all values of a curve, in-plane ones first, shape (n or 1, 2 n_bias, 2 n_bias)."""
+    curve, n = device.curve, device.curve.bias.size
+    if curve.covariance is None:
+        s_par, s_perp = device.sigma
+        blocks = [s_par**2, s_perp**2, device.rho * s_par * s_perp]
+    else:
+        blocks = [np.zeros(1)] * 3
+    for k, jitter in enumerate(device.jitter):
+        blocks[k] = blocks[k] + jitter**2
+    if curve.sigma_bias is not None:
+        slope = (device.torque(curve.bias + _STEP) - device.torque(curve.bias - _STEP)) / (2 * _STEP)
+        moved = slope * curve.sigma_bias
+        blocks = [b + m for b, m in zip(blocks, (moved.real**2, moved.imag**2, moved.real * moved.imag), strict=True)]
+    par, perp, cross = np.broadcast_arrays(*blocks, np.zeros((1, n)))[:3]
+    C, at = np.zeros((par.shape[0], 2 * n, 2 * n)), np.arange(n)
+    if curve.covariance is not None:
+        C += curve.covariance * device.study.scale_of(curve) ** 2
+    C[:, at, at] += par
+    C[:, n + at, n + at] += perp
+    C[:, at, n + at] += cross
+    C[:, n + at, at] += cross
+    return C
 
 
 def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """What ranks are taken of, each of shape (n,).
+    """Quantities to be ranked, each of shape (n,).
 
-    Every free parameter, Λ where both of its factors are free, ``log_likelihood``, and what a single device determines
-    without any length, for the thinnest one, where diffusion acts most: ``slope_ratio`` = tan arg κ and |κ| times the
-    first amplitude that is not zero (divided by d per volume); both only where κ is not known.
+    Every free parameter, Λ where both of its factors are free, ``log_likelihood``, and, unless κ is known, two
+    quantities that the thinnest device determines without any length: ``slope_ratio`` = tan arg κ and |κ| times the
+    first amplitude that is not zero (divided by d per volume).
 
     Parameters
     ----------
@@ -129,7 +117,7 @@ def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, Floa
 
 
 _EXPECTED = 10  # ranks in a bin: χ² is then right to a fifth at p = 3e-4
-_CLEAR = 3.0  # standard errors from which a shape is given a name
+_CLEAR = 3.0  # standard errors beyond which a shape is named
 _SEEN = 0.9
 
 
@@ -164,8 +152,8 @@ class EcdfTest:
     """The simultaneous test of the distribution function of n ranks 0 … n_draws.
 
     At z_i = i/(n_draws + 1), i = 1 … n_draws, the number of ranks below i is binomial (n, z_i). The statistic is the
-    smallest of the two-sided binomial p-values; its own distribution is computed exactly, by going through all counts
-    from each z_i to the next, which are Poisson steps conditioned on their total.
+    smallest of the two-sided binomial p-values; its distribution is computed exactly, as that of Poisson steps from
+    each z_i to the next, conditioned on their total.
 
     Examples
     --------
@@ -180,7 +168,7 @@ class EcdfTest:
 
     @property
     def z(self) -> FloatArray:
-        """Where the distribution function is looked at, shape (n_draws,)."""
+        """Arguments of the distribution function, shape (n_draws,)."""
         return np.arange(1, self.n_draws + 1) / (self.n_draws + 1)
 
     @cached_property
@@ -212,13 +200,13 @@ class EcdfTest:
         return np.asarray(np.cumsum(found)[:-1])
 
     def p_value(self, ranks: Sequence[int] | np.ndarray) -> float:
-        """Probability that uniform ranks stray as far somewhere; below 1e-10 only an upper bound of it."""
+        """Probability that uniform ranks deviate as far somewhere; below 1e-10 an upper bound of it."""
         gamma = float(self._pointwise[np.arange(self.n_draws), self.counts(ranks)].min())
         p = 1.0 - self._inside(gamma)
         return p if p > 1e-10 else min(self.n_draws * gamma, 1e-10)
 
     def band(self, coverage: float) -> tuple[FloatArray, FloatArray]:
-        """Smallest and largest share of ranks below each z, so that uniform ranks stay inside all with `coverage`."""
+        """Smallest and largest share of ranks below each z; uniform ranks are inside with probability `coverage`."""
         low, high = np.log(1e-30), np.log(1.0)
         for _ in range(40):
             middle = 0.5 * (low + high)
@@ -228,7 +216,7 @@ class EcdfTest:
 
 
 def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:
-    """``"narrow"``, ``"wide"``, ``"low"``, ``"high"`` or ``"other"``: what the posterior is, from the ranks of truths.
+    """Fault of a posterior from ranks of truths: ``"narrow"``, ``"wide"``, ``"low"``, ``"high"`` or ``"other"``.
 
     Examples
     --------
@@ -240,13 +228,13 @@ def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:
     spread = (np.mean((u - 0.5) ** 2) - 1 / 12) * np.sqrt(180 * u.size)
     if max(abs(shift), abs(spread)) < _CLEAR:
         return "other"
-    if abs(shift) > 0.5 * abs(spread):  # a posterior far off the truths also has them in its outer parts
+    if abs(shift) > 0.5 * abs(spread):  # truths far from the posterior also lie in its outer parts
         return "low" if shift > 0 else "high"
     return "narrow" if spread > 0 else "wide"
 
 
 def detectable_width(n: int, n_draws: int, level: float) -> float:
-    """Factor by which a normal posterior must be too narrow for the χ² test at `level` to see it nine times in ten.
+    """Factor by which a normal posterior must be too narrow to be detected nine times in ten by the χ² test at `level`.
 
     Examples
     --------

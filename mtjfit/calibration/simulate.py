@@ -1,11 +1,11 @@
 """Simulation-based calibration: are the posteriors of a design right on average over its prior?
 
 Truths are drawn from the prior, data from each truth, draws from the posterior of each data set. If prior, likelihood
-and sampler belong together, a truth is one more draw of its posterior, so its rank among L independent draws is
-uniform, 0 … L (Talts et al., arXiv:1804.06788); that of any function of data and parameters likewise, and the
-log-likelihood sees what no single parameter sees (Modrák et al., Bayesian Anal. 2023). L = 99 draws are taken at random
-from all those of a run that the gate found worth at least 4 L independent ones, so that neighbours in a chain are
-rarely among them; what correlation is left adds at most one truth in 800 to an outermost rank.
+and sampler are consistent, a truth is one more draw of its posterior, so its rank among L independent draws is uniform,
+0 … L (Talts et al., arXiv:1804.06788), as is that of any function of data and parameters; the log-likelihood reveals
+faults that no single parameter does (Modrák et al., Bayesian Anal. 2023). L = 99 draws are taken at random from a run
+worth at least 4 L independent ones, so that neighbours in a chain are rarely among them; the remaining correlation adds
+at most one truth in 800 to an outermost rank.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from mtjfit.text import card, p_text
 __all__ = ["FALSE_ALARM", "MAX_FAILED", "MIN_RUNS", "Calibration", "Sampler", "calibrate"]
 
 FALSE_ALARM = 0.01
-"""Probability that a design whose posteriors are right is called not calibrated, all quantities together."""
+"""Probability that a design with correct posteriors is called not calibrated, all quantities together."""
 MIN_RUNS = 100
-"""Converged runs below which there is no verdict but no."""
+"""Converged runs below which the verdict is always no."""
 MAX_FAILED = 0.05
 """Share of runs that may fail to converge."""
 
@@ -52,19 +52,19 @@ _MEANING = {
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Ranks of truths among the draws of their posteriors, and what they say.
+    """Ranks of truths among the draws of their posteriors, with tests and a verdict.
 
     Attributes
     ----------
     study : Study
-        The design; its data play no part.
+        The design; its data are not used.
     n_draws : int
-        Draws L that a truth is ranked among.
+        Draws L among which a truth is ranked.
     ranks : DataFrame
         One row for each simulation, one column for each quantity: number of draws below the truth, 0 … n_draws; NaN
-        where a run gave no draws. Runs that did not converge are here, too.
+        where a run gave no draws. Includes runs that did not converge.
     failures : tuple of str
-        For each simulation why it does not count; empty where the run converged.
+        For each simulation the reason why it does not count; empty where the run converged.
 
     Examples
     --------
@@ -90,14 +90,14 @@ class Calibration:
     def converged(self) -> np.ndarray:
         """True for simulations that count, shape (n,).
 
-        Whether a run converges depends on its data, not on the truth behind them: leaving such runs out does not make
-        ranks less uniform, it only narrows down what was tested.
+        Convergence depends on the data, not on the truth behind them: leaving runs out does not make ranks less
+        uniform, it only restricts the test to other data.
         """
         return np.array([not failure for failure in self.failures], dtype=bool)
 
     @cached_property
     def tests(self) -> pd.DataFrame:
-        """By quantity: columns chi2, ecdf (p-values), p (the smaller, adjusted for all tests by Holm's method), ok."""
+        """By quantity: p-values chi2 and ecdf, p (the smaller one, adjusted by Holm's method for all tests), ok."""
         counted = self.ranks[self.converged]
         if counted.empty:
             return pd.DataFrame(columns=["chi2", "ecdf", "p", "ok"], dtype=float)
@@ -109,11 +109,11 @@ class Calibration:
 
     @property
     def single_level(self) -> float:
-        """p-value at which a single test is enough to fail the whole verdict."""
+        """p-value at which a single test fails the whole verdict."""
         return FALSE_ALARM / (2 * self.ranks.shape[1])
 
     def sentence(self, name: str) -> str:
-        """What the ranks of a quantity say of its posterior."""
+        """Fault of the posterior of a quantity, from its ranks."""
         ranks = self.ranks.loc[self.converged, name].to_numpy()
         shape, u = shape_of(ranks, self.n_draws), (ranks + 0.5) / (self.n_draws + 1)
         if shape in ("narrow", "wide"):
@@ -127,7 +127,7 @@ class Calibration:
 
     @cached_property
     def checks(self) -> tuple[Check, ...]:
-        """Everything the verdict hangs on."""
+        """All checks of the verdict."""
         n, n_failed = len(self.failures), int(np.sum(~self.converged))
         counted = n - n_failed
         enough = Check("enough", counted >= MIN_RUNS, f"{counted} runs count ({MIN_RUNS} needed for a verdict)")
@@ -151,23 +151,23 @@ class Calibration:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What speaks against calibration; empty if calibrated."""
+        """Objections to calibration; empty if calibrated."""
         return tuple(check.says for check in self.checks if not check.ok)
 
     @property
     def resolution(self) -> str:
-        """What these runs could have seen."""
+        """Smallest error that these runs could have detected, in words."""
         counted = int(self.converged.sum())
         if counted < MIN_RUNS:
-            return "so few runs see next to nothing"
+            return "so few runs detect next to nothing"
         factor = detectable_width(counted, self.n_draws, self.single_level)
         return (
-            f"{counted} runs see a posterior that is too narrow by a factor of {factor:.1f} nine times in ten, "
-            "and little of smaller errors"
+            f"{counted} runs detect a posterior that is too narrow by a factor of {factor:.1f} nine times in ten, "
+            "and few smaller errors"
         )
 
     def _repr_html_(self) -> str:
-        """The calibration in a notebook: every check with its reason, and loudly if one does not hold."""
+        """Every check with its reason, in a notebook; failures are marked."""
         refused = "" if self.calibrated else "NOT CALIBRATED: " + "; ".join(self.reasons)
         rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
         return card(
@@ -195,7 +195,7 @@ def _sampled(study: Study, seed: int) -> Posterior:
 
 @dataclass(frozen=True)
 class _Job:
-    """One simulation: the design, where its random numbers come from, and what is to be judged."""
+    """One simulation."""
 
     design: Study
     seed: np.random.SeedSequence
@@ -203,7 +203,7 @@ class _Job:
 
 
 def _run(job: _Job) -> tuple[dict[str, int], str]:
-    """Ranks of one truth by quantity, and why they do not count; no ranks where there are no draws."""
+    """Ranks of one truth by quantity, empty where there are no draws, and the reason why they do not count."""
     of_truth, of_sampler, of_choice = job.seed.spawn(3)
     rng = np.random.default_rng(of_truth)
     truth = draw_truth(job.design, rng)
@@ -218,7 +218,7 @@ def _run(job: _Job) -> tuple[dict[str, int], str]:
     if len(draws) < N_DRAWS:
         return {}, f"only {len(draws)} draws"
     chosen = np.random.default_rng(of_choice).permutation(len(draws))[:N_DRAWS]
-    # the truth in front of the draws, so that both go through the same code
+    # the truth first, then the draws, through the same code
     together = {name: np.append(value, draws[name].to_numpy()[chosen]) for name, value in truth.items()}
     found = quantities(study, together)
     endless = [name for name, values in found.items() if not np.all(np.isfinite(values))]
@@ -242,7 +242,7 @@ def calibrate(
     Parameters
     ----------
     study : Study
-        The design: thicknesses, bias points, errors, masks and priors. Its measured values play no part.
+        The design: thicknesses, bias points, errors, masks and priors. Its measured values are not used.
     n : int
         Simulations.
     seed : int, optional
@@ -250,10 +250,8 @@ def calibrate(
     workers : int
         Processes. With more than one a script needs ``if __name__ == "__main__":``.
     sampler : callable
-        What is judged: gives the posterior of a study, from a seed. By default `mtjfit.sample`, run until it has 396
-        effective draws. Another one must belong to a module, so that other processes can find it.
-    progress : bool
-        Show a bar on a terminal.
+        Gives the posterior of a study from a seed; default: `mtjfit.sample`, run until it has 396 effective draws.
+        Another one must be at the top level of a module, so that other processes can import it.
 
     Returns
     -------

@@ -45,18 +45,14 @@ _LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 @dataclass(frozen=True)
 class Evidence:
-    """Log evidence.
+    """Log evidence, ln ∫ prior · likelihood, with its standard error.
 
     Attributes
     ----------
-    value : float
-        ln ∫ prior · likelihood.
-    error : float
-        Standard error.
     method : str
         ``"bridge"``, ``"importance"``, or ``"exact"``.
     k_hat : float
-        Pareto k̂ of the importance weights behind ``"bridge"``, NaN for other methods.
+        Pareto k̂ of the importance weights; NaN where there are none.
     """
 
     value: float
@@ -75,7 +71,7 @@ class Evidence:
 
 
 def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
-    """The density behind a posterior, and its draws in the coordinates of that density, thinned as they were kept."""
+    """Density of a posterior, and its thinned draws in the coordinates of that density."""
     model = make_posterior(posterior.study)
     shape = posterior.chain.shape[:-1]
     z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
@@ -97,9 +93,9 @@ def log_evidence(
 
     Meng and Wong, Statistica Sinica 6, 831 (1996): with posterior draws x, draws y from the normalised proposal q and
     p = prior · likelihood, Z = ⟨p/(s₁p/Z + s₂q)⟩_y / ⟨q/(s₁p/Z + s₂q)⟩_x, solved by iteration, where s₁ and s₂ are
-    the shares of the effective draws. Neither average can be ruled by a single draw, unlike in plain importance
-    sampling. The standard error is that of Frühwirth-Schnatter, Econometrics Journal 7, 143 (2004), with the
-    effective number of x.
+    the shares of the effective draws. No single draw can dominate either average, unlike in plain importance sampling.
+    The standard error is that of Frühwirth-Schnatter, Econometrics Journal 7, 143 (2004), with the effective number of
+    x.
 
     Parameters
     ----------
@@ -108,8 +104,8 @@ def log_evidence(
     chains : Chains
         Converged draws with their log density.
     jump : Jump, optional
-        Fitted to draws other than `chains`. Default: fitted to the first half of `chains`, and only the second half
-        is used, because a proposal that has seen the draws biases the result.
+        Fitted to draws other than `chains`, because a proposal fitted to the same draws biases the result. Default:
+        fitted to the first half of `chains`, of which only the second half is then used.
 
     Examples
     --------
@@ -167,6 +163,7 @@ _MOST_DRAWS = 60_000
 _EVEN = 0.35  # effective share of the draws of a proposal that needs no further round
 _ROUNDS = 3
 _MORE = 2  # times as many particles in a second annealing run
+_PER_DRAW = 8  # particles of an annealed population for each effective draw
 _COMPONENTS = 16
 _SHARES = (0.7, 0.15, 0.15)  # of the proposals: fitted to the posterior, the same but wider, fitted to the tempered one
 _WIDER = 1.7
@@ -223,6 +220,14 @@ class Exploration:
     def settled(self) -> bool:
         """True if the evidence is reliable and its error at most 0.1."""
         return bool(self.evidence.reliable and self.evidence.error <= MAX_ERROR)
+
+    def population(self) -> Weighted:
+        """Last annealed population, thinned to draws of equal weight that are effectively independent."""
+        assert self.annealed is not None  # noqa: S101 - no start was given
+        assert self.jump is not None  # noqa: S101 - something was sampled
+        x, _ = self.jump.straight.outward(self.annealed.final.v[::_PER_DRAW])
+        nothing = np.zeros(x.shape[0])
+        return Weighted(x, nothing, np.ones(x.shape[0]), float("-inf"), nothing)
 
     def resampled(self, n: int, rng: np.random.Generator) -> FloatArray:
         """`n` draws of equal weight from the posterior, shape (n, size); some of them are repeated."""

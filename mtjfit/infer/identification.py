@@ -1,4 +1,4 @@
-"""What the data of a study determine, from the design to intervals with open ends called open."""
+"""Identifiability of the parameters of a study, from the design to intervals with open ends."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
 
-__all__ = ["Identification", "identify"]
+__all__ = ["Identification", "identify", "precision_of"]
 
-_BETTER = 0.02  # in −2 ln L: by how much the profiles must beat the fit before it is said
+_BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
 _ENDS = ("low_68", "high_68", "low_95", "high_95")
 
 
 @dataclass(frozen=True, eq=False)
 class Identification(Identifiability):
-    """What a study determines: its design, its data at the best fit, and how far each parameter can go.
+    """Parameters that a study determines, by its design, at the best fit, and by profile likelihoods.
 
     Attributes
     ----------
@@ -43,12 +43,11 @@ class Identification(Identifiability):
         "over 100 %", by the farther end of the 68 % interval; "lower limit" or "upper limit" if the 95 % interval has
         that end only, "prior only" if it has none. Of parameters without a profile, by the linearised error.
     expected : DataFrame
-        Relative errors over the prior, whatever the data say (`mtjfit.model.rank.expected_errors`).
+        Relative errors over the prior, independent of the data (`mtjfit.model.rank.expected_errors`).
     profiles : mapping of str to Profile
-        Of lengths and of amplitudes that devices share; of Lambda where D_ratio and lambda_sf_N are both free, and then
-        of neither of these.
+        Of lengths and of shared amplitudes; of Lambda in place of D_ratio and lambda_sf_N where both are free.
     notes : tuple of str
-        What these numbers do not take into account.
+        Limitations of these numbers.
     """
 
     expected: pd.DataFrame
@@ -58,7 +57,7 @@ class Identification(Identifiability):
 
     @property
     def study(self) -> Study:
-        """The study that was asked about."""
+        """The study."""
         return self.fit.study
 
     @property
@@ -73,7 +72,7 @@ class Identification(Identifiability):
         return known.empty or bool((known != "prior only").any())
 
     def _repr_html_(self) -> str:
-        """What is determined in a notebook: every parameter with its profile interval, open where it is."""
+        """Every parameter with its profile interval, in a notebook."""
         rows = []
         for name, row in self.determined.iterrows():
             low, high = (number(float(row[end])) for end in ("low_95", "high_95"))
@@ -89,7 +88,7 @@ class Identification(Identifiability):
 
 
 def _lengths_by_product(study: Study) -> Study:
-    """The study by Λ in place of D_ratio and λ_sf^N where both are free; else unchanged."""
+    """The study in terms of Λ in place of D_ratio and λ_sf^N where both are free; else unchanged."""
     pair = [study.parameters[name] for name in ("lambda_sf_N", "D_ratio") if name in study.parameters]
     low, high = 1.0, 1.0
     for one in pair:
@@ -105,7 +104,7 @@ def _lengths_by_product(study: Study) -> Study:
 
 
 def _by_product(full: FullPosterior, values: FloatArray) -> tuple[FullPosterior, FloatArray]:
-    """The model by Λ where that takes two free parameters, and points of shape (n, size) in its layout."""
+    """The model in terms of Λ where both factors are free, and points (n, size) in its layout."""
     model = FullPosterior(_lengths_by_product(full.study))
     if model.study is full.study:
         return full, values
@@ -128,8 +127,8 @@ def _profiles(model: FullPosterior, starts: FloatArray, progress: bool) -> Profi
     return profiles(model, names, reference(model, starts[0]), starts, shown)
 
 
-def _known_to(row: Mapping[str, Any]) -> str:
-    """What the data say of a parameter, by its intervals; by its linearised error where it has none."""
+def precision_of(row: Mapping[str, Any]) -> str:
+    """Precision of a parameter, by its intervals; by its linearised error where it has none."""
     value = row["value"]
     if math.isnan(row["high_95"]):
         return grade(row["relative_error"])
@@ -142,16 +141,16 @@ def _known_to(row: Mapping[str, Any]) -> str:
 
 
 def _table(determined: pd.DataFrame, found: Mapping[str, Profile], by_product: pd.DataFrame) -> pd.DataFrame:
-    """The linearised table with intervals and what is known; Λ comes after its factors, which nothing tells apart."""
+    """The linearised table with intervals and `known_to`; Λ follows its factors, which cannot be separated."""
     rows: dict[str, dict[str, Any]] = {}
     for name in determined.index.astype(str):
         ends = _ends(found[name]) if name in found else dict.fromkeys(_ENDS, math.nan)
         rows[name] = dict(determined.loc[name]) | ends
         blind = ParameterName(name).base in ("lambda_sf_N", "D_ratio") and not by_product.empty
-        rows[name]["known_to"] = "prior only" if blind else _known_to(rows[name])
+        rows[name]["known_to"] = "prior only" if blind else precision_of(rows[name])
     for name in by_product.index.astype(str):
         rows[name] = dict(by_product.loc[name]) | _ends(found[name])
-        rows[name]["known_to"] = _known_to(rows[name])
+        rows[name]["known_to"] = precision_of(rows[name])
     first = [name for name in rows if ParameterName(name).base in LENGTHS]
     columns = [*determined.columns, *_ENDS, "known_to"]  # named, for there may be no row to take them from
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -186,18 +185,13 @@ def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[
 
 
 def identify(study: Study, *, progress: bool = False) -> Identification:
-    """What a study determines, in four steps from the design to the data.
+    """Identifiability of the parameters of a study, in four steps from the design to the data.
 
-    1. The rank of the design and what it can never see, in words, from Jacobians at points of the prior.
-    2. Relative errors over the prior, whatever the data say.
+    1. The rank of the design and the directions it cannot determine, from Jacobians at points of the prior.
+    2. Relative errors over the prior, independent of the data.
     3. At the best fit (`mtjfit.fit`): linearised errors, stiff and sloppy directions.
-    4. Profile likelihoods and their intervals. The likelihood knows no prior of a length or an amplitude, only the ends
-       of its range; the declared error of a thickness counts as a measurement. Fitted noise scales follow.
-
-    Parameters
-    ----------
-    progress : bool
-        Show a bar for the profiles, on a terminal.
+    4. Profile likelihoods and their intervals. Priors of lengths and amplitudes enter only by the ends of their ranges;
+       the declared error of a thickness is a measurement. Fitted noise scales are optimised.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Least squares of a whole study, with errors only where the data give them."""
+"""Least squares of a whole study, with errors only where the data determine them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,7 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
-from mtjfit.model.combinations import (
-    DeviceCombinations,
-    combinations,
-    noise_groups,
-    quantities_table,
-)
+from mtjfit.model.combinations import DeviceCombinations, combinations, noise_groups, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
 from mtjfit.model.jacobian import jacobian
@@ -50,12 +45,11 @@ class FitResult:
     p_value : float
         Probability of a larger χ²; from lack of fit (F test) where the errors of the data are fitted.
     devices : tuple of DeviceCombinations
-        What each device determines without any length.
+        Quantities that each device determines without any length.
     values : dict of str to float
         Best values by the names of the tables.
     errors : dict of str to float or None
         Standard errors; None where not determined, or where χ² rises so slowly that a symmetric error would mislead.
-        True errors, not rescaled by χ², unless asked for.
     rescaled : bool
         True if the errors were multiplied by √(χ²/dof) on request.
     """
@@ -79,13 +73,13 @@ class FitResult:
 
     @cached_property
     def p_value_flipped(self) -> float:
-        """The p-value with T_perp counted along the other axis: the sign the data would prefer."""
+        """The p-value with the sign of T_perp reversed."""
         model = flipped(least_squares_model(self.study))
         return _p_value(model, optimum(model), self.study.n_values - self.dof, _from_scatter(self.study))[1]
 
     @cached_property
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Priors that the data contradict, the worst first; none where the model does not describe the data."""
+        """Priors that the data contradict, worst first; none where the model does not describe the data."""
         if self.p_value < _MISFIT:
             return ()
         return prior_conflicts(self.study, self.optimum, self.optimum.chi2_data + self.optimum.chi2_thickness)
@@ -101,7 +95,7 @@ class FitResult:
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}"
 
     def _repr_html_(self) -> str:
-        """The fit in a notebook: χ², and every parameter with its error or the reason why there is none."""
+        """χ² and every parameter with its error, or the reason why there is none, in a notebook."""
         rows = [[*row[:2], pretty(row[2]), row[3]] for row in self._rows()]
         known, rescaled = self.identifiability, " (errors rescaled by it, as asked)" if self.rescaled else ""
         return card(
@@ -113,7 +107,7 @@ class FitResult:
         )  # fmt: skip
 
     def report(self) -> str:
-        """Parameters with errors where there are any, then what each device determines; plain text."""
+        """Plain text: parameters with errors where there are any, then quantities determined by each device."""
         found = [
             [row["device"], row["quantity"], value_with_error(row["value"], row["sd"]), row["unit"]]
             for row in self.combinations.to_dict("records")
@@ -147,7 +141,7 @@ class FitResult:
 
 
 def _from_scatter(study: Study) -> np.ndarray:
-    """Components of devices whose jitter is free, shape (n_devices, 2): their scatter tests no errors."""
+    """Components of devices whose jitter is free, shape (n_devices, 2); their scatter does not test the errors."""
     free = [name in study.parameters and not study.parameters[name].is_fixed for name in JITTER]
     return np.tile(free, (len(study.curves), 1))
 
@@ -212,7 +206,7 @@ def _parameters(
     """lmfit.Parameters in natural units, with errors and correlations where there are any."""
     taken: set[str] = set()
     identifiers = {name: _identifier(name, taken) for name in values}
-    # No bounds of noise: nothing was searched within them, and lmfit takes any closer than 1e-13, as in N m, for equal.
+    # no bounds of noise, which is not searched: lmfit treats bounds closer than 1e-13 (as in N m) as equal
     support: dict[str, tuple[float, float]] = {
         entry.name: entry.prior.support for entry in model.layout.entries if not entry.name.is_noise
     }
@@ -246,11 +240,11 @@ def _in_order(model: FullPosterior, values: Mapping[str, float]) -> dict[str, fl
 def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
     """Global least squares over all devices of a study, from many starts.
 
-    Amplitudes are projected out in closed form, lengths and thicknesses found by lmfit; a thickness with a prior
-    counts as one more measurement. Priors of lengths bound the search and do nothing else: this is the likelihood's
-    maximum. Amplitudes that scatter are fitted for each device, without use of the scatter. Jitter and Student-t errors
-    are replaced by normal ones (`mtjfit.model.equivalent_noise.as_normal`). Errors are linearised,
-    from the analytic Jacobian, and absent where the data do not determine them or where χ² itself contradicts them
+    Amplitudes are projected out in closed form, lengths and thicknesses fitted by lmfit; a thickness with a prior is
+    one more measurement. Priors of lengths only bound the search: the result is the maximum of the likelihood.
+    Amplitudes that scatter are fitted for each device, without use of the scatter. Jitter and Student-t errors are
+    replaced by normal ones (`mtjfit.model.equivalent_noise.as_normal`). Errors are linearised, from the analytic
+    Jacobian, and absent where the data do not determine them or where χ² contradicts them
     (`mtjfit.model.identifiability.LINEAR_RISE`).
 
     Parameters
@@ -288,11 +282,7 @@ def fit(study: Study, *, rescale_errors: bool = False) -> FitResult:
         dof=dof,
         p_value=p_value,
         identifiability=Identifiability(
-            shape.rank,
-            shape.n_parameters,
-            shape.null_directions,
-            determined,
-            directions(model, best.values, best.amplitudes),
+            rank, shape.n_parameters, shape.null_directions, determined, directions(model, best.values, best.amplitudes)
         ),
         devices=combinations(model),
         values=values,

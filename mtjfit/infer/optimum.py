@@ -20,13 +20,13 @@ STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
 _SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
-ITERATIONS = 60  # of each start; a flat valley may need more, and is then left where it is lowest
-_GAIN = 1e-8  # of χ², below which a search ends: closer to the bottom of its valley it does not come
+ITERATIONS = 60  # of each start; in a flat valley, which may need more, the lowest point so far is used
+_GAIN = 1e-8  # relative gain in χ² below which a search ends
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """The point of smallest χ² found.
+    """Point of smallest χ².
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Optimum:
     at_bound : tuple of str
         Parameters that ended at the edge of their range.
     starts : ndarray, shape (n, size)
-        Natural values that each start reached, best first; equally good ones in the order of the starts.
+        Natural values reached from each start, best first; equally good ones in the order of the starts.
     """
 
     values: FloatArray
@@ -59,7 +59,7 @@ def _project(model: FullPosterior, theta: FloatArray) -> tuple[FloatArray, Float
 
 
 def _bounds(model: FullPosterior) -> tuple[FloatArray, FloatArray]:
-    """Range of each coordinate: the support of its prior, and for lengths no wider than any length can be."""
+    """Range of each coordinate: the support of its prior, for lengths within 1e-3 to 1e5 nm."""
     low, high = [], []
     for entry in model.layout.entries:
         a, b = entry.prior.support
@@ -83,10 +83,10 @@ def _thickness_residual(model: FullPosterior, theta: FloatArray) -> FloatArray:
 
 
 def _slopes(model: FullPosterior, theta: FloatArray, free: list[int]) -> FloatArray:
-    """Derivatives of what `_refine` makes small by the free coordinates, amplitudes following (Kaufman's form).
+    """Jacobian of the residuals by the free coordinates, with projected amplitudes (Kaufman's form).
 
-    Analytic, since differences have an error of 1e-8: where the data leave a direction open, a search would go along it
-    wherever the last digits of the data send it.
+    Analytic, because finite differences have an error of 1e-8: along a direction that the data leave open a search
+    would follow the last digits of the data.
     """
     values = model.layout.values(theta[None, :])[0]
     J = jacobian(model, values, _project(model, theta[None, :])[0][0])
@@ -133,7 +133,7 @@ def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatAr
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
         minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=ITERATIONS)
-    # not the result's parameters: where lmfit runs out of evaluations they are those of its last trial, not its best
+    # not the parameters of the result, which are those of the last trial, not of the best, if lmfit ran out of them
     return best[0][1]
 
 
@@ -151,7 +151,7 @@ def _with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
 def optimum(model: FullPosterior) -> Optimum:
     """Smallest χ² over lengths, thicknesses and amplitudes; priors of lengths only bound the search.
 
-    Screens `SCREENED` prior draws at once, refines the best `STARTS` that differ.
+    The best of 2048 prior draws that differ, up to eight, are refined.
     """
     size = model.layout.size
     u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(SCREENED)[:, :size]
@@ -186,12 +186,11 @@ def optimum(model: FullPosterior) -> Optimum:
 
 
 def _ranked(chi2: FloatArray, rss: FloatArray, target: FloatArray) -> np.ndarray:
-    """Order of the starts, the smallest χ² first, and those that nothing tells apart as they came.
+    """Order of the starts by χ²; those that are equal within the precision of the search in their given order.
 
-    In a flat valley they all reach the same χ², and which is smallest by the last digit is another one in another unit.
-    Two differ by nothing if by no more than what a search leaves when it ends, `_GAIN` of what it makes small, and what
-    rounding moves: n residuals r = t − m are off by n ε |t|, which moves Σ r² by up to 2 |r| n ε |t|, and a sum of n
-    terms is off by n ε times itself.
+    In a flat valley all reach the same χ², and which is smallest in the last digit depends on the unit. The precision
+    is `_GAIN` times the sum of squares, plus rounding: n residuals r = t − m have errors of n ε |t|, which change Σ r²
+    by up to 2 |r| n ε |t|, and a sum of n terms has an error of n ε times itself.
 
     Examples
     --------
@@ -210,8 +209,7 @@ def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
     scale = theta.std(axis=0) + 1e-12
     chosen: list[int] = []
     for k in order:
-        far = all(np.linalg.norm((theta[k] - theta[c]) / scale) > 0.5 for c in chosen)
-        if far:
+        if all(np.linalg.norm((theta[k] - theta[c]) / scale) > 0.5 for c in chosen):
             chosen.append(int(k))
         if len(chosen) == STARTS:
             break
@@ -219,6 +217,6 @@ def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
 
 
 def flipped(model: FullPosterior) -> FullPosterior:
-    """The same study with T_perp counted along the other axis: what a wrong perp_axis would have given."""
+    """The same study with the sign of T_perp reversed, as by a wrong perp_axis."""
     curves = tuple(replace(curve, perp=-curve.perp) for curve in model.study.curves)
     return FullPosterior(model.study.replace(curves=curves))

@@ -20,7 +20,7 @@ from mtjfit.text import card, number, shortened
 __all__ = ["SUMMARY_HEADER", "Posterior", "determined_sides", "summary_rows", "summary_table"]
 
 _EDGE = 0.02  # width of the outermost slices of prior probability
-_OPEN = 0.1  # the data leave a side open if the likelihood at that edge is still this fraction of its largest value
+_OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
 _SLICES = 50
 _DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of the other
 
@@ -116,7 +116,7 @@ class Posterior:
         return pd.DataFrame(self.chain.reshape(-1, len(self.names)), columns=list(self.names))
 
     def spaced(self, most: int = 2000) -> pd.DataFrame:
-        """At most so many of the draws, evenly spaced; by default as many as a picture needs."""
+        """At most so many of the draws, evenly spaced."""
         return self.draws.iloc[np.linspace(0, len(self.draws) - 1, min(len(self.draws), most)).round().astype(int)]
 
     def walkers(self, name: str) -> FloatArray:
@@ -125,12 +125,12 @@ class Posterior:
         return np.asarray(self.chain[..., k].swapaxes(1, 2).reshape(-1, self.chain.shape[1]))
 
     def determined(self, name: str) -> str:
-        """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``: what the data alone say of a parameter.
+        """Whether the data alone determine a parameter: ``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``.
 
-        In prior probability u the density of the draws is the likelihood with all else integrated out. A side is
-        open if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior
-        keeps the parameter from going there. All else includes the priors of the other parameters: where the design
-        has directions that no measurement sees (`mtjfit.identify`), "yes" means: with those priors.
+        In prior probability u the density of the draws is the likelihood with all else integrated out. A side is open
+        if that likelihood, at the edge of the prior, is still a tenth of its largest value: then only the prior bounds
+        the parameter. The priors of the other parameters enter: where the design has undetermined directions
+        (`mtjfit.identify`), "yes" is conditional on those priors.
         """
         return determined_sides(self.prior_cdf(name))
 
@@ -140,9 +140,9 @@ class Posterior:
         return np.zeros(draws.size) if prior is None else prior.cdf(draws)
 
     def prior_of(self, name: str) -> Prior | None:
-        """Prior of a parameter; of a derived Λ that of the product of its factors.
+        """Prior of a parameter; of a derived Λ, of the product of its factors.
 
-        None for amplitudes that scatter about a shared one: what they are drawn from is itself inferred.
+        None for amplitudes that scatter about a shared one, whose distribution is itself inferred.
         """
         prior = self._prior(name)
         return None if isinstance(prior, Scattered) else prior

@@ -155,7 +155,7 @@ def sample(
     Returns
     -------
     Posterior
-        Look at `.verdict` before anything else: a run that did not converge is returned too.
+        Check `.verdict` first: a run that did not converge is returned, too.
 
     Raises
     ------

@@ -1,8 +1,7 @@
 """Truths from the prior, and data from a truth.
 
-The forward model and the noise are written here a second time, from their definitions and point by point, without the
-sums and integrals of `mtjfit.model`: a calibration that simulated with the code it is to judge would not see that
-code's mistakes.
+The forward model and the noise are implemented here independently, from their definitions and point by point, without
+the sums and integrals of `mtjfit.model`: a calibration that simulates with the code it tests cannot see its mistakes.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def priors_of(study: Study) -> dict[str, Prior]:
     Raises
     ------
     MtjfitError
-        The study has a parameter that this module does not know how to simulate.
+        The study has a parameter that cannot be simulated.
 
     Examples
     --------
@@ -55,12 +54,12 @@ def priors_of(study: Study) -> dict[str, Prior]:
 
 
 def _scattering(study: Study) -> tuple[str, ...]:
-    """Amplitudes of which each device has its own, about a shared one."""
+    """Amplitudes that scatter between devices about a shared one."""
     return tuple(name for name in study.amplitudes if SCATTER + name in study.parameters)
 
 
 def free_names(study: Study) -> tuple[str, ...]:
-    """Names of every number that is drawn with a truth."""
+    """Names of all parameters of a truth."""
     own = (ParameterName(name, curve.device) for name in _scattering(study) for curve in study.curves)
     return (*priors_of(study), *own)
 
@@ -80,7 +79,7 @@ class DeviceModel:
     values: Mapping[str, ArrayLike]
 
     def __getitem__(self, name: str) -> FloatArray:
-        """A parameter as this device has it, shape (n,) or (), fixed ones and the thickness included."""
+        """Value of a parameter in this device, free or fixed, shape (n,) or ()."""
         parameter = self.study.parameters[name]
         if parameter.value is not None:
             return np.asarray(self.curve.thickness if name == "thickness" else parameter.value)
@@ -91,7 +90,7 @@ class DeviceModel:
         return name in self.study.parameters
 
     def amplitude(self, name: str) -> FloatArray:
-        """An amplitude of this device: its own where amplitudes scatter about a shared one, shape (n,) or ()."""
+        """Amplitude of this device, its own where amplitudes scatter, shape (n,) or ()."""
         own = ParameterName(name, self.curve.device)
         return np.asarray(self.values[own]) if self.declares(SCATTER + name) else self[name]
 
@@ -133,16 +132,16 @@ class DeviceModel:
 
     @property
     def jitter(self) -> tuple[FloatArray, FloatArray]:
-        """Errors that known ones lack, shape (n, 1) or (1,), in the unit of the first curve."""
+        """Jitter, added to the known errors in quadrature, shape (n, 1) or (1,), in the unit of the first curve."""
         par, perp = (self[name][..., None] if self.declares(name) else np.zeros(1) for name in JITTER)
         return par, perp
 
 
 def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
-    """Every free parameter of a study, drawn from its prior; amplitudes, thicknesses and noise, too.
+    """Every free parameter of a study, drawn from its prior.
 
-    Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. Where there
-    is a dead layer, all is drawn anew until every device is thicker than it.
+    Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. With a dead
+    layer, all are drawn again until every device is thicker than it.
 
     Raises
     ------
@@ -154,17 +153,12 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
         truth = {name: float(prior.quantile(rng.random())) for name, prior in priors.items()}
         devices = [DeviceModel(study, curve, truth) for curve in study.curves]
         if all(device.magnetic > 0 for device in devices):
-            return truth | {
-                ParameterName(name, device.curve.device): _own(device, name, rng)
-                for name in _scattering(study)
-                for device in devices
-            }
+            for name in _scattering(study):
+                for device in devices:
+                    shared, sd = float(device[name]), abs(float(device[name])) * float(device[SCATTER + name])
+                    truth[ParameterName(name, device.curve.device)] = shared + sd * float(rng.standard_normal())
+            return truth
     raise MtjfitError("a thousand draws from the priors leave some device thinner than the dead layer: narrow them")
-
-
-def _own(device: DeviceModel, name: str, rng: np.random.Generator) -> float:
-    shared, scatter = float(device[name]), float(device[SCATTER + name])
-    return shared + abs(shared) * scatter * float(rng.standard_normal())
 
 
 def _noise(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
@@ -187,19 +181,12 @@ def _noise(device: DeviceModel, rng: np.random.Generator) -> FloatArray:
 def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator) -> Study:
     """The study with its data replaced by simulated ones: same bias, errors, masks, units and normalisation.
 
-    Where the bias has errors the torque is that of a bias off by such an error.
+    Where the bias has errors the torque is that at a bias with a random error. The curves are marked as simulated.
 
     Parameters
     ----------
     truth : mapping of str to float
         Every free parameter, as from `draw_truth`.
-    rng : numpy.random.Generator
-        For the noise.
-
-    Returns
-    -------
-    Study
-        Its curves say that they are simulated.
     """
     curves = []
     for curve in study.curves:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ import pandas as pd
 import pytest
 from model_studies import simulated as made
 
-import mtjfit.calibration.simulate as module
 from mtjfit.calibration.simulate import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Posterior, Verdict
@@ -131,7 +129,7 @@ def test_one_verdict_in_a_hundred_is_a_false_alarm_at_most() -> None:
 def test_few_runs_give_no_verdict_but_no() -> None:
     ranks = np.random.default_rng(7).integers(0, 100, (99, 2))
     assert synthetic(ranks).reasons == ("99 runs count (100 needed for a verdict)",)
-    assert "so few runs see next to nothing" in str(synthetic(ranks))
+    assert "so few runs detect next to nothing" in str(synthetic(ranks))
     assert synthetic(np.concatenate([ranks, ranks[:1]])).calibrated
 
 
@@ -186,17 +184,15 @@ def test_a_design_of_which_no_run_converges_is_not_calibrated() -> None:
 # what is sampled
 
 
-def test_the_posterior_is_that_of_sample_with_a_smaller_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_run_has_a_smaller_target_and_a_seed_and_data_of_its_own() -> None:
     seen: list[tuple[Study, int]] = []
 
-    def spied(study: Study, seed: int, *, progress: bool) -> Posterior:
-        assert not progress
+    def spied(study: Study, seed: int) -> Posterior:
         seen.append((study, seed))
         return exactly(study, seed)
 
-    monkeypatch.setattr(module, "sample", spied)
     study = one_bias().replace(sampling=Sampling(seed=9, target_ess=5000, walkers=64, ensembles=6, max_steps=500))
-    calibrate(study, 3, progress=False)
+    calibrate(study, 3, sampler=spied, progress=False)
     assert [each.sampling for each, _ in seen] == [
         Sampling(seed=9, target_ess=396, walkers=64, ensembles=6, max_steps=500)
     ] * 3
@@ -219,23 +215,9 @@ def test_impossible_calibrations_are_refused_at_once() -> None:
 # workers
 
 
-def test_results_do_not_depend_on_the_order_of_runs_nor_on_how_many_follow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs that share nothing but what can be sent to another process, the last of them first."""
-    one = judged(one_bias(), n=2)
-
-    def backwards(function: Callable, jobs: list, workers: int, **_: object) -> list:
-        sent = [pickle.dumps((function, job)) for job in jobs]
-        received = map(pickle.loads, reversed(sent))
-        return [function(job) for function, job in received][::-1]
-
-    monkeypatch.setattr(module, "in_parallel", backwards)
-    four = calibrate(one_bias(), 4, seed=1, workers=2, sampler=exactly, progress=False)
-    pd.testing.assert_frame_equal(one.ranks, four.ranks.iloc[:2])
-    assert four.ranks.drop_duplicates().shape[0] == 4
-
-
+# processes are spawned, which takes seconds
 @pytest.mark.slow
-def test_results_do_not_depend_on_the_number_of_workers() -> None:
+def test_results_do_not_depend_on_the_number_of_workers_nor_on_how_many_runs_follow() -> None:
     one = judged(one_bias(), n=2)
     two = calibrate(one_bias(), 4, seed=1, workers=2, sampler=exactly, progress=False)
     pd.testing.assert_frame_equal(one.ranks, two.ranks.iloc[:2])

@@ -16,10 +16,12 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-import mtjfit
+import mtjfit.parallel
+from mtjfit.calibration import simulate
 from mtjfit.calibration.simulate import Calibration
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.plot import style
 
 FILES = {"ranks.csv", "calibration.svg", "calibration.png", "calibration.json"}
 
@@ -53,13 +55,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
             failures[k], ranks.iloc[k] = "R-hat 1.3, of a1", np.nan
         return Calibration(study, study.sampling.seed if seed is None else seed, 99, ranks, tuple(failures))
 
-    monkeypatch.setattr("mtjfit.calibration.simulate.calibrate", calibrate)
+    monkeypatch.setattr(simulate, "calibrate", calibrate)
     return said
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtjfit.plot.render", lambda fig, format: f"{format} {len(fig.axes)}".encode())
+    monkeypatch.setattr(style, "render", lambda fig, format: f"{format} {len(fig.axes)}".encode())
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -137,7 +139,7 @@ def test_without_any_run_that_converged_there_is_no_figure_and_none_of_an_earlie
 def test_one_process_for_each_processor_but_no_more_than_simulations(
     tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mtjfit.parallel.n_processors", lambda: 6)
+    monkeypatch.setattr(mtjfit.parallel, "n_processors", lambda: 6)
     invoke(study_file, "-o", tmp_path / "out")
     assert asked["workers"] == 6
     invoke(study_file, "-o", tmp_path / "out", "-n", "2")
@@ -152,7 +154,7 @@ def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(
         def fails(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("mtjfit.calibration.simulate.calibrate", fails)
+        monkeypatch.setattr(simulate, "calibrate", fails)
         result = invoke(study_file, "-o", tmp_path / "out")
         assert result.exit_code == code
         assert content(tmp_path / "out") == {}

@@ -10,12 +10,11 @@ from conflict_cases import random_study
 from scipy import stats
 
 from mtjfit.data import TorqueCurve
-from mtjfit.infer import optimum as search
 from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_conflicts
 from mtjfit.infer.convergence.excess import excess
+from mtjfit.infer.optimum import optimum
 from mtjfit.infer.simulate import simulated
-from mtjfit.model.equivalent_noise import as_normal
-from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.model.rank import structure
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
@@ -28,11 +27,7 @@ RIGHT: dict[str, AnyPrior] = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def few_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The best fit is a start and a lower bound of χ² here, no more."""
-    monkeypatch.setattr(search, "STARTS", 2)
-    monkeypatch.setattr(search, "SCREENED", 512)
+pytestmark = pytest.mark.usefixtures("quick_fits")  # the best fit is a start and a lower bound of χ² here, no more
 
 
 def series(noise: float = 0.02, thickness_sd: float = 0.0, *, fitted: bool = False, seed: int = 0,
@@ -57,7 +52,7 @@ def series(noise: float = 0.02, thickness_sd: float = 0.0, *, fitted: bool = Fal
 
 
 def found(study: Study) -> tuple[Conflict, ...]:
-    best = search.optimum(FullPosterior(with_own_amplitudes(as_normal(study))))
+    best = optimum(least_squares_model(study))
     return prior_conflicts(study, best, best.chi2_data + best.chi2_thickness)
 
 
@@ -143,7 +138,7 @@ def alarms(seeds: range) -> tuple[int, list[float]]:
     for seed in seeds:
         study, truth = random_study(seed)
         model = FullPosterior(study)
-        best = search.optimum(model)
+        best = optimum(model)
         total = best.chi2_data + best.chi2_thickness
         accused += bool(prior_conflicts(study, best, total))
         fitted = SimpleNamespace(study=study, optimum=best, chi2=total, dof=study.n_values - structure(model).rank)
@@ -164,7 +159,7 @@ def test_right_priors_are_not_accused(n: int) -> None:
 def test_sabotage_a_wrong_prior_of_the_truth_is_seen_in_the_excess() -> None:
     study = series(a1=Normal(3.0, 0.05))
     model = FullPosterior(study)
-    best = search.optimum(model)
+    best = optimum(model)
     total = best.chi2_data + best.chi2_thickness
     fitted = SimpleNamespace(study=study, optimum=best, chi2=total, dof=study.n_values - structure(model).rank)
     values = {name: np.array([x, x]) for name, x in TRUTH.items()} | {"a1": np.array([1.0, 3.0])}

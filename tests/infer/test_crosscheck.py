@@ -17,7 +17,6 @@ from mtjfit.infer import Chains, judge
 from mtjfit.infer.convergence.crosscheck import (
     MAX_ERRORS,
     MIN_EFFECTIVE,
-    _population,
     cross_check,
     quantile_differences,
 )
@@ -246,7 +245,7 @@ def test_thinned_populations_are_draws_whose_errors_are_not_too_small() -> None:
     for name in ("gaussian 2", "banana"):
         rng = np.random.default_rng(14)
         for seed in range(6):
-            each = quantile_differences(TARGETS[name].chains(250, rng), _population(second_of(name, seed)))
+            each = quantile_differences(TARGETS[name].chains(250, rng), second_of(name, seed).population())
             worst.append(max(abs(one.in_errors) for one in each))
     assert max(worst) < 2 * MAX_ERRORS
     assert np.median(worst) < MAX_ERRORS

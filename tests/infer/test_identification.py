@@ -12,7 +12,7 @@ from model_studies import LENGTH, TRUTH, simulated
 
 import mtjfit
 from mtjfit.infer import Identification, identify
-from mtjfit.infer.identification import _known_to
+from mtjfit.infer.identification import precision_of
 from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent
@@ -81,12 +81,12 @@ def test_the_table_and_the_profiles_say_the_same() -> None:
 )
 def test_classes(low_68: float, high_68: float, low_95: float, high_95: float, expected: str) -> None:
     row = {"value": 10.0, "low_68": low_68, "high_68": high_68, "low_95": low_95, "high_95": high_95}
-    assert _known_to(row) == expected
+    assert precision_of(row) == expected
 
 
 def test_classes_without_a_profile_come_from_the_linearised_error() -> None:
     nan = dict.fromkeys(("low_68", "high_68", "low_95", "high_95"), np.nan)
-    assert [_known_to(nan | {"value": 1.0, "relative_error": e}) for e in (0.1, 0.11, 1.0, 1e9)] == [
+    assert [precision_of(nan | {"value": 1.0, "relative_error": e}) for e in (0.1, 0.11, 1.0, 1e9)] == [
         "10 %", "30 %", "100 %", "prior only"
     ]  # fmt: skip
 

@@ -138,40 +138,37 @@ def test_few_effective_points_get_few_components() -> None:
     assert fitted(rng.standard_normal((5000, 2)), rng, components=5).weights.size == 5
 
 
-@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6])
-def test_no_digits_are_lost_where_components_lie_far_apart(offset: float) -> None:
-    """`offset` widths apart, and as far from the origin: distances to each centre are as good as direct ones."""
-    rng = np.random.default_rng(9)
+def far_apart(offset: float) -> Mixture:
+    """`offset` widths apart, and as far from the origin."""
     base = three_bells(3)
     centres = base.centres + offset * np.array([[1.0, 1.0, 1.0], [-1.0, 1.0, 0.5], [1.0, 3.0, -2.0]])
-    mixture = Mixture(base.weights, centres, base.roots)
-    x = mixture.draws(500, rng)
-    np.testing.assert_allclose(mixture.log_density(x), log_density_by_distances(mixture, x), rtol=0, atol=1e-8)
-    # in between, too, where every distance is large
-    between = rng.uniform(-1.0, 1.0, (200, 3)) * max(offset, 1.0)
-    np.testing.assert_allclose(mixture.log_density(between), log_density_by_distances(mixture, between), atol=1e-8)
+    return Mixture(base.weights, centres, base.roots)
 
 
-@pytest.mark.parametrize("ratio", [1e2, 1e4, 1e6])
-def test_no_digits_are_lost_along_thin_ridges(ratio: float) -> None:
+def thin_ridges(ratio: float) -> Mixture:
     """Bells `ratio` times as long as wide, in different directions, of coordinates of very different scales."""
     rng = np.random.default_rng(10)
-    turns = [np.linalg.qr(rng.standard_normal((3, 3)))[0] for _ in range(3)]
-    scales = np.array([1e-6, 1.0, 1e5])
-    roots = []
-    for turn in turns:
-        spread = turn * np.array([1.0, 1 / ratio, 0.5])
-        roots.append(np.linalg.cholesky((scales[:, None] * spread) @ (scales[:, None] * spread).T))
-    mixture = Mixture(np.array([0.5, 0.3, 0.2]), rng.standard_normal((3, 3)) * scales, np.array(roots))
-    x = mixture.draws(500, rng)
-    np.testing.assert_allclose(mixture.log_density(x), log_density_by_distances(mixture, x), rtol=0, atol=1e-8)
+    scales, roots = np.array([1e-6, 1.0, 1e5]), []
+    for _ in range(3):
+        spread = scales[:, None] * np.linalg.qr(rng.standard_normal((3, 3)))[0] * np.array([1.0, 1 / ratio, 0.5])
+        roots.append(np.linalg.cholesky(spread @ spread.T))
+    return Mixture(np.array([0.5, 0.3, 0.2]), rng.standard_normal((3, 3)) * scales, np.array(roots))
 
 
-def test_a_single_narrow_bell_among_wide_ones_keeps_its_digits() -> None:
+def narrow_among_wide() -> Mixture:
     """What annealing meets: a mode of width 1e-5 far from the middle of a proposal that is wide as the prior."""
-    wide, narrow = np.eye(2), 1e-5 * np.eye(2)
-    mixture = Mixture(np.array([0.9, 0.1]), np.array([[0.0, 0.0], [6.0, -4.0]]), np.array([wide, narrow]))
-    x = mixture.draws(2000, np.random.default_rng(11))
+    return Mixture(np.array([0.9, 0.1]), np.array([[0.0, 0.0], [6.0, -4.0]]), np.array([np.eye(2), 1e-5 * np.eye(2)]))
+
+
+@pytest.mark.parametrize(
+    "mixture",
+    [*(far_apart(x) for x in (0.0, 1e3, 1e6)), *(thin_ridges(x) for x in (1e2, 1e4, 1e6)), narrow_among_wide()],
+)
+def test_no_digits_are_lost(mixture: Mixture) -> None:
+    """Distances to each centre are as good as direct ones, at draws and between the bells."""
+    rng = np.random.default_rng(9)
+    span = np.abs(mixture.centres).max(axis=0) + 1e-300
+    x = np.concatenate([mixture.draws(500, rng), rng.uniform(-1.0, 1.0, (200, mixture.size)) * span])
     np.testing.assert_allclose(mixture.log_density(x), log_density_by_distances(mixture, x), rtol=0, atol=1e-8)
 
 

@@ -13,7 +13,7 @@ from jumps import fitted_jump, jump_of
 from scipy import stats
 
 from mtjfit.infer.convergence.diagnostics import ess
-from mtjfit.infer.ensembles.jumps import _AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
+from mtjfit.infer.ensembles.jumps import AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
 from mtjfit.infer.ensembles.mixture import Mixture, joined
 from mtjfit.model.straight import Frame
 
@@ -65,18 +65,15 @@ def check(white: np.ndarray) -> None:
     assert abs(scores[worst]) < LIMIT, f"{worst}: {scores[worst]:.1f} standard errors"
 
 
-@pytest.mark.parametrize("name", list(MOVES))
-@pytest.mark.parametrize("density", list(TARGETS))
-def test_a_move_leaves_the_target_as_it_is(density: str, name: str) -> None:
-    check(run(TARGETS[density], MOVES[name](TARGETS[density])))
+LONG = pytest.param(40, 4000, marks=pytest.mark.slow)
+"""Ensembles as small as they are used: what drifts slowly has ten times the time to show."""
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(("walkers", "steps"), [(200, 300), LONG])
 @pytest.mark.parametrize("name", list(MOVES))
 @pytest.mark.parametrize("density", list(TARGETS))
-def test_a_move_leaves_the_target_as_it_is_in_the_long_run(density: str, name: str) -> None:
-    """Ensembles as small as they are used: what drifts slowly has ten times the time to show."""
-    check(run(TARGETS[density], MOVES[name](TARGETS[density]), walkers=40, steps=4000))
+def test_a_move_leaves_the_target_as_it_is(density: str, name: str, walkers: int, steps: int) -> None:
+    check(run(TARGETS[density], MOVES[name](TARGETS[density]), walkers, steps))
 
 
 def test_every_enabled_move_is_among_those_tested() -> None:
@@ -119,8 +116,8 @@ def test_sabotage_a_jump_that_forgets_where_other_moves_went_is_caught() -> None
 
     class Forgetful(JumpsAhead):
         def propose(self, model: Any, state: emcee.State) -> tuple[emcee.State, np.ndarray]:
-            if self._at.size:
-                self._at = state.coords.copy()
+            if self.at.size:
+                self.at = state.coords.copy()
             return super().propose(model, state)
 
     jump = misfitted(BANANA)
@@ -130,7 +127,7 @@ def test_sabotage_a_jump_that_forgets_where_other_moves_went_is_caught() -> None
     check(run(BANANA, [(JumpsAhead(jump), 0.5), (moves.StretchMove(), 0.5)]))
 
 
-@pytest.mark.parametrize("n_walkers", [6, 40, _AHEAD, _AHEAD + 76])
+@pytest.mark.parametrize("n_walkers", [6, 40, AHEAD, AHEAD + 76])
 def test_jumps_drawn_ahead_are_a_plain_metropolis_chain(n_walkers: int) -> None:
     """Step by step the chain that emcee's own MHMove would make of the same proposals and the same uniform numbers."""
     jump, target = misfitted(GAUSSIAN), GAUSSIAN
@@ -138,7 +135,7 @@ def test_jumps_drawn_ahead_are_a_plain_metropolis_chain(n_walkers: int) -> None:
     sampler = emcee.EnsembleSampler(n_walkers, target.size, target.log_density, vectorize=True, moves=JumpsAhead(jump))
     state = emcee.State(start, random_state=np.random.RandomState(1).get_state())
     sampler.run_mcmc(state, 12, skip_initial_state_check=True)
-    rng, at, ahead, steps = np.random.RandomState(1), start.copy(), [], max(1, _AHEAD // n_walkers)
+    rng, at, ahead, steps = np.random.RandomState(1), start.copy(), [], max(1, AHEAD // n_walkers)
     for found in sampler.get_chain():
         rng.choice(1, p=[1.0])  # emcee chooses among its moves
         if not ahead:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from infer_targets import BANANA
 
-import mtjfit.infer.ensembles.run as sampling
 from mtjfit.infer.convergence.diagnostics import ess
-from mtjfit.infer.convergence.gate import Chains
-from mtjfit.infer.ensembles.ensemble import ChainBlock, Stage, refitted
+from mtjfit.infer.convergence.gate import Chains, Verdict, judge
+from mtjfit.infer.ensembles.run import run_ensembles
 
 _MAX_STEPS = 900
 _WIDTH = 40.0
@@ -34,18 +34,15 @@ class Bent:
 @pytest.fixture(scope="module")
 def run() -> tuple[Chains, list[int]]:
     """A run that can never be content, and the steps that each refit threw away."""
-    thrown: list[int] = []
+    looks: list[int] = []
 
-    def watched(target: Bent, stage: Stage, blocks: list[ChainBlock], *rest: object) -> Stage:
-        thrown.append(sum(block.theta.shape[1] for block in blocks))
-        return refitted(target, stage, blocks, *rest)
+    def gate(chains: Chains, target_ess: float) -> Verdict:
+        looks.append(chains.theta.shape[1])
+        return judge(chains, target_ess)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sampling, "refitted", watched)
-        patch.setattr(sampling, "_FIRST_REFIT", 200)
-        found = sampling.run_ensembles(Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False)
+    found = run_ensembles(Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False, gate=gate)
     assert not found.verdict.converged
-    return found.chains, thrown
+    return found.chains, [before for before, after in pairwise(looks) if after <= before]
 
 
 def test_the_draws_a_proposal_was_fitted_to_are_not_kept(run: tuple[Chains, list[int]]) -> None:

@@ -1,14 +1,13 @@
-"""Priors that the data contradict: which, by how much, and what the data say without them.
+"""Priors that the data contradict: which ones, by how much, and the best fit without them.
 
 For one prior at a time: F, χ² plus the squared distances from all priors, is minimised with that prior and without it.
-Its fall Δ is z² with z the distance between the centre of the prior and what data and all other priors say, in units of
-their joint error, exactly where the model is linear. Where the data do not determine the parameter F hardly falls, so a
-direction that the data leave open raises no alarm. Of a flat prior Δ is what its ends cost.
+Its fall Δ is z², with z the distance between the centre of the prior and the estimate from data and all other priors,
+in units of their joint error, exactly so where the model is linear. Where the data do not determine the parameter F
+hardly falls, so an open direction raises no alarm. For a flat prior Δ is the cost of its ends.
 
-Under truths from the priors Δ is distributed as χ² with one degree of freedom (F where errors come from the scatter).
-The scale of fitted noise is tested by itself: the scatter about free polynomials, given scales from the prior. Holm's
-correction is for all priors of a study. Once a prior is found the others are tested without it, so that one wrong prior
-does not accuse those that it pulls away.
+Under truths from the priors Δ follows χ² with one degree of freedom (F where errors come from the scatter). Scales of
+fitted noise are tested by the scatter about free polynomials. Holm's correction covers all priors of a study. Once a
+prior is found the others are tested without it, so that one wrong prior does not incriminate those it pulls away.
 """
 
 from __future__ import annotations
@@ -35,30 +34,30 @@ __all__ = ["CONTRADICTS", "Conflict", "prior_conflicts"]
 CONTRADICTS = 0.01
 """Probability that any prior of a study is called contradicted although all are right."""
 _NODES = 512
-_MOVED = 0.02  # relative change of another parameter that is told
-_MOST = 6  # contradicted priors that are looked for
-_SCREENED = 4.0  # of Δ to first order, below which the prior of a single device is left alone
+_MOVED = 0.02  # relative change of another parameter that is reported
+_MOST = 6  # contradicted priors that are searched for
+_SCREENED = 4.0  # Δ to first order below which the prior of a single device is not tested
 
 
 @dataclass(frozen=True)
 class Conflict:
-    """A prior and data that contradict each other.
+    """A prior that the data contradict.
 
     Attributes
     ----------
     prior : str
         In words.
     value, error : float
-        What the data say without it, with the priors of all others, and the standard error of that towards the prior,
-        in the parameter's own unit; NaN where no such error describes it.
+        Best value without this prior, with those of all others, and its standard error towards the prior, in the unit
+        of the parameter; NaN where no such error describes it.
     sigma : float
-        Distance of the two in units of their joint error, as a normal number of the same p-value.
+        Distance of the two in joint errors, as a normal deviate of the same p-value.
     p_value : float
         After Holm's correction.
     chi2_with, chi2_without : float
-        Of the data, at the best point with all priors and without this one (and those before it in the list).
+        Of the data, at the best point with all priors, and without this one and those before it in the list.
     others : tuple of (str, float, float)
-        Free lengths and amplitudes: best value with all priors, and without this one.
+        Free lengths and amplitudes: best values with all priors, and without this one.
 
     Examples
     --------
@@ -84,7 +83,7 @@ class Conflict:
 
     @property
     def says(self) -> str:
-        """Which prior, what the data say, and how far apart they are, in one line."""
+        """The prior, the data, and their distance, in one line."""
         value = value_with_error(self.value, self.error) if np.isfinite(self.error) else number(self.value)
         return (
             f"{self.name}: prior {self.prior}, the data without it {value}: {self.sigma:.1f} sd apart "
@@ -93,7 +92,7 @@ class Conflict:
 
     @property
     def without(self) -> str:
-        """What becomes of the rest without this prior, in one line; empty where nothing does."""
+        """Other parameters and χ² without this prior, in one line; empty for scales of noise."""
         moved = [
             f"{name} {number(after)} in place of {number(before)}"
             for name, before, after in self.others
@@ -116,23 +115,14 @@ class _Fall:
 
 
 def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conflict, ...]:
-    """Priors of a study that its data contradict, the worst first.
-
-    Parameters
-    ----------
-    best : Optimum
-        Its best fit, which knows no priors but those of thicknesses.
-    chi2_best : float
-        χ² of that fit.
-    """
+    """Priors of a study that its data contradict, worst first, given its best fit and the χ² of that fit."""
     model = least_squares_model(study)
-    scattered = frozenset(
-        name for name in model.amplitudes.names if SCATTER + name.base in study.parameters
-    )  # they have the shared one for a prior, which is itself inferred
+    # amplitudes that scatter have the shared one for a prior, which is itself inferred
+    gone = frozenset(name for name in model.amplitudes.names if SCATTER + name.base in study.parameters)
     noise = dict(_noise_tests(model))
-    names = _tested(model, scattered)
+    lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
+    names = [*lengths, *(name for name in model.amplitudes.names if name not in gone)]
     found: list[Conflict] = []
-    gone = scattered
     starts = [model.layout.coordinates(best.values)]
     every = Penalised(model, best.values, gone)
     current = every.lowest([*starts, *every.starts()])
@@ -152,15 +142,10 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     return (*found, *_of_noise(model, noise, len(names) + len(found), best.values))
 
 
-def _tested(model: FullPosterior, scattered: frozenset[ParameterName]) -> list[ParameterName]:
-    lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
-    return [*lengths, *(name for name in model.amplitudes.names if name not in scattered)]
-
-
 def _falls(
     every: Penalised, current: PenalisedPoint, starts: list[FloatArray], names: list[ParameterName], chi2_best: float
 ) -> tuple[PenalisedPoint, list[_Fall]]:
-    """By how much F falls without each prior that may matter; the lowest F with all of them is found on the way."""
+    """Lowest point with all priors, and the fall of F without each prior that may matter."""
     for _ in range(3):
         tried = _candidates(every, current, names, chi2_best)
         points = [(name, replace(every, without=every.without | {name}).lowest([current.theta, *starts]))
@@ -190,13 +175,13 @@ def _candidates(
         if min(value - a, b - value) < 1e-3 * (b - a)
     }
     flat = {entry.name for entry in free if not np.isfinite(entry.prior.centre_and_sd[1])}
-    # the best fit knows none but those of thicknesses: what the others cost together bounds what each of them costs
+    # the best fit uses no priors but those of thicknesses, so the joint cost of the others bounds the cost of each
     costly = _p(every.model, current.total - chi2_best) < CONTRADICTS / len(names)
 
     def may_matter(name: ParameterName) -> bool:
         if name in flat:
             return name in at_end
-        # what belongs to a single device can be far off without any other mode, and there may be hundreds of it
+        # parameters of single devices, of which there may be hundreds, have no other modes: first order suffices
         near = name.owner is not None and first_order[name] < _SCREENED
         return not near and (costly or name.is_thickness)
 
@@ -204,7 +189,7 @@ def _candidates(
 
 
 def _p(model: FullPosterior, fall: float) -> float:
-    """Probability of a larger fall; by the fewest degrees of freedom behind any noise scale where these are fitted."""
+    """Probability of a larger fall; with the fewest degrees of freedom of any noise scale where these are fitted."""
     _, dof = noise_groups(model)
     fall = max(fall, 0.0)
     return float(chi2.sf(fall, 1) if dof.size == 0 else f.sf(fall, 1, max(float(dof.min()), 1.0)))
@@ -235,7 +220,7 @@ def _conflict(every: Penalised, current: PenalisedPoint, fall: _Fall, p: float) 
         prior=prior.describe(),
         value=value,
         error=float(np.sqrt(variance) * unit) if variance > 0 else float("nan"),
-        sigma=float(np.sqrt(fall.by)) if not noise_groups(model)[1].size else _as_normal_number(fall.p),
+        sigma=float(np.sqrt(fall.by)) if not noise_groups(model)[1].size else _normal_deviate(fall.p),
         p_value=p,
         chi2_with=current.chi2_data,
         chi2_without=fall.point.chi2_data,
@@ -243,12 +228,12 @@ def _conflict(every: Penalised, current: PenalisedPoint, fall: _Fall, p: float) 
     )
 
 
-def _as_normal_number(p: float) -> float:
+def _normal_deviate(p: float) -> float:
     return float(-ndtri(max(p, 1e-300) / 2))
 
 
 def _noise_tests(model: FullPosterior) -> Iterator[tuple[str, float]]:
-    """Two-sided p-value of every fitted noise scale: of its scatter among those of scales from the prior."""
+    """Two-sided p-value of the scatter behind every fitted noise scale, given scales from the prior."""
     group, dof = noise_groups(model)
     for g, nu in enumerate(dof):
         j, c = np.argwhere(group == g)[0]
@@ -271,10 +256,9 @@ def _of_noise(model: FullPosterior, tests: dict[str, float], n_others: int, valu
             entry = model.layout.entries[model.layout.names.index(name)]
             value = float(values[model.layout.names.index(name)])
             error = value / np.sqrt(2 * nu)
-            sigma = _as_normal_number(p)
+            sigma = _normal_deviate(p)
             centre, sd = entry.prior.centre_and_sd
             if entry.log and np.isfinite(sd) and p < 1e-200:  # p may have no digits left
                 sigma = max(sigma, abs(np.log(value) - centre) / np.hypot(sd, 1 / np.sqrt(2 * nu)))
-            nothing = float("nan")
-            yield Conflict(name, entry.prior.describe(), value, float(error), float(sigma), float(corrected),
-                           nothing, nothing)  # fmt: skip
+            found = float(error), float(sigma), float(corrected)
+            yield Conflict(name, entry.prior.describe(), value, *found, float("nan"), float("nan"))

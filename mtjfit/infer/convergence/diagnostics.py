@@ -1,9 +1,9 @@
 """Effective sample size and R-hat, rank-normalised, of parallel chains.
 
-After Vehtari, Gelman, Simpson, Carpenter, Bürkner, Bayesian Analysis 16, 667 (2021), and, for nested R-hat, Margossian
-et al., arXiv:2110.13017 (2022). Every chain is split: its halves are chains of their own, so that a common drift shows.
-Of an odd number of draws the middle one is left out. The numbers are those of the programs of the authors, which the
-tests compare through ArviZ. `chains` have the shape (n_chains, n_draws) unless a function says otherwise.
+Vehtari, Gelman, Simpson, Carpenter, Bürkner, Bayesian Analysis 16, 667 (2021), and for nested R-hat Margossian et al.,
+arXiv:2110.13017 (2022). Every chain is split into halves, which count as separate chains, so that a common drift shows;
+the middle one of an odd number of draws is left out. The tests compare the numbers with ArviZ. `chains` have the shape
+(n_chains, n_draws) unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ __all__ = [
     "rank_normalised",
     "split_r_hat",
     "split_superchain_r_hat",
-    "superchain_r_hat",
     "thinning",
 ]
 
 MAX_DRAWS = 10_000
-"""Draws that are kept of a run: more would know nothing better."""
+"""Draws that are kept of a run; more would not be more precise."""
 
 
 def thinning(n: int, most: int = MAX_DRAWS) -> int:
-    """One draw in how many is kept, so that at most `most` of n are left."""
+    """Smallest step with which at most `most` of n draws are kept."""
     return max(1, -(-n // most))
 
 
@@ -50,9 +49,9 @@ def rank_normalised(chains: FloatArray) -> FloatArray:
 
 
 def normal_scores(chains: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Scores of the draws, which tell of location, and of their distances from the median, which tell of scale.
+    """Normal scores of the draws (location) and of their distances from the median (scale).
 
-    Each of the same shape as `chains`, whatever that is; all NaN if a draw is not finite.
+    Each has the shape of `chains`, of any dimension; all NaN if a draw is not finite.
     """
     if not np.all(np.isfinite(chains)):
         nothing = np.full(chains.shape, np.nan)
@@ -71,8 +70,8 @@ def _autocovariance(chains: FloatArray) -> FloatArray:
 def _ess_of_whole(chains: FloatArray) -> float:
     """Effective number of draws of the mean of chains that are not split, with Geyer's initial monotone sequence.
 
-    The first pair of autocorrelations whose sum is not positive ends the sequence; of that pair the first one counts
-    once if it is positive (as in Stan), which is a better estimate of what the sequence leaves out than nothing.
+    The first pair of autocorrelations whose sum is not positive ends the sequence; the first of that pair counts once
+    if it is positive (as in Stan), as an estimate of the rest.
     """
     m, n = chains.shape
     if n < 2 or not np.all(np.isfinite(chains)):
@@ -96,7 +95,7 @@ def _ess_of_whole(chains: FloatArray) -> float:
 
 
 def halves(chains: FloatArray) -> FloatArray:
-    """Both halves of each chain as chains of their own, shape (2 n_chains, n_draws // 2); all first ones come first.
+    """Both halves of each chain as separate chains, shape (2 n_chains, n_draws // 2), all first halves first.
 
     Examples
     --------
@@ -110,9 +109,8 @@ def halves(chains: FloatArray) -> FloatArray:
 def ess(chains: FloatArray) -> float:
     """Effective number of independent draws of the mean of split chains.
 
-    Differences between the chains, and between their halves, count as correlation, so chains that do not mix or that
-    drift have few effective draws. NaN if a chain is not finite or has fewer than four draws; 1 for draws that are all
-    equal.
+    Differences between the chains, and between their halves, count as correlation. NaN if a chain is not finite or has
+    fewer than four draws; 1 if all draws are equal.
 
     Examples
     --------
@@ -126,22 +124,19 @@ def ess(chains: FloatArray) -> float:
 
 
 def autocorrelation_time(chains: FloatArray) -> float:
-    """Steps between independent draws, τ, of chains as they are; NaN for chains that are not finite.
-
-    Not split: what is asked is how long the memory of the whole chain is.
-    """
+    """Autocorrelation time τ in steps, of chains that are not split; NaN for chains that are not finite."""
     return float(chains.size / _ess_of_whole(chains)) if chains.shape[1] >= 4 else float("nan")
 
 
 def ess_bulk(chains: FloatArray) -> float:
-    """ESS of the rank-normalised draws of split chains: how well the centre is known."""
+    """ESS of the rank-normalised draws of split chains: the precision of the centre."""
     if not np.all(np.isfinite(chains)) or chains.shape[1] < 4:
         return float("nan")
     return _ess_of_whole(rank_normalised(halves(chains)))
 
 
 def ess_tail(chains: FloatArray) -> float:
-    """Smaller ESS of the indicators of the 5 % and 95 % quantiles: how well the interval is known."""
+    """Smaller ESS of the indicators of the 5 % and 95 % quantiles: the precision of the interval."""
     if not np.all(np.isfinite(chains)):
         return float("nan")
     quantiles = np.quantile(chains, [0.05, 0.95])
@@ -149,7 +144,7 @@ def ess_tail(chains: FloatArray) -> float:
 
 
 def split_r_hat(chains: FloatArray) -> float:
-    """Split R-hat of draws as they are."""
+    """Split R-hat of draws that are not rank-normalised."""
     split = halves(chains)
     half = split.shape[1]
     within = float(np.mean(np.var(split, axis=1, ddof=1)))
@@ -162,42 +157,37 @@ def split_r_hat(chains: FloatArray) -> float:
 def r_hat(chains: FloatArray) -> float:
     """Rank-normalised split R-hat, the larger of that for location and that for scale.
 
-    Give it one chain for each independent ensemble (its walkers one after the other in each step): inside an
-    ensemble walkers depend on each other and prove nothing.
+    Use one chain for each independent ensemble (its walkers in turn in each step): the walkers of an ensemble depend on
+    each other.
     """
     return max(split_r_hat(scores) for scores in normal_scores(even_steps(chains)))
 
 
 def even_steps(chains: FloatArray) -> FloatArray:
-    """Draws along the last axis, without the middle one if their number is odd: it belongs to neither half."""
+    """Draws along the last axis without the middle one of an odd number, which belongs to neither half."""
     n = chains.shape[-1]
     return np.delete(chains, n // 2, axis=-1) if n % 2 else chains
 
 
-def superchain_r_hat(chains: FloatArray) -> float:
-    """Nested R-hat, as in `nested_r_hat`, of draws as they are."""
+def split_superchain_r_hat(chains: FloatArray) -> float:
+    """Nested R-hat, as in `nested_r_hat`, of draws that are not rank-normalised."""
+    chains = np.stack([halves(each) for each in chains])
     means = chains.mean(axis=2)
-    of_walkers = np.var(means, axis=1, ddof=1) if chains.shape[1] > 1 else np.zeros(chains.shape[0])
-    within = float(np.mean(of_walkers + np.var(chains, axis=2, ddof=1).mean(axis=1)))
+    within = float(np.mean(np.var(means, axis=1, ddof=1) + np.var(chains, axis=2, ddof=1).mean(axis=1)))
     between = float(np.var(means.mean(axis=1), ddof=1))
     if within == 0:
         return 1.0 if between == 0 else float("inf")
     return float(np.sqrt(1 + between / within))
 
 
-def split_superchain_r_hat(chains: FloatArray) -> float:
-    """Nested R-hat of draws as they are, of superchains whose chains are split."""
-    return superchain_r_hat(np.stack([halves(each) for each in chains]))
-
-
 def nested_r_hat(chains: FloatArray) -> float:
     """Rank-normalised nested R-hat, the larger of that for location and that for scale.
 
     √(1 + B/W), where B is the variance between the means of superchains, and W the mean over superchains of the
-    variance between and within their split chains (Margossian et al. 2022). A superchain is all that was started
-    together: here an ensemble, its chains are the walkers. Only independent starts can disagree, so only the number
-    of superchains counts as evidence; many walkers make the mean of each precise. For independent stationary ensembles
-    B/W is about the inverse of the effective number of draws in one of them.
+    variance between and within their split chains (Margossian et al. 2022). A superchain is an ensemble, its chains are
+    the walkers. Only independent starts can disagree, so only the number of superchains is evidence; many walkers make
+    the mean of each precise. For independent stationary ensembles B/W is about one over the effective number of draws
+    in one of them.
 
     Parameters
     ----------

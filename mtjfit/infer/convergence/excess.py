@@ -1,13 +1,12 @@
-"""Do the draws that are reported fit the data? Their χ² beside that of the best fit.
+"""χ² of the posterior draws beside that of the best fit: do the reported draws fit the data?
 
-The best fit knows no priors but those of thicknesses, so that its χ² says nothing about draws that a prior holds
-elsewhere. Given the data, a draw θ of a posterior and the truth have the same distribution. So the excess
-Δ = χ²(θ) − χ² of the best fit, thicknesses counted as measurements, has over data and draws the distribution that it
-has at the truth: χ² with as many degrees of freedom as the fit determines numbers, exactly so where the model is linear
-(F where errors come from the scatter). Johnson, Ann. Stat. 32, 2361 (2004); Yuan and Johnson, Biometrics 68, 156
-(2012). Twice the mean over the draws of its tail probability is a p-value however the draws hang together: the chance
-that it is below α under right priors is α at most (Rüschendorf, Adv. Appl. Probab. 14, 623 (1982)), and in practice far
-less.
+The best fit uses no priors but those of thicknesses, so its χ² says nothing about draws that a prior holds elsewhere.
+Given the data, a draw θ of a posterior and the truth have the same distribution. So the excess Δ = χ²(θ) − χ² of the
+best fit, thicknesses counted as measurements, has over data and draws the distribution that it has at the truth: χ²
+with as many degrees of freedom as the fit determines numbers, exactly so where the model is linear (F where errors come
+from the scatter). Johnson, Ann. Stat. 32, 2361 (2004); Yuan and Johnson, Biometrics 68, 156 (2012). Twice the mean of
+its tail probability over the draws is a p-value whatever their correlation: under right priors it is below α with a
+probability of at most α (Rüschendorf, Adv. Appl. Probab. 14, 623 (1982)), and in practice far less.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ __all__ = ["MISFIT", "DrawnChi2", "chi2_of_draws", "excess"]
 
 MISFIT = 1e-3
 """Below this p-value the draws do not fit the data as the best fit does."""
-_DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -39,13 +37,11 @@ class DrawnChi2:
     Attributes
     ----------
     q05, q50, q95 : float
-        Of the draws.
-    best : float
-        Of the best fit.
+        Quantiles over the draws.
     dof : int
         Degrees of freedom of the excess of the draws: numbers that the fit determines, thicknesses included.
     p_value : float
-        Chance that right priors give draws this far above the best fit, or more.
+        Probability that right priors give draws this far above the best fit, or farther.
     n_values : int
         Measured values.
     """
@@ -65,7 +61,7 @@ class DrawnChi2:
 
     @property
     def says(self) -> str:
-        """In one phrase."""
+        """One phrase."""
         return (
             f"χ² of the draws {self.q50:.1f} ({self.q05:.1f} to {self.q95:.1f}) beside {self.best:.1f} of the best fit "
             f"for {self.n_values} values; an excess of about {self.dof} is expected"
@@ -73,15 +69,8 @@ class DrawnChi2:
 
 
 def chi2_of_draws(fit: FitResult, posterior: Posterior) -> DrawnChi2:
-    """χ² of at most 2000 evenly spaced draws, with the errors that the fit used.
-
-    Parameters
-    ----------
-    posterior : Posterior
-        Of the same study.
-    """
-    rows = np.linspace(0, len(posterior.draws) - 1, min(len(posterior.draws), _DRAWS)).round().astype(int)
-    drawn = posterior.draws.iloc[rows]
+    """χ² of at most 2000 evenly spaced draws of the same study, with the errors that the fit used."""
+    drawn = posterior.spaced()
     above, dof, p = excess(fit, {str(name): drawn[name].to_numpy(dtype=float) for name in drawn.columns})
     low, middle, high = (float(x) for x in np.quantile(above + fit.chi2, (0.05, 0.5, 0.95)))
     return DrawnChi2(low, middle, high, fit.chi2, dof, float(min(1.0, 2 * p.mean())), fit.study.n_values)
@@ -98,7 +87,7 @@ def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray
     study = fit.study
     model = least_squares_model(study)
     n = len(next(iter(values.values())))
-    # noise as in the fit, whatever that of the draws: a scale that follows the misfit would hide it
+    # noise as in the fit, not as in the draws: a scale that follows the misfit would hide it
     held = dict(zip(model.layout.names, fit.optimum.values, strict=True))
     columns = [
         np.full(n, held[name]) if name.is_noise else np.asarray(values[name], dtype=float)

@@ -1,14 +1,14 @@
-"""The convergence gate: it says yes or no, and why.
+"""The convergence gate: has a run converged, and if not, why.
 
-What no gate can see: a mode that none of the walkers has ever visited. If all ensembles sit in the same one of two
-modes, every criterion here holds, and so does every other that looks at the draws alone. What guards against it is
-how the posterior is explored (`..ensembles.anneal`: from the whole prior), and a second exploration that has never
-seen the walkers (`mtjfit.infer.convergence.crosscheck`). "Converged" therefore means: nothing speaks against it.
+No gate can see a mode that no walker has ever visited. If all ensembles are in the same one of two modes, every
+criterion here holds, as does every other that uses the draws alone. Two things protect against it: annealing from the
+whole prior (`mtjfit.infer.ensembles.anneal`), and a second, independent exploration
+(`mtjfit.infer.convergence.crosscheck`). "Converged" therefore means that no check failed.
 
-What the gate does to good runs, measured at 55 τ, hardly more than the least length, in two to six dimensions:
-of 1260 runs with at least 14 walkers (independent draws; AR(1) of τ = 9; jumps on a Gaussian and on a banana;
-differential evolution with stretches) ``steady`` refused 20, and no other check refused any. With six walkers in each
-ensemble nested R-hat refused 5 of 200. A refused run goes on and is judged again a quarter later.
+False alarms, measured at 55 τ, hardly more than the least length, in two to six dimensions: of 1260 good runs with at
+least 14 walkers (independent draws; AR(1) of τ = 9; jumps on a Gaussian and on a banana; differential evolution with
+stretches) ``steady`` refused 20, and no other check refused any. With six walkers in each ensemble nested R-hat refused
+5 of 200. A refused run continues and is judged again a quarter later.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ __all__ = ["MIN_LENGTH", "Chains", "Check", "Note", "Verdict", "about_priors", "
 
 MIN_LENGTH = 50.0  # autocorrelation times in each ensemble: below it τ itself is underestimated
 MAX_TAU_CHANGE = 0.30  # from the first half to the whole; 5 to 10 % by chance at 50 τ, and more if walkers slow down
-MAX_DRIFT, DRIFT_ERRORS = 0.1, 4.5  # sd of the scores, or standard errors (7e-6): what a forgotten start leaves behind
+MAX_DRIFT, DRIFT_ERRORS = 0.1, 4.5  # sd of the scores, or standard errors (7e-6): a remainder of the start
 MAX_R_HAT = 1.01  # Vehtari et al. (2021)
 MAX_NESTED_R_HAT = 1.005  # means of ensembles scatter by 0.1 sd, so that of four together is known to 0.05 sd
 MIN_TAIL_ESS = 400.0  # a 5 % quantile of a normal is then known to 0.1 sd
 MIN_ACCEPTANCE = 0.01  # a walker then moves a few times in 50 τ of the others; healthy ones accept 5 % or more
-MAX_STANDSTILL = 1 / 3  # of the run, so 17 τ or more; who stops for good before the last third is seen
+MAX_STANDSTILL = 1 / 3  # of the run, so 17 τ or more; detects walkers that stop for good before the last third
 MAX_LOG_DEFICIT = 20.0  # a walker whose median log density is e⁻²⁰ below the others' sits where no mass is
 WALL, MAX_AT_WALL = 7.5 / 8, 1e-3  # of the reach of a score, beyond which flat priors have no digits left
 EDGE, MAX_AT_EDGE = float(ndtri(0.98)), 0.2  # ten times what the prior puts there
-HALF = 0.5  # of the prior's variance: what a normal likelihood as wide as the prior leaves
+HALF = 0.5  # of the variance of the prior: left by a normal likelihood as wide as the prior
 _SIDES = ((-1, "lower"), (1, "upper"))
 
 
@@ -59,7 +59,7 @@ class Chains:
         Coordinates.
     log_posterior : ndarray, shape (n_ensembles, n_steps, n_walkers)
     acceptance : ndarray, shape (n_ensembles, n_walkers)
-        Fraction of accepted proposals of each walker after warm-up.
+        Accepted fraction of the proposals of each walker.
     """
 
     names: tuple[str, ...]
@@ -78,7 +78,7 @@ class Chains:
 
 @dataclass(frozen=True)
 class Check:
-    """One criterion of the gate: what was found, what is demanded, and one sentence about it."""
+    """One criterion of a verdict, with the value found and the one required in a sentence."""
 
     name: str
     ok: bool
@@ -87,7 +87,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Note:
-    """What a reader should know, but what does not speak against convergence."""
+    """A remark that does not affect convergence."""
 
     name: str
     says: str
@@ -95,16 +95,16 @@ class Note:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Answer of the gate.
+    """Verdict of the gate.
 
     Attributes
     ----------
     tau : dict of str to float
         Autocorrelation time of each parameter in steps.
     notes : tuple of Note
-        About what the data leave to the priors; convergence does not hang on them.
+        Remarks on the influence of the priors, which do not affect convergence.
     r_hat, ess : float
-        Largest rank R-hat and smallest bulk ESS of all parameters; NaN where they were not asked for.
+        Largest rank R-hat and smallest bulk ESS of all parameters; NaN where they were not computed.
     """
 
     checks: tuple[Check, ...]
@@ -120,7 +120,7 @@ class Verdict:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """What speaks against convergence; empty if converged."""
+        """Objections to convergence; empty if converged."""
         return tuple(check.says for check in self.checks if not check.ok)
 
     def _repr_html_(self) -> str:
@@ -135,16 +135,6 @@ class Verdict:
         head = "CONVERGED" if self.converged else "NOT CONVERGED"
         lines = (f"  {'✓' if check.ok else '✗'} {check.says}" for check in self.checks)
         return "\n".join((head, *lines, *(f"  – {note.says}" for note in self.notes)))
-
-
-def _worst(values: dict[str, float], *, largest: bool) -> tuple[str, float]:
-    """Name and value of the worst entry; NaN is the worst of all."""
-    for name, value in values.items():
-        if not np.isfinite(value):
-            return name, value
-    pick = max if largest else min
-    name = pick(values, key=lambda key: values[key])
-    return name, values[name]
 
 
 def _walkers(chains: Chains) -> list[Check]:
@@ -169,7 +159,7 @@ def _walkers(chains: Chains) -> list[Check]:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What is measured of one parameter; `drift` is in sd of the scores."""
+    """Diagnostics of one parameter; `drift` in sd of the scores."""
 
     tau: float
     tau_change: float
@@ -182,7 +172,7 @@ class _Measured:
 
 
 def _measured(x: FloatArray) -> _Measured:
-    """Of draws of shape (n_ensembles, n_walkers, n_steps)."""
+    """Diagnostics of draws of shape (n_ensembles, n_walkers, n_steps)."""
     n_steps, third = x.shape[-1], x.shape[-1] // 3
     walkers, both = x.reshape(-1, n_steps), normal_scores(even_steps(x))
     tau = autocorrelation_time(walkers)
@@ -200,14 +190,7 @@ def _measured(x: FloatArray) -> _Measured:
 
 
 def judge(chains: Chains, target_ess: float) -> Verdict:
-    """Apply every criterion to chains from independent ensembles.
-
-    Parameters
-    ----------
-    chains : Chains
-        After warm-up.
-    target_ess : float
-        Bulk ESS demanded of every parameter.
+    """Apply every criterion to chains from independent ensembles; `target_ess` is the bulk ESS required of each.
 
     Examples
     --------
@@ -225,51 +208,52 @@ def judge(chains: Chains, target_ess: float) -> Verdict:
         return Verdict(tuple(checks), {})
     found = {name: _measured(chains.superchains(k)) for k, name in enumerate(chains.names)}
 
-    def worst(of: Callable[[_Measured], float], *, largest: bool = True) -> tuple[str, float]:
-        return _worst({name: of(measured) for name, measured in found.items()}, largest=largest)
+    def worst(of: Callable[[_Measured], float]) -> tuple[str, _Measured]:
+        """The parameter with the largest value; one that is not finite is worst."""
+        name = max(found, key=lambda name: of(found[name]) if np.isfinite(of(found[name])) else np.inf)
+        return name, found[name]
 
-    name, value = worst(lambda m: m.tau)
-    says = f"{n_steps} steps are {n_steps / value:.0f} autocorrelation times of {name} (τ = {value:.0f}, 50 needed)"
-    checks.append(Check("length", bool(n_steps >= MIN_LENGTH * value), says))
-    name, value = worst(lambda m: m.tau_change)
-    says = f"τ of {name} changed by {100 * value:.0f} % from the first half to the whole run (30 % allowed)"
-    checks.append(Check("steady", bool(value <= MAX_TAU_CHANGE), says))
-    name, value = worst(lambda m: m.drift / m.drift_allowed)
-    says = (
-        f"first and last third of {name} are {found[name].drift:.2f} sd apart ({found[name].drift_allowed:.2f} allowed)"
-    )
-    checks.append(Check("drift", bool(value <= 1), says))
-    name, r_hat = worst(lambda m: m.r_hat)
-    says = f"largest rank R-hat between ensembles {r_hat:.3f}, {name} (1.01 allowed)"
-    checks.append(Check("r_hat", bool(r_hat <= MAX_R_HAT), says))
-    name, value = worst(lambda m: m.nested)
-    says = f"largest nested R-hat of ensembles and their walkers {value:.4f}, {name} (1.005 allowed)"
-    checks.append(Check("nested_r_hat", bool(value <= MAX_NESTED_R_HAT), says))
-    name, bulk = worst(lambda m: m.bulk, largest=False)
-    says = f"smallest bulk ESS {bulk:.0f}, {name} ({target_ess:.0f} wanted)"
-    checks.append(Check("ess_bulk", bool(bulk >= target_ess), says))
-    name, value = worst(lambda m: m.tail, largest=False)
-    says = f"smallest tail ESS {value:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"
-    checks.append(Check("ess_tail", bool(value >= MIN_TAIL_ESS), says))
-    tau = {name: measured.tau for name, measured in found.items()}
-    return Verdict(tuple(checks), tau, r_hat=r_hat, ess=bulk)
+    def add(check: str, ok: bool, says: str) -> None:
+        checks.append(Check(check, bool(ok), says))
+
+    name, m = worst(lambda m: m.tau)
+    says = f"{n_steps} steps are {n_steps / m.tau:.0f} autocorrelation times of {name} (τ = {m.tau:.0f}, 50 needed)"
+    add("length", n_steps >= MIN_LENGTH * m.tau, says)
+    name, m = worst(lambda m: m.tau_change)
+    says = f"τ of {name} changed by {100 * m.tau_change:.0f} % from the first half to the whole run (30 % allowed)"
+    add("steady", m.tau_change <= MAX_TAU_CHANGE, says)
+    name, m = worst(lambda m: m.drift / m.drift_allowed)
+    says = f"first and last third of {name} are {m.drift:.2f} sd apart ({m.drift_allowed:.2f} allowed)"
+    add("drift", m.drift <= m.drift_allowed, says)
+    name, m = worst(lambda m: m.r_hat)
+    r_hat = m.r_hat
+    add("r_hat", r_hat <= MAX_R_HAT, f"largest rank R-hat between ensembles {r_hat:.3f}, {name} (1.01 allowed)")
+    name, m = worst(lambda m: m.nested)
+    says = f"largest nested R-hat of ensembles and their walkers {m.nested:.4f}, {name} (1.005 allowed)"
+    add("nested_r_hat", m.nested <= MAX_NESTED_R_HAT, says)
+    name, m = worst(lambda m: -m.bulk)
+    bulk = m.bulk
+    add("ess_bulk", bulk >= target_ess, f"smallest bulk ESS {bulk:.0f}, {name} ({target_ess:.0f} wanted)")
+    name, m = worst(lambda m: -m.tail)
+    says = f"smallest tail ESS {m.tail:.0f}, {name} ({MIN_TAIL_ESS:.0f} wanted)"
+    add("ess_tail", m.tail >= MIN_TAIL_ESS, says)
+    return Verdict(tuple(checks), {name: measured.tau for name, measured in found.items()}, r_hat=r_hat, ess=bulk)
 
 
 def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict:
-    """The verdict with what the priors did to the draws; for coordinates that are normal scores of their priors.
+    """The verdict with checks and notes on the influence of the priors.
 
-    One finding is about the draws themselves: scores end somewhere, so a posterior that reaches the end was cut there
-    (check ``"wall"``). The others are no failure of the sampler, but properties of data and priors (notes).
-    ``"edge"``: a fifth of the draws or more pile up in the outermost 2 % of the prior, so the data pull towards values
-    that the prior does not allow, or hardly. ``"prior-dominated"``: the variance of the score is more than half of its
-    prior's, so the prior says more than the data.
+    Check ``"wall"``: scores have ends, and a posterior that reaches one was cut there. The notes concern data and
+    priors, not the sampler. ``"edge"``: a fifth of the draws or more are in the outermost 2 % of the prior, so the data
+    pull towards values that the prior hardly allows. ``"prior-dominated"``: the variance of the score is more than half
+    that of its prior, so the prior is more informative than the data.
 
     Parameters
     ----------
     chains : Chains
-        Coordinates are normal scores: the prior of each is the standard normal distribution.
+        In normal scores: the prior of each coordinate is the standard normal distribution.
     reach : ndarray, shape (2, n_parameters) or (n_parameters,)
-        How far from zero each score may be, below and above.
+        Largest distance of each score from zero, below and above.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Draws from the fitted proposal, weighted to the posterior: a second method that owes nothing to a Markov chain.
+"""Importance sampling with Pareto-smoothed weights.
 
-Weights are Pareto-smoothed (Vehtari, Simpson, Gelman, Yao, Gabry, arXiv:1507.02646, JMLR 25, 72 (2024)): their upper
-tail is replaced by the expected order statistics of a generalised Pareto distribution fitted to it. Its shape k̂ tells
-whether the result may be trusted: moments of the weights above the order 1/k̂ do not exist.
+Vehtari, Simpson, Gelman, Yao, Gabry, arXiv:1507.02646, JMLR 25, 72 (2024): the upper tail of the weights is replaced by
+the expected order statistics of a generalised Pareto distribution fitted to it. Its shape k̂ tells whether the result
+is reliable: moments of the weights above the order 1/k̂ do not exist.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _MIN_TAIL = 5  # with fewer there is no tail to fit
 def pareto_fit(excess: FloatArray) -> tuple[float, float]:
     """Shape k and scale σ of a generalised Pareto distribution, density (1 + k y/σ)^(−1/k − 1)/σ, fitted to `excess`.
 
-    Zhang and Stephens, Technometrics 51, 316 (2009): with θ = −k/σ the likelihood has, for given θ, its maximum at
-    k = mean ln(1 − θ y). θ is averaged with the profile likelihood over a prior that the largest draw and the first
-    quartile set; k is then drawn towards 1/2 with the weight of ten draws.
+    Zhang and Stephens, Technometrics 51, 316 (2009): with θ = −k/σ the likelihood at fixed θ is largest at
+    k = mean ln(1 − θ y). θ is averaged with the profile likelihood over a prior set by the largest draw and the first
+    quartile; k is then shrunk towards 1/2 with the weight of ten draws.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Weighted:
 
     @property
     def reliable(self) -> bool:
-        """Whether k̂ is small enough for this number of draws."""
+        """True if k̂ is small enough for this number of draws."""
         return self.k_hat <= reliable_k_hat(self.weights.size)
 
     @property
@@ -138,13 +138,7 @@ class Weighted:
 
 
 def importance_sample(target: TargetDensity, jump: Jump, n: int, rng: np.random.Generator) -> Weighted:
-    """`n` new draws from a proposal, weighted to the posterior.
-
-    Parameters
-    ----------
-    n : int
-        A hundred or more.
-    """
+    """`n` new draws, a hundred or more, from a proposal, weighted to the posterior."""
     x, log_q = jump.drawn(n, rng)
     log_posterior = target.log_posterior(x)
     log_ratio = log_posterior - log_q

@@ -1,13 +1,13 @@
-"""From the prior to the posterior by annealing; never a ball round a fit.
+"""Annealing of a population of particles from the prior to the posterior.
 
-A tight ball gives widths that are far too small while every diagnostic looks fine. Starting from the bare prior leaves
-walkers on islands without mass. Annealing does neither: a population follows the densities between the start s, which
-is the prior for all that is not straightened, and the posterior p, s^(1 − β) p^β from β = 0 to 1.
+Walkers that start in a tight ball around a fit give widths that are far too small while every diagnostic looks fine;
+walkers that start from the bare prior stay on islands without mass. Annealing avoids both: a population follows the
+densities s^(1 − β) p^β from β = 0 to 1, where p is the posterior and s the start, which is the prior for all
+coordinates that are not straightened.
 
 Waste-free sequential Monte Carlo: a few of the particles, chosen by weight, each make a short Markov chain, and all
 states of these chains are the next population (Dau and Chopin, J. R. Stat. Soc. B 84, 114 (2022)). Every other step is
-a jump from a mixture that was fitted to the population, which finds what is common; the others are local ones, which
-keep and fill thin tails that no mixture covers.
+a jump from a mixture fitted to the population; the others are local ones, which fill thin tails that no mixture covers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.ensembles.jumps import Straight
-from mtjfit.infer.ensembles.mixture import Mixture, fitted
+from mtjfit.infer.ensembles.mixture import fitted
 
 __all__ = ["Annealed", "Population", "anneal", "systematic"]
 
@@ -29,7 +29,7 @@ _CHAIN = 4  # steps of each chain: one particle in four begins one
 _FIRST_DRAWS = 4  # for each particle
 _COMPONENTS = 16
 _FIT = 8  # iterations
-_LAST = 3  # populations at β = 1: the first still has the noise of those before in its tails
+_LAST = 3  # populations at β = 1: the tails of the first still have the noise of earlier ones
 _NEGLIGIBLE = 1e-7  # of the largest weight
 _MAX_LEVELS = 500
 _WARMEST = 0.1  # inverse temperature for which particles are weighted
@@ -63,14 +63,14 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Annealed:
-    """What one annealing run leaves.
+    """Result of one annealing run.
 
     Attributes
     ----------
     levels : tuple of Population
         From the start, β = 0, to β = 1.
     log_norms : ndarray, shape (n_levels,)
-        ln ∫ s^(1 − β) p^β dv of each level from the weights of those before: good to a few tenths.
+        ln ∫ s^(1 − β) p^β dv of each level from the weights of the earlier ones: good to a few tenths.
     """
 
     levels: tuple[Population, ...]
@@ -88,10 +88,10 @@ class Annealed:
 
     @cached_property
     def _all(self) -> tuple[Population, FloatArray]:
-        """Particles of many levels (with β = 1), and ln of the density that they were drawn from, all levels together.
+        """Particles of many levels (with β = 1), and the log density of the mixture of levels they were drawn from.
 
-        Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008): the norms of all levels are those that the particles of
-        all levels agree on. Warm levels hold many particles in thin tails of the cool ones.
+        Shirts and Chodera, J. Chem. Phys. 129, 124105 (2008): the norms of the levels are determined self-consistently
+        from the particles of all. Warm levels hold many particles in thin tails of the cool ones.
         """
         first = max(k for k, each in enumerate(self.levels) if each.beta <= _WARMEST)
         places = np.unique(np.linspace(first, len(self.levels) - 1, _MOST_USED).round().astype(int))
@@ -102,7 +102,7 @@ class Annealed:
         betas = np.array([each.beta for each in used])
         shares = np.array([each.v.shape[0] for each in used]) / log_gain.size
         log_z = self.log_norms[places]
-        terms = betas[:, None] * log_gain  # start density apart, which is common to all
+        terms = betas[:, None] * log_gain  # without the start density, which is common to all
         for _ in range(_AGREE):
             total = _log_sum(np.log(shares)[:, None] - log_z[:, None] + terms)
             log_z = _log_sum((terms - total).T) - np.log(log_gain.size)
@@ -121,7 +121,7 @@ class Annealed:
         return np.asarray(everything.log_start + everything.log_gain)
 
     def resampled(self, beta: float, n: int, rng: np.random.Generator) -> FloatArray:
-        """`n` particles at an inverse temperature, shape (n, size), by chance none twice where there are enough."""
+        """`n` particles at an inverse temperature, shape (n, size), drawn by weight, rarely one twice."""
         v, weights = self.weighted(beta)
         return np.asarray(v[systematic(weights / weights.sum(), n, rng)])
 
@@ -154,7 +154,7 @@ def anneal(
     n = n_particles // _CHAIN * _CHAIN
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))
     now = Population(0.0, v, *_densities(straight, v, log_start))
-    levels = [now]  # the start, too: warm distributions of an easy posterior lie between it and the next
+    levels = [now]  # including the start: warm distributions of an easy posterior lie between it and the next
     log_norms = [0.0]
     settled = 0  # populations at β = 1
     while settled < _LAST:
@@ -218,7 +218,13 @@ def _moved(
     chain = Population(beta, start.v, start.log_start, start.log_gain)
     states = []
     for k in range(_CHAIN):
-        chain = (_jumped if k % 2 == 0 else _stepped)(straight, chain, mixture, rng)
+        m = chain.v.shape[0]
+        if k % 2 == 0:  # Metropolis–Hastings with an independent proposal
+            v = mixture.draws(m, rng)
+            log_back = mixture.log_density(chain.v) - mixture.log_density(v)
+        else:  # Metropolis along a random component, with the same probability in both directions
+            v, log_back = chain.v + mixture.steps(m, rng), np.zeros(m)
+        chain = _accepted(straight, chain, v, log_back, rng)
         states.append(chain)
     return Population(
         beta,
@@ -228,22 +234,10 @@ def _moved(
     )
 
 
-def _jumped(straight: Straight, now: Population, mixture: Mixture, rng: np.random.Generator) -> Population:
-    """One Metropolis–Hastings step with an independent proposal."""
-    v = mixture.draws(now.v.shape[0], rng)
-    return _accepted(straight, now, v, mixture.log_density(now.v) - mixture.log_density(v), rng)
-
-
-def _stepped(straight: Straight, now: Population, mixture: Mixture, rng: np.random.Generator) -> Population:
-    """One Metropolis step along some component, whichever: the same there and back."""
-    n = now.v.shape[0]
-    return _accepted(straight, now, now.v + mixture.steps(n, rng), np.zeros(n), rng)
-
-
 def _accepted(
     straight: Straight, now: Population, v: FloatArray, log_back: FloatArray, rng: np.random.Generator
 ) -> Population:
-    """Proposals `v` where they are accepted; `log_back` is ln of the proposal density back over that there."""
+    """Proposals `v` where they are accepted; `log_back` is ln of the ratio of proposal densities, back over forth."""
     log_start, log_gain = _densities(straight, v, straight.log_start(v))
     change = log_start - now.log_start + now.beta * (log_gain - now.log_gain) + log_back
     accepted = np.log(rng.random(change.size)) < change

@@ -1,8 +1,8 @@
-"""Proposals of the ensembles: jumps drawn from a heavy-tailed mixture fitted to what was explored, and moves of emcee.
+"""Proposals of the ensembles: jumps from a heavy-tailed mixture fitted to the posterior, and moves of emcee.
 
-The mixture lives in straight coordinates (`mtjfit.model.straight`), a jump in those of the posterior. A curved tail
-that a single bell shape does not reach holds walkers for hundreds of steps. The mixture is therefore fitted to the
-posterior and to the tempered one, which is wider along the same curves.
+The mixture is in straight coordinates (`mtjfit.model.straight`), a jump in those of the posterior. Walkers stay for
+hundreds of steps in a curved tail that a single bell does not reach. The mixture is therefore fitted to the posterior
+and to the tempered one, which is wider along the same curves.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from mtjfit.model.straight import Frame
 
 __all__ = ["Jump", "JumpsAhead", "StepsAlong", "Straight", "TargetDensity", "production_moves", "warm_up_moves"]
 
-_AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
+AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
 _SPREAD = 2.0  # of straightened coordinates at the start: wider than the posterior, given all else
 
 
 class TargetDensity(Protocol):
-    """What annealing and sampling need of a posterior, vectorised over rows of coordinates.
+    """A posterior density to sample, vectorised over rows of coordinates.
 
-    It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens, see
-    `mtjfit.model.straight`.
+    It may also have ``frame(theta)`` and ``straightened``, the coordinates that its frame straightens
+    (`mtjfit.model.straight`).
     """
 
     def log_prior(self, theta: FloatArray) -> FloatArray: ...
@@ -41,13 +41,7 @@ class TargetDensity(Protocol):
 
 @dataclass(frozen=True)
 class Straight:
-    """A target in coordinates v in which its posterior is straight, see `mtjfit.model.straight`.
-
-    Attributes
-    ----------
-    target : TargetDensity
-        Without a ``frame`` of its own its coordinates are taken as they are.
-    """
+    """A target in coordinates v in which its posterior is straight; without a ``frame``, in its own coordinates."""
 
     target: TargetDensity
 
@@ -62,13 +56,13 @@ class Straight:
 
     def outward(self, v: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Coordinates of the target, shape (n, size), and ln |dv/dz|, shape (n,)."""
-        frame = self._frame(v)  # which looks only at coordinates that are the same in both
+        frame = self._frame(v)  # depends only on coordinates that are the same in both
         return frame.outward(v), frame.log_volume
 
     def start(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Uniform numbers of shape (n, size) to v from which to anneal, and their log density, shape (n,).
+        """Starting points v of annealing from uniform numbers (n, size), and their log density, shape (n,).
 
-        From the prior; straightened coordinates from about where the data have them, given the others.
+        From the prior; straightened coordinates from a bell around the estimate given the other coordinates.
         """
         v = np.array(self.target.prior_transform(u), dtype=float)
         columns = self.columns
@@ -100,15 +94,7 @@ class Straight:
 
 @dataclass(frozen=True, eq=False)
 class Jump:
-    """Independence proposal in the coordinates of a posterior, fixed while it is used.
-
-    Attributes
-    ----------
-    mixture : Mixture
-        In straight coordinates.
-    straight : Straight
-        Of the posterior.
-    """
+    """Independence proposal in the coordinates of a posterior, from a mixture in straight coordinates."""
 
     mixture: Mixture
     straight: Straight
@@ -126,51 +112,56 @@ class Jump:
 
 
 class JumpsAhead(moves.Move):  # type: ignore[misc]
-    """Metropolis–Hastings with an independence proposal, drawn and computed several steps ahead.
+    """Metropolis–Hastings with an independence proposal, drawn several steps ahead.
 
-    Where a walker jumps to does not depend on where it is. The proposals of the next steps can therefore be drawn, and
-    the log posterior computed for all of them in one call, before it is known which of them are accepted; the chain is
-    the same Markov chain. Belongs to one ensemble, for one call of `run_mcmc`: what was drawn ahead is forgotten then.
+    The proposals do not depend on the positions of the walkers. Those of the next steps can therefore be drawn, and
+    their log posterior computed in one call, before it is known which of them are accepted; the Markov chain is the
+    same. Belongs to one ensemble and one call of `run_mcmc`, after which the proposals drawn ahead are lost.
     """
 
     def __init__(self, jump: Jump) -> None:
         self.jump = jump
         self._ahead: list[tuple[FloatArray, FloatArray, FloatArray]] = []
-        self._at = np.empty((0, 0))
+        self.at = np.empty((0, 0))
         self._log_q = np.empty(0)
 
     def propose(self, model: Model, state: State) -> tuple[State, np.ndarray]:
         """One step of all walkers, as emcee wants it."""
         if not self._ahead:
             self._ahead = self._drawn(model, *state.coords.shape)
-        if self._at.shape != state.coords.shape:
+        if self.at.shape != state.coords.shape:
             self._log_q = self.jump.log_density(state.coords)
-        elif (elsewhere := np.any(self._at != state.coords, axis=1)).any():
+        elif (elsewhere := np.any(self.at != state.coords, axis=1)).any():
             self._log_q = self._log_q.copy()
             self._log_q[elsewhere] = self.jump.log_density(state.coords[elsewhere])
         new, log_posterior, log_q = self._ahead.pop()
         gain = log_posterior - state.log_prob + self._log_q - log_q
         accepted = np.log(model.random.rand(new.shape[0])) < gain
         state = self.update(state, State(new, log_prob=log_posterior), accepted)
-        self._at, self._log_q = state.coords.copy(), np.where(accepted, log_q, self._log_q)
+        self.at, self._log_q = state.coords.copy(), np.where(accepted, log_q, self._log_q)
         return state, accepted
 
     def _drawn(self, model: Model, n_walkers: int, size: int) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
         """Positions, log posterior and log density of the proposal for the next steps."""
-        n_steps = max(1, _AHEAD // n_walkers)
+        n_steps = max(1, AHEAD // n_walkers)
         new, log_q = self.jump.drawn(n_steps * n_walkers, model.random)
-        # not compute_log_prob_fn, which turns every number into a Python one and back
-        log_posterior = np.asarray(model.log_prob_fn(new), dtype=float)
-        if np.any(np.isnan(log_posterior)):
-            raise ValueError("the log posterior is NaN at a proposed position")
+        log_posterior = _log_posterior(model, new)
         return list(zip(new.reshape(n_steps, n_walkers, size), log_posterior.reshape(n_steps, n_walkers),
                         log_q.reshape(n_steps, n_walkers), strict=True))  # fmt: skip
 
 
-class StepsAlong(moves.Move):  # type: ignore[misc]
-    """Metropolis with steps as long and as oblique as some component of a mixture, whichever, in straight coordinates.
+def _log_posterior(model: Model, x: FloatArray) -> FloatArray:
+    # not compute_log_prob_fn, which converts every number to a Python one and back
+    log_posterior = np.asarray(model.log_prob_fn(x), dtype=float)
+    if np.any(np.isnan(log_posterior)):
+        raise ValueError("the log posterior is NaN at a proposed position")
+    return log_posterior
 
-    Lets walkers out of places where the mixture is so thin that hardly any jump leads away from them.
+
+class StepsAlong(moves.Move):  # type: ignore[misc]
+    """Metropolis with steps of the shape of a random component of a mixture, in straight coordinates.
+
+    Moves walkers out of places where the mixture is so thin that hardly any jump is accepted.
     """
 
     def __init__(self, jump: Jump) -> None:
@@ -181,24 +172,22 @@ class StepsAlong(moves.Move):  # type: ignore[misc]
         straight = self.jump.straight
         v, log_volume = straight.inward(state.coords)
         new, new_volume = straight.outward(v + self.jump.mixture.steps(v.shape[0], model.random))
-        log_posterior = np.asarray(model.log_prob_fn(new), dtype=float)
-        if np.any(np.isnan(log_posterior)):
-            raise ValueError("the log posterior is NaN at a proposed position")
+        log_posterior = _log_posterior(model, new)
         gain = log_posterior - new_volume - state.log_prob + log_volume
         accepted = np.log(model.random.rand(new.shape[0])) < gain
         return self.update(state, State(new, log_prob=log_posterior), accepted), accepted
 
 
 def warm_up_moves() -> list[tuple[moves.Move, float]]:
-    """Differential evolution, whole steps between walkers now and then so that modes are exchanged, and stretches.
+    """Differential evolution, occasionally with whole steps so that walkers change modes, and stretches.
 
-    Each is tested against an analytic target. emcee's DESnookerMove is not among them: in 3.1.6 its acceptance ratio
-    lacks a square, and it makes widths 13 % too small in four dimensions while every diagnostic looks fine.
+    Each is tested against an analytic target. emcee's DESnookerMove is not used: in 3.1.6 its acceptance ratio lacks a
+    square, which makes widths 13 % too small in four dimensions while every diagnostic looks fine.
     """
     return [(moves.DEMove(), 0.5), (moves.DEMove(gamma0=1.0), 0.1), (moves.StretchMove(), 0.4)]
 
 
 def production_moves(jump: Jump) -> list[tuple[moves.Move, float]]:
-    """Mostly jumps; the rest keeps walkers moving where no jump lands."""
+    """Mostly jumps; the others move walkers where no jump is accepted."""
     rest = ((move, 0.05 * weight) for move, weight in warm_up_moves())
     return [(JumpsAhead(jump), 0.85), (StepsAlong(jump), 0.1), *rest]

@@ -1,4 +1,4 @@
-"""Heavy-tailed mixtures: fitted to draws or to weighted draws, drawn from, and their density."""
+"""Heavy-tailed mixtures of multivariate t distributions: fit to weighted draws, draws, and density."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _RIDGE = 3e-4  # of the overall covariance, added to each component so that none
 _ROWS = 2048  # at a time: temporary arrays stay in cache
 _SCALES = (1.0, 0.3)  # of steps, in those that are best for a normal distribution
 _COVERED = 3  # rounds of further components
-_UNDER = 4.0  # times as dense as a mixture: walkers rest there
+_UNDER = 4.0  # times as dense as a mixture: walkers get stuck there
 _COVERING = 8  # components of each round
-_FEW = 10  # effective draws in such places, below which they are not looked at
-_CANCELLED = 1e6  # size of the terms of a squared distance, beyond which their sum would lose digits that matter
-_PER_COMPONENT = 10  # effective points for each of its dimensions, at least
+_FEW = 10  # effective draws in such places below which they are ignored
+_CANCELLED = 1e6  # terms of a squared distance beyond which too many digits of their sum are lost
+_PER_COMPONENT = 10  # effective points for each dimension of a component, at least
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ class Mixture:
 
     @cached_property
     def _prepared(self) -> tuple[FloatArray, FloatArray, tuple[tuple[int, FloatArray], ...]]:
-        """Coefficients of the squared distances to all centres, ln of each height, and what is computed directly.
+        """Coefficients of the squared distances to all centres, ln of each height, and inverse roots of some.
 
-        That is, with their inverse roots, components so far from the middle or so thin that the terms of a squared
-        distance would cancel beyond the eighth digit.
+        The last are of components so far from the middle or so thin that the terms of a squared distance would cancel
+        beyond the eighth digit; their distances are computed directly.
         """
         log_det = np.sum(np.log(np.diagonal(self.roots, axis1=1, axis2=2)), axis=1)
         half = 0.5 * (TAIL_DOF + self.size)
@@ -99,7 +99,7 @@ class Mixture:
         return np.asarray(self.centres[which] + np.einsum("nij,nj->ni", self.roots[which], z))
 
     def steps(self, n: int, rng: np.random.Generator | np.random.RandomState) -> FloatArray:
-        """Steps for a random walk, shape (n, size), with the shape of any component: as likely there as back."""
+        """Symmetric steps of a random walk, shape (n, size), each with the shape of a random component."""
         which = rng.choice(self.weights.size, size=n, p=self.weights)
         scale = 2.38 / np.sqrt(self.size) * rng.choice(_SCALES, size=(n, 1))
         return np.asarray(scale * np.einsum("nij,nj->ni", self.roots[which], rng.standard_normal((n, self.size))))
@@ -157,7 +157,7 @@ def fitted(
 def covering(
     mixture: Mixture, v: FloatArray, weights: FloatArray, log_density: FloatArray, rng: np.random.Generator
 ) -> Mixture:
-    """The mixture with further components where a density is much higher than it: thin tails that a fit passes over.
+    """The mixture with further components where a density is much higher: in thin tails that a fit overlooks.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def covering(
 
 
 def _thinned(weights: FloatArray, n: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """Some `n` of the rows, many of little weight among them, and their weights, which sum to one."""
+    """About `n` of the rows, including many of little weight, and their weights, which sum to one."""
     flat = np.sqrt(weights)
     chance = (1 - _FOR_TAILS) * weights / weights.sum() + _FOR_TAILS * flat / flat.sum()
     expected = np.minimum(n * chance, 1.0)
@@ -207,10 +207,10 @@ def products(x: FloatArray) -> FloatArray:
 
 
 def distance_coefficients(centres: FloatArray, roots: FloatArray) -> FloatArray:
-    """Squared distances to K centres in units of `roots` as coefficients of `products`, one column for each.
+    """Squared distances to K centres, in units of `roots`, as coefficients of `products`, one column for each.
 
-    So that distances of many points are one product of matrices. Coordinates must be of the order of the distances
-    between the centres: the squares cancel.
+    Distances of many points are then one product of matrices. Coordinates must be of the order of the distances between
+    the centres, because the terms cancel.
     """
     K, size = centres.shape
     inverse = np.linalg.inv(roots)
@@ -234,7 +234,7 @@ def from_upper_triangle(upper: FloatArray, size: int) -> FloatArray:
 
 
 def _spread_out(z: FloatArray, shares: FloatArray, n: int, rng: np.random.Generator) -> FloatArray:
-    """n of the points, each drawn with the square of its distance to those before, so that a thin tail gets one."""
+    """n of the points, drawn by their squared distance to those chosen before (k-means++), so thin tails get one."""
     chosen = [int(rng.choice(z.shape[0], p=shares))]
     apart = np.full(z.shape[0], np.inf)
     while len(chosen) < n:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TextIO, TypeAlias
 
 import numpy as np
@@ -33,7 +32,7 @@ from mtjfit.infer.store.journal import Journal
 from mtjfit.parallel import Interrupted, graceful_interrupt
 from mtjfit.progress import bar
 
-__all__ = ["Look", "Progress", "Run", "estimate", "refit_is_due", "run_ensembles"]
+__all__ = ["Progress", "Run", "estimate", "refit_is_due", "run_ensembles"]
 
 Opinion: TypeAlias = Callable[[Chains, Jump, Evidence, Exploration], Check]
 
@@ -64,45 +63,7 @@ class Run:
     evidence: Evidence | None
 
 
-@dataclass(frozen=True)
-class Look:
-    """Findings of the gate, in numbers.
-
-    Attributes
-    ----------
-    steps : int
-        Steps that count.
-    tau : float
-        Largest autocorrelation time, in steps.
-    r_hat : float
-        Largest rank R-hat.
-    ess, target_ess : float
-        Smallest bulk ESS of all parameters, and the one that is wanted.
-    reason : str
-        The first objection to convergence; empty if there is none.
-    """
-
-    steps: int
-    tau: float
-    r_hat: float
-    ess: float
-    target_ess: float
-    reason: str = ""
-
-    @classmethod
-    def of(cls, verdict: Verdict, steps: int, target_ess: float) -> Look:
-        """Of the verdict on so many steps."""
-        tau = max(verdict.tau.values(), default=np.nan)
-        return cls(steps, tau, verdict.r_hat, verdict.ess, target_ess, next(iter(verdict.reasons), ""))
-
-    def __str__(self) -> str:
-        found = ((self.tau, ".0f"), (self.r_hat, ".3f"), (self.ess, ".0f"))
-        tau, r_hat, ess = (f"{x:{digits}}" if math.isfinite(x) else "unknown" for x, digits in found)
-        numbers = f"τ {tau}, R-hat {r_hat}, ESS {ess}/{self.target_ess:.0f}"
-        return f"{numbers}; {self.reason}" if self.reason else numbers
-
-
-def estimate(look: Look, refit_at: int, left: int) -> int | None:
+def estimate(verdict: Verdict, steps: int, target_ess: float, refit_at: int, left: int) -> int | None:
     """Steps that a run still needs, roughly; None if τ or ESS is not known.
 
     From 50 τ and the rate at which ESS has grown. τ of a short run is too small, R-hat may ask for more, and a new
@@ -111,8 +72,8 @@ def estimate(look: Look, refit_at: int, left: int) -> int | None:
 
     Parameters
     ----------
-    look : Look
-        The last one.
+    verdict : Verdict
+        The last one, on `steps` steps.
     refit_at : int
         Steps after which the proposal is refitted.
     left : int
@@ -120,23 +81,30 @@ def estimate(look: Look, refit_at: int, left: int) -> int | None:
 
     Examples
     --------
-    >>> estimate(Look(200, tau=7, r_hat=1.01, ess=900, target_ess=1000), refit_at=400, left=50_000)
+    >>> estimate(Verdict((), {"a1": 7}, ess=900), 200, target_ess=1000, refit_at=400, left=50_000)
     200
 
     With τ = 14 it takes 700 steps, more than the 400 after which the proposal is refitted:
 
-    >>> estimate(Look(200, tau=14, r_hat=1.01, ess=900, target_ess=1000), refit_at=400, left=50_000)
+    >>> estimate(Verdict((), {"a1": 14}, ess=900), 200, target_ess=1000, refit_at=400, left=50_000)
     900
     """
-    if not (math.isfinite(look.tau) and look.ess > 0):
+    tau = max(verdict.tau.values(), default=math.nan)
+    if not (math.isfinite(tau) and verdict.ess > 0):
         return None
-    wanted = max(MIN_LENGTH * look.tau, look.steps * look.target_ess / look.ess)
-    needed = next_look(max(math.ceil(wanted) - 1, look.steps))
-    total, counted = 0, look.steps
+    wanted = math.ceil(max(MIN_LENGTH * tau, steps * target_ess / verdict.ess))
+    needed, total = next_look(max(wanted - 1, steps)), 0
     while next_look(refit_at - 1) < needed and total < left:
-        total += max(next_look(refit_at - 1) - counted, 0)
-        counted, refit_at, needed = 0, 2 * refit_at, next_look(math.ceil(wanted) - 1)
-    return total + needed - counted
+        total += max(next_look(refit_at - 1) - steps, 0)
+        steps, refit_at, needed = 0, 2 * refit_at, next_look(wanted - 1)
+    return total + needed - steps
+
+
+def _in_numbers(verdict: Verdict, target_ess: float) -> str:
+    """Findings of the gate, and its first objection."""
+    found = ((max(verdict.tau.values(), default=math.nan), ".0f"), (verdict.r_hat, ".3f"), (verdict.ess, ".0f"))
+    tau, r_hat, ess = (f"{x:{digits}}" if math.isfinite(x) else "unknown" for x, digits in found)
+    return "; ".join([f"τ {tau}, R-hat {r_hat}, ESS {ess}/{target_ess:.0f}", *verdict.reasons[:1]])
 
 
 class Progress:
@@ -177,13 +145,13 @@ class Progress:
         self._bar.update(steps - self._bar.n)
         self._draw_steps()
 
-    def looked(self, look: Look, refit_at: int) -> None:
+    def looked(self, verdict: Verdict, steps: int, target_ess: float, refit_at: int) -> None:
         """The gate has not accepted these steps; see `estimate`."""
         left = self._limit - self._steps
-        needed = estimate(look, refit_at, left)
+        needed = estimate(verdict, steps, target_ess, refit_at, left)
         self._bar.total = None if needed is None else self._steps + min(needed, left)
         too_few = "too few at this rate, " if needed is not None and needed > left else ""
-        self._bar.set_postfix_str(f"{too_few}{look}", refresh=False)
+        self._bar.set_postfix_str(f"{too_few}{_in_numbers(verdict, target_ess)}", refresh=False)
         self._draw_steps()
 
     def _draw_steps(self) -> None:
@@ -273,12 +241,14 @@ def run_ensembles(
                 jump = Jump(history.stage.jump, Straight(target))
                 verdict, evidence, second = gate(chains, target_ess), None, None
                 if verdict.converged:
-                    ask = partial(_second_method, told=show.checking, pace=pace, opinion=opinion)
-                    check, evidence, second = ask(target, chains, jump, seed, spent + steps)
+                    rngs = [stream(seed, each, spent + steps) for each in (Stream.EVIDENCE, Stream.SECOND_METHOD)]
+                    evidence = log_evidence(target, chains, rngs[0], jump=jump)
+                    second = explore_posterior(target, len(names), rngs[1], told=show.checking, effort=pace.effort)
+                    check = opinion(chains, jump, evidence, second)
                     verdict = replace(verdict, checks=(*verdict.checks, check))
                 if verdict.converged or done:
                     return Run(chains, verdict, jump, evidence if verdict.converged else None)
-                show.looked(Look.of(verdict, steps, target_ess), pace.first_refit * 2**history.n_refits)
+                show.looked(verdict, steps, target_ess, pace.first_refit * 2**history.n_refits)
                 if second is not None or refit_is_due(history, verdict, target_ess, pace):
                     stage = refitted(target, history.stage, history.blocks, seed, second, pace)
                     history = history.refitted(stage)
@@ -289,24 +259,6 @@ def run_ensembles(
             history = history.advanced(block, stage)
             if journal is not None:
                 journal.append(block, stage)
-
-
-def _second_method(
-    target: TargetDensity,
-    chains: Chains,
-    jump: Jump,
-    seed: int,
-    k: int,
-    *,
-    told: Callable[[float], object],
-    pace: Pace,
-    opinion: Opinion,
-) -> tuple[Check, Evidence, Exploration]:
-    """Evidence of chains that the gate accepted, and an independent exploration that checks them."""
-    evidence = log_evidence(target, chains, stream(seed, Stream.EVIDENCE, k), jump=jump)
-    rng = stream(seed, Stream.SECOND_METHOD, k)
-    second = explore_posterior(target, len(chains.names), rng, told=told, effort=pace.effort)
-    return opinion(chains, jump, evidence, second), evidence, second
 
 
 def refit_is_due(history: History, verdict: Verdict, target_ess: float, pace: Pace = PACE) -> bool:

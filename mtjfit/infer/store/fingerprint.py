@@ -1,4 +1,4 @@
-"""What the numbers of a run depend on, in words that can be hashed and compared."""
+"""Description of all inputs that the numbers of a run depend on, as text that can be hashed and compared."""
 
 from __future__ import annotations
 
@@ -13,43 +13,42 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, TorqueCurve
+from mtjfit.data.curve import BoolArray
 from mtjfit.study import Study
 
 __all__ = ["MODEL_VERSION", "describe", "description_changes", "fingerprint", "versions"]
 
 MODEL_VERSION = 4
-"""To be raised whenever the same study gets another log posterior at the same coordinates, or a seed other draws."""
+"""Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
 
-# All but these: a field that is added later counts until somebody decides that it does not.
-_SAME_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source"}
-_SAME_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
-_SAME_DRAWS = {"seed", "target_ess", "max_steps"}
+# Fields that do not matter; one that is added later counts until it is listed here.
+IGNORED_OF_CURVE = {"device", "used", "reasons", "declared_perp_axis", "origin", "source"}
+IGNORED_OF_STUDY = {"name", "curves", "parameters", "sampling", "text", "files"}
+IGNORED_OF_SAMPLING = {"seed", "target_ess", "max_steps"}
 _PACKAGES = ("mtjfit", "numpy", "scipy", "pandas", "lmfit", "emcee")
 _LONGEST = 160
 
 
 def versions() -> dict[str, str]:
-    """Versions of the program, of Python and of the packages that compute."""
-    return {"python": platform.python_version()} | {package: _version(package) for package in _PACKAGES}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "unknown"
+    """Versions of the program, of Python and of the numerical packages."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
 
 
 def describe(study: Study, seed: int) -> dict[str, str]:
-    """All that the chain of a study depends on: data in use, parameters and priors, settings, version of the model.
+    """Inputs of the chain of a study: data in use, parameters and priors, settings, version of the model.
 
-    How long to sample (``target_ess``, ``max_steps``) is not in it, nor are names and texts for people.
+    The length of the run (``target_ess``, ``max_steps``) is not included, nor are names and texts.
 
     Parameters
     ----------
     seed : int
-        The seed that is used, whatever the study says.
+        The seed that is used, which may differ from that of the study.
 
     Examples
     --------
@@ -62,16 +61,13 @@ def describe(study: Study, seed: int) -> dict[str, str]:
     """
     found = {"model version": str(MODEL_VERSION), "devices": ", ".join(study.devices)}
     for curve in study.curves:
-        found |= {f"device {curve.device}: {name}": words for name, words in _curve(curve).items()}
+        fields_of_curve = _fields(curve, IGNORED_OF_CURVE, curve.used)
+        found |= {f"device {curve.device}: {name}": words for name, words in fields_of_curve.items()}
     found["amplitudes"] = ", ".join(study.amplitudes)
     found |= {f"parameters.{name}": _words(parameter) for name, parameter in study.parameters.items()}
     found["sampling.seed"] = str(int(seed))
-    found |= {f"sampling.{name}": words for name, words in _fields(study.sampling, _SAME_DRAWS).items()}
-    return found | _fields(study, _SAME_STUDY)
-
-
-def _curve(curve: TorqueCurve) -> dict[str, str]:
-    return _fields(curve, _SAME_CURVE, curve.used)
+    found |= {f"sampling.{name}": words for name, words in _fields(study.sampling, IGNORED_OF_SAMPLING).items()}
+    return found | _fields(study, IGNORED_OF_STUDY)
 
 
 def _fields(value: object, but: set[str], used: BoolArray | None = None) -> dict[str, str]:
@@ -81,7 +77,7 @@ def _fields(value: object, but: set[str], used: BoolArray | None = None) -> dict
 
 
 def _words(value: object, used: BoolArray | None = None) -> str:
-    """A value so that equal words mean equal values; of arrays with one entry per bias, the entries in use."""
+    """Text that is equal exactly for equal values; of arrays with one entry per bias, of the entries in use."""
     if isinstance(value, np.ndarray):
         in_use = value if used is None or value.shape[:1] != used.shape else value[used]
         return _array_words(in_use)
@@ -106,18 +102,18 @@ def _array_words(array: np.ndarray) -> str:
     if not array.size:
         return f"{shape} values"
     numbers = array.astype(float)
-    # fsum: the words must not depend on the order in which a machine adds
+    # fsum, because the text must not depend on the order of a sum
     mean = math.fsum(numbers.ravel().tolist()) / numbers.size
     return f"{shape} values from {numbers.min():.9g} to {numbers.max():.9g}, mean {mean:.12g}, sha256 {sha256}"
 
 
 def fingerprint(description: Mapping[str, str]) -> str:
-    """sha256 of a description, whatever the order of its keys."""
+    """sha256 of a description, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(dict(description), sort_keys=True).encode()).hexdigest()
 
 
 def description_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
-    """One line for each key that differs: from what to what.
+    """One line for each key that differs, with old and new value.
 
     Examples
     --------
