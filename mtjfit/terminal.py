@@ -28,9 +28,9 @@ __all__ = [
     "as_text",
     "ascii_fallback",
     "echo",
+    "figure_names",
     "labels_of",
     "laid_out",
-    "names_of",
     "progress",
     "with_pdf",
 ]
@@ -206,12 +206,12 @@ FORMATS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 with_pdf = click.option("--pdf", is_flag=True, help="Write every figure as PDF, too.")
 
 
-def names_of(*figures: str) -> tuple[str, ...]:
+def figure_names(*figures: str) -> tuple[str, ...]:
     """Names of all files that figures may have, so that those of an earlier run are known.
 
     Examples
     --------
-    >>> names_of("plan")
+    >>> figure_names("plan")
     ('plan.svg', 'plan.png', 'plan.pdf')
     """
     return tuple(f"{name}.{suffix}" for name in figures for suffix in FORMATS)

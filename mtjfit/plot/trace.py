@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, style, symbol
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, panel_grid, style, symbol
 
 __all__ = ["plot_trace", "rank_fractions"]
 
@@ -39,31 +40,36 @@ def plot_trace(posterior: Posterior) -> Figure:
     ][:_MOST]
     rows = -(-(len(names) + 1) // _ACROSS)
     colours = [OKABE_ITO[_COLOURS[e % len(_COLOURS)]] for e in range(posterior.chain.shape[0])]
+    note = (
+        "Share of draws in each slice of the pooled ranks; 1: ensembles agree. Verdict of the convergence gate: "
+        f"{'converged' if posterior.verdict.converged else 'NOT CONVERGED'}."
+    )
+    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
     with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 1.35 * rows + 0.5), layout="constrained")
-        axes = fig.subplots(rows, _ACROSS, squeeze=False).ravel()
+        fig = NotebookFigure(figsize=(DOUBLE, 0.95 * rows + 0.58 * (rows - 1) + 0.25 + below))
+        axes = panel_grid(
+            fig, rows, _ACROSS, left=0.45, right=0.75, top=0.25, bottom=below, across=0.38, down=0.58
+        ).ravel()  # fmt: skip
         # the density of the data has a unit, a ratio of densities has none
         middle = np.median(posterior.log_likelihood, axis=2) - posterior.log_likelihood.max()
         steps = np.arange(middle.shape[1]) * posterior.settings["thin"]
         for e, colour in enumerate(colours):
             axes[0].plot(steps, middle[e], color=colour, lw=0.7, label=f"{e + 1}")
         axes[0].set_title(r"median of $\ln(L/L_{\max})$")
-        axes[0].set_xlabel("step")
-        for ax, name in zip(axes[1:], names, strict=False):
+        axes[0].set_xlabel("step", labelpad=1.0)
+        for k, (ax, name) in enumerate(zip(axes[1:], names, strict=False), start=1):
             for fractions, colour in zip(rank_fractions(posterior, name), colours, strict=True):
                 ax.stairs(fractions, np.linspace(0, 1, _BINS + 1), color=colour, lw=0.8, baseline=None)
             ax.axhline(1, color="0.7", lw=0.6, zorder=0)
-            ax.set_ylim(0, max(2.0, ax.get_ylim()[1]))
-            ax.set_title(symbol(name))
-            ax.set_xlabel("pooled rank")
+            ax.set(xlim=(0, 1), ylim=(0, max(2.0, ax.get_ylim()[1])), title=symbol(name), xticks=[0, 0.5, 1])
+            if k + _ACROSS > len(names):
+                ax.set_xlabel("pooled rank", labelpad=1.0)
+        for ax in axes[: len(names) + 1]:
+            ax.yaxis.set_major_locator(MaxNLocator(3))
+        axes[0].xaxis.set_major_locator(MaxNLocator(3))
         for ax in axes[len(names) + 1 :]:
             ax.set_axis_off()
         handles, labels = axes[0].get_legend_handles_labels()
-        fig.legend(handles, labels, title="ensemble", loc="outside right upper")
-        verdict = "converged" if posterior.verdict.converged else "NOT CONVERGED"
-        footer(
-            fig,
-            posterior.study,
-            f"Share of draws in each slice of the pooled ranks; 1: ensembles agree. The gate says: {verdict}.",
-        )
+        fig.legend(handles, labels, title="ensemble", loc="upper right")
+        footer(fig, posterior.study, note)
     return fig

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.prior_influence.information import FROM_PRIOR, JointGain, joint_gain, narrowing
-from mtjfit.prior_influence.sensitivity import alternatives, reweighted, sensitivity
+from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
+from mtjfit.prior_influence.sensitivity import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import Table, number
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOVED",
+    "NOT_CONVERGED",
     "bits",
     "narrowing_record",
     "narrowing_sentence",
@@ -32,7 +33,7 @@ MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd hangs on the prior."""
 _MOSTLY_DATA = 1.0  # bits; a normal posterior is then a third as wide as its prior
 _FACTOR = 3.0  # between the ends of an interval, above which they have digits of their own
-_NOT_YET = "NOT CONVERGED: nothing can be said of these draws."
+NOT_CONVERGED = "NOT CONVERGED: nothing can be concluded from these draws."
 _WORDS = {
     "wider": "priors 1.4 times as wide",
     "other scale": "priors on the other scale (flat in a length where they were flat in its logarithm)",
@@ -72,21 +73,18 @@ def _decides(gain: float) -> str:
     return "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
 
 
-def narrowing_table(posterior: Posterior, found: pd.DataFrame | None = None, joint: JointGain | None = None) -> Table:
+def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain) -> Table:
     """Each parameter before and after the data, and what decides about it.
 
     Parameters
     ----------
-    found : DataFrame, optional
-        From `mtjfit.prior_influence.information.narrowing`, if it is there already.
-    joint : JointGain, optional
-        Likewise.
+    found : DataFrame
+        `mtjfit.prior_influence.narrowing` of the posterior, which has to have converged.
+    joint : JointGain
+        `mtjfit.prior_influence.joint_gain` of it.
     """
     header = ("parameter", "prior median (90 %)", "posterior median (90 %)", "unit", "shrinkage", "bits", "decided by")
     title = "Prior against posterior"
-    if not posterior.verdict.converged:
-        return Table(title, header, (), _NOT_YET)
-    found = narrowing(posterior) if found is None else found
     rows = []
     for name, row in found.iterrows():
         if _is_copy(posterior, str(name)):
@@ -100,7 +98,7 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame | None = None, joi
         f"Bits: what the data tell about this parameter, right to ± {number(float(found['gain_error'].max()), 1)}; "
         f"one halves its range, below {FROM_PRIOR:g} it comes from the prior alone. "
     )
-    return Table(title, header, tuple(rows), note + _of_joint(joint_gain(posterior) if joint is None else joint))
+    return Table(title, header, tuple(rows), note + _of_joint(joint))
 
 
 def _of_joint(joint: JointGain) -> str:
@@ -112,22 +110,19 @@ def _of_joint(joint: JointGain) -> str:
     return f"About {about} together: {joint.bits:.1f} ± {number(max(joint.error, 0.01), 1)} bits."
 
 
-def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None = None) -> str:
+def narrowing_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
     """Bits about each length, and which of them come from the prior alone.
 
     Parameters
     ----------
-    found : DataFrame, optional
-        From `mtjfit.prior_influence.information.narrowing`, if it is there already.
+    found : DataFrame
+        As for `narrowing_table`.
 
     Returns
     -------
     str
         Empty if no length is free.
     """
-    if not posterior.verdict.converged:
-        return _NOT_YET
-    found = narrowing(posterior) if found is None else found
     wanted = [ParameterName(name).base in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
     lengths = found[wanted]
     if lengths.empty:
@@ -141,18 +136,15 @@ def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None = None) 
     return f"{'; '.join(parts)}."
 
 
-def sensitivity_table(posterior: Posterior, found: pd.DataFrame | None = None) -> Table:
+def sensitivity_table(posterior: Posterior, found: pd.DataFrame) -> Table:
     """Medians and 90 % intervals of lengths and shared amplitudes, as declared and under both other priors.
 
     Parameters
     ----------
-    found : DataFrame, optional
-        From `mtjfit.prior_influence.sensitivity.sensitivity`, if it is there already.
+    found : DataFrame
+        `mtjfit.prior_influence.sensitivity.sensitivity` of the posterior, which has to have converged.
     """
-    title = "If the priors had been others"
-    if not posterior.verdict.converged:
-        return Table(title, ("parameter", "as declared"), (), _NOT_YET)
-    found = sensitivity(posterior) if found is None else found
+    title = "Prior sensitivity"
     of = {str(name): part.set_index("parameter") for name, part in found.groupby("prior", sort=False)}
     summary = posterior.draws.quantile([0.05, 0.5, 0.95]).set_axis(list(_QUANTILES))
     rows = []
@@ -187,7 +179,7 @@ def _cell(row: pd.Series) -> str:
     return f"{_median(row)}, {float(row['shift_q50']):+.1f} sd"
 
 
-def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame | None = None) -> str:
+def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
     """Whether conclusions hang on the priors, in one sentence for each thing to be said.
 
     Compared are medians of what the data determine, and limits of what they limit; of a parameter that they do not
@@ -195,17 +187,14 @@ def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame | None = None
 
     Parameters
     ----------
-    found : DataFrame, optional
-        From `mtjfit.prior_influence.sensitivity.sensitivity`, if it is there already.
+    found : DataFrame
+        As for `sensitivity_table`.
 
     Returns
     -------
     str
         Empty if no prior has an alternative.
     """
-    if not posterior.verdict.converged:
-        return _NOT_YET
-    found = sensitivity(posterior) if found is None else found
     said, calm = [], []
     for name, part in found.groupby("prior", sort=False):
         words, k_hat = _WORDS.get(str(name), str(name)), _k_hat(float(part["k_hat"].iloc[0]))
@@ -257,23 +246,13 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def narrowing_record(
-    posterior: Posterior, found: pd.DataFrame | None = None, other: pd.DataFrame | None = None
+    found: pd.DataFrame, joint: JointGain, other: pd.DataFrame, sentences: Sequence[str]
 ) -> dict[str, object]:
-    """Content for ``result.json``: bits by parameter and together, other priors, and both sentences.
-
-    `found` and `other` are `narrowing` and `sensitivity` of the posterior, if somebody has them already. Plain numbers,
-    text, lists and dictionaries, but for NaN and infinity, which `mtjfit.report.document.plain` removes.
-    """
-    if not posterior.verdict.converged:
-        return {"narrowing": {}, "joint_gain": None, "sensitivity": [], "sentences": [_NOT_YET]}
-    found = narrowing(posterior) if found is None else found
-    other = sensitivity(posterior) if other is None else other
-    joint = joint_gain(posterior)
+    """Content for ``result.json``: bits by parameter and together, other priors, and the sentences."""
     together = {"bits": joint.bits, "error": joint.error, "names": joint.names, "reliable": joint.reliable}
-    sentences = [narrowing_sentence(posterior, found), sensitivity_sentence(posterior, other)]
     return {
         "narrowing": {str(name): dict(row) for name, row in found.iterrows()},
         "joint_gain": together,
         "sensitivity": other.to_dict("records"),
-        "sentences": [one for one in sentences if one],
+        "sentences": list(sentences),
     }

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.convergence.excess import chi2_of_draws
+from mtjfit.infer.convergence.excess import DrawnChi2
 from mtjfit.results.headers import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
@@ -94,13 +94,12 @@ def _plausible(fit: FitResult) -> Answer:
     return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
-def _draws_fit(fit: FitResult, posterior: Posterior | None) -> Answer:
+def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
         return Answer(name, "open", "nothing was sampled")
-    if not posterior.verdict.converged:
+    if drawn is None:
         return Answer(name, "open", "unknown as long as the draws have not converged")
-    drawn = chi2_of_draws(fit, posterior)
     if math.isnan(drawn.p_value):
         return Answer(name, "open", f"nothing is left to test: {drawn.says}")
     if not drawn.ok:
@@ -117,19 +116,21 @@ def _priors_agree(fit: FitResult) -> Answer:
     return Answer(name, "yes", "no prior is further from what the data say without it than chance allows")
 
 
-def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Answer, ...]:
+def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
 
     Parameters
     ----------
     posterior : Posterior or None
         None where one thickness made sampling pointless.
+    drawn : DrawnChi2 or None
+        `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
     """
     return (
         _determined(fit, posterior),
         _converged(posterior),
         _plausible(fit),
-        _draws_fit(fit, posterior),
+        _draws_fit(posterior, drawn),
         _priors_agree(fit),
     )
 

@@ -28,7 +28,7 @@ def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:
     few = make_study(edit=lambda text: _fix(text, "lambda_J", "lambda_phi", "b2"))
     result = invoke(few, "--plot", picture, "--json", numbers)
     assert result.exit_code == 0, result.output
-    assert "What these data determine" in result.stdout
+    assert "Profile likelihood intervals" in result.stdout
     assert "lambda_sf_F > " in result.stdout
     assert "holds in all 3" in result.stdout
     assert picture.read_bytes().startswith(b"<?xml")
@@ -76,7 +76,7 @@ def test_a_design_needs_no_fit(monkeypatch: pytest.MonkeyPatch, make_study) -> N
     monkeypatch.setattr("mtjfit.infer.identification.fit", never)
     result = invoke(make_study(), "--design")
     assert result.exit_code == 0, result.output
-    assert "What this design would determine over its prior" in result.stdout
+    assert "Expected errors over the prior" in result.stdout
     assert "best fit" not in result.stdout
     one = invoke(SANKEY, "--design")
     assert isinstance(one.exception, NotDetermined)

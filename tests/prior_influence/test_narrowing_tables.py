@@ -11,18 +11,20 @@ import pytest
 
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.plain import plain
-from mtjfit.prior_influence.information import JointGain, narrowing
+from mtjfit.prior_influence import joint_gain, narrowing
+from mtjfit.prior_influence.information import JointGain
+from mtjfit.prior_influence.section import prior_section
 from mtjfit.prior_influence.sensitivity import sensitivity
 from mtjfit.prior_influence.tables import (
     MOVED,
     bits,
-    narrowing_record,
     narrowing_sentence,
     narrowing_table,
     sensitivity_sentence,
     sensitivity_table,
 )
 from mtjfit.study import Fixed, LogUniform, Parameter
+from mtjfit.text import Table
 
 NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
@@ -57,9 +59,17 @@ def blind(posterior: Posterior, *names: str) -> Posterior:
     return with_draws(posterior, **draws)
 
 
+def narrowed(posterior: Posterior) -> Table:
+    return narrowing_table(posterior, narrowing(posterior), joint_gain(posterior))
+
+
+def under_other_priors(posterior: Posterior) -> str:
+    return sensitivity_sentence(posterior, sensitivity(posterior))
+
+
 def test_the_table_says_what_decides(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    found, table = narrowing(posterior), narrowing_table(posterior)
+    found, table = narrowing(posterior), narrowed(posterior)
     assert "Lambda" not in rows(table)  # lambda_sf_N times one
     prior, _, unit, shrinkage, _, who = rows(table)["lambda_J"]
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
@@ -67,13 +77,13 @@ def test_the_table_says_what_decides(finished) -> None:
     _, after, _, shrinkage, gain, who = rows(table)["lambda_phi"]
     assert (after, shrinkage, who) == ("1.000 (0.984 to 1.016)", "99.6 %", "mostly the data")
     assert float(gain) == pytest.approx(found.loc["lambda_phi", "gain_bits"], abs=0.06)
-    assert rows(narrowing_table(finished.posterior))["lambda_sf_F"][-1] == "prior and data"
+    assert rows(narrowed(finished.posterior))["lambda_sf_F"][-1] == "prior and data"
     assert rows(table)["a1"][3] == "> 99.9 %"
 
 
 def test_the_note_tells_of_all_together_or_why_not(finished) -> None:
     def note(joint: JointGain) -> str:
-        return narrowing_table(finished.posterior, joint=joint).note
+        return narrowing_table(finished.posterior, narrowing(finished.posterior), joint).note
 
     both = ("lambda_J", "lambda_phi")
     assert note(JointGain(12.34, 0.02, both, True)).endswith("About lambda_J, lambda_phi together: 12.3 ± 0.02 bits.")
@@ -82,7 +92,7 @@ def test_the_note_tells_of_all_together_or_why_not(finished) -> None:
         "About 9 parameters together: 50.0 ± 0.02 bits."
     )
     assert "together" not in note(JointGain(0.0, 0.0, (), True))
-    found = narrowing_table(finished.posterior)
+    found = narrowed(finished.posterior)
     assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in found.note
 
 
@@ -90,22 +100,21 @@ def test_bits_of_each_length_in_a_sentence(finished) -> None:
     posterior = finished.posterior
     found = narrowing(posterior).loc[list(LENGTHS)].sort_values("gain_bits", ascending=False)
     listed = [f"{name} {bits(gain, error)}" for name, gain, error in found[["gain_bits", "gain_error"]].itertuples()]
-    assert narrowing_sentence(posterior) == f"The data tell, in bits: {', '.join(listed)}."
+    assert narrowing_sentence(posterior, narrowing(posterior)) == f"The data tell, in bits: {', '.join(listed)}."
     both = blind(sharp(posterior), "lambda_J", "lambda_phi")
-    assert narrowing_sentence(both).endswith("; lambda_J, lambda_phi come from the prior alone.")
-    assert narrowing_sentence(blind(posterior, *LENGTHS)).startswith(
-        "lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come"
-    )
+    assert narrowing_sentence(both, narrowing(both)).endswith("; lambda_J, lambda_phi come from the prior alone.")
+    none = blind(posterior, *LENGTHS)
+    assert narrowing_sentence(none, narrowing(none)).startswith("lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come")
     one = narrowing(blind(posterior, "lambda_J")).loc[["lambda_J"]]
     assert narrowing_sentence(posterior, one) == "lambda_J comes from the prior alone."
     assert narrowing_sentence(posterior, one.iloc[:0]) == ""
 
 
 def test_sharp_data_do_not_hang_on_the_priors(finished) -> None:
-    text = sensitivity_sentence(sharp(finished.posterior))
+    text = under_other_priors(sharp(finished.posterior))
     assert text.startswith("Conclusions do not hang on the priors: with priors 1.4 times as wide (k̂ = ")
     assert text.endswith(f"every median and limit moves by less than {MOVED:g} sd.")
-    table = sensitivity_table(sharp(finished.posterior))
+    table = sensitivity_table(sharp(finished.posterior), sensitivity(sharp(finished.posterior)))
     assert rows(table)["lambda_J"][1].startswith("1.000 (0.98")
     assert rows(table)["lambda_J"][1].endswith("0.0 sd")
     assert "Lambda" not in rows(table)
@@ -117,7 +126,7 @@ def test_what_moves_is_named_with_its_numbers(finished) -> None:
     posterior = sharp(finished.posterior)
     draws = np.exp(0.6 * noise(posterior, 9))
     posterior = with_draws(posterior, lambda_J=draws)
-    text = sensitivity_sentence(posterior)
+    text = under_other_priors(posterior)
     before, after = (float(word) for word in text.split("(from ")[1].split(" nm")[0].split(" to "))
     assert before == pytest.approx(1.0, abs=0.05)
     assert after == pytest.approx(np.exp(0.36), abs=0.15)
@@ -145,11 +154,11 @@ def test_of_what_is_not_determined_nothing_was_concluded(finished) -> None:
 
 def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    text = sensitivity_sentence(posterior)
+    text = under_other_priors(posterior)
     assert (
         "because lambda_J reaches the edge of its range: sample again with lambda_J: log-uniform 0.0251 to 398." in text
     )
-    table = sensitivity_table(posterior)
+    table = sensitivity_table(posterior, sensitivity(posterior))
     assert table.header[2] == "wider (k̂ ∞)"
     assert {row[2] for row in table.rows} == {"sample again"}
     heavy = sensitivity(sharp(finished.posterior)).assign(k_hat=0.9, reliable=False)
@@ -158,23 +167,31 @@ def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) ->
 
 
 def test_an_unconverged_run_has_no_gains(finished) -> None:
-    draws = replace(finished.posterior, verdict=NOT_YET)
-    for said in (narrowing_sentence(draws), sensitivity_sentence(draws), narrowing_table(draws).note):
-        assert said.startswith("NOT CONVERGED")
-    assert narrowing_table(draws).rows == sensitivity_table(draws).rows == ()
-    assert narrowing_record(draws)["narrowing"] == {}
+    section = prior_section(replace(finished.posterior, verdict=NOT_YET))
+    assert section is not None
+    assert section.sentences[0].startswith("NOT CONVERGED")
+    assert not section.tables
+    assert section.record["priors_and_data"]["narrowing"] == {}  # type: ignore[index]
+
+
+def test_one_thickness_has_no_section() -> None:
+    assert prior_section(None) is None
 
 
 def test_the_record_is_strict_json_with_the_numbers_of_the_tables(finished) -> None:
     posterior = blind(finished.posterior, "lambda_J")
-    record = json.loads(json.dumps(plain(narrowing_record(posterior)), allow_nan=False))
+    section = prior_section(posterior)
+    assert section is not None
+    record = json.loads(json.dumps(plain(section.record["priors_and_data"]), allow_nan=False))
     found = narrowing(posterior)
     assert record["narrowing"]["lambda_phi"]["gain_bits"] == found.loc["lambda_phi", "gain_bits"]
     assert record["narrowing"]["lambda_J"]["from_prior"] is True
     assert record["joint_gain"]["names"] == list(LENGTHS)
     assert len(record["sensitivity"]) == len(sensitivity(posterior))
     assert record["sensitivity"][0]["k_hat"] is None  # infinite
-    assert record["sentences"][1] == sensitivity_sentence(posterior)
+    assert record["sentences"] == list(section.sentences)
+    assert record["sentences"][1] == under_other_priors(posterior)
+    assert list(section.tables) == ["narrowing", "sensitivity"]
 
 
 def test_a_study_without_free_lengths_has_no_sentence(finished) -> None:

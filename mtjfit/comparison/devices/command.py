@@ -9,7 +9,7 @@ import click
 
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder
-from mtjfit.terminal import as_text, echo, names_of, progress
+from mtjfit.terminal import as_text, echo, figure_names, progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +25,7 @@ _FIGURES = ("forest", "forest-common", "consequences")
 # the text last: where it stands all others do
 _FILES = (
     *(f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES), "consequences.csv",
-    *names_of(*_FIGURES), "devices.txt",
+    *figure_names(*_FIGURES), "devices.txt",
 )  # fmt: skip
 
 

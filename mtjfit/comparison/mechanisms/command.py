@@ -11,7 +11,7 @@ import click
 
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder
-from mtjfit.terminal import as_text, echo, names_of, progress
+from mtjfit.terminal import as_text, echo, figure_names, progress
 
 if TYPE_CHECKING:
     from mtjfit.comparison.mechanisms.comparison import MechanismComparison
@@ -22,7 +22,7 @@ __all__ = ["compare_mechanisms"]
 _NAME = "mechanisms"
 _FIGURES = (_NAME, "signatures")
 # the document last: where it stands all others do
-_FILES = ("mechanisms.txt", "mechanisms.csv", *names_of(*_FIGURES), "mechanisms.json")
+_FILES = ("mechanisms.txt", "mechanisms.csv", *figure_names(*_FIGURES), "mechanisms.json")
 
 
 def compare_mechanisms(

@@ -9,7 +9,7 @@ import click
 
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
-from mtjfit.terminal import as_text, echo, labels_of, names_of, progress
+from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 
 if TYPE_CHECKING:
     from mtjfit.comparison.studies.tension import StudyComparison
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare_studies"]
 
-_FILES = ("studies.txt", *names_of("studies"), "studies.json")
+_FILES = ("studies.txt", *figure_names("studies"), "studies.json")
 
 
 def compare_studies(
