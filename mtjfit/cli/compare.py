@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 import click
 
@@ -14,7 +13,7 @@ from mtjfit.terminal import with_pdf
 __all__ = ["compare_command"]
 
 
-@click.command(short_help="Compare mechanisms, devices, data sets, or wafers.")
+@click.command("compare", short_help="Compare mechanisms, devices, data sets, or wafers.")
 @click.argument(
     "studies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="STUDY.toml... | CATALOGUE.db..."
 )
@@ -81,7 +80,7 @@ def compare_command(
     5: some number could not be computed well enough.
     """
     of_wafers = bool(quantities) or own_error is not None or common_error is not None
-    wafers = wing("wafer.commands.compare")
+    wafers, comparison = wing("wafer.commands.compare"), wing("comparison.command")
     catalogues = [wafers is not None and wafers.is_catalogue(each) for each in studies]
     if wafers is not None and any(catalogues):
         if not all(catalogues):
@@ -92,10 +91,12 @@ def compare_command(
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
+    if comparison is None:
+        raise MtjfitError("a comparison of studies needs mtjfit.comparison, which this installation was built without")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        _comparison("studies").compare_studies(studies, shared, output, seed, quiet, pdf)
+        comparison.compare_studies_command(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
         raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
@@ -104,15 +105,8 @@ def compare_command(
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        _comparison("devices").compare_devices(studies[0], bias, output, seed, quiet, pdf)
+        comparison.compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    _comparison("mechanisms").compare_mechanisms(studies[0], extra, output, seed, quiet, pdf)
-
-
-def _comparison(kind: str) -> ModuleType:
-    found = wing(f"comparison.{kind}.command")
-    if found is None:
-        raise MtjfitError(f"a comparison of {kind} needs mtjfit.comparison, which this installation was built without")
-    return found
+    comparison.compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 
 from mtjfit.comparison.devices.comparison import (
     DeviceComparison,
     compare_devices,
+    device_pairs_table,
     outliers_table,
-    pairs_table,
     quantities_table,
     repeats_table,
 )
@@ -79,7 +77,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
         return Section("devices", "Device comparison", (words,), files=files)
     tables = {
         "determined": quantities_table(alone.study, alone.quantities, alone.table, alone.source),
-        "pairs": pairs_table(alone.pairs),
+        "pairs": device_pairs_table(alone.pairs),
         "odd": outliers_table(compared[-1].outliers),  # as the common lengths see them, if there are any
         "repeats": repeats_table(alone.repeats),
     }
@@ -225,5 +223,5 @@ def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section
         pictures=(picture,),
         tables=dict(zip(_MECHANISM_TABLES, mechanism_tables(found), strict=True)),
         files={"mechanisms.csv": csv_bytes(pd.DataFrame(rows).set_index("mechanism"))},
-        record={"mechanisms": json.loads(mechanism_document(found))},
+        record={"mechanisms": mechanism_document(found)},
     )

@@ -30,8 +30,7 @@ def compare(
 ) -> MechanismComparison | DeviceComparison | StudyComparison:
     """Compare mechanisms, devices, or data sets, by what is given.
 
-    For more control: `mtjfit.comparison.mechanisms.comparison.compare_mechanisms`, `mtjfit.results.compare_devices` and
-    `mtjfit.comparison.studies.tension.compare_studies`.
+    `mtjfit.comparison` has each of these comparisons by its own name, with more options.
 
     Parameters
     ----------

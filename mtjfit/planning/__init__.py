@@ -1,4 +1,4 @@
-"""Planning: what further measurements would teach, from the posterior of a study or from priors alone."""
+"""Planning: expected gain of further measurements, from the posterior of a study or from priors alone."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.planning.candidates import Candidate, Measurement
+    from mtjfit.planning.candidates import Candidate
     from mtjfit.planning.design import Design, load_plan
     from mtjfit.planning.expected_gain import EVERYTHING, Target, spread_text
+    from mtjfit.planning.measurement import Measurement
     from mtjfit.planning.planner import plan
     from mtjfit.planning.result import Plan
 
@@ -21,7 +22,7 @@ __getattr__ = names_on_demand(
         "Candidate": "mtjfit.planning.candidates",
         "Design": "mtjfit.planning.design",
         "EVERYTHING": "mtjfit.planning.expected_gain",
-        "Measurement": "mtjfit.planning.candidates",
+        "Measurement": "mtjfit.planning.measurement",
         "Plan": "mtjfit.planning.result",
         "Target": "mtjfit.planning.expected_gain",
         "load_plan": "mtjfit.planning.design",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 from math import comb
@@ -14,13 +14,13 @@ from mtjfit.data import FloatArray
 __all__ = ["MOST", "Choice", "choose", "exchanged", "exhaustive", "greedy"]
 
 MOST = 20_000
-"""Combinations that are looked at one by one; of more, the best one is sought by exchanges."""
+"""Largest number of combinations that are all tried; beyond it the best one is sought by exchanges."""
 
 _AT_A_TIME = 2**21  # numbers in a batch of matrices
 _ROUNDS = 20
 
 Score = Callable[[FloatArray], FloatArray]
-"""From summed information of shape (..., n, k, k) to what is to be as large as possible, shape (...)."""
+"""From summed information of shape (..., n, k, k) to the figure of merit, shape (...)."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Choice:
         The same, in the order in which each adds most to those before.
     method : {"exhaustive", "exchange"}
     n_combinations : int
-        That there are.
+        Number of possible choices.
     """
 
     chosen: tuple[int, ...]
@@ -43,6 +43,17 @@ class Choice:
     score: float
     method: str
     n_combinations: int
+
+
+def _best_addition(information: FloatArray, rest: Sequence[int], score: Score) -> tuple[int, float]:
+    """The candidate that adds most to the others in `rest`, and the score of all of them."""
+    total = information[list(rest)].sum(axis=0)
+    length = max(1, _AT_A_TIME // max(1, information[0].size))
+    parts = (information[k : k + length] for k in range(0, information.shape[0], length))
+    scores = np.concatenate([np.atleast_1d(score(total + part)) for part in parts])
+    scores[list(rest)] = -np.inf
+    best = int(np.argmax(scores))
+    return best, float(scores[best])
 
 
 def greedy(information: FloatArray, k: int, score: Score) -> tuple[int, ...]:
@@ -54,22 +65,8 @@ def greedy(information: FloatArray, k: int, score: Score) -> tuple[int, ...]:
     """
     chosen: list[int] = []
     for _ in range(k):
-        total = information[chosen].sum(axis=0)
-        chosen.append(_best(information, total, chosen, score)[0])
+        chosen.append(_best_addition(information, chosen, score)[0])
     return tuple(chosen)
-
-
-def _best(information: FloatArray, total: FloatArray, taken: list[int], score: Score) -> tuple[int, float]:
-    """The candidate, none of those taken, that adds most to `total`, and the score with it."""
-    scores = np.concatenate([np.atleast_1d(score(total + part)) for part in _batches(information)])
-    scores[taken] = -np.inf
-    best = int(np.argmax(scores))
-    return best, float(scores[best])
-
-
-def _batches(information: FloatArray) -> list[FloatArray]:
-    length = max(1, _AT_A_TIME // max(1, information[0].size))
-    return [information[k : k + length] for k in range(0, information.shape[0], length)]
 
 
 def exchanged(information: FloatArray, start: tuple[int, ...], score: Score) -> tuple[tuple[int, ...], float]:
@@ -79,8 +76,7 @@ def exchanged(information: FloatArray, start: tuple[int, ...], score: Score) -> 
     for _ in range(_ROUNDS):
         before = value
         for place in range(len(chosen)):
-            rest = chosen[:place] + chosen[place + 1 :]
-            best, found = _best(information, information[rest].sum(axis=0), rest, score)
+            best, found = _best_addition(information, chosen[:place] + chosen[place + 1 :], score)
             if found > value:
                 chosen[place], value = best, found
         if value <= before:
@@ -99,16 +95,15 @@ def exhaustive(information: FloatArray, k: int, score: Score) -> tuple[tuple[int
         scores = score(np.sum([information[batch[:, column]] for column in range(k)], axis=0))
         at = int(np.argmax(scores))
         if scores[at] > value:
-            best, value = tuple(int(c) for c in batch[at]), float(scores[at])
+            best, value = listed[at], float(scores[at])
     return best, value
 
 
 def choose(information: FloatArray, k: int, score: Score, most: int = MOST) -> Choice:
     """The best `k` of the candidates, each at most once.
 
-    All combinations are tried where there are no more than `most`. Else candidates are taken one by one and then
-    exchanged, from the greedy choice and from one that is spread evenly; this finds a choice that no single exchange
-    betters.
+    All combinations are tried where there are no more than `most`. Else candidates are exchanged one by one, from the
+    greedy choice and from one that is spread evenly, until no single exchange improves the choice.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""``mtjfit plan``: what to measure next, from data that are there or from priors alone."""
+"""``mtjfit plan``: the next measurement, planned from data or from priors alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtjfit.terminal import FORMATS, echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.planning import Plan
-    from mtjfit.study import LogNormal, PlanRequest
+    from mtjfit.study import PlanRequest
 
 __all__ = ["plan_command"]
 
@@ -23,7 +23,7 @@ _FILES = ("candidates.csv", *figure_names(_NAME), f"{_NAME}.json")
 T = TypeVar("T")
 
 
-@click.command(short_help="Say which measurement would teach most.")
+@click.command("plan", short_help="Choose the next measurement.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
 @click.option("--target", "-t", help="A parameter such as lambda_phi or b1, Lambda, or everything.")
 @click.option("--thickness", metavar="LOW:HIGH:STEP", help="Candidates in nm; or a list such as 0.8,1.2,2.")
@@ -52,45 +52,39 @@ def plan_command(
     seed: int | None,
     quiet: bool,
 ) -> None:
-    """Say which device to grow next, or which several, for one parameter or for everything.
+    """Choose which device, or which several, to grow next, for one parameter or for everything.
 
     With data the plan starts from their posterior, which takes some seconds to sample. Without data it starts from the
-    priors: a study file with [plan] in place of [[data]] names thicknesses, bias, noise, quantity and per. Options go
-    before what [plan] says.
+    priors: a study file with [plan] in place of [[data]] names thicknesses, bias, noise, quantity and per. Options
+    override [plan].
 
-    Expected errors are those of a Gaussian approximation, averaged over all that may be true; with data the answer is
-    checked by reweighting. Errors of lengths are those of their logarithm.
+    Expected errors are those of a Gaussian approximation, averaged over the posterior or the priors; with data the
+    answer is checked by reweighting. Errors of lengths are those of their logarithm.
     """
     suffixes = [f".{suffix}" for suffix in FORMATS]
     if plot is not None and plot.suffix.lower() not in suffixes:
         raise click.BadParameter(f"{plot}: the name must end in {', '.join(suffixes)}", param_hint="--plot")
-    from mtjfit.planning import load_plan
-    from mtjfit.planning import plan as plan_study
-    from mtjfit.study import Study, refuse_nothing_free
+    from mtjfit.planning import load_plan, plan
+    from mtjfit.planning.result import plan_tables
+    from mtjfit.study import LogNormal, Study, refuse_nothing_free
 
     progress(f"reading {study}", quiet)
-    loaded, said = load_plan(study)
+    loaded, asked = load_plan(study)
+    with_data = isinstance(loaded, Study)
     if isinstance(loaded, Study):
         refuse_nothing_free(loaded, "no measurement can make anything better known")
-    request = _request(said, target, thickness, choose, bias, noise)
-    behind = _cap(cap)
+    request = _request(asked, target, thickness, choose, bias, noise)
+    behind = None if cap is None else _or_bad("--cap", LogNormal, *_numbers("--cap", cap, ":", 2))
     folder = None if output is None else OutputFolder(output, "plan", _FILES.__contains__)
     if folder is not None:
         folder.prepare()
-    with_data = isinstance(loaded, Study)
     progress("sampling the posterior" if with_data else "no data: planning from the priors", quiet)
-    found = plan_study(
+    found = plan(
         loaded, request=request, cap=behind, method="reweight" if reweight else "auto", seed=seed, progress=not quiet
     )
-    if output is not None or plot is not None:
+    if folder is not None or plot is not None:
         progress("drawing the figure", quiet)
-    _save(found, folder, plot, pdf, loaded.sampling.seed if seed is None else seed)
-    _say(found, quiet)
-
-
-def _say(found: Plan, quiet: bool) -> None:
-    from mtjfit.planning.tables import plan_tables
-
+        _save(found, folder, plot, pdf, loaded.sampling.seed if seed is None else seed)
     if not quiet:
         echo(*plan_tables(found))
         click.echo()
@@ -102,14 +96,14 @@ def _say(found: Plan, quiet: bool) -> None:
 
 
 def _request(
-    said: PlanRequest,
+    asked: PlanRequest,
     target: str | None,
     thickness: str | None,
     choose: int | None,
     bias: str | None,
     noise: str | None,
 ) -> PlanRequest:
-    """What the file says, with the options before it."""
+    """The request of the file, overridden by options."""
     from dataclasses import replace
 
     from mtjfit.errors import ConfigError
@@ -126,20 +120,11 @@ def _request(
     if noise is not None:
         changes["noise"] = _or_bad("--noise", Noise.of, noise)
     try:
-        return replace(said, **{key: each for key, each in changes.items() if each is not None})  # type: ignore[arg-type]
+        return replace(asked, **{key: each for key, each in changes.items() if each is not None})  # type: ignore[arg-type]
     except ConfigError as error:
         problem = error.problems[0]
         option = f"--{problem.where.removeprefix('plan.')}"
         raise click.BadParameter(f"{problem.what}; {problem.todo}", param_hint=option) from None
-
-
-def _cap(cap: str | None) -> LogNormal | None:
-    if cap is None:
-        return None
-    from mtjfit.study import LogNormal
-
-    median, factor = _numbers("--cap", cap, ":", 2)
-    return _or_bad("--cap", LogNormal, median, factor)
 
 
 def _numbers(option: str, text: str, separator: str, n: int | None) -> list[float]:
@@ -162,30 +147,24 @@ def _or_bad(option: str, make: Callable[..., T], *arguments: object) -> T:
 
 def _save(found: Plan, folder: OutputFolder | None, plot: Path | None, pdf: bool, seed: int) -> None:
     """Figures and tables, the document last."""
-    from mtjfit.plot.style import picture_files
-
-    if folder is None and plot is None:
-        return
-    import mtjfit.plot
     from mtjfit.infer.store.fingerprint import versions
     from mtjfit.plain import csv_bytes
     from mtjfit.planning.plot import plot_plan
-    from mtjfit.planning.tables import plan_document
+    from mtjfit.planning.result import plan_document
+    from mtjfit.plot.style import picture_files, render
     from mtjfit.results import provenance
     from mtjfit.study import Study
 
     figure = plot_plan(found)
     if plot is not None:
-        shown = mtjfit.plot.render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        shown = render(figure, plot.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
         write_file(plot, shown, OTHER_FILE)
     if folder is None:
         return
-    document = plan_document(found)
-    if isinstance(found.study, Study):
-        document["provenance"] = dict(provenance(found.study, seed))
-    else:
-        document["provenance"] = {"versions": dict(versions()), "seed": seed}
-    files = picture_files({_NAME: figure}, pdf)
-    files["candidates.csv"] = csv_bytes(found.table)
-    files[f"{_NAME}.json"] = json_bytes(document)
-    folder.write(files)
+    made_by = (
+        dict(provenance(found.study, seed))
+        if isinstance(found.study, Study)
+        else {"versions": dict(versions()), "seed": seed}
+    )
+    files = picture_files({_NAME: figure}, pdf) | {"candidates.csv": csv_bytes(found.table)}
+    folder.write(files | {f"{_NAME}.json": json_bytes(plan_document(found) | {"provenance": made_by})})

@@ -1,18 +1,24 @@
-"""Draws of every parameter before a measurement, and what the priors say of each."""
+"""Draws of all parameters before a measurement, from a posterior or from priors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.errors import NotConverged
+from mtjfit.infer.ensembles.anneal import anneal
+from mtjfit.infer.ensembles.jumps import Straight
+from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.sampling import sample
 from mtjfit.model.layout import IntArray
+from mtjfit.model.noise_models import posterior_of
 from mtjfit.planning import Design
-from mtjfit.planning.candidates import Measurement
+from mtjfit.planning.measurement import Measurement
 from mtjfit.study import (
     DOF,
     JITTER,
@@ -28,22 +34,28 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors"]
+__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors", "draws_of"]
 
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
+_N_DRAWS, _N_ANNEALED = 4096, 1024
+_ENOUGH = 1000  # effective draws: errors of a plan come from elsewhere
 
 
 @dataclass(frozen=True)
 class Coordinate:
-    """One number that measurements tell something of: its name, whether its logarithm is meant, who shares it."""
+    """One number about which measurements are informative.
+
+    Attributes
+    ----------
+    log : bool
+        True if the coordinate is the logarithm of the parameter.
+    shared : bool
+        False for what belongs to a single device.
+    """
 
     name: str
     log: bool
     shared: bool
-
-    def of(self, values: FloatArray) -> FloatArray:
-        """Natural values as coordinates."""
-        return np.log(values) if self.log else values
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +69,16 @@ class ParameterDraws:
     values : mapping of str to ndarray, shape (n,)
         Draws of every free parameter by its name in tables, in natural units.
     coordinates : tuple of Coordinate
-        Parameters of which a measurement may tell something: lengths and amplitudes, shared or of single devices, and
-        thicknesses of devices that are there. Noise scales are not among them: what a curve tells of its noise is
-        independent of what it tells of the torque, to the order of the Fisher information.
+        Lengths and amplitudes, shared or of single devices, and thicknesses of present devices. No noise scales: to the
+        order of the Fisher information they are independent of the torque.
     prior_sd : ndarray, shape (m,)
         Standard deviation of each coordinate under its prior; infinite for amplitudes that scatter about a shared one.
     curves : tuple of TorqueCurve
-        What was measured; none if the draws come from the prior.
+        The data; none if the draws come from the prior.
     scale : tuple of float
         Factors that turn the numbers of each curve into the unit of the first.
+    noise : mapping of str to float
+        Typical sizes of fitted noise, see `mtjfit.planning.measurement.point_errors`.
     """
 
     parameters: Mapping[str, Parameter]
@@ -74,6 +87,7 @@ class ParameterDraws:
     prior_sd: FloatArray
     curves: tuple[TorqueCurve, ...] = ()
     scale: tuple[float, ...] = ()
+    noise: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -100,11 +114,6 @@ class ParameterDraws:
         """True for coordinates that are no single device's own, shape (m,)."""
         return np.array([each.shared for each in self.coordinates], dtype=bool)
 
-    @cached_property
-    def x(self) -> FloatArray:
-        """Draws as coordinates, shape (n, m)."""
-        return np.stack([each.of(self.values[each.name]) for each in self.coordinates], axis=-1)
-
     def thinned(self, n: int) -> ParameterDraws:
         """About `n` of the draws, evenly spread over them."""
         if n >= self.n:
@@ -117,32 +126,29 @@ class ParameterDraws:
         return self.parameters[name].name_for(measurement)
 
     def is_new(self, measurement: Measurement) -> bool:
-        """True for a device that the draws do not know."""
+        """True for a device that has no parameter of its own among the draws."""
         return not measurement.device or not any(ParameterName(x).owner == measurement.device for x in self.values)
 
     def with_new(self, measurements: Sequence[Measurement], rng: np.random.Generator) -> ParameterDraws:
-        """With draws from the prior for lengths and amplitudes of groups, or caps, that are not known yet."""
+        """With draws from the prior for lengths and amplitudes of groups, or caps, that have none yet."""
         new: dict[str, Prior] = {}
         for measurement in measurements:
             for name, parameter in self.parameters.items():
                 own = parameter.scope == "device" and is_amplitude(name)
-                if parameter.free_prior is not None and not own and _is_of_model(name):
+                if parameter.free_prior is not None and not own and (name in LENGTHS or is_amplitude(name)):
                     new[self.label(name, measurement)] = parameter.free_prior
             if isinstance(measurement.cap, Prior):
                 new[cap_label(measurement)] = measurement.cap
         new = {name: each for name, each in new.items() if name not in self.values}
         if not new:
             return self
-        u = qmc.LatinHypercube(len(new), rng=rng).random(self.n)
-        drawn = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(new.items())}
-        # devices of another group or cap tell nothing of it: it is no part of "everything" that was asked for before
+        # devices of another group or cap say nothing of it: it is no part of "everything" that was asked for before
         more = tuple(Coordinate(name, prior.is_log, shared=False) for name, prior in new.items())
-        sd = [prior.spread for prior in new.values()]
         return replace(
             self,
-            values={**self.values, **drawn},
+            values={**self.values, **_drawn(new, self.n, rng)},
             coordinates=(*self.coordinates, *more),
-            prior_sd=np.concatenate([self.prior_sd, sd]),
+            prior_sd=np.concatenate([self.prior_sd, [prior.spread for prior in new.values()]]),
         )
 
 
@@ -151,22 +157,38 @@ def cap_label(measurement: Measurement) -> ParameterName:
     return ParameterName("Lambda", measurement.group or measurement.device)
 
 
-def _is_of_model(name: str) -> bool:
-    return name in LENGTHS or is_amplitude(name)
+def _drawn(priors: Mapping[str, Prior], n: int, rng: np.random.Generator) -> dict[str, FloatArray]:
+    u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
+    return {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
 
 
-def _coordinates(
-    names: Sequence[str], parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]
-) -> tuple[Coordinate, ...]:
+def _coordinates(parameters: Mapping[str, Parameter], priors: Mapping[str, Prior]) -> tuple[Coordinate, ...]:
     found = []
-    for name in names:
+    for name, prior in priors.items():
         base = ParameterName(name).base
         if base in _NOT_A_COORDINATE or base.startswith(SCATTER) or base not in parameters:
             continue
         scattered = SCATTER + base in parameters and name != base and parameters[base].scope == "shared"
         own = base == "thickness" or parameters[base].scope == "device" or scattered
-        found.append(Coordinate(name, priors[name].is_log, shared=not own))
+        found.append(Coordinate(name, prior.is_log, shared=not own))
     return tuple(found)
+
+
+def _typical_noise(parameters: Mapping[str, Parameter], values: Mapping[str, FloatArray]) -> dict[str, float]:
+    """Medians over draws and devices."""
+
+    def typical(name: str) -> float | None:
+        drawn = [x for label, x in values.items() if ParameterName(label).base == name]
+        if drawn:
+            return float(np.median(drawn))
+        return parameters[name].value if name in parameters else None
+
+    names = ("noise_par", "noise_perp", "jitter_par", "jitter_perp")
+    found = {name: size for name in names if (size := typical(name)) is not None}
+    dof = typical(DOF)
+    if dof is not None:  # the information about the location of a t distribution is (ν + 1)/(ν + 3) of a normal one's
+        found["student"] = float(np.sqrt((dof + 3) / (dof + 1)))
+    return found
 
 
 def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors: Mapping[str, Prior]) -> ParameterDraws:
@@ -179,10 +201,11 @@ def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors:
     priors : mapping of str to Prior
         Of every free parameter.
     """
-    coordinates = _coordinates(tuple(values), study.parameters, priors)
+    coordinates = _coordinates(study.parameters, {name: priors[name] for name in values})
     sd = np.array([priors[each.name].spread for each in coordinates])
     scale = tuple(study.scale_of(curve) for curve in study.curves)
-    return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale)
+    noise = _typical_noise(study.parameters, values)
+    return ParameterDraws(study.parameters, dict(values), coordinates, sd, study.curves, scale, noise)
 
 
 def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> ParameterDraws:
@@ -193,8 +216,39 @@ def draws_from_priors(design: Design, n: int, rng: np.random.Generator) -> Param
         if prior is None or name in _NOT_A_COORDINATE or (parameter.scope == "device" and not is_amplitude(name)):
             continue
         priors[ParameterName(name, None if parameter.scope == "shared" else "")] = prior
-    u = qmc.LatinHypercube(max(len(priors), 1), rng=rng).random(n)
-    values = {name: prior.quantile(u[:, k]) for k, (name, prior) in enumerate(priors.items())}
-    coordinates = tuple(each for each in _coordinates(tuple(values), design.parameters, priors) if each.shared)
+    values = _drawn(priors, n, rng)
+    coordinates = tuple(each for each in _coordinates(design.parameters, priors) if each.shared)
     sd = np.array([priors[each.name].spread for each in coordinates])
-    return ParameterDraws(design.parameters, values, coordinates, sd)
+    noise = _typical_noise(design.parameters, values)
+    return ParameterDraws(design.parameters, values, coordinates, sd, noise=noise)
+
+
+def draws_of(
+    study: Study | Design, posterior: Posterior | None, seed: int, rng: np.random.Generator, *, progress: bool
+) -> tuple[ParameterDraws, Posterior | None]:
+    """Draws from the priors of a design, or from the posterior of a study, which is sampled if not given.
+
+    A study of one thickness with free lengths, which no gate lets through, is annealed: that is enough to plan.
+
+    Raises
+    ------
+    NotConverged
+        The posterior did not converge.
+    """
+    if isinstance(study, Design):
+        return draws_from_priors(study, _N_DRAWS, rng), None
+    free = any(name in study.parameters and not study.parameters[name].is_fixed for name in LENGTHS)
+    if posterior is None and free and study.n_thicknesses == 1:
+        model = posterior_of(study)
+        straight = Straight(model)
+        particles, _ = straight.outward(anneal(straight, model.size, _N_ANNEALED, rng).final.v)
+        return draws_from_posterior(study, model.draw(particles, rng), model.priors), None
+    if posterior is None:
+        enough = replace(study.sampling, target_ess=min(study.sampling.target_ess, _ENOUGH))
+        posterior = sample(study.replace(sampling=enough), seed, progress=progress)
+    if not posterior.verdict.converged:
+        raise NotConverged(f"the posterior that the plan would start from did not converge: "
+                           f"{'; '.join(posterior.verdict.reasons)}")  # fmt: skip
+    frame = posterior.spaced(_N_DRAWS)
+    values = {name: frame[name].to_numpy() for name in map(str, frame.columns) if name in posterior.priors}
+    return draws_from_posterior(study, values, posterior.priors), posterior

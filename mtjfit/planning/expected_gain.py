@@ -1,7 +1,7 @@
 """Expected gain of measurements in the linear-Gaussian approximation, at each of many draws.
 
-Were the truth at a draw, the posterior would be about normal there, with the precision of the priors plus the Fisher
-information of the curves that were measured plus that of the candidate, all taken at this draw (Lindley 1956; Chaloner
+If a draw is the truth, the posterior is about normal there, with the precision of the priors plus the Fisher
+information of the measured curves plus that of the candidate, all taken at this draw (Lindley 1956; Chaloner
 and Verdinelli, Statistical Science 10, 273 (1995)). The information about the shared coordinates is then
 ½ log₂(det S/det S') bits, with S and S' their covariances before and after. That of several measurements adds up, so
 that any combination of them is a sum of small matrices.
@@ -10,7 +10,7 @@ that any combination of them is a sum of small matrices.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,32 +22,26 @@ from mtjfit.planning.draws import ParameterDraws
 from mtjfit.planning.response import fisher, measured, number_of, respond, setting
 from mtjfit.study import LENGTHS, SCATTER, ParameterName
 
-__all__ = [
-    "EVERYTHING",
-    "Linear",
-    "Target",
-    "candidate_fisher",
-    "geometric_mean",
-    "linear",
-    "precision_before",
-    "spread_text",
-    "target_of",
-    "targets",
-]
+__all__ = ["EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "geometric_mean", "linear_gaussian",
+           "precision_before", "spread_text", "target_of", "targets"]  # fmt: skip
 
 EVERYTHING = "everything"
+_LN_2 = float(np.log(2))
+_SMALLEST = 1e-12  # scatter, a share of its amplitude, so that its inverse square is finite
+_QUARTILES = (0.25, 0.75)
+_TINIEST = 1e-100  # of an amplitude that is exactly zero, far below any in any unit
 
 
 @dataclass(frozen=True)
 class Target:
-    """A number whose error a measurement shall lower.
+    """A number whose error is to be reduced.
 
     Attributes
     ----------
     name : str
-        ``"everything"``: all coordinates that are no single device's own, by the information about them in bits.
+        ``"everything"``: all coordinates that devices share, by the information about them in bits.
     factors : tuple of str
-        Coordinates whose product it is: one, or those of Λ.
+        Coordinates of which it is the product: one, or those of Λ.
     relative : bool
         True for lengths: the standard deviation of the logarithm counts; False for amplitudes, in their own unit.
     """
@@ -77,12 +71,12 @@ class Target:
 
 
 def geometric_mean(x: FloatArray) -> float:
-    """exp of the mean logarithm: of errors that may differ by factors, the one whose information is the mean one."""
+    """exp of the mean logarithm: the error with the mean information."""
     return float(np.exp(np.mean(np.log(np.maximum(x, np.finfo(float).tiny)))))
 
 
 def targets(draws: ParameterDraws) -> dict[str, Target]:
-    """Everything that may be asked for, by name; Λ where it is a product."""
+    """All possible targets by name, with Λ where it is a product."""
     found = {}
     for each in draws.coordinates:
         base = ParameterName(each.name).base
@@ -123,7 +117,7 @@ def target_of(draws: ParameterDraws, name: str) -> Target:
 
 
 def spread_text(sd: float, relative: bool, unit: str = "") -> str:
-    """A standard deviation in words: a percentage, a factor where a percentage would mislead, or a number with a unit.
+    """A standard deviation as a percentage, as a factor if above 50 %, or as a number with a unit.
 
     Examples
     --------
@@ -135,24 +129,18 @@ def spread_text(sd: float, relative: bool, unit: str = "") -> str:
     return f"{100 * sd:.2g} %" if sd < 0.5 else f"a factor of {math.exp(sd):.2g}"
 
 
-_LN_2 = float(np.log(2))
-_SMALLEST = 1e-12  # scatter, a share of its amplitude, so that its inverse square is finite
-_QUARTILES = (0.25, 0.75)
-_TINIEST = 1e-100  # of an amplitude that is exactly zero, far below any in any unit
-
-
 @dataclass(frozen=True, eq=False)
-class Linear:
-    """What Fisher matrices are added to, in units of the prior standard deviations.
+class LinearGaussian:
+    """The precision before a measurement, to which Fisher matrices are added; in units of the prior sd.
 
     Attributes
     ----------
     base : ndarray, shape (n, k, k)
-        Precision before at each draw, of the coordinates that count, the others integrated out.
+        At each draw, of the coordinates that count, the others integrated out.
     kept : ndarray of int, shape (k,)
-        Their places: what is shared, what the target is made of, and what some candidate tells of.
+        Places of these: shared ones, factors of the target, and those about which some candidate is informative.
     unit : ndarray, shape (m,)
-        The units, of all coordinates.
+        Prior standard deviations of all coordinates.
     """
 
     draws: ParameterDraws
@@ -203,10 +191,7 @@ class Linear:
         return np.asarray(whole - np.linalg.slogdet(precision[..., own, :][..., own])[1])
 
     def score(self, information: FloatArray) -> FloatArray:
-        """What a choice is judged by, shape (...): mean bits, or the mean of −log₂ of the standard deviation.
-
-        For one target the latter is its own expected information, up to a constant.
-        """
+        """Figure of merit of a choice, shape (...): mean bits, or the mean of −log₂ of the target's sd."""
         if self.target.name == EVERYTHING:
             return np.asarray(self.bits(information).mean(axis=-1))
         return np.asarray(-np.log2(self.spread(information, self.gradient(self.target))).mean(axis=-1))
@@ -220,13 +205,13 @@ def candidate_fisher(draws: ParameterDraws, candidate: Candidate) -> FloatArray:
     return total
 
 
-def precision_before(draws: ParameterDraws, noise: Mapping[str, float]) -> FloatArray:
+def precision_before(draws: ParameterDraws) -> FloatArray:
     """Precision of the coordinates from priors and from the curves that were measured, shape (n, m, m).
 
     An amplitude of one device that scatters about a shared one, a_j = a ± s |a|, ties the two together.
     """
     total = np.repeat(np.diag(draws.prior_sd**-2.0)[None], draws.n, axis=0)
-    for made in measured(draws, noise):
+    for made in measured(draws):
         total += fisher(respond(draws, made))
         for name, parameter in draws.parameters.items():
             own = ParameterName(name, made.measurement.device)
@@ -242,31 +227,22 @@ def precision_before(draws: ParameterDraws, noise: Mapping[str, float]) -> Float
     return np.asarray(total)
 
 
-def linear(
-    draws: ParameterDraws, target: Target, candidates: Sequence[Candidate], noise: Mapping[str, float]
-) -> Linear:
+def linear_gaussian(draws: ParameterDraws, target: Target, candidates: Sequence[Candidate]) -> LinearGaussian:
     """Prepare the approximation for some candidates.
 
     Parameters
     ----------
     draws : ParameterDraws
         With draws for everything that the candidates need, see `ParameterDraws.with_new`.
-    noise : mapping of str to float
-        See `measurement_like`.
     """
     unit = np.where(np.isfinite(draws.prior_sd), draws.prior_sd, 1.0)
-    before = precision_before(draws, noise) * unit[:, None] * unit
-    kept = np.flatnonzero(draws.shared | np.any(target.gradient(draws) != 0, axis=0) | _touched(draws, candidates))
+    before = precision_before(draws) * unit[:, None] * unit
+    few = draws.thinned(4)
+    touched = draws.shared | np.any(target.gradient(draws) != 0, axis=0)
+    for candidate in candidates:
+        touched |= np.any(np.diagonal(candidate_fisher(few, candidate), axis1=-2, axis2=-1) > 0, axis=0)
+    kept = np.flatnonzero(touched)
     if kept.size < len(draws.names):
         covariance = np.linalg.inv(before)
         before = np.linalg.inv(covariance[:, kept[:, None], kept])
-    return Linear(draws, target, before, kept, unit)
-
-
-def _touched(draws: ParameterDraws, candidates: Sequence[Candidate]) -> np.ndarray:
-    """Coordinates of which some candidate tells something."""
-    few = draws.thinned(4)
-    seen = np.zeros(len(draws.names), dtype=bool)
-    for candidate in candidates:
-        seen |= np.any(np.diagonal(candidate_fisher(few, candidate), axis1=-2, axis2=-1) > 0, axis=0)
-    return seen
+    return LinearGaussian(draws, target, before, kept, unit)

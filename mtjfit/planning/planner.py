@@ -1,4 +1,4 @@
-"""Which measurement teaches most, of one parameter or of everything: expected errors before anybody grows a device."""
+"""The measurement with the largest expected gain: errors of one parameter, or of all, before a device is grown."""
 
 from __future__ import annotations
 
@@ -14,13 +14,22 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.posterior import Posterior
 from mtjfit.planning import Design
-from mtjfit.planning.candidates import Candidate
-from mtjfit.planning.choose import Choice, choose
-from mtjfit.planning.draws import ParameterDraws
-from mtjfit.planning.expected_gain import EVERYTHING, Linear, Target, geometric_mean, linear, target_of, targets
-from mtjfit.planning.prepare import candidates_for, draws_of, noise_of
+from mtjfit.planning.candidates import Candidate, candidates_for
+from mtjfit.planning.choose import Choice
+from mtjfit.planning.choose import choose as choose_from
+from mtjfit.planning.draws import ParameterDraws, draws_of
+from mtjfit.planning.expected_gain import (
+    EVERYTHING,
+    LinearGaussian,
+    Target,
+    geometric_mean,
+    linear_gaussian,
+    target_of,
+    targets,
+)
+from mtjfit.planning.response import measured
 from mtjfit.planning.result import Plan
-from mtjfit.planning.reweighting import Outcomes, reweighted
+from mtjfit.planning.reweighting import Outcomes, outcomes_of
 from mtjfit.progress import bar
 from mtjfit.study import Fixed, PlanRequest, Prior, Study
 
@@ -30,8 +39,8 @@ Method = Literal["auto", "gaussian", "reweight"]
 
 _N_SEARCH, _N_REPORT = 128, 256  # draws for comparing combinations, and for the numbers of the answer
 _N_OUTCOMES = 200
-_N_CHECKED = 9  # thicknesses that are also looked at by reweighting, for the figure
-_BRINGS = ("after", "low", "high", "bits")
+_N_CHECKED = 9  # thicknesses that are reweighted for the figure
+_GAIN = ("after", "low", "high", "bits")
 
 
 def plan(
@@ -48,16 +57,16 @@ def plan(
     progress: bool = True,
     wishes: PlanRequest | None = None,
 ) -> Plan:
-    """What candidate measurements are expected to teach, and which to choose.
+    """Expected gain of candidate measurements, and which of them to choose.
 
     Expected errors are those of the linear-Gaussian approximation (`mtjfit.planning.expected_gain`), averaged over
     draws of the posterior, or of the priors where there are no data yet. With data the answer is checked by simulating
-    outcomes and reweighting the draws to them (`mtjfit.planning.reweighting`), which supposes no normality.
+    outcomes and reweighting the draws to them (`mtjfit.planning.reweighting`), which assumes no normality.
 
     Parameters
     ----------
     candidates : sequence of Candidate or float, optional
-        Numbers are thicknesses in nm of new devices, measured like those that are there. Default: the thicknesses of
+        Numbers are thicknesses in nm of new devices, measured like the present ones. Default: the thicknesses of
         `request`, or a grid about those of the study; and every device of the study measured again.
     target : str, optional
         A parameter by its name in tables, ``"Lambda"``, or ``"everything"``. Default: as in `request`.
@@ -107,41 +116,27 @@ def plan(
     seed = study.sampling.seed if seed is None else seed
     rng = np.random.default_rng([seed, 0x91A4])
     draws, posterior = draws_of(study, posterior, seed, rng, progress=progress)
-    every = candidates_for(study, draws, request, candidates, cap)
+    there = [made.measurement for made in measured(draws)]
+    every = candidates_for(study, there, request, candidates, cap)
     draws = draws.with_new([each for candidate in every for each in candidate.measurements], rng)
-    return _planned(study, draws, every, request, method, rng, posterior=posterior, progress=progress)
-
-
-def _planned(
-    study: Study | Design,
-    draws: ParameterDraws,
-    every: tuple[Candidate, ...],
-    request: PlanRequest,
-    method: Method,
-    rng: np.random.Generator,
-    *,
-    posterior: Posterior | None,
-    progress: bool,
-) -> Plan:
-    aim, noise = target_of(draws, request.target), noise_of(draws)
+    aim = target_of(draws, request.target)
     now = aim.now(draws)
     growable = tuple(candidate for candidate in every if candidate.kind == "thickness") or every
     if request.choose > len(growable):
         raise MtjfitError(f"{request.choose} are to be chosen, but there are {len(growable)} candidates")
-    report = linear(draws.thinned(_N_REPORT), aim, every, noise)
+    report = linear_gaussian(draws.thinned(_N_REPORT), aim, every)
     shown = bar("expected gain", progress, every)
-    rows = [(each.kind, each.thickness, *_brings(report, report.information(each), now)) for each in shown]
-    index = pd.Index([each.name for each in every], name="candidate")
-    table = pd.DataFrame(rows, index, ["kind", "thickness", *_BRINGS])
-    search = linear(draws.thinned(_N_SEARCH), aim, growable, noise)
+    rows = [(each.kind, each.thickness, *_gain(report, report.information(each), now)) for each in shown]
+    table = pd.DataFrame(rows, pd.Index([each.name for each in every], name="candidate"), ["kind", "thickness", *_GAIN])
+    search = linear_gaussian(draws.thinned(_N_SEARCH), aim, growable)
     information = np.stack([search.information(candidate) for candidate in growable])
-    choice = choose(information, request.choose, search.score)
+    choice = choose_from(information, request.choose, search.score)
     together = [growable[place] for place in choice.order]
     measurements = tuple(each for candidate in together for each in candidate.measurements)
     joint = Candidate(" + ".join(each.name for each in together), "choice", measurements)
-    outcomes = _reweighted(draws, every, joint, aim, method, rng, progress=progress)
+    outcomes = _outcomes(draws, every, joint, aim, method, rng, progress=progress)
     totals = np.cumsum([report.information(candidate) for candidate in together], axis=0)
-    steps = [(each.name, *_brings(report, total, now)) for each, total in zip(together, totals, strict=True)]
+    steps = [(each.name, *_gain(report, total, now)) for each, total in zip(together, totals, strict=True)]
     return Plan(
         study=study,
         target=aim,
@@ -149,7 +144,7 @@ def _planned(
         candidates=every,
         table=_with_outcomes(table, outcomes),
         chosen=tuple(growable[place].name for place in choice.chosen),
-        path=pd.DataFrame(steps, pd.Index(range(1, len(steps) + 1), name="devices"), ["device", *_BRINGS]),
+        path=pd.DataFrame(steps, pd.Index(range(1, len(steps) + 1), name="devices"), ["device", *_GAIN]),
         parameters=_parameters(study, draws, report, totals[-1]),
         moved=_moved(search, information, choice, growable, now),
         now=now,
@@ -159,13 +154,15 @@ def _planned(
     )
 
 
-def _brings(report: Linear, information: FloatArray, now: float) -> list[float]:
-    """The numbers of `_BRINGS`."""
+def _gain(report: LinearGaussian, information: FloatArray, now: float) -> list[float]:
+    """The numbers of `_GAIN`."""
     return [*report.expected(information, report.target, now), float(report.bits(information).mean())]
 
 
-def _parameters(study: Study | Design, draws: ParameterDraws, report: Linear, information: FloatArray) -> pd.DataFrame:
-    """What the choice does to every parameter that devices share, and to Λ."""
+def _parameters(
+    study: Study | Design, draws: ParameterDraws, report: LinearGaussian, information: FloatArray
+) -> pd.DataFrame:
+    """Errors of every parameter that devices share, and of Λ, before and after the choice."""
     shared = {each.name for each in draws.coordinates if each.shared}
     rows = {}
     for name, each in targets(draws).items():
@@ -178,7 +175,7 @@ def _parameters(study: Study | Design, draws: ParameterDraws, report: Linear, in
 
 
 def _moved(
-    search: Linear, information: FloatArray, choice: Choice, growable: Sequence[Candidate], now: float
+    search: LinearGaussian, information: FloatArray, choice: Choice, growable: Sequence[Candidate], now: float
 ) -> pd.DataFrame:
     """Expected error, or bits, with one of the chosen replaced by each other candidate, the rest kept."""
     if len(choice.chosen) < 2:
@@ -195,7 +192,7 @@ def _moved(
     return pd.DataFrame(columns, index=pd.Index([each.name for each in growable], name="candidate"))
 
 
-def _reweighted(
+def _outcomes(
     draws: ParameterDraws,
     every: Sequence[Candidate],
     joint: Candidate,
@@ -205,7 +202,7 @@ def _reweighted(
     *,
     progress: bool,
 ) -> dict[str, Outcomes]:
-    """By name of candidate, and of the choice; nothing without data, because one outcome leaves too few prior draws."""
+    """Outcomes by name of candidate, and of the choice; none without data: they leave too few draws of the priors."""
     if method == "gaussian" or not draws.curves:
         return {}
     asked = list(every)
@@ -216,11 +213,11 @@ def _reweighted(
     by_name = {each.name: each for each in (*asked, joint)}
     aims = (aim,) if aim.name != EVERYTHING else tuple(targets(draws).values())[:1]
     shown = bar("reweighting", progress, by_name.items())
-    return {name: reweighted(draws, each, aims, _N_OUTCOMES, rng) for name, each in shown}
+    return {name: outcomes_of(draws, each, aims, _N_OUTCOMES, rng) for name, each in shown}
 
 
 def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.DataFrame:
-    """The table with what reweighting says, where it was asked."""
+    """The table with the numbers of reweighting, where there are any."""
     nothing = (*[float("nan")] * 4, None)
     rows = [
         (geometric_mean(found.spread[0]), found.bits, found.bits_error, float(np.median(found.k_hat)), found.reliable)
@@ -236,7 +233,7 @@ def _with_outcomes(table: pd.DataFrame, outcomes: dict[str, Outcomes]) -> pd.Dat
 
 
 def _open_sides(aim: Target, posterior: Posterior | None) -> str:
-    """What the data leave open of the target, as `Posterior.determined` has it."""
+    """Sides on which the data leave the target open, as in `Posterior.determined`."""
     if posterior is None or aim.name not in posterior.names:
         return ""
     says = posterior.determined(aim.name)

@@ -1,8 +1,8 @@
-"""What a planned measurement would show at each draw, and how that changes with every parameter."""
+"""Signal of a measurement at each draw, its derivatives by every parameter, and its Fisher information."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,43 +12,36 @@ from mtjfit.model.compress import polynomial_design
 from mtjfit.model.forward import THINNEST
 from mtjfit.physics import kappa_gradient
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.planning.candidates import Measurement, measurement_like, point_errors
 from mtjfit.planning.draws import ParameterDraws, cap_label
+from mtjfit.planning.measurement import Measurement, measurement_like, point_errors
 from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude
 
-__all__ = [
-    "Response",
-    "Setting",
-    "fisher",
-    "measured",
-    "number_of",
-    "respond",
-    "setting",
-    "signal",
-]
+__all__ = ["Response", "Setting", "fisher", "measured", "number_of", "respond", "setting"]
 
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """One measurement as the draws see it.
+    """A measurement with the errors that it has at each draw.
 
     Attributes
     ----------
-    powers : ndarray of int, shape (P,)
-        Powers of V in J0.
     root : ndarray, shape (r, 2P)
         Root of the Gram matrix of the sweep, both components, in units of `sigma`.
     sigma : ndarray, shape (n, r)
         Standard errors of its rows at each draw, in the unit of the study; one where `root` holds the errors.
     thickness_sd : float
-        Of a new device about its nominal thickness; 0 where it is known or the device is there already.
+        Of a new device about its nominal thickness; 0 where it is exact or the device is present already.
     """
 
     measurement: Measurement
-    powers: np.ndarray
     root: FloatArray
     sigma: FloatArray
     thickness_sd: float
+
+    def whitened(self, coefficients: ComplexArray | FloatArray) -> FloatArray:
+        """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
+        both = np.concatenate([coefficients.real, coefficients.imag], axis=-1)
+        return np.asarray(both @ self.root.T / self.sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +54,7 @@ class Response:
     shared : ndarray, shape (n, r, m)
         By coordinate.
     own : ndarray, shape (n, r, q)
-        By what a new device has of its own, per prior standard deviation: its thickness, its amplitudes.
+        By what belongs to a new device alone, per prior standard deviation: its thickness, its amplitudes.
     """
 
     mean: FloatArray
@@ -80,17 +73,16 @@ class _Term:
     own_sd: FloatArray | None
 
 
-def _terms(draws: ParameterDraws, measurement: Measurement, powers: np.ndarray) -> Iterator[_Term]:
+def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
     """Amplitudes of a device.
 
-    A new device with amplitudes of its own is expected to have such as the others have; their prior says how far it
-    may be from them.
+    Amplitudes of a new device's own are expected to be like those of the others; their prior says how far from them.
     """
     new = draws.is_new(measurement)
     for name in amplitudes_of(draws.parameters):
         parameter = draws.parameters[name]
         phase, power = parse_amplitude(name)
-        place = int(np.searchsorted(powers, power))
+        place = int(np.searchsorted(draws.powers, power))
         own = ParameterName(name, measurement.device)
         if not new and own in draws.values:
             yield _Term(phase, place, draws.values[own], own, None)
@@ -108,17 +100,13 @@ def _terms(draws: ParameterDraws, measurement: Measurement, powers: np.ndarray) 
 def number_of(draws: ParameterDraws, measurement: Measurement, name: str) -> FloatArray:
     """A parameter of a device at every draw, shape (n,)."""
     value = draws.parameters[name].value
-    if value is not None:
-        return np.full(draws.n, value)
-    return draws.values[draws.label(name, measurement)]
+    return draws.values[draws.label(name, measurement)] if value is None else np.full(draws.n, value)
 
 
-def signal(draws: ParameterDraws, measurement: Measurement) -> FloatArray:
+def _largest_signal(draws: ParameterDraws, measurement: Measurement, design: FloatArray) -> FloatArray:
     """Largest in-plane value of J0, or of dJ0/dV for a torkance, in the window, at every draw, shape (n,)."""
-    powers = draws.powers
-    design = polynomial_design(measurement.curve(), powers, measurement.bias)
-    par = np.zeros((draws.n, powers.size))
-    for term in _terms(draws, measurement, powers):
+    par = np.zeros((draws.n, draws.powers.size))
+    for term in _terms(draws, measurement):
         par[:, term.position] += term.phase.real * term.value
     return np.asarray(np.abs(par @ design.T).max(axis=-1))
 
@@ -134,93 +122,78 @@ def _for_both(design: FloatArray) -> FloatArray:
 
 
 def setting(draws: ParameterDraws, measurement: Measurement) -> Setting:
-    """A measurement as the draws see it.
+    """A planned measurement with its errors.
 
-    Where draws come from a posterior, relative errors are relative to the median of the signal: it is known by then.
+    With draws of a posterior relative errors are relative to the median of the signal, which is known by then.
     """
-    powers = draws.powers
-    design = polynomial_design(measurement.curve(), powers, measurement.bias)
-    R = _root(design)
-    size = np.ones(draws.n)
+    design = polynomial_design(measurement.curve(), draws.powers, measurement.bias)
+    R, ones = _root(design), np.ones(draws.n)
+    size = ones
     if measurement.noise_par.relative or measurement.noise_perp.relative:
-        size = signal(draws, measurement)
+        size = _largest_signal(draws, measurement, design)
         size = np.full(draws.n, np.median(size)) if draws.curves else size
-    par, perp = (noise.value * (size if noise.relative else np.ones(draws.n))
-                 for noise in (measurement.noise_par, measurement.noise_perp))  # fmt: skip
+    errors = [noise.value * (size if noise.relative else ones)
+              for noise in (measurement.noise_par, measurement.noise_perp)]  # fmt: skip
     sd = draws.parameters["thickness"].nominal_sd if draws.is_new(measurement) else 0.0
-    sigma = np.repeat(np.stack([par, perp], axis=-1), R.shape[0], axis=-1)
-    return Setting(measurement, powers, _for_both(R), sigma, sd)
+    return Setting(measurement, _for_both(R), np.repeat(np.stack(errors, axis=-1), R.shape[0], axis=-1), sd)
 
 
-def measured(draws: ParameterDraws, noise: Mapping[str, float]) -> Iterator[Setting]:
-    """The sweeps that were made, with the errors of their points, as the draws see them.
-
-    Parameters
-    ----------
-    noise : mapping of str to float
-        See `measurement_like`.
-    """
-    powers = draws.powers
+def measured(draws: ParameterDraws) -> Iterator[Setting]:
+    """The curves that were measured, with the errors of their points."""
     for curve, scale in zip(draws.curves, draws.scale, strict=True):
-        design = polynomial_design(curve, powers, curve.bias[curve.used])
-        like = measurement_like(curve, scale, draws.curves[0].unit, powers, noise)
-        white = point_errors(curve, scale, powers, noise).whitened(_for_both(design))
-        root = _root(white)
-        yield Setting(like, powers, root, np.ones((draws.n, root.shape[0])), 0.0)
-
-
-def _thickness(draws: ParameterDraws, measurement: Measurement) -> FloatArray:
-    """Thickness at every draw, shape (n,): as drawn for a device that is there, nominal for a new one."""
-    drawn = draws.values.get(ParameterName("thickness", measurement.device))
-    return np.full(draws.n, measurement.thickness) if drawn is None else drawn
+        design = polynomial_design(curve, draws.powers, curve.bias[curve.used])
+        like = measurement_like(curve, scale, draws.curves[0].unit, draws.powers, draws.noise)
+        root = _root(point_errors(curve, scale, draws.powers, draws.noise).whitened(_for_both(design)))
+        yield Setting(like, root, np.ones((draws.n, root.shape[0])), 0.0)
 
 
 def respond(draws: ParameterDraws, made: Setting) -> Response:
     """Response of a measurement at every draw; Eq. 12 and its derivatives."""
-    m, measurement = len(draws.names), made.measurement
+    measurement, whitened = made.measurement, made.whitened
     lengths = {name: number_of(draws, measurement, name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
     Lambda, behind = _behind(draws, measurement)
     dead = number_of(draws, measurement, "dead_layer") if "dead_layer" in draws.parameters else np.zeros(draws.n)
-    magnetic = np.maximum(_thickness(draws, measurement) - dead, THINNEST)
+    own_thickness = ParameterName("thickness", measurement.device)
+    d = draws.values.get(own_thickness, np.full(draws.n, measurement.thickness))  # nominal for a new device
+    magnetic = np.maximum(d - dead, THINNEST)
     g = kappa_gradient(magnetic, lengths["lambda_J"], lengths["lambda_phi"], lengths["lambda_sf_F"], Lambda)
     volume = measurement.per == "volume"
     scale = 1 / magnetic if volume else np.ones(draws.n)
     K = np.asarray(g.kappa * scale, dtype=complex)
     by_d = np.asarray(g.d * scale - (g.kappa / magnetic**2 if volume else 0.0), dtype=complex)
-    terms = tuple(_terms(draws, measurement, made.powers))
-    J0 = np.zeros((draws.n, made.powers.size), dtype=complex)
+    terms = tuple(_terms(draws, measurement))
+    J0 = np.zeros((draws.n, draws.powers.size), dtype=complex)
     for term in terms:
         J0[:, term.position] += term.phase * term.value
-    shared, own = np.zeros((draws.n, made.root.shape[0], m)), []
+    shared, own = np.zeros((draws.n, made.root.shape[0], len(draws.names))), []
     by_ln = {"lambda_J": g.ln_lambda_J, "lambda_phi": g.ln_lambda_phi, "lambda_sf_F": g.ln_lambda_sf_F}
-    for label, slope in (
-        *((draws.label(name, measurement), by_ln[name] * scale) for name in by_ln),
-        *((label, g.ln_Lambda * scale) for label in behind),
-    ):
+    slopes = [(draws.label(name, measurement), slope) for name, slope in by_ln.items()]
+    for label, slope in (*slopes, *((label, g.ln_Lambda) for label in behind)):
         if label in draws.place:
-            shared[..., draws.place[label]] += _whitened(made, _by(draws, label, slope)[:, None] * J0)
+            place = draws.place[label]
+            per_unit = slope * scale if draws.coordinates[place].log else slope * scale / draws.values[label]
+            shared[..., place] += whitened(per_unit[:, None] * J0)
     if "dead_layer" in draws.parameters and (label := draws.label("dead_layer", measurement)) in draws.place:
         unit = draws.values[label] if draws.coordinates[draws.place[label]].log else 1.0
-        shared[..., draws.place[label]] -= _whitened(made, (by_d * unit)[:, None] * J0)
-    own_thickness = ParameterName("thickness", measurement.device)
+        shared[..., draws.place[label]] -= whitened((by_d * unit)[:, None] * J0)
     if own_thickness in draws.place:
-        shared[..., draws.place[own_thickness]] += _whitened(made, by_d[:, None] * J0)
+        shared[..., draws.place[own_thickness]] += whitened(by_d[:, None] * J0)
     elif made.thickness_sd > 0:
-        own.append(_whitened(made, made.thickness_sd * by_d[:, None] * J0))
+        own.append(whitened(made.thickness_sd * by_d[:, None] * J0))
     for term in terms:
         one = np.zeros_like(J0)
         one[:, term.position] = K * term.phase
-        white = _whitened(made, one)
+        white = whitened(one)
         if term.coordinate:
             shared[..., draws.place[term.coordinate]] += white
         if term.own_sd is not None:
             own.append(white * term.own_sd[:, None])
     nothing = np.zeros((*shared.shape[:2], 0))
-    return Response(_whitened(made, K[:, None] * J0), shared, np.stack(own, axis=-1) if own else nothing)
+    return Response(whitened(K[:, None] * J0), shared, np.stack(own, axis=-1) if own else nothing)
 
 
 def _behind(draws: ParameterDraws, measurement: Measurement) -> tuple[FloatArray, tuple[str, ...]]:
-    """Λ at every draw, shape (n,), and the labels of what it is made of."""
+    """Λ at every draw, shape (n,), and the labels of its factors."""
     if isinstance(measurement.cap, Fixed):
         return np.full(draws.n, measurement.cap.value), ()
     if measurement.cap is not None:
@@ -233,21 +206,8 @@ def _behind(draws: ParameterDraws, measurement: Measurement) -> tuple[FloatArray
     return product, tuple(draws.label(name, measurement) for name in factors)
 
 
-def _by(draws: ParameterDraws, label: str, by_ln: ComplexArray) -> ComplexArray:
-    """∂/∂coordinate from ∂/∂ln of its natural value."""
-    if draws.coordinates[draws.place[label]].log:
-        return by_ln
-    return np.asarray(by_ln / draws.values[label])
-
-
-def _whitened(made: Setting, coefficients: ComplexArray | FloatArray) -> FloatArray:
-    """Complex coefficients of shape (n, P) as rows of both components in units of their errors, shape (n, r)."""
-    both = np.concatenate([coefficients.real, coefficients.imag], axis=-1)
-    return np.asarray(both @ made.root.T / made.sigma)
-
-
 def fisher(response: Response) -> FloatArray:
-    """Fisher information of the coordinates, shape (n, m, m), with what a device has of its own integrated out.
+    """Fisher information of the coordinates, shape (n, m, m), all that is a device's own integrated out.
 
     F = JᵀJ − JᵀN (1 + NᵀN)⁻¹ NᵀJ, with J the derivatives by coordinate, and N those by what is the device's own, per
     prior standard deviation.

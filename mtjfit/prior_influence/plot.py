@@ -1,4 +1,4 @@
-"""What was believed of each length before the data, and what after."""
+"""Prior and posterior density of each length."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BINS = 1024  # over all draws: each a hundredth of their sd
 _MARGIN = 0.04  # beyond the range of a prior, in its logarithm
 _NOTE = (
     "Densities of the logarithm, each drawn to the same height: the width tells, not the height. "
-    "Bits: what the data tell about this length; one bit halves its range."
+    "Bits: what the data add about this length; one bit halves its range."
 )
 
 
@@ -106,7 +106,7 @@ def _range(prior: Prior) -> tuple[float, float]:
 
 
 def _where(prior: Prior, z: FloatArray, low: float, high: float) -> FloatArray:
-    """Points where the posterior is, which may be a hundredth of the prior's range."""
+    """Points in the range of the posterior, which may be a hundredth of the prior's."""
     edges = np.quantile(z, [0.0005, 0.9995])
     x = prior.quantile(ndtr(np.linspace(edges[0] - 0.2 * np.ptp(edges), edges[1] + 0.2 * np.ptp(edges), _POINTS)))
     return np.asarray(x[(x >= low) & (x <= high)])

@@ -1,14 +1,14 @@
-"""What a posterior becomes under other priors, from the draws that are there.
+"""Posterior under other priors, by weighting its draws.
 
 Draws are weighted by the ratio of the other prior to the declared one, Pareto-smoothed; the likelihood is the same, so
-nothing is computed anew. The shape k̂ of the weights' tail tells whether that can be trusted. Where the other prior
-allows values that the declared one excludes, no draw can tell: then the share of the posterior that is missing is
-estimated, and above a hundredth the answer is to sample again.
+nothing is computed anew. The shape k̂ of the weights' tail says whether that can be trusted. Where the other prior
+allows values that the declared one excludes, there are no draws: the missing share of the posterior is estimated, and
+above a hundredth the answer is to sample again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior
-from mtjfit.study import LENGTHS, Parameter, ParameterName, Prior, Study, is_amplitude
+from mtjfit.study import LENGTHS, ParameterName, Prior, Study, is_amplitude
 
 __all__ = ["WIDER", "Alternative", "Reweighted", "alternatives", "reweighted", "sensitivity", "weighted_quantiles"]
 
@@ -41,7 +41,7 @@ class Alternative:
     priors: Mapping[str, Prior]
 
     def study(self, study: Study) -> Study:
-        """The study with these priors declared: what to sample where draws cannot be weighted to them."""
+        """The study with these priors declared, to sample where draws cannot be weighted to them."""
         changed = {name: replace(study.parameters[name], prior=prior) for name, prior in self.priors.items()}
         return study.replace(parameters={**study.parameters, **changed})
 
@@ -51,12 +51,12 @@ class Alternative:
 
 
 def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
-    """Both alternatives to the priors of a posterior's study; one that changes nothing is left out."""
+    """The alternatives "wider" and "other scale" to the priors of a study; one that changes nothing is left out."""
     wide: dict[str, Prior] = {}
     other: dict[str, Prior] = {}
     for name, parameter in posterior.study.parameters.items():
         prior = parameter.free_prior
-        if prior is None or not _is_meant(name, parameter):
+        if prior is None or not (name in LENGTHS or (is_amplitude(name) and parameter.scope != "device")):
             continue
         wide[name] = prior.widened(WIDER)
         turned = None if is_amplitude(name) else prior.on_other_scale()
@@ -64,11 +64,6 @@ def alternatives(posterior: Posterior) -> tuple[Alternative, ...]:
             other[name] = turned
     both = Alternative("wider", wide), Alternative("other scale", other)
     return tuple(one for one in both if one.priors)
-
-
-def _is_meant(name: str, parameter: Parameter) -> bool:
-    """True for lengths, and for amplitudes that are not each device's own."""
-    return name in LENGTHS or (is_amplitude(name) and parameter.scope != "device")
 
 
 MIN_EFFECTIVE = 100.0  # with fewer a 5 % quantile is a draw or two
@@ -157,19 +152,26 @@ def weighted_quantiles(x: FloatArray, weights: FloatArray, q: Sequence[float]) -
 
 
 def _n_effective(x: FloatArray, median: float, weights: FloatArray) -> float:
-    """Independent draws that would know the share below `median` as well as these weighted, correlated ones."""
+    """Effective number of weighted, correlated draws for the share below `median`."""
     influence = weights * ((x <= median) - 0.5)
     variance = float(np.var(influence)) / ess(influence.swapaxes(1, 2).reshape(-1, x.shape[1]))
     return 0.25 / variance if variance > 0 else 0.0
 
 
-def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = None) -> pd.DataFrame:
+def sensitivity(
+    posterior: Posterior,
+    others: Sequence[Alternative] | None = None,
+    *,
+    weigh: Callable[[Posterior, Alternative], Reweighted] = reweighted,
+) -> pd.DataFrame:
     """Medians and 90 % limits under other priors.
 
     Parameters
     ----------
     others : sequence of Alternative, optional
-        Default: `mtjfit.prior_influence.sensitivity.alternatives`, two of them: ``"wider"`` and ``"other scale"``.
+        Default: `alternatives`.
+    weigh : callable
+        Weights of the draws under an alternative.
 
     Returns
     -------
@@ -201,7 +203,7 @@ def sensitivity(posterior: Posterior, others: Sequence[Alternative] | None = Non
     }
     rows = [
         _row(posterior, name, *scores[name], one)
-        for one in (reweighted(posterior, other) for other in others)
+        for one in (weigh(posterior, other) for other in others)
         for name in scores
     ]
     columns = ["parameter", "prior", "declared", "q05", "q50", "q95", "shift_q05", "shift_q50", "shift_q95"]

@@ -1,14 +1,19 @@
-"""Prior beside posterior, and what other priors would have made of it: tables and sentences."""
+"""Tables and sentences: prior and posterior of each parameter, and posteriors under other priors.
+
+Of posteriors that have converged; `found` is that of `narrowing` or of `sensitivity`.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mtjfit.data import pretty
+from mtjfit.plain import by_name
 from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
 from mtjfit.prior_influence.sensitivity import alternatives, reweighted
 from mtjfit.results.tables import interval
@@ -18,22 +23,14 @@ from mtjfit.text import Table, number
 if TYPE_CHECKING:
     from mtjfit.infer import Posterior
 
-__all__ = [
-    "MOVED",
-    "NOT_CONVERGED",
-    "bits",
-    "narrowing_record",
-    "narrowing_sentence",
-    "narrowing_table",
-    "sensitivity_sentence",
-    "sensitivity_table",
-]
+__all__ = ["MOVED", "NOT_CONVERGED", "bits", "joint_sentence", "narrowing_record", "narrowing_sentence", "narrowing_table",
+           "sensitivity_sentence", "sensitivity_table"]  # fmt: skip
 
 MOVED = 0.3
-"""A median or limit that another prior moves by more than this many sd hangs on the prior."""
+"""A median or limit that another prior moves by more than this many sd depends on the prior."""
 _MOSTLY_DATA = 1.0  # bits; a normal posterior is then a third as wide as its prior
 _FACTOR = 3.0  # between the ends of an interval, above which they have digits of their own
-NOT_CONVERGED = "NOT CONVERGED: nothing can be concluded from these draws."
+NOT_CONVERGED = "NOT CONVERGED: nothing can be said of these draws."
 _WORDS = {
     "wider": "priors 1.4 times as wide",
     "other scale": "priors on the other scale (flat in a length where they were flat in its logarithm)",
@@ -60,29 +57,8 @@ def _median(row: pd.Series, kind: str = "") -> str:
     return interval(low, middle, high)
 
 
-def _percent(shrinkage: float) -> str:
-    shrinkage = max(shrinkage, 0.0)
-    if shrinkage > 0.999:
-        return "> 99.9 %"
-    return f"{100 * shrinkage:.{1 if shrinkage > 0.9 else 0}f} %"
-
-
-def _decides(gain: float) -> str:
-    if gain < FROM_PRIOR:
-        return "the prior alone"
-    return "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
-
-
 def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain) -> Table:
-    """Each parameter before and after the data, and what decides about it.
-
-    Parameters
-    ----------
-    found : DataFrame
-        `mtjfit.prior_influence.narrowing` of the posterior, which has to have converged.
-    joint : JointGain
-        `mtjfit.prior_influence.joint_gain` of it.
-    """
+    """Each parameter before and after the data, with its gain in bits."""
     header = ("parameter", "prior median (90 %)", "posterior median (90 %)", "unit", "shrinkage", "bits", "decided by")
     title = "Prior against posterior"
     rows = []
@@ -90,71 +66,59 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain)
         if _is_copy(posterior, str(name)):
             continue
         gain, error = float(row["gain_bits"]), float(row["gain_error"])
-        unit, shrinkage = pretty(posterior.study.unit_of(str(name))), _percent(float(row["shrinkage"]))
-        before, after = _median(row, "prior_"), _median(row)
-        rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), _decides(gain)))
+        share = max(float(row["shrinkage"]), 0.0)
+        shrinkage = "> 99.9 %" if share > 0.999 else f"{100 * share:.{1 if share > 0.9 else 0}f} %"
+        by = "the prior alone" if gain < FROM_PRIOR else "prior and data" if gain < _MOSTLY_DATA else "mostly the data"
+        before, after, unit = _median(row, "prior_"), _median(row), pretty(posterior.study.unit_of(str(name)))
+        rows.append((str(name), before, after, unit, shrinkage, bits(gain, error), by))
     note = (
         "Shrinkage: 1 − sd(posterior)/sd(prior) in the coordinate in which the prior is a standard normal. "
-        f"Bits: what the data tell about this parameter, right to ± {number(float(found['gain_error'].max()), 1)}; "
+        f"Bits: what the data add about this parameter, to ± {number(float(found['gain_error'].max()), 1)}; "
         f"one halves its range, below {FROM_PRIOR:g} it comes from the prior alone. "
     )
-    return Table(title, header, tuple(rows), note + _of_joint(joint))
+    return Table(title, header, tuple(rows), note + joint_sentence(joint))
 
 
-def _of_joint(joint: JointGain) -> str:
+def joint_sentence(joint: JointGain) -> str:
+    """Bits about all parameters together; empty if none was sampled."""
     if not joint.names:
         return ""
     if not joint.reliable:
-        return "What they tell of all together cannot be said: the evidence is not reliable."
+        return "Bits about all together cannot be given: the evidence is not reliable."
     about = ", ".join(joint.names) if len(joint.names) <= 8 else f"{len(joint.names)} parameters"
     return f"About {about} together: {joint.bits:.1f} ± {number(max(joint.error, 0.01), 1)} bits."
 
 
 def narrowing_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
-    """Bits about each length, and which of them come from the prior alone.
-
-    Parameters
-    ----------
-    found : DataFrame
-        As for `narrowing_table`.
-
-    Returns
-    -------
-    str
-        Empty if no length is free.
-    """
+    """Bits about each length, and lengths that come from the prior alone; empty if no length is free."""
     wanted = [ParameterName(name).base in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
     lengths = found[wanted]
     if lengths.empty:
         return ""
     alone = [str(name) for name in lengths.index[lengths["from_prior"]]]
-    taught = lengths[~lengths["from_prior"]].sort_values("gain_bits", ascending=False, kind="stable")
-    listed = [f"{name} {bits(float(row['gain_bits']), float(row['gain_error']))}" for name, row in taught.iterrows()]
-    parts = [f"The data tell, in bits: {', '.join(listed)}"] if listed else []
+    known = lengths[~lengths["from_prior"]].sort_values("gain_bits", ascending=False, kind="stable")
+    listed = [f"{name} {bits(float(row['gain_bits']), float(row['gain_error']))}" for name, row in known.iterrows()]
+    parts = [f"Information from the data in bits: {', '.join(listed)}"] if listed else []
     if alone:
         parts.append(f"{', '.join(alone)} {'comes' if len(alone) == 1 else 'come'} from the prior alone")
     return f"{'; '.join(parts)}."
 
 
 def sensitivity_table(posterior: Posterior, found: pd.DataFrame) -> Table:
-    """Medians and 90 % intervals of lengths and shared amplitudes, as declared and under both other priors.
-
-    Parameters
-    ----------
-    found : DataFrame
-        `mtjfit.prior_influence.sensitivity.sensitivity` of the posterior, which has to have converged.
-    """
-    title = "Prior sensitivity"
+    """Medians and 90 % intervals of lengths and shared amplitudes, as declared and under both other priors."""
+    title = "Results under other priors"
     of = {str(name): part.set_index("parameter") for name, part in found.groupby("prior", sort=False)}
     summary = posterior.draws.quantile([0.05, 0.5, 0.95]).set_axis(list(_QUANTILES))
     rows = []
     for name in dict.fromkeys(found["parameter"]):
         if _counts(str(name)) and not _is_copy(posterior, str(name)):
-            cells = [_cell(part.loc[name]) for part in of.values()]
+            others = [part.loc[name] for part in of.values()]
+            cells = [f"{_median(row)}, {float(row['shift_q50']):+.1f} sd" if row["reliable"] else "sample again"
+                     for row in others]  # fmt: skip
             rows.append((str(name), _median(summary[name]), *cells))
     header = ("parameter", "as declared", *(f"{name} (k̂ {_k_hat(part['k_hat'].iloc[0])})" for name, part in of.items()))
     priors = [f"{one.name[0].upper()}{one.name[1:]}: {one.describe()}." for one in alternatives(posterior)]
-    note = "Median, 90 % interval, and the way of the median in sd. k̂ above 0.7: no answer. " + " ".join(priors)
+    note = "Median, 90 % interval, and shift of the median in sd. k̂ above 0.7: no answer. " + " ".join(priors)
     return Table(title, header, tuple(rows), note)
 
 
@@ -173,27 +137,11 @@ def _k_hat(k_hat: float) -> str:
     return "∞" if k_hat == math.inf else "none" if k_hat == -math.inf else f"{k_hat:z.1f}"
 
 
-def _cell(row: pd.Series) -> str:
-    if not row["reliable"]:
-        return "sample again"
-    return f"{_median(row)}, {float(row['shift_q50']):+.1f} sd"
-
-
 def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
-    """Whether conclusions hang on the priors, in one sentence for each thing to be said.
+    """Whether conclusions depend on the priors; empty if no prior has an alternative.
 
     Compared are medians of what the data determine, and limits of what they limit; of a parameter that they do not
     determine nothing was concluded.
-
-    Parameters
-    ----------
-    found : DataFrame
-        As for `sensitivity_table`.
-
-    Returns
-    -------
-    str
-        Empty if no prior has an alternative.
     """
     said, calm = [], []
     for name, part in found.groupby("prior", sort=False):
@@ -209,13 +157,13 @@ def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
             calm.append((words, k_hat))
     if calm:
         ways = " and with ".join(f"{words} (k̂ = {k_hat})" for words, k_hat in calm)
-        start = "Conclusions do not hang on the priors: with" if not said else "With"
+        start = "Conclusions do not depend on the priors: with" if not said else "With"
         said.insert(0, f"{start} {ways} every median and limit moves by less than {MOVED:g} sd.")
     return " ".join(said)
 
 
 def _concluded(posterior: Posterior, row: pd.Series) -> tuple[str, float] | None:
-    """What was concluded of a parameter, with its move in words, and that move in sd."""
+    """Shift of the median or limit of a parameter in words and in sd; None where nothing was concluded."""
     name = str(row["parameter"])
     if _is_copy(posterior, name):
         return None
@@ -236,9 +184,9 @@ def _no_answer(posterior: Posterior, name: str, words: str, k_hat: str) -> str:
             reach = "reaches the edge of its range" if len(outside) == 1 else "reach the edges of their ranges"
             why = f"{_listed(outside)} {reach}"
             again = {base: one.priors[base] for base in dict.fromkeys(ParameterName(name).base for name in outside)}
-            told = "; ".join(f"{base}: {prior.describe()}" for base, prior in again.items())
-            return f"With {words} these draws cannot say what would follow, because {why}: sample again with {told}."
-    return f"With {words} these draws cannot say what would follow (k̂ = {k_hat}): sample again with those priors."
+            priors = "; ".join(f"{base}: {prior.describe()}" for base, prior in again.items())
+            return f"With {words} the result cannot be had from these draws, because {why}: sample again with {priors}."
+    return f"With {words} the result cannot be had from these draws (k̂ = {k_hat}): sample again with those priors."
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -249,10 +197,9 @@ def narrowing_record(
     found: pd.DataFrame, joint: JointGain, other: pd.DataFrame, sentences: Sequence[str]
 ) -> dict[str, object]:
     """Content for ``result.json``: bits by parameter and together, other priors, and the sentences."""
-    together = {"bits": joint.bits, "error": joint.error, "names": joint.names, "reliable": joint.reliable}
     return {
-        "narrowing": {str(name): dict(row) for name, row in found.iterrows()},
-        "joint_gain": together,
+        "narrowing": by_name(found),
+        "joint_gain": asdict(joint),
         "sensitivity": other.to_dict("records"),
         "sentences": list(sentences),
     }

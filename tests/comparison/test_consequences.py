@@ -16,7 +16,7 @@ from mtjfit.comparison.free_layer.consequences import Consequences, consequences
 from mtjfit.comparison.free_layer.layer import (
     explained_by,
     layer_draws,
-    names_of,
+    layer_parameters,
     odd_part,
     prior_draws,
     undetermined,
@@ -82,7 +82,7 @@ def test_moments_lattice_and_normal_metal_share_all_of_the_current() -> None:
 def test_absorption_lies_between_nothing_and_everything() -> None:
     wide = {name: (LogUniform(0.1, 100.0)) for name in LENGTHS}
     study = simulated(**wide)
-    draws = prior_draws(posterior(study), names_of(study))
+    draws = prior_draws(posterior(study), layer_parameters(study))
     layer = layer_draws(study, draws)
     absorbed = 1 - np.abs(layer.transmitted([1e-3, 0.1, 1.0, 5.0, 1e3, np.inf]))
     assert np.all(absorbed >= -1e-12)
@@ -169,7 +169,7 @@ def test_rows_that_inherit_a_prior_say_of_which_parameter() -> None:
     study = simulated(lambda_sf_F=LogNormal(10.0, 2.0))
     n, rng = 400, np.random.default_rng(2)
     left = posterior(study, lambda_sf_F=study.parameters["lambda_sf_F"].prior.quantile(rng.random(n)))
-    assert undetermined(left, names_of(study)) == ("lambda_sf_F",)
+    assert undetermined(left, layer_parameters(study)) == ("lambda_sf_F",)
     found = consequences(left, thickness=[2.0], bias=[0.2])
     assert row(found, "to the lattice, Re f", 2.0)["leans_on"] == "lambda_sf_F"
     assert row(found, "to the lattice, Re f", 2.0)["prior_left"] > 0.1
@@ -182,7 +182,7 @@ def test_rows_that_inherit_a_prior_say_of_which_parameter() -> None:
 
 def test_draws_of_the_prior_alone_are_all_prior() -> None:
     study = simulated(a1=Normal(0.0, 3.0))
-    names = names_of(study)
+    names = layer_parameters(study)
     draws = prior_draws(posterior(study), names)
     found = consequences(posterior_of(study, draws), thickness=[2.0], bias=[0.2])
     np.testing.assert_allclose(found.table["prior_left"], 1.0, atol=0.05)  # 2000 of 2048

@@ -17,9 +17,9 @@ from mtjfit.comparison.devices.comparison import compare_devices
 from mtjfit.comparison.devices.left_out_device import (
     NORMAL,
     Whitened,
-    _predicted,
     from_fit,
     from_posterior,
+    predicted_data,
     whitened_data,
     without_own_data,
 )
@@ -389,7 +389,7 @@ def test_leaving_out_by_weights_is_sampling_without_the_device() -> None:
 def _direct(study: Study, draws: pd.DataFrame, j: int) -> float:
     model = MarginalPosterior(study)
     own = list(whitened_data(model, np.ones_like(model.data.z)))[j]
-    mean, spread = _predicted(model, draws)
+    mean, spread = predicted_data(model, draws)
     m, C = mean[:, j] @ own.basis, own.basis.T @ spread[:, j].mean(axis=0) @ own.basis
     away = own.z - m.mean(axis=0)
     return float(away @ np.linalg.solve(np.cov(m, rowvar=False) + C + np.eye(away.size), away))

@@ -10,7 +10,7 @@ from mtjfit.comparison.devices.quantities import DeterminedQuantity, pairwise, p
 
 
 def quantity(values: np.ndarray, name: str = "x") -> DeterminedQuantity:
-    return DeterminedQuantity(name, "", values, "", np.zeros(values.shape[1], dtype=bool))
+    return DeterminedQuantity(name, "", values, np.zeros(values.shape[1], dtype=bool))
 
 
 def devices(n: int) -> tuple[str, ...]:

@@ -1,57 +1,33 @@
-"""Left-out thicknesses, prior widths, predictive checks and the verdict."""
+"""Explored evidences, left-out thicknesses, predictive checks and the verdict."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from evidence_targets import BANANA, TWO_MODES, gaussian
-from mechanism_cases import TRUTH, closed_form, design, explored, made_by
+from mechanism_cases import FEW_POINTS as BIAS
+from mechanism_cases import closed_form, design, explored, made_by, model_of, series
 
-from mtjfit.comparison.mechanisms import comparison
 from mtjfit.comparison.mechanisms.comparison import (
     BayesFactor,
     MechanismComparison,
     MechanismResult,
     compare_mechanisms,
 )
-from mtjfit.comparison.mechanisms.left_out_thickness import (
-    WIDTHS,
-    LeftOut,
-    Width,
-    leave_out,
-    left_out_sets,
-    log_evidence_change,
-)
+from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, leave_out, leave_out_each, left_out_sets
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
-from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slopes, statistics
+from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slope_statistics, slopes
 from mtjfit.comparison.mechanisms.tables import conclusions
-from mtjfit.infer.ensembles.anneal import Annealed, Population
-from mtjfit.infer.evidence.exploration import Explored, explore
+from mtjfit.infer.evidence.exploration import explore
 from mtjfit.infer.simulate import simulated
-from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.parallel import WorkerKilled
-from mtjfit.study import Study
 
-BIAS = np.linspace(-0.5, 0.5, 7)
 BALLISTIC = ["ballistic", "ballistic+b1"]
-
-
-def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: float = 0.1) -> Study:
-    return made_by(name, np.random.default_rng(seed), design(d, bias=BIAS, noise=noise), TRUTH)[0]
-
-
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Explored]:
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
-    return model, explore(model, model.size, np.random.default_rng(seed))
-
-
-@pytest.fixture(autouse=True)
-def few_simulations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Simulated data sets take most of the time of a comparison of small studies."""
-    monkeypatch.setattr(comparison, "_SIMULATIONS", 20)
+compare = partial(compare_mechanisms, n_simulations=20, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +59,10 @@ def test_a_start_that_is_far_off_is_mended() -> None:
     assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error
 
 
-def test_sabotage_a_proposal_that_misses_a_mode_is_not_right(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the test above would see if annealing found one of two modes only: 0.3 of the mass is 0.36 in ln Z."""
-
-    def one_mode(*args: object, **kwargs: object) -> object:
-        draws = TWO_MODES.draws(2000, np.random.default_rng(0))
-        draws = draws[draws[:, 0] > 0]
-        log_prior = TWO_MODES.log_prior(draws)
-        level = Population(1.0, draws, log_prior, TWO_MODES.log_posterior(draws) - log_prior)
-        return Annealed((replace(level, beta=0.0), level), np.zeros(2))
-
-    monkeypatch.setattr("mtjfit.infer.evidence.exploration.anneal", one_mode)
-    found = explore(TWO_MODES, 2, np.random.default_rng(1)).evidence
+def test_sabotage_a_proposal_that_misses_a_mode_is_not_right() -> None:
+    """The test above sees a start in one of two modes only: 0.3 of the mass is 0.36 in ln Z."""
+    draws = TWO_MODES.draws(2000, np.random.default_rng(0))
+    found = explore(TWO_MODES, 2, np.random.default_rng(1), start=draws[draws[:, 0] > 0]).evidence
     assert abs(found.value - TWO_MODES.log_evidence) > 4.5 * found.error
 
 
@@ -102,7 +70,7 @@ def test_leaving_out_is_a_ratio_of_closed_forms() -> None:
     """ln p(y_j | y_−j) of a ballistic junction, from dense Gaussian densities; the wrong device is seen."""
     study = series("ballistic+b1", 2)
     model, found = model_of(study, "ballistic+b1")
-    each = leave_out(model, found, np.random.default_rng(0))
+    each = leave_out_each(model, found, np.random.default_rng(0))
     amplitudes = ("a1", "b1", "b2")
     whole = closed_form(study, amplitudes)
     exact = [
@@ -119,7 +87,7 @@ def test_smoothed_weights_and_refits_agree() -> None:
     study = series("diffusion", 3)
     model, found = model_of(study, "diffusion")
     rng = np.random.default_rng(1)
-    by_weights, by_refit = leave_out(model, found, rng, refit=False), leave_out(model, found, rng, refit=True)
+    by_weights, by_refit = leave_out_each(model, found, rng, refit=False), leave_out_each(model, found, rng, refit=True)
     assert {one.method for one in by_weights} == {"PSIS"}
     assert {one.method for one in by_refit} == {"refit"}
     for one, other in zip(by_weights, by_refit, strict=True):
@@ -128,53 +96,20 @@ def test_smoothed_weights_and_refits_agree() -> None:
     assert any(one.reliable for one in by_weights)
 
 
-def test_a_large_k_hat_calls_for_a_refit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_k_hat_calls_for_a_refit() -> None:
     """With a limit that no weights keep, everything is explored anew; the numbers stay."""
-    study = series("ballistic+b1", 3)
-    model, found = model_of(study, "ballistic+b1")
-    before = leave_out(model, found, np.random.default_rng(2))
-    monkeypatch.setattr(
-        "mtjfit.comparison.mechanisms.left_out_thickness.reliable_k_hat", lambda n: -np.inf if n > 0 else 0.0
-    )
-    monkeypatch.setattr(
-        "mtjfit.comparison.mechanisms.left_out_thickness.smoothed", lambda log_weights: (np.ones(log_weights.size), 0.9)
-    )
-    after = leave_out(model, found, np.random.default_rng(2))
+    model, found = model_of(series("ballistic+b1", 3), "ballistic+b1")
+    before = leave_out_each(model, found, np.random.default_rng(2))
+    never = partial(leave_out, limit=lambda n: np.nan)
+    after = leave_out_each(model, found, np.random.default_rng(2), one=never)
     assert [one.method for one in before] == ["PSIS"] * 3
     assert [one.method for one in after] == ["refit"] * 3
     assert [one.log_density for one in after] == pytest.approx([one.log_density for one in before], abs=1e-9)
-    assert all(one.reliable and one.k_hat == 0.9 for one in after)
+    assert all(one.reliable for one in after)
 
 
 def test_devices_of_one_thickness_are_left_out_together() -> None:
     assert left_out_sets(design((2.0, 1.0, 2.0, 1.0 + 1e-9, 3.0))) == ((1, 3), (0, 2), (4,))
-
-
-@pytest.mark.parametrize("width", [w for w in WIDTHS if w.of != "lengths"], ids=lambda w: w.name)
-def test_other_widths_of_amplitudes_have_closed_forms(width: Width) -> None:
-    """Errors of the mean of prior ratios are below 0.007 here: 0.03 is four of them."""
-    study = series("ballistic+b1", 5)
-    model, found = model_of(study, "ballistic+b1")
-    change, reliable = log_evidence_change(model, found, width, np.random.default_rng(0))
-    assert reliable
-    wider = width.study(model.study)
-    exact = closed_form(study.replace(parameters=wider.parameters), ("a1", "b1", "b2")) - found.evidence.value
-    assert change == pytest.approx(exact, abs=0.03)
-    assert abs(exact) > 0.06  # sabotage: no change at all would be seen
-
-
-def test_other_widths_of_lengths_are_explored_anew() -> None:
-    study = series("diffusion", 6)
-    model, found = model_of(study, "diffusion-bulk")
-    for width in (each for each in WIDTHS if each.of != "amplitudes"):
-        change, reliable = log_evidence_change(model, found, width, np.random.default_rng(0))
-        assert reliable
-        if width.of == "b1":
-            assert change == 0.0
-            continue
-        other = CollapsedPosterior(width.study(model.study))
-        again = explore(other, other.size, np.random.default_rng(8)).evidence
-        assert change == pytest.approx(again.value - found.evidence.value, abs=0.15)
 
 
 def test_slopes_are_those_of_polyfit() -> None:
@@ -192,7 +127,7 @@ def test_statistics_are_chi_squares_under_their_mechanism() -> None:
     """Means over 300 data sets of ballistic+b1: J for what is absent, J − 1 for what varies; 4.5 sd each."""
     study = mechanism_study(design((0.8, 1.5, 3.0), bias=BIAS, noise=0.02), MECHANISMS["ballistic+b1"])
     rng = np.random.default_rng(0)
-    made = [statistics(slopes(simulated(study, {"a1": 1.0, "b1": -0.3, "b2": 0.5}, rng))) for _ in range(300)]
+    made = [slope_statistics(slopes(simulated(study, {"a1": 1.0, "b1": -0.3, "b2": 0.5}, rng))) for _ in range(300)]
     mean = {name: np.mean([one[name] for one in made]) for name in STATISTICS}
     for name, dof in (("slope ratio against d", 2), ("T_par slope against d", 2), ("in-plane V^2", 3)):
         assert mean[name] == pytest.approx(dof, abs=4.5 * np.sqrt(2 * dof / 300))
@@ -214,7 +149,7 @@ def test_a_wrong_mechanism_fails_the_check_that_concerns_it() -> None:
 
 @pytest.fixture(scope="module")
 def both() -> MechanismComparison:
-    return compare_mechanisms(series("ballistic+b1", 11, noise=0.02), 3, names=BALLISTIC, progress=False)
+    return compare(series("ballistic+b1", 11, noise=0.02), 3, names=BALLISTIC)
 
 
 def shifted(found: MechanismComparison, log_bayes: float, **changes: float) -> MechanismComparison:
@@ -231,22 +166,20 @@ def shifted(found: MechanismComparison, log_bayes: float, **changes: float) -> M
 
 
 def test_the_same_seed_gives_the_same_numbers(both: MechanismComparison) -> None:
-    again = compare_mechanisms(both.study, 3, names=["ballistic+b1"], progress=False)
+    again = compare(both.study, 3, names=["ballistic+b1"])
     assert again.results[0].changes == both["ballistic+b1"].changes
     pd.testing.assert_frame_equal(again.results[0].draws, both["ballistic+b1"].draws)
 
 
 def test_two_processes_give_the_same_numbers(both: MechanismComparison) -> None:
-    again = compare_mechanisms(both.study, 3, names=BALLISTIC, workers=2, progress=False)
+    again = compare(both.study, 3, names=BALLISTIC, workers=2)
     assert [one.name for one in again.results] == [one.name for one in both.results]
     for one, other in zip(again.results, both.results, strict=True):
         assert (one.evidence.value, one.changes) == (other.evidence.value, other.changes)
         pd.testing.assert_frame_equal(one.draws, other.draws)
 
 
-def test_where_processes_are_killed_one_goes_on_alone(
-    both: MechanismComparison, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_processes_are_killed_one_continues_alone(both: MechanismComparison) -> None:
     asked = []
 
     def killed(function, jobs, workers, **_: object):  # type: ignore[no-untyped-def]
@@ -255,8 +188,7 @@ def test_where_processes_are_killed_one_goes_on_alone(
             raise WorkerKilled("a worker process ended")
         return [both[tuple(MECHANISMS)[job.place]] for job in jobs]
 
-    monkeypatch.setattr("mtjfit.comparison.mechanisms.comparison.in_parallel", killed)
-    again = compare_mechanisms(both.study, 3, names=BALLISTIC, workers=2, progress=False)
+    again = compare(both.study, 3, names=BALLISTIC, workers=2, run=killed)
     assert (asked, again.results) == ([2, 1], both.results)
 
 
@@ -275,7 +207,7 @@ def test_a_verdict_needs_twenty_to_one_under_every_prior(both: MechanismComparis
 
 
 def test_no_verdict_for_a_mechanism_that_does_not_describe_the_data() -> None:
-    found = compare_mechanisms(series("diffusion", 9, noise=0.03), 1, names=BALLISTIC, progress=False)
+    found = compare(series("diffusion", 9, noise=0.03), 1, names=BALLISTIC)
     assert found.settled
     assert not found.described
     assert not found.decided
@@ -349,11 +281,11 @@ def test_criteria_count_what_is_determined(both: MechanismComparison) -> None:
         assert one.n_determined == k
         assert one.aic == pytest.approx(one.fit.chi2 + 2 * k)
         assert one.bic == pytest.approx(one.fit.chi2 + k * np.log(2 * 3 * BIAS.size))
-    left: tuple[LeftOut, ...] = both.best.left_out
+    left: tuple[LeftOutThickness, ...] = both.best.left_out
     assert both.best.log_prediction == pytest.approx(sum(one.log_density for one in left))
 
 
 def test_names_are_checked() -> None:
     with pytest.raises(ValueError, match="no mechanism magic"):
-        compare_mechanisms(series("ballistic", 1), names=["magic"], progress=False)
+        compare(series("ballistic", 1), names=["magic"])
     assert explored(series("ballistic", 1), "ballistic", np.random.default_rng(0)).settled

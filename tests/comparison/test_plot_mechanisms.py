@@ -10,15 +10,13 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.comparison.mechanisms import comparison
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
-from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS
 from mtjfit.comparison.mechanisms.models import MECHANISMS, signature, signature_table
 from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, predicted_slopes
 from mtjfit.comparison.mechanisms.predictive import slopes
+from mtjfit.comparison.mechanisms.prior_widths import WIDTHS
 from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_tables
 from mtjfit.comparison.section import comparison_sections
-from mtjfit.infer.evidence import exploration as explore
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
 
@@ -27,11 +25,8 @@ from mtjfit.plot import render
 def found() -> MechanismComparison:
     """Two mechanisms of the bundled series."""
     study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "_SIMULATIONS", 5)
-        patch.setattr(explore, "_PARTICLES", 20)
-        patch.setattr(comparison, "WIDTHS", WIDTHS[:4])
-        return compare_mechanisms(study, 1, names=["ballistic+b1", "diffusion"], progress=False)
+    names = ["ballistic+b1", "diffusion"]
+    return compare_mechanisms(study, 1, names=names, widths=WIDTHS[:4], n_simulations=5, progress=False)
 
 
 def test_the_picture_holds_the_numbers(found: MechanismComparison) -> None:

@@ -13,11 +13,10 @@ from mtjfit.comparison.studies.joint import Sampled, joint_posterior
 from mtjfit.comparison.studies.plot import plot_studies
 from mtjfit.comparison.studies.tables import (
     device_quantities,
-    differences,
     footing_table,
+    length_ratios_table,
     lengths_table,
     reconciled,
-    shared_draws,
     studies_document,
     study_sentences,
 )
@@ -87,7 +86,7 @@ def test_devices_of_all_sets_stand_in_one_unit() -> None:
 
 def test_tables_hold_the_numbers_of_the_draws(pair: tuple[dict[str, Study], StudyComparison]) -> None:
     studies, found = pair
-    draws = shared_draws(found)
+    draws = found.lengths
     assert list(draws) == ["p", "q", "all together"]
     z = found.single["q"].z
     np.testing.assert_allclose(
@@ -96,7 +95,7 @@ def test_tables_hold_the_numbers_of_the_draws(pair: tuple[dict[str, Study], Stud
     table = lengths_table(found)
     assert table.header == ("length", "p", "q", "all together")
     assert float(table.rows[0][1].split()[0]) == pytest.approx(np.median(draws["p"]["lambda_J"]), rel=0.02)
-    ratio = differences(found).rows[0]
+    ratio = length_ratios_table(found).rows[0]
     assert ratio[1] == "p / q"
     assert float(ratio[2].split()[0]) == pytest.approx(2**-0.3, rel=0.05)
     assert ratio[3].endswith("smaller")

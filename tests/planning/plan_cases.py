@@ -11,8 +11,8 @@ from model_studies import declared, simulated
 from mtjfit.infer.simulate import Device
 from mtjfit.model.noise_models import posterior_of
 from mtjfit.planning import Design
-from mtjfit.planning.candidates import Measurement
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
+from mtjfit.planning.measurement import Measurement
 from mtjfit.planning.response import setting
 from mtjfit.study import SCATTER, Noise, PlanRequest, Study, grid
 from mtjfit.study.prior import Prior

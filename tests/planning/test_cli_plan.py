@@ -40,7 +40,7 @@ def cli() -> None:
     """The command alone."""
 
 
-cli.add_command(plan_command, "plan")
+cli.add_command(plan_command)
 
 
 def invoke(*arguments: str | Path) -> Result:

@@ -11,15 +11,16 @@ import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 from plan_cases import REQUEST, design
 
-import mtjfit.planning.prepare as start
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.model.noise_models import posterior_of
 from mtjfit.planning import Candidate, Plan, load_plan, plan
-from mtjfit.planning.candidates import measurement_like
+from mtjfit.planning.candidates import measured_again, thickness_grid
+from mtjfit.planning.draws import draws_of
 from mtjfit.planning.expected_gain import candidate_fisher
-from mtjfit.planning.prepare import noise_of, thickness_grid
-from mtjfit.planning.tables import candidates_table, plan_document, plan_tables
+from mtjfit.planning.measurement import measurement_like
+from mtjfit.planning.response import measured
+from mtjfit.planning.result import candidates_table, plan_document, plan_tables
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study
 
 NARROW = {name: LogNormal(value, 1.3) for name, value in TRUTH.items() if name != "D_ratio"}
@@ -170,8 +171,8 @@ def test_a_single_thickness_is_annealed_because_it_is_what_a_plan_is_for() -> No
 ])  # fmt: skip
 def test_a_new_device_is_as_noisy_as_those_that_are_there(declared: dict, expected: tuple[float, float]) -> None:
     study = simulated((1.0, 2.0), **declared)
-    draws = start.draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
-    like = measurement_like(study.curves[0], 1.0, "arb", draws.powers, noise_of(draws))
+    draws = draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
+    like = next(measured(draws)).measurement
     assert (like.noise_par.value, like.noise_perp.value) == pytest.approx(expected, rel=0.02)
 
 
@@ -186,9 +187,9 @@ def test_a_plan_says_that_new_points_are_taken_as_independent_where_those_of_the
 def test_a_torque_in_place_of_a_torkance_is_in_the_unit_of_the_study() -> None:
     """Information does not depend on the unit in which the planned curve would be written."""
     study = simulated((1.0, 2.0), quantity="torkance", unit="hbar/2e/kohm")
-    draws = start.draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
+    draws = draws_of(study, posterior_like(study), 1, np.random.default_rng(0), progress=False)[0]
     there = [measurement_like(c, 1.0, "hbar/2e/kohm", np.array([1, 2]), {}) for c in study.curves]
-    as_torque = next(c for c in start.again(there) if c.kind == "torque")
+    as_torque = next(c for c in measured_again(there) if c.kind == "torque")
     curve = as_torque.measurements[0].curve()
     assert curve.unit == "N m"
     assert curve.sigma_par[0] == pytest.approx(0.02 * 0.5 * 3.29106e-25 * 1e6, rel=1e-4)

@@ -18,7 +18,7 @@ from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.planning import Candidate
 from mtjfit.planning.choose import choose, exchanged, greedy
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.expected_gain import Linear, linear, precision_before, target_of
+from mtjfit.planning.expected_gain import LinearGaussian, linear_gaussian, precision_before, target_of
 from mtjfit.planning.response import Response, fisher, respond, setting
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
@@ -112,7 +112,7 @@ def test_information_of_the_curves_that_are_there_is_that_of_the_fit(quantity: s
     """`model.jacobian` is made from sums of the curves with the errors of their points."""
     draws, _, expected = of_the_fit(quantity, errors)
     for row in range(2):
-        np.testing.assert_allclose(precision_before(draws, {})[row], expected[row], rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(precision_before(draws)[row], expected[row], rtol=1e-8, atol=1e-8)
 
 
 @pytest.mark.parametrize("errors", ["rho", "covariance", "of the bias"])
@@ -123,7 +123,7 @@ def test_sabotage_leaving_out_a_correlation_is_seen(errors: str) -> None:
                     sigma_par=c.sigma_par, sigma_perp=c.sigma_perp)
         for c in study.curves
     )  # fmt: skip
-    wrong = precision_before(replace(draws, curves=plain), {})[0]
+    wrong = precision_before(replace(draws, curves=plain))[0]
     assert np.linalg.norm(wrong - expected[0]) > 0.05 * np.linalg.norm(expected[0])
 
 
@@ -169,7 +169,7 @@ def test_a_gaussian_posterior_is_predicted_exactly() -> None:
     before = exact_covariance(study)
     after = exact_covariance(study.replace(curves=(*study.curves, made.curve())))
     for k, name in enumerate(draws.names):
-        report = linear(draws.thinned(5), target_of(draws, name), [candidate], {})
+        report = linear_gaussian(draws.thinned(5), target_of(draws, name), [candidate])
         information = report.information(candidate)
         ratio = np.sqrt(after[k, k] / before[k, k])
         np.testing.assert_allclose(report.ratio(information, report.target), ratio, rtol=1e-9)
@@ -183,7 +183,7 @@ def test_sabotage_another_noise_than_was_predicted_is_seen() -> None:
     made = measurement(3.0)
     after = exact_covariance(study.replace(curves=(*study.curves, made.curve())))
     wrong = Candidate("3 nm", "thickness", (measurement(3.0, noise_perp=made.noise_par),))
-    report = linear(draws.thinned(2), target_of(draws, "b1"), [wrong], {})
+    report = linear_gaussian(draws.thinned(2), target_of(draws, "b1"), [wrong])
     k = draws.place["b1"]
     assert np.exp2(-report.score(report.information(wrong))) < 0.98 * np.sqrt(after[k, k])
 
@@ -193,8 +193,8 @@ def test_own_thicknesses_and_amplitudes_do_not_count_as_shared() -> None:
     study = simulated((1.0, 2.0, 3.5), thickness=AboutNominal(0.1))
     draws = known_about(study, values_of(study))
     again = Candidate("B again", "again", (measurement(2.0, device="B"),))
-    report = linear(draws, target_of(draws, "everything"), [again], {})
-    whole = precision_before(draws, {})
+    report = linear_gaussian(draws, target_of(draws, "everything"), [again])
+    whole = precision_before(draws)
     with_again = whole + fisher(analytic(draws, again.measurements[0]))
     shared = np.flatnonzero(draws.shared)
     assert [draws.names[k] for k in shared] == ["lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2"]
@@ -263,10 +263,10 @@ def test_linear_keeps_only_what_counts_and_loses_nothing_by_it() -> None:
     study = simulated((1.0, 2.0, 3.5), thickness=AboutNominal(0.1))
     draws = known_about(study, values_of(study))
     candidate = Candidate("new", "thickness", (measurement(2.7),))
-    report = linear(draws, target_of(draws, "lambda_phi"), [candidate], {})
+    report = linear_gaussian(draws, target_of(draws, "lambda_phi"), [candidate])
     assert report.kept.size == 6
     everything = np.arange(len(draws.names))
-    whole = Linear(draws, report.target, precision_before(draws, {}), everything, np.ones(everything.size))
+    whole = LinearGaussian(draws, report.target, precision_before(draws), everything, np.ones(everything.size))
     np.testing.assert_allclose(
         report.ratio(report.information(candidate), report.target),
         whole.ratio(whole.information(candidate), whole.target),

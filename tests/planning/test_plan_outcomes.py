@@ -14,8 +14,9 @@ from mtjfit.infer.simulate import Device
 from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.planning import Candidate, Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
-from mtjfit.planning.expected_gain import linear, target_of, targets
-from mtjfit.planning.reweighting import Outcomes, _Predicted, reweighted
+from mtjfit.planning.expected_gain import linear_gaussian, target_of, targets
+from mtjfit.planning.response import Response
+from mtjfit.planning.reweighting import Outcomes, log_density, outcomes_of, simulated_outcomes
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Parameter
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
@@ -24,24 +25,25 @@ FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
 @pytest.mark.parametrize("q", [0, 1, 3])
 def test_the_density_of_an_outcome_is_that_of_scipy(q: int) -> None:
     rng = np.random.default_rng(q)
-    predicted = _Predicted(rng.normal(size=(5, 4)), rng.normal(size=(5, 4, q)))
+    predicted = Response(rng.normal(size=(5, 4)), np.zeros((5, 4, 0)), rng.normal(size=(5, 4, q)))
     y = rng.normal(size=(3, 4))
     covariances = [np.eye(4) + N @ N.T for N in predicted.own]
     normals = [stats.multivariate_normal(mu, C) for mu, C in zip(predicted.mean, covariances, strict=True)]
     expected = [[normal.logpdf(each) for normal in normals] for each in y]
-    found = predicted.log_density(y) - 2 * np.log(2 * np.pi)
+    found = log_density(predicted, y) - 2 * np.log(2 * np.pi)
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_outcomes_scatter_as_predicted() -> None:
     """Mean and covariance of 40 000 outcomes of one draw; 5 sd of each of 14 entries, false-alarm rate 1e-5."""
     rng = np.random.default_rng(4)
-    one = _Predicted(np.array([[1.0, -2.0, 0.5, 0.0]]), rng.normal(size=(1, 4, 2)))
-    y = one.of(np.zeros(40_000, dtype=int)).drawn(rng)
-    covariance = np.eye(4) + one.own[0] @ one.own[0].T
+    mean, own = np.array([1.0, -2.0, 0.5, 0.0]), rng.normal(size=(4, 2))
+    many = Response(np.tile(mean, (40_000, 1)), np.zeros((40_000, 4, 0)), np.tile(own, (40_000, 1, 1)))
+    y = simulated_outcomes(many, rng)
+    covariance = np.eye(4) + own @ own.T
     error = np.sqrt((np.outer(np.diagonal(covariance), np.diagonal(covariance)) + covariance**2) / 40_000)
     assert np.all(np.abs(np.cov(y.T) - covariance) < 5 * error)
-    assert np.all(np.abs(y.mean(axis=0) - one.mean[0]) < 5 * np.sqrt(np.diagonal(covariance) / 40_000))
+    assert np.all(np.abs(y.mean(axis=0) - mean) < 5 * np.sqrt(np.diagonal(covariance) / 40_000))
 
 
 def gaussian_known(n: int) -> ParameterDraws:
@@ -55,8 +57,8 @@ def test_a_gaussian_posterior_comes_out_as_it_is() -> None:
     draws = gaussian_known(4000)
     candidate = Candidate("3 nm", "thickness", (measurement(3.0),))
     aims = tuple(targets(draws).values())
-    found = reweighted(draws, candidate, aims, 200, np.random.default_rng(2))
-    report = linear(draws.thinned(2), aims[0], [candidate], {})
+    found = outcomes_of(draws, candidate, aims, 200, np.random.default_rng(2))
+    report = linear_gaussian(draws.thinned(2), aims[0], [candidate])
     information = report.information(candidate)
     exact = [report.ratio(information, aim)[0] * np.std(draws.values[aim.name]) for aim in aims]
     np.testing.assert_allclose(np.sqrt(np.mean(found.spread**2, axis=1)), exact, rtol=0.02)
@@ -109,8 +111,8 @@ def test_information_agrees_with_nested_monte_carlo_where_it_is_moderate() -> No
     assert 2.5 < exact < 6.0
     draws = draws_from_priors(moderate(), 4096, np.random.default_rng(1))
     candidate = Candidate("1.5 nm", "thickness", (measurement(1.5),))
-    found = reweighted(draws, candidate, (target_of(draws, "lambda_phi"),), 400, np.random.default_rng(3))
-    report = linear(draws.thinned(256), target_of(draws, "everything"), [candidate], {})
+    found = outcomes_of(draws, candidate, (target_of(draws, "lambda_phi"),), 400, np.random.default_rng(3))
+    report = linear_gaussian(draws.thinned(256), target_of(draws, "everything"), [candidate])
     bits = float(report.bits(report.information(candidate)).mean())
     assert abs(bits - exact) < 0.15 + 4 * error
     assert abs(found.bits - exact) < 0.15 + 6 * error
@@ -125,7 +127,7 @@ def test_sabotage_forgetting_the_own_thickness_is_seen_by_nested_monte_carlo() -
     candidate = Candidate("1.5 nm", "thickness", (measurement(1.5),))
     bits = []
     for each in (draws, forgetful):
-        report = linear(each, target_of(each, "everything"), [candidate], {})
+        report = linear_gaussian(each, target_of(each, "everything"), [candidate])
         bits.append(float(report.bits(report.information(candidate)).mean()))
     assert abs(bits[0] - exact) < 0.2 + 4 * error
     assert bits[1] > exact + 0.2 + 4 * error
@@ -135,7 +137,7 @@ def test_too_few_draws_for_a_measurement_that_tells_much_are_noticed() -> None:
     draws = draws_from_priors(design(), 1024, np.random.default_rng(1))
     precise = measurement(1.5, noise_par=Noise(1e-4), noise_perp=Noise(1e-4))
     aim = (target_of(draws, "lambda_phi"),)
-    found = reweighted(draws, Candidate("1.5 nm", "thickness", (precise,)), aim, 50, np.random.default_rng(3))
+    found = outcomes_of(draws, Candidate("1.5 nm", "thickness", (precise,)), aim, 50, np.random.default_rng(3))
     assert isinstance(found, Outcomes)
     assert not found.reliable
 
@@ -146,7 +148,7 @@ def test_a_device_measured_again_has_no_bits_but_a_spread() -> None:
     z = 0.05 * np.random.default_rng(0).standard_normal((500, model.size))
     draws = draws_from_posterior(study, model.draw(z, np.random.default_rng(1)), model.priors)
     aim = (target_of(draws, "b1"),)
-    found = reweighted(
+    found = outcomes_of(
         draws, Candidate("A again", "again", (measurement(1.0, device="A"),)), aim, 20, np.random.default_rng(1)
     )
     assert np.isnan(found.bits)

@@ -140,7 +140,7 @@ def test_requests_that_make_no_sense(asked: dict) -> None:
 def test_former_names_still_work_and_say_what_they_are_called_now() -> None:
     with pytest.warns(DeprecationWarning, match="mtjfit.study.Wishes is now mtjfit.study.PlanRequest"):
         assert mtjfit.study.Wishes is PlanRequest
-    with pytest.warns(DeprecationWarning, match="mtjfit.study.Proposal is now mtjfit.study.Design"):
+    with pytest.warns(DeprecationWarning, match="mtjfit.study.Proposal is now mtjfit.planning.Design"):
         assert mtjfit.study.Proposal is Design
     with pytest.raises(AttributeError, match="no attribute 'Wish'"):
         _ = mtjfit.study.Wish

@@ -18,6 +18,7 @@ from mtjfit.prior_influence.sensitivity import sensitivity
 from mtjfit.prior_influence.tables import (
     MOVED,
     bits,
+    joint_sentence,
     narrowing_sentence,
     narrowing_table,
     sensitivity_sentence,
@@ -63,13 +64,18 @@ def narrowed(posterior: Posterior) -> Table:
     return narrowing_table(posterior, narrowing(posterior), joint_gain(posterior))
 
 
-def under_other_priors(posterior: Posterior) -> str:
+def said_of(posterior: Posterior) -> str:
+    return narrowing_sentence(posterior, narrowing(posterior))
+
+
+def depends(posterior: Posterior) -> str:
     return sensitivity_sentence(posterior, sensitivity(posterior))
 
 
 def test_the_table_says_what_decides(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    found, table = narrowing(posterior), narrowed(posterior)
+    found = narrowing(posterior)
+    table = narrowed(posterior)
     assert "Lambda" not in rows(table)  # lambda_sf_N times one
     prior, _, unit, shrinkage, _, who = rows(table)["lambda_J"]
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
@@ -81,38 +87,37 @@ def test_the_table_says_what_decides(finished) -> None:
     assert rows(table)["a1"][3] == "> 99.9 %"
 
 
-def test_the_note_tells_of_all_together_or_why_not(finished) -> None:
-    def note(joint: JointGain) -> str:
-        return narrowing_table(finished.posterior, narrowing(finished.posterior), joint).note
-
+def test_the_note_gives_bits_of_all_together_or_says_why_not(finished) -> None:
     both = ("lambda_J", "lambda_phi")
-    assert note(JointGain(12.34, 0.02, both, True)).endswith("About lambda_J, lambda_phi together: 12.3 ± 0.02 bits.")
-    assert note(JointGain(12.34, 0.02, both, False)).endswith("cannot be said: the evidence is not reliable.")
-    assert note(JointGain(50.0, 0.02, tuple("abcdefghi"), True)).endswith(
-        "About 9 parameters together: 50.0 ± 0.02 bits."
+    assert (
+        joint_sentence(JointGain(12.34, 0.02, both, True)) == "About lambda_J, lambda_phi together: 12.3 ± 0.02 bits."
     )
-    assert "together" not in note(JointGain(0.0, 0.0, (), True))
-    found = narrowed(finished.posterior)
-    assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in found.note
+    assert joint_sentence(JointGain(12.34, 0.02, both, False)).endswith("the evidence is not reliable.")
+    assert (
+        joint_sentence(JointGain(50.0, 0.02, tuple("abcdefghi"), True))
+        == "About 9 parameters together: 50.0 ± 0.02 bits."
+    )
+    assert joint_sentence(JointGain(0.0, 0.0, (), True)) == ""
+    note = narrowed(finished.posterior).note
+    assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in note
 
 
 def test_bits_of_each_length_in_a_sentence(finished) -> None:
     posterior = finished.posterior
     found = narrowing(posterior).loc[list(LENGTHS)].sort_values("gain_bits", ascending=False)
     listed = [f"{name} {bits(gain, error)}" for name, gain, error in found[["gain_bits", "gain_error"]].itertuples()]
-    assert narrowing_sentence(posterior, narrowing(posterior)) == f"The data tell, in bits: {', '.join(listed)}."
+    assert said_of(posterior) == f"Information from the data in bits: {', '.join(listed)}."
     both = blind(sharp(posterior), "lambda_J", "lambda_phi")
-    assert narrowing_sentence(both, narrowing(both)).endswith("; lambda_J, lambda_phi come from the prior alone.")
-    none = blind(posterior, *LENGTHS)
-    assert narrowing_sentence(none, narrowing(none)).startswith("lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come")
+    assert said_of(both).endswith("; lambda_J, lambda_phi come from the prior alone.")
+    assert said_of(blind(posterior, *LENGTHS)).startswith("lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N come")
     one = narrowing(blind(posterior, "lambda_J")).loc[["lambda_J"]]
     assert narrowing_sentence(posterior, one) == "lambda_J comes from the prior alone."
     assert narrowing_sentence(posterior, one.iloc[:0]) == ""
 
 
 def test_sharp_data_do_not_hang_on_the_priors(finished) -> None:
-    text = under_other_priors(sharp(finished.posterior))
-    assert text.startswith("Conclusions do not hang on the priors: with priors 1.4 times as wide (k̂ = ")
+    text = depends(sharp(finished.posterior))
+    assert text.startswith("Conclusions do not depend on the priors: with priors 1.4 times as wide (k̂ = ")
     assert text.endswith(f"every median and limit moves by less than {MOVED:g} sd.")
     table = sensitivity_table(sharp(finished.posterior), sensitivity(sharp(finished.posterior)))
     assert rows(table)["lambda_J"][1].startswith("1.000 (0.98")
@@ -126,7 +131,7 @@ def test_what_moves_is_named_with_its_numbers(finished) -> None:
     posterior = sharp(finished.posterior)
     draws = np.exp(0.6 * noise(posterior, 9))
     posterior = with_draws(posterior, lambda_J=draws)
-    text = under_other_priors(posterior)
+    text = depends(posterior)
     before, after = (float(word) for word in text.split("(from ")[1].split(" nm")[0].split(" to "))
     assert before == pytest.approx(1.0, abs=0.05)
     assert after == pytest.approx(np.exp(0.36), abs=0.15)
@@ -149,12 +154,12 @@ def test_of_what_is_not_determined_nothing_was_concluded(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
     found = sensitivity(posterior).assign(shift_q50=lambda t: np.where(t.parameter == "lambda_J", 5.0, 0.0))
     found = found.assign(shift_q05=0.0, shift_q95=0.0, k_hat=0.1, reliable=True)
-    assert sensitivity_sentence(posterior, found).startswith("Conclusions do not hang on the priors")
+    assert sensitivity_sentence(posterior, found).startswith("Conclusions do not depend on the priors")
 
 
 def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
-    text = under_other_priors(posterior)
+    text = depends(posterior)
     assert (
         "because lambda_J reaches the edge of its range: sample again with lambda_J: log-uniform 0.0251 to 398." in text
     )
@@ -163,7 +168,7 @@ def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) ->
     assert {row[2] for row in table.rows} == {"sample again"}
     heavy = sensitivity(sharp(finished.posterior)).assign(k_hat=0.9, reliable=False)
     text = sensitivity_sentence(sharp(finished.posterior), heavy)
-    assert "cannot say what would follow (k̂ = 0.9): sample again with those priors." in text
+    assert "the result cannot be had from these draws (k̂ = 0.9): sample again with those priors." in text
 
 
 def test_an_unconverged_run_has_no_gains(finished) -> None:
@@ -190,7 +195,7 @@ def test_the_record_is_strict_json_with_the_numbers_of_the_tables(finished) -> N
     assert len(record["sensitivity"]) == len(sensitivity(posterior))
     assert record["sensitivity"][0]["k_hat"] is None  # infinite
     assert record["sentences"] == list(section.sentences)
-    assert record["sentences"][1] == under_other_priors(posterior)
+    assert record["sentences"][1] == depends(posterior)
     assert list(section.tables) == ["narrowing", "sensitivity"]
 
 

@@ -1,8 +1,8 @@
-"""Devices of a study beside each other: what each determines, which pairs differ, which are odd, which agree."""
+"""Devices of a study compared: the quantities that each determines, pairs, odd devices, repeated thicknesses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,31 +27,22 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, card, p_text, value_with_error
 
-__all__ = [
-    "DeviceComparison",
-    "compare_devices",
-    "marked",
-    "outliers_table",
-    "pairs_table",
-    "quantities_table",
-    "repeats_table",
-]
+__all__ = ["DeviceComparison", "compare_devices", "device_pairs_table", "marked", "outliers_table", "quantities_table",
+           "repeats_table"]  # fmt: skip
 
+_DRAWS = 4000
 _LISTED = 3  # pairs of each quantity that are listed one by one
 _LOPSIDED = 0.1  # an interval whose halves differ by more than this share is written out
 _SHORT = 40
+_KAPPA = ("|kappa", "|κ")
 
 
 def marked(one: Table) -> Table:
-    """The table of draws that have not converged."""
+    """The table with a title that refuses it, for draws that have not converged."""
     return replace(one, title=f"NOT CONVERGED, no result: {one.title[0].lower()}{one.title[1:]}")
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _cell(row: dict[str, Any]) -> str:
+def _cell(row: dict[Hashable, Any]) -> str:
     low, middle, high, share = row["q16"], row["median"], row["q84"], row["share"]
     if not share:
         return "none in range"
@@ -66,28 +57,26 @@ def quantities_table(
     study: Study, quantities: tuple[DeterminedQuantity, ...], table: pd.DataFrame, source: str
 ) -> Table:
     """One row for each device in the order of thickness, one column for each quantity."""
-    cells = {(row["quantity"], row["device"]): _cell(row) for row in _records(table)}
+    cells = {(row["quantity"], row["device"]): _cell(row) for row in table.to_dict("records")}
     curves = [study.curves[j] for j in np.argsort(study.thicknesses, kind="stable")]
     rows = tuple(
         (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in quantities))
         for curve in curves
     )
-    header = [
-        each.name.replace("|kappa", "|κ") + (f" ({pretty(each.unit)})" if each.unit else "") for each in quantities
-    ]
+    header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "") for each in quantities]
     note = "Median ± half of the central 68 %, or median (68 % interval) where that is lopsided."
     return Table(f"What each device determines, {source}", ("device", "d (nm)", *header), rows, note)
 
 
-def pairs_table(pairs: pd.DataFrame) -> Table:
+def device_pairs_table(pairs: pd.DataFrame) -> Table:
     """Differences one by one for up to three devices; for more, how many pairs of each quantity differ."""
     title = "Differences between devices"
     if len(pairs) <= _LISTED * pairs["quantity"].nunique():
         rows = [
-            (row["quantity"].replace("|kappa", "|κ"), f"{row['A']} − {row['B']}",
+            (row["quantity"].replace(*_KAPPA), f"{row['A']} − {row['B']}",
              interval(row["q025"], row["difference"], row["q975"]), pretty(row["unit"]), f"{row['p_greater']:.3f}",
              "yes" if row["clear"] else "")
-            for row in _records(pairs) if np.isfinite(row["difference"]) and row["q975"] > row["q025"]
+            for row in pairs.to_dict("records") if np.isfinite(row["difference"]) and row["q975"] > row["q025"]
         ]  # fmt: skip
         note = "95 % intervals; clear: zero lies outside a band that holds all pairs of the quantity at once with 95 %."
         return Table(title, ("quantity", "pair", "difference", "unit", "P(> 0)", "clear"), tuple(rows), note)
@@ -96,7 +85,7 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
         mine = pairs[pairs["quantity"] == name]
         lone = int(((mine["p_greater"] > 0.975) | (mine["p_greater"] < 0.025)).sum())
         chance = f"{0.05 * len(mine):.0f}" if len(mine) >= 20 else f"{0.05 * len(mine):.1f}"
-        counts.append((name.replace("|kappa", "|κ"), str(len(mine)), str(lone), chance, str(int(mine["clear"].sum()))))
+        counts.append((name.replace(*_KAPPA), str(len(mine)), str(lone), chance, str(int(mine["clear"].sum()))))
     note = (
         "One sided: pairs whose direction has more than 97.5 %, looked at one by one; beside it how many of them "
         "chance alone makes if no two devices differ. Clear: zero lies outside a band that holds all pairs of the "
@@ -105,20 +94,16 @@ def pairs_table(pairs: pd.DataFrame) -> Table:
     return Table(title, ("quantity", "pairs", "one sided", "by chance", "clear"), tuple(counts), note)
 
 
-def _p(p: float) -> str:
-    return p_text(p).removeprefix("p ").removeprefix("= ")
-
-
 def outliers_table(found: pd.DataFrame) -> Table:
-    """Odd devices, the worst first; without any, the device that comes closest."""
-    ordered = sorted(_records(found), key=lambda row: (row["p"], -row["chi2"]))
+    """Odd devices, the worst first; if there are none, the device with the largest departure."""
+    ordered = sorted(found.to_dict("records"), key=lambda row: (row["p"], -row["chi2"]))
     odd = [row for row in ordered if row["outlier"]]
-    rows = tuple(
-        (row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), _p(row["p"]),
-         _p(row["p_holm"]), row["reason"].replace("|kappa", "|κ") or "none: the largest departure of all",
-         row["method"])
-        for row in odd or ordered[:1]
-    )  # fmt: skip
+    rows = []
+    for row in odd or ordered[:1]:
+        p, p_holm = (p_text(row[name]).removeprefix("p ").removeprefix("= ") for name in ("p", "p_holm"))
+        reason = row["reason"].replace(*_KAPPA) or "none: the largest departure of all"
+        rows.append((row["device"], f"{row['thickness']:g}", f"{row['chi2']:.1f}", str(row["dof"]), p, p_holm, reason,
+                     row["method"]))  # fmt: skip
     note = (
         f"Every device against what all others predict for it; odd where p stays below {FALSE_ALARM:g} after Holm's "
         "correction for their number. An odd device also moves what is predicted for its neighbours: judge the first, "
@@ -130,17 +115,17 @@ def outliers_table(found: pd.DataFrame) -> Table:
             "only its mean and width count."
         )
     header = ("device", "d (nm)", "χ²", "dof", "p", "p (Holm)", "reason", "left out by")
-    return Table("Odd devices" if odd else "No device is odd", header, rows, note)
+    return Table("Odd devices" if odd else "No device is odd", header, tuple(rows), note)
 
 
 def repeats_table(found: pd.DataFrame) -> Table:
-    """Thicknesses with several devices: whether these agree."""
+    """Agreement of the devices of each thickness that has several."""
     rows = tuple(
         (f"{row['thickness']:g}", str(row["n"]),
          row["devices"] if len(row["devices"]) < _SHORT else f"{row['devices'][: _SHORT - 3]}…",
          f"{row['chi2']:.1f}", str(row["dof"]), p_text(row["p"]), "yes" if row["agree"] else "NO",
          f"{100 * row['scatter']:.2g} %")
-        for row in _records(found)
+        for row in found.to_dict("records")
     )  # fmt: skip
     note = (
         "Do devices of one nominal thickness have the same torque within the errors of the data? Without any length; "
@@ -150,12 +135,9 @@ def repeats_table(found: pd.DataFrame) -> Table:
     return Table("Repeated devices", header, rows, note)
 
 
-_DRAWS = 4000
-
-
 @dataclass(frozen=True, eq=False)
 class DeviceComparison:
-    """Every device of a study beside the others.
+    """Every device of a study compared with the others.
 
     Attributes
     ----------
@@ -177,8 +159,6 @@ class DeviceComparison:
         One row for each device, see `mtjfit.comparison.devices.outliers.outliers`.
     repeats : DataFrame
         One row for each thickness with several devices, see `mtjfit.comparison.devices.outliers.repeats`.
-    notes : tuple of str
-        What must be known to read the numbers.
     """
 
     study: Study
@@ -196,7 +176,7 @@ class DeviceComparison:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
         text = (
             quantities_table(self.study, self.quantities, self.table, self.source),
-            pairs_table(self.pairs),
+            device_pairs_table(self.pairs),
             outliers_table(self.outliers),
             repeats_table(self.repeats),
         )

@@ -1,7 +1,7 @@
-"""What the other devices predict for one that is left out, in the whitened coordinates of its own data.
+"""Prediction of the other devices for one that is left out, in the whitened coordinates of its own data.
 
 The data of a device enter through z = A t + ε, with the coefficients t_n of its torque and ε standard normal
-(`mtjfit.model.compress`). Its posterior prediction m ± C contains its own z. That is taken out again:
+(`mtjfit.model.compress`). Its posterior prediction m ± C contains its own z, which is removed again:
 
 - *by weights* 1/L_j of the draws, Pareto-smoothed, with the device's own thickness and amplitudes integrated over their
   priors; exact for many draws, and k̂ says whether there were enough (Vehtari, Gelman, Gabry, arXiv:1507.04544);
@@ -29,11 +29,19 @@ from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior, row_scale, whitened
 from mtjfit.study import SCATTER, Study
 
-__all__ = ["LeftOut", "Whitened", "from_fit", "from_posterior", "whitened_data", "without_own_data"]
+__all__ = [
+    "LeftOutDevice",
+    "Whitened",
+    "from_fit",
+    "from_posterior",
+    "predicted_data",
+    "whitened_data",
+    "without_own_data",
+]
 
 BY_WEIGHTS, NORMAL, LINEAR = "reweighted draws", "normal approximation", "linearised fit"
 _NODES = 5  # of the integral over a device's own thickness: κ is close to a parabola within its tolerance
-_TAUGHT_ITSELF = 0.95  # share of what is known of a direction that comes from the device: others cannot judge it
+_OWN_SHARE = 0.95  # of the knowledge of a direction that comes from the device itself: others cannot judge it
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Whitened:
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class LeftOutDevice:
     """Prediction of the others for one device.
 
     Attributes
@@ -68,7 +76,7 @@ class LeftOut:
     covariance : ndarray, shape (r, r)
     chi2, dof : float, int
         Distance of z from its prediction, (z − mean)ᵀ (1 + covariance)⁻¹ (z − mean), over directions that the others
-        say anything about.
+        predict.
     k_hat : float
         NaN where nothing was weighted.
     """
@@ -98,16 +106,18 @@ def whitened_data(model: MarginalPosterior, rows: FloatArray) -> Iterator[Whiten
         yield Whitened(basis.T @ (z * weight), basis.T @ A, basis)
 
 
-def without_own_data(own: Whitened, mean: FloatArray, covariance: FloatArray, method: str, k_hat: float) -> LeftOut:
+def without_own_data(
+    own: Whitened, mean: FloatArray, covariance: FloatArray, method: str, k_hat: float
+) -> LeftOutDevice:
     """The normal approximation: the others' prediction from that of all, `mean` ± `covariance`, which contains z.
 
-    Directions of which the device itself taught more than 95 % are left out of χ².
+    Directions of which more than 95 % is known from the device itself are left out of χ².
     """
     c, axes = np.linalg.eigh(covariance)
-    kept = c < _TAUGHT_ITSELF
+    kept = c < _OWN_SHARE
     c = np.where(kept, np.maximum(c, 0.0), 0.5)
     away = axes.T @ (own.z - mean) * np.where(kept, 1.0, 0.0)
-    return LeftOut(
+    return LeftOutDevice(
         own=own,
         mean=own.z - axes @ (away / (1 - c)),
         covariance=(axes * (c / (1 - c))) @ axes.T,
@@ -118,7 +128,7 @@ def without_own_data(own: Whitened, mean: FloatArray, covariance: FloatArray, me
     )
 
 
-def from_fit(fit: FitResult) -> tuple[LeftOut, ...]:
+def from_fit(fit: FitResult) -> tuple[LeftOutDevice, ...]:
     """Prediction of the others for every device from a least-squares fit, linearised at its best values.
 
     Thickness and amplitudes of the device itself are free but for its declared thickness, as in the fit.
@@ -186,8 +196,14 @@ def _own_thicknesses(model: MarginalPosterior, values: FloatArray) -> Iterator[t
         yield float(weight), moved
 
 
-def _predicted(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Mean (n, n_devices, 2P) and covariance (n, n_devices, 2P, 2P) of R t over what belongs to a device alone."""
+def predicted_data(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Mean and covariance of R t at each draw over all that belongs to a device alone.
+
+    Returns
+    -------
+    mean : ndarray, shape (n, n_devices, 2P)
+    covariance : ndarray, shape (n, n_devices, 2P, 2P)
+    """
     shape = (len(draws), len(model.study.curves))
     c, sd = _own_amplitudes(model, draws)
     own = np.flatnonzero(np.any(sd > 0, axis=(0, 1)))
@@ -213,33 +229,28 @@ def _predicted(model: MarginalPosterior, draws: pd.DataFrame) -> tuple[FloatArra
     return mean, covariance
 
 
-def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOut, ...]:
+def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOutDevice, ...]:
     """Prediction of the others for every device from draws of the posterior of all.
 
     Parameters
     ----------
     study : Study
-        With errors as they are to be believed, see `mtjfit.model.equivalent_noise.as_normal`.
+        With normal errors, see `mtjfit.model.equivalent_noise.as_normal`.
     draws : DataFrame
         Columns as in `Posterior.draws`.
     """
     model = MarginalPosterior(study)
     P = model.data.powers.size
     rows = np.repeat(1 / noise_estimate(model), P, axis=1)
-    means, spreads = _predicted(model, draws)
-    return tuple(
-        _left_out(own, mean @ (own.basis * weight[:, None]), _turned(spread, own.basis * weight[:, None]))
-        for own, mean, spread, weight in zip(
-            whitened_data(model, rows), np.moveaxis(means, 1, 0), np.moveaxis(spreads, 1, 0), rows, strict=True
-        )
-    )
+    means, spreads = predicted_data(model, draws)
+    found = []
+    for j, own in enumerate(whitened_data(model, rows)):
+        basis = own.basis * rows[j][:, None]
+        found.append(_left_out(own, means[:, j] @ basis, np.asarray(basis.T @ spreads[:, j] @ basis)))
+    return tuple(found)
 
 
-def _turned(covariance: FloatArray, basis: FloatArray) -> FloatArray:
-    return np.asarray(basis.T @ covariance @ basis)
-
-
-def _left_out(own: Whitened, mean: FloatArray, spread: FloatArray) -> LeftOut:
+def _left_out(own: Whitened, mean: FloatArray, spread: FloatArray) -> LeftOutDevice:
     """One device: mean (n, r) and covariance (n, r, r) of z for each draw, own noise not yet in it."""
     r = own.z.size
     whole = spread + np.eye(r)
@@ -254,7 +265,7 @@ def _left_out(own: Whitened, mean: FloatArray, spread: FloatArray) -> LeftOut:
         covariance = np.tensordot(w, spread, axes=1) + (mean - middle).T @ ((mean - middle) * w[:, None])
         distance = own.z - middle
         chi2 = float(distance @ np.linalg.solve(covariance + np.eye(r), distance))
-        return LeftOut(own, middle, covariance, chi2, r, BY_WEIGHTS, k_hat)
+        return LeftOutDevice(own, middle, covariance, chi2, r, BY_WEIGHTS, k_hat)
     # in coordinates in which noise and what belongs to the device alone are standard normal together
     root = np.linalg.cholesky(whole.mean(axis=0))
     inverse = np.linalg.inv(root)
@@ -262,4 +273,4 @@ def _left_out(own: Whitened, mean: FloatArray, spread: FloatArray) -> LeftOut:
     found = without_own_data(turned, inverse @ mean.mean(axis=0), np.cov(mean @ inverse.T, rowvar=False).reshape(r, r),
                              NORMAL, k_hat)  # fmt: skip
     covariance = root @ (found.covariance + np.eye(r)) @ root.T - np.eye(r)
-    return LeftOut(own, root @ found.mean, covariance, found.chi2, found.dof, NORMAL, k_hat)
+    return LeftOutDevice(own, root @ found.mean, covariance, found.chi2, found.dof, NORMAL, k_hat)

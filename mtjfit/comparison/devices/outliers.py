@@ -1,4 +1,4 @@
-"""Devices that the others do not expect, with the reason; devices of one thickness that do not agree."""
+"""Outliers among the devices, with the reason, and agreement of devices of one thickness."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
-from mtjfit.comparison.devices.left_out_device import LeftOut, from_fit, from_posterior, whitened_data
+from mtjfit.comparison.devices.left_out_device import from_fit, from_posterior, whitened_data
 from mtjfit.comparison.devices.quantities import determined_quantities
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
@@ -37,12 +37,12 @@ def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:
 
 
 def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Every device against what all others predict for it.
+    """Test every device against the prediction of all others.
 
     The statistic is the distance between the polynomials of the device's own data and their prediction by the others,
-    in units of both uncertainties together: χ² over the directions that the others say anything about (F where errors
-    come from the scatter). Its own thickness and amplitudes are free within their priors. How the device is left out
-    says `method`: see `mtjfit.comparison.devices.left_out_device`.
+    in units of both uncertainties together: χ² over the directions that the others predict (F where errors come from
+    the scatter). Its own thickness and amplitudes are free within their priors. For `method` see
+    `mtjfit.comparison.devices.left_out_device`.
 
     An odd device also moves the prediction for its neighbours. Of several flagged ones judge the worst, leave it out,
     and fit again.
@@ -70,7 +70,7 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
         study, left = as_normal(found.study), from_fit(found)
     model = MarginalPosterior(with_own_amplitudes(study))
     group, dof = noise_groups(model)
-    p = np.array([_p_value(one, _noise_dof(group[j], dof)) for j, one in enumerate(left)])
+    p = np.array([_p_value(one.chi2, one.dof, group[j], dof) for j, one in enumerate(left)])
     adjusted = holm(p)
     own = own_coefficients(study, _DRAWS, rng)
     half = own.powers.size
@@ -92,18 +92,12 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def _p_value(one: LeftOut, noise_dof: float) -> float:
-    if one.dof == 0:
+def _p_value(square: float, n: int, group: np.ndarray, dof: FloatArray) -> float:
+    """Of χ² in n directions; of F where errors come from the scatter, in groups of components with `dof`."""
+    if n == 0:
         return float("nan")
-    if np.isinf(noise_dof):
-        return float(chi2.sf(one.chi2, one.dof))
-    return float(f.sf(one.chi2 / one.dof, one.dof, noise_dof))
-
-
-def _noise_dof(group: np.ndarray, dof: FloatArray) -> float:
-    """Degrees of freedom behind the errors of one device, from those of its two components."""
-    shares = np.array([np.sum(group == g) for g in range(-1, dof.size)], dtype=float)
-    return denominator_dof(shares, dof)
+    noise_dof = denominator_dof(np.array([np.sum(group == g) for g in range(-1, dof.size)], dtype=float), dof)
+    return float(chi2.sf(square, n) if np.isinf(noise_dof) else f.sf(square / n, n, noise_dof))
 
 
 def _deviations(
@@ -131,7 +125,7 @@ def _reason(quantity: str, own: float, expected: float, deviation: float, own_te
 
 
 def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
-    """Whether devices of one nominal thickness agree with each other, without any length.
+    """Test whether devices of one nominal thickness agree with each other, without any length.
 
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
     groups) are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
@@ -160,9 +154,7 @@ def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
         scale = np.maximum(np.linalg.norm(A, axis=0), 1e-300)
         t, _, rank, _ = np.linalg.lstsq(A / scale, z)
         square, n = float(np.sum((z - A / scale @ t) ** 2)), z.size - int(rank)
-        shares = np.array([np.sum(group[members] == g) for g in range(-1, dof.size)], dtype=float)
-        noise_dof = denominator_dof(shares, dof)
-        p = float(chi2.sf(square, n) if np.isinf(noise_dof) else f.sf(square / n, n, noise_dof))
+        p = _p_value(square, n, group[members], dof)
         names = ", ".join(study.curves[j].device for j in members)
         table.append((thickness, of, names, len(members), square, n, p, _scatter_of(own, members)))
     columns = ["thickness", "group", "devices", "n", "chi2", "dof", "p", "scatter"]

@@ -1,4 +1,4 @@
-"""What a single device determines, as functions of the coefficients t_n of its torque, draw by draw."""
+"""Quantities that a single device determines, as functions of the coefficients t_n of its torque, draw by draw."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ LEVELS = {"q025": 0.025, "q16": 0.16, "median": 0.5, "q84": 0.84, "q975": 0.975}
 
 _USUAL = 0.2  # V; where the literature quotes T_perp/T_par
 _AGREE = 1e-12  # V
+_DRAWS = 2000
+_SIMULTANEOUS = 0.95
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +40,6 @@ class DeterminedQuantity:
     ----------
     values : ndarray, shape (n_draws, n_devices)
         NaN in draws in which it does not exist.
-    meaning : str
-        One sentence.
     extrapolated : ndarray of bool, shape (n_devices,)
         True where it needs a bias at which the device was not measured.
     """
@@ -46,7 +47,6 @@ class DeterminedQuantity:
     name: str
     unit: str
     values: FloatArray
-    meaning: str
     extrapolated: np.ndarray
 
 
@@ -132,41 +132,22 @@ def determined_quantities(t: Coefficients, bias: float) -> tuple[DeterminedQuant
     with_b1 = "b1" in study.amplitudes
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio, of_slopes, of_powers = at.imag / at.real, t1.imag / t1.real, (t2 / t1).imag
-    over_d = " divided by d" if study.curves[0].per == "volume" else ""
-    no_constant = (
-        " From the integral of the fitted torkance, without its unknown constant b0."
-        if any(curve.quantity == "torkance" for curve in study.curves)
-        else ""
-    )
     found = []
     if 1 in t.powers:
-        known = "." if with_b1 else ": tan arg κ."
+        slope = "|kappa·(a1 + i b1)|" if with_b1 else "|kappa|·a1"
         found += [
-            DeterminedQuantity(
-                "slope_ratio", "", of_slopes, f"Slopes of T_perp and T_par at V = 0{known}", nowhere
-            ),
-            DeterminedQuantity(
-                "|kappa·(a1 + i b1)|" if with_b1 else "|kappa|·a1", torque_unit(study, 1),
-                np.copysign(np.abs(t1), t1.real), f"Slope of the torque at V = 0{over_d}.", nowhere,
-            ),
-        ]  # fmt: skip
+            DeterminedQuantity("slope_ratio", "", of_slopes, nowhere),
+            DeterminedQuantity(slope, torque_unit(study, 1), np.copysign(np.abs(t1), t1.real), nowhere),
+        ]
     if {1, 2} <= set(t.powers.tolist()):
-        found.append(DeterminedQuantity(
-            "Im c2/c1" if with_b1 else "b2/a1", "1/V", of_powers,
-            "From the ratio of the terms in V² and V, in which κ drops out.", nowhere,
-        ))  # fmt: skip
+        found.append(DeterminedQuantity("Im c2/c1" if with_b1 else "b2/a1", "1/V", of_powers, nowhere))
+    odd = (at.imag - opposite.imag) / 2
     found += [
-        DeterminedQuantity(f"T_perp/T_par at {bias:g} V", "", ratio, f"Ratio of the components.{no_constant}", beyond),
-        DeterminedQuantity(
-            f"odd part of T_perp at {bias:g} V", torque_unit(study), (at.imag - opposite.imag) / 2,
-            f"[T_perp({bias:g} V) − T_perp(−{bias:g} V)]/2{over_d}.", both,
-        ),
-    ]  # fmt: skip
+        DeterminedQuantity(f"T_perp/T_par at {bias:g} V", "", ratio, beyond),
+        DeterminedQuantity(f"odd part of T_perp at {bias:g} V", torque_unit(study), odd, both),
+    ]
     if t.powers.max(initial=0) >= 2:
-        found.append(DeterminedQuantity(
-            "extremum of T_perp", "V", extremum(t),
-            "Bias of the extremum of T_perp, over the draws that have one inside the device's bias range.", nowhere,
-        ))  # fmt: skip
+        found.append(DeterminedQuantity("extremum of T_perp", "V", extremum(t), nowhere))
     return tuple(found)
 
 
@@ -176,39 +157,26 @@ def quantity_table(t: Coefficients, quantities: tuple[DeterminedQuantity, ...]) 
     frames = []
     for each in quantities:
         exists = np.isfinite(each.values)
-        columns: dict[str, object] = {
-            "quantity": each.name,
-            "device": [curve.device for curve in curves],
-            "group": [curve.group for curve in curves],
-            "thickness": [curve.thickness for curve in curves],
-        }
         quantiles = np.array([
             np.quantile(values[there], list(LEVELS.values())) if there.any() else np.full(len(LEVELS), np.nan)
             for values, there in zip(each.values.T, exists.T, strict=True)
         ])  # fmt: skip
-        columns |= dict(zip(LEVELS, quantiles.T, strict=True))
-        columns |= {
+        frames.append(pd.DataFrame({
+            "quantity": each.name,
+            "device": [curve.device for curve in curves],
+            "group": [curve.group for curve in curves],
+            "thickness": [curve.thickness for curve in curves],
+            **dict(zip(LEVELS, quantiles.T, strict=True)),
             "share": exists.mean(axis=0),
             "unit": each.unit,
             "extrapolated": each.extrapolated,
             "source": t.source,
-        }
-        frames.append(pd.DataFrame(columns))
+        }))  # fmt: skip
     return pd.concat(frames, ignore_index=True)
 
 
-_DRAWS = 2000
-_SIMULTANEOUS = 0.95
-_ROUNDING = 1e-12
-
-
-def _spaced(values: FloatArray) -> FloatArray:
-    rows = np.linspace(0, len(values) - 1, min(len(values), _DRAWS)).round().astype(int)
-    return np.asarray(values[rows])
-
-
 def _clear(difference: FloatArray, middle: FloatArray, half: FloatArray) -> np.ndarray:
-    """Pairs whose difference excludes zero in bands that hold 95 % of the draws of all pairs at once."""
+    """True for pairs whose difference excludes zero in bands that hold 95 % of the draws of all pairs at once."""
     moves = half > 0
     if not moves.any():
         return np.zeros(half.size, dtype=bool)
@@ -232,11 +200,12 @@ def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) ->
     >>> rng = np.random.default_rng(0)
     >>> values = rng.standard_normal((4000, 3)) + np.array([0.0, 0.0, 9.0])
     >>> nowhere = np.zeros(3, dtype=bool)
-    >>> found = pairwise_quantity(DeterminedQuantity("x", "", values, "", nowhere), ("A", "B", "C"))
+    >>> found = pairwise_quantity(DeterminedQuantity("x", "", values, nowhere), ("A", "B", "C"))
     >>> found["clear"].tolist(), round(float(found["p_greater"][0]), 1), float(found["p_greater"][1])
     ([False, True, True], 0.5, 0.0)
     """
-    values = _spaced(quantity.values)
+    n = len(quantity.values)
+    values = quantity.values[np.linspace(0, n - 1, min(n, _DRAWS)).round().astype(int)]
     first, second = np.triu_indices(len(devices), k=1)
     difference = values[:, first] - values[:, second]
     with np.errstate(invalid="ignore"):  # what the model makes equal differs by rounding errors
@@ -249,11 +218,7 @@ def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) ->
     for chosen in (np.flatnonzero(whole), *(np.array([k]) for k in np.flatnonzero(~whole & (share > 0)))):
         if not chosen.size:
             continue
-        part = (
-            difference[:, chosen]
-            if chosen.size > 1 or whole[chosen[0]]
-            else difference[exists[:, chosen[0]]][:, chosen]
-        )
+        part = difference[np.all(exists[:, chosen], axis=1)][:, chosen]
         q = np.quantile(part, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
         low[chosen], middle[chosen], high[chosen] = q[0], q[2], q[4]
         half[chosen] = (q[3] - q[1]) / 2

@@ -1,4 +1,4 @@
-"""What a posterior implies for layers and biases that nobody may have measured, with intervals and with warnings."""
+"""Implications of a posterior for layers and biases that may not have been measured, with intervals and warnings."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mtjfit.comparison.devices.comparison import marked
 from mtjfit.comparison.devices.quantities import LEVELS, usual_bias
 from mtjfit.comparison.free_layer.layer import (
     WHY,
-    Layer,
+    FreeLayer,
     competing,
     explained_by,
     half_width,
     layer_draws,
-    names_of,
+    layer_parameters,
     odd_part,
     prior_draws,
     undetermined,
@@ -50,14 +51,14 @@ class _Row:
 
 @dataclass(frozen=True, eq=False)
 class Consequences:
-    """What a posterior implies.
+    """Implications of a posterior for a free layer.
 
     Attributes
     ----------
     device : str or None
-        Whose layer it is, where parameters differ between devices.
+        The device whose layer it is, where parameters differ between devices.
     thickness, bias : tuple of float
-        In nm; in V, positive: everything is given at both signs.
+        In nm; in V, positive, used with both signs.
     measured : tuple of two tuples
         Ranges of thickness and of bias that the data cover; the rest is extrapolation.
     table : DataFrame
@@ -82,25 +83,22 @@ class Consequences:
     says: tuple[str, ...]
 
     @property
-    def layer(self) -> Layer:
+    def layer(self) -> FreeLayer:
         """The layer at the draws that the table is made of."""
         return layer_draws(self.posterior.study, self.posterior.spaced(_DRAWS), self.device)
 
     def tables(self) -> tuple[Table, ...]:
-        """For people: what belongs to the layer, then the torque."""
-        converged = self.posterior.verdict.converged
-        out = []
+        """Tables for people: the spin current, then the torque."""
         layer = self.table["bias"].isna()
-        for title, rows in (("Spin current in the free layer", self.table[layer]), ("Torque", self.table[~layer])):
-            cells = tuple(_cells(row) for row in rows.to_dict("records"))  # type: ignore[arg-type]
-            shown = title if converged else f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
-            header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
-            kept = [k for k, name in enumerate(header) if name != "V (V)" or title == "Torque"]
-            note = _ASYMMETRIES if title == "Torque" else _DEFINITIONS
-            out.append(
-                Table(shown, tuple(header[k] for k in kept), tuple(tuple(c[k] for k in kept) for c in cells), note)
-            )
-        return tuple(out)
+        cells = [_cells(row) for row in self.table[layer].to_dict("records")]  # type: ignore[arg-type]
+        rows = [_cells(row) for row in self.table[~layer].to_dict("records")]  # type: ignore[arg-type]
+        header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
+        tables = (
+            Table("Spin current in the free layer", (*header[:2], *header[3:]),
+                  tuple((*row[:2], *row[3:]) for row in cells), _DEFINITIONS),
+            Table("Torque", header, tuple(rows), _ASYMMETRIES),
+        )  # fmt: skip
+        return tables if self.posterior.verdict.converged else tuple(map(marked, tables))
 
     def _repr_html_(self) -> str:
         """The consequences in a notebook."""
@@ -136,8 +134,8 @@ def _cells(row: dict[str, object]) -> tuple[str, ...]:
 
 def measured_range(study: Study, device: str | None = None) -> tuple[tuple[float, float], tuple[float, float]]:
     """Nominal thicknesses (nm) and biases (V) that the data cover: of all devices that share the layer's parameters."""
-    names = names_of(study, device)
-    curves = [c for c in study.curves if device is None or names_of(study, c.device) == names]
+    names = layer_parameters(study, device)
+    curves = [c for c in study.curves if device is None or layer_parameters(study, c.device) == names]
     d, V = [c.thickness for c in curves], [c.bias[c.used] for c in curves]
     return (min(d), max(d)), (float(min(each.min() for each in V)), float(max(each.max() for each in V)))
 
@@ -180,7 +178,7 @@ def consequences(
         raise ValueError(f"thickness = {d}: give positive thicknesses in nm")
     if not V or not all(0 < each < np.inf for each in V):
         raise ValueError(f"bias = {V}: give biases other than 0 in V; at 0 only b0 is left of the torque")
-    names = names_of(study, device)
+    names = layer_parameters(study, device)
     draws = posterior.spaced(_DRAWS)
     rows = list(_rows(study, layer_draws(study, draws, device), d, V))
     beforehand = list(_rows(study, layer_draws(study, prior_draws(posterior, names), device), d, V))
@@ -201,7 +199,7 @@ def consequences(
     return Consequences(posterior, device, d, V, measured, table, values, says)
 
 
-def _rows(study: Study, layer: Layer, thickness: tuple[float, ...], bias: tuple[float, ...]) -> Iterator[_Row]:
+def _rows(study: Study, layer: FreeLayer, thickness: tuple[float, ...], bias: tuple[float, ...]) -> Iterator[_Row]:
     """All quantities, in the order of the table."""
     unit, none = torque_unit(study), float("nan")
     K, j = layer.kappa(thickness), layer.transmitted(thickness)

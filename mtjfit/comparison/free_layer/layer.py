@@ -1,4 +1,4 @@
-"""A free layer of any thickness, at every draw of a posterior: torque, spin current and effective lengths.
+"""A free layer of any thickness at every draw of a posterior: torque, spin current, effective lengths.
 
 Conservation in F, from Eq. 5 and 11: what enters at x = 0 is taken up by the moments, lost to the lattice by spin flip,
 or leaves into N at x = d,
@@ -30,20 +30,8 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
 
-__all__ = [
-    "SURE",
-    "WHY",
-    "Layer",
-    "competing",
-    "explained_by",
-    "half_width",
-    "layer_draws",
-    "names_of",
-    "odd_part",
-    "prior_draws",
-    "shares_one_layer",
-    "undetermined",
-]
+__all__ = ["SURE", "WHY", "FreeLayer", "competing", "explained_by", "half_width", "layer_draws", "layer_parameters",
+           "odd_part", "prior_draws", "shares_one_layer", "undetermined"]  # fmt: skip
 
 _PRIOR_DRAWS = 2**11
 
@@ -57,7 +45,7 @@ def prior_draws(posterior: Posterior, names: tuple[str, ...]) -> pd.DataFrame:
 
 
 def undetermined(posterior: Posterior, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Those parameters that the data leave open on one side or on both."""
+    """Parameters that the data leave open on one side or on both."""
     return tuple(name for name in names if posterior.determined(name) != "yes")
 
 
@@ -108,7 +96,7 @@ def explained_by(draws: FloatArray, parameters: FloatArray) -> FloatArray:
 
 
 SURE = 0.95
-"""Probability from which on a sentence says what the torques do."""
+"""Probability above which a sentence states a direction."""
 
 WHY = (
     "Equal signs of T_perp and T_par mean that they drive the moment to opposite states, which lets a junction hop "
@@ -118,7 +106,7 @@ WHY = (
 
 
 def competing(ratios: Sequence[FloatArray], V: float) -> str:
-    """What the torques do at +V and at −V, from draws of T_perp/T_par at both.
+    """Whether the torques compete at +V and at −V, from draws of T_perp/T_par at both.
 
     Examples
     --------
@@ -135,7 +123,7 @@ def competing(ratios: Sequence[FloatArray], V: float) -> str:
 
 
 def odd_part(odd: Sequence[FloatArray]) -> str:
-    """What the odd part of T_perp does, from draws of it over T_par at +V and at −V.
+    """Whether the odd part of T_perp adds to the competition, from draws of it over T_par at +V and at −V.
 
     Examples
     --------
@@ -164,7 +152,7 @@ _OF_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", 
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class FreeLayer:
     """Lengths and interface current of one kind of device, for each draw.
 
     Attributes
@@ -217,7 +205,7 @@ class Layer:
 
 
 def _differing(study: Study) -> list[str]:
-    """Parameters of a layer that devices or groups have for themselves."""
+    """Free parameters of a layer that differ between devices or groups."""
     names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
     return [n for n in names if study.parameters[n].scope != "shared" and not study.parameters[n].is_fixed]
 
@@ -227,24 +215,23 @@ def shares_one_layer(study: Study) -> bool:
     return len(study.curves) == 1 or not _differing(study)
 
 
-def _labels(study: Study, device: str | None) -> tuple[int, dict[str, str | None]]:
-    """Place of the device, and the column behind each parameter of its layer, None where it is fixed."""
+def _labels(study: Study, device: str | None) -> dict[str, str | None]:
+    """The column of each parameter of the layer of a device, None where it is fixed."""
     if device is not None and device not in study.devices:
         raise ValueError(f"device {device!r} is not in the study {study.name!r}: {', '.join(study.devices)}")
     names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
     if device is None and not shares_one_layer(study):
         raise ValueError(f"{', '.join(_differing(study))} differ between devices: name the device whose layer is meant")
-    j = 0 if device is None else study.devices.index(device)
-    curve = study.curves[j]
-    return j, {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in names}
+    curve = study.curves[0 if device is None else study.devices.index(device)]
+    return {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in names}
 
 
-def names_of(study: Study, device: str | None = None) -> tuple[str, ...]:
+def layer_parameters(study: Study, device: str | None = None) -> tuple[str, ...]:
     """Free parameters that the layer of a device depends on, as in `Posterior.names`."""
-    return tuple(label for label in _labels(study, device)[1].values() if label is not None)
+    return tuple(label for label in _labels(study, device).values() if label is not None)
 
 
-def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> Layer:
+def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> FreeLayer:
     """The layer of a device, or of all where they share every parameter, at each row of parameters.
 
     An amplitude that scatters between devices is the shared one about which it scatters.
@@ -263,7 +250,7 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
     NotDetermined
         The study has no amplitude of J0.
     """
-    _, labels = _labels(study, device)
+    labels = _labels(study, device)
     missing = [label for label in labels.values() if label is not None and label not in draws]
     if missing:
         raise ValueError(f"the draws have no column {', '.join(missing)}")
@@ -285,4 +272,4 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
     current = np.zeros((len(draws), powers.size), dtype=complex)
     for t, name in enumerate(study.amplitudes):
         current[:, np.searchsorted(powers, linear.power[t])] += linear.phase[t] * column(name)[:, 0]
-    return Layer(lengths, powers, current, study.curves[0].per == "volume")
+    return FreeLayer(lengths, powers, current, study.curves[0].per == "volume")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.mechanisms.evidence_bounds import evidence_bounds, largest_log_likelihood
-from mtjfit.comparison.mechanisms.left_out_thickness import WIDTHS, LeftOut, leave_out, log_evidence_change
+from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, leave_out_each
 from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     Mechanism,
@@ -18,6 +17,7 @@ from mtjfit.comparison.mechanisms.models import (
     refuse_one_thickness_for_mechanisms,
 )
 from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
+from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
 from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import FitResult, fit
@@ -27,7 +27,8 @@ from mtjfit.parallel import WorkerKilled, in_parallel
 from mtjfit.study import Study
 from mtjfit.text import card
 
-__all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms"]
+__all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms",
+           "mechanism_result", "task_generators"]  # fmt: skip
 
 DECISIVE = 3.0
 """ln of the Bayes factor, 20 to 1, that must be exceeded under every prior width, two errors included."""
@@ -39,7 +40,7 @@ _DRAWS, _SIMULATIONS = 1000, 200
 
 @dataclass(frozen=True, eq=False)
 class MechanismResult:
-    """What the data say of one mechanism.
+    """Evidence, predictions and fit of one mechanism.
 
     Attributes
     ----------
@@ -51,7 +52,7 @@ class MechanismResult:
         ln Z' − ln Z by the name of each change of priors, `WIDTHS`; NaN where not reliable.
     bounds : mapping of str to (float, float)
         Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
-        priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.evidence_bounds`.
+        priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.prior_widths`.
     fit : FitResult
         Least squares.
     draws : DataFrame
@@ -63,7 +64,7 @@ class MechanismResult:
     evidence: Evidence
     settled: bool
     changes: Mapping[str, float]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[LeftOutThickness, ...]
     checks: tuple[PredictiveCheck, ...]
     fit: FitResult
     draws: pd.DataFrame
@@ -110,19 +111,18 @@ class MechanismResult:
 
 @dataclass(frozen=True)
 class BayesFactor:
-    """Of the best mechanism over another.
+    """Bayes factor of the best mechanism over another.
 
     Attributes
     ----------
     value, error : float
         ln of it under the declared priors, and the standard error of the computation.
     lowest, highest : float
-        Over all changes of priors. Where an evidence could not be computed, the least and most that it can be: what is
-        decisive all the same is decided.
+        Over all changes of priors; with the bounds of an evidence where it could not be computed.
     lowest_under : str
         The change that favours the other one most; empty if that is none.
     bounded : tuple of str
-        Changes under which one of the two evidences is known by its bounds only; ``""`` are the declared priors.
+        Changes under which only bounds of one of the two evidences are known; ``""`` are the declared priors.
     lowest_computed : float
         Over the others; infinite if there are none.
     """
@@ -203,7 +203,7 @@ class MechanismComparison:
 
     @property
     def rivals(self) -> tuple[str, ...]:
-        """Mechanisms that the data, with priors as wide as declared or three times off, do not tell from the best."""
+        """Mechanisms that are not excluded under every prior width that was tried."""
         return tuple(factor.against for factor in self.bayes_factors if not factor.decisive)
 
     @property
@@ -245,51 +245,58 @@ class MechanismComparison:
         return float(each.sum()), float(np.sqrt(each.size) * each.std(ddof=1))
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """One mechanism, by its place among all of them, for any process."""
-
-    study: Study
-    place: int
-    extra: tuple[str, ...]
-    seed: int
+def _difference(low: float, high: float) -> float:
+    """low − high, −∞ where nothing is known of one of them."""
+    return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
 
 
-def _generators(job: _Job) -> dict[str, np.random.Generator]:
-    """One for each task, so that what one of them draws never moves another.
+def task_generators(seed: int, place: int, widths: Sequence[PriorWidth] = WIDTHS) -> dict[str, np.random.Generator]:
+    """Random generators of one mechanism, by its place in `MECHANISMS`, one for each task.
 
-    How much a task draws hangs on decisions such as whether weights are reliable, and these may hang on the last digit.
-    And a stream for each mechanism: leaving one out does not change the numbers of the others.
+    So the numbers drawn by one task never move another's, although how many it draws may hang on the last digit, say by
+    whether weights are reliable; and leaving out one mechanism does not change the numbers of the others.
     """
-    tasks = ("draws", "left out", "checks", "bounds", *(width.name for width in WIDTHS))
-    root = np.random.SeedSequence((job.seed, 3, job.place))
+    tasks = ("draws", "left out", "checks", "bounds", *(width.name for width in widths))
+    root = np.random.SeedSequence((seed, 3, place))
     spawned = zip(tasks, root.spawn(len(tasks)), strict=True)
     return {"explore": np.random.default_rng(root)} | {task: np.random.default_rng(seed) for task, seed in spawned}
 
 
-def _result(job: _Job) -> MechanismResult:
-    rng = _generators(job)
-    study, mechanism, extra = job.study, tuple(MECHANISMS.values())[job.place], job.extra
+def mechanism_result(
+    study: Study,
+    mechanism: Mechanism,
+    rng: Mapping[str, np.random.Generator],
+    extra: Sequence[str] = (),
+    widths: Sequence[PriorWidth] = WIDTHS,
+    n_simulations: int = _SIMULATIONS,
+) -> MechanismResult:
+    """Everything about one mechanism.
+
+    Parameters
+    ----------
+    rng : mapping of str to numpy.random.Generator
+        From `task_generators`.
+    extra, widths, n_simulations
+        See `compare_mechanisms`.
+    """
     model = posterior_of(mechanism_study(study, mechanism, extra))
     explored = explore(model, model.size, rng["explore"])
-    changes = dict.fromkeys((width.name for width in WIDTHS), float("nan"))
+    changes = dict.fromkeys((width.name for width in widths), float("nan"))
     # draws that are not the posterior's are no basis for anything else
-    for width in WIDTHS if explored.settled else ():
-        change, reliable = log_evidence_change(model, explored, width, rng[width.name])
+    for width in widths if explored.settled else ():
+        change, reliable = width.log_evidence_change(model, explored, rng[width.name])
         changes[width.name] = change if reliable else float("nan")
-    bounds = _bounds(model, explored, changes, rng["bounds"])
+    bounds = _bounds(model, explored, [width for width in widths if np.isnan(changes[width.name])], rng["bounds"])
     drawn = pd.DataFrame(model.draw(explored.resampled(_DRAWS, rng["draws"]), rng["draws"]))
-    rows = drawn.iloc[:_SIMULATIONS].to_dict("records")
+    rows = [{str(k): float(v) for k, v in row.items()} for row in drawn.iloc[:n_simulations].to_dict("records")]
     return MechanismResult(
         mechanism=mechanism,
         study=model.study,
         evidence=explored.evidence,
         settled=explored.settled,
         changes=changes,
-        left_out=leave_out(model, explored, rng["left out"], refit=None if explored.settled else False),
-        checks=predictive_checks(
-            model.study, [{str(k): float(v) for k, v in row.items()} for row in rows], rng["checks"]
-        ),
+        left_out=leave_out_each(model, explored, rng["left out"], refit=None if explored.settled else False),
+        checks=predictive_checks(model.study, rows, rng["checks"]),
         fit=fit(model.study),
         draws=drawn,
         bounds=bounds,
@@ -297,23 +304,35 @@ def _result(job: _Job) -> MechanismResult:
 
 
 def _bounds(
-    model: CollapsedPosterior, explored: Explored, changes: Mapping[str, float], rng: np.random.Generator
+    model: CollapsedPosterior, explored: Explored, missing: Sequence[PriorWidth], rng: np.random.Generator
 ) -> dict[str, tuple[float, float]]:
-    """What is known of the evidences that could not be computed."""
-    missing = [width for width in WIDTHS if np.isnan(changes[width.name])]
+    """Bounds of the evidences that could not be computed."""
     if not missing:
         return {}
     # one fit, in the widest ranges of lengths that are tried: it bounds the evidence in all others, too
-    ceiling = largest_log_likelihood(model.study, max(WIDTHS, key=lambda width: (width.of == "lengths", width.factor)))
+    widest = max(WIDTHS, key=lambda width: (width.of == "lengths", width.factor))
+    ceiling = largest_log_likelihood(model.study, widest)
     bounds = {width.name: evidence_bounds(model, explored, width, ceiling, rng) for width in missing}
     if not explored.settled:
         bounds[""] = evidence_bounds(model, explored, None, ceiling, rng)
     return bounds
 
 
-def _difference(low: float, high: float) -> float:
-    """low − high, −∞ where nothing is known of one of them."""
-    return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Arguments of `mechanism_result` for any process."""
+
+    study: Study
+    place: int
+    extra: tuple[str, ...]
+    widths: tuple[PriorWidth, ...]
+    n_simulations: int
+    seed: int
+
+
+def _done(job: _Job) -> MechanismResult:
+    mechanism, rng = tuple(MECHANISMS.values())[job.place], task_generators(job.seed, job.place, job.widths)
+    return mechanism_result(job.study, mechanism, rng, job.extra, job.widths, job.n_simulations)
 
 
 def compare_mechanisms(
@@ -322,10 +341,13 @@ def compare_mechanisms(
     *,
     names: Sequence[str] = tuple(MECHANISMS),
     extra: Sequence[str] = (),
+    widths: Sequence[PriorWidth] = WIDTHS,
+    n_simulations: int = _SIMULATIONS,
     workers: int = 1,
     progress: bool = True,
+    run: Callable[..., list[MechanismResult]] = in_parallel,
 ) -> MechanismComparison:
-    """Compare what could have caused a linear out-of-plane torque.
+    """Compare possible causes of a linear out-of-plane torque.
 
     Parameters
     ----------
@@ -337,16 +359,22 @@ def compare_mechanisms(
         Keys of `MECHANISMS`.
     extra : sequence of str
         Amplitudes to add to every mechanism, such as ``"a2"``.
+    widths : sequence of PriorWidth
+        Changes of priors that a verdict must survive.
+    n_simulations : int
+        Data sets that are simulated for predictive checks.
     workers : int
-        Processes; the numbers are the same, and one goes on alone if others are killed. With more than one a script
+        Processes; the numbers are the same, and one continues alone if others are killed. With more than one a script
         needs ``if __name__ == "__main__":``.
     progress : bool
         Show a bar on a terminal.
+    run : callable
+        Called as `mtjfit.parallel.in_parallel`.
 
     Returns
     -------
     MechanismComparison
-        Look at `decided` first, then at `rivals`: a best mechanism with rivals is no verdict.
+        `decided` comes first, then `rivals`: a best mechanism with rivals is no verdict.
 
     Raises
     ------
@@ -378,9 +406,10 @@ def compare_mechanisms(
         for name, one in each.parameters.items()
         if name in each.amplitudes and name not in study.parameters
     }
-    jobs = [_Job(study, place, tuple(extra), seed) for place, _ in reversed(chosen)]  # those with more parameters first
+    # those with more parameters first
+    jobs = [_Job(study, at, tuple(extra), tuple(widths), n_simulations, seed) for at, _ in reversed(chosen)]
     try:
-        found = in_parallel(_result, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+        found = run(_done, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
     except WorkerKilled:  # most likely memory ran out: one after the other they need less
-        found = in_parallel(_result, jobs, 1, says="mechanisms", progress=progress)
+        found = run(_done, jobs, 1, says="mechanisms", progress=progress)
     return MechanismComparison(study, tuple(reversed(found)), seed, added)

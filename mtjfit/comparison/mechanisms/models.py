@@ -1,4 +1,4 @@
-"""Causes of an out-of-plane torque as named models: what each makes of a study's lengths and amplitudes.
+"""Causes of an out-of-plane torque as named models, with their lengths and amplitudes.
 
 A linear T_perp may come from spin diffusion in the free layer (Eq. 12 of Manchon et al., PRB 86, 060404(R) (2012)),
 from a term b1 V of J0 itself (asymmetric electrodes: Oh et al., Nature Phys. 5, 898 (2009)), from both, or there is
@@ -48,8 +48,8 @@ class Mechanism:
     says : str
         In a few words.
     transport : {"none", "bulk", "layer"}
-        What happens to the spin current in the free layer: nothing (Eq. 1–2), what an infinitely thick layer does
-        (Eq. 13–14), or what a layer of finite thickness before a metal does (Eq. 12).
+        Spin transport in the free layer: none (Eq. 1–2), that of an infinitely thick layer (Eq. 13–14), or that of a
+        layer of finite thickness before a metal (Eq. 12).
     b1 : bool
         Whether J0 has a linear out-of-plane term of its own.
     """
@@ -61,7 +61,7 @@ class Mechanism:
 
     @property
     def lengths(self) -> dict[str, float]:
-        """Lengths in nm that the mechanism takes as known; with them Eq. 12 is its law, whatever the others are."""
+        """Lengths in nm that the mechanism fixes; with them Eq. 12 is its law, whatever the others are."""
         bulk = {"Lambda": _INFINITE}
         # any finite λ_φ gives κ = 1; a short one leaves no rounding error behind
         none = {"lambda_J": _INFINITE, "lambda_phi": 1e-3, "lambda_sf_F": _INFINITE, **bulk}
@@ -169,10 +169,10 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
 
 
 def refuse_one_thickness_for_mechanisms(study: Study) -> None:
-    """Say no to a study in which no mechanism can be told from another.
+    """Refuse a study of one thickness, which cannot distinguish any mechanisms.
 
     Whatever κ is, T = κ J0 of one thickness is the torque of a ballistic junction with other amplitudes:
-    a1' + i b1' = κ (a1 + i b1) and a2' + i b2' = κ (a2 + i b2). Only how κ changes with d tells the two apart.
+    a1' + i b1' = κ (a1 + i b1) and a2' + i b2' = κ (a2 + i b2). Only the change of κ with d distinguishes the two.
 
     Raises
     ------
@@ -200,7 +200,7 @@ _SAME = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """What a mechanism predicts of the slopes at zero bias, for a1 = 1.
+    """Slopes at zero bias that a mechanism predicts, for a1 = 1.
 
     Attributes
     ----------
@@ -235,7 +235,7 @@ def signature(
     thickness : array_like, shape (n,)
         In nm, positive.
     lengths : mapping of str to float
-        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism takes as known do not count.
+        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism fixes are ignored.
     b1 : float
         b1/a1 of mechanisms that have it.
     per : {"device", "area", "volume"}
@@ -255,7 +255,7 @@ def signature(
 
 
 def signature_table(per: str = "device") -> Table:
-    """What each mechanism predicts for the thickness dependence, computed from Eq. 12 for the lengths of Fig. 3."""
+    """Thickness dependence that each mechanism predicts, from Eq. 12 with the lengths of Fig. 3."""
     rows = []
     for name, mechanism in MECHANISMS.items():
         found = signature(mechanism, _D, per=per)
@@ -272,7 +272,7 @@ def signature_table(per: str = "device") -> Table:
 
 
 def _trend(d: FloatArray, values: FloatArray) -> str:
-    """How a quantity goes with thickness, in a word."""
+    """Trend with thickness in a word."""
     for word, each in (("constant", values), ("as 1/d", values * d)):
         if np.ptp(each) <= _SAME * float(np.max(np.abs(each)) or 1.0):
             return "zero" if not np.any(values) else word

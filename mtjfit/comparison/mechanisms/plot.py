@@ -1,4 +1,4 @@
-"""Mechanisms side by side: evidence, left-out thicknesses, and the thickness dependence that tells them apart."""
+"""Figures of mechanisms: evidence, left-out thicknesses, and the dependence on thickness."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def _limits(ax: Axes, y: FloatArray, sd: FloatArray) -> None:
 
 
 def plot_signatures(per: str = "device") -> Figure:
-    """What each mechanism predicts for T_par, linear T_perp and their ratio against thickness; Eq. 12, no data.
+    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data.
 
     Parameters
     ----------

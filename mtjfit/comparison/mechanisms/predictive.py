@@ -1,4 +1,4 @@
-"""Posterior-predictive checks of what tells the mechanisms apart: would the model have made data like these?
+"""Posterior-predictive checks of the features that distinguish the mechanisms.
 
 Each device's points are first reduced to coefficients of polynomials in V, without any model of κ. Four numbers follow,
 each zero, up to noise, under some mechanism: linear T_perp, the variation of T_perp/T_par with thickness, that of the
@@ -18,7 +18,7 @@ from mtjfit.infer.simulate import simulated
 from mtjfit.model.compress import polynomial_design
 from mtjfit.study import Study, parse_amplitude
 
-__all__ = ["STATISTICS", "PredictiveCheck", "Slopes", "predictive_checks", "slopes", "statistics"]
+__all__ = ["STATISTICS", "PredictiveCheck", "Slopes", "predictive_checks", "slope_statistics", "slopes"]
 
 UNLIKELY = 0.01
 """A check fails below this tail probability, on either side."""
@@ -29,7 +29,7 @@ STATISTICS = {
     "T_par slope against d": "the in-plane slope changes with d; it does not under the same three",
     "in-plane V^2": "any in-plane V^2 term; none under ballistic and ballistic+b1 without a2",
 }
-"""What each number measures."""
+"""Meaning of each number."""
 _ROUNDS = 4
 
 
@@ -87,7 +87,7 @@ class PredictiveCheck:
 
     @property
     def ok(self) -> bool:
-        """False if the model would hardly have made such data."""
+        """False if such data are unlikely under the model."""
         return UNLIKELY <= self.p <= 1 - UNLIKELY
 
 
@@ -137,7 +137,7 @@ def slopes(study: Study) -> Slopes:
     return Slopes(study.thicknesses, *np.array(rows).T)
 
 
-def statistics(found: Slopes) -> dict[str, float]:
+def slope_statistics(found: Slopes) -> dict[str, float]:
     """The numbers of `STATISTICS`, each a sum of squares in units of the errors.
 
     The variation of the ratio is that of T_perp − r T_par about zero for the best r, so that no ratio of noisy numbers
@@ -161,7 +161,7 @@ def statistics(found: Slopes) -> dict[str, float]:
 def predictive_checks(
     study: Study, draws: Sequence[dict[str, float]], rng: np.random.Generator
 ) -> tuple[PredictiveCheck, ...]:
-    """All numbers of a study among those of data simulated from posterior draws.
+    """Compare the numbers of the data with those of data simulated from posterior draws.
 
     Parameters
     ----------
@@ -169,11 +169,9 @@ def predictive_checks(
         Data and model.
     draws : sequence of dict of str to float
         Every free parameter, one dictionary for each simulation.
-    rng : numpy.random.Generator
-        For the noise.
     """
-    observed = statistics(slopes(study))
-    made = [statistics(slopes(simulated(study, draw, rng))) for draw in draws]
+    observed = slope_statistics(slopes(study))
+    made = [slope_statistics(slopes(simulated(study, draw, rng))) for draw in draws]
     checks = []
     for name, value in observed.items():
         each = np.array([one[name] for one in made])

@@ -1,15 +1,17 @@
-"""Mechanisms in tables and sentences: what each predicts, what the data say, and where they cannot decide."""
+"""Mechanisms in tables and sentences, and as a document."""
 
 from __future__ import annotations
 
-import json
 import math
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, BayesFactor, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.predictive import STATISTICS
 from mtjfit.data import pretty
+from mtjfit.plain import plain
 from mtjfit.results.methods import provenance
 from mtjfit.results.tables import interval
 from mtjfit.text import Table, p_text
@@ -23,19 +25,12 @@ def mechanism_tables(found: MechanismComparison) -> tuple[Table, ...]:
 
 
 def _evidence_table(found: MechanismComparison) -> Table:
-    ordered = sorted(found.results, key=lambda one: -one.evidence.value)
-    rows = [
-        (
-            one.name,
-            f"{one.evidence.value:.2f} ± {one.evidence.error:.2g}"
-            if one.evidence.error
-            else f"{one.evidence.value:.2f}",
-            one.evidence.method + ("" if one.settled else ", NOT reliable"),
-            f"{one.evidence.value - found.best.evidence.value:.2f}",
-            one.mechanism.says,
-        )
-        for one in ordered
-    ]
+    rows = []
+    for one in sorted(found.results, key=lambda one: -one.evidence.value):
+        Z = one.evidence
+        shown = f"{Z.value:.2f} ± {Z.error:.2g}" if Z.error else f"{Z.value:.2f}"
+        method = Z.method + ("" if one.settled else ", NOT reliable")
+        rows.append((one.name, shown, method, f"{Z.value - found.best.evidence.value:.2f}", one.mechanism.says))
     note = (
         "Z: probability of the data with all parameters integrated over their priors, computed, not estimated by BIC."
     )
@@ -97,18 +92,11 @@ def _left_out_table(found: MechanismComparison) -> Table:
 
 def _criteria_table(found: MechanismComparison) -> Table:
     least = {name: min(getattr(one, name) for one in found.results) for name in ("aic", "bic")}
-    rows = [
-        (
-            one.name,
-            f"{one.fit.chi2:.1f}",
-            str(one.fit.dof),
-            p_text(one.fit.p_value).removeprefix("p ").removeprefix("= "),
-            str(one.n_determined),
-            f"{one.aic - least['aic']:.1f}",
-            f"{one.bic - least['bic']:.1f}",
-        )
-        for one in found.results
-    ]
+    rows = []
+    for one in found.results:
+        p = p_text(one.fit.p_value).removeprefix("p ").removeprefix("= ")
+        criteria = (f"{getattr(one, name) - smallest:.1f}" for name, smallest in least.items())
+        rows.append((one.name, f"{one.fit.chi2:.1f}", str(one.fit.dof), p, str(one.n_determined), *criteria))
     note = (
         "AIC = χ² + 2 k, BIC = χ² + k ln n, each minus its smallest value. χ² at the best fit, thicknesses with a "
         "prior counted as measurements. k: combinations of lengths and amplitudes that the design determines, not the "
@@ -133,7 +121,7 @@ def _checks(found: MechanismComparison) -> Table:
 
 
 def conclusions(found: MechanismComparison) -> tuple[str, ...]:
-    """What may be said, in sentences; the first is the verdict, or that there is none."""
+    """Conclusions in sentences; the first is the verdict, or that there is none."""
     best = found.best
     said = [_verdict(found), *_not_computed(found)]
     said += [_rival(found, factor) for factor in found.bayes_factors if not factor.decisive]
@@ -183,7 +171,7 @@ def _priors(name: str) -> str:
 
 
 def _not_computed(found: MechanismComparison) -> list[str]:
-    """Every number that is missing, by name, what is known of it, and what hangs on it."""
+    """Missing numbers by name, with their bounds, and whether the verdict depends on them."""
     said = []
     for one in found.results:
         for name in one.not_computed:
@@ -225,7 +213,7 @@ def _rival(found: MechanismComparison, factor: BayesFactor) -> str:
 
 
 def _of_b1(found: MechanismComparison) -> list[str]:
-    """What is left for b1 where it is beside diffusion: a preference for none is partly one of its prior."""
+    """Interval of b1 beside diffusion: a Bayes factor against it depends on its prior."""
     richer = [one for one in found.results if one.mechanism.b1 and one.mechanism.transport == "layer"]
     if not richer or "b1" not in richer[0].draws or found.best.mechanism.transport != "layer":
         return []
@@ -247,28 +235,28 @@ def _of_b1(found: MechanismComparison) -> list[str]:
     ]
 
 
-def mechanism_document(found: MechanismComparison) -> str:
-    """All numbers as JSON, with the conclusions and where they come from."""
-    document = {
+def mechanism_document(found: MechanismComparison) -> dict[str, Any]:
+    """All numbers for JSON, with the conclusions and provenance."""
+    factors = [
+        {"best_over": f.against, "ln": f.value, "error": f.error, "lowest": f.lowest, "highest": f.highest,
+         "excluded": f.decisive, "known_by_bounds": f.bounded}
+        for f in found.bayes_factors
+    ]  # fmt: skip
+    return dict(plain({
         "program": "mtjfit",
         "kind": "mechanisms",
         "decided": found.decided,
         "best": found.best.name,
-        "not_excluded": list(found.rivals),
-        "conclusions": list(conclusions(found)),
-        "added_priors": dict(found.added),
-        "mechanisms": [_entry(found, one) for one in found.results],
-        "bayes_factors": [
-            {"best_over": f.against, "ln": f.value, "error": f.error, "lowest": _finite(f.lowest),
-             "highest": _finite(f.highest), "excluded": f.decisive, "known_by_bounds": list(f.bounded)}
-            for f in found.bayes_factors
-        ],
-        "provenance": dict(provenance(found.study, found.seed)),
-    }  # fmt: skip
-    return json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n"
+        "not_excluded": found.rivals,
+        "conclusions": conclusions(found),
+        "added_priors": found.added,
+        "mechanisms": [_entry(one) for one in found.results],
+        "bayes_factors": factors,
+        "provenance": provenance(found.study, found.seed),
+    }))  # fmt: skip
 
 
-def _entry(found: MechanismComparison, one: MechanismResult) -> dict[str, object]:
+def _entry(one: MechanismResult) -> dict[str, object]:
     return {
         "name": one.name,
         "means": one.mechanism.says,
@@ -276,24 +264,17 @@ def _entry(found: MechanismComparison, one: MechanismResult) -> dict[str, object
         "log_evidence": one.evidence.value,
         "error": one.evidence.error,
         "method": one.evidence.method,
-        "k_hat": _finite(one.evidence.k_hat),
+        "k_hat": one.evidence.k_hat,
         "reliable": one.settled,
-        "bounds_where_not_computed": {name: [_finite(low), _finite(high)] for name, (low, high) in one.bounds.items()},
-        "change_under_other_priors": {name: _finite(value) for name, value in one.changes.items()},
-        "left_out": [
-            {"devices": list(each.devices), "thickness_nm": each.thickness, "log_density": each.log_density,
-             "error": each.error, "k_hat": _finite(each.k_hat), "method": each.method, "reliable": each.reliable}
-            for each in one.left_out
-        ],
+        "bounds_where_not_computed": one.bounds,
+        "change_under_other_priors": one.changes,
+        "left_out": [{"thickness_nm" if k == "thickness" else k: v for k, v in asdict(each).items()}
+                     for each in one.left_out],
         "chi2": one.fit.chi2,
         "dof": one.fit.dof,
         "k": one.n_determined,
         "n": one.study.n_values,
         "aic": one.aic,
         "bic": one.bic,
-        "checks": [{"name": c.name, "observed": c.observed, "median": c.median, "p": c.p} for c in one.checks],
+        "checks": [asdict(check) for check in one.checks],
     }  # fmt: skip
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Several studies with the same lengths: one posterior of what they share, each with its own amplitudes and noise.
+"""Joint posterior of several studies that share lengths, each with its own amplitudes and noise.
 
 Amplitudes, thicknesses and noise belong to each study, so that data per area and per volume, torque and torkance, in
 any unit, constrain the same lengths without being converted into each other: ln L of all is the sum of their ln L.
@@ -46,7 +46,7 @@ class JointPosterior:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Coordinates: the shared lengths, then what each study has of its own, as ``a1 (label)``."""
+        """Coordinates: the shared lengths, then the parameters of single studies, as ``a1 (label)``."""
         own = [f"{name} ({label})" for label, m in self.models.items() for name in m.names if name not in self.shared]
         return (*self.shared, *own)
 
@@ -57,14 +57,14 @@ class JointPosterior:
 
     @cached_property
     def reach(self) -> FloatArray:
-        """How far from zero each coordinate may be, below and above, shape (2, size)."""
+        """Largest distance from zero of each coordinate, below and above, shape (2, size)."""
         found = np.empty((2, self.size))
         for label, model in self.models.items():
             found[:, self.columns(label)] = model.reach
         return found
 
     def columns(self, label: str) -> list[int]:
-        """Which coordinates one study sees, in its own order."""
+        """Places of the coordinates of one study, in its own order."""
         return [
             self.names.index(name if name in self.shared else f"{name} ({label})") for name in self.models[label].names
         ]
@@ -105,7 +105,7 @@ class JointPosterior:
         return np.concatenate(list(each)).astype(np.intp)
 
     def frame(self, z: FloatArray) -> Frame:
-        """Where `straightened` coordinates lie given all others: those of one study know nothing of another's."""
+        """Conditional distribution of the `straightened` coordinates; those of different studies are independent."""
         each = [model.frame(z[:, self.columns(label)]) for label, model in self.models.items()]
         size = self.straightened.size
         information, start = np.zeros((z.shape[0], size, size)), 0
@@ -121,7 +121,7 @@ class JointPosterior:
 
 
 def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None = None) -> JointPosterior:
-    """Studies on one footing, or the reasons why they are not.
+    """Join studies in one posterior, or refuse them with all reasons.
 
     Parameters
     ----------
@@ -146,17 +146,14 @@ def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None =
     >>> joint_posterior({"thin": thin, "thick": thick}).names[3:]
     ('lambda_sf_N', 'a1 (thin)', 'b2 (thin)', 'a1 (thick)', 'b2 (thick)')
     """
-    chosen = _in_common(studies) if shared is None else tuple(shared)
+    common = (name for name in LENGTHS if all(name in study.parameters for study in studies.values()))
+    chosen = tuple(common if shared is None else shared)
     problems = list(_problems(studies, chosen))
     if problems:
         raise ConfigError(problems)
     models = {label: posterior_of(study) for label, study in studies.items()}
     sampled = tuple(name for name in chosen if any(name in model.names for model in models.values()))
     return JointPosterior(models, sampled)
-
-
-def _in_common(studies: Mapping[str, Study]) -> tuple[str, ...]:
-    return tuple(name for name in LENGTHS if all(name in study.parameters for study in studies.values()))
 
 
 def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[Problem]:
@@ -186,7 +183,7 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Draws of one posterior, joint or single, and what tension needs of them.
+    """Draws of one posterior, joint or single, with their likelihood and evidence.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Common lengths as each data set sees them, and as all together do."""
+"""Densities of common lengths, from each data set alone and from all together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy.stats import gaussian_kde
 
-from mtjfit.comparison.studies.tables import shared_draws
 from mtjfit.comparison.studies.tension import StudyComparison
 from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, literal, style, symbol, unit_of
@@ -35,7 +34,7 @@ def plot_studies(found: StudyComparison, studies: Mapping[str, Study]) -> Figure
     studies : mapping of str to Study
         The same data sets by label; says which of them were not measured.
     """
-    draws = shared_draws(found)
+    draws = found.lengths
     names = [name for name in found.model.shared if all(name in each for each in draws.values())]
     rows = -(-len(names) // 2)
     with style():

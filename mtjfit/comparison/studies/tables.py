@@ -1,14 +1,13 @@
-"""Data sets side by side: on what footing they stand, what each says of the common lengths, and whether they agree."""
+"""Tables of several data sets: their form, their common lengths, and whether they agree."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from mtjfit.comparison.studies.joint import Sampled
 from mtjfit.comparison.studies.tension import DISAGREE, StudyComparison
 from mtjfit.data import conversion, pretty
 from mtjfit.infer import FitResult
@@ -18,23 +17,14 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, number, p_text, value_with_error
 
-__all__ = [
-    "device_quantities",
-    "differences",
-    "footing_table",
-    "lengths_table",
-    "reconciled",
-    "shared_draws",
-    "studies_document",
-    "study_sentences",
-]
+__all__ = ["device_quantities", "footing_table", "length_ratios_table", "lengths_table", "reconciled",
+           "studies_document", "study_sentences"]  # fmt: skip
 
-_TOGETHER = "all together"
 _WIDE = 3.0
 
 
 def footing_table(studies: Mapping[str, Study]) -> Table:
-    """What each data set measured, in which form, unit and sign; one row each."""
+    """Devices, quantity, unit, sign and errors of each data set; one row each."""
     rows = []
     for label, study in studies.items():
         curves = study.curves
@@ -58,13 +48,15 @@ def _kinds(values: Any) -> str:
 
 
 def reconciled(studies: Mapping[str, Study]) -> tuple[str, ...]:
-    """What can be compared between data sets that differ in form, and what cannot, with the reason."""
+    """Quantities that can be compared between data sets of different form, and those that cannot, with the reason."""
     curves = [curve for study in studies.values() for curve in study.curves]
     said = ["lengths, slope ratio T_perp/T_par and b2/a1 do not depend on the unit: they are compared"]
     if len({curve.per for curve in curves}) > 1:
-        said.append("amplitudes are not compared: they are per " + " and per ".join(_unique(c.per for c in curves)))
+        said.append(
+            "amplitudes are not compared: they are per " + " and per ".join(dict.fromkeys(c.per for c in curves))
+        )
     elif not _of_one_kind(curves):
-        units = " and ".join(_unique(pretty(c.unit) for c in curves))
+        units = " and ".join(dict.fromkeys(pretty(c.unit) for c in curves))
         said.append(f"amplitudes are not compared: {units} cannot be converted into each other")
     else:
         area = "; per device they grow with its area" if curves[0].per == "device" else ""
@@ -78,10 +70,6 @@ def reconciled(studies: Mapping[str, Study]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _unique(values: Any) -> list[str]:
-    return list(dict.fromkeys(values))
-
-
 def _of_one_kind(curves: list[Any]) -> bool:
     try:
         for curve in curves[1:]:
@@ -92,7 +80,7 @@ def _of_one_kind(curves: list[Any]) -> bool:
 
 
 def device_quantities(fits: Mapping[str, FitResult]) -> Table:
-    """What each device of each data set determines without any length, in units that all of them share."""
+    """Quantities that each device determines without any length, in the unit of the first data set where possible."""
     curves = [curve for fit in fits.values() for curve in fit.study.curves]
     same = len({curve.per for curve in curves}) == 1 and _of_one_kind(curves)
     rows = []
@@ -110,22 +98,6 @@ def device_quantities(fits: Mapping[str, FitResult]) -> Table:
     return Table("Devices, each on its own, ± 1 standard error", header, tuple(rows))
 
 
-def shared_draws(found: StudyComparison) -> dict[str, pd.DataFrame]:
-    """Draws of the common lengths in nm: of each data set alone, and of all together."""
-    labels = list(found.single)
-    draws = {label: _natural(found, label, one, alone=True) for label, one in found.single.items()}
-    return draws | {_TOGETHER: _natural(found, labels[0], found.joint, alone=False)}
-
-
-def _natural(found: StudyComparison, label: str, one: Sampled, *, alone: bool) -> pd.DataFrame:
-    model = found.model.models[label]
-    z = one.z if alone else one.z[:, found.model.columns(label)]
-    values = model.scores.values(z)
-    return pd.DataFrame(
-        {name: values[:, model.names.index(name)] for name in found.model.shared if name in model.names}
-    )
-
-
 def _spread(draws: np.ndarray) -> str:
     """Median and 90 % interval; of a wide one each end with its own digits."""
     low, middle, high = (float(x) for x in np.quantile(draws, (0.05, 0.5, 0.95)))
@@ -136,15 +108,15 @@ def _spread(draws: np.ndarray) -> str:
 
 def lengths_table(found: StudyComparison) -> Table:
     """Median and 90 % interval of every common length, from each data set alone and from all together."""
-    draws = shared_draws(found)
+    draws = found.lengths
     rows = [(name, *(_spread(each[name].to_numpy()) for each in draws.values())) for name in found.model.shared]
     note = "nm; medians and 90 % intervals, with the same priors. An interval as wide as its prior says nothing."
     return Table("Common lengths", ("length", *draws), tuple(rows), note)
 
 
-def differences(found: StudyComparison) -> Table:
+def length_ratios_table(found: StudyComparison) -> Table:
     """Ratio of each common length between every two data sets, and the probability of its direction."""
-    draws, rows = shared_draws(found), []
+    draws, rows = found.lengths, []
     labels = list(found.single)
     for name in found.model.shared:
         for k, one in enumerate(labels):
@@ -161,9 +133,9 @@ def differences(found: StudyComparison) -> Table:
 
 
 def study_sentences(found: StudyComparison) -> Iterator[str]:
-    """What was learned, for people."""
+    """The tension in sentences, or which runs did not converge."""
     if not found.converged:
-        failed = [label for label, one in {**found.single, _TOGETHER: found.joint}.items() if not one.verdict.converged]
+        failed = [label for label, one in found.runs.items() if not one.verdict.converged]
         yield f"NOT CONVERGED: {', '.join(failed)}; nothing may be concluded."
         return
     said = str(found.tension)
@@ -178,15 +150,14 @@ def studies_document(found: StudyComparison, studies: Mapping[str, Study]) -> di
     of_draws = {
         label: {name: dict(zip(("q05", "q50", "q95"), np.quantile(each[name], (0.05, 0.5, 0.95)), strict=True))
                 for name in each}
-        for label, each in shared_draws(found).items()
+        for label, each in found.lengths.items()
     }  # fmt: skip
-    evidence = {label: one.evidence.value for label, one in {**found.single, _TOGETHER: found.joint}.items()}
+    evidence = {label: one.evidence.value for label, one in found.runs.items()}
     return dict(plain({
         "origin": {label: study.label for label, study in studies.items()},
         "shared": found.model.shared,
         "converged": found.converged,
         "lengths": of_draws,
         "log_evidence": evidence,
-        "tension": {"p_value": t.p_value, "sigma": t.sigma, "log_S": t.log_S, "log_S_error": t.log_S_error,
-                    "log_R": t.log_R, "log_R_error": t.log_R_error, "dimension": t.dimension},
+        "tension": {"p_value": t.p_value, "sigma": t.sigma, **asdict(t)},
     }))  # fmt: skip

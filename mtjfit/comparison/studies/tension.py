@@ -1,4 +1,4 @@
-"""Do several data sets want the same lengths? One number that does not hang on the widths of the priors.
+"""Tension between data sets that share lengths: one number that does not depend on the widths of the priors.
 
 Handley and Lemos, Phys. Rev. D 100, 043504 (2019): the ratio R = Z_joint / Π Z_k of the evidences grows with the
 width of the priors of what is shared. With the information ratio I taken out of it, the suspiciousness
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import chi2
 
@@ -25,16 +26,18 @@ from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.study import Study
 from mtjfit.text import card, number
 
-__all__ = ["DISAGREE", "StudyComparison", "Tension", "compare_studies", "tension"]
+__all__ = ["DISAGREE", "TOGETHER", "StudyComparison", "Tension", "compare_studies", "tension"]
 
 DISAGREE = 0.01
 """Below this p-value data sets are said to disagree."""
+TOGETHER = "all together"
+"""Label of the joint posterior."""
 _LEAST_DIMENSION = 0.1  # below it there is nothing to disagree on
 
 
 @dataclass(frozen=True)
 class Tension:
-    """How well data sets agree on what they share.
+    """Agreement of data sets about their common lengths.
 
     Attributes
     ----------
@@ -43,7 +46,7 @@ class Tension:
     log_S, log_S_error : float
         Suspiciousness, without the widths of the priors; below zero where data sets pull apart.
     dimension : float
-        How many combinations of what is shared are constrained by more than one data set.
+        Number of combinations of shared lengths that are constrained by more than one data set.
     """
 
     log_R: float
@@ -92,32 +95,40 @@ class StudyComparison:
 
     @property
     def converged(self) -> bool:
-        """True if every run did."""
-        return all(one.verdict.converged for one in (self.joint, *self.single.values()))
+        """True if every run converged."""
+        return all(one.verdict.converged for one in self.runs.values())
+
+    @property
+    def runs(self) -> dict[str, Sampled]:
+        """All runs by label, the joint one last."""
+        return {**self.single, TOGETHER: self.joint}
+
+    @property
+    def lengths(self) -> dict[str, pd.DataFrame]:
+        """Draws of the common lengths in nm: of each data set alone, and of all together."""
+        found, first = {}, next(iter(self.single))
+        for label, run in self.runs.items():
+            model = self.model.models[label if label in self.single else first]
+            z = run.z if label in self.single else run.z[:, self.model.columns(first)]
+            values = dict(zip(model.names, model.scores.values(z).T, strict=True))
+            found[label] = pd.DataFrame({name: values[name] for name in self.model.shared if name in values})
+        return found
 
     def _repr_html_(self) -> str:
         """The comparison in a notebook: common lengths of each data set and of all, and whether they agree."""
-        runs = {**self.single, "all together": self.joint}
         refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
-                   for label, one in runs.items() if not one.verdict.converged]  # fmt: skip
-        labels = {name: model.study.label for name, model in self.model.models.items()}
-        marks = [f"{name}: {label}" for name, label in labels.items() if label]
-        drawn = [self._lengths(label) for label in runs]
-        rows = [[name, *(each.get(name, "") for each in drawn)] for name in self.model.shared]
+                   for label, one in self.runs.items() if not one.verdict.converged]  # fmt: skip
+        marks = [f"{name}: {each.study.label}" for name, each in self.model.models.items() if each.study.label]
+        rows = {name: [name] for name in self.model.shared}
+        for draws in self.lengths.values():
+            for name, cells in rows.items():
+                levels = (0.5, 0.05, 0.95) if name in draws else ()
+                shown = [number(float(draws[name].quantile(level)), 3) for level in levels]
+                cells.append("{} ({} to {})".format(*shown) if shown else "")
         return card(
             f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
-            header=("common", *runs), rows=rows, notes=["Median (90 % interval)."],
+            header=("common", *self.runs), rows=rows.values(), notes=["Median (90 % interval)."],
         )  # fmt: skip
-
-    def _lengths(self, label: str) -> dict[str, str]:
-        """Median and 90 % interval of what is common, of one data set or, by another label, of all together."""
-        alone = label in self.single
-        first = label if alone else next(iter(self.single))
-        z = self.single[label].z if alone else self.joint.z[:, self.model.columns(first)]
-        model = self.model.models[first]
-        low, middle, high = np.quantile(model.scores.values(z), (0.05, 0.5, 0.95), axis=0)
-        found = {name: (low[k], middle[k], high[k]) for k, name in enumerate(model.names)}
-        return {name: "{1} ({0} to {2})".format(*(number(float(x), 3) for x in each)) for name, each in found.items()}
 
 
 def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:

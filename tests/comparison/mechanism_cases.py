@@ -12,6 +12,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer.evidence.exploration import Explored, explore
 from mtjfit.infer.least_squares import fit
 from mtjfit.infer.simulate import Device, draw_truth, free_names, simulated
+from mtjfit.model.marginal import CollapsedPosterior
 from mtjfit.model.noise_models import posterior_of
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
@@ -86,6 +87,20 @@ def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
     """Every free parameter: from `truth`, thicknesses as declared."""
     known = dict(truth) | {f"thickness[{curve.device}]": curve.thickness for curve in study.curves}
     return {name: known[name] for name in free_names(study)}
+
+
+FEW_POINTS = np.linspace(-0.5, 0.5, 7)
+
+
+def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: float = 0.1) -> Study:
+    """Few points with large errors, made by one mechanism with `TRUTH`."""
+    return made_by(name, np.random.default_rng(seed), design(d, bias=FEW_POINTS, noise=noise), TRUTH)[0]
+
+
+def model_of(study: Study, name: str, seed: int = 0) -> tuple[CollapsedPosterior, Explored]:
+    """A study under one mechanism, and its posterior."""
+    model = CollapsedPosterior(mechanism_study(study, MECHANISMS[name]))
+    return model, explore(model, model.size, np.random.default_rng(seed))
 
 
 def explored(study: Study, name: str, rng: np.random.Generator) -> Explored:

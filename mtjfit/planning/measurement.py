@@ -1,0 +1,136 @@
+"""A sweep of one device that has not been made yet, and the errors that its points would have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mtjfit.data import FloatArray, Origin, TorqueCurve
+from mtjfit.data.curve_checks import SinTheta
+from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
+from mtjfit.model.compress import polynomial_design, polynomial_slope
+from mtjfit.model.layout import IntArray
+from mtjfit.model.noise import PointErrors, effective_errors
+from mtjfit.planning import Design
+from mtjfit.study import Fixed, Noise, Prior
+
+__all__ = ["Measurement", "measurement_like", "measurement_of", "point_errors"]
+
+_ORIGIN = Origin("simulated", "planned; nobody has measured it")
+_SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb": "arb"}
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """One planned sweep of one device.
+
+    Attributes
+    ----------
+    device : str
+        A device of the study, which is then measured again, or a new name.
+    thickness : float
+        Nominal, in nm.
+    bias : ndarray, shape (n,)
+        In V.
+    noise_par, noise_perp : Noise
+        Standard error of every point.
+    quantity, per, unit : str
+        As of a curve; `unit` is that of the study, also where `quantity` is not.
+    angle, sin_theta
+        As of a curve.
+    cap : Fixed or Prior, optional
+        Λ in nm where another metal lies behind the free layer than behind those of the study.
+    """
+
+    device: str
+    thickness: float
+    bias: FloatArray
+    noise_par: Noise
+    noise_perp: Noise
+    quantity: Quantity
+    per: Per
+    unit: str = "arb"
+    group: str = ""
+    angle: float | None = None
+    sin_theta: SinTheta | None = None
+    cap: Fixed | Prior | None = None
+
+    def curve(self) -> TorqueCurve:
+        """The sweep as a curve of zeros with its errors, to simulate and to fit.
+
+        A relative error is one of a signal of 1. The unit is that of the study, or an SI unit where that is one of the
+        other quantity.
+        """
+        unit = self.unit
+        if check_unit(unit, self.quantity, self.per) is not None:
+            dimension = find_unit(unit).dimension
+            unit = _SI[dimension] + ("/V" if self.quantity == "torkance" and dimension != "arb" else "")
+        scale, zero = conversion(self.unit, unit), np.zeros(self.bias.size)
+        par, perp = (np.full(zero.size, noise.value * scale) for noise in (self.noise_par, self.noise_perp))
+        return TorqueCurve(
+            self.device, self.bias, zero, zero, self.thickness, self.quantity, self.per, unit, sigma_par=par,
+            sigma_perp=perp, group=self.group, angle=self.angle, sin_theta=self.sin_theta, origin=_ORIGIN,
+        )  # fmt: skip
+
+
+def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapping[str, float]) -> PointErrors:
+    """Errors of the points in use as in the likelihood, with correlations and errors of the bias.
+
+    Parameters
+    ----------
+    scale : float
+        Factor that turns the numbers of the curve into the unit of the study.
+    powers : ndarray of int
+        Powers of V in J0.
+    noise : mapping of str to float
+        Typical ``noise_par`` and ``noise_perp`` where errors are fitted, ``jitter_par`` and ``jitter_perp`` where there
+        is jitter, and ``student``, the factor by which Student-t errors are worth less than normal ones.
+    """
+    if curve.sigma_is_fitted:
+        par, perp = (np.full(curve.n_used, noise[f"noise_{part}"] ** 2) for part in ("par", "perp"))
+        errors = PointErrors(par, perp, np.zeros(curve.n_used))
+    else:
+        used = curve.bias[curve.used]
+        errors = effective_errors(
+            curve, scale, polynomial_design(curve, powers, used), polynomial_slope(curve, powers, used)
+        )
+        extra = [noise.get(f"jitter_{part}", 0.0) ** 2 for part in ("par", "perp")]
+        errors = replace(errors, par=errors.par + extra[0], perp=errors.perp + extra[1])
+    worse = noise.get("student", 1.0) ** 2
+    return errors if worse == 1 else replace(errors, par=errors.par * worse, perp=errors.perp * worse)
+
+
+def measurement_like(
+    curve: TorqueCurve, scale: float, unit: str, powers: IntArray, noise: Mapping[str, float]
+) -> Measurement:
+    """The sweep of a measured device, to be made again: as many points, in the same window, with the same information.
+
+    Errors of its points are independent of each other, also where those of the curve are not.
+
+    Parameters
+    ----------
+    scale, unit : float, str
+        Factor that turns the numbers of the curve into the unit of the study, and that unit.
+    powers, noise
+        See `point_errors`.
+    """
+    errors = point_errors(curve, scale, powers, noise)
+    rest = np.zeros((2, errors.par.size)) if errors.rest is None else np.diagonal(errors.rest).reshape(2, -1)
+    # one error that carries the information of all points, were these independent
+    par, perp = (Noise(float(np.mean(1 / each) ** -0.5)) for each in (errors.par + rest[0], errors.perp + rest[1]))
+    bias = np.linspace(curve.bias[curve.used].min(), curve.bias[curve.used].max(), curve.n_used)
+    return Measurement(
+        curve.device, curve.thickness, bias, par, perp, curve.quantity, curve.per, unit,
+        curve.group, curve.angle, curve.sin_theta,
+    )  # fmt: skip
+
+
+def measurement_of(design: Design) -> Measurement:
+    """The measurement that a design describes, of its first thickness."""
+    asked = design.request
+    if asked.sweep is None or asked.noise is None or asked.quantity is None or asked.per is None:
+        raise ValueError("a design says bias, noise, quantity and per")
+    thickness, noise = asked.thickness[0], asked.noise
+    return Measurement("new", thickness, asked.sweep, noise, noise, asked.quantity, asked.per, design.unit)
