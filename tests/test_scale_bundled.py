@@ -17,7 +17,7 @@ from walked import Twin, differences_of_files, differences_of_words, twin, walke
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.explorer.state import Explored, start
+from mtjfit.explorer.state import ExploredStudy, start
 from mtjfit.study import load_study
 
 SETS = {
@@ -120,7 +120,7 @@ def test_wafers(sigma: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_the_explorer_starts_at_the_same_place(name: str, tmp_path: Path) -> None:
     both = made(name, tmp_path)
-    one, other = (start(Explored(load_study(study))) for study in (both.own, both.other))
+    one, other = (start(ExploredStudy(load_study(study))) for study in (both.own, both.other))
     for key, value in one.values.items():
         factor = both.s if carries_torque(key) else 1.0
         assert np.isclose(other.values[key], factor * value, rtol=1e-6, atol=1e-12 * factor), key

@@ -7,46 +7,46 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.explorer.drawing import Pictures, pictures
+    from mtjfit.explorer.drawing import Pictures, pictures_at
     from mtjfit.explorer.export import exported
-    from mtjfit.explorer.quality import Statistics, fit_from, statistics, structure_of
-    from mtjfit.explorer.serve import explorer_server, serve_explorer
-    from mtjfit.explorer.state import Explored, State, moved, shown, start
+    from mtjfit.explorer.page import explorer_server, serve_explorer
+    from mtjfit.explorer.quality import Agreement, agreement, fit_from, structure_of
+    from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
 
 __all__ = [
-    "Explored",
+    "Agreement",
+    "ExploredStudy",
     "Pictures",
-    "State",
-    "Statistics",
+    "SliderState",
+    "agreement",
     "explorer_server",
     "exported",
     "fit_from",
     "moved",
-    "pictures",
+    "pictures_at",
     "serve_explorer",
     "shown",
     "start",
-    "statistics",
     "structure_of",
 ]
 
+_HOMES = {
+    "drawing": ("Pictures", "pictures_at"),
+    "export": ("exported",),
+    "page": ("explorer_server", "serve_explorer"),
+    "quality": ("Agreement", "agreement", "fit_from", "structure_of"),
+    "state": ("ExploredStudy", "SliderState", "moved", "shown", "start"),
+}
+
 __getattr__ = names_on_demand(
     __name__,
-    {
-        "Explored": "mtjfit.explorer.state",
-        "Pictures": "mtjfit.explorer.drawing",
-        "State": "mtjfit.explorer.state",
-        "Statistics": "mtjfit.explorer.quality",
-        "explorer_server": "mtjfit.explorer.serve",
-        "exported": "mtjfit.explorer.export",
-        "fit_from": "mtjfit.explorer.quality",
-        "moved": "mtjfit.explorer.state",
-        "pictures": "mtjfit.explorer.drawing",
-        "serve_explorer": "mtjfit.explorer.serve",
-        "shown": "mtjfit.explorer.state",
-        "start": "mtjfit.explorer.state",
-        "statistics": "mtjfit.explorer.quality",
-        "structure_of": "mtjfit.explorer.quality",
+    {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names},
+    moved={
+        "Explored": "mtjfit.explorer.state:ExploredStudy",
+        "State": "mtjfit.explorer.state:SliderState",
+        "Statistics": "mtjfit.explorer.quality:Agreement",
+        "pictures": "mtjfit.explorer.drawing:pictures_at",
+        "statistics": "mtjfit.explorer.quality:agreement",
     },
 )
 

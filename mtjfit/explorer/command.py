@@ -13,7 +13,7 @@ __all__ = ["explore_command"]
 _SERIES = "thickness-series"
 
 
-@click.command(short_help="Sliders and live pictures in a browser.")
+@click.command("explore", short_help="Sliders and live pictures in a browser.")
 @click.argument("study", required=False, type=click.Path(path_type=Path), metavar="[STUDY.toml]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="By default any that is free.")
 @click.option("--no-browser", is_flag=True, help="Only say where the page is.")

@@ -1,4 +1,4 @@
-"""What the pictures of the explorer show, as arrays: nothing here knows how it is drawn."""
+"""Arrays behind the pictures of the explorer, independent of how they are drawn."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
-from mtjfit.explorer.state import Explored, State, value_of
+from mtjfit.explorer.state import ExploredStudy, SliderState, value_of
 from mtjfit.model.forward import amplitude_design
 from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import errors_of, torque_at
 
-__all__ = ["Accumulation", "Kappa", "Pictures", "Torque", "pictures"]
+__all__ = ["Accumulation", "Kappa", "Pictures", "Torque", "pictures_at"]
 
 _POINTS = 121
 
@@ -30,7 +30,7 @@ class Accumulation:
 
 @dataclass(frozen=True, eq=False)
 class Kappa:
-    """κ(d) (Eq. 12), and what the data of each device say of it with the amplitudes as they stand.
+    """κ(d) (Eq. 12), and its value from the data of each device with the amplitudes as they stand.
 
     Attributes
     ----------
@@ -86,41 +86,37 @@ class Pictures:
     torque: Torque
 
 
-def pictures(state: State, explored: Explored) -> Pictures:
-    """What is to be drawn where the sliders stand.
+def pictures_at(state: SliderState, explored: ExploredStudy) -> Pictures:
+    """Arrays of all pictures where the sliders stand.
 
     Examples
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.explorer.state import start
     >>> from mtjfit.study import load_study
-    >>> explored = Explored(load_study(dataset("thickness-series").study_file))
-    >>> drawn = pictures(start(explored), explored)
+    >>> explored = ExploredStudy(load_study(dataset("thickness-series").study_file))
+    >>> drawn = pictures_at(start(explored), explored)
     >>> drawn.kappa.measured.shape, drawn.torque.data_bias.size
     ((5,), 41)
     """
     layers = [value_of(explored, state, n) for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")]
-    return Pictures(
-        _accumulation(state, explored, layers),
-        _kappa(state, explored, layers),
-        _torque(state, explored),
-    )
+    return Pictures(_accumulation(state, explored, layers), _kappa(state, explored, layers), _torque(state, explored))
 
 
-def _magnetic(state: State, explored: Explored) -> FloatArray:
+def _magnetic(state: SliderState, explored: ExploredStudy) -> FloatArray:
     """Thickness without the dead layer of each device, shape (n_devices,); zero if there is nothing left."""
     values, _ = explored.vectors(state.values)
     return np.maximum(explored.model.layout.magnetic(values), 0.0)
 
 
-def _accumulation(state: State, explored: Explored, layers: list[float]) -> Accumulation:
+def _accumulation(state: SliderState, explored: ExploredStudy, layers: list[float]) -> Accumulation:
     d = float(_magnetic(state, explored)[explored.study.devices.index(state.device)])
     beyond = d + float(np.clip(3 * layers[3], 0.5, max(2 * d, 0.5)))
     x = np.concatenate([np.linspace(0, d, _POINTS), np.linspace(d, beyond, _POINTS // 2)[1:]])
     return Accumulation(x, spin_accumulation(x, d, *layers), d)
 
 
-def _kappa(state: State, explored: Explored, layers: list[float]) -> Kappa:
+def _kappa(state: SliderState, explored: ExploredStudy, layers: list[float]) -> Kappa:
     thickness = _magnetic(state, explored)
     here = float(thickness[explored.study.devices.index(state.device)])
     d = np.linspace(0.0, max(4.0, 1.2 * float(thickness.max())), _POINTS)
@@ -128,7 +124,7 @@ def _kappa(state: State, explored: Explored, layers: list[float]) -> Kappa:
     return Kappa(d, kappa(d, *layers), thickness, measured, errors, complex(kappa(here, *layers)), here)
 
 
-def _measured(state: State, explored: Explored, thickness: FloatArray) -> tuple[ComplexArray, ComplexArray]:
+def _measured(state: SliderState, explored: ExploredStudy, thickness: FloatArray) -> tuple[ComplexArray, ComplexArray]:
     """κ of each device with standard errors, by least squares of T = κ J0 (or κ J0/d) with J0 as it stands."""
     model, n = explored.model, thickness.size
     _, amplitudes = explored.vectors(state.values)
@@ -155,7 +151,7 @@ def _measured(state: State, explored: Explored, thickness: FloatArray) -> tuple[
     return np.asarray(found * per_volume, dtype=complex), np.asarray(errors * per_volume, dtype=complex)
 
 
-def _torque(state: State, explored: Explored) -> Torque:
+def _torque(state: SliderState, explored: ExploredStudy) -> Torque:
     curve = next(each for each in explored.open.curves if each.device == state.device)
     low, high = float(curve.bias.min()), float(curve.bias.max())
     margin = 0.05 * (high - low) or 0.05

@@ -1,4 +1,4 @@
-"""A study file in which what the explorer holds is fixed where its slider stands, and all else is as it was."""
+"""Export of a study file: held parameters are fixed where their sliders stand, all else stays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import mtjfit
 from mtjfit.errors import MtjfitError
-from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, name_of
+from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, name_of
 from mtjfit.study import DOF, ParameterName
 
 __all__ = ["exported"]
@@ -19,30 +19,20 @@ _BYTE_ORDER_MARK = "\ufeff"
 _INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip install "mtjfit[explore]"'
 
 
-def exported(state: State, explored: Explored) -> str:
-    """TOML of a study file for what was explored.
+def exported(state: SliderState, explored: ExploredStudy) -> str:
+    """TOML of a study file for the explored study, to be loaded from the folder of the original file.
 
-    What is held becomes ``{ fixed = … }`` where its slider stands. What is free keeps its prior; what was fixed and is
-    now free gets one about its slider, a factor of two or three times the size wide. Everything else of the user's
-    file stays as it is, comments too. Thicknesses stay those of the data.
-
-    Returns
-    -------
-    str
-        Valid TOML; a study to be loaded from the folder of the original file. Without a ``[[data]]`` table where the
-        study did not come from a file.
-
-    Raises
-    ------
-    MtjfitError
-        tomlkit is not installed.
+    A held parameter becomes ``{ fixed = … }`` where its slider stands. A free one keeps its prior; one that was fixed
+    and is now free gets a prior about its slider, a factor of two or three times the size wide. Everything else of the
+    user's file stays as it is, comments too. Thicknesses stay those of the data. A study that did not come from a file
+    has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
 
     Examples
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.explorer.state import moved, start
     >>> from mtjfit.study import load_study
-    >>> explored = Explored(load_study(dataset("thickness-series").study_file))
+    >>> explored = ExploredStudy(load_study(dataset("thickness-series").study_file))
     >>> text = exported(moved(explored, start(explored), "b1", 0.02), explored)
     >>> [line for line in text.splitlines() if line.startswith("b1")]
     ['b1 = {fixed = 0.02}']
@@ -57,7 +47,7 @@ def exported(state: State, explored: Explored) -> str:
     return f"{head}\n\n{_edited(explored.study.text.removeprefix(_BYTE_ORDER_MARK), changes)}"
 
 
-def _head(state: State, explored: Explored) -> str:
+def _head(state: SliderState, explored: ExploredStudy) -> str:
     """Where the sliders stood, as comments."""
     stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
     return "\n".join([
@@ -68,8 +58,8 @@ def _head(state: State, explored: Explored) -> str:
     ])  # fmt: skip
 
 
-def _changes(state: State, explored: Explored) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What becomes of each parameter that has a slider, where it does not stay as it is."""
+def _changes(state: SliderState, explored: ExploredStudy) -> Iterator[tuple[str, dict[str, Any]]]:
+    """New declarations of parameters that have a slider, where they do not stay as they are."""
     declared = explored.study.parameters
     for name in (*SLIDERS[:5], *AMPLITUDES):
         values = {each for label, each in state.values.items() if ParameterName(label).base == name}
@@ -91,7 +81,7 @@ def _changes(state: State, explored: Explored) -> Iterator[tuple[str, dict[str, 
             yield name, _about(name, value)
 
 
-def _shared(state: State, name: str) -> float:
+def _shared(state: SliderState, name: str) -> float:
     return next(each for label, each in state.values.items() if ParameterName(label).base == name)
 
 

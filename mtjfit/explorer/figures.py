@@ -1,4 +1,4 @@
-"""The figures of the explorer: drawn once by bokeh, and from then on only their numbers change."""
+"""The figures of the explorer: made once by bokeh; after that only their numbers change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtjfit.explorer.drawing import Pictures
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.plot.style import OKABE_ITO, unit_of
 
-__all__ = ["COLOURS", "Figures", "speak"]
+__all__ = ["COLOURS", "Figures", "set_aria_names"]
 
 _CODE = """
 const inside = (element, selector) => {
@@ -46,8 +46,8 @@ for (const page of Bokeh.documents) {
 """
 
 
-def speak(document: Any) -> None:
-    """Name sliders, figures (by their `name`) and groups of boxes (by their tag) of a document once its page stands."""
+def set_aria_names(document: Any) -> None:
+    """Give sliders, figures (`name`) and groups of boxes (tag) ARIA names once the page of a document is ready."""
     document.js_on_event("document_ready", import_module("bokeh.models").CustomJS(code=_CODE))
 
 
@@ -58,7 +58,7 @@ COLOURS = {
     "faint": "#666666",
     "mark": "#9a3412",
 }
-"""Colours by what they are for, on white."""
+"""Colours by their use, on white."""
 
 _HEIGHT = 290
 

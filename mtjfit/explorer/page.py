@@ -1,26 +1,34 @@
-"""The page of the explorer: sliders on one side, pictures on the other, and what the numbers say in words."""
+"""The page of the explorer, and its server, which only this machine can reach."""
 
 from __future__ import annotations
 
 import cmath
 import io
+import logging
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from html import escape
 from importlib import import_module
 from typing import Any
 
 from mtjfit.errors import MtjfitError
-from mtjfit.explorer.drawing import Kappa, pictures
+from mtjfit.explorer.drawing import Kappa, pictures_at
 from mtjfit.explorer.export import exported
-from mtjfit.explorer.figures import COLOURS, Figures, speak
-from mtjfit.explorer.quality import fit_from, statistics, structure_of
-from mtjfit.explorer.state import AMPLITUDES, SLIDERS, Explored, State, moved, shown, start, value_of
+from mtjfit.explorer.figures import COLOURS, Figures, set_aria_names
+from mtjfit.explorer.quality import agreement, fit_from, structure_of
+from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
 from mtjfit.model.structure import Structure
 from mtjfit.plot.style import unit_of
+from mtjfit.study import Study
 from mtjfit.text import number
 
-__all__ = ["Page", "facts", "heading"]
+__all__ = ["LOOPBACK", "Page", "explorer_server", "facts", "heading", "serve_explorer", "url_of"]
+
+LOOPBACK = "127.0.0.1"
+"""The only address that is listened on: other machines cannot reach it."""
+
+_INSTALL = 'the explorer needs panel; install it with: python -m pip install "mtjfit[explore]"'
 
 _SYMBOLS = {
     "lambda_J": "λ_J, precession (nm)",
@@ -43,7 +51,7 @@ h1 { font-size: 1.3rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 p { margin: .15rem 0; overflow-wrap: anywhere; }
 .mark { background: #fef3c7; color: #78350f; border-left: .4rem solid #b45309; padding: .4rem .6rem; }
 """
-# What has the focus must be seen, and sliders and fields must stand out from the white page.
+# The focus must be visible, and sliders and fields must stand out from the white page.
 _WIDGET_CSS = f"""
 :focus-visible, .bk-input:focus {{ outline: 3px solid {COLOURS["par"]} !important; outline-offset: 2px; }}
 .noUi-connect {{ background: {COLOURS["par"]} !important; }}
@@ -53,7 +61,7 @@ _WIDGET_CSS = f"""
 _COLUMNS = {"display": "grid", "grid-template-columns": "repeat(auto-fit, minmax(min(100%, 370px), 1fr))", "gap": "8px"}
 
 
-def heading(explored: Explored) -> str:
+def heading(explored: ExploredStudy) -> str:
     """HTML on top of the page: the name of the study, and a mark on data that were not measured."""
     study = explored.study
     name = escape(study.name or "a study without a name")
@@ -61,14 +69,14 @@ def heading(explored: Explored) -> str:
     return f"<h1>mtjfit explorer: {name}</h1>{mark}"
 
 
-def facts(explored: Explored, state: State, drawn: Kappa, shape: Structure) -> str:
-    """HTML with χ², what the data determine, κ of the device that is shown, and Λ; read aloud when it changes."""
+def facts(explored: ExploredStudy, state: SliderState, drawn: Kappa, shape: Structure) -> str:
+    """HTML with χ², the number of determined parameters, κ of the device that is shown, and Λ, as an ARIA status."""
     Lambda = value_of(explored, state, "lambda_sf_N") * value_of(explored, state, "D_ratio")
     phase = math.degrees(cmath.phase(drawn.shown)) if drawn.shown else 0.0
     curve = explored.curve(state.device)
     nominal = f" (nominal {curve.thickness:g} nm)" if abs(drawn.d_shown - curve.thickness) > 5e-4 else ""
     lines = [
-        f"<strong>{escape(str(statistics(state, explored, shape)))}</strong>, all devices",
+        f"<strong>{escape(str(agreement(state, explored, shape)))}</strong>, all devices",
         _determined(shape),
         f"{escape(state.device)}: d = {drawn.d_shown:.3f} nm{nominal}, |κ| = {abs(drawn.shown):.3f}, "
         f"arg κ = {phase:.1f}°",
@@ -92,11 +100,11 @@ class Page:
 
     Attributes
     ----------
-    state : State
+    state : SliderState
         Where everything stands; a new one after every event.
     """
 
-    def __init__(self, explored: Explored):
+    def __init__(self, explored: ExploredStudy):
         self._pn = import_module("panel")
         self._explored = explored
         self.state = start(explored)
@@ -104,7 +112,7 @@ class Page:
         self._following = False  # the sliders follow the state, and must not move it meanwhile
         mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
         curve = explored.curve(self.state.device)
-        drawn = pictures(self.state, explored)
+        drawn = pictures_at(self.state, explored)
         self.figures = Figures(drawn, curve, f"{mark}, not measured" if mark else "")
         self.sliders = {name: self._slider(name) for name in SLIDERS}
         self.device = self._pn.widgets.Select(
@@ -122,7 +130,7 @@ class Page:
         self.held.param.watch(self._hold, "value")
 
     def view(self) -> Any:
-        """What panel serves."""
+        """The layout for panel."""
         pn = self._pn
         fit = pn.widgets.Button(label="Fit from here", stylesheets=[_WIDGET_CSS])
         back = pn.widgets.Button(label="Back to the start", stylesheets=[_WIDGET_CSS])
@@ -139,7 +147,7 @@ class Page:
             self.facts, figures, sizing_mode="stretch_width", styles={"flex": "3 1 600px", "min-width": "0"}
         )
         if pn.state.curdoc is not None:
-            speak(pn.state.curdoc)
+            set_aria_names(pn.state.curdoc)
         body = pn.FlexBox(controls, right, sizing_mode="stretch_width", align_items="flex-start", gap="16px")
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
@@ -158,7 +166,7 @@ class Page:
         self._shape = structure_of(self.state, self._explored)
         self._now(self.state)
 
-    def _now(self, state: State) -> None:
+    def _now(self, state: SliderState) -> None:
         """Everything on the page follows a state."""
         self.state = state
         self._following = True
@@ -171,7 +179,7 @@ class Page:
             self._following = False
 
     def _draw(self) -> None:
-        drawn = pictures(self.state, self._explored)
+        drawn = pictures_at(self.state, self._explored)
         self.figures.show(drawn, self._explored.curve(self.state.device))
         self.facts.object = facts(self._explored, self.state, drawn.kappa, self._shape)
         self.message.object = ""
@@ -230,3 +238,51 @@ def _reach(value: float) -> float:
         return 1.0
     power = 10.0 ** math.floor(math.log10(wanted))
     return next(float(f"{each * power:.3g}") for each in (1, 2, 5, 10) if each * power >= wanted)
+
+
+def explorer_server(study: Study, port: int = 0) -> Any:
+    """A bokeh server, bound to a port (0: any free one) but not running.
+
+    Raises
+    ------
+    MtjfitError
+        panel is not installed, or the port is taken.
+    """
+    try:
+        pn = import_module("panel")
+    except ImportError:
+        raise MtjfitError(_INSTALL) from None
+    explored = ExploredStudy(study)
+    pn.extension()
+    logging.getLogger("bokeh").setLevel(logging.ERROR)  # a closed tab is no news
+    try:
+        return pn.io.server.get_server(
+            lambda: Page(explored).view(), port=port, address=LOOPBACK, title="mtjfit explorer", show=False, start=False
+        )
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise MtjfitError(f"port {port}: cannot be used: {reason}; name another with --port, or none") from error
+
+
+def url_of(server: Any) -> str:
+    """Address of the page. By name, since the server answers no page that was opened under another."""
+    return f"http://localhost:{server.port}/"
+
+
+def serve_explorer(study: Study, port: int, started: Callable[[str], object]) -> None:
+    """Serve until Ctrl-C; errors as of `explorer_server`.
+
+    Parameters
+    ----------
+    started : callable
+        Called with the address once the server answers.
+    """
+    server = explorer_server(study, port)
+    server.start()
+    server.io_loop.add_callback(lambda: started(url_of(server)))
+    try:
+        server.io_loop.start()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.stop()

@@ -1,4 +1,4 @@
-"""How well the data agree with where the sliders stand, and the nearest place where they agree best."""
+"""Agreement of the data with the model at the sliders, and the nearest least-squares minimum."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from scipy.stats import chi2
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
-from mtjfit.explorer.state import AMPLITUDES, Explored, State, projected
+from mtjfit.explorer.state import AMPLITUDES, ExploredStudy, SliderState, projected
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.model.structure import Structure, structure
 from mtjfit.study import JITTER, LENGTHS, Fixed, ParameterName, Study
 from mtjfit.text import p_text
 
-__all__ = ["Statistics", "fit_from", "statistics", "structure_of"]
+__all__ = ["Agreement", "agreement", "fit_from", "structure_of"]
 
 _EVALUATIONS = 100  # for each free parameter
 _LOG_RANGE = (math.log(1e-3), math.log(1e5))
@@ -26,8 +26,8 @@ _SDS = 10.0
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Agreement of the data of all devices with where the sliders stand.
+class Agreement:
+    """Agreement of the data of all devices with the model at the sliders.
 
     Attributes
     ----------
@@ -48,15 +48,19 @@ class Statistics:
         return f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p}"
 
 
-def _thickness_residual(explored: Explored, state: State) -> FloatArray:
-    """(d − nominal)/sd of every device; empty where thicknesses are taken as exact."""
+def _misfit(explored: ExploredStudy, state: SliderState) -> tuple[FloatArray, float]:
+    """Whitened residuals of the data and of uncertain thicknesses, and χ²."""
     study, sd = explored.study, explored.study.parameters["thickness"].nominal_sd
-    if not sd > 0:
-        return np.empty(0)
-    return (np.array([state.values[name] for name in study.names_of("thickness")]) - study.thicknesses) / sd
+    values, amplitudes = explored.vectors(state.values)
+    design, target, rss, _ = whitened(explored.model, values[None, :])
+    rows = target[0] - design[0] @ amplitudes
+    if sd > 0:
+        d = np.array([state.values[name] for name in study.names_of("thickness")])
+        rows = np.append(rows, (d - study.thicknesses) / sd)
+    return rows, float(rss[0] + rows @ rows)
 
 
-def statistics(state: State, explored: Explored, shape: Structure | None = None) -> Statistics:
+def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | None = None) -> Agreement:
     """χ² where the sliders stand, as `mtjfit.fit` counts it.
 
     Parameters
@@ -64,26 +68,23 @@ def statistics(state: State, explored: Explored, shape: Structure | None = None)
     shape : Structure, optional
         From `structure_of`, which takes a tenth of a second and depends only on what is held.
     """
-    values, amplitudes = explored.vectors(state.values)
-    design, target, rss, _ = whitened(explored.model, values[None, :])
-    rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, state))
-    total = float(rss[0] + rows @ rows)
+    _, total = _misfit(explored, state)
     dof = explored.study.n_values - (shape or structure_of(state, explored)).rank
     jitter = [name for name in JITTER if name in explored.study.parameters]
     estimated = any(not explored.study.parameters[name].is_fixed for name in jitter)
     tests = dof > 0 and not explored.model.data.fitted.any() and not estimated
     p_value = float(chi2.sf(total, dof)) if tests else math.nan
-    return Statistics(total, dof, p_value)
+    return Agreement(total, dof, p_value)
 
 
-def structure_of(state: State, explored: Explored) -> Structure:
-    """How many numbers a fit of all that is not held would determine, and what it never could."""
+def structure_of(state: SliderState, explored: ExploredStudy) -> Structure:
+    """Rank and null directions of a fit of everything that is not held."""
     model = MarginalPosterior(_held_study(explored, state))
     of_the_model = [name for name in model.layout.names if name.base in LENGTHS]
     return structure(model) if of_the_model or model.amplitudes.names else Structure(0, 0, ())
 
 
-def _held_study(explored: Explored, state: State) -> Study:
+def _held_study(explored: ExploredStudy, state: SliderState) -> Study:
     """The opened study with what is held fixed; thicknesses as the user's study has them."""
     parameters = dict(explored.normal.parameters) | {"thickness": explored.study.parameters["thickness"]}
     for name in state.held:
@@ -92,7 +93,7 @@ def _held_study(explored: Explored, state: State) -> Study:
     return explored.normal.replace(parameters=parameters)
 
 
-def _free(explored: Explored, state: State) -> list[int]:
+def _free(explored: ExploredStudy, state: SliderState) -> list[int]:
     """Places in the vector of lengths and thicknesses that a fit may change."""
     uncertain = explored.study.parameters["thickness"].nominal_sd > 0
     names = [name.base for name in explored.model.layout.names]
@@ -103,7 +104,7 @@ def _free(explored: Explored, state: State) -> list[int]:
     ]
 
 
-def _bounds(explored: Explored, k: int) -> tuple[float, float]:
+def _bounds(explored: ExploredStudy, k: int) -> tuple[float, float]:
     """Range of a coordinate, as in `mtjfit.fit`: the support of the prior, and no wider than any length can be."""
     entry = explored.model.layout.entries[k]
     low, high = entry.prior.support
@@ -114,16 +115,11 @@ def _bounds(explored: Explored, k: int) -> tuple[float, float]:
     return max(low, mean - _SDS * sd), min(high, mean + _SDS * sd)
 
 
-def fit_from(state: State, explored: Explored) -> State:
+def fit_from(state: SliderState, explored: ExploredStudy) -> SliderState:
     """The nearest minimum of χ²: local least squares by lmfit from where the sliders stand.
 
     Lengths are moved within the support of their priors, thicknesses where the study calls them uncertain, amplitudes
-    in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum.
-
-    Returns
-    -------
-    State
-        Its χ² is never larger.
+    in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum. χ² never grows.
 
     Raises
     ------
@@ -135,16 +131,13 @@ def fit_from(state: State, explored: Explored) -> State:
         raise NotDetermined("everything is held: release a parameter to fit it")
     layout = explored.model.layout
     theta0 = layout.coordinates(explored.vectors(state.values)[0])
-    best = [(statistics(state, explored, Structure(0, 0, ())).chi2, state)]
+    best = [(_misfit(explored, state)[1], state)]
 
     def residual(parameters: lmfit.Parameters) -> FloatArray:
         theta = theta0.copy()
         theta[free] = [parameters[f"x{k}"].value for k in free]
         found = _with(explored, state, theta)
-        values, amplitudes = explored.vectors(found.values)
-        design, target, rss, _ = whitened(explored.model, values[None, :])
-        rows = np.append(target[0] - design[0] @ amplitudes, _thickness_residual(explored, found))
-        total = float(rss[0] + rows @ rows)
+        rows, total = _misfit(explored, found)
         if total < best[0][0]:
             best[0] = total, found
         return rows
@@ -164,7 +157,7 @@ def fit_from(state: State, explored: Explored) -> State:
     return best[0][1]
 
 
-def _with(explored: Explored, state: State, theta: FloatArray) -> State:
+def _with(explored: ExploredStudy, state: SliderState, theta: FloatArray) -> SliderState:
     """The state at other coordinates, with the amplitudes that then fit best."""
     model = explored.model
     values = model.layout.values(theta)

@@ -1,4 +1,4 @@
-"""Where the sliders of the explorer stand, and the study in which every one of them can be moved."""
+"""State of the sliders of the explorer, and the study in which every one of them can be moved."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import MarginalPosterior, whitened
 from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, ParameterName, Study
 
-__all__ = ["AMPLITUDES", "SLIDERS", "Explored", "State", "moved", "name_of", "shown", "start", "value_of"]
+__all__ = ["AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "name_of", "shown", "start", "value_of"]
 
 AMPLITUDES = ("a1", "b1", "b2")
 """Coefficients of J0(V) that have a slider."""
@@ -24,19 +24,19 @@ AMPLITUDES = ("a1", "b1", "b2")
 _IN_THE_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")
 
 SLIDERS = (*_IN_THE_LAYER, "d", *AMPLITUDES)
-"""What can be moved; `d` is the thickness of the device that is shown."""
+"""Sliders; `d` is the thickness of the device that is shown."""
 
 _ANY_LENGTH = LogUniform(1e-3, 1e5)
 
 
 @dataclass(frozen=True)
-class State:
-    """Where everything stands.
+class SliderState:
+    """Values of all parameters, the device that is shown, and what fits hold.
 
     Attributes
     ----------
     values : mapping of str to float
-        By the names of the tables, such as ``lambda_J`` or ``thickness[dev1]``: sliders, and what has none.
+        By the names of the tables, such as ``lambda_J`` or ``thickness[dev1]``, with a slider or without.
     device : str
         The device that is shown.
     held : frozenset of str
@@ -49,7 +49,7 @@ class State:
 
 
 @dataclass(frozen=True, eq=False)
-class Explored:
+class ExploredStudy:
     """A study and its likelihood with every slider free to move.
 
     Attributes
@@ -100,19 +100,19 @@ def _freed(parameter: Parameter, prior: AnyPrior) -> Parameter:
     return replace(parameter, prior=prior) if parameter.is_fixed else parameter
 
 
-def start(explored: Explored) -> State:
+def start(explored: ExploredStudy) -> SliderState:
     """Medians of the priors, nominal thicknesses, fixed values, and the amplitudes that then fit best.
 
     Returns
     -------
-    State
+    SliderState
         With the first device; held is what the study fixes or does not declare.
 
     Examples
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> state = start(Explored(load_study(dataset("thickness-series").study_file)))
+    >>> state = start(ExploredStudy(load_study(dataset("thickness-series").study_file)))
     >>> state.device, sorted(state.held), round(state.values["lambda_J"], 2)
     ('F0.8nm', ['D_ratio', 'b1'], 3.16)
     """
@@ -124,7 +124,7 @@ def start(explored: Explored) -> State:
     held = frozenset(name for name in (*_IN_THE_LAYER, *AMPLITUDES) if _is_held(study, name))
     fixed: dict[str, float] = {name: _begins(study, name, 0.0) for name in model.amplitudes.names}
     amplitudes = projected(model, np.array([values[n] for n in model.layout.names]), fixed, held)
-    return State(MappingProxyType(values | amplitudes), study.devices[0], held)
+    return SliderState(MappingProxyType(values | amplitudes), study.devices[0], held)
 
 
 def _is_held(study: Study, name: str) -> bool:
@@ -168,7 +168,7 @@ def projected(
     return dict(zip(names, best.tolist(), strict=True))
 
 
-def name_of(explored: Explored, device: str, slider: str) -> str:
+def name_of(explored: ExploredStudy, device: str, slider: str) -> str:
     """Name in tables of what a slider moves for a device, such as ``a1`` or ``thickness[dev1]``."""
     if slider == "d":
         return ParameterName("thickness", device)
@@ -178,12 +178,12 @@ def name_of(explored: Explored, device: str, slider: str) -> str:
     return model.layout.names[int(model.layout.index[slider][j])]
 
 
-def value_of(explored: Explored, state: State, slider: str) -> float:
+def value_of(explored: ExploredStudy, state: SliderState, slider: str) -> float:
     """Where a slider stands, in nm, or in the unit of the amplitude."""
     return state.values[name_of(explored, state.device, slider)]
 
 
-def moved(explored: Explored, state: State, slider: str, value: float) -> State:
+def moved(explored: ExploredStudy, state: SliderState, slider: str, value: float) -> SliderState:
     """The state after a slider was moved; shared parameters move for all devices.
 
     Raises
@@ -195,7 +195,7 @@ def moved(explored: Explored, state: State, slider: str, value: float) -> State:
     --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
-    >>> explored = Explored(load_study(dataset("thickness-series").study_file))
+    >>> explored = ExploredStudy(load_study(dataset("thickness-series").study_file))
     >>> moved(explored, start(explored), "d", 0.9).values["thickness[F0.8nm]"]
     0.9
     """
@@ -206,6 +206,6 @@ def moved(explored: Explored, state: State, slider: str, value: float) -> State:
     return replace(state, values=MappingProxyType({**state.values, name_of(explored, state.device, slider): value}))
 
 
-def shown(state: State, device: str) -> State:
+def shown(state: SliderState, device: str) -> SliderState:
     """The state with another device in the pictures."""
     return replace(state, device=device)

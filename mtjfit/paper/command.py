@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["figures_command"]
+__all__ = ["figures_command", "leave_figures", "write_missing"]
 
 TITLES = {
     "fig1_accumulation": "Fig. 1: transverse spin accumulation m D_F/J0 against the distance x, Eq. 9-10",
@@ -27,7 +27,7 @@ _AXES = "par along M x (P x M), perp along M x P"
 _FILES = frozenset((*figure_names(*TITLES), *(f"{name}.csv" for name in TITLES)))
 
 
-@click.command(short_help="The paper's three figures, with their numbers.")
+@click.command("figures", short_help="The paper's three figures, with their numbers.")
 @click.option(
     "--output",
     "-o",
@@ -43,8 +43,27 @@ def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
 
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
-    from mtjfit.plot.style import picture_files
+    leave_figures(output, pdf, quiet)
 
+
+def leave_figures(
+    output: Path,
+    pdf: bool,
+    quiet: bool,
+    pictures: Callable[[Mapping[str, Figure], bool], dict[str, bytes]] | None = None,
+) -> None:
+    """Draw the figures, write what is missing in a folder, and say on stdout what is there.
+
+    Parameters
+    ----------
+    pictures : callable, optional
+        Files of figures by name, and whether PDFs are wanted; `mtjfit.plot.style.picture_files` by default.
+
+    Raises
+    ------
+    MtjfitError
+        The folder holds other files, or changed ones; or it cannot be written.
+    """
     OutputFolder(output, "figures", _FILES.__contains__).prepare()
     progress("computing the numbers of three figures", quiet)
     from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
@@ -56,6 +75,7 @@ def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
         parameters_text,
         thickness_dependence,
     )
+    from mtjfit.plot.style import picture_files
 
     bias = bias_dependence()
     assumed = assumptions(bias)
@@ -67,9 +87,9 @@ def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
     files: dict[str, bytes] = {}
     for (name, title), (table, axis, draw, notes) in zip(TITLES.items(), made, strict=True):
         progress(f"drawing {name}", quiet)
-        files |= picture_files({name: draw()}, pdf)
+        files |= (pictures or picture_files)({name: draw()}, pdf)
         files[f"{name}.csv"] = numbers_csv(table, title, parameters_text(table, axis), *notes, _AXES)
-    _write(output, files)
+    write_missing(output, files)
     if not quiet:
         for name, title in TITLES.items():
             mine = [file.removeprefix(name) for file in files if file.startswith(name)]
@@ -81,25 +101,23 @@ def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
     click.echo(f"Figures: {output}")
 
 
-def _write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write what is not there yet. The same figure has the same bytes, so that any other content is somebody's work.
+def write_missing(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write the files that are not there. A figure always has the same bytes: other content is somebody's edit.
 
     Raises
     ------
     MtjfitError
         A file is there with another content (nothing is written then), or the disk is full or read-only.
     """
-    missing = {}
     for name, data in files.items():
         file = folder / name
         try:
-            if file.read_bytes() != data:
+            if file.exists() and file.read_bytes() != data:
                 raise MtjfitError(
                     f"{file}: was changed, or drawn by another version; move it away, or name a new folder"
                 )
-        except FileNotFoundError:
-            missing[name] = data
         except OSError as error:
             raise not_written(file, error) from error
-    for name, data in missing.items():
-        write_file(folder / name, data)
+    for name, data in files.items():
+        if not (folder / name).exists():
+            write_file(folder / name, data)

@@ -38,7 +38,7 @@ P = ParamSpec("P")
 
 
 def _drawing(numbers: Callable[P, pd.DataFrame]) -> Callable[[Callable[[pd.DataFrame], Figure]], Callable[P, Figure]]:
-    """Give a picture of a table the parameters of that table, so that both keep one signature."""
+    """Give a plot the parameters of its table, so that both keep one signature."""
 
     def with_parameters(draw: Callable[[pd.DataFrame], Figure]) -> Callable[P, Figure]:
         @wraps(draw)

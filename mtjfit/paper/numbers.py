@@ -1,7 +1,8 @@
 """The numbers of the three figures of Manchon, Matsumoto, Jaffrès, Grollier, PRB 86, 060404(R) (2012).
 
 Every table has one row for each point, and every row carries all parameters that went into it, so that it can be
-checked, or drawn again, on its own. Defaults are the paper's parameters. e_par = M × (P × M), e_perp = M × P.
+checked, or drawn again, on its own. Defaults are the paper's parameters, conventions and errors those of
+`mtjfit.physics`; a parameter that is array_like gives a curve for each value.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mtjfit.plain import csv_bytes
 
 __all__ = [
     "SANKEY",
-    "Per",
+    "TorquePer",
     "accumulation",
     "assumptions",
     "bias_dependence",
@@ -29,14 +30,14 @@ __all__ = [
     "values_of",
 ]
 
-Per: TypeAlias = Literal["device", "volume"]
+TorquePer: TypeAlias = Literal["device", "volume"]
 
 SANKEY = {"a1": 0.13, "b2": 0.625 * 0.13}
 """J0 after Sankey et al. 2008, reconstructed as in the bundled set: a1 in (ħ/2e) kΩ⁻¹, b2 in (ħ/2e) kΩ⁻¹ V⁻¹."""
 
 _POINTS = 601
 _MICROAMPERE = 1e3  # kΩ⁻¹ V is mA
-_TORQUE: dict[Per, str] = {"device": "_hbar_2e_uA", "volume": "_hbar_2e_uA_per_nm"}
+_TORQUE: dict[TorquePer, str] = {"device": "_hbar_2e_uA", "volume": "_hbar_2e_uA_per_nm"}
 _LENGTHS = ("d", "lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 _COLUMN = {name: f"{name}_nm" for name in _LENGTHS} | {
     "D_ratio": "D_ratio", "a1": "a1_hbar_2e_per_kohm", "b2": "b2_hbar_2e_per_kohm_per_V",
@@ -70,25 +71,11 @@ def accumulation(
 ) -> pd.DataFrame:
     """Fig. 1: transverse spin accumulation against the distance from the barrier, Eq. 9–10, for J_perp = 0.
 
-    Parameters
-    ----------
-    d, lambda_J, lambda_sf_F, lambda_sf_N, D_ratio : float
-        Thickness and lengths in nm, D_F/D_N, as in `mtjfit.physics.kappa`.
-    lambda_phi : array_like
-        Dephasing length in nm of each curve.
-    x_max : float
-        End of the axis in nm.
-
     Returns
     -------
     DataFrame
-        ``x_nm``, ``layer`` (F or N), ``m_par_nm``, ``m_perp_nm`` (m D_F/J0, in nm), and all parameters. x = d is one
-        of the points.
-
-    Raises
-    ------
-    ValueError
-        As `mtjfit.physics.kappa`.
+        ``x_nm`` from 0 to `x_max`, ``layer`` (F or N), ``m_par_nm``, ``m_perp_nm`` (m D_F/J0, in nm), and all
+        parameters. x = d is one of the points.
 
     Examples
     --------
@@ -121,25 +108,11 @@ def thickness_dependence(
 ) -> pd.DataFrame:
     """Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness, Eq. 12, for J_perp = 0.
 
-    Parameters
-    ----------
-    lambda_J, lambda_phi : array_like
-        Precession and dephasing lengths in nm; there is a curve for every pair.
-    lambda_sf_F, lambda_sf_N, D_ratio : float
-        As in `mtjfit.physics.kappa`.
-    d_max : float
-        Largest thickness in nm.
-
     Returns
     -------
     DataFrame
-        ``d_nm``, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``, and all parameters.
-        At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
-
-    Raises
-    ------
-    ValueError
-        As `mtjfit.physics.kappa`.
+        ``d_nm`` from 0 to `d_max`, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``, and
+        all parameters. At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
 
     Examples
     --------
@@ -175,7 +148,7 @@ def bias_dependence(
     a1: float = SANKEY["a1"],
     b2: float = SANKEY["b2"],
     bias_max: float = 0.5,
-    per: Per = "device",
+    per: TorquePer = "device",
 ) -> pd.DataFrame:
     """Fig. 3: both torques against bias for several thicknesses, Eq. 12 with J0 = a1 V + i b2 V².
 
@@ -185,8 +158,6 @@ def bias_dependence(
     ----------
     thickness : array_like
         Of each curve, in nm; inf is the bulk value of Eq. 13–14.
-    lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio : float
-        As in `mtjfit.physics.kappa`.
     a1, b2 : float
         Amplitudes of J0, in (ħ/2e) kΩ⁻¹ and (ħ/2e) kΩ⁻¹ V⁻¹.
     bias_max : float
@@ -199,11 +170,6 @@ def bias_dependence(
     DataFrame
         ``bias_V``, ``T_par_hbar_2e_uA`` and ``T_perp_hbar_2e_uA`` (with ``_per_nm`` per volume), and all parameters.
         1000 (ħ/2e) µA is 1 (ħ/2e) kΩ⁻¹ V.
-
-    Raises
-    ------
-    ValueError
-        As `mtjfit.physics.kappa`, or `per` is unknown.
 
     Examples
     --------

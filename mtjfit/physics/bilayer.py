@@ -1,6 +1,7 @@
-"""F(d)/N with rates instead of lengths, and the Laplace images of Eq. 3–4 in it.
+"""F(d)/N with rates instead of lengths: Laplace images of Eq. 3–4, and the response to an alternating spin current.
 
-Rates are in ps⁻¹, diffusion constants in nm²/ps (1 cm²/s = 100 nm²/ps).
+Rates are in ps⁻¹, diffusion constants in nm²/ps (1 cm²/s = 100 nm²/ps), frequencies in GHz. s is the variable of the
+Laplace transform; the response to J0 exp(2πi f t) is the image at s = 2πi f.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q
 
-__all__ = ["Bilayer", "profile_image", "transfer_image", "travel"]
+__all__ = [
+    "Bilayer",
+    "kappa_at_frequency",
+    "profile_image",
+    "response_moment",
+    "response_time",
+    "static_up_to",
+    "transfer_image",
+    "travel",
+]
 
-
-def _rate(D: float, length: float) -> float:
-    return math.inf if length == 0 else D / length / length
-
-
-def _time_rate(time: float) -> float:
-    return math.inf if time == 0 else 1 / time
+_GHZ = 2j * math.pi * 1e-3  # s in ps⁻¹ of f = 1 GHz
+_CIRCLE = np.exp(2j * np.pi * np.arange(56) / 56)
 
 
 @dataclass(frozen=True)
@@ -87,33 +92,20 @@ class Bilayer:
         D_F: float,
         D_N: float,
     ) -> Bilayer:
-        """From lengths in nm, as in `kappa`, inf allowed; each rate is D/λ². Lengths in F must be > 0.
-
-        Raises
-        ------
-        ValueError
-            As in the class, or a length is negative.
-        """
-        lengths = {"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F}
-        _check(lengths | {"lambda_sf_N": lambda_sf_N})
-        J, phi, sf_F = (_rate(D_F, length) for length in lengths.values())
-        return cls(float(d), J, phi, sf_F, _rate(D_N, lambda_sf_N), float(D_F), float(D_N))
+        """From lengths in nm, as in `mtjfit.physics.kappa`; each rate is D/λ². ValueError as there."""
+        _check({"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F, "lambda_sf_N": lambda_sf_N})
+        J, phi, sf_F = (D_F / length / length for length in (lambda_J, lambda_phi, lambda_sf_F))
+        sf_N = D_N / lambda_sf_N / lambda_sf_N if lambda_sf_N else math.inf
+        return cls(float(d), J, phi, sf_F, sf_N, float(D_F), float(D_N))
 
     @classmethod
     def from_times(
         cls, d: float, tau_J: float, tau_phi: float, tau_sf_F: float, tau_sf_N: float, *, D_F: float, D_N: float
     ) -> Bilayer:
-        """From times in ps, inf allowed. Times in F must be > 0.
-
-        Raises
-        ------
-        ValueError
-            As in the class, or a time is negative.
-        """
-        times = {"tau_J": tau_J, "tau_phi": tau_phi, "tau_sf_F": tau_sf_F, "tau_sf_N": tau_sf_N}
-        _check(times)
-        J, phi, sf_F, sf_N = (_time_rate(time) for time in times.values())
-        return cls(float(d), J, phi, sf_F, sf_N, float(D_F), float(D_N))
+        """From times in ps, inf allowed; times in F > 0, in N ≥ 0, or ValueError."""
+        _check({"tau_J": tau_J, "tau_phi": tau_phi, "tau_sf_F": tau_sf_F, "tau_sf_N": tau_sf_N})
+        sf_N = 1 / tau_sf_N if tau_sf_N else math.inf
+        return cls(float(d), 1 / tau_J, 1 / tau_phi, 1 / tau_sf_F, sf_N, float(D_F), float(D_N))
 
     @property
     def lengths(self) -> dict[str, float]:
@@ -187,7 +179,7 @@ def _waves(s: ComplexArray, bilayer: Bilayer) -> tuple[ComplexArray, ComplexArra
     return q_squared, np.asarray(np.sqrt(bilayer.D_N * (s + bilayer.rate_sf_N)) / bilayer.D_F), 1.0
 
 
-@np.errstate(invalid="ignore")  # complex division flags NaN operands
+@np.errstate(invalid="ignore")  # numpy flags NaN operands of complex divisions
 def transfer_image(s: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     """G(s) in nm², with κ(s) = G(s)/L0² the Laplace image of the torque after a pulse.
 
@@ -226,3 +218,132 @@ def profile_image(s: ComplexArray, z: FloatArray, bilayer: Bilayer, *, current: 
     whole = -np.expm1(-2 * q * d)
     sink = (z > d) & math.isinf(bilayer.rate_sf_N)
     return np.asarray(np.where(sink, 0.0, above / (g * (2.0 - whole) + h * q * whole)))
+
+
+def kappa_at_frequency(f: ArrayLike, bilayer: Bilayer) -> ComplexArray:
+    """κ for J0(t) = J0 exp(2πi f t): Eq. 12 with 1/L² → 1/L² + s/D_F, 1/λ_N² → 1/λ_N² + s/D_N, s = 2πi f.
+
+    The i of exp(2πi f t) is that of the torque plane: with f > 0 the spins that enter turn from e_par to e_perp, with
+    f < 0 the other way round. Precession tells the two apart, so **κ(−f) is not the conjugate of κ(f)**. The response
+    to a real drive J0(t) = J0 cos(2πft) takes both,
+
+        T_par + i T_perp = J0 [κ(f) exp(2πi f t) + κ(−f) exp(−2πi f t)]/2.
+
+    For a real (in-plane) J0 the ordinary phasors (of T_par(t) = Re[… exp(2πi f t)], and T_perp likewise) are therefore
+    J0 [κ(f) + κ(−f)*]/2 for T_par and J0 [κ(f) − κ(−f)*]/(2i) for T_perp, where * is the conjugate.
+
+    Eq. 4 is Ohm's law: it needs frequencies far below the collision rate of electrons over 2π, some 10 THz in metals.
+
+    Parameters
+    ----------
+    f : array_like
+        Frequency in GHz, of either sign.
+
+    Returns
+    -------
+    ndarray of complex
+        κ(0) is the static κ(d). Only a semi-infinite F without dephasing and spin flip has a pole, inf, at
+        2πf = 1/τ_J.
+
+    Examples
+    --------
+    >>> film = Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=200.0)
+    >>> [f"{K:.4f}" for K in kappa_at_frequency([0.0, 1e3, -1e3], film)]
+    ['0.8121-0.1757j', '0.8176-0.1912j', '0.8061-0.1607j']
+    """
+    image = transfer_image(_GHZ * np.asarray(f, dtype=float), bilayer)
+    rate = bilayer.torque_rate / bilayer.D_F
+    pole = np.isinf(image)
+    with np.errstate(invalid="ignore"):
+        value = np.where(pole, 0.0, image) * rate
+    return np.asarray(np.where(pole & (rate != 0), np.inf, value))
+
+
+def response_moment(bilayer: Bilayer) -> complex:
+    """Complex first moment of the torque after a pulse in ps, ∫ t T dt/∫ T dt = −d ln κ/ds at s = 0, from Eq. 3–4.
+
+    A slow J0(t) gives the torque κ [J0(t) − τ dJ0/dt] with this τ: its real part is a delay, its imaginary part turns
+    the torque in the plane of e_par and e_perp. At low frequency |κ(f)/κ(0) − 1| = 2π|f τ|.
+
+    It is inf where it diverges: N without spin flip, from where spins return as t^(−3/2). ValueError for d = 0, where
+    there is no torque.
+
+    Examples
+    --------
+    >>> film = Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=200.0)
+    >>> f"{response_moment(film) * 1e3:.3f} fs"
+    '2.619+1.695j fs'
+    """
+    _demand_torque(bilayer)
+    d, D_F, D_N = bilayer.d, bilayer.D_F, bilayer.D_N
+    q_squared = bilayer.decay_rate / D_F
+    if math.isinf(d):
+        return 1 / bilayer.decay_rate if q_squared else complex(math.inf)
+    if bilayer.rate_sf_N == 0:
+        return complex(math.inf)
+    Lambda = 0.0 if math.isinf(bilayer.rate_sf_N) else D_F / math.sqrt(D_N * bilayer.rate_sf_N)
+
+    def image(squares: ComplexArray) -> ComplexArray:
+        u = tanh_over_q(np.sqrt(squares), d)
+        return np.asarray(2 * u * (u + Lambda) / (1 + squares * u * (u + 2 * Lambda)))
+
+    # ∂G/∂q² by Cauchy's formula: G is singular on the real axis only, below −1/(Λd + d²/2)
+    radius = 0.5 * abs(q_squared + 1 / (Lambda * d + 0.5 * d * d))
+    slope = np.mean(image(q_squared + radius * _CIRCLE) / _CIRCLE) / radius
+    G = image(np.array([q_squared]))[0]
+    u = tanh_over_q(np.sqrt(np.array([q_squared])), d)[0]
+    below = 1 + q_squared * u * (u + 2 * Lambda)
+    in_N = 0.0 if Lambda == 0 else u * (1 - q_squared * u * u) / below**2 * Lambda / bilayer.rate_sf_N
+    return complex((in_N - slope / D_F) / G)
+
+
+def _demand_torque(bilayer: Bilayer) -> None:
+    if bilayer.d == 0:
+        raise ValueError("d = 0: a layer of no thickness has no torque that could be late")
+
+
+def response_time(bilayer: Bilayer) -> float:
+    """The delay of the torque in ps: the real part of `response_moment`, Re ∫ t T dt/∫ T dt.
+
+    The torque of a slowly growing J0(t) is κ(d) J0(t − delay), as far as its component along κ(d) J0 goes. It can be
+    negative where the torque turns back (precession overshoots), and is inf for N without spin flip.
+
+    Examples
+    --------
+    >>> film = Bilayer.from_lengths(float("inf"), float("inf"), 1.0, 2.0, 1.0, D_F=200.0, D_N=200.0)
+    >>> response_time(film)
+    0.004
+    """
+    return response_moment(bilayer).real
+
+
+def static_up_to(bilayer: Bilayer, tolerance: float = 0.01) -> float:
+    """The frequency in GHz up to which |κ(f)/κ(0) − 1| < tolerance, for both signs of f, from Eq. 3–4.
+
+    It is 0 if the static response is infinite. ValueError for a tolerance outside 0 to 1, and for d = 0.
+
+    Examples
+    --------
+    >>> film = Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=200.0)
+    >>> f"{static_up_to(film):.0f} GHz"
+    '507 GHz'
+    """
+    if not 0 < tolerance < 1:
+        raise ValueError(f"tolerance must be between 0 and 1; it is {tolerance}")
+    _demand_torque(bilayer)
+    at_rest = complex(transfer_image(0.0, bilayer))
+    if math.isinf(abs(at_rest)):
+        return 0.0
+
+    def deviation(f: FloatArray) -> FloatArray:
+        both = transfer_image(_GHZ * np.stack([f, -f]), bilayer) / at_rest - 1
+        return np.asarray(np.max(np.abs(both), axis=0))
+
+    highest = 100 / (1 - tolerance) * (bilayer.D_F / abs(at_rest) + abs(bilayer.decay_rate)) / abs(_GHZ)
+    grid = highest * np.logspace(-30, 0, 1201)
+    above = int(np.argmax(deviation(grid) >= tolerance))
+    low, high = float(grid[max(above - 1, 0)]), float(grid[above])
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if deviation(np.array([middle]))[0] >= tolerance else (middle, high)
+    return low

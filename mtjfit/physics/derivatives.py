@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q, wave_numbers, weights
+from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers, weights
 
 __all__ = ["ExponentialForm", "KappaGradient", "kappa_gradient"]
 
@@ -41,17 +41,10 @@ def _du_dq2(q_squared: ComplexArray, d: FloatArray, u: ComplexArray, sech2: Comp
 def kappa_gradient(
     d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike, Lambda: ArrayLike
 ) -> KappaGradient:
-    """Derivatives of Eq. 12 for positive lengths and Λ, which are not checked; broadcasts.
+    """Derivatives of Eq. 12, unchecked: d must be finite, and > 0 where Λ (nm) is inf.
 
     With κ = q0² G(q², d, Λ), G = 2u(u + Λ)/(1 + q²u(u + 2Λ)) and u = tanh(qd/2)/q. λ_J and λ_φ enter through q0²
     and q², λ_sf^F through q² alone.
-
-    Parameters
-    ----------
-    d : array_like
-        Thickness in nm, finite; > 0 where Λ is inf.
-    lambda_J, lambda_phi, lambda_sf_F, Lambda : array_like
-        In nm, inf allowed.
 
     Examples
     --------
@@ -72,18 +65,15 @@ def kappa_gradient(
     dG_du = 2 * (u * g + (u * g + h) * passed) / bottom
     dG_dq2 = dG_du * _du_dq2(q_squared, d, u, sech2) - G * u * (u * g + 2 * h) / bottom
     dG_dlnLambda = 2 * u * h * passed / bottom
-    du_dd = 0.5 * sech2
-    precession = -1j / np.square(np.asarray(lambda_J, dtype=float))
-    dephasing = 1 / np.square(np.asarray(lambda_phi, dtype=float))
-    spin_flip = 1 / np.square(np.asarray(lambda_sf_F, dtype=float))
+    precession, dephasing, spin_flip = (inverse_square(each) for each in (lambda_J, lambda_phi, lambda_sf_F))
     dkappa_dq0 = G + q0_squared * dG_dq2
     return KappaGradient(
         kappa=np.asarray(q0_squared * G),
-        ln_lambda_J=np.asarray(-2 * precession * dkappa_dq0),
+        ln_lambda_J=np.asarray(2j * precession * dkappa_dq0),
         ln_lambda_phi=np.asarray(-2 * dephasing * dkappa_dq0),
         ln_lambda_sf_F=np.asarray(-2 * spin_flip * q0_squared * dG_dq2),
         ln_Lambda=np.asarray(q0_squared * dG_dlnLambda),
-        d=np.asarray(q0_squared * dG_du * du_dd),
+        d=np.asarray(q0_squared * dG_du * (0.5 * sech2)),
     )
 
 

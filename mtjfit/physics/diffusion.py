@@ -6,6 +6,8 @@ and h = Λ/(1 + Λ), so that Λ = ∞ (nothing leaves F) needs no case of its ow
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -15,11 +17,13 @@ __all__ = [
     "ComplexArray",
     "FloatArray",
     "check_lengths",
+    "checked_arguments",
+    "inverse_square",
     "kappa",
     "kappa_density",
     "kappa_from_rates",
     "lambda_product",
-    "prepared",
+    "quotient",
     "spin_accumulation",
     "spin_current",
     "tanh_over_q",
@@ -30,14 +34,19 @@ __all__ = [
 FloatArray: TypeAlias = NDArray[np.float64]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 
+_NONE: Mapping[str, ArrayLike] = MappingProxyType({})
+_SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
+_HUGE = 1e150  # stands for an infinite thickness where nothing decays (q = 0); its square is still finite
+_SERIES = 1e-3  # below |qd/2| = 1e-3 three terms of tanh(z)/z are exact to 1e-20
 
-def check_lengths(*, positive: dict[str, ArrayLike], non_negative: dict[str, ArrayLike]) -> None:
-    """Refuse lengths without meaning; NaN passes through and gives NaN.
 
-    Raises
-    ------
-    ValueError
-        A value of `positive` is zero or negative, or a value of `non_negative` is negative.
+def check_lengths(positive: Mapping[str, ArrayLike], non_negative: Mapping[str, ArrayLike] = _NONE) -> None:
+    """ValueError for lengths or times of the wrong sign; NaN passes.
+
+    Parameters
+    ----------
+    positive, non_negative : mapping of str to array_like
+        Values that must be > 0 and ≥ 0, by the names of the arguments.
     """
     for name, value in positive.items():
         if np.any(np.asarray(value) <= 0):
@@ -47,6 +56,18 @@ def check_lengths(*, positive: dict[str, ArrayLike], non_negative: dict[str, Arr
             raise ValueError(f"{name} must not be negative")
 
 
+def inverse_square(length: ArrayLike) -> FloatArray:
+    """1/λ² in nm⁻², inf where it overflows."""
+    with np.errstate(over="ignore", divide="ignore"):
+        return np.asarray(1 / np.square(np.asarray(length, dtype=float)))
+
+
+def quotient(above: ArrayLike, below: ArrayLike) -> ComplexArray:
+    """above/below without the warning that numpy gives for NaN in a complex division."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.divide(above, below))
+
+
 def wave_numbers(
     lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike
 ) -> tuple[ComplexArray, ComplexArray]:
@@ -54,14 +75,10 @@ def wave_numbers(
 
     1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P.
 
-    Parameters
-    ----------
-    lambda_J, lambda_phi, lambda_sf_F : array_like
-        Precession, dephasing and spin diffusion length in nm; inf switches a process off.
-
     Returns
     -------
     q0_squared, q_squared : ndarray of complex
+        Lengths are not checked.
 
     Examples
     --------
@@ -69,30 +86,16 @@ def wave_numbers(
     >>> complex(q0_squared)
     (0.25-1j)
     """
-    with np.errstate(over="ignore", divide="ignore"):
-        precession = 1 / np.square(np.asarray(lambda_J, dtype=float))
-        dephasing = 1 / np.square(np.asarray(lambda_phi, dtype=float))
-        spin_flip = 1 / np.square(np.asarray(lambda_sf_F, dtype=float))
+    precession, dephasing, spin_flip = (inverse_square(each) for each in (lambda_J, lambda_phi, lambda_sf_F))
     return dephasing - 1j * precession, (dephasing + spin_flip) - 1j * precession
 
 
 def lambda_product(lambda_sf_N: ArrayLike, D_ratio: ArrayLike) -> FloatArray:
-    """Λ = (D_F/D_N) λ_sf^N in nm, the only combination in which the normal metal enters the torque.
-
-    Raises
-    ------
-    ValueError
-        One factor is 0 and the other inf.
-    """
+    """Λ = (D_F/D_N) λ_sf^N in nm, the only combination in which N enters the torque; ValueError for 0 · inf."""
     lambda_sf_N, D_ratio = np.asarray(lambda_sf_N, dtype=float), np.asarray(D_ratio, dtype=float)
     if np.any((lambda_sf_N == 0) & np.isinf(D_ratio)) or np.any(np.isinf(lambda_sf_N) & (D_ratio == 0)):
         raise ValueError("lambda_sf_N · D_ratio is 0 · inf: give one of them a finite, positive value")
     return np.asarray(lambda_sf_N * D_ratio)
-
-
-_SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
-_HUGE = 1e150  # stands for an infinite thickness where nothing decays (q = 0); its square is still finite
-_SERIES = 1e-3  # below |qd/2| = 1e-3 three terms of tanh(z)/z are exact to 1e-20
 
 
 def weights(Lambda: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -116,25 +119,15 @@ def tanh_over_q(q: ComplexArray, d: ArrayLike) -> ComplexArray:
     small = np.abs(z) < _SERIES
     z2 = np.where(small, z, 0.0) ** 2
     series = 0.5 * d * (1 - z2 / 3 * (1 - 0.4 * z2 * (1 - 17 / 42 * z2)))
-    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
-        return np.asarray(np.where(small, series, np.tanh(z) / np.where(small, 1.0, q)))
+    return np.asarray(np.where(small, series, quotient(np.tanh(z), np.where(small, 1.0, q))))
 
 
 def kappa_from_rates(
     d: ArrayLike, q0_squared: ComplexArray, q_squared: ComplexArray, Lambda: ArrayLike
 ) -> ComplexArray:
-    """κ(d) from wave numbers, without checks: the form used inside likelihoods.
+    """κ(d) from the q0² and q² of `wave_numbers` and Λ in nm, unchecked: the form used inside likelihoods.
 
     κ = 2 q0² u (u + Λ) / (1 + q² u (u + 2Λ)), u = tanh(q d/2)/q: Eq. 12 without its overflow and cancellation.
-
-    Parameters
-    ----------
-    d : array_like
-        Thickness of F in nm.
-    q0_squared, q_squared : ndarray of complex
-        From `mtjfit.physics.wave_numbers`, in nm⁻².
-    Lambda : array_like
-        (D_F/D_N) λ_sf^N in nm.
     """
     q_squared = np.where(q_squared == 0, 1.0, q_squared)  # then q0 = 0 too, and κ = 0
     u = tanh_over_q(np.sqrt(q_squared), d)
@@ -142,12 +135,11 @@ def kappa_from_rates(
     denominator = g + q_squared * u * (u * g + 2 * h)
     # d = 0 with Λ = ∞ is the one corner left: κ = L²/L0² for Λ = ∞ and every d.
     corner = denominator == 0
-    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
-        ratio = np.where(corner, 1.0, 2 * u * (u * g + h)) / np.where(corner, q_squared, denominator)
+    ratio = quotient(np.where(corner, 1.0, 2 * u * (u * g + h)), np.where(corner, q_squared, denominator))
     return np.asarray(q0_squared * ratio)
 
 
-def prepared(
+def checked_arguments(
     d: ArrayLike,
     lambda_J: ArrayLike,
     lambda_phi: ArrayLike,
@@ -155,10 +147,10 @@ def prepared(
     lambda_sf_N: ArrayLike,
     D_ratio: ArrayLike,
 ) -> tuple[FloatArray, ComplexArray, ComplexArray, FloatArray]:
-    """d, q0², q² and Λ of the arguments of `kappa`, once these are checked; its errors."""
+    """d, q0², q² and Λ of the arguments of `kappa`, which are checked."""
     check_lengths(
-        positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F},
-        non_negative={"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
+        {"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F},
+        {"d": d, "lambda_sf_N": lambda_sf_N, "D_ratio": D_ratio},
     )
     q0_squared, q_squared = wave_numbers(lambda_J, lambda_phi, lambda_sf_F)
     return np.asarray(d, dtype=float), q0_squared, q_squared, lambda_product(lambda_sf_N, D_ratio)
@@ -176,26 +168,12 @@ def kappa(
 
     κ(d) = (L²/L0²) [1 − 1/(cosh(d/L) + η sinh(d/L))], η = (D_F/D_N) λ_sf^N/L.
 
-    Parameters
-    ----------
-    d : array_like
-        Thickness of the free layer in nm, ≥ 0, inf allowed.
-    lambda_J, lambda_phi, lambda_sf_F : array_like
-        Spin precession, dephasing and diffusion length in F in nm, > 0, inf allowed.
-    lambda_sf_N : array_like
-        Spin diffusion length in N in nm, ≥ 0, inf allowed.
-    D_ratio : array_like
-        D_F/D_N, the ratio of diffusion constants.
+    Parameters and errors are those of all functions here, see `mtjfit.physics`.
 
     Returns
     -------
-    ndarray of complex, in the broadcast shape
+    ndarray of complex
         Re κ > 0. |κ| may exceed 1, and Im κ (as a rule negative) may be slightly positive.
-
-    Raises
-    ------
-    ValueError
-        A length or `D_ratio` has no meaning, or lambda_sf_N · D_ratio is 0 · inf.
 
     Examples
     --------
@@ -203,7 +181,7 @@ def kappa(
     >>> f"{abs(value):.3f} {np.angle(value, deg=True):.1f}°"
     '0.831 -12.2°'
     """
-    return kappa_from_rates(*prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
+    return kappa_from_rates(*checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio))
 
 
 def kappa_density(
@@ -216,19 +194,18 @@ def kappa_density(
 ) -> ComplexArray:
     """κ(d)/d in nm⁻¹, the factor of a torque per volume (Eq. 12 as printed); finite for d → 0, where it is Λ/L0².
 
-    Parameters, shapes and errors are those of `kappa`. d = 0 with Λ = ∞ gives inf, unless 1/L0² = 0.
+    d = 0 with Λ = ∞ gives inf, unless 1/L0² = 0.
 
     Examples
     --------
     >>> complex(kappa_density(0.0, 1.0, 2.0, 10.0, 3.0))
     (0.75-3j)
     """
-    d, q0_squared, q_squared, Lambda = prepared(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
+    d, q0_squared, q_squared, Lambda = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
     closed = np.isinf(Lambda)
     limit = np.where(closed & (q0_squared != 0), np.inf, q0_squared * np.where(closed, 0.0, Lambda))
     at_zero = d == 0
-    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
-        ratio = kappa_from_rates(d, q0_squared, q_squared, Lambda) / np.where(at_zero, 1.0, d)
+    ratio = quotient(kappa_from_rates(d, q0_squared, q_squared, Lambda), np.where(at_zero, 1.0, d))
     return np.asarray(np.where(at_zero, limit, ratio))
 
 
@@ -239,7 +216,7 @@ def _profile(
     *,
     current: bool,
 ) -> ComplexArray:
-    d, _, q_squared, Lambda = prepared(d, *lambdas)
+    d, _, q_squared, Lambda = checked_arguments(d, *lambdas)
     x = np.asarray(x, dtype=float)
     if np.any(x < 0):
         raise ValueError("x must not be negative: F begins at x = 0")
@@ -282,22 +259,7 @@ def spin_accumulation(
     m = (J0 L/D_F) [sinh((d−x)/L) + η cosh((d−x)/L)] / [cosh(d/L) + η sinh(d/L)] in F; in N it decays as
     exp(−(x−d)/λ_sf^N).
 
-    Parameters
-    ----------
-    x : array_like
-        Distance from the barrier in nm, ≥ 0.
-    d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio : array_like
-        As in `kappa`.
-
-    Returns
-    -------
-    ndarray of complex, in the broadcast shape
-        m_par + i m_perp, times D_F/J0, in nm.
-
-    Raises
-    ------
-    ValueError
-        x is negative, or as in `kappa`.
+    x is in nm and ≥ 0, or ValueError.
 
     Examples
     --------
@@ -305,8 +267,7 @@ def spin_accumulation(
     >>> [f"{value:.3f}" for value in m]
     ['0.774+0.330j', '0.049+0.124j', '0.018+0.046j']
     """
-    lambdas = (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
-    return _profile(x, d, lambdas, current=False)
+    return _profile(x, d, (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio), current=False)
 
 
 def spin_current(
@@ -318,14 +279,11 @@ def spin_current(
     lambda_sf_N: ArrayLike,
     D_ratio: ArrayLike = 1.0,
 ) -> ComplexArray:
-    """Transverse spin current J/J0 at distance x from the barrier, J = −D ∂m/∂x of Eq. 9–10.
-
-    Parameters, shapes and errors are those of `spin_accumulation`; 1 at x = 0, without unit.
+    """Transverse spin current J/J0 at distance x from the barrier, J = −D ∂m/∂x of Eq. 9–10; 1 at x = 0, no unit.
 
     Examples
     --------
     >>> [f"{value:.3f}" for value in spin_current([0.0, 2.0], 2.0, 1.0, 1.0, 15.0, 2.0)]
     ['1.000+0.000j', '0.025+0.062j']
     """
-    lambdas = (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
-    return _profile(x, d, lambdas, current=True)
+    return _profile(x, d, (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio), current=True)

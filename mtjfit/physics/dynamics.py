@@ -19,16 +19,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mtjfit.physics.bilayer import Bilayer, profile_image, transfer_image, travel
-from mtjfit.physics.diffusion import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import ComplexArray, FloatArray, quotient
 from mtjfit.physics.laplace import UNDERFLOW, contour, invert
 
-__all__ = [
-    "pulse_accumulation",
-    "pulse_current",
-    "pulse_torque",
-    "response",
-    "step_response",
-]
+__all__ = ["pulse_accumulation", "pulse_current", "pulse_torque", "response", "step_response"]
 
 _FARTHEST = 27.0  # exp(−27²) is 1e-317: farther from the barrier, in diffusion lengths 2√(Dt), there is nothing yet
 _BIN = 1.0  # in the same unit: places that share a contour; exp(0.5²) of accuracy is lost
@@ -80,15 +74,15 @@ def pulse_accumulation(z: ArrayLike, t: ArrayLike, bilayer: Bilayer) -> ComplexA
     Parameters
     ----------
     z : array_like
-        Distance from the barrier in nm, ≥ 0.
+        Distance from the barrier in nm, ≥ 0, in F or (z > d) in N.
     t : array_like
-        Time in ps, > 0. Broadcasts against `z`; each different t costs a few ms.
+        Time in ps, > 0; each different t costs a few ms.
 
     Returns
     -------
     ndarray of complex
-        m_par + i m_perp over J0, in F and (z > d) in N. The error is below 1e-12 of
-        exp(−y − x t)/√(π D_F t), with y = z²/4Dt (through F and N) and x the slowest decay without precession.
+        The error is below 1e-12 of exp(−y − x t)/√(π D_F t), with y = z²/4Dt (through F and N) and x the slowest decay
+        without precession.
 
     Raises
     ------
@@ -107,7 +101,7 @@ def pulse_accumulation(z: ArrayLike, t: ArrayLike, bilayer: Bilayer) -> ComplexA
 def pulse_current(z: ArrayLike, t: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     """Transverse spin current J/J0 in ps⁻¹ at z, a time t after the pulse J0 δ(t): J = −D ∂m/∂z of Eq. 3–4.
 
-    Parameters, shapes and errors are those of `pulse_accumulation`. At z = 0 it is 0: the pulse is over.
+    Parameters and errors are those of `pulse_accumulation`. At z = 0 it is 0: the pulse is over.
 
     Examples
     --------
@@ -121,23 +115,9 @@ def pulse_current(z: ArrayLike, t: ArrayLike, bilayer: Bilayer) -> ComplexArray:
 def pulse_torque(t: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     """Torque per area over J0 in ps⁻¹, a time t after the pulse J0 δ(t): (1/τ_φ − i/τ_J) ∫_0^d m dz/J0 of Eq. 3–4.
 
-    Semi-infinite F: (1/τ_φ − i/τ_J) exp(−κ_t t). Its integral over all times is κ(d) of Eq. 12.
-
-    Parameters
-    ----------
-    t : array_like
-        Time in ps, ≥ 0; 0 stands for 0+, where all spins are still at the barrier.
-
-    Returns
-    -------
-    ndarray of complex
-        T_par + i T_perp over J0. The error is below 1e-12 of |1/τ_φ − i/τ_J| exp(−x t), x being the slowest decay
-        without precession.
-
-    Raises
-    ------
-    ValueError
-        t is outside of its range, or spans some 10⁵ periods of a precession that does not decay.
+    Semi-infinite F: (1/τ_φ − i/τ_J) exp(−κ_t t). Its integral over all times is κ(d) of Eq. 12. t = 0 stands for 0+,
+    where all spins are still at the barrier. The error is below 1e-12 of |1/τ_φ − i/τ_J| exp(−x t), x being the slowest
+    decay without precession. ValueError as for `pulse_accumulation`.
 
     Examples
     --------
@@ -180,16 +160,14 @@ def _phi(x: ArrayLike) -> tuple[ComplexArray, ComplexArray]:
     x = np.asarray(x, dtype=complex)
     small = np.abs(x) < 1
     near, far = np.where(small, x, 0.0), np.where(small, 1.0, x)
-    with np.errstate(invalid="ignore"):  # complex division flags NaN operands
-        second = np.where(small, np.polyval(_PHI_SERIES, near), (np.exp(far) - 1 - far) / far**2)
+    second = np.where(small, np.polyval(_PHI_SERIES, near), quotient(np.exp(far) - 1 - far, far**2))
     return 1 + x * second, second
 
 
 def step_response(t: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     """Torque per area over J0, a time t after J0 was switched on: ∫_0^t of `pulse_torque`, which goes to κ(d).
 
-    Parameters, shapes and errors are those of `pulse_torque`; without unit, 0 at t = 0. The error is below 1e-12 of
-    the largest value.
+    Without unit, 0 at t = 0; the error is below 1e-12 of the largest value. ValueError as for `pulse_accumulation`.
 
     Examples
     --------

@@ -121,26 +121,14 @@ def contour(
 
 
 def invert(image: Callable[[ComplexArray], ComplexArray], t: FloatArray, corners: tuple[complex, ...]) -> ComplexArray:
-    """The function of time with a Laplace image, at times t > 0; complex-valued.
+    """The function of time f with a Laplace image, at times t > 0 in ps, of any shape; complex-valued.
 
     Parameters
     ----------
     image : callable
         F(s) = ∫_0^∞ f(t) exp(−st) dt for an array of complex s in ps⁻¹, continued analytically.
-    t : ndarray of float
-        Times in ps, > 0, of any shape.
     corners : tuple of complex
-        As in `contour`.
-
-    Returns
-    -------
-    ndarray of complex
-        f(t), with an error as in `contour`: some 1e-15 of max |F| exp(x t)/t, x the largest real part of the corners.
-
-    Raises
-    ------
-    ValueError
-        As in `contour`.
+        As in `contour`, whose errors apply: some 1e-15 of max |F| exp(x t)/t, x the largest real part of the corners.
 
     Examples
     --------

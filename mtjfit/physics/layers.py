@@ -1,4 +1,4 @@
-"""What may lie behind the free layer: metals, magnetic or not, and interfaces with resistance and spin flip.
+"""Layers behind the free layer: metals, magnetic or not, and interfaces with resistance and spin flip.
 
 Static, Eq. 5–6 in every layer, with m and J continuous between layers as in the paper. M is the direction of the free
 layer; moments behind it are parallel or antiparallel to M.
@@ -22,7 +22,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q, wave_numbers
+from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers
 
 __all__ = [
     "InterfaceLayer",
@@ -31,7 +31,7 @@ __all__ = [
     "Layers",
     "Load",
     "Slab",
-    "State",
+    "SpinState",
     "slabs_and_loads",
 ]
 
@@ -62,7 +62,7 @@ _WALL = Load.of(0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class State:
+class SpinState:
     """Spin density w = m D_F/J0 (nm) and current j = J/J0 at one place."""
 
     w: ComplexArray
@@ -92,7 +92,7 @@ class Slab:
         own = self._turned(self.thickness, end.over(self.D_ratio))
         return Load.of(own[0], own[1]).over(1 / self.D_ratio)
 
-    def at(self, s: ArrayLike, start: State, end: Load) -> State:
+    def at(self, s: ArrayLike, start: SpinState, end: Load) -> SpinState:
         """Density and current at depth s, 0 ≤ s ≤ thickness, given those at the front face and the load behind."""
         s = np.asarray(s, dtype=float)
         endless = np.isinf(self.thickness)
@@ -102,9 +102,9 @@ class Slab:
         sech2 = 4 * decay / (1 + decay) ** 2
         g, h = self._turned(s, here)
         scale = (start.w / self.D_ratio + start.j) * sech2 / (g + h)
-        return State(np.asarray(scale * here.h * self.D_ratio), np.asarray(scale * here.g))
+        return SpinState(np.asarray(scale * here.h * self.D_ratio), np.asarray(scale * here.g))
 
-    def dwell(self, start: State, end: Load) -> ComplexArray:
+    def dwell(self, start: SpinState, end: Load) -> ComplexArray:
         """∫ m D_layer/J0 dx over the slab in nm²: times 1/L0² the torque it takes up, times 1/λ_sf² its spin-flip."""
         own = end.over(self.D_ratio)
         u = tanh_over_q(np.sqrt(self.q_squared), self.thickness)
@@ -157,11 +157,11 @@ class Layer:
     antiparallel: bool = False
 
     def __post_init__(self) -> None:
-        _demand("thickness", self.thickness, self.thickness >= 0, "≥ 0")
-        _demand("lambda_sf", self.lambda_sf, self.lambda_sf >= 0, "≥ 0")
+        for name in ("thickness", "lambda_sf"):
+            _demand(name, getattr(self, name), getattr(self, name) >= 0, "≥ 0")
         _demand("D_ratio", self.D_ratio, 0 < self.D_ratio < math.inf, "finite and > 0")
-        _demand("lambda_J", self.lambda_J, self.lambda_J > 0, "> 0")
-        _demand("lambda_phi", self.lambda_phi, self.lambda_phi > 0, "> 0")
+        for name in ("lambda_J", "lambda_phi"):
+            _demand(name, getattr(self, name), getattr(self, name) > 0, "> 0")
 
     @property
     def magnetic(self) -> bool:
@@ -223,9 +223,8 @@ def _demand(name: str, value: float, holds: bool, demand: str) -> None:
 def _slab(layer: Layer | InterfaceLayer) -> Slab:
     if isinstance(layer, Layer):
         q0_squared, _ = wave_numbers(layer.lambda_J, layer.lambda_phi, math.inf)
-        _, spin_flip = wave_numbers(math.inf, math.inf, layer.lambda_sf)
         turned = np.conj(q0_squared) if layer.antiparallel else q0_squared
-        rate = np.minimum(spin_flip.real, _SINK_RATE)
+        rate = np.minimum(inverse_square(layer.lambda_sf), _SINK_RATE)
         return Slab(np.asarray(layer.thickness, dtype=float), turned, rate, layer.D_ratio)
     # only δ and r count: 1 nm thick, with λ_I = 1 nm/δ and D_ratio = r/(1 nm)
     delta, r = layer.delta, layer.resistance_length
@@ -262,15 +261,12 @@ def Lambda_effective(layers: Layers) -> float:
     the density. A fit of Eq. 12 with Λ free is therefore right for every nonmagnetic cap; only the meaning of Λ
     changes. It is D_ratio λ_sf of the first layer only if that layer is several λ_sf thick and its interface clean.
 
+    It serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.
+
     Parameters
     ----------
     layers : sequence of Layer or InterfaceLayer
         From F outwards.
-
-    Returns
-    -------
-    float
-        Serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.
 
     Raises
     ------

@@ -1,8 +1,9 @@
 """The free layer with any stack behind it: torque, spin flip and profiles, layer by layer.
 
-Static, Eq. 5–6 in every layer; J(0) = J0, m and J
-continuous, J = 0 at the vacuum. One semi-infinite nonmagnetic layer behind F is the paper's F/N. Layers, conventions
-and assumptions are those of `mtjfit.physics.layers`.
+Static, Eq. 5–6 in every layer; J(0) = J0, m and J continuous, J = 0 at the vacuum. One semi-infinite nonmagnetic layer
+behind F is the paper's F/N. Layers, conventions and assumptions are those of `mtjfit.physics.layers`, the lengths of F
+those of `mtjfit.physics`. `layers` runs from F outwards and is the same for all elements; if it is empty, F ends in
+vacuum. Only its last layer may be infinitely thick (ValueError).
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, check_lengths, wave_numbers
-from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, State, slabs_and_loads
+from mtjfit.physics.diffusion import ComplexArray, checked_arguments, inverse_square
+from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, SpinState, slabs_and_loads
 
 __all__ = ["kappa_stack", "spin_flip_by_layer", "stack_profile", "torque_by_layer"]
 
@@ -21,16 +22,11 @@ _ROUNDING = 1e-14  # a place this close behind the last face, relative to x, is 
 
 
 def _free(d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike) -> Slab:
-    check_lengths(
-        positive={"lambda_J": lambda_J, "lambda_phi": lambda_phi, "lambda_sf_F": lambda_sf_F}, non_negative={"d": d}
-    )
-    q0_squared, _ = wave_numbers(lambda_J, lambda_phi, np.inf)
-    _, spin_flip = wave_numbers(np.inf, np.inf, lambda_sf_F)
-    d, q0_squared, rate = np.broadcast_arrays(np.asarray(d, dtype=float), q0_squared, spin_flip.real)
-    return Slab(d, q0_squared, rate)
+    d, q0_squared, _, _ = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, 0.0, 1.0)
+    return Slab(*np.broadcast_arrays(d, q0_squared, inverse_square(lambda_sf_F)))
 
 
-def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, State, Load]]:
+def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, SpinState, Load]]:
     """Each slab from F outwards, the state at its front face and the load behind it.
 
     J = J0 at the barrier, or no current at all where nothing would take it up.
@@ -39,7 +35,7 @@ def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, State, Load]]:
     front = free.front(loads[0])
     closed = front.g == 0
     w = np.where(closed, 0.0, front.h) / np.where(closed, 1.0, front.g)
-    state = State(np.asarray(w), np.where(closed, 0j, 1 + 0j))
+    state = SpinState(np.asarray(w), np.where(closed, 0j, 1 + 0j))
     for slab, load in zip((free, *slabs), loads, strict=True):
         yield slab, state, load
         state = slab.at(slab.thickness, state, load)
@@ -56,14 +52,6 @@ def _spent(free: Slab, layers: Layers, rate: Callable[[Slab], ComplexArray]) -> 
         yield np.asarray(rate(slab) * slab.dwell(start, load))
 
 
-def _torque_rate(slab: Slab) -> ComplexArray:
-    return slab.q0_squared
-
-
-def _spin_flip_rate(slab: Slab) -> ComplexArray:
-    return slab.spin_flip.astype(complex)
-
-
 def _rows(spent: Iterator[ComplexArray]) -> ComplexArray:
     return np.asarray(np.stack(np.broadcast_arrays(*spent)) + 0.0)  # no negative zeros
 
@@ -77,22 +65,6 @@ def kappa_stack(
     κ = 2 q0² u (u + Λ)/[1 + q² u (u + 2Λ)], u = tanh(q d/2)/q, with the Λ that the stack shows to F: that of
     `Lambda_effective`, complex where a layer is magnetic.
 
-    Parameters
-    ----------
-    d, lambda_J, lambda_phi, lambda_sf_F : array_like
-        The free layer, as in `mtjfit.physics.kappa`; they broadcast.
-    layers : sequence of Layer or InterfaceLayer
-        From F outwards, the same for all elements. Empty: F ends in vacuum.
-
-    Returns
-    -------
-    ndarray of complex, in the broadcast shape
-
-    Raises
-    ------
-    ValueError
-        A length has no meaning, or a layer before the last is infinitely thick.
-
     Examples
     --------
     A CoFeB free layer with a cap Ta(5)/Ru(5), and with a lossy CoFeB/Ta interface; lengths for illustration only.
@@ -104,7 +76,7 @@ def kappa_stack(
     >>> f"{kappa_stack(1.2, 1.0, 1.0, 10.0, [InterfaceLayer(0.3, 0.5), Ta, Ru]):.4f}"
     '0.8912-0.1216j'
     """
-    return next(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, _torque_rate))
+    return next(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, lambda slab: slab.q0_squared))
 
 
 @np.errstate(invalid="ignore", under="ignore")
@@ -114,8 +86,6 @@ def torque_by_layer(
     """Torque per area over J0 in F and in each layer behind it, ∫ (m D/J0)/L0² dx; 0 in nonmagnetic layers.
 
     In-plane and out-of-plane are those of the free layer, M × (P × M) and M × P, in all rows.
-
-    Parameters and errors are those of `kappa_stack`.
 
     Returns
     -------
@@ -131,7 +101,7 @@ def torque_by_layer(
     >>> [f"{torque:.3f}" for torque in torque_by_layer(0.8, 1.0, 1.0, 10.0, layers)]
     ['0.733-0.150j', '0.000+0.000j', '0.263+0.124j', '0.000+0.000j']
     """
-    return _rows(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, _torque_rate))
+    return _rows(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, lambda slab: slab.q0_squared))
 
 
 @np.errstate(invalid="ignore", under="ignore")
@@ -140,8 +110,7 @@ def spin_flip_by_layer(
 ) -> ComplexArray:
     """Spin current lost to spin flip in F and in each layer behind it, ∫ (m D/J0)/λ_sf² dx, without unit.
 
-    Parameters, shapes and errors are those of `torque_by_layer`. Where nothing at all acts on the spin there is no
-    steady state, and all rows are 0.
+    Rows are those of `torque_by_layer`. Where nothing at all acts on the spin there is no steady state, and all are 0.
 
     Examples
     --------
@@ -153,39 +122,17 @@ def spin_flip_by_layer(
     >>> bool(abs(lost.sum() + torque.sum() - 1) < 1e-14)
     True
     """
-    return _rows(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, _spin_flip_rate))
+    return _rows(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, lambda slab: slab.spin_flip + 0j))
 
 
 @np.errstate(invalid="ignore", under="ignore")
 def stack_profile(
-    x: ArrayLike,
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    layers: Layers,
+    x: ArrayLike, d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike, layers: Layers
 ) -> tuple[ComplexArray, ComplexArray]:
     """Transverse spin density m D_F/J0 in nm and current J/J0 at distance x from the barrier, in F and behind it.
 
     Eq. 9–10 for more layers. Both are continuous, but for m at an `InterfaceLayer` and J there if it loses spin; at a
-    face they are those in front of it. In the vacuum behind the last layer both are 0.
-
-    Parameters
-    ----------
-    x : array_like
-        Distance from the barrier in nm, ≥ 0.
-    d, lambda_J, lambda_phi, lambda_sf_F, layers
-        As in `kappa_stack`; x broadcasts against the free layer.
-
-    Returns
-    -------
-    m, J : ndarray of complex, in the broadcast shape
-        m D_F/J0 in nm, and J/J0 without unit.
-
-    Raises
-    ------
-    ValueError
-        x is negative, or as in `kappa_stack`.
+    face they are those in front of it. In the vacuum behind the last layer both are 0. x is in nm and ≥ 0 (ValueError).
 
     Examples
     --------

@@ -17,10 +17,7 @@ __all__ = ["Interface", "sin_degrees", "torkance", "torque"]
 def sin_degrees(angle: ArrayLike) -> FloatArray:
     """sin θ of the angle between the moments in degrees, exactly 0 at 0° and 180° and 1 at 90°.
 
-    Raises
-    ------
-    ValueError
-        An angle is outside 0° to 180°, where no angle between two directions lies.
+    ValueError for angles outside 0° to 180°, where no angle between two directions lies.
 
     Examples
     --------
@@ -57,13 +54,7 @@ class Interface:
 
     @classmethod
     def of(cls, **amplitudes: float) -> Interface:
-        """From named amplitudes, ``Interface.of(a1=1.0, b2=0.6)``; those not named are zero.
-
-        Raises
-        ------
-        ValueError
-            A name is not a or b followed by a power of V.
-        """
+        """From named amplitudes, ``Interface.of(a1=1.0, b2=0.6)``, the others zero; ValueError for other names."""
         return cls.from_mapping(amplitudes)
 
     @classmethod
@@ -84,17 +75,7 @@ class Interface:
 
         a1, b2, … of this interface are then amplitudes per sin θ, those of the result are along the unit vectors
         e_par and e_perp at that angle and at fixed bias. Both components carry the same sin θ, so κ and the
-        ratio of the components do not depend on θ.
-
-        Parameters
-        ----------
-        degrees : float
-            θ from 0 to 180 degrees. At 0 and 180 the torque is exactly zero.
-
-        Raises
-        ------
-        ValueError
-            θ is outside 0 to 180 degrees, or no number.
+        ratio of the components do not depend on θ. ValueError for θ outside 0° to 180°, where the torque is exactly 0.
 
         Examples
         --------
@@ -125,10 +106,10 @@ class Interface:
 _Per: TypeAlias = Literal["area", "device", "volume"]
 
 
-def _transfer(per: _Per, d: ArrayLike, lambdas: tuple[ArrayLike, ...]) -> ComplexArray:
+def _transfer(per: _Per, *stack: ArrayLike) -> ComplexArray:
     if per not in ("area", "device", "volume"):
         raise ValueError(f"per = {per!r}: give 'area', 'device' (no 1/d) or 'volume' (carries 1/d)")
-    return kappa_density(d, *lambdas) if per == "volume" else kappa(d, *lambdas)
+    return kappa_density(*stack) if per == "volume" else kappa(*stack)
 
 
 def torque(
@@ -148,18 +129,11 @@ def torque(
     Parameters
     ----------
     V : array_like
-        Bias in volts.
-    d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio : array_like
-        As in `mtjfit.physics.kappa`; broadcast against `V`.
+        Bias in volts; broadcasts against the lengths.
     interface : Interface
         J0(V), in the unit wanted for the torque (times nm for ``per="volume"``).
     per : {"area", "device", "volume"}
         Normalisation; ``"volume"`` is what an effective field measures.
-
-    Raises
-    ------
-    ValueError
-        As in `mtjfit.physics.kappa`, or `per` is unknown.
 
     Examples
     --------
@@ -167,8 +141,7 @@ def torque(
     >>> f"{T:.4f}"
     '0.1666-0.0156j'
     """
-    lambdas = (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
-    return _transfer(per, d, lambdas) * interface.current(V)
+    return _transfer(per, d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio) * interface.current(V)
 
 
 def torkance(
@@ -185,13 +158,11 @@ def torkance(
 ) -> ComplexArray:
     """dT_par/dV + i dT_perp/dV at bias V: κ(d) dJ0/dV, divided by d per volume.
 
-    Parameters, shapes and errors are those of `torque`; V may depend on nothing else, so the derivative of Eq. 12
-    acts on J0 alone.
+    Parameters are those of `torque`; V may depend on nothing else, so the derivative of Eq. 12 acts on J0 alone.
 
     Examples
     --------
     >>> f"{torkance(0.0, 1.2, 1.0, 1.0, 10.0, 1.0, interface=Interface.of(a1=1.0, b2=0.6)):.4f}"
     '0.8121-0.1757j'
     """
-    lambdas = (lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio)
-    return _transfer(per, d, lambdas) * interface.derivative(V)
+    return _transfer(per, d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio) * interface.derivative(V)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from mtjfit.comparison.free_layer.plot import plot_consequences
     from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures
     from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
-    from mtjfit.paper.frequency import plot_frequency_response
-    from mtjfit.paper.validity import plot_thin_validity
+    from mtjfit.paper.validity import plot_frequency_response, plot_thin_validity
     from mtjfit.planning.plot import plot_plan
     from mtjfit.prior_influence.plot import plot_prior_posterior
 
@@ -51,7 +50,7 @@ _HOMES = {
     "plot_bias_dependence": "mtjfit.paper.figures",
     "plot_consequences": "mtjfit.comparison.free_layer.plot",
     "plot_forest": "mtjfit.comparison.devices.plot",
-    "plot_frequency_response": "mtjfit.paper.frequency",
+    "plot_frequency_response": "mtjfit.paper.validity",
     "plot_mechanisms": "mtjfit.comparison.mechanisms.plot",
     "plot_plan": "mtjfit.planning.plot",
     "plot_prior_posterior": "mtjfit.prior_influence.plot",

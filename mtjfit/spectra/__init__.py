@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from mtjfit.spectra.residuals import ResidualTests, residual_tests
     from mtjfit.spectra.single import fit_spectrum
     from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
-    from mtjfit.spectra.study import Device, LineOptions, SpectraResult, SpectraStudy, SpectrumFit
+    from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
     from mtjfit.spectra.torkance import CommonError, TorkanceCurve, torkance_curve
 
 __all__ = [
     "CommonError",
     "Constant",
     "Constants",
-    "Device",
     "DeviceLines",
     "KittelFit",
     "LineFits",
     "LineModel",
     "LineOptions",
     "ResidualTests",
+    "SpectraDevice",
     "SpectraResult",
     "SpectraStudy",
     "Spectrum",
@@ -61,43 +61,26 @@ __all__ = [
     "torkances",
 ]
 
+_HOMES = {
+    "analysis": ("analyse",),
+    "calibration": ("Constant", "Constants", "torkances"),
+    "export": ("spectra_files",),
+    "joint": ("DeviceLines", "fit_together"),
+    "kittel": ("KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"),
+    "lines": ("fit_lines",),
+    "lineshape": ("antisymmetric", "complex_line", "symmetric"),
+    "load": ("load_spectra",),
+    "residuals": ("ResidualTests", "residual_tests"),
+    "single": ("fit_spectrum",),
+    "spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
+    "study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
+    "torkance": ("CommonError", "TorkanceCurve", "torkance_curve"),
+}
+
 __getattr__ = names_on_demand(
     __name__,
-    {
-        "CommonError": "mtjfit.spectra.torkance",
-        "Constant": "mtjfit.spectra.calibration",
-        "Constants": "mtjfit.spectra.calibration",
-        "Device": "mtjfit.spectra.study",
-        "DeviceLines": "mtjfit.spectra.joint",
-        "KittelFit": "mtjfit.spectra.kittel",
-        "LineFits": "mtjfit.spectra.spectrum",
-        "LineModel": "mtjfit.spectra.spectrum",
-        "LineOptions": "mtjfit.spectra.study",
-        "ResidualTests": "mtjfit.spectra.residuals",
-        "SpectraResult": "mtjfit.spectra.study",
-        "SpectraStudy": "mtjfit.spectra.study",
-        "Spectrum": "mtjfit.spectra.spectrum",
-        "SpectrumFit": "mtjfit.spectra.study",
-        "TorkanceCurve": "mtjfit.spectra.torkance",
-        "analyse": "mtjfit.spectra.analysis",
-        "antisymmetric": "mtjfit.spectra.lineshape",
-        "branches": "mtjfit.spectra.spectrum",
-        "complex_line": "mtjfit.spectra.lineshape",
-        "fit_kittel": "mtjfit.spectra.kittel",
-        "fit_lines": "mtjfit.spectra.lines",
-        "fit_spectrum": "mtjfit.spectra.single",
-        "fit_together": "mtjfit.spectra.joint",
-        "line_values": "mtjfit.spectra.spectrum",
-        "load_spectra": "mtjfit.spectra.load",
-        "residual_tests": "mtjfit.spectra.residuals",
-        "resonance_field": "mtjfit.spectra.kittel",
-        "resonance_frequency": "mtjfit.spectra.kittel",
-        "resonance_slope": "mtjfit.spectra.kittel",
-        "spectra_files": "mtjfit.spectra.export",
-        "symmetric": "mtjfit.spectra.lineshape",
-        "torkance_curve": "mtjfit.spectra.torkance",
-        "torkances": "mtjfit.spectra.calibration",
-    },
+    {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names},
+    moved={"Device": "mtjfit.spectra.study:SpectraDevice"},
 )
 
 

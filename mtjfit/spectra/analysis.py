@@ -1,4 +1,4 @@
-"""The whole way: lines of every spectrum, what they share, Kittel's formula, torkances."""
+"""Analysis of a study: the lines of every spectrum, what they share, Kittel's formula, torkances."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mtjfit.spectra.calibration import field_fault, rectified_background
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
-from mtjfit.spectra.lineshape import background, line_derivatives
+from mtjfit.spectra.lineshape import background
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
-from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum
-from mtjfit.spectra.study import Device, LineOptions, SharedFit, SpectraResult, SpectraStudy, SpectrumFit
+from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient, line_values
+from mtjfit.spectra.study import LineOptions, SharedFit, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
 from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 __all__ = ["analyse"]
 
 _WINDOWS = 2  # times that the window about the lines is set anew
-_MANY_IN_LINE = 2.0  # points in a half width, below which a line is hardly seen
+_MANY_IN_LINE = 2.0  # spacings of points in a half width, below which a line is hardly resolved
 _NO_LINE = 0.01
 
 
@@ -47,7 +47,7 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     Returns
     -------
     SpectraResult
-        Also of spectra that are not described by their lines: these are flagged, and stay.
+        Spectra that are not described by their lines are flagged, and stay.
     """
     spectra, options = study.spectra, study.options
     used = [np.ones(each.x.size, dtype=bool) for each in spectra]
@@ -74,17 +74,23 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(_notices(study, every, shared)))
 
 
+def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray, BoolArray | None]:
+    """Used points of all spectra as rows of x and y, and a mask where their numbers differ."""
+    x, y, inside = stacked(
+        [each.x[keep] for each, keep in zip(spectra, used, strict=True)],
+        [each.voltage[keep] for each, keep in zip(spectra, used, strict=True)],
+    )
+    return x, y, None if bool(inside.all()) else inside
+
+
 def _fitted(
     spectra: Sequence[Spectrum],
     used: Sequence[BoolArray],
     options: LineOptions,
     progress: Callable[[int], object] | None,
 ) -> LineFits:
-    x, y, inside = stacked(
-        [each.x[keep] for each, keep in zip(spectra, used, strict=True)],
-        [each.voltage[keep] for each, keep in zip(spectra, used, strict=True)],
-    )
-    return fit_lines(x, y, options.model, used=None if bool(inside.all()) else inside, progress=progress)
+    x, y, inside = _stack(spectra, used)
+    return fit_lines(x, y, options.model, used=inside, progress=progress)
 
 
 def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float) -> BoolArray:
@@ -97,17 +103,11 @@ def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float) -> BoolAr
 
 def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> dict[str, tuple[int, ...]]:
     """Rows by device, or by device, what was held and branch, where something is shared between biases."""
-    shares = options.centre != "free" or options.width != "free"
     rows: dict[str, list[int]] = {}
     for i, each in enumerate(spectra):
-        held = replace(each, bias=0.0).name if shares else each.device
+        held = replace(each, bias=0.0).name if options.shares else each.device
         rows.setdefault(held.replace(", 0 mV", ""), []).append(i)
     return {name: tuple(each) for name, each in rows.items()}
-
-
-def _rows_of(fits: LineFits, rows: Sequence[int]) -> LineFits:
-    names = list(LineFits.__dataclass_fields__)[1:]
-    return LineFits(fits.model, *(getattr(fits, name)[list(rows)] for name in names))
 
 
 def _group(
@@ -118,13 +118,12 @@ def _group(
     fits: LineFits,
     options: LineOptions,
 ) -> _Group:
-    own = _rows_of(fits, rows)
-    if (options.centre == "free" and options.width == "free") or len(rows) < 2:
+    own = fits.part(rows)
+    if not options.shares or len(rows) < 2:
         return _Group(name, rows, separate(own))
-    x, y, inside = stacked([spectra[i].x[used[i]] for i in rows], [spectra[i].voltage[used[i]] for i in rows])
+    x, y, inside = _stack([spectra[i] for i in rows], [used[i] for i in rows])
     bias = np.array([spectra[i].bias for i in rows])
-    lines = fit_together(x, y, bias, own, centre=options.centre, width=options.width,
-                         used=None if bool(inside.all()) else inside)  # fmt: skip
+    lines = fit_together(x, y, bias, own, centre=options.centre, width=options.width, used=inside)
     return _Group(name, rows, lines)
 
 
@@ -132,26 +131,17 @@ def _spectrum_fit(
     spectrum: Spectrum, used: BoolArray, model: LineModel, lines: DeviceLines, place: int, converged: bool
 ) -> SpectrumFit:
     sd = np.sqrt(np.maximum(np.einsum("pikpik->pik", lines.covariance)[:, place], 0.0))
-    nothing = ResidualTests(1.0, 0.0, 1.0, 1.0, 1.0)
-    fit = SpectrumFit(
-        spectrum, model, used, lines.centre[place], lines.half_width[place], lines.s[place], lines.a[place], sd,
-        lines.background[place], 0, math.nan, nothing, (), 1.0,
-    )  # fmt: skip
-    residual, x = fit.residual, spectrum.x[used]
-    columns = _tangent(fit, x)
-    tests = residual_tests(residual, tangent_space(columns))
-    dof = max(residual.size - model.n_parameters, 1)
-    noise = float(np.sqrt(residual @ residual / dof))
-    flags = tuple(_flags(fit, x, residual, tests, converged))
+    x = spectrum.x[used]
+    line = lines.centre[place], lines.half_width[place], lines.s[place], lines.a[place]
+    residual = spectrum.voltage[used] - line_values(model, x, *line, lines.background[place])
+    tests = residual_tests(residual, tangent_space(np.concatenate(line_gradient(model, x, *line), axis=1)))
+    noise = float(np.sqrt(residual @ residual / max(residual.size - model.n_parameters, 1)))
     alike = min(max(tests.autocorrelation, 0.0), 0.99) if not tests.described else 0.0
     inflation = math.sqrt((1 + alike) / (1 - alike))
-    return replace(fit, noise=noise, tests=tests, flags=flags, inflation=inflation, errors=sd * inflation)
-
-
-def _tangent(fit: SpectrumFit, x: FloatArray) -> FloatArray:
-    line, *slopes = line_derivatives(x[:, None], fit.centre, fit.half_width, fit.model.modulation, fit.model.form)
-    moved = [fit.s * each.real + fit.a * each.imag for each in slopes]
-    return np.concatenate([line.real, line.imag, *moved, background(x, fit.model.degree)], axis=1)
+    fit = SpectrumFit(
+        spectrum, model, used, *line, sd * inflation, lines.background[place], 0, noise, tests, (), inflation
+    )
+    return replace(fit, flags=tuple(_flags(fit, x, residual, tests, converged)))
 
 
 def _flags(
@@ -197,9 +187,13 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
 
 def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
     """Kittel's formula through the resonances of a device; None where they are too few, or fields not known."""
-    lost = "no line was found"
-    own = [fit for fit in fits if fit.spectrum.device == device and not any(lost in flag for flag in fit.flags)]
-    own = [fit for fit in own if math.isfinite(fit.spectrum.fixed)]
+    own = [
+        fit
+        for fit in fits
+        if fit.spectrum.device == device
+        and math.isfinite(fit.spectrum.fixed)
+        and not any("no line was found" in flag for flag in fit.flags)
+    ]
     different = len({fit.spectrum.fixed for fit in own})
     free = study.options.kittel
     if different <= len(free):
@@ -214,7 +208,9 @@ def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> Ki
     return fit_kittel(centre, fixed, sd / slope, free=free)
 
 
-def _curve(device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy) -> TorkanceCurve:
+def _curve(
+    device: SpectraDevice, groups: Sequence[_Group], fits: Sequence[SpectrumFit], study: SpectraStudy
+) -> TorkanceCurve:
     """Torkance of one device from the lines of all its groups, correlations kept."""
     assert device.constants is not None  # noqa: S101
     parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
@@ -238,7 +234,7 @@ def _curve(device: Device, groups: Sequence[_Group], fits: Sequence[SpectrumFit]
     return torkance_curve(device.name, lines, covariance, bias, fixed, study.against, device.constants, flagged)
 
 
-def _background_ratio(device: Device, fits: Sequence[SpectrumFit]) -> FloatArray | None:
+def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> FloatArray | None:
     if device.constants is None or device.constants.V_II is None:
         return None
     own = [fit for fit in fits if fit.spectrum.device == device.name]

@@ -1,4 +1,4 @@
-"""From amplitudes of lines to torkances: the spin diode with every constant of the device, and their units."""
+"""Torkances from the amplitudes of lines: the spin diode with all constants of a device, and their units."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data.curve import FloatArray
-from mtjfit.errors import did_you_mean
+from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against
 
@@ -23,6 +23,7 @@ __all__ = [
     "Constant",
     "Constants",
     "factor",
+    "factor_or_problem",
     "field_fault",
     "rectified_background",
     "torkances",
@@ -84,8 +85,18 @@ def factor(text: str, table: Mapping[str, float]) -> float:
     return table[key]
 
 
+def factor_or_problem(text: str, table: Mapping[str, float], where: str, problems: list[Problem]) -> float:
+    """`factor`, or NaN and a problem at the place `where` the unit stands."""
+    try:
+        return factor(text, table)
+    except ValueError as error:
+        what, _, todo = str(error).partition("; ")
+        problems.append(Problem(where, what, todo))
+        return math.nan
+
+
 def field_fault(field: float, frequency: float) -> str | None:
-    """Why a field in T can hardly belong to a resonance at a frequency in Hz; None if it can.
+    """Reason why a field in T can hardly belong to a resonance at a frequency in Hz; None if it can.
 
     Ferromagnets resonate at 1 to 100 GHz in fields of millitesla to some tesla; 1 T is 28 GHz for the bare spin. Less
     than a thousandth, or more than thirty times, the field of the bare spin means another unit.
@@ -126,10 +137,7 @@ class Constant:
 
     def at(self, bias: FloatArray) -> FloatArray:
         """Values at biases in V."""
-        if not self.table:
-            return np.full(bias.shape, self.value)
-        V, values = np.array(self.table).T
-        return np.asarray(np.interp(bias, V, values))
+        return np.interp(bias, *np.array(self.table).T) if self.table else np.full(bias.shape, self.value)
 
     def moved(self, steps: float) -> Constant:
         """The same constant moved by so many standard errors."""
@@ -184,13 +192,11 @@ class Constants:
     def named(self) -> Mapping[str, Constant]:
         """Those that torkances depend on, by name."""
         names = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "gamma")
-        found = {name: getattr(self, name) for name in names}
-        return MappingProxyType({name: each for name, each in found.items() if each is not None})
+        return MappingProxyType({name: each for name in names if (each := getattr(self, name)) is not None})
 
     def moved(self, name: str, steps: float) -> Constants:
         """The same constants with one of them moved by so many standard errors."""
-        constant: Constant = getattr(self, name)
-        return replace(self, **{name: constant.moved(steps)})
+        return replace(self, **{name: getattr(self, name).moved(steps)})
 
 
 def torkances(
@@ -219,7 +225,6 @@ def torkances(
         V.
     fixed : ndarray, shape (n,)
         Field in T of sweeps of the frequency, frequency in Hz of sweeps of the field.
-    against : {"frequency", "field"}
 
     Returns
     -------

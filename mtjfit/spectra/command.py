@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from mtjfit.errors import ConfigError, Problem
+from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import echo, progress
 
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["spectra_command"]
+__all__ = ["leave_spectra", "spectra_command"]
 
 
-@click.command(short_help="Fit rectified spectra, give torkance against bias.")
+@click.command("spectra", short_help="Fit rectified spectra, give torkance against bias.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="SPECTRA.toml")
 @click.option(
     "--output",
@@ -44,10 +45,32 @@ def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnail
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
     """
+    leave_spectra(study, output, shift, thumbnails, quiet)
+
+
+def leave_spectra(
+    study: Path,
+    output: Path,
+    shift: tuple[str, ...] = (),
+    thumbnails: int = 480,
+    quiet: bool = False,
+    page: Callable[..., str] | None = None,
+) -> None:
+    """Fit, calibrate, write a folder, and say what came out.
+
+    Parameters
+    ----------
+    page : callable, optional
+        HTML of a result; `mtjfit.spectra.page.spectra_html` by default.
+
+    Raises
+    ------
+    MtjfitError
+        The study, its spectra, a shift or the folder cannot be used.
+    """
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
-    from mtjfit.spectra.page import spectra_html
-    from mtjfit.spectra.tables import devices_table, flagged_table, spectra_document, spectra_says
+    from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says
 
     again = shlex.join(["mtjfit", "spectra", str(study), "--output", str(output), *(f"--shift={s}" for s in shift)])
     folder = OutputFolder(output, "spectra", None, "spectra.json", {"program": "mtjfit", "kind": "spectra"})
@@ -65,15 +88,15 @@ def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnail
         found = analyse(loaded, shown.update)
     n_drawn = min(thumbnails, len(found.flagged)) + min(thumbnails, len(found.fits) - len(found.flagged))
     with bar("spectra drawn", not quiet, total=n_drawn, delay=1) as shown:
-        page = spectra_html(found, most=thumbnails, progress=shown.update)
-    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": page.encode()}
+        html = (page or spectra_html)(found, most=thumbnails, progress=shown.update)
+    files = spectra_files(found) | {"spectra.toml": loaded.text.encode(), "overview.html": html.encode()}
     folder.write(files, spectra_document(found, again))
     for notice in found.notices:
         echo(f"Notice:  {notice}")
     if not quiet:
         for sentence in spectra_says(found):
             echo(sentence)
-        echo(devices_table(found))
+        echo(spectra_devices_table(found))
         if found.flagged:
             echo(flagged_table(found))
     click.echo(f"Overview: {output / 'overview.html'}")
@@ -89,25 +112,16 @@ def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
     ConfigError
         A shift is not understood, or names a constant that no device has.
     """
-    from mtjfit.errors import did_you_mean
-
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
         if match is None:
             raise ConfigError([Problem(f"--shift {shift}", "is not understood", "write NAME=STEPS, such as Meff=+1")])
         name, steps = match[1], float(match[2])
-        having = {
-            device: each
-            for device, each in study.devices.items()
-            if each.constants is not None and name in each.constants.named()
-        }
-        if not having:
-            known = {key for each in study.devices.values() if each.constants for key in each.constants.named()}
+        declared = {device: each.constants for device, each in study.devices.items() if each.constants is not None}
+        moved = {device: replace(study.devices[device], constants=constants.moved(name, steps))
+                 for device, constants in declared.items() if name in constants.named()}  # fmt: skip
+        if not moved:
+            known = {key for constants in declared.values() for key in constants.named()}
             raise ConfigError([Problem(f"--shift {shift}", "no device has this constant", did_you_mean(name, known))])
-        moved = {
-            device: replace(each, constants=each.constants.moved(name, steps))
-            for device, each in having.items()
-            if each.constants is not None
-        }
         study = replace(study, devices={**study.devices, **moved})
     return study

@@ -1,4 +1,4 @@
-"""The shape of a file for ``mtjfit spectra``: which keys there are and of which type; meaning is checked on loading."""
+"""Tables of a file for ``mtjfit spectra``: their keys and types, and what they declare as objects."""
 
 from __future__ import annotations
 
@@ -6,21 +6,28 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.format import ReadOptions
-from mtjfit.errors import Problem
-from mtjfit.spectra.calibration import CONSTANT_UNITS, FIELD_UNITS, FREQUENCY_UNITS, Constant, Constants, factor
+from mtjfit.errors import Problem, did_you_mean
+from mtjfit.spectra.calibration import (
+    CONSTANT_UNITS,
+    FIELD_UNITS,
+    FREQUENCY_UNITS,
+    Constant,
+    Constants,
+    factor_or_problem,
+)
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import Against, LineModel
-from mtjfit.spectra.study import Device, LineOptions
-from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable
-from mtjfit.toml import validated as checked_table
+from mtjfit.spectra.study import LineOptions, SpectraDevice
+from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable, validated
 
 __all__ = [
+    "ADVICE",
     "CONSTANTS",
     "ConstantTable",
     "DeviceTable",
@@ -28,13 +35,9 @@ __all__ = [
     "LineTable",
     "SpectraDocument",
     "SpectraTable",
-    "constants_from",
     "devices_from",
     "line_from",
-    "validated",
 ]
-
-T = TypeVar("T")
 
 
 class SpectraTable(TomlTable):
@@ -151,11 +154,11 @@ class DeviceTable(TomlTable):
     gamma: Any = None
 
 
-CONSTANTS = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol", "Nx_Meff", "Meff", "Bk", "V_II", "theta", "gamma")
+CONSTANTS = tuple(CONSTANT_UNITS)
 
 
 class SpectraDocument(TomlTable):
-    """The whole file, for the names of its tables only."""
+    """The names of the tables of a file."""
 
     spectra: Any
     files: Any
@@ -164,7 +167,7 @@ class SpectraDocument(TomlTable):
     devices: Any = None
 
 
-_TODO = {
+ADVICE = {
     "against": 'write against = "frequency" or "field": what the abscissa of the spectra is',
     "spectra": "add a [spectra] table with name and against",
     "files": "add a [[files]] table",
@@ -177,24 +180,10 @@ _TODO = {
     "centre": 'write "free", "shared", or the degree of a polynomial in the bias',
     "width": 'write "free", "shared", or the degree of a polynomial in the bias',
 }
+"""What to do about a problem of a key, by key."""
 
-
-def validated(model: type[T], raw: object, where: str) -> T | list[Problem]:
-    """`mtjfit.toml.validated` with advice for the keys of a file of spectra.
-
-    Examples
-    --------
-    >>> for problem in validated(SpectraTable, {"nam": "series", "against": "field"}, "spectra"):
-    ...     print(problem)
-    spectra.name: is missing; add it
-    spectra.nam: is no key; did you mean 'name'?
-    """
-    return checked_table(model, raw, where, _TODO)
-
-
-_NEEDED = ("I_rf", "V_thetaI", "dV_dI", "Ms_Vol")
 _POSITIVE = ("I_rf", "dV_dI", "Ms_Vol", "Nx_Meff", "gamma")
-_TOLD = {
+_NEEDED = {
     "I_rf": "peak amplitude of the radio-frequency current through the junction",
     "V_thetaI": "∂²V/∂θ∂I, or dR/dθ of an ohmic junction",
     "dV_dI": "differential resistance",
@@ -203,16 +192,11 @@ _TOLD = {
 
 
 def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[Problem]:
-    table = validated(ConstantTable, raw, where)
+    table = validated(ConstantTable, raw, where, ADVICE)
     if isinstance(table, list):
         return table
-    problems = []
-    try:
-        scale = factor(table.unit, CONSTANT_UNITS[name])
-    except ValueError as error:
-        what, _, todo = str(error).partition("; ")
-        problems.append(Problem(f"{where}.unit", what, todo))
-        scale = 1.0
+    problems: list[Problem] = []
+    scale = factor_or_problem(table.unit, CONSTANT_UNITS[name], f"{where}.unit", problems)
     if (table.value is None) == (not table.table):
         problems.append(Problem(where, "needs one of value and table", "give a number, or [[bias, value], …]"))
     if (table.sd is None) == (table.relative is None):
@@ -220,10 +204,8 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
         problems.append(Problem(where, "needs one of sd and relative", todo))
     if table.table and table.relative is None:
         problems.append(Problem(f"{where}.relative", "is missing beside the table", "give the relative standard error"))
-    numbers = [each for pair in table.table for each in pair] + [
-        each for each in (table.value, table.sd, table.relative) if each
-    ]
-    if not all(math.isfinite(each) for each in numbers):
+    numbers = [*(each for pair in table.table for each in pair), table.value, table.sd, table.relative]
+    if not all(math.isfinite(each) for each in numbers if each):
         problems.append(Problem(where, "holds NaN or inf", "give plain numbers"))
     biases = [V for V, _ in table.table]
     if any(b <= a for a, b in pairwise(biases)):
@@ -245,34 +227,24 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
     return Constant(value, sd, (), own)
 
 
-def constants_from(
+def _constants(
     common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against
 ) -> Constants | list[Problem] | None:
-    """The constants of one device; None where none at all are declared.
-
-    Parameters
-    ----------
-    common, own : mapping
-        ``[constants]``, and what stands with the device, which goes first.
-    where : str
-        Key path of the device.
-    against : {"frequency", "field"}
-    """
+    """``[constants]``, where those of the device itself do not replace them; None where there are none at all."""
     if not common and not own:
         return None
     problems: list[Problem] = []
     found: dict[str, Constant] = {}
     for name in CONSTANTS:
-        if name not in common and name not in own:
-            continue
-        place = f"{where}.{name}" if name in own else f"constants.{name}"
-        one = _constant(name, own.get(name, common.get(name)), place, name in own)
-        if isinstance(one, list):
-            problems += one
-        else:
-            found[name] = one
+        if name in own or name in common:
+            place = f"{where}.{name}" if name in own else f"constants.{name}"
+            one = _constant(name, own.get(name, common.get(name)), place, name in own)
+            if isinstance(one, list):
+                problems += one
+            else:
+                found[name] = one
     declared = {*common, *own}
-    problems += [Problem(f"constants.{name}", "is missing", f"give the {_TOLD[name]}")
+    problems += [Problem(f"constants.{name}", "is missing", f"give the {_NEEDED[name]}")
                  for name in _NEEDED if name not in declared]  # fmt: skip
     if {"Nx_Meff", "Meff"} <= declared:
         what = "is declared beside Meff"
@@ -285,55 +257,48 @@ def constants_from(
     return problems or Constants(**found)
 
 
-def devices_from(raw: object, common: object, against: Against) -> dict[str, Device] | list[Problem]:
+def devices_from(raw: object, common: object, against: Against) -> dict[str, SpectraDevice] | list[Problem]:
     """All declared devices by name, or everything that is wrong with them."""
     problems: list[Problem] = []
     if not isinstance(common, dict):
         return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
-    # Unknown names here are no fault of a device; they are reported once.
-    if unknown := [name for name in common if name not in CONSTANTS]:
-        from mtjfit.errors import did_you_mean
-
-        problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS)) for name in unknown]
-        common = {name: each for name, each in common.items() if name in CONSTANTS}
+    problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS))
+                 for name in common if name not in CONSTANTS]  # fmt: skip
+    common = {name: each for name, each in common.items() if name in CONSTANTS}
     if not isinstance(raw, list):
         return [*problems, Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness")]
-    found: dict[str, Device] = {}
+    found: dict[str, SpectraDevice] = {}
     for i, each in enumerate(raw):
         where = f"devices[{i}]"
-        table = validated(DeviceTable, each, where)
+        table = validated(DeviceTable, each, where, ADVICE)
         if isinstance(table, list):
             problems += table
             continue
-        own: dict[str, Any] = {name: getattr(table, name) for name in CONSTANTS if getattr(table, name) is not None}
-        constants = constants_from(common, own, where, against)
+        own = {name: raw for name in CONSTANTS if (raw := getattr(table, name)) is not None}
+        constants = _constants(common, own, where, against)
         if isinstance(constants, list):
             problems += constants
             continue
         if table.name in found:
             problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
-        found[table.name] = Device(table.name, table.thickness, table.thickness_sd, constants)
+        found[table.name] = SpectraDevice(table.name, table.thickness, table.thickness_sd, constants)
     # A fault of a common constant comes back with every device.
     return list(dict.fromkeys(problems)) or found
 
 
 def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[Problem]:
-    """``[line]``; `x_unit` is the unit of the abscissa, which `range` is in."""
-    table = validated(LineTable, raw, "line")
+    """``[line]``, whose `range` is in `x_unit`, the unit of the abscissa."""
+    table = validated(LineTable, raw, "line", ADVICE)
     if isinstance(table, list):
         return table
-    problems = []
+    problems: list[Problem] = []
     units = FREQUENCY_UNITS if against == "frequency" else FIELD_UNITS
     modulation, output = None, 1.0
     if table.derivative is not None:
-        try:
-            modulation = table.derivative.modulation * factor(table.derivative.unit, units)
-        except ValueError as error:
-            what, _, todo = str(error).partition("; ")
-            problems.append(Problem("line.derivative.unit", what, todo))
-        else:
-            modulation *= math.sqrt(2.0) if table.derivative.amplitude == "rms" else 1.0
-        output = math.sqrt(2.0) if table.derivative.output == "rms" else 1.0
+        unit = factor_or_problem(table.derivative.unit, units, "line.derivative.unit", problems)
+        peak = {"peak": 1.0, "rms": math.sqrt(2.0)}
+        modulation = table.derivative.modulation * unit * peak[table.derivative.amplitude]
+        output = peak[table.derivative.output]
     sharing: dict[str, Sharing] = {}
     for name in ("centre", "width"):
         given = getattr(table, name)

@@ -1,4 +1,4 @@
-"""Files that ``mtjfit run`` takes: the curve with its errors, the covariance of each device, and a study file."""
+"""Files for ``mtjfit run``: the curve with its errors, the covariance of each device, and a study file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtjfit.data.units import find_unit
 from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
 
-__all__ = ["CURVE", "LINES", "STUDY", "covariance_names", "spectra_files"]
+__all__ = ["covariance_names", "spectra_files"]
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
 _COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
@@ -129,60 +129,62 @@ def _quoted(text: str) -> str:
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
 
 
+_STUDY = """\
+# Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.
+{scales}
+
+[study]
+name = {name}
+
+[[data]]
+file = "{curve}"
+quantity = "torkance"
+per = "device"
+perp_axis = "MxP"
+covariance = {{{covariances} }}
+{angle}
+[data.columns]
+device = "device"
+thickness = "thickness_nm"
+bias = "bias_V"
+par = "dtau_par"
+perp = "dtau_perp"
+
+[data.units]
+bias = "V"
+torque = {torque}
+thickness = "nm"
+
+{repeats}[parameters]
+lambda_J    = {{ prior = "lognormal", median = 1.5, factor = 2.0 }}
+lambda_phi  = {{ prior = "lognormal", median = 1.5, factor = 2.5 }}
+lambda_sf_F = {{ prior = "lognormal", median = 10.0, factor = 2.0 }}
+lambda_sf_N = {{ prior = "loguniform", low = 0.1, high = 200.0 }}
+D_ratio     = {{ fixed = 1.0 }}    # only D_ratio * lambda_sf_N enters the torque
+thickness   = {thickness}
+a1 = {{ prior = "normal", mean = 0.0, sd = {sd:g}, scope = "shared" }}
+b2 = {{ prior = "normal", mean = 0.0, sd = {sd:g}, scope = "shared" }}
+
+[sampling]
+seed = 1
+"""
+
+
 def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
-    study = result.study
-    unit = find_unit(study.unit)
+    unit = find_unit(result.study.unit)
     largest = max(float(np.max(np.hypot(curve.par, curve.perp))) for curve in result.curves.values()) / unit.si
-    scale = float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0
-    lines = [
-        "# Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.",
-        *_scales(result),
-        "",
-        "[study]",
-        f"name = {_quoted(study.name)}",
-        "",
-        "[[data]]",
-        f'file = "{CURVE}"',
-        'quantity = "torkance"',
-        'per = "device"',
-        'perp_axis = "MxP"',
-        "covariance = {"
-        + ", ".join(f" {_quoted(harmless(device))} = {_quoted(name)}" for device, name in covariances.items())
-        + " }",
-        *_angle(result),
-        "",
-        "[data.columns]",
-        'device = "device"',
-        'thickness = "thickness_nm"',
-        'bias = "bias_V"',
-        'par = "dtau_par"',
-        'perp = "dtau_perp"',
-        "",
-        "[data.units]",
-        'bias = "V"',
-        f"torque = {_quoted(unit.name)}",
-        'thickness = "nm"',
-        "",
-        *(["[data.format]", 'order = "any"', "repeats = true", ""] if _repeats(result) else []),
-        "[parameters]",
-        'lambda_J    = { prior = "lognormal", median = 1.5, factor = 2.0 }',
-        'lambda_phi  = { prior = "lognormal", median = 1.5, factor = 2.5 }',
-        'lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 }',
-        'lambda_sf_N = { prior = "loguniform", low = 0.1, high = 200.0 }',
-        "D_ratio     = { fixed = 1.0 }    # only D_ratio * lambda_sf_N enters the torque",
-        f"thickness   = {_thickness(result)}",
-        f'a1 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
-        f'b2 = {{ prior = "normal", mean = 0.0, sd = {scale:g}, scope = "shared" }}',
-        "",
-        "[sampling]",
-        "seed = 1",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _repeats(result: SpectraResult) -> bool:
-    return any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
+    repeats = any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
+    return _STUDY.format(
+        scales="\n".join(_scales(result)),
+        name=_quoted(result.study.name),
+        curve=CURVE,
+        covariances=",".join(f" {_quoted(harmless(each))} = {_quoted(name)}" for each, name in covariances.items()),
+        angle=_angle(result),
+        torque=_quoted(unit.name),
+        repeats='[data.format]\norder = "any"\nrepeats = true\n\n' if repeats else "",
+        thickness=_thickness(result),
+        sd=float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0,
+    )
 
 
 def _scales(result: SpectraResult) -> list[str]:
@@ -214,14 +216,11 @@ def _scales(result: SpectraResult) -> list[str]:
     return lines
 
 
-def _angle(result: SpectraResult) -> list[str]:
-    found = set()
-    for name in result.curves:
-        constants = result.study.devices[name].constants
-        found.add(None if constants is None or constants.theta is None else constants.theta.value)
-    if len(found) == 1 and (angle := found.pop()) is not None:
-        return [f"angle = {angle:.6g}", 'sin_theta = "included"']
-    return []
+def _angle(result: SpectraResult) -> str:
+    constants = [result.study.devices[name].constants for name in result.curves]
+    found = {each.theta.value if each is not None and each.theta is not None else None for each in constants}
+    angle = found.pop() if len(found) == 1 else None
+    return "" if angle is None else f'angle = {angle:.6g}\nsin_theta = "included"\n'
 
 
 def _thickness(result: SpectraResult) -> str:

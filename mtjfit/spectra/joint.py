@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
 from mtjfit.data.curve import BoolArray, FloatArray
-from mtjfit.spectra.projection import Prepared, Projection, prepare, project
+from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
 __all__ = ["DeviceLines", "Sharing", "fit_together", "separate"]
@@ -52,13 +52,7 @@ class DeviceLines:
 
 
 def separate(fits: LineFits) -> DeviceLines:
-    """The same for spectra that were fitted each on its own.
-
-    Parameters
-    ----------
-    fits : LineFits
-        Of all spectra of one device.
-    """
+    """The same for spectra of one device that were fitted each on its own."""
     n, k = fits.centre.shape
     covariance = np.zeros((4, n, k, 4, n, k))
     block = fits.covariance[:, : 4 * k, : 4 * k].reshape(n, 4, k, 4, k)
@@ -105,7 +99,7 @@ def fit_together(
     (True, [-0.1, 0.0, 0.1])
     """
     model = fits.model
-    data = prepare(x, y, model.degree, used)
+    data = ScaledSpectra.of(x, y, model.degree, used)
     noise = np.where(fits.noise > 0, fits.noise, np.finfo(float).tiny)
     precision = (data.scale / noise) ** 2
     transform, beta = _coordinates(bias, fits, data, centre, width)
@@ -121,7 +115,7 @@ def _basis(bias: FloatArray, sharing: Sharing) -> FloatArray:
 
 
 def _coordinates(
-    bias: FloatArray, fits: LineFits, data: Prepared, centre: Sharing, width: Sharing
+    bias: FloatArray, fits: LineFits, data: ScaledSpectra, centre: Sharing, width: Sharing
 ) -> tuple[FloatArray, FloatArray]:
     """Derivatives of scaled centres and log widths by the free coordinates, shape (M, 2K, Q), and a start (Q,).
 
@@ -150,17 +144,16 @@ def _weighted(basis: FloatArray, values: FloatArray, trust: FloatArray) -> Float
     return np.asarray(np.linalg.lstsq(basis * weight[:, None], values * weight, rcond=None)[0])
 
 
-def _local(data: Prepared, transform: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _local(data: ScaledSpectra, transform: FloatArray, beta: FloatArray) -> tuple[FloatArray, FloatArray]:
     values = transform @ beta
     k = values.shape[1] // 2
     unit = data.half_span.mean()
-    return values[:, :k] - (data.middle / data.half_span)[:, None], values[:, k:] + np.log(unit / data.half_span)[
-        :, None
-    ]
+    wider = np.log(unit / data.half_span)[:, None]
+    return values[:, :k] - (data.middle / data.half_span)[:, None], values[:, k:] + wider
 
 
 def _search(
-    data: Prepared, model: LineModel, transform: FloatArray, beta: FloatArray, precision: FloatArray
+    data: ScaledSpectra, model: LineModel, transform: FloatArray, beta: FloatArray, precision: FloatArray
 ) -> tuple[Projection, FloatArray, bool]:
     at = project(data, model, *_local(data, transform, beta), precision)
     damping = 1e-3
@@ -183,7 +176,7 @@ def _search(
 
 
 def _result(
-    data: Prepared,
+    data: ScaledSpectra,
     model: LineModel,
     fits: LineFits,
     transform: FloatArray,
@@ -199,17 +192,15 @@ def _result(
     follow = -np.linalg.solve(at.gram, at.cross)[:, : 2 * k] @ transform
     every = np.concatenate([transform, follow], axis=1)
     width = np.exp(log_width)
-    ones = np.ones((n, 2 * k))
-    units = np.concatenate(
-        [data.half_span[:, None] * ones[:, :k], data.half_span[:, None] * width, data.scale[:, None] * ones], axis=1
-    )
+    span, scale = data.half_span[:, None], data.scale[:, None]
+    units = np.concatenate([np.broadcast_to(span, (n, k)), span * width, np.broadcast_to(scale, (n, 2 * k))], axis=1)
     scaled = every * units[..., None]
     covariance = np.einsum("iaq,qr,jbr->iajb", scaled, of_beta, scaled, optimize=True)
     own = np.linalg.inv(at.gram)[:, : 2 * k, : 2 * k] * data.scale[:, None, None] ** 2
     index = np.arange(n)
     covariance[index, 2 * k :, index, 2 * k :] += own
     ordered = covariance.reshape(n, 4, k, n, 4, k).transpose(1, 0, 2, 4, 3, 5)
-    linear = at.c * data.scale[:, None]
+    linear = at.c * scale
     dof = int(np.sum(fits.n - model.n_linear)) - beta.size
     alone = int(np.sum(fits.n - model.n_parameters))
     chi2 = float(at.rss.sum())
@@ -217,14 +208,6 @@ def _result(
     shared = dof - alone
     p = float(chi2_distribution.sf(max(chi2 - alone, 0.0), shared)) if shared > 0 else float("nan")
     return DeviceLines(
-        data.middle[:, None] + data.half_span[:, None] * centre,
-        data.half_span[:, None] * width,
-        linear[:, :k],
-        linear[:, k : 2 * k],
-        linear[:, 2 * k :],
-        ordered,
-        chi2,
-        dof,
-        p,
-        converged,
-    )
+        data.middle[:, None] + span * centre, span * width, linear[:, :k], linear[:, k : 2 * k], linear[:, 2 * k :],
+        ordered, chi2, dof, p, converged,
+    )  # fmt: skip

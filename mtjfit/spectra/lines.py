@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.lineshape import complex_line
-from mtjfit.spectra.projection import Prepared, Projection, prepare, project
+from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
-__all__ = ["Grid", "common_grid", "fit_lines", "stacked", "starts"]
+__all__ = ["fit_lines", "stacked", "starts"]
 
 _CHUNK = 512
 _MOST_STEPS = 120
@@ -53,10 +53,8 @@ def fit_lines(
 
     Parameters
     ----------
-    x : ndarray, shape (n,) or (N, n)
-        Frequency or field, in any order, at least one point more than there are parameters.
-    y : ndarray, shape (N, n)
-        Voltages.
+    x, y : ndarray, shape (N, n)
+        Frequency or field, in any order, and voltages: more points than there are parameters. x may be of shape (n,).
     model : LineModel, optional
         By default one line on a sloping background.
     used : ndarray of bool, shape (N, n), optional
@@ -93,17 +91,15 @@ def fit_lines(
             progress(len(y[rows]))
     if not parts:
         raise ValueError("no spectra")
-    return LineFits(
-        model,
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in list(LineFits.__dataclass_fields__)[1:]),
-    )
+    arrays = (np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(LineFits)[1:])
+    return LineFits(model, *arrays)
 
 
 def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray | None, n: FloatArray) -> LineFits:
     inside = np.ones(x.shape, dtype=bool) if used is None else used
     if not np.all(np.where(inside, x, -np.inf).max(axis=1) > np.where(inside, x, np.inf).min(axis=1)):
         raise ValueError("a spectrum has no span")
-    data = prepare(x, y, model.degree, used)
+    data = ScaledSpectra.of(x, y, model.degree, used)
     modulation = None if model.modulation is None else float(model.modulation / data.half_span.mean())
     centre = np.empty((y.shape[0], 0))
     log_width = np.empty((y.shape[0], 0))
@@ -115,52 +111,33 @@ def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray |
         partial = replace(model, modes=k)
         centre, log_width, found, converged, iterations = search(data, partial, centre, log_width)
         if k < model.modes:
-            residual = replace(data, y=_residual(data, partial, centre, log_width, found))
+            residual = replace(data, y=found.residual)
     return _unscaled(data, model, centre, log_width, found, converged, iterations, n)
 
 
-def _residual(
-    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray, found: Projection
-) -> FloatArray:
-    modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
-    zero = 0.0 if model.form == "lorentzian" else (data.middle / data.half_span)[:, None, None]
-    line = complex_line(
-        data.t[..., None] + zero, centre[:, None, :] + zero, np.exp(log_width)[:, None, :], modulation, model.form
-    )
-    k = model.modes
-    lines = np.einsum("ink,ik->in", line.real, found.c[:, :k]) + np.einsum(
-        "ink,ik->in", line.imag, found.c[:, k : 2 * k]
-    )
-    flat = np.einsum("inb,ib->in", data.basis, found.c[:, 2 * k :])
-    return np.asarray(data.y - (lines * data.weight + flat))
-
-
 def search(
-    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray
+    data: ScaledSpectra, model: LineModel, centre: FloatArray, log_width: FloatArray
 ) -> tuple[FloatArray, FloatArray, Projection, BoolArray, FloatArray]:
     """Levenberg-Marquardt from given centres and log widths; every spectrum has its own damping and its own end.
 
     Returns
     -------
-    centre, log_width : ndarray, shape (N, K)
-    found : Projection
-        At these.
-    converged : ndarray of bool, shape (N,)
-    iterations : ndarray of int, shape (N,)
+    centre, log_width, projection, converged, iterations
+        For each spectrum, at the end of its search.
     """
     n, k = centre.shape
     centre, log_width = centre.copy(), log_width.copy()
     lowest = np.log(_NARROWEST * data.spacing)[:, None]
     log_width = np.clip(log_width, lowest, _WIDEST)
     at = project(data, model, centre, log_width)
-    fields = {name: getattr(at, name).copy() for name in Projection.__dataclass_fields__}
+    found = {each.name: getattr(at, each.name).copy() for each in fields(at)}
     damping = np.full(n, 1e-3)
     done, iterations = np.zeros(n, dtype=bool), np.zeros(n, dtype=int)
     for _ in range(_MOST_STEPS):
         rows = np.flatnonzero(~done)
         if not rows.size:
             break
-        here = Projection(*(fields[name][rows] for name in Projection.__dataclass_fields__))
+        here = Projection(**{name: values[rows] for name, values in found.items()})
         step = _step(here, damping[rows])
         width = np.exp(log_width[rows])
         step[:, :k] = np.clip(step[:, :k], -3 * width, 3 * width)
@@ -172,14 +149,14 @@ def search(
         better = there.rss <= here.rss
         taken = rows[better]
         centre[taken], log_width[taken] = trial_c[better], trial_w[better]
-        for name in fields:
-            fields[name][taken] = getattr(there, name)[better]
+        for name, values in found.items():
+            values[taken] = getattr(there, name)[better]
         damping[rows] = np.where(better, np.maximum(damping[rows] * 0.1, 1e-12), damping[rows] * 8)
         iterations[rows] += 1
         # Below the rounding of the rss no step can be told from another: the end as well.
         done[rows] = (moved < _SMALL) | (~better & (damping[rows] > 1e10))
     inside = np.all((np.abs(centre) < _FARTHEST) & (log_width < _WIDEST - 1e-9) & (log_width > lowest + 1e-9), axis=1)
-    return centre, log_width, Projection(**fields), done & inside, iterations
+    return centre, log_width, Projection(**found), done & inside, iterations
 
 
 def _step(at: Projection, damping: FloatArray) -> FloatArray:
@@ -192,7 +169,7 @@ def _step(at: Projection, damping: FloatArray) -> FloatArray:
 
 
 def _unscaled(
-    data: Prepared,
+    data: ScaledSpectra,
     model: LineModel,
     centre: FloatArray,
     log_width: FloatArray,
@@ -206,37 +183,20 @@ def _unscaled(
     span, scale = data.half_span[:, None], data.scale[:, None]
     width = np.exp(log_width)
     # Jacobian of the parameters with units by (centre, log width, linear), all in scaled units.
-    units = np.concatenate(
-        [np.broadcast_to(span, width.shape), span * width, np.broadcast_to(scale, at.c.shape)], axis=1
-    )
-    full = np.concatenate(
-        [
-            np.concatenate([at.curvature, np.swapaxes(at.cross, 1, 2)], axis=2),
-            np.concatenate([at.cross, at.gram], axis=2),
-        ],
-        axis=1,
-    )
+    sizes = [np.broadcast_to(span, width.shape), span * width, np.broadcast_to(scale, at.c.shape)]
+    units = np.concatenate(sizes, axis=1)
+    upper = np.concatenate([at.curvature, np.swapaxes(at.cross, 1, 2)], axis=2)
+    full = np.concatenate([upper, np.concatenate([at.cross, at.gram], axis=2)], axis=1)
     rss = at.rss * data.scale**2
     variance = at.rss / np.maximum(n - model.n_parameters, 1)
     covariance = _inverse(full) * variance[:, None, None] * units[:, :, None] * units[:, None, :]
-    columns = np.concatenate([order, k + order, 2 * k + order, 3 * k + order], axis=1)
     rest = np.broadcast_to(np.arange(4 * k, full.shape[1]), (n.size, full.shape[1] - 4 * k))
-    columns = np.concatenate([columns, rest], axis=1)
+    columns = np.concatenate([order, k + order, 2 * k + order, 3 * k + order, rest], axis=1)
     covariance = np.take_along_axis(np.take_along_axis(covariance, columns[:, :, None], 1), columns[:, None, :], 2)
     linear = at.c * scale
-    return LineFits(
-        model,
-        np.take_along_axis(data.middle[:, None] + span * centre, order, 1),
-        np.take_along_axis(span * width, order, 1),
-        np.take_along_axis(linear[:, :k], order, 1),
-        np.take_along_axis(linear[:, k : 2 * k], order, 1),
-        linear[:, 2 * k :],
-        covariance,
-        rss,
-        n,
-        converged,
-        iterations,
-    )
+    unordered = (data.middle[:, None] + span * centre, span * width, linear[:, :k], linear[:, k : 2 * k])
+    ordered = (np.take_along_axis(each, order, 1) for each in unordered)
+    return LineFits(model, *ordered, linear[:, 2 * k :], covariance, rss, n, converged, iterations)
 
 
 def _inverse(matrices: FloatArray) -> FloatArray:
@@ -252,58 +212,48 @@ _WIDEST_TRIAL = 0.7  # in half spans
 _FACTOR = 1.6
 
 
-class Grid:
-    """Trial lines on one abscissa, orthogonal to the background, so that a product gives what each would explain.
+def starts(data: ScaledSpectra, degree: int, modulation: float | None) -> tuple[FloatArray, FloatArray]:
+    """Centre and log width to start from, each of shape (N,), in scaled units: the best of many trial lines.
+
+    Trial lines on one abscissa are made orthogonal to the background, so that one product gives what each of them
+    would explain of all spectra.
 
     Parameters
     ----------
-    t : ndarray, shape (n,)
-        Abscissa over -1 … 1.
-    degree : int
-        Of the background.
     modulation : float or None
-        In the unit of `t`.
+        In half spans; where the spectra differ in it, their mean is good enough to start.
     """
+    t, y = _common_grid(data)
+    centre, width = _trials(t.size)
+    line = complex_line(t[:, None], centre, width, modulation)
+    flat = np.linalg.qr(np.polynomial.legendre.legvander(t, degree))[0] if degree >= 0 else np.zeros((t.size, 1))
 
-    def __init__(self, t: FloatArray, degree: int, modulation: float | None):
-        self.t = t
-        centre, width = _trials(t.size)
-        self.centre, self.log_width = centre, np.log(width)
-        line = complex_line(t[:, None], centre, width, modulation)
-        flat = np.polynomial.legendre.legvander(t, max(degree, 0)) if degree >= 0 else np.zeros((t.size, 1))
-        self.flat = np.linalg.qr(flat)[0] if degree >= 0 else flat
-        first = self._without_background(line.real)
-        first /= np.linalg.norm(first, axis=0)
-        second = self._without_background(line.imag)
-        second -= first * np.einsum("ij,ij->j", first, second)
-        second /= np.linalg.norm(second, axis=0)
-        self.first, self.second = first, second
+    def without_background(values: FloatArray) -> FloatArray:
+        return np.asarray(values - flat @ (flat.T @ values))
 
-    def _without_background(self, values: FloatArray) -> FloatArray:
-        return np.asarray(values - self.flat @ (self.flat.T @ values))
-
-    def best(self, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Centre and log width of the trial line that explains most of each row of `y`, shape (N, n)."""
-        explained = (y @ self.first) ** 2 + (y @ self.second) ** 2
-        chosen = np.argmax(explained, axis=1)
-        return self.centre[chosen], self.log_width[chosen]
+    first, second = without_background(line.real), without_background(line.imag)
+    first /= np.linalg.norm(first, axis=0)
+    second -= first * np.einsum("ij,ij->j", first, second)
+    second /= np.linalg.norm(second, axis=0)
+    best = np.argmax((y @ first) ** 2 + (y @ second) ** 2, axis=1)
+    return centre[best], np.log(width)[best]
 
 
 def _trials(n: int) -> tuple[FloatArray, FloatArray]:
     """Centres and widths; neighbours are about a half width apart, closer than a fit needs to find the minimum."""
     spacing = 2 / (n - 1)
     narrowest = min(1.5 * spacing, _WIDEST_TRIAL / 2)  # one odd point is no line
-    widths = np.geomspace(
-        narrowest, _WIDEST_TRIAL, max(2, round(np.log(_WIDEST_TRIAL / narrowest) / np.log(_FACTOR)) + 1)
-    )
+    many = max(2, round(np.log(_WIDEST_TRIAL / narrowest) / np.log(_FACTOR)) + 1)
     pairs = [
-        (centre, width) for width in widths for centre in np.linspace(-1, 1, max(9, round(2 / max(width, spacing)) + 1))
+        (centre, width)
+        for width in np.geomspace(narrowest, _WIDEST_TRIAL, many)
+        for centre in np.linspace(-1, 1, max(9, round(2 / max(width, spacing)) + 1))
     ]
-    centres, chosen = np.array(pairs).T
-    return centres, chosen
+    centres, widths = np.array(pairs).T
+    return centres, widths
 
 
-def common_grid(data: Prepared) -> tuple[FloatArray, FloatArray]:
+def _common_grid(data: ScaledSpectra) -> tuple[FloatArray, FloatArray]:
     """All spectra on one uniform abscissa, good enough to find lines on: t (m,) and y (N, m)."""
     n = data.t.shape[1]
     t = np.linspace(-1, 1, min(max(n, 64), _MOST_POINTS))
@@ -316,16 +266,3 @@ def common_grid(data: Prepared) -> tuple[FloatArray, FloatArray]:
         order = np.argsort(data.t[i][inside], kind="stable")
         y[i] = np.interp(t, data.t[i][inside][order], data.y[i][inside][order])
     return t, y
-
-
-def starts(data: Prepared, degree: int, modulation: float | None) -> tuple[FloatArray, FloatArray]:
-    """Centre and log width to start from, each of shape (N,), in scaled units.
-
-    Parameters
-    ----------
-    modulation : float or None
-        In half spans; where the spectra differ in it, their mean is good enough to start.
-    """
-    t, y = common_grid(data)
-    centre, log_width = Grid(t, degree, modulation).best(y)
-    return centre, log_width

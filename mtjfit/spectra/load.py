@@ -1,10 +1,10 @@
-"""From a file for ``mtjfit spectra``, and the files of spectra it names, to a `SpectraStudy`."""
+"""Loading of a file for ``mtjfit spectra``, and of the files of spectra that it names."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,36 +18,26 @@ from mtjfit.data.sheets import comments_of
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, DataError, Problem
-from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor
-from mtjfit.spectra.declaration import FilesTable, SpectraDocument, SpectraTable, devices_from, line_from, validated
+from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
+from mtjfit.spectra.declaration import ADVICE, FilesTable, SpectraDocument, SpectraTable, devices_from, line_from
 from mtjfit.spectra.spectrum import Against, Spectrum, branches
-from mtjfit.spectra.study import Device, LineOptions, SpectraStudy
-from mtjfit.toml import prefixed, read_toml
+from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraStudy
+from mtjfit.toml import prefixed, read_toml, validated
 
-__all__ = ["Read", "load_spectra", "read_spectra", "units_of"]
+__all__ = ["load_spectra"]
 
 _MOST_FILES = 100_000
 
 
-def units_of(against: Against) -> dict[str, Mapping[str, float]]:
+def _column_units(against: Against) -> dict[str, Mapping[str, float]]:
     """The table of units of each kind of column."""
     x, fixed = (FREQUENCY_UNITS, FIELD_UNITS) if against == "frequency" else (FIELD_UNITS, FREQUENCY_UNITS)
     return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
 
 
 @dataclass(frozen=True, eq=False)
-class Read:
-    """Everything that was read.
-
-    Attributes
-    ----------
-    hashes : dict of str to str
-        sha256 by file.
-    notes : tuple of str
-        What was found out rather than declared.
-    origin : Origin
-        What comments ``origin: …`` in the files declare; measured, where they say nothing.
-    """
+class _Files:
+    """Spectra of all files with sha256 by file, notes on what was found out, and the origin that comments declare."""
 
     spectra: tuple[Spectrum, ...]
     hashes: dict[str, str]
@@ -55,31 +45,9 @@ class Read:
     origin: Origin
 
 
-def read_spectra(
-    tables: list[FilesTable],
-    folder: Path,
-    against: Against,
-    options: LineOptions,
-    progress: Callable[[int, int], object] | None,
-) -> Read:
-    """All spectra of all files, and what was found out about the files.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the study.
-    against : {"frequency", "field"}
-    progress : callable or None
-        Called with the number of files that were read and the number of all.
-
-    Raises
-    ------
-    ConfigError
-        No file fits a table.
-    DataError
-        With every problem of every file.
-    """
-    jobs: list[tuple[int, FilesTable, Path]] = []
+def _jobs(tables: list[FilesTable], folder: Path) -> list[tuple[FilesTable, Path]]:
+    """Files of each table; ConfigError where there are none, or too many."""
+    jobs: list[tuple[FilesTable, Path]] = []
     problems: list[Problem] = []
     for i, table in enumerate(tables):
         found = sorted(each for each in (folder / table.folder).glob(table.file) if each.is_file())
@@ -87,16 +55,28 @@ def read_spectra(
         if not found:
             todo = "correct folder or file; * stands for anything"
             problems.append(Problem(f"files[{i}]", f"no file fits {Path(table.folder, table.file).as_posix()!r}", todo))
-        jobs += [(i, table, each) for each in found]
+        jobs += [(table, each) for each in found]
     if problems:
         raise ConfigError(problems)
     if len(jobs) > _MOST_FILES:
         raise ConfigError([Problem("files", f"are {len(jobs)} files", f"at most {_MOST_FILES} at a time")])
+    return jobs
+
+
+def _read(
+    jobs: list[tuple[FilesTable, Path]],
+    folder: Path,
+    against: Against,
+    options: LineOptions,
+    progress: Callable[[int, int], object] | None,
+) -> _Files:
+    """All spectra of all files; DataError with every problem of every file."""
+    problems: list[Problem] = []
     spectra: list[Spectrum] = []
     hashes: dict[str, str] = {}
     notes: list[str] = []
     said: list[tuple[Line, str]] = []
-    for done, (_, table, file) in enumerate(jobs, start=1):
+    for done, (table, file) in enumerate(jobs, start=1):
         label = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file)
         try:
             source = read_source(file, label, table.read.max_bytes)
@@ -117,7 +97,7 @@ def read_spectra(
     problems += log.error().problems if log.count else []
     if problems:
         raise DataError(problems)
-    return Read(tuple(spectra), hashes, tuple(dict.fromkeys(notes)), origin)
+    return _Files(tuple(spectra), hashes, tuple(dict.fromkeys(notes)), origin)
 
 
 def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions) -> list[Spectrum]:
@@ -125,7 +105,7 @@ def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, optio
     if table.pattern:
         sheet = sheet.with_metadata(NamePattern(table.pattern).fields(name, sheet.label))
     _same_units(sheet, table, against)
-    units = units_of(against)
+    units = _column_units(against)
     x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
     voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS) * options.output
     bias = _of_rows(sheet, table, "bias", table.bias, units["bias"])
@@ -163,14 +143,13 @@ def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:
 def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
     """A file that names a unit must name the one that was declared."""
     problems = []
-    units = units_of(against)
-    for name in ("x", "voltage", "bias", "fixed"):
+    for name, units in _column_units(against).items():
         column = getattr(table.columns, name)
         said = sheet.column(column).unit if column else None
         if said is None:
             continue
         try:
-            same = factor(said, units[name]) == factor(getattr(table.units, name) or said, units[name])
+            same = factor(said, units) == factor(getattr(table.units, name) or said, units)
         except ValueError:
             same = False
         if not same:
@@ -197,12 +176,11 @@ def _of_rows(
         return np.full(n, constant * factor(unit, units))
     if (field or name) not in sheet.metadata:
         return np.full(n, math.nan)
-    found = sheet.parameter(field or name)
-    try:
-        return np.full(n, found.value * factor(found.unit or unit, units))
-    except ValueError as error:
-        what, _, todo = str(error).partition("; ")
-        raise DataError([Problem(f"{sheet.label}: {field or name}", what, todo)]) from None
+    found, problems = sheet.parameter(field or name), list[Problem]()
+    scale = factor_or_problem(found.unit or unit, units, f"{sheet.label}: {field or name}", problems)
+    if problems:
+        raise DataError(problems)
+    return np.full(n, found.value * scale)
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
@@ -211,7 +189,7 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     Parameters
     ----------
     path : str or Path
-        The TOML file; folders are relative to it.
+        The TOML file; folders in it are relative to it.
     progress : callable, optional
         Called with the number of files that were read and the number of all.
 
@@ -239,9 +217,9 @@ spectra is
     path = Path(path)
     text, raw = read_toml(path)
     problems: list[Problem] = []
-    outline = validated(SpectraDocument, raw, "")
+    outline = validated(SpectraDocument, raw, "", ADVICE)
     problems += outline if isinstance(outline, list) else []
-    head = validated(SpectraTable, raw.get("spectra", {}), "spectra")
+    head = validated(SpectraTable, raw.get("spectra", {}), "spectra", ADVICE)
     if isinstance(head, list):
         problems += head if "spectra" in raw else []
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
@@ -257,7 +235,7 @@ spectra is
     problems += devices if isinstance(devices, list) else []
     if problems or isinstance(options, list) or isinstance(devices, list):
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
-    read = read_spectra(tables, path.parent, head.against, options, progress)
+    read = _read(_jobs(tables, path.parent), path.parent, head.against, options, progress)
     return SpectraStudy(
         head.name, head.against, head.torkance_unit, _origin(head.origin, read.origin, path.name), read.spectra,
         options, _all_devices(read.spectra, devices, path.name), text, read.hashes, read.notes,
@@ -300,49 +278,49 @@ def _file_tables(raw: object, against: Against, problems: list[Problem]) -> list
         return []
     tables = []
     for i, each in enumerate(raw):
-        table = validated(FilesTable, each, f"files[{i}]")
+        table = validated(FilesTable, each, f"files[{i}]", ADVICE)
         if isinstance(table, list):
             problems += table
             continue
-        found = list(_table_problems(table, f"files[{i}]", against))
+        found = _table_problems(table, f"files[{i}]", against)
         problems += found
         tables += [] if found else [table]
     return tables
 
 
-def _table_problems(table: FilesTable, where: str, against: Against) -> Iterable[Problem]:
-    for name, units in units_of(against).items():
-        unit = getattr(table.units, name)
-        if unit or name != "fixed":
-            try:
-                factor(unit, units)
-            except ValueError as error:
-                what, _, todo = str(error).partition("; ")
-                yield Problem(f"{where}.units.{name}", what, todo)
+def _table_problems(table: FilesTable, where: str, against: Against) -> list[Problem]:
+    problems: list[Problem] = []
+    for name, units in _column_units(against).items():
+        if (unit := getattr(table.units, name)) or name != "fixed":
+            factor_or_problem(unit, units, f"{where}.units.{name}", problems)
     named: set[str] = set()
     for key, pattern in (("pattern", table.pattern), ("wide.name", table.wide.name if table.wide else "")):
         if pattern:
             try:
                 named |= set(NamePattern(pattern).names)
             except ConfigError as error:
-                yield Problem(f"{where}.{key}", str(error.problems[0].what), error.problems[0].todo)
+                problems.append(Problem(f"{where}.{key}", error.problems[0].what, error.problems[0].todo))
     for name in ("device", "bias"):
-        constant = getattr(table, name)
-        given = [bool(getattr(table.columns, name)), constant not in ("", None), name in named]
+        given = [bool(getattr(table.columns, name)), getattr(table, name) not in ("", None), name in named]
         if sum(given) != 1:
-            what = "is declared nowhere" if not any(given) else "is declared twice"
-            yield Problem(f"{where}.{name}", what, f"give one of a constant, columns.{name}, and {{{name}}} in pattern")
+            what = "is declared twice" if any(given) else "is declared nowhere"
+            todo = f"give one of a constant, columns.{name}, and {{{name}}} in pattern"
+            problems.append(Problem(f"{where}.{name}", what, todo))
     if table.fixed is not None and not table.units.fixed:
-        what = "frequency" if against == "field" else "field"
-        yield Problem(f"{where}.units.fixed", "is missing", f"give the unit of the {what} that was held")
+        todo = f"give the unit of the {'frequency' if against == 'field' else 'field'} that was held"
+        problems.append(Problem(f"{where}.units.fixed", "is missing", todo))
     if against == "field" and table.fixed is None and not table.columns.fixed and "frequency" not in named:
         todo = "give fixed, columns.fixed, or {frequency:GHz} in pattern"
-        yield Problem(f"{where}.fixed", "the frequency is declared nowhere", todo)
+        problems.append(Problem(f"{where}.fixed", "the frequency is declared nowhere", todo))
     if Path(table.folder).is_absolute() or ".." in Path(table.file).parts:
-        yield Problem(f"{where}.folder", "leaves the folder of the study", "give a folder relative to the file")
+        todo = "give a folder relative to the file"
+        problems.append(Problem(f"{where}.folder", "leaves the folder of the study", todo))
+    return problems
 
 
-def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], name: str) -> dict[str, Device]:
+def _all_devices(
+    spectra: Sequence[Spectrum], declared: Mapping[str, SpectraDevice], name: str
+) -> dict[str, SpectraDevice]:
     problems = []
     seen = list(dict.fromkeys(each.device for each in spectra))
     for each in seen:
@@ -355,4 +333,4 @@ def _all_devices(spectra: Sequence[Spectrum], declared: Mapping[str, Device], na
                  for each in declared if each not in seen]  # fmt: skip
     if problems:
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{name}: "))
-    return {each: declared.get(each, Device(each)) for each in seen}
+    return {each: declared.get(each, SpectraDevice(each)) for each in seen}

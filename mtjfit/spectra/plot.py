@@ -1,8 +1,9 @@
-"""Pictures of rectified spectra: thumbnails with their lines, residuals of flagged ones, amplitudes, Kittel's check."""
+"""Figures of rectified spectra: thumbnails with lines and residuals, amplitudes, torkances, Kittel's formula."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -25,36 +26,34 @@ _LONGEST = 12  # letters of a device name over a thumbnail
 _PREFIXES = ((1.0, "V"), (1e3, "mV"), (1e6, "µV"), (1e9, "nV"))
 
 
+@contextmanager
+def _figure(result: SpectraResult, height: float, note: str) -> Iterator[NotebookFigure]:
+    """A figure two columns wide, with a footer that marks what was not measured, added at the end."""
+    study = cast(Study, result.study)
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, height + footer_height(DOUBLE, study, note)), layout="constrained")
+        yield fig
+        footer(fig, study, note)
+
+
 def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, residuals: bool = False) -> Figure:
     """Some spectra with their lines, small; flagged ones have a red frame.
 
-    Parameters
-    ----------
-    result : SpectraResult
-        Which the spectra are of; its mark goes on the figure.
-    residuals : bool
-        True: the residuals below each spectrum, in units of the noise, with ±2 shaded.
-
-    Raises
-    ------
-    ValueError
-        There are no spectra.
+    With `residuals`, those of each spectrum stand below it in units of the noise, with ±2 shaded. ValueError if there
+    are no spectra.
     """
     if not fits:
         raise ValueError("there are no spectra to draw")
     across = min(_ACROSS if not residuals else 4, len(fits))
     rows = -(-len(fits) // across)
     row = _TALL if residuals else _ROW
-    study = cast(Study, result.study)
     x_unit = fits[0].spectrum.unit
     held = len({fit.spectrum.fixed for fit in result.fits if np.isfinite(fit.spectrum.fixed)}) > 1
     what = "frequency" if result.study.against == "frequency" else "|field|"
     note = f"Voltage against {what} ({x_unit}); dots: measured points, grey where not used; line: fit."
     if residuals:
         note += " Below: residuals over their standard deviation, ±2 shaded."
-    with style():
-        height = row * rows + footer_height(DOUBLE, study, note) + 0.1
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+    with _figure(result, row * rows + 0.1, note) as fig:
         ratios = [2.2, 1.0] * rows if residuals else [1.0] * rows
         axes = fig.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
         step = 2 if residuals else 1
@@ -71,7 +70,6 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
                 ax.set_xticklabels([])
                 _residuals(below, fits[k])
                 ax.set_xlim(below.get_xlim())
-        footer(fig, study, note)
     return fig
 
 
@@ -91,14 +89,18 @@ def _thumbnail(ax: Axes, fit: SpectrumFit, held: bool) -> None:
     fine = np.linspace(span[0], span[-1], _LINE_POINTS)
     ax.plot(fine * spectrum.shown, scale * fit.values(fine), color=OKABE_ITO["vermillion"], lw=0.8, gid="line")
     title = ax.set_title(f"{literal(_short(fit, held))} ({unit})", fontsize=5.2, pad=2)
-    ax.tick_params(labelsize=5, length=1.5, pad=1.5)
-    ax.locator_params(axis="x", nbins=3)
-    ax.locator_params(axis="y", nbins=3)
+    _small_ticks(ax)
     ax.ticklabel_format(axis="both", useOffset=False, style="plain")
     if fit.flags:
         title.set_color(OKABE_ITO["vermillion"])
         for side in ax.spines.values():
             side.set(visible=True, color=OKABE_ITO["vermillion"], linewidth=1.2)
+
+
+def _small_ticks(ax: Axes) -> None:
+    ax.tick_params(labelsize=5, length=1.5, pad=1.5)
+    ax.locator_params(axis="x", nbins=3)
+    ax.locator_params(axis="y", nbins=3)
 
 
 def _short(fit: SpectrumFit, held: bool) -> str:
@@ -123,9 +125,7 @@ def _residuals(ax: Axes, fit: SpectrumFit) -> None:
     ax.plot(spectrum.x[fit.used] * spectrum.shown, over, ".-", color=OKABE_ITO["blue"], ms=1.6, lw=0.4, gid="residual")
     most = max(3.5, 1.1 * float(np.max(np.abs(over))))
     ax.set_ylim(-most, most)
-    ax.tick_params(labelsize=5, length=1.5, pad=1.5)
-    ax.locator_params(axis="x", nbins=3)
-    ax.locator_params(axis="y", nbins=3)
+    _small_ticks(ax)
 
 
 def plot_lines(result: SpectraResult, device: str) -> Figure:
@@ -136,15 +136,13 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
     against_bias = np.unique(bias).size > 1 or np.unique(fixed[np.isfinite(fixed)]).size < 2
     held = (1e-9, "frequency (GHz)") if result.study.against == "field" else (1e3, "field (mT)")
     x, label = (bias, "bias (mV)") if against_bias else (fixed * held[0], held[1])
-    study = cast(Study, result.study)
     note = "Hollow: flagged spectra. Bars: statistical errors."
     unit = fits[0].spectrum.unit
     shown = fits[0].spectrum.shown
     scale, volt = _voltage(max(fits, key=lambda fit: float(np.ptp(fit.spectrum.voltage))))
     names = [("resonance", unit, shown), ("half width σ", unit, shown), ("symmetric s", volt, scale),
              ("antisymmetric a", volt, scale)]  # fmt: skip
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 1.75 + footer_height(DOUBLE, study, note)), layout="constrained")
+    with _figure(result, 1.75, note) as fig:
         for k, (ax, (name, of, factor)) in enumerate(zip(fig.subplots(1, 4), names, strict=True)):
             values = factor * np.array([(fit.centre, fit.half_width, fit.s, fit.a)[k][fit.mode] for fit in fits])
             errors = factor * np.array([fit.errors[k, fit.mode] for fit in fits])
@@ -154,7 +152,6 @@ def plot_lines(result: SpectraResult, device: str) -> Figure:
             ax.set(xlabel=label, title=f"{name} ({of})")
             ax.ticklabel_format(axis="y", useOffset=False)
             ax.locator_params(nbins=5)
-        footer(fig, study, note)
     return fig
 
 
@@ -168,15 +165,10 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
     """Both torkances of a device against bias: statistical error bars, and what the calibration moves together.
 
     The band is the smooth curve with the common errors added in quadrature: the whole curve moves in it, up or down.
-
-    Raises
-    ------
-    KeyError
-        The device was not calibrated.
+    KeyError for a device that was not calibrated.
     """
     curve: TorkanceCurve = result.curves[device]
     unit = find_unit(result.study.unit)
-    study = cast(Study, result.study)
     note = (
         "Bars: statistical errors. Band: errors of the calibration, which move each curve as a whole. "
         "Hollow: flagged spectra."
@@ -185,8 +177,7 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
     vectors = [curve.vector(error) for error in curve.common]
     common = np.sqrt(np.sum(np.square(vectors), axis=0)) if vectors else np.zeros(2 * n)
     x = 1e3 * curve.bias
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.2 + footer_height(DOUBLE, study, note)), layout="constrained")
+    with _figure(result, 2.2, note) as fig:
         parts = (("in-plane", curve.par, OKABE_ITO["blue"]), ("out-of-plane", curve.perp, OKABE_ITO["vermillion"]))
         for k, (ax, (name, values, colour)) in enumerate(zip(fig.subplots(1, 2), parts, strict=True)):
             band = common[k * n : (k + 1) * n]
@@ -198,28 +189,19 @@ def plot_torkances(result: SpectraResult, device: str) -> Figure:
             symbol = r"$\mathrm{d}\tau_\parallel/\mathrm{d}V$" if k == 0 else r"$\mathrm{d}\tau_\perp/\mathrm{d}V$"
             ax.set(xlabel="bias (mV)", title=f"{name} torkance")
             name_axis(ax.yaxis, symbol, unit.name)
-        footer(fig, study, note)
     return fig
 
 
 def plot_kittel(result: SpectraResult, device: str) -> Figure:
-    """Resonance against field with Kittel's formula, and the distance from it.
-
-    Raises
-    ------
-    KeyError
-        The device was seen at too few fields.
-    """
+    """Resonance against field with Kittel's formula, and the distance from it; KeyError for too few fields."""
     fit = result.kittel[device]
-    study = cast(Study, result.study)
     parts = [f"μ0 Meff = {fit.Meff:.4g} ± {fit.errors['Meff']:.2g} T"]
     if "Bk" in fit.errors:
         parts.append(f"Bk = {1e3 * fit.Bk:.3g} ± {1e3 * fit.errors['Bk']:.2g} mT")
     gamma = f"γ/2π = {fit.gamma / (2e9 * np.pi):.4g}"
     parts.append(gamma + (f" ± {fit.errors['gamma'] / (2e9 * np.pi):.2g}" if "gamma" in fit.errors else "") + " GHz/T")
     note = f"{', '.join(parts)}; errors from the scatter. χ²/dof over the errors of the lines: {fit.chi2_red:.3g}."
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.2 + footer_height(DOUBLE, study, note)), layout="constrained")
+    with _figure(result, 2.2, note) as fig:
         left, right = fig.subplots(1, 2)
         fine = np.linspace(0.02, 1.08, 200) * float(fit.frequency.max())
         field = resonance_field(fine, fit.Meff, fit.Bk, fit.gamma)
@@ -230,5 +212,4 @@ def plot_kittel(result: SpectraResult, device: str) -> Figure:
         right.errorbar(fit.frequency / 1e9, 1e3 * fit.residual, 1e3 * fit.sigma, fmt="o", ms=2.6, elinewidth=0.7,
                        color=OKABE_ITO["blue"], gid="residual")  # fmt: skip
         right.set(xlabel="frequency (GHz)", ylabel="field − formula (mT)", title="distance")
-        footer(fig, study, note)
     return fig

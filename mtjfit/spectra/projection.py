@@ -1,8 +1,8 @@
-"""Variable projection for many spectra at once: amplitudes and background are linear, and solved for exactly."""
+"""Variable projection for many spectra at once: amplitudes and background are linear and solved for exactly."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.lineshape import line_derivatives
 from mtjfit.spectra.spectrum import LineModel
 
-__all__ = ["Prepared", "Projection", "prepare", "project"]
+__all__ = ["Projection", "ScaledSpectra", "project"]
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """Spectra of equal length (shorter ones padded), scaled so that abscissa and voltage span about one.
+class ScaledSpectra:
+    """N spectra of n points (shorter ones padded), scaled so that abscissa and voltage span about one.
 
     Attributes
     ----------
@@ -43,9 +43,25 @@ class Prepared:
     scale: FloatArray
     spacing: FloatArray
 
-    def part(self, rows: NDArray[np.intp]) -> Prepared:
+    @classmethod
+    def of(cls, x: FloatArray, y: FloatArray, degree: int, used: BoolArray | None = None) -> ScaledSpectra:
+        """Scale x and y, shape (N, n), for backgrounds of a degree; `used` is False at padded points."""
+        weight = np.ones(x.shape) if used is None else used.astype(float)
+        inside = weight > 0
+        low, high = np.where(inside, x, np.inf).min(axis=1), np.where(inside, x, -np.inf).max(axis=1)
+        middle, half_span = (low + high) / 2, (high - low) / 2
+        t = np.where(inside, (x - middle[:, None]) / half_span[:, None], 0.0)
+        mean = (y * weight).sum(axis=1) / weight.sum(axis=1)
+        scale = np.abs((y - mean[:, None]) * weight).max(axis=1)
+        scale = np.where(scale > 0, scale, 1.0)
+        flat = np.polynomial.legendre.legvander(t, degree) if degree >= 0 else np.empty((*t.shape, 0))
+        spacing = np.nanmedian(np.diff(np.sort(np.where(inside, t, np.nan), axis=1), axis=1), axis=1)
+        spacing = np.where(spacing > 0, spacing, 1e-3)
+        return cls(t, y * weight / scale[:, None], weight, flat * weight[..., None], middle, half_span, scale, spacing)
+
+    def part(self, rows: NDArray[np.intp]) -> ScaledSpectra:
         """Some of the spectra."""
-        return Prepared(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+        return ScaledSpectra(*(getattr(self, each.name)[rows] for each in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -65,6 +81,8 @@ class Projection:
         DᵀD.
     gradient : ndarray, shape (N, 2K)
         Dᵀr with the residual r; exactly minus half the gradient of the rss, since r is orthogonal to Φ.
+    residual : ndarray, shape (N, n)
+        In scaled units, never weighted.
     """
 
     c: FloatArray
@@ -73,47 +91,24 @@ class Projection:
     cross: FloatArray
     curvature: FloatArray
     gradient: FloatArray
+    residual: FloatArray
 
     def reduced(self) -> FloatArray:
         """Curvature with the linear parameters eliminated (Kaufman's approximation), shape (N, 2K, 2K)."""
         return self.curvature - np.swapaxes(self.cross, 1, 2) @ np.linalg.solve(self.gram, self.cross)
 
 
-def prepare(x: FloatArray, y: FloatArray, degree: int, used: BoolArray | None = None) -> Prepared:
-    """Scale spectra for the fit.
-
-    Parameters
-    ----------
-    x, y : ndarray, shape (N, n)
-    used : ndarray of bool, shape (N, n), optional
-        False at padded points.
-    """
-    weight = np.ones(x.shape) if used is None else used.astype(float)
-    inside = weight > 0
-    low = np.where(inside, x, np.inf).min(axis=1)
-    high = np.where(inside, x, -np.inf).max(axis=1)
-    middle, half_span = (low + high) / 2, (high - low) / 2
-    t = np.where(inside, (x - middle[:, None]) / half_span[:, None], 0.0)
-    mean = (y * weight).sum(axis=1) / weight.sum(axis=1)
-    scale = np.abs((y - mean[:, None]) * weight).max(axis=1)
-    scale = np.where(scale > 0, scale, 1.0)
-    basis = np.polynomial.legendre.legvander(t, degree) * weight[..., None] if degree >= 0 else np.empty((*t.shape, 0))
-    ordered = np.sort(np.where(inside, t, np.nan), axis=1)
-    spacing = np.nanmedian(np.diff(ordered, axis=1), axis=1)
-    return Prepared(
-        t, y * weight / scale[:, None], weight, basis, middle, half_span, scale, np.where(spacing > 0, spacing, 1e-3)
-    )
-
-
 def project(
-    data: Prepared, model: LineModel, centre: FloatArray, log_width: FloatArray, precision: FloatArray | None = None
+    data: ScaledSpectra,
+    model: LineModel,
+    centre: FloatArray,
+    log_width: FloatArray,
+    precision: FloatArray | None = None,
 ) -> Projection:
-    """Solve for the linear parameters, and give what a Gauss-Newton step in the others needs.
+    """Solve for the linear parameters at centres and log widths, shape (N, K), in scaled units.
 
     Parameters
     ----------
-    centre, log_width : ndarray, shape (N, K)
-        In scaled units.
     precision : ndarray, shape (N,), optional
         Weight of each spectrum beside the others, 1/variance in scaled units; 1 by default.
     """
@@ -138,15 +133,9 @@ def project(
     slopes = [(s * each.real + a * each.imag) * weight for each in (by_centre, by_width)]
     D = np.concatenate(slopes, axis=2)
     D_transposed = np.swapaxes(D, 1, 2)
-    found = (
-        c,
-        np.einsum("ij,ij->i", residual, residual),
-        gram,
-        transposed @ D,
-        D_transposed @ D,
-        (D_transposed @ residual[..., None])[..., 0],
-    )
+    rss, curvature = np.einsum("ij,ij->i", residual, residual), D_transposed @ D
+    gradient = (D_transposed @ residual[..., None])[..., 0]
     if precision is None:
-        return Projection(*found)
+        return Projection(c, rss, gram, transposed @ D, curvature, gradient, residual)
     p1, p2 = precision[:, None], precision[:, None, None]
-    return Projection(found[0], found[1] * precision, found[2] * p2, found[3] * p2, found[4] * p2, found[5] * p1)
+    return Projection(c, rss * precision, gram * p2, transposed @ D * p2, curvature * p2, gradient * p1, residual)

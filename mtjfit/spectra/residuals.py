@@ -1,4 +1,4 @@
-"""Is a spectrum described by its lines? Runs, autocorrelation and χ² of the residuals, each with a p-value."""
+"""Tests of the residuals of a spectrum: runs, autocorrelation and χ², each with a p-value."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from mtjfit.data.curve import FloatArray
 
-__all__ = ["FALSE_FLAGS", "ResidualTests", "residual_tests", "tangent_space"]
+__all__ = ["FALSE_FLAGS", "ResidualTests", "residual_tests", "smoothness", "tangent_space"]
 
 FALSE_FLAGS = 1e-3
 """Share of well-described spectra with white normal noise that are flagged all the same."""
@@ -87,13 +87,13 @@ def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
     total = float(residual @ residual)
     if total <= 0 or n - rank < 3:
         return ResidualTests(math.nan, math.nan, math.nan, math.nan, math.nan)
-    _, p_first, _ = _smooth(residual, tangent, 1)
-    second, p_second, expected = _smooth(residual, tangent, 2)
+    _, p_first, _ = smoothness(residual, tangent, 1)
+    second, p_second, expected = smoothness(residual, tangent, 2)
     lagged = float(residual[1:] @ residual[:-1] / total)
     return ResidualTests(_runs(residual), lagged, p_first, expected / second if second > 0 else math.inf, p_second)
 
 
-def _smooth(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[float, float, float]:
+def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[float, float, float]:
     """Ratio of squared differences to squares, probability of so small a one, and its expectation."""
     n, rank = tangent.shape
     dof = n - rank

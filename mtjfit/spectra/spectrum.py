@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.errors import DataError, Problem
-from mtjfit.spectra.lineshape import Form, complex_line
+from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
 
-__all__ = ["Against", "LineFits", "LineModel", "Spectrum", "branches", "line_values"]
+__all__ = ["Against", "LineFits", "LineModel", "Spectrum", "branches", "line_gradient", "line_values"]
 
 Against: TypeAlias = Literal["frequency", "field"]
 
@@ -26,7 +26,6 @@ class Spectrum:
     ----------
     bias : float
         V.
-    against : {"frequency", "field"}
     x : ndarray, shape (n,)
         Hz, or |B| in T; ascending.
     voltage : ndarray, shape (n,)
@@ -122,7 +121,7 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
 
 @dataclass(frozen=True)
 class LineModel:
-    """What is fitted to each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
+    """The model of each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
 
     Attributes
     ----------
@@ -139,7 +138,7 @@ class LineModel:
     Raises
     ------
     ValueError
-        No modes, or a modulation that is not positive.
+        No modes, a modulation that is not positive, or a modulated oscillator.
     """
 
     modes: int = 1
@@ -187,7 +186,6 @@ class LineFits:
         Number of points.
     converged : ndarray of bool, shape (N,)
         True where the search ended at a minimum inside its bounds.
-    iterations : ndarray of int, shape (N,)
     """
 
     model: LineModel
@@ -206,6 +204,10 @@ class LineFits:
     def noise(self) -> FloatArray:
         """Standard deviation of one point, from the scatter of the residuals."""
         return np.asarray(np.sqrt(self.rss / np.maximum(self.n - self.model.n_parameters, 1)))
+
+    def part(self, rows: Sequence[int]) -> LineFits:
+        """Some of the spectra."""
+        return replace(self, **{each.name: getattr(self, each.name)[list(rows)] for each in fields(self)[1:]})
 
     def errors(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Standard errors of centre, half width, s and a, each of shape (N, modes)."""
@@ -234,7 +236,6 @@ def line_values(
 
     Parameters
     ----------
-    x : ndarray, shape (n,)
     centre, half_width, s, a : ndarray, shape (modes,)
     coefficients : ndarray, shape (degree + 1,)
         Of the background, over the span of `span`, or of `x` if that is None.
@@ -254,3 +255,15 @@ def line_values(
         scaled = (2 * x - low - high) / (high - low)
         values = values + np.polynomial.legendre.legval(scaled, coefficients)
     return np.asarray(values)
+
+
+def line_gradient(
+    model: LineModel, x: FloatArray, centre: FloatArray, half_width: FloatArray, s: FloatArray, a: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Derivatives of `line_values` by s, a, centres, logarithms of half widths, and coefficients of the background.
+
+    Each has a row for each x and a column for each mode, or coefficient.
+    """
+    line, *slopes = line_derivatives(x[:, None], centre, half_width, model.modulation, model.form)
+    by_centre, by_log_width = (s * each.real + a * each.imag for each in slopes)
+    return line.real, line.imag, by_centre, by_log_width, background(x, model.degree)

@@ -17,14 +17,14 @@ from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.torkance import TorkanceCurve
 
-__all__ = ["Device", "LineOptions", "SharedFit", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
+__all__ = ["LineOptions", "SharedFit", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
 
 Use = Literal["largest", "lowest", "highest"]
 
 
 @dataclass(frozen=True)
 class LineOptions:
-    """What is fitted to each spectrum, and what is common to the spectra of a device.
+    """The model of each spectrum, and what is common to the spectra of a device.
 
     Attributes
     ----------
@@ -52,9 +52,14 @@ class LineOptions:
     kittel: tuple[Free, ...] = ("Meff", "Bk")
     output: float = 1.0
 
+    @property
+    def shares(self) -> bool:
+        """Whether spectra of a device have centres or widths in common."""
+        return self.centre != "free" or self.width != "free"
+
 
 @dataclass(frozen=True)
-class Device:
+class SpectraDevice:
     """One device.
 
     Attributes
@@ -79,12 +84,11 @@ class SpectraStudy:
 
     Attributes
     ----------
-    against : {"frequency", "field"}
     unit : str
         Of the torkances to write.
     origin : Origin
         Whether the spectra were measured or simulated.
-    devices : mapping of str to Device
+    devices : mapping of str to SpectraDevice
         In order of appearance.
     text : str
         Of the study file.
@@ -100,7 +104,7 @@ class SpectraStudy:
     origin: Origin
     spectra: tuple[Spectrum, ...]
     options: LineOptions
-    devices: Mapping[str, Device]
+    devices: Mapping[str, SpectraDevice]
     text: str = ""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
@@ -128,7 +132,6 @@ class SpectrumFit:
         In SI: Hz or T, and V; `half_width` is half the width at half maximum.
     errors : ndarray, shape (4, modes)
         Standard errors of these.
-    background : ndarray, shape (degree + 1,)
     mode : int
         The mode that torkances are taken from.
     noise : float

@@ -21,7 +21,7 @@ _SHIFT = 1e-3  # of a standard error, for derivatives by a constant
 
 @dataclass(frozen=True)
 class CommonError:
-    """What the error of one constant does to a whole curve.
+    """Effect of the error of one constant on a whole curve.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ def torkance_curve(
     constants: Constants,
     flagged: BoolArray,
 ) -> TorkanceCurve:
-    """Calibrate the lines of one device.
+    """Torkances of one device against bias, calibrated from its lines.
 
     Parameters
     ----------
@@ -131,26 +131,14 @@ def torkance_curve(
         Centre, half width, symmetric and antisymmetric amplitude; SI.
     covariance : ndarray, shape (4, n, 4, n)
     bias, fixed : ndarray, shape (n,)
-        See `mtjfit.spectra.calibration.torkances`.
-    against : {"frequency", "field"}
-    flagged : ndarray of bool, shape (n,)
-
-    Returns
-    -------
-    TorkanceCurve
-        Ordered by bias.
-
-    Raises
-    ------
-    ValueError
-        A constant is missing.
+        In any order; see `mtjfit.spectra.calibration.torkances`, whose errors apply.
     """
     order = np.argsort(bias, kind="stable")
     lines, covariance = lines[:, order], covariance[:, order][:, :, :, order]
     bias, fixed, flagged = bias[order], fixed[order], flagged[order]
     n = bias.size
     values = torkances(lines, bias, fixed, against, constants)
-    # A step relative to the size of the numbers: the amplitudes are microvolts, the centres gigahertz.
+    # The complex step is relative to the size of the numbers: amplitudes are microvolts, centres gigahertz.
     slopes = np.empty((2, 4, n))
     for k in range(4):
         size = np.max(np.abs(lines[k])) or 1.0

@@ -6,7 +6,6 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,16 +21,16 @@ from mtjfit.data import TorqueCurve
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.explorer import (
-    Explored,
-    State,
+    ExploredStudy,
+    SliderState,
+    agreement,
     explorer_server,
     exported,
     fit_from,
     moved,
-    pictures,
+    pictures_at,
     shown,
     start,
-    statistics,
     structure_of,
 )
 from mtjfit.explorer.command import explore_command
@@ -58,7 +57,7 @@ KINDS: Mapping[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def at_the_optimum(explored: Explored, fit: mtjfit.FitResult) -> State:
+def at_the_optimum(explored: ExploredStudy, fit: mtjfit.FitResult) -> SliderState:
     """The sliders where a fit ended; what it does not know stays where the explorer starts."""
     state, values = start(explored), dict(fit.values)
     values["lambda_sf_N"] = values.get("Lambda", values.get("lambda_sf_N"))
@@ -66,96 +65,94 @@ def at_the_optimum(explored: Explored, fit: mtjfit.FitResult) -> State:
 
 
 @pytest.fixture(scope="module")
-def series() -> Explored:
-    return Explored(load_study(mtjfit.dataset("thickness-series").study_file))
+def series() -> ExploredStudy:
+    return ExploredStudy(load_study(mtjfit.dataset("thickness-series").study_file))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str, monkeypatch: pytest.MonkeyPatch):
-    for name, few in (("_STARTS", 1), ("_ITERATIONS", 2)):  # wherever a fit ends, both count alike
-        monkeypatch.setattr(import_module("mtjfit.infer.optimum"), name, few)
-    explored = Explored(simulated(**KINDS[kind]))
-    fit = mtjfit.fit(explored.study)
-    found = statistics(at_the_optimum(explored, fit), explored)
+def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str):
+    explored = ExploredStudy(simulated(**KINDS[kind]))
+    with few_starts():  # wherever a fit ends, both count alike
+        fit = mtjfit.fit(explored.study)
+    found = agreement(at_the_optimum(explored, fit), explored)
     assert found.chi2 == pytest.approx(fit.chi2, rel=1e-9)
     assert (found.dof, found.p_value) == (fit.dof, pytest.approx(fit.p_value, rel=1e-6))
 
 
 def test_jitter_from_the_scatter_leaves_chi2_nothing_to_test_and_the_points_are_drawn_as_measured():
-    explored = Explored(simulated(jitter_par=LogUniform(1e-4, 1.0), noise_dof=None))
-    assert "no p-value" in str(statistics(start(explored), explored, NOTHING_FREE))
-    tails = Explored(simulated(noise_dof=Fixed(2.0)))
+    explored = ExploredStudy(simulated(jitter_par=LogUniform(1e-4, 1.0), noise_dof=None))
+    assert "no p-value" in str(agreement(start(explored), explored, NOTHING_FREE))
+    tails = ExploredStudy(simulated(noise_dof=Fixed(2.0)))
     assert np.any(tails.normal.curves[0].par != tails.study.curves[0].par)
     assert np.array_equal(tails.open.curves[0].par, tails.study.curves[0].par)
 
 
 def test_chi2_anywhere_is_the_sum_over_points():
-    explored = Explored(simulated(thickness=AboutNominal(0.1), b1=Normal(0.0, 1.0)))
+    explored = ExploredStudy(simulated(thickness=AboutNominal(0.1), b1=Normal(0.0, 1.0)))
     state = start(explored)
     for slider, value in {"lambda_J": 0.7, "lambda_sf_N": 4.0, "D_ratio": 0.5, "d": 1.15, "a1": 1.3, "b1": 0.1}.items():
         state = moved(explored, state, slider, value)
     parts = naive(explored.open, state.values)
     amplitudes = [state.values[name] for name in parts["labels"]]
     expected = np.sum(((parts["y"] - parts["D"] @ amplitudes) / parts["sigma"]) ** 2) + (0.15 / 0.1) ** 2
-    assert statistics(state, explored, NOTHING_FREE).chi2 == pytest.approx(expected, rel=1e-10)
+    assert agreement(state, explored, NOTHING_FREE).chi2 == pytest.approx(expected, rel=1e-10)
     moved_on = moved(explored, state, "b1", 0.11)  # sabotage: another place has another χ²
-    assert abs(statistics(moved_on, explored, NOTHING_FREE).chi2 / expected - 1) > 1e-3
+    assert abs(agreement(moved_on, explored, NOTHING_FREE).chi2 / expected - 1) > 1e-3
 
 
 def test_fitted_errors_have_no_p_value_and_are_drawn():
-    explored = Explored(simulated(fit_sigma=True))
+    explored = ExploredStudy(simulated(fit_sigma=True))
     state = fit_from(start(explored), explored)
-    assert "no p-value" in str(statistics(state, explored))
-    drawn = pictures(state, explored)
+    assert "no p-value" in str(agreement(state, explored))
+    drawn = pictures_at(state, explored)
     assert drawn.torque.errors.real == pytest.approx(0.02, rel=0.4)
     assert drawn.kappa.errors.real == pytest.approx(0.02 / np.sqrt(11 * 0.1), rel=0.4)  # Σ V² of eleven points is 1.1
 
 
 def test_fit_from_here_finds_the_fit_from_the_start_and_never_makes_it_worse(make_study):
-    series = Explored(load_study(make_study()))
+    series = ExploredStudy(load_study(make_study()))
     with few_starts():
         best = mtjfit.fit(series.study)
     found = fit_from(start(series), series)
-    assert statistics(found, series, NOTHING_FREE).chi2 == pytest.approx(best.chi2, rel=1e-6)
+    assert agreement(found, series, NOTHING_FREE).chi2 == pytest.approx(best.chi2, rel=1e-6)
     assert found.values["a1"] == pytest.approx(best.values["a1"], rel=1e-3)
     again = fit_from(found, series)
-    assert statistics(again, series, NOTHING_FREE).chi2 <= statistics(found, series, NOTHING_FREE).chi2
+    assert agreement(again, series, NOTHING_FREE).chi2 <= agreement(found, series, NOTHING_FREE).chi2
     off = moved(series, found, "lambda_sf_F", 30.0)
-    assert statistics(fit_from(off, series), series, NOTHING_FREE).chi2 < statistics(off, series, NOTHING_FREE).chi2
+    assert agreement(fit_from(off, series), series, NOTHING_FREE).chi2 < agreement(off, series, NOTHING_FREE).chi2
 
 
-def test_fit_from_here_leaves_alone_what_is_held(series: Explored):
+def test_fit_from_here_leaves_alone_what_is_held(series: ExploredStudy):
     state = moved(series, moved(series, start(series), "b1", 0.03), "lambda_J", 1.4)
     state = replace(state, held=state.held | {"lambda_J", "a1"})
     found = fit_from(state, series)
     for slider in ("lambda_J", "D_ratio", "a1", "b1"):
         assert value_of(series, found, slider) == value_of(series, state, slider)
-    assert statistics(found, series, NOTHING_FREE).chi2 < statistics(state, series, NOTHING_FREE).chi2
+    assert agreement(found, series, NOTHING_FREE).chi2 < agreement(state, series, NOTHING_FREE).chi2
     freer = replace(state, held=frozenset({"D_ratio"}))
     assert (
-        statistics(fit_from(freer, series), series, NOTHING_FREE).chi2
-        < statistics(found, series, NOTHING_FREE).chi2 - 10
+        agreement(fit_from(freer, series), series, NOTHING_FREE).chi2 < agreement(found, series, NOTHING_FREE).chi2 - 10
     )
 
 
 @pytest.mark.parametrize("thickness", [Fixed(0.0), AboutNominal(0.1)])
 def test_nothing_free_determines_nothing(thickness: Fixed | AboutNominal):
-    explored = Explored(simulated(thickness=thickness))
+    explored = ExploredStudy(simulated(thickness=thickness))
     state = replace(start(explored), held=frozenset(SLIDERS) - {"d"})
-    assert statistics(state, explored).dof == explored.study.n_values
+    assert agreement(state, explored).dof == explored.study.n_values
     if isinstance(thickness, AboutNominal):
-        assert statistics(fit_from(state, explored), explored).chi2 < statistics(state, explored).chi2
+        assert agreement(fit_from(state, explored), explored).chi2 < agreement(state, explored).chi2
         return
     with pytest.raises(NotDetermined, match="release"):
         fit_from(state, explored)
 
 
-def test_pictures_are_the_formulas_where_the_sliders_stand(series: Explored):
+def test_pictures_are_the_formulas_where_the_sliders_stand(series: ExploredStudy):
     state = shown(start(series), "F2.0nm")
     at = {"lambda_J": 0.8, "lambda_phi": 1.5, "lambda_sf_F": 7.0, "lambda_sf_N": 3.0, "D_ratio": 0.4}
     for slider, value in (at | {"d": 2.1, "a1": 0.2, "b1": 0.03, "b2": -0.1}).items():
         state = moved(series, state, slider, value)
-    drawn = pictures(state, series)
+    drawn = pictures_at(state, series)
     expected = torkance(drawn.torque.bias, 2.1, **at, interface=Interface.of(a1=0.2, b1=0.03, b2=-0.1))
     assert drawn.torque.model == pytest.approx(expected, rel=1e-12)
     assert drawn.torque.data.real == pytest.approx(series.curve("F2.0nm").par)
@@ -172,14 +169,14 @@ def test_pictures_are_the_formulas_where_the_sliders_stand(series: Explored):
 @pytest.mark.parametrize(("per", "quantity"), [("device", "torque"), ("volume", "torkance")])
 def test_what_the_data_say_of_kappa(per: str, quantity: str):
     """Without noise it is κ of the truth; with J0 twice too large half of that; the errors are those of a line."""
-    explored = Explored(simulated(per=per, quantity=quantity, noise=1e-6))
+    explored = ExploredStudy(simulated(per=per, quantity=quantity, noise=1e-6))
     state = start(explored)
     for slider, value in (TRUTH | {"a1": 1.0, "b2": 0.6}).items():
         state = moved(explored, state, slider, value)
     true = kappa(explored.study.thicknesses, **TRUTH)
-    assert pictures(state, explored).kappa.measured == pytest.approx(true, abs=1e-5)
+    assert pictures_at(state, explored).kappa.measured == pytest.approx(true, abs=1e-5)
     twice = moved(explored, moved(explored, state, "a1", 2.0), "b2", 1.2)
-    drawn = pictures(twice, explored).kappa
+    drawn = pictures_at(twice, explored).kappa
     assert drawn.measured == pytest.approx(true / 2, abs=1e-5)
     V = explored.study.curves[0].bias
     J0 = 2.0 * V + 1.2j * V**2 if quantity == "torque" else 2.0 + 2.4j * V
@@ -187,15 +184,15 @@ def test_what_the_data_say_of_kappa(per: str, quantity: str):
     assert drawn.errors.real == pytest.approx(1e-6 / np.sqrt(np.sum(np.abs(J0) ** 2)) * by_volume * np.ones(3))
 
 
-def test_no_current_says_nothing_of_kappa(series: Explored):
+def test_no_current_says_nothing_of_kappa(series: ExploredStudy):
     state = start(series)
     for name in AMPLITUDES:
         state = moved(series, state, name, 0.0)
-    assert np.isnan(pictures(state, series).kappa.measured).all()
+    assert np.isnan(pictures_at(state, series).kappa.measured).all()
 
 
 def test_sliders_move_what_they_say():
-    explored = Explored(simulated(**KINDS["own amplitudes, groups"]))
+    explored = ExploredStudy(simulated(**KINDS["own amplitudes, groups"]))
     state = shown(start(explored), "B")
     after = moved(explored, moved(explored, state, "a1", 5.0), "lambda_J", 7.0)
     changed = {name for name in state.values if after.values[name] != state.values[name]}
@@ -206,14 +203,14 @@ def test_sliders_move_what_they_say():
         moved(explored, state, "d", 0.0)
 
 
-def loaded_again(explored: Explored, state: State, folder: Path) -> Study:
+def loaded_again(explored: ExploredStudy, state: SliderState, folder: Path) -> Study:
     (folder / "exported.toml").write_text(exported(state, explored), encoding="utf-8")
     return load_study(folder / "exported.toml")
 
 
 def test_export_fixes_what_is_held_and_keeps_all_else(make_study, tmp_path: Path):
     file = make_study()
-    explored = Explored(load_study(file))
+    explored = ExploredStudy(load_study(file))
     state = moved(explored, moved(explored, start(explored), "b1", 0.0123), "D_ratio", 2.5)
     state = moved(explored, state, "lambda_J", 10**0.07)
     state = replace(state, held=frozenset({"lambda_J", "b1"}))
@@ -227,16 +224,16 @@ def test_export_fixes_what_is_held_and_keeps_all_else(make_study, tmp_path: Path
         explored.study.devices, explored.study.sampling, explored.study.files,
     )  # fmt: skip
     assert "# only D_ratio * lambda_sf_N enters the torque" in again.text
-    assert start(Explored(again)).held == state.held
+    assert start(ExploredStudy(again)).held == state.held
 
 
 def test_export_with_everything_held_is_a_study_with_the_same_chi2(make_study):
     file = make_study()
-    explored = Explored(load_study(file))
+    explored = ExploredStudy(load_study(file))
     best = fit_from(start(explored), explored)
     state = replace(best, held=frozenset(SLIDERS) - {"d"})
-    again = Explored(loaded_again(explored, state, file.parent))
-    found, expected = statistics(start(again), again), statistics(state, explored)
+    again = ExploredStudy(loaded_again(explored, state, file.parent))
+    found, expected = agreement(start(again), again), agreement(state, explored)
     assert found.chi2 == pytest.approx(expected.chi2, rel=1e-12)
     one_free = loaded_again(explored, replace(state, held=state.held - {"b2"}), file.parent)
     assert mtjfit.fit(one_free).chi2 == pytest.approx(expected.chi2, rel=1e-9)
@@ -262,7 +259,7 @@ def test_export_of_files_written_in_another_way(way: str, make_study):
         return f"{head}{parameters}\n[sampling]{sampling}"
 
     file = make_study(edit=edit)
-    explored = Explored(load_study(file))
+    explored = ExploredStudy(load_study(file))
     state = moved(explored, start(explored), "lambda_J", 0.9)
     again = loaded_again(explored, state, file.parent)
     assert again.parameters["lambda_J"].prior == Fixed(0.9)
@@ -275,7 +272,7 @@ def test_export_of_a_product(make_study):
         return "\n".join(kept).replace("lambda_sf_N =", "Lambda =")
 
     file = make_study(edit=edit)
-    explored = Explored(load_study(file))
+    explored = ExploredStudy(load_study(file))
     state = moved(explored, moved(explored, start(explored), "lambda_sf_N", 2.0), "D_ratio", 3.0)
     assert loaded_again(explored, state, file.parent).parameters["Lambda"] == explored.study.parameters["Lambda"]
     held = replace(state, held=state.held | {"lambda_sf_N"})
@@ -283,7 +280,7 @@ def test_export_of_a_product(make_study):
 
 
 def test_export_of_a_study_made_in_python_has_its_parameters():
-    explored = Explored(simulated(thickness=AboutNominal(0.1), a1=(Normal(0.0, 3.0, low=0.0), "device")))
+    explored = ExploredStudy(simulated(thickness=AboutNominal(0.1), a1=(Normal(0.0, 3.0, low=0.0), "device")))
     state = replace(start(explored), held=frozenset({"lambda_phi"}))
     text = exported(state, explored)
     table = tomllib.loads(text)["parameters"]
@@ -296,14 +293,14 @@ def test_export_of_a_study_made_in_python_has_its_parameters():
 def test_names_from_files_are_escaped_and_data_not_measured_marked():
     study = simulated()
     curves = tuple(replace(c, origin=Origin("reconstruction", HOSTILE)) for c in study.curves)
-    page = heading(Explored(study.replace(name=HOSTILE, curves=curves)))
+    page = heading(ExploredStudy(study.replace(name=HOSTILE, curves=curves)))
     assert "RECONSTRUCTION, not measured" in page
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 2
-    assert "not measured" not in heading(Explored(study))
+    assert "not measured" not in heading(ExploredStudy(study))
 
 
-def test_without_panel_the_message_says_how_to_get_it(series: Explored, monkeypatch: pytest.MonkeyPatch):
+def test_without_panel_the_message_says_how_to_get_it(series: ExploredStudy, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "panel", None)
     with pytest.raises(MtjfitError, match=r'python -m pip install "mtjfit\[explore\]"'):
         explorer_server(series.study)
@@ -313,9 +310,9 @@ def test_without_panel_the_message_says_how_to_get_it(series: Explored, monkeypa
 
 @pytest.mark.parametrize(("d", "warns"), [((2.0,), True), ((0.8, 1.5, 2.5), False)])
 def test_what_one_thickness_does_not_determine_is_said(d: tuple[float, ...], warns: bool):
-    explored = Explored(simulated(d))
+    explored = ExploredStudy(simulated(d))
     state = start(explored)
-    said = facts(explored, state, pictures(state, explored).kappa, structure_of(state, explored))
+    said = facts(explored, state, pictures_at(state, explored).kappa, structure_of(state, explored))
     assert ("determine 3 of the 6 parameters" in said) is warns
     assert ("many other values fit as well" in said) is warns
 
@@ -323,8 +320,8 @@ def test_what_one_thickness_does_not_determine_is_said(d: tuple[float, ...], war
 def test_one_point_and_one_device():
     curve = TorqueCurve("only", [0.1], [1.0], [0.1], 2.0, "torque", "area", sigma_par=[0.1], sigma_perp=[0.1])
     study = simulated().replace(curves=(curve,))
-    explored = Explored(study)
-    drawn = pictures(start(explored), explored)
+    explored = ExploredStudy(study)
+    drawn = pictures_at(start(explored), explored)
     assert np.isfinite(drawn.torque.model).all()
     assert np.ptp(drawn.torque.bias) > 0
 

@@ -24,7 +24,7 @@ import pytest
 import mtjfit
 from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
-from mtjfit.explorer import Explored, explorer_server, statistics
+from mtjfit.explorer import ExploredStudy, agreement, explorer_server
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 HOSTILE = '<img src=x onerror="document.title=666">'
@@ -85,7 +85,7 @@ def test_a_port_that_is_taken_is_said():
 
 @needs_panel
 def test_events_change_the_numbers_of_the_figures_in_place():
-    page = import_module("mtjfit.explorer.page").Page(Explored(hostile_study()))
+    page = import_module("mtjfit.explorer.page").Page(ExploredStudy(hostile_study()))
     page.view()
     torque, kappa = page.figures.sources["torque"], page.figures.sources["kappa"]
     before = np.array(torque.data["par"]), np.array(kappa.data["perp"]), page.facts.object
@@ -95,7 +95,7 @@ def test_events_change_the_numbers_of_the_figures_in_place():
     assert not np.allclose(before[1], kappa.data["perp"])
     assert page.facts.object != before[2]
     page.fit()
-    assert statistics(page.state, Explored(hostile_study())).chi2 < 450
+    assert agreement(page.state, ExploredStudy(hostile_study())).chi2 < 450
     assert 10 ** page.sliders["lambda_phi"].value == pytest.approx(page.state.values["lambda_phi"])
     page.device.value = "e"
     assert page.sliders["d"].value == pytest.approx(page.state.values["thickness[e]"])

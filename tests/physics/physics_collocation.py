@@ -51,9 +51,20 @@ def chebyshev(n: int, a: float, b: float) -> tuple[np.ndarray, np.ndarray, np.nd
     return a + half_length * (t + 1), D / half_length, weights * half_length
 
 
-def _columns(operator: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The 3 × 3 matrix of a linear map of vectors."""
-    return np.column_stack([operator(unit) for unit in np.eye(3)])
+def torque_rate(M: np.ndarray, tau_J: float, tau_phi: float) -> np.ndarray:
+    """The 3 × 3 matrix of m → (m × M)/τ_J + M × (m × M)/τ_φ."""
+    return np.column_stack([np.cross(m, M) / tau_J + np.cross(M, np.cross(m, M)) / tau_phi for m in np.eye(3)])
+
+
+def torque_plane(M: np.ndarray, P: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Unit vectors along e_par = M × (P × M) and e_perp = M × P."""
+    e_par, e_perp = np.cross(M, np.cross(P, M)), np.cross(M, P)
+    return e_par / np.linalg.norm(e_par), e_perp / np.linalg.norm(e_perp)
+
+
+def transverse(vectors: np.ndarray, plane: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Real vectors as complex numbers in the torque plane."""
+    return vectors @ plane[0] + 1j * (vectors @ plane[1])
 
 
 def solve(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, *, M, P, J0: complex) -> Stack:
@@ -63,10 +74,8 @@ def solve(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, *, M, P, J
     """
     D_F, D_N = 1.0, 1.0 / D_ratio
     tau_J, tau_phi, tau_F, tau_N = lambda_J**2 / D_F, lambda_phi**2 / D_F, lambda_sf_F**2 / D_F, lambda_sf_N**2 / D_N
-    e_par, e_perp = np.cross(M, np.cross(P, M)), np.cross(M, P)
-    e_par, e_perp = e_par / np.linalg.norm(e_par), e_perp / np.linalg.norm(e_perp)
-    torque_rate = _columns(lambda m: np.cross(m, M) / tau_J + np.cross(M, np.cross(m, M)) / tau_phi)
-    rate_F, rate_N = torque_rate + np.eye(3) / tau_F, np.eye(3) / tau_N
+    plane, torque = torque_plane(M, P), torque_rate(M, tau_J, tau_phi)
+    rate_F, rate_N = torque + np.eye(3) / tau_F, np.eye(3) / tau_N
 
     x_F, slope_F, weights_F = chebyshev(N_F, 0.0, d)
     x_N, slope_N, _ = chebyshev(N_N, d, d + REACH * lambda_sf_N)
@@ -81,7 +90,7 @@ def solve(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, *, M, P, J
     for rows in (first_F, last_F, first_N, last_N):
         A[rows] = 0.0
     A[first_F, :n_F] = current_F[:3]  # J(0) = J0
-    source[first_F] = J0.real * e_par + J0.imag * e_perp
+    source[first_F] = J0.real * plane[0] + J0.imag * plane[1]
     A[last_F, last_F], A[last_F, first_N] = eye, -eye  # m continuous at d
     A[first_N, :n_F], A[first_N, n_F:] = current_F[-3:], -current_N[:3]  # J continuous at d
     A[last_N, last_N] = eye  # m → 0
@@ -89,21 +98,17 @@ def solve(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, *, M, P, J
     m_F, m_N = m[:n_F].reshape(-1, 3), m[n_F:].reshape(-1, 3)
     J_F, J_N = (current_F @ m[:n_F]).reshape(-1, 3), (current_N @ m[n_F:]).reshape(-1, 3)
     density = -slope_F @ J_F - m_F / tau_F
-
-    def transverse(vectors: np.ndarray) -> np.ndarray:
-        return vectors @ e_par + 1j * (vectors @ e_perp)
-
     everything = np.vstack([m_F, m_N])
     return Stack(
         lambdas=(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio),
         J0=J0,
         x=np.concatenate([x_F, x_N]),
         in_F=np.arange(x_F.size + x_N.size) < x_F.size,
-        m=transverse(everything),
-        J=transverse(np.vstack([J_F, J_N])),
+        m=transverse(everything, plane),
+        J=transverse(np.vstack([J_F, J_N]), plane),
         along_M=float(np.max(np.abs(everything @ M))),
-        torque=complex(weights_F @ transverse(density)),
-        absorbed=complex(weights_F @ transverse(m_F @ torque_rate.T)),
+        torque=complex(weights_F @ transverse(density, plane)),
+        absorbed=complex(weights_F @ transverse(m_F @ torque.T, plane)),
     )
 
 

@@ -13,7 +13,7 @@ from functools import lru_cache
 import mpmath
 import numpy as np
 
-from mtjfit.physics.bilayer import Bilayer
+from mtjfit.physics import Bilayer
 
 MP = mpmath.MPContext()
 MP.dps = 90

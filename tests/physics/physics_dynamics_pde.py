@@ -11,17 +11,15 @@ and 2e-5 of the largest density, by comparison with 96 and 192.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from physics_collocation import torque_plane, torque_rate, transverse
 from scipy.integrate import solve_ivp
 from scipy.sparse import block_diag, csc_array, diags_array, kron
 
 TORQUE_TOLERANCE, DENSITY_TOLERANCE = 2e-6, 5e-5
 CELLS = 24
-
-Vector = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,11 +35,6 @@ class Run:
     torque: np.ndarray
 
 
-def _columns(operator: Callable[[Vector], Vector]) -> np.ndarray:
-    """The 3 × 3 matrix of a linear map of vectors."""
-    return np.column_stack([operator(unit) for unit in np.eye(3)])
-
-
 def _faces(d: float, reach: float, n: int) -> np.ndarray:
     """Faces of n equal cells in F and 2n cells in N that grow from the same width on, smoothly in their number."""
     grow = 6.0
@@ -52,9 +45,7 @@ def _faces(d: float, reach: float, n: int) -> np.ndarray:
 
 def _solve(n, d, times, D_F, D_N, t, M, P, J0) -> Run:
     tau_J, tau_phi, tau_F, tau_N = times
-    e_par, e_perp = np.cross(M, np.cross(P, M)), np.cross(M, P)
-    e_par, e_perp = e_par / np.linalg.norm(e_par), e_perp / np.linalg.norm(e_perp)
-    torque_rate = _columns(lambda m: np.cross(m, M) / tau_J + np.cross(M, np.cross(m, M)) / tau_phi)
+    plane, torque = torque_plane(M, P), torque_rate(M, tau_J, tau_phi)
     reach = max(10 * np.sqrt(D_N * t[-1]), 4 * d)
     faces = _faces(d, reach, n)
     width, z = np.diff(faces), 0.5 * (faces[1:] + faces[:-1])
@@ -63,9 +54,9 @@ def _solve(n, d, times, D_F, D_N, t, M, P, J0) -> Run:
     through = 1 / (half[1:] + half[:-1])  # current from a cell to the next, over the difference of m
     out = np.concatenate([through, [0.0]]) + np.concatenate([[0.0], through])
     flow = diags_array([through, -out, through], offsets=[-1, 0, 1])
-    loss = [torque_rate + np.eye(3) / tau_F if F else np.eye(3) / tau_N for F in in_F]
+    loss = [torque + np.eye(3) / tau_F if F else np.eye(3) / tau_N for F in in_F]
     A = csc_array(kron(diags_array(1 / width) @ flow, np.eye(3)) - block_diag([csc_array(each) for each in loss]))
-    unit = np.stack([e_par, e_perp])
+    unit = np.stack(plane)
 
     def source(J: complex) -> np.ndarray:
         return np.concatenate([np.array([J.real, J.imag]) @ unit / width[0], np.zeros(3 * z.size - 3)])
@@ -77,12 +68,8 @@ def _solve(n, d, times, D_F, D_N, t, M, P, J0) -> Run:
     )  # fmt: skip
     assert solved.success
     m = solved.y.T.reshape(t.size, z.size, 3)
-    absorbed = np.einsum("tzi,ji,z->tj", m, torque_rate, np.where(in_F, width, 0.0))
-
-    def transverse(vectors: np.ndarray) -> np.ndarray:
-        return vectors @ e_par + 1j * (vectors @ e_perp)
-
-    return Run(t, faces, transverse(m), transverse(absorbed))
+    absorbed = np.einsum("tzi,ji,z->tj", m, torque, np.where(in_F, width, 0.0))
+    return Run(t, faces, transverse(m, plane), transverse(absorbed, plane))
 
 
 def solve(d, times, D_F, D_N, t, *, M, P, J0=None, n=CELLS) -> Run:

@@ -13,9 +13,18 @@ from typing import Any
 import numpy as np
 from physics_reference import MP, printed_kappa, waves
 
-from mtjfit.physics import kappa, wave_numbers
-from mtjfit.physics.limits import kappa_ballistic, kappa_no_dephasing, kappa_semi_infinite, kappa_ultrathin
-from mtjfit.physics.validity import kappa_effective, kappa_thin, lambda_sf_effective, lambda_sf_effective_exact
+from mtjfit.physics import (
+    kappa,
+    kappa_ballistic,
+    kappa_effective,
+    kappa_no_dephasing,
+    kappa_semi_infinite,
+    kappa_thin,
+    kappa_ultrathin,
+    lambda_sf_effective,
+    lambda_sf_effective_exact,
+    wave_numbers,
+)
 
 J, PHI, SF, LAMBDA = 1.0, 0.8, 3.0, 2.0  # nm
 THICK = 1e4  # nm: exp(−d/L) is far below 50 digits

@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 
 import mpmath
 import numpy as np
-from physics_collocation import REACH, chebyshev
+from physics_collocation import REACH, chebyshev, torque_plane, torque_rate, transverse
 
 from mtjfit.physics.layers import InterfaceLayer, Layer
 
@@ -106,10 +106,6 @@ def solve_exactly(free: Free, layers: tuple[Layer | InterfaceLayer, ...]) -> Sol
     return Solved(free, layers, np.array(torque), np.array(spin_flip), x, m, J)
 
 
-def _columns(operator: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    return np.column_stack([operator(unit) for unit in np.eye(3)])
-
-
 def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.ndarray, P: np.ndarray) -> Solved:
     """−∇·J = (m×M)/τ_J + M×(m×M)/τ_φ + m/τ_sf and J = −D ∇m in each layer, for J0 = 1 along e_par.
 
@@ -117,8 +113,7 @@ def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.
     x are the nodes inside the layers, those of interfaces left out and their thickness taken away.
     """
     D_F, thin = 2.0, float(THIN["vectors"])
-    e_par, e_perp = np.cross(M, np.cross(P, M)), np.cross(M, P)
-    e_par, e_perp = e_par / np.linalg.norm(e_par), e_perp / np.linalg.norm(e_perp)
+    plane = torque_plane(M, P)
     every = [(free[0], free[3], 1.0, *free[1:3], 1), *(real_layer(layer, thin) for layer in layers)]
     eye = np.eye(3)
     sizes = [3 * (N_ENDLESS + 1 if math.isinf(part[0]) else N_FINITE + 1) for part in every]
@@ -132,11 +127,7 @@ def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.
         # Eq. 8 is used for the reach of the grid only
         reach = REACH / np.sqrt(1 / sf**2 + 1 / lambda_phi**2 - 1j / lambda_J**2).real
         grid, slope, weight = chebyshev(sizes[k] // 3 - 1, 0.0, reach if math.isinf(t) else t)
-        torque = _columns(
-            lambda m, moment=moment, tau_J=tau_J, tau_phi=tau_phi: (
-                np.cross(m, moment) / tau_J + np.cross(moment, np.cross(m, moment)) / tau_phi
-            )
-        )
+        torque = torque_rate(moment, tau_J, tau_phi)
         A[rows[k], rows[k]] = np.kron(D * slope @ slope, eye) - np.kron(np.eye(grid.size), torque + eye / tau_sf)
         grids.append(grid)
         weights.append(weight)
@@ -148,7 +139,7 @@ def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.
         first, last = slice(start, start + 3), slice(end - 3, end)
         A[first], A[last] = 0.0, 0.0
         if k == 0:
-            A[first, rows[0]], source[first] = currents[0][:3], e_par
+            A[first, rows[0]], source[first] = currents[0][:3], plane[0]
         else:
             A[first, rows[k - 1]], A[first, rows[k]] = currents[k - 1][-3:], -currents[k][:3]
         if k + 1 < len(every):
@@ -158,18 +149,14 @@ def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.
         else:
             A[last, rows[k]] = currents[k][-3:]
     m = np.linalg.solve(A, source)
-
-    def transverse(vectors: np.ndarray) -> np.ndarray:
-        return vectors @ e_par + 1j * (vectors @ e_perp)
-
     found, torque, spin_flip, face = [], [], [], 0.0
     for k, layer in enumerate((None, *layers)):
         here = m[rows[k]].reshape(-1, 3)
-        torque.append(weights[k] @ transverse(here @ torques[k].T))
-        spin_flip.append(weights[k] @ transverse(here) * flips[k])
+        torque.append(weights[k] @ transverse(here @ torques[k].T, plane))
+        spin_flip.append(weights[k] @ transverse(here, plane) * flips[k])
         if not isinstance(layer, InterfaceLayer):
-            J = transverse((currents[k] @ m[rows[k]]).reshape(-1, 3))
-            found.append(np.array([face + grids[k], D_F * transverse(here), J])[:, 1:-1])
+            J = transverse((currents[k] @ m[rows[k]]).reshape(-1, 3), plane)
+            found.append(np.array([face + grids[k], D_F * transverse(here, plane), J])[:, 1:-1])
             face += every[k][0]
     x, density, current = np.hstack(found)
     return Solved(free, layers, np.array(torque), np.array(spin_flip), x.real, density, current)

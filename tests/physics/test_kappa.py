@@ -98,6 +98,7 @@ def test_infinite_lengths_in_F(names, loud):
         assert np.all(kappa(*points.T) == 0)
     else:
         assert worst(kappa(*points.T), over(points, exact_kappa)) <= TOLERANCE
+    assert np.all(kappa(*points.T).imag == 0) == ("lambda_J" in names)
 
 
 @pytest.mark.parametrize("vector", [False, True], ids=["scalar", "array"])

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from driven import GAMMA, rectified_voltage
-from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 import mtjfit
 from mtjfit.errors import ConfigError, MtjfitError
 from mtjfit.output import OutputFolder
-from mtjfit.spectra.command import spectra_command
+from mtjfit.spectra.command import leave_spectra, spectra_command
 
 TEXT = """\
 [spectra]
@@ -84,32 +83,18 @@ def study_in(folder: Path, text: str = TEXT, odd: bool = True) -> Path:
     return study
 
 
-def run(*arguments: object, check: bool = True) -> Result:
-    return CliRunner().invoke(spectra_command, [str(each) for each in arguments], catch_exceptions=not check)
-
-
-PLOTS = ("plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances")
-
-
-def quickly(monkeypatch: pytest.MonkeyPatch, plots: tuple[str, ...] = PLOTS) -> None:
-    """Figures that take no time."""
-    for name in plots:
-        monkeypatch.setattr(f"mtjfit.spectra.page.{name}", lambda *_, **__: Figure(figsize=(1, 1)))
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    quickly(monkeypatch)
+def quickly(study: Path, output: Path, *shift: str) -> None:
+    """The command without its figures."""
+    leave_spectra(study, output, shift, page=lambda *_, **__: "<html></html>")
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result, Path]:
-    """One real run; of its figures, the thumbnails."""
+    """One real run."""
     folder = tmp_path_factory.mktemp("spectra")
     study = study_in(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        quickly(patch, ("plot_lines", "plot_torkances"))
-        return folder / "out", run(study, "--output", folder / "out"), study
+    arguments = [str(study), "--output", str(folder / "out")]
+    return folder / "out", CliRunner().invoke(spectra_command, arguments, catch_exceptions=False), study
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -180,10 +165,9 @@ def test_the_study_is_what_mtjfit_run_takes(done: tuple[Path, Result, Path]):
     assert "sd = 0.05" in study.text
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_shift_moves_a_constant_by_its_error(done: tuple[Path, Result, Path], tmp_path: Path):
     folder, _, study = done
-    assert run(study, "-o", tmp_path / "up", "--shift", "V_thetaI=+1", "-q").exit_code == 0
+    quickly(study, tmp_path / "up", "V_thetaI=+1")
     before, after = (np.array([float(row["dtau_par"]) for row in rows(each / "torkance.csv")])
                      for each in (folder, tmp_path / "up"))  # fmt: skip
     assert_allclose(before / after, 1.02, rtol=1e-6)
@@ -194,20 +178,17 @@ def test_a_shift_moves_a_constant_by_its_error(done: tuple[Path, Result, Path], 
 )
 def test_shifts_that_mean_nothing(done: tuple[Path, Result, Path], tmp_path: Path, shift: str, says: str):
     with pytest.raises(ConfigError, match=says):
-        run(done[2], "-o", tmp_path / "out", "--shift", shift)
+        quickly(done[2], tmp_path / "out", shift)
 
 
-@pytest.mark.usefixtures("quick")
-def test_earlier_spectra_are_written_again_and_changed_ones_are_not(tmp_path: Path):
-    study = study_in(tmp_path, TEXT.replace("[[devices]]", "[[gone]]"), odd=False)
-    plain = TEXT[: TEXT.index("[constants]")]
-    study.write_text(plain, encoding="utf-8")
-    out = tmp_path / "out"
-    assert run(study, "-o", out, "--thumbnails", 0).exit_code == 0
-    assert "no constants are declared" in run(study, "-o", out, "--thumbnails", 0).output
+def test_earlier_spectra_are_written_again_and_changed_ones_are_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    study, out = study_in(tmp_path, TEXT[: TEXT.index("[constants]")], odd=False), tmp_path / "out"
+    quickly(study, out)
+    quickly(study, out)
+    assert capsys.readouterr().out.count("no constants are declared") == 2
     (out / "lines.csv").write_text("mine", encoding="utf-8")
     with pytest.raises(MtjfitError, match=r"lines.csv: was changed or added since"):
-        run(study, "-o", out)
+        quickly(study, out)
 
 
 def test_foreign_folders_are_refused(tmp_path: Path):
@@ -215,7 +196,7 @@ def test_foreign_folders_are_refused(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("years", encoding="utf-8")
     with pytest.raises(MtjfitError, match=r"thesis\.tex"):
-        run(study, "-o", tmp_path / "out")
+        quickly(study, tmp_path / "out")
     assert [each.name for each in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 

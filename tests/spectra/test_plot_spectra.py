@@ -13,8 +13,8 @@ from mtjfit.plot.style import OKABE_ITO
 from mtjfit.spectra import (
     Constant,
     Constants,
-    Device,
     LineOptions,
+    SpectraDevice,
     SpectraResult,
     SpectraStudy,
     Spectrum,
@@ -41,7 +41,7 @@ def made(against: str = "frequency", odd: int | None = None) -> SpectraResult:
     )
     study = SpectraStudy(
         "made", against, "hbar/2e/kohm", Origin("simulated", "lines"), tuple(spectra), LineOptions(),
-        {"dev $1$": Device("dev $1$", 2.0, None, constants)},
+        {"dev $1$": SpectraDevice("dev $1$", 2.0, None, constants)},
     )  # fmt: skip
     return analyse(study)
 

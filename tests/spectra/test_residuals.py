@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import kstest
 
 from mtjfit.spectra import LineModel, fit_lines, residual_tests
-from mtjfit.spectra.residuals import FALSE_FLAGS, _smooth, tangent_space
-from mtjfit.spectra.single import _columns
+from mtjfit.spectra.residuals import FALSE_FLAGS, smoothness, tangent_space
+from mtjfit.spectra.spectrum import line_gradient
 
 F = np.linspace(4.0, 6.0, 150)
 
@@ -18,8 +18,9 @@ def judged(y: np.ndarray, model: LineModel):
     """Tests of each row, fitted with a model."""
     fits = fit_lines(F, y, model)
     for i in range(len(y)):
-        values = (fits.centre[i], fits.half_width[i], fits.s[i], fits.a[i], fits.background[i])
-        columns = np.stack(list(_columns(model, F, *values).values()), axis=1)
+        columns = np.concatenate(
+            line_gradient(model, F, fits.centre[i], fits.half_width[i], fits.s[i], fits.a[i]), axis=1
+        )
         yield residual_tests(y[i] - fits.values(i, F), tangent_space(columns))
 
 
@@ -50,7 +51,7 @@ def test_moments_are_exact():
         MB = M @ D.T @ D
         dof = n - 5
         mean = np.trace(MB) / dof
-        assert_allclose(_smooth(M @ rng.standard_normal(n), tangent, order)[2], mean, rtol=1e-12)
+        assert_allclose(smoothness(M @ rng.standard_normal(n), tangent, order)[2], mean, rtol=1e-12)
         ratios = []
         for _ in range(4000):
             r = M @ rng.standard_normal(n)
@@ -60,21 +61,18 @@ def test_moments_are_exact():
         low = np.quantile(ratios, 0.05)
         r = next(r for r in (M @ rng.standard_normal(n) for _ in range(10**5))
                  if abs(np.sum((D @ r) ** 2) / (r @ r) / low - 1) < 1e-3)  # fmt: skip
-        assert_allclose(_smooth(r, tangent, order)[1], 0.05, atol=0.015)
+        assert_allclose(smoothness(r, tangent, order)[1], 0.05, atol=0.015)
 
 
 @pytest.mark.parametrize("what", ["second line", "bent background", "drift"])
 def test_sabotage_what_lines_do_not_describe_is_flagged(what: str):
     rng = np.random.default_rng(3)
     y = good(rng, 20)
-    y = (
-        y
-        + {
-            "second line": 0.2 / (1 + ((F - 5.5) / 0.1) ** 2),
-            "bent background": 0.3 * (F - 5) ** 2,
-            "drift": 0.02 * np.cumsum(rng.standard_normal((20, F.size)), axis=1),
-        }[what]
-    )
+    y += {
+        "second line": 0.2 / (1 + ((F - 5.5) / 0.1) ** 2),
+        "bent background": 0.3 * (F - 5) ** 2,
+        "drift": 0.02 * np.cumsum(rng.standard_normal((20, F.size)), axis=1),
+    }[what]
     assert not any(each.described for each in judged(y, LineModel()))
 
 
