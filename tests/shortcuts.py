@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
 import pytest
+
+from mtjfit.lazy import wing
 
 ONLY_INFER = """
 import sys, types, mtjfit
@@ -14,6 +17,21 @@ sys.modules["mtjfit.infer"] = package = types.ModuleType("mtjfit.infer")
 package.__path__ = [mtjfit.__path__[0] + "/infer"]
 """
 """First lines of a program that needs a single module of `mtjfit.infer`, and not the second that the others take."""
+
+
+WINGS = {
+    "calibration": "mtjfit calibrate", "comparison": r"mtjfit compare|mtjfit\.compare|--mechanisms",
+    "explorer": "mtjfit explore", "paper": "mtjfit figures", "planning": r"mtjfit plan|mtjfit\.plan",
+    "prior_influence": "narrowing|sensitivity", "spectra": "mtjfit spectra", "wafer": "mtjfit batch|mtjfit wafer",
+}  # fmt: skip
+"""Wings, and what a text that needs one says."""
+
+
+def skip_without_wings(text: str) -> None:
+    """Skip a test of a text that needs a wing which was deleted."""
+    for name, words in WINGS.items():
+        if wing(name) is None and re.search(rf"mtjfit\.{name}|{words}", text):
+            pytest.skip(f"mtjfit/{name} was deleted")
 
 
 @contextmanager

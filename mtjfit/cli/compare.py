@@ -1,4 +1,4 @@
-"""``mtjfit compare``: explanations of one data set, its devices, or several data sets side by side."""
+"""``mtjfit compare``: mechanisms or devices of one study, several studies, or wafers."""
 
 from __future__ import annotations
 
@@ -64,14 +64,15 @@ def compare_command(
     """Compare explanations or devices of one study, several studies, or the wafers of catalogues (FILE).
 
     --mechanisms: a linear out-of-plane torque from spin diffusion (Eq. 12), from asymmetric electrodes (b1), from
-    both, or none. Evidence with its error and what prior widths make of it, prediction of left-out thicknesses, AIC
+    both, or none. Evidence with its error and its dependence on prior widths, prediction of left-out thicknesses, AIC
     and BIC, posterior-predictive checks. Takes about half a minute.
 
     --devices: slope ratio, amplitudes and asymmetry of every device, each alone and with the common lengths; pairs with
     the probability of their direction, devices that the others do not predict, and what follows for applications.
 
-    Two or more studies: put on one footing, or the reason why not; common lengths of each alone and of all together,
-    and a tension that does not hang on prior widths. Torque and torkance, per device and per volume go together.
+    Two or more studies: converted to common conventions, or refused with the reason; common lengths of each alone and
+    of all together, and a tension that does not depend on prior widths. Torque and torkance, per device and per volume
+    go together.
 
     Catalogues (`mtjfit batch`): mean and spread of every wafer, pairs with the probability of their direction, errors
     that devices of a wafer or all wafers share kept apart.
@@ -99,7 +100,7 @@ def compare_command(
         comparison.compare_studies_command(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
-        raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
+        raise click.UsageError("choose --mechanisms or --devices, or name two or more studies")
     if shared:
         raise click.UsageError("--share is about several studies")
     if what == "devices":

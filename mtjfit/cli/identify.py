@@ -1,4 +1,4 @@
-"""``mtjfit identify``: what a study determines, before and after its data."""
+"""``mtjfit identify``: identifiability of a study, before and after its data."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | None], Path | None]:
-    """See that a file to write is named as what it will be."""
+    """Require one of these suffixes of a file to write."""
 
     def check(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
         if path is not None and path.suffix.lower() not in suffixes:
@@ -34,23 +34,23 @@ def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | N
 
 @click.command(short_help="Which parameters, how well, and which not at all.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="STUDY.toml")
-@click.option("--design", is_flag=True, help="Before there are data: the measured values play no part.")
+@click.option("--design", is_flag=True, help="Before there are data: measured values are not used.")
 @click.option(
     "--plot", "picture", type=_FILE, callback=_named(*_SUFFIXES), metavar="FILE", help="Picture as .png, .svg or .pdf."
 )
 @click.option("--json", "document", type=_FILE, callback=_named(".json"), metavar="FILE", help="All numbers as .json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def identify_command(study: Path, design: bool, picture: Path | None, document: Path | None, quiet: bool) -> None:
-    """Say which parameters the design and the data of a study determine, how well, and which only their priors know.
+    """Say which parameters the design and the data of a study determine, how well, and which only the priors.
 
-    Rank of the design and what it never sees; profile likelihood intervals, open where the data leave them open; stiff
+    Rank of the design and its null directions; profile likelihood intervals with their open ends; stiff
     and sloppy combinations; errors over the prior; the test of the model that needs no length. Takes seconds.
 
     Exit code 4: lengths are free, and the data give none of them even a limit (with --design: no data of this design
     could). What they do determine is printed all the same.
     """
     if design and (picture or document):
-        raise click.UsageError("--plot and --json show what the data say; leave out --design")
+        raise click.UsageError("--plot and --json need data; leave out --design")
     progress(f"reading {study}", quiet)
     from mtjfit.results.identify_text import design_text
     from mtjfit.study import load_study, refuse_nothing_free
@@ -64,13 +64,13 @@ def identify_command(study: Path, design: bool, picture: Path | None, document: 
         answered = _of_data(loaded, picture, document, quiet)
     if not answered:
         what = "no data of this design can determine a length" if design else "these data determine no length"
-        few = "devices of three or more thicknesses tell lengths apart"
-        many = "smaller errors, or thinner devices, would tell more"
+        few = "devices of three or more thicknesses separate the lengths"
+        many = "smaller errors or thinner devices would help"
         raise NotDetermined(f"{what}: all are left to their priors; {few if loaded.n_thicknesses < 3 else many}")
 
 
 def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: bool) -> bool:
-    """Print and write what the data say; whether that is anything of any length."""
+    """Print and write the identifiability of the data; returns whether it gives any length."""
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import identify as identify_study
     from mtjfit.results import header

@@ -1,4 +1,4 @@
-"""What each device determines without any length, against thickness."""
+"""Combinations that each device determines without any length, against thickness."""
 
 from __future__ import annotations
 

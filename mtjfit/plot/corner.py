@@ -63,7 +63,7 @@ def _title(posterior: Posterior, name: str, ten: float) -> str:
 
 
 def _over(ten: float) -> str:
-    """What is written behind the symbol of a parameter whose numbers are divided by a power of ten."""
+    """Suffix of the symbol of a parameter whose numbers are divided by a power of ten."""
     return "" if ten == 1.0 else rf" / $10^{{{round(math.log10(ten))}}}$"
 
 

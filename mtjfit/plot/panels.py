@@ -41,7 +41,7 @@ _SIGN = {"par": r"\parallel", "perp": r"\perp"}
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What is drawn of one device, all in one unit.
+    """Data, fit and band of one device, all in one unit.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ def _parts(values: np.ndarray) -> dict[Component, FloatArray]:
 def drawn_device(
     fit: FitResult, posterior: Posterior | None, curve: TorqueCurve, unit: str, colour: str, marker: str
 ) -> Drawn:
-    """Everything to be drawn of one device, in `unit`."""
+    """Data, fit and band of one device in `unit`."""
     study: Study = fit.study
     factor = conversion(curve.unit, unit)
     low, high = float(curve.bias.min()), float(curve.bias.max())

@@ -1,4 +1,4 @@
-"""One look for every figure, the mark on data that were not measured, names that cannot break a label, saving."""
+"""Style of all figures, watermark of data that were not measured, labels, saving."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"Creation
 
 
 class NotebookFigure(Figure):
-    """A figure that shows itself at the end of a notebook's cell, laid out as `render` and `save` do it.
+    """A figure that a notebook shows at the end of a cell, laid out as `render` and `save` do.
 
-    Other figures show themselves only through pyplot, which keeps each one until it is told to close it.
+    Other figures are shown only through pyplot, which keeps each one until it is closed.
     """
 
     def _repr_png_(self) -> bytes:
@@ -106,7 +106,7 @@ class NotebookFigure(Figure):
 
 
 def style() -> AbstractContextManager[None]:
-    """The look, for a ``with`` block; independent of what a user's matplotlibrc says, and undone at the end."""
+    """Context manager with the style of all figures, independent of the user's matplotlibrc."""
     return matplotlib.style.context(["default", _STYLE])
 
 
@@ -116,7 +116,7 @@ def _font() -> FT2Font:
 
 
 def literal(text: str) -> str:
-    r"""Text that matplotlib draws as it is: no mathematics in a device name, no character without a glyph.
+    r"""Literal text for matplotlib: no mathematics in a device name, no character without a glyph.
 
     Examples
     --------

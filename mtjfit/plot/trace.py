@@ -1,4 +1,4 @@
-"""How the run went: rank histograms by ensemble, and the likelihood along the run."""
+"""Rank histograms by ensemble, and the likelihood along the run."""
 
 from __future__ import annotations
 

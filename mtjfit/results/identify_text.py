@@ -41,7 +41,7 @@ _HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 
 
 
 def _range_end(found: Profile, above: bool, unit: str) -> str:
-    """Up to where an open end was looked for, if its prior ends there."""
+    """End of the prior, if an open end was followed up to there."""
     end = found.range[1 if above else 0]
     by_hand = not is_amplitude(ParameterName(found.name).base) and (end >= FARTHEST[1] if above else end <= FARTHEST[0])
     if not math.isfinite(end) or by_hand:
@@ -50,7 +50,7 @@ def _range_end(found: Profile, above: bool, unit: str) -> str:
 
 
 def interval_in_words(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
-    """One interval as a sentence, open ends called open.
+    """One interval as a sentence; open ends are named.
 
     Examples
     --------
@@ -193,7 +193,7 @@ def _by_grade(known: Identification) -> list[str]:
 
 
 def identify_text(known: Identification) -> str:
-    """Everything that `mtjfit.identify` found, as it is printed."""
+    """Result of `mtjfit.identify` as it is printed."""
     study = known.study
     open_ends = [
         interval_in_words(found, pretty(study.unit_of(name)))
@@ -214,7 +214,7 @@ def identify_text(known: Identification) -> str:
 
 
 def design_text(study: Study) -> tuple[str, bool]:
-    """What a design can determine whatever the measured values are, and whether that is any length.
+    """Identifiability of a design whatever the measured values are, and whether any length is among it.
 
     Returns
     -------

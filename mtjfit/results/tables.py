@@ -1,4 +1,4 @@
-"""Tables of results: an error bar stands only where the data determine a number."""
+"""Tables of results, with error bars only where the data determine a number."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _thickness(row: pd.Series, declared: Prior) -> tuple[str, str]:
 
 
 def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, str]:
-    """What may be said of a parameter, and its mean ± sd; the second is empty where it would mislead.
+    """Interval or limit of a parameter, and its mean ± sd; the second is empty where it would mislead.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def prior_table(posterior: Posterior) -> Table:
 
 
 def device_combinations_table(fit: FitResult) -> Table:
-    """What each device determines without any length, whether it contradicts the model on its own, or has odd points.
+    """Combinations that each device determines without any length, with its constraint test and scatter test.
 
     The two tests are different: see `mtjfit.model.DeviceCombinations`.
     """
@@ -207,7 +207,7 @@ def undetermined_table(fit: FitResult) -> Table:
         base = ParameterName(str(name)).base
         if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
             continue
-        rows.append((str(name), str(row["reason"]) or "one thickness does not tell it from the others", meaning(base)))
+        rows.append((str(name), str(row["reason"]) or "not separable with one thickness", meaning(base)))
     return Table("Undetermined parameters", ("parameter", "reason", "meaning"), tuple(rows))
 
 

