@@ -22,7 +22,7 @@ from mtjfit.plot import (
     plot_trace,
     plot_transfer,
 )
-from mtjfit.plot.corner import corner_names
+from mtjfit.plot.draws import corner_names
 from mtjfit.results.headers import Notice, device_names, header_fields, notices
 from mtjfit.results.identify_text import directions_table, model_test
 from mtjfit.results.methods import methods
