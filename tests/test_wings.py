@@ -31,6 +31,17 @@ for package in (mtjfit, mtjfit.plot):
 FEW_STEPS = ("target_ess = 2000", "target_ess = 50\nmax_steps = 60")
 
 
+ASKED = {
+    "comparison.command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
+    "comparison.mechanisms.comparison": ("compare_mechanisms",),
+    "comparison.section": ("comparison_sections",),
+    "prior_influence.section": ("prior_section",),
+    "wafer.commands.check": ("check_wafer", "is_wafer_study"),
+    "wafer.commands.compare": ("compare_catalogues", "is_catalogue"),
+}
+"""Names that the core asks of wings; a type checker does not see these."""
+
+
 def python(folder: Path, *arguments: str, expected: tuple[int, ...] = (0,)) -> str:
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
@@ -66,6 +77,14 @@ def test_a_wing_can_be_deleted(gone: str, tmp_path: Path) -> None:
     python(folder, "-m", "mtjfit", "run", "mine/study.toml", "--output", "out", "--quiet", expected=(0, 5))
     assert (folder / "out" / "report.html").stat().st_size > 100_000
     python(folder, "-m", "pytest", "-n0", "-q", "--collect-only", "-p", "no:cacheprovider", "tests")
+
+
+@pytest.mark.parametrize("module", ASKED)
+def test_wings_have_what_the_core_asks_for(module: str) -> None:
+    found = wing(module)
+    if found is None:
+        pytest.skip("deleted")
+    assert [name for name in ASKED[module] if not hasattr(found, name)] == []
 
 
 def test_a_missing_wing_is_named() -> None:

@@ -88,7 +88,7 @@ def compare_command(
             raise click.UsageError("name catalogues or studies, not both")
         if what is not None or shared or extra or bias is not None or seed is not None:
             raise click.UsageError("only --quantity, --own-error, --common-error and --output are about catalogues")
-        wafers.compare_wafers(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
+        wafers.compare_catalogues(studies, quantities, own_error or 0.0, common_error or 0.0, output, quiet, pdf)
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")

@@ -1,30 +1,34 @@
-"""From ``wafer.toml`` to a `WaferStudy`: what the columns of a table of devices mean, nothing of it read yet."""
+"""From ``wafer.toml`` to a `WaferStudy`, which says how to read a table of devices."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
+from pydantic import Field
 
-from mtjfit.data.curve import TorqueCurve
+from mtjfit.data.curve import Origin, OriginKind, TorqueCurve
 from mtjfit.data.declaration import Columns, TableDeclaration
+from mtjfit.data.readers.sheet import split_unit
 from mtjfit.errors import Problem
 from mtjfit.model.phase import Terms
 from mtjfit.study import NOISE, Parameter, Sampling, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.checks import joint_problems, parameter_problems
 from mtjfit.study.load import declared_name, declared_parameters, understood
 from mtjfit.study.schema import DataTable, validated
-from mtjfit.toml import Findings, placeholders, read_toml
-from mtjfit.wafer.schema import WaferDocument, WaferEntry, WaferTable, wafer_problems
+from mtjfit.toml import Findings, TomlTable, placeholders, read_toml
 from mtjfit.wafer.stack.hierarchy import Hierarchy, smooth_problems
 
-__all__ = ["REDUCTION_VERSION", "WAFER_PARAMETERS", "StudyTemplate", "WaferColumns", "WaferStudy", "load_wafer"]
+__all__ = ["REDUCTION_VERSION", "WAFER_PARAMETERS", "StudyTemplate", "WaferColumns", "WaferStudy", "WaferTable",
+           "load_wafer"]  # fmt: skip
 
 REDUCTION_VERSION = 1
 """To be raised whenever the same curve is reduced to other numbers."""
@@ -33,9 +37,103 @@ WAFER_PARAMETERS = ("thickness_scatter",)
 """Parameters of a whole wafer, which no study of single devices has."""
 
 
+_PLACES = ("x", "y", "wafer", "split")
+_LEAST = 64 * 2**20
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(?:(?:([KMGT])(i?))?B)?")
+
+
+class _Document(TomlTable):
+    """The whole file, for the names of its tables only."""
+
+    study: Any
+    data: Any
+    parameters: Any
+    sampling: Any = None
+    wafer: Any = None
+
+
+@dataclass(frozen=True)
+class WaferTable:
+    """``[wafer]`` of a wafer study file: positions of the dies, and how the table is cut; every key may be left out.
+
+    Attributes
+    ----------
+    x, y : str
+        Columns of the die's position, in mm.
+    wafer, split : str
+        Columns of names. A split is a stack whose devices share their lengths.
+    chunk : int
+        Devices in a chunk: a killed run loses one chunk at most, and a task of a cluster is one.
+    memory : str
+        Bound for rows while they are read and reduced, such as ``"1 GiB"``; the program itself takes some 250 MB more.
+    origin : str
+        Such as ``"simulated; how"``, for tables that do not say it themselves; what they say is never overruled.
+    radius : float or None
+        Of the wafer, in mm; None: that of the outermost device of a stack.
+    smooth, smooth_sd : dict
+        Smooth components by the parameter that has them, and relative prior standard deviations of their coefficients.
+    smooth_each : {"stack", "wafer"}
+        Whether all wafers of a stack have the same smooth part, or each its own.
+    """
+
+    x: str = ""
+    y: str = ""
+    wafer: str = ""
+    split: str = ""
+    chunk: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
+    memory: str = "1 GiB"
+    origin: str = ""
+    radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    smooth: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    smooth_sd: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = field(default_factory=dict)
+    smooth_each: Literal["stack", "wafer"] = "stack"
+
+    def __post_init__(self) -> None:
+        for name in ("smooth", "smooth_sd"):  # coordinates of a stack do not depend on the order in the file
+            object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
+
+    def roles(self) -> dict[str, str]:
+        """Column name by role, declared roles only.
+
+        Examples
+        --------
+        >>> WaferTable(x="x (mm)", y="y (mm)").roles()
+        {'x': 'x (mm)', 'y': 'y (mm)'}
+        """
+        return {role: name for role in _PLACES if (name := getattr(self, role))}
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` as a number of bytes; 0 where it is no size.
+
+        Examples
+        --------
+        >>> [WaferTable(memory=text).memory_bytes for text in ("1.5 GiB", "300 MB", "much")]
+        [1610612736, 300000000, 0]
+        """
+        match = _SIZE.fullmatch(self.memory.strip())
+        if match is None:
+            return 0
+        return int(float(match[1]) * (1024 if match[3] else 1000) ** " KMGT".index(match[2] or " "))
+
+    @property
+    def declared_origin(self) -> Origin | None:
+        """`origin` as kind and note; None where there is no such kind.
+
+        Examples
+        --------
+        >>> WaferTable(origin="simulated; Eq. 12").declared_origin, WaferTable(origin="guessed").declared_origin
+        (Origin(kind='simulated', note='Eq. 12'), None)
+        """
+        kind, _, note = self.origin.partition(";")
+        known = {each.casefold(): each for each in get_args(OriginKind)} | {"": "measured"}
+        found = known.get(kind.strip().casefold())
+        return None if found is None else Origin(found, " ".join(note.split()))
+
+
 @dataclass(frozen=True)
 class WaferColumns(Columns):
-    """Columns of a table of devices: those of a study's data, and where each die lies and belongs."""
+    """Columns of a table of devices: those of a study's data, position, wafer and split."""
 
     x: str = ""
     y: str = ""
@@ -45,7 +143,7 @@ class WaferColumns(Columns):
 
 @dataclass(frozen=True, eq=False)
 class StudyTemplate:
-    """A study that lacks only its curves."""
+    """A study without its curves."""
 
     name: str
     parameters: Mapping[str, Parameter]
@@ -60,13 +158,13 @@ class StudyTemplate:
         return amplitudes_of(self.parameters)
 
     def study(self, curves: Sequence[TorqueCurve]) -> Study:
-        """The study of some curves; ConfigError as `Study` raises it."""
+        """The study of given curves; raises ConfigError as `Study` does."""
         return Study(self.name, tuple(curves), self.parameters, self.sampling)
 
 
 @dataclass(frozen=True, eq=False)
 class WaferStudy:
-    """Everything that must be known to read a table of devices and to reduce it.
+    """How to read a table of devices and to reduce it.
 
     Attributes
     ----------
@@ -137,7 +235,7 @@ class WaferStudy:
 
     @cached_property
     def reading(self) -> TableDeclaration:
-        """The declaration with the columns of ``[wafer]``; ``split`` is the group of ``[[data]]`` without its own."""
+        """The declaration with the columns of ``[wafer]``; the group of ``[[data]]`` is ``split`` unless declared."""
         roles = self.declaration.columns.roles()
         group = roles.pop("group", "")
         roles |= self.wafer.roles() | ({"split": group} if group else {})
@@ -151,10 +249,7 @@ class WaferStudy:
         return par, perp
 
     def fingerprint(self) -> str:
-        """sha256, in hex, of everything that a device's numbers depend on beside its rows of the table.
-
-        Priors are not among it, because the reduction knows none, nor are memory and the size of chunks.
-        """
+        """sha256, in hex, of all declarations that change the numbers of a device; priors, memory and chunks do not."""
         declared = asdict(replace(self.declaration, format=replace(self.declaration.format, max_bytes=1)))
         everything = {
             "version": REDUCTION_VERSION,
@@ -164,22 +259,21 @@ class WaferStudy:
             "noise": self.fixed_noise(),
             "columns": self.wafer.roles(),
         }
-        if self.wafer.origin.label:  # devices that are marked never stand among those that are not
-            everything["origin"] = self.wafer.origin.label
+        if (origin := self.wafer.declared_origin) and origin.label:  # marked devices never mix with unmarked ones
+            everything["origin"] = origin.label
         return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
 def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
-    """Read a wafer study file; of the table only the name.
+    """Read a wafer study file; the table itself is not opened.
 
     Parameters
     ----------
     path : str or Path
-        The TOML file: ``[study]``, one ``[[data]]``, ``[parameters]``, ``[sampling]`` as of a study file, and
+        The TOML file: ``[study]``, one ``[[data]]``, ``[parameters]`` and ``[sampling]`` as in a study file, and
         ``[wafer]``.
     table : str or Path, optional
-        File, folder, or pattern of files, in place of ``file`` or ``files`` of ``[[data]]``, which are relative to the
-        study file.
+        File, folder, or pattern of files, in place of ``file`` or ``files`` of ``[[data]]``.
 
     Raises
     ------
@@ -190,19 +284,15 @@ def load_wafer(path: str | Path, table: str | Path | None = None) -> WaferStudy:
     text, raw = read_toml(path)
     found = Findings()
     found.config += placeholders(raw)
-    found.keep(validated(WaferDocument, raw, ""))
+    found.keep(validated(_Document, raw, ""))
     name = declared_name(raw.get("study"), found)
     sampling = found.keep(validated(Sampling, raw.get("sampling", {}), "sampling")) or Sampling()
     data = _data_table(raw.get("data"), table, found)
     declaration = None if data is None else data.declaration
-    entry = found.keep(validated(WaferEntry, raw.get("wafer", {}), "wafer"))
-    wafer = WaferTable()
-    if entry is not None:
-        roles = {} if declaration is None else declaration.columns.roles()
-        has_group = declaration is not None and bool(declaration.group or declaration.columns.group)
-        problems = list(wafer_problems(entry, roles, has_group))
-        found.config += problems
-        wafer = wafer if problems else WaferTable.of(entry)
+    wafer = found.keep(validated(WaferTable, raw.get("wafer", {}), "wafer")) or WaferTable()
+    problems = list(_table_problems(wafer, declaration))
+    found.config += problems
+    wafer = WaferTable() if problems else wafer
     parameters, own = _own_parameters(raw.get("parameters"), declaration, wafer, found)
     found.refuse(path.name)
     assert data is not None and declaration is not None  # noqa: S101, PT018 - else there is a problem
@@ -220,7 +310,6 @@ def _place(folder: Path, data: DataTable, table: str | Path | None, raw: Mapping
 
 
 def _data_table(raw: object, table: str | Path | None, found: Findings) -> DataTable | None:
-    """The only ``[[data]]`` table."""
     if raw is None:
         return None
     if not isinstance(raw, list) or len(raw) != 1 or not isinstance(raw[0], dict):
@@ -228,24 +317,51 @@ def _data_table(raw: object, table: str | Path | None, found: Findings) -> DataT
         found.config.append(Problem("data", f"has {len(raw)} tables" if isinstance(raw, list) else "is no list", todo))
         return None
     only = dict(raw[0])
-    if table is not None:  # it takes the place of the file, so that none need be named
+    if table is not None:
         only = {key: value for key, value in only.items() if key not in ("file", "files")} | {"file": str(table)}
     data = found.keep(validated(DataTable, only, "data[0]"))
     found.config += [] if data is None else _unsupported(data)
     return data
 
 
+def _table_problems(entry: WaferTable, declaration: TableDeclaration | None) -> Iterator[Problem]:
+    """Problems of ``[wafer]`` beside ``[[data]]``."""
+    columns = {} if declaration is None else declaration.columns.roles()
+    group = declaration is not None and bool(declaration.group or declaration.columns.group)
+    if bool(entry.x) != bool(entry.y):
+        missing, there = ("y", "x") if entry.x else ("x", "y")
+        yield Problem(f"wafer.{missing}", f"is missing beside {there}", "name the columns of both, or of neither")
+    taken = {name: f"data[0].columns.{role}" for role, name in columns.items()}
+    for role, name in entry.roles().items():
+        if name != name.strip():
+            yield Problem(f"wafer.{role}", f"{name!r} has spaces at its ends", "write it without")
+        unit = split_unit(name)[1]
+        if role in ("x", "y") and unit not in (None, "mm"):
+            yield Problem(f"wafer.{role}", f"column {name!r} is in {unit!r}", "give positions in mm")
+        same_group = role == "split" and columns.get("group") == name
+        if name in taken and not same_group:
+            yield Problem(f"wafer.{role}", f"column {name!r} is already {taken[name]}", "give each role its own column")
+        taken.setdefault(name, f"wafer.{role}")
+    if entry.split and group and columns.get("group") != entry.split:
+        yield Problem("wafer.split", "is declared beside the group of [[data]]", "keep one: they mean the same here")
+    if entry.declared_origin is None:
+        todo = 'write "measured", or such as "simulated; how it was made"'
+        yield Problem("wafer.origin", f"is {entry.origin!r}", todo)
+    if entry.smooth and not entry.x:
+        yield Problem("wafer.smooth", "needs positions", "name the columns of x and y, or remove the smooth part")
+    if not entry.memory_bytes:
+        yield Problem("wafer.memory", f"is {entry.memory!r}", 'write it like "1 GiB" or "500 MB"')
+    elif entry.memory_bytes < _LEAST:
+        yield Problem("wafer.memory", f"is {entry.memory!r}", 'give at least "64 MiB"')
+
+
 def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
-    """What a study can have and the reduction of whole wafers cannot."""
     why = "is not supported for whole wafers"
     if declaration.covariance:
         yield Problem("data[0].covariance", why, "give sigma and rho of each point, or fit these devices as a study")
-    for where, given in (
-        ("sigma_bias", declaration.sigma_bias),
-        ("columns.sigma_bias", declaration.columns.sigma_bias),
-    ):
+    for where, given in (("", declaration.sigma_bias), ("columns.", declaration.columns.sigma_bias)):
         if given:
-            yield Problem(f"data[0].{where}", why, "remove it, or fit these devices as a study")
+            yield Problem(f"data[0].{where}sigma_bias", why, "remove it, or fit these devices as a study")
     if declaration.wide is not None:
         yield Problem("data[0].wide", why, "write one row for each bias point, or fit these devices as a study")
 
@@ -253,32 +369,24 @@ def _unsupported(declaration: TableDeclaration) -> Iterator[Problem]:
 def _own_parameters(
     raw: object, declaration: TableDeclaration | None, wafer: WaferTable, found: Findings
 ) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
-    """Parameters of a study, and those of whole wafers, checked against what the table is declared to hold."""
+    """Parameters of a study, and those of whole wafers, checked against the declared table."""
     parameters, broken = declared_parameters(raw, found)
     if parameters is None:
         return {}, {}
     own = {name: parameters.pop(name) for name in WAFER_PARAMETERS if name in parameters}
-    problems = list(parameter_problems(parameters, broken))
-    found.config += problems
-    found.config += [] if broken else _hierarchy_problems(wafer, parameters, own)
+    found.config += parameter_problems(parameters, broken)
+    if not broken:
+        scatter = own["thickness_scatter"].prior if "thickness_scatter" in own else None
+        hierarchy = Hierarchy(wafer.smooth, wafer.smooth_sd, wafer.smooth_each, scatter, wafer.radius)
+        found.config += smooth_problems(hierarchy, parameters)
     if declaration is not None and not any(name in broken for name in parameters):
         curve = _pattern(declaration, bool(wafer.split or declaration.columns.group))
         found.config += understood(joint_problems([curve], parameters), broken)
-    if not amplitudes_of(parameters):
-        return {}, own
     return parameters, own
 
 
-def _hierarchy_problems(
-    wafer: WaferTable, parameters: Mapping[str, Parameter], own: Mapping[str, Parameter]
-) -> Iterator[Problem]:
-    scatter = own["thickness_scatter"].prior if "thickness_scatter" in own else None
-    hierarchy = Hierarchy(dict(wafer.smooth), dict(wafer.smooth_sd), wafer.smooth_each, scatter, wafer.radius)
-    return smooth_problems(hierarchy, parameters)
-
-
 def _pattern(declaration: TableDeclaration, has_split: bool) -> TorqueCurve:
-    """A curve as the table is declared to hold them, so that parameters can be checked before it is read."""
+    """A curve like those of the declared table, to check parameters before the table is read."""
     sigma = None if declaration.sigma == "fit" else np.ones(3)
     angle = 90.0 if declaration.columns.angle else declaration.angle
     bias = np.array([-0.1, 0.0, 0.1])

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import signal
+import sys
 import weakref
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import Wafer, run, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.infer.store.lock import Interrupted
 from mtjfit.terminal import Commands
-from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import Chunk, Reduced, WaferStudy, chunks, reduce_chunk
+from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue
 from mtjfit.wafer.commands.batch import batch_command
-from mtjfit.wafer.reduce import batch as module
-from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
 from mtjfit.wafer.reduce.reduced import FLAGS
 
 SMALL = 14
@@ -39,25 +36,6 @@ def study(wafer: Wafer, tmp_path: Path) -> WaferStudy:
     return wafer_study(tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=IN_CHUNKS)
 
 
-def run(study: WaferStudy, path: Path) -> tuple[BatchSummary, str]:
-    """What a run says, and the digest of the catalogue after it."""
-    with open_catalogue(path, write=True) as catalogue:
-        return run_batch(study, catalogue, progress=False), catalogue.digest()
-
-
-def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> None:
-    """Have something done after each chunk is read, before it is reduced."""
-
-    def read(study: WaferStudy, skip: frozenset[int]) -> Iterator[Chunk]:
-        for chunk in chunks(study, skip):
-            hook(chunk)
-            yield chunk
-            del chunk
-
-    monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
-
-
 def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: WaferStudy, tmp_path: Path):
     summary, _ = run(study, tmp_path / "a.db")
     assert (summary.devices, summary.added, summary.faults) == (SMALL, SMALL, 0)
@@ -71,32 +49,16 @@ def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: 
     np.testing.assert_array_equal(frame["flags"], np.concatenate([each.flags for each in reduced]))
 
 
-def test_neither_chunks_nor_formats_change_a_bit(wafer: Wafer, tmp_path: Path):
-    pytest.importorskip("pyarrow", reason="needs the extra parquet")
-    frames = []
-    for name, size in (("table.csv", 4), ("table.csv", 1000), ("table.parquet", 7)):
-        path = tmp_path / name
-        wafer.csv(path) if name.endswith("csv") else wafer.parquet(path, 100)
-        run(wafer_study(tmp_path, path, wafer=f"chunk = {size}\n"), tmp_path / f"{name}{size}.db")
-        with open_catalogue(tmp_path / f"{name}{size}.db") as catalogue:
-            frames.append(catalogue.frame())
-    for other in frames[1:]:
-        pd.testing.assert_frame_equal(frames[0], other, check_exact=True)
-
-
-def test_a_second_run_reads_nothing_and_changes_nothing(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path):
     _, digest = run(study, tmp_path / "a.db")
     read: list[int] = []
-    hooked(monkeypatch, lambda chunk: read.append(chunk.number))
-    summary, again = run(study, tmp_path / "a.db")
+    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
     assert (summary.devices, summary.added, read, again) == (SMALL, 0, [], digest)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_asked_to_end_finishes_its_chunk_and_is_gone_on_with(
-    number: int, study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    number: int, study: WaferStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     _, digest = run(study, tmp_path / "undisturbed.db")
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -107,72 +69,58 @@ def test_a_run_that_is_asked_to_end_finishes_its_chunk_and_is_gone_on_with(
         if chunk.number == 2:
             signal.raise_signal(number)
 
-    hooked(monkeypatch, hook)
     with pytest.raises(Interrupted):
-        run(study, tmp_path / "a.db")
+        run(study, tmp_path / "a.db", hook)
     assert "finishing this block and saving it" in capsys.readouterr().err
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.done(catalogue.sources()[0]) == {0, 1, 2}
     read.clear()
-    monkeypatch.undo()
-    hooked(monkeypatch, lambda chunk: read.append(chunk.number))
-    summary, again = run(study, tmp_path / "a.db")
+    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
     assert (read, summary.added, again) == ([3], SMALL - 12, digest)
 
 
-def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    hooked(monkeypatch, lambda chunk: signal.raise_signal(signal.SIGTERM) if chunk.number == 2 else None)
+def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(study: WaferStudy, tmp_path: Path):
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a job in the background of a script
     try:
         with pytest.raises(Interrupted):
-            run(study, tmp_path / "a.db")
+            run(study, tmp_path / "a.db", lambda chunk: signal.raise_signal(signal.SIGTERM))
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_request_to_end_ends_at_once(
-    number: int, study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_second_request_to_end_ends_at_once(number: int, study: WaferStudy, tmp_path: Path):
     def hook(chunk: Chunk) -> None:
         signal.raise_signal(number)
         signal.raise_signal(number)
 
-    hooked(monkeypatch, hook)
     with pytest.raises(KeyboardInterrupt) as stopped:
-        run(study, tmp_path / "a.db")
+        run(study, tmp_path / "a.db", hook)
     assert not isinstance(stopped.value, Interrupted)
 
 
-def test_an_error_in_the_middle_keeps_what_was_written(
-    study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_an_error_in_the_middle_keeps_what_was_written(study: WaferStudy, tmp_path: Path):
     _, digest = run(study, tmp_path / "undisturbed.db")
 
     def hook(chunk: Chunk) -> None:
         if chunk.number == 3:
             raise MtjfitError("the reader stumbled")
 
-    with monkeypatch.context() as patch:
-        hooked(patch, hook)
-        with pytest.raises(MtjfitError, match="stumbled"):
-            run(study, tmp_path / "a.db")
+    with pytest.raises(MtjfitError, match="stumbled"):
+        run(study, tmp_path / "a.db", hook)
     summary, again = run(study, tmp_path / "a.db")
     assert (summary.added, again) == (SMALL - 12, digest)
 
 
-def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Path):
     seen: list[weakref.ref[Chunk]] = []
 
     def hook(chunk: Chunk) -> None:
         assert sum(each() is not None for each in seen) <= 1
         seen.append(weakref.ref(chunk))
 
-    hooked(monkeypatch, hook)
-    run(study, tmp_path / "a.db")
+    run(study, tmp_path / "a.db", hook)
     assert len(seen) == 4
 
 
@@ -186,22 +134,18 @@ def test_a_table_that_changed_is_refused(study: WaferStudy, tmp_path: Path):
         assert catalogue.digest() == digest
 
 
-def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(
-    study: WaferStudy, wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(study: WaferStudy, wafer: Wafer, tmp_path: Path):
     def hook(chunk: Chunk) -> None:
         if chunk.number == 3:
             changed = replace(wafer, rows=wafer.rows.assign(T_par=wafer.rows.T_par + 1e-3))
             changed.csv(study.table)
 
-    with monkeypatch.context() as patch:
-        hooked(patch, hook)
-        with pytest.raises(DataError, match="has changed while it was read"):
-            run(study, tmp_path / "a.db")
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
+    with pytest.raises(DataError, match="has changed while it was read"):
+        run(study, tmp_path / "a.db", hook)
+    with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.n_devices == 0
         assert catalogue.sources() == []
-        assert run_batch(study, catalogue, progress=False).devices == SMALL
+    assert run(study, tmp_path / "a.db")[0].devices == SMALL
 
 
 def test_two_tables_of_one_study_share_a_catalogue_unless_they_share_devices(wafer: Wafer, tmp_path: Path):
@@ -271,7 +215,14 @@ def test_flagged_devices_are_counted_by_reason(wafer: Wafer, tmp_path: Path):
 
 
 def test_ctrl_c_ends_the_command_with_130_and_says_how_to_go_on(study: WaferStudy, monkeypatch: pytest.MonkeyPatch):
-    hooked(monkeypatch, lambda chunk: signal.raise_signal(signal.SIGINT) if chunk.number == 1 else None)
+    write = Catalogue.write
+
+    def interrupted(catalogue: Catalogue, source: Source, reduced: Reduced) -> None:
+        write(catalogue, source, reduced)
+        if reduced.number == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Catalogue, "write", interrupted)
     result = command(study)
     assert result.exit_code == 130
     assert "holds 8 devices. Go on with: mtjfit batch" in result.stderr
@@ -290,16 +241,11 @@ def test_usage_and_missing_parts_are_said_before_any_work(
         result = command(study, "--output", str(tmp_path / "a.csv"), "--export", str(tmp_path / taken))
         assert (result.exit_code, "name another file" in result.stderr) == (2, True)
 
-    def missing(name: str) -> object:
-        if name == "distributed":
-            raise ImportError(name)
-        return importlib.import_module(name)
-
-    monkeypatch.setattr("mtjfit.wafer.reduce.cluster.import_module", missing)
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     result = command(study, "--workers", "2")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue, pytest.raises(ConfigError, match="--scheduler x"):
-        run_batch(study, catalogue, scheduler="x", progress=False)
+    with pytest.raises(ConfigError, match="--scheduler x"):
+        run(study, tmp_path / "a.db", scheduler="x")
 
 
 def test_the_study_file_is_kept_with_the_results(study: WaferStudy, tmp_path: Path):

@@ -13,7 +13,7 @@ from wafer_cases import simulated_wafer, wafer_study, wafer_toml
 from mtjfit.errors import ConfigError
 from mtjfit.study import LogNormal
 from mtjfit.wafer import column_names, load_wafer
-from mtjfit.wafer.schema import DEFAULT_CHUNK, WaferTable
+from mtjfit.wafer.declaration import WaferTable
 from mtjfit.wafer.stack.from_catalogue import hierarchy_of
 from mtjfit.wafer.stack.hierarchy import Hierarchy
 
@@ -31,7 +31,7 @@ def problems(folder: Path, text: str, table: str | None = "t.csv") -> list[str]:
 
 def test_a_wafer_study(tmp_path: Path) -> None:
     study = wafer_study(tmp_path, "t.parquet", wafer='chunk = 500\nmemory = "300 MB"\n')
-    assert study.wafer == WaferTable("x (mm)", "y (mm)", "wafer", "split", 500, 300_000_000)
+    assert study.wafer == WaferTable("x (mm)", "y (mm)", "wafer", "split", 500, "300 MB")
     assert study.table == Path("t.parquet")
     assert study.terms.names == study.study_template.amplitudes == ("a1", "b2")
     assert study.name == "Simulated wafer"
@@ -43,7 +43,7 @@ def test_almost_everything_may_be_left_out(tmp_path: Path) -> None:
     text = wafer_toml(data='file = "in/table.csv"\ngroup = "stack"').partition("[wafer]")[0]
     study = load(tmp_path, text, None)
     assert study.table == tmp_path / "in" / "table.csv"
-    assert (study.wafer.chunk, study.wafer.memory) == (DEFAULT_CHUNK, 2**30)
+    assert (study.wafer.chunk, study.wafer.memory_bytes) == (10_000, 2**30)
     assert study.wafer.roles() == {}
 
 
@@ -117,7 +117,7 @@ def test_parameters_of_whole_wafers_stand_apart(tmp_path: Path) -> None:
     study = load(tmp_path, wafer_toml(parameters=line, wafer='[wafer.smooth]\nthickness = ["tilt_x", "bowl"]\n'))
     assert set(study.wafer_parameters) == {"thickness_scatter"}
     assert "thickness_scatter" not in study.study_template.parameters
-    assert study.wafer.smooth == (("thickness", ("tilt_x", "bowl")),)
+    assert study.wafer.smooth == {"thickness": ("tilt_x", "bowl")}
     more = 'smooth = { a1 = ["bowl"] }\nsmooth_sd = { a1 = 0.2 }\nsmooth_each = "wafer"\nradius = 150\n'
     hierarchy = hierarchy_of(load(tmp_path, wafer_toml(parameters=line, wafer=more)))
     assert hierarchy == Hierarchy({"a1": ("bowl",)}, {"a1": 0.2}, "wafer", LogNormal(0.02, 2.0), 150.0)

@@ -12,9 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 from test_wafer_page import Page, dangers
 
-import mtjfit.wafer.page.page
-import mtjfit.wafer.stack.fit as fit_module
 from mtjfit.cli.main import cli
+from mtjfit.wafer.page import page
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"
 ANSWERS = {"name of the study": "Lot 7", "torque or torkance": "torkance", "device, area or volume": "device",
@@ -45,10 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         runpy.run_path("lot.py", run_name="__main__")
-        patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
-        patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
-        for name, value in (("_SCREENED", 32), ("_STARTS", 1)):
-            patch.setattr(fit_module, name, value)
+        patch.setattr(page, "KINDS", {})
+        patch.setattr(page, "MOST_CURVES", 0)
         said("init", "lot.csv", "--output", "ready.toml")
         Path("ready.toml").write_text(filled_in(Path("ready.toml").read_text(encoding="utf-8")), encoding="utf-8")
         yield folder
@@ -68,10 +65,10 @@ def test_the_way_of_the_documentation(folder: Path) -> None:
     assert "The first 138 devices: 138 can be used" in checked.stdout
     assert checked.stdout.endswith("Next:   mtjfit batch lot.csv --study wafer.toml --output lot.db\n")
     assert said("batch", "lot.csv", "--study", "wafer.toml", "--output", "lot7.db").exit_code == 0
-    page = said("wafer", "lot7.db", "--output", "page", "--stacks")
-    assert page.exit_code == 0, page.stderr
-    assert "lambda_J" in page.stdout
-    assert "Limits are those of devices of one split and one nominal thickness." in page.stdout
+    shown = said("wafer", "lot7.db", "--output", "page", "--stacks")
+    assert shown.exit_code == 0, shown.stderr
+    assert "lambda_J" in shown.stdout
+    assert "Limits are those of devices of one split and one nominal thickness." in shown.stdout
     assert "SIMULATED, not measured: two stacks" in Path("page/wafer.html").read_text(encoding="utf-8")
     compared = said("compare", "lot7.db")
     assert compared.exit_code == 0, compared.stderr
@@ -126,8 +123,8 @@ def test_names_that_are_programs_stay_names(folder: Path, tmp_path: Path) -> Non
     exported = pd.read_csv(tmp_path / "all.csv")["device"].tolist()
     assert exported[:4] == ["'" + names[0], names[1], "'" + names[2], names[3]]
     assert said("wafer", tmp_path / "a.db", "--output", tmp_path / "page").exit_code == 0
-    page = Page((tmp_path / "page" / "wafer.html").read_text(encoding="utf-8"))
-    assert dangers(page) == []
+    found = Page((tmp_path / "page" / "wafer.html").read_text(encoding="utf-8"))
+    assert dangers(found) == []
 
 
 @pytest.mark.parametrize("command", ["batch", "wafer", "compare"])

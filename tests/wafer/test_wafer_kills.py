@@ -1,4 +1,4 @@
-"""Whatever is killed, and wherever: begun again, the catalogue is that of a run that nobody disturbed."""
+"""Killed runs, workers and schedulers: after a restart the catalogue is that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from wafer_cases import simulated_wafer, wafer_study
+from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy, chunks
+from mtjfit.wafer import Chunk, WaferStudy
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.reduce import batch as module
 from mtjfit.wafer.reduce.batch import run_batch
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
@@ -54,16 +53,10 @@ def small(folder: Path, n: int = 60, chunk: int = 5) -> WaferStudy:
     return wafer_study(folder, simulated_wafer(n, n_bias=9).csv(folder / "table.csv"), wafer=f"chunk = {chunk}\n")
 
 
-def undisturbed(study: WaferStudy, folder: Path) -> str:
-    with open_catalogue(folder / "undisturbed.db", write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
-        return catalogue.digest()
-
-
-def gone_on_with(study: WaferStudy, path: Path) -> tuple[int, str]:
-    """Devices that were missing, and the digest once they are not."""
-    with open_catalogue(path, write=True) as catalogue:
-        return run_batch(study, catalogue, progress=False).added, catalogue.digest()
+def resumed(study: WaferStudy, path: Path) -> tuple[int, str]:
+    """Devices that were missing, and the digest once they are reduced."""
+    summary, digest = run(study, path)
+    return summary.added, digest
 
 
 def killed_in(study: WaferStudy, path: Path, at: int, workers: int = 0) -> list[int]:
@@ -104,16 +97,16 @@ def killed_in_fork(study: WaferStudy, path: Path, at: int) -> None:
 def test_a_killed_run_loses_only_the_chunk_at_hand(kill: Callable[..., object], tmp_path: Path):
     study = small(tmp_path, 20)
     kill(study, tmp_path / "a.db", at=13)  # in the middle of the third chunk
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (20 - 10, undisturbed(study, tmp_path))
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (20 - 10, run(study, tmp_path / "undisturbed.db")[1])
 
 
 def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: Path):
     study = small(tmp_path, 10)
-    expected = undisturbed(study, tmp_path)
+    expected = run(study, tmp_path / "undisturbed.db")[1]
     with open_catalogue(tmp_path / "undisturbed.db", write=True) as catalogue:
         catalogue.connection.execute("DELETE FROM devices WHERE chunk = 1 AND place > 2")
-    added, digest = gone_on_with(study, tmp_path / "undisturbed.db")
+    added, digest = resumed(study, tmp_path / "undisturbed.db")
     assert added == 0
     assert digest != expected
 
@@ -123,8 +116,8 @@ def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
     study = small(tmp_path)
     for at in (1, 5, 6, 13, 2):
         killed_in(study, tmp_path / "a.db", at)
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 15, undisturbed(study, tmp_path))
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 15, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
@@ -144,24 +137,12 @@ def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_pa
         time.sleep(0.1)
     assert len(children) == 2
     assert not any(map(running, children))
-    added, digest = gone_on_with(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 25, undisturbed(study, tmp_path))
-
-
-def hooked(monkeypatch: pytest.MonkeyPatch, hook: Callable[[Chunk], None]) -> None:
-    """Have something done after each chunk is read."""
-
-    def read(study: WaferStudy, skip: frozenset[int]) -> Iterator[Chunk]:
-        for chunk in chunks(study, skip):
-            hook(chunk)
-            yield chunk
-
-    monkeypatch.setattr(module, "chunks", read)
-    monkeypatch.setattr("mtjfit.wafer.read.table.chunks", read)
+    added, digest = resumed(study, tmp_path / "a.db")
+    assert (added, digest) == (60 - 25, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
-def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_killed_workers_change_no_result(tmp_path: Path):
     pytest.importorskip("distributed", reason="needs the extra cluster")
     study = small(tmp_path, 200)
     killed = set()
@@ -172,11 +153,9 @@ def test_killed_workers_change_no_result(tmp_path: Path, monkeypatch: pytest.Mon
             killed.add(worker.pid)
             os.kill(worker.pid, KILL)
 
-    expected = undisturbed(study, tmp_path)
-    hooked(monkeypatch, hook)
-    with open_catalogue(tmp_path / "a.db", write=True) as catalogue:
-        assert run_batch(study, catalogue, workers=2, progress=False).added == 200
-        assert catalogue.digest() == expected
+    expected = run(study, tmp_path / "undisturbed.db")[1]
+    summary, digest = run(study, tmp_path / "a.db", hook, workers=2)
+    assert (summary.added, digest) == (200, expected)
     assert len(killed) == 2
 
 
@@ -221,11 +200,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
-def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(tmp_path: Path):
     study = small(tmp_path, 200)
-    expected = undisturbed(study, tmp_path)
+    expected = run(study, tmp_path / "undisturbed.db")[1]
     with cluster(tmp_path) as running:
         for name, at in (("calm.db", None), ("killed.db", 12)):
 
@@ -233,32 +210,24 @@ def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_
                 if chunk.number == at:
                     running.kill(running.workers[0])
 
-            with monkeypatch.context() as patch, open_catalogue(tmp_path / name, write=True) as catalogue:
-                hooked(patch, hook)
-                assert run_batch(study, catalogue, scheduler=running.address, progress=False).added == 200
-                assert catalogue.digest() == expected
+            summary, digest = run(study, tmp_path / name, hook, scheduler=running.address)
+            assert (summary.added, digest) == (200, expected)
         assert running.workers[0].poll() is not None
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_path: Path):
     study = small(tmp_path, 200)
-    with cluster(tmp_path) as running, monkeypatch.context() as patch:
+    with cluster(tmp_path) as running:
 
         def hook(chunk: Chunk) -> None:
             if chunk.number == 12:
                 running.kill(running.scheduler)
 
-        hooked(patch, hook)
         start = time.monotonic()
-        with (
-            open_catalogue(tmp_path / "a.db", write=True) as catalogue,
-            pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"),
-        ):
-            run_batch(study, catalogue, scheduler=running.address, progress=False)
+        with pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"):
+            run(study, tmp_path / "a.db", hook, scheduler=running.address)
         assert time.monotonic() - start < WAIT
-    added, digest = gone_on_with(study, tmp_path / "a.db")
+    added, digest = resumed(study, tmp_path / "a.db")
     assert 0 < added < 200
-    assert digest == undisturbed(study, tmp_path)
+    assert digest == run(study, tmp_path / "undisturbed.db")[1]

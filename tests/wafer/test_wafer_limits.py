@@ -17,7 +17,7 @@ from scipy.stats import binom, kstest, norm
 from survey_cases import BOWL, CENTRE, lot, survey_of, wafer
 
 from mtjfit.errors import DataError
-from mtjfit.wafer.survey.limits import control_limits, odd_devices
+from mtjfit.wafer.survey.limits import CORRECTIONS, control_limits, odd_devices
 from mtjfit.wafer.survey.smooth import smooth_surfaces
 from mtjfit.wafer.survey.spread import HUBER, moments, pooled_spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
@@ -172,7 +172,7 @@ def test_false_alarms_are_as_rare_as_said(n: int, times: int) -> None:
 
 
 def test_sabotage_many_comparisons_without_correction_alarm_nearly_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mtjfit.wafer.survey.limits.holm", lambda p: p)
+    monkeypatch.setitem(CORRECTIONS, "holm", lambda p: p)
     rng = np.random.default_rng(9)
     assert sum(odd_devices(flat(rng, 150)).beyond > 0 for _ in range(8)) > 5
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from wafer_cases import Wafer, simulated_wafer, wafer_study, wafer_toml
+from wafer_cases import Wafer, folder_study, run, simulated_wafer, wafer_study
 
-import mtjfit.wafer.read.table as tables
-import mtjfit.wafer.stack.fit as fit_module
 from mtjfit.data import Origin
 from mtjfit.errors import DataError
-from mtjfit.wafer import WaferStudy, chunks, reduce_chunk
+from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import open_catalogue
 from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.read.table import table_origins
-from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack.groups import fit_groups
 from mtjfit.wafer.survey.curves import survey_of
 
@@ -47,20 +46,10 @@ def as_parquet(wafer: Wafer, folder: Path) -> WaferStudy:
 
 
 def as_folder(wafer: Wafer, folder: Path) -> WaferStudy:
-    files = sorted(wafer.folder(folder / "dies").iterdir())
-    for path in files[:3]:
+    study = folder_study(folder, wafer, "chunk = 2\n")
+    for path in sorted((folder / "dies").iterdir())[:3]:
         path.write_text(LINE + path.read_text())
-    names = 'name = "{device}_X{x_mm:mm}_Y{y_mm:mm}_T{d_nm:nm}.csv"'
-    text = wafer_toml(data=names).replace('"x (mm)"', '"x_mm"').replace('"y (mm)"', '"y_mm"')
-    text = text.replace('wafer = "wafer"\nsplit = "split"\n', "chunk = 2\n")
-    (folder / "wafer.toml").write_text(text)
-    return tables_study(folder)
-
-
-def tables_study(folder: Path) -> WaferStudy:
-    from mtjfit.wafer import load_wafer
-
-    return load_wafer(folder / "wafer.toml", folder / "dies")
+    return study
 
 
 def as_declared(wafer: Wafer, folder: Path) -> WaferStudy:
@@ -99,19 +88,14 @@ def test_what_the_table_says_is_not_overruled_and_must_be_understood(wafer: Wafe
         table_origins(wafer_study(tmp_path, path))
 
 
-def through(study: WaferStudy, path: Path) -> tuple[Origin, ...]:
-    """Origins that a survey of the catalogue of a table has."""
-    with open_catalogue(path, write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
+def through(study: WaferStudy, path: Path, **how: Any) -> tuple[Origin, ...]:
+    """Origins of the survey of the catalogue of a table."""
+    run(study, path, **how)
+    with open_catalogue(path) as catalogue:
         return survey_of(catalogue).origins
 
 
-def test_a_survey_and_its_groups_know_where_their_devices_come_from(
-    wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fit_module, "_STARTS", 1)  # no search for the best of several valleys
-    monkeypatch.setattr(fit_module, "_EVALUATIONS", 3)
-    monkeypatch.setattr(fit_module, "_SCREENED", 8)
+def test_a_survey_and_its_groups_know_where_their_devices_come_from(wafer: Wafer, tmp_path: Path) -> None:
     study = as_folder(wafer, tmp_path)
     assert through(study, tmp_path / "w.db") == (MADE, Origin())
     with open_catalogue(tmp_path / "w.db") as catalogue:
@@ -127,11 +111,13 @@ def test_a_survey_and_its_groups_know_where_their_devices_come_from(
     assert list(said.values()) == ["simulated"] * 2 + ["simulated and measured"] * 2 + ["measured"] * 2
 
 
-def test_sabotage_a_lost_origin_is_seen(wafer: Wafer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sabotage_a_lost_origin_is_seen(wafer: Wafer, tmp_path: Path) -> None:
+    def forgetful(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
+        return (replace(chunk, origins=(Origin(),)) for chunk in chunks(study, skip))
+
     study = as_text(wafer, tmp_path)
     assert through(study, tmp_path / "right.db") == (MADE,)
-    monkeypatch.setattr(tables, "table_origins", lambda study: (Origin(),))
-    assert through(study, tmp_path / "wrong.db") != (MADE,)
+    assert through(study, tmp_path / "wrong.db", read=forgetful) != (MADE,)
 
 
 def test_the_command_says_it_first(wafer: Wafer, tmp_path: Path) -> None:

@@ -15,16 +15,15 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from survey_cases import lot, survey_of
-from wafer_cases import simulated_wafer, wafer_study
+from wafer_cases import run, simulated_wafer, wafer_study
 
-import mtjfit.wafer.page.page
 from mtjfit.errors import MtjfitError, NotDetermined
+from mtjfit.plot import style as plot_style
 from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.commands.compare import compare_wafers
+from mtjfit.wafer.commands.compare import compare_catalogues
 from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
-from mtjfit.wafer.page.page import wafer_files
-from mtjfit.wafer.page.pictures import KINDS
-from mtjfit.wafer.reduce.batch import run_batch
+from mtjfit.wafer.page import page as page_module
+from mtjfit.wafer.page.page import KINDS, wafer_files
 from mtjfit.wafer.survey.compare import compare_wafers as pairs_of
 from mtjfit.wafer.survey.curves import Curves, curves_of
 from mtjfit.wafer.survey.curves import survey_of as survey_from
@@ -97,8 +96,8 @@ class Made:
 def one_format() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         # the others take a second, and stand on the page in the slow tests
-        patch.setattr(mtjfit.wafer.page.pictures, "KINDS", {name: KINDS[name] for name in ("control", "map")})
-        patch.setattr("mtjfit.plot.style.FORMATS", ())
+        patch.setattr(page_module, "KINDS", {name: KINDS[name] for name in ("control", "map")})
+        patch.setattr(plot_style, "FORMATS", ())
         yield
 
 
@@ -112,8 +111,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     rows["T_par"] = rows["T_par"].astype(object)
     rows.loc[rows["device"] == "D000050", "T_par"] = "<b>oops</b>"
     study = wafer_study(folder, table.csv(folder / "table.csv"))
-    with open_catalogue(folder / "lot.db", write=True) as catalogue:
-        run_batch(study, catalogue, progress=False)
+    run(study, folder / "lot.db")
     arguments = [str(folder / "lot.db"), "--output", str(folder / "page"), "--quantity", Q]
     return Made(folder, rows, CliRunner().invoke(wafer_command, arguments, catch_exceptions=False))
 
@@ -223,7 +221,7 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(
     made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blank = {"wafer.html": b"<p>", "control-b2-a1.svg": b"<svg/>"}
-    monkeypatch.setattr(mtjfit.wafer.page.page, "wafer_files", lambda *_, **__: blank)
+    monkeypatch.setattr(page_module, "wafer_files", lambda *_, **__: blank)
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(MtjfitError, match=r"thesis\.tex"):
         again(made, "--output", str(tmp_path), catch_exceptions=False)
@@ -251,7 +249,7 @@ def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
     bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
-    monkeypatch.setattr(mtjfit.wafer.page.pictures, "KINDS", {"control": "control chart"})
+    monkeypatch.setattr(page_module, "KINDS", {"control": "control chart"})
     files = wafer_files(bad, [WaferFindings(bad, Q)], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
     page = Page(files["wafer.html"].decode())
     assert dangers(page) == []
@@ -265,7 +263,7 @@ def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.db"
     shutil.copy(made.folder / "lot.db", other)
-    compare_wafers([made.folder / "lot.db", other], [Q], 0.0, 0.0, tmp_path / "out", quiet=True)
+    compare_catalogues([made.folder / "lot.db", other], [Q], 0.0, 0.0, tmp_path / "out", quiet=True)
     pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
     same = pairs[(pairs["A"].str.removeprefix("lot: ")) == (pairs["B"].str.removeprefix("other: "))]
     assert len(same) == 6
@@ -276,7 +274,7 @@ def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys:
 
 @pytest.mark.slow
 def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mtjfit.wafer.page.pictures, "KINDS", KINDS)
+    monkeypatch.setattr(page_module, "KINDS", KINDS)
     survey = lot(3, 2)
     files = wafer_files(survey, [WaferFindings(survey, Q)], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
     page = Page(files["wafer.html"].decode())

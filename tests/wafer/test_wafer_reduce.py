@@ -28,7 +28,6 @@ from mtjfit.wafer import (
     reduce_chunk,
     units_of,
 )
-from mtjfit.wafer.reduce import reduce as reduce_module
 
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "torque": ({}, {}),
@@ -236,11 +235,10 @@ def test_devices_do_not_depend_on_their_chunk(
     assert np.concatenate([part.sums for part in parts]).tobytes() == whole.sums.tobytes()
 
 
-def test_devices_do_not_depend_on_how_many_are_reduced_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_devices_do_not_depend_on_how_many_are_reduced_at_once(tmp_path: Path) -> None:
     wafer, study = case("uneven", tmp_path, n=50)
     whole = reduce_chunk(study, wafer.chunk())
-    monkeypatch.setattr(reduce_module, "_TOGETHER", 7)
-    again = reduce_chunk(study, wafer.chunk())
+    again = reduce_chunk(study, wafer.chunk(), together=7)
     assert all(again.values[name].tobytes() == values.tobytes() for name, values in whole.values.items())
 
 

@@ -34,7 +34,7 @@ from mtjfit.wafer.stack.posterior import WaferPosterior
 def quick() -> Iterator[None]:
     """No pictures, and no search for the deepest of several valleys."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mtjfit.wafer.page.pictures.KINDS", {})
+        patch.setattr("mtjfit.wafer.page.page.KINDS", {})
         patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
         for name, value in (("_SCREENED", 16), ("_STARTS", 1), ("_EVALUATIONS", 8)):
             patch.setattr(fit_module, name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import pytest
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
 from mtjfit.study import Study
-from mtjfit.wafer import Chunk, WaferStudy, load_wafer
+from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, run_batch
+from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer.reduce.batch import BatchSummary
 
 TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}
 AMPLITUDES = {"a1": 1.0, "b2": 0.6}
@@ -180,3 +183,33 @@ def wafer_study(folder: Path, table: Path | str = "table.csv", **changes: Any) -
     file = folder / "wafer.toml"
     file.write_text(wafer_toml(**changes), encoding="utf-8")
     return load_wafer(file, table)
+
+
+def folder_study(folder: Path, wafer: Wafer, lines: str = "") -> WaferStudy:
+    """The devices of a wafer as a folder of files, and its study; `lines` to add to ``[wafer]``."""
+    text = wafer_toml(data='name = "{device}_X{x:mm}_Y{y:mm}_T{d:nm}.csv"', wafer=lines)
+    for old, new in (("d_nm", "d"), ("x (mm)", "x"), ("y (mm)", "y"), ('wafer = "wafer"\nsplit = "split"\n', "")):
+        text = text.replace(old, new)
+    (folder / "wafer.toml").write_text(text, encoding="utf-8")
+    return load_wafer(folder / "wafer.toml", wafer.folder(folder / "dies"))
+
+
+def run(
+    study: WaferStudy, path: Path, hook: Callable[[Chunk], object] = lambda _: None, **how: Any
+) -> tuple[BatchSummary, str]:
+    """Summary of a run into a catalogue, and its digest; `hook` gets each chunk before it is reduced."""
+    with open_catalogue(path, write=True) as catalogue:
+        summary = run_batch(study, catalogue, **{"progress": False, "read": watched(hook)} | how)
+        return summary, catalogue.digest()
+
+
+def watched(hook: Callable[[Chunk], object]) -> Callable[[WaferStudy, Container[int]], Iterator[Chunk]]:
+    """A reader of chunks that calls a function with each chunk before it hands the chunk out."""
+
+    def read(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
+        for chunk in chunks(study, skip):
+            hook(chunk)
+            yield chunk
+            del chunk  # the reader keeps none
+
+    return read

@@ -1,4 +1,4 @@
-"""The catalogue of reduced devices: one SQLite file, written chunk by chunk and queried as tables."""
+"""The catalogue of reduced devices, an SQLite file that is written chunk by chunk."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import numpy as np
 
 from mtjfit.data.origin import to_json
 from mtjfit.errors import DataError, Problem
-from mtjfit.wafer.catalogue.connection import connect, transaction
 from mtjfit.wafer.catalogue.queries import Queries
-from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source, quoted, value_columns
+from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source, connect, quoted, transaction
 
 if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduced import Reduced
@@ -26,16 +25,16 @@ __all__ = ["Catalogue", "open_catalogue"]
 
 
 def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
-    """Open a catalogue; close it again, or use it in a ``with`` block.
+    """Open a catalogue, to be closed again or used in a ``with`` block.
 
-    Several processes may read and write it at once, on one computer: SQLite's write-ahead log needs memory that they
-    share. On a network drive keep no catalogue that is being written.
+    Several processes of one computer may read and write it at once: SQLite's write-ahead log needs memory that they
+    share. Keep no catalogue on a network drive while it is written.
 
     Parameters
     ----------
     write : bool
-        Make the file where there is none, and let chunks be written. False: the file is not changed, but for the
-        tables of an earlier version, which are brought to those of today.
+        Make the file where there is none, and allow writing. False: the file, which may be write-protected, is only
+        changed to bring the tables of an earlier version up to date.
 
     Raises
     ------
@@ -59,7 +58,7 @@ class Catalogue(Queries):
     """Reduced devices by configuration, wafer and name; `open_catalogue` opens one.
 
     A *configuration* is all that changes numbers: declarations, amplitudes, version of the model. Where a catalogue
-    holds several, queries want one of them named, by the beginning of its fingerprint; they are never mixed.
+    holds several, queries need the beginning of a fingerprint; configurations are never mixed.
     """
 
     def __enter__(self) -> Catalogue:
@@ -71,16 +70,16 @@ class Catalogue(Queries):
         self.close()
 
     def close(self) -> None:
-        """Leave the file; what was written is in it already."""
+        """Close the file."""
         self.connection.close()
 
     def begin(self, configuration: Configuration, name: str, identity: str, chunk_size: int) -> Source:
-        """The table `name` of content `identity` under a configuration: found by its content, or new.
+        """The table of content `identity` under a configuration, known or new; `name` is its path.
 
         Raises
         ------
         DataError
-            The table stands here with other content.
+            The table is known with other content.
         MtjfitError
             The catalogue cannot be written.
         """
@@ -101,12 +100,12 @@ class Catalogue(Queries):
             return Source(int(made.lastrowid or 0), configuration, name, identity, chunk_size)
 
     def write(self, source: Source, reduced: Reduced) -> None:
-        """Write a chunk of a table, whole or not at all; written again, it replaces what it wrote before.
+        """Write a chunk of a table, whole or not at all, in place of an earlier one of its number.
 
         Raises
         ------
         DataError
-            A device of the same name and wafer stands here from another chunk or table.
+            Another chunk or table has a device of the same name and wafer.
         MtjfitError
             The catalogue cannot be written; it is as it was.
         """
@@ -131,7 +130,7 @@ class Catalogue(Queries):
             connection.execute("INSERT INTO chunks VALUES (?, ?, ?, ?, ?)", chunk)
 
     def forget(self, source: Source) -> None:
-        """Take everything of a table out again; MtjfitError if the catalogue cannot be written."""
+        """Remove a table and its devices; MtjfitError if the catalogue cannot be written."""
         with transaction(self.connection, self.path) as connection:
             for table in ("devices", "faults", "chunks"):
                 connection.execute(f"DELETE FROM {table} WHERE source = ?", (source.id,))  # noqa: S608 - from here
@@ -145,8 +144,7 @@ def _now() -> str:
 def _rows(configuration: int, source: Source, reduced: Reduced) -> list[Row]:
     """One tuple for each device, in the order of the columns."""
     J = len(reduced.device)
-    sums = np.ascontiguousarray(reduced.sums, dtype="<f8")
-    blobs = [sums[j].tobytes() for j in range(J)]
+    blobs = [row.tobytes() for row in np.ascontiguousarray(reduced.sums, dtype="<f8")]
     own = ([configuration] * J, reduced.device, reduced.wafer, reduced.split, [source.id] * J, [reduced.number] * J,
            range(J), np.asarray(reduced.flags).tolist(), blobs)  # fmt: skip
     values = (np.asarray(reduced.values[name], dtype=float).tolist() for name in source.configuration.columns)
@@ -159,16 +157,13 @@ def _configuration(connection: sqlite3.Connection, configuration: Configuration)
     ).fetchone()
     if found:
         return int(found[0])
+    own = configuration.columns, dict(configuration.units), dict(configuration.flags)
+    texts = [json.dumps(each, ensure_ascii=False) for each in own]
     made = connection.execute(
-        "INSERT INTO configurations (fingerprint, study, columns, begun_at, units, flags) VALUES (?, ?, ?, ?, ?, ?)",
-        (configuration.fingerprint, configuration.study, _json(configuration.columns), _now(),
-         _json(dict(configuration.units)), _json(dict(configuration.flags))),
-    )  # fmt: skip
+        "INSERT INTO configurations (fingerprint, study, begun_at, columns, units, flags) VALUES (?, ?, ?, ?, ?, ?)",
+        (configuration.fingerprint, configuration.study, _now(), *texts),
+    )
     return int(made.lastrowid or 0)
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _number(connection: sqlite3.Connection, source: Source) -> int:
@@ -179,7 +174,7 @@ def _number(connection: sqlite3.Connection, source: Source) -> int:
 
 
 def _add_columns(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
-    known = value_columns(connection)
+    known = {str(row[1]) for row in connection.execute("PRAGMA table_info(devices)")}
     for name in columns:
         if name not in known:
             connection.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")
@@ -205,14 +200,13 @@ def _refuse_changed(connection: sqlite3.Connection, path: Path, configuration: i
         "SELECT begun_at FROM sources WHERE configuration = ? AND name = ?", (configuration, name)
     ).fetchone()
     if found:
-        raise DataError(
-            [Problem(name, f"has changed since {path} began to hold its devices ({found[0]})",
-                     "name another catalogue with --output, or put the table back as it was")]
-        )  # fmt: skip
+        what = f"has changed since {path} began to hold its devices ({found[0]})"
+        todo = "name another catalogue with --output, or put the table back as it was"
+        raise DataError([Problem(name, what, todo)])
 
 
 def _twice(connection: sqlite3.Connection, path: Path, source: Source, reduced: Reduced) -> DataError:
-    """Which devices of a chunk stood in the catalogue, or stand twice in the chunk."""
+    """Devices of a chunk that were in the catalogue, or are twice in the chunk."""
     problems, seen = [], set()
     todo = "a device has one name on its wafer: declare the column of wafers, or name another catalogue"
     for device, wafer in zip(reduced.device, reduced.wafer, strict=True):

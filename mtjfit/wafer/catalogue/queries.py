@@ -1,13 +1,15 @@
-"""Queries of a catalogue: tables of devices, their sums, their faults, and a digest of everything."""
+"""Reading a catalogue: tables of devices, their sums and faults, exports, and a digest of everything."""
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +17,21 @@ import pandas as pd
 
 from mtjfit.data.curve import FloatArray, Origin
 from mtjfit.data.origin import distinct, from_json, kinds
-from mtjfit.errors import DataError, Problem
-from mtjfit.wafer.catalogue.connection import plainly
-from mtjfit.wafer.catalogue.export import export_rows
-from mtjfit.wafer.catalogue.schema import ABOUT, WITH_ORIGIN, Configuration, Row, Source, Tally, quoted
+from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
+from mtjfit.output import OTHER_FILE, not_written, replacing
+from mtjfit.plain import harmless
+from mtjfit.wafer.catalogue.schema import Configuration, Row, Source, Tally, plainly, quoted
 
-__all__ = ["Queries"]
+__all__ = ["Queries", "refuse_export"]
 
+_ABOUT = ("device", "wafer", "split", "flags")  # columns of every frame, before the quantities
+_EXPORTED = ("device", "wafer", "split", "origin", "flags")  # the same in exported files, which travel alone
+_TEXTS = len(_EXPORTED) - 1  # all of these but the flags are text
+_FORMATS = (".csv", ".parquet")
 _PIECE = 5000  # rows in memory at a time
 _ORDER = "ORDER BY sources.name, sources.identity, chunk, place"
 _ORIGIN = "(SELECT origins FROM chunks WHERE chunks.source = devices.source AND number = devices.chunk)"
+_OF_CONFIGURATION = "JOIN configurations ON configurations.id = sources.configuration WHERE fingerprint = ?"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,37 +41,36 @@ class Queries:
     path: Path
     connection: sqlite3.Connection
 
+    def _all(self, statement: str, *values: object) -> list[Row]:
+        with plainly(self.path):
+            return self.connection.execute(statement, values).fetchall()
+
     @property
     def n_devices(self) -> int:
         """Reduced devices of all configurations and tables."""
-        with plainly(self.path):
-            return int(self.connection.execute("SELECT count(*) FROM devices").fetchone()[0])
+        return int(self._all("SELECT count(*) FROM devices")[0][0])
 
     def done(self, source: Source) -> frozenset[int]:
-        """Numbers of the chunks of a table that are written, and do not lack what an earlier version did not note."""
-        said = "SELECT number FROM chunks WHERE source = ? AND origins <> ''"
-        with plainly(self.path):
-            return frozenset(int(row[0]) for row in self.connection.execute(said, (source.id,)))
+        """Numbers of the written chunks of a table, except those of an earlier version that did not note origins."""
+        rows = self._all("SELECT number FROM chunks WHERE source = ? AND origins <> ''", source.id)
+        return frozenset(int(row[0]) for row in rows)
 
     def tally(self, source: Source) -> Tally:
-        """Numbers of devices of a table that are written."""
-        of, count = (source.id,), "SELECT flags, count(*) FROM devices WHERE source = ? GROUP BY flags"
-        with plainly(self.path):
-            flags = dict(self.connection.execute(count, of))
-            faults = self.connection.execute("SELECT count(*) FROM faults WHERE source = ?", of).fetchone()
-        return Tally(sum(flags.values()), int(faults[0]), flags)
+        """Numbers of written devices of a table."""
+        rows = self._all("SELECT flags, count(*) FROM devices WHERE source = ? GROUP BY flags", source.id)
+        faults = self._all("SELECT count(*) FROM faults WHERE source = ?", source.id)
+        return Tally(sum(n for _, n in rows), int(faults[0][0]), dict(rows))
 
     def configurations(self) -> list[Configuration]:
         """All configurations, in the order in which they were begun."""
-        said = "SELECT fingerprint, columns, units, flags, study FROM configurations ORDER BY id"
-        with plainly(self.path):
-            return [
-                Configuration(fingerprint, tuple(json.loads(columns)), json.loads(units), json.loads(flags), study)
-                for fingerprint, columns, units, flags, study in self.connection.execute(said)
-            ]
+        rows = self._all("SELECT fingerprint, columns, units, flags, study FROM configurations ORDER BY id")
+        return [
+            Configuration(fingerprint, tuple(json.loads(columns)), json.loads(units), json.loads(flags), study)
+            for fingerprint, columns, units, flags, study in rows
+        ]
 
     def configuration(self, beginning: str = "") -> Configuration:
-        """The configuration whose fingerprint begins so; with nothing given, the only one.
+        """The configuration whose fingerprint begins so; by default the only one.
 
         Raises
         ------
@@ -81,18 +87,14 @@ class Queries:
         raise DataError([Problem(str(self.path), what, f"name one of its configurations ({listed})")])
 
     def sources(self, configuration: str = "") -> list[Source]:
-        """Tables that devices of a configuration come from, in the order of queries."""
+        """Tables of the devices of a configuration, in the order of queries."""
         chosen = self.configuration(configuration)
-        said = (
-            "SELECT sources.id, name, identity, chunk_size FROM sources JOIN configurations "
-            "ON configurations.id = sources.configuration WHERE fingerprint = ? ORDER BY name, identity"
-        )
-        with plainly(self.path):
-            rows = self.connection.execute(said, (chosen.fingerprint,)).fetchall()
+        statement = f"SELECT sources.id, name, identity, chunk_size FROM sources {_OF_CONFIGURATION}"  # noqa: S608
+        rows = self._all(f"{statement} ORDER BY name, identity", chosen.fingerprint)
         return [Source(int(row[0]), chosen, str(row[1]), str(row[2]), int(row[3])) for row in rows]
 
     def origins(self, configuration: str = "") -> tuple[Origin, ...]:
-        """Where the devices of a configuration come from, as their tables declare it; what is not measured first.
+        """Origins of the devices of a configuration, as their tables declare them; those not measured first.
 
         Raises
         ------
@@ -107,13 +109,9 @@ class Queries:
         return found
 
     def _origins(self, configuration: Configuration) -> tuple[Origin, ...]:
-        """The different origins of all chunks; none where one of them does not know."""
-        said = (
-            "SELECT DISTINCT origins FROM chunks JOIN sources ON sources.id = source JOIN configurations "
-            "ON configurations.id = configuration WHERE fingerprint = ?"
-        )
-        with plainly(self.path):
-            found = [from_json(row[0]) for row in self.connection.execute(said, (configuration.fingerprint,))]
+        """The different origins of all chunks; none where one of them has no note of it."""
+        statement = f"SELECT DISTINCT origins FROM chunks JOIN sources ON sources.id = source {_OF_CONFIGURATION}"  # noqa: S608
+        found = [from_json(row[0]) for row in self._all(statement, configuration.fingerprint)]
         return distinct(each for some in found for each in some) if all(found) else ()
 
     def frame(
@@ -130,7 +128,7 @@ class Queries:
         Parameters
         ----------
         columns : sequence of str
-            Quantities; none: all of them. Units: ``catalogue.configuration().units``.
+            Quantities, by default all. Units: ``catalogue.configuration().units``.
         wafer, split : str, optional
             Only devices of one wafer, of one split.
         flagged : bool, optional
@@ -141,21 +139,24 @@ class Queries:
         Returns
         -------
         DataFrame
-            Columns device, wafer, split, flags and the quantities; NaN where a quantity is not determined. Devices that
-            could not be used stand in `faults`.
+            device, wafer, split, flags (bits of `mtjfit.wafer.FLAGS`), quantities; NaN where one is not determined.
 
         Raises
         ------
         DataError
-            No such quantity or configuration.
+            A quantity that the configuration does not have.
         """
         chosen = self.configuration(configuration)
-        named = tuple(columns) or chosen.columns
-        _refuse_unknown(named, chosen)
-        cells = [f"devices.{quoted(each)}" for each in (*ABOUT, *named)]
-        with plainly(self.path):
-            frames = [_frame(rows, named) for rows in self._rows(cells, chosen, wafer, split, flagged)]
-        return pd.concat(frames or [_frame((), named)], ignore_index=True)
+        problems = [
+            Problem(name, "is no quantity of this catalogue", did_you_mean(name, chosen.columns))
+            for name in columns if name not in chosen.columns
+        ]  # fmt: skip
+        if problems:
+            raise DataError(problems)
+        names = tuple(columns) or chosen.columns
+        cells = [f"devices.{quoted(each)}" for each in (*_ABOUT, *names)]
+        frames = [_frame(rows, names) for rows in self._rows(cells, chosen, wafer, split, flagged)]
+        return pd.concat(frames or [_frame((), names)], ignore_index=True)
 
     def sums(
         self,
@@ -166,45 +167,48 @@ class Queries:
         configuration: str = "",
     ) -> FloatArray:
         """Sufficient statistics, one row for each row of `frame` with the same choice, shape (J, n_sums)."""
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            pieces = self._rows(["devices.sums"], chosen, wafer, split, flagged)
-            blobs = [row[0] for rows in pieces for row in rows]
+        pieces = self._rows(["devices.sums"], self.configuration(configuration), wafer, split, flagged)
+        blobs = [row[0] for rows in pieces for row in rows]
         if not blobs:
             return np.zeros((0, 0))
         return np.frombuffer(b"".join(blobs), dtype="<f8").reshape(len(blobs), -1).astype(float)
 
     def faults(self, configuration: str = "") -> pd.DataFrame:
         """Devices that could not be used, and why: columns device, wafer, split, where, what, todo, table."""
-        said = (
-            "SELECT device, wafer, split, at, what, todo, sources.name FROM faults JOIN sources ON sources.id = source "
-            "JOIN configurations ON configurations.id = configuration WHERE fingerprint = ? "
+        statement = (
+            "SELECT device, wafer, split, at, what, todo, sources.name FROM faults JOIN sources ON sources.id = source "  # noqa: S608
+            f"{_OF_CONFIGURATION} {_ORDER}"
         )
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            rows = self.connection.execute(said + _ORDER, (chosen.fingerprint,)).fetchall()
+        rows = self._all(statement, self.configuration(configuration).fingerprint)
         return pd.DataFrame(rows, columns=["device", "wafer", "split", "where", "what", "todo", "table"], dtype="str")
 
     def export(self, path: str | Path, *, configuration: str = "") -> int:
         """All devices of a configuration as CSV or Parquet, by the ending of the name; returns their number.
 
-        The column ``origin`` says of each one whether it was measured.
+        CSV has all digits, empty cells where a quantity is not determined, and quotes text that a spreadsheet would run
+        as a formula. The column ``origin`` says of each device whether it was measured. An older file of this name
+        stays whole if the new one cannot be written.
 
         Raises
         ------
         ConfigError
-            Another ending, no such folder, or pyarrow is missing.
+            As `refuse_export`.
         MtjfitError
             The file cannot be written.
         """
-        chosen = self.configuration(configuration)
-        with plainly(self.path):
-            return export_rows(self._with_origin(chosen), chosen.columns, Path(path))
+        chosen, path = self.configuration(configuration), Path(path)
+        refuse_export(path)
+        write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
+        try:
+            with replacing(path) as draft:
+                return write(self._with_origin(chosen), chosen.columns, draft)
+        except OSError as error:
+            raise not_written(path, error, OTHER_FILE) from error
 
     def _with_origin(self, chosen: Configuration) -> Iterator[list[Row]]:
-        """Rows of `WITH_ORIGIN` and all quantities."""
-        own, place = {"origin": _ORIGIN}, WITH_ORIGIN.index("origin")
-        cells = [own.get(each, f"devices.{quoted(each)}") for each in (*WITH_ORIGIN, *chosen.columns)]
+        """Rows of `_EXPORTED` and all quantities."""
+        own, place = {"origin": _ORIGIN}, _EXPORTED.index("origin")
+        cells = [own.get(each, f"devices.{quoted(each)}") for each in (*_EXPORTED, *chosen.columns)]
         said: dict[str, str] = {}
         for rows in self._rows(cells, chosen):
             for text in {row[place] for row in rows} - set(said):
@@ -228,66 +232,47 @@ class Queries:
                 values.append(value)
         if flagged is not None:
             words.append("devices.flags <> 0" if flagged else "devices.flags = 0")
-        rows = self.connection.execute(
-            f"SELECT {', '.join(cells)} FROM devices JOIN configurations ON configurations.id = devices.configuration "  # noqa: S608
-            f"JOIN sources ON sources.id = devices.source WHERE {' AND '.join(words)} {_ORDER}",
-            values,
-        )
-        while piece := rows.fetchmany(_PIECE):
-            yield piece
+        with plainly(self.path):
+            rows = self.connection.execute(
+                f"SELECT {', '.join(cells)} FROM devices "  # noqa: S608
+                "JOIN configurations ON configurations.id = devices.configuration "
+                f"JOIN sources ON sources.id = devices.source WHERE {' AND '.join(words)} {_ORDER}",
+                values,
+            )
+            while piece := rows.fetchmany(_PIECE):
+                yield piece
 
     def digest(self) -> str:
-        """sha256 of all that it says of devices; the same for the same results, however and whenever written.
+        """sha256 of all devices; the same for the same results, however and whenever written.
 
-        Not in it: times, places of files, sizes and numbers of chunks, and the texts of study files.
+        It leaves out times, places of files, sizes and numbers of chunks, and the texts of study files.
         """
         found, under = hashlib.sha256(), "configuration = (SELECT id FROM configurations WHERE fingerprint = ?)"
         for each in sorted(self.configurations(), key=lambda one: one.fingerprint):
             _add(found, each.fingerprint, *each.columns)
-            self._add_table(found, f"SELECT identity FROM sources WHERE {under} ORDER BY 1", each)  # noqa: S608
+            for row in self._all(f"SELECT identity FROM sources WHERE {under} ORDER BY 1", each.fingerprint):  # noqa: S608
+                _add(found, *row)
             for origin in self._origins(each):
                 _add(found, origin.kind, origin.note)
-            self._add_devices(found, under, each)
+            names = ", ".join(quoted(name) for name in ("device", "wafer", "split", "sums", "flags", *each.columns))
+            numbers = struct.Struct(f"<q{len(each.columns)}d")
+            with plainly(self.path):
+                devices = f"SELECT {names} FROM devices WHERE {under} ORDER BY wafer, device"  # noqa: S608 - quoted
+                for device, wafer, split, sums, flags, *values in self.connection.execute(devices, (each.fingerprint,)):
+                    _add(found, device, wafer, split, sums)
+                    found.update(numbers.pack(flags, *(np.nan if value is None else value for value in values)))
             faults = "SELECT device, wafer, split, what FROM faults JOIN sources ON sources.id = source WHERE "
-            self._add_table(found, f"{faults}{under} ORDER BY 1, 2, 3, 4", each)
+            for row in self._all(f"{faults}{under} ORDER BY 1, 2, 3, 4", each.fingerprint):
+                _add(found, *row)
         return found.hexdigest()
 
-    def _add_table(self, found: hashlib._Hash, said: str, configuration: Configuration) -> None:
-        with plainly(self.path):
-            for row in self.connection.execute(said, (configuration.fingerprint,)):
-                _add(found, *row)
 
-    def _add_devices(self, found: hashlib._Hash, under: str, configuration: Configuration) -> None:
-        columns = configuration.columns
-        names = ", ".join(quoted(name) for name in ("device", "wafer", "split", "sums", "flags", *columns))
-        numbers = struct.Struct(f"<q{len(columns)}d")
-        said = f"SELECT {names} FROM devices WHERE {under} ORDER BY wafer, device"  # noqa: S608 - quoted
-        with plainly(self.path):
-            rows = self.connection.execute(said, (configuration.fingerprint,))
-            for device, wafer, split, sums, flags, *values in rows:
-                _add(found, device, wafer, split, sums)
-                found.update(numbers.pack(flags, *(np.nan if value is None else value for value in values)))
-
-
-def _frame(rows: Sequence[Row], columns: Sequence[str]) -> pd.DataFrame:
-    """Rows of `ABOUT` and quantities as a table; NaN where a quantity is not determined."""
-    listed = list(zip(*rows, strict=True)) or [()] * (len(ABOUT) + len(columns))
-    texts = {name: pd.Series(listed[k], dtype="str") for k, name in enumerate(ABOUT[:-1])}
-    flags = {"flags": np.array(listed[len(ABOUT) - 1], dtype=np.int64)}
-    values = {name: np.array(listed[len(ABOUT) + k], dtype=float) for k, name in enumerate(columns)}
-    return pd.DataFrame(texts | flags | values)
-
-
-def _refuse_unknown(columns: Sequence[str], configuration: Configuration) -> None:
-    from mtjfit.errors import did_you_mean
-
-    problems = [
-        Problem(name, "is no quantity of this catalogue", did_you_mean(name, configuration.columns))
-        for name in columns
-        if name not in configuration.columns
-    ]
-    if problems:
-        raise DataError(problems)
+def _frame(rows: Sequence[Row], names: Sequence[str]) -> pd.DataFrame:
+    """Rows of `_ABOUT` and quantities as a table; NaN where a quantity is not determined."""
+    listed, flags = list(zip(*rows, strict=True)) or [()] * (len(_ABOUT) + len(names)), len(_ABOUT) - 1
+    data: dict[str, object] = {name: pd.Series(listed[k], dtype="str") for k, name in enumerate(_ABOUT[:flags])}
+    data["flags"] = np.array(listed[flags], dtype=np.int64)
+    return pd.DataFrame(data | {name: np.array(listed[flags + 1 + k], float) for k, name in enumerate(names)})
 
 
 def _add(found: hashlib._Hash, *parts: str | bytes) -> None:
@@ -296,3 +281,56 @@ def _add(found: hashlib._Hash, *parts: str | bytes) -> None:
         data = part.encode() if isinstance(part, str) else part
         found.update(struct.pack("<q", len(data)))
         found.update(data)
+
+
+def refuse_export(path: Path) -> None:
+    """Refuse a file name that cannot be exported to, before any work is done.
+
+    Raises
+    ------
+    ConfigError
+        Neither CSV nor Parquet, no such folder, or pyarrow is missing.
+
+    Examples
+    --------
+    >>> refuse_export(Path("wafer.xlsx"))
+    Traceback (most recent call last):
+    mtjfit.errors.ConfigError: wafer.xlsx: is neither .csv nor .parquet; give the file one of these endings
+    """
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError([Problem(str(path), "is neither .csv nor .parquet", "give the file one of these endings")])
+    if not path.parent.is_dir():
+        raise ConfigError([Problem(str(path.parent), "there is no such folder", "make it first")])
+    if path.suffix.lower() == ".parquet":
+        try:
+            import_module("pyarrow.parquet")
+        except ImportError:
+            todo = "pip install 'mtjfit[parquet]', or export .csv"
+            raise ConfigError([Problem(str(path), "Parquet needs pyarrow, which is not installed", todo)]) from None
+
+
+def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+    rows = 0
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow((*_EXPORTED, *columns))
+        for piece in pieces:
+            writer.writerows([(*(harmless(str(each)) for each in row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
+            rows += len(piece)
+    return rows
+
+
+def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+    pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+    types = [*[pa.string()] * _TEXTS, pa.int64(), *[pa.float64()] * len(columns)]
+    schema = pa.schema(list(zip((*_EXPORTED, *columns), types, strict=True)))
+    rows = 0
+    with parquet.ParquetWriter(path, schema) as writer:
+        for piece in pieces:
+            listed = list(zip(*piece, strict=True))
+            texts = [pa.array(each, field.type) for each, field in zip(listed[:_TEXTS], schema, strict=False)]
+            numbers = [np.array(each, dtype=float) for each in listed[_TEXTS + 1 :]]  # None is NaN
+            arrays = [*texts, pa.array(listed[_TEXTS], pa.int64()), *(pa.array(each) for each in numbers)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+            rows += len(piece)
+    return rows

@@ -1,41 +1,25 @@
-"""The tables of a catalogue and their rows: a file of an earlier version takes the steps that it lacks."""
+"""The SQLite file of a catalogue: its tables, which earlier versions are brought up to, connections and errors."""
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mtjfit.errors import DataError, Problem
+from mtjfit.errors import DataError, MtjfitError, Problem
 
-__all__ = [
-    "ABOUT",
-    "APPLICATION",
-    "OF_DEVICE",
-    "VERSION",
-    "WITH_ORIGIN",
-    "Configuration",
-    "Row",
-    "Source",
-    "Tally",
-    "migrate",
-    "quoted",
-    "refuse_foreign",
-    "value_columns",
-]
+__all__ = ["OF_DEVICE", "VERSION", "Configuration", "Row", "Source", "Tally", "connect", "plainly", "quoted",
+           "transaction"]  # fmt: skip
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
 
-ABOUT = ("device", "wafer", "split", "flags")
-"""Columns of every frame, before the quantities."""
-WITH_ORIGIN = ("device", "wafer", "split", "origin", "flags")
-"""The same in exported files, which travel alone."""
-
-APPLICATION = 0x4D544A66
-"""In the header of the file, so that no other SQLite file is taken for a catalogue: MTJf."""
+_APPLICATION = APPLICATION = 0x4D544A66
 
 OF_DEVICE = ("configuration", "device", "wafer", "split", "source", "chunk", "place", "flags", "sums")
 """Columns of `devices` that every configuration has; the others hold the quantities of the configurations."""
@@ -73,12 +57,12 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 )
 
 VERSION = len(_STEPS)
-"""Of the tables that this program writes; ``PRAGMA user_version`` of the file."""
+"""Version of the tables that this program writes; ``PRAGMA user_version`` of the file."""
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """How devices were reduced: devices of two configurations never stand in one table of results.
+    """Declarations under which devices were reduced; devices of two configurations are never mixed.
 
     Attributes
     ----------
@@ -87,7 +71,7 @@ class Configuration:
     columns : tuple of str
         Names of the quantities of each device, in order.
     units : mapping
-        Unit of a quantity; those without one may be missing.
+        Units of quantities; pure numbers may be missing.
     flags : mapping of str to int
         Bits of the column `flags`.
     study : str
@@ -110,11 +94,11 @@ class Source:
     id : int
         In this catalogue.
     name : str
-        Where the table was when it was begun.
+        Path of the table when it was begun.
     identity : str
         sha256 of its content.
     chunk_size : int
-        Devices in a chunk: the numbers of chunks mean nothing without it.
+        Devices in a chunk, to which the numbers of chunks refer.
     """
 
     id: int
@@ -126,17 +110,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many devices of a table are in the catalogue.
-
-    Attributes
-    ----------
-    devices : int
-        Reduced.
-    faults : int
-        That could not be used.
-    flags : mapping of int to int
-        Reduced devices by the value of their column `flags`.
-    """
+    """Numbers of devices of a table in the catalogue: reduced, unusable, and reduced ones by their bits of flags."""
 
     devices: int
     faults: int
@@ -144,12 +118,12 @@ class Tally:
 
     @property
     def all(self) -> int:
-        """Devices of the table so far, usable or not."""
+        """Devices of the table so far, usable and unusable."""
         return self.devices + self.faults
 
 
 def quoted(name: str) -> str:
-    """A name for SQL, whatever letters it has; values never get into SQL, they are parameters.
+    """A name for SQL, whatever characters it has; values are always parameters.
 
     Examples
     --------
@@ -165,18 +139,10 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def refuse_foreign(connection: sqlite3.Connection, path: Path) -> int:
-    """Version of the tables of a catalogue; 0 for an empty file.
-
-    Raises
-    ------
-    DataError
-        The file is no catalogue, or one of a later version.
-    sqlite3.Error
-        It cannot be read, or is no SQLite file.
-    """
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """Version of the tables of a catalogue, 0 for an empty file; DataError for other files and later versions."""
     own = not connection.in_transaction
-    if own:  # another process may be making the file: all three are to be of one moment
+    if own:  # another process may be making the file: all three are read in one transaction
         connection.execute("BEGIN")
     try:
         application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
@@ -186,34 +152,24 @@ def refuse_foreign(connection: sqlite3.Connection, path: Path) -> int:
             connection.execute("ROLLBACK")
     if application == 0 and version == 0 and blank:
         return 0
-    if application != APPLICATION:
+    if application != _APPLICATION:
         raise DataError([Problem(str(path), "is an SQLite file of another program", "name another file")])
     if version > VERSION:
-        raise DataError(
-            [Problem(str(path), f"was written by a later mtjfit (version {version} of the tables; this one knows "
-                                f"{VERSION})", "update mtjfit")]
-        )  # fmt: skip
+        what = f"was written by a later mtjfit (version {version} of the tables; this one knows {VERSION})"
+        raise DataError([Problem(str(path), what, "update mtjfit")])
     return version
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring an empty file, or a catalogue of an earlier version, to the tables of today, in one transaction.
-
-    Raises
-    ------
-    DataError
-        As `refuse_foreign`.
-    sqlite3.Error
-        It cannot be written; the file is as it was.
-    """
-    if refuse_foreign(connection, path) == VERSION:
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring an empty file, or a catalogue of an earlier version, to the tables of today, in one transaction."""
+    if _version(connection, path) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in _STEPS[refuse_foreign(connection, path) :]:  # another process may have been quicker
+        for step in _STEPS[_version(connection, path) :]:  # another process may have been quicker
             for statement in step:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -221,7 +177,118 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def value_columns(connection: sqlite3.Connection) -> set[str]:
-    """Names of the quantities that `devices` has columns for."""
-    names = {str(row[1]) for row in connection.execute("PRAGMA table_info(devices)")}
-    return names - set(OF_DEVICE)
+_PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
+_RETRY = 0.05
+
+_TODO = {
+    sqlite3.SQLITE_FULL: ("the disk is full", "free it and repeat; what was written before is whole"),
+    sqlite3.SQLITE_READONLY: ("cannot be written", "see its permissions and its disk, or name another file"),
+    sqlite3.SQLITE_PERM: ("cannot be written", "see its permissions, or name another file"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "see that its folder exists and may be written"),
+    sqlite3.SQLITE_BUSY: (f"another process has been writing for {_PATIENCE:g} s", "wait for it, and repeat"),
+    sqlite3.SQLITE_LOCKED: ("is locked", "wait for the other process, and repeat"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk cannot read or write it",
+        "see the disk; on a network drive keep the catalogue on a local disk, and copy it when it is done",
+    ),
+    sqlite3.SQLITE_PROTOCOL: (
+        "its file system cannot lock files",
+        "on a network drive keep the catalogue on a local disk, and copy it when it is done",
+    ),
+}
+_BROKEN = {
+    sqlite3.SQLITE_NOTADB: ("is no catalogue of mtjfit", "name another file"),
+    sqlite3.SQLITE_CORRUPT: (
+        "is damaged",
+        "copy it aside; `sqlite3 FILE .recover` may save devices, and mtjfit batch makes it anew",
+    ),
+}
+
+
+@contextmanager
+def plainly(path: Path) -> Iterator[None]:
+    """Turn errors of SQLite into those of mtjfit, with a remedy.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, or no SQLite file.
+    MtjfitError
+        It cannot be read or written.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # the rest says which kind of it
+        if code in _BROKEN:
+            raise DataError([Problem(str(path), *_BROKEN[code])]) from error
+        what, todo = _TODO.get(code, ("cannot be used", "see that no other program changes it"))
+        raise MtjfitError(f"{path}: {what} ({error}); {todo}") from error
+
+
+def connect(path: Path, *, write: bool) -> sqlite3.Connection:
+    """Open the file as `mtjfit.wafer.catalogue.open_catalogue` says."""
+    with plainly(path):
+        if write:
+            return _opened(path, "mode=rwc", write=True)
+        if not path.is_file():
+            raise DataError([Problem(str(path), "there is no such catalogue", "make it with mtjfit batch")])
+        try:
+            return _opened(path, "mode=rw", write=False)
+        except sqlite3.OperationalError:
+            if path.with_name(f"{path.name}-wal").exists():
+                raise
+            # SQLite keeps two files beside a reader; where it cannot make them, nobody else writes either.
+            return _opened(path, "immutable=1", write=False)
+
+
+def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE)
+    try:
+        version = _version(connection, path)  # before anything is written into somebody else's file
+        if write:
+            _write_ahead(connection, path)
+            connection.execute("PRAGMA synchronous = FULL")  # a power cut, too, takes no more than a chunk
+        elif version == 0:
+            raise DataError([Problem(str(path), "is empty", "fill it with mtjfit batch")])
+        if version < VERSION:
+            _migrate(connection, path)
+        if not write:
+            connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _write_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    """Switch to write-ahead logging, so that readers and a writer do not wait for each other."""
+    until = time.monotonic() + _PATIENCE
+    while True:  # SQLite does not wait in this one step for another process that makes the same file
+        try:
+            mode = str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_RETRY)
+    if mode != "wal":
+        raise MtjfitError(
+            f"{path}: its file system cannot hold a catalogue (SQLite's write-ahead log needs memory that processes "
+            "share; network drives have none); keep it on a local disk, and copy it when it is done"
+        )
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """Write all of a block or nothing, whatever ends the block or the process; errors as `plainly`."""
+    with plainly(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # a full disk has ended the transaction already
+                connection.execute("ROLLBACK")
+            raise

@@ -1,9 +1,9 @@
-"""``mtjfit batch``: a table of many devices into a catalogue of what each determines."""
+"""``mtjfit batch``: reduce a table of many devices into a catalogue."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.reduce.batch import BatchSummary
 
-__all__ = ["batch_command", "said_of"]
+__all__ = ["batch_command", "declaration_text", "refuse_unusable"]
 
 _MOST_FAULTS = 20
 
 
 @click.command(short_help="Reduce a table of many devices into a catalogue.")
 @click.argument("table", type=click.Path(path_type=Path), metavar="TABLE")
-@click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml", help="What the columns mean.")
+@click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml", help="Study file with the columns.")
 @click.option(
     "--output",
     "-o",
@@ -37,24 +37,28 @@ _MOST_FAULTS = 20
 @click.option("--workers", type=click.IntRange(0, 1024), default=0, metavar="N", help="Reduce in N further processes.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Reduce on the workers of a dask scheduler.")
 @click.option("--export", type=click.Path(path_type=Path), metavar="FILE", help="All devices as .csv or .parquet.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only warnings and the name of the catalogue.")
 def batch_command(
     table: Path, study: Path | None, output: Path, workers: int, scheduler: str, export: Path | None, quiet: bool
 ) -> None:
-    """Reduce every device of TABLE to what it determines alone, and keep that in CATALOGUE, an SQLite file.
+    """Reduce every device of TABLE to the numbers that it determines alone, in CATALOGUE, an SQLite file.
 
     TABLE is a CSV or Parquet file, a folder, or a quoted pattern of files such as "dies/*.csv". It is read in pieces;
-    memory is bounded by [wafer] memory. Ctrl-C finishes the chunk at hand; the same command goes on from there, also
-    after a crash. Devices that cannot be used are listed, never dropped; the exit code is 0 as long as one could be
-    used.
+    memory is bounded by [wafer] memory. Ctrl-C finishes the current chunk; the same command continues from there, also
+    after a crash. Unusable devices are listed, never dropped; the exit code is 0 if at least one device is usable.
 
-    One process is enough as a rule: it reduces 100 000 curves in seconds. --workers and --scheduler take
+    One process is usually enough: it reduces 100 000 curves in seconds. --workers and --scheduler need
     dask.distributed: pip install 'mtjfit[cluster]'. Results are the same to the last bit. dask sends Python objects
     between its processes, which run as code where they arrive: whoever reaches the port of a scheduler can run programs
     on its workers. --workers listens to this computer only; give --scheduler only addresses inside a network you trust.
     """
     if study is None:
-        raise click.UsageError(_no_study(table))
+        raise click.UsageError(
+            f"--study is missing: nothing is guessed about the columns of {table}.\n"
+            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
+            "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
+            "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
+        )
     from mtjfit.wafer import load_wafer
     from mtjfit.wafer.catalogue import open_catalogue, refuse_export
     from mtjfit.wafer.reduce.batch import run_batch
@@ -66,13 +70,12 @@ def batch_command(
             raise click.UsageError(f"--export {export}: would overwrite it; name another file.")
         refuse_export(export)
     if not quiet:
-        click.echo(f"{said_of(loaded)}\n{'catalogue':<11}{output}")
+        click.echo(f"{declaration_text(loaded)}\n{'catalogue':<11}{output}")
     with open_catalogue(output, write=True) as catalogue:
         progress(f"reading {table}", quiet)
         with _saying_how_to_go_on(catalogue, again):
             summary = run_batch(loaded, catalogue, workers=workers, scheduler=scheduler, progress=not quiet)
-        _refuse_nothing(catalogue, table, summary)
-        _say(catalogue, summary, quiet)
+        _say(catalogue, table, summary, quiet)
         if export is not None:
             progress(f"writing {export}", quiet)
             n = catalogue.export(export, configuration=summary.source.configuration.fingerprint)
@@ -80,25 +83,15 @@ def batch_command(
     click.echo(f"Catalogue: {output}")
 
 
-def _no_study(table: Path) -> str:
-    return (
-        f"--study is missing: nothing is guessed about the columns of {table}.\n"
-        f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
-        "Fill in what it marks, see or add the table [wafer] with the columns of x, y, wafer and split, if there are "
-        "any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
-    )
-
-
 def _again(table: Path, study: Path, output: Path, workers: int, scheduler: str, export: Path | None) -> str:
     words = ["mtjfit", "batch", str(table), "--study", str(study), "--output", str(output)]
-    words += ["--workers", str(workers)] if workers else []
-    words += ["--scheduler", scheduler] if scheduler else []
-    words += ["--export", str(export)] if export else []
+    for option, given in (("--workers", workers), ("--scheduler", scheduler), ("--export", export)):
+        words += [option, str(given)] if given else []
     return shlex.join(words)
 
 
-def said_of(study: WaferStudy) -> str:
-    """What was declared, in a few lines."""
+def declaration_text(study: WaferStudy) -> str:
+    """The declarations of a wafer study in a few lines."""
     from mtjfit.data import pretty
     from mtjfit.text import number
     from mtjfit.wafer.read.table import table_origins
@@ -107,30 +100,28 @@ def said_of(study: WaferStudy) -> str:
     flipped = ", flipped to M x P" if declared.perp_axis == "PxM" else ""
     errors = {"columns": "from the table", "fit": "from the scatter of each device"}
     places = ", ".join(f"{role} = {name!r}" for role, name in wafer.roles().items())
-    origins = [each.label or each.kind for each in table_origins(study)]
     lines = {
         "table": str(study.table),
-        "origin": "; ".join(origins),
+        "origin": "; ".join(each.label or each.kind for each in table_origins(study)),
         "study": study.name,
         "quantity": f"{declared.quantity} per {declared.per} in {pretty(declared.units.torque)}",
         "sign": f"T_perp along {declared.perp_axis.replace('x', ' x ')} in the table{flipped}",
         "errors": errors.get(str(declared.sigma), "the same at every point"),
         "J0(V)": ", ".join(study.study_template.amplitudes),
         "columns": places or "no positions, wafers or splits declared",
-        "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory / 2**20)} MiB",
+        "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
     return "\n".join(f"{name:<11}{words}" for name, words in lines.items())
 
 
 @contextmanager
 def _saying_how_to_go_on(catalogue: Catalogue, again: str) -> Iterator[None]:
-    """Whatever ends a run early, the chunks that are written are not lost: say so, and how to go on."""
+    """If the run ends early, print how many devices are written, and the command that continues."""
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(
-            f"\nInterrupted; {catalogue.path} holds {catalogue.n_devices} devices. Go on with: {again}", err=True
-        )
+        written = f"{catalogue.path} holds {catalogue.n_devices} devices"
+        click.echo(f"\nInterrupted; {written}. Go on with: {again}", err=True)
         raise click.exceptions.Exit(INTERRUPTED) from None
     except MtjfitError:
         if n := catalogue.n_devices:
@@ -138,28 +129,23 @@ def _saying_how_to_go_on(catalogue: Catalogue, again: str) -> Iterator[None]:
         raise
 
 
-def _refuse_nothing(catalogue: Catalogue, table: Path, summary: BatchSummary) -> None:
-    """A table of which no device could be used was declared wrongly.
-
-    Raises
-    ------
-    DataError
-        With the first faults.
-    """
-    if summary.devices or not summary.faults:
-        return
-    faults = catalogue.faults(summary.source.configuration.fingerprint)
-    mine = faults[faults["table"] == summary.source.name].head(_MOST_FAULTS)
-    problems = [Problem(row["where"], row["what"], row["todo"]) for _, row in mine.iterrows()]
-    what = f"none of its {summary.faults} devices could be used"
-    raise DataError([*problems, Problem(str(table), what, "see whether it is declared as it is")])
+def refuse_unusable(table: Path, faults: Sequence[Problem], which: str) -> None:
+    """Raise DataError with the first faults, for a table without a usable device: it was declared wrongly."""
+    what, todo = f"none of its {which} devices could be used", "see whether it is declared as it is"
+    raise DataError([*faults[:_MOST_FAULTS], Problem(str(table), what, todo)])
 
 
-def _say(catalogue: Catalogue, summary: BatchSummary, quiet: bool) -> None:
-    """Numbers of devices, flags and faults; if quiet, only faults."""
-    from mtjfit.text import table
+def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) -> None:
+    """Print numbers of devices, flags and faults; if quiet, only faults."""
+    from mtjfit.text import table as text_table
     from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 
+    configuration = summary.source.configuration.fingerprint
+    faults = catalogue.faults(configuration) if summary.faults else None
+    mine = [] if faults is None else faults[faults["table"] == summary.source.name].to_dict("records")
+    problems = [Problem(str(row["where"]), str(row["what"]), str(row["todo"])) for row in mine]
+    if mine and not summary.devices:
+        refuse_unusable(table, problems, f"{summary.faults}")
     if not quiet:
         rows = [("devices in the catalogue", str(summary.devices), f"{summary.added} of them now")]
         rows.append(("  with a flag", str(summary.any_flag), ""))
@@ -167,15 +153,12 @@ def _say(catalogue: Catalogue, summary: BatchSummary, quiet: bool) -> None:
         rows.append(("could not be used", str(summary.faults), ""))
         rate = f"{summary.added / summary.seconds:.0f} devices/s" if summary.added else ""
         rows.append(("time", f"{summary.seconds:.1f} s", rate))
-        click.echo("\n" + table(("", "number", ""), rows))
-    found = catalogue.origins(summary.source.configuration.fingerprint)
-    if marked := [each.label for each in found if each.label]:
+        click.echo("\n" + text_table(("", "number", ""), rows))
+    if marked := [each.label for each in catalogue.origins(configuration) if each.label]:
         click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
-    if summary.faults:
-        faults = catalogue.faults(summary.source.configuration.fingerprint)
-        mine = faults[faults["table"] == summary.source.name]
-        click.echo(f"\nWarning: {len(mine)} devices could not be used; they stand in the table faults.")
-        for _, row in mine.head(_MOST_FAULTS).iterrows():
-            click.echo(f"  {row['device']}: {row['where']}: {row['what']}; {row['todo']}")
+    if mine:
+        click.echo(f"\nWarning: {len(mine)} devices could not be used; the table faults of the catalogue lists them.")
+        for row, problem in zip(mine[:_MOST_FAULTS], problems, strict=False):
+            click.echo(f"  {row['device']}: {problem}")
         if len(mine) > _MOST_FAULTS:
             click.echo(f"  and {len(mine) - _MOST_FAULTS} more")

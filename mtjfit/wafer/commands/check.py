@@ -1,4 +1,4 @@
-"""``mtjfit check`` of a study file of whole wafers: is it sound, and does its table begin as declared?"""
+"""``mtjfit check`` of a wafer study: reduces the first devices of its table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_wafer_study(study: Path) -> bool:
 
 
 def check_wafer(study: Path) -> None:
-    """Read the file and the first devices of its table, reduce these, and say what was found.
+    """Read the file, reduce the first devices of its table, and print how many can be used.
 
     Raises
     ------
@@ -39,15 +39,15 @@ def check_wafer(study: Path) -> None:
     """
     from dataclasses import replace
 
-    from mtjfit.errors import DataError, Problem
+    from mtjfit.errors import Problem
     from mtjfit.wafer import FLAGS, chunks, load_wafer, reduce_chunk
-    from mtjfit.wafer.commands.batch import said_of
+    from mtjfit.wafer.commands.batch import declaration_text, refuse_unusable
 
     progress(f"reading {study}")
     loaded = load_wafer(study)
     few = replace(loaded, wafer=replace(loaded.wafer, chunk=min(loaded.wafer.chunk, _DEVICES)))
     progress(f"reading {loaded.table}")
-    click.echo(said_of(loaded))
+    click.echo(declaration_text(loaded))
     found = reduce_chunk(few, next(chunks(few)))
     click.echo(f"\nThe first {len(found.device) + len(found.faults)} devices: {len(found.device)} can be used")
     for name, bit in FLAGS.items():
@@ -57,8 +57,7 @@ def check_wafer(study: Path) -> None:
         click.echo(f"  {fault.device}: {fault}")
     if not found.device:
         first = [Problem(each.where, each.what, each.todo) for each in found.faults[:10]]
-        what = f"none of its first {len(found.faults)} devices could be used"
-        raise DataError([*first, Problem(str(loaded.table), what, "see whether it is declared as it is")])
+        refuse_unusable(loaded.table, first, f"first {len(found.faults)}")
     words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",
                         f"{loaded.table.stem}.db"])  # fmt: skip
     click.echo(f"Next:   {words}")

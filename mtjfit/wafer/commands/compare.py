@@ -1,4 +1,4 @@
-"""``mtjfit compare A.db B.db``: wafers of one or more catalogues against each other."""
+"""``mtjfit compare A.db B.db``: compare the wafers of one or more catalogues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mtjfit.text import Table
     from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["compare_wafers", "is_catalogue", "together"]
+__all__ = ["compare_catalogues", "is_catalogue", "together"]
 
 _MOST = 20  # figures
 _FILES = ("wafers.csv", "pairs.csv", *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
@@ -39,7 +39,7 @@ def is_catalogue(path: Path) -> bool:
         return False
 
 
-def compare_wafers(
+def compare_catalogues(
     catalogues: Sequence[Path],
     quantities: Sequence[str],
     own_error: float,
@@ -48,28 +48,26 @@ def compare_wafers(
     quiet: bool,
     pdf: bool = False,
 ) -> None:
-    """Print means, spreads and pairs of all wafers; write them, too, if a folder is named.
+    """Print means, spreads and pairs of all wafers of catalogues; write them as well if a folder is given.
 
     Parameters
     ----------
-    catalogues : sequence of Path
-        One or more; wafers of equal names in two of them are told apart by the catalogue.
     quantities : sequence of str
-        Empty: the first determined numbers that all have.
+        By default the first determined numbers that all catalogues have.
     own_error, common_error : float
         Relative errors that all devices of a wafer, or of all wafers, share.
 
     Raises
     ------
-    ConfigError
-        The catalogues hold the quantities in different units, or per area in one and per volume in another.
-    DataError
-        A catalogue cannot be read, or no quantity is common to all.
+    ConfigError, DataError
+        A catalogue cannot be read, or as `together`.
     NotDetermined
-        No unflagged device determines any of them.
+        No unflagged device determines any of the quantities.
     """
+    from mtjfit.plot.style import picture_files
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
+    from mtjfit.wafer.plot import plot_control
     from mtjfit.wafer.survey.curves import survey_of
 
     surveys, per = {}, {}
@@ -77,7 +75,8 @@ def compare_wafers(
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
-            per[label] = _per(opened.configuration().study)
+            data = tomllib.loads(opened.configuration().study).get("data") or [{}]
+            per[label] = str(data[0].get("per", ""))
     folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
     if folder is not None:
         folder.prepare()
@@ -89,33 +88,28 @@ def compare_wafers(
         echo(*parts)
     if folder is not None:
         progress("drawing figures", quiet)
-        folder.write(_figures(survey, chosen, pdf) | numbers | {"wafers.txt": as_text(*parts).encode()})
+        known = (name for name in chosen[:_MOST] if survey.usable(name).any())
+        figures = {f"wafers-{k + 1}": plot_control(survey, quantity) for k, quantity in enumerate(known)}
+        folder.write(picture_files(figures, pdf) | numbers | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
 
 
-def _per(study: str) -> str:
-    """What the numbers of a catalogue are divided by: area, volume or device; empty where it does not say."""
-    data = tomllib.loads(study).get("data") if study else None
-    first = data[0] if isinstance(data, list) and data else {}
-    return str(first.get("per", "")) if isinstance(first, dict) else ""
-
-
 def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: Sequence[str] = ()) -> Survey:
-    """One survey of several, after it was made sure that their numbers mean the same.
+    """One survey of several by label, whose numbers must have the same meaning.
+
+    If a name of a wafer occurs twice, all names get the label before them.
 
     Parameters
     ----------
-    surveys : mapping of str to Survey
-        By label. Names of wafers that occur in two get the label before them.
     per : mapping of str to str
-        ``"area"``, ``"volume"`` or ``"device"`` by label; numbers |κ|·a1 of different kinds are not comparable.
+        ``"area"``, ``"volume"`` or ``"device"`` by label; amplitudes |κ|·a1 of different kinds are not comparable.
     quantities : sequence of str
-        Those to compare; empty: all that every survey has.
+        Those to compare, by default all that every survey has.
 
     Raises
     ------
     ConfigError
-        Their units, or what they are divided by, differ.
+        The quantities have different units, or are per area in one and per volume in another.
     DataError
         There is no common quantity.
     """
@@ -143,8 +137,7 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
                 problems.append(Problem(label, what, "compare the slope ratio, which is the same for both"))
     if problems:
         raise ConfigError(problems)
-    named = [each.frame["wafer"].drop_duplicates() for each in surveys.values()]
-    twice = pd.concat(named).duplicated().any()
+    twice = pd.concat([each.frame["wafer"].drop_duplicates() for each in surveys.values()]).duplicated().any()
     frames = []
     for label, each in surveys.items():
         frame = each.frame.drop(columns="population")  # of all devices together
@@ -159,27 +152,19 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
 
 
 def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) -> tuple[list[Table], dict[str, bytes]]:
-    """Tables for people, and the same with all digits."""
+    """Tables for people, and CSV files with all digits."""
     import pandas as pd
 
     from mtjfit.plain import csv_bytes
-    from mtjfit.wafer.page.text import means_table, pairs_table
+    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
     from mtjfit.wafer.survey.limits import WaferFindings
 
     tables, means, pairs = [], [], []
     for quantity in chosen:
         found = WaferFindings(survey, quantity, own, common)
-        tables += [means_table(found), pairs_table(found)]
+        tables += [means_table(found), wafer_pairs_table(found)]
         means.append(found.means.table.reset_index().assign(quantity=quantity, origin=survey.origin))
         pairs.append(found.pairs.assign(quantity=quantity, origin=survey.origin))
     files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
              for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
     return [table for table in tables if table.rows], files
-
-
-def _figures(survey: Survey, chosen: Sequence[str], pdf: bool) -> dict[str, bytes]:
-    from mtjfit.plot.style import picture_files
-    from mtjfit.wafer.plot import plot_control
-
-    known = (name for name in chosen[:_MOST] if survey.usable(name).any())
-    return picture_files({f"wafers-{k + 1}": plot_control(survey, quantity) for k, quantity in enumerate(known)}, pdf)

@@ -1,4 +1,4 @@
-"""``mtjfit wafer``: a catalogue of devices as a page of maps, limits, histograms and odd devices."""
+"""``mtjfit wafer``: a page of maps, control limits, histograms and odd devices from a catalogue."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _RUNS = "runs"
     type=click.Choice(["holm", "fdr"]),
     default="holm",
     show_default=True,
-    help="What is kept below 5 %: the chance of any false alarm among odd devices, or their share among those listed.",
+    help="Keep below 5 %: the chance of any false alarm among odd devices, or the share of false alarms.",
 )
 @click.option(
     "--own-error",
@@ -51,15 +51,15 @@ _RUNS = "runs"
     help="Relative error that all devices of one wafer share, such as 0.03 for the area of its junctions.",
 )
 @click.option("--stacks", is_flag=True, help="Fit the lengths that the devices of a split share.")
-@click.option("--posterior", is_flag=True, help="And sample their posterior: minutes. Implies --stacks.")
+@click.option("--posterior", is_flag=True, help="Also sample their posterior, in minutes; implies --stacks.")
 @click.option(
     "--study",
     type=click.Path(path_type=Path),
     metavar="WAFER.toml",
-    help="Other priors for --stacks than at the batch.",
+    help="Study file with other priors for --stacks.",
 )
-@click.option("--table", type=click.Path(path_type=Path), help="Where the measured table is now, for curves.")
-@click.option("--configuration", default="", metavar="HEX", help="Which one, where the catalogue holds several.")
+@click.option("--table", type=click.Path(path_type=Path), help="Present place of the measured table, for curves.")
+@click.option("--configuration", default="", metavar="HEX", help="Beginning of its fingerprint, if there are several.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
 def wafer_command(
@@ -78,16 +78,16 @@ def wafer_command(
 ) -> None:
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
 
-    DIR holds wafer.html, one page with all of it, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
-    odd.csv, faults.csv with all digits. Control limits are made of the spread of true values between devices of one
-    wafer: errors of measurement are taken off.
+    DIR holds wafer.html, one page with everything, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
+    odd.csv, faults.csv with all digits. Control limits follow the spread of true values between devices of one
+    wafer, without the errors of measurement.
 
-    --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them by the hierarchy
-    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command goes on. Both go to the
-    page and to stacks.csv, stack-fits.csv, stack-posteriors.csv.
+    --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
+    that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and
+    stacks.csv, stack-fits.csv, stack-posteriors.csv show the results.
 
-    Exit code 4: no device determines what was asked, or no stack a length; one nominal thickness never does. 5: a
-    posterior did not converge. The page is written all the same.
+    Exit code 4: no device determines the quantities, or no stack a length; one nominal thickness never does. 5: a
+    posterior did not converge. The page is written in either case.
     """
     if study is not None and not (stacks or posterior):
         raise click.UsageError("--study goes with --stacks")
@@ -95,7 +95,7 @@ def wafer_command(
     from mtjfit.wafer.page.page import MOST_CURVES, is_wafer_file, wafer_files
     from mtjfit.wafer.page.text import survey_says
     from mtjfit.wafer.survey.curves import curves_of, survey_of
-    from mtjfit.wafer.survey.limits import WaferFindings, odd_among
+    from mtjfit.wafer.survey.limits import WaferFindings, odd_devices
 
     with open_catalogue(catalogue) as opened:
         folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
@@ -106,7 +106,7 @@ def wafer_command(
         faults = opened.faults(configuration)
         progress(f"looking for odd ones among {len(survey.frame)} devices", quiet)
         findings = [WaferFindings(survey, quantity, own=own_error) for quantity in chosen]
-        odd = odd_among(survey, findings, control="fdr" if false_alarms == "fdr" else "holm")
+        odd = odd_devices(survey, control="fdr" if false_alarms == "fdr" else "holm", findings=findings)
         first = odd.table.head(MOST_CURVES)
         wanted = list(zip(first["wafer"], first["device"], strict=True))
         if wanted:
@@ -129,7 +129,7 @@ def wafer_command(
 
 
 def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Path | None, quiet: bool) -> StackResults:
-    """Fits of all splits that can tell a length, and their posteriors where a folder for runs is given."""
+    """Fits of all splits that can determine a length, and their posteriors if a folder for runs is given."""
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.stack.from_catalogue import group_study, refusals
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
@@ -145,15 +145,7 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
 
 
 def _judge(catalogue: Path, found: StackResults) -> None:
-    """Whether what was asked of the stacks was answered.
-
-    Raises
-    ------
-    NotConverged
-        A posterior did not converge.
-    NotDetermined
-        No stack determines a length.
-    """
+    """Raise NotConverged if a posterior did not converge, NotDetermined if no stack determines a length."""
     if found.posteriors is not None and not found.posteriors.converged:
         names = [split or "all" for split, one in found.posteriors.posteriors.items() if not one.verdict.converged]
         raise NotConverged(
@@ -167,7 +159,7 @@ def _judge(catalogue: Path, found: StackResults) -> None:
 
 
 def chosen_quantities(survey: Survey, asked: Sequence[str]) -> tuple[str, ...]:
-    """What to show: what was asked for, or the first determined numbers that some device has.
+    """The quantities asked for, or the first determined numbers that some device has.
 
     Raises
     ------

@@ -1,50 +1,58 @@
-"""One HTML page of wafers, its figures as SVG, and all its tables as CSV."""
+"""The HTML page of wafers, its figures as SVG, and all its tables as CSV."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import mtjfit
 from mtjfit.data.curve import BoolArray
-from mtjfit.html import template
+from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import Table, number
-from mtjfit.wafer.page.pictures import Picture, pictures, title_of
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     faults_table,
     flags_table,
+    limits_alt,
     limits_table,
+    map_alt,
     means_table,
-    pairs_table,
+    quantity_title,
+    smooth_alt,
+    splits_alt,
     survey_says,
-)
-from mtjfit.wafer.plot import plot_device_curve
+    wafer_pairs_table,
+)  # fmt: skip
+from mtjfit.wafer.plot import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.wafer.survey.curves import Curves
 from mtjfit.wafer.survey.limits import OddDevices, WaferFindings
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["MOST_CURVES", "is_wafer_file", "wafer_files"]
+__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "wafer_files"]
 
+KINDS = {"control": "control chart", "map": "map", "smooth": "smooth part", "histogram": "histogram"}
+"""Pictures of a quantity in the order of the page, by the beginning of their file names."""
 MOST_CURVES = 20
 """Curves of odd devices on the page."""
 _MOST_ODD = 120
 _CURVE_DPI = 120.0
+_IMAGE_DPI = 150.0  # of images of many marks: enough for the page, where they take most of the bytes
 _TABLES = ("limits.csv", "wafers.csv", "pairs.csv", "odd.csv", "faults.csv")
 _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
 
 
 def is_wafer_file(name: str) -> bool:
-    """True for names that `wafer_files` gives.
+    """True for the names of files of `wafer_files`.
 
     Examples
     --------
@@ -55,11 +63,23 @@ def is_wafer_file(name: str) -> bool:
 
 
 @dataclass(frozen=True)
+class _Picture:
+    """A figure of the page."""
+
+    name: str
+    caption: str
+    alt: str
+    content: str
+    width: float
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class _Section:
-    """All about one quantity."""
+    """Everything about one quantity."""
 
     title: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[_Picture, ...]
     tables: tuple[Table, ...]
 
 
@@ -84,36 +104,37 @@ def wafer_files(
     *,
     stacks: StackResults | None = None,
     pdf: bool = False,
-    progress: Callable[[str], object] | None = None,
+    progress: Callable[[str], object] = lambda _: None,
 ) -> dict[str, bytes]:
-    """Everything that ``mtjfit wafer`` writes, by file name: ``wafer.html``, figures, tables.
+    """All files that ``mtjfit wafer`` writes, by name: ``wafer.html``, figures, tables.
 
-    Up to three quantities the page stays below 5 MB, whatever the number of devices and wafers.
+    With up to three quantities the page stays below 5 MB for any number of devices and wafers.
 
     Parameters
     ----------
     findings : sequence of WaferFindings
-        A section of the page each.
+        One for each section of the page.
     curves : Curves
-        Of some of them.
+        Of some odd devices.
     faults : DataFrame
-        Devices that could not be used: columns device, wafer, where, what, todo.
+        Unusable devices: columns device, wafer, where, what, todo.
     stacks : StackResults, optional
         Fits and posteriors by split.
     pdf : bool
-        Give each figure a PDF file, too.
-    progress : callable, optional
+        Write each figure as PDF as well.
+    progress : callable
         Called with the name of each figure before it is drawn.
     """
     rings = _rings(survey, odd)
-    drawn_of = pictures(findings, rings, pdf=pdf, progress=progress)
-    sections = [_Section(title_of(one.quantity), drawn_of[one.quantity], _tables(one)) for one in findings]
+    sections = [_Section(quantity_title(one.quantity), tuple(_pictures(one, rings, pdf, progress)), _tables(one))
+                for one in findings]  # fmt: skip
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
     tables = _numbers(findings) | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
         tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
-    # whoever gets one of these tables alone sees in every row whether it was measured
-    files |= {name: _csv(frame.assign(origin=survey.origin), first) for name, (frame, first) in tables.items()}
+    # every row has its origin, because tables travel alone
+    files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
+              for name, (frame, first) in tables.items()}  # fmt: skip
     drawn = dict(_curves(survey, odd, curves, progress))
     html = template("mtjfit.wafer.page", "wafer.html.j2").render(
         program=f"mtjfit {mtjfit.__version__}",
@@ -135,6 +156,38 @@ def wafer_files(
     return {**files, "wafer.html": html.encode()}
 
 
+def _pictures(
+    found: WaferFindings, rings: BoolArray, pdf: bool, progress: Callable[[str], object]
+) -> Iterator[_Picture]:
+    """Pictures of one quantity; none if no unflagged device determines it."""
+    slug = re.sub(r"[^a-z0-9_]+", "-", found.quantity.lower()).strip("-") or "quantity"
+    for kind in () if found.limits.empty else KINDS:
+        progress(f"{KINDS[kind]} of {quantity_title(found.quantity)}")
+        if (drawn := _figure(found, kind, rings)) is not None:
+            figure, caption, alt = drawn
+            name, svg = f"{kind}-{slug}", render(figure, "svg", dpi=_IMAGE_DPI)
+            files = {f"{name}.svg": svg} | ({f"{name}.pdf": render(figure, "pdf")} if pdf else {})
+            yield _Picture(name, caption, alt, inline_svg(svg, name, alt), figure.get_figwidth(), files)
+
+
+def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, str, str] | None:
+    """Figure, caption and alternative text; None if devices have no positions, or too few for a smooth part."""
+    survey, quantity = found.survey, found.quantity
+    if kind == "control":
+        caption = "Devices of each wafer with the limits of their population, and the spread of true values by wafer."
+        return plot_control(survey, quantity, found), f"Control chart: {caption}", limits_alt(found)
+    if kind == "histogram":
+        return plot_splits(survey, quantity, found), "Devices by population, in common bins.", splits_alt(found)
+    if not np.any(survey.placed & survey.known(quantity)):
+        return None
+    if kind == "map":
+        return plot_wafer_map(survey, quantity, odd=rings), "Map of measured values.", map_alt(found)
+    if not found.surfaces:
+        return None
+    caption = "A polynomial of second order over each wafer, fitted robustly, and its residuals."
+    return plot_smooth(survey, quantity, found.surfaces, odd=rings), caption, smooth_alt(found)
+
+
 def _numbers(findings: Sequence[WaferFindings]) -> dict[str, tuple[pd.DataFrame, str]]:
     """Tables of all quantities below one another, with the name of their first column."""
     named = {
@@ -150,50 +203,41 @@ def _numbers(findings: Sequence[WaferFindings]) -> dict[str, tuple[pd.DataFrame,
     return found
 
 
-def _csv(frame: pd.DataFrame, first: str) -> bytes:
-    return csv_bytes(frame.set_index(first))
-
-
 def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
-    """Devices beyond what is expected, as rows of the survey."""
+    """True for odd devices, in the rows of the survey."""
     beyond = odd.table[odd.table["p_adjusted"] < FALSE_ALARM]
     names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
     return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
 
 
 def _tables(found: WaferFindings) -> tuple[Table, ...]:
-    return tuple(table for table in (limits_table(found), means_table(found), pairs_table(found)) if table.rows)
+    return tuple(table for table in (limits_table(found), means_table(found), wafer_pairs_table(found)) if table.rows)
 
 
 def _curves(
-    survey: Survey, odd: OddDevices, curves: Curves, progress: Callable[[str], object] | None
-) -> Iterator[tuple[tuple[str, str], Picture]]:
-    """Small figures of odd devices, by wafer and name, in the order of the list."""
+    survey: Survey, odd: OddDevices, curves: Curves, progress: Callable[[str], object]
+) -> Iterator[tuple[tuple[str, str], _Picture]]:
+    """Small figures of odd devices by wafer and name, in the order of the list."""
     for k, row in enumerate(odd.table.head(MOST_CURVES).itertuples()):
         key = (str(row.wafer), str(row.device))
         if key not in curves.found:
             continue
-        if progress is not None:
-            progress(f"curve of {key[1]}")
+        progress(f"curve of {key[1]}")
         curve = curves.found[key]
         who = ", ".join(str(part) for part in (row.device, row.wafer) if part)
+        parts = [f"{number(np.nanmin(each), 3)} to {number(np.nanmax(each), 3)}" for each in curve.values]
         alt = (
             f"{curve.quantity.capitalize()} of {who} against bias: {int(curve.used.sum())} points from "
-            f"{curve.bias.min():.3g} to {curve.bias.max():.3g} V, in-plane {_range(curve.values[0])}, out-of-plane "
-            f"{_range(curve.values[1])}."
+            f"{curve.bias.min():.3g} to {curve.bias.max():.3g} V, in-plane {parts[0]}, out-of-plane {parts[1]}."
         )
         figure = plot_device_curve(curve, survey)
         # As images: with their letters as outlines, drawings of this size are five times larger.
         png = base64.b64encode(render(figure, "png", dpi=_CURVE_DPI)).decode()
         content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
-        yield key, Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
+        yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 
 
-def _range(values: np.ndarray) -> str:
-    return f"{number(np.nanmin(values), 3)} to {number(np.nanmax(values), 3)}"
-
-
-def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], Picture]) -> Iterator[_Odd]:
+def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[_Odd]:
     for row in odd.table.head(_MOST_ODD).itertuples():
         picture = drawn.get((str(row.wafer), str(row.device)))
         x, y = float(row.x), float(row.y)  # type: ignore[arg-type]

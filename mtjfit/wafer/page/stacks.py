@@ -1,4 +1,4 @@
-"""What a page of wafers says of the stacks: fits and posteriors of the lengths that the devices of a split share."""
+"""Stacks on the page of wafers: fits and posteriors of the lengths that the devices of a split share."""
 
 from __future__ import annotations
 
@@ -22,38 +22,25 @@ _KNOWN = ("yes", "lower limit", "upper limit")
 
 @dataclass(frozen=True, eq=False)
 class StackResults:
-    """Everything about stacks.
-
-    Attributes
-    ----------
-    posteriors : GroupPosteriors or None
-        None: nobody asked for them.
-    refused : mapping of str to str
-        Splits that were not fitted, and why.
-    """
+    """Fits, posteriors if sampled, and splits that were not fitted with the reason."""
 
     fits: GroupFits
     posteriors: GroupPosteriors | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def free(self) -> tuple[str, ...]:
-        """Lengths that some stack has free."""
-        table = self.fits.table()
-        return tuple(name for name in LENGTHS if name in set(table["parameter"]))
-
-    @property
     def determines_a_length(self) -> bool:
         """True if a free length of some stack is determined, or has a limit; or if none is free."""
         if not self.fits.fits:
             return False
-        fits, said = self.fits.table(), []
-        said.append(fits["determined"][fits["parameter"].isin(LENGTHS)].astype(bool))
+        fits = self.fits.table()
+        of_lengths = fits["parameter"].isin(LENGTHS)
+        known = not of_lengths.any() or bool((fits["determined"].astype(bool) & of_lengths).any())
         if self.posteriors is not None:
             rows = self.posteriors.table()
-            believed = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)
-            said.append(rows["determined"].isin(_KNOWN)[believed])
-        return not self.free or bool(pd.concat(said).any())
+            converged = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)
+            known |= bool((rows["determined"].isin(_KNOWN) & converged).any())
+        return known
 
     def tables(self) -> tuple[Table, ...]:
         """For the page and the terminal."""
@@ -63,7 +50,7 @@ class StackResults:
         return tuple(table for table in found if table.rows)
 
     def notes(self) -> tuple[str, ...]:
-        """Sentences that no table holds: misfits, what did not converge, and which combinations the data leave open."""
+        """Sentences beside the tables: misfits, posteriors that did not converge, undetermined combinations."""
         said = [
             f"{split or 'all devices'}: the fit does not describe the devices as declared (misfit "
             f"{p_text(one.misfit_p_value)}), so its errors are too small. Let amplitudes scatter (scatter_a1), "
@@ -80,12 +67,12 @@ class StackResults:
         return tuple(said)
 
     def frames(self) -> dict[str, pd.DataFrame]:
-        """By file name, with all digits; index split."""
+        """Tables with all digits by file name; index split."""
         summary = self.fits.summary()
         lost = pd.DataFrame({"split": list(self.refused), "refused": list(self.refused.values())})
         known = summary.assign(refused="")
         found = {
-            "stacks.csv": (pd.concat([known, lost], ignore_index=True) if len(known) else lost),
+            "stacks.csv": pd.concat([known, lost], ignore_index=True) if len(known) else lost,
             "stack-fits.csv": self.fits.table(),
         }
         if self.posteriors is not None:
@@ -105,8 +92,8 @@ def _summary(results: StackResults) -> Table:
         rows.append((_name(row["split"]), f"{row['devices']}", f"{row['left_out']}", fit, misfit))
     rows += [(_name(split), "", "", f"not fitted: {why}", "") for split, why in results.refused.items()]
     note = (
-        "Flagged devices take no part. Misfit: without the scatter of points about each device's own polynomials, the "
-        "test that many points do not dilute."
+        "Without flagged devices. Misfit: without the scatter of points about each device's own polynomials, a test "
+        "that many points do not dilute."
     )
     return Table("Stacks", ("split", "devices", "flagged", "χ² / dof", "misfit χ² / dof"), tuple(rows), note)
 
@@ -119,7 +106,7 @@ def _fits(fits: GroupFits) -> Table:
         rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])),
                      "yes" if known else "no", str(row["reason"])))  # fmt: skip
     header = ("split", "parameter", "best fit ± sd", "unit", "determined", "remark")
-    return Table("Global fits by split", header, tuple(rows), "An error only where the data determine the parameter.")
+    return Table("Global fits by split", header, tuple(rows), "Errors are given only for determined parameters.")
 
 
 def _posteriors(posteriors: GroupPosteriors) -> Table:
@@ -134,8 +121,8 @@ def _posteriors(posteriors: GroupPosteriors) -> Table:
         }.get(says, "–")  # fmt: skip
         rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])), says))
     note = (
-        "Median and 90 % interval, or a 95 % limit. With priors: most of the variance that is left is one of the "
-        "priors of other parameters. No interval where the data determine nothing."
+        "Median and 90 % interval, or a 95 % limit. With priors: priors of other parameters cause most of the variance "
+        "that remains. No interval for undetermined parameters."
     )
     header = ("split", "parameter", "median (90 %)", "unit", "determined")
     return Table("Posteriors by split", header, tuple(rows), note)

@@ -1,4 +1,4 @@
-"""What the page of a wafer says: tables, sentences, and the words for those who cannot see its figures."""
+"""Tables, sentences and alternative texts of the page of wafers."""
 
 from __future__ import annotations
 
@@ -9,48 +9,24 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.text import Table, number, p_text, value_with_error
-from mtjfit.wafer.plot.smooth import surface_says
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.limits import REACH, OddDevices, WaferFindings, few_digits
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = [
-    "counted",
-    "faults_table",
-    "flags_table",
-    "limits_alt",
-    "limits_table",
-    "map_alt",
-    "means_table",
-    "pairs_table",
-    "smooth_alt",
-    "splits_alt",
-    "survey_says",
-]
+__all__ = ["faults_table", "flags_table", "limits_alt", "limits_table", "map_alt", "means_table", "quantity_title",
+           "smooth_alt", "splits_alt", "survey_says", "wafer_pairs_table"]  # fmt: skip
 
 _MOST_ROWS = 40
-_MOST_WORDS = 8  # wafers or splits that an alternative text names one by one
+_MOST_WORDS = 8  # wafers or splits in an alternative text
 
 
-def counted(n: int, one: str) -> str:
-    """A number of things.
-
-    Examples
-    --------
-    >>> counted(1, "device"), counted(2, "wafer")
-    ('1 device', '2 wafers')
-    """
-    return f"{n} {one}{'' if n == 1 else 's'}"
+def quantity_title(quantity: str) -> str:
+    """A quantity as a title."""
+    return {"slope_ratio": "Slope ratio T⊥/T∥"}.get(quantity, quantity.replace("|kappa|", "|κ|"))
 
 
-def chance(p: float) -> str:
-    """A probability in per cent, without digits that nobody can trust.
-
-    Examples
-    --------
-    >>> chance(0.4321), chance(1e-9), chance(1 - 1e-9)
-    ('43.2 %', '< 0.01 %', '> 99.99 %')
-    """
+def _chance(p: float) -> str:
+    """A probability in per cent, with trustworthy digits only."""
     return "< 0.01 %" if p < 1e-4 else "> 99.99 %" if p > 1 - 1e-4 else f"{100 * p:.3g} %"
 
 
@@ -60,29 +36,25 @@ def _with_unit(found: WaferFindings) -> str:
 
 
 def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
-    """What was measured, what is flagged, what is odd."""
+    """Sentences on the numbers of devices, flags, faults and odd devices."""
     flagged = int(survey.flagged.sum())
     splits = f" in {counted(len(survey.splits), 'split')}" if any(survey.splits) else ""
     wafers = f" on {counted(len(survey.wafers), 'wafer')}" if any(survey.wafers) else ""
     said = [f"{counted(len(survey.frame), 'device')}{wafers}{splits}; {flagged or 'none'} of them flagged."]
     if faults:
-        said.append(f"{counted(faults, 'more device')} could not be used and stand at the end of this page.")
-    if mixed := _of_several_thicknesses(survey):
+        said.append(f"{counted(faults, 'more device')} could not be used; see the end of this page.")
+    mixed = []  # too many thicknesses to be separate populations
+    if "thickness" in survey.frame:
+        n = survey.frame.groupby("population", sort=False)["thickness"].nunique()
+        mixed = [str(name) or "all devices" for name in n.index[n > 1]]
+    if mixed:
         said.append(
-            f"{', '.join(mixed[:_MOST_WORDS])}: devices of many thicknesses, so limits and spreads hold what changes "
-            "with thickness, and odd devices hide in them. Nominal thicknesses in place of measured ones show them."
+            f"{', '.join(mixed[:_MOST_WORDS])}: devices of many thicknesses, so limits and spreads include the effect "
+            "of thickness and may hide odd devices. Nominal thicknesses in place of measured ones show them."
         )
     elif len(survey.populations) > len(survey.splits):
         said.append("Limits are those of devices of one split and one nominal thickness.")
     return [*said, odd.says]
-
-
-def _of_several_thicknesses(survey: Survey) -> list[str]:
-    """Populations whose devices were not meant to be equal: too many thicknesses to tell them apart."""
-    if "thickness" not in survey.frame:
-        return []
-    n = survey.frame.groupby("population", sort=False)["thickness"].nunique()
-    return [str(name) or "all devices" for name in n.index[n > 1]]
 
 
 def flags_table(survey: Survey) -> Table:
@@ -90,8 +62,7 @@ def flags_table(survey: Survey) -> Table:
     flags = survey.frame["flags"].to_numpy()
     rows = []
     for name, bit in survey.flags.items():
-        n = int(np.sum((flags & bit) != 0))
-        if n:
+        if n := int(np.sum((flags & bit) != 0)):
             rows.append((name, f"{n}", f"{100 * n / len(flags):.3g} %", FLAG_MEANING.get(name, "")))
     return Table("Flags", ("flag", "devices", "share", "meaning"), tuple(rows), "A device may have several.")
 
@@ -105,49 +76,50 @@ def limits_table(found: WaferFindings) -> Table:
         rows.append((str(name) or "all", f"{row['n']}", value_with_error(row["centre"], row["centre_sd"]),
                      str(row["says"]), number(row["error"], 3), ends, beyond))  # fmt: skip
     note = (
-        f"Limits: robust mean ± {REACH:g} times the spread of true values between devices of one wafer, errors of "
-        "measurement taken off. In brackets: how many values errors and normal scatter put beyond them."
+        f"Limits: robust mean ± {REACH:g} times the spread of true values between devices of one wafer, without errors "
+        "of measurement. In brackets: number of values beyond them due to errors and normal scatter."
     )
     header = ("population", "devices", "robust mean", "spread of true values", "median error", "limits", "beyond")
     return Table(f"Control limits of {_with_unit(found)}", header, tuple(rows), note)
 
 
 def means_table(found: WaferFindings) -> Table:
-    """Wafers and what is known of their means."""
+    """Wafers and their means."""
     means, rows = found.means, []
     for name, row in means.table.head(_MOST_ROWS).iterrows():
         shrunk = value_with_error(row["shrunk"], row["shrunk_sd"]) if np.isfinite(row["shrunk"]) else ""
         spread = number(row["spread"], 3) if row["determined"] else f"0 to {number(row['spread_high'], 2)}"
         rows.append((str(name) or "all", f"{row['n']}", value_with_error(row["mean"], row["sd"]), spread,
                      number(row["error"], 3), shrunk))  # fmt: skip
-    errors = (
-        "Errors hold the scatter between devices, and what is declared that all devices of a wafer share."
-        if np.any(means.table["sd_wafer"] > 0)
-        else "Errors hold the scatter between devices and nothing that all devices of a wafer share: declare that with "
-        "--own-error."
-    )
-    note = errors
+    note = "Errors include the scatter between devices and the declared error that all devices of a wafer share."
+    if not np.any(means.table["sd_wafer"] > 0):
+        note = (
+            "Errors include the scatter between devices and no error that all devices of a wafer share: declare that "
+        )
+        note += "with --own-error."
     if len(means.table) > 1:
-        note += " Given all: the mean pulled towards those of all wafers of its population, as far as its error allows."
-        note += f" Between wafers, the true means spread by: {means.between.says}."
-    if len(means.table) > _MOST_ROWS:
-        note += f" {len(means.table) - _MOST_ROWS} more wafers stand in wafers.csv."
+        note += " Given all: the mean given those of all wafers of its population (shrunk)."
+        note += f" Spread of the true means between wafers: {means.between.says}."
+    note += _more(len(means.table), "wafers", "wafers.csv")
     header = ("wafer", "devices", "robust mean", "spread of true values", "median error", "given all")
     return Table(f"{_with_unit(found)} by wafer", header, tuple(rows), note)
 
 
-def pairs_table(found: WaferFindings) -> Table:
-    """Pairs of wafers, the clearest first."""
+def wafer_pairs_table(found: WaferFindings) -> Table:
+    """Pairs of wafers, by p-value."""
     pairs, rows = found.pairs, []
     for _, row in pairs.sort_values("p", kind="stable").head(_MOST_ROWS).iterrows():
         greater = float(row["p_greater"])
         rows.append((f"{row['A'] or 'all'} − {row['B'] or 'all'}", value_with_error(row["difference"], row["sd"]),
-                     chance(greater), p_text(float(row["p_holm"])), "yes" if row["clear"] else "no"))  # fmt: skip
+                     _chance(greater), p_text(float(row["p_holm"])), "yes" if row["clear"] else "no"))  # fmt: skip
     note = "Clear: below 5 % after Holm's correction for all pairs. First greater: the probability, of one pair."
-    if len(pairs) > _MOST_ROWS:
-        note += f" {len(pairs) - _MOST_ROWS} more pairs stand in pairs.csv."
+    note += _more(len(pairs), "pairs", "pairs.csv")
     header = ("pair", "difference", "first greater", "no difference (Holm)", "clear")
     return Table(f"{_with_unit(found)}: wafers against each other", header, tuple(rows), note)
+
+
+def _more(n: int, what: str, file: str) -> str:
+    return f" {n - _MOST_ROWS} more {what} in {file}." if n > _MOST_ROWS else ""
 
 
 def faults_table(faults: pd.DataFrame) -> Table:
@@ -156,7 +128,7 @@ def faults_table(faults: pd.DataFrame) -> Table:
         (str(row.device), str(row.wafer), str(row.where), str(row.what), str(row.todo))
         for row in faults.head(_MOST_ROWS).itertuples()
     )
-    note = f"{len(faults) - _MOST_ROWS} more stand in faults.csv." if len(faults) > _MOST_ROWS else ""
+    note = _more(len(faults), "devices", "faults.csv").strip()
     return Table("Devices that could not be used", ("device", "wafer", "where", "what", "what to do"), rows, note)
 
 
@@ -179,7 +151,7 @@ def limits_alt(found: WaferFindings) -> str:
 
 
 def map_alt(found: WaferFindings) -> str:
-    """Maps in words: the middle half of the values of each wafer, and whether the rim differs from the centre."""
+    """Maps in words: median and quartiles of each wafer, and medians of its inner and outer half."""
     survey = found.survey
     values, known = survey.values(found.quantity), survey.known(found.quantity) & survey.placed
     radius = np.hypot(survey.frame["x"].to_numpy(dtype=float), survey.frame["y"].to_numpy(dtype=float))
@@ -202,8 +174,8 @@ def smooth_alt(found: WaferFindings) -> str:
     """Smooth parts in words."""
     said = []
     for each in found.surfaces:
-        span = float(np.ptp(each.value))
-        said.append(f"{surface_says(each)}, range {number(span, 3)}; what is left spreads by {each.spread.says}.")
+        span = number(float(np.ptp(each.value)), 3)
+        said.append(f"{each.says}, range {span}; spread of the residuals {each.spread.says}.")
     return f"Smooth part of {_with_unit(found)} and residuals. {_first(said, 'wafers')}"
 
 

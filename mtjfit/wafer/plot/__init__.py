@@ -1,8 +1,7 @@
-"""Pictures of wafers: maps, smooth parts, histograms by split, control charts, and curves of single devices."""
+"""Figures of wafers: maps, smooth parts, histograms by split, control charts, and curves of single devices."""
 
 from mtjfit.wafer.plot.control import plot_control
 from mtjfit.wafer.plot.histogram import plot_device_curve, plot_splits
-from mtjfit.wafer.plot.map import plot_wafer_map
-from mtjfit.wafer.plot.smooth import plot_smooth
+from mtjfit.wafer.plot.map import plot_smooth, plot_wafer_map
 
 __all__ = ["plot_control", "plot_device_curve", "plot_smooth", "plot_splits", "plot_wafer_map"]

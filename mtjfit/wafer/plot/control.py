@@ -1,4 +1,4 @@
-"""Control chart: wafer by wafer, with limits made of the true spread, and the spread of each wafer below."""
+"""Control chart: devices of each wafer with limits from the true spread, and the spread of each wafer."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
-from mtjfit.study import Study
-from mtjfit.wafer.plot.map import quantity_label, wafer_title
-from mtjfit.wafer.survey.compare import wafer_means
-from mtjfit.wafer.survey.limits import REACH, control_limits, few_digits
+from mtjfit.plot.style import OKABE_ITO, literal, name_axis
+from mtjfit.wafer.plot.map import noted_figure, quantity_label, wafer_title
+from mtjfit.wafer.survey.limits import REACH, WaferFindings, few_digits
 from mtjfit.wafer.survey.survey import Survey
 
 __all__ = ["MOST_ON_CHART", "chart_order", "plot_control"]
@@ -29,19 +27,24 @@ _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
 def chart_order(survey: Survey) -> list[tuple[str, str]]:
-    """Population and wafer of each column of the chart: populations side by side, each in order of appearance."""
+    """Population and wafer of each column of the chart, by population, then in order of appearance."""
     pairs = list(dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True)))
     place = {name: k for k, name in enumerate(survey.populations)}
     return sorted(pairs, key=lambda pair: place[pair[0]])
 
 
-def plot_control(survey: Survey, quantity: str) -> Figure:
+def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
     """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
 
     Thick and thin bars hold 68 % and 95 % of the measured values, a dot is the robust mean with its error, a cross a
-    device beyond the limits, a hollow diamond a flagged device; of many, those farthest off are drawn. The limits are
-    the robust mean of a population ± 3 standard deviations of the true values between devices of one wafer; errors of
-    measurement are taken off. A triangle is the upper end of a spread that is not determined.
+    device beyond the limits, a hollow diamond a flagged device; of many, the farthest are drawn. The limits are the
+    robust mean of a population ± 3 standard deviations of the true values between devices of one wafer, without errors
+    of measurement. A triangle is the upper end of a spread that is not determined.
+
+    Parameters
+    ----------
+    found : WaferFindings, optional
+        Of this quantity, if they are known.
 
     Raises
     ------
@@ -50,17 +53,14 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
     ValueError
         No unflagged device determines it.
     """
-    limits = control_limits(survey, quantity)
+    found = found or WaferFindings(survey, quantity)
+    limits = found.limits
     if limits.empty:
         raise ValueError(f"no device without a flag determines {quantity}")
-    table = wafer_means(survey, quantity).table.set_index(["population", "wafer"])
-    means = cast(_Means, table.to_dict("index"))
+    means = cast(_Means, found.means.table.set_index(["population", "wafer"]).to_dict("index"))
     every = chart_order(survey)
     shown = every[-MOST_ON_CHART:]
-    study = cast(Study, survey)
-    note = _note(survey, quantity, limits, len(every) - len(shown))
-    with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 3.7 + footer_height(DOUBLE, study, note)), layout="constrained")
+    with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)
         _limits(top, shown, limits)
@@ -68,20 +68,18 @@ def plot_control(survey: Survey, quantity: str) -> Figure:
         name_axis(top.yaxis, quantity_label(quantity), survey.unit(quantity))
         name_axis(bottom.yaxis, "spread", survey.unit(quantity))
         _ticks(bottom, shown)
-        several = len({name for name, _ in shown}) > 1
-        if several:
+        if len({name for name, _ in shown}) > 1:
             _population_names(top, shown)
         handles = _handles(limits)
         fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
                    columnspacing=0.9)  # fmt: skip
-        footer(fig, study, note)
     return fig
 
 
-def _note(survey: Survey, quantity: str, limits: pd.DataFrame, more: int) -> str:
+def _note(limits: pd.DataFrame, more: int) -> str:
     said = [
-        f"Limits: robust mean ± {REACH:g} standard deviations of the true values between devices of one wafer; "
-        "errors of measurement are taken off, flagged devices do not count."
+        f"Limits: robust mean ± {REACH:g} standard deviations of the true values between devices of one wafer, without "
+        "errors of measurement and flagged devices."
     ]
     for name, row in limits.head(4).iterrows():
         whose = f"{name}: " if len(limits) > 1 else ""
@@ -114,7 +112,7 @@ def _devices(
         crosses += [(k, each) for each in beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]]
         diamonds += [(k, each) for each in marked[np.argsort(-np.abs(marked - row["centre"]))][:most]]
     at, low, left, right, high, mean, sd = np.array(bars).T
-    thick, blue = _thick(len(shown)), OKABE_ITO["blue"]
+    thick, blue = float(np.clip(120 / len(shown), 1.0, 4.0)), OKABE_ITO["blue"]
     ax.plot(*_upright(at, low, high), color=blue, lw=0.8, gid="95")
     ax.plot(*_upright(at, left, right), color=blue, lw=thick, solid_capstyle="butt", gid="68")
     ax.errorbar(at, mean, sd, fmt="o", ms=min(3.0, thick), mfc="white", mew=0.7, zorder=4, color=blue, gid="mean",
@@ -136,13 +134,13 @@ def _devices(
 
 
 def _upright(x: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """One line that is broken between upright pieces: a file has one element for all of them."""
+    """One broken line for all upright pieces, which is a single element of a file."""
     gap = np.full_like(x, np.nan)
     return np.stack([x, x, gap], axis=1).ravel(), np.stack([low, high, gap], axis=1).ravel()
 
 
 def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
-    """All values, unless some are so far off that they would flatten the others."""
+    """Range of all values, without those so far off that they would flatten the others."""
     reach = (limits[["spread", "error"]].fillna(0.0).max(axis=1) * 8).to_numpy()
     centre = limits["centre"].to_numpy()
     low = max(float(values.min()), float(np.min(centre - reach)))
@@ -152,10 +150,6 @@ def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
         low, high = min(low, float(np.nanmin(ends))), max(high, float(np.nanmax(ends)))
     pad = 0.06 * ((high - low) or abs(high) or 1.0)
     return low - pad, high + pad
-
-
-def _thick(n: int) -> float:
-    return float(np.clip(120 / n, 1.0, 4.0))
 
 
 def _runs(shown: list[tuple[str, str]]) -> list[tuple[str, int, int]]:

@@ -1,8 +1,6 @@
-"""Histograms of a quantity by population: bins in common, medians, true spreads, flagged devices apart."""
+"""Histograms of a quantity by population with common bins, medians and true spreads; curves of single devices."""
 
 from __future__ import annotations
-
-from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,28 +9,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
-from mtjfit.study import Study
-from mtjfit.wafer.plot.map import quantity_label
+from mtjfit.plot.style import OKABE_ITO, NotebookFigure, literal, name_axis, style
+from mtjfit.wafer.plot.map import noted_figure, quantity_label
 from mtjfit.wafer.survey.curves import DeviceCurve
-from mtjfit.wafer.survey.limits import control_limits
+from mtjfit.wafer.survey.limits import WaferFindings
 from mtjfit.wafer.survey.spread import Spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
 __all__ = ["MOST_SPLITS", "plot_device_curve", "plot_splits", "shared_bins"]
+
+MOST_SPLITS = 12
+"""Splits on one figure."""
+_BINS = (8, 80)
+_ROW = 0.95
+_FAR = 5.0  # in units of the widest spread: farther devices would flatten the others
 
 _WIDTH, _HEIGHT = 2.2, 1.45
 _FINE = 120
 
 
 def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
-    """Both components of one device against bias; hollow points were not used.
-
-    Parameters
-    ----------
-    survey : Survey
-        Which it is of: its mark goes on the figure.
-    """
+    """Both components of one device of a survey against bias; hollow points were not used."""
     fine = np.linspace(float(curve.bias.min()), float(curve.bias.max()), _FINE) if curve.bias.size else np.empty(0)
     lines = curve.polynomial(fine)
     with style():
@@ -52,35 +49,22 @@ def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
         ax.tick_params(labelsize=5.5)
         ax.locator_params(nbins=4)
         ax.legend(loc="best", fontsize=6, ncols=2, columnspacing=0.8, handletextpad=0.2, borderpad=0.1)
-        if survey.label:
-            watermark_small(fig, survey)
+        if survey.label:  # the figure has no room for the sentence
+            kinds = " / ".join(dict.fromkeys(each.kind.upper() for each in survey.origins if each.label))
+            text = fig.text(0.5, 0.55, kinds, ha="center", va="center", rotation=25, fontsize=14, weight="bold")
+            text.set(color=OKABE_ITO["vermillion"], alpha=0.13, in_layout=False, gid="watermark")
     return fig
 
 
-def watermark_small(fig: Figure, survey: Survey) -> None:
-    """The kinds of data that were not measured, across a figure that has no room for the sentence."""
-    study = cast(Study, survey)
-    kinds = " / ".join(dict.fromkeys(each.kind.upper() for each in study.origins if each.label))
-    text = fig.text(0.5, 0.55, kinds, ha="center", va="center", rotation=25, fontsize=14, weight="bold")
-    text.set(color=OKABE_ITO["vermillion"], alpha=0.13, in_layout=False, gid="watermark")
-
-
-MOST_SPLITS = 12
-"""Splits on one figure."""
-_BINS = (8, 80)
-_ROW = 0.95
-_FAR = 5.0  # in units of the widest spread: one device that is far off must not flatten the others
-
-
 def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> FloatArray:
-    """Edges of bins for several groups: Freedman and Diaconis's width of the narrowest, over all that is not far off.
+    """Edges of common bins for several groups: Freedman and Diaconis's width for the narrowest, without far values.
 
     Parameters
     ----------
     values : array, shape (n,)
         Of all groups.
     centre, width : array, shape (groups,)
-        Robust centre, and robust standard deviation of what is seen.
+        Robust centre and robust standard deviation of the measured values.
 
     Examples
     --------
@@ -99,11 +83,16 @@ def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> Fl
     return np.linspace(low, high, int(np.clip(np.ceil((high - low) / step), *_BINS)) + 1)
 
 
-def plot_splits(survey: Survey, quantity: str) -> Figure:
-    """A histogram for each population below one another, in bins that they share.
+def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
+    """A histogram for each population, with common bins.
 
-    Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bar: what is seen, and in black the
-    true spread, ± one standard deviation. Devices beyond the axis are counted at its ends.
+    Blue: devices without a flag; hatched on top: flagged ones. Line: the median; bars: ± one standard deviation of
+    measured values, and in black of true values. Devices beyond the axis are counted at its ends.
+
+    Parameters
+    ----------
+    found : WaferFindings, optional
+        Of this quantity, if they are known.
 
     Raises
     ------
@@ -124,32 +113,27 @@ def plot_splits(survey: Survey, quantity: str) -> Figure:
         np.array([seen[name].centre for name in shown]),
         np.array([seen[name].spread for name in shown]),
     )
-    limits = control_limits(survey, quantity)
-    study = cast(Study, survey)
+    limits = (found or WaferFindings(survey, quantity)).limits
+    spread, says = limits["spread"].where(limits["determined"].astype(bool), 0.0).to_dict(), limits["says"].to_dict()
     note = (
         "Grey bar: robust standard deviation of measured values. Black bar: that of true values between devices of one "
-        "wafer, errors of measurement taken off; none where it is not determined."
+        "wafer, without errors of measurement; none where it is not determined."
     )
     if len(names) > len(shown):
         note += f" {len(names) - len(shown)} more are not drawn."
-    with style():
-        height = _ROW * len(shown) + 0.65 + footer_height(DOUBLE, study, note)
-        fig = NotebookFigure(figsize=(DOUBLE, height), layout="constrained")
+    with noted_figure(survey, _ROW * len(shown) + 0.65, note) as fig:
         axes = fig.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         for ax, name in zip(axes, shown, strict=True):
             mine = of == name
-            row = limits.loc[name]
-            spread = limits["spread"].to_dict()[name] if limits["determined"].to_dict()[name] else 0.0
-            _histogram(ax, edges, values[mine & usable], values[mine & known & survey.flagged])
-            _middle(ax, float(np.median(values[mine & usable])), seen[name], spread)
-            unknown = int(np.sum(mine & ~known))
-            _words(ax, name if len(names) > 1 else "", int(np.sum(mine & usable)),
-                   int(np.sum(mine & known & survey.flagged)), unknown, str(row["says"]))  # fmt: skip
+            plain, marked = values[mine & usable], values[mine & known & survey.flagged]
+            _histogram(ax, edges, plain, marked)
+            _middle(ax, float(np.median(plain)), seen[name], spread[name])
+            unknown, title = int(np.sum(mine & ~known)), name if len(names) > 1 else ""
+            _words(ax, title, plain.size, marked.size, unknown, says[name])
         axes[-1].set_xlim(edges[0] - 0.03 * np.ptp(edges), edges[-1] + 0.03 * np.ptp(edges))
         name_axis(axes[-1].xaxis, quantity_label(quantity), survey.unit(quantity))
         fig.supylabel("devices", fontsize=7.5)
         fig.legend(handles=_handles(), loc="outside upper center", ncols=5, fontsize=6.5, columnspacing=1.2)
-        footer(fig, study, note)
     return fig
 
 

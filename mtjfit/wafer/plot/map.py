@@ -1,8 +1,9 @@
-"""Maps of wafers: dies in colour, what is odd about them by shape."""
+"""Maps of wafers: values in colour, marks for flagged and odd devices; smooth parts and their residuals."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -31,28 +32,20 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.study import Study
-from mtjfit.wafer.survey.dies import DieGrid, die_grid, squares, wafer_radius
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.dies import DieGrid, die_grid, square_bins, wafer_radius
+from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
+from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = [
-    "MOST_WAFERS",
-    "Around",
-    "Scale",
-    "draw_map",
-    "left_out",
-    "map_legend",
-    "plot_wafer_map",
-    "quantity_label",
-    "wafer_title",
-]
+__all__ = ["MOST_WAFERS", "Scale", "noted_figure", "plot_smooth", "plot_wafer_map", "quantity_label", "wafer_title"]
 
 MOST_WAFERS = 24
 """Wafers on one figure of maps."""
+_MOST_SURFACES = 4  # wafers on one figure of smooth parts
 _ACROSS = 4
-_SQUARES = 120  # to an inch of an image: smaller ones no eye tells apart
+_SQUARES = 120  # per inch of an image: the eye does not resolve smaller ones
 _SHOWN = (0.01, 0.99)  # quantiles between which colours run
 _MOST_DOTS = 3000  # single dots or marks on a figure: more of them are drawn as images
-_COLOURS = 64  # no eye tells more apart on a map, and files are half as large
+_COLOURS = 64  # the eye does not resolve more on a map, and files are half as large
 _LONGEST = 18  # letters of the name of a wafer
 _NAMES = {
     "slope_ratio": r"slope ratio $T_\perp/T_\parallel$",
@@ -65,7 +58,7 @@ Kind = Literal["sequential", "diverging"]
 
 
 def quantity_label(name: str, unit: str = "") -> str:
-    r"""A quantity of devices as it is written in formulas, with its unit.
+    r"""A quantity of devices as a formula, with its unit.
 
     Examples
     --------
@@ -82,21 +75,25 @@ def quantity_label(name: str, unit: str = "") -> str:
 
 
 def wafer_title(name: str) -> str:
-    """Name of a wafer as a title; long ones lose their middle."""
+    """Name of a wafer as a title; long names are shortened in the middle."""
     if not name:
         return "all devices"
     return literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 7]}…{name[-6:]}")
 
 
+@contextmanager
+def noted_figure(survey: Survey, height: float, note: str) -> Iterator[NotebookFigure]:
+    """A figure in double width; below its `height` (inches) there is room for a note and the mark of simulated data."""
+    study = cast(Study, survey)  # the footer needs its label and origins only
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, height + footer_height(DOUBLE, study, note)), layout="constrained")
+        yield fig
+        footer(fig, study, note)
+
+
 @dataclass(frozen=True)
 class Scale:
-    """Colours of values: the same for all maps of a figure.
-
-    Attributes
-    ----------
-    extend : {"neither", "min", "max", "both"}
-        On which sides values lie beyond the ends.
-    """
+    """Colours of values, the same for all maps of a figure; `extend` names the ends that values exceed."""
 
     colours: Colormap
     norm: Normalize
@@ -104,29 +101,27 @@ class Scale:
 
     @classmethod
     def of(cls, values: FloatArray, kind: Kind = "sequential") -> Scale:
-        """Colours between the 1 % and the 99 % quantile, or from −x to x with zero in the middle."""
+        """Colours between the 1 % and the 99 % quantile; diverging ones from −x to x."""
         known = values[np.isfinite(values)]
         low, high = (float(each) for each in np.quantile(known, _SHOWN)) if known.size else (0.0, 1.0)
         if kind == "diverging":
             high = max(abs(low), abs(high))
             low = -high
         if not high > low:
-            half = 0.5 * (abs(low) or 1.0)  # of the value itself, which may be in any unit
+            half = 0.5 * (abs(low) or 1.0)
             low, high = low - half, high + half
         under, over = bool(np.any(known < low)), bool(np.any(known > high))
         extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
-        # Both maps keep their order in grey and for any colour vision.
+        # both maps keep their order in grey and for any colour vision
         colours = colormaps["viridis" if kind == "sequential" else "RdBu_r"].resampled(_COLOURS)
         return cls(colours, Normalize(low, high), cast(Literal["neither"], extend[under, over]))
 
     def bar(self, fig: Figure, axes: list[Axes], label: str, unit: str, *, below: bool = False) -> None:
         """A colour bar beside some panels, or below them, with a power of ten of its numbers in the label."""
         mappable = ScalarMappable(self.norm, self.colours)
-        where: dict[str, Any] = (
-            {"location": "bottom", "aspect": 34, "shrink": 0.85, "pad": 0.01, "fraction": 0.03}
-            if below
-            else {"aspect": 28, "pad": 0.015, "fraction": 0.035}
-        )
+        where: dict[str, Any] = {"aspect": 28, "pad": 0.015, "fraction": 0.035}
+        if below:
+            where = {"location": "bottom", "aspect": 34, "shrink": 0.85, "pad": 0.01, "fraction": 0.03}
         bar = fig.colorbar(mappable, ax=axes, extend=self.extend, **where)
         axis = bar.ax.xaxis if below else bar.ax.yaxis
         name_axis(axis, label, unit)
@@ -137,21 +132,21 @@ class Scale:
 def plot_wafer_map(
     survey: Survey, quantity: str, *, odd: BoolArray | None = None, kind: Kind = "sequential", most: int = MOST_WAFERS
 ) -> Figure:
-    """A quantity over each wafer: a square for each die, or a dot for each device where positions keep to no grid.
+    """A quantity over each wafer: a square for each die, or a dot for each device if positions lie on no grid.
 
     Flagged devices carry a ×, devices that do not determine the quantity are empty squares, odd ones have a ring. All
-    wafers share one scale of colours; the circle is the smallest usual wafer about (0, 0) that holds all dies.
+    wafers share one scale of colours; the circle is the smallest standard wafer about (0, 0) that holds all dies.
 
     Parameters
     ----------
     quantity : str
         Any column of numbers.
     odd : array of bool, shape (devices,), optional
-        Devices to mark by a ring, in the rows of the survey.
+        Devices to mark by a ring.
     kind : {"sequential", "diverging"}
         Diverging: zero in the middle of the scale.
     most : int
-        Wafers to draw; the note says how many more there are.
+        Wafers to draw; a note gives the number of the others.
 
     Raises
     ------
@@ -174,16 +169,16 @@ def plot_wafer_map(
     side = min((DOUBLE - 1.25) / across, 3.4)
     width = side * across + 1.25
     of_all = np.concatenate(list(rows.values()))
-    around, scale = Around.of(place[of_all], side), Scale.of(values[of_all], kind)
+    around, scale = _Around.of(place[of_all], side), Scale.of(values[of_all], kind)
     with style():
         fig = NotebookFigure(figsize=(width, 1.0), layout=ConstrainedLayoutEngine(w_pad=0.07))
         panels = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         axes = list(panels.ravel())
         notes = dict.fromkeys(around.says)
         for ax, (name, mine) in zip(axes, rows.items(), strict=False):
-            said = draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
+            said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
             notes |= dict.fromkeys(said)
-            ax.set_title(f"{wafer_title(name)}: {_count(mine.size)}", pad=3)
+            ax.set_title(f"{wafer_title(name)}: {counted(mine.size, 'device')}", pad=3)
         for ax in axes[len(rows) :]:
             ax.set_axis_off()
         for k, ax in enumerate(axes[: len(rows)]):
@@ -191,70 +186,47 @@ def plot_wafer_map(
             ax.xaxis.set_tick_params(labelbottom=k + across >= len(rows))
             ax.set_ylabel("y (mm)" if k % across == 0 else "")
         scale.bar(fig, axes, quantity_label(quantity), survey.unit(quantity))
-        handles = map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
+        handles = _map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
         if handles:
             fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
-        note = " ".join(notes) + left_out(len(names) - len(rows), int(np.sum(~placed)))
+        note = " ".join(notes) + _not_drawn(len(names) - len(rows))
+        if unplaced := int(np.sum(~placed)):
+            note += f" {counted(unplaced, 'device')} without a position."
         fig.set_figheight(down * (side + 0.22) + 0.35 + 0.2 * bool(handles) + footer_height(width, study, note))
         footer(fig, study, note)
     return fig
 
 
-def _count(n: int) -> str:
-    return f"{n} device" if n == 1 else f"{n} devices"
-
-
-def left_out(wafers: int, unplaced: int) -> str:
-    """What a figure does not show, for its note."""
-    said = f" {wafers} more {'wafer is' if wafers == 1 else 'wafers are'} not drawn." if wafers else ""
-    return said + (f" {_count(unplaced)} without a position." if unplaced else "")
+def _not_drawn(wafers: int) -> str:
+    return f" {wafers} more {'wafer is' if wafers == 1 else 'wafers are'} not drawn." if wafers > 0 else ""
 
 
 @dataclass(frozen=True)
-class Around:
-    """The wafer round its dies, the same for all maps of a figure.
-
-    Attributes
-    ----------
-    radius : float
-        Of the circle, in mm; NaN for none.
-    side : float
-        Of a panel, in inches.
-    many : bool
-        Whether there are too many devices on the figure to draw them one by one.
-    """
+class _Around:
+    """The same for all maps of a figure: radius of the circle in mm or NaN, side of a panel in inches, many devices."""
 
     radius: float
     side: float
     many: bool
 
     @classmethod
-    def of(cls, place: FloatArray, side: float) -> Around:
-        """The smallest usual wafer that holds all places, shape (devices, 2)."""
+    def of(cls, place: FloatArray, side: float) -> _Around:
+        """The smallest standard wafer that holds all places, shape (devices, 2)."""
         x, y = place.T
         grid = die_grid(x, y)
         return cls(wafer_radius(x, y, grid.pitch if grid is not None else None), side, len(place) > _MOST_DOTS)
 
     @property
     def says(self) -> tuple[str, ...]:
-        """What the circle is."""
         if not np.isfinite(self.radius):
             return ()
         return (f"Circle: a wafer of {2 * self.radius:g} mm about (0, 0), the smallest usual one that holds all dies.",)
 
 
-def draw_map(
-    ax: Axes, around: Around, place: FloatArray, values: FloatArray, scale: Scale, flagged: BoolArray, odd: BoolArray
+def _draw_map(
+    ax: Axes, around: _Around, place: FloatArray, values: FloatArray, scale: Scale, flagged: BoolArray, odd: BoolArray
 ) -> tuple[str, ...]:
-    """Draw one wafer; returns sentences for the note of the figure.
-
-    Parameters
-    ----------
-    place : array, shape (devices, 2)
-        x and y in mm.
-    values : array, shape (devices,)
-    flagged, odd : array of bool, shape (devices,)
-    """
+    """Draw one wafer; `place` (devices, 2) in mm. Returns sentences for the note of the figure."""
     x, y = place.T
     known = np.isfinite(values)
     grid = die_grid(x, y)
@@ -268,9 +240,9 @@ def draw_map(
             notes.append("Dies with several devices: their mean.")
         _squares(ax, grid, values, scale)
     elif around.many:
-        # Squares about as large as the room that a device has.
+        # squares about as large as the area of one device
         side = max(np.sqrt(np.ptp(x) * np.ptp(y) / len(x)), np.hypot(np.ptp(x), np.ptp(y)) / (_SQUARES * around.side))
-        _squares(ax, squares(x, y, float(side)), values, scale)
+        _squares(ax, square_bins(x, y, float(side)), values, scale)
         notes.append("Positions keep to no grid: mean of the devices in each square.")
     else:
         area = float(np.clip(0.3 * (72 * around.side) ** 2 / len(place), 0.5, 30.0))
@@ -292,7 +264,7 @@ def draw_map(
 
 def _marked(ax: Axes, x: FloatArray, y: FloatArray, mark: str, size: float, many: bool) -> None:
     look = dict(_MARKS[mark])
-    if mark != "empty":  # a white rim keeps a mark apart from any colour under it
+    if mark != "empty":  # a white rim separates a mark from any colour below
         ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size,
                 **{**look, "color": "white", "mec": "white", "mew": 2.4 * float(str(look["mew"])), "gid": "rim"})  # type: ignore[arg-type]  # fmt: skip
     ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, **look)  # type: ignore[arg-type]
@@ -305,8 +277,8 @@ _MARKS: Mapping[str, Mapping[str, object]] = {
 }
 
 
-def map_legend(flagged: BoolArray, empty: BoolArray, odd: BoolArray, rows: np.ndarray) -> list[Line2D]:
-    """Handles of the marks that occur among some rows."""
+def _map_legend(flagged: BoolArray, empty: BoolArray, odd: BoolArray, rows: np.ndarray) -> list[Line2D]:
+    """Handles of the marks that occur in some rows."""
     of = (("flagged", flagged & ~empty, "flagged"), ("empty", empty, "not determined"),
           ("odd", odd, "beyond what is expected"))  # fmt: skip
     return [
@@ -317,8 +289,62 @@ def map_legend(flagged: BoolArray, empty: BoolArray, odd: BoolArray, rows: np.nd
 
 
 def _squares(ax: Axes, grid: DieGrid, values: FloatArray, scale: Scale) -> None:
-    # An image of one pixel for each die: the same size in a file whatever the size of the figure.
+    # one pixel for each die, so that the size of the file does not depend on that of the figure
     image = scale.colours(scale.norm(np.ma.masked_invalid(grid.image(values))), bytes=True)
     image[..., 3] = np.where(np.isfinite(grid.image(values)), 255, 0)
     left, right, bottom, top = grid.extent
     ax.imshow(image, extent=(left, right, bottom, top), origin="lower", interpolation="none", gid="dies")
+
+
+def plot_smooth(
+    survey: Survey, quantity: str, surfaces: Sequence[Surface] | None = None, *, odd: BoolArray | None = None
+) -> Figure:
+    """Measured values, the fitted polynomial and the residuals, one row for each wafer.
+
+    Parameters
+    ----------
+    surfaces : sequence of Surface, optional
+        From `smooth_surfaces`, by default of second order. The first four are drawn.
+    odd : array of bool, shape (devices,), optional
+        Devices to mark by a ring.
+
+    Raises
+    ------
+    ValueError
+        No wafer has enough devices with a position.
+    """
+    found = smooth_surfaces(survey, quantity) if surfaces is None else surfaces
+    if not found:
+        raise ValueError("no wafer has enough devices with a position for a surface")
+    shown = found[:_MOST_SURFACES]
+    values, flagged = survey.values(quantity), survey.flagged
+    ringed = np.zeros(len(values), dtype=bool) if odd is None else odd
+    place = survey.frame[["x", "y"]].to_numpy(dtype=float)
+    rows = np.concatenate([surface.rows for surface in shown])
+    side = (DOUBLE - 0.7) / 3
+    around, measured = _Around.of(place[rows], side), Scale.of(values[rows])
+    left = Scale.of(np.concatenate([values[each.rows] - each.value for each in shown]), "diverging")
+    said = ". ".join([*(each.says for each in shown), "Residuals: measured value − smooth part."])
+    with style():  # the sizes of marks in a legend depend on it
+        handles = _map_legend(flagged, ~np.isfinite(values), ringed, rows)
+    height = len(shown) * (side + 0.22) + 0.85 + 0.2 * bool(handles)
+    with noted_figure(survey, height, literal(said + _not_drawn(len(found) - len(shown)))) as fig:
+        panels = fig.subplots(len(shown), 3, squeeze=False, sharex=True, sharey=True)
+        nothing = np.zeros(len(values), dtype=bool)
+        for axes, surface in zip(panels, shown, strict=True):
+            mine = surface.rows
+            what = (("measured", values[mine], measured), ("smooth part", surface.value, measured),
+                    ("residual", values[mine] - surface.value, left))  # fmt: skip
+            for k, (ax, (name, shown_values, scale)) in enumerate(zip(axes, what, strict=True)):
+                marks = (nothing[mine], nothing[mine]) if k == 1 else (flagged[mine], ringed[mine])
+                _draw_map(ax, around, place[mine], shown_values, scale, *marks)
+                ax.set_title(f"{wafer_title(surface.wafer)}: {name}", pad=3)
+            axes[0].set_ylabel("y (mm)")
+        for ax in panels[-1]:
+            ax.set_xlabel("x (mm)")
+        unit = survey.unit(quantity)
+        measured.bar(fig, list(panels[:, :2].ravel()), quantity_label(quantity), unit, below=True)
+        left.bar(fig, list(panels[:, 2]), "residual", unit, below=True)
+        if handles:
+            fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
+    return fig

@@ -1,4 +1,4 @@
-"""Rows of a table as they come in, and their gathering into pieces of whole devices."""
+"""Blocks of rows as they are read, gathered into chunks of whole devices."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from mtjfit.data.curve import FloatArray
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.read.chunk import IntArray
 
-__all__ = ["BadCell", "Block", "Gathered", "NameIndex", "Numbers", "Runs", "gathered"]
+__all__ = ["BadCell", "Gathered", "NameIndex", "Numbers", "RowBlock", "Runs", "gathered"]
 
 _COPIES = 3  # of the numbers of a chunk: as parts, put together, and as a chunk
 
 
 class BadCell(NamedTuple):
-    """A cell that cannot be used, or (without role) a row that is none."""
+    """A cell that cannot be used, or (without role) an invalid row."""
 
     row: int
     role: str
@@ -42,19 +42,19 @@ Numbers: TypeAlias = tuple[dict[str, FloatArray], list[BadCell]]
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
-    """Consecutive rows.
+class RowBlock:
+    """Consecutive rows of a table; numbers are read on demand.
 
     Attributes
     ----------
     line : ndarray of int, shape (n,)
-        Line or record of each row.
+        Line or record number of each row.
     names : dict of str to Runs
         Columns of names by role.
     read : callable
-        Gives the numbers by role, in V, nm, mm and degrees, NaN where a cell is bad, and the bad cells.
+        Returns the numbers by role, in V, nm, mm and degrees, NaN where a cell is bad, and the bad cells.
     broken : tuple of BadCell
-        Rows that are none, each of them in the place of a row.
+        Invalid rows, each in the place of a row.
     share : float
         Part of the table up to the last row.
     """
@@ -68,7 +68,7 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """Rows of whole devices, numbers as read.
+    """Rows of a chunk, numbers as read.
 
     Attributes
     ----------
@@ -90,12 +90,12 @@ class Gathered:
     splits: list[str]
     numbers: dict[str, FloatArray]
     bad: list[BadCell]
-    share: float
+    share: float = float("nan")
 
 
 @dataclass
 class NameIndex:
-    """Names that occurred, as hashes in sorted runs: eight bytes for each, whatever its length.
+    """Detects repeated names by sorted hashes, eight bytes for each name.
 
     Two names among 1e8 share a hash of 64 bits with a probability of 3e-4.
 
@@ -109,7 +109,7 @@ class NameIndex:
     runs: list[IntArray] = field(default_factory=list)
 
     def repeated(self, names: Sequence[tuple[str, str]]) -> int | None:
-        """Place of the first name that occurred before, here or earlier; None, and all are kept, if there is none."""
+        """Place of the first name that occurred before, here or earlier; if there is none, all are kept."""
         if not names:
             return None
         new = np.array([hash(name) for name in names], dtype=np.int64)
@@ -129,43 +129,8 @@ class NameIndex:
 
 
 @dataclass
-class _Pending:
-    """A chunk while its rows come in."""
-
-    number: int
-    device: list[str] = field(default_factory=list)
-    wafer: list[str] = field(default_factory=list)
-    start: list[IntArray] = field(default_factory=list)
-    line: list[IntArray] = field(default_factory=list)
-    split: list[IntArray] = field(default_factory=list)
-    numbers: list[dict[str, FloatArray]] = field(default_factory=list)
-    bad: list[BadCell] = field(default_factory=list)
-    rows: int = 0
-
-    def take(
-        self, low: int, begin: IntArray, names: list[tuple[str, str]], line: IntArray, split: IntArray,
-        numbers: dict[str, FloatArray], bad: list[BadCell],
-    ) -> None:  # fmt: skip
-        """Add rows, those of the block from `low` on."""
-        self.start.append(begin - low + self.rows)
-        self.wafer += [wafer for wafer, _ in names]
-        self.device += [device for _, device in names]
-        self.line.append(line)
-        self.split.append(split)
-        self.numbers.append(numbers)
-        self.bad += [each._replace(row=each.row - low + self.rows) for each in bad]
-        self.rows += line.size
-
-    def finished(self, splits: list[str], share: float) -> Gathered:
-        numbers = {role: np.concatenate([part[role] for part in self.numbers]) for role in self.numbers[0]}
-        start = np.append(np.concatenate(self.start), self.rows)
-        return Gathered(self.number, self.device, self.wafer, start, np.concatenate(self.line),
-                        np.concatenate(self.split), splits, numbers, self.bad, share)  # fmt: skip
-
-
-@dataclass
 class _Gatherer:
-    """What must be known of all rows before: the last device, how many there were, and which names are taken."""
+    """State between blocks: the last device, the number of devices, the names so far, and the unfinished chunk."""
 
     label: str
     size: int
@@ -175,32 +140,49 @@ class _Gatherer:
     key: tuple[str, str] | None = None
     count: int = 0
     splits: dict[str, int] = field(default_factory=dict)
-    pending: _Pending | None = None
+    parts: list[Gathered] = field(default_factory=list)
 
-    def pieces(self, block: Block) -> Iterator[Gathered]:
+    def pieces(self, block: RowBlock) -> Iterator[Gathered]:
         """Chunks that end inside a block."""
         n, before = block.line.size, self.count
         begin, names, nameless = self._devices(block)
         full = [int(row) for k, row in enumerate(begin) if (before + k) % self.size == 0 and row > 0]
-        cuts, split, found = [0, *full, n], self._splits(block), None
-        for low, high in pairwise(cuts):
+        split, found = self._splits(block), None
+        for low, high in pairwise([0, *full, n]):
             number = (before - 1 + int(np.searchsorted(begin, low, side="right"))) // self.size
-            if self.pending is not None and self.pending.number != number:
-                yield self.pending.finished(list(self.splits), block.share)
-                self.pending = None
+            if self.parts and self.parts[-1].number != number:
+                yield self.finished(block.share)
             if number in self.skip:
                 continue
             if found is None:
                 found = block.read()
-            self.pending = self.pending or _Pending(number)
             inside = (begin >= low) & (begin < high)
-            bad = [each for each in (*block.broken, *nameless, *found[1]) if low <= each.row < high]
-            numbers = {role: each[low:high] for role, each in found[0].items()}
             some = [name for name, is_in in zip(names, inside, strict=True) if is_in]
-            self.pending.take(low, begin[inside], some, block.line[low:high], split[low:high], numbers, bad)
-            self._check_size(self.pending, int(block.line[low]))
+            bad = [each for each in (*block.broken, *nameless, *found[1]) if low <= each.row < high]
+            self.parts.append(Gathered(
+                number, [device for _, device in some], [wafer for wafer, _ in some],
+                np.append(begin[inside], high) - low, block.line[low:high], split[low:high], [],
+                {role: each[low:high] for role, each in found[0].items()},
+                [each._replace(row=each.row - low) for each in bad],
+            ))  # fmt: skip
+            self._check_size(int(block.line[low]))
 
-    def _devices(self, block: Block) -> tuple[IntArray, list[tuple[str, str]], list[BadCell]]:
+    def finished(self, share: float) -> Gathered:
+        """All parts of the chunk as one; the next chunk begins without any."""
+        parts, self.parts = self.parts, []
+        above = np.cumsum([0, *(part.line.size for part in parts)]).tolist()
+        placed = list(zip(parts, above[:-1], strict=True))
+        return Gathered(
+            parts[0].number, [name for part in parts for name in part.device],
+            [name for part in parts for name in part.wafer],
+            np.concatenate([*(part.start[:-1] + rows for part, rows in placed), above[-1:]]),
+            np.concatenate([part.line for part in parts]), np.concatenate([part.split for part in parts]),
+            list(self.splits),
+            {role: np.concatenate([part.numbers[role] for part in parts]) for role in parts[0].numbers},
+            [each._replace(row=each.row + rows) for part, rows in placed for each in part.bad], share,
+        )  # fmt: skip
+
+    def _devices(self, block: RowBlock) -> tuple[IntArray, list[tuple[str, str]], list[BadCell]]:
         """Rows that begin a device, wafer and name of each, and a fault for each that has no name."""
         device, wafer = block.names.get("device"), block.names.get("wafer")
         starts = [runs.start for runs in (device, wafer) if runs is not None]
@@ -216,46 +198,42 @@ class _Gatherer:
             if not key[1]:
                 nameless.append(BadCell(row, "device", "is empty", "name the device"))
             names.append((key[0], key[1] or f"(line {block.line[row]})"))
-        self._check_new(block, begin, names)
+        if (again := self.seen.repeated(names)) is not None:
+            of = f" of wafer {names[again][0]!r}" if names[again][0] else ""
+            what = f"device {names[again][1]!r}{of} begins again here, after other devices"
+            todo = "sort the table so that the rows of a device stand together, and give every device its own name"
+            raise DataError([Problem(f"{self.label}:{block.line[begin[again]]}", what, todo)])
         self.count += len(names)
         return np.array(begin, dtype=np.int64), names, nameless
 
-    def _check_new(self, block: Block, begin: list[int], names: list[tuple[str, str]]) -> None:
-        repeated = self.seen.repeated(names)
-        if repeated is not None:
-            wafer, device = names[repeated]
-            what = f"device {device!r}{f' of wafer {wafer!r}' if wafer else ''} begins again here, after other devices"
-            todo = "sort the table so that the rows of a device stand together, and give every device its own name"
-            raise DataError([Problem(f"{self.label}:{block.line[begin[repeated]]}", what, todo)])
-
-    def _splits(self, block: Block) -> IntArray:
+    def _splits(self, block: RowBlock) -> IntArray:
         n, runs = block.line.size, block.names.get("split")
         if runs is None:
             return np.zeros(n, dtype=np.int64)
         codes = np.array([self.splits.setdefault(text, len(self.splits)) for text in runs.text], dtype=np.int64)
         return np.repeat(codes, np.diff(np.append(runs.start, n)))
 
-    def _check_size(self, pending: _Pending, line: int) -> None:
-        need = _COPIES * 8 * (len(pending.numbers[0]) + 2) * pending.rows
-        if need > self.memory:
-            what = f"chunk {pending.number} of {self.size} devices needs more than {self.memory / 2**20:.0f} MiB"
+    def _check_size(self, line: int) -> None:
+        rows, columns = sum(part.line.size for part in self.parts), len(self.parts[0].numbers) + 2
+        if _COPIES * 8 * columns * rows > self.memory:
+            what = f"chunk {self.parts[0].number} of {self.size} devices needs more than {self.memory / 2**20:.0f} MiB"
             todo = "set a smaller chunk in [wafer], or a larger memory"
             raise DataError([Problem(f"{self.label}:{line}", what, todo)])
 
 
 def gathered(
-    blocks: Iterable[Block], label: str, size: int, memory: int, skip: Container[int] = ()
+    blocks: Iterable[RowBlock], label: str, size: int, memory: int, skip: Container[int] = ()
 ) -> Iterator[Gathered]:
-    """Blocks of rows to chunks of whole devices.
+    """Gather blocks of rows into chunks of whole devices.
 
     Parameters
     ----------
-    blocks : iterable of Block
-        Rows of a device stand together.
+    blocks : iterable of RowBlock
+        The rows of a device stand together.
     label : str
         Of the table, for messages.
     size : int
-        Devices to a chunk; the last may have fewer.
+        Devices in a chunk; the last may have fewer.
     memory : int
         Bytes that the rows of one chunk may take.
     skip : container of int
@@ -271,5 +249,5 @@ def gathered(
         if block.line.size:
             yield from state.pieces(block)
             share = block.share
-    if state.pending is not None:
-        yield state.pending.finished(list(state.splits), share)
+    if state.parts:
+        yield state.finished(share)

@@ -1,4 +1,4 @@
-"""A piece of a table of devices, as it is read and before anything is computed."""
+"""A `Chunk`: the curves of some devices of a table, as they are read and before anything is computed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ NAMES = ("device", "wafer", "split")
 """Roles whose cells are names; all others are numbers."""
 
 _BY_ROW = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "rho")
+_BY_DEVICE = ("device", "wafer", "split", "thickness", "x", "y", "angle_factor")
 
 
 @dataclass(frozen=True)
 class AllBut:
-    """All numbers of chunks but some."""
+    """Contains all numbers of chunks except `left`."""
 
     left: frozenset[int]
 
@@ -41,7 +42,7 @@ class Fault:
     where : str
         File and line, or record number.
     what, todo : str
-        What is wrong first, and what to do about it.
+        The first fault of its rows, and the remedy.
     """
 
     device: str
@@ -80,24 +81,24 @@ class Chunk:
     wafer, split : tuple of str, length J
         Empty where they are not declared.
     faults : tuple of Fault
-        Devices of this piece that cannot be used.
+        Devices of this chunk that cannot be used.
     used : ndarray of bool, shape (rows,), or None
         False for masked points; None: no point is masked.
     rho : ndarray, shape (rows,), or None
         Correlation of the errors of the two components of each point, with `perp` along M × P.
     angle_factor : ndarray, shape (J,), or None
-        sin θ where the values carry it; None: they do not.
+        sin θ where the values include it.
     share : float
-        Part of the table that is read when this piece is, from 0 to 1.
+        Part of the table that has been read with this chunk, from 0 to 1.
     origins : tuple of Origin
-        Of the table, or of the files of this piece.
+        Of the table, or of the files of this chunk.
 
     Examples
     --------
     >>> one = Chunk(0, ("A",), np.array([0, 3]), np.array([-0.1, 0.0, 0.1]), np.array([-1.0, 0.0, 1.0]), np.zeros(3),
     ...             None, None, np.array([2.0]), np.array([0.0]), np.array([0.0]), ("w1",), ("",))
-    >>> one.devices(0, 1).bias.tolist()
-    [-0.1, 0.0, 0.1]
+    >>> one.devices(0, 1).bias.tolist(), one.points(one.bias > 0).start.tolist()
+    ([-0.1, 0.0, 0.1], [0, 1])
     """
 
     number: int
@@ -120,19 +121,18 @@ class Chunk:
     share: float = float("nan")
     origins: tuple[Origin, ...] = (Origin(),)
 
+    def _cut(self, names: tuple[str, ...], where: Any) -> dict[str, Any]:
+        return {name: None if (each := getattr(self, name)) is None else each[where] for name in names}
+
     def devices(self, low: int, high: int) -> Chunk:
         """Devices low … high − 1 as a chunk, without faults."""
-        rows, some = slice(int(self.start[low]), int(self.start[high])), slice(low, high)
+        rows = self._cut(_BY_ROW, slice(int(self.start[low]), int(self.start[high])))
+        start = self.start[low : high + 1] - self.start[low]
+        return replace(self, start=start, faults=(), **rows, **self._cut(_BY_DEVICE, slice(low, high)))
 
-        def cut(each: Any, where: slice) -> Any:
-            return None if each is None else each[where]
-
-        return replace(
-            self, device=self.device[some], start=self.start[low : high + 1] - self.start[low],
-            thickness=self.thickness[some], x=self.x[some], y=self.y[some], wafer=self.wafer[some],
-            split=self.split[some], faults=(), angle_factor=cut(self.angle_factor, some),
-            **{name: cut(getattr(self, name), rows) for name in _BY_ROW},
-        )  # fmt: skip
+    def points(self, kept: BoolArray) -> Chunk:
+        """All devices with some of their rows; `kept` has shape (rows,)."""
+        return replace(self, start=np.append(0, np.cumsum(kept))[self.start], **self._cut(_BY_ROW, kept))
 
 
 def in_units(role: str, values: FloatArray, declaration: TableDeclaration) -> FloatArray:

@@ -1,4 +1,4 @@
-"""From gathered rows to a `Chunk`: numbers checked, and every device that cannot be used told apart with its reason."""
+"""Checks of the rows of a chunk: usable devices become a `Chunk`, each of the others a `Fault` with its reason."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,25 +16,29 @@ from mtjfit.data.rows import scaled
 from mtjfit.data.units import thickness_factor
 from mtjfit.physics.torque import sin_degrees
 from mtjfit.wafer.declaration import WaferStudy
-from mtjfit.wafer.read.blocks import Gathered
+from mtjfit.wafer.read.blocks import BadCell, Gathered
 from mtjfit.wafer.read.chunk import Chunk, Fault, IntArray
 
 __all__ = ["checked_chunk"]
 
-_MIN_BIASES = 3
-"""As of a study: a line and a check of it."""
+_MIN_BIASES = 3  # as of a study: a line and a check of it
 
-
-class _Finding(NamedTuple):
-    row: int
-    role: str
-    what: str
-    todo: str
+_SIGMA = (lambda v: v <= 0, "standard error {:g} is not positive", "give the standard error of the point")
+_WRONG: dict[str, tuple[Callable[[FloatArray], BoolArray], str, str]] = {
+    "sigma_par": _SIGMA,
+    "sigma_perp": _SIGMA,
+    "thickness": (lambda d: d <= 0, "thickness {:g} is not positive", "give the thickness of the free layer"),
+    "rho": (
+        lambda rho: np.abs(rho) >= 1, "correlation {:g} is not between -1 and 1", "give a number inside, ends excluded"
+    ),
+}  # fmt: skip
+_ONE_EACH = {"thickness": " nm", "angle": "°", "x": " mm", "y": " mm"}
+"""Numbers of which a device has one, with their units."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
-    """Checks of one chunk; each yields one finding for a device at most."""
+    """Checks of one chunk; each yields at most one fault of a device."""
 
     study: WaferStudy
     rows: Gathered
@@ -64,67 +67,43 @@ class _Rows:
             used &= ~here
         return None if used.all() else used
 
-    def findings(self) -> Iterator[_Finding]:
-        yield from (_Finding(*each) for each in self.rows.bad)
+    def findings(self) -> Iterator[BadCell]:
+        yield from self.rows.bad
         yield from self._numbers()
-        yield from self._constants()
         yield from self._names()
         yield from self._order()
         yield from self._different()
 
-    def _first(self, wrong: BoolArray, role: str, say: Callable[[int], tuple[str, str]]) -> Iterator[_Finding]:
+    def _first(self, wrong: BoolArray, role: str, say: Callable[[int], tuple[str, str]]) -> Iterator[BadCell]:
         """The first wrong row of each device."""
         rows = np.flatnonzero(wrong)
         _, first = np.unique(self.owner[rows], return_index=True)
         for row in rows[first].tolist():
-            yield _Finding(row, role, *say(row))
+            yield BadCell(row, role, *say(row))
 
-    def _numbers(self) -> Iterator[_Finding]:
+    def _numbers(self) -> Iterator[BadCell]:
         for role, values in self.rows.numbers.items():
             yield from self._first(~np.isfinite(values), role, lambda _: ("is not a finite number", "give a number"))
-            if role in ("sigma_par", "sigma_perp"):
-                yield from self._wrong(role, values <= 0, "standard error {:g} is not positive",
-                                       "give the standard error of the point")  # fmt: skip
-            elif role == "thickness":
-                yield from self._wrong(role, values <= 0, "thickness {:g} is not positive",
-                                       "give the thickness of the free layer")  # fmt: skip
-            elif role == "rho":
-                yield from self._wrong(role, np.abs(values) >= 1, "correlation {:g} is not between -1 and 1",
-                                       "give a number inside, ends excluded")  # fmt: skip
-            elif role == "angle":
-                yield from self._angles(values)
+            if role in _WRONG:
+                is_wrong, what, todo = _WRONG[role]
+                yield from self._first(is_wrong(values), role, lambda k, v=values: (what.format(v[k]), todo))  # type: ignore[misc]  # noqa: B023
+            if role == "angle":
+                fine = (values > math.pi) & (values < 180)
+                yield from self._first(~fine & np.isfinite(values), role, lambda k, v=values: _angle_fault(v[k]))  # type: ignore[misc]
+            if role in _ONE_EACH:
+                yield from self._one_each(role, values)
 
-    def _wrong(self, role: str, wrong: BoolArray, what: str, todo: str) -> Iterator[_Finding]:
-        values = self.rows.numbers[role]
-        yield from self._first(wrong, role, lambda row: (what.format(values[row]), todo))
+    def _one_each(self, role: str, values: FloatArray) -> Iterator[BadCell]:
+        above, unit = values[self.rows.start[:-1]][self.owner], _ONE_EACH[role]
 
-    def _angles(self, angle: FloatArray) -> Iterator[_Finding]:
         def say(row: int) -> tuple[str, str]:
-            what, todo = written_angle_fault(float(angle[row])) or ("", "")
-            return f"angle {what}", todo
+            name = self.rows.device[self.owner[row]]
+            what = f"device {name!r} has {values[row]:.6g}{unit} here and {above[row]:.6g}{unit} above"
+            return what, "a device has one"
 
-        fine = (angle > math.pi) & (angle < 180)
-        yield from self._first(~fine & np.isfinite(angle), "angle", say)
+        yield from self._first(values != above, role, say)
 
-    def _constants(self) -> Iterator[_Finding]:
-        """Numbers of which a device has one."""
-        units = {"thickness": " nm", "angle": "°", "x": " mm", "y": " mm"}
-        for role, unit in units.items():
-            values = self.rows.numbers.get(role)
-            if values is None:
-                continue
-            above = values[self.rows.start[:-1]][self.owner]
-
-            def say(
-                row: int, values: FloatArray = values, above: FloatArray = above, unit: str = unit
-            ) -> tuple[str, str]:
-                name = self.rows.device[self.owner[row]]
-                what = f"device {name!r} has {values[row]:.6g}{unit} here and {above[row]:.6g}{unit} above"
-                return what, "a device has one"
-
-            yield from self._first(values != above, role, say)
-
-    def _names(self) -> Iterator[_Finding]:
+    def _names(self) -> Iterator[BadCell]:
         split, names = self.rows.split, self.rows.splits
         above = split[self.rows.start[:-1]][self.owner]
         yield from self._first(split != above, "split", lambda row: (
@@ -135,14 +114,14 @@ class _Rows:
             for j, name in enumerate(each):
                 if not name.isprintable():
                     what = f"{name!r} holds characters that cannot be printed"
-                    yield _Finding(int(self.rows.start[j]), role, what, f"name the {role}")
+                    yield BadCell(int(self.rows.start[j]), role, what, f"name the {role}")
 
     @cached_property
     def _same_device(self) -> BoolArray:
         """True between two rows of one device, shape (rows − 1,)."""
         return np.asarray(self.owner[1:] == self.owner[:-1])
 
-    def _order(self) -> Iterator[_Finding]:
+    def _order(self) -> Iterator[BadCell]:
         V, form = self.rows.numbers["bias"], self.study.declaration.format
         step = np.diff(V)
         if form.order == "sorted":
@@ -167,9 +146,7 @@ class _Rows:
     def _strict(self) -> BoolArray:
         """True for devices whose bias ascends or descends at every step: no two of their biases can be equal."""
         V = self.rows.numbers["bias"]
-        strict = np.ones(self.n.size, dtype=bool)
-        up = np.zeros(self.n.size, dtype=bool)
-        longer = self.n > 1
+        strict, up, longer = np.ones(self.n.size, dtype=bool), np.zeros(self.n.size, dtype=bool), self.n > 1
         first = self.rows.start[:-1][longer]
         up[longer] = V[first + 1] > V[first]
         step = np.where(up[self.owner[1:]], V[1:] - V[:-1], V[:-1] - V[1:])
@@ -183,23 +160,27 @@ class _Rows:
         V, owner = V[order], self.owner[order]
         return order, np.append(True, (V[1:] != V[:-1]) | (owner[1:] != owner[:-1]))[: order.size]
 
-    def _different(self) -> Iterator[_Finding]:
-        todo = f"at least {_MIN_BIASES} are needed"
-        everything = np.ones(self.owner.size, dtype=bool)
-        for used, left in ((everything, ""), (self.used, " left inside the bias window and outside the masks")):
-            if used is None:
-                continue
+    def _different(self) -> Iterator[BadCell]:
+        where = {"": np.ones(self.owner.size, dtype=bool)}
+        if self.used is not None:
+            where[" left inside the bias window and outside the masks"] = self.used
+        for left, used in where.items():
             different = np.bincount(self.owner[used], minlength=self.n.size)
             if not self._strict.all():
                 order, new = self._by_bias(used)
                 different = np.bincount(self.owner[order[new]], minlength=self.n.size)
             for j in np.flatnonzero(different < _MIN_BIASES).tolist():
                 what = f"device {self.rows.device[j]!r} has {different[j]} different biases{left}"
-                yield _Finding(int(self.rows.start[j]), "bias", what, todo)
+                yield BadCell(int(self.rows.start[j]), "bias", what, f"at least {_MIN_BIASES} are needed")
+
+
+def _angle_fault(angle: float) -> tuple[str, str]:
+    what, todo = written_angle_fault(float(angle)) or ("", "")
+    return f"angle {what}", todo
 
 
 def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
-    """Usable devices of a chunk, and a fault for each of the others: the first that is found in its rows.
+    """Usable devices of a chunk, and for each of the others the first fault of its rows.
 
     Parameters
     ----------
@@ -207,7 +188,7 @@ def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
         Of the table, for messages.
     """
     checks = _Rows(study, rows)
-    first: dict[int, _Finding] = {}
+    first: dict[int, BadCell] = {}
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found, and harms no other device
         for each in checks.findings():
             j = int(checks.owner[each.row])
@@ -215,8 +196,7 @@ def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
                 first[j] = each
     columns = study.reading.columns.roles()
     faults = []
-    for j in sorted(first):
-        row, role, what, todo = first[j]
+    for j, (row, role, what, todo) in sorted(first.items()):
         column = f": column {columns[role]!r}" if role in columns else ""
         faults.append(Fault(rows.device[j], rows.wafer[j], _split(study, rows, j), f"{label}:{rows.line[row]}{column}",
                             what, todo))  # fmt: skip

@@ -1,9 +1,10 @@
-"""Folders with one file for each device, read by the readers of single studies."""
+"""Folders with one file for each device, read by the readers of studies."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +26,7 @@ __all__ = ["first_origin", "folder_chunks", "folder_files"]
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """A device of one file, and where it lies."""
+    """The device of one file, its position and names."""
 
     curve: TorqueCurve
     x: float
@@ -36,13 +37,7 @@ class _One:
 
 
 def folder_files(table: Path) -> list[Path]:
-    """Files of a folder, or those that fit a pattern such as ``sweeps/*.csv``, by name; hidden ones are not counted.
-
-    Raises
-    ------
-    DataError
-        There is none.
-    """
+    """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
     folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
     found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
     if not found:
@@ -63,23 +58,18 @@ def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chun
         if number not in skip:
             some = files[k : k + size]
             found = [_device(study, path) for path in some]
-            _check_names(study, some, found, seen)
+            names = [(one.wafer, one.device if isinstance(one, Fault) else one.curve.device) for one in found]
+            if (again := seen.repeated(names)) is not None:
+                what = f"is the second file of device {names[again][1]!r}"
+                todo = "give every device one file, or put all rows into one table"
+                raise DataError([Problem(str(some[again]), what, todo)])
             yield _chunk(study, number, found, (k + len(some)) / len(files))
 
 
 def first_origin(study: WaferStudy) -> Origin:
-    """What the first file of a folder says of its origin; each file's own goes with its chunk."""
+    """Origin that the first file of a folder declares; each chunk has those of its own files."""
     found = _device(study, folder_files(study.table)[0])
     return Origin() if isinstance(found, Fault) else found.origin
-
-
-def _check_names(study: WaferStudy, files: Sequence[Path], found: Sequence[_One | Fault], seen: NameIndex) -> None:
-    names = [(one.wafer, one.device if isinstance(one, Fault) else one.curve.device) for one in found]
-    repeated = seen.repeated(names)
-    if repeated is not None:
-        what = f"is the second file of device {names[repeated][1]!r}"
-        todo = "give every device one file, or put all rows into one table"
-        raise DataError([Problem(str(files[repeated]), what, todo)])
 
 
 def _device(study: WaferStudy, path: Path) -> _One | Fault:
@@ -93,7 +83,7 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
             raise DataError([Problem(str(path), f"holds {len(curves)} devices", todo)])
         roles = study.wafer.roles()
         x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
-        wafer, split = (_word(sheets, roles[role]) if role in roles else "" for role in ("wafer", "split"))
+        wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
         said = [each for sheet in sheets for each in metadata_comments(sheet.metadata)]
         origin = origin_in(said, str(path)) if said else curves[0].origin
         return _One(curves[0], x, y, wafer, split or curves[0].group, origin)
@@ -103,13 +93,11 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
 
 
 def _name(study: WaferStudy, path: Path) -> str:
-    """Name of the device of a file that cannot be used: from the file's name, or that itself."""
+    """Name of the device of a file that cannot be used: as the file's name has it, or the file's name."""
     if study.declaration.name:
-        try:
+        with suppress(DataError):
             fields = NamePattern(study.declaration.name).fields(path.name)
             return fields.get(study.declaration.columns.device, path.name)
-        except DataError:
-            pass
     return path.name
 
 
@@ -126,10 +114,6 @@ def _text(sheets: Sequence[Sheet], name: str) -> tuple[str, str | None, Sheet]:
         todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
         raise DataError([Problem(where, "no such column or header parameter", todo)])
     return sheet.metadata[name], None, sheet
-
-
-def _word(sheets: Sequence[Sheet], name: str) -> str:
-    return _text(sheets, name)[0]
 
 
 def _position(sheets: Sequence[Sheet], name: str) -> float:

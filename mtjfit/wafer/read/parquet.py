@@ -1,4 +1,4 @@
-"""Tables as Parquet, read record batch by record batch; of row groups that are not wanted only the names are read."""
+"""Tables as Parquet, read by record batches; of skipped chunks only the names are read."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mtjfit.data.sheets import canonical_unit
 from mtjfit.data.tidy import Line, ProblemLog
 from mtjfit.errors import did_you_mean
 from mtjfit.wafer.declaration import WaferStudy
-from mtjfit.wafer.read.blocks import Block, Numbers, Runs
+from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
 
-__all__ = ["is_parquet", "parquet_blocks", "parquet_comments", "parquet_devices"]
+__all__ = ["is_parquet", "parquet_blocks", "parquet_comments"]
 
 _MAGIC = b"PAR1"
 _KINDS = {"bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque", "sigma_par": "torque",
@@ -28,15 +28,15 @@ _BATCH = 2**16
 
 
 def is_parquet(study: WaferStudy) -> bool:
-    """True where the table is declared to be Parquet, or bears its mark."""
+    """True where the table is declared to be Parquet, or begins with its mark."""
     if study.declaration.format.reader:
         return study.declaration.format.reader == "parquet"
     with study.table.open("rb") as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
-def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
-    """Blocks of the rows of a Parquet table; its lines are record numbers.
+def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
+    """Blocks of the rows of a Parquet table; lines are record numbers.
 
     Raises
     ------
@@ -58,18 +58,12 @@ def parquet_blocks(study: WaferStudy) -> Iterator[Block]:
             for group in range(file.metadata.num_row_groups):
                 rows = _Numbers(file, group, numbers, study)
                 for n, runs in _names(file, group, names):
-                    yield Block(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
+                    yield RowBlock(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
                     line += n
 
 
 def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
-    """What the metadata of a Parquet table say of its origin.
-
-    Raises
-    ------
-    DataError
-        As `parquet_blocks`.
-    """
+    """Comments on the origin in the metadata of a Parquet table; raises DataError as `parquet_blocks`."""
     source = Source(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
     with third_party(source, "Parquet table", "write it anew, or save the table as CSV"):
@@ -77,28 +71,14 @@ def parquet_comments(study: WaferStudy) -> Sequence[tuple[Line, str]]:
     return metadata_comments({k.decode("utf-8", "replace"): v.decode("utf-8", "replace") for k, v in metadata.items()})
 
 
-def parquet_devices(study: WaferStudy) -> int:
-    """Number of devices of a Parquet table, from its columns of names alone."""
-    count, last = 0, None
-    for block in parquet_blocks(study):
-        runs = [block.names[role] for role in ("wafer", "device") if role in block.names]
-        at = np.unique(np.concatenate([[0], *(each.start for each in runs)]).astype(np.int64))
-        keys = list(zip(*(each.at(at) for each in runs), strict=True)) if runs else [()] * at.size
-        count += sum(one != other for one, other in zip(keys, [last, *keys[:-1]], strict=True))
-        last = keys[-1]
-    return count
-
-
 def _fields(study: WaferStudy, schema: Any, source: Source) -> dict[str, str]:
     """Name of the field of each role, its type and unit checked."""
     kinds = import_module("pyarrow.types")
     log = ProblemLog(source.label)
     fields = {}
-    plain: dict[str, list[str]] = {}
-    for name in schema.names:
-        plain.setdefault(split_unit(name)[0], []).append(name)
     for role, column in study.reading.columns.roles().items():
-        found = [column] if schema.names.count(column) == 1 else plain.get(column, [])
+        plain = [name for name in schema.names if split_unit(name)[0] == column]
+        found = [column] if schema.names.count(column) == 1 else plain
         if len(found) != 1 or schema.names.count(found[0]) != 1:
             what = f"no such field ({role})" if not found else "there are several of this name"
             log.add(what, did_you_mean(column, [name for name in schema.names if name != column]), None, column)
@@ -115,7 +95,7 @@ def _fields(study: WaferStudy, schema: Any, source: Source) -> dict[str, str]:
 
 
 def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, bytes] | None) -> str:
-    """How the unit that a file writes contradicts the declared one; empty where it does not."""
+    """How the unit in a file contradicts the declared one; empty where it does not."""
     said = {key.lower(): value.decode("utf-8", "replace") for key, value in (metadata or {}).items()}
     unit = said.get(b"unit") or said.get(b"units") or split_unit(name)[1]
     if unit is None:
@@ -155,7 +135,7 @@ def _runs(column: Any) -> Runs:
 
 
 class _Numbers:
-    """Numbers of a row group in pieces that are read only if they are asked for, in order."""
+    """Numbers of a row group in pieces, read in order and on demand."""
 
     def __init__(self, file: Any, group: int, numbers: dict[str, str], study: WaferStudy):
         self.study, self.numbers = study, numbers

@@ -1,4 +1,4 @@
-"""A table of devices in pieces: Parquet, delimited text, or a folder of files."""
+"""Chunks of a table of devices: Parquet, delimited text, or a folder of files."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mtjfit.wafer.read.blocks import gathered
 from mtjfit.wafer.read.chunk import Chunk
 from mtjfit.wafer.read.device_checks import checked_chunk
 from mtjfit.wafer.read.folder import first_origin, folder_chunks, folder_files
-from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments, parquet_devices
-from mtjfit.wafer.read.text import text_blocks, text_comments
+from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
+from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
 
 __all__ = ["chunk_count", "chunks", "table_identity", "table_origins"]
 
@@ -24,13 +24,15 @@ _PIECE = 2**20
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
 
 
-def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
-    """Read a table piece by piece, in order, within the memory that ``[wafer]`` allows.
+def chunks(study: WaferStudy, skip: Container[int] = (), *, block: int = LARGEST_BLOCK) -> Iterator[Chunk]:
+    """Read a table chunk by chunk, in order, within the memory that ``[wafer]`` allows.
 
     Parameters
     ----------
     skip : container of int
         Numbers of chunks that are not wanted. Their numbers are not read, as far as the format allows.
+    block : int
+        Bytes of text that are read at once, at most; no result depends on it.
 
     Returns
     -------
@@ -48,24 +50,24 @@ def chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
             yield replace(chunk, origins=_with_declared(study, chunk.origins))
         return
     _check_there(study.table)
-    blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study)
+    blocks = parquet_blocks(study) if is_parquet(study) else text_blocks(study, block)
     _check_format(study)
-    origins = table_origins(study)
-    label, memory = str(study.table), study.wafer.memory // _FOR_ROWS
+    origins = table_origins(study, block=block)
+    label, memory = str(study.table), study.wafer.memory_bytes // _FOR_ROWS
     unknown = {mask.device for mask in study.declaration.mask if mask.device}
     for rows in gathered(blocks, label, study.wafer.chunk, memory, skip):
-        unknown -= set(rows.device) if unknown else set()
+        unknown -= set(rows.device)
         yield replace(checked_chunk(study, rows, label), origins=origins)
     if unknown and not skip:
         what = f"has no device {min(unknown)!r}, which a mask names"
         raise DataError([Problem(label, what, "correct the mask in [[data]], or remove it")])
 
 
-def table_origins(study: WaferStudy) -> tuple[Origin, ...]:
-    """What a table and ``[wafer] origin`` declare of where it comes from; of a folder, its first file.
+def table_origins(study: WaferStudy, *, block: int = LARGEST_BLOCK) -> tuple[Origin, ...]:
+    """Origin of the devices that a table and ``[wafer] origin`` declare; of a folder, that of its first file.
 
-    A comment line ``# origin: simulated; how`` above the header, the key ``origin`` in the metadata of a Parquet file.
-    Where it says that it was not measured no declaration overrules that.
+    In a text table a comment line ``# origin: simulated; how`` above the header, in a Parquet file the key ``origin``
+    of its metadata. A declaration never overrules a table that says it was not measured.
 
     Raises
     ------
@@ -75,27 +77,20 @@ def table_origins(study: WaferStudy) -> tuple[Origin, ...]:
     if _is_folder(study.table):
         return _with_declared(study, (first_origin(study),))
     _check_there(study.table)
-    comments = parquet_comments(study) if is_parquet(study) else text_comments(study)
+    comments = parquet_comments(study) if is_parquet(study) else text_comments(study, block)
     return _with_declared(study, (origin_in(comments, str(study.table)),))
 
 
 def _with_declared(study: WaferStudy, found: tuple[Origin, ...]) -> tuple[Origin, ...]:
-    declared = study.wafer.origin
-    if not declared.label:
+    declared = study.wafer.declared_origin
+    if declared is None or not declared.label:
         return distinct(found)
     return distinct([declared, *(each for each in found if each.label)])
 
 
 def chunk_count(study: WaferStudy) -> int | None:
-    """Number of chunks, where it can be known without reading numbers: Parquet and folders; None for text."""
-    if _is_folder(study.table):
-        devices = len(folder_files(study.table))
-    else:
-        _check_there(study.table)
-        if not is_parquet(study):
-            return None
-        devices = parquet_devices(study)
-    return -(-devices // study.wafer.chunk)
+    """Number of chunks of a folder; None for a table, whose devices are counted by reading it."""
+    return -(-len(folder_files(study.table)) // study.wafer.chunk) if _is_folder(study.table) else None
 
 
 def table_identity(study: WaferStudy) -> str:
@@ -137,13 +132,10 @@ def _check_there(table: Path) -> None:
 
 
 def _check_format(study: WaferStudy) -> None:
-    """Formats that only the readers of single files know cannot be read piece by piece."""
+    """Refuse formats that only the readers of single files know."""
     form = study.declaration.format
-    if study.declaration.name or not (form.is_plain or (form.reader == "parquet")):
-        what = (
-            f"cannot be read piece by piece with reader = {form.reader!r}"
-            if form.reader
-            else ("is one table, but [[data]] declares file names or headers of many")
-        )
+    if study.declaration.name or not (form.is_plain or form.reader == "parquet"):
+        what = "is one table, but [[data]] declares file names or headers of many"
+        what = f"cannot be read piece by piece with reader = {form.reader!r}" if form.reader else what
         todo = "give a table with one header line, or Parquet, or a folder with one file for each device"
         raise DataError([Problem(str(study.table), what, todo)])

@@ -1,8 +1,8 @@
-"""Tables as delimited text, read in pieces of some megabytes: every cell understood exactly, or named with its line.
+"""Tables as delimited text, read in blocks of some megabytes; every cell is read exactly, or named with its line.
 
 pandas reads the lines that are plain; lines with the wrong number of fields, misplaced quotes, blanks or comments are
-split one by one, and so are the lines around a cell that is no number. A line that is no row may have belonged to the
-device before it or to the one behind it: both are faulty then.
+split one by one, and so are the lines around a cell that is no number. An invalid line may have belonged to the device
+before it or to the one after it: both are faulty then.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import Header, Line, ProblemLog, decode, find_header, numbered_lines, parse_number, split
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.declaration import WaferStudy
-from mtjfit.wafer.read.blocks import BadCell, Block, Numbers, Runs
+from mtjfit.wafer.read.blocks import BadCell, Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
 
-__all__ = ["numbers_in", "runs_of", "text_blocks", "text_comments"]
+__all__ = ["LARGEST_BLOCK", "numbers_in", "runs_of", "text_blocks", "text_comments"]
 
 _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
 
 
 def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int]) -> dict[int, Runs]:
-    """Columns of plain lines as runs of equal cells, by place of the column; without spaces at the ends."""
+    """Columns of plain lines as runs of equal cells without spaces at the ends, by place of the column."""
     found: dict[int, Runs] = {}
     if not places:
         return found
@@ -46,14 +46,14 @@ def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int
 def numbers_in(
     data: bytes, form: TableFormat, header: Header, places: Sequence[int]
 ) -> tuple[dict[int, FloatArray], list[tuple[int, int, str, str]]]:
-    """Numbers of some columns of plain lines, exactly those that Python reads from the same text.
+    """Numbers of some columns of plain lines, exactly as Python reads them from the same text.
 
     Returns
     -------
     dict of int to ndarray, shape (n,)
-        By place of the column; NaN where there is no number.
+        By place of the column; NaN where a cell is no number.
     list of tuple
-        Row, place, fault and remedy of each of those.
+        Row, place, fault and remedy of each such cell.
 
     Examples
     --------
@@ -77,7 +77,7 @@ def numbers_in(
 def _table(
     data: bytes, form: TableFormat, header: Header, places: Sequence[int], dtype: type | None = None
 ) -> pd.DataFrame:
-    """Some columns of plain lines; without a type, those in which everything is a number become numbers."""
+    """Some columns of plain lines; without a type, columns of numbers become numbers."""
     return pd.read_csv(
         io.BytesIO(data), sep=header.separator, header=None, names=range(len(header.names)), usecols=list(places),
         index_col=False, dtype=dtype, na_filter=False, skipinitialspace=True, skip_blank_lines=False,
@@ -85,15 +85,17 @@ def _table(
     )  # fmt: skip
 
 
-_HEAD = 2**20
-_LARGEST_BLOCK, _SMALLEST_BLOCK = 2**23, 2**18
+LARGEST_BLOCK = 2**23
+"""Bytes of text that are read at once, at most."""
+_SMALLEST_BLOCK = 2**18
+_HEAD = 2**20, 2**12  # bytes in which the header must end: at most, and where blocks are smaller
 _SHARE = 128  # of the memory, for one block of text: fields and numbers take many times its size
 _LONGEST_LINE = 2**24
 _LONGEST_NAME = 1000
 
 
-def text_blocks(study: WaferStudy) -> Iterator[Block]:
-    """Blocks of the rows of a delimited table.
+def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[RowBlock]:
+    """Blocks of the rows of a delimited table, of `largest` bytes at most.
 
     Raises
     ------
@@ -101,9 +103,9 @@ def text_blocks(study: WaferStudy) -> Iterator[Block]:
         There is no such file, its header does not fit the declaration, or it is not text as declared.
     """
     label, size = str(study.table), study.table.stat().st_size
-    piece = min(max(study.wafer.memory // _SHARE, _SMALLEST_BLOCK), _LARGEST_BLOCK)
+    piece = min(max(study.wafer.memory_bytes // _SHARE, _SMALLEST_BLOCK), largest)
     with study.table.open("rb") as file:
-        header, offset = _header(study, label, file.read(_HEAD))
+        header, offset = _header(study, file, largest)
         file.seek(offset)
         reader, empty = _Reader(study, label, header, header.line + 1), True
         for data in reader.whole_lines(file, piece):
@@ -114,21 +116,17 @@ def text_blocks(study: WaferStudy) -> Iterator[Block]:
         raise reader.error(header.line, "has a header and no data", "give one row per bias point")
 
 
-def text_comments(study: WaferStudy) -> tuple[tuple[Line, str], ...]:
-    """Comment lines above the header, with their numbers.
-
-    Raises
-    ------
-    DataError
-        As `text_blocks`.
-    """
+def text_comments(study: WaferStudy, largest: int = LARGEST_BLOCK) -> tuple[tuple[Line, str], ...]:
+    """Comment lines above the header, with their numbers; raises DataError as `text_blocks`."""
     with study.table.open("rb") as file:
-        return _header(study, str(study.table), file.read(_HEAD))[0].comments
+        return _header(study, file, largest)[0].comments
 
 
-def _header(study: WaferStudy, label: str, head: bytes) -> tuple[Header, int]:
+def _header(study: WaferStudy, file: BinaryIO, largest: int) -> tuple[Header, int]:
     """The header, and where the rows begin."""
-    whole = head if len(head) < _HEAD else head[: head.rfind(b"\n") + 1]
+    label, most = str(study.table), min(_HEAD[0], max(largest, _HEAD[1]))
+    head = file.read(most)
+    whole = head if len(head) < most else head[: head.rfind(b"\n") + 1]
     log = ProblemLog(label)
     if whole.count(b"\r") != whole.count(b"\r\n"):
         log.add("has lines that end with a carriage return alone", "save it with line feeds")
@@ -144,7 +142,7 @@ def _header(study: WaferStudy, label: str, head: bytes) -> tuple[Header, int]:
 
 
 class _NoRow(NamedTuple):
-    """An invalid line; the row before it is repeated in its place."""
+    """An invalid line; the row before it is repeated as a placeholder."""
 
     row: int
     line: int
@@ -153,17 +151,17 @@ class _NoRow(NamedTuple):
 
 
 class _Plain(NamedTuple):
-    """Lines of one row each, all of the same number of fields, and what was found among them."""
+    """Lines that all have the right number of fields, and the invalid and blank lines among them."""
 
     data: bytes
     line: IntArray  # number of each line in the file
     broken: list[_NoRow]
-    blank: list[tuple[int, int]]  # row behind each blank line, and the number of that line
+    blank: list[tuple[int, int]]  # row after each blank line, and the number of that line
 
 
 @dataclass
 class _Reader:
-    """What must be known of the lines before: how many there were, the last of them, and what it leaves open."""
+    """State between blocks: the number of lines, the last line, and faults that reach the next row."""
 
     study: WaferStudy
     label: str
@@ -192,7 +190,7 @@ class _Reader:
         if rest.strip():
             yield rest + b"\n"
 
-    def block(self, data: bytes, share: float) -> Block:
+    def block(self, data: bytes, share: float) -> RowBlock:
         """The rows of whole lines."""
         self._check_text(data)
         plain = self._plain(data)
@@ -200,10 +198,10 @@ class _Reader:
         broken = self._broken(plain)
         if plain.data:
             self.last = plain.data[plain.data.rfind(b"\n", 0, -1) + 1 :]
-        return Block(plain.line, self._names(plain), partial(self._numbers, plain.data), broken, share)
+        return RowBlock(plain.line, self._names(plain), partial(self._numbers, plain.data), broken, share)
 
     def _plain(self, data: bytes) -> _Plain:
-        """Lines as they are, and each of the odd ones mended, taken out, or replaced."""
+        """Lines as they are, odd ones mended, removed or replaced."""
         line, odd = self.line + np.arange(data.count(b"\n")), self._odd(data)
         if not odd.any():
             return _Plain(data, line, [], [])
@@ -225,7 +223,7 @@ class _Reader:
         return _Plain(b"".join(lines), line[[each != b"" for each in lines]], broken, blank)
 
     def _odd(self, data: bytes) -> BoolArray:
-        """Lines that lack fields or have too many, begin as a comment, or have quotes that do not enclose a field."""
+        """Lines with the wrong number of fields, a comment mark, or quotes that do not enclose a field."""
         buffer, mark = np.frombuffer(data, np.uint8), self.form.comment.encode(self.form.encoding)
         ends, cuts = buffer == ord("\n"), buffer == ord(self.header.separator)
         lines, odd = np.flatnonzero(ends), np.zeros(np.count_nonzero(ends), dtype=bool)
@@ -276,17 +274,15 @@ class _Reader:
             raise self.error(self.line, "or a line below ends with a carriage return alone", "save it with line feeds")
 
     def _broken(self, plain: _Plain) -> tuple[BadCell, ...]:
-        """Rows that are none, and the rows behind them, which may be those of another device."""
+        """Invalid rows, and the rows after them, which may be those of another device."""
         n, found = plain.line.size, []
         for row, line, what, todo in ([] if self.loose is None else [self.loose]) + plain.broken:
-            own = row >= 0
-            if own:
+            if row >= 0:
                 found.append(BadCell(row, "", what, todo))
-            follows = row + 1
-            if follows < n:
-                found.append(BadCell(follows, "", f"line {line} above {what}; it may belong to this device", todo))
+            if row + 1 < n:
+                found.append(BadCell(row + 1, "", f"line {line} above {what}; it may belong to this device", todo))
         self.loose = None
-        if n and plain.broken and plain.broken[-1][0] == n - 1:
+        if n and plain.broken and plain.broken[-1].row == n - 1:
             self.loose = plain.broken[-1]._replace(row=-1)
         blanks = ([] if self.blank is None else [(0, self.blank)]) + plain.blank
         self.blank = None

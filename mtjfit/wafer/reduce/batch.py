@@ -1,11 +1,11 @@
-"""A table of devices into a catalogue, chunk by chunk; what is done stays done, however the program ends."""
+"""Reduce a table of devices into a catalogue, chunk by chunk; finished chunks survive any end of the program."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mtjfit.infer.store.lock import graceful_interrupt
 from mtjfit.progress import bar
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
 from mtjfit.wafer.declaration import WaferStudy
+from mtjfit.wafer.read.chunk import Chunk
 from mtjfit.wafer.read.table import chunks, table_identity
 from mtjfit.wafer.reduce.cluster import jobs, reduced_on_cluster
 from mtjfit.wafer.reduce.reduce import reduce_chunk
@@ -24,7 +25,7 @@ __all__ = ["BatchSummary", "configuration_of", "run_batch"]
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """What a catalogue holds of a table, and what this run added.
+    """Numbers of devices of a table in a catalogue, and of those that this run added.
 
     Attributes
     ----------
@@ -39,7 +40,7 @@ class BatchSummary:
     added : int
         Devices reduced by this run.
     seconds : float
-        That it took.
+        Duration of the run.
     """
 
     source: Source
@@ -57,12 +58,18 @@ def configuration_of(study: WaferStudy) -> Configuration:
 
 
 def run_batch(
-    study: WaferStudy, catalogue: Catalogue, *, workers: int = 0, scheduler: str = "", progress: bool = True
+    study: WaferStudy,
+    catalogue: Catalogue,
+    *,
+    workers: int = 0,
+    scheduler: str = "",
+    progress: bool = True,
+    read: Callable[[WaferStudy, Container[int]], Iterator[Chunk]] = chunks,
 ) -> BatchSummary:
-    """Read a table, reduce its devices and write them, one chunk after the other; chunks that are written are skipped.
+    """Read a table, reduce its devices and write them, one chunk after the other; chunks already written are skipped.
 
-    Ctrl-C, or a polite request to end, lets the chunks at work finish; a kill loses those. The numbers do not depend on
-    how many processes compute them, nor on how often the run was ended and begun again.
+    Ctrl-C and SIGTERM let the chunks at work finish; a kill loses those. The numbers do not depend on how many
+    processes compute them, nor on how often the run was interrupted.
 
     Parameters
     ----------
@@ -74,13 +81,15 @@ def run_batch(
         Address of a dask scheduler whose workers reduce, such as ``tcp://10.0.0.1:8786``.
     progress : bool
         Show a bar on a terminal.
+    read : callable
+        Reads the chunks of a study, without those of some numbers.
 
     Raises
     ------
     ConfigError, DataError
         The table is not as declared, or not that which the catalogue began with.
     MtjfitError
-        The catalogue cannot be written, or the workers have gone; finished chunks are in the catalogue.
+        The catalogue cannot be written, or the workers are lost; finished chunks are in the catalogue.
     Interrupted
         On Ctrl-C; finished chunks are in the catalogue.
     """
@@ -95,10 +104,10 @@ def run_batch(
     shown = bar("reducing", progress, initial=catalogue.tally(source).all, unit="dev", unit_scale=True)
     with shown, graceful_interrupt(signals=(signal.SIGINT, signal.SIGTERM)) as ending:
         if workers or scheduler:
-            left = jobs(study, done)
+            left = jobs(study, done, read)
             found = reduced_on_cluster(study, left, workers=workers, scheduler=scheduler, ending=ending)
         else:
-            found = _reduced_here(study, done, ending)
+            found = _reduced_here(study, read(study, done), ending)
         with contextlib.closing(found):
             for share, reduced in found:
                 catalogue.write(source, reduced)
@@ -109,10 +118,8 @@ def run_batch(
                 shown.update(n_new)
     if table_identity(study) != identity:
         catalogue.forget(source)
-        raise DataError(
-            [Problem(str(study.table), "has changed while it was read, so none of its devices were kept",
-                     "repeat the command when nobody writes into it")]
-        )  # fmt: skip
+        what = "has changed while it was read, so none of its devices were kept"
+        raise DataError([Problem(str(study.table), what, "repeat the command when nobody writes into it")])
     tally = catalogue.tally(source)
     flagged = {name: sum(n for mask, n in tally.flags.items() if mask & bit) for name, bit in FLAGS.items()}
     any_flag = sum(n for mask, n in tally.flags.items() if mask)
@@ -120,9 +127,9 @@ def run_batch(
 
 
 def _reduced_here(
-    study: WaferStudy, done: Container[int], ending: Callable[[], bool]
+    study: WaferStudy, left: Iterator[Chunk], ending: Callable[[], bool]
 ) -> Generator[tuple[float, Reduced]]:
-    for chunk in chunks(study, done):
+    for chunk in left:
         share, reduced = chunk.share, reduce_chunk(study, chunk)
         del chunk  # before the next one is read
         yield share, reduced

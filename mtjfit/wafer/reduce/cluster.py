@@ -1,8 +1,7 @@
-"""Chunks reduced by the workers of dask.distributed, on this computer or where a scheduler says.
+"""Reduction of chunks by workers of dask.distributed, on this computer or of a scheduler elsewhere.
 
-The program writes the catalogue. It also reads the table, unless that is a folder of files, which workers read
-themselves. A job goes to the scheduler whole: if its worker is killed, alone or with its computer, another gets it.
-What comes back does not depend on who computed it.
+The program itself writes the catalogue and reads the table, except for a folder of files, which workers read. If a
+worker is killed, alone or with its computer, another one gets its job. Results do not depend on who computed them.
 
 A table of 100 000 curves takes the program 1 s to read from Parquet, 10 s from text, 1 s to reduce, and 1 s to write:
 workers cannot make that faster. They do for folders, where a file takes two milliseconds. Several tables are best
@@ -16,26 +15,27 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Container, Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mtjfit.errors import ConfigError, MtjfitError, Problem
+from mtjfit.infer.store.fingerprint import differences, versions
 from mtjfit.parallel import deaf
 from mtjfit.wafer.read.chunk import AllBut, Chunk
+from mtjfit.wafer.read.table import chunk_count, chunks
+from mtjfit.wafer.reduce.reduce import reduce_chunk
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
     from mtjfit.wafer.reduce.reduced import Reduced
 
-__all__ = ["Job", "jobs", "reduced_on_cluster"]
+__all__ = ["Job", "dask_client", "jobs", "program_versions", "reduce_job", "reduced_on_cluster"]
 
-_ANSWER = 20.0  # seconds for a scheduler to answer, and for a first worker to come
-_LONELY = 120.0  # seconds without any worker before it is said that none comes back
-_POLL = 0.5  # seconds; Ctrl-C is heard between two looks
-_AHEAD = 2  # chunks for each thread of the workers: one at work, one that waits for it
+_ANSWER = 20.0  # seconds for a scheduler to answer, and for a first worker to connect
+_AHEAD = 2  # chunks for each thread of the workers: one at work, one that waits
 _ENOUGH = "the catalogue holds all chunks that were finished; repeat the command and it goes on from there"
 
 
@@ -56,21 +56,29 @@ class Job:
     chunk: Chunk | None = None
 
 
-def jobs(study: WaferStudy, done: Container[int]) -> Iterator[Job]:
-    """What is left of a table: read by whoever takes it where that costs nothing (a folder), else read here."""
-    from mtjfit.wafer.read.table import chunk_count, chunks
-
-    count = None if study.table.is_file() else chunk_count(study)
+def jobs(
+    study: WaferStudy, done: Container[int], read: Callable[[WaferStudy, Container[int]], Iterator[Chunk]] = chunks
+) -> Iterator[Job]:
+    """Jobs for the chunks that are not done: of a folder without, of a table with the chunk that was read here."""
+    count = chunk_count(study)
     if count is None:
-        yield from (Job(chunk.number, chunk.share, chunk) for chunk in chunks(study, done))
+        yield from (Job(chunk.number, chunk.share, chunk) for chunk in read(study, done))
     else:
         yield from (Job(k, (k + 1) / count) for k in range(count) if k not in done)
 
 
 def reduced_on_cluster(
-    study: WaferStudy, left: Iterator[Job], *, workers: int, scheduler: str, ending: Callable[[], bool]
+    study: WaferStudy,
+    left: Iterator[Job],
+    *,
+    workers: int,
+    scheduler: str,
+    ending: Callable[[], bool],
+    patience: float = 120.0,
+    poll: float = 0.5,
+    connect: Callable[[int, str], AbstractContextManager[Any]] | None = None,
 ) -> Generator[tuple[float, Reduced]]:
-    """Part of the table that a job reaches to, and what it was reduced to, in the order in which workers finish.
+    """Part of the table up to each job, and its reduced chunk, in the order in which workers finish.
 
     No more jobs are in flight than twice the threads of the workers, so memory does not grow with the table.
 
@@ -79,23 +87,29 @@ def reduced_on_cluster(
     workers : int
         Processes to start on this computer, which listen to this computer only; 0: use `scheduler`.
     scheduler : str
-        Address of a scheduler that runs, such as ``tcp://10.0.0.1:8786``. Everybody who reaches its port can run
-        programs on its workers. A folder of files must be there for the workers under the same name.
+        Address of a running scheduler, such as ``tcp://10.0.0.1:8786``. Everybody who reaches its port can run
+        programs on its workers. Workers must see a folder of files under the same name.
     ending : callable
-        True: begin no further job; those in flight are still handed out.
+        True: begin no further job; those in flight are finished.
+    patience : float
+        Seconds without any worker after which they count as lost.
+    poll : float
+        Seconds between two looks at workers and Ctrl-C.
+    connect : callable, optional
+        Context manager that gives a client for `workers` and `scheduler`; that of dask.distributed unless given.
 
     Raises
     ------
     ConfigError
         dask.distributed is not installed.
     MtjfitError
-        There is no scheduler or no worker, they went away, or a chunk ended every worker that tried it. The same
+        There is no scheduler or no worker, they were lost, or a chunk killed every worker that tried it. The same
         error as in one process, if reading or reducing raises one.
     """
-    with _client(workers, scheduler) as client:
+    with (connect or dask_client)(workers, scheduler) as client:
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         in_flight: dict[str, tuple[Job, Any]] = {}
-        more, versions = True, _versions()
+        more, mine = True, program_versions()
         while True:
             while more and not ending() and len(in_flight) < _AHEAD * max(_threads(client), 1):
                 job = next(left, None)
@@ -103,39 +117,33 @@ def reduced_on_cluster(
                     more = False
                     break
                 with _answering():
-                    future = client.submit(_reduce, study, job, versions, key=f"mtjfit-{uuid4()}")
+                    future = client.submit(reduce_job, study, job, mine, key=f"mtjfit-{uuid4()}")
                 future.add_done_callback(finished.put)
                 in_flight[future.key] = job, future
             if not in_flight:
                 return
-            future = _next(client, finished)
+            future = _next(client, finished, patience, poll)
             job, _ = in_flight.pop(future.key)
             reduced = _result(future, job)
             future.release()
             yield job.share, reduced
 
 
-def _versions() -> dict[str, str]:
-    from mtjfit.infer.store.fingerprint import versions
-
+def program_versions() -> dict[str, str]:
+    """Versions of all that changes the last digits of a result."""
     return {name: version for name, version in versions().items() if name in ("python", "mtjfit", "numpy", "scipy")}
 
 
-def _reduce(study: WaferStudy, job: Job, versions: dict[str, str]) -> Reduced:
-    """What a worker does with a job.
+def reduce_job(study: WaferStudy, job: Job, expected: dict[str, str]) -> Reduced:
+    """Reduce the chunk of a job, on a worker.
 
     Raises
     ------
     MtjfitError
-        It has other packages than the program that writes: its last digits could differ. Or the table is not there,
-        or is shorter than it was.
+        The worker has other versions than `expected`, so that last digits could differ. Or the table is not there, or
+        is shorter than it was.
     """
-    from mtjfit.infer.store.fingerprint import differences
-    from mtjfit.wafer.read.table import chunks
-    from mtjfit.wafer.reduce.reduce import reduce_chunk
-
-    found = differences(versions, _versions())
-    if found:
+    if found := differences(expected, program_versions()):
         raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
     chunk = job.chunk or next(chunks(study, AllBut(frozenset({job.number}))), None)
     if chunk is None:
@@ -150,39 +158,27 @@ def _threads(client: Any) -> int:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """Turn what a scheduler that is no longer there raises into words.
-
-    Raises
-    ------
-    MtjfitError
-        It has gone.
-    """
+    """Turn the errors of a lost scheduler into MtjfitError."""
     distributed = import_module("distributed")
-    closed = getattr(import_module("distributed.client"), "ClosedClientError", RuntimeError)  # as it once was
+    closed = getattr(import_module("distributed.client"), "ClosedClientError", RuntimeError)  # name of later versions
     try:
         yield
     except (distributed.CancelledError, asyncio.CancelledError, TimeoutError, OSError, closed) as error:
         raise MtjfitError(f"the scheduler has gone; {_ENOUGH}") from error
 
 
-def _next(client: Any, finished: queue.SimpleQueue[Any]) -> Any:
-    """The next future that is done, well or badly.
-
-    Raises
-    ------
-    MtjfitError
-        All workers have gone, and none comes back.
-    """
+def _next(client: Any, finished: queue.SimpleQueue[Any], patience: float, poll: float) -> Any:
+    """The next finished future, successful or not; MtjfitError once all workers are lost."""
     seen = time.monotonic()
     while True:
         try:
-            return finished.get(timeout=_POLL)
+            return finished.get(timeout=poll)
         except queue.Empty:
             now = time.monotonic()
             if client.status != "running" or _threads(client):
                 seen = now
-            if now - seen > _LONELY:
-                raise MtjfitError(f"the scheduler has had no worker for {_LONELY:g} s; {_ENOUGH}") from None
+            if now - seen > patience:
+                raise MtjfitError(f"the scheduler has had no worker for {patience:g} s; {_ENOUGH}") from None
 
 
 def _result(future: Any, job: Job) -> Reduced:
@@ -201,8 +197,14 @@ def _result(future: Any, job: Job) -> Reduced:
 
 
 @contextmanager
-def _client(workers: int, scheduler: str) -> Iterator[Any]:
-    """A client of the scheduler at an address, or of one of its own with so many workers."""
+def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterator[Any]:
+    """A client of the scheduler at an address, or of a new one with some workers on this computer.
+
+    Parameters
+    ----------
+    answer : float
+        Seconds for the scheduler to answer, and for a first worker to connect.
+    """
     try:
         distributed, dask = import_module("distributed"), import_module("dask")
     except ImportError:
@@ -211,7 +213,7 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
         raise ConfigError([Problem(asked, "needs dask.distributed, which is not installed", todo)]) from None
     settings = {
         "distributed.admin.large-graph-warning-threshold": "1 GiB",  # chunks are meant to be sent
-        "distributed.comm.timeouts.connect": f"{_ANSWER:g}s",
+        "distributed.comm.timeouts.connect": f"{answer:g}s",
     }
     with ExitStack() as stack:
         stack.enter_context(_silenced())
@@ -230,8 +232,8 @@ def _client(workers: int, scheduler: str) -> Iterator[Any]:
             stack.enter_context(cluster)
         where = scheduler or cluster.scheduler_address
         try:
-            client = stack.enter_context(distributed.Client(where, timeout=_ANSWER, set_as_default=False))
-            client.wait_for_workers(1, timeout=_ANSWER)
+            client = stack.enter_context(distributed.Client(where, timeout=answer, set_as_default=False))
+            client.wait_for_workers(1, timeout=answer)
         except TimeoutError as error:
             raise MtjfitError(f"the scheduler at {where} has no worker; start one: dask worker {where}") from error
         except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""A chunk reduced: what each device determines alone, with errors and tests, for all of its devices at once.
+"""Reduction of a chunk: the numbers that each device determines alone, with errors and tests, for all devices at once.
 
-The same numbers as `mtjfit.model.combinations` gives for a study of that device alone, to rounding. Nothing depends on
-which devices share a chunk, to the last bit.
+They are those of `mtjfit.model.combinations` for a study of that device alone, to rounding, and do not depend on which
+devices share a chunk, to the last bit.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ from mtjfit.wafer.reduce.reduced import (
     flags_of,
     quantity_names,
 )
-from mtjfit.wafer.reduce.sums import Packing, Statistics, statistics
+from mtjfit.wafer.reduce.sums import Packing, SufficientStatistics, sufficient_statistics
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["determined", "reduce_chunk"]
+__all__ = ["reduce_chunk"]
 
 _TOGETHER = 2048  # devices at once: temporary arrays stay in cache, and small
 _NO_SLOPE = 2.0  # standard errors
 
 
-def reduce_chunk(study: WaferStudy, chunk: Chunk) -> Reduced:
+def reduce_chunk(study: WaferStudy, chunk: Chunk, *, together: int = _TOGETHER) -> Reduced:
     """Determined numbers, tests, flags and sums of every usable device of a chunk.
 
-    Returns
-    -------
-    Reduced
-        Columns by the names of `mtjfit.wafer.column_names`; NaN where a number is not determined.
-
+    Parameters
+    ----------
+    together : int
+        Devices that are reduced at once; no result depends on it.
     """
     J = len(chunk.device)
-    parts = [_part(study, chunk, k, min(k + _TOGETHER, J)) for k in range(0, max(J, 1), _TOGETHER)]
+    parts = [_part(study, chunk, k, min(k + together, J)) for k in range(0, max(J, 1), together)]
     values = {name: np.concatenate([part[0][name] for part in parts]) for name in column_names(study)}
     return Reduced(
         chunk.number, chunk.device, chunk.wafer, chunk.split, values, np.concatenate([part[1] for part in parts]),
@@ -58,30 +57,19 @@ def _part(study: WaferStudy, chunk: Chunk, low: int, high: int) -> tuple[dict[st
     """Values, flags and sums of devices low … high − 1."""
     part = chunk.devices(low, high)
     with np.errstate(all="ignore"):  # absurd numbers of one device overflow; what is not finite is not determined
-        one = statistics(study, part)
-        values, flags = determined(one, study.terms, fitted=study.sigma_is_fitted, fixed=study.fixed_noise())
+        one = sufficient_statistics(study, part)
+        values, flags = _determined(one, study.terms, study.sigma_is_fitted, study.fixed_noise())
     places = {"thickness": part.thickness, "x": part.x, "y": part.y, "n_points": one.n[0].astype(float)}
     return places | values, flags, Packing(study.terms.powers.size, study.is_correlated).packed(one)
 
 
-def determined(
-    one: Statistics, terms: Terms, *, fitted: bool = False, fixed: tuple[float | None, float | None] = (None, None)
+def _determined(
+    one: SufficientStatistics, terms: Terms, fitted: bool, fixed: tuple[float | None, float | None]
 ) -> tuple[dict[str, FloatArray], IntArray]:
-    """Everything that sufficient statistics tell of each device alone.
+    """Values and flags of J devices, each shape (J,).
 
-    Parameters
-    ----------
-    one : Statistics
-        Of J devices.
-    fitted : bool
-        True where the statistics belong to σ = 1, which is estimated from the scatter of each device and component.
-    fixed : (float or None, float or None)
-        σ of each component that is not to be estimated although the table has no errors.
-
-    Returns
-    -------
-    values : dict of str to ndarray, shape (J,)
-    flags : ndarray of int, shape (J,)
+    If σ is `fitted`, the statistics belong to σ = 1; it is estimated from the scatter of each device and component
+    unless `fixed`.
     """
     P = terms.powers.size
     estimated = np.array([fitted and value is None for value in fixed])
@@ -122,7 +110,7 @@ def determined(
 
 
 def _alone(R: FloatArray, z: FloatArray, terms: Terms, full: BoolArray) -> dict[str, FloatArray]:
-    """Coefficients of the device's own polynomials, free of any constraint, with their errors."""
+    """Coefficients of the device's own polynomials without any constraint, with their errors."""
     free = Triangle(np.empty(0), R)
     t, covariance = free.back(z), free.covariance()
     values = {}
@@ -132,8 +120,10 @@ def _alone(R: FloatArray, z: FloatArray, terms: Terms, full: BoolArray) -> dict[
     return values
 
 
-def _scatter_test(one: Statistics, sigma: FloatArray, ranks: IntArray, known: BoolArray) -> dict[str, FloatArray]:
-    """The points about the device's own polynomials, over components whose errors are known."""
+def _scatter_test(
+    one: SufficientStatistics, sigma: FloatArray, ranks: IntArray, known: BoolArray
+) -> dict[str, FloatArray]:
+    """χ² of the points about the device's own polynomials, over components whose errors are known."""
     chi2, dof = np.zeros(one.log_sigma.shape), np.zeros(one.log_sigma.shape)
     for c in np.flatnonzero(known):
         chi2, dof = chi2 + one.rss[c] / sigma[c] ** 2, dof + (one.n[c] - ranks[c])
@@ -142,7 +132,7 @@ def _scatter_test(one: Statistics, sigma: FloatArray, ranks: IntArray, known: Bo
 
 
 def _constraint_test(found: PhaseFit, dof: IntArray, beyond: IntArray, estimated: BoolArray) -> dict[str, FloatArray]:
-    """Whether the coefficients can come from one κ; with estimated errors an F test (Welch and Satterthwaite)."""
+    """χ² test that the coefficients come from one κ; with estimated errors an F test (Welch and Satterthwaite)."""
     P = found.left.shape[0] // 2
     shares = np.stack([inner(part, np.ones_like(part)) for part in (found.left[:P], found.left[P:])])
     spread = np.zeros(dof.shape)
@@ -154,16 +144,12 @@ def _constraint_test(found: PhaseFit, dof: IntArray, beyond: IntArray, estimated
         p = fdtrc(tested, np.minimum(noise_dof, 1e300), found.misfit / tested)
     else:
         p = chdtrc(tested, found.misfit)
-    return {
-        "chi2": found.misfit,
-        "dof": dof.astype(float),
-        "noise_dof": noise_dof,
-        "p_value": np.where(dof > 0, p, np.nan),
-    }
+    p = np.where(dof > 0, p, np.nan)
+    return {"chi2": found.misfit, "dof": dof.astype(float), "noise_dof": noise_dof, "p_value": p}
 
 
 def _quantities(found: PhaseFit, terms: Terms) -> Iterator[tuple[str, FloatArray]]:
-    """Determined numbers with errors and correlations, from the covariance of phase and amplitudes to first order."""
+    """Determined numbers with errors and correlations, to first order in the covariance of phase and amplitudes."""
     names, T, J = quantity_names(terms), len(terms.names), found.phase.size
     c = np.cos(found.phase)
     gradients = np.zeros((len(names), 1 + T, J))

@@ -1,4 +1,4 @@
-"""What a piece of a table is reduced to: columns of numbers, flags, and sums from which groups are fitted."""
+"""Results of the reduction of a chunk: columns of numbers, flags, and sums from which groups are fitted."""
 
 from __future__ import annotations
 
@@ -18,19 +18,8 @@ from mtjfit.wafer.read.chunk import Fault, IntArray
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = [
-    "ALARM",
-    "FLAGS",
-    "FLAG_MEANING",
-    "Reduced",
-    "coefficient_names",
-    "column_names",
-    "correlation",
-    "flag_names",
-    "flags_of",
-    "quantity_names",
-    "units_of",
-]
+__all__ = ["ALARM", "FLAGS", "FLAG_MEANING", "Reduced", "coefficient_names", "column_names", "correlation",
+           "flag_names", "flags_of", "quantity_names", "units_of"]  # fmt: skip
 
 FLAGS: Mapping[str, int] = MappingProxyType(
     {"misfit_constraint": 1, "misfit_scatter": 2, "not_determined": 4, "few_points": 8, "no_slope": 16}
@@ -42,10 +31,10 @@ FLAG_MEANING: Mapping[str, str] = MappingProxyType({
     "misfit_scatter": "its points do not follow polynomials of the declared powers of V (scatter test)",
     "not_determined": "its points do not determine the declared amplitudes",
     "few_points": "it has no more points than its polynomials have coefficients: nothing is left to test or to "
-    "estimate errors from",
+                  "estimate errors from",
     "no_slope": "its amplitude a1 is within two errors of zero, so ratios by it have no meaningful error",
 })  # fmt: skip
-"""One phrase for each reason, to be said of a device."""
+"""Meaning of each flag of a device."""
 
 ALARM = 1e-6
 """p-value below which a misfit is flagged: one device in a million if all errors are right."""
@@ -60,13 +49,13 @@ class Reduced:
     number : int
         Of the chunk.
     device, wafer, split : tuple of str, length J
-        Of the usable devices; the others stand in `faults`.
+        Of the usable devices; `faults` lists the others.
     values : dict of str to ndarray, shape (J,)
         By the names that `column_names` gives; NaN where a number is not determined.
     flags : ndarray of int, shape (J,)
         Bit masks of `FLAGS`.
     sums : ndarray, shape (J, n_sums)
-        Sufficient statistics; `mtjfit.wafer.reduce.sums.compressed` makes the model's form of them.
+        Sufficient statistics; `mtjfit.wafer.compressed` converts them to the form of the model.
     origins : tuple of Origin
         As of the chunk.
     """
@@ -83,7 +72,7 @@ class Reduced:
 
 
 def quantity_names(terms: Terms) -> tuple[str, ...]:
-    """Determined numbers of a device in the order of tables; empty where the phase of κ is not determined."""
+    """Determined numbers of a device in the order of tables; none where the phase of κ is not determined."""
     if not terms.phase_determined:
         return ()
     ratio = ("b2/a1",) if {"a1", "b2"} <= set(terms.names) else ()
@@ -107,10 +96,10 @@ def correlation(one: str, other: str) -> str:
 
 
 def column_names(study: WaferStudy) -> tuple[str, ...]:
-    """Names of the columns that `reduce_chunk` gives for a study, in order.
+    """Names of the columns of a reduced chunk, in order.
 
-    Position and thickness; determined numbers, each with its error; their correlations; the tests; coefficients of the
-    device's own polynomials, each with its error, and standard errors of its values where these were fitted.
+    Thickness and position; determined numbers, each with its error; their correlations; the tests; coefficients of the
+    device's own polynomials, each with its error; and standard errors of its values where these are fitted.
     """
     names = quantity_names(study.terms)
     columns = ["thickness", "x", "y", "n_points"]
@@ -124,7 +113,7 @@ def column_names(study: WaferStudy) -> tuple[str, ...]:
 def units_of(study: WaferStudy) -> dict[str, str]:
     """Unit of each column of `column_names`; empty for pure numbers.
 
-    Coefficients are those of the torque, also where a torkance was measured.
+    Coefficients are those of the torque, also for a measured torkance.
     """
     base = find_unit(study.declaration.units.torque).name
     torkance, base = base.endswith("/V"), base.removesuffix("/V")

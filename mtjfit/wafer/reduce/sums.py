@@ -1,9 +1,8 @@
-"""Sufficient statistics of many curves in array code: `mtjfit.model.compress` for a whole chunk at once.
+"""Sufficient statistics of all curves of a chunk at once, as `mtjfit.model.compress` has them of one curve.
 
-Rows of all devices stand below one another; sums over a device are sums over its segment. The columns of each design
-are made orthogonal by the modified method of Gram and Schmidt with the data as a last column, which is as stable as a
-QR decomposition. Where errors are independent that is done for each component, else for both together, whitened by the
-2 × 2 covariance of each point.
+The rows of all devices are stacked; a sum over a device is a sum over its segment. Modified Gram–Schmidt, with the data
+as the last column, orthogonalises the columns of each design as stably as a QR decomposition: for each component if
+errors are independent, else for both together, whitened by the 2 × 2 covariance of each point.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ from mtjfit.wafer.read.chunk import Chunk, IntArray
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["Packing", "Statistics", "compressed", "statistics"]
+__all__ = ["Packing", "SufficientStatistics", "compressed", "sufficient_statistics"]
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Which numbers of `Compressed` stand where in a row of sums.
+    """Order of the numbers of `Compressed` in a row of sums.
 
     Attributes
     ----------
     P : int
         Powers of V.
     correlated : bool
-        R is then one upper triangle, else one for each component.
+        R is one upper triangle; otherwise one for each component.
 
     Examples
     --------
@@ -52,27 +51,27 @@ class Packing:
 
     @property
     def size(self) -> int:
-        """Numbers in a row of sums: R, z, rss, n and Σ ln σ."""
+        """Length of a row of sums: R, z, rss, n and Σ ln σ."""
         return int(self.places[0].size) + 2 * self.P + 5
 
-    def packed(self, one: Statistics) -> FloatArray:
+    def packed(self, one: SufficientStatistics) -> FloatArray:
         """Rows of sums, shape (J, size)."""
         parts = [one.R[self.places], one.z, one.rss, one.n.astype(float), one.log_sigma[None]]
         return np.ascontiguousarray(np.concatenate(parts).T)
 
-    def unpacked(self, sums: FloatArray) -> Statistics:
+    def unpacked(self, sums: FloatArray) -> SufficientStatistics:
         """The inverse of `packed`."""
         J, n_R, P = sums.shape[0], self.places[0].size, self.P
         R = np.zeros((2 * P, 2 * P, J))
         columns = np.ascontiguousarray(sums.T)
         R[self.places] = columns[:n_R]
         z, rss, n, log_sigma = np.split(columns[n_R:], [2 * P, 2 * P + 2, 2 * P + 4])
-        return Statistics(R, z, rss, np.rint(n).astype(np.int64), log_sigma[0])
+        return SufficientStatistics(R, z, rss, np.rint(n).astype(np.int64), log_sigma[0])
 
 
 @dataclass(frozen=True, eq=False)
-class Statistics:
-    """As `Compressed`, with the device last: R (2P, 2P, J), z (2P, J), rss and n (2, J), log_sigma (J,)."""
+class SufficientStatistics:
+    """As `Compressed`, device last: R (2P, 2P, J), z (2P, J), rss and n (2, J), log_sigma (J,)."""
 
     R: FloatArray
     z: FloatArray
@@ -83,7 +82,7 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class _Segments:
-    """Rows of each device: their sums, and one number of each device back to its rows."""
+    """Sums over the rows of each device, and numbers of devices repeated for their rows."""
 
     start: IntArray
 
@@ -94,28 +93,8 @@ class _Segments:
         return np.repeat(each, np.diff(self.start))
 
 
-def _used(chunk: Chunk) -> tuple[Chunk, IntArray]:
-    """The chunk without masked rows (its other fields as they were), and the limits of its devices."""
-    if chunk.used is None or chunk.used.all():
-        return chunk, chunk.start
-    kept = np.concatenate([[0], np.cumsum(chunk.used)])[chunk.start]
-
-    def only(rows: FloatArray | None) -> FloatArray | None:
-        return None if rows is None else rows[chunk.used]
-
-    def rows_of(rows: FloatArray) -> FloatArray:
-        return np.asarray(rows[chunk.used])
-
-    less = Chunk(
-        chunk.number, chunk.device, kept, rows_of(chunk.bias), rows_of(chunk.par), rows_of(chunk.perp),
-        only(chunk.sigma_par), only(chunk.sigma_perp), chunk.thickness, chunk.x, chunk.y, chunk.wafer, chunk.split,
-        chunk.faults, None, only(chunk.rho), chunk.angle_factor, chunk.share,
-    )  # fmt: skip
-    return less, kept
-
-
 def _design(study: WaferStudy, chunk: Chunk, segments: _Segments) -> list[FloatArray]:
-    """p_n(V) of each row and power, as `mtjfit.model.compress.polynomial_design` has them."""
+    """p_n(V) of each row and power, as in `mtjfit.model.compress.polynomial_design`."""
     V, torkance = chunk.bias, study.declaration.quantity == "torkance"
     columns = []
     for n in study.terms.powers.tolist():
@@ -137,10 +116,8 @@ def _orthogonalised(
     """R (n, n, J), z (n, J) and the residual sum of squares (J,) of columns, each in one or two parts of rows."""
 
     def dot(one: tuple[FloatArray, ...], other: tuple[FloatArray, ...]) -> FloatArray:
-        total = one[0] * other[0]
-        for a, b in zip(one[1:], other[1:], strict=True):
-            total = total + a * b
-        return segments.sum(total)
+        products = [a * b for a, b in zip(one, other, strict=True)]
+        return segments.sum(products[0] if len(products) == 1 else products[0] + products[1])
 
     def less(one: tuple[FloatArray, ...], q: tuple[FloatArray, ...], share: FloatArray) -> tuple[FloatArray, ...]:
         spread = segments.spread(share)
@@ -163,20 +140,21 @@ def _orthogonalised(
     return R, z, dot(y, y)
 
 
-def statistics(study: WaferStudy, chunk: Chunk) -> Statistics:
-    """Sufficient statistics of every device of a chunk, in the declared unit; masked points do not enter.
+def sufficient_statistics(study: WaferStudy, chunk: Chunk) -> SufficientStatistics:
+    """Sufficient statistics of every device of a chunk, in the declared unit, without masked points.
 
-    R has a positive diagonal, unlike that of a library's QR decomposition: rows of R and z may differ in sign from
-    `mtjfit.model.compress.compress`, which no sum of squares notices.
+    R has a positive diagonal, so rows of R and z may differ in sign from `mtjfit.model.compress.compress`, which no sum
+    of squares notices.
     """
-    chunk, start = _used(chunk)
-    segments = _Segments(start)
+    if chunk.used is not None:
+        chunk = chunk.points(chunk.used)
+    segments, start = _Segments(chunk.start), chunk.start
     design, P, J = _design(study, chunk, segments), study.terms.powers.size, start.size - 1
     R, z = np.zeros((2 * P, 2 * P, J)), np.zeros((2 * P, J))
     rss, log_sigma = np.zeros((2, J)), np.zeros(J)
     n = np.repeat(np.diff(start)[None], 2, axis=0)
     if J == 0:
-        return Statistics(R, z, rss, n, log_sigma)
+        return SufficientStatistics(R, z, rss, n, log_sigma)
     if chunk.sigma_par is None or chunk.sigma_perp is None:
         white = [(design, chunk.par), (design, chunk.perp)]
     else:
@@ -187,24 +165,22 @@ def statistics(study: WaferStudy, chunk: Chunk) -> Statistics:
         for c, (columns, y) in enumerate(white):
             block = slice(c * P, (c + 1) * P)
             R[block, block], z[block], rss[c] = _orthogonalised(segments, [(column,) for column in columns], (y,))
-        return Statistics(R, z, rss, n, log_sigma)
+        return SufficientStatistics(R, z, rss, n, log_sigma)
     rho, rest = chunk.rho, 1 / np.sqrt(1 - chunk.rho * chunk.rho)
     nothing = np.zeros_like(rho)
     first = [(column, -rho * column * rest) for column in white[0][0]]
     second = [(nothing, column * rest) for column in white[1][0]]
     both = (white[0][1], (white[1][1] - rho * white[0][1]) * rest)
     R, z, rss[0] = _orthogonalised(segments, [*first, *second], both)
-    return Statistics(R, z, rss, n, log_sigma - segments.sum(np.log(rest)))
+    return SufficientStatistics(R, z, rss, n, log_sigma - segments.sum(np.log(rest)))
 
 
 def compressed(sums: FloatArray, study: WaferStudy) -> Compressed:
-    """Rows of `Reduced.sums` as the model wants them.
+    """Rows of `Reduced.sums` in the form of the model.
 
     Parameters
     ----------
     sums : ndarray, shape (J, n_sums)
-    study : WaferStudy
-        Of the same declaration.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Wafers against each other: differences with errors, scatter between devices kept apart from common errors."""
+"""Means of wafers and their differences, with the scatter between devices apart from common errors."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class WaferMeans:
     ----------
     table : DataFrame
         Index: the wafer, followed by the population if some wafer holds several. wafer, population, n, mean, sd_devices
-        (scatter between its devices and their errors, which more devices make smaller), sd_wafer (what all its
-        devices have in common, which they do not), sd of both; spread, spread_low, spread_high of the true values
-        between its devices, determined, pooled (True: too few devices, so that of all wafers is used for
-        `sd_devices`), dof; shrunk, shrunk_sd: the mean given all wafers of its population.
+        (scatter and errors of its devices, smaller for more devices), sd_wafer (error that all its devices share), sd
+        of both; spread, spread_low, spread_high of the true values between its devices, determined, error, pooled
+        (True: too few devices, so that `sd_devices` uses the spread of all wafers), dof; shrunk, shrunk_sd: the mean
+        given all wafers of its population.
     between : Spread
         Of the true means of wafers about the centre of their population.
     common : float
@@ -48,21 +48,20 @@ class WaferMeans:
 def wafer_means(
     survey: Survey, quantity: str, *, own: float | Mapping[str, float] = 0.0, common: float = 0.0
 ) -> WaferMeans:
-    r"""Mean of each wafer, with what is known of its error.
+    r"""Mean of each wafer with its error.
 
-    The mean of a wafer is robust (`spread_of`), with the scatter between its devices estimated
-    beside their known errors; flagged devices do not count. Between wafers, the equations of Paule and Mandel give
-    the spread ω of their true means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with
-    its error e and the mean M of its population (`Survey`). Where a wafer holds several, each of them counts as a wafer
-    here: they differ by design.
+    The mean of a wafer is robust (`spread_of`), with the scatter between its devices estimated beside their known
+    errors, without flagged devices. Between wafers, the equations of Paule and Mandel give the spread ω of their true
+    means, and a wafer's mean m given all others is $(m/e^2 + M/ω^2)/(1/e^2 + 1/ω^2)$ with its error e and the mean M of
+    its population (`Survey`). Each population of a wafer counts as a wafer here: they differ by design.
 
     Parameters
     ----------
     own : float, or mapping of wafer to float
-        Relative error that all devices of one wafer share and no other wafer does, such as the area of its junctions:
-        0.03 for 3 %. More devices do not make it smaller.
+        Relative error that the devices of one wafer share, such as the area of its junctions: 0.03 for 3 %. More
+        devices do not make it smaller.
     common : float
-        Relative error that all wafers share, such as a calibration of the set-up. It moves all of them together.
+        Relative error that all wafers share, such as a calibration of the set-up.
 
     Raises
     ------
@@ -84,9 +83,8 @@ def wafer_means(
     values, errors, usable = survey.values(quantity), survey.errors(quantity), survey.usable(quantity)
     codes, owners = pd.factorize(pd.MultiIndex.from_frame(survey.frame.loc[usable, ["wafer", "population"]]))
     if not len(owners):
-        empty = pd.DataFrame(
-            columns=["wafer", "population", "n", "mean", "sd", "sd_wafer"], index=pd.Index([], name="name")
-        )
+        columns = ["wafer", "population", "n", "mean", "sd", "sd_wafer"]
+        empty = pd.DataFrame(columns=columns, index=pd.Index([], name="name"))
         return WaferMeans(quantity, empty, Spread(0, math.nan, math.nan, 0.0, 0.0, math.inf, math.nan, 0.0), common)
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)
@@ -97,11 +95,8 @@ def wafer_means(
         wafer, population = owners[k]
         mine = codes == k
         name = ", ".join(part for part in (wafer, population) if part) if mixed else wafer
-        rows[name] = {
-            "wafer": wafer,
-            "population": population,
-            **_row(q[mine], s[mine], relative.get(wafer, 0.0), together),
-        }
+        own_row = _row(q[mine], s[mine], relative.get(wafer, 0.0), together)
+        rows[name] = {"wafer": wafer, "population": population, **own_row}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
     of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
@@ -141,7 +136,7 @@ def _row(q: FloatArray, s: FloatArray, relative: float, together: Spread) -> dic
 
 
 def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> tuple[FloatArray, FloatArray]:
-    """Means given all of their group: normal means about a normal mean of unknown place, whose error is in it, too."""
+    """Means given all of their group: normal about a common mean, whose error is included."""
     centres = [centre_of(mean[of == k], sd[of == k], spread, bound=math.inf) for k in range(int(of.max()) + 1)]
     centre, centre_sd = np.array(centres).T[:, of]
     total = sd**2 + spread**2
@@ -152,12 +147,10 @@ def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> 
 def compare_wafers(
     survey: Survey, quantity: str, *, own: float | Mapping[str, float] = 0.0, common: float = 0.0
 ) -> pd.DataFrame:
-    """A − B of the means of every pair of wafers, and the probability that A is greater.
+    """Difference A − B of the means of every pair of wafers, and the probability that A is greater.
 
-    Where a wafer holds several populations, pairs are those of one.
-
-    An error that all wafers share multiplies all means alike: it belongs to the size of a difference and never
-    changes its direction, so it is no part of `p_greater`. Errors that each wafer has of its own are.
+    Where a wafer holds several populations, pairs are within one. An error that all wafers share multiplies all means
+    alike and never changes the direction of a difference, so `p_greater` does without it.
 
     Parameters
     ----------
@@ -188,19 +181,18 @@ def compare_wafers(
 
 
 def pairs_of(found: WaferMeans) -> pd.DataFrame:
-    """Every pair of some wafers, as `compare_wafers` gives it."""
+    """Table of `compare_wafers` from means that are known."""
     means = found.table
     first, second = np.triu_indices(len(means), k=1)
     if means["wafer"].duplicated().any():
         of = means["population"].to_numpy()
         same = of[first] == of[second]
         first, second = first[same], second[same]
-    names = means.index.to_numpy()
-    column = {name: means[name].to_numpy(dtype=float) for name in ("mean", "sd_devices", "sd_wafer", "dof", "sd")
-              if name in means}  # fmt: skip
     if not first.size:
         return pd.DataFrame(columns=["A", "B", "difference", "sd_devices", "sd_wafer", "sd_common", "sd", "dof",
                                      "p_greater", "p", "p_holm", "clear"])  # fmt: skip
+    names = means.index.to_numpy()
+    column = {name: means[name].to_numpy(dtype=float) for name in ("mean", "sd_devices", "sd_wafer", "dof", "sd")}
     difference = column["mean"][first] - column["mean"][second]
     devices, wafer, own_sd = (np.hypot(column[n][first], column[n][second]) for n in ("sd_devices", "sd_wafer", "sd"))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""Curves of a few devices of a catalogue, read again from the table that they were measured in."""
+"""Devices of a catalogue as a survey, and curves of a few of them, read again from their table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import MtjfitError
 from mtjfit.wafer.read.chunk import AllBut, Chunk
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.survey import Survey, counted
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
@@ -28,7 +28,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, eq=False)
 class DeviceCurve:
-    """Points of one device as they were measured, and the polynomials that were fitted to them.
+    """Measured points of one device, and the polynomials fitted to them.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class DeviceCurve:
     factor: float = 1.0
 
     def polynomial(self, bias: FloatArray) -> FloatArray:
-        """What the coefficients give in the unit of the values, shape (2, points); NaN without coefficients.
+        """Both polynomials in the unit of the values, shape (2, points); NaN without coefficients.
 
         Examples
         --------
@@ -80,26 +80,19 @@ class DeviceCurve:
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves by wafer and device, and why some are missing.
-
-    Attributes
-    ----------
-    found : mapping of (str, str) to DeviceCurve
-    missing : str
-        A sentence, or empty.
-    """
+    """Curves by wafer and device, and a sentence on why some are missing."""
 
     found: Mapping[Name, DeviceCurve]
     missing: str = ""
 
 
 def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") -> Survey:
-    """All devices of one configuration of a catalogue, with units, flags, and whether they were measured.
+    """All devices of one configuration of a catalogue, with units, flags and origins.
 
     Parameters
     ----------
     name : str
-        For titles; that of the file, if none is given.
+        For titles; by default that of the file.
     configuration : str
         Beginning of the fingerprint, where the catalogue holds several.
 
@@ -123,18 +116,18 @@ def curves_of(
     table: Path | None = None,
     configuration: str = "",
 ) -> Curves:
-    """Read the rows of some devices from the table that a catalogue was made from.
+    """Read the rows of some devices from the table of a catalogue.
 
-    Only the chunks that hold them are read, where the format allows. A table that has moved, or has other content, is
-    not read: `Curves.missing` says so.
+    Only the chunks that hold them are read, where the format allows. A table that has moved or changed is not read, as
+    `Curves.missing` explains.
 
     Parameters
     ----------
     wanted : collection of (wafer, device)
     survey : Survey
-        Of the same configuration; its coefficients are drawn beside the points.
+        Of the same configuration, for the coefficients.
     table : Path, optional
-        Where the table is now.
+        Present place of the table.
     """
     chosen = catalogue.configuration(configuration)
     left, faults = set(wanted), []
@@ -148,23 +141,18 @@ def curves_of(
             numbers = _chunk_numbers(catalogue, source, left)
             found_here = dict(_read(source, place, left, numbers, rows)) if numbers else {}
         except (MtjfitError, OSError) as error:
-            faults.append(f"{place}: {_first_line(error)}")
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            faults.append(f"{place}: {first.rstrip('.')}")
             continue
         found |= found_here
         left -= set(found_here)
     if not left:
         return Curves(found)
     why = "; ".join(faults) or "the table does not hold them"
-    n = len(left)
-    return Curves(found, f"The curves of {n} {'device' if n == 1 else 'devices'} cannot be shown: {why}.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return Curves(found, f"The curves of {counted(len(left), 'device')} cannot be shown: {why}.")
 
 
 def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name]) -> frozenset[int]:
-    """Chunks of a table that hold some devices."""
     said = "SELECT chunk FROM devices WHERE source = ? AND wafer = ? AND device = ?"
     rows = (catalogue.connection.execute(said, (source.id, *name)).fetchone() for name in wanted)
     return frozenset(int(row[0]) for row in rows if row is not None)
@@ -173,7 +161,7 @@ def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name
 def _read(
     source: Source, place: Path, wanted: Collection[Name], numbers: frozenset[int], rows: pd.DataFrame
 ) -> Iterator[tuple[Name, DeviceCurve]]:
-    """Curves of a table whose content is the one that was reduced."""
+    """Curves from a table; MtjfitError if its content is not the one that was reduced."""
     from mtjfit.wafer.read.table import chunks, table_identity
     from mtjfit.wafer.stack.from_catalogue import stored_study
 
@@ -184,17 +172,12 @@ def _read(
         raise MtjfitError("the table has other content than the one that was reduced")
     left = set(wanted)
     for chunk in chunks(study, AllBut(numbers)):
-        for name, j in _of_interest(chunk, left):
-            left.discard(name)
-            yield name, _curve(study, chunk, j, rows)
+        for j, name in enumerate(zip(chunk.wafer, chunk.device, strict=True)):
+            if name in left:
+                left.discard(name)
+                yield name, _curve(study, chunk, j, rows)
         if not left:
             return
-
-
-def _of_interest(chunk: Chunk, wanted: Collection[Name]) -> Iterator[tuple[Name, int]]:
-    for j, name in enumerate(zip(chunk.wafer, chunk.device, strict=True)):
-        if name in wanted:
-            yield name, j
 
 
 def _curve(study: WaferStudy, chunk: Chunk, j: int, rows: pd.DataFrame) -> DeviceCurve:

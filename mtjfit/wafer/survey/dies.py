@@ -1,4 +1,4 @@
-"""Where dies lie: the grid that their positions keep to, if they do, and the wafer round them."""
+"""Positions of dies: the grid on which they lie, if any, and the radius of their wafer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 
-__all__ = ["DIAMETERS", "DieGrid", "die_grid", "squares", "wafer_radius"]
+__all__ = ["DIAMETERS", "DieGrid", "die_grid", "square_bins", "wafer_radius"]
 
 DIAMETERS = (25.4, 50.8, 76.2, 100.0, 125.0, 150.0, 200.0, 300.0, 450.0)
-"""Of wafers that one can buy, in mm."""
+"""Standard diameters of wafers in mm."""
 _TOLERANCE = 0.1  # of the pitch: positions farther off a grid are none of a stepper
 _MOST = 4000  # dies along one axis
 _TRIES = 12
@@ -29,7 +29,7 @@ class DieGrid:
     shape : tuple of int
         Rows and columns.
     row, column : array of int, shape (devices,)
-        Where each device lies.
+        Of each device.
     """
 
     pitch: FloatArray
@@ -46,13 +46,13 @@ class DieGrid:
         return float(low[0]), float(high[0]), float(low[1]), float(high[1])
 
     def coarser(self, factor: int) -> DieGrid:
-        """The same with squares of dies taken together."""
+        """The grid with squares of dies combined."""
         shape = (-(-self.shape[0] // factor), -(-self.shape[1] // factor))
         origin = self.origin + self.pitch * (factor - 1) / 2
         return DieGrid(self.pitch * factor, origin, shape, self.row // factor, self.column // factor)
 
     def image(self, values: FloatArray) -> FloatArray:
-        """Mean of the finite values in each place, NaN where there is none, shape `shape`."""
+        """Mean of the finite values at each place, NaN where there is none, shape `shape`."""
         place = self.row * self.shape[1] + self.column
         known = np.isfinite(values)
         size = self.shape[0] * self.shape[1]
@@ -64,10 +64,10 @@ class DieGrid:
 
 
 def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
-    """The grid that positions lie on, or None if they lie on none.
+    """The grid of positions, or None if they lie on none.
 
-    The pitch is the least distance along each axis; nine tenths of all positions at least must lie within a tenth of
-    it of the grid, the others within a quarter, and a tenth of the grid must hold devices.
+    The pitch is the least distance along each axis. At least 90 % of all positions must lie within a tenth of the pitch
+    of the grid, the others within a quarter, and a tenth of the places must hold devices.
 
     Parameters
     ----------
@@ -99,12 +99,12 @@ def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
     return DieGrid(pitch, origin, shape, row, column)
 
 
-def squares(x: FloatArray, y: FloatArray, side: float) -> DieGrid:
-    """Squares of some side in mm over positions that keep to no grid.
+def square_bins(x: FloatArray, y: FloatArray, side: float) -> DieGrid:
+    """Square bins of some side in mm over positions without a grid.
 
     Examples
     --------
-    >>> squares(np.array([0.0, 0.3, 5.0]), np.zeros(3), 1.0).column.tolist()
+    >>> square_bins(np.array([0.0, 0.3, 5.0]), np.zeros(3), 1.0).column.tolist()
     [0, 0, 5]
     """
     origin = np.array([x.min(), y.min()])
@@ -119,7 +119,7 @@ def _axis(u: FloatArray) -> tuple[float, float, np.ndarray]:
     steps = steps[steps > 1e-4 * span]
     if span == 0 or not steps.size:
         return 0.0, low, np.zeros(u.size, dtype=np.intp)
-    # Positions of one column may differ by what a stepper or a rounding is off: the pitch stands above a jump then.
+    # Positions of one column may differ by errors of the stepper or rounding; the pitch is then above a jump.
     jumps = np.flatnonzero(steps[1:] > 2 * steps[:-1]) + 1
     for step in steps[np.concatenate([[0], jumps])][:_TRIES]:
         found = _numbered(u, float(step)) if span / step <= 2 * _MOST else None
@@ -129,7 +129,7 @@ def _axis(u: FloatArray) -> tuple[float, float, np.ndarray]:
 
 
 def _numbered(u: FloatArray, step: float) -> tuple[float, float, np.ndarray] | None:
-    """Pitch, place of column 0 and column of each position, if gaps of half a step part columns; None for no grid."""
+    """Pitch, place of column 0 and column of each position, if gaps of half a step separate columns; else None."""
     known, back = np.unique(u, return_inverse=True)
     column = np.concatenate([[0], np.cumsum(np.diff(known) > step / 2)])
     if column[-1] == 0:
@@ -148,7 +148,7 @@ def _numbered(u: FloatArray, step: float) -> tuple[float, float, np.ndarray] | N
 
 
 def wafer_radius(x: FloatArray, y: FloatArray, pitch: FloatArray | None = None) -> float:
-    """Radius in mm of the smallest wafer about (0, 0) that holds all dies; NaN if none does, or they lie far off it.
+    """Radius in mm of the smallest standard wafer about (0, 0) that holds all dies; NaN if there is none.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Control limits of a quantity, and the devices beyond them: each with its reason, and none left out of the table."""
+"""Control limits of a quantity, and a table of all odd and flagged devices with reasons."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,23 +19,17 @@ from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = [
-    "REACH",
-    "Control",
-    "OddDevices",
-    "WaferFindings",
-    "control_limits",
-    "few_digits",
-    "odd_among",
-    "odd_devices",
-]
+__all__ = ["CORRECTIONS", "REACH", "Control", "OddDevices", "WaferFindings", "control_limits", "few_digits",
+           "odd_devices"]  # fmt: skip
 
 REACH = 3.0
-"""Control limits lie so many standard deviations of the true values off the centre."""
+"""Distance of the control limits from the centre, in standard deviations of the true values."""
 
 Control = Literal["holm", "fdr"]
+CORRECTIONS = {"holm": holm, "fdr": benjamini_hochberg}
+"""Adjustments of p-values for many comparisons."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +39,11 @@ class OddDevices:
     Attributes
     ----------
     table : DataFrame
-        One row for each device that has a flag or lies beyond what is expected: device, wafer, population, x, y, flags
-        (names), quantity, value, sd, expected, deviation (standard deviations), p, p_adjusted, reason. Flagged
+        One row for each device that has a flag or differs from what is expected: device, wafer, population, x, y,
+        flags (names), quantity, value, sd, expected, deviation (standard deviations), p, p_adjusted, reason. Flagged
         devices come last.
     tests : int
-        Comparisons that were made.
+        Number of comparisons.
     control : {"holm", "fdr"}
     """
 
@@ -59,12 +53,12 @@ class OddDevices:
 
     @property
     def beyond(self) -> int:
-        """Devices beyond what is expected, flagged or not."""
+        """Number of odd devices, flagged or not."""
         return int((self.table["p_adjusted"] < FALSE_ALARM).sum())
 
     @property
     def says(self) -> str:
-        """How many false alarms to expect."""
+        """Number of odd devices, and the bound on false alarms, in a sentence."""
         n, share = self.beyond, f"{100 * FALSE_ALARM:.0f} %"
         if self.control == "holm":
             chance = f"the chance of a single false alarm among them is {share} at most (Holm's correction)"
@@ -74,13 +68,13 @@ class OddDevices:
                 "(Benjamini and Hochberg)"
             )
         return (
-            f"{self.tests} comparisons, {n} {'device' if n == 1 else 'devices'} beyond what is expected: {chance}, "
+            f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}, "
             "if true values scatter normally."
         )
 
 
 def few_digits(expected: float) -> str:
-    """An expected number of devices: with decimals only where there are few.
+    """An expected number of devices, with decimals only if it is small.
 
     Examples
     --------
@@ -93,17 +87,16 @@ def few_digits(expected: float) -> str:
 def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
     """Centre ± 3 standard deviations of the *true* values between devices of one wafer, for each population.
 
-    Errors of measurement are taken off the spread that is seen (`spread_of`), so that a noisier measurement does not
-    widen the limits. The centre is the robust mean of all devices of the population; the spread is the one about the
-    centre of each wafer, so that a wafer that lies elsewhere does not widen them either. Devices with a flag are left
-    out here.
+    The spread is that of the values without their errors of measurement (`spread_of`), so that a noisier measurement
+    does not widen the limits. The centre is the robust mean of all devices of the population; the spread is about the
+    centre of each wafer, so that a shifted wafer does not widen them either. Flagged devices are left out.
 
     Returns
     -------
     DataFrame
         Index population (`Survey`). n, centre, centre_sd, spread, spread_low, spread_high (95 %), determined, error
         (median error of measurement), dof, low, high (NaN where the spread is not determined), beyond (measured values
-        outside), expected (how many errors and normal scatter put there).
+        outside), expected (number of values outside due to errors and normal scatter).
 
     Examples
     --------
@@ -171,28 +164,46 @@ class WaferFindings:
 
     @cached_property
     def pairs(self) -> pd.DataFrame:
-        """Wafers against each other."""
+        """Differences between wafers."""
         return pairs_of(self.means)
 
 
+class _Comparison(NamedTuple):
+    """Devices against what is expected; arrays of shape (devices,), NaN where there is no comparison."""
+
+    quantity: str
+    whom: str
+    expected: FloatArray
+    spread: FloatArray
+    z: FloatArray
+    p: FloatArray
+
+
 def odd_devices(
-    survey: Survey, quantities: Sequence[str] = (), *, control: Control = "holm", smooth: bool = True
+    survey: Survey,
+    quantities: Sequence[str] = (),
+    *,
+    control: Control = "holm",
+    smooth: bool = True,
+    findings: Sequence[WaferFindings] = (),
 ) -> OddDevices:
     """Every device against its population, and against its place on the wafer.
 
-    A value is compared with the centre of its population (`Survey`), and where devices have positions with the smooth
-    surface of its wafer, too. The deviation is over the standard deviation of true values and the device's own error
-    together; p is that of Student's t, for the spread is estimated. Flagged devices are listed whatever their values.
+    A value is compared with the centre of its population (`Survey`), and where devices have positions also with the
+    smooth surface of its wafer. The deviation is in units of the standard deviation of true values and of the device's
+    own error together; p is that of Student's t, because the spread is estimated. Flagged devices are always listed.
 
     Parameters
     ----------
     quantities : sequence of str
-        All of them, if none is named.
+        By default all of them.
     control : {"holm", "fdr"}
-        Against false alarms of many comparisons: of any one (Holm), or of a share of those listed (false discovery
-        rate).
+        Against false alarms among many comparisons: bound the chance of any one (Holm), or their share among the listed
+        devices (false discovery rate).
     smooth : bool
         False: no comparison with a smooth surface.
+    findings : sequence of WaferFindings
+        In place of `quantities`, if their numbers are known already.
 
     Raises
     ------
@@ -209,95 +220,71 @@ def odd_devices(
     >>> odd_devices(Survey("w", frame)).table[["device", "reason"]].values.tolist()
     [['D7', 'b is 9, 5.05 ± 0.51 is expected of its kind: 7.6 sd']]
     """
-    of = [WaferFindings(survey, quantity) for quantity in quantities or survey.quantities]
-    return odd_among(survey, of, control=control, smooth=smooth)
-
-
-def odd_among(
-    survey: Survey, findings: Sequence[WaferFindings], *, control: Control = "holm", smooth: bool = True
-) -> OddDevices:
-    """`odd_devices` by numbers that are there already."""
-    if control not in get_args(Control):
+    if control not in CORRECTIONS:
         raise ValueError(f"control is holm or fdr, not {control!r}")
-    found: list[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]] = []
-    for each in findings:
-        found.append((each.quantity, "of its kind", *_against_population(each)))
-        if smooth:
-            at_place = _against_place(each)
-            if np.isfinite(at_place[2]).any():
-                found.append((each.quantity, "at its place", *at_place))
-    p = np.array([each[-1] for each in found]) if found else np.empty((0, len(survey.frame)))
-    adjusted = (holm if control == "holm" else benjamini_hochberg)(p.ravel()).reshape(p.shape)
-    worst = np.where(np.isfinite(adjusted), adjusted, np.inf).min(axis=0, initial=np.inf)
-    beyond = worst < FALSE_ALARM
-    listed = np.flatnonzero(beyond | survey.flagged)
-    listed = listed[np.lexsort((_smallest(p)[listed], survey.flagged[listed]))]
+    found = []
+    for each in findings or [WaferFindings(survey, quantity) for quantity in quantities or survey.quantities]:
+        found.append(_against_population(each))
+        if smooth and np.isfinite((at_place := _against_place(each)).z).any():
+            found.append(at_place)
+    p = np.array([each.p for each in found]) if found else np.empty((0, len(survey.frame)))
+    adjusted = CORRECTIONS[control](p.ravel()).reshape(p.shape)
+    worst, smallest = (np.where(np.isfinite(a), a, np.inf).min(axis=0, initial=np.inf) for a in (adjusted, p))
+    listed = np.flatnonzero((worst < FALSE_ALARM) | survey.flagged)
+    listed = listed[np.lexsort((smallest[listed], survey.flagged[listed]))]
     rows = [_listed(survey, found, adjusted, int(j)) for j in listed]
     columns = ["device", "wafer", "population", "x", "y", "flags", "quantity", "value", "sd", "expected", "deviation",
                "p", "p_adjusted", "reason"]  # fmt: skip
     return OddDevices(pd.DataFrame(rows, columns=columns), int(np.isfinite(p).sum()), control)
 
 
-def _smallest(p: FloatArray) -> FloatArray:
-    return np.asarray(np.where(np.isfinite(p), p, 2.0).min(axis=0, initial=2.0))
-
-
-def _against_population(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Expected value, standard deviation of the true ones, deviation and p, by device."""
+def _against_population(one: WaferFindings) -> _Comparison:
     of = one.limits.reindex(one.survey.frame["population"])
-    centre, spread, dof = (of[name].to_numpy(dtype=float) for name in ("centre", "spread", "dof"))
-    return _compared(one, centre, of["centre_sd"].to_numpy(dtype=float), spread, dof)
+    columns = (of[name].to_numpy(dtype=float) for name in ("centre", "centre_sd", "spread", "dof"))
+    return _compared(one, "of its kind", *columns)
 
 
-def _against_place(one: WaferFindings) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    n = len(one.survey.frame)
-    expected, sd, spread, dof = (np.full(n, np.nan) for _ in range(4))
+def _against_place(one: WaferFindings) -> _Comparison:
+    expected, sd, spread, dof = (np.full(len(one.survey.frame), np.nan) for _ in range(4))
     for surface in one.surfaces:
         if surface.clear:
             rows = surface.rows
             expected[rows], sd[rows] = surface.value, surface.value_sd
             spread[rows], dof[rows] = surface.spread.spread, surface.spread.dof
-    return _compared(one, expected, sd, spread, dof)
+    return _compared(one, "at its place", expected, sd, spread, dof)
 
 
 def _compared(
-    one: WaferFindings, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    one: WaferFindings, whom: str, expected: FloatArray, expected_sd: FloatArray, spread: FloatArray, dof: FloatArray
+) -> _Comparison:
     survey, quantity = one.survey, one.quantity
-    known = survey.known(quantity)
     total = np.sqrt(spread**2 + survey.errors(quantity) ** 2 + expected_sd**2)
-    ok = known & (total > 0) & (dof >= 1)
-    z = np.full(known.size, np.nan)
+    ok = survey.known(quantity) & (total > 0) & (dof >= 1)
+    z, p = np.full(ok.size, np.nan), np.full(ok.size, np.nan)
     z[ok] = (survey.values(quantity)[ok] - expected[ok]) / total[ok]
-    p = np.full(known.size, np.nan)
     p[ok] = 2 * t.sf(np.abs(z[ok]), dof[ok])
-    return expected, spread, z, p
+    return _Comparison(quantity, whom, expected, spread, z, p)
 
 
-def _listed(
-    survey: Survey,
-    found: Sequence[tuple[str, str, FloatArray, FloatArray, FloatArray, FloatArray]],
-    adjusted: FloatArray,
-    j: int,
-) -> tuple[object, ...]:
+def _listed(survey: Survey, found: Sequence[_Comparison], adjusted: FloatArray, j: int) -> tuple[object, ...]:
     """A row of the table of odd devices."""
     row = survey.frame.iloc[j]
-    flags = ", ".join(survey.flag_names(int(row["flags"])))
-    reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in survey.flag_names(int(row["flags"]))]
-    order = sorted(range(len(found)), key=lambda k: (math.isnan(found[k][-1][j]), found[k][-1][j]))
+    flags = survey.flag_names(int(row["flags"]))
+    reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in flags]
+    order = sorted(range(len(found)), key=lambda k: (math.isnan(found[k].p[j]), found[k].p[j]))
     named = set()
     for k in order:
-        quantity, whom, expected, spread, z, _ = found[k]
-        if adjusted[k, j] < FALSE_ALARM and quantity not in named:
-            named.add(quantity)
-            unit = f" {pretty(survey.unit(quantity))}".rstrip()
+        one = found[k]
+        if adjusted[k, j] < FALSE_ALARM and one.quantity not in named:
+            named.add(one.quantity)
+            unit = f" {pretty(survey.unit(one.quantity))}".rstrip()
             reasons.append(
-                f"{quantity} is {number(survey.values(quantity)[j], 3)}{unit}, {number(expected[j], 3)} ± "
-                f"{number(spread[j], 2)} is expected {whom}: {abs(z[j]):.1f} sd"
+                f"{one.quantity} is {number(survey.values(one.quantity)[j], 3)}{unit}, {number(one.expected[j], 3)} ± "
+                f"{number(one.spread[j], 2)} is expected {one.whom}: {abs(one.z[j]):.1f} sd"
             )
-    start = (row["device"], row["wafer"], row["population"], row["x"], row["y"], flags)
-    if not order or math.isnan(found[order[0]][-1][j]):
+    start = (row["device"], row["wafer"], row["population"], row["x"], row["y"], ", ".join(flags))
+    if not order or math.isnan(found[order[0]].p[j]):
         return (*start, "", *([math.nan] * 6), "; ".join(reasons))
-    quantity, _, expected, _, z, p = found[order[0]]
-    return (*start, quantity, survey.values(quantity)[j], survey.errors(quantity)[j], expected[j], z[j], p[j],
+    one, name = found[order[0]], found[order[0]].quantity
+    return (*start, name, survey.values(name)[j], survey.errors(name)[j], one.expected[j], one.z[j], one.p[j],
             adjusted[order[0], j], "; ".join(reasons))  # fmt: skip

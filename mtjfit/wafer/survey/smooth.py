@@ -1,4 +1,4 @@
-"""The smooth part of a quantity over a wafer: a low polynomial of the position, told apart from scatter and errors."""
+"""Smooth part of a quantity over a wafer: a low polynomial of the position, fitted beside scatter and errors."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from scipy.stats import f
 
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
+from mtjfit.text import p_text
 from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
 __all__ = ["CLEAR", "Surface", "smooth_surfaces"]
 
 CLEAR = 0.01
-"""A surface is said to be there below this p-value of a flat one."""
+"""p-value of a flat wafer below which the surface counts as present."""
 _FEWEST = 3  # devices for each coefficient
 _STEPS = 50
-_ENOUGH = 1e-3  # of the width of a device: the surface moves less than that in a further step
+_ENOUGH = 1e-3  # of the width of a device: a smaller step of the surface ends the iteration
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +36,13 @@ class Surface:
     middle, radius : array (2,), float
         In mm.
     rows : array of int, shape (devices,)
-        Devices with a position and a value, as rows of the survey; flagged ones too, though they are not fitted.
+        Devices with a position and a value, as rows of the survey; flagged ones too, which are not fitted.
     value, value_sd : array, shape (devices,)
         The surface there, for the population of the device, and its error.
     spread : Spread
-        Of what is left between devices.
+        Of the residuals between devices.
     p : float
-        Probability of such a surface if the wafer is flat: Wald's test, F with the degrees of freedom of the spread.
+        p-value of a flat wafer: Wald's test, F with the degrees of freedom of the spread.
     share : float
         Part of the variance of the true values that the surface explains; NaN where they do not differ.
     """
@@ -61,8 +62,28 @@ class Surface:
 
     @property
     def clear(self) -> bool:
-        """Whether the wafer is not flat."""
+        """True if the wafer is not flat."""
         return self.p < CLEAR
+
+    @property
+    def says(self) -> str:
+        """The part that the surface explains, in a sentence.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> rng = np.random.default_rng(0)
+        >>> frame = pd.DataFrame({"device": np.arange(100).astype(str), "x": np.tile(np.arange(10.0), 10),
+        ...                       "y": np.repeat(np.arange(10.0), 10), "b": rng.normal(0, 1, 100), "b_sd": 0.1})
+        >>> smooth_surfaces(Survey("w", frame), "b")[0].says
+        'all devices: no smooth part (p = 0.63 if flat)'
+        """
+        who, p = self.wafer or "all devices", f"({p_text(self.p)} if flat)"
+        if not self.clear:
+            return f"{who}: no smooth part {p}"
+        if not self.spread.determined:
+            return f"{who}: a smooth part {p}; errors explain all residuals"
+        return f"{who}: the smooth part explains {100 * self.share:.0f} % of the variance of true values {p}"
 
     def at(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """The surface of the first population at positions in mm; the shape of x and y."""
@@ -73,9 +94,9 @@ class Surface:
 def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[Surface, ...]:
     """A polynomial over each wafer that has enough devices with a position, not all on a line.
 
-    Where a wafer holds several populations, each has a centre of its own and all have the rest in common. Huber's
-    weights keep odd devices from bending it. The errors of measurement are known, the scatter of the true values about
-    the surface is estimated with it, as `spread_of` does.
+    Populations of one wafer have centres of their own and the rest in common. Huber's weights limit the effect of odd
+    devices. The errors of measurement are known; the scatter of the true values about the surface is estimated with it,
+    as in `spread_of`.
 
     Parameters
     ----------
@@ -158,7 +179,7 @@ def _surface(
 
 
 def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.ndarray) -> FloatArray:
-    """How far the centre of each device's population lies off that of the first: they differ by design."""
+    """Centre of each device's population relative to the first; they differ by design."""
     centres = np.full(int(of.max()) + 1, np.nan)
     for k in range(centres.size):
         mine = fitted & (of == k)
@@ -170,7 +191,7 @@ def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.n
 
 
 def _fit(X: FloatArray, q: FloatArray, s: FloatArray, offsets: int) -> tuple[Spread, FloatArray]:
-    """Spread of what is left, and coefficients: by turns, until neither moves."""
+    """Spread of the residuals and coefficients, by turns until neither changes."""
     fitted = X.shape[1] + offsets
     beta: FloatArray = np.linalg.lstsq(X, q)[0].astype(float)
     for _ in range(_STEPS):

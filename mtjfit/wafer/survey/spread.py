@@ -1,4 +1,4 @@
-"""How much devices differ: the spread of true values, told apart from the errors of measurement, safe from outliers."""
+"""Robust centre and spread of the true values of devices, separated from the errors of measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtjfit.data.curve import BoolArray
 __all__ = ["HUBER", "Spread", "centre_of", "moments", "pooled_spread", "spread_alone", "spread_of"]
 
 HUBER = 1.5
-"""Standard deviations from which a device counts no further: 96 % efficient for a centre, 73 % for a spread."""
+"""Bound of residuals in standard deviations: 96 % efficient for a centre, 73 % for a spread."""
 _LEVEL = 0.95
 _STEPS = 60
 
@@ -33,7 +33,7 @@ class Spread:
     spread : float
         Standard deviation of the true values between devices.
     low, high : float
-        Its 95 % interval. `low` is 0 where errors of measurement alone explain what is seen.
+        Its 95 % interval. `low` is 0 where errors of measurement alone explain the differences.
     error : float
         Median error of measurement.
     dof : float
@@ -51,7 +51,7 @@ class Spread:
 
     @property
     def determined(self) -> bool:
-        """False where the devices may all be equal."""
+        """False if the devices may all be equal."""
         return self.low > 0
 
     @property
@@ -75,7 +75,7 @@ class Spread:
 def spread_of(values: FloatArray, errors: FloatArray, *, bound: float = HUBER, fitted: int = 1) -> Spread:
     r"""Centre and spread of true values μ + τ·N(0, 1) that were measured with known errors s.
 
-    A device is $w = \sqrt{τ^2 + s^2}$ away from the centre as a rule, z times that in fact. The centre solves
+    With $w = \sqrt{τ^2 + s^2}$ a device lies z·w from the centre. The centre solves
     $\sum ψ(z)/w = 0$ with Huber's ψ, cut at `bound`; the spread solves $\sum \min(z^2, b^2) = (n - 1)\,E\min(Z^2,
     b^2)$ with Z standard normal. The left-hand side falls as τ grows, so there is one solution, or none above zero.
     Without a bound these are the equations of Paule and Mandel (J. Res. Natl. Bur. Stand. 87, 377, 1982), and the
@@ -84,11 +84,11 @@ def spread_of(values: FloatArray, errors: FloatArray, *, bound: float = HUBER, f
     Parameters
     ----------
     values, errors : array_like, shape (n,)
-        In one unit; errors are standard deviations, 0 where nothing is known of them.
+        In one unit; errors are standard deviations, 0 where unknown.
     bound : float
         ``math.inf`` for few values without outliers, such as wafers.
     fitted : int
-        Coefficients that the values were fitted with, the centre among them: residuals of a surface scatter less.
+        Number of fitted coefficients, including the centre: residuals of a surface scatter less.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def spread_of(values: FloatArray, errors: FloatArray, *, bound: float = HUBER, f
 
 
 def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, bound: float = HUBER) -> Spread:
-    """The spread within groups that have centres of their own: devices of several wafers, say.
+    """The spread within groups with centres of their own, such as devices of several wafers.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def centre_of(q: FloatArray, s: FloatArray, spread: float, *, bound: float = HUB
 
 
 def spread_alone(q: FloatArray, s: FloatArray, *, fitted: int = 1) -> float:
-    """The spread of `spread_of` without its interval, which takes two thirds of the time."""
+    """The spread of `spread_of` without its interval, which takes most of the time."""
     group = np.zeros(q.size, dtype=np.intp)
     return _roots(q, s, group, HUBER, [(q.size - fitted) * moments(HUBER)[0]])[0]
 

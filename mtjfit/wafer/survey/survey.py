@@ -1,4 +1,4 @@
-"""Devices of one or more wafers as a table, with what must be known to show it: units, flags, where it comes from."""
+"""Devices of one or more wafers as a table, with units, flags and origins."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mtjfit.data.curve import BoolArray
 from mtjfit.data.origin import kinds
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["ERROR", "Survey"]
+__all__ = ["ERROR", "Survey", "counted"]
 
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
-_FEWEST = 5  # devices of a thickness, on average, that make it a nominal one
+_FEWEST = 5  # devices of a nominal thickness, on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,14 +32,12 @@ class Survey:
     frame : DataFrame
         Column ``device``; where known ``wafer``, ``split`` (names), ``x``, ``y`` (mm), ``thickness`` (nominal, nm),
         ``flags`` (bits), and any numbers, such as ``slope_ratio`` with its standard error ``slope_ratio_sd``. Columns
-        that are missing are filled: no name, no position, no flag. ``population`` is made from them: devices that
-        were meant to be equal, those of one split and, if it holds several, of one nominal thickness.
+        that are missing are filled: no name, no position, no flag. ``population`` names devices that were meant to be
+        equal: those of one split and, if it has several, of one nominal thickness.
     units : mapping of str to str
-        Of the numbers; none where missing.
+        Of the numbers; pure numbers may be missing.
     flags : mapping of str to int
-        Bit of each flag, by its name.
-    origins : tuple of Origin
-        Whether the data were measured.
+        Bits by name.
     source : str
         File that the table was made from.
 
@@ -95,17 +93,17 @@ class Survey:
 
     @property
     def label(self) -> str:
-        """Mark for plots and tables; empty only if everything was measured."""
+        """Mark for plots and tables; empty if everything was measured."""
         return "; ".join(origin.label for origin in self.origins if origin.label)
 
     @property
     def origin(self) -> str:
-        """``"measured"``, ``"simulated"``, … in a word, for tables."""
+        """``"measured"``, ``"simulated"``, … for tables."""
         return kinds(self.origins)
 
     @property
     def quantities(self) -> tuple[str, ...]:
-        """Numbers with a standard error that some device has."""
+        """Numbers with a standard error that some device determines."""
         with_error = (str(name).removesuffix(ERROR) for name in self.frame.columns if str(name).endswith(ERROR))
         return tuple(name for name in with_error if name in self.frame and self.known(name).any())
 
@@ -159,19 +157,19 @@ class Survey:
         return self.frame[name].to_numpy(dtype=float) if name in self.frame else np.zeros(len(self.frame))
 
     def known(self, quantity: str) -> BoolArray:
-        """Devices whose value and error are both finite: those that determine it, shape (devices,)."""
+        """Devices that determine a quantity, with finite value and error, shape (devices,)."""
         return np.asarray(np.isfinite(self.values(quantity)) & np.isfinite(self.errors(quantity)))
 
     def usable(self, quantity: str) -> BoolArray:
-        """Devices that determine it and have no flag: limits are made from these, shape (devices,)."""
+        """Devices that determine a quantity and have no flag, from which limits are made, shape (devices,)."""
         return np.asarray(self.known(quantity) & ~self.flagged)
 
     def unit(self, quantity: str) -> str:
-        """Unit of a column, as it stands in files; empty if there is none."""
+        """Unit of a column, as written in files; empty if there is none."""
         return self.units.get(quantity, "")
 
     def flag_names(self, flags: int) -> tuple[str, ...]:
-        """Names of the bits that are set; a bit without a name says its number."""
+        """Names of the bits that are set; a bit without a name appears as its number."""
         left, found = int(flags), []
         for name, bit in self.flags.items():
             if left & bit:
@@ -185,9 +183,9 @@ class Survey:
 
 
 def _populations(frame: pd.DataFrame) -> pd.Series:
-    """Split, with the nominal thickness where a split holds several, each of some devices.
+    """Split, with the nominal thickness where a split has several, each of some devices.
 
-    Thicknesses that were measured device by device, as on a wedge, divide nothing: no two devices would be equal.
+    Thicknesses measured device by device, as on a wedge, do not divide a split: no two devices would be equal.
     """
     if "thickness" not in frame:
         return frame["split"]
@@ -199,3 +197,14 @@ def _populations(frame: pd.DataFrame) -> pd.Series:
         return frame["split"]
     comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
     return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))
+
+
+def counted(n: int, one: str) -> str:
+    """A number of things.
+
+    Examples
+    --------
+    >>> counted(1, "device"), counted(2, "wafer")
+    ('1 device', '2 wafers')
+    """
+    return f"{n} {one}{'' if n == 1 else 's'}"
