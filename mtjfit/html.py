@@ -1,13 +1,75 @@
-"""Parts of pages: templates that escape every string, and figures that cannot run code."""
+"""Parts of pages: sections, templates that escape every string, and figures that cannot run code."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import jinja2
 
-__all__ = ["inline_svg", "template"]
+from mtjfit.text import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["PlannedFigure", "Section", "inline_svg", "template"]
+
+
+@dataclass(frozen=True)
+class PlannedFigure:
+    """A figure of a page, not yet drawn.
+
+    Attributes
+    ----------
+    name : str
+        Name of its files, without suffix.
+    caption, alt : str
+        What is drawn, and the same with numbers for readers who cannot see it.
+    draw : callable
+        Returns the matplotlib figure.
+    shows_draws : bool
+        True if it shows draws of a posterior, and has to be marked where these have not converged.
+    """
+
+    name: str
+    caption: str
+    alt: str
+    draw: Callable[[], Figure]
+    shows_draws: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """A section of a page and all that belongs to it in the folder of a result.
+
+    Attributes
+    ----------
+    id : str
+        For links.
+    sentences : tuple of str
+        Paragraphs.
+    command : str
+        What to type to learn more; may be empty.
+    tables : mapping of str to Table
+        By the name of their CSV files.
+    files : mapping of str to bytes
+        Numbers with all digits, by file name.
+    record : mapping of str to object
+        Entries of ``result.json``.
+    """
+
+    id: str
+    title: str
+    sentences: tuple[str, ...] = ()
+    command: str = ""
+    pictures: tuple[PlannedFigure, ...] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    record: Mapping[str, object] = field(default_factory=dict)
+
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"

@@ -1,4 +1,4 @@
-"""Words on a terminal of any width and alphabet; errors as messages, not tracebacks."""
+"""Output on terminals of any width and encoding; errors as messages without tracebacks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = [
     "as_text",
     "ascii_fallback",
     "echo",
+    "figure_names",
     "labels_of",
     "laid_out",
-    "names_of",
     "progress",
     "with_pdf",
 ]
@@ -53,7 +53,7 @@ _ASCII = {
 
 
 def ascii_fallback() -> None:
-    """Let stdout and stderr write anything: a Windows code page or an ASCII pipe gets ASCII words instead."""
+    """Replace what stdout or stderr cannot encode by ASCII words."""
     codecs.register_error(_FALLBACK, _in_ascii)
     codecs.register(_ascii_codec)
     for stream in (sys.stdout, sys.stderr):
@@ -92,7 +92,7 @@ def echo(*parts: str | Table) -> None:
 
 
 def as_text(*parts: str | Table) -> str:
-    """What `echo` writes into a pipe, with all characters: for a file."""
+    """Text for a file, as `echo` writes it into a pipe."""
     return "\n".join(_shown(each, None, None) for each in parts) + "\n"
 
 
@@ -106,7 +106,7 @@ def _shown(part: str | Table, columns: int | None, stream: TextIO | None) -> str
 
 
 def _written_as(text: str, stream: TextIO | None) -> str:
-    """A text as the stream will write it: columns are aligned by the characters that are written."""
+    """The text after encoding by the stream, so that columns are aligned as written."""
     if stream is None:
         return text
     text = _printable(text)
@@ -115,7 +115,7 @@ def _written_as(text: str, stream: TextIO | None) -> str:
 
 
 def _printable(text: str) -> str:
-    """Control characters as escapes: a string from a file must not steer a terminal."""
+    """Escape control characters, so that a string from a file cannot steer a terminal."""
     return "".join(repr(c)[1:-1] if unicodedata.category(c)[0] == "C" and c not in "\n\t" else c for c in text)
 
 
@@ -181,13 +181,13 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int 
 
 
 def progress(words: str, quiet: bool = False) -> None:
-    """Write what is being done to stderr, so that stdout holds results only."""
+    """Write a progress message to stderr; stdout holds results only."""
     if not quiet:
         click.echo(words, err=True)
 
 
 class Commands(click.Group):
-    """A group whose commands end with a message and an exit code where the library says no, and on Ctrl-C."""
+    """A group whose commands turn errors of the library and Ctrl-C into a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> object:
         ascii_fallback()
@@ -206,12 +206,12 @@ FORMATS: tuple[Literal["svg", "png", "pdf"], ...] = ("svg", "png", "pdf")
 with_pdf = click.option("--pdf", is_flag=True, help="Write every figure as PDF, too.")
 
 
-def names_of(*figures: str) -> tuple[str, ...]:
+def figure_names(*figures: str) -> tuple[str, ...]:
     """Names of all files that figures may have, so that those of an earlier run are known.
 
     Examples
     --------
-    >>> names_of("plan")
+    >>> figure_names("plan")
     ('plan.svg', 'plan.png', 'plan.pdf')
     """
     return tuple(f"{name}.{suffix}" for name in figures for suffix in FORMATS)

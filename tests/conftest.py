@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import signal
+import textwrap
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from shortcuts import few_starts, plain_figures
+from shortcuts import few_starts
 
 import mtjfit
+from mtjfit.cli.main import cli
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
@@ -28,7 +30,7 @@ TOGETHER = (
 )
 """Files of tests that share what takes seconds to make. One process runs them, where there are several."""
 
-REALLY_DRAWN = ("plot_torque", "plot_combinations", "plot_transfer")
+REALLY_DRAWN = ("torque", "combinations", "transfer")
 
 MakeStudy = Callable[..., Path]
 
@@ -68,6 +70,28 @@ def write_study(
     study = folder / "study.toml"
     study.write_text(edit(text), encoding="utf-8")
     return study
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="Write tests/golden anew from what the commands print.")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Compares what a command printed with tests/golden/<name>.txt, the one place where its exact words stand."""
+
+    def compare(name: str, printed: str, folder: Path, *, numbers: bool = True) -> None:
+        text = printed.replace(str(folder), "FOLDER").replace(f"mtjfit {mtjfit.__version__}", "mtjfit VERSION")
+        if not numbers:  # those of draws differ between machines in their last digits, and with them all spaces
+            masked = re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", text)
+            words = " ".join(re.sub(r"-{3,}", "", masked).split())
+            text = textwrap.fill(words, 100, break_long_words=False, break_on_hyphens=False) + "\n"
+        file = Path(__file__).parent / "golden" / f"{name}.txt"
+        if request.config.getoption("--golden"):
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8"), "if this is meant: pytest --golden"
+
+    return compare
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -150,12 +174,19 @@ class Finished:
     def __init__(self, folder: Path):
         self.study_file = write_study(folder / "in")
         self.folder = folder / "out"
-        kept = {}
-        with pytest.MonkeyPatch.context() as patch, plain_figures(but=REALLY_DRAWN):
-            for name in ("fit", "sample"):
-                patch.setattr(f"mtjfit.infer.{name}", _keeping(getattr(mtjfit, name), name, kept))
-            arguments = ["run", str(self.study_file), "--output", str(self.folder)]
-            self.result: Result = CliRunner().invoke(_cli(), arguments, catch_exceptions=False)
+        from sketches import sketched  # matplotlib, which few tests need
+
+        from mtjfit.cli.run import Steps
+        from mtjfit.report import report_figures
+
+        kept: dict[str, object] = {}
+        steps = Steps(
+            _keeping(mtjfit.fit, "fit", kept),
+            _keeping(mtjfit.sample, "sample", kept),
+            lambda found, *, pdf: report_figures(sketched(found, REALLY_DRAWN), pdf=pdf),
+        )
+        arguments = ["run", str(self.study_file), "--output", str(self.folder)]
+        self.result: Result = CliRunner().invoke(cli, arguments, catch_exceptions=False, obj=steps)
         self.fit: mtjfit.FitResult = kept["fit"]
         self.posterior: mtjfit.Posterior = kept["sample"]
 
@@ -166,12 +197,6 @@ def _keeping(function: Callable[..., object], name: str, kept: dict[str, object]
         return kept[name]
 
     return wrapped
-
-
-def _cli():
-    from mtjfit.cli.main import cli
-
-    return cli
 
 
 @pytest.fixture(scope="session")
@@ -192,10 +217,3 @@ def flipped_fit(tmp_path_factory: pytest.TempPathFactory) -> mtjfit.FitResult:
     """Best fit of three thicknesses whose T_perp was counted along the other axis."""
     with few_starts():
         return mtjfit.fit(mtjfit.load_study(write_study(tmp_path_factory.mktemp("flipped"), flip=True)))
-
-
-@pytest.fixture
-def quick_figures() -> Iterator[None]:
-    """Figures that draw in no time and write the device names into themselves."""
-    with plain_figures():
-        yield

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+from shortcuts import skip_without_wings
 
 import mtjfit
 from mtjfit.cli.main import cli
@@ -91,6 +92,7 @@ def test_blocks_of_a_page_run(
     page: Path, tmp_path: Path, sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The posterior is the one of the bundled series that other tests look at, too; refusals come from the real one."""
+    skip_without_wings(page.read_text(encoding="utf-8"))
     sample = mtjfit.sample
 
     def known(study: mtjfit.Study, seed: int | None = None, **rest: object) -> mtjfit.Posterior:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from shortcuts import skip_without_wings
 
 import mtjfit
 from mtjfit.infer import Check, Verdict, evidence
@@ -125,12 +126,14 @@ def test_notebook_is_valid_and_carries_no_outputs(notebook: Path):
 
 @pytest.mark.parametrize("notebook", QUICK, ids=[path.stem for path in QUICK])
 def test_notebook_runs(notebook: Path, desk: Path, hurry: None):
+    skip_without_wings(notebook.read_text(encoding="utf-8"))
     run(notebook)
 
 
 @pytest.mark.parametrize("notebook", LONG, ids=[path.stem for path in LONG])
 def test_what_a_long_notebook_imports_exists(notebook: Path):
     """It runs among the slow tests; here at least no name that it uses has gone."""
+    skip_without_wings(notebook.read_text(encoding="utf-8"))
     found = 0
     for _, cell in code_cells(notebook):
         for node in ast.walk(ast.parse(cell.source)):

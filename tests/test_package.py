@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import mtjfit
+from mtjfit.lazy import wing
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mtjfit"
@@ -37,6 +38,7 @@ PUBLIC = [
     "plan",
     "sample",
 ]
+OF_WINGS = {"Plan": "planning", "compare": "comparison", "plan": "planning"}
 LONGEST_FILE = 400
 RUNS_CODE = {"pickle", "dill", "joblib", "yaml", "shelve", "marshal"}
 RUNS_CODE_WHEN_CALLED = {"eval", "exec", "compile"}
@@ -174,8 +176,9 @@ def test_version_is_said_once():
 
 def test_public_names_are_these_and_all_exist():
     assert sorted(mtjfit.__all__) == PUBLIC
-    assert set(PUBLIC) <= set(dir(mtjfit))
-    assert [name for name in PUBLIC if getattr(mtjfit, name, None) is None] == []
+    there = [name for name in PUBLIC if name not in OF_WINGS or wing(OF_WINGS[name]) is not None]
+    assert there == dir(mtjfit)
+    assert [name for name in there if getattr(mtjfit, name, None) is None] == []
 
 
 def imports_of(statement: str) -> set[str]:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from shortcuts import skip_without_wings
 
 import mtjfit
 
@@ -24,6 +25,7 @@ def test_python_lines_of_the_readme_give_the_numbers_that_stand_there(
 ) -> None:
     """The posterior is one that other tests look at, too, if it is the one that the README samples."""
     monkeypatch.setattr(mtjfit, "sample", lambda study, seed: sampled_before(study, seed) or 1 / 0)
+    skip_without_wings(README.read_text(encoding="utf-8"))
     result = run(README.read_text(encoding="utf-8"), tmp_path)
     assert result.attempted >= 9
     assert result.failed == 0
@@ -40,6 +42,7 @@ def test_a_wrong_number_in_the_readme_would_be_noticed(tmp_path: Path) -> None:
 def test_commands_of_the_readme_exist(command: str) -> None:
     from mtjfit.cli.main import cli
 
+    skip_without_wings(f"mtjfit {command}")
     assert command in cli.commands
     assert f"mtjfit {command}" in README.read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import click
 
 from mtjfit.errors import NotConverged
 from mtjfit.output import OutputFolder, json_bytes
-from mtjfit.terminal import echo, names_of, progress, with_pdf
+from mtjfit.terminal import echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.calibration.simulate import Calibration
@@ -19,7 +19,7 @@ __all__ = ["calibrate_command"]
 
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
-_FILES = ("ranks.csv", *names_of(_NAME), f"{_NAME}.json")
+_FILES = ("ranks.csv", *figure_names(_NAME), f"{_NAME}.json")
 
 
 @click.command("calibrate", short_help="Simulate a design and check its posteriors.")

@@ -1,9 +1,8 @@
-"""``mtjfit compare``: explanations of one data set, its devices, or several data sets side by side."""
+"""``mtjfit compare``: mechanisms or devices of one study, several studies, or wafers."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from types import ModuleType
 
 import click
 
@@ -65,14 +64,15 @@ def compare_command(
     """Compare explanations or devices of one study, several studies, or the wafers of catalogues (FILE).
 
     --mechanisms: a linear out-of-plane torque from spin diffusion (Eq. 12), from asymmetric electrodes (b1), from
-    both, or none. Evidence with its error and what prior widths make of it, prediction of left-out thicknesses, AIC
+    both, or none. Evidence with its error and its dependence on prior widths, prediction of left-out thicknesses, AIC
     and BIC, posterior-predictive checks. Takes about half a minute.
 
     --devices: slope ratio, amplitudes and asymmetry of every device, each alone and with the common lengths; pairs with
     the probability of their direction, devices that the others do not predict, and what follows for applications.
 
-    Two or more studies: put on one footing, or the reason why not; common lengths of each alone and of all together,
-    and a tension that does not hang on prior widths. Torque and torkance, per device and per volume go together.
+    Two or more studies: converted to common conventions, or refused with the reason; common lengths of each alone and
+    of all together, and a tension that does not depend on prior widths. Torque and torkance, per device and per volume
+    go together.
 
     Catalogues (`mtjfit batch`): mean and spread of every wafer, pairs with the probability of their direction, errors
     that devices of a wafer or all wafers share kept apart.
@@ -81,7 +81,7 @@ def compare_command(
     5: some number could not be computed well enough.
     """
     of_wafers = bool(quantities) or own_error is not None or common_error is not None
-    wafers = wing("wafer.commands.compare")
+    wafers, comparison = wing("wafer.commands.compare"), wing("comparison.command")
     catalogues = [wafers is not None and wafers.is_catalogue(each) for each in studies]
     if wafers is not None and any(catalogues):
         if not all(catalogues):
@@ -92,27 +92,22 @@ def compare_command(
         return
     if of_wafers:
         raise click.UsageError("--quantity, --own-error and --common-error are about catalogues of wafers")
+    if comparison is None:
+        raise MtjfitError("a comparison of studies needs mtjfit.comparison, which this installation was built without")
     if len(studies) > 1:
         if what is not None or extra or bias is not None:
             raise click.UsageError("--mechanisms, --devices, --bias and --with are about one study")
-        _comparison("studies").compare_studies_command(studies, shared, output, seed, quiet, pdf)
+        comparison.compare_studies_command(studies, shared, output, seed, quiet, pdf)
         return
     if what is None:
-        raise click.UsageError("say what to compare: --mechanisms, --devices, or two or more studies")
+        raise click.UsageError("choose --mechanisms or --devices, or name two or more studies")
     if shared:
         raise click.UsageError("--share is about several studies")
     if what == "devices":
         if extra:
             raise click.UsageError("--with is about mechanisms")
-        _comparison("devices").compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
+        comparison.compare_devices_command(studies[0], bias, output, seed, quiet, pdf)
         return
     if bias is not None:
         raise click.UsageError("--bias goes with --devices")
-    _comparison("mechanisms").compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)
-
-
-def _comparison(kind: str) -> ModuleType:
-    found = wing("comparison.command")
-    if found is None:
-        raise MtjfitError(f"a comparison of {kind} needs mtjfit.comparison, which this installation was built without")
-    return found
+    comparison.compare_mechanisms_command(studies[0], extra, output, seed, quiet, pdf)

@@ -11,6 +11,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.terminal import progress, with_pdf
 
 if TYPE_CHECKING:
+    from mtjfit.cli.run import Steps
     from mtjfit.data import BundledDataset
 
 __all__ = ["datasets_command", "demo_command"]
@@ -29,8 +30,9 @@ SERIES = "thickness-series"
     help="New or empty folder, or an earlier result.",
 )
 @with_pdf
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
-def demo_command(output: Path, pdf: bool, quiet: bool) -> None:
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only the place of the page.")
+@click.pass_obj
+def demo_command(steps: Steps | None, output: Path, pdf: bool, quiet: bool) -> None:
     """Fit and sample the bundled thickness series; leave report.html and more in DIR. Takes less than a minute."""
     from mtjfit.cli.run import run_study
     from mtjfit.data import dataset
@@ -39,7 +41,7 @@ def demo_command(output: Path, pdf: bool, quiet: bool) -> None:
     progress(f"reading the bundled {SERIES} (simulated, not measured)", quiet)
     bundled = dataset(SERIES)
     bundled.verify()
-    run_study(load_study(bundled.study_file), output, quiet=quiet, brief=True, pdf=pdf)
+    run_study(load_study(bundled.study_file), output, quiet=quiet, brief=True, pdf=pdf, steps=steps)
     if not quiet:
         click.echo(f"Next:   mtjfit datasets {SERIES} --copy my-series   (data and study file to play with)")
 

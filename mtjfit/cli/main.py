@@ -19,7 +19,7 @@ Exit codes:
 _COMMANDS = (
     "cli.datasets:demo",
     "cli.init:init",
-    "cli.check:check",
+    "cli.identify:check",
     "cli.identify:identify",
     "planning.command:plan",
     "cli.run:run",

@@ -4,25 +4,54 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mtjfit.errors import MtjfitError, NotConverged, NotDetermined
+from mtjfit.lazy import wing
 from mtjfit.terminal import INTERRUPTED, echo, progress, with_pdf
 
 if TYPE_CHECKING:
-    from mtjfit.comparison.mechanisms.comparison import MechanismComparison
     from mtjfit.infer import FitResult, Posterior
     from mtjfit.infer.store.journal import Journal
+    from mtjfit.report import Findings, ReportFigure
     from mtjfit.study import Study
 
-__all__ = ["run_command", "run_study"]
+__all__ = ["Steps", "run_command", "run_study", "usual_steps"]
 
-_ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; go on with --resume")
+_ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; continue with --resume")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The slow steps of a run. Others can take their place: ``cli(obj=Steps(...))``.
+
+    Attributes
+    ----------
+    fit : callable
+        As `mtjfit.fit`.
+    sample : callable
+        As `mtjfit.sample`, with keywords seed, journal and progress.
+    draw : callable
+        As `mtjfit.report.report_figures`.
+    """
+
+    fit: Callable[[Study], FitResult]
+    sample: Callable[..., Posterior]
+    draw: Callable[..., Sequence[ReportFigure]]
+
+
+def usual_steps() -> Steps:
+    """The steps of the library."""
+    from mtjfit.infer import fit, sample
+    from mtjfit.report import report_figures
+
+    return Steps(fit, sample, report_figures)
 
 
 @click.command(short_help="Fit and sample a study, write a report.")
@@ -37,20 +66,27 @@ _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves a
 )
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), help="Instead of the seed of the study.")
 @click.option("--mechanisms", is_flag=True, help="Compare with asymmetric electrodes, too: half a minute more.")
-@click.option("--resume", is_flag=True, help="Go on with the run in DIR that was interrupted, if there is one.")
+@click.option("--resume", is_flag=True, help="Continue the interrupted run in DIR, if there is one.")
 @with_pdf
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only warnings and the place of the page.")
+@click.pass_obj
 def run_command(
-    study: Path, output: Path, seed: int | None, mechanisms: bool, resume: bool, pdf: bool, quiet: bool
+    steps: Steps | None,
+    study: Path,
+    output: Path,
+    seed: int | None,
+    mechanisms: bool,
+    resume: bool,
+    pdf: bool,
+    quiet: bool,
 ) -> None:
     """Fit and sample a study; leave report.html, tables, draws and figures in DIR.
 
     With --mechanisms the page also says whether asymmetric electrodes would explain the data as well as spin diffusion
-    (mtjfit compare --mechanisms prints more of it). The exit code is that of the sampling all the same.
+    (mtjfit compare --mechanisms prints more). The exit code is still that of the sampling.
 
-    Ctrl-C finishes the block of steps at hand, saves it and stops; --resume goes on from there, also after a crash,
-    with the same numbers as a run that was never interrupted. Of the study only target_ess and max_steps may then be
-    changed.
+    Ctrl-C finishes and saves the current block of steps and stops; --resume continues from there, also after a crash,
+    with the same numbers as an uninterrupted run. Only target_ess and max_steps of the study may be changed in between.
 
     Exit code 4: the data do not determine the lengths; DIR holds the combinations that they do determine. Exit code 5:
     not converged; DIR holds the draws, marked.
@@ -72,8 +108,10 @@ def run_command(
     with open_journal(folder.run, describe(loaded, seed)) as journal:
         for note in journal.notes:
             progress(note, quiet)
-        with _saying_how_to_resume(journal, again):
-            run_study(loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms, pdf=pdf)
+        with _resume_hint(journal, again):
+            run_study(
+                loaded, output, seed=seed, quiet=quiet, journal=journal, mechanisms=mechanisms, pdf=pdf, steps=steps
+            )
     if not quiet:
         click.echo(f"Next:   open {output / 'report.html'} in a browser")
 
@@ -86,26 +124,20 @@ def _again(study: Path, output: Path, seed: int | None, mechanisms: bool, pdf: b
 
 
 def _refuse_unfinished(run: Path, again: str) -> None:
-    """Do not begin anew where somebody's hours of sampling would be lost.
-
-    Raises
-    ------
-    MtjfitError
-        The folder holds a run.
-    """
+    """Refuse to overwrite an unfinished run, which may hold hours of sampling."""
     from mtjfit.infer.store.journal import saved_steps
 
     steps = saved_steps(run)
     if steps is not None:
         raise MtjfitError(
-            f"{run}: holds an unfinished run of {steps} steps. Go on with it: {again}\n"
+            f"{run}: holds an unfinished run of {steps} steps. Continue it: {again}\n"
             f"or start anew: name another folder with --output, or delete {run}"
         )
 
 
 @contextmanager
-def _saying_how_to_resume(journal: Journal, again: str) -> Iterator[None]:
-    """Whatever ends a run early, a saved one is not lost: say so, and how to go on with it."""
+def _resume_hint(journal: Journal, again: str) -> Iterator[None]:
+    """Say how to resume whatever ends a run early, if anything was saved."""
     try:
         yield
     except (NotConverged, NotDetermined):
@@ -131,12 +163,20 @@ def run_study(
     journal: Journal | None = None,
     mechanisms: bool = False,
     pdf: bool = False,
+    steps: Steps | None = None,
 ) -> None:
-    """Fit → header → sample → write, and say what was found; `brief` leaves the tables to the page.
+    """Fit, sample, write the report, and print the findings.
 
-    With `mechanisms` they are compared before anything is written, where there are several thicknesses.
-
-    With a journal the run is saved as it goes on, and deleted once it has converged and its result is written.
+    Parameters
+    ----------
+    brief : bool
+        Leave the tables to the page.
+    journal : Journal, optional
+        Saves the run as it proceeds; deleted once the run has converged and its result is written.
+    mechanisms : bool
+        Compare mechanisms, too, if there are several thicknesses.
+    steps : Steps, optional
+        In place of `usual_steps`.
 
     Raises
     ------
@@ -145,18 +185,17 @@ def run_study(
     MtjfitError
         Nothing was written.
     """
-    from mtjfit.infer import fit as fit_study
-    from mtjfit.infer import sample
     from mtjfit.infer.sampling import refuse_one_thickness
-    from mtjfit.report import ResultFolder, write_report
+    from mtjfit.report import ResultFolder, findings, write_report
     from mtjfit.results import header, notices, provenance
     from mtjfit.study import refuse_nothing_free
 
     refuse_nothing_free(study, "there is nothing to sample")
     folder = ResultFolder(output)
     folder.prepare()
+    steps = steps or usual_steps()
     progress(f"fitting {study.n_values} values of {len(study.curves)} devices", quiet)
-    fit = fit_study(study)
+    fit = steps.fit(study)
     if quiet:
         for notice in notices(fit):
             click.echo(str(notice))
@@ -170,14 +209,15 @@ def run_study(
         refusal = error
     if refusal is None:
         progress(f"sampling ({_ON_CTRL_C[journal is not None]})", quiet)
-        posterior = sample(study, seed=seed, journal=journal, progress=not quiet)
+        posterior = steps.sample(study, seed=seed, journal=journal, progress=not quiet)
     compared = _compared(study, seed, quiet) if mechanisms and study.n_thicknesses > 1 else None
     progress("drawing figures and writing the page", quiet)
     begun_with = None if journal is None else journal.begun_with
-    write_report(folder, fit, posterior, provenance(study, seed, _command(), begun_with), compared, pdf=pdf)
+    found = findings(fit, posterior, provenance(study, seed, _command(), begun_with), compared)
+    write_report(folder, found, pdf=pdf, draw=steps.draw)
     if journal is not None and (posterior is None or posterior.verdict.converged):
         journal.discard()
-    _say(fit, posterior, compared, quiet=quiet, brief=brief)
+    _say(found, quiet=quiet, brief=brief)
     click.echo(f"Report: {output / 'report.html'}")
     if refusal is not None:
         raise refusal
@@ -185,16 +225,18 @@ def run_study(
         raise NotConverged(
             f"NOT CONVERGED: {'; '.join(posterior.verdict.reasons)}. "
             f"Everything in {output} is marked; raise sampling.max_steps and "
-            + ("run again" if journal is None else "go on with --resume")
+            + ("run again" if journal is None else "continue with --resume")
         )
 
 
-def _compared(study: Study, seed: int, quiet: bool) -> MechanismComparison:
-    from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
+def _compared(study: Study, seed: int, quiet: bool) -> object:
     from mtjfit.parallel import n_processors
 
+    comparison = wing("comparison.mechanisms.comparison")
+    if comparison is None:
+        raise MtjfitError("--mechanisms needs mtjfit.comparison, which this installation was built without")
     progress("comparing mechanisms", quiet)
-    return compare_mechanisms(study, seed, workers=n_processors(), progress=not quiet)
+    return comparison.compare_mechanisms(study, seed, workers=n_processors(), progress=not quiet)
 
 
 def _command() -> str:
@@ -202,24 +244,17 @@ def _command() -> str:
     return shlex.join(["mtjfit", *sys.argv[1:]])
 
 
-def _say(
-    fit: FitResult, posterior: Posterior | None, compared: MechanismComparison | None, *, quiet: bool, brief: bool
-) -> None:
-    """Tables, what was learned, and the box of checks; if quiet, only the checks that say no."""
-    from mtjfit.comparison.mechanisms.tables import conclusions
-    from mtjfit.results import checks, learned
-    from mtjfit.results.tables import combinations_table, posterior_table, undetermined_table
-
+def _say(found: Findings, *, quiet: bool, brief: bool) -> None:
+    """Print tables, conclusions and checks; if quiet, only the checks that failed."""
     if not quiet and not brief:
-        found = (
-            [combinations_table(fit), undetermined_table(fit)] if posterior is None else [posterior_table(posterior)]
-        )
-        echo(*found)
+        wanted = ("combinations", "undetermined") if found.posterior is None else ("parameters",)
+        echo(*(found.tables[name] for name in wanted if name in found.tables))
     if not quiet:
-        click.echo("\nWhat was learned")
-        for sentence in (*learned(fit, posterior), *(() if compared is None else conclusions(compared))):
+        compared = found.section("mechanisms")
+        click.echo("\nConclusions")
+        for sentence in (*found.learned, *(compared.sentences if compared is not None and compared.tables else ())):
             echo(sentence)
         click.echo()
-    for each in checks(fit, posterior):
+    for each in found.checks:
         if not quiet or each.state == "no":
             click.echo(str(each))

@@ -10,7 +10,7 @@ import click
 
 from mtjfit.errors import NotConverged, NotDetermined
 from mtjfit.output import OutputFolder, json_bytes
-from mtjfit.terminal import as_text, echo, labels_of, names_of, progress
+from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 from mtjfit.text import Table
 
 if TYPE_CHECKING:
@@ -24,11 +24,16 @@ _BY_SOURCE = [f"{source}-{name}.csv" for source in ("alone", "common") for name 
 _MECHANISM_FILES = (
     "mechanisms.txt",
     "mechanisms.csv",
-    *names_of("mechanisms", "signatures"),
+    *figure_names("mechanisms", "signatures"),
     "mechanisms.json",
 )
-_DEVICE_FILES = (*_BY_SOURCE, "consequences.csv", *names_of("forest", "forest-common", "consequences"), "devices.txt")
-_STUDY_FILES = ("studies.txt", *names_of("studies"), "studies.json")
+_DEVICE_FILES = (
+    *_BY_SOURCE,
+    "consequences.csv",
+    *figure_names("forest", "forest-common", "consequences"),
+    "devices.txt",
+)
+_STUDY_FILES = ("studies.txt", *figure_names("studies"), "studies.json")
 
 
 def _prepared(output: Path | None, kind: str, names: tuple[str, ...]) -> OutputFolder | None:

@@ -10,7 +10,7 @@ import click
 
 from mtjfit.errors import MtjfitError
 from mtjfit.output import OutputFolder, not_written, write_file
-from mtjfit.terminal import echo, names_of, progress, with_pdf
+from mtjfit.terminal import echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +24,7 @@ TITLES = {
     "fig3_bias": "Fig. 3: T_par and T_perp against the bias, Eq. 12",
 }
 _AXES = "par along M x (P x M), perp along M x P"
-_FILES = frozenset((*names_of(*TITLES), *(f"{name}.csv" for name in TITLES)))
+_FILES = frozenset((*figure_names(*TITLES), *(f"{name}.csv" for name in TITLES)))
 
 
 @click.command("figures", short_help="The paper's three figures, with their numbers.")

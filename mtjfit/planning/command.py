@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from mtjfit.output import OTHER_FILE, OutputFolder, json_bytes, write_file
-from mtjfit.terminal import FORMATS, echo, names_of, progress, with_pdf
+from mtjfit.terminal import FORMATS, echo, figure_names, progress, with_pdf
 
 if TYPE_CHECKING:
     from mtjfit.planning import Plan
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["plan_command"]
 
 _NAME = "plan"
-_FILES = ("candidates.csv", *names_of(_NAME), f"{_NAME}.json")
+_FILES = ("candidates.csv", *figure_names(_NAME), f"{_NAME}.json")
 
 T = TypeVar("T")
 

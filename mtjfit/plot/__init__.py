@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from mtjfit.lazy import available, names_on_demand
 from mtjfit.plot.combinations import plot_combinations
-from mtjfit.plot.corner import plot_corner
+from mtjfit.plot.draws import plot_corner, plot_trace
 from mtjfit.plot.identify import plot_identifiability
 from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
-from mtjfit.plot.trace import plot_trace
 from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
 
 if TYPE_CHECKING:

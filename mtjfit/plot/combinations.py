@@ -1,4 +1,4 @@
-"""What each device determines without any length, against thickness."""
+"""Combinations that each device determines without any length, against thickness."""
 
 from __future__ import annotations
 
@@ -13,13 +13,25 @@ from matplotlib.ticker import MaxNLocator
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.physics import kappa
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, name_axis, style
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    colours_of,
+    footer,
+    footer_height,
+    literal,
+    name_axis,
+    panel_grid,
+    style,
+)
 from mtjfit.study import ParameterName
 
 __all__ = ["plot_combinations"]
 
 _GRID = 200
 _NAMED = 6
+_NOTE = "Points: each device on its own, without any length, ± 1 standard error."
 
 
 @dataclass(frozen=True)
@@ -71,18 +83,19 @@ def plot_combinations(fit: FitResult) -> Figure:
     table = fit.combinations
     panels = [panel for panel in _panels(fit) if (table["quantity"] == panel.quantity).any()]
     with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.75), layout="constrained")
+        below = 0.42 + footer_height(DOUBLE, fit.study, _NOTE)
+        fig = NotebookFigure(figsize=(DOUBLE, 2.1 + below))
         if not panels:
             fig.text(0.5, 0.5, "no single device determines the phase of κ with these amplitudes", ha="center")
             footer(fig, fit.study)
             return fig
-        axes = fig.subplots(1, len(panels), squeeze=False)[0]
+        axes = panel_grid(fig, 1, len(panels), left=0.62, bottom=below, across=0.68)[0]
         for ax, panel in zip(axes, panels, strict=True):
             _draw(ax, panel, fit)
         if fit.study.n_thicknesses > 1:
             axes[0].plot([], [], color="0.3", lw=1.0, label=r"global fit, $\kappa(d)$")
             axes[0].legend(loc="best")
-        footer(fig, fit.study, "Points: each device on its own, without any length, ± 1 standard error.")
+        footer(fig, fit.study, _NOTE)
     return fig
 
 
@@ -110,7 +123,8 @@ def _draw(ax: Axes, panel: _Panel, fit: FitResult) -> None:
     else:
         known = fit.study.parameters["thickness"].is_fixed
         ax.set_xlabel("thickness $d$ (nm)" if known else "fitted thickness $d$ (nm)")
-        ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
     name_axis(ax.yaxis, panel.label, panel.unit)
     if panel.quantity == "slope_ratio":
         ax.axhline(0, color=OKABE_ITO["sky"], lw=0.7, ls=":", zorder=1)

@@ -1,4 +1,4 @@
-"""How far each length can go before the data object, and which combinations they know well."""
+"""Profile likelihoods of the lengths, and well-known and open combinations."""
 
 from __future__ import annotations
 

@@ -15,8 +15,20 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study
 
-__all__ = ["COMPONENTS", "Component", "Drawn", "draw_band", "draw_line", "draw_points", "draw_residuals", "in_words",
-           "place", "prepare", "symbol_of", "y_label"]  # fmt: skip
+__all__ = [
+    "COMPONENTS",
+    "Component",
+    "Drawn",
+    "draw_band",
+    "draw_line",
+    "draw_points",
+    "draw_residuals",
+    "drawn_device",
+    "in_words",
+    "place",
+    "symbol_of",
+    "y_label",
+]  # fmt: skip
 
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
@@ -29,7 +41,7 @@ _SIGN = {"par": r"\parallel", "perp": r"\perp"}
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """What is drawn of one device, all in one unit.
+    """Data, fit and band of one device, all in one unit.
 
     Attributes
     ----------
@@ -73,10 +85,10 @@ def _parts(values: np.ndarray) -> dict[Component, FloatArray]:
     return {"par": values.real, "perp": values.imag}
 
 
-def prepare(
+def drawn_device(
     fit: FitResult, posterior: Posterior | None, curve: TorqueCurve, unit: str, colour: str, marker: str
 ) -> Drawn:
-    """Everything to be drawn of one device, in `unit`."""
+    """Data, fit and band of one device in `unit`."""
     study: Study = fit.study
     factor = conversion(curve.unit, unit)
     low, high = float(curve.bias.min()), float(curve.bias.max())

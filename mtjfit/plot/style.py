@@ -1,4 +1,4 @@
-"""One look for every figure, the mark on data that were not measured, names that cannot break a label, saving."""
+"""Style of all figures, watermark of data that were not measured, labels, saving."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib import colormaps, font_manager
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
@@ -35,6 +36,7 @@ __all__ = [
     "footer_height",
     "literal",
     "name_axis",
+    "panel_grid",
     "picture_files",
     "render",
     "save",
@@ -94,9 +96,9 @@ _UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"Creation
 
 
 class NotebookFigure(Figure):
-    """A figure that shows itself at the end of a notebook's cell, laid out as `render` and `save` do it.
+    """A figure that a notebook shows at the end of a cell, laid out as `render` and `save` do.
 
-    Other figures show themselves only through pyplot, which keeps each one until it is told to close it.
+    Other figures are shown only through pyplot, which keeps each one until it is closed.
     """
 
     def _repr_png_(self) -> bytes:
@@ -104,7 +106,7 @@ class NotebookFigure(Figure):
 
 
 def style() -> AbstractContextManager[None]:
-    """The look, for a ``with`` block; independent of what a user's matplotlibrc says, and undone at the end."""
+    """Context manager with the style of all figures, independent of the user's matplotlibrc."""
     return matplotlib.style.context(["default", _STYLE])
 
 
@@ -114,7 +116,7 @@ def _font() -> FT2Font:
 
 
 def literal(text: str) -> str:
-    r"""Text that matplotlib draws as it is: no mathematics in a device name, no character without a glyph.
+    r"""Literal text for matplotlib: no mathematics in a device name, no character without a glyph.
 
     Examples
     --------
@@ -252,6 +254,31 @@ def _mark_lines(width: float, study: Study) -> list[str]:
     return textwrap.wrap(study.label, int(width / (1.12 * _WIDE)))
 
 
+def panel_grid(
+    fig: Figure,
+    rows: int,
+    columns: int,
+    *,
+    left: float,
+    bottom: float,
+    across: float = 0.0,
+    down: float = 0.0,
+    top: float = 0.12,
+    right: float = 0.1,
+    sharey: bool = False,
+) -> np.ndarray:
+    """Panels at fixed distances in inches, shape (rows, columns).
+
+    A layout engine would take as long as everything else in a figure.
+    """  # fmt: skip
+    W, H = fig.get_size_inches()
+    width = (W - left - right - (columns - 1) * across) / columns
+    height = (H - top - bottom - (rows - 1) * down) / rows
+    places = {"left": left / W, "right": 1 - right / W, "top": 1 - top / H, "bottom": bottom / H,
+              "wspace": across / width, "hspace": down / height}  # fmt: skip
+    return np.asarray(fig.subplots(rows, columns, squeeze=False, sharey=sharey, gridspec_kw=places))
+
+
 def watermark(fig: Figure, study: Study) -> float:
     """Mark a figure of data that were not measured, in full at the bottom and across it; returns the height in inches.
 
@@ -302,6 +329,7 @@ def _lay_out(fig: Figure) -> None:
     """
     engine = fig.get_layout_engine()
     if engine is not None and fig.axes:
+        FigureCanvasSVG(fig)  # measures letters as the SVG file does, which spares half of the formulas
         engine.execute(fig)
         fig.set_layout_engine(None)
         for ax in fig.axes:

@@ -22,9 +22,9 @@ from mtjfit.plot.panels import (
     draw_line,
     draw_points,
     draw_residuals,
+    drawn_device,
     in_words,
     place,
-    prepare,
     symbol_of,
     y_label,
 )
@@ -113,7 +113,7 @@ def _drawn(fit: FitResult, posterior: Posterior | None) -> list[Drawn]:
         units.setdefault(curve.quantity, curve.unit)
     shown = posterior if len(curves) <= _TWO_A_ROW else None
     return [
-        prepare(fit, shown, curve, units[curve.quantity], colour, _MARKERS[k % len(_MARKERS)])
+        drawn_device(fit, shown, curve, units[curve.quantity], colour, _MARKERS[k % len(_MARKERS)])
         for k, (curve, colour) in enumerate(zip(curves, colours, strict=True))
     ]
 
@@ -185,8 +185,8 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
             draw_points(ax, one, component)
             draw_line(ax, one, component, colour="black")
             draw_residuals(strip, one, component)
-            ax.tick_params(labelbottom=False)
-            ax.yaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_visible(False)
+            ax.yaxis.set_major_locator(MaxNLocator(3))
             kind = one.curve.quantity
             name_axis(ax.yaxis, symbol_of(kind, component), one.unit, below=True, exponent=exponents[kind])
             y_label(ax, 0.55, 6.5)
@@ -194,10 +194,10 @@ def _multiples(fig: Figure, top: float, drawn: Sequence[Drawn], exponents: Mappi
             y_label(strip, 0.55, 6.5)
             if c == 0:
                 ax.set_title(_title(one), loc="left", pad=2.5, fontsize=7)
-            last = k + _across(n) >= n
-            strip.tick_params(labelbottom=last)
-            if last:
+            if k + _across(n) >= n:
                 strip.set_xlabel("bias $V$ (V)")
+            else:  # one axis of bias for a column: ticks take most of the time of a figure
+                strip.xaxis.set_visible(False)
 
 
 def _title(one: Drawn) -> str:

@@ -8,12 +8,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, colours_of, footer, literal, style, unit_of
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    colours_of,
+    footer,
+    footer_height,
+    literal,
+    panel_grid,
+    style,
+    unit_of,
+)
 from mtjfit.results.coefficients import own_transfer
-from mtjfit.results.transfer import Stack, accumulation_draws, kappa_draws, of_device, stacks
+from mtjfit.results.transfer import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
 from mtjfit.study import SCATTER, ParameterName
 
 __all__ = ["plot_accumulation_band", "plot_transfer"]
@@ -34,9 +46,9 @@ def _band(ax: Axes, x: FloatArray, values: FloatArray, colour: str, label: str |
     ax.plot(x, q[2], color=colour, lw=1.0, label=label, gid="median")
 
 
-def _shown(posterior: Posterior) -> list[tuple[Stack, str, str]]:
+def _shown(posterior: Posterior) -> list[tuple[SharedLengths, str, str]]:
     """Stacks with colour and label; the first four where there are more."""
-    found = stacks(posterior)
+    found = shared_lengths(posterior)
     if len(found) == 1:
         return [(found[0], OKABE_ITO["blue"], "posterior, 68 and 95 %")]
     group = {curve.device: curve.group or curve.device for curve in posterior.study.curves}
@@ -68,9 +80,11 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
         (r"out-of-plane, Im $\kappa$", lambda k: k.imag),
         (r"$T_\perp/T_\parallel$ = Im $\kappa$ / Re $\kappa$", lambda k: k.imag / k.real),
     )
+    note = "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses."
+    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
     with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 4.6), layout="constrained")
-        axes = fig.subplots(2, 2).ravel()
+        fig = NotebookFigure(figsize=(DOUBLE, 4.3 + below))
+        axes = panel_grid(fig, 2, 2, left=0.6, bottom=below, across=0.65, down=0.5).ravel()
         for stack, colour, label in _shown(posterior):
             K = kappa_draws(stack, d)
             _in_plane(axes[0], K, colour)
@@ -83,11 +97,10 @@ def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
             ax.set(xlabel="thickness $d$ (nm)", ylabel=name, xlim=(d[0], d[-1]))
             _measured_range(ax, posterior)
         axes[1].legend(loc="best")
-        footer(
-            fig,
-            posterior.study,
-            "Points: each device on its own, 68 % of what its data allow. White: measured thicknesses.",
-        )
+        for ax in axes:
+            ax.xaxis.set_major_locator(MaxNLocator(5))
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+        footer(fig, posterior.study, note)
     return fig
 
 
@@ -118,7 +131,7 @@ def _points(axes: np.ndarray, posterior: Posterior, fit: FitResult) -> None:
     for (j, curve), colour in zip(shown, colours_of([c.thickness for _, c in shown]), strict=True):
         d = _median(posterior, ParameterName("thickness", curve.device), curve.thickness)
         a1 = _median(posterior, ParameterName("a1", curve.device), np.nan) if scattered else float(
-            np.median(of_device(study, posterior.draws, curve, "a1"))
+            np.median(parameter_draws(study, posterior.draws, curve, "a1"))
         )  # fmt: skip
         K = found[:, j] * (d if curve.per == "volume" else 1.0) / a1
         (par, par_bar), (perp, perp_bar), (ratio, ratio_bar) = (_bar(x) for x in (K.real, K.imag, K.imag / K.real))
@@ -143,10 +156,12 @@ def plot_accumulation_band(posterior: Posterior) -> Figure:
     curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
     chosen = list(dict.fromkeys([curves[0].device, curves[len(curves) // 2].device, curves[-1].device]))
     by_name = {curve.device: curve for curve in curves}
-    of_stack = {device: stack for stack in stacks(posterior) for device in stack.devices}
+    of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
+    note = "Medians with 68 and 95 % of the posterior, at nominal thickness."
+    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
     with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 2.5), layout="constrained")
-        axes = fig.subplots(1, len(chosen), squeeze=False, sharey=True)[0]
+        fig = NotebookFigure(figsize=(DOUBLE, 2.1 + below))
+        axes = panel_grid(fig, 1, len(chosen), left=0.55, bottom=below, across=0.32, top=0.22, sharey=True)[0]
         for ax, device in zip(axes, chosen, strict=True):
             stack = of_stack[device]
             d = by_name[device].thickness - float(np.median(stack.lengths["dead_layer"]))
@@ -156,8 +171,9 @@ def plot_accumulation_band(posterior: Posterior) -> Figure:
             _band(ax, x, m.imag, OKABE_ITO["vermillion"], r"out-of-plane $m_\perp$")
             ax.axhline(0, color="0.6", lw=0.6, ls=":", zorder=0)
             ax.set(xlabel="distance from the barrier $x$ (nm)", xlim=(0, x[-1]))
+            ax.xaxis.set_major_locator(MaxNLocator(4))
             ax.set_title(f"{literal(device)}, $d$ = {by_name[device].thickness:g} nm")
         axes[0].set_ylabel(r"accumulation $m\,D_F/J_0$" + unit_of("nm"))
         axes[-1].legend(loc="best")
-        footer(fig, posterior.study, "Medians with 68 and 95 % of the posterior, at nominal thickness.")
+        footer(fig, posterior.study, note)
     return fig

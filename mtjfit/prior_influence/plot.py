@@ -15,7 +15,6 @@ from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.infer.convergence.diagnostics import ess_bulk
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
-from mtjfit.prior_influence.information import narrowing
 from mtjfit.prior_influence.tables import bits
 from mtjfit.study import LENGTHS, ParameterName, Prior
 from mtjfit.text import number
@@ -35,7 +34,7 @@ _NOTE = (
 )
 
 
-def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame | None = None) -> Figure:
+def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame) -> Figure:
     """Prior and posterior density of each length over the whole range of its prior, with the bits between them.
 
     Both are densities of the logarithm, on a logarithmic axis. The posterior's is estimated in the normal scores of
@@ -43,15 +42,14 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame | None = None
 
     Parameters
     ----------
-    found : DataFrame, optional
-        From `mtjfit.prior_influence.information.narrowing`; computed if not given.
+    found : DataFrame
+        `mtjfit.prior_influence.narrowing` of the posterior.
 
     Raises
     ------
     ValueError
         No length is free.
     """
-    found = narrowing(posterior) if found is None else found
     rows_of = {str(name): row for name, row in found.iterrows() if ParameterName(str(name)).base in LENGTHS}
     names = list(rows_of)[:_MOST]
     if "Lambda" in names and not {"lambda_sf_N", "D_ratio"} <= set(names):

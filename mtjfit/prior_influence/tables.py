@@ -1,6 +1,6 @@
 """Tables and sentences: prior and posterior of each parameter, and posteriors under other priors.
 
-Tables of `narrowing` and `sensitivity` are None for a posterior that has not converged, of which nothing is said.
+Of posteriors that have converged; `found` is that of `narrowing` or of `sensitivity`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.plain import by_name
-from mtjfit.prior_influence.information import FROM_PRIOR, JointGain, joint_gain
+from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
 from mtjfit.prior_influence.sensitivity import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
@@ -23,14 +23,14 @@ from mtjfit.text import Table, number
 if TYPE_CHECKING:
     from mtjfit.infer import Posterior
 
-__all__ = ["MOVED", "bits", "joint_sentence", "narrowing_record", "narrowing_sentence", "narrowing_table",
-           "sensitivity_sentence", "sensitivity_table"]  # fmt: skip
+__all__ = ["MOVED", "NOT_CONVERGED", "bits", "joint_sentence", "narrowing_record", "narrowing_sentence",
+           "narrowing_table", "sensitivity_sentence", "sensitivity_table"]  # fmt: skip
 
 MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd depends on the prior."""
 _MOSTLY_DATA = 1.0  # bits; a normal posterior is then a third as wide as its prior
 _FACTOR = 3.0  # between the ends of an interval, above which they have digits of their own
-_NOT_YET = "NOT CONVERGED: nothing can be said of these draws."
+NOT_CONVERGED = "NOT CONVERGED: nothing can be said of these draws."
 _WORDS = {
     "wider": "priors 1.4 times as wide",
     "other scale": "priors on the other scale (flat in a length where they were flat in its logarithm)",
@@ -57,12 +57,10 @@ def _median(row: pd.Series, kind: str = "") -> str:
     return interval(low, middle, high)
 
 
-def narrowing_table(posterior: Posterior, found: pd.DataFrame | None) -> Table:
+def narrowing_table(posterior: Posterior, found: pd.DataFrame, joint: JointGain) -> Table:
     """Each parameter before and after the data, with its gain in bits."""
     header = ("parameter", "prior median (90 %)", "posterior median (90 %)", "unit", "shrinkage", "bits", "decided by")
     title = "Prior against posterior"
-    if found is None:
-        return Table(title, header, (), _NOT_YET)
     rows = []
     for name, row in found.iterrows():
         if _is_copy(posterior, str(name)):
@@ -78,7 +76,7 @@ def narrowing_table(posterior: Posterior, found: pd.DataFrame | None) -> Table:
         f"Bits: what the data add about this parameter, to ± {number(float(found['gain_error'].max()), 1)}; "
         f"one halves its range, below {FROM_PRIOR:g} it comes from the prior alone. "
     )
-    return Table(title, header, tuple(rows), note + joint_sentence(joint_gain(posterior)))
+    return Table(title, header, tuple(rows), note + joint_sentence(joint))
 
 
 def joint_sentence(joint: JointGain) -> str:
@@ -91,10 +89,8 @@ def joint_sentence(joint: JointGain) -> str:
     return f"About {about} together: {joint.bits:.1f} ± {number(max(joint.error, 0.01), 1)} bits."
 
 
-def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None) -> str:
+def narrowing_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
     """Bits about each length, and lengths that come from the prior alone; empty if no length is free."""
-    if found is None:
-        return _NOT_YET
     wanted = [ParameterName(name).base in LENGTHS and not _is_copy(posterior, str(name)) for name in found.index]
     lengths = found[wanted]
     if lengths.empty:
@@ -108,11 +104,9 @@ def narrowing_sentence(posterior: Posterior, found: pd.DataFrame | None) -> str:
     return f"{'; '.join(parts)}."
 
 
-def sensitivity_table(posterior: Posterior, found: pd.DataFrame | None) -> Table:
+def sensitivity_table(posterior: Posterior, found: pd.DataFrame) -> Table:
     """Medians and 90 % intervals of lengths and shared amplitudes, as declared and under both other priors."""
     title = "Results under other priors"
-    if found is None:
-        return Table(title, ("parameter", "as declared"), (), _NOT_YET)
     of = {str(name): part.set_index("parameter") for name, part in found.groupby("prior", sort=False)}
     summary = posterior.draws.quantile([0.05, 0.5, 0.95]).set_axis(list(_QUANTILES))
     rows = []
@@ -143,14 +137,12 @@ def _k_hat(k_hat: float) -> str:
     return "∞" if k_hat == math.inf else "none" if k_hat == -math.inf else f"{k_hat:z.1f}"
 
 
-def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame | None) -> str:
+def sensitivity_sentence(posterior: Posterior, found: pd.DataFrame) -> str:
     """Whether conclusions depend on the priors; empty if no prior has an alternative.
 
     Compared are medians of what the data determine, and limits of what they limit; of a parameter that they do not
     determine nothing was concluded.
     """
-    if found is None:
-        return _NOT_YET
     said, calm = [], []
     for name, part in found.groupby("prior", sort=False):
         words, k_hat = _WORDS.get(str(name), str(name)), _k_hat(float(part["k_hat"].iloc[0]))
@@ -201,20 +193,13 @@ def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def narrowing_record(posterior: Posterior, found: pd.DataFrame | None, other: pd.DataFrame | None) -> dict[str, object]:
-    """Content for ``result.json``: bits by parameter and together, other priors, and both sentences.
-
-    Parameters
-    ----------
-    found, other : DataFrame or None
-        From `narrowing` and `sensitivity`.
-    """
-    if found is None or other is None:
-        return {"narrowing": {}, "joint_gain": None, "sensitivity": [], "sentences": [_NOT_YET]}
-    sentences = [narrowing_sentence(posterior, found), sensitivity_sentence(posterior, other)]
+def narrowing_record(
+    found: pd.DataFrame, joint: JointGain, other: pd.DataFrame, sentences: Sequence[str]
+) -> dict[str, object]:
+    """Content for ``result.json``: bits by parameter and together, other priors, and the sentences."""
     return {
         "narrowing": by_name(found),
-        "joint_gain": asdict(joint_gain(posterior)),
+        "joint_gain": asdict(joint),
         "sensitivity": other.to_dict("records"),
-        "sentences": [one for one in sentences if one],
+        "sentences": list(sentences),
     }

@@ -1,9 +1,8 @@
 """The report: one self-contained HTML page, and the figures beside it."""
 
-from mtjfit.report.build import report_html, write_report
-from mtjfit.report.document import ResultFolder, result_document, result_files, summary_table
-from mtjfit.report.figures import ReportFigure, report_figures
-from mtjfit.report.findings import Findings, findings
+from mtjfit.report.build import ReportFigure, report_figures, report_html, write_report
+from mtjfit.report.document import ResultFolder, result_document, result_files
+from mtjfit.report.findings import Findings, findings, summary_table
 
 __all__ = [
     "Findings",

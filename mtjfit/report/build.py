@@ -2,30 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from mtjfit.comparison.mechanisms.comparison import MechanismComparison
-from mtjfit.html import template
-from mtjfit.infer import FitResult, Posterior
-from mtjfit.prior_influence.tables import narrowing_record
+from mtjfit.html import PlannedFigure, inline_svg, template
+from mtjfit.plot.style import render
 from mtjfit.report.document import ResultFolder, result_document, result_files
-from mtjfit.report.figures import ReportFigure, report_figures
-from mtjfit.report.findings import Findings, findings
-from mtjfit.report.sections import sections
-from mtjfit.report.tables import number_files, report_tables
-from mtjfit.results.headers import free_lengths, header_fields, notices
-from mtjfit.results.identify_text import model_test
-from mtjfit.results.methods import REFERENCES, methods
-from mtjfit.results.publish import latex_parameters, markdown, table_csv
+from mtjfit.report.findings import Findings
+from mtjfit.results.headers import free_lengths
+from mtjfit.results.methods import REFERENCES
 from mtjfit.results.tables import meaning
-from mtjfit.results.verdicts import checks, learned, not_determined
-from mtjfit.text import Table
 
-__all__ = ["report_html", "write_report"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["ReportFigure", "report_figures", "report_html", "write_report"]
 
 DOI = "10.1103/PhysRevB.86.060404"
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """One figure of the page.
+
+    Attributes
+    ----------
+    name, caption : str
+        As in its `mtjfit.html.PlannedFigure`.
+    files : dict of str to bytes
+        By file name.
+    svg : str
+        For the page: without ids that another figure has too, without comments and metadata.
+    """
+
+    name: str
+    caption: str
+    files: dict[str, bytes]
+    svg: str
+
+
+def report_figures(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
+    """Draw every figure of a result; those of draws that did not converge say so.
+
+    Parameters
+    ----------
+    pdf : bool
+        Give each figure a PDF file, too.
+    """
+    marked = found.posterior is not None and not found.converged
+    pictures = (picture for section in found.every_section for picture in section.pictures)
+    return tuple(_drawn(picture, marked and picture.shows_draws, pdf) for picture in pictures)
+
+
+def _drawn(picture: PlannedFigure, marked: bool, pdf: bool) -> ReportFigure:
+    figure = picture.draw()
+    if marked:
+        _mark_unconverged(figure)
+    svg = render(figure, "svg")
+    files = {f"{picture.name}.svg": svg} | ({f"{picture.name}.pdf": render(figure, "pdf")} if pdf else {})
+    return ReportFigure(picture.name, picture.caption, files, inline_svg(svg, picture.name, picture.alt))
+
+
+def _mark_unconverged(figure: Figure) -> None:
+    text = figure.text(0.5, 0.62, "NOT CONVERGED", ha="center", va="center", rotation=-20, fontsize=30, weight="bold")
+    text.set(color="#b00020", alpha=0.35, in_layout=False, gid="not-converged")
 
 
 def _flat(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -39,93 +82,51 @@ def _flat(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
     return lines
 
 
-def _versions(provenance: Mapping[str, object]) -> Mapping[str, str]:
-    found = provenance.get("versions")
-    return {str(name): str(each) for name, each in found.items()} if isinstance(found, Mapping) else {}
-
-
-def _texts(found: Findings, tables: Mapping[str, Table], provenance: Mapping[str, object]) -> dict[str, bytes]:
-    """Tables as CSV, the first of them for a paper, and the methods paragraph."""
-    files = {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
-    first = tables["combinations" if found.posterior is None else "parameters"]
-    files["summary.md"] = markdown(first).encode()
-    if found.posterior is not None:
-        files["summary.tex"] = latex_parameters(found.posterior).encode()
-    files["methods.md"] = (methods(found.fit, found.posterior, _versions(provenance)) + "\n").encode()
-    return files
-
-
-def report_html(found: Findings, provenance: Mapping[str, object], figures: Sequence[ReportFigure]) -> str:
-    """The page.
-
-    Parameters
-    ----------
-    provenance : mapping
-        From `mtjfit.results.methods`.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+def report_html(found: Findings, figures: Sequence[ReportFigure]) -> str:
+    """The page as HTML, with the figures that were drawn."""
     fit, posterior = found.fit, found.posterior
-    tables = report_tables(found)
+    drawn = {figure.name: figure for figure in figures}
     return template("mtjfit.report", "report.html.j2").render(
+        found=found,
         study=fit.study,
-        header=header_fields(fit.study, fit),
-        notices=notices(fit),
-        checks=checks(fit, posterior),
-        learned=learned(fit, posterior),
         glossary="; ".join(f"{name}: {meaning(name)}" for name in free_lengths(fit.study)),
-        not_determined=not_determined(fit, posterior),
-        model_test=model_test(fit.devices, fit.study.amplitudes),
         known=fit.identifiability,
         verdict=None if posterior is None else posterior.verdict,
         settings={} if posterior is None else posterior.settings,
         evidence=None if posterior is None else posterior.evidence,
-        sections=sections(found, figures, tables),
-        tables=tables,
-        trace=next((figure for figure in figures if figure.name == "trace"), None),
+        tables=found.tables,
+        drawn=drawn,
         svg=lambda figure: Markup(figure.svg),  # noqa: S704 - cleaned by inline_svg
-        provenance=_flat(provenance),
+        provenance=_flat(found.provenance),
         paper=REFERENCES["theory"],
-        methods=methods(fit, posterior, _versions(provenance)),
         doi=DOI,
     )
 
 
 def write_report(
     folder: ResultFolder,
-    fit: FitResult,
-    posterior: Posterior | None,
-    provenance: Mapping[str, object],
-    mechanisms: MechanismComparison | None = None,
+    found: Findings,
     *,
     pdf: bool = False,
+    draw: Callable[..., Sequence[ReportFigure]] = report_figures,
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
 
     Parameters
     ----------
-    posterior : Posterior or None
-        None where one thickness determines combinations only.
-    provenance : mapping
-        From `mtjfit.results.methods`.
-    mechanisms : MechanismComparison, optional
-        Of the same study; without one the page says how to get it.
     pdf : bool
         Figures as PDF, too.
+    draw : callable
+        Takes `found` and `pdf` and returns the figures.
 
     Raises
     ------
     MtjfitError
         The folder holds other files or cannot be written.
     """
-    found = findings(fit, posterior, mechanisms)
-    figures = report_figures(found, pdf=pdf)
-    files = result_files(fit, posterior) | number_files(found) | _texts(found, report_tables(found), provenance)
+    figures = draw(found, pdf=pdf)
+    files = result_files(found)
     for figure in figures:
         files |= figure.files
-    files["report.html"] = report_html(found, provenance, figures).encode()
-    record = None if posterior is None else narrowing_record(posterior, found.narrowing, found.sensitivity)
-    folder.write(files, result_document(fit, posterior, provenance, mechanisms, record))
+    files["report.html"] = report_html(found, figures).encode()
+    folder.write(files, result_document(found))

@@ -1,44 +1,38 @@
-"""The files of a result as bytes: ``summary.csv``, ``draws.npz`` and the content of ``result.json``."""
+"""The folder of a result: names of its files, and the content of ``result.json``."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from scipy.special import ndtri
 
-from mtjfit.comparison.mechanisms.comparison import MechanismComparison
-from mtjfit.comparison.mechanisms.tables import mechanism_document
-from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.convergence.excess import chi2_of_draws
+from mtjfit.infer import Posterior
 from mtjfit.infer.store.journal import is_journal
 from mtjfit.output import OutputFolder
 from mtjfit.plain import by_name, csv_bytes, plain
-from mtjfit.prior_influence.information import narrowing
-from mtjfit.prior_influence.sensitivity import sensitivity
-from mtjfit.prior_influence.tables import narrowing_record
-from mtjfit.results.headers import header_fields, notices
-from mtjfit.results.verdicts import checks, learned, not_determined
-from mtjfit.study import ParameterName
+from mtjfit.report.findings import Findings
+from mtjfit.results.publish import latex_parameters, markdown, table_csv
 
-__all__ = ["FIGURES", "TABLES", "ResultFolder", "result_document", "result_files", "summary_table"]
+__all__ = ["FIGURES", "TABLES", "ResultFolder", "result_document", "result_files"]
 
-_OF_PARAMETERS = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions")
-_OF_DEVICES = ("combinations", "devices", "determined", "pairs", "odd", "repeats", "consequences")
-_OF_MECHANISMS = ("evidence", "bayes_factors", "left_out", "criteria", "predictive_checks")
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
-TABLES = (*_OF_PARAMETERS, *_OF_DEVICES, *_OF_MECHANISMS)
-_RUN = "run"  # inside the folder of the result
-_DRAWN = tuple(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png"))
-_TABLES = tuple(f"table_{name}.csv" for name in TABLES)
-_NUMBERS = ("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz")
-_TEXTS = ("summary.md", "summary.tex", "methods.md")
-_OURS = (*_NUMBERS, "study.toml", "report.html", *_TEXTS, *_TABLES, *_DRAWN)
+TABLES = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions", "combinations", "devices",
+          "determined", "pairs", "odd", "repeats", "consequences", "evidence", "bayes_factors", "left_out", "criteria",
+          "predictive_checks")  # fmt: skip
+_RUN = "run"  # journal of the sampling, inside the folder of the result
+_OURS = (
+    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz"),
+    *("study.toml", "report.html", "summary.md", "summary.tex", "methods.md"),
+    *(f"table_{name}.csv" for name in TABLES),
+    *(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png")),
+)
+_OF_DEVICE = (
+    *("device", "values", "sd", "chi2", "dof", "p_value"),
+    *("scatter_chi2", "scatter_dof", "scatter_p_value"),
+)
 
 
 class ResultFolder(OutputFolder):
@@ -52,7 +46,7 @@ class ResultFolder(OutputFolder):
 
     @property
     def run(self) -> Path:
-        """Where the run is saved until it has converged."""
+        """Folder in which the run is saved until it has converged."""
         return self.path / _RUN
 
 
@@ -60,83 +54,26 @@ def _is_run(file: Path) -> bool:
     return file.name == _RUN and is_journal(file)
 
 
-_COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
-_OF_DEVICE = (
-    *("device", "values", "sd", "chi2", "dof", "p_value"),
-    *("scatter_chi2", "scatter_dof", "scatter_p_value"),
-)
-
-
-def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
-    """The table of ``summary.csv``.
-
-    Parameters
-    ----------
-    posterior : Posterior or None
-        None where one thickness determines combinations only: these are the rows then, with the quantiles of a
-        normal distribution, and `ess` and `r_hat` empty.
-
-    Returns
-    -------
-    DataFrame
-        Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. After a run that did not
-        converge, `determined` says ``"not converged"`` everywhere.
-    """
-    if posterior is not None:
-        summary = posterior.summary()
-        if not posterior.verdict.converged:
-            summary["determined"] = "not converged"
-        return summary
-    found = fit.combinations
-    names = [ParameterName(str(r.quantity), str(r.device)) for r in found.itertuples()]
-    value, sd = found["value"].to_numpy(dtype=float), found["sd"].to_numpy(dtype=float)
-    reach = float(ndtri(0.95)) * sd
-    empty = np.full(value.size, np.nan)
-    known = np.where(np.isfinite(sd), "yes", "no")
-    columns = [value, sd, value - reach, value, value + reach, empty, empty, found["unit"].to_numpy(), known]
-    return pd.DataFrame(
-        dict(zip(_COLUMNS, columns, strict=True)), index=pd.Index(names, name="parameter", dtype=object)
-    )
-
-
-def result_document(
-    fit: FitResult,
-    posterior: Posterior | None,
-    provenance: Mapping[str, object],
-    mechanisms: MechanismComparison | None = None,
-    record: Mapping[str, object] | None = None,
-) -> dict[str, Any]:
+def result_document(found: Findings) -> dict[str, Any]:
     """Content of ``result.json``: everything that the page says, for programs.
-
-    Parameters
-    ----------
-    provenance : mapping
-        From `mtjfit.results.methods`.
-    mechanisms : MechanismComparison, optional
-        Null in the document if nobody compared them.
-    record : mapping, optional
-        `mtjfit.prior_influence.tables.narrowing_record` of the posterior, if somebody has it already.
 
     Returns
     -------
     dict
         Of JSON types only; what is not determined or not finite is null.
     """
-    study, known = fit.study, fit.identifiability
+    fit, posterior, known = found.fit, found.posterior, found.fit.identifiability
     verdict = None if posterior is None else posterior.verdict
-    if posterior is not None and record is None:
-        settled = posterior.verdict.converged
-        tables = (narrowing(posterior), sensitivity(posterior)) if settled else (None, None)
-        record = narrowing_record(posterior, *tables)
+    evidence = None if posterior is None else posterior.evidence
     document = {
         "format": 1,
-        "header": header_fields(study, fit),
-        "notices": [{"loud": n.loud, "title": n.title, "lines": n.lines} for n in notices(fit)],
-        "checks": [{"name": c.name, "state": c.state, "says": c.says} for c in checks(fit, posterior)],
-        "learned": learned(fit, posterior),
-        "not_determined": not_determined(fit, posterior),
+        "header": found.header,
+        "notices": [{"loud": n.loud, "title": n.title, "lines": n.lines} for n in found.notices],
+        "checks": [{"name": c.name, "state": c.state, "says": c.says} for c in found.checks],
+        "learned": found.learned,
+        "not_determined": found.not_determined,
         "fit": {"values": fit.values, "errors": fit.errors, "chi2": fit.chi2, "dof": fit.dof, "p_value": fit.p_value},
-        "draws_chi2": _drawn(fit, posterior),
+        "draws_chi2": None if found.drawn is None else {**vars(found.drawn), "ok": found.drawn.ok},
         "prior_conflicts": [{**vars(each), "says": each.says} for each in fit.conflicts],
         "identifiability": {
             "rank": known.rank,
@@ -145,40 +82,26 @@ def result_document(
             "determined": by_name(known.determined),
         },
         "devices": [{name: getattr(device, name) for name in _OF_DEVICE} for device in fit.devices],
-        "priors": {name: p.prior.describe() for name, p in study.parameters.items()},
+        "priors": {name: p.prior.describe() for name, p in fit.study.parameters.items()},
         "converged": None if verdict is None else verdict.converged,
         "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
         "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
-        "evidence": _evidence(posterior),
-        "priors_and_data": record,
-        "mechanisms": None if mechanisms is None else mechanism_document(mechanisms),
-        "summary": by_name(summary_table(fit, posterior)),
+        "evidence": None if evidence is None else {
+            "log_evidence": evidence.value,  # in units of the data's own density
+            "error": evidence.error,
+            "method": evidence.method,
+            "k_hat": evidence.k_hat,
+            "reliable": evidence.reliable,
+        },
+        "priors_and_data": None,
+        "mechanisms": None,
+        "summary": by_name(found.summary),
         "settings": {} if posterior is None else posterior.settings,
-        "provenance": provenance,
-    }
+        "provenance": found.provenance,
+    }  # fmt: skip
+    for section in found.sections:
+        document |= section.record
     return dict(plain(document))
-
-
-def _drawn(fit: FitResult, posterior: Posterior | None) -> dict[str, object] | None:
-    """χ² of the draws beside that of the best fit; None where there are none that may be trusted."""
-    if posterior is None or not posterior.verdict.converged:
-        return None
-    found = chi2_of_draws(fit, posterior)
-    return {**vars(found), "ok": found.ok}
-
-
-def _evidence(posterior: Posterior | None) -> dict[str, object] | None:
-    """ln Z in units of the data's own density, or None where no converged run gave one."""
-    if posterior is None or posterior.evidence is None:
-        return None
-    found = posterior.evidence
-    return {
-        "log_evidence": found.value,
-        "error": found.error,
-        "method": found.method,
-        "k_hat": found.k_hat,
-        "reliable": found.reliable,
-    }
 
 
 def _npz(posterior: Posterior) -> bytes:
@@ -194,11 +117,17 @@ def _npz(posterior: Posterior) -> bytes:
     return buffer.getvalue()
 
 
-def result_files(fit: FitResult, posterior: Posterior | None) -> dict[str, bytes]:
-    """``summary.csv``, ``draws.npz`` if anything was sampled, and the study file if there was one, by name."""
-    files = {"summary.csv": csv_bytes(summary_table(fit, posterior))}
-    if posterior is not None:
-        files["draws.npz"] = _npz(posterior)
-    if fit.study.text:
-        files["study.toml"] = fit.study.text.encode()
-    return files
+def result_files(found: Findings) -> dict[str, bytes]:
+    """Numbers, draws, tables, texts for a paper and the study file, by name; no figures and no page."""
+    files = {"summary.csv": csv_bytes(found.summary)}
+    tables = found.tables
+    first = tables["combinations" if found.posterior is None else "parameters"]
+    if found.posterior is not None:
+        files["draws.npz"] = _npz(found.posterior)
+        files["summary.tex"] = latex_parameters(found.posterior).encode()
+    if found.fit.study.text:
+        files["study.toml"] = found.fit.study.text.encode()
+    for section in found.sections:
+        files |= section.files
+    files |= {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
+    return files | {"summary.md": markdown(first).encode(), "methods.md": f"{found.methods}\n".encode()}

@@ -1,94 +1,325 @@
-"""Everything that the page tells of a result, computed once."""
+"""Findings of a study: every number, table and sentence of the report, computed once."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
-from mtjfit.comparison.free_layer.consequences import Consequences, consequences
-from mtjfit.comparison.free_layer.layer import shares_one_layer
-from mtjfit.comparison.mechanisms.comparison import MechanismComparison
-from mtjfit.errors import NotDetermined
+from mtjfit.data import pretty
+from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
-from mtjfit.prior_influence.information import narrowing
-from mtjfit.prior_influence.sensitivity import sensitivity
+from mtjfit.lazy import wing
+from mtjfit.plot import (
+    plot_accumulation_band,
+    plot_combinations,
+    plot_corner,
+    plot_torque,
+    plot_trace,
+    plot_transfer,
+)
+from mtjfit.plot.draws import corner_names
+from mtjfit.results.headers import Notice, device_names, header_fields, notices
+from mtjfit.results.identify_text import directions_table, model_test
+from mtjfit.results.methods import methods
+from mtjfit.results.predict import errors_of, torque_at
+from mtjfit.results.tables import (
+    device_combinations_table,
+    masks_table,
+    posterior_table,
+    prior_table,
+    undetermined_table,
+)
+from mtjfit.results.transfer import accumulation_draws, kappa_in_words, shared_lengths
+from mtjfit.results.verdicts import Answer, checks, learned, not_determined
+from mtjfit.study import ParameterName
+from mtjfit.text import Table, number, p_text
 
-__all__ = ["MOST_DEVICES", "Findings", "findings"]
+__all__ = ["Findings", "findings", "summary_table"]
 
-MOST_DEVICES = 60
-"""Devices up to which the page compares them: pairs grow with the square of their number."""
+_NAMED = 6  # devices that alternative texts name one by one
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A result and what follows from it.
+    """A result and all that the report and ``result.json`` say of it.
 
     Attributes
     ----------
     posterior : Posterior or None
         None where one thickness determines combinations only.
+    provenance : mapping
+        Versions, seed and hashes, from `mtjfit.results.provenance`.
+    summary : DataFrame
+        See `summary_table`.
     drawn : DrawnChi2 or None
         χ² of the draws of a posterior that converged.
-    narrowing, sensitivity : DataFrame or None
-        Of a posterior that converged.
-    alone, common : DeviceComparison or None
-        Of two to sixty devices: each alone, and with the common lengths of a posterior that converged.
-    implied : Consequences or None
-        Of a posterior that converged, if all devices share one layer.
-    mechanisms : MechanismComparison or None
-        If somebody waited for it.
+    sections : tuple of Section
+        In the order of the page, those of the wings among them.
+    frame : Section
+        Tables and pictures that stand elsewhere on the page.
     """
 
     fit: FitResult
     posterior: Posterior | None
-    narrowing: pd.DataFrame | None = None
-    sensitivity: pd.DataFrame | None = None
-    alone: DeviceComparison | None = None
-    common: DeviceComparison | None = None
-    implied: Consequences | None = None
-    mechanisms: MechanismComparison | None = None
-    drawn: DrawnChi2 | None = None
+    provenance: Mapping[str, object]
+    header: Mapping[str, str]
+    notices: tuple[Notice, ...]
+    checks: tuple[Answer, ...]
+    learned: tuple[str, ...]
+    not_determined: tuple[str, ...]
+    model_test: str
+    methods: str
+    summary: pd.DataFrame
+    drawn: DrawnChi2 | None
+    sections: tuple[Section, ...]
+    frame: Section
 
     @property
     def converged(self) -> bool:
-        """True if there are draws and they may be trusted."""
+        """True if there are draws that can be trusted."""
         return self.posterior is not None and self.posterior.verdict.converged
 
+    @property
+    def every_section(self) -> tuple[Section, ...]:
+        """The sections and the frame of the page."""
+        return *self.sections, self.frame
 
-def findings(fit: FitResult, posterior: Posterior | None, mechanisms: MechanismComparison | None = None) -> Findings:
-    """What the page tells of a result; nothing is fitted or sampled.
+    @property
+    def tables(self) -> dict[str, Table]:
+        """All tables by the name of their file."""
+        return {name: table for section in self.every_section for name, table in section.tables.items()}
+
+    def section(self, id: str) -> Section | None:
+        """One of the sections, or None if the wing that it belongs to is missing."""
+        return next((section for section in self.sections if section.id == id), None)
+
+
+def findings(
+    fit: FitResult, posterior: Posterior | None, provenance: Mapping[str, object], mechanisms: object = None
+) -> Findings:
+    """All that can be said of a result; nothing is fitted, sampled or drawn.
+
+    Parameters
+    ----------
+    posterior : Posterior or None
+        Of the same study.
+    provenance : mapping
+        From `mtjfit.results.provenance`.
+    mechanisms : MechanismComparison, optional
+        Of the same study; without one the page says how to get it.
 
     Examples
     --------
     >>> import mtjfit
-    >>> found = findings(mtjfit.fit(mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)), None)
-    >>> found.alone.source, found.common is None, found.converged
-    ('each device alone', True, False)
+    >>> fit = mtjfit.fit(mtjfit.load_study(mtjfit.dataset("thickness-series").study_file))
+    >>> found = findings(fit, None, {})
+    >>> found.converged, [section.id for section in found.sections][:3]
+    (False, ['fit', 'values', 'diffusion'])
     """
-    several = 1 < len(fit.study.curves) <= MOST_DEVICES
-    alone = _compared(fit) if several else None
-    if posterior is None or not posterior.verdict.converged:
-        return Findings(fit, posterior, alone=alone, mechanisms=mechanisms)
-    one_layer = bool(fit.study.amplitudes) and shares_one_layer(fit.study)
+    converged = posterior is not None and posterior.verdict.converged
+    drawn = chi2_of_draws(fit, posterior) if posterior is not None and converged else None
+    taught, versions = learned(fit, posterior), provenance.get("versions")
+    tables = {"directions": directions_table(fit.identifiability.directions), "devices": masks_table(fit.study)}
+    if posterior is not None:
+        tables["priors"] = prior_table(posterior)
     return Findings(
-        fit,
-        posterior,
-        narrowing=narrowing(posterior),
-        sensitivity=sensitivity(posterior),
-        alone=alone,
-        common=_compared(posterior) if several else None,
-        implied=consequences(posterior) if one_layer else None,
-        mechanisms=mechanisms,
-        drawn=chi2_of_draws(fit, posterior),
+        fit=fit,
+        posterior=posterior,
+        provenance=provenance,
+        header=header_fields(fit.study, fit),
+        notices=notices(fit),
+        checks=checks(fit, posterior, drawn),
+        learned=taught,
+        not_determined=not_determined(fit, posterior),
+        model_test=model_test(fit.devices, fit.study.amplitudes),
+        methods=methods(fit, posterior, versions if isinstance(versions, Mapping) else {}),
+        summary=summary_table(fit, posterior),
+        drawn=drawn,
+        sections=_sections(fit, posterior, drawn, taught, mechanisms),
+        frame=Section(
+            "frame",
+            "",
+            pictures=() if posterior is None else (_trace(posterior),),
+            tables={name: table for name, table in tables.items() if table.rows},
+        ),
     )
 
 
-def _compared(found: FitResult | Posterior) -> DeviceComparison | None:
-    """None where devices have too few points to say anything alone."""
-    try:
-        return compare_devices(found)
-    except NotDetermined:
-        return None
+def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
+    """The table of ``summary.csv``.
+
+    Parameters
+    ----------
+    posterior : Posterior or None
+        None where one thickness determines combinations only: these are the rows then, with the quantiles of a
+        normal distribution, and `ess` and `r_hat` empty.
+
+    Returns
+    -------
+    DataFrame
+        Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. After a run that did not
+        converge, `determined` says ``"not converged"`` everywhere.
+    """
+    if posterior is not None:
+        summary = posterior.summary()
+        if not posterior.verdict.converged:
+            summary["determined"] = "not converged"
+        return summary
+    found = fit.combinations
+    names = [ParameterName(str(r.quantity), str(r.device)) for r in found.itertuples()]
+    value, sd = found["value"].to_numpy(dtype=float), found["sd"].to_numpy(dtype=float)
+    reach = float(ndtri(0.95)) * sd
+    columns = {
+        "mean": value, "sd": sd, "q05": value - reach, "q50": value, "q95": value + reach, "ess": np.nan,
+        "r_hat": np.nan, "unit": found["unit"].to_numpy(), "determined": np.where(np.isfinite(sd), "yes", "no"),
+    }  # fmt: skip
+    return pd.DataFrame(columns, index=pd.Index(names, name="parameter", dtype=object))
+
+
+def _sections(
+    fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None, taught: tuple[str, ...], mechanisms: object
+) -> tuple[Section, ...]:
+    priors, comparison = wing("prior_influence.section"), wing("comparison.section")
+    of_priors = None if priors is None else priors.prior_section(posterior)
+    return (
+        _of_fit(fit, posterior, drawn),
+        _of_values(fit, posterior, taught),
+        *(() if of_priors is None else (of_priors,)),
+        _of_diffusion(fit, posterior),
+        *(() if comparison is None else comparison.comparison_sections(fit, posterior, mechanisms)),
+    )
+
+
+def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> Section:
+    """χ² of the best fit and of the draws, and the torque."""
+    of_draws = () if drawn is None else (f"{drawn.says} ({p_text(drawn.p_value)}).",)
+    shown = "best fit" if posterior is None else "best fit and predictive bands"
+    caption = f"In-plane and out-of-plane {_quantities(fit)} against bias, with {shown}; masked points are hollow."
+    torque = PlannedFigure(
+        "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
+    )
+    return Section("fit", "Data and fit", (f"Best fit: {fit.chi2_says}.", *of_draws), pictures=(torque,))
+
+
+def _of_values(fit: FitResult, posterior: Posterior | None, taught: tuple[str, ...]) -> Section:
+    """The table of parameters, or what is left open without a posterior."""
+    if posterior is None:
+        table = undetermined_table(fit)
+        return Section("values", "Undetermined parameters", tables={"undetermined": table} if table.rows else {})
+    corner = PlannedFigure(
+        "corner",
+        f"{_mark(posterior)}Posterior of the lengths and amplitudes: each one, and each pair.",
+        f"Corner plot of the posterior. {' '.join(taught)}",
+        lambda: plot_corner(posterior),
+        True,
+    )
+    return Section(
+        "values",
+        "Lengths and amplitudes" if posterior.verdict.converged else "Parameters: NOT CONVERGED",
+        pictures=(corner,) if corner_names(posterior) else (),
+        tables={"parameters": posterior_table(posterior)},
+    )
+
+
+def _of_diffusion(fit: FitResult, posterior: Posterior | None) -> Section:
+    """κ(d), what each device determines without any length, and the spin accumulation."""
+    combinations = PlannedFigure(
+        "combinations",
+        "Combinations that each device determines on its own, without any length, against the thickness.",
+        f"Plot of the combinations of each device. {_ratios_in_words(fit)}",
+        lambda: plot_combinations(fit),
+    )
+    pictures = [] if fit.combinations.empty else [combinations]
+    if posterior is not None:
+        transfer = PlannedFigure(
+            "transfer",
+            f"{_mark(posterior)}Transfer of the spin current into torque, κ(d) of Eq. 12: in the complex plane, "
+            "both components and their ratio against thickness. Grey: outside of the measured thicknesses.",
+            f"Plot of kappa against thickness. {kappa_in_words(posterior)}",
+            lambda: plot_transfer(posterior, fit),
+            True,
+        )
+        accumulation = PlannedFigure(
+            "accumulation",
+            f"{_mark(posterior)}Spin accumulation in the free layer, Eq. 9, for a current polarised in plane at the "
+            "barrier.",
+            f"Plot of the spin accumulation against the distance from the barrier. {_accumulation_in_words(posterior)}",
+            lambda: plot_accumulation_band(posterior),
+            True,
+        )
+        pictures = [transfer, *pictures, accumulation]
+    title = "Thickness dependence" if fit.study.n_thicknesses > 1 else "Combinations of each device"
+    table = device_combinations_table(fit)
+    tables = {"combinations": table} if table.rows or table.note else {}
+    return Section("diffusion", title, pictures=tuple(pictures), tables=tables)
+
+
+def _trace(posterior: Posterior) -> PlannedFigure:
+    return PlannedFigure(
+        "trace",
+        f"{_mark(posterior)}Rank histograms by ensemble: converged ensembles cannot be told apart.",
+        f"Trace plot of {len(posterior.names)} parameters. {'; '.join(c.says for c in posterior.verdict.checks)}.",
+        lambda: plot_trace(posterior),
+        True,
+    )
+
+
+def _mark(posterior: Posterior) -> str:
+    return "" if posterior.verdict.converged else "NOT CONVERGED. "
+
+
+def _quantities(fit: FitResult) -> str:
+    return " and ".join(dict.fromkeys(curve.quantity for curve in fit.study.curves))
+
+
+def _torque_in_words(fit: FitResult) -> str:
+    """Devices, the range of each component, χ², and the largest residual."""
+    curves = fit.study.curves
+    first = [curve for curve in curves if curve.unit == curves[0].unit]
+    measured = {
+        "in-plane": np.concatenate([curve.par[curve.used] for curve in first]),
+        "out-of-plane": np.concatenate([curve.perp[curve.used] for curve in first]),
+    }
+    unit = pretty(curves[0].unit)
+    ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
+    largest = max(_largest_residual(fit, k) for k in range(len(curves)))
+    return (
+        f"Plot of {_quantities(fit)} against bias for {device_names(curves, _NAMED)}: {', '.join(ranges)}. "
+        f"{fit.chi2_says}. The point farthest from the best fit is {largest:.1f} standard errors away."
+    )
+
+
+def _largest_residual(fit: FitResult, k: int) -> float:
+    curve = fit.study.curves[k]
+    best = torque_at(fit.study, fit.values, curve, curve.bias)
+    par, perp = errors_of(fit.study, fit.values, curve)
+    away = np.maximum(np.abs(curve.par - best.real) / par, np.abs(curve.perp - best.imag) / perp)
+    return float(np.max(away[curve.used]))
+
+
+def _ratios_in_words(fit: FitResult) -> str:
+    """Slope ratio of each device, up to twelve of them."""
+    ratios = fit.combinations[fit.combinations["quantity"] == "slope_ratio"]
+    values = ", ".join(f"{r.device}: {float(r.value):.3g}" for r in ratios.head(12).itertuples())  # type: ignore[arg-type]
+    return f"Slope ratio T_perp/T_par by device: {values}."
+
+
+def _accumulation_in_words(posterior: Posterior) -> str:
+    """Both components at the barrier and at the far side, for the thinnest and the thickest device."""
+    of_stack = {device: stack for stack in shared_lengths(posterior) for device in stack.devices}
+    curves = sorted(posterior.study.curves, key=lambda curve: curve.thickness)
+    said = []
+    for curve in curves if len(curves) == 1 else (curves[0], curves[-1]):
+        stack = of_stack[curve.device]
+        d = max(curve.thickness - float(np.median(stack.lengths["dead_layer"])), 1e-3)
+        m = np.median(accumulation_draws(stack, [0.0, d], d), axis=0)
+        said.append(
+            f"{curve.device} ({curve.thickness:g} nm): in-plane {m[0].real:.3g} nm at the barrier and "
+            f"{m[1].real:.3g} nm at the far side, out-of-plane {m[0].imag:.3g} and {m[1].imag:.3g} nm."
+        )
+    return " ".join(said)

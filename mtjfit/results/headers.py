@@ -1,4 +1,4 @@
-"""The first lines of every output: what was fitted, in which convention, and whether the model describes it."""
+"""Header of every output: data, conventions, and the test of the model."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ __all__ = [
 ]
 
 P_BAD = 1e-3
-"""Below it the model does not describe the data, and nobody may overlook that."""
+"""p-value below which the model does not describe the data; the notice is loud."""
 P_TOO_GOOD = 0.999
-"""Above it the scatter is smaller than the errors say."""
+"""p-value above which the scatter is smaller than the errors."""
 
 _WIDTH = 100
 _LABEL = 15
@@ -59,7 +59,7 @@ _WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a powe
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a reader must not miss (`loud`) or should know.
+    """A message that a reader must not miss (`loud`) or should know.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ def device_names(curves: Iterable[TorqueCurve], most: int = _MOST_DEVICES) -> st
 
 
 def masked_points(curve: TorqueCurve) -> dict[str, int]:
-    """How many points of a curve were left out for each reason.
+    """Number of points of a curve that were left out for each reason.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def free_lengths(study: Study) -> tuple[str, ...]:
 
 
 def _sign_of_one_thickness(study: Study, fit: FitResult) -> str:
-    """What a single thickness says of the sign of T_perp; empty where the notices speak of it, or lengths are known.
+    """Evidence of a single thickness for the sign of T_perp; empty where a notice covers it or the lengths are known.
 
     Over all lengths the phase of κ is below +1.6°: a flipped T_perp shows where the phase is clearly not zero and J0
     has no b1, so in thin layers. In thick or noisy ones it fits as well as the right one.
@@ -198,7 +198,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
 
 
 def notices(fit: FitResult) -> tuple[Notice, ...]:
-    """What the model test has to say, loud where the model fails.
+    """Results of the model test that need attention, loud where the model fails.
 
     Examples
     --------
@@ -211,8 +211,8 @@ def notices(fit: FitResult) -> tuple[Notice, ...]:
         title = f"THE MODEL DOES NOT DESCRIBE THESE DATA: {p_text(fit.p_value)}. Do not use the numbers below."
         found.append(Notice(True, title, tuple(_causes(fit))))
     elif fit.p_value > P_TOO_GOOD:
-        title = f"the data scatter less than their errors say (1 - p = {1 - fit.p_value:.1g})"
-        found.append(Notice(False, title, ("the errors may be overestimated, and then the error bars below are too",)))
+        title = f"the data scatter less than their errors predict (1 - p = {1 - fit.p_value:.1g})"
+        found.append(Notice(False, title, ("the errors may be overestimated, and with them the error bars below",)))
     if fit.conflicts:
         found.append(_contradicted(fit))
     doubtful = [doubt for curve in fit.study.curves for doubt in suspicious_curve(curve)]

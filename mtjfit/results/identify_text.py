@@ -1,4 +1,4 @@
-"""What a study determines, for people: sentences and tables."""
+"""Identifiability of a study as sentences and tables."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ __all__ = [
     "expected_table",
     "identify_document",
     "identify_text",
+    "interval_in_words",
     "intervals_table",
     "known_to",
     "model_test",
-    "said_of",
 ]
 
 _WIDTH = 100
@@ -40,7 +40,7 @@ _HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 
 
 
 def _range_end(found: Profile, above: bool, unit: str) -> str:
-    """Up to where an open end was looked for, if its prior ends there."""
+    """End of the prior, if an open end was followed up to there."""
     end = found.range[1 if above else 0]
     by_hand = not is_amplitude(ParameterName(found.name).base) and (end >= FARTHEST[1] if above else end <= FARTHEST[0])
     if not math.isfinite(end) or by_hand:
@@ -48,14 +48,14 @@ def _range_end(found: Profile, above: bool, unit: str) -> str:
     return f" {'up' if above else 'down'} to {number(end, 3)}{unit}, where its prior ends"
 
 
-def said_of(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
-    """One interval as a sentence, open ends called open.
+def interval_in_words(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
+    """One interval as a sentence; open ends are named.
 
     Examples
     --------
     >>> import numpy as np
     >>> values, rise = np.array([4.0, 5.0, 10.0, 1e5]), np.array([8.0, 3.0, 0.0, 0.5])
-    >>> said_of(Profile("lambda_sf_F", 10.0, values, rise, (1e-3, 1e5), (1.0, 3.84), log=True))
+    >>> interval_in_words(Profile("lambda_sf_F", 10.0, values, rise, (1e-3, 1e5), (1.0, 3.84), log=True))
     'lambda_sf_F > 4.8 nm at 95 %, no upper limit'
     """
     one, at = found.interval(level), f"at {100 * level:.0f} %"
@@ -94,7 +94,7 @@ def known_to(error: float) -> str:
 
 
 def intervals_table(known: Identification) -> Table:
-    """Parameters with their profile likelihood intervals and what the data know of them."""
+    """Parameters with their profile likelihood intervals and how well they are known."""
     rows = []
     for name, row in known.determined.iterrows():
         unit = pretty(known.study.unit_of(str(name)))
@@ -107,7 +107,7 @@ def intervals_table(known: Identification) -> Table:
         "Intervals of the profile likelihood: all other parameters follow. No prior but the ends of its range is used; "
         "thicknesses follow within their declared errors."
     )
-    return Table("What these data determine", header, tuple(rows), note)
+    return Table("Profile likelihood intervals", header, tuple(rows), note)
 
 
 def directions_table(found: Sequence[Direction]) -> Table:
@@ -131,7 +131,7 @@ def expected_table(expected: pd.DataFrame) -> Table:
         "Linearised errors if the truth were any point of the prior; the last columns say in which share of it. The "
         "measured values play no part."
     )
-    return Table("What this design would determine over its prior", header, tuple(rows), note)
+    return Table("Expected errors over the prior", header, tuple(rows), note)
 
 
 def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str]) -> str:
@@ -192,10 +192,12 @@ def _by_grade(known: Identification) -> list[str]:
 
 
 def identify_text(known: Identification) -> str:
-    """Everything that `mtjfit.identify` found, as it is printed."""
+    """Result of `mtjfit.identify` as it is printed."""
     study = known.study
     open_ends = [
-        said_of(found, pretty(study.unit_of(name))) for name, found in known.profiles.items() if name in known.lengths
+        interval_in_words(found, pretty(study.unit_of(name)))
+        for name, found in known.profiles.items()
+        if name in known.lengths
     ]
     parts = [
         _rank(known),
@@ -211,7 +213,7 @@ def identify_text(known: Identification) -> str:
 
 
 def design_text(study: Study) -> tuple[str, bool]:
-    """What a design can determine whatever the measured values are, and whether that is any length.
+    """Identifiability of a design whatever the measured values are, and whether any length is among it.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""A methods paragraph: what was fitted, how, with which priors and versions, and whether it converged."""
+"""Methods paragraph for a paper, and provenance of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def provenance(
     command : str
         The command line, or empty.
     begun_with : mapping of str to str, optional
-        Versions that a resumed run was begun with; told where they are others.
+        Versions with which a resumed run was begun; recorded if they differ.
 
     Returns
     -------
@@ -67,7 +67,7 @@ REFERENCES = {
     "importance": "A. Vehtari, D. Simpson, A. Gelman, Y. Yao, J. Gabry, J. Mach. Learn. Res. 25, 72 (2024)",
     "lmfit": "M. Newville et al., LMFIT, doi:10.5281/zenodo.11813",
 }
-"""What a paper that uses these numbers should cite, by what it is cited for."""
+"""References that a paper with these numbers should cite."""
 
 
 def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> str:
@@ -118,7 +118,7 @@ def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[st
 
 
 def _second_opinion(posterior: Posterior) -> str:
-    """Nothing where importance sampling was no basis for an opinion."""
+    """Agreement with importance sampling; empty where that was not reliable."""
     agrees = any(check.name == "second method" and "agrees" in check.says for check in posterior.verdict.checks)
     return "; an independent importance sample [5] agrees" if agrees else ""
 

@@ -1,4 +1,4 @@
-"""Torque predicted by parameters: the best fit, posterior draws of it, and bands at any bias.
+"""Predicted torque of parameters, posterior draws, and bands at any bias.
 
 The model is the one that was fitted: layout, transfer function and polynomials come from `mtjfit.model`.
 """
@@ -40,7 +40,7 @@ class Quantiles:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """What the posterior predicts for one device.
+    """Posterior prediction for one device.
 
     Attributes
     ----------

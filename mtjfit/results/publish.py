@@ -1,4 +1,4 @@
-"""Tables as one pastes them into a paper: Markdown and LaTeX, PDG rounding, asymmetric intervals, limits as limits."""
+"""Markdown and LaTeX tables for a paper: PDG rounding, asymmetric intervals, limits."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _symbol(name: str) -> str:
 
 
 def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
-    """What may be said of a parameter, in LaTeX."""
+    """Value or limit of a parameter in LaTeX."""
     said, mean = result_text(posterior, name, row)
     if said.startswith("as declared"):
         return latex_text(said)

@@ -1,4 +1,4 @@
-"""Tables and sentences for people: an error bar only where the data determine a number."""
+"""Tables of results, with error bars only where the data determine a number."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_ampli
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
 __all__ = [
-    "combinations_table",
-    "devices_table",
+    "device_combinations_table",
     "interval",
     "limit",
+    "masks_table",
     "meaning",
     "posterior_table",
     "prior_table",
@@ -102,7 +102,7 @@ def _thickness(row: pd.Series, declared: Prior) -> tuple[str, str]:
 
 
 def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, str]:
-    """What may be said of a parameter, and its mean ± sd; the second is empty where it would mislead.
+    """Interval or limit of a parameter, and its mean ± sd; the second is empty where it would mislead.
 
     Parameters
     ----------
@@ -131,14 +131,14 @@ def prior_text(posterior: Posterior, name: str) -> str:
 
 
 def posterior_table(posterior: Posterior) -> Table:
-    """Parameters with what the data say of them."""
+    """Intervals, limits and priors of all parameters."""
     rows = []
     for name, row in posterior.summary().iterrows():
         result, mean = result_text(posterior, str(name), row)
         if not posterior.verdict.converged:
             mean = ""  # the spread of draws that have not converged is no error
         rows.append((str(name), result, mean, pretty(str(row["unit"])), prior_text(posterior, str(name))))
-    title = "What these data say of each parameter"
+    title = "Parameters"
     note = "Limits hold with the prior beside them. A thickness combines its declared error with the curves."
     if not posterior.verdict.converged:
         title = f"NOT CONVERGED, no result: {title[0].lower()}{title[1:]}"
@@ -162,8 +162,8 @@ def prior_table(posterior: Posterior) -> Table:
     return Table("Priors, and draws", ("parameter", "meaning", "prior", "ESS", "R-hat"), tuple(rows), note)
 
 
-def combinations_table(fit: FitResult) -> Table:
-    """What each device determines without any length, whether it contradicts the model on its own, or has odd points.
+def device_combinations_table(fit: FitResult) -> Table:
+    """Combinations that each device determines without any length, with its constraint test and scatter test.
 
     The two tests are different: see `mtjfit.model.DeviceCombinations`.
     """
@@ -207,11 +207,11 @@ def undetermined_table(fit: FitResult) -> Table:
         base = ParameterName(str(name)).base
         if base == "thickness" or (row["determined"] and not (one and base in LENGTHS)):
             continue
-        rows.append((str(name), str(row["reason"]) or "one thickness does not tell it from the others", meaning(base)))
-    return Table("What these data do not determine", ("parameter", "reason", "meaning"), tuple(rows))
+        rows.append((str(name), str(row["reason"]) or "not separable with one thickness", meaning(base)))
+    return Table("Undetermined parameters", ("parameter", "reason", "meaning"), tuple(rows))
 
 
-def devices_table(study: Study) -> Table:
+def masks_table(study: Study) -> Table:
     """Devices, their points and the points left out, with reasons."""
     rows = []
     for curve in study.curves:

@@ -14,11 +14,11 @@ from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, Study
 
-__all__ = ["Stack", "accumulation_draws", "kappa_draws", "kappa_in_words", "of_device", "stacks"]
+__all__ = ["SharedLengths", "accumulation_draws", "kappa_draws", "kappa_in_words", "parameter_draws", "shared_lengths"]
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class SharedLengths:
     """Devices with the same lengths, and draws of them.
 
     Attributes
@@ -31,7 +31,7 @@ class Stack:
     lengths: dict[str, FloatArray]
 
 
-def of_device(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
+def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
     """A parameter as one device has it, shape (n_draws,); a fixed one repeated.
 
     Raises
@@ -47,7 +47,7 @@ def of_device(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) 
 
 def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str, FloatArray]:
     def get(name: str) -> FloatArray:
-        return of_device(study, draws, curve, name)
+        return parameter_draws(study, draws, curve, name)
 
     Lambda = get("Lambda") if "Lambda" in study.parameters else get("lambda_sf_N") * get("D_ratio")
     found = {name: get(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"Lambda": Lambda}
@@ -55,7 +55,7 @@ def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str,
     return {name: values[:, None] for name, values in found.items()}
 
 
-def stacks(posterior: Posterior) -> tuple[Stack, ...]:
+def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
     """Devices by the lengths that they share; one stack if all lengths are shared.
 
     At most 2000 evenly spaced draws are kept.
@@ -67,10 +67,10 @@ def stacks(posterior: Posterior) -> tuple[Stack, ...]:
     found: dict[object, list[TorqueCurve]] = {}
     for curve in study.curves:
         found.setdefault(key(curve), []).append(curve)
-    return tuple(Stack(tuple(c.device for c in own), _lengths(study, draws, own[0])) for own in found.values())
+    return tuple(SharedLengths(tuple(c.device for c in own), _lengths(study, draws, own[0])) for own in found.values())
 
 
-def kappa_draws(stack: Stack, d: ArrayLike) -> ComplexArray:
+def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
     """κ(d) of Eq. 12 for each draw, shape (n, n_d); of the magnetic part of `d` where there is a dead layer.
 
     Parameters
@@ -81,7 +81,7 @@ def kappa_draws(stack: Stack, d: ArrayLike) -> ComplexArray:
     Examples
     --------
     >>> one = {name: np.full((1, 1), 1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
-    >>> stack = Stack(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
+    >>> stack = SharedLengths(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
     >>> f"{kappa_draws(stack, [1.2])[0, 0]:.4f}"  # the paper's Fig. 3
     '0.8121-0.1757j'
     """
@@ -90,7 +90,7 @@ def kappa_draws(stack: Stack, d: ArrayLike) -> ComplexArray:
     return np.asarray(kappa(magnetic, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"]))
 
 
-def accumulation_draws(stack: Stack, x: ArrayLike, d: float) -> ComplexArray:
+def accumulation_draws(stack: SharedLengths, x: ArrayLike, d: float) -> ComplexArray:
     """m(x) D_F/J0 in nm of Eq. 9 in the free layer, 0 ≤ x ≤ d, for each draw, shape (n, n_x).
 
     What lies behind F enters through Λ alone, so that no profile can be drawn there. `d` is magnetic thickness in nm.
@@ -104,7 +104,7 @@ def kappa_in_words(posterior: Posterior) -> str:
     """κ at the thinnest and the thickest device with 90 % intervals, for those who cannot see the plot."""
     d = np.array([posterior.study.thicknesses.min(), posterior.study.thicknesses.max()])
     said = []
-    for stack in stacks(posterior)[:2]:
+    for stack in shared_lengths(posterior)[:2]:
         K = kappa_draws(stack, d)
         for k, thickness in enumerate(d):
             parts = [np.quantile(part, (0.05, 0.5, 0.95)) for part in (K[:, k].real, K[:, k].imag)]

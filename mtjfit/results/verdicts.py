@@ -1,4 +1,4 @@
-"""The box of checks on top of a result, and what was learned in plain sentences."""
+"""Checks of a result, and its conclusions in plain sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from mtjfit.data import pretty
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.infer.convergence.excess import chi2_of_draws
+from mtjfit.infer.convergence.excess import DrawnChi2
 from mtjfit.results.headers import P_BAD, free_lengths
 from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
@@ -44,7 +44,7 @@ def _leans_on_priors(fit: FitResult) -> bool:
 
 
 def _by_answer(posterior: Posterior) -> dict[str, list[str]]:
-    """Sampled lengths by what the data say of them."""
+    """Sampled lengths by the answer of `Posterior.determined`."""
     found: dict[str, list[str]] = {}
     for name in posterior.priors:
         if ParameterName(name).base in LENGTHS:
@@ -94,13 +94,12 @@ def _plausible(fit: FitResult) -> Answer:
     return Answer("χ² plausible", "yes", fit.chi2_says)
 
 
-def _draws_fit(fit: FitResult, posterior: Posterior | None) -> Answer:
+def _draws_fit(posterior: Posterior | None, drawn: DrawnChi2 | None) -> Answer:
     name = "draws fit the data"
     if posterior is None:
         return Answer(name, "open", "nothing was sampled")
-    if not posterior.verdict.converged:
+    if drawn is None:
         return Answer(name, "open", "unknown as long as the draws have not converged")
-    drawn = chi2_of_draws(fit, posterior)
     if math.isnan(drawn.p_value):
         return Answer(name, "open", f"nothing is left to test: {drawn.says}")
     if not drawn.ok:
@@ -117,28 +116,27 @@ def _priors_agree(fit: FitResult) -> Answer:
     return Answer(name, "yes", "no prior is further from what the data say without it than chance allows")
 
 
-def checks(fit: FitResult, posterior: Posterior | None) -> tuple[Answer, ...]:
+def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
 
     Parameters
     ----------
     posterior : Posterior or None
         None where one thickness made sampling pointless.
+    drawn : DrawnChi2 or None
+        `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
     """
     return (
         _determined(fit, posterior),
         _converged(posterior),
         _plausible(fit),
-        _draws_fit(fit, posterior),
+        _draws_fit(posterior, drawn),
         _priors_agree(fit),
     )
 
 
 def learned(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
-    """What was learned, in one to three plain sentences.
-
-    An unconverged run taught nothing; a model that fails teaches that it fails.
-    """
+    """Conclusions in one to three sentences; a run or a model that failed is named first."""
     if posterior is not None and not posterior.verdict.converged:
         return ("NOT CONVERGED: nothing may be concluded from these draws; raise sampling.max_steps and run again.",)
     sentences = _of_devices(fit) if posterior is None else (_of_lengths(fit, posterior),)
@@ -194,7 +192,7 @@ def _of_devices(fit: FitResult) -> tuple[str, ...]:
 
 
 def not_determined(fit: FitResult, posterior: Posterior | None) -> tuple[str, ...]:
-    """What these data do not determine, in words; what would help comes last.
+    """Undetermined quantities in words, with the remedy last.
 
     Examples
     --------

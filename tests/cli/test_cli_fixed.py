@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
+from shortcuts import skip_without_wings
 
 import mtjfit
 from mtjfit.cli.main import cli
@@ -61,6 +62,7 @@ def called(*arguments: object) -> Result:
     ],
 )  # fmt: skip
 def test_commands_refuse_in_one_sentence(file: Path, arguments: tuple[str, ...]) -> None:
+    skip_without_wings(f"mtjfit {arguments[0]}")
     name, *options = arguments
     options = [str(file.parent / each) if each == "out" else each for each in options]
     result = called(name, file, *options)

@@ -9,8 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
-from mtjfit.cli.check import check_command
-from mtjfit.cli.identify import identify_command
+from mtjfit.cli.identify import check_command, identify_command
 from mtjfit.errors import NotDetermined
 
 pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
@@ -28,7 +27,7 @@ def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:
     few = make_study(edit=lambda text: _fix(text, "lambda_J", "lambda_phi", "b2"))
     result = invoke(few, "--plot", picture, "--json", numbers)
     assert result.exit_code == 0, result.output
-    assert "What these data determine" in result.stdout
+    assert "Profile likelihood intervals" in result.stdout
     assert "lambda_sf_F > " in result.stdout
     assert "holds in all 3" in result.stdout
     assert picture.read_bytes().startswith(b"<?xml")
@@ -44,7 +43,7 @@ def test_one_thickness_is_4_and_says_what_it_does_tell() -> None:
     result = invoke(SANKEY, "--quiet")
     assert isinstance(result.exception, NotDetermined)
     assert result.exception.exit_code == 4
-    assert "devices of three or more thicknesses tell lengths apart" in str(result.exception)
+    assert "devices of three or more thicknesses separate the lengths" in str(result.exception)
     assert "3 of 6 parameters are determined by this design" in result.stdout
     assert result.stdout.count("neither lower nor upper") == 4
     assert result.stderr == ""
@@ -76,7 +75,7 @@ def test_a_design_needs_no_fit(monkeypatch: pytest.MonkeyPatch, make_study) -> N
     monkeypatch.setattr("mtjfit.infer.identification.fit", never)
     result = invoke(make_study(), "--design")
     assert result.exit_code == 0, result.output
-    assert "What this design would determine over its prior" in result.stdout
+    assert "Expected errors over the prior" in result.stdout
     assert "best fit" not in result.stdout
     one = invoke(SANKEY, "--design")
     assert isinstance(one.exception, NotDetermined)

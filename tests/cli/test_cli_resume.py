@@ -10,6 +10,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from shortcuts import few_starts
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
 from mtjfit.cli.main import cli
+from mtjfit.cli.run import usual_steps
 from mtjfit.infer.ensembles.ensemble import Pace
 from mtjfit.infer.evidence import Effort
 from mtjfit.infer.store.journal import locked, saved_steps
@@ -53,7 +55,6 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(sampling, "PACE", pace)
         patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
         patch.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
-        patch.setattr("mtjfit.report.build.report_figures", lambda *_, **__: [])
         yield patch
 
 
@@ -64,7 +65,8 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
 
 
 def invoke(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    steps = replace(usual_steps(), draw=lambda *_, **__: ())
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], obj=steps)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert "Traceback" not in result.output
@@ -107,7 +109,7 @@ def expected(once: tuple[dict[str, bytes], Path]) -> dict[str, bytes]:
 def stopped(once: tuple[dict[str, bytes], Path], tmp_path: Path, patch: pytest.MonkeyPatch) -> Path:
     """A folder with the study ``in/study.toml`` and the interrupted run ``out``; the study is not fitted again."""
     fit = once_fitted(once[1])
-    patch.setattr("mtjfit.infer.least_squares", lambda study: fit)
+    patch.setattr(mtjfit.infer, "fit", lambda study: fit)
     return shutil.copytree(once[1], tmp_path / "stopped")
 
 
@@ -150,7 +152,7 @@ def test_ctrl_c_finishes_the_block_and_says_how_to_go_on(tmp_path: Path, expecte
         stop_at(press, 2)
         result = run(folder)
     assert result.exit_code == 130
-    assert "sampling (Ctrl-C saves and stops; go on with --resume)" in result.stderr
+    assert "sampling (Ctrl-C saves and stops; continue with --resume)" in result.stderr
     assert "Ctrl-C: finishing this block and saving it; press Ctrl-C again to stop at once." in result.stderr
     assert result.stderr.endswith(f"\nInterrupted; what was sampled is saved. Resume with: {again(folder)}\n")
     assert names(folder / "out") == {"run"}
@@ -178,7 +180,7 @@ def test_a_second_ctrl_c_costs_the_block(stopped: Path, expected, patch: pytest.
 
 def test_ctrl_c_before_anything_is_saved_leaves_nothing(tmp_path: Path, patch: pytest.MonkeyPatch):
     write_study(tmp_path / "in")
-    patch.setattr("mtjfit.infer.least_squares", lambda study: signal.raise_signal(signal.SIGINT))
+    patch.setattr(mtjfit.infer, "fit", lambda study: signal.raise_signal(signal.SIGINT))
     result = run(tmp_path)
     assert (result.exit_code, result.stderr.endswith("\nInterrupted; no result was written.\n")) == (130, True)
     assert names(tmp_path / "out") == set()
@@ -198,12 +200,12 @@ def test_the_seed_is_part_of_what_to_type(tmp_path: Path, patch: pytest.MonkeyPa
 
 def test_an_unfinished_run_is_not_begun_anew(stopped: Path, expected, patch: pytest.MonkeyPatch):
     with patch.context() as idle:
-        idle.setattr("mtjfit.infer.least_squares", lambda study: pytest.fail("fitted for nothing"))
+        idle.setattr(mtjfit.infer, "fit", lambda study: pytest.fail("fitted for nothing"))
         result = run(stopped)
     assert result.exit_code == 3
     saved = stopped / "out" / "run"
     assert result.stderr.splitlines()[-2:] == [
-        f"Error: {saved}: holds an unfinished run of 10 steps. Go on with it: {again(stopped)}",
+        f"Error: {saved}: holds an unfinished run of 10 steps. Continue it: {again(stopped)}",
         f"or start anew: name another folder with --output, or delete {saved}",
     ]
     assert resumed(stopped) == expected
@@ -266,7 +268,7 @@ def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, exp
         strict.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: False))
         result = run(tmp_path)
     assert result.exit_code == 5
-    assert result.stderr.endswith("raise sampling.max_steps and go on with --resume\n")
+    assert result.stderr.endswith("raise sampling.max_steps and continue with --resume\n")
     assert {"run", "report.html"} <= names(tmp_path / "out")
     assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (
         3,
@@ -308,12 +310,10 @@ def test_a_disk_that_fills_up_at_the_end_costs_no_sampling(stopped: Path, expect
     assert resumed(stopped) == expected
 
 
-def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected, patch: pytest.MonkeyPatch):
-    with patch.context() as broken:
-        broken.setattr("mtjfit.report.build.report_figures", lambda *_, **__: 1 / 0)
-        result = CliRunner().invoke(
-            cli, ["run", str(stopped / "in" / "study.toml"), "-o", str(stopped / "out"), "--resume"]
-        )
+def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected):
+    broken = replace(usual_steps(), draw=lambda *_, **__: 1 / 0)
+    arguments = ["run", str(stopped / "in" / "study.toml"), "-o", str(stopped / "out"), "--resume"]
+    result = CliRunner().invoke(cli, arguments, obj=broken)
     assert isinstance(result.exception, ZeroDivisionError)
     assert f"What was sampled is saved. Resume with: {again(stopped)}" in result.stderr
     assert resumed(stopped) == expected

@@ -170,7 +170,7 @@ def test_other_priors_are_refused_before_anything_is_sampled(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
-    ((SERIES,), "say what to compare: --mechanisms, --devices"),
+    ((SERIES,), "choose --mechanisms or --devices"),
     (("--mechanisms",), "Missing argument"),
     ((SANKEY, KUBOTA, "--mechanisms"), "are about one study"),
     ((SANKEY, KUBOTA, "--bias", "0.1"), "are about one study"),

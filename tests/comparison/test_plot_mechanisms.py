@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import mtjfit
@@ -14,6 +16,7 @@ from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, 
 from mtjfit.comparison.mechanisms.predictive import slopes
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS
 from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_tables
+from mtjfit.comparison.section import comparison_sections
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import render
 
@@ -45,6 +48,18 @@ def test_the_picture_holds_the_numbers(found: MechanismComparison) -> None:
         flat = next(line for line in ax.lines if line.get_gid() == "ballistic+b1")
         assert np.ptp(flat.get_ydata()) < 1e-9
     assert b"<svg" in render(figure, "svg")
+
+
+def test_the_section_of_the_report_has_every_digit(found: MechanismComparison) -> None:
+    section = comparison_sections(found.best.fit, None, found)[2]
+    assert (section.sentences, section.command) == (conclusions(found), "")
+    assert tuple(section.tables.values()) == mechanism_tables(found)
+    frame = pd.read_csv(io.BytesIO(section.files["mechanisms.csv"]), index_col="mechanism")
+    for one in found.results:
+        assert frame.loc[one.name, "log_evidence"] == one.evidence.value
+        assert frame.loc[one.name, "aic"] == one.aic
+    assert section.record["mechanisms"]["best"] == found.best.name  # type: ignore[index]
+    assert f"The best is {found.best.name}; ln Z of the others" in section.pictures[0].alt
 
 
 def test_curves_are_torkances_of_the_draws(found: MechanismComparison) -> None:

@@ -30,8 +30,8 @@ from plot_cases import (
 
 import mtjfit
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace, render, save
+from mtjfit.plot.draws import rank_fractions
 from mtjfit.plot.style import NotebookFigure, literal, style, watermark
-from mtjfit.plot.trace import rank_fractions
 from mtjfit.study import Normal, Parameter
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

@@ -9,22 +9,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mtjfit.infer import Posterior
+from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.plain import plain
-from mtjfit.prior_influence.information import JointGain, narrowing
+from mtjfit.prior_influence import joint_gain, narrowing
+from mtjfit.prior_influence.information import JointGain
+from mtjfit.prior_influence.section import prior_section
 from mtjfit.prior_influence.sensitivity import sensitivity
 from mtjfit.prior_influence.tables import (
     MOVED,
     bits,
     joint_sentence,
-    narrowing_record,
     narrowing_sentence,
     narrowing_table,
     sensitivity_sentence,
     sensitivity_table,
 )
 from mtjfit.study import Fixed, LogUniform, Parameter
+from mtjfit.text import Table
 
+NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 
 
@@ -57,6 +60,10 @@ def blind(posterior: Posterior, *names: str) -> Posterior:
     return with_draws(posterior, **draws)
 
 
+def narrowed(posterior: Posterior) -> Table:
+    return narrowing_table(posterior, narrowing(posterior), joint_gain(posterior))
+
+
 def said_of(posterior: Posterior) -> str:
     return narrowing_sentence(posterior, narrowing(posterior))
 
@@ -68,7 +75,7 @@ def depends(posterior: Posterior) -> str:
 def test_the_table_says_what_decides(finished) -> None:
     posterior = blind(sharp(finished.posterior), "lambda_J")
     found = narrowing(posterior)
-    table = narrowing_table(posterior, found)
+    table = narrowed(posterior)
     assert "Lambda" not in rows(table)  # lambda_sf_N times one
     prior, _, unit, shrinkage, _, who = rows(table)["lambda_J"]
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
@@ -76,9 +83,7 @@ def test_the_table_says_what_decides(finished) -> None:
     _, after, _, shrinkage, gain, who = rows(table)["lambda_phi"]
     assert (after, shrinkage, who) == ("1.000 (0.984 to 1.016)", "99.6 %", "mostly the data")
     assert float(gain) == pytest.approx(found.loc["lambda_phi", "gain_bits"], abs=0.06)
-    assert (
-        rows(narrowing_table(finished.posterior, narrowing(finished.posterior)))["lambda_sf_F"][-1] == "prior and data"
-    )
+    assert rows(narrowed(finished.posterior))["lambda_sf_F"][-1] == "prior and data"
     assert rows(table)["a1"][3] == "> 99.9 %"
 
 
@@ -93,7 +98,7 @@ def test_the_note_gives_bits_of_all_together_or_says_why_not(finished) -> None:
         == "About 9 parameters together: 50.0 ± 0.02 bits."
     )
     assert joint_sentence(JointGain(0.0, 0.0, (), True)) == ""
-    note = narrowing_table(finished.posterior, narrowing(finished.posterior)).note
+    note = narrowed(finished.posterior).note
     assert "About lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N together: " in note
 
 
@@ -167,26 +172,31 @@ def test_where_draws_cannot_answer_the_sentence_says_what_to_sample(finished) ->
 
 
 def test_an_unconverged_run_has_no_gains(finished) -> None:
-    draws = finished.posterior
-    tables = narrowing_table(draws, None), sensitivity_table(draws, None)
-    for said in (narrowing_sentence(draws, None), sensitivity_sentence(draws, None), *(table.note for table in tables)):
-        assert said.startswith("NOT CONVERGED")
-    assert tables[0].rows == tables[1].rows == ()
-    assert narrowing_record(draws, None, None)["narrowing"] == {}
+    section = prior_section(replace(finished.posterior, verdict=NOT_YET))
+    assert section is not None
+    assert section.sentences[0].startswith("NOT CONVERGED")
+    assert not section.tables
+    assert section.record["priors_and_data"]["narrowing"] == {}  # type: ignore[index]
+
+
+def test_one_thickness_has_no_section() -> None:
+    assert prior_section(None) is None
 
 
 def test_the_record_is_strict_json_with_the_numbers_of_the_tables(finished) -> None:
     posterior = blind(finished.posterior, "lambda_J")
-    record = json.loads(
-        json.dumps(plain(narrowing_record(posterior, narrowing(posterior), sensitivity(posterior))), allow_nan=False)
-    )
+    section = prior_section(posterior)
+    assert section is not None
+    record = json.loads(json.dumps(plain(section.record["priors_and_data"]), allow_nan=False))
     found = narrowing(posterior)
     assert record["narrowing"]["lambda_phi"]["gain_bits"] == found.loc["lambda_phi", "gain_bits"]
     assert record["narrowing"]["lambda_J"]["from_prior"] is True
     assert record["joint_gain"]["names"] == list(LENGTHS)
     assert len(record["sensitivity"]) == len(sensitivity(posterior))
     assert record["sensitivity"][0]["k_hat"] is None  # infinite
+    assert record["sentences"] == list(section.sentences)
     assert record["sentences"][1] == depends(posterior)
+    assert list(section.tables) == ["narrowing", "sensitivity"]
 
 
 def test_a_study_without_free_lengths_has_no_sentence(finished) -> None:

@@ -28,6 +28,10 @@ def made(priors: dict[str, Prior], draws: dict[str, np.ndarray], **changes: obje
     return replace(start, study=study, names=tuple(draws), priors=priors, chain=np.stack(list(draws.values()), -1))
 
 
+def picture(posterior: Posterior) -> Figure:
+    return plot_prior_posterior(posterior, narrowing(posterior))
+
+
 @cache
 def drawn() -> tuple[Posterior, Figure]:
     rng = np.random.default_rng(1)
@@ -40,7 +44,7 @@ def drawn() -> tuple[Posterior, Figure]:
         "lambda_sf_N": priors["lambda_sf_N"].quantile(0.5 + 0.5 * rng.random(SHAPE)),
     }
     posterior = made(priors, draws, origin=SIMULATED)
-    return posterior, plot_prior_posterior(posterior)
+    return posterior, picture(posterior)
 
 
 def curve(ax: Axes, gid: str) -> tuple[np.ndarray, np.ndarray]:
@@ -109,17 +113,17 @@ def test_the_figure_is_marked_and_nothing_is_cut_off() -> None:
 def test_a_single_length_and_a_free_product_have_their_panels() -> None:
     rng = np.random.default_rng(2)
     prior = LogUniform(0.5, 5.0)
-    one = plot_prior_posterior(made({"lambda_J": prior}, {"lambda_J": np.exp(0.1 * rng.standard_normal(SHAPE))}))
+    one = picture(made({"lambda_J": prior}, {"lambda_J": np.exp(0.1 * rng.standard_normal(SHAPE))}))
     assert len(one.axes) == 1
     assert_nothing_cut_off(one)
     N, D = (np.exp(0.1 * rng.standard_normal(SHAPE)) for _ in range(2))
     both = made({"lambda_sf_N": prior, "D_ratio": prior}, {"lambda_sf_N": N, "D_ratio": D, "Lambda": N * D})
-    assert [ax.get_xlabel() for ax in plot_prior_posterior(both).axes] == [
+    assert [ax.get_xlabel() for ax in picture(both).axes] == [
         r"$\lambda_\mathrm{sf}^N$ (nm)", "$D_F/D_N$", r"$\Lambda$ (nm)",
     ]  # fmt: skip
     known = made({"lambda_sf_N": prior}, {"lambda_sf_N": N, "Lambda": N})
-    assert len(plot_prior_posterior(known).axes) == 1
-    unconverged = plot_prior_posterior(replace(known, verdict=posterior_of(fitted(), converged=False).verdict))
+    assert len(picture(known).axes) == 1
+    unconverged = picture(replace(known, verdict=posterior_of(fitted(), converged=False).verdict))
     assert any("NOT CONVERGED" in text for text in texts(unconverged))
     with pytest.raises(ValueError, match="no length is free"):
         plot_prior_posterior(known, narrowing(known).iloc[:0])

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_report import VOID, Page
+from html_pages import VOID, Page
 
 import mtjfit
 

@@ -19,9 +19,9 @@ from mtjfit.results.identify_text import (
     expected_table,
     identify_document,
     identify_text,
+    interval_in_words,
     intervals_table,
     model_test,
-    said_of,
 )
 from mtjfit.study import Fixed, Normal
 
@@ -55,7 +55,7 @@ def made(rise: list[float], where: tuple[float, float] = (1e-3, 1e5), name: str 
     ],
 )
 def test_one_interval_in_words(found: Profile, expected: str) -> None:
-    assert said_of(found) == expected
+    assert interval_in_words(found) == expected
 
 
 def test_open_ends_are_called_open_and_undetermined_parameters_have_no_number() -> None:
@@ -83,9 +83,9 @@ def test_the_text_has_its_parts() -> None:
     assert "no upper limit" in text
     assert "not at all  lambda_sf_N · D_ratio^-1" in text
     for title in (
-        "What these data determine",
+        "Profile likelihood intervals",
         "Stiff and sloppy combinations",
-        "What this design would determine over",
+        "Expected errors over the prior",
     ):
         assert title in text
     assert "Model test without lengths" in text

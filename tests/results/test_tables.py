@@ -12,12 +12,12 @@ import mtjfit
 from mtjfit.infer import Check, Verdict
 from mtjfit.infer.convergence.conflict import Conflict
 from mtjfit.infer.posterior import Posterior
-from mtjfit.report.document import result_document
-from mtjfit.results import checks, learned, not_determined, notices
+from mtjfit.report import findings, result_document
+from mtjfit.results import Answer, learned, not_determined, notices
 from mtjfit.results.tables import (
-    combinations_table,
-    devices_table,
+    device_combinations_table,
     interval,
+    masks_table,
     meaning,
     posterior_table,
     prior_table,
@@ -109,7 +109,7 @@ def test_a_thickness_that_the_curves_narrowed_or_moved_is_shown(finished, mean: 
 
 
 def test_one_thickness_gives_combinations_and_no_error_bars_for_lengths(one_thickness_fit):
-    combinations, missing = combinations_table(one_thickness_fit), undetermined_table(one_thickness_fit)
+    combinations, missing = device_combinations_table(one_thickness_fit), undetermined_table(one_thickness_fit)
     assert [row[:2] for row in combinations.rows] == [
         ("F2.0nm", "slope ratio T_perp/T_par"),
         ("F2.0nm", "|κ|·a1"),
@@ -157,11 +157,15 @@ def test_an_unconverged_run_taught_nothing(finished):
     assert posterior_table(draws).title.startswith("NOT CONVERGED, no result")
     assert [row[2] for row in posterior_table(draws).rows] == [""] * len(draws.names)
     assert not_determined(finished.fit, draws) == ()
-    assert checks(finished.fit, draws)[1].says == "NOT CONVERGED: only 7 steps after warm-up"
+    assert checked(finished.fit, draws)[1].says == "NOT CONVERGED: only 7 steps after warm-up"
+
+
+def checked(fit, posterior) -> tuple[Answer, ...]:
+    return findings(fit, posterior, {}).checks
 
 
 def states(fit, posterior) -> list[str]:
-    return [check.state for check in checks(fit, posterior)]
+    return [check.state for check in checked(fit, posterior)]
 
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
@@ -170,8 +174,8 @@ def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
     assert states(flipped_fit, unconverged(posterior)) == ["open", "no", "no", "open", "open"]
     assert states(one_thickness_fit, None) == ["no", "open", "yes", "open", "yes"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checks(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗", "–", "–"]
-    assert checks(fit, posterior)[0].mark == "◐"
+    assert [check.mark for check in checked(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗", "–", "–"]
+    assert checked(fit, posterior)[0].mark == "◐"
 
 
 def test_draws_that_miss_the_data_are_refused(finished):
@@ -179,7 +183,7 @@ def test_draws_that_miss_the_data_are_refused(finished):
     posterior = finished.posterior
     chain = posterior.chain.copy()
     chain[..., posterior.names.index("a1")] *= 1.5
-    check = checks(finished.fit, replace(posterior, chain=chain))[3]
+    check = checked(finished.fit, replace(posterior, chain=chain))[3]
     assert check.state == "no"
     assert check.says.startswith("the draws miss what the best fit does not: χ² of the draws ")
 
@@ -188,7 +192,7 @@ def test_a_prior_in_conflict_is_a_finding_of_its_own(finished):
     found = Conflict("a1", "normal 3 ± 0.05", 1.0, 0.01, 39.6, 1e-300, 160.0, 130.0, (("b2", 0.5, 0.6),))
     fit = replace(finished.fit)
     fit.__dict__["conflicts"] = (found,)  # a cached property
-    check = checks(fit, finished.posterior)[4]
+    check = checked(fit, finished.posterior)[4]
     assert (check.state, check.says) == ("no", found.says)
     assert found.says.startswith("a1: prior normal 3 ± 0.05, the data without it 1.000 ± 0.010: 39.6 sd apart")
     assert found.without == (
@@ -196,7 +200,7 @@ def test_a_prior_in_conflict_is_a_finding_of_its_own(finished):
     )
     assert learned(fit, finished.posterior)[0].startswith("The data contradict the prior of a1")
     assert "THE DATA CONTRADICT THE PRIOR OF a1" in str(notices(fit)[0])
-    document = result_document(fit, finished.posterior, {})
+    document = result_document(findings(fit, finished.posterior, {}))
     assert document["prior_conflicts"][0]["name"] == "a1"
     assert document["draws_chi2"]["ok"] is True
     assert document["draws_chi2"]["best"] == pytest.approx(fit.chi2)
@@ -208,20 +212,20 @@ def test_two_thicknesses_lean_on_priors(finished, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Posterior, "determined", lambda self, name: "yes")
     posterior = replace(finished.posterior)
     assert states(fit, posterior)[0] == "partly"
-    assert checks(fit, posterior)[0].says.startswith("with the priors of the others: lambda_J")
+    assert checked(fit, posterior)[0].says.startswith("with the priors of the others: lambda_J")
     assert learned(fit, posterior)[0].endswith("(medians and 90 % intervals, leaning on the priors of the others).")
 
 
 def test_checks_of_determination_by_answer(finished, monkeypatch: pytest.MonkeyPatch):
     for answer, state in (("yes", "yes"), ("no", "no"), ("upper limit", "partly")):
         monkeypatch.setattr(Posterior, "determined", lambda self, name, answer=answer: answer)
-        assert checks(finished.fit, replace(finished.posterior))[0].state == state
+        assert checked(finished.fit, replace(finished.posterior))[0].state == state
 
 
 def test_masks_are_listed_by_device(finished):
     curve = finished.fit.study.curves[0]
     study = finished.fit.study.replace(curves=(curve.mask(curve.bias > 0.45, "breakdown"),))
-    table = devices_table(study)
+    table = masks_table(study)
     assert table.header == ("device", "thickness (nm)", "points used", "left out", "file")
     assert table.rows == (("F0.8nm", "0.8", "39 of 41", "2 breakdown", "data.csv"),)
 

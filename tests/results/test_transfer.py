@@ -12,7 +12,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior, Verdict
 from mtjfit.physics import spin_current
 from mtjfit.results.predict import torque_draws
-from mtjfit.results.transfer import accumulation_draws, kappa_draws, stacks
+from mtjfit.results.transfer import accumulation_draws, kappa_draws, shared_lengths
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Parameter, Study, Uniform
 
 BIAS = np.linspace(-0.4, 0.5, 7)
@@ -63,7 +63,7 @@ def posterior_of(study: Study, n: int = 6) -> Posterior:
 def test_kappa_is_that_of_the_torque_that_is_predicted(scope: str, kind: dict[str, Any]) -> None:
     study = study_of(scope, **kind)
     posterior = posterior_of(study)
-    found = stacks(posterior)
+    found = shared_lengths(posterior)
     assert [stack.devices for stack in found] == {
         "shared": [("A", "B", "C")], "group": [("A", "B"), ("C",)], "device": [("A",), ("B",), ("C",)],
     }[scope]  # fmt: skip
@@ -83,7 +83,7 @@ def test_kappa_is_that_of_the_torque_that_is_predicted(scope: str, kind: dict[st
 def test_the_profile_has_the_slope_of_the_current() -> None:
     """J = −D m', Eq. 6, by finite differences of m; and at the barrier J = J0."""
     posterior = posterior_of(study_of(factors=True))
-    (stack,) = stacks(posterior)
+    (stack,) = shared_lengths(posterior)
     x, h = np.array([0.3, 0.9, 1.4]), 1e-5
     slope = (accumulation_draws(stack, x + h, 2.4) - accumulation_draws(stack, x - h, 2.4)) / (2 * h)
     own = stack.lengths
@@ -95,11 +95,11 @@ def test_the_profile_has_the_slope_of_the_current() -> None:
 
 def test_nothing_magnetic_carries_no_torque() -> None:
     posterior = posterior_of(study_of(dead=True))
-    (stack,) = stacks(posterior)
+    (stack,) = shared_lengths(posterior)
     thin = float(stack.lengths["dead_layer"].min())
     np.testing.assert_array_equal(kappa_draws(stack, [0.0, 0.9 * thin]), 0.0)
 
 
 def test_many_draws_are_thinned_evenly() -> None:
-    (stack,) = stacks(posterior_of(study_of(), n=5001))
+    (stack,) = shared_lengths(posterior_of(study_of(), n=5001))
     assert stack.lengths["lambda_J"].shape == (2000, 1)

@@ -18,7 +18,7 @@ import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.plain import csv_bytes, plain
-from mtjfit.report import ResultFolder, result_document, result_files, summary_table
+from mtjfit.report import ResultFolder, findings, result_document, result_files, summary_table
 from mtjfit.results import provenance
 
 COLUMNS = ["mean", "sd", "q05", "q50", "q95", "ess", "r_hat", "unit", "determined"]
@@ -50,7 +50,7 @@ def test_summary_csv_is_the_summary_with_all_digits(finished):
 
 
 def test_summary_of_one_thickness_has_combinations_only(one_thickness_fit: mtjfit.FitResult):
-    data = result_files(one_thickness_fit, None)["summary.csv"]
+    data = result_files(findings(one_thickness_fit, None, {}))["summary.csv"]
     table = pd.read_csv(io.BytesIO(data), index_col="parameter")
     names = ["slope_ratio", "|kappa|·a1", "|kappa|·b2", "b2/a1"]
     assert list(table.index) == [f"{name}[F2.0nm]" for name in names]
@@ -115,7 +115,7 @@ def test_result_json_is_strict_and_complete(finished):
 
 
 def test_result_of_one_thickness_has_nulls_for_what_is_not_known(one_thickness_fit: mtjfit.FitResult):
-    document = result_document(one_thickness_fit, None, {})
+    document = result_document(findings(one_thickness_fit, None, {}))
     document = strict(json.dumps(document, allow_nan=False))
     assert document["converged"] is None
     assert {name: document["fit"]["errors"][name] for name in ("lambda_J", "a1")} == {"lambda_J": None, "a1": None}
@@ -144,7 +144,8 @@ def test_draws_load_without_pickles(finished):
 
 
 def test_the_same_draws_are_the_same_bytes(finished):
-    assert result_files(finished.fit, finished.posterior) == result_files(finished.fit, finished.posterior)
+    found = findings(finished.fit, finished.posterior, {})
+    assert result_files(found) == result_files(found)
 
 
 def test_nothing_strange_enters_the_document():
@@ -261,4 +262,4 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
 def test_provenance_without_a_file(finished):
     study = finished.fit.study.replace(text="")
     assert provenance(study, 3)["study_sha256"] is None
-    assert "study.toml" not in result_files(replace(finished.fit, study=study), None)
+    assert "study.toml" not in result_files(findings(replace(finished.fit, study=study), None, {}))

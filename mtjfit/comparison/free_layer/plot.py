@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mtjfit.comparison.free_layer.consequences import Consequences
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, panel_grid, style
 from mtjfit.results.coefficients import torque_unit
 
 __all__ = ["plot_consequences"]
@@ -34,14 +34,20 @@ def plot_consequences(found: Consequences) -> Figure:
     study = found.posterior.study
     note = _note(found)
     with style():
-        fig = NotebookFigure(figsize=(DOUBLE, 7.6 + footer_height(DOUBLE, study, note)), layout="constrained")
-        axes = fig.subplots(4, 2)
+        below = 0.42 + footer_height(DOUBLE, study, note)
+        fig = NotebookFigure(figsize=(DOUBLE, 6.6 + below))
+        axes = panel_grid(fig, 4, 2, left=0.68, bottom=below, across=0.86, down=0.3, top=0.3)
+        for ax in axes[0]:  # room for its own axis, that of bias
+            left, bottom, width, height = ax.get_position().bounds
+            ax.set_position((left, bottom + 0.22 / fig.get_figheight(), width, height - 0.22 / fig.get_figheight()))
         _against_bias(axes[0], found)
         _against_thickness(axes[1:], found)
         for ax in axes.ravel():
-            ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-            ax.yaxis.set_major_locator(MaxNLocator(5))
-        fig.legend(handles=_handles(found), loc="outside upper center", ncols=3)
+            ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+        for ax in axes[1:-1].ravel():  # one axis of thickness for a column
+            ax.xaxis.set_visible(False)
+        fig.legend(handles=_handles(found), loc="upper center", ncols=3)
         footer(fig, study, note)
     return fig
 
@@ -129,6 +135,7 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
     for ax in axes.ravel():
         ax.set_xlim(low, high)
         _grey(ax, (thin, thick))
+    for ax in axes[-1]:
         ax.set_xlabel("thickness $d$ (nm)")
     for ax, place in (
         (par, "best"),

@@ -11,7 +11,7 @@ import click
 
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.output import OutputFolder
-from mtjfit.terminal import as_text, echo, labels_of, names_of, progress
+from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 
 if TYPE_CHECKING:
     from mtjfit.text import Table
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["compare_catalogues", "is_catalogue", "together"]
 
 _MOST = 20  # figures
-_FILES = ("wafers.csv", "pairs.csv", *names_of(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
+_FILES = ("wafers.csv", "pairs.csv", *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"
 
 

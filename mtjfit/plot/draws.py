@@ -1,4 +1,4 @@
-"""Corner plot of a posterior, with the priors drawn over it."""
+"""Pictures of posterior draws: corner plot with the priors, and rank histograms of the run."""
 
 from __future__ import annotations
 
@@ -6,17 +6,30 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import rankdata
 
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, decade, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    decade,
+    footer,
+    footer_height,
+    panel_grid,
+    style,
+    symbol,
+    unit_of,
+)
 from mtjfit.study import ParameterName
 from mtjfit.text import number, power_of_ten, rounded
 
-__all__ = ["corner_names", "plot_corner"]
+__all__ = ["corner_names", "plot_corner", "plot_trace", "rank_fractions"]
 
 _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
@@ -42,18 +55,14 @@ def _is_log(posterior: Posterior, name: str) -> bool:
     return ParameterName(name).base == "Lambda" or (prior is not None and prior.is_log)
 
 
-def _title(posterior: Posterior, name: str, ten: float) -> str:
-    """Median with the 5–95 % interval where the data give one, else what they do give; in words, without ±.
-
-    Over a power of ten, as the axis.
-    """
-    q05, q50, q95 = np.quantile(posterior.draws[name], [0.05, 0.5, 0.95]) / ten
-    said = posterior.determined(name)
-    if said == "lower limit":
+def _title(row: pd.Series, ten: float) -> str:
+    """Median with the 5–95 % interval, or the limit, of a row of the summary over a power of ten."""
+    q05, q50, q95 = (float(row[name]) / ten for name in ("q05", "q50", "q95"))
+    if row["determined"] == "lower limit":
         return f"> {number(q05, 2)},\nno upper limit"
-    if said == "upper limit":
+    if row["determined"] == "upper limit":
         return f"< {number(q95, 2)},\nno lower limit"
-    if said == "no":
+    if row["determined"] == "no":
         return "not determined\nby the data"
     if not q95 > q05:
         return number(q50)
@@ -63,7 +72,7 @@ def _title(posterior: Posterior, name: str, ten: float) -> str:
 
 
 def _over(ten: float) -> str:
-    """What is written behind the symbol of a parameter whose numbers are divided by a power of ten."""
+    """Suffix of the symbol of a parameter whose numbers are divided by a power of ten."""
     return "" if ten == 1.0 else rf" / $10^{{{round(math.log10(ten))}}}$"
 
 
@@ -109,7 +118,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     columns = [posterior.draws[n].to_numpy() for n in chosen]
     tens = [1.0 if log else 10.0 ** decade(c) for c, log in zip(columns, logs, strict=True)]
     data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
-    n = len(chosen)
+    n, summary = len(chosen), posterior.summary()
     with style():
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
         below = 0.5 + footer_height(width, posterior.study, _note(posterior))
@@ -129,10 +138,11 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
             axes[-1, k].set_xlabel(axis_names[k])
             if k > 0:
                 axes[k, 0].set_ylabel(axis_names[k])
-            for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
-                if posterior.determined(name) == "yes":
+            if summary.loc[name, "determined"] == "yes":
+                for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{_title(posterior, name, tens[k])}", fontsize=6.5, pad=3)
+            title = _title(summary.loc[name], tens[k])
+            ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{title}", fontsize=6.5, pad=3)
         _label(axes, logs)
         footer(fig, posterior.study, _note(posterior))
         W, H = fig.get_size_inches()
@@ -157,7 +167,7 @@ def _panels(fig: Figure, data: FloatArray, ranges: Sequence[tuple[float, float]]
         else:
             corner.hist2d(
                 data[:, j], data[:, i], ax=ax, range=[ranges[j], ranges[i]], bins=_BINS, levels=_LEVELS, color=blue,
-                smooth=0.8, plot_datapoints=False, plot_density=False, fill_contours=True,
+                smooth=0.8, plot_datapoints=False, plot_density=False, fill_contours=True, no_fill_contours=True,
             )  # fmt: skip
     return axes
 
@@ -202,3 +212,63 @@ def _note(posterior: Posterior) -> str:
     return (
         "Contours hold 68 % and 95 % of the draws; dashed: prior; vertical lines: 5, 50 and 95 % quantiles." + verdict
     )
+
+
+_RANK_BINS, _ACROSS, _MOST_TRACES = 20, 4, 11
+_COLOURS = ("blue", "vermillion", "green", "purple", "orange", "sky", "black")
+
+
+def rank_fractions(posterior: Posterior, name: str) -> FloatArray:
+    """Share of each ensemble's draws in twenty slices of the pooled ranks, shape (n_ensembles, 20), 1 if all agree."""
+    values = posterior.chain[..., posterior.names.index(name)]
+    ranks = rankdata(values, method="average").reshape(values.shape[0], -1) / values.size
+    counts = [np.histogram(each, bins=_RANK_BINS, range=(0.0, 1.0))[0] for each in ranks]
+    return np.asarray(np.array(counts, dtype=float) * (_RANK_BINS / ranks.shape[1]))
+
+
+def plot_trace(posterior: Posterior) -> Figure:
+    """Rank histograms of every sampled length and amplitude, one line for each ensemble, and ln L along the run.
+
+    Ensembles that agree give lines near one; a line that leans to one side belongs to an ensemble that sees another
+    posterior than the rest.
+    """
+    names = [
+        name
+        for name in posterior.names
+        if not name.startswith(("thickness", "noise")) and np.ptp(posterior.draws[name]) > 0
+    ][:_MOST_TRACES]
+    rows = -(-(len(names) + 1) // _ACROSS)
+    colours = [OKABE_ITO[_COLOURS[e % len(_COLOURS)]] for e in range(posterior.chain.shape[0])]
+    note = (
+        "Share of draws in each slice of the pooled ranks; 1: ensembles agree. Verdict of the convergence gate: "
+        f"{'converged' if posterior.verdict.converged else 'NOT CONVERGED'}."
+    )
+    below = 0.42 + footer_height(DOUBLE, posterior.study, note)
+    with style():
+        fig = NotebookFigure(figsize=(DOUBLE, 0.95 * rows + 0.58 * (rows - 1) + 0.25 + below))
+        axes = panel_grid(
+            fig, rows, _ACROSS, left=0.45, right=0.75, top=0.25, bottom=below, across=0.38, down=0.58
+        ).ravel()  # fmt: skip
+        # the density of the data has a unit, a ratio of densities has none
+        middle = np.median(posterior.log_likelihood, axis=2) - posterior.log_likelihood.max()
+        steps = np.arange(middle.shape[1]) * posterior.settings["thin"]
+        for e, colour in enumerate(colours):
+            axes[0].plot(steps, middle[e], color=colour, lw=0.7, label=f"{e + 1}")
+        axes[0].set_title(r"median of $\ln(L/L_{\max})$")
+        axes[0].set_xlabel("step", labelpad=1.0)
+        for k, (ax, name) in enumerate(zip(axes[1:], names, strict=False), start=1):
+            for fractions, colour in zip(rank_fractions(posterior, name), colours, strict=True):
+                ax.stairs(fractions, np.linspace(0, 1, _RANK_BINS + 1), color=colour, lw=0.8, baseline=None)
+            ax.axhline(1, color="0.7", lw=0.6, zorder=0)
+            ax.set(xlim=(0, 1), ylim=(0, max(2.0, ax.get_ylim()[1])), title=symbol(name), xticks=[0, 0.5, 1])
+            if k + _ACROSS > len(names):
+                ax.set_xlabel("pooled rank", labelpad=1.0)
+        for ax in axes[: len(names) + 1]:
+            ax.yaxis.set_major_locator(MaxNLocator(3))
+        axes[0].xaxis.set_major_locator(MaxNLocator(3))
+        for ax in axes[len(names) + 1 :]:
+            ax.set_axis_off()
+        handles, labels = axes[0].get_legend_handles_labels()
+        fig.legend(handles, labels, title="ensemble", loc="upper right")
+        footer(fig, posterior.study, note)
+    return fig

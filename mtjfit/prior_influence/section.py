@@ -1,0 +1,64 @@
+"""The section of the report about the influence of the priors."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from mtjfit.html import PlannedFigure, Section
+from mtjfit.infer import Posterior
+from mtjfit.prior_influence.information import joint_gain, narrowing
+from mtjfit.prior_influence.plot import plot_prior_posterior
+from mtjfit.prior_influence.sensitivity import sensitivity
+from mtjfit.prior_influence.tables import (
+    NOT_CONVERGED,
+    narrowing_record,
+    narrowing_sentence,
+    narrowing_table,
+    sensitivity_sentence,
+    sensitivity_table,
+)
+from mtjfit.study import LENGTHS
+
+__all__ = ["prior_section"]
+
+_RECORD = "priors_and_data"
+_TITLE = "Prior sensitivity"
+
+
+def prior_section(posterior: Posterior | None) -> Section | None:
+    """Information gained, dependence on the priors, and prior and posterior of each length; None without draws."""
+    if posterior is None:
+        return None
+    found = narrowing(posterior)
+    if not posterior.verdict.converged:
+        none: dict[str, object] = {"narrowing": {}, "joint_gain": None, "sensitivity": [], "sentences": [NOT_CONVERGED]}
+        return Section("priors", _TITLE, (NOT_CONVERGED,), "", _picture(posterior, found, NOT_CONVERGED),
+                       record={_RECORD: none})  # fmt: skip
+    joint, others = joint_gain(posterior), sensitivity(posterior)
+    gained = narrowing_sentence(posterior, found)
+    sentences = tuple(each for each in (gained, sensitivity_sentence(posterior, others)) if each)
+    tables = {
+        "narrowing": narrowing_table(posterior, found, joint),
+        "sensitivity": sensitivity_table(posterior, others),
+    }
+    record = narrowing_record(found, joint, others, sentences)
+    return Section(
+        "priors", _TITLE, sentences, "", _picture(posterior, found, gained), tables, record={_RECORD: record}
+    )
+
+
+def _picture(posterior: Posterior, found: pd.DataFrame, says: str) -> tuple[PlannedFigure, ...]:
+    """Prior and posterior of each length, if any length is free."""
+    parameters = posterior.study.parameters
+    if not any(name in parameters and not parameters[name].is_fixed for name in LENGTHS):
+        return ()
+    mark = "" if posterior.verdict.converged else "NOT CONVERGED. "
+    return (
+        PlannedFigure(
+            "prior_posterior",
+            f"{mark}Prior and posterior of each length, with the information between them.",
+            f"Plot of the prior and the posterior of each length. {says}",
+            lambda: plot_prior_posterior(posterior, found),
+            True,
+        ),
+    )

@@ -1,0 +1,96 @@
+"""Each wing can be deleted with its tests, and everything else still works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mtjfit.lazy import wing
+
+ROOT = Path(__file__).resolve().parent.parent
+WINGS = ("calibration", "comparison", "explorer", "paper", "planning", "prior_influence", "spectra", "wafer")
+COMMANDS = {
+    "calibration": {"calibrate"}, "explorer": {"explore"}, "paper": {"figures"}, "planning": {"plan"},
+    "spectra": {"spectra"}, "wafer": {"batch", "wafer"},
+}  # fmt: skip
+IMPORTS = """
+import importlib, pkgutil, mtjfit
+for module in pkgutil.walk_packages(mtjfit.__path__, "mtjfit."):
+    if module.name != "mtjfit.__main__":
+        importlib.import_module(module.name)
+import mtjfit.plot
+for package in (mtjfit, mtjfit.plot):
+    for name in dir(package):
+        getattr(package, name)
+"""
+FEW_STEPS = ("target_ess = 2000", "target_ess = 50\nmax_steps = 60")
+
+
+ASKED = {
+    "comparison.command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
+    "comparison.mechanisms.comparison": ("compare_mechanisms",),
+    "comparison.section": ("comparison_sections",),
+    "prior_influence.section": ("prior_section",),
+    "wafer.commands.check": ("check_wafer", "is_wafer_study"),
+    "wafer.commands.compare": ("compare_catalogues", "is_catalogue"),
+}
+"""Names that the core asks of wings; a type checker does not see these."""
+
+
+def python(folder: Path, *arguments: str, expected: tuple[int, ...] = (0,)) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in expected, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def without(gone: str, folder: Path) -> Path:
+    """A copy of the tree without one wing."""
+    skipped = shutil.ignore_patterns("__pycache__", ".*", "benchmarks")
+    shutil.copytree(ROOT, folder, ignore=skipped, dirs_exist_ok=True)
+    shutil.rmtree(folder / "mtjfit" / gone)
+    shutil.rmtree(folder / "tests" / gone)
+    return folder
+
+
+@pytest.mark.slow  # half a minute for each wing: a new process imports, fits, samples and collects all tests
+@pytest.mark.parametrize("gone", WINGS)
+def test_a_wing_can_be_deleted(gone: str, tmp_path: Path) -> None:
+    if wing(gone) is None:
+        pytest.skip("deleted already")
+    folder = without(gone, tmp_path / "tree")
+    python(folder, "-W", "ignore", "-c", IMPORTS)
+    shown = python(folder, "-m", "mtjfit", "--help")
+    listed = {line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines() if line.strip()}
+    assert {"demo", "init", "check", "identify", "run", "datasets"} <= listed
+    assert not COMMANDS.get(gone, set()) & listed
+    python(folder, "-m", "mtjfit", "datasets", "thickness-series", "--copy", "mine")
+    study = folder / "mine" / "study.toml"
+    study.write_text(study.read_text(encoding="utf-8").replace(*FEW_STEPS), encoding="utf-8")
+    python(folder, "-m", "mtjfit", "run", "mine/study.toml", "--output", "out", "--quiet", expected=(0, 5))
+    assert (folder / "out" / "report.html").stat().st_size > 100_000
+    python(folder, "-m", "pytest", "-n0", "-q", "--collect-only", "-p", "no:cacheprovider", "tests")
+
+
+@pytest.mark.parametrize("module", ASKED)
+def test_wings_have_what_the_core_asks_for(module: str) -> None:
+    found = wing(module)
+    if found is None:
+        pytest.skip("deleted")
+    assert [name for name in ASKED[module] if not hasattr(found, name)] == []
+
+
+def test_a_missing_wing_is_named() -> None:
+    from mtjfit.lazy import names_on_demand
+
+    with pytest.raises(
+        ModuleNotFoundError, match=r"mtjfit\.plan needs mtjfit\.moon, which this installation was built"
+    ):
+        names_on_demand("mtjfit", {"plan": "mtjfit.moon"})("plan")
