@@ -20,14 +20,14 @@ import pandas as pd
 
 from mtjfit.calibration.ranks import EcdfTest, chi2_p, detectable_width, quantities, shape_of
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.infer.convergence.gate import Check
+from mtjfit.infer.convergence.gate import Check, Note, Verdict
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import refuse_one_thickness, sample
 from mtjfit.infer.simulate import draw_truth, priors_of, simulated
 from mtjfit.multiple_tests import holm
 from mtjfit.parallel import in_parallel
 from mtjfit.study import Study
-from mtjfit.text import card, p_text
+from mtjfit.text import p_text
 
 __all__ = ["FALSE_ALARM", "MAX_FAILED", "MIN_RUNS", "Calibration", "Sampler", "calibrate"]
 
@@ -144,15 +144,20 @@ class Calibration:
             return enough, converged, Check("uniform", True, says)
         return enough, converged, *(Check("uniform", False, self.sentence(str(name))) for name in bad)
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        """All checks, with the resolution as a note."""
+        return Verdict(self.checks, {}, (Note("resolution", self.resolution),))
+
     @property
     def calibrated(self) -> bool:
         """True only if every check holds."""
-        return all(check.ok for check in self.checks)
+        return self.verdict.converged
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Objections to calibration; empty if calibrated."""
-        return tuple(check.says for check in self.checks if not check.ok)
+        return self.verdict.reasons
 
     @property
     def resolution(self) -> str:
@@ -167,19 +172,12 @@ class Calibration:
         )
 
     def _repr_html_(self) -> str:
-        """Every check with its reason, in a notebook; failures are marked."""
-        refused = "" if self.calibrated else "NOT CALIBRATED: " + "; ".join(self.reasons)
-        rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
-        return card(
-            f"Calibration of {self.study.name}: " + ("calibrated" if self.calibrated else "not calibrated"),
-            marks=[refused], facts={"simulations": f"{len(self.failures)}, {int(self.converged.sum())} converged"},
-            header=("", "check", "found"), rows=rows, notes=[self.resolution],
-        )  # fmt: skip
+        title = f"Calibration of {self.study.name}: " + ("calibrated" if self.calibrated else "not calibrated")
+        facts = {"simulations": f"{len(self.failures)}, {int(self.converged.sum())} converged"}
+        return self.verdict.as_card(title, "CALIBRATED", facts)
 
     def __str__(self) -> str:
-        head = "CALIBRATED" if self.calibrated else "NOT CALIBRATED"
-        lines = (f"  {'✓' if check.ok else '✗'} {check.says}" for check in self.checks)
-        return "\n".join((head, *lines, f"  – {self.resolution}"))
+        return self.verdict.as_text("CALIBRATED")
 
 
 N_DRAWS = 99

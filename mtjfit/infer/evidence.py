@@ -259,7 +259,7 @@ def explore_posterior(
     rng: np.random.Generator,
     *,
     start: FloatArray | None = None,
-    told: Callable[[float], object] = lambda beta: None,
+    on_level: Callable[[float], object] = lambda beta: None,
     effort: Effort | None = None,
 ) -> Exploration:
     """Evidence and weighted draws of a posterior with a normalised prior, by adaptive importance sampling.
@@ -277,7 +277,7 @@ def explore_posterior(
         Dimension of the coordinates; up to about ten.
     start : ndarray, shape (n, size), optional
         Draws from a similar posterior, to save the annealing, which follows only where it was not similar at all.
-    told : callable
+    on_level : callable
         Called with every inverse temperature that is reached.
     effort : Effort, optional
         Default: `EFFORT`.
@@ -316,7 +316,7 @@ def explore_posterior(
             return found
         bent = size - straight.columns.size
         n_particles = more * max(effort.fewest, effort.particles * bent**2)
-        annealed = anneal(straight, size, n_particles, rng, told)
+        annealed = anneal(straight, size, n_particles, rng, on_level)
         seen = _Seen(*annealed.weighted(1.0), annealed.log_posterior)
         warm = [fitted(v, rng, weights=w, components=_COMPONENTS) for v, w in map(annealed.weighted, _WARMER)]
         again = replace(_adapted(target, seen, joined(warm, (1.0,) * len(warm)), rng, effort), annealed=annealed)

@@ -164,24 +164,27 @@ def _ends(found: Profile) -> dict[str, float]:
 
 def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[str, ...]:
     names = fit.study.parameters
-    said = {
-        "Student-t errors are taken as normal ones of the same information; the posterior knows more": DOF in names,
-        "jitter is held at what the scatter of the points says; the posterior knows how uncertain that is": any(
-            name in names for name in JITTER
-        ),
-        "amplitudes that scatter are free for every device here; the posterior knows how far they scatter": any(
-            name.startswith(SCATTER) for name in names
-        ),
-        f"the profiles found a better fit than the fit itself: χ² is lower by {better:.2g}": better > _BETTER,
-    }
-    return (
-        *(words for words, holds in said.items() if holds),
-        *(
+    notes = []
+    if DOF in names:
+        notes.append(
+            "Student-t errors are taken as normal ones of the same information; only the posterior uses their tails"
+        )
+    if any(name in names for name in JITTER):
+        notes.append(
+            "jitter is held at its estimate from the scatter of the points; only the posterior includes its uncertainty"
+        )
+    if any(name.startswith(SCATTER) for name in names):
+        notes.append(
+            "amplitudes that scatter are free for every device here; only the posterior restricts their scatter"
+        )
+    if better > _BETTER:
+        notes.append(f"the profiles found a better point than the fit: χ² is lower by {better:.2g}")
+    for name, short in beaten.items():
+        notes.append(
             f"the profile of {name} lies above another fit of this study, by {short:.2g} of −2 ln L: its intervals may "
             "be too narrow"
-            for name, short in beaten.items()
-        ),
-    )
+        )
+    return tuple(notes)
 
 
 def identify(study: Study, *, progress: bool = False) -> Identification:

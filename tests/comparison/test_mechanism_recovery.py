@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
-from evidence_references import log_evidence_nested
+from evidence_targets import log_evidence_nested
 from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study

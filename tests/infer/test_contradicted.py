@@ -57,7 +57,8 @@ def closed_form(mean: float, sd: float, y: float, noise: float) -> tuple[float, 
     return (mean / sd**2 + y / noise**2) / precision, precision**-0.5, stats.norm.logpdf(y, mean, np.hypot(sd, noise))
 
 
-@pytest.mark.parametrize("off", [20.0, -20.0, 9.0])
+# the mirror image takes as long, 6 s on an idle machine, and shows the same
+@pytest.mark.parametrize("off", [20.0, pytest.param(-20.0, marks=pytest.mark.slow), 9.0])
 def test_a_normal_and_a_log_normal_prior_contradicted_by_many_sd(off: float) -> None:
     """Exploration and sampled: mean, sd and ln Z, each to 5 errors; the same off for both coordinates."""
     normal, log = Normal(1.0, 2.0), LogNormal(3.0, 1.5)
@@ -113,4 +114,4 @@ def test_data_that_press_against_a_bound_beyond_all_digits_are_refused(prior: Pr
     run = sampled(Measured((prior,), (y,), noise))
     assert not run.verdict.converged
     assert "wall" in [check.name for check in run.verdict.checks if not check.ok]
-    assert "the prior ends before the data do" in str(run.verdict)
+    assert "the posterior is cut off at the end of its prior" in str(run.verdict)

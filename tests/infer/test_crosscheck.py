@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 from evidence_targets import BANANA, TARGETS, TWO_MODES, Known, gaussian
-from jumps import fitted_jump, jump_of
+from infer_targets import fitted_jump, jump_of
 from scipy import stats
 
 from mtjfit.data import dataset
@@ -96,15 +96,6 @@ def test_differences_are_in_units_of_their_error() -> None:
     assert np.all(np.abs(z).max(axis=1) < MAX_ERRORS)
     for column in z.T:
         assert 1e-4 < stats.chi2.cdf(np.sum(column**2), column.size) < 1 - 1e-4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["gaussian 2", "gaussian 6", "banana", "two modes"])
-def test_false_alarms_are_as_rare_as_normal_statistics_say(name: str) -> None:
-    """None in 200 runs, where 1e-4 for each is to be expected: 2 % by chance."""
-    z = all_in_errors(TARGETS[name], 200, np.random.default_rng(2))
-    assert np.abs(z).max() < MAX_ERRORS
-    assert np.std(z) == pytest.approx(1.0, abs=0.1)
 
 
 def test_the_difference_of_the_quantiles_is_in_sd() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 from evidence_targets import gaussian
-from jumps import jump_of
+from infer_targets import jump_of
 from scipy import optimize, stats
 
 from mtjfit.infer.convergence.importance import importance_sample, pareto_fit, reliable_k_hat, smoothed

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from infer_targets import BANANA, GAUSSIAN
-from jumps import three_bells
+from infer_targets import BANANA, GAUSSIAN, three_bells
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 

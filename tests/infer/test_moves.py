@@ -8,8 +8,7 @@ import emcee
 import numpy as np
 import pytest
 from emcee import moves
-from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, z_scores
-from jumps import fitted_jump, jump_of
+from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, fitted_jump, jump_of, z_scores
 from scipy import stats
 
 from mtjfit.infer.convergence.diagnostics import ess

@@ -119,7 +119,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     model = least_squares_model(study)
     # amplitudes that scatter have the shared one for a prior, which is itself inferred
     gone = frozenset(name for name in model.amplitudes.names if SCATTER + name.base in study.parameters)
-    noise = dict(_noise_tests(model))
+    noise = _noise_tests(model)
     lengths = [entry.name for entry in model.layout.entries if not entry.name.is_noise]
     names = [*lengths, *(name for name in model.amplitudes.names if name not in gone)]
     found: list[Conflict] = []
@@ -128,7 +128,7 @@ def prior_conflicts(study: Study, best: Optimum, chi2_best: float) -> tuple[Conf
     current = every.lowest([*starts, *every.starts()])
     while names and len(found) < _MOST:
         current, falls = _falls(every, current, starts, names, chi2_best)
-        p = np.array([fall.p for fall in falls] + [1.0] * (len(names) - len(falls)) + list(noise.values()))
+        p = np.array([fall.p for fall in falls] + [1.0] * (len(names) - len(falls)) + [p for *_, p in noise])
         if not falls:
             break
         adjusted = holm(p)[: len(falls)]
@@ -232,33 +232,31 @@ def _normal_deviate(p: float) -> float:
     return float(-ndtri(max(p, 1e-300) / 2))
 
 
-def _noise_tests(model: FullPosterior) -> Iterator[tuple[str, float]]:
-    """Two-sided p-value of the scatter behind every fitted noise scale, given scales from the prior."""
+def _noise_tests(model: FullPosterior) -> list[tuple[int, float, float]]:
+    """Place in the layout, degrees of freedom and two-sided p-value of the scatter of every fitted noise scale."""
     group, dof = noise_groups(model)
+    tests = []
     for g, nu in enumerate(dof):
         j, c = np.argwhere(group == g)[0]
-        name = ("noise_par", "noise_perp")[c]
-        entry = model.layout.entries[model.layout.index[name][j]]
+        place = int(model.layout.index[("noise_par", "noise_perp")[c]][j])
         scatter = float(model.data.rss[group == g].sum())
-        scales = np.asarray(entry.prior.quantile((np.arange(_NODES) + 0.5) / _NODES))
+        scales = np.asarray(model.layout.entries[place].prior.quantile((np.arange(_NODES) + 0.5) / _NODES))
         below = float(np.mean(chi2.cdf(scatter / scales**2, nu)))
         above = float(np.mean(chi2.sf(scatter / scales**2, nu)))
-        yield entry.name, min(1.0, 2 * min(below, above))
+        tests.append((place, float(nu), min(1.0, 2 * min(below, above))))
+    return tests
 
 
-def _of_noise(model: FullPosterior, tests: dict[str, float], n_others: int, values: FloatArray) -> Iterator[Conflict]:
-    if not tests:
-        return
-    adjusted = holm(np.array([*tests.values(), *([1.0] * n_others)]))
-    _, dof = noise_groups(model)
-    for (name, p), corrected, nu in zip(tests.items(), adjusted, dof, strict=False):
+def _of_noise(
+    model: FullPosterior, tests: list[tuple[int, float, float]], n_others: int, values: FloatArray
+) -> Iterator[Conflict]:
+    adjusted = holm(np.array([*(p for *_, p in tests), *([1.0] * n_others)])) if tests else ()
+    for (place, nu, p), corrected in zip(tests, adjusted, strict=False):
         if corrected < CONTRADICTS:
-            entry = model.layout.entries[model.layout.names.index(name)]
-            value = float(values[model.layout.names.index(name)])
-            error = value / np.sqrt(2 * nu)
+            entry, value, relative = model.layout.entries[place], float(values[place]), 1 / np.sqrt(2 * nu)
             sigma = _normal_deviate(p)
             centre, sd = entry.prior.centre_and_sd
             if entry.log and np.isfinite(sd) and p < 1e-200:  # p may have no digits left
-                sigma = max(sigma, abs(np.log(value) - centre) / np.hypot(sd, 1 / np.sqrt(2 * nu)))
-            found = float(error), float(sigma), float(corrected)
-            yield Conflict(name, entry.prior.describe(), value, *found, float("nan"), float("nan"))
+                sigma = max(sigma, abs(np.log(value) - centre) / np.hypot(sd, relative))
+            found = float(value * relative), float(sigma), float(corrected)
+            yield Conflict(entry.name, entry.prior.describe(), value, *found, float("nan"), float("nan"))

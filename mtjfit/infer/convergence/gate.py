@@ -13,7 +13,7 @@ stretches) ``steady`` refused 20, and no other check refused any. With six walke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -123,18 +123,24 @@ class Verdict:
         """Objections to convergence; empty if converged."""
         return tuple(check.says for check in self.checks if not check.ok)
 
-    def _repr_html_(self) -> str:
-        """The verdict in a notebook: every check with its reason."""
-        refused = "" if self.converged else "NOT CONVERGED: " + "; ".join(self.reasons)
+    def as_card(self, title: str, word: str, facts: Mapping[str, str] | None = None) -> str:
+        """Every check with its reason, for a notebook; NOT and the word stand above what was refused."""
+        refused = "" if self.converged else f"NOT {word}: " + "; ".join(self.reasons)
         rows = [["✓" if check.ok else "✗ NO", check.name, check.says] for check in self.checks]
-        title = "Verdict: converged" if self.converged else "Verdict"
-        says = (note.says for note in self.notes)
-        return card(title, marks=[refused], header=("", "check", "found"), rows=rows, notes=says)
+        notes = (note.says for note in self.notes)
+        return card(title, marks=[refused], facts=facts, header=("", "check", "found"), rows=rows, notes=notes)
+
+    def as_text(self, word: str) -> str:
+        """The word, or NOT and the word, then every check and note on a line."""
+        lines = (f"  {'✓' if check.ok else '✗'} {check.says}" for check in self.checks)
+        head = word if self.converged else f"NOT {word}"
+        return "\n".join((head, *lines, *(f"  – {note.says}" for note in self.notes)))
+
+    def _repr_html_(self) -> str:
+        return self.as_card("Verdict: converged" if self.converged else "Verdict", "CONVERGED")
 
     def __str__(self) -> str:
-        head = "CONVERGED" if self.converged else "NOT CONVERGED"
-        lines = (f"  {'✓' if check.ok else '✗'} {check.says}" for check in self.checks)
-        return "\n".join((head, *lines, *(f"  – {note.says}" for note in self.notes)))
+        return self.as_text("CONVERGED")
 
 
 def _walkers(chains: Chains) -> list[Check]:
@@ -260,7 +266,7 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
     >>> z = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
     >>> chains = Chains(("x",), z, -0.5 * z[..., 0] ** 2, np.ones((4, 32)))
     >>> about_priors(judge(chains, target_ess=2000), chains, np.array([8.0])).notes
-    (Note(name='prior-dominated', says="the prior says more than the data: x (sd 1.00 of its prior's)"),)
+    (Note(name='prior-dominated', says="the prior is more informative than the data: x (sd 1.00 of its prior's)"),)
     """
     z = {name: chains.theta[..., k].ravel() for k, name in enumerate(chains.names)}
     ends = WALL * np.broadcast_to(reach, (2, len(chains.names)))
@@ -268,7 +274,7 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
         (name, float(np.mean((x < -low) | (x > high)))) for (name, x), low, high in zip(z.items(), *ends, strict=True)
     ]
     cut = ", ".join(f"{name} ({100 * share:.0f} % of the draws)" for name, share in beyond if share > MAX_AT_WALL)
-    says = f"the prior ends before the data do, and cut the posterior: {cut}" if cut else "no prior cut the draws"
+    says = f"the posterior is cut off at the end of its prior: {cut}" if cut else "no prior cut the draws"
     edges = [(name, side, float(np.mean(sign * x > EDGE))) for name, x in z.items() for sign, side in _SIDES]
     piled = [f"{name} ({100 * share:.0f} % in its {side} 2 %)" for name, side, share in edges if share > MAX_AT_EDGE]
     spread = {name: float(np.std(x)) for name, x in z.items()}
@@ -277,5 +283,5 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
     if piled:
         notes.append(Note("edge", "draws pile up at the edge of the prior: " + ", ".join(piled)))
     if vague:
-        notes.append(Note("prior-dominated", "the prior says more than the data: " + ", ".join(vague)))
+        notes.append(Note("prior-dominated", "the prior is more informative than the data: " + ", ".join(vague)))
     return replace(verdict, checks=(*verdict.checks, Check("wall", not cut, says)), notes=(*verdict.notes, *notes))

@@ -136,7 +136,7 @@ def anneal(
     size: int,
     n_particles: int,
     rng: np.random.Generator,
-    told: Callable[[float], object] = lambda beta: None,
+    on_level: Callable[[float], object] = lambda beta: None,
 ) -> Annealed:
     """Particles from the prior to the posterior.
 
@@ -148,7 +148,7 @@ def anneal(
         Dimension of its coordinates.
     n_particles : int
         Rounded down to a multiple of four.
-    told : callable
+    on_level : callable
         Called with every β that is reached.
     """
     n = n_particles // _CHAIN * _CHAIN
@@ -164,7 +164,7 @@ def anneal(
         log_norms.append(log_norms[-1] + gain)
         beta = 1.0 if step == remaining else now.beta + step
         if remaining:
-            told(beta)
+            on_level(beta)
         rows = np.flatnonzero(weights > _NEGLIGIBLE * weights.max())
         now = _moved(straight, now.at(rows), weights[rows] / weights[rows].sum(), beta, n, rng)
         levels.append(now)

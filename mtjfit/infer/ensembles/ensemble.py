@@ -231,7 +231,7 @@ def initial_stage(
     n_ensembles: int,
     n_walkers: int,
     seed: int,
-    told: Callable[[float], object] = lambda beta: None,
+    on_level: Callable[[float], object] = lambda beta: None,
     pace: Pace = PACE,
 ) -> Stage:
     """Explore the posterior, take its proposal, and let walkers settle from starts wider than the posterior.
@@ -240,11 +240,13 @@ def initial_stage(
 
     Parameters
     ----------
-    told : callable
+    on_level : callable
         Called with every inverse temperature that the exploration reaches.
     """
     of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
-    found = explore_posterior(target, size, np.random.default_rng(of_exploration), told=told, effort=pace.effort)
+    found = explore_posterior(
+        target, size, np.random.default_rng(of_exploration), on_level=on_level, effort=pace.effort
+    )
     assert found.annealed is not None  # noqa: S101 - no start was given
     assert found.jump is not None  # noqa: S101
     walkers = []

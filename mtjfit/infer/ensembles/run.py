@@ -243,7 +243,7 @@ def run_ensembles(
                 if verdict.converged:
                     rngs = [stream(seed, each, spent + steps) for each in (Stream.EVIDENCE, Stream.SECOND_METHOD)]
                     evidence = log_evidence(target, chains, rngs[0], jump=jump)
-                    second = explore_posterior(target, len(names), rngs[1], told=show.checking, effort=pace.effort)
+                    second = explore_posterior(target, len(names), rngs[1], on_level=show.checking, effort=pace.effort)
                     check = opinion(chains, jump, evidence, second)
                     verdict = replace(verdict, checks=(*verdict.checks, check))
                 if verdict.converged or done:
