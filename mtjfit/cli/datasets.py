@@ -1,4 +1,4 @@
-"""``mtjfit datasets``: what ships with the package, and a copy to play with."""
+"""``mtjfit demo`` and ``mtjfit datasets``: the bundled data sets."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def demo_command(steps: Steps | None, output: Path, pdf: bool, quiet: bool) -> N
 _COPIED = ("data.csv", "study.toml", "meta.toml")
 
 
-@click.command(short_help="List or copy the bundled data sets.")
+@click.command("datasets", short_help="List or copy the bundled data sets.")
 @click.argument("name", required=False)
 @click.option(
     "--copy",
@@ -60,14 +60,13 @@ _COPIED = ("data.csv", "study.toml", "meta.toml")
 )
 def datasets_command(name: str | None, target: Path | None) -> None:
     """List the bundled data sets, describe NAME, or copy it. None of them is measured."""
-    from mtjfit.data import dataset
-    from mtjfit.data import datasets as every
+    from mtjfit.data import dataset, datasets
     from mtjfit.text import table
 
     if name is None:
         if target is not None:
             raise click.UsageError("--copy needs the NAME of a data set")
-        rows = [[each.name, each.kind.upper(), each.title] for each in every()]
+        rows = [[each.name, each.kind.upper(), each.title] for each in datasets()]
         click.echo(table(["name", "kind", "title"], rows))
         click.echo("\nNext:   mtjfit datasets NAME --copy DIR")
         return
@@ -85,7 +84,7 @@ def datasets_command(name: str | None, target: Path | None) -> None:
 
 
 def _copy(bundled: BundledDataset, target: Path) -> None:
-    """Data, study and what is assumed in them; overwrites nothing."""
+    """Copy data, study file and metadata; overwrites nothing."""
     bundled.verify()
     for file in _COPIED:
         if (target / file).exists():
