@@ -1,4 +1,4 @@
-"""``mtjfit datasets``: what ships with the package, and a copy to play with."""
+"""``mtjfit demo`` and ``mtjfit datasets``: the bundled data sets."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def datasets_command(name: str | None, target: Path | None) -> None:
 
 
 def _copy(bundled: BundledDataset, target: Path) -> None:
-    """Data, study and what is assumed in them; overwrites nothing."""
+    """Copy data, study file and metadata; overwrites nothing."""
     bundled.verify()
     for file in _COPIED:
         if (target / file).exists():

@@ -14,7 +14,17 @@ from scipy.special import ndtr, ndtri
 from mtjfit.data import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.infer.convergence.diagnostics import ess_bulk
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, style, symbol, unit_of
+from mtjfit.plot.style import (
+    DOUBLE,
+    OKABE_ITO,
+    NotebookFigure,
+    footer,
+    footer_height,
+    panel_grid,
+    style,
+    symbol,
+    unit_of,
+)
 from mtjfit.prior_influence.tables import bits
 from mtjfit.study import LENGTHS, ParameterName, Prior
 from mtjfit.text import number
@@ -61,16 +71,18 @@ def plot_prior_posterior(posterior: Posterior, found: pd.DataFrame) -> Figure:
     rows = -(-len(names) // across)
     width = DOUBLE * max(across, 2) / _ACROSS
     with style():
-        height = _ROW * rows + 0.3 + footer_height(width, posterior.study, note)
-        fig = NotebookFigure(figsize=(width, height), layout="constrained")
-        axes = fig.subplots(rows, across, squeeze=False).ravel()
+        below = 0.45 + footer_height(width, posterior.study, note)
+        fig = NotebookFigure(figsize=(width, _ROW * rows + 0.05 + below))
+        axes = panel_grid(
+            fig, rows, across, left=0.15, right=0.15, top=0.5, bottom=below, across=0.3, down=0.62
+        ).ravel()  # fmt: skip
         for ax, name in zip(axes, names, strict=False):
             _panel(ax, posterior, name, rows_of[name])
         for ax in axes[len(names) :]:
             ax.set_axis_off()
         line = Line2D([], [], color=OKABE_ITO["vermillion"], ls="--", lw=1.0)
         handles = [line, Patch(color=OKABE_ITO["blue"], alpha=0.5)]
-        fig.legend(handles, ["prior", "posterior"], loc="outside upper center", ncols=2)
+        fig.legend(handles, ["prior", "posterior"], loc="upper center", ncols=2)
         footer(fig, posterior.study, note)
     return fig
 
