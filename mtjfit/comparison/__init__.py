@@ -8,10 +8,10 @@ from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+    from mtjfit.comparison.dispatch import compare
     from mtjfit.comparison.free_layer.consequences import Consequences, consequences
     from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
     from mtjfit.comparison.studies.tension import StudyComparison, compare_studies
-    from mtjfit.comparison.dispatch import compare
 
 __all__ = [
     "Consequences",
