@@ -1,4 +1,4 @@
-"""Every block of the documentation runs: Python gives what stands there, files load, commands and options exist."""
+"""Every block of the documentation and the README runs: Python prints what is written, commands and options exist."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from mtjfit.cli.main import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(DOCS.rglob("*.md"))
-NAMES = [str(page.relative_to(DOCS)) for page in PAGES]
+README = ROOT / "README.md"
+PAGES = [README, *sorted(DOCS.rglob("*.md"))]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 BLOCK = re.compile(r"^```(\{?[\w-]*\}?)[ ]*(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -103,6 +104,16 @@ def test_blocks_of_a_page_run(
     assert complaints(page.read_text(encoding="utf-8"), page.name) == []
 
 
+def test_the_readme_shows_numbers_commands_and_files_that_exist() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert text.count("\n>>> ") >= 9
+    shown = "demo run check init identify plan compare spectra datasets figures calibrate"
+    assert [name for name in shown.split() if name not in cli.commands or f"mtjfit {name}" not in text] == []
+    links = re.findall(r"\]\((?!http)([^)#]+)\)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("block", "complaint"),
     [
@@ -126,9 +137,8 @@ def test_sabotage_a_wrong_block_is_found(
 
 
 def test_pages_stay_short() -> None:
-    assert {
-        name: n for name, page in zip(NAMES, PAGES, strict=True) if (n := len(page.read_text().splitlines())) > 200
-    } == {}
+    lengths = {page.name: len(page.read_text(encoding="utf-8").splitlines()) for page in PAGES if page != README}
+    assert {name: n for name, n in lengths.items() if n > 200} == {}
 
 
 def test_every_public_formula_stands_in_the_theory() -> None:

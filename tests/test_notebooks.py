@@ -12,29 +12,12 @@ import pytest
 from shortcuts import skip_without_wings
 
 import mtjfit
-from mtjfit.infer import Check, Verdict, evidence
-from mtjfit.infer.evidence import Effort
+from mtjfit.infer import Check, Verdict
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONG = [path for path in NOTEBOOKS if path.name.startswith("06")]  # explores posteriors that no data shape
 QUICK = [path for path in NOTEBOOKS if path not in LONG]
-COARSE: tuple[tuple[str, str, object], ...] = (
-    ("planning.planner", "_N_SEARCH", 32),
-    ("planning.planner", "_N_REPORT", 64),
-    ("planning.planner", "_N_OUTCOMES", 50),
-    ("planning.planner", "_N_CHECKED", 3),
-    ("comparison.mechanisms.comparison", "_SIMULATIONS", 5),
-    ("comparison.mechanisms.comparison", "_DRAWS", 200),
-    ("comparison.mechanisms.comparison", "WIDTHS", ()),
-    ("infer.evidence.exploration", "_PARTICLES", 5),
-    ("infer.evidence.exploration", "_FEWEST", 400),
-    ("infer.evidence.exploration", "_DRAWS", 1000),
-    ("infer.evidence.exploration", "_ENOUGH", 20),
-    ("infer.evidence.exploration", "_WANTED_ERROR", 1.0),
-    ("infer.evidence.exploration", "_WANTED_K_HAT", 10.0),
-)
-"""Module of mtjfit, name, and a value that suffices to see a notebook run."""
 
 
 class CellError(Exception):
@@ -88,7 +71,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sixty steps count as converged; the bundled series is sampled in full, once. No profiles, and coarse plans."""
+    """Sixty steps count as converged; the bundled series is sampled in full, once. No profiles."""
     sample = mtjfit.sample
     enough = Verdict((Check("hurry", True, "not looked at"),), {})
 
@@ -97,12 +80,8 @@ def hurry(sampled_before, quick_fits: None, monkeypatch: pytest.MonkeyPatch) -> 
         if known is not None:
             return known
         few = study.replace(sampling=replace(study.sampling, target_ess=50, max_steps=60))
-        with monkeypatch.context() as patch:
-            patch.setattr(evidence, "EFFORT", Effort(fewest=400))
-            return replace(sample(few, seed, **rest), verdict=enough)
+        return replace(sample(few, seed, **rest), verdict=enough)
 
-    for module, name, few in COARSE:
-        monkeypatch.setattr(import_module(f"mtjfit.{module}"), name, few)
     monkeypatch.setattr(mtjfit, "sample", short)
     monkeypatch.setattr(mtjfit, "identify", lambda study: mtjfit.fit(study).identifiability)
 

@@ -17,7 +17,7 @@ from mtjfit.infer import Check, FitResult, Posterior, Verdict
 from mtjfit.infer.convergence.gate import Note
 from mtjfit.infer.identification import Identification
 from mtjfit.study import LogUniform, Study
-from mtjfit.text import card, shortened
+from mtjfit.text import card, shortened, value_with_error
 
 
 def posterior_of(study: Study, *, converged: bool) -> Posterior:
@@ -78,7 +78,9 @@ def test_numbers_are_those_of_the_objects(objects: dict[str, str]):
         fit = mtjfit.fit(study)
     text = Shown(objects["fit"]).text
     assert fit.chi2_says in text
-    assert all(cell in text for row in fit._rows() for cell in row[:2])
+    numbers = [value_with_error(value, fit.errors[name]) for name, value in fit.values.items() if fit.errors[name]]
+    assert numbers
+    assert [each for each in [*fit.values, *numbers] if each not in text] == []
     assert "log-uniform 0.1 to 100" in Shown(objects["study"]).text
 
 

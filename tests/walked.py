@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 from click.testing import CliRunner
-from drawn_shapes import shapes_of
 
 import mtjfit
 from mtjfit.cli.main import cli
@@ -29,6 +29,8 @@ _NOT_SHOWN = re.compile(r"(?s)<(script|style|svg)\b.*?</\1>")
 _PROVENANCE = re.compile(r"[0-9a-f]{64}|\d{4}-\d\d-\d\dT[\d:+]+|mtjfit run [^<]*")
 _APART = 1e-3  # of the size of axes: a tenth of what a line is thick
 _DENSITY = re.compile(r"log_evidence|log_density|log_prediction|ln_Z|bound")
+_SVG = "{http://www.w3.org/2000/svg}"
+_POWER = re.compile(r"10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+( ·)? (?=\D)|(?<= )/ \$10\^\{[-\d]+\}\$")
 _PRINTED_DENSITY = re.compile(r"\.(ln Z|sum)$")  # in tables, to two decimals
 
 
@@ -258,3 +260,42 @@ def _of_pictures(one: Path, other: Path, s: float) -> list[str]:
     found += [] if _ticks(words) == _ticks(other_words) else ["numbers at the axes differ"]
     apart = np.abs(np.array(places) - np.array(other_places)).max(initial=0.0)
     return found if apart < _APART else [*found, f"places differ by {apart:.2g} of their axes"]
+
+
+def shapes_of(path: Path) -> tuple[list[tuple[str, str]], list[float], list[str]]:
+    """Groups of a picture in order and how many points their lines have; places of these and of ticks; texts.
+
+    Places are shares of the axes, which are a little wider where the numbers beside them are shorter. Texts come
+    without powers of ten.
+    """
+    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))  # noqa: S314
+    found, places, words = list[tuple[str, str]](), list[float](), list[str]()
+    corner, size = np.zeros(2), np.ones(2)
+    for node in ElementTree.parse(path, parser).iter():  # noqa: S314 - written by the test itself
+        if not isinstance(node.tag, str):
+            words.append(_POWER.sub("", str(node.text)).strip())
+            continue
+        tag, gid = node.tag.rpartition("}")[2], node.get("id", "")
+        frame = node.find(f".//{_SVG}path") if gid.startswith("axes") else None
+        if frame is not None:
+            box = _points(frame.get("d", ""))
+            corner, size = box.min(axis=0), np.ptp(box, axis=0)
+        if tag == "g" and gid and not gid.startswith("text"):
+            found.append((tag, re.sub(r"\d+$", "", gid)))
+            mark = node.find(f".//{_SVG}use") if re.match("[xy]tick", gid) else None
+            if mark is not None and gid[0] in mark.attrib:
+                places.append(((float(mark.attrib[gid[0]]) - corner) / size)["xy".index(gid[0])])
+        elif "clip-path" in node.attrib:
+            # what is filled is drawn from a corner of the figure, not of its axes
+            uses = (mark for mark in node.iterfind(_SVG + "use") if mark.get("x") != "0")
+            marks = [f"{mark.get('x')} {mark.get('y')}" for mark in uses]
+            points = _points(node.get("d", " ".join(marks)))
+            found.append((tag, str(len(points))))
+            places += ((points - corner) / size).ravel().tolist()
+    # a label is broken before its unit where the power of ten makes it too long
+    text = re.sub(r"[ \n]\((· )?", " (", "\n".join(word for word in words if word))
+    return found, places, text.split("\n")
+
+
+def _points(drawn: str) -> np.ndarray:
+    return np.array(re.findall(r"-?\d[\d.]*", drawn), dtype=float).reshape(-1, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
-from mtjfit.study.prior import EDGE, FloatArray, Prior, clip, numbers_of, require, rounded_sum
+from mtjfit.study.prior import EDGE, FloatArray, LogPrior, Prior, clip, numbers_of, require, rounded_sum
 
 __all__ = ["AboutNominal", "LogNormal", "Normal", "between", "log_interval"]
 
@@ -173,7 +172,7 @@ class Normal(Prior):
 
 
 @dataclass(frozen=True)
-class LogNormal(Prior):
+class LogNormal(LogPrior):
     """ln x normal: `median`, and `factor` by which one standard deviation multiplies or divides.
 
     Examples
@@ -189,7 +188,6 @@ class LogNormal(Prior):
     factor: float
 
     kind: ClassVar[str] = "lognormal"
-    is_log: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.median < np.inf, "lognormal needs a positive, finite median")
@@ -200,25 +198,8 @@ class LogNormal(Prior):
         return 0.0, np.inf
 
     @property
-    def centre_and_sd(self) -> tuple[float, float]:
-        return float(np.log(self.median)), float(np.log(self.factor))
-
-    @property
-    def _log(self) -> Normal:
-        return Normal(*self.centre_and_sd)
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        positive = (x > 0) & (x < np.inf)
-        log_x = np.log(np.where(positive, x, 1.0))
-        return np.where(positive, self._log.logpdf(log_x) - log_x, -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        return np.where(x > 0, self._log.cdf(np.log(np.where(x > 0, x, 1.0))), 0.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        return np.asarray(np.exp(self._log.quantile(u)))
+    def of_log(self) -> Normal:
+        return Normal(float(np.log(self.median)), float(np.log(self.factor)))
 
     def describe(self) -> str:
         return f"log-normal, median {self.median:g}, factor {self.factor:g}"
@@ -226,15 +207,6 @@ class LogNormal(Prior):
     @property
     def peak(self) -> float:
         return self.median
-
-    @property
-    def spread(self) -> float:
-        return math.log(self.factor)
-
-    @property
-    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
-        centre, sd = self.centre_and_sd
-        return centre, sd, False, True, 0.0, np.inf
 
     @property
     def reach(self) -> tuple[float, float]:

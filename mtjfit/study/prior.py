@@ -19,6 +19,7 @@ __all__ = [
     "LN_2PI",
     "Fixed",
     "FloatArray",
+    "LogPrior",
     "LogUniform",
     "Prior",
     "Uniform",
@@ -247,8 +248,44 @@ class Uniform(Prior):
         return LogUniform(max(self.low, self.high / _DECADES), self.high) if self.low >= 0 else None
 
 
+class LogPrior(Prior):
+    """A prior that is declared in the logarithm of the value."""
+
+    is_log: ClassVar[bool] = True
+
+    @property
+    @abstractmethod
+    def of_log(self) -> Prior:
+        """Prior of ln x."""
+
+    def logpdf(self, x: ArrayLike) -> FloatArray:
+        x, (low, high) = np.asarray(x, dtype=float), self.support
+        inside = (x >= low) & (x <= high) & (x > 0) & (x < np.inf)
+        log_x = np.log(np.where(inside, x, 1.0))
+        return np.where(inside, self.of_log.logpdf(log_x) - log_x, -np.inf)
+
+    def cdf(self, x: ArrayLike) -> FloatArray:
+        x = np.asarray(x, dtype=float)
+        return np.where(x <= 0, 0.0, self.of_log.cdf(np.log(np.where(x <= 0, 1.0, x))))
+
+    def quantile(self, u: ArrayLike) -> FloatArray:
+        return clip(np.exp(self.of_log.quantile(u)), *self.support)
+
+    @property
+    def centre_and_sd(self) -> tuple[float, float]:
+        return self.of_log.centre_and_sd
+
+    @property
+    def spread(self) -> float:
+        return self.of_log.spread
+
+    @property
+    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
+        return *self.of_log.score_form[:3], True, *self.support
+
+
 @dataclass(frozen=True)
-class LogUniform(Prior):
+class LogUniform(LogPrior):
     """Flat in ln x between `low` and `high`.
 
     Examples
@@ -262,45 +299,22 @@ class LogUniform(Prior):
     high: float
 
     kind: ClassVar[str] = "loguniform"
-    is_log: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         require(0 < self.low < self.high < np.inf, "loguniform needs 0 < low < high, both finite")
-        require(self._log_range > 0, "loguniform needs high above low by more than a rounding error")
+        above = np.log(self.low) < np.log(self.high)
+        require(bool(above), "loguniform needs high above low by more than a rounding error")
 
     @property
     def support(self) -> tuple[float, float]:
         return self.low, self.high
 
     @property
-    def _log_range(self) -> float:
-        return float(np.log(self.high) - np.log(self.low))
-
-    def logpdf(self, x: ArrayLike) -> FloatArray:
-        x = np.asarray(x, dtype=float)
-        inside = (x >= self.low) & (x <= self.high)
-        log_x = np.log(np.where(inside, x, 1.0))
-        return np.where(inside, -log_x - np.log(self._log_range), -np.inf)
-
-    def cdf(self, x: ArrayLike) -> FloatArray:
-        return clip((np.log(clip(x, self.low, self.high)) - np.log(self.low)) / self._log_range, 0.0, 1.0)
-
-    def quantile(self, u: ArrayLike) -> FloatArray:
-        log_x = np.log(self.low) + np.asarray(u, dtype=float) * self._log_range
-        # Clipped, because the rounded end point may lie outside, where the density is zero.
-        return clip(np.exp(log_x), self.low, self.high)
+    def of_log(self) -> Uniform:
+        return Uniform(float(np.log(self.low)), float(np.log(self.high)))
 
     def describe(self) -> str:
         return f"log-uniform {self.low:g} to {self.high:g}"
-
-    @property
-    def spread(self) -> float:
-        return self._log_range / math.sqrt(12)
-
-    @property
-    def score_form(self) -> tuple[float, float, bool, bool, float, float]:
-        low = float(np.log(self.low))
-        return low, float(np.log(self.high)) - low, True, True, self.low, self.high
 
     def widened(self, factor: float) -> LogUniform:
         reach = (self.high / self.low) ** ((factor - 1) / 2)

@@ -219,22 +219,20 @@ def test_qcodes_keeps_apart_what_has_other_set_points() -> None:
     assert sheets[1].numbers("dac").tolist() == [-0.1, 0.0, 0.2]
 
 
+VALID = npy([1.0, 2.0, 3.0])
+
+
 @pytest.mark.parametrize(
-    ("blob", "known"),
+    "blob",
     [
-        (npy([1.0, 2.0]), True),
-        (npy([1.0, 2.0])[:-1], False),
-        (npy([1.0, 2.0]).replace(b"(2,)", b"(9,)"), False),
-        (npy([1.0, 2.0]).replace(b"'<f8'", b"'|O8'"), False),
-        (npy([1.0, 2.0]).replace(b"'<f8'", b"'<c8'"), False),
-        (b"\x93NUMPY\x01\x00\x05\x00{'a':", False),
-        (b"", False),
+        *(VALID[:-1], VALID.replace(b"(3,)", b"(9,)"), VALID.replace(b"'<f8'", b"'|O8'")),
+        *(VALID.replace(b"'<f8'", b"'<c8'"), b"\x93NUMPY\x01\x00\x05\x00{'a':", b""),
     ],
 )
-def test_qcodes_arrays_are_numbers_or_refused(blob: bytes, known: bool) -> None:
-    from mtjfit.data.readers.qcodes import _array
-
-    assert (_array(blob) is not None) is known
+def test_qcodes_arrays_are_numbers_or_refused(blob: bytes) -> None:
+    assert read("q.db", "qcodes", database(array=VALID), sheet="2")[0].numbers("v_mix").tolist() == [1.0, 2.0, 3.0]
+    (problem,) = fault("q.db", "qcodes", database(array=blob), sheet="2")
+    assert "record 1 of q.db[run 2], 'v_mix', is no array of real numbers; export the run as netCDF" in problem
 
 
 def test_a_database_is_not_written_to_and_nothing_but_reading_runs() -> None:
