@@ -106,6 +106,7 @@ def test_blocks_of_a_page_run(
 
 def test_the_readme_shows_numbers_commands_and_files_that_exist() -> None:
     text = README.read_text(encoding="utf-8")
+    skip_without_wings(text)
     assert text.count("\n>>> ") >= 9
     shown = "demo run check init identify plan compare spectra datasets figures calibrate"
     assert [name for name in shown.split() if name not in cli.commands or f"mtjfit {name}" not in text] == []

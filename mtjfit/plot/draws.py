@@ -141,7 +141,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
             if summary.loc[name, "determined"] == "yes":
                 for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            title = _title(summary.loc[name], tens[k])
+            title = _title(pd.Series(summary.loc[name]), tens[k])
             ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{title}", fontsize=6.5, pad=3)
         _label(axes, logs)
         footer(fig, posterior.study, _note(posterior))

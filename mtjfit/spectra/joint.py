@@ -79,8 +79,7 @@ def fit_together(
 
     Parameters
     ----------
-    x, y : ndarray, shape (M, n)
-    bias : ndarray, shape (M,)
+    x, y, bias : ndarray, shape (M, n), (M, n) and (M,)
     fits : LineFits
         From `fit_lines`, of the same spectra.
     centre, width : "free" or int

@@ -24,21 +24,16 @@ GAMMA = 1.76e11
 def resonance_frequency(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
     """Kittel's formula: f = (γ/2π) √[(B + B_k)(B + B_k + μ0 M_eff)].
 
+    In Hz; 0 where the film is not magnetised in its plane.
+
     Parameters
     ----------
     field : array_like
         |B| in T, in the plane of the film, along its easy axis.
-    Meff : float
-        μ0 M_eff in T; negative for perpendicular anisotropy.
-    Bk : float
-        In-plane anisotropy field in T.
+    Meff, Bk : float
+        μ0 M_eff (negative for perpendicular anisotropy) and in-plane anisotropy field in T.
     gamma : float
         rad/(s T).
-
-    Returns
-    -------
-    ndarray
-        Hz; 0 where the film is not magnetised in its plane.
 
     Examples
     --------

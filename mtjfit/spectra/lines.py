@@ -195,8 +195,8 @@ def _unscaled(
     covariance = np.take_along_axis(np.take_along_axis(covariance, columns[:, :, None], 1), columns[:, None, :], 2)
     linear = at.c * scale
     unordered = (data.middle[:, None] + span * centre, span * width, linear[:, :k], linear[:, k : 2 * k])
-    ordered = (np.take_along_axis(each, order, 1) for each in unordered)
-    return LineFits(model, *ordered, linear[:, 2 * k :], covariance, rss, n, converged, iterations)
+    x0, sigma, s, a = (np.take_along_axis(each, order, 1) for each in unordered)
+    return LineFits(model, x0, sigma, s, a, linear[:, 2 * k :], covariance, rss, n, converged, iterations)
 
 
 def _inverse(matrices: FloatArray) -> FloatArray:

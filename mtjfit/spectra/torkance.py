@@ -172,17 +172,8 @@ def _common(
 def smooth_curve(bias: FloatArray, values: FloatArray, covariance: FloatArray) -> tuple[FloatArray, int]:
     """Polynomials through both torkances: straight lines as Eq. 12 has them for J0 = a1 V + a2 V² + i (b1 V + b2 V²).
 
-    Where straight lines do not describe the points (p < 0.001) the degree grows, to 3 at most.
-
-    Parameters
-    ----------
-    bias : ndarray, shape (n,)
-    values : ndarray, shape (2, n)
-    covariance : ndarray, shape (2n, 2n)
-
-    Returns
-    -------
-    smooth : ndarray, shape (2, n)
+    Where straight lines do not describe the points (p < 0.001) the degree grows, to 3 at most. With n biases, values
+    and the smooth curve have shape (2, n), the covariance (2n, 2n). The degree is returned, too.
     """
     n = bias.size
     size = np.max(np.abs(bias), initial=0.0) or 1.0
