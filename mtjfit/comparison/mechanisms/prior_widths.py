@@ -188,7 +188,8 @@ def evidence_bounds(
     >>> study = load_study(dataset("thickness-series").study_file)
     >>> model = MarginalPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
     >>> rng = np.random.default_rng(0)
-    >>> low, high = evidence_bounds(model, explore_posterior(model, model.size, rng), WIDTHS[3], np.inf, rng)  # amplitudes x 3
+    >>> explored = explore_posterior(model, model.size, rng)
+    >>> low, high = evidence_bounds(model, explored, WIDTHS[3], np.inf, rng)  # amplitudes x 3
     >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
     (-8211.0, inf)
     """
