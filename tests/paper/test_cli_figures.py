@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from errno import ENOSPC
 from pathlib import Path
 
@@ -86,15 +86,22 @@ def test_a_second_run_touches_nothing_and_completes_what_is_missing(tmp_path: Pa
     assert {path.name for path in tmp_path.iterdir() if path.stat().st_mtime != 1} == {"fig2_thickness.svg"}
 
 
-def test_a_figure_that_was_edited_is_not_overwritten(tmp_path: Path) -> None:
+def careless(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    raise MtjfitError("fig3_bias.svg: was changed, or drawn by another version")
+
+
+@pytest.mark.parametrize(("write", "kept"), [(write_missing, True), (careless, False)], ids=["real", "sabotage"])
+def test_a_figure_that_was_edited_is_not_overwritten(write: Callable[..., None], kept: bool, tmp_path: Path) -> None:
     drawn = {f"{name}.svg": b"<svg/>" for name in NAMES}
     write_missing(tmp_path, drawn)
     (tmp_path / "fig3_bias.svg").write_bytes(b"<svg>with my arrows</svg>")
     (tmp_path / "fig1_accumulation.svg").unlink()
     before = content(tmp_path)
     with pytest.raises(MtjfitError, match=r"fig3_bias\.svg: was changed, or drawn by another version"):
-        write_missing(tmp_path, drawn)
-    assert content(tmp_path) == before
+        write(tmp_path, drawn)
+    assert (content(tmp_path) == before) is kept
 
 
 def test_usage_is_2_and_a_refusal_3(tmp_path: Path) -> None:

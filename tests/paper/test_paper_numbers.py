@@ -7,6 +7,7 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
+import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,8 +86,24 @@ def test_every_row_is_the_printed_formula_of_its_own_parameters(figure: str) -> 
     assert deviation(TABLES[figure](), figure) < CLOSE
 
 
-def test_the_ratio_of_fig_2_is_that_of_its_columns() -> None:
+def exact_kappa(row: pd.Series) -> complex:
+    """Eq. 12 as printed with 40 digits: no cancellation for thin layers."""
+    with mpmath.workdps(40):
+        names = ("lambda_J_nm", "lambda_phi_nm", "lambda_sf_F_nm", "lambda_sf_N_nm", "D_ratio", "d_nm")
+        J, phi, F, N, ratio, d = (mpmath.mpf(row[name]) for name in names)
+        q0_squared = mpmath.mpc(1 / phi**2, -1 / J**2)
+        q = mpmath.sqrt(q0_squared + 1 / F**2)
+        whole = mpmath.cosh(d * q) + ratio * N * q * mpmath.sinh(d * q)
+        return complex(q0_squared / q**2 * (whole - 1) / whole)
+
+
+def test_fig_2_to_the_last_digits_for_thin_layers_too() -> None:
     table = thickness_dependence()
+    some = table[table.d_nm.isin([0.01, 0.02, 0.1, 1.2, 6.0])]
+    assert len(some) == 30
+    exact = np.array([exact_kappa(row) for _, row in some.iterrows()])
+    assert np.max(np.abs(complex_of(some, "Fig. 2") / exact - 1)) < 1e-14
+    np.testing.assert_allclose(some.T_perp_over_T_par, exact.imag / exact.real, rtol=1e-11)
     thick = table[table.d_nm > 0]
     np.testing.assert_allclose(thick.T_perp_over_T_par, thick.dT_perp_over_J0 / thick.dT_par_over_J0, rtol=1e-13)
 
