@@ -199,6 +199,8 @@ def test_hostile_texts_are_escaped(finished):
     assert dangers(page) == []
     assert page.text.count(HOSTILE) > 10
     assert HOSTILE_TITLE in page.text
+    shown = next(rows for rows in page.tables if rows[0][:2] == ["device", "d (nm)"])
+    assert [row[0] for row in shown[1:]] == [f"{HOSTILE}{k}" for k in range(3)]
 
 
 def test_hostile_texts_of_one_thickness_are_escaped(one_thickness_fit):
