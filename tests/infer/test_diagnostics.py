@@ -70,6 +70,11 @@ def test_ess_and_r_hat_are_those_of_arviz(shape: tuple[int, int]) -> None:
         if shape[0] > 1:
             assert split_r_hat(x) == pytest.approx(array_stats.rhat(reference, method="split"), rel=1e-9), kind
             assert r_hat(x) == pytest.approx(array_stats.rhat(reference, method="rank"), rel=1e-9), kind
+        else:  # ArviZ wants two chains: its plain R-hat gets the halves
+            half = np.stack([x[0, : shape[1] // 2], x[0, -(shape[1] // 2) :]])
+            scores = [rank_normalised(each) for each in (half, np.abs(half - np.median(half)))]
+            expected = [array_stats.rhat(each, method="identity") for each in scores]
+            assert r_hat(x) == pytest.approx(max(expected), rel=1e-9), kind
 
 
 def test_a_common_drift_costs_effective_draws() -> None:
@@ -81,12 +86,13 @@ def test_a_common_drift_costs_effective_draws() -> None:
         assert ess_tail(drifting) < ess_tail(x)
 
 
-@pytest.mark.parametrize("n", [200, 201])
-def test_nested_r_hat_is_that_of_arviz(n: int) -> None:
-    rng, ids = np.random.default_rng(n), np.repeat(np.arange(4), 6)
+@pytest.mark.parametrize("shape", [(4, 6, 200), (4, 6, 201), (3, 4, 41), (2, 1, 50)])
+def test_nested_r_hat_is_that_of_arviz(shape: tuple[int, int, int]) -> None:
+    superchains, walkers, n = shape
+    rng, ids = np.random.default_rng(n), np.repeat(np.arange(superchains), walkers)
     for by in (0.0, 0.1, 1.0):
-        x = ar1(0.7, 24, n, seed=n).reshape(4, 6, n) + by * rng.standard_normal((4, 1, 1))
-        flat = x.reshape(24, n)
+        x = ar1(0.7, ids.size, n, seed=n).reshape(shape) + by * rng.standard_normal((superchains, 1, 1))
+        flat = x.reshape(-1, n)
         rank = array_stats.rhat_nested(flat, ids, method="rank")
         assert nested_r_hat(x) == pytest.approx(rank, rel=1e-9)
         plain = array_stats.rhat_nested(flat, ids, method="split")
