@@ -204,6 +204,7 @@ def test_eq_13_and_14_in_chi_and_beta(loud):
 def test_no_dephasing_as_printed(loud):
     beta = np.array([1e-6, 0.1, 1.0, 7.0, 1e6])
     assert worst(kappa_no_dephasing(np.sqrt(beta), 1.0), (1 - 1j * beta) / (1 + beta**2)) <= TOLERANCE
+    assert worst(kappa(np.inf, np.sqrt(beta), np.inf, 1.0, 1.0), (1 - 1j * beta) / (1 + beta**2)) <= TOLERANCE
     assert kappa_no_dephasing(np.inf, 3.0) == 0
     assert kappa_no_dephasing(3.0, np.inf) == 1
 
