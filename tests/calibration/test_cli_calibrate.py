@@ -178,6 +178,19 @@ def test_other_files_are_refused_before_anything_is_computed(
     assert "cannot be written" in result.stderr
 
 
+def test_a_disk_that_fills_up_leaves_no_half_file(
+    tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, target: Path) -> None:
+        raise OSError(28, os.strerror(28), str(path))
+
+    monkeypatch.setattr(Path, "replace", full)
+    result = invoke(study_file, "-o", tmp_path / "out")
+    assert result.exit_code == 3
+    assert "ranks.csv: cannot be written: No space left on device; free the disk" in result.stderr
+    assert content(tmp_path / "out") == {}
+
+
 def test_the_exit_code_is_in_the_help() -> None:
     assert "Exit code 5: not calibrated" in " ".join(invoke("--help").stdout.split())
     assert "5 not converged, or not calibrated" in CliRunner().invoke(cli, ["--help"]).output
