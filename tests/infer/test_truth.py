@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
+import mtjfit
 from mtjfit.data import dataset
 from mtjfit.infer import Posterior
+from mtjfit.physics import Interface, torkance
+from mtjfit.study import Sampling, Study
 
 SET = dataset("thickness-series")
 TRUTH = tomllib.loads(SET.study_file.with_name("meta.toml").read_text(encoding="utf-8"))["truth"]
 NAMES = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "a1", "b2")
+QUICK = Sampling(seed=1, target_ess=1000, walkers=28)
 
 
 def p_of_truth(posterior: Posterior) -> float:
@@ -24,6 +30,20 @@ def p_of_truth(posterior: Posterior) -> float:
         return np.einsum("...i,ij,...j->...", x - mean, inverse, x - mean)
 
     return float(np.mean(distance(draws) > distance(np.log([TRUTH[name] for name in NAMES]))))
+
+
+def again(seed: int) -> Study:
+    """The same design with other noise and other actual thicknesses."""
+    rng = np.random.default_rng(seed)
+    study = mtjfit.load_study(SET.study_file)
+    lengths = {name: TRUTH[name] for name in (*NAMES[:4], "D_ratio")}
+    curves = []
+    for curve in study.curves:
+        d = curve.thickness + 0.05 * rng.standard_normal()
+        T = torkance(curve.bias, d, **lengths, interface=Interface.of(a1=TRUTH["a1"], b2=TRUTH["b2"]))
+        noise = 0.0026 * rng.standard_normal((2, curve.bias.size))
+        curves.append(replace(curve, par=T.real + noise[0], perp=T.imag + noise[1]))
+    return study.replace(curves=tuple(curves))
 
 
 @pytest.fixture
@@ -53,3 +73,11 @@ def test_a_wrong_truth_is_remarkable(posterior: Posterior, monkeypatch: pytest.M
         with monkeypatch.context() as patch:
             patch.setitem(TRUTH, name, TRUTH[name] * factor)
             assert p_of_truth(posterior) < 0.01
+
+
+@pytest.mark.slow
+def test_the_truth_is_a_typical_draw_of_many_data_sets() -> None:
+    """KS of 20 p-values against uniform; false-alarm rate 1e-3. Two in 20 below 0.01 would be one in 60."""
+    p = [p_of_truth(mtjfit.sample(again(seed).replace(sampling=QUICK), progress=False)) for seed in range(20)]
+    assert stats.kstest(p, "uniform").pvalue > 1e-3
+    assert np.sum(np.array(p) < 0.01) <= 1
