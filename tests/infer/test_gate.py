@@ -114,9 +114,10 @@ def emcee_run(
     return Chains(tuple("abcd"[: target.size]), draws, np.array(log), moved)
 
 
-def from_a_tight_ball() -> Chains:
+def from_a_tight_ball(mix: object, steps: int, thrown_away: int = 0) -> Chains:
     """All walkers of all ensembles start next to the mode of a correlated target, whose sd are 0.1 to 10."""
-    return emcee_run(GAUSSIAN, moves.StretchMove(), 120, lambda rng: 1e-3 * rng.standard_normal((32, 4)))
+    run = emcee_run(GAUSSIAN, mix, steps, lambda rng: 1e-3 * rng.standard_normal((32, 4)))
+    return replace(run, theta=run.theta[:, thrown_away:], log_posterior=run.log_posterior[:, thrown_away:])
 
 
 def emcee_with_too_few_steps() -> Chains:
@@ -151,6 +152,11 @@ def one_dead_walker() -> Chains:
     return chains(one.theta, log_posterior)
 
 
+def all_outside() -> Chains:
+    theta = np.broadcast_to(good().theta[:, :1], (E, S, W, 2)).copy()
+    return chains(theta, np.full((E, S, W), -np.inf))
+
+
 def nan_positions() -> Chains:
     theta = good().theta.copy()
     theta[3, 100, 4, 1] = np.nan
@@ -182,8 +188,17 @@ ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
     "ensembles slightly apart": (lambda: ensembles_apart(0.05), {"nested_r_hat"}),
     "widths that change": (widths_that_change, {"r_hat"}),
     "emcee, stretch from a tight ball": (
-        from_a_tight_ball,
+        lambda: from_a_tight_ball(moves.StretchMove(), 120),
         {"length", "steady", "drift", "r_hat", "ess_bulk"},
+    ),
+    "emcee, stretch, half thrown away": (
+        # 60 steps at τ = 60: halves are too short to know it, and the tail ESS of ArviZ is 434, too
+        lambda: from_a_tight_ball(moves.StretchMove(), 120, 60),
+        {"length", "steady", "r_hat", "ess_bulk"},
+    ),
+    "emcee, evolution from a tight ball": (
+        lambda: from_a_tight_ball(moves.DEMove(), 250),
+        {"length", "drift", "r_hat"},
     ),
     "emcee, too few steps": (emcee_with_too_few_steps, {"length", "ess_bulk"}),
     "one stuck walker": (one_stuck_walker, {"moving"}),
@@ -193,6 +208,7 @@ ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
     "unmixed walk from a ball": (random_walk_from_a_ball, {"length", "r_hat", "ess_bulk", "ess_tail"}),
     "-inf": (lambda: not_finite(-np.inf), {"finite"}),
     "nan": (lambda: not_finite(np.nan), {"finite"}),
+    "all outside": (all_outside, {"finite", "moving", "together", "length"}),
     "one dead walker": (one_dead_walker, {"finite", "together"}),
     "positions nan": (nan_positions, {"length", "steady", "r_hat", "ess_bulk", "ess_tail"}),
     "too short": (lambda: good(shape=(E, 200, 64, 2)), {"length"}),
@@ -228,9 +244,12 @@ def test_every_check_is_the_only_one_somewhere() -> None:
     assert {check.name for check in judge(good(), TARGET).checks} == set(ONLY.values())
 
 
-def test_good_chains_pass() -> None:
-    """At most 2 of 15: with the 1 % of good runs that is refused as measured here, the false-alarm rate is 4e-4."""
-    assert sum(bool(failed(good(seed, (E, S, 8, 2)))) for seed in range(15)) <= 2
+@pytest.mark.parametrize(("n", "most"), [(15, 2), pytest.param(50, 4, marks=pytest.mark.slow)])
+def test_good_chains_pass(n: int, most: int) -> None:
+    """With the 1 % of good runs that is refused as measured here, the false-alarm rate is below 5e-4."""
+    refused = [seed for seed in range(n) if failed(good(seed, (E, S, 8, 2)))]
+    assert len(refused) <= most
+    assert stats.binom.sf(most, n, 0.01) < 5e-4
 
 
 def test_thresholds() -> None:
