@@ -98,6 +98,15 @@ def test_differences_are_in_units_of_their_error() -> None:
         assert 1e-4 < stats.chi2.cdf(np.sum(column**2), column.size) < 1 - 1e-4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gaussian 2", "gaussian 6", "banana", "two modes"])
+def test_false_alarms_are_as_rare_as_normal_statistics_say(name: str) -> None:
+    """None in 200 runs, where 1e-4 for each is to be expected: 2 % by chance."""
+    z = all_in_errors(TARGETS[name], 200, np.random.default_rng(2))
+    assert np.abs(z).max() < MAX_ERRORS
+    assert np.std(z) == pytest.approx(1.0, abs=0.1)
+
+
 def test_the_difference_of_the_quantiles_is_in_sd() -> None:
     """Of a normal coordinate: 0.3 sd off at every quantile, within four errors of a 5 % quantile, 0.05 sd."""
     target, rng = gaussian(1), np.random.default_rng(3)
