@@ -60,6 +60,12 @@ def test_a_living_process_is_respected_and_a_killed_one_is_not(path: Path, holde
     take(path)
 
 
+def test_the_same_process_cannot_hold_it_twice(path: Path):
+    with locked(path), pytest.raises(MtjfitError, match="is working on this run"):
+        take(path)
+    take(path)
+
+
 @pytest.mark.parametrize("text", ["", OF_EARLIER_VERSIONS, "\x00"])
 def test_a_file_that_was_left_behind_is_not_in_the_way(path: Path, text: str):
     path.write_text(text)
