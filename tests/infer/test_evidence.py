@@ -202,6 +202,15 @@ def test_nothing_to_sample_is_exact() -> None:
     assert (found.value, found.error, found.method) == (-3.5, 0.0, "exact")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gaussian 3", "banana", "two modes"])
+def test_nested_sampling_agrees_with_what_is_known(name: str) -> None:
+    target = TARGETS[name]
+    found = log_evidence_nested(target, target.size, np.random.default_rng(9), n_live=200)
+    assert abs(found.value - target.log_evidence) < 4.5 * found.error
+    assert found.error < 0.3
+
+
 def bundled(**fixed: float) -> Study:
     """The bundled series with known thicknesses, and some lengths fixed."""
     study = load_study(dataset("thickness-series").study_file)
