@@ -19,6 +19,7 @@ from mtjfit.data.curve import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.html import inline_svg
 from mtjfit.infer import Check, Verdict
+from mtjfit.lazy import wing
 from mtjfit.parallel import process_pool
 from mtjfit.report import Findings, ReportFigure, ResultFolder, findings, report_figures, report_html, write_report
 from mtjfit.report.document import FIGURES, TABLES
@@ -204,8 +205,8 @@ def test_hostile_texts_are_escaped(finished):
     assert dangers(page) == []
     assert page.text.count(HOSTILE) > 10
     assert HOSTILE_TITLE in page.text
-    shown = next(rows for rows in page.tables if rows[0][:2] == ["device", "d (nm)"])
-    assert [row[0] for row in shown[1:]] == [f"{HOSTILE}{k}" for k in range(3)]
+    devices = {row[0] for rows in page.tables if rows[0][:2] == ["device", "d (nm)"] for row in rows[1:]}
+    assert devices == ({f"{HOSTILE}{k}" for k in range(3)} if wing("comparison") else set())
 
 
 def test_hostile_texts_of_one_thickness_are_escaped(one_thickness_fit):
