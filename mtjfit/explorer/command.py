@@ -15,8 +15,8 @@ _SERIES = "thickness-series"
 
 @click.command("explore", short_help="Sliders and live pictures in a browser.")
 @click.argument("study", required=False, type=click.Path(path_type=Path), metavar="[STUDY.toml]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="By default any that is free.")
-@click.option("--no-browser", is_flag=True, help="Only say where the page is.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="By default any free port.")
+@click.option("--no-browser", is_flag=True, help="Only print the address of the page.")
 def explore_command(study: Path | None, port: int, no_browser: bool) -> None:
     """Move lengths, thickness and amplitudes of a STUDY by hand and see accumulation, κ(d) and torque follow.
 

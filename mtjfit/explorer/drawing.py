@@ -30,7 +30,7 @@ class Accumulation:
 
 @dataclass(frozen=True, eq=False)
 class Kappa:
-    """κ(d) (Eq. 12), and its value from the data of each device with the amplitudes as they stand.
+    """κ(d) (Eq. 12), and its value from the data of each device with the current amplitudes.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Torque:
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Everything that is drawn."""
+    """Arrays of all pictures."""
 
     accumulation: Accumulation
     kappa: Kappa
@@ -87,7 +87,7 @@ class Pictures:
 
 
 def pictures_at(state: SliderState, explored: ExploredStudy) -> Pictures:
-    """Arrays of all pictures where the sliders stand.
+    """Arrays of all pictures at the sliders.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def _kappa(state: SliderState, explored: ExploredStudy, layers: list[float]) -> 
 
 
 def _measured(state: SliderState, explored: ExploredStudy, thickness: FloatArray) -> tuple[ComplexArray, ComplexArray]:
-    """κ of each device with standard errors, by least squares of T = κ J0 (or κ J0/d) with J0 as it stands."""
+    """κ of each device with standard errors, by least squares of T = κ J0 (or κ J0/d) with the current J0."""
     model, n = explored.model, thickness.size
     _, amplitudes = explored.vectors(state.values)
     linear = model.amplitudes

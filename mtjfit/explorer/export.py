@@ -1,4 +1,4 @@
-"""Export of a study file: held parameters are fixed where their sliders stand, all else stays."""
+"""Export of a study file: held parameters are fixed at their sliders, all else stays."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip 
 def exported(state: SliderState, explored: ExploredStudy) -> str:
     """TOML of a study file for the explored study, to be loaded from the folder of the original file.
 
-    A held parameter becomes ``{ fixed = … }`` where its slider stands. A free one keeps its prior; one that was fixed
-    and is now free gets a prior about its slider, a factor of two or three times the size wide. Everything else of the
+    A held parameter becomes ``{ fixed = … }`` at the value of its slider. A free one keeps its prior; one that was
+    fixed and is now free gets a prior about its slider, a factor of two or three times the size wide. The rest of the
     user's file stays as it is, comments too. Thicknesses stay those of the data. A study that did not come from a file
     has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
 
@@ -48,12 +48,12 @@ def exported(state: SliderState, explored: ExploredStudy) -> str:
 
 
 def _head(state: SliderState, explored: ExploredStudy) -> str:
-    """Where the sliders stood, as comments."""
+    """Values of the sliders, as comments."""
     stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
     return "\n".join([
         f"# Exported by mtjfit explore {mtjfit.__version__}.",
         "# Save it beside the original study file: names of data files are relative to it.",
-        f"# The sliders stood at {', '.join(stood[:5])} (nm),",
+        f"# The sliders were at {', '.join(stood[:5])} (nm),",
         f"# {', '.join(stood[5:])}.",
     ])  # fmt: skip
 

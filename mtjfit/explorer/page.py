@@ -101,7 +101,7 @@ class Page:
     Attributes
     ----------
     state : SliderState
-        Where everything stands; a new one after every event.
+        Replaced after every event.
     """
 
     def __init__(self, explored: ExploredStudy):
@@ -109,7 +109,7 @@ class Page:
         self._explored = explored
         self.state = start(explored)
         self._shape = structure_of(self.state, explored)
-        self._following = False  # the sliders follow the state, and must not move it meanwhile
+        self._following = False  # True while the sliders are set from the state, so that they do not change it
         mark = " and ".join(dict.fromkeys(each.kind.upper() for each in explored.study.origins if each.label))
         curve = explored.curve(self.state.device)
         drawn = pictures_at(self.state, explored)
@@ -152,7 +152,7 @@ class Page:
         return pn.Column(self._html(heading(self._explored)), body, sizing_mode="stretch_width")
 
     def fit(self, event: object = None) -> None:
-        """Least squares from where the sliders stand."""
+        """Least squares from the sliders."""
         try:
             self._now(fit_from(self.state, self._explored))
         except MtjfitError as error:
@@ -167,7 +167,7 @@ class Page:
         self._now(self.state)
 
     def _now(self, state: SliderState) -> None:
-        """Everything on the page follows a state."""
+        """Show a state on the page."""
         self.state = state
         self._following = True
         try:

@@ -61,7 +61,7 @@ def _misfit(explored: ExploredStudy, state: SliderState) -> tuple[FloatArray, fl
 
 
 def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | None = None) -> Agreement:
-    """χ² where the sliders stand, as `mtjfit.fit` counts it.
+    """χ² at the sliders, counted as in `mtjfit.fit`.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def _bounds(explored: ExploredStudy, k: int) -> tuple[float, float]:
 
 
 def fit_from(state: SliderState, explored: ExploredStudy) -> SliderState:
-    """The nearest minimum of χ²: local least squares by lmfit from where the sliders stand.
+    """The nearest minimum of χ²: local least squares by lmfit from the sliders.
 
     Lengths are moved within the support of their priors, thicknesses where the study calls them uncertain, amplitudes
     in closed form; nothing that is held moves. Unlike `mtjfit.fit` it looks for no other minimum. χ² never grows.

@@ -179,7 +179,7 @@ def name_of(explored: ExploredStudy, device: str, slider: str) -> str:
 
 
 def value_of(explored: ExploredStudy, state: SliderState, slider: str) -> float:
-    """Where a slider stands, in nm, or in the unit of the amplitude."""
+    """Value of a slider, in nm or in the unit of the amplitude."""
     return state.values[name_of(explored, state.device, slider)]
 
 

@@ -34,10 +34,10 @@ _FILES = frozenset((*figure_names(*TITLES), *(f"{name}.csv" for name in TITLES))
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="New or empty folder, or earlier figures.",
+    help="New or empty folder, or one with earlier figures.",
 )
 @with_pdf
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the figures are.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress: only the path of the figures.")
 def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
     """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave SVG, PNG and CSV in DIR.
 
@@ -52,7 +52,7 @@ def leave_figures(
     quiet: bool,
     pictures: Callable[[Mapping[str, Figure], bool], dict[str, bytes]] | None = None,
 ) -> None:
-    """Draw the figures, write what is missing in a folder, and say on stdout what is there.
+    """Draw the figures, write what is missing in a folder, and print what is there.
 
     Parameters
     ----------

@@ -186,8 +186,8 @@ def _bulk(d: float) -> str | tuple[float, tuple[float, ...]]:
 def plot_bias_dependence(table: pd.DataFrame) -> Figure:
     """Fig. 3: both torques against bias for several thicknesses; inset, T_perp within ±200 mV.
 
-    Parameters and errors are those of `mtjfit.paper.numbers.bias_dependence`, whose table is drawn. What is assumed
-    stands at the foot.
+    Parameters and errors are those of `mtjfit.paper.numbers.bias_dependence`, whose table is drawn. The foot lists
+    the assumptions.
 
     Examples
     --------

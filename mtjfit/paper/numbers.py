@@ -204,7 +204,7 @@ def values_of(table: pd.DataFrame, name: str) -> list[float]:
 
 
 def parameters_text(table: pd.DataFrame, axis: str) -> str:
-    """All parameters of a table but the one on its `axis`, by the names that they have everywhere.
+    """All parameters of a table but the one on its `axis`, by their usual names.
 
     Examples
     --------
@@ -216,7 +216,7 @@ def parameters_text(table: pd.DataFrame, axis: str) -> str:
 
 
 def assumptions(table: pd.DataFrame) -> tuple[str, ...]:
-    """What is assumed in a table of `bias_dependence`, since the paper gives no thickness and no amplitude.
+    """Assumptions of a table of `bias_dependence`, since the paper gives no thickness and no amplitude.
 
     Examples
     --------

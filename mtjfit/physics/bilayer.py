@@ -31,7 +31,7 @@ _CIRCLE = np.exp(2j * np.pi * np.arange(56) / 56)
 
 @dataclass(frozen=True)
 class Bilayer:
-    """A free layer F of thickness d before a thick normal metal N, as Eq. 3–4 see it.
+    """A free layer F of thickness d before a thick normal metal N, in Eq. 3–4.
 
     In a static torque N enters through Λ = (D_F/D_N) λ_sf^N alone. In the dynamics it does not: λ_sf^N and D_N count
     separately, and so does D_F, which turns lengths into times (λ² = D τ in each metal).
@@ -224,7 +224,7 @@ def kappa_at_frequency(f: ArrayLike, bilayer: Bilayer) -> ComplexArray:
     """κ for J0(t) = J0 exp(2πi f t): Eq. 12 with 1/L² → 1/L² + s/D_F, 1/λ_N² → 1/λ_N² + s/D_N, s = 2πi f.
 
     The i of exp(2πi f t) is that of the torque plane: with f > 0 the spins that enter turn from e_par to e_perp, with
-    f < 0 the other way round. Precession tells the two apart, so **κ(−f) is not the conjugate of κ(f)**. The response
+    f < 0 the other way round. Precession distinguishes the two, so **κ(−f) is not the conjugate of κ(f)**. The response
     to a real drive J0(t) = J0 cos(2πft) takes both,
 
         T_par + i T_perp = J0 [κ(f) exp(2πi f t) + κ(−f) exp(−2πi f t)]/2.

@@ -41,7 +41,7 @@ _HUGE = 1e150
 
 @dataclass(frozen=True)
 class Load:
-    """What lies behind a face: w : j = h : g in nm, with g + h = 1."""
+    """Ratio of density and current at a face: w : j = h : g in nm, with g + h = 1."""
 
     g: ComplexArray
     h: ComplexArray
@@ -88,7 +88,7 @@ class Slab:
         return self.q0_squared + self.spin_flip
 
     def front(self, end: Load) -> Load:
-        """What lies behind the front face, the slab included, given what lies behind the rear face."""
+        """Load at the front face, the slab included, given the load at the rear face."""
         own = self._turned(self.thickness, end.over(self.D_ratio))
         return Load.of(own[0], own[1]).over(1 / self.D_ratio)
 
@@ -136,7 +136,7 @@ class Layer:
     lambda_J, lambda_phi : float
         Spin precession and dephasing length in nm, > 0, inf allowed.
     antiparallel : bool
-        The moment points along −M. Precession turns the other way, dephasing does not notice.
+        The moment points along −M: precession turns the other way, dephasing is unchanged.
 
     Raises
     ------
@@ -257,8 +257,8 @@ def Lambda_effective(layers: Layers) -> float:
     Λ_k = ℓ_k [Λ_(k+1) + ℓ_k tanh(t/λ)]/[ℓ_k + Λ_(k+1) tanh(t/λ)], ℓ_k = D_ratio λ_sf, from the last layer forwards:
     Λ = ℓ for a semi-infinite last layer, ℓ coth(t/λ) for a finite one, inf for none at all (an oxide).
 
-    Whatever lies behind F, the torque on F knows it by this one number, because there the current is proportional to
-    the density. A fit of Eq. 12 with Λ free is therefore right for every nonmagnetic cap; only the meaning of Λ
+    Whatever lies behind F, the torque on F depends on this number alone: the current there is proportional to the
+    density. A fit of Eq. 12 with Λ free is therefore right for every nonmagnetic cap; only the meaning of Λ
     changes. It is D_ratio λ_sf of the first layer only if that layer is several λ_sf thick and its interface clean.
 
     It serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.

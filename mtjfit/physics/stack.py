@@ -23,7 +23,8 @@ _ROUNDING = 1e-14  # a place this close behind the last face, relative to x, is 
 
 def _free(d: ArrayLike, lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_F: ArrayLike) -> Slab:
     d, q0_squared, _, _ = checked_arguments(d, lambda_J, lambda_phi, lambda_sf_F, 0.0, 1.0)
-    return Slab(*np.broadcast_arrays(d, q0_squared, inverse_square(lambda_sf_F)))
+    d, q0_squared, rate = np.broadcast_arrays(d, q0_squared, inverse_square(lambda_sf_F))
+    return Slab(d, q0_squared, rate)
 
 
 def _march(free: Slab, layers: Layers) -> Iterator[tuple[Slab, SpinState, Load]]:
@@ -122,7 +123,9 @@ def spin_flip_by_layer(
     >>> bool(abs(lost.sum() + torque.sum() - 1) < 1e-14)
     True
     """
-    return _rows(_spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, lambda slab: slab.spin_flip + 0j))
+    return _rows(
+        _spent(_free(d, lambda_J, lambda_phi, lambda_sf_F), layers, lambda slab: slab.spin_flip.astype(complex))
+    )
 
 
 @np.errstate(invalid="ignore", under="ignore")

@@ -22,7 +22,7 @@ from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
 __all__ = ["analyse"]
 
-_WINDOWS = 2  # times that the window about the lines is set anew
+_WINDOWS = 2  # times that the window about the lines is updated
 _MANY_IN_LINE = 2.0  # spacings of points in a half width, below which a line is hardly resolved
 _NO_LINE = 0.01
 
@@ -154,14 +154,14 @@ def _flags(
     for k in range(fit.model.modes):
         which = f" {k + 1}" if fit.model.modes > 1 else ""
         if fit.half_width[k] < _MANY_IN_LINE * spacing:
-            yield f"line{which} is narrower than the points can show: {fit.half_width[k] / spacing:.2g} points in σ"
+            yield f"line{which} is too narrow for the spacing of points: {fit.half_width[k] / spacing:.2g} points in σ"
         if fit.half_width[k] > span / 2:
             yield f"line{which} is as wide as the sweep"
     p = _p_without_line(fit, x, residual)
     if p > _NO_LINE:
-        yield f"the background alone describes it as well (p = {p:.2g})"
+        yield f"the background alone fits as well (p = {p:.2g})"
     if not tests.described:
-        yield (f"the residuals are not noise: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, "
+        yield (f"the residuals are not white noise: p = {tests.p:.1g} (χ²/dof {tests.chi2_red:.2g}, "
                f"correlation of neighbours {tests.autocorrelation:.2f})")  # fmt: skip
 
 
@@ -186,7 +186,7 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
 
 
 def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
-    """Kittel's formula through the resonances of a device; None where they are too few, or fields not known."""
+    """Kittel's formula through the resonances of a device; None where there are too few, or the fields are unknown."""
     own = [
         fit
         for fit in fits

@@ -86,7 +86,7 @@ def factor(text: str, table: Mapping[str, float]) -> float:
 
 
 def factor_or_problem(text: str, table: Mapping[str, float], where: str, problems: list[Problem]) -> float:
-    """`factor`, or NaN and a problem at the place `where` the unit stands."""
+    """`factor`, or NaN and a problem at the key path `where` of the unit."""
     try:
         return factor(text, table)
     except ValueError as error:
@@ -153,7 +153,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class Constants:
-    """Everything that the calibration of one device needs.
+    """Constants for the calibration of one device.
 
     Attributes
     ----------
@@ -173,7 +173,7 @@ class Constants:
     V_II : Constant or None
         ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
     theta : Constant or None
-        Angle between the moments in degrees. The torkance at this angle needs no value of it.
+        Angle between the moments in degrees; the torkance at this angle does not depend on it.
     gamma : Constant
         rad/(s T).
     """

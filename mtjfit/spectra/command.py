@@ -1,4 +1,4 @@
-"""``mtjfit spectra``: from a folder of rectified spectra to torkance against bias."""
+"""``mtjfit spectra``: torkance against bias from a folder of rectified spectra."""
 
 from __future__ import annotations
 
@@ -29,16 +29,18 @@ __all__ = ["leave_spectra", "spectra_command"]
     required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="New or empty folder, or earlier spectra.",
+    help="New or empty folder, or one with earlier spectra.",
 )
 @click.option(
     "--shift",
     multiple=True,
     metavar="NAME=STEPS",
-    help="Move a constant by so many of its standard errors, such as Meff=+1, to see what it does.",
+    help="Shift a constant by STEPS standard errors, such as Meff=+1, to see its effect.",
 )
-@click.option("--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Most to draw.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only what must not be missed, and where the page is.")
+@click.option(
+    "--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Maximum number of thumbnails."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress: only warnings and the path of the page.")
 def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 

@@ -41,7 +41,7 @@ __all__ = [
 
 
 class SpectraTable(TomlTable):
-    """``[spectra]``: a name, what the spectra are taken against, and the unit of the torkances to write."""
+    """``[spectra]``: a name, the abscissa of the spectra, and the unit of the torkances to write."""
 
     name: str
     against: Literal["frequency", "field"]
@@ -50,7 +50,7 @@ class SpectraTable(TomlTable):
 
 
 class ColumnsTable(TomlTable):
-    """``[files.columns]``: names of columns; bias, device and fixed only where they stand in columns."""
+    """``[files.columns]``: names of columns; bias, device and fixed only where columns hold them."""
 
     x: str
     voltage: str
@@ -60,7 +60,7 @@ class ColumnsTable(TomlTable):
 
 
 class UnitsTable(TomlTable):
-    """``[files.units]``: declared units; they must agree with what a file says of itself."""
+    """``[files.units]``: declared units; they must agree with those in the files."""
 
     x: str
     voltage: str
@@ -69,7 +69,7 @@ class UnitsTable(TomlTable):
 
 
 class WideTable(TomlTable):
-    """``[files.wide]``: how series stand side by side."""
+    """``[files.wide]``: series in columns side by side."""
 
     columns: tuple[str, ...]
     name: str = ""
@@ -78,7 +78,7 @@ class WideTable(TomlTable):
 
 @dataclass(frozen=True)
 class ReadTable(ReadOptions):
-    """``[files.read]``: how the files are written, where that cannot be found out."""
+    """``[files.read]``: format of the files, where it cannot be detected."""
 
     comment: str = "#"
     reader: str = ""
@@ -112,7 +112,7 @@ _Sharing: TypeAlias = Annotated[Annotated[Literal["free", "shared"], WORD] | Ann
 
 
 class LineTable(TomlTable):
-    """``[line]``: what is fitted."""
+    """``[line]``: the model of a spectrum."""
 
     modes: int = Field(default=1, ge=1, le=8)
     use: Literal["largest", "lowest", "highest"] = "largest"
@@ -137,7 +137,7 @@ class ConstantTable(TomlTable):
 
 
 class DeviceTable(TomlTable):
-    """One ``[[devices]]``: name, free layer, and whatever constants are its own."""
+    """One ``[[devices]]``: name, free layer, and the constants of this device alone."""
 
     name: str
     thickness: float = Field(gt=0)
@@ -180,7 +180,7 @@ ADVICE = {
     "centre": 'write "free", "shared", or the degree of a polynomial in the bias',
     "width": 'write "free", "shared", or the degree of a polynomial in the bias',
 }
-"""What to do about a problem of a key, by key."""
+"""Remedies for problems, by key."""
 
 _POSITIVE = ("I_rf", "dV_dI", "Ms_Vol", "Nx_Meff", "gamma")
 _NEEDED = {
@@ -258,7 +258,7 @@ def _constants(
 
 
 def devices_from(raw: object, common: object, against: Against) -> dict[str, SpectraDevice] | list[Problem]:
-    """All declared devices by name, or everything that is wrong with them."""
+    """All declared devices by name, or all their problems."""
     problems: list[Problem] = []
     if not isinstance(common, dict):
         return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
@@ -282,7 +282,7 @@ def devices_from(raw: object, common: object, against: Against) -> dict[str, Spe
         if table.name in found:
             problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
         found[table.name] = SpectraDevice(table.name, table.thickness, table.thickness_sd, constants)
-    # A fault of a common constant comes back with every device.
+    # A problem of a common constant is found once for every device.
     return list(dict.fromkeys(problems)) or found
 
 

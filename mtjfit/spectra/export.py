@@ -19,7 +19,7 @@ __all__ = ["covariance_names", "spectra_files"]
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
 _COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
-_FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance seen
+_FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance
 
 
 def spectra_files(result: SpectraResult) -> dict[str, bytes]:
@@ -43,7 +43,7 @@ def spectra_files(result: SpectraResult) -> dict[str, bytes]:
 
 
 def covariance_names(devices: Iterable[str]) -> dict[str, str]:
-    """File of the covariance of each device; names that a file system would not take are replaced.
+    """File of the covariance of each device, named so that every file system accepts it.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def covariance_names(devices: Iterable[str]) -> dict[str, str]:
     for device in devices:
         plain = re.sub(r"[^A-Za-z0-9.+-]", "_", device)[:60]
         name, k = f"covariance-{plain}.csv", 2
-        # Some file systems take A1 and a1 for the same.
+        # Some file systems do not distinguish A1 from a1.
         while name.casefold() in (each.casefold() for each in found.values()):
             name, k = f"covariance-{plain}-{k}.csv", k + 1
         found[device] = name
@@ -67,7 +67,7 @@ def _single(result: SpectraResult) -> bool:
 
 def _covariance(result: SpectraResult, device: str) -> FloatArray:
     unit = find_unit(result.study.unit).si
-    # With one device there is nothing between which a common error could average away.
+    # With a single device a common error cannot average away.
     return result.curves[device].covariance(own_only=not _single(result)) / unit**2
 
 
@@ -205,13 +205,13 @@ def _scales(result: SpectraResult) -> list[str]:
         lines += [
             f"# Common to all devices: {names} scale every curve by the same factor, 1 ± {scale:.2g}.",
             "# Amplitudes that all devices share (a1, b2) take this up exactly: add it to their errors by hand. It",
-            "# must not stand in the covariances, where it would average away between devices. Lengths do not feel it.",
+            "# must stay out of the covariances, where it would average away between devices. Lengths are unaffected.",
         ]
     for name, (size, alike) in found.items():
         if not alike:
             lines += [
                 f"# {name} is common to all devices too, but moves par and perp differently, by up to {size:.2g} of",
-                f"# their values: lengths do feel it. To see how much: mtjfit spectra --shift {name}=+1, and -1.",
+                f"# their values, which shifts lengths. To see by how much: mtjfit spectra --shift {name}=+1, and -1.",
             ]
     return lines
 

@@ -35,8 +35,8 @@ class DeviceLines:
     chi2 : float
         Of all residuals, over the noise of each spectrum fitted on its own.
     p_sharing : float
-        Probability of so large a rise of χ² if the sharing were true; NaN where nothing is shared. Residuals of spectra
-        that share what they do not have in common show no noise, so this is to be looked at first.
+        Probability of so large a rise of χ² if the sharing were true; NaN where nothing is shared. Check this first:
+        residuals of spectra that wrongly share a parameter are not noise.
     """
 
     centre: FloatArray
@@ -79,8 +79,7 @@ def fit_together(
 
     Parameters
     ----------
-    x, y : ndarray, shape (M, n)
-    bias : ndarray, shape (M,)
+    x, y, bias : ndarray, shape (M, n), (M, n) and (M,)
     fits : LineFits
         From `fit_lines`, of the same spectra.
     centre, width : "free" or int
@@ -127,7 +126,7 @@ def _coordinates(
     qc, qw = of_centre.shape[1], of_width.shape[1]
     transform = np.zeros((n, 2 * k, k * (qc + qw)))
     start = np.empty(k * (qc + qw))
-    # Spectra whose line is weak know least of where it is.
+    # Spectra with a weak line say least about its position.
     trust = 1 / np.maximum(fits.errors()[0], 1e-12 * unit)
     for m in range(k):
         columns = slice(m * qc, (m + 1) * qc)
@@ -165,7 +164,7 @@ def _search(
         step = np.clip(np.linalg.solve(damped, gradient), -0.5, 0.5)
         there = project(data, model, *_local(data, transform, beta + step), precision)
         better = there.rss.sum() <= at.rss.sum()
-        # In units of the errors: a thousandth of a millionth of one is the end.
+        # The step in units of the errors.
         moved = float(np.sqrt(step @ curvature @ step))
         if better:
             at, beta = there, beta + step

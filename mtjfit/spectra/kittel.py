@@ -1,4 +1,4 @@
-"""Resonance against field: Kittel's formula for a film magnetised in its plane, as a check of what was fitted."""
+"""Kittel's formula, resonance against field for a film magnetised in its plane, as a check of the line fits."""
 
 from __future__ import annotations
 
@@ -24,21 +24,16 @@ GAMMA = 1.76e11
 def resonance_frequency(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
     """Kittel's formula: f = (γ/2π) √[(B + B_k)(B + B_k + μ0 M_eff)].
 
+    In Hz; 0 where the film is not magnetised in its plane.
+
     Parameters
     ----------
     field : array_like
         |B| in T, in the plane of the film, along its easy axis.
-    Meff : float
-        μ0 M_eff in T; negative where the film would rather be magnetised along its normal.
-    Bk : float
-        In-plane anisotropy field in T.
+    Meff, Bk : float
+        μ0 M_eff (negative for perpendicular anisotropy) and in-plane anisotropy field in T.
     gamma : float
         rad/(s T).
-
-    Returns
-    -------
-    ndarray
-        Hz; 0 where the film is not magnetised in its plane.
 
     Examples
     --------
@@ -162,7 +157,7 @@ def fit_kittel(
     best = min(tries, key=lambda each: float(each.cost))
     Meff, Bk, _ = of(best.x)
     if "Bk" in free and abs(Bk) > abs(Bk + Meff):
-        # The formula does not tell B_k from B_k + M_eff; the anisotropy is meant to be the smaller of the two.
+        # The formula is the same with B_k and B_k + M_eff exchanged; the anisotropy is the smaller of the two.
         other = best.x.copy()
         other[free.index("Meff")], other[free.index("Bk")] = -Meff, Bk + Meff
         best = least_squares(residual, other, x_scale=size, xtol=1e-14, ftol=1e-14, gtol=1e-14)

@@ -16,8 +16,8 @@ __all__ = ["fit_lines", "stacked", "starts"]
 
 _CHUNK = 512
 _MOST_STEPS = 120
-_SMALL = 1e-10  # a step that moves centres by this many widths is the last one
-_FARTHEST = 1.0  # a line whose centre was not swept over is not known
+_SMALL = 1e-10  # convergence: the last step moves centres by less than this many widths
+_FARTHEST = 1.0  # centres stay within the sweep
 _WIDEST = np.log(4.0)
 _NARROWEST = 0.5  # of the spacing of points
 
@@ -46,7 +46,7 @@ def fit_lines(
     used: BoolArray | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> LineFits:
-    """Fit every spectrum on its own; no starting values are needed.
+    """Fit every spectrum separately; no starting values are needed.
 
     Variable projection: at given centres and widths the best amplitudes and background follow from a linear system, so
     that only the centres and widths are searched for, with analytic derivatives (Golub and Pereyra 1973, Kaufman 1975).
@@ -105,7 +105,7 @@ def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray |
     log_width = np.empty((y.shape[0], 0))
     residual = data
     for k in range(1, model.modes + 1):
-        # One line after another: the next one starts where it explains most of what the others leave.
+        # Lines are added one by one; each starts where it explains most of the residual of the others.
         new_centre, new_width = starts(residual, model.degree, modulation)
         centre, log_width = np.column_stack([centre, new_centre]), np.column_stack([log_width, new_width])
         partial = replace(model, modes=k)
@@ -153,7 +153,7 @@ def search(
             values[taken] = getattr(there, name)[better]
         damping[rows] = np.where(better, np.maximum(damping[rows] * 0.1, 1e-12), damping[rows] * 8)
         iterations[rows] += 1
-        # Below the rounding of the rss no step can be told from another: the end as well.
+        # Large damping: steps no longer change the rss beyond rounding.
         done[rows] = (moved < _SMALL) | (~better & (damping[rows] > 1e10))
     inside = np.all((np.abs(centre) < _FARTHEST) & (log_width < _WIDEST - 1e-9) & (log_width > lowest + 1e-9), axis=1)
     return centre, log_width, Projection(**found), done & inside, iterations
@@ -195,8 +195,8 @@ def _unscaled(
     covariance = np.take_along_axis(np.take_along_axis(covariance, columns[:, :, None], 1), columns[:, None, :], 2)
     linear = at.c * scale
     unordered = (data.middle[:, None] + span * centre, span * width, linear[:, :k], linear[:, k : 2 * k])
-    ordered = (np.take_along_axis(each, order, 1) for each in unordered)
-    return LineFits(model, *ordered, linear[:, 2 * k :], covariance, rss, n, converged, iterations)
+    x0, sigma, s, a = (np.take_along_axis(each, order, 1) for each in unordered)
+    return LineFits(model, x0, sigma, s, a, linear[:, 2 * k :], covariance, rss, n, converged, iterations)
 
 
 def _inverse(matrices: FloatArray) -> FloatArray:
@@ -254,7 +254,7 @@ def _trials(n: int) -> tuple[FloatArray, FloatArray]:
 
 
 def _common_grid(data: ScaledSpectra) -> tuple[FloatArray, FloatArray]:
-    """All spectra on one uniform abscissa, good enough to find lines on: t (m,) and y (N, m)."""
+    """All spectra interpolated to one uniform abscissa: t (m,) and y (N, m)."""
     n = data.t.shape[1]
     t = np.linspace(-1, 1, min(max(n, 64), _MOST_POINTS))
     same = bool(np.all(data.weight > 0)) and bool(np.all(np.abs(data.t - data.t[0]) < 1e-9))

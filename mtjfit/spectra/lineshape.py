@@ -1,7 +1,7 @@
 """Line shapes of a rectified resonance: Lorentzians of HALF width σ, their lock-in forms, and their derivatives.
 
 σ is everywhere the half width at half maximum, in the unit of the abscissa. With the full width in its place the
-antisymmetric amplitude would come out different by a factor of 2.
+antisymmetric amplitude would be off by a factor of 2.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from mtjfit.data.curve import FloatArray
+from mtjfit.physics.diffusion import ComplexArray
 
-__all__ = ["ComplexArray", "Form", "antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"]
+__all__ = ["Form", "antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"]
 
-ComplexArray: TypeAlias = NDArray[np.complex128]
 Form: TypeAlias = Literal["lorentzian", "oscillator"]
 
 
@@ -53,7 +53,7 @@ def complex_line(
     modulation: ArrayLike | None = None,
     form: Form = "lorentzian",
 ) -> ComplexArray:
-    r"""S + iA of a line, or of what a lock-in amplifier makes of it.
+    r"""S + iA of a line, or its first harmonic as a lock-in amplifier measures it.
 
     S + iA = 1/(1 − iu) with u = (x − x0)/σ. Under a modulation x + h cos φ the first harmonic, as a peak amplitude, is
     c₁ = (1/π) ∫ (S + iA) cos φ dφ over a period = 2im/(q² r (1 + r)), with q = 1 − iu, m = h/σ and r = √(1 + m²/q²):
@@ -67,8 +67,8 @@ def complex_line(
         Peak amplitude h > 0 of the modulation, in the unit of `x`. None: no modulation, the line itself.
     form : {"lorentzian", "oscillator"}
         ``"oscillator"``: S + i(x0/x)A of u = (x − x0²/x)/2σ, which is what a moment driven by an in-plane and an
-        out-of-plane torque does at any frequency x > 0; near resonance it is the same. With Lorentzians about σ/x0 of
-        each line is taken for the other one. For frequencies, and without modulation.
+        out-of-plane torque does at any frequency x > 0; near resonance it is the same. Lorentzians mistake about
+        σ/x0 of each line for the other one. For frequencies, and without modulation.
 
     Raises
     ------
@@ -85,15 +85,7 @@ def complex_line(
     >>> bool(np.allclose(exact, slope, rtol=1e-6))
     True
     """
-    if form == "oscillator":
-        return _oscillator(x, centre, half_width, modulation)[0]
-    sigma = np.asarray(half_width, dtype=float)
-    q = 1 - 1j * (np.asarray(x, dtype=float) - centre) / sigma
-    if modulation is None:
-        return np.asarray(1 / q)
-    m = np.asarray(modulation) / sigma
-    rho = np.sqrt(q * q + m * m)  # Re q = 1 keeps the root on its principal branch
-    return np.asarray(2j * m / (rho * (q + rho)))
+    return line_derivatives(x, centre, half_width, modulation, form)[0]
 
 
 def line_derivatives(
@@ -126,7 +118,7 @@ def line_derivatives(
         by_u = 1j * line * line
         return np.asarray(line), np.asarray(-by_u / sigma), np.asarray(-u * by_u)
     m = np.asarray(modulation) / sigma
-    rho = np.sqrt(q * q + m * m)
+    rho = np.sqrt(q * q + m * m)  # Re q = 1 keeps the root on its principal branch
     line = 2j * m / (rho * (q + rho))
     cube = rho**-3
     by_u = -2 * m * cube
@@ -157,7 +149,7 @@ def _oscillator(
 def background(x: ArrayLike, degree: int) -> FloatArray:
     """Legendre polynomials up to a degree over the span of the abscissa, as columns.
 
-    They span the same backgrounds as 1, x, x², … but do not come close to each other.
+    They span the same backgrounds as 1, x, x², …, but are far better conditioned.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ def _jobs(tables: list[FilesTable], folder: Path) -> list[tuple[FilesTable, Path
         found = sorted(each for each in (folder / table.folder).glob(table.file) if each.is_file())
         found = [each for each in found if each.suffix != ".toml"]
         if not found:
-            todo = "correct folder or file; * stands for anything"
+            todo = "correct folder or file; * matches any text"
             problems.append(Problem(f"files[{i}]", f"no file fits {Path(table.folder, table.file).as_posix()!r}", todo))
         jobs += [(table, each) for each in found]
     if problems:
@@ -154,8 +154,8 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
             same = False
         if not same:
             declared = getattr(table.units, name)
-            todo = "correct whichever is wrong; to go against the file, rename its column with [files.read] names"
-            what = f"is in {said!r} by the file, but {declared!r} is declared"
+            todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
+            what = f"is in {said!r} in the file, but {declared!r} is declared"
             problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))
     if problems:
         raise DataError(problems)
@@ -243,7 +243,7 @@ spectra is
 
 
 def _origin(declared: str, of_files: Origin, name: str) -> Origin:
-    """What the study declares, or else its files.
+    """Origin declared by the study, or else by its files.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def _origin(declared: str, of_files: Origin, name: str) -> Origin:
         return of_files
     kind, _, note = declared.partition(";")
     if of_files.label and kind.strip() != of_files.kind:
-        what = f"is {kind.strip()!r}, but a file says {of_files.kind!r} of itself"
+        what = f"is {kind.strip()!r}, but a file declares {of_files.kind!r}"
         raise ConfigError([Problem(f"{name}: spectra.origin", what, "remove it, or correct the file")])
     return Origin(kind.strip(), " ".join(note.split()))  # type: ignore[arg-type]
 

@@ -43,7 +43,7 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
     n, flagged = len(result.fits), len(result.flagged)
     devices = len(result.study.devices)
     said = [f"{n} spectra of {devices} device{'' if devices == 1 else 's'}, {flagged} of them flagged"]
-    said[0] += f"; {number(FALSE_FLAGS * n, 2)} would be by chance." if n else "."
+    said[0] += f"; {number(FALSE_FLAGS * n, 2)} expected by chance." if n else "."
     for device, fit in result.kittel.items():
         parts = [f"μ0 Meff = {value_with_error(fit.Meff, fit.errors['Meff'])} T"]
         if "Bk" in fit.errors:
@@ -52,7 +52,7 @@ def spectra_says(result: SpectraResult) -> tuple[str, ...]:
             turn = 2e9 * math.pi
             parts.append(f"γ/2π = {value_with_error(fit.gamma / turn, fit.errors['gamma'] / turn)} GHz/T")
         rms = 1e3 * float(np.sqrt(np.mean(fit.residual**2)))
-        said.append(f"{device}: Kittel's formula with {', '.join(parts)}; {number(rms, 2)} mT from it on average.")
+        said.append(f"{device}: Kittel's formula with {', '.join(parts)}; {number(rms, 2)} mT rms from it.")
     said += [f"{each.name}: {each.n} spectra share what was declared common ({p_text(each.p)})."
              for each in result.shared]  # fmt: skip
     return tuple(said)
@@ -82,7 +82,7 @@ def spectra_devices_table(result: SpectraResult) -> Table:
     header = ("device", "thickness (nm)", "spectra", "flagged", "dτ_par/dV", "dτ_perp/dV", "common par", "common perp")
     note = (
         f"Torkances in {pretty(unit.name)} at the bias next to zero, with statistical errors. Common errors move all "
-        "points of a device together: no number of points makes them smaller."
+        "points of a device together, and do not shrink with the number of points."
     )
     if not result.curves:
         return Table("Devices", header[:4], tuple(row[:4] for row in rows))
@@ -90,7 +90,7 @@ def spectra_devices_table(result: SpectraResult) -> Table:
 
 
 def calibration_table(result: SpectraResult) -> Table:
-    """Effect of each constant on the torkances, and whether its error stands in the covariances."""
+    """Effect of each constant on the torkances, and whether the covariances contain its error."""
     rows = []
     for name, curve in result.curves.items():
         for error in curve.common:
@@ -100,17 +100,17 @@ def calibration_table(result: SpectraResult) -> Table:
     header = ("device", "constant", "its error", "moves par by", "moves perp by", "where")
     note = (
         "Errors common to all devices would average away in covariances of single devices. Where they scale par and "
-        "perp alike, amplitudes shared by all devices take them up exactly and lengths do not feel them."
+        "perp alike, amplitudes shared by all devices absorb them exactly, and lengths are not affected."
     )
     return Table("Calibration", header, tuple(rows), note)
 
 
 def flagged_table(result: SpectraResult) -> Table:
-    """Flagged spectra with their reasons."""
+    """Flagged spectra with the reasons."""
     rows = [(fit.spectrum.name, "; ".join(fit.flags), fit.spectrum.label) for fit in result.flagged]
     left = len(rows) - _MOST_ROWS
-    note = "They stay in the curves, with errors raised where neighbouring residuals are alike; column flagged."
-    note += f" {left} further ones stand in lines.csv." if left > 0 else ""
+    note = "They stay in the curves (column flagged), with errors raised where neighbouring residuals are correlated."
+    note += f" {left} more are in lines.csv." if left > 0 else ""
     return Table("Flagged: not described by their lines", ("spectrum", "why", "file"), tuple(rows[:_MOST_ROWS]), note)
 
 

@@ -66,7 +66,7 @@ class ScaledSpectra:
 
 @dataclass(frozen=True)
 class Projection:
-    """What is known at one set of centres and widths; N spectra, K modes, p linear parameters.
+    """Least squares at given centres and widths; N spectra, K modes, p linear parameters.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ def project(
     """
     width = np.exp(log_width)[:, None, :]
     modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]
-    # A driven oscillator knows where zero frequency is; a Lorentzian does not.
+    # A driven oscillator depends on the distance to zero frequency; a Lorentzian does not.
     zero = 0.0 if model.form == "lorentzian" else (data.middle / data.half_span)[:, None, None]
     line, by_centre, by_width = line_derivatives(
         data.t[..., None] + zero, centre[:, None, :] + zero, width, modulation, model.form

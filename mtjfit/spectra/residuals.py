@@ -14,26 +14,26 @@ from mtjfit.data.curve import FloatArray
 __all__ = ["FALSE_FLAGS", "ResidualTests", "residual_tests", "smoothness", "tangent_space"]
 
 FALSE_FLAGS = 1e-3
-"""Share of well-described spectra with white normal noise that are flagged all the same."""
+"""Rate of false alarms: share of well-described spectra with white normal noise that are flagged."""
 _N_TESTS = 3
 
 
 @dataclass(frozen=True)
 class ResidualTests:
-    """Three tests of residuals in the order of the abscissa; small p-values speak against the lines.
+    """Three tests of residuals in the order of the abscissa; small p-values contradict the lines.
 
     Attributes
     ----------
     p_runs : float
-        Too few runs of one sign (Wald and Wolfowitz).
+        Probability of so few runs of one sign (Wald and Wolfowitz).
     autocorrelation : float
         Of neighbouring residuals.
     p_autocorrelation : float
-        Durbin and Watson's ratio is too small.
+        Probability of so small a ratio of Durbin and Watson.
     chi2_red : float
         Sum of squares per degree of freedom, over the noise that second differences of the residuals show.
     p_chi2 : float
-        That is too large.
+        Probability of so large a value.
     """
 
     p_runs: float
@@ -49,7 +49,7 @@ class ResidualTests:
 
     @property
     def described(self) -> bool:
-        """False where the tests object, at a rate of false alarms of `FALSE_FLAGS`."""
+        """Whether no test objects; false alarms occur at the rate `FALSE_FLAGS`."""
         return self.p >= FALSE_FLAGS
 
 

@@ -31,7 +31,7 @@ class Spectrum:
     voltage : ndarray, shape (n,)
         V.
     fixed : float
-        What was held: the field in T of a frequency sweep, the frequency in Hz of a field sweep; NaN if not known.
+        The field in T of a frequency sweep, the frequency in Hz of a field sweep; NaN if not known.
     sign : {1, -1}
         Sign of the field of this branch of a field sweep.
     label : str
@@ -78,7 +78,7 @@ class Spectrum:
 
     @property
     def name(self) -> str:
-        """The spectrum in words.
+        """Device, bias, fixed field or frequency, and branch.
 
         Examples
         --------
@@ -167,7 +167,7 @@ class LineModel:
 
 @dataclass(frozen=True)
 class LineFits:
-    """Fits of many spectra with one model; every row stands for one spectrum, modes in order of their centres.
+    """Fits of many spectra with one model; one row for each spectrum, modes in order of their centres.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Spectra, lines to fit, devices and their constants as declared, and what the fits of them found."""
+"""A study of spectra: options of the fits, devices with their constants, and the results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LineOptions:
     window : float or None
         Half widths on each side of the lines to use; None: everything.
     kittel : tuple of {"Meff", "Bk", "gamma"}
-        What is free in Kittel's formula.
+        Free parameters of Kittel's formula.
     output : float
         Factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean squares.
     """
@@ -80,7 +80,7 @@ class SpectraDevice:
 
 @dataclass(frozen=True, eq=False)
 class SpectraStudy:
-    """Everything that was declared.
+    """A study of spectra as declared.
 
     Attributes
     ----------
@@ -95,7 +95,7 @@ class SpectraStudy:
     files : mapping of str to str
         sha256 of each file of spectra.
     notes : tuple of str
-        What was found out about the files instead of being declared.
+        Properties of the files that were detected, not declared.
     """
 
     name: str
@@ -137,9 +137,9 @@ class SpectrumFit:
     noise : float
         Standard deviation of one point, V.
     flags : tuple of str
-        What speaks against these lines; empty for most.
+        Reasons to doubt these lines; usually empty.
     inflation : float
-        Factor by which errors were raised because neighbouring residuals are alike; 1 where they are not.
+        Factor by which errors were raised because neighbouring residuals are correlated; 1 where they are not.
     """
 
     spectrum: Spectrum
@@ -203,7 +203,7 @@ class SpectraResult:
     background_ratio : mapping of str to ndarray
         By device, where V_II was declared: background at resonance over ¼ V_II I_rf², in the order of its fits.
     notices : tuple of str
-        What must not be missed.
+        Warnings.
     """
 
     study: SpectraStudy

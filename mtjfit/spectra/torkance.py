@@ -54,9 +54,9 @@ class TorkanceCurve:
     statistical : ndarray, shape (2n, 2n)
         Covariance from the fits of the lines, all in-plane values first; (N m/V)².
     common : tuple of CommonError
-        Errors that scale the curve as a whole. They stand beside the statistical ones: no averaging removes them.
+        Errors that scale the curve as a whole. Kept apart from the statistical ones, because no averaging removes them.
     smooth : ndarray, shape (2, n)
-        Polynomials through par and perp, which the common errors are taken of.
+        Polynomials through par and perp, to which the common errors refer.
     degree : int
         Of these polynomials.
     flagged : ndarray of bool, shape (n,)
@@ -92,8 +92,8 @@ class TorkanceCurve:
     def covariance(self, *, own_only: bool = False) -> FloatArray:
         """Statistical covariance plus Σ v vᵀ over the common errors, shape (2n, 2n).
 
-        v is taken of the smooth curve, not of the points. With the points themselves, a value that noise made small
-        would count as precise, and every fit comes out low: a constant through n points of equal errors and a relative
+        v is computed from the smooth curve, not from the points. With the points, a value that noise made small would
+        count as precise, and every fit would be biased low: a constant through n points of equal errors and a relative
         common error s by a factor of about 1/(1 + (n − 1) s²) (Peelle's puzzle; G. d'Agostini, Nucl. Instrum. Methods A
         346, 306 (1994)).
         Fits of the form of the smooth curve are not moved at all, others by s² at most, a small part of s itself.
@@ -172,17 +172,8 @@ def _common(
 def smooth_curve(bias: FloatArray, values: FloatArray, covariance: FloatArray) -> tuple[FloatArray, int]:
     """Polynomials through both torkances: straight lines as Eq. 12 has them for J0 = a1 V + a2 V² + i (b1 V + b2 V²).
 
-    Where straight lines do not describe the points (p < 0.001) the degree grows, to 3 at most.
-
-    Parameters
-    ----------
-    bias : ndarray, shape (n,)
-    values : ndarray, shape (2, n)
-    covariance : ndarray, shape (2n, 2n)
-
-    Returns
-    -------
-    smooth : ndarray, shape (2, n)
+    Where straight lines do not describe the points (p < 0.001) the degree grows, to 3 at most. With n biases, values
+    and the smooth curve have shape (2, n), the covariance (2n, 2n). The degree is returned, too.
     """
     n = bias.size
     size = np.max(np.abs(bias), initial=0.0) or 1.0

@@ -69,6 +69,14 @@ def series() -> ExploredStudy:
     return ExploredStudy(load_study(mtjfit.dataset("thickness-series").study_file))
 
 
+@pytest.mark.parametrize(("former", "name"), [("Explored", "ExploredStudy"), ("statistics", "agreement")])
+def test_former_names_warn(former: str, name: str):
+    import mtjfit.explorer as explorer
+
+    with pytest.warns(DeprecationWarning, match=f"mtjfit.explorer.{former} is now .*{name}"):
+        assert getattr(explorer, former) is getattr(explorer, name)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_chi2_dof_and_p_are_those_of_the_fit_at_its_optimum(kind: str):
     explored = ExploredStudy(simulated(**KINDS[kind]))

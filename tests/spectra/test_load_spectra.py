@@ -80,7 +80,7 @@ def test_spectra_that_say_they_were_simulated_are_marked_even_if_the_study_does_
 def test_a_study_does_not_contradict_the_origin_of_its_files(tmp_path: Path):
     files = {"A1_-100mV.csv": SIMULATED}
     said = refused(tmp_path, TEXT.replace("against", 'origin = "measured"\nagainst', 1), files=files)
-    assert "spectra.origin: is 'measured', but a file says 'simulated' of itself; remove it, or correct" in said
+    assert "spectra.origin: is 'measured', but a file declares 'simulated'; remove it, or correct" in said
     same = TEXT.replace("against", 'origin = "simulated; by us"\nagainst', 1)
     assert load_spectra(write(tmp_path, same, files)).origin.note == "by us"
 
@@ -169,7 +169,7 @@ def test_all_mistakes_at_once(tmp_path: Path):
 
 def test_a_unit_in_the_file_must_be_the_declared_one(tmp_path: Path):
     said = refused(tmp_path, TEXT, DataError, {"A1_0mV.csv": spectrum_csv(header="f (MHz),V_mix (uV)")})
-    assert said.startswith("A1_0mV.csv:1: column 'f': is in 'MHz' by the file, but 'GHz' is declared")
+    assert said.startswith("A1_0mV.csv:1: column 'f': is in 'MHz' in the file, but 'GHz' is declared")
     assert load_spectra(write(tmp_path, TEXT, {"A1_0mV.csv": spectrum_csv(header="f,V_mix (µV)")}))
 
 

@@ -119,3 +119,10 @@ def test_sabotage_a_wrong_device_or_no_spectra(result: SpectraResult):
         plot_torkances(result, "B2")
     with pytest.raises(ValueError, match="no spectra"):
         plot_thumbnails(result, [])
+
+
+def test_the_former_name_of_a_device_warns():
+    import mtjfit.spectra as spectra
+
+    with pytest.warns(DeprecationWarning, match="mtjfit.spectra.Device is now mtjfit.spectra.study.SpectraDevice"):
+        assert spectra.Device is SpectraDevice
