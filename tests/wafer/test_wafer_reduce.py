@@ -19,15 +19,7 @@ from wafer_cases import Wafer, simulated_wafer, wafer_study
 from mtjfit.data import TorqueCurve
 from mtjfit.model import MarginalPosterior, combinations, combinations_table
 from mtjfit.model.phase import Terms, fit_phase
-from mtjfit.wafer import (
-    Chunk,
-    Reduced,
-    WaferStudy,
-    column_names,
-    load_wafer,
-    reduce_chunk,
-    units_of,
-)
+from mtjfit.wafer import Chunk, Reduced, WaferStudy, column_names, load_wafer, reduce_chunk, units_of
 
 KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "torque": ({}, {}),

@@ -12,13 +12,7 @@ import pytest
 from wafer_cases import simulated_wafer, wafer_study
 
 from mtjfit.model import MarginalPosterior
-from mtjfit.wafer import (
-    FLAGS,
-    Chunk,
-    compressed,
-    flag_names,
-    reduce_chunk,
-)
+from mtjfit.wafer import FLAGS, Chunk, compressed, flag_names, reduce_chunk
 
 # sums
 

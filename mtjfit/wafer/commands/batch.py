@@ -26,14 +26,8 @@ _MOST_FAULTS = 20
 @click.command(short_help="Reduce a table of many devices into a catalogue.")
 @click.argument("table", type=click.Path(path_type=Path), metavar="TABLE")
 @click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml", help="Study file with the columns.")
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="CATALOGUE",
-    help="New file such as wafer.db, or an earlier catalogue.",
-)
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="CATALOGUE",
+              help="New file such as wafer.db, or an earlier catalogue.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(0, 1024), default=0, metavar="N", help="Reduce in N further processes.")
 @click.option("--scheduler", default="", metavar="ADDRESS", help="Reduce on the workers of a dask scheduler.")
 @click.option("--export", type=click.Path(path_type=Path), metavar="FILE", help="All devices as .csv or .parquet.")

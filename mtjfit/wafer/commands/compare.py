@@ -64,11 +64,15 @@ def compare_catalogues(
     NotDetermined
         No unflagged device determines any of the quantities.
     """
+    from mtjfit.plain import csv_bytes
     from mtjfit.plot.style import picture_files
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
+    from mtjfit.wafer.page.page import quantity_table
+    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
     from mtjfit.wafer.plot import plot_control
     from mtjfit.wafer.survey.curves import survey_of
+    from mtjfit.wafer.survey.limits import WaferFindings
 
     surveys, per = {}, {}
     for label, file in labels_of(tuple(catalogues)).items():
@@ -82,15 +86,19 @@ def compare_catalogues(
         folder.prepare()
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
-    tables, numbers = _compared(survey, chosen, own_error, common_error)
+    findings = [WaferFindings(survey, quantity, own_error, common_error) for quantity in chosen]
+    tables = [table for found in findings for table in (means_table(found), wafer_pairs_table(found)) if table.rows]
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
         echo(*parts)
     if folder is not None:
         progress("drawing figures", quiet)
-        known = (name for name in chosen[:_MOST] if survey.usable(name).any())
-        figures = {f"wafers-{k + 1}": plot_control(survey, quantity) for k, quantity in enumerate(known)}
-        folder.write(picture_files(figures, pdf) | numbers | {"wafers.txt": as_text(*parts).encode()})
+        known = (found for found in findings[:_MOST] if not found.limits.empty)
+        figures = {f"wafers-{k + 1}": plot_control(survey, found.quantity, found) for k, found in enumerate(known)}
+        numbers = {name: quantity_table(name, findings).assign(origin=survey.origin).set_index("quantity")
+                   for name in ("wafers.csv", "pairs.csv")}  # fmt: skip
+        files = {name: csv_bytes(frame) for name, frame in numbers.items()}
+        folder.write(picture_files(figures, pdf) | files | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")
 
 
@@ -149,22 +157,3 @@ def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: 
     return Survey(
         " and ".join(surveys), pd.concat(frames, ignore_index=True), first.units, first.flags, origins, source
     )
-
-
-def _compared(survey: Survey, chosen: Sequence[str], own: float, common: float) -> tuple[list[Table], dict[str, bytes]]:
-    """Tables for people, and CSV files with all digits."""
-    import pandas as pd
-
-    from mtjfit.plain import csv_bytes
-    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
-    from mtjfit.wafer.survey.limits import WaferFindings
-
-    tables, means, pairs = [], [], []
-    for quantity in chosen:
-        found = WaferFindings(survey, quantity, own, common)
-        tables += [means_table(found), wafer_pairs_table(found)]
-        means.append(found.means.table.reset_index().assign(quantity=quantity, origin=survey.origin))
-        pairs.append(found.pairs.assign(quantity=quantity, origin=survey.origin))
-    files = {name: csv_bytes(pd.concat([each for each in frames if len(each)] or frames).set_index("quantity"))
-             for name, frames in (("wafers.csv", means), ("pairs.csv", pairs))}  # fmt: skip
-    return [table for table in tables if table.rows], files

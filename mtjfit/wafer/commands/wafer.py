@@ -25,57 +25,29 @@ _MOST = 3
 _RUNS = "runs"
 
 
+# fmt: off
 @click.command(short_help="Maps, control limits and odd devices of a catalogue.")
 @click.argument("catalogue", type=click.Path(path_type=Path), metavar="CATALOGUE")
-@click.option(
-    "--output",
-    "-o",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="New or empty folder, or an earlier page of wafers.",
-)
+@click.option("--output", "-o", required=True, type=click.Path(path_type=Path), metavar="DIR",
+              help="New or empty folder, or an earlier page of wafers.")
 @click.option("--quantity", "quantities", multiple=True, metavar="NAME", help="Column to show; may be repeated.")
-@click.option(
-    "--false-alarms",
-    type=click.Choice(["holm", "fdr"]),
-    default="holm",
-    show_default=True,
-    help="Keep below 5 %: the chance of any false alarm among odd devices, or the share of false alarms.",
-)
-@click.option(
-    "--own-error",
-    type=click.FloatRange(0.0, 1.0),
-    default=0.0,
-    metavar="SHARE",
-    help="Relative error that all devices of one wafer share, such as 0.03 for the area of its junctions.",
-)
+@click.option("--false-alarms", type=click.Choice(["holm", "fdr"]), default="holm", show_default=True,
+              help="Keep below 5 %: the chance of any false alarm among odd devices, or the share of false alarms.")
+@click.option("--own-error", type=click.FloatRange(0.0, 1.0), default=0.0, metavar="SHARE",
+              help="Relative error that all devices of one wafer share, such as 0.03 for the area of its junctions.")
 @click.option("--stacks", is_flag=True, help="Fit the lengths that the devices of a split share.")
 @click.option("--posterior", is_flag=True, help="Also sample their posterior, in minutes; implies --stacks.")
-@click.option(
-    "--study",
-    type=click.Path(path_type=Path),
-    metavar="WAFER.toml",
-    help="Study file with other priors for --stacks.",
-)
+@click.option("--study", type=click.Path(path_type=Path), metavar="WAFER.toml",
+              help="Study file with other priors for --stacks.")
 @click.option("--table", type=click.Path(path_type=Path), help="Present place of the measured table, for curves.")
 @click.option("--configuration", default="", metavar="HEX", help="Beginning of its fingerprint, if there are several.")
 @with_pdf
-@click.option("--quiet", "-q", is_flag=True, help="No progress; only where the page is.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress; only the path of the page.")
 def wafer_command(
-    catalogue: Path,
-    output: Path,
-    quantities: tuple[str, ...],
-    false_alarms: str,
-    own_error: float,
-    stacks: bool,
-    posterior: bool,
-    study: Path | None,
-    table: Path | None,
-    configuration: str,
-    pdf: bool,
-    quiet: bool,
+    catalogue: Path, output: Path, quantities: tuple[str, ...], false_alarms: str, own_error: float, stacks: bool,
+    posterior: bool, study: Path | None, table: Path | None, configuration: str, pdf: bool, quiet: bool,
 ) -> None:
+    # fmt: on
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
 
     DIR holds wafer.html, one page with everything, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,

@@ -38,7 +38,7 @@ from mtjfit.wafer.survey.curves import Curves
 from mtjfit.wafer.survey.limits import OddDevices, WaferFindings
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "wafer_files"]
+__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "quantity_table", "wafer_files"]
 
 KINDS = {"control": "control chart", "map": "map", "smooth": "smooth part", "histogram": "histogram"}
 """Pictures of a quantity in the order of the page, by the beginning of their file names."""
@@ -47,7 +47,12 @@ MOST_CURVES = 20
 _MOST_ODD = 120
 _CURVE_DPI = 120.0
 _IMAGE_DPI = 150.0  # of images of many marks: enough for the page, where they take most of the bytes
-_TABLES = ("limits.csv", "wafers.csv", "pairs.csv", "odd.csv", "faults.csv")
+_OF_QUANTITY: dict[str, Callable[[WaferFindings], pd.DataFrame]] = {
+    "limits.csv": lambda one: one.limits.drop(columns="says", errors="ignore").reset_index(),
+    "wafers.csv": lambda one: one.means.table.reset_index(),
+    "pairs.csv": lambda one: one.pairs,
+}
+_TABLES = (*_OF_QUANTITY, "odd.csv", "faults.csv")
 _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
 
 
@@ -129,7 +134,8 @@ def wafer_files(
     sections = [_Section(quantity_title(one.quantity), tuple(_pictures(one, rings, pdf, progress)), _tables(one))
                 for one in findings]  # fmt: skip
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
-    tables = _numbers(findings) | {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
+    tables = {name: (quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
+    tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
         tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
     # every row has its origin, because tables travel alone
@@ -188,19 +194,10 @@ def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, 
     return plot_smooth(survey, quantity, found.surfaces, odd=rings), caption, smooth_alt(found)
 
 
-def _numbers(findings: Sequence[WaferFindings]) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Tables of all quantities below one another, with the name of their first column."""
-    named = {
-        "limits.csv": [one.limits.drop(columns="says", errors="ignore").reset_index() for one in findings],
-        "wafers.csv": [one.means.table.reset_index() for one in findings],
-        "pairs.csv": [one.pairs for one in findings],
-    }
-    found = {}
-    for name, frames in named.items():
-        whose = [frame.assign(quantity=one.quantity) for frame, one in zip(frames, findings, strict=True)]
-        if whose:
-            found[name] = pd.concat([each for each in whose if len(each)] or whose), "quantity"
-    return found
+def quantity_table(name: str, findings: Sequence[WaferFindings]) -> pd.DataFrame:
+    """The table ``limits.csv``, ``wafers.csv`` or ``pairs.csv`` of all quantities below one another."""
+    frames = [_OF_QUANTITY[name](one).assign(quantity=one.quantity) for one in findings]
+    return pd.concat([each for each in frames if len(each)] or frames)
 
 
 def _rings(survey: Survey, odd: OddDevices) -> BoolArray:

@@ -106,7 +106,9 @@ def _devices(
         if not mine.size:
             continue
         row = limits.loc[name]
-        bars.append((k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd"))))
+        bars.append(
+            (k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd_devices")))
+        )
         beyond = mine[(mine < row["low"]) | (mine > row["high"])]
         marked = values[(column == k) & flagged & np.isfinite(values)]
         crosses += [(k, each) for each in beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]]

@@ -25,22 +25,9 @@ from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
 
-__all__ = ["LARGEST_BLOCK", "numbers_in", "runs_of", "text_blocks", "text_comments"]
+__all__ = ["LARGEST_BLOCK", "numbers_in", "text_blocks", "text_comments"]
 
 _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
-
-
-def runs_of(data: bytes, form: TableFormat, header: Header, places: Sequence[int]) -> dict[int, Runs]:
-    """Columns of plain lines as runs of equal cells without spaces at the ends, by place of the column."""
-    found: dict[int, Runs] = {}
-    if not places:
-        return found
-    table = _table(data, form, header, places, object)
-    for place in places:
-        cells = table[place].to_numpy()
-        start = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
-        found[place] = Runs(start, [text.strip() for text in cells[start].tolist()])
-    return found
 
 
 def numbers_in(
@@ -296,15 +283,18 @@ class _Reader:
     def _names(self, plain: _Plain) -> dict[str, Runs]:
         """Columns of names as runs of equal cells."""
         places = {role: place for role, place in self.header.place.items() if role in NAMES}
-        if not plain.line.size:
+        if not plain.line.size or not places:
             return {}
-        runs = runs_of(plain.data, self.form, self.header, list(dict.fromkeys(places.values())))
-        for start, text in runs.values():
-            for row, name in zip(start.tolist(), text, strict=True):
+        table, names = _table(plain.data, self.form, self.header, sorted(set(places.values())), object), {}
+        for role, place in places.items():
+            cells = table[place].to_numpy()
+            start = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+            names[role] = Runs(start, [text.strip() for text in cells[start].tolist()])
+            for row, name in zip(start.tolist(), names[role].text, strict=True):
                 if len(name) > _LONGEST_NAME:
                     what = f"has a name of more than {_LONGEST_NAME} letters"
                     raise self.error(int(plain.line[row]), what, "shorten it")
-        return {role: runs[place] for role, place in places.items()}
+        return names
 
     def _numbers(self, data: bytes) -> Numbers:
         places = {role: place for role, place in self.header.place.items() if role not in NAMES}

@@ -41,15 +41,7 @@ _ENOUGH = "the catalogue holds all chunks that were finished; repeat the command
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A chunk to be reduced.
-
-    Attributes
-    ----------
-    share : float
-        Part of the table up to its end.
-    chunk : Chunk or None
-        None: the worker reads it.
-    """
+    """A chunk to be reduced, and the part of the table up to its end; without `chunk`, the worker reads it."""
 
     number: int
     share: float
@@ -221,14 +213,9 @@ def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterat
         if not scheduler:
             with deaf():
                 cluster = distributed.LocalCluster(
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    dashboard_address=None,
-                    worker_dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )
+                    n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None,
+                    worker_dashboard_address=None, silence_logs=logging.CRITICAL,
+                )  # fmt: skip
             stack.enter_context(cluster)
         where = scheduler or cluster.scheduler_address
         try:
@@ -244,7 +231,7 @@ def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterat
 
 @contextmanager
 def _silenced() -> Iterator[None]:
-    """What dask says of workers that die, and of schedulers that go, would hide what this program says of it."""
+    """Silence the logs of dask on lost workers and schedulers, which would hide the messages of this program."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.level for logger in loggers]
