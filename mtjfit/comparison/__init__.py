@@ -8,10 +8,10 @@ from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
     from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+    from mtjfit.comparison.dispatch import compare
     from mtjfit.comparison.free_layer.consequences import Consequences, consequences
     from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
     from mtjfit.comparison.studies.tension import StudyComparison, compare_studies
-    from mtjfit.comparison.table import compare
 
 __all__ = [
     "Consequences",
@@ -30,7 +30,7 @@ _HOMES = {
     "DeviceComparison": "mtjfit.comparison.devices.comparison",
     "MechanismComparison": "mtjfit.comparison.mechanisms.comparison",
     "StudyComparison": "mtjfit.comparison.studies.tension",
-    "compare": "mtjfit.comparison.table",
+    "compare": "mtjfit.comparison.dispatch",
     "compare_devices": "mtjfit.comparison.devices.comparison",
     "compare_mechanisms": "mtjfit.comparison.mechanisms.comparison",
     "compare_studies": "mtjfit.comparison.studies.tension",

@@ -20,7 +20,7 @@ __all__ = ["compare_devices_command", "compare_mechanisms_command", "compare_stu
 
 _TABLES = ("table", "pairs", "outliers", "repeats")
 _BY_SOURCE = [f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES]
-# the file that is complete last stands at the end
+# the last file is written last: where it is new, all others are
 _MECHANISM_FILES = (
     "mechanisms.txt",
     "mechanisms.csv",
@@ -122,7 +122,7 @@ def compare_mechanisms_command(
     _write(folder, "mechanisms.txt", files, quiet=quiet)
     # a missing number that could not change the verdict is named above, and no error
     if not found.decided:
-        missing = found.described and any(factor.hangs_on_bounds for factor in found.bayes_factors)
+        missing = found.described and any(factor.depends_on_bounds for factor in found.bayes_factors)
         raise (NotConverged if missing else NotDetermined)(conclusions(found)[0])
 
 

@@ -1,4 +1,4 @@
-"""A study before there are data: parameters with priors, and measurements that might be made."""
+"""A study without data: parameters with priors, and possible measurements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NEEDED = {
 
 
 def request_problems(request: PlanRequest) -> Iterator[Problem]:
-    """What is missing for a plan without data, and units that cannot be.
+    """Gaps of a request without data, and units that do not fit.
 
     Examples
     --------
@@ -47,12 +47,12 @@ def request_problems(request: PlanRequest) -> Iterator[Problem]:
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Parameters with priors and measurements that might be made: a study before there are data.
+    """A study without data: parameters with priors, and possible measurements.
 
     Attributes
     ----------
     request : PlanRequest
-        With thicknesses, bias, noise, quantity and normalisation, because no data say them.
+        With thicknesses, bias, noise, quantity and normalisation.
     sampling : Sampling
         For its seed.
     text : str
@@ -98,7 +98,7 @@ class Design:
 
     @property
     def label(self) -> str:
-        """Mark for plots and tables: none, because there are no data that could be mistaken for measured ones."""
+        """Mark for plots and tables: none, because there are no data."""
         return ""
 
     def unit_of(self, name: str) -> str:
@@ -112,12 +112,12 @@ def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
     Returns
     -------
     request : PlanRequest
-        What ``[plan]`` says; the defaults where a study has none.
+        From ``[plan]``; the defaults where a study has none.
 
     Raises
     ------
     ConfigError, DataError
-        As `load_study`; a file without data needs ``[plan]`` with all that data would say.
+        As `load_study`; a file without data needs a complete ``[plan]``.
 
     Examples
     --------

@@ -142,7 +142,7 @@ class ParameterDraws:
         new = {name: each for name, each in new.items() if name not in self.values}
         if not new:
             return self
-        # devices of another group or cap say nothing of it: it is no part of "everything" that was asked for before
+        # devices of another group or cap carry no information about it: it is no part of "everything"
         more = tuple(Coordinate(name, prior.is_log, shared=False) for name, prior in new.items())
         return replace(
             self,

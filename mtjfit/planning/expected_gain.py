@@ -109,9 +109,9 @@ def target_of(draws: ParameterDraws, name: str) -> Target:
     if name not in found:
         hint = did_you_mean(name, (EVERYTHING, *found))
         if name in draws.parameters and draws.parameters[name].is_fixed:
-            hint = "give it a prior in [parameters]: what is fixed cannot become better known"
+            hint = "give it a prior in [parameters]: a fixed parameter cannot become better known"
         elif name in ("b1", "a2", "b0") or name not in draws.parameters:
-            hint += f"; a question such as whether {name} is needed wants {name} declared in [parameters], with a prior"
+            hint += f"; to ask whether {name} is needed, declare {name} in [parameters] with a prior"
         raise MtjfitError(f"target {name!r} is no free parameter of this study; {hint}")
     return found[name]
 

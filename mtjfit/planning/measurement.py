@@ -131,6 +131,6 @@ def measurement_of(design: Design) -> Measurement:
     """The measurement that a design describes, of its first thickness."""
     asked = design.request
     if asked.sweep is None or asked.noise is None or asked.quantity is None or asked.per is None:
-        raise ValueError("a design says bias, noise, quantity and per")
+        raise ValueError("a design needs bias, noise, quantity and per")
     thickness, noise = asked.thickness[0], asked.noise
     return Measurement("new", thickness, asked.sweep, noise, noise, asked.quantity, asked.per, design.unit)

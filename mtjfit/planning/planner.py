@@ -119,6 +119,20 @@ def plan(
     there = [made.measurement for made in measured(draws)]
     every = candidates_for(study, there, request, candidates, cap)
     draws = draws.with_new([each for candidate in every for each in candidate.measurements], rng)
+    found = _planned(study, draws, every, request, method, rng, progress=progress)
+    return replace(found, open_sides=_open_sides(found.target, posterior))
+
+
+def _planned(
+    study: Study | Design,
+    draws: ParameterDraws,
+    every: tuple[Candidate, ...],
+    request: PlanRequest,
+    method: Method,
+    rng: np.random.Generator,
+    *,
+    progress: bool,
+) -> Plan:
     aim = target_of(draws, request.target)
     now = aim.now(draws)
     growable = tuple(candidate for candidate in every if candidate.kind == "thickness") or every
@@ -150,7 +164,6 @@ def plan(
         now=now,
         choice=choice,
         confirmed=outcomes.get(joint.name),
-        open_sides=_open_sides(aim, posterior),
     )
 
 

@@ -1,4 +1,4 @@
-"""Where to grow the next device: expected error, or information, against thickness; and what else could be done."""
+"""Figure of a plan: expected error, or information, against thickness, and other possible steps."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plot_plan(plan: Plan) -> Figure:
     """The gain of candidates against thickness, and that of all that was chosen.
 
     Left, for one device: the expected error of the target with a device of each thickness, with the quartiles of the
-    draws, and what reweighting says; the devices that are there are marked below. For several: the expected error with
+    draws, and the errors from reweighting; the present devices are marked below. For several: the expected error with
     one of the chosen at each other thickness and the rest kept, which shows how exact the thicknesses need to be.
     Right: the error device by device; or, for one device of a study with data, what else could be done.
 
@@ -75,7 +75,7 @@ def plot_plan(plan: Plan) -> Figure:
 
 
 def _name(axis: Axis, plan: Plan) -> None:
-    """Label and ticks of an axis on which everything is drawn; how many ticks does not hang on their width."""
+    """Label and ticks of the common axis; the number of ticks does not depend on their width."""
     if axis.get_scale() == "linear":
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     if plan.of_everything:
@@ -97,7 +97,7 @@ def _factor(plan: Plan) -> float:
 
 
 def _values(plan: Plan, frame: pd.DataFrame, column: str = "after") -> np.ndarray:
-    """What is drawn of a table, in the unit of the axis."""
+    """A column of a table in the unit of the axis."""
     return frame["bits" if plan.of_everything else column].to_numpy(dtype=float) * _factor(plan)
 
 
@@ -197,7 +197,7 @@ def _else(ax: Axes, plan: Plan, others: pd.DataFrame) -> None:
 
 
 def _there(ax: Axes, plan: Plan) -> None:
-    """The devices that are there, at the bottom."""
+    """Marks of the present devices, at the bottom."""
     if not isinstance(plan.study, Study):
         return
     d = plan.study.thicknesses

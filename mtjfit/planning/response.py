@@ -76,7 +76,7 @@ class _Term:
 def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
     """Amplitudes of a device.
 
-    Amplitudes of a new device's own are expected to be like those of the others; their prior says how far from them.
+    Amplitudes of a new device's own are expected to be like those of the others; their prior is the spread about them.
     """
     new = draws.is_new(measurement)
     for name in amplitudes_of(draws.parameters):

@@ -29,7 +29,7 @@ _SHOWN = 13  # thicknesses in the table on a terminal; the file has all
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What candidates would teach, and which of them to choose.
+    """Expected gain of candidates, and the choice among them.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Plan:
     confirmed : Outcomes or None
         Of what was chosen, by reweighting.
     open_sides : str
-        What the data leave open of the target: ``"lower limit"``, ``"upper limit"``, ``"no"``, or nothing.
+        ``"lower limit"``, ``"upper limit"`` or ``"no"`` where the data leave the target open; else empty.
     """
 
     study: Study | Design
@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def others(self) -> pd.DataFrame:
-        """Of every other kind of step than growing one more device the best one."""
+        """The best candidate of every kind other than a new device."""
         rest = self.table[self.table.kind != "thickness"]
         ranked = rest.sort_values("bits", ascending=False) if self.of_everything else rest.sort_values("after")
         return ranked.drop_duplicates("kind")
@@ -111,12 +111,12 @@ class Plan:
 
     @property
     def sentence(self) -> str:
-        """What to do, and what it is expected to bring."""
+        """The recommendation with its expected gain."""
         return f"{self.deed}: {_gain(self)}"
 
     @property
     def deed(self) -> str:
-        """What to do, without what it brings."""
+        """The recommendation without its gain."""
         if {str(self.table.kind[name]) for name in self.chosen} != {"thickness"}:
             return f"do next: {' and '.join(self.chosen)}"
         numbers = [f"{self.table.thickness[name]:g}" for name in self.chosen]
@@ -125,12 +125,12 @@ class Plan:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to keep in mind."""
+        """Caveats."""
         every = (_check, _open, _little, _edge, _other, _search, _independent)
         return tuple(note for about in every if (note := about(self)))
 
     def _repr_html_(self) -> str:
-        """The plan in a notebook: what to do, what each next device would bring, and what to keep in mind."""
+        """The plan in a notebook: the choice, the gain of each next device, and caveats."""
         rows = []
         for step, row in enumerate(self.path.itertuples(), 1):
             after = "" if self.of_everything else self.text(float(row.after))  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ class Plan:
 def _independent(plan: Plan) -> str:
     if not isinstance(plan.study, Study) or not any(curve.is_correlated for curve in plan.study.curves):
         return ""
-    return "Points of a new sweep are expected to err independently of each other; those of the data do not."
+    return "Errors of a new sweep are taken as independent of each other; those of the data are not."
 
 
 def _gain(plan: Plan) -> str:
@@ -178,7 +178,7 @@ def _check(plan: Plan) -> str:
     ratio = 1.0 if plan.of_everything else geometric_mean(found.spread[0]) / plan.after
     if max(ratio, 1 / ratio) > _AGREE:
         return (
-            f"The posterior of {plan.target.name} is not normal: believe the reweighted number, "
+            f"The posterior of {plan.target.name} is not normal: use the reweighted number, "
             f"{plan.text(plan.after * ratio)}, not the Gaussian {plan.text(plan.after)}."
         )
     return ""
@@ -202,19 +202,19 @@ def _little(plan: Plan) -> str:
 
 
 def _edge(plan: Plan) -> str:
-    """Whether the choice is held back by the range of the candidates."""
+    """Warning if the choice lies at an end of the candidates."""
     d = plan.table.thickness[plan.table.kind == "thickness"]
     ends = [end for end in (d.min(), d.max()) if any(plan.table.thickness[name] == end for name in plan.chosen)]
     if len(d) < 3 or not ends:
         return ""
     return (
-        f"{' and '.join(f'{end:g} nm' for end in ends)}: the end of the candidates. Beyond it the gain may go on, but "
-        "there may be no such film, or no diffusion in it."
+        f"{' and '.join(f'{end:g} nm' for end in ends)}: the end of the candidates. Beyond it the gain may "
+        "increase, but there may be no such film, or no diffusion in it."
     )
 
 
 def _other(plan: Plan) -> str:
-    """The best of what is no new device with the cap that is there."""
+    """The best step other than a new device with the present cap."""
     others = plan.others
     if others.empty or set(plan.chosen) & set(others.index):
         return ""
@@ -235,13 +235,13 @@ def _search(plan: Plan) -> str:
 
 
 def plan_tables(plan: Plan) -> tuple[Table, ...]:
-    """What the choice brings, how it builds up if there are several devices, and what single candidates bring."""
+    """Tables of the choice, of its steps if there are several devices, and of single candidates."""
     several = (path_table(plan),) if len(plan.chosen) > 1 else ()
     return (parameters_table(plan), *several, candidates_table(plan))
 
 
 def parameters_table(plan: Plan) -> Table:
-    """Every parameter that devices share, before and after what was chosen."""
+    """Errors of every parameter that devices share, before and after the choice."""
     rows = []
     for name, row in plan.parameters.iterrows():
         now, after, low, high = (
@@ -264,7 +264,7 @@ def _what_errors(plan: Plan) -> str:
 
 
 def path_table(plan: Plan) -> Table:
-    """How the error falls from device to device, in the order in which each adds most."""
+    """Error after each device, in the order in which each adds most."""
     rows = []
     for number, row in plan.path.iterrows():
         after = () if plan.of_everything else (plan.text(float(row["after"])),)
@@ -274,7 +274,7 @@ def path_table(plan: Plan) -> Table:
 
 
 def candidates_table(plan: Plan) -> Table:
-    """What each candidate brings on its own: some of the thicknesses, all else."""
+    """Gain of each candidate on its own: some of the thicknesses, all other steps."""
     rows = []
     for name, row in _some(plan).iterrows():
         after = () if plan.of_everything else (plan.text(float(row["after"])),)
@@ -300,7 +300,7 @@ def _some(plan: Plan) -> pd.DataFrame:
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
-    """Everything a program may want of a plan, ready for JSON: NaN becomes null."""
+    """The plan for programs, ready for JSON: NaN becomes null."""
     return {
         "program": "mtjfit",
         "kind": "plan",

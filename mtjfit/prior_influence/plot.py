@@ -39,7 +39,7 @@ _FAR = 2.2  # scores: 1.4 % of the prior lie beyond on each side
 _BINS = 1024  # over all draws: each a hundredth of their sd
 _MARGIN = 0.04  # beyond the range of a prior, in its logarithm
 _NOTE = (
-    "Densities of the logarithm, each drawn to the same height: the width tells, not the height. "
+    "Densities of the logarithm, each drawn to the same height. "
     "Bits: what the data add about this length; one bit halves its range."
 )
 

@@ -1,4 +1,4 @@
-"""Studies, posteriors and truths for the comparison of devices, made without sampling."""
+"""Studies, posteriors and truths for the comparison of devices and studies, made without sampling."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import numpy as np
 import pandas as pd
 from model_studies import AMPLITUDES, TRUTH, simulated
 
+from mtjfit.comparison.studies.joint import Sampled
 from mtjfit.infer import Check, Posterior, Verdict
+from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.model import CollapsedPosterior
 from mtjfit.model.likelihood import MarginalPosterior
 from mtjfit.physics import kappa
@@ -61,3 +64,10 @@ def exact_posterior(study: Study, n: int = 1000) -> Posterior:
     """Of a study in which only amplitudes, and what belongs to single devices, are free: independent draws."""
     drawn = CollapsedPosterior(study).draw(np.zeros((n, 0)), np.random.default_rng(5))
     return posterior_of(study, pd.DataFrame(drawn))
+
+
+def drawn(size: int, rng: np.random.Generator, shift: float = 0.0, *, converged: bool = True) -> Sampled:
+    """Draws of a joint or single posterior, made by hand."""
+    theta = shift + 0.1 * rng.standard_normal((4, 100, 10, size))
+    chains = Chains(tuple("abcdefghij"[:size]), theta, np.zeros(theta.shape[:-1]), np.ones((4, 10)))
+    return Sampled(chains, np.zeros(4000), Verdict((Check("x", converged, "made"),), {}), Evidence(1.0, 0.1, "made"), 0)

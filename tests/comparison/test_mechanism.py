@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mechanism_cases import TRUTH, closed_form, declared, design, explored, made_by
+from mechanism_cases import closed_form, declared, design, explored, made_by
 
 from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
 from mtjfit.comparison.mechanisms.models import (
@@ -14,7 +14,6 @@ from mtjfit.comparison.mechanisms.models import (
     refuse_one_thickness_for_mechanisms,
 )
 from mtjfit.errors import ConfigError, NotDetermined
-from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.evidence.exploration import explore
 from mtjfit.infer.simulate import Device, draw_truth, simulated
 from mtjfit.model.marginal import CollapsedPosterior
@@ -170,38 +169,3 @@ def test_known_lengths_do_not_change_that() -> None:
     with pytest.raises(NotDetermined):
         refuse_one_thickness_for_mechanisms(study)
     refuse_one_thickness_for_mechanisms(design((2.0, 2.1)))
-
-
-def test_straight_coordinates_change_nothing_but_the_shape() -> None:
-    """There and back, the same density, and the same evidence as without them (false alarm 6e-5)."""
-    study = design((1.0, 2.0, 3.5), bias=SMALL, noise=0.1, thickness_sd=0.05)
-    study = made_by("ballistic+b1", np.random.default_rng(2), study)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion+b1"]))
-    centred, z = Straight(model), np.random.default_rng(0).standard_normal((50, model.size))
-    v, log_volume = centred.inward(z)
-    back, same = centred.outward(v)
-    assert np.allclose(back, z, atol=1e-12)
-    assert np.allclose(same, log_volume, rtol=1e-12)
-    assert np.array_equal(v[:, :4], z[:, :4])
-    assert np.ptp(v[:, 4:] - z[:, 4:]) > 0.1
-    assert np.allclose(centred.log_posterior(v), model.log_posterior(z) - log_volume, rtol=1e-9)
-
-    class Bent:
-        log_prior, log_posterior, prior_transform = model.log_prior, model.log_posterior, model.prior_transform
-
-    plain = explore(Bent(), model.size, np.random.default_rng(1)).evidence
-    straight = explore(model, model.size, np.random.default_rng(1)).evidence
-    assert plain.value != straight.value
-    assert abs(plain.value - straight.value) < 4 * np.hypot(plain.error, straight.error)
-
-
-def test_straight_coordinates_are_centred_on_the_amplitudes() -> None:
-    """At nominal thicknesses known to 1e-5 nm, the posterior mean of v is zero: the shift is that of the amplitudes."""
-    study = design((1.0, 2.0, 3.5), bias=SMALL, noise=0.1, thickness_sd=1e-5)
-    study = made_by("diffusion", np.random.default_rng(2), study, TRUTH)[0]
-    model = CollapsedPosterior(mechanism_study(study, MECHANISMS["diffusion"]))
-    rng = np.random.default_rng(0)
-    z = explore(model, model.size, rng).resampled(2000, rng)
-    v, _ = Straight(model).inward(z)
-    assert np.all(np.abs(v[:, 4:].mean(axis=0)) < 0.15 * v[:, 4:].std(axis=0))  # 1300 effective draws: five errors
-    assert np.any(np.abs(z[:, 4:].mean(axis=0)) > z[:, 4:].std(axis=0))

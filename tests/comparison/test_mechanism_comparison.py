@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,20 @@ import pytest
 from evidence_targets import BANANA, TWO_MODES, gaussian
 from mechanism_cases import FEW_POINTS as BIAS
 from mechanism_cases import closed_form, design, explored, made_by, model_of, series
+from model_studies import simulated as model_study
 
 from mtjfit.comparison.mechanisms.comparison import (
     BayesFactor,
     MechanismComparison,
     MechanismResult,
     compare_mechanisms,
+    mechanism_result,
+    task_generators,
 )
 from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, leave_out, leave_out_each, left_out_sets
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.predictive import STATISTICS, predictive_checks, slope_statistics, slopes
+from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth
 from mtjfit.comparison.mechanisms.tables import conclusions
 from mtjfit.infer.evidence.exploration import explore
 from mtjfit.infer.simulate import simulated
@@ -186,7 +191,7 @@ def test_where_processes_are_killed_one_continues_alone(both: MechanismCompariso
         asked.append(workers)
         if workers > 1:
             raise WorkerKilled("a worker process ended")
-        return [both[tuple(MECHANISMS)[job.place]] for job in jobs]
+        return [both[job.args[1].name] for job in jobs]
 
     again = compare(both.study, 3, names=BALLISTIC, workers=2, run=killed)
     assert (asked, again.results) == ([2, 1], both.results)
@@ -201,7 +206,7 @@ def test_a_verdict_needs_twenty_to_one_under_every_prior(both: MechanismComparis
     wide = shifted(both, 3.5, b1_x_3=0.6)
     assert (wide.decided, wide.bayes_factors[0].lowest_under) == (False, "b1 x 3")
     unknown = shifted(both, 3.5, b1_x_3=float("nan"))
-    assert (unknown.decided, unknown.settled, unknown.bayes_factors[0].hangs_on_bounds) == (False, False, True)
+    assert (unknown.decided, unknown.settled, unknown.bayes_factors[0].depends_on_bounds) == (False, False, True)
     assert BayesFactor("x", 3.5, 0.0, 3.1, 4.0, "").decisive
     assert not BayesFactor("x", 3.5, 0.1, 3.1, 4.0, "").decisive
 
@@ -234,7 +239,7 @@ def test_what_could_not_be_computed_undoes_nothing_that_its_bounds_do_not_undo(
         ):
             found = replace(both, results=results)
             assert (found.decided, found.settled, found.bayes_factors[0].bounded) == (decided, False, (under,))
-            assert found.bayes_factors[0].hangs_on_bounds != decided
+            assert found.bayes_factors[0].depends_on_bounds != decided
             said = conclusions(found)
             assert said[0].startswith("The data favour" if decided else "No verdict")
             assert f"under priors of {under} could not be computed" in said[1]
@@ -272,7 +277,7 @@ def test_a_prediction_that_is_not_reliable_is_named(both: MechanismComparison) -
     found = replace(both, results=(both["ballistic"], broken))
     assert (found.decided, found.settled) == (True, False)
     assert conclusions(found)[1] == (
-        "The prediction of 0.8 nm by ballistic+b1 could not be computed reliably; the verdict does not hang on it."
+        "The prediction of 0.8 nm by ballistic+b1 could not be computed reliably; the verdict does not depend on it."
     )
 
 
@@ -289,3 +294,76 @@ def test_names_are_checked() -> None:
     with pytest.raises(ValueError, match="no mechanism magic"):
         compare(series("ballistic", 1), names=["magic"])
     assert explored(series("ballistic", 1), "ballistic", np.random.default_rng(0)).settled
+
+
+FEW_DEVICES = model_study((0.8, 1.5, 3.0))
+
+
+@dataclass(frozen=True)
+class Idle(PriorWidth):
+    """A prior width that draws `idle` numbers more than it needs."""
+
+    idle: int = 0
+
+    def log_evidence_change(self, model: object, explored: object, rng: np.random.Generator) -> tuple[float, bool]:
+        rng.standard_normal(self.idle)
+        return float(rng.standard_normal()), True
+
+
+def result(idle: int, rng: dict[str, np.random.Generator] | None = None) -> MechanismResult:
+    widths = [Idle(width.name, width.of, width.factor, idle) for width in WIDTHS]
+    return mechanism_result(FEW_DEVICES, MECHANISMS["ballistic+b1"], rng or task_generators(1, 1), (), widths, 10)
+
+
+def same(one: MechanismResult, other: MechanismResult) -> bool:
+    """Left-out thicknesses, predictive checks and draws."""
+    return one.left_out == other.left_out and one.checks == other.checks and one.draws.equals(other.draws)
+
+
+def test_tasks_do_not_move_each_other() -> None:
+    one, other = result(0), result(3)
+    assert one.changes != other.changes
+    assert len(set(one.changes.values())) == len(WIDTHS)
+    assert same(one, other)
+
+
+def test_sabotage_one_generator_for_all_tasks_is_seen() -> None:
+    assert not same(*(result(idle, dict.fromkeys(task_generators(1, 1), np.random.default_rng(1))) for idle in (0, 3)))
+
+
+class Known:
+    """Draws of a posterior, and its study."""
+
+    study = FEW_DEVICES
+
+    @staticmethod
+    def resampled(n: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_normal((n, 1))
+
+
+class Alone:
+    """Sabotage: a generator whose children are itself."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+
+    def spawn(self, n: int) -> list[np.random.Generator]:
+        return [self.rng] * n
+
+    def standard_normal(self, size: Any) -> np.ndarray:
+        return self.rng.standard_normal(size)
+
+
+@pytest.mark.parametrize(("make", "kept"), [(lambda: np.random.default_rng(0), True), (Alone, False)])
+def test_a_refit_of_one_thickness_does_not_move_the_next(make: Any, kept: bool) -> None:
+    def numbers(refits: bool) -> list[float]:
+        def one(_: object, __: object, ___: object, gone: tuple[int, ...], rng: Any, ____: object) -> Any:
+            rng.standard_normal(7 if refits and gone == (0,) else 1)
+            return float(rng.standard_normal())
+
+        return list(leave_out_each(Known, Known, make(), one=one))  # type: ignore[arg-type]
+
+    quiet, refitted = numbers(False), numbers(True)
+    assert len(set(quiet)) == 3
+    assert quiet[0] != refitted[0]
+    assert (quiet[1:] == refitted[1:]) == kept

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from device_cases import drawn
 
 import mtjfit
-from mtjfit.comparison.studies.joint import Sampled, joint_posterior
+from mtjfit.comparison.studies.joint import joint_posterior
 from mtjfit.comparison.studies.plot import plot_studies
 from mtjfit.comparison.studies.tables import (
     device_quantities,
@@ -22,8 +23,6 @@ from mtjfit.comparison.studies.tables import (
 )
 from mtjfit.comparison.studies.tension import StudyComparison, Tension
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.convergence.gate import Chains, Check, Verdict
-from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
 
@@ -43,12 +42,6 @@ def study(quantity: str = "torque", per: str = "device", unit: str = "1e-19 N m"
     priors |= {"thickness": Fixed(0.0), "a1": Normal(1.0, 1.0), "b2": Normal(1.0, 1.0)}
     parameters = {n: Parameter(n, p, "device" if n == "thickness" else "shared") for n, p in priors.items()}
     return Study("made", tuple(curves), parameters)
-
-
-def drawn(size: int, rng: np.random.Generator, shift: float = 0.0, *, converged: bool = True) -> Sampled:
-    theta = shift + 0.1 * rng.standard_normal((4, 100, 10, size))
-    chains = Chains(tuple("abcdefgh"[:size]), theta, np.zeros(theta.shape[:-1]), np.ones((4, 10)))
-    return Sampled(chains, np.zeros(4000), Verdict((Check("x", converged, "made"),), {}), Evidence(1.0, 0.1, "made"), 0)
 
 
 @pytest.fixture(name="pair")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from model_studies import declared, simulated
+from model_studies import declared
 
 from mtjfit.infer.simulate import Device
 from mtjfit.model.noise_models import posterior_of
@@ -19,6 +19,28 @@ from mtjfit.study.prior import Prior
 
 BIAS = np.linspace(-0.5, 0.5, 11)
 REQUEST = PlanRequest(grid(0.6, 4.0, 0.2), 1, "lambda_phi", (-0.5, 0.5, 11), Noise(0.02), "torque", "device")
+
+
+PRIORS = """[study]
+name = "planned"
+[parameters]
+lambda_J    = { prior = "lognormal", median = 1.5, factor = 2.0 }
+lambda_phi  = { prior = "lognormal", median = 1.5, factor = 2.5 }
+lambda_sf_F = { prior = "lognormal", median = 10.0, factor = 2.0 }
+Lambda      = { prior = "loguniform", low = 0.3, high = 30.0 }
+thickness   = { prior = "normal", sd = 0.05 }
+a1 = { prior = "normal", mean = 0.13, sd = 0.05 }
+b2 = { prior = "normal", mean = 0.08, sd = 0.05 }
+[plan]
+thickness = { low = 0.6, high = 5.6, step = 0.1 }
+choose = 5
+target = "lambda_phi"
+bias = { low = -0.5, high = 0.5, n = 21 }
+noise = "2 %"
+quantity = "torkance"
+per = "device"
+"""
+"""A study file without data."""
 
 
 def measurement(d: float = 1.5, **changes: Any) -> Measurement:
@@ -98,15 +120,3 @@ def schur_by_inverse(J: np.ndarray, N: np.ndarray) -> np.ndarray:
     whole[:m, :m] += ridge
     whole[m:, m:] += np.eye(q)
     return np.linalg.inv(np.linalg.inv(whole)[:m, :m]) - ridge
-
-
-__all__ = [
-    "BIAS",
-    "REQUEST",
-    "design",
-    "known_about",
-    "measurement",
-    "numerical_jacobian",
-    "schur_by_inverse",
-    "simulated",
-]

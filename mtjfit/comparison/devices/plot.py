@@ -48,9 +48,9 @@ def _label(name: str, per_volume: bool) -> str:
 def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = None) -> Figure:
     """Every determined quantity of every device: median, 68 % (thick) and 95 % (thin) interval.
 
-    Thin layers are at the top. Colours and markers tell the groups apart, or the thicknesses where there is one group.
+    Thin layers are at the top. Colours and markers distinguish the groups, or the thicknesses of one group.
     A hollow marker was extrapolated in bias; the name of an odd device is red, with a ×. Where only some draws have the
-    quantity their share stands beside it.
+    quantity their share is given beside it.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a posterior implies at any thickness and bias: bands, and hatching where nobody measured."""
+"""Figure of the consequences of a posterior at any thickness and bias; unmeasured ranges are hatched."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["plot_consequences"]
 _GRID = 61
 _LEVELS = [0.025, 0.5, 0.975]
 _BEYOND = 1.25  # of the measured ranges, drawn if nothing farther was asked for
-_MOST = 4  # thicknesses that can be told apart in one panel
+_MOST = 4  # thicknesses that can be distinguished in one panel
 _LINES = ("-", "--", "-.", ":")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from operator import call
 
 import numpy as np
 import pandas as pd
@@ -53,10 +54,6 @@ class MechanismResult:
     bounds : mapping of str to (float, float)
         Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
         priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.prior_widths`.
-    fit : FitResult
-        Least squares.
-    draws : DataFrame
-        Posterior draws.
     """
 
     mechanism: Mechanism
@@ -83,7 +80,7 @@ class MechanismResult:
 
     @property
     def not_computed(self) -> tuple[str, ...]:
-        """Changes of priors under which the evidence could not be computed well enough; ``""`` are those declared."""
+        """Changes of priors under which the evidence could not be computed; ``""`` are the declared priors."""
         if not self.settled:
             return ("",)
         return tuple(name for name, change in self.changes.items() if np.isnan(change))
@@ -137,13 +134,13 @@ class BayesFactor:
     lowest_computed: float = np.inf
 
     @property
-    def hangs_on_bounds(self) -> bool:
-        """Whether it would be decisive but for what could not be computed."""
+    def depends_on_bounds(self) -> bool:
+        """True if it would be decisive but for evidences that could not be computed."""
         return not self.decisive and bool(self.lowest_computed - _CERTAIN * self.error > DECISIVE)
 
     @property
     def decisive(self) -> bool:
-        """Whether it stays above 20 to 1 under all priors that were tried, whatever could not be computed."""
+        """True if it stays above 20 to 1 under all priors that were tried, bounds included."""
         return bool(self.lowest - _CERTAIN * self.error > DECISIVE)
 
 
@@ -174,7 +171,7 @@ class MechanismComparison:
 
     @property
     def settled(self) -> bool:
-        """False if some number could not be computed well enough; `decided` may stand all the same."""
+        """False if some number could not be computed well enough; `decided` may hold all the same."""
         predicted = (one.reliable for result in self.results for one in result.left_out)
         return not any(result.not_computed for result in self.results) and all(predicted)
 
@@ -208,20 +205,20 @@ class MechanismComparison:
 
     @property
     def described(self) -> bool:
-        """Whether the best one describes the data: χ² not absurd; True where errors are fitted and nothing can tell."""
+        """True unless χ² of the best one is absurdly large; also True where errors are fitted."""
         return bool(not self.best.fit.p_value < MISFIT)
 
     @property
     def decided(self) -> bool:
-        """Whether one mechanism is left, and describes the data; a number that decides nothing may be missing."""
+        """True if one mechanism is left and describes the data; a number that decides nothing may be missing."""
         return self.described and not self.rivals
 
     def _repr_html_(self) -> str:
-        """The comparison in a notebook: the evidence of every mechanism, and loudly if it decides nothing."""
+        """The comparison in a notebook: the evidence of every mechanism, and a warning if it decides nothing."""
         refused = {
             "NOT RELIABLE: some number could not be computed well enough": not self.settled and not self.decided,
             f"No mechanism describes these data ({self.best.fit.chi2_says})": not self.described,
-            f"NOT DECIDED: {self.best.name} is not told from {', '.join(self.rivals)}": bool(self.rivals),
+            f"NOT DECIDED: {self.best.name} is not distinguished from {', '.join(self.rivals)}": bool(self.rivals),
         }
         rows = []
         for one in sorted(self.results, key=lambda each: -each.evidence.value):
@@ -246,15 +243,14 @@ class MechanismComparison:
 
 
 def _difference(low: float, high: float) -> float:
-    """low − high, −∞ where nothing is known of one of them."""
+    """low − high, −∞ where one of them is unknown."""
     return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
 
 
 def task_generators(seed: int, place: int, widths: Sequence[PriorWidth] = WIDTHS) -> dict[str, np.random.Generator]:
-    """Random generators of one mechanism, by its place in `MECHANISMS`, one for each task.
+    """One random generator for each task of a mechanism, by its place in `MECHANISMS`.
 
-    So the numbers drawn by one task never move another's, although how many it draws may hang on the last digit, say by
-    whether weights are reliable; and leaving out one mechanism does not change the numbers of the others.
+    How many numbers a task draws may depend on a last digit; neither this nor leaving out a mechanism moves the rest.
     """
     tasks = ("draws", "left out", "checks", "bounds", *(width.name for width in widths))
     root = np.random.SeedSequence((seed, 3, place))
@@ -318,23 +314,6 @@ def _bounds(
     return bounds
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """Arguments of `mechanism_result` for any process."""
-
-    study: Study
-    place: int
-    extra: tuple[str, ...]
-    widths: tuple[PriorWidth, ...]
-    n_simulations: int
-    seed: int
-
-
-def _done(job: _Job) -> MechanismResult:
-    mechanism, rng = tuple(MECHANISMS.values())[job.place], task_generators(job.seed, job.place, job.widths)
-    return mechanism_result(job.study, mechanism, rng, job.extra, job.widths, job.n_simulations)
-
-
 def compare_mechanisms(
     study: Study,
     seed: int | None = None,
@@ -379,7 +358,7 @@ def compare_mechanisms(
     Raises
     ------
     NotDetermined
-        One thickness: nothing that could be computed would tell diffusion from asymmetric electrodes.
+        One thickness, which cannot distinguish diffusion from asymmetric electrodes.
     ConfigError
         An amplitude has no prior, or a name is unknown.
 
@@ -406,10 +385,12 @@ def compare_mechanisms(
         for name, one in each.parameters.items()
         if name in each.amplitudes and name not in study.parameters
     }
-    # those with more parameters first
-    jobs = [_Job(study, at, tuple(extra), tuple(widths), n_simulations, seed) for at, _ in reversed(chosen)]
+    jobs = [
+        partial(mechanism_result, study, each, task_generators(seed, at, widths), extra, widths, n_simulations)
+        for at, each in reversed(chosen)  # those with more parameters first
+    ]
     try:
-        found = run(_done, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
+        found = run(call, jobs, min(workers, len(jobs)), says="mechanisms", progress=progress)
     except WorkerKilled:  # most likely memory ran out: one after the other they need less
-        found = run(_done, jobs, 1, says="mechanisms", progress=progress)
+        found = run(call, jobs, 1, says="mechanisms", progress=progress)
     return MechanismComparison(study, tuple(reversed(found)), seed, added)

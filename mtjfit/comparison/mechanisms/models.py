@@ -23,19 +23,15 @@ from mtjfit.physics import kappa
 from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 
-__all__ = [
-    "EXAMPLE",
-    "EXAMPLE_B1",
-    "MECHANISMS",
-    "Mechanism",
-    "Signature",
-    "added_priors",
-    "mechanism_study",
-    "refuse_one_thickness_for_mechanisms",
-    "signature",
-    "signature_table",
-]
+__all__ = ["EXAMPLE", "EXAMPLE_B1", "MECHANISMS", "Mechanism", "Signature", "added_priors", "mechanism_study",
+           "refuse_one_thickness_for_mechanisms", "signature", "signature_table"]  # fmt: skip
 
+EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
+"""Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
+EXAMPLE_B1 = -0.2
+"""b1/a1 of the example."""
+_D = (0.8, 1.2, 2.0, 3.0, 5.0)
+_SAME = 1e-9
 _INFINITE = float("inf")
 
 
@@ -188,14 +184,6 @@ def refuse_one_thickness_for_mechanisms(study: Study) -> None:
         "phase of kappa. Only the thickness dependence separates the two: measure devices of more thicknesses. "
         "What this one determines: see mtjfit check"
     )
-
-
-EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
-"""Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
-EXAMPLE_B1 = -0.2
-"""b1/a1 of the example."""
-_D = (0.8, 1.2, 2.0, 3.0, 5.0)
-_SAME = 1e-9
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from mtjfit.comparison.free_layer.layer import layer_draws
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
 from mtjfit.comparison.mechanisms.predictive import Slopes, slopes
 from mtjfit.data import FloatArray
-from mtjfit.physics import kappa
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
 
 __all__ = ["plot_mechanisms", "plot_signatures", "predicted_slopes"]
@@ -38,24 +38,12 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     κ(d − dead layer)(a1 + i b1), Eq. 12, per device also where data are per volume. None where lengths or amplitudes
     are not the same for all devices: then there is no one curve.
     """
-    draws = result.draws.iloc[:_ROWS]
     study = result.study
-    named = [
-        name for name in ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *_LENGTHS) if name in study.parameters
-    ]
-    if any(study.parameters[name].scope != "shared" for name in named):
+    names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *_LENGTHS)
+    if any(study.parameters[name].scope != "shared" for name in names if name in study.parameters):
         return None
-
-    def value(name: str, missing: float = 0.0) -> FloatArray:
-        if name in draws:
-            return draws[name].to_numpy(dtype=float)[:, None]
-        declared = study.parameters.get(name)
-        return np.full((len(draws), 1), missing if declared is None else getattr(declared.prior, "value", math.nan))
-
-    behind = value("Lambda") if "Lambda" in study.parameters else value("lambda_sf_N") * value("D_ratio")
-    d = np.maximum(thickness - value("dead_layer"), 1e-6)
-    K = kappa(d, value("lambda_J"), value("lambda_phi"), value("lambda_sf_F"), behind)
-    slope = K * (value("a1") + 1j * value("b1"))
+    layer = layer_draws(study, result.draws.iloc[:_ROWS], study.devices[0])
+    slope = layer.kappa(thickness) * layer.current[:, layer.powers == 1].sum(axis=1, keepdims=True)
     return slope.real, slope.imag
 
 

@@ -141,7 +141,7 @@ def conclusions(found: MechanismComparison) -> tuple[str, ...]:
     if "a2" not in best.study.parameters and any(one.mechanism.b1 for one in found.results):
         said.append(
             "None of these mechanisms has an in-plane V^2 term of its own (a2), which asymmetric electrodes may have: "
-            "see whether the verdict stands with a2 added."
+            "check the verdict with a2 added."
         )
     return tuple(said)
 
@@ -154,7 +154,7 @@ def _verdict(found: MechanismComparison) -> str:
             f"(p = {best.fit.p_value:.2g} of its chi2)."
         )
     if found.rivals:
-        missing = [factor for factor in found.bayes_factors if factor.hangs_on_bounds]
+        missing = [factor for factor in found.bayes_factors if factor.depends_on_bounds]
         if missing:
             against = ", ".join(factor.against for factor in missing)
             return (
@@ -184,7 +184,7 @@ def _not_computed(found: MechanismComparison) -> list[str]:
         if left:
             said.append(
                 f"The prediction of {', '.join(left)} by {one.name} could not be computed reliably; "
-                "the verdict does not hang on it."
+                "the verdict does not depend on it."
             )
     bounded = [factor for factor in found.bayes_factors if factor.bounded and factor.decisive]
     if bounded and any(one.not_computed for one in found.results):
@@ -199,7 +199,7 @@ def _not_computed(found: MechanismComparison) -> list[str]:
 
 def _rival(found: MechanismComparison, factor: BayesFactor) -> str:
     value = f"{factor.value:.2f} ± {factor.error:.2g}"
-    if factor.hangs_on_bounds:
+    if factor.depends_on_bounds:
         known = f"may be as low as {factor.lowest:.2f}" if math.isfinite(factor.lowest) else "is not known"
         return (
             f"{factor.against} is not excluded: ln B of {found.best.name} over it is {value}, but under "

@@ -17,7 +17,7 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.infer.convergence.diagnostics import thinning
 from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
-from mtjfit.infer.ensembles.run import Run, run_ensembles
+from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.evidence.bridge import Evidence
 from mtjfit.model.layout import IntArray
 from mtjfit.model.marginal import CollapsedPosterior
@@ -215,7 +215,7 @@ def sampled(
     progress : bool
         Show a bar on a terminal.
     """
-    run: Run = run_ensembles(model, model.names, seed=seed, target_ess=target_ess, progress=progress)
+    run = run_ensembles(model, model.names, seed=seed, target_ess=target_ess, progress=progress)
     flat = run.chains.theta.reshape(-1, model.size)
     log_likelihood = run.chains.log_posterior.ravel() - model.log_prior(flat)
     evidence = run.evidence or Evidence(float("nan"), float("inf"), "none")

@@ -32,7 +32,7 @@ def plot_studies(found: StudyComparison, studies: Mapping[str, Study]) -> Figure
     Parameters
     ----------
     studies : mapping of str to Study
-        The same data sets by label; says which of them were not measured.
+        The same data sets by label, for the mark of those that were not measured.
     """
     draws = found.lengths
     names = [name for name in found.model.shared if all(name in each for each in draws.values())]
@@ -58,7 +58,7 @@ def _ticks(span: float) -> tuple[float, ...]:
 
 
 def _density(logs: FloatArray, grid: FloatArray) -> FloatArray:
-    """Density with its highest point at one: the width tells, not the height."""
+    """Density scaled to a height of one."""
     density = gaussian_kde(logs)(grid)
     return np.asarray(density / density.max())
 

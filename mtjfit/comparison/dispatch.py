@@ -1,4 +1,4 @@
-"""One name for three comparisons: mechanisms of a study, devices of a result, several data sets."""
+"""`compare`: mechanisms of a study, devices of a result, or several data sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compare(
     ----------
     what : Study, or Posterior or FitResult, or sequence of Study or mapping of str to Study
         One study: its mechanisms. A fit or posterior: its devices, each alone or with the common lengths. Several
-        studies: what each says of the common lengths, and whether they agree; a sequence is labelled by their names.
+        studies: the common lengths from each, and whether they agree; a sequence is labelled by their names.
     seed : int, optional
         Default: that of the (first) study. Devices need none.
     progress : bool
