@@ -44,6 +44,7 @@ __all__ = [
 
 Scales: TypeAlias = Sequence[Sequence[tuple[np.ndarray, float | None]]]
 """For each component: devices without errors of their own that share a scale, as masks, and the scale if declared."""
+Usual: TypeAlias = Callable[[FloatArray], float]
 
 _ROUNDS = 300
 _SOME = 30
@@ -146,12 +147,7 @@ def _robust_size(distances: FloatArray) -> float:
 
 
 def _set_scales(
-    sigma: FloatArray,
-    scales: Scales,
-    counts: np.ndarray,
-    away: FloatArray,
-    usual: Callable[[FloatArray], float],
-    least: FloatArray,
+    sigma: FloatArray, scales: Scales, counts: np.ndarray, away: FloatArray, usual: Usual, least: FloatArray
 ) -> None:
     """Set declared scales in `sigma`, shape (2, J, N), and the others to the usual size of `away`, at least `least`."""
     for c in range(2):
@@ -308,10 +304,7 @@ def noise_of_points(study: Study) -> dict[str, float]:
 def student_scales(study: Study) -> dict[str, float]:
     """Fitted scales of Student-t errors by their names in tables; those of the pseudo-values are larger.
 
-    Returns
-    -------
-    dict of str to float
-        Empty without Student-t errors, and where all errors are known.
+    Empty without Student-t errors, and where all errors are known.
     """
     if DOF not in study.parameters or not any(curve.sigma_is_fitted for curve in study.curves):
         return {}
