@@ -33,8 +33,8 @@ __all__ = [
     "Layout",
     "Scattered",
     "amplitude_layout",
-    "laid_out",
     "layout",
+    "layout_of",
     "once_per_study",
     "with_own_amplitudes",
 ]
@@ -307,10 +307,10 @@ def layout(study: Study) -> Layout:
     >>> layout(load_study(dataset("thickness-series").study_file)).names[:4]
     ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N')
     """
-    return laid_out(study, _IN_ORDER)
+    return layout_of(study, _IN_ORDER)
 
 
-def laid_out(study: Study, names: Sequence[str]) -> Layout:
+def layout_of(study: Study, names: Sequence[str]) -> Layout:
     """The layout of those parameters among `names` that the study declares."""
     entries: dict[ParameterName, Entry] = {}
     index: dict[str, IntArray] = {}

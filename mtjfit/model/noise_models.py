@@ -19,7 +19,7 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, Gram, PointTable
 from mtjfit.model.coordinates import Split
-from mtjfit.model.layout import Layout, laid_out, once_per_study
+from mtjfit.model.layout import Layout, layout_of, once_per_study
 from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
@@ -62,7 +62,7 @@ class _WithNoise(FullPosterior):
 
     @cached_property
     def layout(self) -> Layout:
-        return laid_out(self.study, (*super().layout.index, *JITTER, DOF))
+        return layout_of(self.study, (*super().layout.index, *JITTER, DOF))
 
     @property
     def data(self) -> Compressed:
