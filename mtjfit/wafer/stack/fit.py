@@ -82,7 +82,7 @@ def _p_value(value: float, dof: int) -> float:
 
 @dataclass(frozen=True)
 class FitEffort:
-    """FitEffort of a global search: prior draws that are screened, starts, those refined on all devices, evaluations."""
+    """Effort of a search: prior draws that are screened, starts, those refined on all devices, evaluations."""
 
     screened: int = 256
     starts: int = 6
