@@ -177,11 +177,11 @@ def validated(
     model : type
         A `TomlTable`, or a dataclass: its fields are the keys, and a ConfigError that it raises is returned.
     raw : object
-        What `tomllib` made of it.
+        The table as `tomllib` parses it.
     where : str
         Key path of the table, such as ``data[0]``.
     advice : mapping of str to str
-        What to do about a problem of a key, by key.
+        Remedy for the problems of a key, by key.
 
     Examples
     --------

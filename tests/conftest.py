@@ -23,7 +23,6 @@ TOGETHER = (
     (
         "tests/test_docs.py",
         "tests/test_notebooks.py",
-        "tests/test_readme.py",
         "tests/infer/test_truth.py",
         "tests/infer/test_run.py",
     ),

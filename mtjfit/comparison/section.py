@@ -9,8 +9,8 @@ from mtjfit.comparison.devices.comparison import (
     DeviceComparison,
     compare_devices,
     device_pairs_table,
+    device_quantities_table,
     outliers_table,
-    quantities_table,
     repeats_table,
 )
 from mtjfit.comparison.devices.plot import plot_forest
@@ -76,7 +76,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
             )
         return Section("devices", "Device comparison", (words,), files=files)
     tables = {
-        "determined": quantities_table(alone.study, alone.quantities, alone.table, alone.source),
+        "determined": device_quantities_table(alone.study, alone.quantities, alone.table, alone.source),
         "pairs": device_pairs_table(alone.pairs),
         "odd": outliers_table(compared[-1].outliers),  # as the common lengths see them, if there are any
         "repeats": repeats_table(alone.repeats),

@@ -99,21 +99,21 @@ class TableDeclaration:
         Constant angle θ between the moments in degrees, for files without such a column; it need not be declared.
     sin_theta : {"included", "divided"} or None
         Whether the values are torques at that angle, so that the model multiplies by sin θ, or are already per sin θ.
-        It must stand beside an angle. None: amplitudes belong to the angle of the measurement.
+        Required beside an angle. None: amplitudes belong to the angle of the measurement.
     sigma_bias : float or None
         Standard error of every bias in V, for files without such a column (which is in ``units.bias``). None: the bias
         is known exactly.
     sigma : {"columns", "fit"} or ConstantSigma
-        Errors stand in columns, are not known and shall be fitted, or are the same at every point. A column
+        Errors are in columns, are not known and shall be fitted, or are the same at every point. A column
         ``columns.rho`` gives the correlation between the errors of the two components of each point.
     wide : Wide or None
-        How series stand side by side in a wide table.
+        Layout of the series of a wide table.
     name : str
         Pattern of the file name, such as ``"{device}_T{thickness:nm}.txt"``. Its fields may be named in `columns` like
         columns; so may header parameters.
     covariance : str or tuple of (str, str)
         File with the covariance of all values of a device (``{device}`` stands for its name), or such a file for each
-        of some devices. Errors need not stand in columns then.
+        of some devices. Errors need no columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
 
@@ -192,7 +192,7 @@ class TableDeclaration:
             seen.setdefault(column, role)
 
     def _constants(self) -> Iterator[Problem]:
-        """Values that stand either in a column or in the declaration."""
+        """Problems of values that are either a column or a constant."""
         for role in ("device", "thickness", "group", "angle", "sigma_bias"):
             constant, column = getattr(self, role) not in ("", None), getattr(self.columns, role)
             if constant and column:

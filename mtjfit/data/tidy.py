@@ -203,7 +203,7 @@ def body(
 
 
 COMMENT_AMONG_DATA = "move it above the header; leave points out with mask, which keeps the reason"
-"""What to do about a comment line below the header."""
+"""Remedy for a comment line below the header."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "--"}

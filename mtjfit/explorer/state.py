@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.model.combinations import noise_estimate
+from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, whitened

@@ -16,7 +16,7 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
-from mtjfit.model.combinations import DeviceCombinations, combinations, noise_groups, quantities_table
+from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
 from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
 from mtjfit.model.jacobian import jacobian

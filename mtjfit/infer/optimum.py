@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import noise_estimate
+from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, whitened
 

@@ -17,7 +17,7 @@ from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
-__all__ = ["SUMMARY_HEADER", "Posterior", "determined_sides", "summary_rows", "summary_table"]
+__all__ = ["SUMMARY_HEADER", "Posterior", "determined_sides", "draws_summary", "summary_rows"]
 
 _EDGE = 0.02  # width of the outermost slices of prior probability
 _OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
@@ -44,7 +44,7 @@ def determined_sides(u: FloatArray) -> str:
     return "lower limit" if open_above else "upper limit" if open_below else "yes"
 
 
-def summary_table(
+def draws_summary(
     names: Sequence[str], chain: FloatArray, unit_of: Callable[[str], str], determined: Callable[[str], str]
 ) -> pd.DataFrame:
     """Moments, quantiles and diagnostics by parameter, for draws of shape (n_ensembles, n_kept, n_walkers, n_names)."""
@@ -161,7 +161,7 @@ class Posterior:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        return summary_table(self.names, self.chain, self.study.unit_of, self.determined)
+        return draws_summary(self.names, self.chain, self.study.unit_of, self.determined)
 
     def summary(self) -> pd.DataFrame:
         """Table by parameter.

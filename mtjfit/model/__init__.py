@@ -1,7 +1,7 @@
 """The model of a study: parameters laid out, likelihood with amplitudes integrated out, identifiability."""
 
 from mtjfit.lazy import names_on_demand
-from mtjfit.model.combinations import DeviceCombinations, combinations, quantities_table
+from mtjfit.model.device_combinations import DeviceCombinations, combinations, quantities_table
 from mtjfit.model.identifiability import Identifiability, determined_table, structure
 from mtjfit.model.likelihood import Conditional, FullPosterior
 from mtjfit.model.lmfit_model import SpinTorqueModel

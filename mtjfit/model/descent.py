@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import noise_groups
+from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
 from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened

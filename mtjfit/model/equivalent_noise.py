@@ -44,6 +44,7 @@ __all__ = [
 
 Scales: TypeAlias = Sequence[Sequence[tuple[np.ndarray, float | None]]]
 """For each component: devices without errors of their own that share a scale, as masks, and the scale if declared."""
+Usual: TypeAlias = Callable[[FloatArray], float]
 
 _ROUNDS = 300
 _SOME = 30
@@ -122,28 +123,37 @@ def robust(
     if start is None:
         sigma = np.sqrt(np.stack([np.where(counts, each.var, 1.0) for each in both]))
         rough = np.stack([each.fitted(np.ones_like(each.y))[0] for each in both])
-        for c in range(2):  # in the unit of the data before anything is weighed by it
-            for members, scale in scales[c]:
-                usual = np.sqrt(np.mean((y - rough)[c, members][counts[members]] ** 2))
-                sigma[c, members] = max(float(usual), least[c]) if scale is None else scale
+        # in the unit of the data before anything is weighed by it
+        _set_scales(sigma, scales, counts, (y - rough) ** 2, _root_mean, least)
         middle = _absolute(both, sigma)
-        for c in range(2):
-            for members, scale in scales[c]:
-                usual = 1.5 * np.median(np.abs((y - middle)[c, members][counts[members]]))
-                sigma[c, members] = max(float(usual), least[c]) if scale is None else scale
+        _set_scales(sigma, scales, counts, np.abs(y - middle), _robust_size, least)
     else:
         middle, sigma = start.middle, start.sigma.copy()
     for _ in range(_ROUNDS):
         new, weights = _step(both, nu, sigma, middle)
-        for c in range(2):
-            for members, scale in scales[c]:
-                if scale is None:
-                    square = (weights[c] * (y - new)[c] ** 2)[members]
-                    sigma[c, members] = max(float(np.sqrt(np.mean(square[counts[members]]))), least[c])
+        _set_scales(sigma, scales, counts, weights * (y - new) ** 2, _root_mean, least)
         moved, middle = np.max(np.abs(new - middle) / sigma, where=counts, initial=0.0), new
         if moved < settled:
             break
     return Robust(middle, sigma, _log_t(both, nu, sigma, middle).sum(axis=0))
+
+
+def _root_mean(squares: FloatArray) -> float:
+    return float(np.sqrt(np.mean(squares)))
+
+
+def _robust_size(distances: FloatArray) -> float:
+    return 1.5 * float(np.median(distances))
+
+
+def _set_scales(
+    sigma: FloatArray, scales: Scales, counts: np.ndarray, away: FloatArray, usual: Usual, least: FloatArray
+) -> None:
+    """Set declared scales in `sigma`, shape (2, J, N), and the others to the usual size of `away`, at least `least`."""
+    for c in range(2):
+        for members, scale in scales[c]:
+            inside = away[c, members][counts[members]]
+            sigma[c, members] = max(usual(inside), least[c]) if scale is None else scale
 
 
 def _step(
@@ -294,10 +304,7 @@ def noise_of_points(study: Study) -> dict[str, float]:
 def student_scales(study: Study) -> dict[str, float]:
     """Fitted scales of Student-t errors by their names in tables; those of the pseudo-values are larger.
 
-    Returns
-    -------
-    dict of str to float
-        Empty without Student-t errors, and where all errors are known.
+    Empty without Student-t errors, and where all errors are known.
     """
     if DOF not in study.parameters or not any(curve.sigma_is_fitted for curve in study.curves):
         return {}

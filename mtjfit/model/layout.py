@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import TypeAlias, TypeVar
@@ -34,12 +34,14 @@ __all__ = [
     "Scattered",
     "amplitude_layout",
     "layout",
+    "layout_of",
     "once_per_study",
     "with_own_amplitudes",
 ]
 
 Built = TypeVar("Built")
 IntArray: TypeAlias = NDArray[np.intp]
+_IN_ORDER = (*LENGTHS, *NOISE, "thickness")
 _POINTS = 2**14  # of a prior without a closed form
 _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
 
@@ -305,24 +307,29 @@ def layout(study: Study) -> Layout:
     >>> layout(load_study(dataset("thickness-series").study_file)).names[:4]
     ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N')
     """
+    return layout_of(study, _IN_ORDER)
+
+
+def layout_of(study: Study, names: Sequence[str]) -> Layout:
+    """The layout of those parameters among `names` that the study declares."""
     entries: dict[ParameterName, Entry] = {}
     index: dict[str, IntArray] = {}
     fixed: dict[str, FloatArray] = {}
-    for name in (*LENGTHS, *NOISE, "thickness"):
+    for name in names:
         parameter = study.parameters.get(name)
         if parameter is None:
             continue
-        nominal, names = study.thicknesses, study.names_of(name)
+        nominal, labels = study.thicknesses, study.names_of(name)
         if parameter.value is not None:
             values = nominal if name == "thickness" else np.full(nominal.size, parameter.value)
             index[name], fixed[name] = np.full(nominal.size, -1), values
             continue
-        for each, thickness in zip(names, nominal, strict=True):
+        for each, thickness in zip(labels, nominal, strict=True):
             prior = parameter.prior_at(float(thickness))
             if prior is not None:
                 entries.setdefault(each, Entry(each, prior))
         position = {each: k for k, each in enumerate(entries)}
-        index[name] = np.array([position[each] for each in names])
+        index[name] = np.array([position[each] for each in labels])
         fixed[name] = np.full(nominal.size, np.nan)
     return Layout(tuple(entries.values()), index, fixed)
 

@@ -19,7 +19,7 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, Gram, PointTable
 from mtjfit.model.coordinates import Split
-from mtjfit.model.layout import Entry, Layout, layout, once_per_study
+from mtjfit.model.layout import Layout, layout_of, once_per_study
 from mtjfit.model.likelihood import Conditional, FullPosterior, full_posterior
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
@@ -56,33 +56,13 @@ def make_posterior(study: Study) -> MarginalPosterior:
     return MarginalPosterior(study)
 
 
-def _extended(study: Study, names: tuple[str, ...]) -> Layout:
-    """The layout of a study with more parameters at its end."""
-    base = layout(study)
-    entries, index, fixed, J = {e.name: e for e in base.entries}, dict(base.index), dict(base.fixed), len(study.curves)
-    for name in names:
-        if name not in study.parameters:
-            continue
-        parameter = study.parameters[name]
-        if parameter.value is not None:
-            index[name], fixed[name] = np.full(J, -1), np.full(J, parameter.value)
-            continue
-        of = study.names_of(name)
-        for each in of:
-            if parameter.free_prior is not None:
-                entries.setdefault(each, Entry(each, parameter.free_prior))
-        place = list(entries)
-        index[name], fixed[name] = np.array([place.index(each) for each in of]), np.full(J, np.nan)
-    return Layout(tuple(entries.values()), index, fixed)
-
-
 @dataclass(frozen=True, eq=False)
 class _WithNoise(FullPosterior):
     """Layout, amplitudes and Λ of a study whose likelihood is computed from the points."""
 
     @cached_property
     def layout(self) -> Layout:
-        return _extended(self.study, (*JITTER, DOF))
+        return layout_of(self.study, (*super().layout.index, *JITTER, DOF))
 
     @property
     def data(self) -> Compressed:

@@ -144,10 +144,7 @@ class Penalised:
             return np.asarray(self.residual(x[None])[0])
 
         def slopes(x: FloatArray) -> FloatArray:
-            step = _STEP * np.maximum(np.abs(x), 1.0)
-            step = np.where(x + step > high, -step, step)
-            both = self.residual(np.vstack([x, x + np.diag(step)]))
-            return np.asarray((both[1:] - both[0]).T / step)
+            return self._slopes(x)[1]
 
         found = least_squares(
             residual,
@@ -159,6 +156,13 @@ class Penalised:
             max_nfev=_EVALUATIONS,
         )
         return self._at(found.x)
+
+    def _slopes(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The residual (rows,) and its derivatives (rows, k) by differences that stay below the upper bound."""
+        step = _STEP * np.maximum(np.abs(x), 1.0)
+        step = np.where(x + step > self.bounds[1], -step, step)
+        both = self.residual(np.vstack([x, x + np.diag(step)]))
+        return both[0], np.asarray((both[1:] - both[0]).T / step)
 
     def _at(self, x: FloatArray) -> PenalisedPoint:
         rows, amplitudes, rss = self._rows(x[None])
@@ -190,15 +194,12 @@ class Penalised:
         amplitudes, and that by all other parameters in what amplitudes leave (Kaufman's form).
         """
         x = point.theta[self._free]
-        high = self.bounds[1]
-        step = _STEP * np.maximum(np.abs(x), 1.0)
-        step = np.where(x + step > high, -step, step)
-        both = self.residual(np.vstack([x, x + np.diag(step)]))
+        residual, slopes = self._slopes(x)
         design = self._designed(x[None])[0][0]
-        h = np.zeros(both.shape[1])
+        h = np.zeros(residual.size)
         h[: design.shape[0]] = _shares(design)
-        h += _shares((both[1:] - both[0]).T / step)
-        falls = both[0] ** 2 / np.maximum(1 - h, 1e-9)
+        h += _shares(slopes)
+        falls = residual**2 / np.maximum(1 - h, 1e-9)
         names = [*self.model.amplitudes.names, *(self.model.layout.entries[k].name for k in self._free)]
         return dict(zip(names, falls[falls.size - len(names) :].tolist(), strict=True))
 

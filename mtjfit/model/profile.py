@@ -18,8 +18,8 @@ import numpy as np
 from scipy.stats import chi2, qmc, t
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import noise_groups
 from mtjfit.model.descent import Descent, Points, lowest_of
+from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.line import Line

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import terms_of, terms_seen
+from mtjfit.model.device_combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers

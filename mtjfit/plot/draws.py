@@ -118,7 +118,7 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     columns = [posterior.draws[n].to_numpy() for n in chosen]
     tens = [1.0 if log else 10.0 ** decade(c) for c, log in zip(columns, logs, strict=True)]
     data = np.stack([np.log10(c) if log else c / t for c, log, t in zip(columns, logs, tens, strict=True)], axis=-1)
-    n, summary = len(chosen), posterior.summary()
+    n, summary = len(chosen), {str(name): row for name, row in posterior.summary().iterrows()}
     with style():
         width = max(min(DOUBLE, _LEFT + 1.35 * n), _LEFT + 1.0 * n)
         below = 0.5 + footer_height(width, posterior.study, _note(posterior))
@@ -138,10 +138,10 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
             axes[-1, k].set_xlabel(axis_names[k])
             if k > 0:
                 axes[k, 0].set_ylabel(axis_names[k])
-            if summary.loc[name, "determined"] == "yes":
+            if summary[name]["determined"] == "yes":
                 for q, line in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
                     ax.axvline(np.quantile(data[:, k], q), color="0.35", lw=0.7, ls=line)
-            title = _title(pd.Series(summary.loc[name]), tens[k])
+            title = _title(summary[name], tens[k])
             ax.set_title(f"{symbol(name)}{_over(tens[k])}\n{title}", fontsize=6.5, pad=3)
         _label(axes, logs)
         footer(fig, posterior.study, _note(posterior))

@@ -28,6 +28,12 @@ _MOVED = {
     "compare": "mtjfit.comparison:compare",
     "compare_devices": "mtjfit.comparison:compare_devices",
     "consequences": "mtjfit.comparison:consequences",
+    "narrowing_sentence": "mtjfit.prior_influence:narrowing_sentence",
+    "narrowing_table": "mtjfit.prior_influence:narrowing_table",
+    "result_document": "mtjfit.report:result_document",
+    "result_files": "mtjfit.report:result_files",
+    "sensitivity_sentence": "mtjfit.prior_influence:sensitivity_sentence",
+    "sensitivity_table": "mtjfit.prior_influence:sensitivity_table",
     "summary_table": "mtjfit.report:summary_table",
 }
 

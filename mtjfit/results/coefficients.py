@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from mtjfit.data import FloatArray
 from mtjfit.data.units import amplitude_unit
-from mtjfit.model.combinations import combinations, noise_estimate, noise_groups, terms_seen
+from mtjfit.model.device_combinations import combinations, noise_estimate, noise_groups, terms_seen
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
@@ -133,8 +133,8 @@ def _by_power(terms: ComplexArray, power: IntArray, powers: IntArray) -> Complex
 def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coefficients:
     """t_n of every device from its own data, without any length and without priors.
 
-    The closed-form fit of `mtjfit.model.combinations`, one complex factor and real amplitudes for each device, where
-    it exists; free polynomials of both components where the amplitudes leave the phase of κ open. Draws of
+    The closed-form fit of `mtjfit.model.device_combinations`, one complex factor and real amplitudes for each device,
+    where it exists; free polynomials of both components where the amplitudes leave the phase of κ open. Draws of
     phase and amplitudes are normal about the best values. Where errors are fitted from the scatter they are Student-t
     with its degrees of freedom, and devices that share a noise scale share its draw.
 

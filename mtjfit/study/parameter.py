@@ -57,7 +57,7 @@ class ParameterName(str):
     Parameters
     ----------
     base
-        The declared parameter, or a whole name as it stands in a table.
+        The declared parameter, or a whole name as written in a table.
     owner
         The device or group that has a value of its own; it may contain brackets.
 

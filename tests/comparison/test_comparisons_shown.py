@@ -60,7 +60,7 @@ def test_comparisons_say_their_numbers_and_refuse_loudly() -> None:
     decided = mechanisms_of(study, 5.0)._repr_html_()
     assert "5.00 ± 0.0144.50 to 5.00" in Shown(decided).text
     assert "NOT DECIDED" not in decided
-    assert "NOT DECIDED: diffusion is not told from b1" in mechanisms_of(study, 2.0)._repr_html_()
+    assert "NOT DECIDED: diffusion is not distinguished from b1" in mechanisms_of(study, 2.0)._repr_html_()
     good = Shown(studies_of(study, converged=True)._repr_html_()).text
     assert good.count("lambda_J2 (1.1 to 2.9)2 (1.1 to 2.9)2 (1.1 to 2.9)") == 1
     bad = studies_of(study, converged=False)._repr_html_()

@@ -13,7 +13,7 @@ from scipy import optimize, stats
 
 from mtjfit.errors import NotDetermined
 from mtjfit.model import DeviceCombinations, FullPosterior, combinations, quantities_table
-from mtjfit.model.combinations import noise_estimate
+from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, LogNormal, Normal, Study
 

@@ -14,7 +14,7 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.data import FloatArray
-from mtjfit.model.combinations import combinations
+from mtjfit.model.device_combinations import combinations
 from mtjfit.model.equivalent_noise import as_normal, declares_noise, noise_of_points, student_scales
 from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior

@@ -24,7 +24,7 @@ from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sam
 from mtjfit.wafer import WaferStudy, reduce_chunk
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
 from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
-from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
+from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, devices_of, hierarchy_of, stack_model
 from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 from mtjfit.wafer.stack.hierarchy import WaferDevices
@@ -68,7 +68,7 @@ ALL = [pytest.param(make, id=name, marks=() if name in QUICK else pytest.mark.sl
 
 def quick_fit(devices: WaferDevices, study: Study) -> StackFit:
     """For data of one valley; the search for the deepest of several is tested in the slow lane, on all cases."""
-    return fit_stack(devices, study.parameters, effort=Effort(screened=32, starts=2))
+    return fit_stack(devices, study.parameters, effort=FitEffort(screened=32, starts=2))
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_stacks_of_a_catalogue_have_the_posterior_of_their_curves(tmp_path: Path
 
 
 def test_fits_by_split_and_who_took_no_part(tmp_path: Path) -> None:
-    little = Effort(screened=16, starts=1, evaluations=5)  # valleys without end: no search ends in them
+    little = FitEffort(screened=16, starts=1, evaluations=5)  # valleys without end: no search ends in them
     _, study, catalogue = filled(tmp_path, 24, **DECLARED)
     with catalogue:
         catalogue.connection.execute("UPDATE devices SET flags = 1 WHERE device = 'D000003'")

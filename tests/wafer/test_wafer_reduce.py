@@ -48,7 +48,7 @@ def case(kind: str, folder: Path, n: int = 5, seed: int = 1) -> tuple[Wafer, Waf
 
 
 def disagreement(study: WaferStudy, curves: list[TorqueCurve], reduced: Reduced) -> float:
-    """Largest difference of any number to `mtjfit.model.combinations` of each device alone.
+    """Largest difference of any number to `mtjfit.model.device_combinations` of each device alone.
 
     Relative, but of χ² no finer than relative to one, and of probabilities absolute.
     """

@@ -25,7 +25,7 @@ from mtjfit.wafer.commands.wafer import wafer_command
 from mtjfit.wafer.page.stacks import StackResults
 from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack import groups
-from mtjfit.wafer.stack.fit import Effort
+from mtjfit.wafer.stack.fit import FitEffort
 from mtjfit.wafer.stack.from_catalogue import group_study, refusals
 from mtjfit.wafer.stack.groups import GroupFits, fit_groups, sample_groups
 from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -37,7 +37,7 @@ def quick() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mtjfit.wafer.page.page.KINDS", {})
         patch.setattr(mtjfit.wafer.page.page, "_curves", lambda *_: iter(()))
-        patch.setattr(groups, "fit_groups", partial(fit_groups, effort=Effort(screened=16, starts=1, evaluations=8)))
+        patch.setattr(groups, "fit_groups", partial(fit_groups, effort=FitEffort(screened=16, starts=1, evaluations=8)))
         yield
 
 

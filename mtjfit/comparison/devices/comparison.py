@@ -27,8 +27,15 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, card, p_text, value_with_error
 
-__all__ = ["DeviceComparison", "compare_devices", "device_pairs_table", "marked", "outliers_table", "quantities_table",
-           "repeats_table"]  # fmt: skip
+__all__ = [
+    "DeviceComparison",
+    "compare_devices",
+    "device_pairs_table",
+    "device_quantities_table",
+    "marked",
+    "outliers_table",
+    "repeats_table",
+]  # fmt: skip
 
 _DRAWS = 4000
 _LISTED = 3  # pairs of each quantity that are listed one by one
@@ -53,7 +60,7 @@ def _cell(row: dict[Hashable, Any]) -> str:
     return f"{shown}{some}{'*' if row['extrapolated'] else ''}"
 
 
-def quantities_table(
+def device_quantities_table(
     study: Study, quantities: tuple[DeterminedQuantity, ...], table: pd.DataFrame, source: str
 ) -> Table:
     """One row for each device in the order of thickness, one column for each quantity."""
@@ -175,7 +182,7 @@ class DeviceComparison:
     def tables(self) -> tuple[Table, ...]:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
         text = (
-            quantities_table(self.study, self.quantities, self.table, self.source),
+            device_quantities_table(self.study, self.quantities, self.table, self.source),
             device_pairs_table(self.pairs),
             outliers_table(self.outliers),
             repeats_table(self.repeats),

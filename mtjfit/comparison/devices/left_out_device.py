@@ -20,8 +20,8 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
-from mtjfit.model.combinations import noise_estimate
 from mtjfit.model.coordinates import scattered_terms
+from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, whitened

@@ -12,7 +12,7 @@ from mtjfit.comparison.devices.left_out_device import from_fit, from_posterior, 
 from mtjfit.comparison.devices.quantities import determined_quantities
 from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.model.combinations import combinations, denominator_dof, noise_estimate, noise_groups
+from mtjfit.model.device_combinations import combinations, denominator_dof, noise_estimate, noise_groups
 from mtjfit.model.equivalent_noise import as_normal, least_squares_model
 from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior

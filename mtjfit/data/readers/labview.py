@@ -109,7 +109,7 @@ def _segments(
 
 
 def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Lines outside blocks that other programs may write and nobody needs to understand."""
+    """Lines outside the special blocks of other programs, which are ignored."""
     kept, inside = [], False
     for number, line in lines:
         match = _SPECIAL.match(line.strip())
@@ -175,7 +175,7 @@ def _segment(
 
 
 def _with_units(columns: tuple[Column, ...], tags: dict[str, list[str]], x_beside_each: bool) -> tuple[Column, ...]:
-    """Units of the channels, which stand behind one X column, or each behind its own."""
+    """Units of the channels, which follow one X column, or each its own."""
     units = tags.get("Y_Unit_Label", [])
     channels, fault = parse_number(_value(tags, "Channels"), ".")
     count = int(channels) if fault is None and 0 < channels <= len(columns) else len([each for each in units if each])

@@ -59,7 +59,7 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
 
 def recognises_qcodes(source: SourceFile) -> bool:
-    """True for a database with a table of runs; any database, as far as its beginning tells."""
+    """True for any SQLite database; its tables are not looked at."""
     return source.data.startswith(_MAGIC)
 
 

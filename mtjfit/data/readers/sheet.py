@@ -64,9 +64,9 @@ class Column:
     name : str
         As written, without its unit; several columns of a sheet may share it.
     unit : str or None
-        As written in the file; None where the file says none.
+        As written in the file; None where none is written.
     cells : tuple of str
-        One text for each row. Numbers of binary formats stand by their shortest exact text.
+        One text for each row. Numbers of binary formats are written as their shortest exact text.
     comment : str
         The rest of the header of the column, such as Origin's third line.
     """

@@ -146,7 +146,7 @@ def _separator(source: SourceFile, lines: Sequence[tuple[int, str]], notes: list
     """The separator that cuts the last lines, which are surely data, into equal rows with most numbers in them."""
     looked_at = [line for _, line in lines[-_LOOKED_AT:]]
     best, most = "", 0.0
-    # In this order where two are as good: commas also stand within numbers.
+    # In this order where two fit equally well: commas also occur within numbers.
     for candidate in ("\t", ";", "|", ","):
         rows = [try_split(line, candidate) for line in looked_at]
         if len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
@@ -292,7 +292,7 @@ def columns_named(
 
 
 def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
-    """What each of several header lines seems to hold."""
+    """Likely role of each header line."""
     roles: list[HeaderLine] = []
     for k, (_, cells) in enumerate(header):
         named, last = "name" in roles, k == len(header) - 1

@@ -66,7 +66,7 @@ def _by_place(sheet: Sheet, wide: Wide) -> list[Sheet]:
         one = _filled(replace(sheet, columns=named)).with_metadata(_fields(wide, text, sheet, block[0]))
         texts.append(text)
         found.append(replace(one, label=f"{sheet.label}[{text}]") if text and text not in sheet.label else one)
-    # Series of one name, such as Origin's, are told apart by their place.
+    # Series of one name, such as Origin's, are distinguished by their place.
     repeated = {text for text in texts if texts.count(text) > 1}
     return [
         replace(one, label=f"{sheet.label}[{k}]") if text in repeated else one

@@ -21,7 +21,7 @@ from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.optimum import Optimum
-from mtjfit.model.combinations import noise_groups
+from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.penalised import Penalised, PenalisedPoint

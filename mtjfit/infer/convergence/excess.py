@@ -20,7 +20,7 @@ from scipy.stats import chi2, f
 from mtjfit.data import FloatArray
 from mtjfit.infer.least_squares import FitResult
 from mtjfit.infer.posterior import Posterior
-from mtjfit.model.combinations import noise_groups
+from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import whitened
 

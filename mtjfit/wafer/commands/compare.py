@@ -68,7 +68,7 @@ def compare_catalogues(
     from mtjfit.plot.style import picture_files
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
-    from mtjfit.wafer.page.page import quantity_table
+    from mtjfit.wafer.page.page import wafer_quantity_table
     from mtjfit.wafer.page.text import means_table, wafer_pairs_table
     from mtjfit.wafer.plot import plot_control
     from mtjfit.wafer.survey.curves import survey_of
@@ -95,7 +95,7 @@ def compare_catalogues(
         progress("drawing figures", quiet)
         known = (found for found in findings[:_MOST] if not found.limits.empty)
         figures = {f"wafers-{k + 1}": plot_control(survey, found.quantity, found) for k, found in enumerate(known)}
-        numbers = {name: quantity_table(name, findings).assign(origin=survey.origin).set_index("quantity")
+        numbers = {name: wafer_quantity_table(name, findings).assign(origin=survey.origin).set_index("quantity")
                    for name in ("wafers.csv", "pairs.csv")}  # fmt: skip
         files = {name: csv_bytes(frame) for name, frame in numbers.items()}
         folder.write(picture_files(figures, pdf) | files | {"wafers.txt": as_text(*parts).encode()})

@@ -38,7 +38,7 @@ from mtjfit.wafer.survey.curves import Curves
 from mtjfit.wafer.survey.limits import OddDevices, WaferFindings
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "quantity_table", "wafer_files"]
+__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "wafer_files", "wafer_quantity_table"]
 
 KINDS = {"control": "control chart", "map": "map", "smooth": "smooth part", "histogram": "histogram"}
 """Pictures of a quantity in the order of the page, by the beginning of their file names."""
@@ -134,7 +134,7 @@ def wafer_files(
     sections = [_Section(quantity_title(one.quantity), tuple(_pictures(one, rings, pdf, progress)), _tables(one))
                 for one in findings]  # fmt: skip
     files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
-    tables = {name: (quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
+    tables = {name: (wafer_quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
         tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
@@ -194,7 +194,7 @@ def _figure(found: WaferFindings, kind: str, rings: BoolArray) -> tuple[Figure, 
     return plot_smooth(survey, quantity, found.surfaces, odd=rings), caption, smooth_alt(found)
 
 
-def quantity_table(name: str, findings: Sequence[WaferFindings]) -> pd.DataFrame:
+def wafer_quantity_table(name: str, findings: Sequence[WaferFindings]) -> pd.DataFrame:
     """The table ``limits.csv``, ``wafers.csv`` or ``pairs.csv`` of all quantities below one another."""
     frames = [_OF_QUANTITY[name](one).assign(quantity=one.quantity) for one in findings]
     return pd.concat([each for each in frames if len(each)] or frames)

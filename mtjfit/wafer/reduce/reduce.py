@@ -1,7 +1,7 @@
 """Reduction of a chunk: the numbers that each device determines alone, with errors and tests, for all devices at once.
 
-They are those of `mtjfit.model.combinations` for a study of that device alone, to rounding, and do not depend on which
-devices share a chunk, to the last bit.
+They are those of `mtjfit.model.device_combinations` for a study of that device alone, to rounding, and do not
+depend on which devices share a chunk, to the last bit.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from mtjfit.text import p_text, table, value_with_error
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
-__all__ = ["Effort", "StackFit", "fit_stack"]
+__all__ = ["FitEffort", "StackFit", "fit_stack"]
 
 _FEW = 100  # devices that find out where to search
 _RANGE = (1e-3, 1e5)  # nm, where a length without bounds may go
@@ -81,8 +81,8 @@ def _p_value(value: float, dof: int) -> float:
 
 
 @dataclass(frozen=True)
-class Effort:
-    """Effort of a global search: prior draws that are screened, starts, those refined on all devices, evaluations."""
+class FitEffort:
+    """Effort of a search: prior draws that are screened, starts, those refined on all devices, evaluations."""
 
     screened: int = 256
     starts: int = 6
@@ -95,7 +95,7 @@ class _Search:
     """The search over free lengths, in logarithms; the dead layer, which may be zero, in nm."""
 
     problem: StackLeastSquares
-    effort: Effort = Effort()
+    effort: FitEffort = FitEffort()
 
     @cached_property
     def _log(self) -> np.ndarray:
@@ -194,7 +194,7 @@ def fit_stack(
     parameters: Mapping[str, Parameter],
     *,
     thickness_sd: float | None = None,
-    effort: Effort | None = None,
+    effort: FitEffort | None = None,
 ) -> StackFit:
     """Global least squares over all devices of a stack.
 
@@ -208,7 +208,7 @@ def fit_stack(
         As declared; priors of lengths bound the search and do nothing else.
     thickness_sd : float, optional
         Standard deviation of thicknesses about nominal, in nm, in place of the declared one.
-    effort : Effort, optional
+    effort : FitEffort, optional
         Of the search.
 
     Raises
@@ -227,7 +227,7 @@ def fit_stack(
     """
     checked(Hierarchy(), parameters)
     problem = StackLeastSquares.of(devices, parameters, thickness_sd)
-    search = _Search(problem, effort or Effort())
+    search = _Search(problem, effort or FitEffort())
     x = search.best()
     lengths = search.values(x)
     point = problem.at(lengths)

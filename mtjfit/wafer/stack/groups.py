@@ -16,7 +16,7 @@ from mtjfit.data.origin import kinds
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.sampling import run_model
 from mtjfit.progress import bar
-from mtjfit.wafer.stack.fit import Effort, StackFit, fit_stack
+from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
 from mtjfit.wafer.stack.hierarchy import Hierarchy
 from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -104,7 +104,7 @@ def fit_groups(
     flagged: bool = False,
     leave: Collection[str] = (),
     progress: bool = True,
-    effort: Effort | None = None,
+    effort: FitEffort | None = None,
 ) -> GroupFits:
     """Global least squares over all devices of each split, from the sums in the catalogue.
 
@@ -123,7 +123,7 @@ def fit_groups(
         Splits to leave out, such as those of `mtjfit.wafer.stack.from_catalogue.refusals`.
     progress : bool
         Show a bar on a terminal.
-    effort : Effort, optional
+    effort : FitEffort, optional
         Of the search in each split.
 
     Raises

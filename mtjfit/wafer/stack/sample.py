@@ -17,7 +17,7 @@ from mtjfit.infer.convergence.gate import Verdict
 from mtjfit.infer.ensembles.ensemble import Stream, stream
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.infer.evidence import Evidence
-from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, summary_rows, summary_table
+from mtjfit.infer.posterior import SUMMARY_HEADER, determined_sides, draws_summary, summary_rows
 from mtjfit.infer.sampling import checked_verdict, kept_draws, run_model
 from mtjfit.infer.store.fingerprint import MODEL_VERSION
 from mtjfit.study import Sampling
@@ -212,7 +212,7 @@ class StackPosterior:
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
-        table = summary_table(self.names, self.chain, self.model.unit_of, self.determined)
+        table = draws_summary(self.names, self.chain, self.model.unit_of, self.determined)
         table.loc[table["determined"] != "yes", ["mean", "sd"]] = np.nan
         return table.assign(from_priors=from_priors(self._information))
 
