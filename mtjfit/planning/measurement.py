@@ -57,18 +57,23 @@ class Measurement:
     sin_theta: SinTheta | None = None
     cap: Fixed | Prior | None = None
 
-    def curve(self) -> TorqueCurve:
+    def curve(self, signal: float = 1.0) -> TorqueCurve:
         """The sweep as a curve of zeros with its errors, to simulate and to fit.
 
-        A relative error is one of a signal of 1. The unit is that of the study, or an SI unit where that is one of the
-        other quantity.
+        The unit is that of the study, or an SI unit where that is one of the other quantity.
+
+        Parameters
+        ----------
+        signal : float
+            Largest in-plane J0 or dJ0/dV, of which relative errors are a share.
         """
         unit = self.unit
         if check_unit(unit, self.quantity, self.per) is not None:
             dimension = find_unit(unit).dimension
             unit = _SI[dimension] + ("/V" if self.quantity == "torkance" and dimension != "arb" else "")
         scale, zero = conversion(self.unit, unit), np.zeros(self.bias.size)
-        par, perp = (np.full(zero.size, noise.value * scale) for noise in (self.noise_par, self.noise_perp))
+        errors = (each.value * (signal if each.relative else 1.0) for each in (self.noise_par, self.noise_perp))
+        par, perp = (np.full(zero.size, error * scale) for error in errors)
         return TorqueCurve(
             self.device, self.bias, zero, zero, self.thickness, self.quantity, self.per, unit, sigma_par=par,
             sigma_perp=perp, group=self.group, angle=self.angle, sin_theta=self.sin_theta, origin=_ORIGIN,

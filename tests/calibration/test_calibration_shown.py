@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from mtjfit.calibration.result import Calibration
 from shown import HOSTILE, harmless, hostile_study
+
+from mtjfit.calibration import Calibration
 
 
 @pytest.mark.parametrize("narrow", [False, True])

@@ -11,7 +11,7 @@ from simulate_cases import CASES, amplitude, case, every_case, law_of, whitened
 
 from mtjfit.calibration.ranks import log_likelihood, quantities
 from mtjfit.infer.simulate import draw_truth, priors_of, simulated
-from mtjfit.model import MarginalPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, LogNormal
 
@@ -42,7 +42,7 @@ def test_the_log_likelihood_is_that_of_the_compressed_data(name: str) -> None:
         numbers = ("par", "perp") if curve.sigma_par is None else ("par", "perp", "sigma_par", "sigma_perp")
         curve = replace(curve, unit=study.curves[0].unit, **{n: getattr(curve, n) * scale for n in numbers})
         others = {n: each for n, each in study.parameters.items() if not n.startswith("scatter_")}
-        model = MarginalPosterior(study.replace(curves=(curve,), parameters=others | own))
+        model = FullPosterior(study.replace(curves=(curve,), parameters=others | own))
         values = np.array([[truth[entry] for entry in model.layout.names]])
         total += float(model.log_likelihood(model.layout.coordinates(values))[0])
     np.testing.assert_allclose(found, total, rtol=1e-9)
