@@ -223,6 +223,17 @@ def test_corner_plots_of_twins_look_the_same(s: float) -> None:
     assert "e-" not in "".join(label.get_text() for ax in twin.axes for label in ax.get_xticklabels())
 
 
+@pytest.mark.parametrize("width", [0.01, 0.03, 0.1])
+@pytest.mark.parametrize("s", [0.01, 0.1])
+def test_ticks_of_a_corner_plot_are_as_many_in_every_unit(width: float, s: float) -> None:
+    """Two at most: a number of more letters, as 0.082 for 8.2, must not cost a tick."""
+    posterior = posterior_of(fitted(), width=width)
+    pair = [plot_corner(each, ["lambda_J", "a1", "b2"]) for each in (posterior, _twin(posterior, s))]
+    one, other = ([(len(ax.get_xticks()), len(ax.get_yticks())) for ax in fig.axes] for fig in pair)
+    assert one == other
+    assert max(max(each) for each in one) == 2
+
+
 def test_a_corner_plot_with_another_prior_is_noticed() -> None:
     posterior = posterior_of(fitted())
     wrong = replace(posterior, priors={**posterior.priors, "a1": scaled_prior(posterior.priors["a1"], 0.1)})

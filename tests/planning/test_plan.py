@@ -18,7 +18,7 @@ from mtjfit.planning import Candidate, Plan, load_plan, plan
 from mtjfit.planning.candidates import measured_again, thickness_grid
 from mtjfit.planning.draws import draws_of
 from mtjfit.planning.expected_gain import candidate_fisher
-from mtjfit.planning.measurement import measurement_like
+from mtjfit.planning.measurement import Measurement, measurement_like
 from mtjfit.planning.response import measured
 from mtjfit.planning.result import candidates_table, plan_document, plan_tables
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study
@@ -174,6 +174,14 @@ def test_a_torque_in_place_of_a_torkance_is_in_the_unit_of_the_study() -> None:
     assert curve.unit == "N m"
     assert curve.sigma_par[0] == pytest.approx(0.02 * 0.5 * 3.29106e-25 * 1e6, rel=1e-4)
     assert np.all(np.isfinite(candidate_fisher(draws, as_torque)))
+
+
+def test_relative_errors_of_a_planned_curve_are_a_share_of_the_signal() -> None:
+    bias = np.array([-0.2, 0.0, 0.2])
+    made = Measurement("new", 1.0, bias, Noise(0.02, relative=True), Noise(0.003), "torkance", "device", "aN m/V")
+    for curve, expected in ((made.curve(signal=0.5), 0.01), (made.curve(), 0.02)):
+        assert np.allclose(curve.sigma_par, expected, rtol=1e-12)
+        assert np.allclose(curve.sigma_perp, 0.003, rtol=1e-12)
 
 
 def test_the_grid_of_a_study_spans_its_thicknesses() -> None:
