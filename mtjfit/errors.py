@@ -8,20 +8,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeAlias
 
-__all__ = [
-    "ConfigError",
-    "DataError",
-    "Line",
-    "MtjfitError",
-    "NotConverged",
-    "NotDetermined",
-    "Place",
-    "Problem",
-    "ProblemLog",
-    "did_you_mean",
-]
-
-
 _LISTED = 50
 
 

@@ -15,8 +15,6 @@ from mtjfit.text import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["PlannedFigure", "Section", "inline_svg", "template"]
-
 
 @dataclass(frozen=True)
 class PlannedFigure:

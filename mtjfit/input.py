@@ -6,8 +6,6 @@ from pathlib import Path
 
 from mtjfit.errors import DataError, Problem, did_you_mean
 
-__all__ = ["read_bytes"]
-
 
 def read_bytes(path: Path, label: str, max_bytes: int) -> bytes:
     """The bytes of a regular file of at most `max_bytes`; DataError for anything else."""

@@ -8,8 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
-__all__ = ["available", "names_on_demand", "wing"]
-
 
 def _is_there(module: str) -> bool:
     """True unless the folder of `mtjfit` that a module lies in was deleted."""

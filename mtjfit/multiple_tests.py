@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
-__all__ = ["FALSE_ALARM", "benjamini_hochberg", "holm"]
-
 FALSE_ALARM = 0.05
 """Adjusted p-value below which a device, or a difference, counts as found."""
 

@@ -17,19 +17,6 @@ from typing import Any
 
 from mtjfit.errors import MtjfitError
 
-__all__ = [
-    "OTHER_FILE",
-    "OTHER_FOLDER",
-    "OutputFolder",
-    "json_bytes",
-    "not_written",
-    "replace_file",
-    "replacing",
-    "sync_folder",
-    "temporary_of",
-    "write_file",
-]
-
 OTHER_FILE = "free the disk, or name another file"
 OTHER_FOLDER = "free the disk, or name another folder with --output"
 _TRIES = 5

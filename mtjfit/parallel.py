@@ -18,16 +18,6 @@ from typing import TypeVar
 from mtjfit.errors import MtjfitError
 from mtjfit.progress import bar
 
-__all__ = [
-    "Interrupted",
-    "WorkerKilled",
-    "graceful_interrupt",
-    "ignore_sigint",
-    "in_parallel",
-    "n_processors",
-    "process_pool",
-]
-
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 _MOST = 61  # processes that Windows can wait for

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["by_name", "csv_bytes", "harmless", "plain", "records"]
-
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
 

@@ -7,8 +7,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-__all__ = ["bar"]
-
 
 def bar(what: str, wanted: bool, over: Iterable[Any] | None = None, **options: Any) -> tqdm[Any]:
     """A bar of tqdm, silent also on a terminal if it is not wanted.

@@ -22,19 +22,6 @@ from mtjfit.text import table
 if TYPE_CHECKING:
     from mtjfit.text import Table
 
-__all__ = [
-    "FORMATS",
-    "Commands",
-    "as_text",
-    "ascii_fallback",
-    "echo",
-    "figure_names",
-    "labels_of",
-    "laid_out",
-    "progress",
-    "with_pdf",
-]
-
 INTERRUPTED = 130
 
 _WIDTH = 100  # of sentences

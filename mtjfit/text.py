@@ -9,19 +9,6 @@ from decimal import Context, Decimal
 from html import escape
 from itertools import chain, zip_longest
 
-__all__ = [
-    "Table",
-    "card",
-    "decimals_of",
-    "number",
-    "p_text",
-    "power_of_ten",
-    "rounded",
-    "shortened",
-    "table",
-    "value_with_error",
-]
-
 _PLAIN = range(-5, 7)
 """Decimals of numbers that are written out; others, of torques in N m say, carry a power of ten."""
 _EXACT = Context(prec=700)  # digits of any double

@@ -18,22 +18,6 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
 
-__all__ = [
-    "NUMBER",
-    "PLACEHOLDER",
-    "TABLE",
-    "TOML",
-    "WORD",
-    "WORD_OR_NUMBER",
-    "WORD_OR_TABLE",
-    "CollectedProblems",
-    "TomlTable",
-    "placeholders",
-    "prefixed",
-    "read_toml",
-    "validated",
-]
-
 T = TypeVar("T")
 
 PLACEHOLDER = re.compile(r"<[^<>]*\?>")

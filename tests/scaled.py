@@ -15,6 +15,7 @@ from mtjfit.study import (
     JITTER,
     NOISE,
     AboutNominal,
+    AnyPrior,
     Fixed,
     LogNormal,
     LogUniform,
@@ -23,7 +24,6 @@ from mtjfit.study import (
     Uniform,
     is_amplitude,
 )
-from mtjfit.study.parameter import AnyPrior
 
 UP, DOWN = 2.0**100, 2.0**-100
 """1.27e30 and 7.9e-31: powers of two, so that the numbers of a twin differ in their exponents alone."""

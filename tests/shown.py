@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from model_studies import simulated
 
-from mtjfit.data.curve import Origin
+from mtjfit.data import Origin
 from mtjfit.study import Study
 
 HOSTILE = '</td></table><script>alert("x")</script><img src=x onerror=y> $x_1$ \\(y\\)'

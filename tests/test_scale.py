@@ -19,7 +19,7 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.model.line import Axis
 from mtjfit.model.profile import profile, reference
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, render

@@ -13,9 +13,8 @@ from shortcuts import few_starts
 from shown import HOSTILE, Shown, harmless, hostile_study
 
 import mtjfit
-from mtjfit.infer import Check, FitResult, Posterior, Verdict
+from mtjfit.infer import Check, FitResult, Identification, Posterior, Verdict
 from mtjfit.infer.convergence.gate import Note
-from mtjfit.infer.identification import Identification
 from mtjfit.study import LogUniform, Study
 from mtjfit.text import card, shortened, value_with_error
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mtjfit.calibration.simulate import Calibration
     from mtjfit.text import Table
 
-__all__ = ["calibrate_command"]
-
 _MOST = 61  # processes that Windows can wait for
 _NAME = "calibration"
 _FILES = ("ranks.csv", *figure_names(_NAME), f"{_NAME}.json")

@@ -14,8 +14,6 @@ from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol
 from mtjfit.study import ParameterName
 
-__all__ = ["plot_calibration"]
-
 _ACROSS = 4
 _ROW = 1.2  # height of a row of panels in inches
 _ONE_PANEL = 0.95

@@ -19,8 +19,6 @@ from mtjfit.infer.simulate import DeviceModel, free_names
 from mtjfit.study import DOF, LENGTHS, ParameterName, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["EcdfTest", "chi2_p", "detectable_width", "log_likelihood", "n_bins", "quantities", "shape_of"]
-
 _STEP = 1e-4  # V; the torque is a polynomial of low order
 
 

@@ -29,8 +29,6 @@ from mtjfit.parallel import in_parallel
 from mtjfit.study import Study
 from mtjfit.text import p_text
 
-__all__ = ["FALSE_ALARM", "MAX_FAILED", "MIN_RUNS", "Calibration", "Sampler", "calibrate"]
-
 FALSE_ALARM = 0.01
 """Probability that a design with correct posteriors is called not calibrated, all quantities together."""
 MIN_RUNS = 100

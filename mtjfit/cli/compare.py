@@ -10,8 +10,6 @@ from mtjfit.errors import MtjfitError
 from mtjfit.lazy import wing
 from mtjfit.terminal import with_pdf
 
-__all__ = ["compare_command"]
-
 
 @click.command("compare", short_help="Compare mechanisms, devices, data sets, or wafers.")
 @click.argument(

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from mtjfit.cli.run import Steps
     from mtjfit.data import BundledDataset
 
-__all__ = ["datasets_command", "demo_command"]
-
 SERIES = "thickness-series"
 
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mtjfit.cli.run import Steps
     from mtjfit.study import Study
 
-__all__ = ["check_command", "identify_command"]
-
 _SUFFIXES = (".png", ".svg", ".pdf")
 _FILE = click.Path(dir_okay=False, path_type=Path)
 

@@ -8,8 +8,6 @@ import click
 
 from mtjfit.errors import MtjfitError
 
-__all__ = ["init_command"]
-
 
 @click.command(short_help="Propose a study file for data files.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILES...")

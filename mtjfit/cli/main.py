@@ -8,8 +8,6 @@ import mtjfit
 from mtjfit.lazy import wing
 from mtjfit.terminal import Commands
 
-__all__ = ["cli"]
-
 _EPILOG = """\b
 Exit codes:
   0 done                      4 the data do not determine what was asked

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from mtjfit.report import Findings, ReportFigure
     from mtjfit.study import Study
 
-__all__ = ["Steps", "run_command", "run_study", "usual_steps"]
-
 _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves and stops; continue with --resume")
 
 

@@ -16,8 +16,6 @@ from mtjfit.text import Table
 if TYPE_CHECKING:
     from mtjfit.comparison import MechanismComparison, StudyComparison
 
-__all__ = ["compare_devices_command", "compare_mechanisms_command", "compare_studies_command"]
-
 _TABLES = ("table", "pairs", "outliers", "repeats")
 _BY_SOURCE = [f"{source}-{name}.csv" for source in ("alone", "common") for name in _TABLES]
 # the last file is written last: where it is new, all others are

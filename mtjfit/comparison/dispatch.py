@@ -11,8 +11,6 @@ from mtjfit.comparison.studies.tension import StudyComparison, compare_studies
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.study import Study
 
-__all__ = ["compare"]
-
 
 @overload
 def compare(what: Study, *, seed: int | None = None, progress: bool = True) -> MechanismComparison: ...

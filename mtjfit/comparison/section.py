@@ -28,8 +28,6 @@ from mtjfit.plain import csv_bytes
 from mtjfit.results.tables import interval
 from mtjfit.text import Table, value_with_error
 
-__all__ = ["comparison_sections", "consequences_table"]
-
 _MOST_DEVICES = 60  # pairs grow with the square of the number of devices
 _NAMED, _QUANTITIES = 6, 3  # devices and quantities that alternative texts list
 _SHOWN = ("absorbed in F, 1 − |J(d)/J0|", "to the moments, Re κ", "to the lattice, Re f", "into N, Re J(d)/J0", "arg κ",

@@ -12,8 +12,6 @@ from typing import Any
 
 from mtjfit.errors import DataError, Problem, did_you_mean
 
-__all__ = ["BundledDataset", "dataset", "datasets", "datasets_folder"]
-
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 

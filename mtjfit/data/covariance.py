@@ -14,8 +14,6 @@ from mtjfit.data.readers.text import grid_of
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 
-__all__ = ["covariances"]
-
 _LISTED = 5
 """Places of one kind of fault that are listed."""
 

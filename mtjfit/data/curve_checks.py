@@ -9,8 +9,6 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SinTheta", "angle_fault", "angle_faults", "covariance_faults", "error_faults", "written_angle_fault"]
-
 _SYMMETRIC = 1e-10
 _SAME = 1e-8
 

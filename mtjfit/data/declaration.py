@@ -16,8 +16,6 @@ from mtjfit.data.units import Per, Quantity, bias_factor, check_unit, thickness_
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.toml import TABLE, TOML, WORD, WORD_OR_TABLE
 
-__all__ = ["BiasMask", "ColumnUnits", "Columns", "ConstantSigma", "TableDeclaration"]
-
 
 @dataclass(frozen=True)
 class Columns:

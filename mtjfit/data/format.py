@@ -11,8 +11,6 @@ from pydantic import PlainValidator
 
 from mtjfit.errors import ConfigError, DataError, Problem
 
-__all__ = ["ENCODINGS", "MAX_BYTES", "SEPARATORS", "HeaderLine", "NamePattern", "ReadOptions", "TableFormat", "Wide"]
-
 HeaderLine: TypeAlias = Literal["name", "unit", "comment", "skip"]
 MAX_BYTES = 200_000_000
 """Largest file read by default; torque tables have kilobytes."""

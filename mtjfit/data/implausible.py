@@ -12,8 +12,6 @@ from numpy.typing import ArrayLike
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.units import BIAS_UNITS, THICKNESS_UNITS, conversion, find_unit
 
-__all__ = ["suspicious_curve", "suspicious_units"]
-
 _FACTORS: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "field": {"T": 1.0, "mT": 1e-3, "Oe": 1e-4, "kOe": 0.1, "A/m": 4e-7 * math.pi, "kA/m": 4e-4 * math.pi},
     "bias": dict(BIAS_UNITS),

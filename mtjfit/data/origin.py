@@ -10,8 +10,6 @@ from typing import get_args
 from mtjfit.data.curve import Origin, OriginKind
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 
-__all__ = ["declared_origin", "distinct", "from_json", "kinds", "metadata_comments", "origin_in", "to_json"]
-
 _ATTRS = "PANDAS_ATTRS"
 
 

@@ -20,8 +20,6 @@ from mtjfit.data.tidy import Header, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 
-__all__ = ["Cell", "collect", "curves_of_devices", "scaled"]
-
 Cell: TypeAlias = str | float
 
 _MIN_BIASES = 3

@@ -21,15 +21,6 @@ from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Line, Place, Problem, ProblemLog, did_you_mean
 from mtjfit.input import read_bytes
 
-__all__ = [
-    "comments_of",
-    "curves_from_bytes",
-    "curves_from_sheets",
-    "curves_from_sources",
-    "declared_sheets",
-    "read_curves",
-]
-
 _WITHOUT_COMMENTS = ("parquet", "netcdf")
 _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque",
             "sigma_par": "torque", "sigma_perp": "torque"}  # fmt: skip

@@ -17,18 +17,6 @@ from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import SEPARATORS
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 
-__all__ = [
-    "Header",
-    "body",
-    "decode",
-    "find_header",
-    "numbered_lines",
-    "parse_number",
-    "split_fields",
-    "try_split",
-    "without_mark",
-]
-
 
 @dataclass(frozen=True)
 class Header:

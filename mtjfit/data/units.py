@@ -17,24 +17,6 @@ from scipy.constants import elementary_charge, hbar
 
 from mtjfit.errors import Problem, did_you_mean
 
-__all__ = [
-    "BIAS_UNITS",
-    "THICKNESS_UNITS",
-    "UNITS",
-    "Dimension",
-    "Per",
-    "Quantity",
-    "Unit",
-    "amplitude_unit",
-    "bias_factor",
-    "canonical_unit",
-    "check_unit",
-    "conversion",
-    "find_unit",
-    "pretty",
-    "thickness_factor",
-]
-
 Quantity: TypeAlias = Literal["torque", "torkance"]
 Per: TypeAlias = Literal["area", "volume", "device"]
 Dimension: TypeAlias = Literal["moment", "areal", "density", "field", "arb"]

@@ -8,8 +8,6 @@ import click
 
 from mtjfit.terminal import progress
 
-__all__ = ["explore_command"]
-
 _SERIES = "thickness-series"
 
 

@@ -14,8 +14,6 @@ from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import errors_of, torque_at
 
-__all__ = ["Accumulation", "Kappa", "Pictures", "Torque", "pictures_at"]
-
 _POINTS = 121
 
 

@@ -13,8 +13,6 @@ from mtjfit.errors import MtjfitError
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, name_of
 from mtjfit.study import DOF, ParameterName
 
-__all__ = ["exported"]
-
 _BYTE_ORDER_MARK = "\ufeff"
 _INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip install "mtjfit[explore]"'
 

@@ -12,8 +12,6 @@ from mtjfit.explorer.drawing import Pictures
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.plot.style import OKABE_ITO, unit_of
 
-__all__ = ["COLOURS", "Figures", "set_aria_names"]
-
 _CODE = """
 const inside = (element, selector) => {
   const root = element.shadowRoot ?? element;

@@ -23,8 +23,6 @@ from mtjfit.plot.style import unit_of
 from mtjfit.study import Study
 from mtjfit.text import number
 
-__all__ = ["LOOPBACK", "Page", "explorer_server", "facts", "heading", "serve_explorer", "url_of"]
-
 LOOPBACK = "127.0.0.1"
 """The only address that is listened on: other machines cannot reach it."""
 

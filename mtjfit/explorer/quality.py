@@ -18,8 +18,6 @@ from mtjfit.model.rank import Structure, structure
 from mtjfit.study import JITTER, LENGTHS, Fixed, ParameterName, Study
 from mtjfit.text import p_text
 
-__all__ = ["Agreement", "agreement", "fit_from", "structure_of"]
-
 _EVALUATIONS = 100  # for each free parameter
 _LOG_RANGE = (math.log(1e-3), math.log(1e5))
 _SDS = 10.0

@@ -16,8 +16,6 @@ from mtjfit.model.layout import with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.study import NOISE, AboutNominal, AnyPrior, Fixed, LogUniform, Normal, Parameter, ParameterName, Study
 
-__all__ = ["AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "name_of", "shown", "start", "value_of"]
-
 AMPLITUDES = ("a1", "b1", "b2")
 """Coefficients of J0(V) that have a slider."""
 

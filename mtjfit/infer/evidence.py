@@ -26,17 +26,6 @@ from mtjfit.model.noise_models import make_posterior
 if TYPE_CHECKING:
     from mtjfit.infer.posterior import Posterior
 
-__all__ = [
-    "EFFORT",
-    "Effort",
-    "Evidence",
-    "Exploration",
-    "chains_of",
-    "explore_posterior",
-    "log_evidence",
-    "mean_and_error",
-]
-
 MAX_K_HAT = 0.7
 _MAX_ROUNDS = 1000
 _SETTLED = 1e-10  # change of ln Z

@@ -23,8 +23,6 @@ from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
 from mtjfit.text import card, number, shortened
 
-__all__ = ["Identification", "identify", "precision_of"]
-
 _BETTER = 0.02  # in −2 ln L: improvement of the profiles over the fit that is reported
 _ENDS = ("low_68", "high_68", "low_95", "high_95")
 

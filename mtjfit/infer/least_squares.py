@@ -24,8 +24,6 @@ from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 
-__all__ = ["FitResult", "fit"]
-
 _MISFIT = 1e-3  # p below which distances in units of errors mean nothing
 
 

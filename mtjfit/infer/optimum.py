@@ -13,8 +13,6 @@ from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, whitened
 
-__all__ = ["Optimum", "optimum"]
-
 SCREENED = 2048
 STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm

@@ -17,8 +17,6 @@ from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
-__all__ = ["SUMMARY_HEADER", "Posterior", "determined_sides", "draws_summary", "summary_rows"]
-
 _EDGE = 0.02  # width of the outermost slices of prior probability
 _OPEN = 0.1  # a side is open if the likelihood at that edge is still this fraction of its largest value
 _SLICES = 50

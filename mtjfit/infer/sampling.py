@@ -23,16 +23,6 @@ from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.posterior import SharedPosterior
 from mtjfit.study import LENGTHS, ParameterName, Sampling, Study
 
-__all__ = [
-    "checked_verdict",
-    "drawn_back",
-    "drawn_exactly",
-    "kept_draws",
-    "refuse_one_thickness",
-    "run_model",
-    "sample",
-]
-
 _MAX_QUADRATURE_ERROR = 0.05
 
 

@@ -18,8 +18,6 @@ from mtjfit.physics import Interface, kappa, kappa_density
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
 
-__all__ = ["DeviceModel", "draw_truth", "free_names", "priors_of", "simulated"]
-
 _KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")
 _ORIGIN = Origin("simulated", "truth drawn from the prior")
 _ATTEMPTS = 1000

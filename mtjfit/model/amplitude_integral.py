@@ -18,8 +18,6 @@ from mtjfit.study.normal_priors import between, log_interval
 if TYPE_CHECKING:
     from mtjfit.model.coordinates import Split
 
-__all__ = ["Arrow", "Bounded", "DeviceIntegral", "Mode", "draw_block", "log_integral", "solved"]
-
 
 @dataclass(frozen=True)
 class Bounded:

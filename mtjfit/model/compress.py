@@ -28,18 +28,6 @@ from mtjfit.model.noise import PointErrors, effective_errors
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Study
 
-__all__ = [
-    "Bilinear",
-    "Compressed",
-    "Gram",
-    "PointTable",
-    "Products",
-    "compress",
-    "gram_by_component",
-    "polynomial_design",
-    "polynomial_slope",
-]
-
 
 @dataclass(frozen=True)
 class Compressed:

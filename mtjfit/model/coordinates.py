@@ -24,8 +24,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import SCATTER, Normal, Parameter, ParameterName, Prior, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.prior import EDGE, LN_2PI
 
-__all__ = ["Coordinates", "DeviceCoordinates", "Scores", "Split", "scattered_terms"]
-
 
 @dataclass(frozen=True)
 class Scores:

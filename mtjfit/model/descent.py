@@ -20,8 +20,6 @@ from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
 from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened
 
-__all__ = ["FARTHEST", "Descent", "Points", "allowed", "lowest_of"]
-
 FARTHEST = (1e-3, 1e5)
 """Range of a length or a ratio without narrower bounds of its own, in nm or 1."""
 

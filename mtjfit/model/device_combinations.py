@@ -25,17 +25,6 @@ from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.phase import Terms, fit_phase
 
-__all__ = [
-    "DeviceCombinations",
-    "combinations",
-    "denominator_dof",
-    "noise_estimate",
-    "noise_groups",
-    "quantities_table",
-    "terms_of",
-    "terms_seen",
-]
-
 
 @dataclass(frozen=True)
 class DeviceCombinations:

@@ -28,20 +28,6 @@ from mtjfit.model.layout import once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, full_posterior
 from mtjfit.study import DOF, JITTER, NOISE, Parameter, Prior, Study, parse_amplitude
 
-__all__ = [
-    "Robust",
-    "Scales",
-    "Scatter",
-    "as_normal",
-    "declares_noise",
-    "least_squares_model",
-    "most_probable_degrees",
-    "most_probable_jitter",
-    "noise_of_points",
-    "robust",
-    "student_scales",
-]
-
 Scales: TypeAlias = Sequence[Sequence[tuple[np.ndarray, float | None]]]
 """For each component: devices without errors of their own that share a scale, as masks, and the scale if declared."""
 Usual: TypeAlias = Callable[[FloatArray], float]

@@ -10,8 +10,6 @@ from mtjfit.data import FloatArray
 from mtjfit.model.layout import Entry
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, transfer_gradient
 
-__all__ = ["Jacobian", "jacobian", "prior_width", "relative_errors"]
-
 _ZERO = 1e-6  # of the prior's width
 
 

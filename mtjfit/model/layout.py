@@ -27,18 +27,6 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-__all__ = [
-    "AmplitudeLayout",
-    "Entry",
-    "Layout",
-    "Scattered",
-    "amplitude_layout",
-    "layout",
-    "layout_of",
-    "once_per_study",
-    "with_own_amplitudes",
-]
-
 Built = TypeVar("Built")
 IntArray: TypeAlias = NDArray[np.intp]
 _IN_ORDER = (*LENGTHS, *NOISE, "thickness")

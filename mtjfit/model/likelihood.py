@@ -25,20 +25,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = [
-    "THINNEST",
-    "Conditional",
-    "FullPosterior",
-    "Lambda_of",
-    "amplitude_design",
-    "full_posterior",
-    "row_scale",
-    "transfer",
-    "transfer_gradient",
-    "where_possible",
-    "whitened",
-]
-
 _BY_THICKNESS = {"thickness": 1.0, "dead_layer": -1.0}  # d of κ(d) grows with one and shrinks with the other
 THINNEST = 1e-6  # nm; thicknesses at or below zero have no prior mass and only need to stay finite
 

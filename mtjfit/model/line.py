@@ -13,8 +13,6 @@ from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.study import Normal
 
-__all__ = ["Axis", "Line"]
-
 _SDS = 10.0  # that an amplitude may go from the centre of its prior
 _OUTWARD = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # first steps, in linearised errors
 _GROWTH = 1.5  # of the steps beyond

@@ -14,8 +14,6 @@ from mtjfit.data import FloatArray, Per, Quantity, amplitude_unit
 from mtjfit.physics import Interface, kappa, torkance, torque
 from mtjfit.physics.diffusion import ComplexArray
 
-__all__ = ["SpinTorqueModel"]
-
 _AMPLITUDES = ("a1", "a2", "b0", "b1", "b2")
 _LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 _GUESSES = 512

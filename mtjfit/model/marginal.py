@@ -23,8 +23,6 @@ from mtjfit.model.straight import Frame, information
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import Study
 
-__all__ = ["MarginalPosterior"]
-
 _NODES_OF_A_DRAW = 8
 
 

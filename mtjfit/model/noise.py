@@ -17,8 +17,6 @@ import numpy as np
 from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.study import DOF, JITTER, Study
 
-__all__ = ["PointErrors", "effective_errors", "known_errors", "noise_words"]
-
 _ROUNDS = 2
 
 

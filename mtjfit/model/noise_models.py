@@ -29,8 +29,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["JitterPosterior", "StudentIntegral", "StudentPosterior", "information_share", "make_posterior"]
-
 _AT_A_TIME = 2**20  # points times rows: temporary arrays stay below some ten megabytes
 
 

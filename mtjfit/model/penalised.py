@@ -17,8 +17,6 @@ from scipy.stats import qmc
 from mtjfit.data import FloatArray
 from mtjfit.model.likelihood import FullPosterior, whitened
 
-__all__ = ["Penalised", "PenalisedPoint"]
-
 _ANY_LENGTH = (float(np.log(1e-3)), float(np.log(1e5)))  # ln nm, as in the search for the best fit
 _THINNEST = 1e-3  # nm
 _SDS = 100.0  # that a thickness whose prior is left out may go

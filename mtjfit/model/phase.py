@@ -23,8 +23,6 @@ from numpy.typing import NDArray
 from mtjfit.data import FloatArray
 from mtjfit.model.layout import IntArray
 
-__all__ = ["PhaseFit", "Terms", "Triangle", "fit_phase", "inner", "triangle"]
-
 
 @dataclass(frozen=True, eq=False)
 class Triangle:

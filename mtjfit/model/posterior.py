@@ -24,8 +24,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["Batch", "Block", "SharedPosterior"]
-
 _NODES = 14  # quadrature nodes of a device, about
 _EVERYWHERE = 600  # nodes of the brute force that checks a quadrature
 _CHECKED = 32  # rows, about

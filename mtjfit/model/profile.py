@@ -24,20 +24,6 @@ from mtjfit.model.jacobian import jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.line import Line
 
-__all__ = [
-    "LEVELS",
-    "Interval",
-    "Profile",
-    "Profiles",
-    "Reference",
-    "below",
-    "profile",
-    "profiles",
-    "reference",
-    "rises",
-    "thresholds",
-]
-
 LEVELS = (0.68, 0.95)
 """Confidence of the intervals."""
 

@@ -16,8 +16,6 @@ from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers
 from mtjfit.study import ParameterName
 
-__all__ = ["GRADES", "Structure", "Unseen", "expected_errors", "grade", "structure", "unseen"]
-
 _DRAWS = 32
 _RANK_TOLERANCE = 1e-10  # the Jacobian is good to 1e-13 of its columns' norms
 _TAKES_PART = 1e-3

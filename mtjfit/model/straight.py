@@ -28,8 +28,6 @@ from mtjfit.physics.diffusion import ComplexArray
 if TYPE_CHECKING:
     from mtjfit.model.amplitude_integral import DeviceIntegral
 
-__all__ = ["Frame", "information"]
-
 
 @dataclass(frozen=True, eq=False)
 class Frame:

@@ -22,8 +22,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import log_interval
 
-__all__ = ["Nodes", "OfDevices", "Thickness"]
-
 _REACH = 4.6  # half range of the nodes in standard deviations of the integrand
 _FARTHEST = 9.0  # no integrand is looked for farther from nominal, in standard deviations of the prior
 _DEPTH = 50.0  # below its maximum ln of an integrand is as good as −∞

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from pandas import DataFrame
 
-__all__ = ["figures_command", "leave_figures", "write_missing"]
-
 TITLES = {
     "fig1_accumulation": "Fig. 1: transverse spin accumulation m D_F/J0 against the distance x, Eq. 9-10",
     "fig2_thickness": "Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness d, Eq. 12",

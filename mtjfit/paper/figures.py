@@ -21,8 +21,6 @@ from matplotlib.lines import Line2D
 from mtjfit.paper.numbers import accumulation, assumptions, bias_dependence, thickness_dependence, values_of
 from mtjfit.plot.style import DOUBLE, SINGLE, NotebookFigure, colours_of, style, symbol
 
-__all__ = ["plot_accumulation", "plot_bias_dependence", "plot_thickness_dependence"]
-
 _DASHES: tuple[str | tuple[float, tuple[float, ...]], ...] = (
     "-",
     (0, (1.2, 1.0)),

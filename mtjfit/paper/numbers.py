@@ -18,18 +18,6 @@ from mtjfit.data import FloatArray
 from mtjfit.physics import Interface, kappa, spin_accumulation, torque, wave_numbers
 from mtjfit.plain import csv_bytes
 
-__all__ = [
-    "SANKEY",
-    "TorquePer",
-    "accumulation",
-    "assumptions",
-    "bias_dependence",
-    "numbers_csv",
-    "parameters_text",
-    "thickness_dependence",
-    "values_of",
-]
-
 TorquePer: TypeAlias = Literal["device", "volume"]
 
 SANKEY = {"a1": 0.13, "b2": 0.625 * 0.13}

@@ -16,8 +16,6 @@ from mtjfit.data import FloatArray
 from mtjfit.physics import Bilayer, kappa, kappa_at_frequency, kappa_thin, kappa_thin_error, static_up_to
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, NotebookFigure, literal, style
 
-__all__ = ["ERROR_LEVELS", "FIG_2", "FIG_3", "ThinPanel", "plot_frequency_response", "plot_thin_validity"]
-
 ERROR_LEVELS = (0.01, 0.05, 0.2)
 """Relative errors |κ_16 − κ|/|κ| of the contours."""
 

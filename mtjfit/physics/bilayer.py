@@ -14,17 +14,6 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q
 
-__all__ = [
-    "Bilayer",
-    "kappa_at_frequency",
-    "profile_image",
-    "response_moment",
-    "response_time",
-    "static_up_to",
-    "transfer_image",
-    "travel",
-]
-
 _GHZ = 2j * math.pi * 1e-3  # s in ps⁻¹ of f = 1 GHz
 _CIRCLE = np.exp(2j * np.pi * np.arange(56) / 56)
 

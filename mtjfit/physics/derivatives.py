@@ -9,8 +9,6 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers, weights
 
-__all__ = ["ExponentialForm", "KappaGradient", "kappa_gradient"]
-
 _SERIES = 3e-2  # below |qd/2| = 0.03 the four-term series of du/dq² is exact to 1e-14; above, it cancels 3 digits
 
 

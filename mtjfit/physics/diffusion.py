@@ -13,24 +13,6 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "ComplexArray",
-    "FloatArray",
-    "check_lengths",
-    "checked_arguments",
-    "inverse_square",
-    "kappa",
-    "kappa_density",
-    "kappa_from_rates",
-    "lambda_product",
-    "quotient",
-    "spin_accumulation",
-    "spin_current",
-    "tanh_over_q",
-    "wave_numbers",
-    "weights",
-]
-
 FloatArray: TypeAlias = NDArray[np.float64]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 

@@ -22,8 +22,6 @@ from mtjfit.physics.bilayer import Bilayer, profile_image, transfer_image, trave
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, quotient
 from mtjfit.physics.laplace import UNDERFLOW, contour, invert
 
-__all__ = ["pulse_accumulation", "pulse_current", "pulse_torque", "response", "step_response"]
-
 _FARTHEST = 27.0  # exp(−27²) is 1e-317: farther from the barrier, in diffusion lengths 2√(Dt), there is nothing yet
 _BIN = 1.0  # in the same unit: places that share a contour; exp(0.5²) of accuracy is lost
 _CHUNK = 2_000_000

@@ -15,8 +15,6 @@ import numpy as np
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray
 
-__all__ = ["UNDERFLOW", "contour", "invert"]
-
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _LEG = np.exp(2j * np.pi / 3)  # direction of the ends: exp(st) decays on them, the set of singularities recedes
 _MARGIN = 2.0  # distance of the contour to the set, in 1/t; rounding errors grow as its exponential

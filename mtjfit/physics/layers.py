@@ -24,17 +24,6 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers
 
-__all__ = [
-    "InterfaceLayer",
-    "Lambda_effective",
-    "Layer",
-    "Layers",
-    "Load",
-    "Slab",
-    "SpinState",
-    "slabs_and_loads",
-]
-
 _SINK_RATE = 1e300  # nm⁻²: from here on, λ < 1e-150 nm, a layer is a perfect sink; its square root is still finite
 _HUGE = 1e150
 

@@ -21,20 +21,6 @@ from mtjfit.physics.diffusion import (
     weights,
 )
 
-__all__ = [
-    "kappa_ballistic",
-    "kappa_chi_beta",
-    "kappa_effective",
-    "kappa_no_dephasing",
-    "kappa_semi_infinite",
-    "kappa_thin",
-    "kappa_thin_error",
-    "kappa_ultrathin",
-    "lambda_sf_effective",
-    "lambda_sf_effective_exact",
-    "tau_sf_effective",
-]
-
 _HUGE = 1e150  # nm; the square of a longer λ*_sf overflows, and spin flip has long ceased to act
 
 

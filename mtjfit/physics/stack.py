@@ -16,8 +16,6 @@ from numpy.typing import ArrayLike
 from mtjfit.physics.diffusion import ComplexArray, checked_arguments, inverse_square
 from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, SpinState, slabs_and_loads
 
-__all__ = ["kappa_stack", "spin_flip_by_layer", "stack_profile", "torque_by_layer"]
-
 _ROUNDING = 1e-14  # a place this close behind the last face, relative to x, is on it
 
 

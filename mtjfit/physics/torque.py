@@ -11,8 +11,6 @@ from numpy.typing import ArrayLike
 
 from mtjfit.physics.diffusion import ComplexArray, FloatArray, kappa, kappa_density
 
-__all__ = ["Interface", "sin_degrees", "torkance", "torque"]
-
 
 def sin_degrees(angle: ArrayLike) -> FloatArray:
     """sin θ of the angle between the moments in degrees, exactly 0 at 0° and 180° and 1 at 90°.

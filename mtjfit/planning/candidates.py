@@ -13,8 +13,6 @@ from mtjfit.planning import Design
 from mtjfit.planning.measurement import Measurement, measurement_of
 from mtjfit.study import Fixed, PlanRequest, Prior, Study, grid
 
-__all__ = ["Candidate", "candidates_for", "measured_again", "new_devices", "thickness_grid"]
-
 _GRID = 60  # thicknesses, about, where none are given
 
 

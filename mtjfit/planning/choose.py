@@ -11,8 +11,6 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 
-__all__ = ["MOST", "Choice", "choose", "exchanged", "exhaustive", "greedy"]
-
 MOST = 20_000
 """Largest number of combinations that are all tried; beyond it the best one is sought by exchanges."""
 

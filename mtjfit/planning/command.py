@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mtjfit.planning import Plan
     from mtjfit.study import PlanRequest
 
-__all__ = ["plan_command"]
-
 _NAME = "plan"
 _FILES = ("candidates.csv", *figure_names(_NAME), f"{_NAME}.json")
 

@@ -17,8 +17,6 @@ from mtjfit.study.schema import ProposalDocument, validated_table
 from mtjfit.study.study import Sampling, Study
 from mtjfit.toml import CollectedProblems, placeholders, read_toml
 
-__all__ = ["Design", "load_plan", "request_problems"]
-
 _NEEDED = {
     "thickness": "give candidates, such as thickness = { low = 0.6, high = 5.0, step = 0.1 } in nm",
     "bias": "give the sweep, such as bias = { low = -0.5, high = 0.5, n = 21 } in V",

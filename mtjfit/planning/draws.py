@@ -34,8 +34,6 @@ from mtjfit.study import (
     parse_amplitude,
 )
 
-__all__ = ["Coordinate", "ParameterDraws", "cap_label", "draws_from_posterior", "draws_from_priors", "draws_of"]
-
 _NOT_A_COORDINATE = (*NOISE, *JITTER, DOF)
 _N_DRAWS, _N_ANNEALED = 4096, 1024
 _ENOUGH = 1000  # effective draws: errors of a plan come from elsewhere

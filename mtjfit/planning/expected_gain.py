@@ -22,9 +22,6 @@ from mtjfit.planning.draws import ParameterDraws
 from mtjfit.planning.response import fisher, measured, number_of, respond, setting
 from mtjfit.study import LENGTHS, SCATTER, ParameterName
 
-__all__ = ["EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "geometric_mean", "linear_gaussian",
-           "precision_before", "spread_text", "target_of", "targets"]  # fmt: skip
-
 EVERYTHING = "everything"
 _LN_2 = float(np.log(2))
 _SMALLEST = 1e-12  # scatter, a share of its amplitude, so that its inverse square is finite

@@ -16,8 +16,6 @@ from mtjfit.model.noise import PointErrors, effective_errors
 from mtjfit.planning import Design
 from mtjfit.study import Fixed, Noise, Prior
 
-__all__ = ["Measurement", "measurement_like", "measurement_of", "point_errors"]
-
 _ORIGIN = Origin("simulated", "planned; nobody has measured it")
 _SI = {"moment": "N m", "areal": "J/m2", "density": "J/m3", "field": "T", "arb": "arb"}
 

@@ -33,8 +33,6 @@ from mtjfit.planning.reweighting import Outcomes, outcomes_of
 from mtjfit.progress import bar
 from mtjfit.study import Fixed, PlanRequest, Prior, Study
 
-__all__ = ["plan"]
-
 Method = Literal["auto", "gaussian", "reweight"]
 
 _N_SEARCH, _N_REPORT = 128, 256  # draws for comparing combinations, and for the numbers of the answer

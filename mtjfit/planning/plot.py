@@ -25,8 +25,6 @@ from mtjfit.plot.style import (
 )
 from mtjfit.study import Study
 
-__all__ = ["plot_plan"]
-
 _HEIGHT = 2.5
 _FEW = 8  # devices whose thicknesses find room under an axis
 _WIDE = 10.0  # a range of errors beyond this factor is drawn on a logarithmic axis

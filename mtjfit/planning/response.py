@@ -16,8 +16,6 @@ from mtjfit.planning.draws import ParameterDraws, cap_label
 from mtjfit.planning.measurement import Measurement, measurement_like, point_errors
 from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude
 
-__all__ = ["Response", "Setting", "fisher", "measured", "number_of", "respond", "setting"]
-
 
 @dataclass(frozen=True, eq=False)
 class Setting:

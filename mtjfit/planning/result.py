@@ -20,8 +20,6 @@ from mtjfit.results.tables import meaning
 from mtjfit.study import Study
 from mtjfit.text import Table, card, value_with_error
 
-__all__ = ["Plan", "candidates_table", "parameters_table", "path_table", "plan_document", "plan_tables"]
-
 _AGREE = 1.15  # the two methods are said to differ beyond this factor
 _LITTLE = 0.9  # a gain that leaves more than this of an error is small
 _SHOWN = 13  # thicknesses in the table on a terminal; the file has all

@@ -21,8 +21,6 @@ from mtjfit.planning.draws import ParameterDraws
 from mtjfit.planning.expected_gain import Target
 from mtjfit.planning.response import Response, respond, setting
 
-__all__ = ["Outcomes", "log_density", "outcomes_of", "simulated_outcomes"]
-
 _NOTHING = 600.0  # −ln of a weight that counts as zero
 _ONE_DRAW = 1e-12  # where a single draw has all the weight there is no spread
 _RELIABLE = 0.9  # of the outcomes must have a k̂ that is small enough

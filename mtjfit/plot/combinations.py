@@ -27,8 +27,6 @@ from mtjfit.plot.style import (
 )
 from mtjfit.study import ParameterName
 
-__all__ = ["plot_combinations"]
-
 _GRID = 200
 _NAMED = 6
 _NOTE = "Points: each device on its own, without any length, ± 1 standard error."

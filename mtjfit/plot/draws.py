@@ -29,8 +29,6 @@ from mtjfit.plot.style import (
 from mtjfit.study import ParameterName
 from mtjfit.text import number, power_of_ten, rounded
 
-__all__ = ["corner_names", "plot_corner", "plot_trace", "rank_fractions"]
-
 _MOST = 8
 _LEFT, _TOP = 0.85, 0.5  # margins in inches
 _LEVELS = (0.68, 0.95)

@@ -18,8 +18,6 @@ from mtjfit.model.profile import LEVELS, Profile
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style, symbol
 from mtjfit.results.identify_text import known_to
 
-__all__ = ["plot_identifiability"]
-
 _ACROSS = 4
 _MOST = 12
 _MOST_COLUMNS = 16

@@ -15,21 +15,6 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study
 
-__all__ = [
-    "COMPONENTS",
-    "Component",
-    "Drawn",
-    "draw_band",
-    "draw_line",
-    "draw_points",
-    "draw_residuals",
-    "drawn_device",
-    "in_words",
-    "place",
-    "symbol_of",
-    "y_label",
-]  # fmt: skip
-
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
 _GRID = 121

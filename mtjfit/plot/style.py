@@ -25,27 +25,6 @@ from mtjfit.data import pretty
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
 
-__all__ = [
-    "DOUBLE",
-    "OKABE_ITO",
-    "SINGLE",
-    "NotebookFigure",
-    "colours_of",
-    "decade",
-    "footer",
-    "footer_height",
-    "literal",
-    "name_axis",
-    "panel_grid",
-    "picture_files",
-    "render",
-    "save",
-    "style",
-    "symbol",
-    "unit_of",
-    "watermark",
-]
-
 SINGLE, DOUBLE = 3.37, 6.75
 """Widths of one and two columns of a physics journal, in inches."""
 

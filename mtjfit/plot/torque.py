@@ -40,8 +40,6 @@ from mtjfit.plot.style import (
     style,
 )
 
-__all__ = ["plot_torque"]
-
 _ONE_A_ROW, _TWO_A_ROW = 6, 12  # devices up to which there is one, two a row; beyond them one map of residuals
 _NAMED = 8  # devices that a legend can name
 _MARKERS = "os^Dvp<>"

@@ -28,8 +28,6 @@ from mtjfit.results.coefficients import own_transfer
 from mtjfit.results.transfer import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
 from mtjfit.study import SCATTER, ParameterName
 
-__all__ = ["plot_accumulation_band", "plot_transfer"]
-
 _GRID = 160
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")

@@ -15,8 +15,6 @@ from mtjfit.infer.evidence import chains_of, log_evidence
 from mtjfit.infer.posterior import Posterior
 from mtjfit.model.noise_models import make_posterior
 
-__all__ = ["BIT", "FROM_PRIOR", "Gain", "JointGain", "gain_over_normal", "joint_gain", "narrowing"]
-
 BIT = float(np.log(2))
 """One bit in natural units."""
 _WIDEST = 0.1  # share of the draws in one window

@@ -29,8 +29,6 @@ from mtjfit.prior_influence.tables import bits
 from mtjfit.study import LENGTHS, ParameterName, Prior
 from mtjfit.text import number
 
-__all__ = ["plot_prior_posterior"]
-
 _ACROSS, _MOST = 3, 12
 _ROW = 1.35  # height of a row of panels in inches
 _POINTS = 600

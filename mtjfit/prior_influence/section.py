@@ -19,8 +19,6 @@ from mtjfit.prior_influence.tables import (
 )
 from mtjfit.study import LENGTHS
 
-__all__ = ["prior_section"]
-
 _RECORD = "priors_and_data"
 _TITLE = "Prior sensitivity"
 

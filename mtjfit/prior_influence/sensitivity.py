@@ -20,8 +20,6 @@ from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior
 from mtjfit.study import LENGTHS, ParameterName, Prior, Study, is_amplitude
 
-__all__ = ["WIDER", "Alternative", "Reweighted", "alternatives", "reweighted", "sensitivity", "weighted_quantiles"]
-
 WIDER = 1.4
 
 

@@ -23,9 +23,6 @@ from mtjfit.text import Table, number
 if TYPE_CHECKING:
     from mtjfit.infer import Posterior
 
-__all__ = ["MOVED", "NOT_CONVERGED", "bits", "joint_sentence", "narrowing_record", "narrowing_sentence",
-           "narrowing_table", "sensitivity_sentence", "sensitivity_table"]  # fmt: skip
-
 MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd depends on the prior."""
 _MOSTLY_DATA = 1.0  # bits; a normal posterior is then a third as wide as its prior

@@ -19,8 +19,6 @@ from mtjfit.results.tables import meaning
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ReportFigure", "report_figures", "report_html", "write_report"]
-
 DOI = "10.1103/PhysRevB.86.060404"
 
 

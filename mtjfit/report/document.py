@@ -15,8 +15,6 @@ from mtjfit.plain import by_name, csv_bytes, plain
 from mtjfit.report.findings import Findings
 from mtjfit.results.publish import latex_parameters, markdown, table_csv
 
-__all__ = ["FIGURES", "TABLES", "ResultFolder", "result_document", "result_files"]
-
 FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
            "consequences", "mechanisms")  # fmt: skip
 TABLES = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions", "combinations", "devices",

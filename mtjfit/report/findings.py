@@ -39,8 +39,6 @@ from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.study import ParameterName
 from mtjfit.text import Table, number, p_text
 
-__all__ = ["Findings", "findings", "summary_table"]
-
 _NAMED = 6  # devices that alternative texts name one by one
 
 

@@ -23,8 +23,6 @@ from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import ParameterName, Study
 
-__all__ = ["Coefficients", "own_coefficients", "own_transfer", "posterior_coefficients", "torque_unit"]
-
 COMMON, ALONE = "with the common lengths", "each device alone"
 """The two sources of `Coefficients`; the numbers of one are never mixed with those of the other."""
 

@@ -17,18 +17,6 @@ from mtjfit.model.noise import noise_words
 from mtjfit.study import LENGTHS, Study
 from mtjfit.text import p_text
 
-__all__ = [
-    "P_BAD",
-    "P_TOO_GOOD",
-    "Notice",
-    "device_names",
-    "free_lengths",
-    "header",
-    "header_fields",
-    "masked_points",
-    "notices",
-]
-
 P_BAD = 1e-3
 """p-value below which the model does not describe the data; the notice is loud."""
 P_TOO_GOOD = 0.999

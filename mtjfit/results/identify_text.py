@@ -22,18 +22,6 @@ from mtjfit.results.tables import interval
 from mtjfit.study import ParameterName, Study, is_amplitude
 from mtjfit.text import Table, number, p_text
 
-__all__ = [
-    "design_text",
-    "directions_table",
-    "expected_table",
-    "identify_document",
-    "identify_text",
-    "interval_in_words",
-    "intervals_table",
-    "known_to",
-    "model_test",
-]
-
 _WIDTH = 100
 _MOST_DEVICES = 6
 _HARDLY, _NOTHING = 3.0, 1e6  # standard deviations of a logarithm: a factor of 20; no measured value shows it

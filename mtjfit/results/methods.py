@@ -16,8 +16,6 @@ from mtjfit.model.noise import noise_words
 from mtjfit.results.headers import device_names
 from mtjfit.study import Study
 
-__all__ = ["REFERENCES", "methods", "provenance"]
-
 
 def provenance(
     study: Study, seed: int, command: str = "", begun_with: Mapping[str, str] | None = None

@@ -21,8 +21,6 @@ from mtjfit.model.likelihood import transfer
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, ParameterName, Study
 
-__all__ = ["Band", "Quantiles", "errors_of", "predictive_bands", "torque_at", "torque_draws"]
-
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _STEP = 1e-4  # V; the torque is a polynomial of low order
 

@@ -15,8 +15,6 @@ from mtjfit.results.tables import prior_text, result_text
 from mtjfit.study import SCATTER, ParameterName
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
 
-__all__ = ["asymmetric", "latex_parameters", "latex_text", "markdown", "table_csv"]
-
 _SYMBOL = {
     "lambda_J": r"\lambda_J", "lambda_phi": r"\lambda_\phi", "lambda_sf_F": r"\lambda_\mathrm{sf}^F",
     "lambda_sf_N": r"\lambda_\mathrm{sf}^N", "D_ratio": "D_F/D_N", "Lambda": r"\Lambda", "thickness": "d",

@@ -13,19 +13,6 @@ from mtjfit.results.headers import masked_points
 from mtjfit.study import LENGTHS, SCATTER, ParameterName, Prior, Study, is_amplitude
 from mtjfit.text import Table, decimals_of, number, p_text, power_of_ten, rounded, value_with_error
 
-__all__ = [
-    "device_combinations_table",
-    "interval",
-    "limit",
-    "masks_table",
-    "meaning",
-    "posterior_table",
-    "prior_table",
-    "prior_text",
-    "result_text",
-    "undetermined_table",
-]
-
 NARROWED = 0.9
 """A thickness is said to be narrowed by the data below this ratio of posterior to declared sd."""
 _MOVED = 0.5  # or if it moved by more than this many declared sd

@@ -14,8 +14,6 @@ from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, Study
 
-__all__ = ["SharedLengths", "accumulation_draws", "kappa_draws", "kappa_in_words", "parameter_draws", "shared_lengths"]
-
 
 @dataclass(frozen=True, eq=False)
 class SharedLengths:

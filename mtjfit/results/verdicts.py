@@ -14,8 +14,6 @@ from mtjfit.results.tables import interval, limit
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import p_text, value_with_error
 
-__all__ = ["Answer", "State", "checks", "learned", "not_determined"]
-
 State: TypeAlias = Literal["yes", "partly", "no", "open"]
 MARKS: dict[State, str] = {"yes": "✓", "partly": "◐", "no": "✗", "open": "–"}
 

@@ -20,8 +20,6 @@ from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient
 from mtjfit.spectra.study import LineOptions, SharedFit, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
 from mtjfit.spectra.torkance import TorkanceCurve, torkance_curve
 
-__all__ = ["analyse"]
-
 _WINDOWS = 2  # times that the window about the lines is updated
 _MANY_IN_LINE = 2.0  # spacings of points in a half width, below which a line is hardly resolved
 _NO_LINE = 0.01

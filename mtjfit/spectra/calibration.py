@@ -15,20 +15,6 @@ from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against
 
-__all__ = [
-    "CONSTANT_UNITS",
-    "FIELD_UNITS",
-    "FREQUENCY_UNITS",
-    "VOLTAGE_UNITS",
-    "Constant",
-    "Constants",
-    "factor",
-    "factor_or_problem",
-    "field_fault",
-    "rectified_background",
-    "torkances",
-]
-
 FREQUENCY_UNITS: Mapping[str, float] = MappingProxyType({"GHz": 1e9, "MHz": 1e6, "kHz": 1e3, "Hz": 1.0})
 """To Hz."""
 

@@ -18,8 +18,6 @@ from mtjfit.terminal import echo, progress
 if TYPE_CHECKING:
     from mtjfit.spectra import SpectraStudy
 
-__all__ = ["leave_spectra", "spectra_command"]
-
 
 @click.command("spectra", short_help="Fit rectified spectra, give torkance against bias.")
 @click.argument("study", type=click.Path(path_type=Path), metavar="SPECTRA.toml")

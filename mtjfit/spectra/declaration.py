@@ -26,19 +26,6 @@ from mtjfit.spectra.spectrum import Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
 from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable, validated
 
-__all__ = [
-    "ADVICE",
-    "CONSTANTS",
-    "ConstantTable",
-    "DeviceTable",
-    "FilesTable",
-    "LineTable",
-    "SpectraDocument",
-    "SpectraTable",
-    "devices_from",
-    "line_from",
-]
-
 
 class SpectraTable(TomlTable):
     """``[spectra]``: a name, the abscissa of the spectra, and the unit of the torkances to write."""

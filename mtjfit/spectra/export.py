@@ -15,8 +15,6 @@ from mtjfit.data.units import find_unit
 from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
 
-__all__ = ["covariance_names", "spectra_files"]
-
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
 _COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
 _FAR = 10.0  # prior scale of amplitudes, in units of the largest torkance

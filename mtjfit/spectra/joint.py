@@ -12,8 +12,6 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
-__all__ = ["DeviceLines", "Sharing", "fit_together", "separate"]
-
 Sharing: TypeAlias = Literal["free"] | int
 """``"free"``: a value for each spectrum. A whole number: polynomial of this degree in the bias; 0 is one value for all.
 Of the half width it is the logarithm that is a polynomial."""

@@ -13,8 +13,6 @@ from scipy.optimize import least_squares
 
 from mtjfit.data.curve import FloatArray
 
-__all__ = ["GAMMA", "Free", "KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"]
-
 Free: TypeAlias = Literal["Meff", "Bk", "gamma"]
 
 GAMMA = 1.76e11

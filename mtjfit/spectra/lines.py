@@ -12,8 +12,6 @@ from mtjfit.spectra.lineshape import complex_line
 from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 
-__all__ = ["fit_lines", "stacked", "starts"]
-
 _CHUNK = 512
 _MOST_STEPS = 120
 _SMALL = 1e-10  # convergence: the last step moves centres by less than this many widths

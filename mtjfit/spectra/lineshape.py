@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike
 from mtjfit.data.curve import FloatArray
 from mtjfit.physics.diffusion import ComplexArray
 
-__all__ = ["Form", "antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"]
-
 Form: TypeAlias = Literal["lorentzian", "oscillator"]
 
 

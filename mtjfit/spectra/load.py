@@ -23,8 +23,6 @@ from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraStudy
 from mtjfit.toml import prefixed, read_toml, validated
 
-__all__ = ["load_spectra"]
-
 _MOST_FILES = 100_000
 
 

@@ -24,15 +24,6 @@ from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_t
 from mtjfit.spectra.residuals import FALSE_FLAGS
 from mtjfit.text import Table, number, p_text, value_with_error
 
-__all__ = [
-    "calibration_table",
-    "flagged_table",
-    "spectra_devices_table",
-    "spectra_document",
-    "spectra_html",
-    "spectra_says",
-]
-
 _MOST_ROWS = 200
 _SHEET, _SHEET_FLAGGED = 48, 12
 _MOST_DEVICES = 12

@@ -16,8 +16,6 @@ from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_
 from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study
 
-__all__ = ["plot_kittel", "plot_lines", "plot_thumbnails", "plot_torkances"]
-
 _ACROSS = 6
 _ROW = 0.95  # height of a row of thumbnails in inches
 _TALL = 1.5  # of a spectrum with its residuals

@@ -11,8 +11,6 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.lineshape import line_derivatives
 from mtjfit.spectra.spectrum import LineModel
 
-__all__ = ["Projection", "ScaledSpectra", "project"]
-
 
 @dataclass(frozen=True)
 class ScaledSpectra:

@@ -11,8 +11,6 @@ from scipy.stats import norm
 
 from mtjfit.data.curve import FloatArray
 
-__all__ = ["FALSE_FLAGS", "ResidualTests", "residual_tests", "smoothness", "tangent_space"]
-
 FALSE_FLAGS = 1e-3
 """Rate of false alarms: share of well-described spectra with white normal noise that are flagged."""
 _N_TESTS = 3

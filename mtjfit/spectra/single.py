@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from lmfit import Parameters
     from lmfit.minimizer import MinimizerResult
 
-__all__ = ["fit_spectrum", "line_parameters"]
-
 _KINDS = ("centre", "half_width", "s", "a")
 
 

@@ -13,8 +13,6 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
 
-__all__ = ["Against", "LineFits", "LineModel", "Spectrum", "branches", "line_gradient", "line_values"]
-
 Against: TypeAlias = Literal["frequency", "field"]
 
 

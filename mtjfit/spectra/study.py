@@ -17,8 +17,6 @@ from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
 from mtjfit.spectra.torkance import TorkanceCurve
 
-__all__ = ["LineOptions", "SharedFit", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit", "Use"]
-
 Use = Literal["largest", "lowest", "highest"]
 
 

@@ -11,8 +11,6 @@ from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.spectra.calibration import Constants, torkances
 from mtjfit.spectra.spectrum import Against
 
-__all__ = ["CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"]
-
 _STEP = 1e-30  # of the complex step: derivatives without cancellation
 _POOR = 1e-3
 _HIGHEST = 3

@@ -14,15 +14,6 @@ from mtjfit.study.normal_priors import AboutNominal, Normal
 from mtjfit.study.parameter import DOF, JITTER, LENGTHS, NOISE, SCATTER, Parameter, Scope, amplitudes_of, is_amplitude
 from mtjfit.study.prior import Fixed
 
-__all__ = [
-    "KNOWN",
-    "curve_problems",
-    "joint_problems",
-    "parameter_problems",
-    "study_problems",
-]
-
-
 _AMPLITUDES = amplitudes_of(f"{part}{power}" for part in "ab" for power in range(5))
 _SCATTERS = tuple(f"{SCATTER}{name}" for name in _AMPLITUDES)
 KNOWN = (*LENGTHS, "thickness", *_AMPLITUDES, *_SCATTERS, *NOISE, *JITTER, DOF)

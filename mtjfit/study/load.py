@@ -19,8 +19,6 @@ from mtjfit.study.schema import DataTable, NoiseTable, StudyDocument, StudyTable
 from mtjfit.study.study import Sampling, Study
 from mtjfit.toml import PLACEHOLDER, CollectedProblems, placeholders, read_toml
 
-__all__ = ["data_sources", "declared_name", "declared_parameters", "load_study", "opener", "understood"]
-
 _MOST_FILES = 10_000
 
 

@@ -11,8 +11,6 @@ from scipy.special import log_ndtr, ndtr, ndtri_exp
 
 from mtjfit.study.prior import EDGE, FloatArray, LogPrior, Prior, clip, numbers_of, require, rounded_sum
 
-__all__ = ["AboutNominal", "LogNormal", "Normal", "between", "log_interval"]
-
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 _LN_2 = float(np.log(2))
 _OPEN = 37.0  # Φ(−37) is the smallest that is not zero

@@ -15,23 +15,6 @@ from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.normal_priors import AboutNominal
 from mtjfit.study.prior import Fixed, FloatArray, Prior
 
-__all__ = [
-    "DOF",
-    "JITTER",
-    "LENGTHS",
-    "NOISE",
-    "SCATTER",
-    "AnyPrior",
-    "Parameter",
-    "ParameterName",
-    "Product",
-    "Scope",
-    "amplitudes_of",
-    "is_amplitude",
-    "parameter_unit",
-    "parse_amplitude",
-]
-
 Scope: TypeAlias = Literal["shared", "group", "device"]
 AnyPrior: TypeAlias = Prior | Fixed | AboutNominal
 

@@ -15,8 +15,6 @@ from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated_table
 from mtjfit.text import number
 
-__all__ = ["Noise", "PlanRequest", "grid", "plan_request_from"]
-
 _PERCENT = re.compile(r"\s*([0-9.eE+-]+)\s*%\s*")
 _MOST_THICKNESSES, _MOST_CHOSEN, _MOST_POINTS = 1000, 20, 100_000
 

@@ -14,21 +14,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 
-__all__ = [
-    "EDGE",
-    "LN_2PI",
-    "Fixed",
-    "FloatArray",
-    "LogPrior",
-    "LogUniform",
-    "Prior",
-    "Uniform",
-    "clip",
-    "numbers_of",
-    "require",
-    "rounded_sum",
-]
-
 FloatArray: TypeAlias = NDArray[np.float64]
 LN_2PI = float(np.log(2 * np.pi))
 EDGE = 8.0

@@ -18,18 +18,6 @@ from mtjfit.study.parameter import AnyPrior, Parameter, Scope
 from mtjfit.study.prior import Fixed, LogUniform, Prior, Uniform
 from mtjfit.toml import TABLE, WORD, WORD_OR_TABLE, TomlTable, validated
 
-__all__ = [
-    "DataTable",
-    "NoiseTable",
-    "ParameterTable",
-    "PlanTable",
-    "ProposalDocument",
-    "StudyDocument",
-    "StudyTable",
-    "parameter_from",
-    "validated_table",
-]
-
 T = TypeVar("T")
 
 

@@ -15,8 +15,6 @@ from mtjfit.study.checks import study_problems
 from mtjfit.study.parameter import Parameter, ParameterName, amplitudes_of, parameter_unit
 from mtjfit.text import card, shortened
 
-__all__ = ["NOTHING_FREE", "RANGES", "Sampling", "Study", "nothing_free", "refuse_nothing_free"]
-
 NOTHING_FREE = "every parameter of the study is fixed"
 _TODO = "give at least one a prior in [parameters]; `mtjfit check` tests the fixed model against the data"
 

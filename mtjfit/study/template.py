@@ -11,8 +11,6 @@ from mtjfit.data.units import canonical_unit
 from mtjfit.errors import ProblemLog
 from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
 
-__all__ = ["inspections_of", "study_template", "template_of"]
-
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
     """A commented ``study.toml`` for data files.

@@ -27,9 +27,6 @@ from mtjfit.study.schema import DataTable, validated_table
 from mtjfit.toml import CollectedProblems, TomlTable, placeholders, read_toml
 from mtjfit.wafer.stack.hierarchy import Hierarchy, smooth_problems
 
-__all__ = ["REDUCTION_VERSION", "WAFER_PARAMETERS", "StudyTemplate", "WaferColumns", "WaferStudy", "WaferTable",
-           "load_wafer"]  # fmt: skip
-
 REDUCTION_VERSION = 1
 """To be raised whenever the same curve is reduced to other numbers."""
 

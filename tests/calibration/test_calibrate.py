@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from model_studies import simulated as made
 
-from mtjfit.calibration.simulate import Calibration, calibrate
+from mtjfit.calibration import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.simulate import priors_of
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
 N = 120  # what 120 simulations see, 300 see more clearly

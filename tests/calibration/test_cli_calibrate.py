@@ -17,8 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit.parallel
-from mtjfit.calibration import simulate
-from mtjfit.calibration.simulate import Calibration
+from mtjfit.calibration import Calibration, simulate
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.plot import style

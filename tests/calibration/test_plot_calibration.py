@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from plot_cases import MEASURED, SIMULATED, assert_nothing_cut_off, by_gid, make_study, texts
 from scipy import stats
 
+from mtjfit.calibration import Calibration
 from mtjfit.calibration.plot import plot_calibration
 from mtjfit.calibration.ranks import EcdfTest
-from mtjfit.calibration.simulate import Calibration
 from mtjfit.plot.style import OKABE_ITO
 
 N, L = 300, 99

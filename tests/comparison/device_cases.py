@@ -10,11 +10,9 @@ import pandas as pd
 from model_studies import AMPLITUDES, TRUTH, simulated
 
 from mtjfit.comparison.studies.joint import Sampled
-from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer import Chains, Check, Posterior, Verdict
 from mtjfit.infer.evidence import Evidence
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, Normal, Study
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
+from mtjfit.infer import fit
 from mtjfit.infer.evidence import Exploration, explore_posterior
-from mtjfit.infer.least_squares import fit
 from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, simulated
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 

@@ -13,7 +13,7 @@ from model_studies import AMPLITUDES, simulated
 from scipy import stats
 
 import mtjfit
-from mtjfit.comparison.devices.comparison import compare_devices
+from mtjfit.comparison import compare_devices
 from mtjfit.comparison.devices.left_out_device import (
     NORMAL,
     Whitened,
@@ -25,8 +25,7 @@ from mtjfit.comparison.devices.left_out_device import (
 )
 from mtjfit.comparison.devices.outliers import outliers, repeats
 from mtjfit.data import TorqueCurve
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.multiple_tests import holm
 from mtjfit.study import AboutNominal, LogNormal, LogUniform, Normal, Parameter, Study
 

@@ -23,8 +23,7 @@ from mtjfit.comparison.devices.quantities import (
     usual_bias,
 )
 from mtjfit.data import TorqueCurve
-from mtjfit.model.device_combinations import combinations
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model import FullPosterior, combinations
 from mtjfit.physics import Interface, kappa, torque
 from mtjfit.results.coefficients import (
     Coefficients,

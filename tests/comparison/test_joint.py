@@ -13,7 +13,7 @@ from scipy import stats
 from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior
 from mtjfit.comparison.studies.tension import Tension, compare_studies, tension
 from mtjfit.errors import ConfigError
-from mtjfit.infer.convergence.gate import Chains, Verdict
+from mtjfit.infer import Chains, Verdict
 from mtjfit.infer.evidence import Evidence
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mechanism_cases import closed_form, declared, design, explored, made_by
 
-from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
+from mtjfit.comparison import compare_mechanisms
 from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     added_priors,
@@ -16,7 +16,7 @@ from mtjfit.comparison.mechanisms.models import (
 from mtjfit.errors import ConfigError, NotDetermined
 from mtjfit.infer.evidence import explore_posterior
 from mtjfit.infer.simulate import DeviceModel, draw_truth, simulated
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
 

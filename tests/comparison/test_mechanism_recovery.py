@@ -13,9 +13,9 @@ from evidence_targets import log_evidence_nested
 from mechanism_cases import TRUTH, Recovery, design, explored, made_by, recover
 
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
-from mtjfit.infer.ensembles.run import run_ensembles
+from mtjfit.infer import run_ensembles
 from mtjfit.infer.evidence import log_evidence
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 
 STUDIES = 40
 _FIRST_SEED = 1000

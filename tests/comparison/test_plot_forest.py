@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
 
 import mtjfit
-from mtjfit.comparison.devices.comparison import DeviceComparison, compare_devices
+from mtjfit.comparison import Consequences, DeviceComparison, compare_devices, consequences
 from mtjfit.comparison.devices.plot import plot_forest
-from mtjfit.comparison.free_layer.consequences import Consequences, consequences
 from mtjfit.comparison.free_layer.plot import plot_consequences
 from mtjfit.infer import Posterior
 from mtjfit.plot.style import OKABE_ITO

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.comparison.mechanisms.comparison import MechanismComparison, compare_mechanisms
+from mtjfit.comparison import MechanismComparison, compare_mechanisms
 from mtjfit.comparison.mechanisms.models import MECHANISMS, signature, signature_table
 from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures, predicted_slopes
 from mtjfit.comparison.mechanisms.predictive import slopes

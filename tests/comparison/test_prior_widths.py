@@ -12,7 +12,7 @@ from mechanism_cases import TRUTH, closed_form, design, made_by, model_of, serie
 from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
 from mtjfit.infer.evidence import explore_posterior
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import LogNormal, LogUniform, Parameter, Study
 
 WIDEST = WIDTHS[-1]

@@ -17,8 +17,7 @@ from model_studies import LENGTH, TRUTH, label, naive, simulated
 from shortcuts import few_starts
 
 import mtjfit
-from mtjfit.data import TorqueCurve
-from mtjfit.data.curve import Origin
+from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.explorer import (
     ExploredStudy,

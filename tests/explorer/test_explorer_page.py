@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 import mtjfit
-from mtjfit.data.curve import Origin
+from mtjfit.data import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.explorer import ExploredStudy, agreement, explorer_server
 

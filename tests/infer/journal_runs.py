@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from mtjfit.infer.convergence.gate import Chains
+from mtjfit.infer import Chains, run_ensembles
 from mtjfit.infer.ensembles.ensemble import Pace, Stage, initial_stage
-from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.store.journal import Journal, open_journal
 
 STUDY = {"sampling.seed": "5", "parameters.x": "normal"}

@@ -17,7 +17,7 @@ from mtjfit.infer.ensembles.anneal import Annealed, anneal, systematic
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.evidence import explore_posterior
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, LogNormal, Normal
 
 RUNS = 12

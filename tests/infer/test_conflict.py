@@ -13,9 +13,9 @@ from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_confl
 from mtjfit.infer.convergence.excess import excess
 from mtjfit.infer.optimum import optimum
 from mtjfit.infer.simulate import draw_truth, simulated
+from mtjfit.model import structure
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import FullPosterior, whitened
-from mtjfit.model.rank import structure
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 

@@ -13,20 +13,19 @@ from infer_targets import fitted_jump, jump_of
 from scipy import stats
 
 from mtjfit.data import dataset
-from mtjfit.infer import Chains, judge
+from mtjfit.infer import Chains, Check, judge
 from mtjfit.infer.convergence.crosscheck import (
     MAX_ERRORS,
     MIN_EFFECTIVE,
     cross_check,
     quantile_differences,
 )
-from mtjfit.infer.convergence.gate import Check
 from mtjfit.infer.convergence.importance import importance_sample
 from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.infer.ensembles.jumps import Jump, Straight
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior, log_evidence
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import Normal, load_study
 
 

@@ -13,14 +13,12 @@ from scipy import stats
 
 import mtjfit
 from mtjfit.data import FloatArray, dataset
-from mtjfit.infer import Chains, evidence
+from mtjfit.infer import Chains, evidence, run_ensembles
 from mtjfit.infer.convergence.importance import importance_sample
 from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture
-from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.evidence import Evidence, chains_of, log_evidence
-from mtjfit.model import FullPosterior
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study
 
 _DEPTH = 20.0  # points of the lattice below the largest density by more than this in ln carry 1e-7 of the mass

@@ -12,7 +12,7 @@ import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer.store import fingerprint as module
 from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes, fingerprint
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
 
 

@@ -25,7 +25,7 @@ from journal_runs import (
 )
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.convergence.gate import Chains, Check, Verdict
+from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.ensembles.ensemble import Stage, advanced
 from mtjfit.infer.ensembles.mixture import wider
 from mtjfit.infer.store import journal as journal_module

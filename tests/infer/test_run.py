@@ -11,7 +11,7 @@ from terminals import Terminal
 
 import mtjfit
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.convergence.gate import Check, Verdict, judge
+from mtjfit.infer import Check, Verdict, judge
 from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage, Stream, initial_stage, stream
 from mtjfit.infer.ensembles.run import Run, refit_is_due, run_ensembles
 from mtjfit.infer.evidence import Exploration

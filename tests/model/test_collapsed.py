@@ -23,9 +23,8 @@ from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
 
 from mtjfit.errors import MtjfitError
-from mtjfit.model import FullPosterior
+from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 

@@ -15,8 +15,8 @@ from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
 
 from mtjfit.data import TorqueCurve
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.amplitude_integral import DeviceIntegral
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.thickness_integral import Thickness
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, Normal, Study, Uniform

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from model_studies import simulated
 
-from mtjfit.model import FullPosterior, structure
+from mtjfit.model import FullPosterior, MarginalPosterior, structure
 from mtjfit.model.likelihood import transfer, transfer_gradient
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Study, Uniform
 

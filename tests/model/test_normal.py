@@ -14,10 +14,9 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.data import FloatArray
-from mtjfit.model.device_combinations import combinations
+from mtjfit.model import FullPosterior, combinations
 from mtjfit.model.equivalent_noise import as_normal, declares_noise, noise_of_points, student_scales
 from mtjfit.model.layout import with_own_amplitudes
-from mtjfit.model.likelihood import FullPosterior
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study
 
 SIGMA, N = 0.02, 31

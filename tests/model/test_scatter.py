@@ -14,9 +14,9 @@ from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
 from scipy import stats
 
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.coordinates import Coordinates
 from mtjfit.model.layout import Scattered, with_own_amplitudes
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 

@@ -15,7 +15,7 @@ from collapsed_brute import data, is_own, log_normal, responses
 from model_studies import label, simulated, value_of
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, make_posterior
 from mtjfit.model.straight import Frame
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study

@@ -18,7 +18,7 @@ from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError
 from mtjfit.paper.command import leave_figures, write_missing
 from mtjfit.paper.numbers import accumulation, bias_dependence, numbers_csv, thickness_dependence
-from mtjfit.report.document import ResultFolder
+from mtjfit.report import ResultFolder
 
 NAMES = ("fig1_accumulation", "fig2_thickness", "fig3_bias")
 FILES = {f"{name}.{suffix}" for name in NAMES for suffix in ("svg", "png", "csv")}

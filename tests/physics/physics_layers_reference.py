@@ -18,7 +18,7 @@ import mpmath
 import numpy as np
 from physics_collocation import REACH, chebyshev, torque_plane, torque_rate, transverse
 
-from mtjfit.physics.layers import InterfaceLayer, Layer
+from mtjfit.physics import InterfaceLayer, Layer
 
 MP = mpmath.MPContext()
 MP.dps = 80

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from physics_reference import MP, TOLERANCE, box, exact_kappa, kappa_error, over, printed_kappa, with_value, worst
 
-from mtjfit.physics import kappa, kappa_gradient, kappa_semi_infinite, wave_numbers
-from mtjfit.physics.derivatives import KappaGradient
+from mtjfit.physics import KappaGradient, kappa, kappa_gradient, kappa_semi_infinite, wave_numbers
 
 COLUMN = {"d": 0, "ln_lambda_J": 1, "ln_lambda_phi": 2, "ln_lambda_sf_F": 3, "ln_Lambda": 4}
 POINTS = 800

@@ -12,9 +12,8 @@ import pytest
 from physics_dynamics_exact import exact_torque, film, images, modes, slowest, torque_error
 from physics_dynamics_pde import DENSITY_TOLERANCE, TORQUE_TOLERANCE, Run, solve
 
-from mtjfit.physics import kappa
+from mtjfit.physics import kappa, pulse_accumulation, pulse_current, pulse_torque
 from mtjfit.physics.bilayer import Bilayer, transfer_image
-from mtjfit.physics.dynamics import pulse_accumulation, pulse_current, pulse_torque
 from mtjfit.physics.laplace import contour, invert
 
 EXACT = 1e-13

@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from physics_dynamics_exact import MP, film, printed_image
 
-from mtjfit.physics import Bilayer, kappa, kappa_at_frequency, response_moment, response_time, static_up_to
-from mtjfit.physics.dynamics import pulse_torque, response
+from mtjfit.physics import (
+    Bilayer,
+    kappa,
+    kappa_at_frequency,
+    pulse_torque,
+    response,
+    response_moment,
+    response_time,
+    static_up_to,
+)
 
 FILM = Bilayer.from_lengths(1.2, 1.0, 1.0, 10.0, 1.0, D_F=200.0, D_N=500.0)
 GAUSS = np.polynomial.legendre.leggauss(16)

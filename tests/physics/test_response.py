@@ -11,8 +11,7 @@ import pytest
 from physics_dynamics_exact import MP, film, printed_image
 from physics_dynamics_pde import TORQUE_TOLERANCE, solve
 
-from mtjfit.physics import Bilayer, kappa
-from mtjfit.physics.dynamics import pulse_torque, response, step_response
+from mtjfit.physics import Bilayer, kappa, pulse_torque, response, step_response
 
 FILM = Bilayer.from_lengths(2.0, 1.0, 1.0, 10.0, 3.0, D_F=200.0, D_N=700.0)
 TOLERANCE = 1e-12

@@ -14,9 +14,19 @@ from physics_collocation import COLLOCATION_TOLERANCE
 from physics_layers_reference import exact_stacks, profile_error, stack_error, vector_stacks
 from physics_reference import FIG_3, TOLERANCE, box, with_value, worst
 
-from mtjfit.physics import kappa, kappa_semi_infinite, spin_accumulation, spin_current
-from mtjfit.physics.layers import InterfaceLayer, Lambda_effective, Layer
-from mtjfit.physics.stack import kappa_stack, spin_flip_by_layer, stack_profile, torque_by_layer
+from mtjfit.physics import (
+    InterfaceLayer,
+    Lambda_effective,
+    Layer,
+    kappa,
+    kappa_semi_infinite,
+    kappa_stack,
+    spin_accumulation,
+    spin_current,
+    spin_flip_by_layer,
+    stack_profile,
+    torque_by_layer,
+)
 
 INF = math.inf
 FREE = (1.2, 1.0, 1.0, 10.0)

@@ -10,12 +10,10 @@ from model_studies import declared
 
 from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model.noise_models import make_posterior
-from mtjfit.planning import Design
+from mtjfit.planning import Design, Measurement
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.measurement import Measurement
 from mtjfit.planning.response import setting
-from mtjfit.study import SCATTER, Noise, PlanRequest, Study, grid
-from mtjfit.study.prior import Prior
+from mtjfit.study import SCATTER, Noise, PlanRequest, Prior, Study, grid
 
 BIAS = np.linspace(-0.5, 0.5, 11)
 REQUEST = PlanRequest(grid(0.6, 4.0, 0.2), 1, "lambda_phi", (-0.5, 0.5, 11), Noise(0.02), "torque", "device")

@@ -13,8 +13,8 @@ from model_studies import AMPLITUDES, TRUTH, naive, simulated
 from plan_cases import known_about, measurement, numerical_jacobian, schur_by_inverse
 
 from mtjfit.data import TorqueCurve
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.jacobian import jacobian
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.planning import Candidate
 from mtjfit.planning.choose import choose, exchanged, greedy
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior

@@ -11,7 +11,7 @@ from plan_cases import design, measurement
 from scipy import stats
 
 from mtjfit.infer.simulate import DeviceModel
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.planning import Candidate, Design
 from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
 from mtjfit.planning.expected_gain import linear_gaussian, target_of, targets

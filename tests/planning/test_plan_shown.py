@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 from shown import HOSTILE, Shown, harmless, hostile_study
 
-from mtjfit.planning import Plan
-from mtjfit.planning.expected_gain import Target
+from mtjfit.planning import Plan, Target
 from mtjfit.study import Study
 
 

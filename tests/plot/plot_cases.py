@@ -16,7 +16,7 @@ from shortcuts import few_starts
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
-from mtjfit.model.likelihood import FullPosterior
+from mtjfit.model import FullPosterior
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace
 from mtjfit.plot.style import style

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, make_study, texts
 
 from mtjfit.infer import Identification, identify
-from mtjfit.plot.identify import plot_identifiability
+from mtjfit.plot import plot_identifiability
 from mtjfit.study import Fixed
 
 pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")

@@ -14,8 +14,8 @@ from scipy.special import ndtr
 
 from mtjfit.infer import Posterior
 from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.layout import Scattered
-from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.prior_influence.information import FROM_PRIOR, joint_gain, narrowing
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Product, Uniform
 

@@ -13,7 +13,7 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_s
 from scipy import stats
 
 from mtjfit.infer import Posterior
-from mtjfit.prior_influence.information import narrowing
+from mtjfit.prior_influence import narrowing
 from mtjfit.prior_influence.plot import plot_prior_posterior
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior
 

@@ -15,7 +15,7 @@ from sketches import sketch
 
 import mtjfit
 import mtjfit.plot
-from mtjfit.data.curve import Origin
+from mtjfit.data import Origin
 from mtjfit.errors import MtjfitError
 from mtjfit.html import inline_svg
 from mtjfit.infer import Check, Verdict

@@ -9,9 +9,8 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.infer import Check, Verdict
+from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.convergence.conflict import Conflict
-from mtjfit.infer.posterior import Posterior
 from mtjfit.report import findings, result_document
 from mtjfit.results import Answer, learned, not_determined, notices
 from mtjfit.results.tables import (

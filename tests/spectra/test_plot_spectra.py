@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
-from mtjfit.data.curve import Origin
+from mtjfit.data import Origin
 from mtjfit.plot.style import OKABE_ITO
 from mtjfit.spectra import (
     Constant,

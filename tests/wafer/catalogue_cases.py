@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mtjfit.data import Origin
+from mtjfit.wafer import Fault, Reduced
 from mtjfit.wafer.catalogue import Catalogue, Configuration, Source
-from mtjfit.wafer.read.chunk import Fault
-from mtjfit.wafer.reduce.reduced import Reduced
 
 COLUMNS = ("slope_ratio", "|kappa|·a1", "b2/a1", 'x" REAL); DROP TABLE devices; --')
 CONFIGURATION = Configuration("f00d", COLUMNS, {"b2/a1": "1/V"}, {"misfit_scatter": 2}, "[study]\nname = 'µ'\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import Origin
-from mtjfit.wafer.reduce.reduced import FLAGS
+from mtjfit.wafer import FLAGS
 from mtjfit.wafer.survey.survey import Survey
 
 PITCH = 5.0

@@ -17,10 +17,9 @@ from wafer_cases import Wafer, run, simulated_wafer, wafer_study, wafer_toml
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.parallel import Interrupted
 from mtjfit.terminal import Commands
-from mtjfit.wafer import Chunk, Reduced, WaferStudy, chunks, reduce_chunk
+from mtjfit.wafer import FLAGS, Chunk, Reduced, WaferStudy, chunks, reduce_chunk
 from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue
 from mtjfit.wafer.commands.batch import batch_command
-from mtjfit.wafer.reduce.reduced import FLAGS
 
 SMALL = 14
 IN_CHUNKS = "chunk = 4\n"

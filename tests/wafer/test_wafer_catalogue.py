@@ -14,9 +14,8 @@ from catalogue_cases import COLUMNS, CONFIGURATION, begun, reduced
 
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.plain import csv_bytes
-from mtjfit.wafer.catalogue import Catalogue, open_catalogue
+from mtjfit.wafer import Catalogue, Fault, open_catalogue
 from mtjfit.wafer.catalogue.schema import VERSION
-from mtjfit.wafer.read.chunk import Fault
 
 VERSION_1 = """
 CREATE TABLE configurations (

@@ -21,12 +21,10 @@ from mtjfit.infer import fit
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study, Uniform
-from mtjfit.wafer import WaferStudy, reduce_chunk
+from mtjfit.wafer import FLAGS, WaferStudy, column_names, fit_groups, reduce_chunk, sample_groups, units_of
 from mtjfit.wafer.catalogue import Configuration, open_catalogue
-from mtjfit.wafer.reduce.reduced import FLAGS, column_names, units_of
 from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, devices_of, hierarchy_of, stack_model
-from mtjfit.wafer.stack.groups import fit_groups, sample_groups
 from mtjfit.wafer.stack.hierarchy import WaferDevices
 from mtjfit.wafer.stack.least_squares import StackLeastSquares
 from mtjfit.wafer.stack.posterior import WaferPosterior

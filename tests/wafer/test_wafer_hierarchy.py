@@ -14,7 +14,7 @@ from model_studies import named_points, peak_memory
 from scipy import stats
 
 from mtjfit.errors import ConfigError
-from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 from mtjfit.wafer.stack.hierarchy import SHAPES, Hierarchy, WaferDevices, shapes_at

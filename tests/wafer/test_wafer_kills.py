@@ -18,9 +18,7 @@ import pytest
 from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy
-from mtjfit.wafer.catalogue import open_catalogue
-from mtjfit.wafer.reduce.batch import run_batch
+from mtjfit.wafer import Chunk, WaferStudy, open_catalogue, run_batch
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 WAIT = 60

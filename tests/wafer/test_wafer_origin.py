@@ -15,11 +15,9 @@ from wafer_cases import Wafer, folder_study, run, simulated_wafer, wafer_study
 
 from mtjfit.data import Origin
 from mtjfit.errors import DataError
-from mtjfit.wafer import Chunk, WaferStudy, chunks, reduce_chunk
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import Chunk, WaferStudy, chunks, fit_groups, open_catalogue, reduce_chunk
 from mtjfit.wafer.commands.batch import batch_command
 from mtjfit.wafer.read.table import table_origins
-from mtjfit.wafer.stack.groups import fit_groups
 from mtjfit.wafer.survey.curves import survey_of
 
 MADE = Origin("simulated", "Eq. 12, for a test")

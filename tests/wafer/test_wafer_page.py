@@ -19,7 +19,7 @@ from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.plot import style as plot_style
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import open_catalogue
 from mtjfit.wafer.commands.compare import compare_catalogues
 from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
 from mtjfit.wafer.page import page as page_module

@@ -11,7 +11,7 @@ from hierarchy_cases import HIERARCHY, TRUTH, at_truth, parameters, posterior, s
 from scipy import stats
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.convergence.gate import Check, Verdict
+from mtjfit.infer import Check, Verdict
 from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.study import Fixed, Sampling
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices

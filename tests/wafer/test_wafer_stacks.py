@@ -19,11 +19,9 @@ from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
 import mtjfit.wafer.page.page
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.terminal import Commands
-from mtjfit.wafer import load_wafer
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import load_wafer, open_catalogue, run_batch
 from mtjfit.wafer.commands.wafer import wafer_command
 from mtjfit.wafer.page.stacks import StackResults
-from mtjfit.wafer.reduce.batch import run_batch
 from mtjfit.wafer.stack import groups
 from mtjfit.wafer.stack.fit import FitEffort
 from mtjfit.wafer.stack.from_catalogue import group_study, refusals

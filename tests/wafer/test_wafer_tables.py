@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from table_cases import ROWS, SMALL, joined, put, row, same, small, table, text_of
 from wafer_cases import Wafer, folder_study, simulated_wafer, wafer_study, wafer_toml
 
-from mtjfit.data import read_curves
-from mtjfit.data.format import TableFormat
+from mtjfit.data import TableFormat, read_curves
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.errors import DataError
 from mtjfit.wafer import chunks, load_wafer, table_identity

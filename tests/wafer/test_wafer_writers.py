@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from catalogue_cases import begun, reduced
 
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import open_catalogue
 
 
 def fill(path: Path, which: str) -> str:

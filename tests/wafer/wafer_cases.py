@@ -14,8 +14,7 @@ import pytest
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
 from mtjfit.study import Study
-from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, run_batch
-from mtjfit.wafer.catalogue import open_catalogue
+from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, open_catalogue, run_batch
 from mtjfit.wafer.reduce.batch import BatchSummary
 
 TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}

@@ -27,16 +27,6 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, card, p_text, value_with_error
 
-__all__ = [
-    "DeviceComparison",
-    "compare_devices",
-    "device_pairs_table",
-    "device_quantities_table",
-    "marked",
-    "outliers_table",
-    "repeats_table",
-]  # fmt: skip
-
 _DRAWS = 4000
 _LISTED = 3  # pairs of each quantity that are listed one by one
 _LOPSIDED = 0.1  # an interval whose halves differ by more than this share is written out

@@ -27,16 +27,6 @@ from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, whitened
 from mtjfit.study import SCATTER, Study
 
-__all__ = [
-    "LeftOutDevice",
-    "Whitened",
-    "from_fit",
-    "from_posterior",
-    "predicted_data",
-    "whitened_data",
-    "without_own_data",
-]
-
 BY_WEIGHTS, NORMAL, LINEAR = "reweighted draws", "normal approximation", "linearised fit"
 _NODES = 5  # of the integral over a device's own thickness: κ is close to a parabola within its tolerance
 _OWN_SHARE = 0.95  # of the knowledge of a direction that comes from the device itself: others cannot judge it

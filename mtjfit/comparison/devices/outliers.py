@@ -21,8 +21,6 @@ from mtjfit.results.coefficients import Coefficients, own_coefficients
 from mtjfit.study import DOF, JITTER, ParameterName, Study
 from mtjfit.text import number, p_text
 
-__all__ = ["outliers", "repeats"]
-
 _DRAWS = 2000
 _COLUMNS = (
     "device", "thickness", "chi2", "dof", "p", "p_holm", "outlier", "quantity", "own", "expected", "deviation",

@@ -22,8 +22,6 @@ from mtjfit.plot.style import (
     style,
 )
 
-__all__ = ["plot_forest"]
-
 _ACROSS = 3
 _LONG_NAME, _LONG_UNIT = 20, 5  # characters: a longer unit behind a longer name has its own line
 _LONGEST = 16  # characters of a device name

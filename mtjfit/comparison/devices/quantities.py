@@ -11,17 +11,6 @@ from mtjfit.data import FloatArray
 from mtjfit.results.coefficients import Coefficients, torque_unit
 from mtjfit.study import Study
 
-__all__ = [
-    "LEVELS",
-    "DeterminedQuantity",
-    "determined_quantities",
-    "extremum",
-    "pairwise",
-    "pairwise_quantity",
-    "quantity_table",
-    "usual_bias",
-]
-
 LEVELS = {"q025": 0.025, "q16": 0.16, "median": 0.5, "q84": 0.84, "q975": 0.975}
 """Columns of quantiles in every table of intervals: 68 and 95 %."""
 

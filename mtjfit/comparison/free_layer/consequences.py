@@ -29,8 +29,6 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, card
 
-__all__ = ["Consequences", "consequences", "measured_range"]
-
 _DRAWS = 2000
 _DOMINATED = 0.5
 _NAMED = 0.1  # share of the spread from which on a parameter is named

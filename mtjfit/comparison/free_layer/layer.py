@@ -30,9 +30,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
 
-__all__ = ["SURE", "WHY", "FreeLayer", "competing", "explained_by", "half_width", "layer_draws", "layer_parameters",
-           "odd_part", "prior_draws", "shares_one_layer", "undetermined"]  # fmt: skip
-
 _PRIOR_DRAWS = 2**11
 
 

@@ -16,8 +16,6 @@ from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, panel_grid, style
 from mtjfit.results.coefficients import torque_unit
 
-__all__ = ["plot_consequences"]
-
 _GRID = 61
 _LEVELS = [0.025, 0.5, 0.975]
 _BEYOND = 1.25  # of the measured ranges, drawn if nothing farther was asked for

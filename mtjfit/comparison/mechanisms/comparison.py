@@ -27,9 +27,6 @@ from mtjfit.parallel import WorkerKilled, in_parallel
 from mtjfit.study import Study
 from mtjfit.text import card
 
-__all__ = ["DECISIVE", "BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms",
-           "mechanism_result", "task_generators"]  # fmt: skip
-
 DECISIVE = 3.0
 """ln of the Bayes factor, 20 to 1, that must be exceeded under every prior width, two errors included."""
 MISFIT = 1e-3

@@ -22,8 +22,6 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Study
 
-__all__ = ["LeftOutThickness", "leave_out", "leave_out_each", "left_out_sets"]
-
 _MAX_ERROR = 0.1
 
 

@@ -23,9 +23,6 @@ from mtjfit.physics import kappa
 from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 
-__all__ = ["EXAMPLE", "EXAMPLE_B1", "MECHANISMS", "Mechanism", "Signature", "added_priors", "mechanism_study",
-           "refuse_one_thickness_for_mechanisms", "signature", "signature_table"]  # fmt: skip
-
 EXAMPLE = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "Lambda": 1.0}
 """Lengths in nm of Fig. 3 of Manchon et al. (2012)."""
 EXAMPLE_B1 = -0.2

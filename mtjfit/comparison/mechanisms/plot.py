@@ -17,8 +17,6 @@ from mtjfit.comparison.mechanisms.predictive import Slopes, slopes
 from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
 
-__all__ = ["plot_mechanisms", "plot_signatures", "predicted_slopes"]
-
 _LOOK = {
     "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
     "ballistic+b1": (OKABE_ITO["orange"], "D", (0, (4, 1.5))),

@@ -18,8 +18,6 @@ from mtjfit.infer.simulate import simulated
 from mtjfit.model.compress import polynomial_design
 from mtjfit.study import Study, parse_amplitude
 
-__all__ = ["STATISTICS", "PredictiveCheck", "Slopes", "predictive_checks", "slope_statistics", "slopes"]
-
 UNLIKELY = 0.01
 """A check fails below this tail probability, on either side."""
 

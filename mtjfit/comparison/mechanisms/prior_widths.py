@@ -40,8 +40,6 @@ from mtjfit.study import (
 )
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["FACTOR", "START", "WIDTHS", "PriorWidth", "evidence_bounds", "largest_log_likelihood", "largest_log_ratio"]
-
 FACTOR = 3.0
 START = 3000
 """Posterior draws from which another posterior is explored."""

@@ -16,8 +16,6 @@ from mtjfit.results.methods import provenance
 from mtjfit.results.tables import interval
 from mtjfit.text import Table, p_text
 
-__all__ = ["conclusions", "mechanism_document", "mechanism_tables"]
-
 
 def mechanism_tables(found: MechanismComparison) -> tuple[Table, ...]:
     """Evidence, Bayes factors, prediction of left-out thicknesses, criteria, predictive checks."""

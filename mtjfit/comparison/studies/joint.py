@@ -26,8 +26,6 @@ from mtjfit.model.straight import Frame
 from mtjfit.study import LENGTHS, Study
 from mtjfit.study.prior import LN_2PI
 
-__all__ = ["JointPosterior", "Sampled", "joint_posterior", "sampled"]
-
 
 @dataclass(frozen=True, eq=False)
 class JointPosterior:

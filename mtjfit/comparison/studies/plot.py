@@ -16,8 +16,6 @@ from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, literal
 from mtjfit.study import Study
 from mtjfit.text import number
 
-__all__ = ["plot_studies"]
-
 _COLOURS = ("blue", "vermillion", "green", "purple", "orange", "sky")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1, 1.2)), (0, (3, 1)), (0, (1, 2)))
 _EDGES = (0.002, 0.998)

@@ -17,9 +17,6 @@ from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, number, p_text, value_with_error
 
-__all__ = ["device_quantities", "footing_table", "length_ratios_table", "lengths_table", "reconciled",
-           "studies_document", "study_sentences"]  # fmt: skip
-
 _WIDE = 3.0
 
 

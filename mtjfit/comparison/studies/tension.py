@@ -26,8 +26,6 @@ from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.study import Study
 from mtjfit.text import card, number
 
-__all__ = ["DISAGREE", "TOGETHER", "StudyComparison", "Tension", "compare_studies", "tension"]
-
 DISAGREE = 0.01
 """Below this p-value data sets are said to disagree."""
 TOGETHER = "all together"

@@ -10,8 +10,6 @@ from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile, cell_text,
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, n_header_lines
 from mtjfit.errors import did_you_mean
 
-__all__ = ["read_excel", "recognises_excel"]
-
 _TODO = "save it anew as an Excel workbook (.xlsx), or as CSV"
 
 

@@ -10,8 +10,6 @@ from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, Sourc
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, columns_named, grid_of, is_number, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 
-__all__ = ["read_labview", "recognises_labview"]
-
 _TITLE = "LabVIEW Measurement"
 _END = "***End_of_Header***"
 _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")

@@ -10,8 +10,6 @@ import numpy as np
 
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, third_party
 
-__all__ = ["read_netcdf", "recognises_netcdf"]
-
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _CLASSIC = (b"CDF\x01", b"CDF\x02")
 _LONGEST = 500

@@ -6,8 +6,6 @@ from typing import Any
 
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, needed, split_unit, third_party
 
-__all__ = ["read_parquet", "recognises_parquet"]
-
 _MAGIC = b"PAR1"
 _BATCH = 4096
 

@@ -8,8 +8,6 @@ from dataclasses import replace
 from mtjfit.data.readers.sheet import ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import as_sheet, grid_of
 
-__all__ = ["read_pymeasure", "recognises_pymeasure"]
-
 _SECTION = re.compile(r"(Procedure|Parameters|Metadata|Data)\s*:\s*(.*)")
 
 

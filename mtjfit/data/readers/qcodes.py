@@ -12,8 +12,6 @@ import numpy as np
 
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile, cell_text, third_party
 
-__all__ = ["read_qcodes", "recognises_qcodes"]
-
 _MAGIC = b"SQLite format 3\x00"
 _STEPS, _MAX_CALLS = 100_000, 20_000
 _MAX_LABEL = 500

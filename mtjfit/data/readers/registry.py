@@ -21,16 +21,6 @@ from mtjfit.data.readers.webplotdigitizer import read_webplotdigitizer, recognis
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.input import read_bytes
 
-__all__ = [
-    "READERS",
-    "Reader",
-    "read_sheet",
-    "read_source",
-    "reader_named",
-    "recognised_in",
-    "sheets_from_bytes",
-]
-
 
 @dataclass(frozen=True)
 class Reader:

@@ -21,25 +21,6 @@ from mtjfit.data.tidy import (
 )
 from mtjfit.errors import DataError, ProblemLog
 
-__all__ = [
-    "Row",
-    "TextGrid",
-    "as_sheet",
-    "columns_named",
-    "comment_mark",
-    "encoding_of",
-    "grid_of",
-    "is_number",
-    "n_header_lines",
-    "read_origin",
-    "read_tidy",
-    "read_wide",
-    "recognises_origin",
-    "recognises_wide",
-    "text_of",
-    "uses_commas",
-]
-
 _LOOKED_AT = 50
 _MAX_HEADER_LINES = 8
 _NAMES = {"\t": "TAB", ",": "','", ";": "';'", "|": "'|'"}

@@ -6,8 +6,6 @@ from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
 from mtjfit.errors import DataError
 
-__all__ = ["read_webplotdigitizer", "recognises_webplotdigitizer"]
-
 _NO_ERRORS = "digitised points carry no errors: declare them"
 
 

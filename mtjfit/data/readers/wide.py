@@ -13,8 +13,6 @@ from mtjfit.data.format import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
 from mtjfit.errors import DataError, Place, Problem, ProblemLog
 
-__all__ = ["blocks"]
-
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.intp]
 

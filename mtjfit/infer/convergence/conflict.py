@@ -29,8 +29,6 @@ from mtjfit.multiple_tests import holm
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.text import number, p_text, value_with_error
 
-__all__ = ["CONTRADICTS", "Conflict", "prior_conflicts"]
-
 CONTRADICTS = 0.01
 """Probability that any prior of a study is called contradicted although all are right."""
 _NODES = 512

@@ -17,8 +17,6 @@ from mtjfit.infer.convergence.importance import Weighted
 from mtjfit.infer.ensembles.jumps import Jump
 from mtjfit.infer.evidence import Evidence, Exploration
 
-__all__ = ["Difference", "cross_check", "quantile_differences"]
-
 QUANTILES = (0.05, 0.5, 0.95)
 MAX_ERRORS = 4.5  # 7e-6 for each comparison of normal statistics: 1e-4 for all of six coordinates
 HEAVY_K_HAT = 0.5  # above it the weights have no variance, and errors come out too small

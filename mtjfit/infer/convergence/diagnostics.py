@@ -15,24 +15,6 @@ from scipy.stats import rankdata
 
 from mtjfit.data import FloatArray
 
-__all__ = [
-    "MAX_DRAWS",
-    "autocorrelation_time",
-    "ess",
-    "ess_bulk",
-    "ess_tail",
-    "even_steps",
-    "halves",
-    "longest_standstill",
-    "nested_r_hat",
-    "normal_scores",
-    "r_hat",
-    "rank_normalised",
-    "split_r_hat",
-    "split_superchain_r_hat",
-    "thinning",
-]
-
 MAX_DRAWS = 10_000
 """Draws that are kept of a run; more would not be more precise."""
 

@@ -24,8 +24,6 @@ from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.likelihood import whitened
 
-__all__ = ["MISFIT", "DrawnChi2", "chi2_of_draws", "excess"]
-
 MISFIT = 1e-3
 """Below this p-value the draws do not fit the data as the best fit does."""
 

@@ -32,8 +32,6 @@ from mtjfit.infer.convergence.diagnostics import (
 )
 from mtjfit.text import card
 
-__all__ = ["MIN_LENGTH", "Chains", "Check", "Note", "Verdict", "about_priors", "judge"]
-
 MIN_LENGTH = 50.0  # autocorrelation times in each ensemble: below it τ itself is underestimated
 MAX_TAU_CHANGE = 0.30  # from the first half to the whole; 5 to 10 % by chance at 50 τ, and more if walkers slow down
 MAX_DRIFT, DRIFT_ERRORS = 0.1, 4.5  # sd of the scores, or standard errors (7e-6): a remainder of the start

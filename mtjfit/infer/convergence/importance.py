@@ -14,8 +14,6 @@ import numpy as np
 from mtjfit.data import FloatArray
 from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
 
-__all__ = ["Weighted", "importance_sample", "pareto_fit", "reliable_k_hat", "smoothed"]
-
 _PRIOR_DRAWS = 10.0  # weight of the prior k = 1/2 of Vehtari et al. (2024), in draws of the tail
 _GRID = 30  # nodes of Zhang and Stephens (2009), besides the square root of the number of draws
 _NO_SHAPE = 1e-9  # below it the Pareto distribution is the exponential one

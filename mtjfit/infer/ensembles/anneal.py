@@ -22,8 +22,6 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.ensembles.mixture import fitted
 
-__all__ = ["Annealed", "Population", "anneal", "systematic"]
-
 _KEEP = 0.3  # effective fraction of particles kept from one β to the next
 _CHAIN = 4  # steps of each chain: one particle in four begins one
 _FIRST_DRAWS = 4  # for each particle

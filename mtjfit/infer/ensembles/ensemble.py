@@ -19,9 +19,6 @@ from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity, producti
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined
 from mtjfit.infer.evidence import Effort, Exploration, explore_posterior
 
-__all__ = ["PACE", "ChainBlock", "History", "Pace", "Stage", "Stream", "Walkers", "advanced", "initial_stage",
-           "is_look", "next_block", "next_look", "refitted", "stream"]  # fmt: skip
-
 
 class Stream(IntEnum):
     """Purposes of random numbers, besides those of the walkers."""

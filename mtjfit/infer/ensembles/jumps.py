@@ -21,8 +21,6 @@ from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.model.layout import IntArray
 from mtjfit.model.straight import Frame
 
-__all__ = ["Jump", "JumpsAhead", "StepsAlong", "Straight", "TargetDensity", "production_moves", "warm_up_moves"]
-
 AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles
 _SPREAD = 2.0  # of straightened coordinates at the start: wider than the posterior, given all else
 

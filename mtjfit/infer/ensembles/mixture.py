@@ -12,8 +12,6 @@ from scipy.special import gammaln
 from mtjfit.data import FloatArray
 from mtjfit.model.layout import IntArray
 
-__all__ = ["TAIL_DOF", "Mixture", "covering", "fitted", "joined", "wider"]
-
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""
 _MAX_POINTS = 5000

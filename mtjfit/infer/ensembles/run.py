@@ -32,8 +32,6 @@ from mtjfit.infer.store.journal import Journal
 from mtjfit.parallel import Interrupted, graceful_interrupt
 from mtjfit.progress import bar
 
-__all__ = ["Progress", "Run", "estimate", "refit_is_due", "run_ensembles"]
-
 Opinion: TypeAlias = Callable[[Chains, Jump, Evidence, Exploration], Check]
 
 _PATIENCE = 4  # times as many steps may follow where only length is missing: a refit discards all

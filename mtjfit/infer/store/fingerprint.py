@@ -16,8 +16,6 @@ import numpy as np
 from mtjfit.data.curve import BoolArray
 from mtjfit.study import Study
 
-__all__ = ["MODEL_VERSION", "describe", "description_changes", "fingerprint", "versions"]
-
 MODEL_VERSION = 4
 """Raise it whenever a study gets another log posterior at the same coordinates, or a seed other draws."""
 

@@ -32,8 +32,6 @@ from mtjfit.infer.store.segments import (
 )
 from mtjfit.output import replace_file, sync_folder, temporary_of
 
-__all__ = ["Journal", "Lock", "is_journal", "locked", "open_journal", "saved_steps"]
-
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
 _LISTED = 12

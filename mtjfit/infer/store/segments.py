@@ -19,9 +19,6 @@ from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.store.fingerprint import fingerprint
 from mtjfit.output import replace_file
 
-__all__ = ["MANIFEST", "Holds", "Manifest", "Segment", "read_manifest", "segment_bytes", "segment_from", "segment_name",
-           "write_manifest"]  # fmt: skip
-
 FORMAT = 1
 MANIFEST = "manifest.json"
 _PROGRAM = "mtjfit run"

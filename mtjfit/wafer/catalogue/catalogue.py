@@ -21,8 +21,6 @@ from mtjfit.wafer.catalogue.schema import OF_DEVICE, Configuration, Row, Source,
 if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduced import Reduced
 
-__all__ = ["Catalogue", "open_catalogue"]
-
 
 def open_catalogue(path: str | Path, *, write: bool = False) -> Catalogue:
     """Open a catalogue, to be closed again or used in a ``with`` block.

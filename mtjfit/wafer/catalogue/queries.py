@@ -22,8 +22,6 @@ from mtjfit.output import OTHER_FILE, not_written, replacing
 from mtjfit.plain import harmless
 from mtjfit.wafer.catalogue.schema import Configuration, Row, Source, Tally, plainly, quoted
 
-__all__ = ["Queries", "refuse_export"]
-
 _ABOUT = ("device", "wafer", "split", "flags")  # columns of every frame, before the quantities
 _EXPORTED = ("device", "wafer", "split", "origin", "flags")  # the same in exported files, which travel alone
 _TEXTS = len(_EXPORTED) - 1  # all of these but the flags are text

@@ -13,9 +13,6 @@ from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
 
-__all__ = ["OF_DEVICE", "VERSION", "Configuration", "Row", "Source", "Tally", "connect", "plainly", "quoted",
-           "transaction"]  # fmt: skip
-
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.reduce.batch import BatchSummary
 
-__all__ = ["batch_command", "declaration_text", "refuse_unusable"]
-
 _MOST_FAULTS = 20
 
 

@@ -10,8 +10,6 @@ import click
 
 from mtjfit.terminal import progress
 
-__all__ = ["check_wafer", "is_wafer_study"]
-
 _DEVICES = 200
 
 

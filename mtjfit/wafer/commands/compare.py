@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from mtjfit.text import Table
     from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["compare_catalogues", "is_catalogue", "together"]
-
 _MOST = 20  # figures
 _FILES = ("wafers.csv", "pairs.csv", *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"

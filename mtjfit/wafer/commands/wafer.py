@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from mtjfit.wafer.page.stacks import StackResults
     from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["chosen_quantities", "wafer_command"]
-
 _OF_POLYNOMIALS = re.compile(r"(par|perp)·V\^\d+")
 _MOST = 3
 _RUNS = "runs"

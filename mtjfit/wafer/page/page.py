@@ -38,8 +38,6 @@ from mtjfit.wafer.survey.curves import Curves
 from mtjfit.wafer.survey.limits import OddDevices, WaferFindings
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["KINDS", "MOST_CURVES", "is_wafer_file", "wafer_files", "wafer_quantity_table"]
-
 KINDS = {"control": "control chart", "map": "map", "smooth": "smooth part", "histogram": "histogram"}
 """Pictures of a quantity in the order of the page, by the beginning of their file names."""
 MOST_CURVES = 20

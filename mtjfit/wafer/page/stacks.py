@@ -14,8 +14,6 @@ from mtjfit.text import Table, number, p_text, value_with_error
 from mtjfit.wafer.reduce.reduced import ALARM
 from mtjfit.wafer.stack.groups import GroupFits, GroupPosteriors
 
-__all__ = ["STACK_TABLES", "StackResults"]
-
 STACK_TABLES = ("stacks.csv", "stack-fits.csv", "stack-posteriors.csv")
 _KNOWN = ("yes", "lower limit", "upper limit")
 

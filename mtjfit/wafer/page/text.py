@@ -13,9 +13,6 @@ from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.limits import REACH, OddDevices, WaferFindings, few_digits
 from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = ["faults_table", "flags_table", "limits_alt", "limits_table", "map_alt", "means_table", "quantity_title",
-           "smooth_alt", "splits_alt", "survey_says", "wafer_pairs_table"]  # fmt: skip
-
 _MOST_ROWS = 40
 _MOST_WORDS = 8  # wafers or splits in an alternative text
 

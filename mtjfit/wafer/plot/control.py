@@ -17,8 +17,6 @@ from mtjfit.wafer.plot.map import noted_figure, quantity_label, wafer_title
 from mtjfit.wafer.survey.limits import REACH, WaferFindings, few_digits
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["MOST_ON_CHART", "chart_order", "plot_control"]
-
 MOST_ON_CHART = 200
 """Wafers on one chart, the last ones."""
 _LABELLED = 24

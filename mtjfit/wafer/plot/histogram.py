@@ -16,8 +16,6 @@ from mtjfit.wafer.survey.limits import WaferFindings
 from mtjfit.wafer.survey.spread import Spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["MOST_SPLITS", "plot_device_curve", "plot_splits", "shared_bins"]
-
 MOST_SPLITS = 12
 """Splits on one figure."""
 _BINS = (8, 80)

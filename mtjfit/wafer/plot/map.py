@@ -36,8 +36,6 @@ from mtjfit.wafer.survey.dies import DieGrid, die_grid, square_bins, wafer_radiu
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = ["MOST_WAFERS", "Scale", "noted_figure", "plot_smooth", "plot_wafer_map", "quantity_label", "wafer_title"]
-
 MOST_WAFERS = 24
 """Wafers on one figure of maps."""
 _MOST_SURFACES = 4  # wafers on one figure of smooth parts

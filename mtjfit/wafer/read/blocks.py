@@ -13,8 +13,6 @@ from mtjfit.data.curve import FloatArray
 from mtjfit.errors import DataError, Problem
 from mtjfit.wafer.read.chunk import IntArray
 
-__all__ = ["BadCell", "Gathered", "NameIndex", "Numbers", "RowBlock", "Runs", "gathered"]
-
 _COPIES = 3  # of the numbers of a chunk: as parts, put together, and as a chunk
 
 

@@ -12,8 +12,6 @@ from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import bias_factor, thickness_factor
 
-__all__ = ["NAMES", "AllBut", "Chunk", "Fault", "IntArray", "in_units"]
-
 IntArray: TypeAlias = NDArray[np.int64]
 
 NAMES = ("device", "wafer", "split")

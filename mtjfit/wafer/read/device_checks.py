@@ -19,8 +19,6 @@ from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Gathered
 from mtjfit.wafer.read.chunk import Chunk, Fault, IntArray
 
-__all__ = ["checked_chunk"]
-
 _MIN_BIASES = 3  # as of a study: a line and a check of it
 
 _SIGMA = (lambda v: v <= 0, "standard error {:g} is not positive", "give the standard error of the point")

@@ -21,8 +21,6 @@ from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import NameIndex
 from mtjfit.wafer.read.chunk import Chunk, Fault
 
-__all__ = ["first_origin", "folder_chunks", "folder_files"]
-
 
 @dataclass(frozen=True, eq=False)
 class _One:

@@ -17,8 +17,6 @@ from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
 
-__all__ = ["is_parquet", "parquet_blocks", "parquet_comments"]
-
 _MAGIC = b"PAR1"
 _KINDS = {"bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque", "sigma_par": "torque",
           "sigma_perp": "torque"}  # fmt: skip

@@ -18,8 +18,6 @@ from mtjfit.wafer.read.folder import first_origin, folder_chunks, folder_files
 from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
 from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
 
-__all__ = ["chunk_count", "chunks", "table_identity", "table_origins"]
-
 _PIECE = 2**20
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
 

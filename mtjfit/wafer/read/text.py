@@ -25,8 +25,6 @@ from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import BadCell, Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, IntArray, in_units
 
-__all__ = ["LARGEST_BLOCK", "numbers_in", "text_blocks", "text_comments"]
-
 _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round correctly, unless asked to
 
 

@@ -20,8 +20,6 @@ from mtjfit.wafer.reduce.cluster import jobs, reduced_on_cluster
 from mtjfit.wafer.reduce.reduce import reduce_chunk
 from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, units_of
 
-__all__ = ["BatchSummary", "configuration_of", "run_batch"]
-
 
 @dataclass(frozen=True)
 class BatchSummary:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
     from mtjfit.wafer.reduce.reduced import Reduced
 
-__all__ = ["Job", "dask_client", "jobs", "program_versions", "reduce_job", "reduced_on_cluster"]
-
 _ANSWER = 20.0  # seconds for a scheduler to answer, and for a first worker to connect
 _AHEAD = 2  # chunks for each thread of the workers: one at work, one that waits
 _ENOUGH = "the catalogue holds all chunks that were finished; repeat the command and it goes on from there"

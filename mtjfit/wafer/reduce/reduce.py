@@ -29,8 +29,6 @@ from mtjfit.wafer.reduce.sums import Packing, SufficientStatistics, sufficient_s
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["reduce_chunk"]
-
 _TOGETHER = 2048  # devices at once: temporary arrays stay in cache, and small
 _NO_SLOPE = 2.0  # standard errors
 

@@ -18,9 +18,6 @@ from mtjfit.wafer.read.chunk import Fault, IntArray
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["ALARM", "FLAGS", "FLAG_MEANING", "Reduced", "coefficient_names", "column_names", "correlation",
-           "flag_names", "flags_of", "quantity_names", "units_of"]  # fmt: skip
-
 FLAGS: Mapping[str, int] = MappingProxyType(
     {"misfit_constraint": 1, "misfit_scatter": 2, "not_determined": 4, "few_points": 8, "no_slope": 16}
 )

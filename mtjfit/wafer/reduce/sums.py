@@ -19,8 +19,6 @@ from mtjfit.wafer.read.chunk import Chunk, IntArray
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["Packing", "SufficientStatistics", "compressed", "sufficient_statistics"]
-
 
 @dataclass(frozen=True)
 class Packing:

@@ -19,8 +19,6 @@ from mtjfit.text import p_text, table, value_with_error
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked
 from mtjfit.wafer.stack.least_squares import StackLeastSquares, StackPoint
 
-__all__ = ["FitEffort", "StackFit", "fit_stack"]
-
 _FEW = 100  # devices that find out where to search
 _RANGE = (1e-3, 1e5)  # nm, where a length without bounds may go
 _AT_BOUND = 1e-3

@@ -23,17 +23,6 @@ if TYPE_CHECKING:
     from mtjfit.data.curve import BoolArray
     from mtjfit.wafer.catalogue import Catalogue, Configuration
 
-__all__ = [
-    "CatalogueStack",
-    "catalogue_stacks",
-    "devices_of",
-    "group_study",
-    "hierarchy_of",
-    "refusals",
-    "stack_model",
-    "stored_study",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class CatalogueStack:

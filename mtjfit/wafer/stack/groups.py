@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["GroupFits", "GroupPosteriors", "fit_groups", "sample_groups"]
-
 
 @dataclass(frozen=True, eq=False)
 class GroupFits:

@@ -16,8 +16,6 @@ from mtjfit.model.compress import Compressed
 from mtjfit.model.likelihood import full_posterior
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, Fixed, Parameter, Study, is_amplitude
 
-__all__ = ["SHAPES", "Hierarchy", "WaferDevices", "checked", "shapes_at", "smooth_problems"]
-
 
 @dataclass(frozen=True, eq=False)
 class WaferDevices:

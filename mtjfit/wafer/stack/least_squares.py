@@ -21,8 +21,6 @@ from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
 from mtjfit.wafer.stack.hierarchy import WaferDevices
 
-__all__ = ["StackLeastSquares", "StackPoint"]
-
 _ROUNDS = 4  # Gauss–Newton steps of all thicknesses
 _BY_LOG = {"lambda_sf_N": "ln_Lambda", "D_ratio": "ln_Lambda", "Lambda": "ln_Lambda"}
 

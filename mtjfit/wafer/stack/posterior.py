@@ -41,8 +41,6 @@ from mtjfit.study import (
 )
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked, shapes_at
 
-__all__ = ["THICKNESS_SCATTER", "WaferCoordinates", "WaferPosterior"]
-
 THICKNESS_SCATTER = "thickness_scatter"
 """Name in tables of the standard deviation of thicknesses about the smooth part, in nm."""
 _NARROWEST = 1e-6  # nm; less scatter of thicknesses acts as none, and would have no digits beside the thickness

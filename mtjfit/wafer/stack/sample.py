@@ -24,16 +24,6 @@ from mtjfit.study import Sampling
 from mtjfit.text import card
 from mtjfit.wafer.stack.posterior import WaferPosterior
 
-__all__ = [
-    "OpenDirection",
-    "StackPosterior",
-    "describe_stack",
-    "from_priors",
-    "observed_information",
-    "open_directions",
-    "sample_stack",
-]
-
 _LOADING = 0.3  # parameters that a direction is named by
 _STEP = 0.3  # of description_changes, in standard deviations of the posterior
 _DEVICE_DRAWS = 200  # of each device, for its mean and sd: the sd is then known to 5 %

@@ -16,8 +16,6 @@ from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["WaferMeans", "compare_wafers", "pairs_of", "wafer_means"]
-
 _OWN = 20  # devices from which a wafer's own spread is used
 
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
     from mtjfit.wafer.declaration import WaferStudy
 
-__all__ = ["Curves", "DeviceCurve", "curves_of", "survey_of"]
-
 Name = tuple[str, str]
 """Wafer and device."""
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from mtjfit.data import FloatArray
 
-__all__ = ["DIAMETERS", "DieGrid", "die_grid", "square_bins", "wafer_radius"]
-
 DIAMETERS = (25.4, 50.8, 76.2, 100.0, 125.0, 150.0, 200.0, 300.0, 450.0)
 """Standard diameters of wafers in mm."""
 _TOLERANCE = 0.1  # of the pitch: positions farther off a grid are none of a stepper

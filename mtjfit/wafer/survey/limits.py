@@ -21,9 +21,6 @@ from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
 from mtjfit.wafer.survey.survey import Survey, counted
 
-__all__ = ["CORRECTIONS", "REACH", "Control", "OddDevices", "WaferFindings", "control_limits", "few_digits",
-           "odd_devices"]  # fmt: skip
-
 REACH = 3.0
 """Distance of the control limits from the centre, in standard deviations of the true values."""
 

@@ -14,8 +14,6 @@ from mtjfit.text import p_text
 from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
 from mtjfit.wafer.survey.survey import Survey
 
-__all__ = ["CLEAR", "Surface", "smooth_surfaces"]
-
 CLEAR = 0.01
 """p-value of a flat wafer below which the surface counts as present."""
 _FEWEST = 3  # devices for each coefficient

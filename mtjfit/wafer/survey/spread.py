@@ -12,8 +12,6 @@ from scipy.stats import chi2
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 
-__all__ = ["HUBER", "Spread", "centre_of", "moments", "pooled_spread", "spread_alone", "spread_of"]
-
 HUBER = 1.5
 """Bound of residuals in standard deviations: 96 % efficient for a centre, 73 % for a spread."""
 _LEVEL = 0.95

@@ -13,8 +13,6 @@ from mtjfit.data.curve import BoolArray
 from mtjfit.data.origin import kinds
 from mtjfit.errors import DataError, Problem
 
-__all__ = ["ERROR", "Survey", "counted"]
-
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
