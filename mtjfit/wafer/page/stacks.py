@@ -32,8 +32,8 @@ class StackResults:
         if not self.fits.fits:
             return False
         fits = self.fits.table()
-        of_lengths = fits["parameter"].isin(LENGTHS)
-        known = not of_lengths.any() or bool((fits["determined"].astype(bool) & of_lengths).any())
+        of_lengths = fits[fits["parameter"].isin(LENGTHS)]
+        known = of_lengths.empty or bool(of_lengths["determined"].any())
         if self.posteriors is not None:
             rows = self.posteriors.table()
             converged = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)
@@ -66,9 +66,8 @@ class StackResults:
 
     def frames(self) -> dict[str, pd.DataFrame]:
         """Tables with all digits by file name; index split."""
-        summary = self.fits.summary()
+        known = self.fits.summary().assign(refused="")
         lost = pd.DataFrame({"split": list(self.refused), "refused": list(self.refused.values())})
-        known = summary.assign(refused="")
         found = {
             "stacks.csv": pd.concat([known, lost], ignore_index=True) if len(known) else lost,
             "stack-fits.csv": self.fits.table(),
