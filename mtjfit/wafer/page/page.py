@@ -100,7 +100,7 @@ def wafer_files(
     tables = {name: (wafer_quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
-        tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
+        tables |= {name: (frame, "split") for name, frame in stacks.frames().items()}
     # every row has its origin, because tables travel alone
     files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
               for name, (frame, first) in tables.items()}  # fmt: skip

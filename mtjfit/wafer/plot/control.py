@@ -24,13 +24,6 @@ _Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table o
 _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
-def chart_order(survey: Survey) -> list[tuple[str, str]]:
-    """Population and wafer of each column of the chart, by population, then in order of appearance."""
-    pairs = list(dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True)))
-    place = {name: k for k, name in enumerate(survey.populations)}
-    return sorted(pairs, key=lambda pair: place[pair[0]])
-
-
 def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
     """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
 
@@ -56,8 +49,11 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     if limits.empty:
         raise ValueError(f"no device without a flag determines {quantity}")
     means = cast(_Means, found.means.table.set_index(["population", "wafer"]).to_dict("index"))
-    every = chart_order(survey)
-    shown = every[-MOST_ON_CHART:]
+    place = {name: k for k, name in enumerate(survey.populations)}
+    every = dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True))
+    shown = sorted(every, key=lambda pair: place[pair[0]])[
+        -MOST_ON_CHART:
+    ]  # by population, then as they appear
     with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)

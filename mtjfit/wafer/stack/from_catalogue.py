@@ -43,10 +43,7 @@ def hierarchy_of(study: WaferStudy) -> Hierarchy:
 def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> WaferDevices:
     """Devices from rows of a catalogue's frame, with thickness, x and y among its columns, and the same rows of sums.
 
-    Raises
-    ------
-    ValueError
-        The two have different numbers of rows, or the sums are those of another study.
+    Raises ValueError if there are not as many rows of sums, or they are those of another study.
     """
     from mtjfit.wafer.reduce.sums import compressed
 
@@ -62,12 +59,8 @@ def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> Wafe
 def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
     """Splits whose devices cannot determine the lengths of their stack, whatever their errors, and why.
 
-    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known.
-
-    Raises
-    ------
-    DataError
-        The catalogue holds no devices of this study.
+    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known. Raises
+    DataError if the catalogue holds no devices of this study.
     """
     parameters = study.study_template.parameters
     free = any(name in parameters and not parameters[name].is_fixed for name in LENGTHS)
@@ -154,21 +147,10 @@ def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
 
 
 def group_study(catalogue: Catalogue, file: Path | None = None, configuration: str = "") -> WaferStudy:
-    """The study for fits of groups: the stored one, or one with other priors.
+    """The study for fits of groups: the stored one, or a file with other priors.
 
-    Parameters
-    ----------
-    file : Path, optional
-        A wafer study file in place of the stored one.
-    configuration : str
-        Beginning of the fingerprint, where the catalogue holds several.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be used, or declares what would have given the devices other numbers.
-    DataError
-        None or several configurations.
+    Raises ConfigError if the file cannot be used, or declares what would have given the devices other numbers, and
+    DataError if the catalogue holds no `configuration` that begins so, or several.
     """
     chosen = catalogue.configuration(configuration)
     sources = catalogue.sources(chosen.fingerprint)

@@ -19,7 +19,6 @@ from mtjfit.progress import bar
 from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
 from mtjfit.wafer.stack.hierarchy import Hierarchy
-from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, sample_stack
 
 if TYPE_CHECKING:
@@ -29,19 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GroupFits:
-    """Global least squares of every split.
-
-    Attributes
-    ----------
-    left_out : mapping of str to tuple of str
-        Flagged devices by split, which took no part.
-    origins : tuple of Origin
-        Whether the devices were measured.
-    """
+    """Global least squares of every split."""
 
     fits: Mapping[str, StackFit]
-    left_out: Mapping[str, tuple[str, ...]]
-    origins: tuple[Origin, ...] = (Origin(),)
+    left_out: Mapping[str, tuple[str, ...]]  # flagged devices by split, which took no part
+    origins: tuple[Origin, ...] = (Origin(),)  # whether the devices were measured
 
     def table(self) -> pd.DataFrame:
         """One row for each split and parameter: split, parameter, value, sd, unit, determined, reason, origin."""
@@ -115,10 +106,6 @@ def fit_groups(
         The catalogue holds no devices of this study, or no such split.
     ConfigError
         The parameters cannot be those of a wafer.
-
-    Examples
-    --------
-    >>> fit_groups(catalogue, study).table()  # doctest: +SKIP
     """
     fits, left_out = {}, {}
     scatter = hierarchy_of(study).thickness_scatter
@@ -163,23 +150,14 @@ def sample_groups(
     ------
     DataError, ConfigError
         As `fit_groups`.
-
-    Examples
-    --------
-    >>> sample_groups(catalogue, study).table()  # doctest: +SKIP
     """
     posteriors, left_out = {}, {}
     for stack in catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
         model, wish, folder = stack_model(stack.devices, study, hierarchy), study.study_template.sampling, None
         if journal is not None:
-            folder = Path(journal) / _run_name(model, wish.seed)
+            described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
+            folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
             folder.parent.mkdir(parents=True, exist_ok=True)
         posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))
-
-
-def _run_name(model: WaferPosterior, seed: int) -> str:
-    """Name of the folder of a run: one for all that its chain depends on."""
-    described = json.dumps(describe_stack(model, seed), sort_keys=True)
-    return f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
