@@ -207,13 +207,13 @@ def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, l
         else:
             todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
             raise DataError([Problem(where, f"no such column or header parameter ({role})", todo)])
-        if unit is not None and (declared := _contradicted(role, unit, declaration)):
+        if unit is not None and (declared := contradicted_unit(role, unit, declaration)):
             what = f"is in {unit!r} in the file, but {declared} is declared"
             raise DataError([Problem(where, what, "correct [data.units], or the file if its unit is wrong")])
     return found
 
 
-def _contradicted(role: str, unit: str, declaration: TableDeclaration) -> str:
+def contradicted_unit(role: str, unit: str, declaration: TableDeclaration) -> str:
     """The declaration that the unit in a file contradicts; empty where they agree or the unit is not clear."""
     kind = _UNIT_OF.get(role)
     if kind is None:
