@@ -51,9 +51,7 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     means = cast(_Means, found.means.table.set_index(["population", "wafer"]).to_dict("index"))
     place = {name: k for k, name in enumerate(survey.populations)}
     every = dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True))
-    shown = sorted(every, key=lambda pair: place[pair[0]])[
-        -MOST_ON_CHART:
-    ]  # by population, then as they appear
+    shown = sorted(every, key=lambda pair: place[pair[0]])[-MOST_ON_CHART:]  # by population, then as they appear
     with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)
@@ -92,7 +90,8 @@ def _devices(
     key = pd.MultiIndex.from_frame(survey.frame[["population", "wafer"]])
     column = pd.Series(np.arange(len(shown)), index=pd.MultiIndex.from_tuples(shown)).reindex(key).to_numpy(dtype=float)
     most = max(_POINTS // (2 * len(shown)), 3)
-    bars, points = [], {"beyond": [], "flagged": []}
+    bars: list[tuple[float, ...]] = []
+    points: dict[str, list[tuple[int, float]]] = {"beyond": [], "flagged": []}
     for k, pair in enumerate(shown):
         mine = values[(column == k) & usable]
         if not mine.size:

@@ -137,9 +137,12 @@ class _Search:
             columns = J[:, :n] * self._scale(x)
             return np.asarray(shared @ (shared.T @ columns) - columns)
 
+        def residual(x: FloatArray) -> FloatArray:
+            return at(x).residual.ravel()
+
         margin = 1e-6 * (high - low)
         found = least_squares(
-            lambda x: at(x).residual.ravel(), np.clip(start, low + margin, high - margin), jacobian, (low, high),
+            residual, np.clip(start, low + margin, high - margin), jacobian, (low, high),
             x_scale="jac", max_nfev=self.effort.evaluations, ftol=1e-9, xtol=1e-9, gtol=1e-9,
         )  # fmt: skip
         return np.asarray(found.x, dtype=float)

@@ -49,10 +49,10 @@ class WaferDevices:
         >>> devices.n, devices.data.R.shape
         (5, (5, 4, 4))
         """
-        first, at = study.curves[0], [np.asarray(each, dtype=float) for each in (x, y)]
+        first, data = study.curves[0], full_posterior(study).data
         wafers = tuple(wafer) or ("",) * len(study.curves)
-        data = full_posterior(study).data
-        return cls(study.devices, wafers, study.thicknesses, *at, data, first.quantity, first.per, first.unit)
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        return cls(study.devices, wafers, study.thicknesses, x, y, data, first.quantity, first.per, first.unit)
 
     @property
     def n(self) -> int:

@@ -177,7 +177,7 @@ class StackPosterior:
     def _some(self, n: int) -> FloatArray:
         """At most n of all draws, spread evenly over them."""
         z = self._flat
-        return z[np.linspace(0, len(z) - 1, n).astype(int)]
+        return np.asarray(z[np.linspace(0, len(z) - 1, n).astype(int)])
 
     @cached_property
     def _summary(self) -> pd.DataFrame:

@@ -68,15 +68,15 @@ def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
     """
     if x.size == 0:
         return None
-    pitches, low, (column, row) = zip(_axis(x), _axis(y), strict=True)
-    if min(pitches) < 0 or max(pitches) == 0:
+    (across, left, column), (along, bottom, row) = _axis(x), _axis(y)
+    if min(across, along) < 0 or max(across, along) == 0:
         return None
     # Devices in a single row: their dies are as high as they are wide.
-    pitch = np.array([each or max(pitches) for each in pitches])
+    pitch = np.array([across or along, along or across])
     shape = (int(row.max()) + 1, int(column.max()) + 1)
     if max(shape) > _MOST or np.unique(row * shape[1] + column).size < _FULLEST * shape[0] * shape[1]:
         return None
-    return DieGrid(pitch, np.array(low), shape, row, column)
+    return DieGrid(pitch, np.array([left, bottom]), shape, row, column)
 
 
 def square_bins(x: FloatArray, y: FloatArray, side: float) -> DieGrid:

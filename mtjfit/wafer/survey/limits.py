@@ -262,7 +262,7 @@ def _listed(survey: Survey, found: Sequence[_Comparison], adjusted: FloatArray, 
     reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in flags]
     compared = [k for k in range(len(found)) if not math.isnan(found[k].p[j])]
     compared.sort(key=lambda k: found[k].p[j])
-    named = {}  # the worst comparison of each quantity
+    named: dict[str, _Comparison] = {}  # the worst comparison of each quantity
     for k in compared:
         if adjusted[k, j] < FALSE_ALARM:
             named.setdefault(found[k].quantity, found[k])
