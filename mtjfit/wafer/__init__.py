@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
     from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
     from mtjfit.wafer.stack.posterior import WaferPosterior
-    from mtjfit.wafer.survey.curves import survey_of
+    from mtjfit.wafer.survey.compare import compare_wafers, wafer_means
+    from mtjfit.wafer.survey.curves import Curves, DeviceCurve, curves_of, survey_of
+    from mtjfit.wafer.survey.limits import WaferFindings, control_limits, odd_devices
+    from mtjfit.wafer.survey.smooth import smooth_surfaces
+    from mtjfit.wafer.survey.survey import Survey
 
 __all__ = [
     "FLAGS",
@@ -28,35 +32,45 @@ __all__ = [
     "Catalogue",
     "Chunk",
     "Configuration",
+    "Curves",
+    "DeviceCurve",
     "Fault",
     "FitEffort",
     "Hierarchy",
     "Reduced",
     "Source",
     "StackFit",
+    "Survey",
     "WaferDevices",
+    "WaferFindings",
     "WaferPosterior",
     "WaferStudy",
     "WaferTable",
     "catalogue_stacks",
     "chunks",
     "column_names",
+    "compare_wafers",
     "compressed",
+    "control_limits",
+    "curves_of",
     "devices_of",
     "fit_groups",
     "fit_stack",
     "flag_names",
     "hierarchy_of",
     "load_wafer",
+    "odd_devices",
     "open_catalogue",
     "reduce_chunk",
     "run_batch",
     "sample_groups",
+    "smooth_surfaces",
     "stack_model",
     "survey_of",
     "table_identity",
     "table_origins",
     "units_of",
+    "wafer_means",
 ]
 
 _HOMES = {
@@ -73,7 +87,11 @@ _HOMES = {
     "stack.groups": ("fit_groups", "sample_groups"),
     "stack.hierarchy": ("Hierarchy", "WaferDevices"),
     "stack.posterior": ("WaferPosterior",),
-    "survey.curves": ("survey_of",),
+    "survey.compare": ("compare_wafers", "wafer_means"),
+    "survey.curves": ("Curves", "DeviceCurve", "curves_of", "survey_of"),
+    "survey.limits": ("WaferFindings", "control_limits", "odd_devices"),
+    "survey.smooth": ("smooth_surfaces",),
+    "survey.survey": ("Survey",),
 }
 
 __getattr__ = names_on_demand(
