@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data import TorqueCurve
+from mtjfit.model import Search
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, is_amplitude
 
@@ -17,6 +18,8 @@ AMPLITUDES = {"a1": 1.0, "a2": -0.3, "b0": 0.1, "b1": 0.2, "b2": 0.6}
 LENGTH = LogUniform(0.1, 100.0)
 NOISE_PRIORS = {"noise_par": LogNormal(0.02, 3.0), "noise_perp": LogNormal(0.02, 3.0)}
 LAWS = {"torque": torque, "torkance": torkance}
+FEW = Search(cloud=32, valleys=4, afar=1)
+"""Profiles from few starts: for tests of how they are told and drawn."""
 
 
 def declared(**priors: Any) -> dict[str, Parameter]:

@@ -9,43 +9,25 @@ import numpy as np
 
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Uniform
 
-__all__ = ["KINDS", "Plan", "log_uniform"]
-
 
 @dataclass
 class Plan:
-    """What a design is built from; a kind changes some of it before it is simulated.
-
-    Attributes
-    ----------
-    thicknesses : ndarray
-        Nominal ones.
-    tolerance : float
-        sd of the true thicknesses about them; 0: exact, and declared so.
-    bias : list of ndarray
-        For each device.
-    noise : float
-        Relative to the largest value of a device.
-    factors : dict of str to ndarray
-        What each device multiplies an amplitude by.
-    errors : callable or None
-        Makes noise of one curve: (rng, sigma_par, sigma_perp, n) to (2, n).
-    """
+    """What a design is built from; a kind changes some of it before it is simulated."""
 
     rng: np.random.Generator
-    thicknesses: np.ndarray
-    tolerance: float
-    bias: list[np.ndarray]
-    noise: float
+    thicknesses: np.ndarray  # nominal ones
+    tolerance: float  # sd of the true thicknesses about them; 0: exact, and declared so
+    bias: list[np.ndarray]  # for each device
+    noise: float  # relative to the largest value of a device
     quantity: list[str]
     per: str
     truth: dict[str, float]
     priors: dict[str, object]
     amplitudes: dict[str, float]
     scopes: dict[str, str] = field(default_factory=dict)
-    factors: dict[str, np.ndarray] = field(default_factory=dict)
+    factors: dict[str, np.ndarray] = field(default_factory=dict)  # what each device multiplies an amplitude by
     curves: dict[str, object] = field(default_factory=dict)
-    errors: Callable | None = None
+    errors: Callable | None = None  # makes noise of one curve: (rng, sigma_par, sigma_perp, n) to (2, n)
     unit: str = "arb"
     masked: float = 0.0
     dead: float = 0.0

@@ -16,8 +16,6 @@ from reference_forward import kappa, terms
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
-__all__ = ["Design", "design", "kinds"]
-
 _LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")
 
 

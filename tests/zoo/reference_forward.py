@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["kappa", "slopes", "terms"]
-
 
 def kappa(d, lambda_J, lambda_phi, lambda_sf_F, Lambda):
     """κ(d) of Eq. 12, complex; everything broadcasts, lengths in nm.

@@ -13,8 +13,6 @@ from scipy.special import expit, log_ndtr
 
 from mtjfit import study as declared
 
-__all__ = ["Entry", "Layout", "Term", "log_between"]
-
 _LN_2PI = np.log(2 * np.pi)
 NONLINEAR = (*declared.LENGTHS, "thickness", *declared.NOISE, *declared.JITTER, declared.DOF)
 

@@ -11,8 +11,6 @@ from scipy.special import gammaln
 
 from mtjfit import study as declared
 
-__all__ = ["Target"]
-
 _LN_2PI = np.log(2 * np.pi)
 _CHUNK = 8192
 _START = 2.0  # width at which amplitudes that are sampled begin, in their coordinates

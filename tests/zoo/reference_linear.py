@@ -6,8 +6,6 @@ import numpy as np
 from reference_layout import log_between
 from scipy.special import ndtr, ndtri
 
-__all__ = ["Bounds", "backward", "factored", "forward"]
-
 _LN_2PI = np.log(2 * np.pi)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import gammaln
 
-__all__ = ["Mixture", "fitted"]
-
 DOF = 6.0
 
 

@@ -7,28 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from reference_forward import slopes, terms
 
-__all__ = ["DevicePoints", "device_points", "robust_products"]
-
 
 @dataclass(frozen=True)
 class DevicePoints:
-    """Points in use of one device, in the unit of the first curve.
+    """Points in use of one device, in the unit of the first curve."""
 
-    Attributes
-    ----------
-    y : ndarray, shape (2n,)
-        In-plane, then out-of-plane values.
-    rows : ndarray, shape (2n, 1 + 2T)
-        y, then each term as it stands in the in-plane and in the out-of-plane component.
-    terms : ndarray, shape (n, T)
-    covariance : ndarray, shape (2n, 2n), or None
-        None where errors are to be fitted.
-    """
-
-    y: np.ndarray
+    y: np.ndarray  # in-plane, then out-of-plane values, shape (2n,)
+    # y, then each term as it stands in the in-plane and in the out-of-plane component, shape (2n, 1 + 2T)
     rows: np.ndarray
-    terms: np.ndarray
-    covariance: np.ndarray | None
+    terms: np.ndarray  # shape (n, T)
+    covariance: np.ndarray | None  # none where errors are to be fitted, shape (2n, 2n), or None
 
     @property
     def n(self):

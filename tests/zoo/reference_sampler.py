@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from reference_mixture import Mixture, fitted
 
-__all__ = ["Annealed", "Weighted", "anneal", "importance"]
-
 _KEEP = 0.8  # effective share of particles after a step of temperature
 _TEMPERED = (0.5, 0.2, 0.05)
 
