@@ -69,9 +69,6 @@ __all__ = [
     "transfer_gradient", "whitened", "with_own_amplitudes",
 ]  # fmt: skip
 
-_MOVED = {
-    "CollapsedPosterior": "mtjfit.model:MarginalPosterior",
-    "combinations_table": "mtjfit.model:quantities_table",
-}
+_MOVED = {"CollapsedPosterior": "mtjfit.model:MarginalPosterior", "combinations_table": "mtjfit.model:quantities_table"}
 
 __getattr__ = names_on_demand(__name__, {}, _MOVED)

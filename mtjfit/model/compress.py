@@ -62,18 +62,20 @@ def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) ->
 
     sin θ only where the values carry it (`TorqueCurve.angle_factor`): amplitudes are then per sin θ.
     """
-    V = np.asarray(bias, dtype=float)[:, None]
-    if curve.quantity == "torque":
-        return np.asarray(curve.angle_factor * V**powers)
-    return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
+    return _derivative(curve, powers, bias, 0 if curve.quantity == "torque" else 1)
 
 
 def polynomial_slope(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
     """dp_n/dV for each bias and power, shape (n_bias, P), times the curve's sin θ as in `polynomial_design`."""
-    V = np.asarray(bias, dtype=float)[:, None]
-    if curve.quantity == "torque":
-        return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
-    return np.asarray(curve.angle_factor * powers * (powers - 1) * V ** np.maximum(powers - 2, 0))
+    return _derivative(curve, powers, bias, 1 if curve.quantity == "torque" else 2)
+
+
+def _derivative(curve: TorqueCurve, powers: IntArray, bias: FloatArray, order: int) -> FloatArray:
+    """The derivatives of Vⁿ of some order, times sin θ."""
+    factor: FloatArray = np.asarray(curve.angle_factor)
+    for k in range(order):
+        factor = factor * (powers - k)
+    return np.asarray(factor * np.asarray(bias, dtype=float)[:, None] ** np.maximum(powers - order, 0))
 
 
 def spanned(X: FloatArray, least: float | None = None) -> FloatArray:

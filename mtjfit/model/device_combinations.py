@@ -156,11 +156,7 @@ def terms_of(model: FullPosterior, counts: np.ndarray) -> Terms:
 
 
 def _devices(
-    model: FullPosterior,
-    which: IntArray,
-    counts: np.ndarray,
-    sigma: FloatArray,
-    groups: tuple[IntArray, FloatArray],
+    model: FullPosterior, which: IntArray, counts: np.ndarray, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
 ) -> Iterator[DeviceCombinations]:
     """Combinations of devices that see the same terms."""
     data, P, (group, noise) = model.data, model.data.powers.size, groups

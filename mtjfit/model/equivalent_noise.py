@@ -329,14 +329,8 @@ def _robust_of(study: Study, noise: Mapping[str, float]) -> tuple[FloatArray, Ro
 
 def _scales(study: Study) -> Scales:
     without = _without_errors(study)
-    return [
-        [
-            (members & without, declared.value)
-            for _, declared, members in _units(study, name)
-            if np.any(members & without)
-        ]
-        for name in NOISE
-    ]
+    each = ([(members & without, declared.value) for _, declared, members in _units(study, name)] for name in NOISE)
+    return [[(members, scale) for members, scale in scales if members.any()] for scales in each]
 
 
 def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ...]:

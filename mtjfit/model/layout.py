@@ -40,21 +40,7 @@ def even_points(size: int, n: int) -> FloatArray:
 
 
 def once_per_study(build: Callable[[Study], Built]) -> Callable[[Study], Built]:
-    """Decorate a function so that its result is kept with the study, which is immutable.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> @once_per_study
-    ... def shortest(study):
-    ...     print("looking")
-    ...     return min(study.thicknesses)
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> float(shortest(study) + shortest(study))
-    looking
-    1.6
-    """
+    """Decorate a function so that its result is kept with the study, which is immutable."""
 
     @wraps(build)
     def built(study: Study) -> Built:

@@ -60,11 +60,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SharedPosterior(ABC):
-    """Prior and likelihood over what devices share, vectorised over rows of coordinates.
-
-    Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
-    `prior_transform`.
-    """
+    """Prior and likelihood over what devices share, vectorised over rows of coordinates; as of `FullPosterior`."""
 
     # quadrature nodes of all rows and devices at a time, so that temporary arrays stay in cache
     nodes_at_once: int = 2**14

@@ -10,54 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from model_studies import LAWS, label, value_of
+from model_studies import data, label, responses, value_of
 from scipy import linalg, stats
 
 from mtjfit.data import TorqueCurve
-from mtjfit.physics import Interface
 from mtjfit.study import AboutNominal, Fixed, Normal, Study
 
 Point = Mapping[str, float]
 _LN_2PI = np.log(2 * np.pi)
-
-
-def responses(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> dict[str, np.ndarray]:
-    """Values of all points in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, 2 n_used), by name."""
-    at = {name: value_of(study, curve, name, point) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    if "Lambda" in study.parameters:
-        at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
-    else:
-        at |= {name: value_of(study, curve, name, point) for name in ("lambda_sf_N", "D_ratio")}
-    dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
-    sine = np.sin(np.deg2rad(curve.angle)) if curve.sin_theta == "included" else 1.0
-    out = {}
-    for name in study.amplitudes:
-        T = LAWS[curve.quantity](
-            curve.bias[curve.used], d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
-        )
-        T = np.broadcast_to(T, (d.size, curve.n_used)) * sine
-        out[name] = np.concatenate([T.real, T.imag], axis=1)
-    return out
-
-
-def data(study: Study, curve: TorqueCurve, point: Point) -> tuple[np.ndarray, np.ndarray]:
-    """Values of all points in use, in-plane then out-of-plane, and their covariance, in the unit of the first curve."""
-    scale, used, n = study.scale_of(curve), curve.used, curve.n_used
-    y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
-    if curve.covariance is not None:
-        return y, curve.covariance[np.ix_(np.tile(used, 2), np.tile(used, 2))] * scale**2
-    if curve.sigma_par is None:
-        each = [value_of(study, curve, name, point) for name in ("noise_par", "noise_perp")]
-        sigma = np.repeat(each, n)
-    else:
-        sigma = np.concatenate([curve.sigma_par[used], curve.sigma_perp[used]]) * scale
-    C = np.diag(sigma**2)
-    for k in range(n):
-        C[k, n + k] = C[n + k, k] = (0.0 if curve.rho is None else curve.rho[used][k]) * sigma[k] * sigma[n + k]
-    for name, own in (("jitter_par", slice(0, n)), ("jitter_perp", slice(n, None))):
-        if name in study.parameters:
-            C[own, own] += np.eye(n) * value_of(study, curve, name, point) ** 2
-    return y, C
 
 
 def is_own(study: Study, name: str) -> bool:
