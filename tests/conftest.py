@@ -116,14 +116,6 @@ def quick_fits() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def quick_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profile likelihoods from few starts: for tests of how they are told and drawn."""
-    monkeypatch.setattr("mtjfit.model.line._STARTS", 1)
-    monkeypatch.setattr("mtjfit.model.profile._CLOUD", 32)
-    monkeypatch.setattr("mtjfit.model.profile._VALLEYS", 4)
-
-
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
     """Ctrl-C as Python has it: servers change it for good, and programs in the background are born ignoring it."""

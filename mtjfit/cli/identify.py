@@ -15,6 +15,7 @@ from mtjfit.terminal import echo, progress
 
 if TYPE_CHECKING:
     from mtjfit.cli.run import Steps
+    from mtjfit.infer import Identification
     from mtjfit.study import Study
 
 _SUFFIXES = (".png", ".svg", ".pdf")
@@ -81,7 +82,15 @@ def _named(*suffixes: str) -> Callable[[click.Context, click.Parameter, Path | N
 )
 @click.option("--json", "document", type=_FILE, callback=_named(".json"), metavar="FILE", help="All numbers as .json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
-def identify_command(study: Path, design: bool, picture: Path | None, document: Path | None, quiet: bool) -> None:
+@click.pass_obj
+def identify_command(
+    identify: Callable[..., Identification] | None,
+    study: Path,
+    design: bool,
+    picture: Path | None,
+    document: Path | None,
+    quiet: bool,
+) -> None:
     """Say which parameters the design and the data of a study determine, how well, and which only the priors.
 
     Rank of the design and its null directions; profile likelihood intervals with their open ends; stiff
@@ -102,7 +111,7 @@ def identify_command(study: Path, design: bool, picture: Path | None, document: 
         text, answered = design_text(loaded)
         click.echo(text)
     else:
-        answered = _of_data(loaded, picture, document, quiet)
+        answered = _of_data(loaded, picture, document, quiet, identify)
     if not answered:
         what = "no data of this design can determine a length" if design else "these data determine no length"
         few = "devices of three or more thicknesses separate the lengths"
@@ -110,7 +119,13 @@ def identify_command(study: Path, design: bool, picture: Path | None, document: 
         raise NotDetermined(f"{what}: all are left to their priors; {few if loaded.n_thicknesses < 3 else many}")
 
 
-def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: bool) -> bool:
+def _of_data(
+    loaded: Study,
+    picture: Path | None,
+    document: Path | None,
+    quiet: bool,
+    identify: Callable[..., Identification] | None,
+) -> bool:
     """Print and write the identifiability of the data; returns whether it gives any length."""
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import identify as identify_study
@@ -122,7 +137,7 @@ def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: 
         click.echo(header(loaded, fit_study(loaded)))
         refuse_nothing_free(loaded, "0 of 0 parameters are to be determined")
     progress(f"fitting {loaded.n_values} values of {len(loaded.curves)} devices, and following each parameter", quiet)
-    known = identify_study(loaded, progress=not quiet)
+    known = (identify or identify_study)(loaded, progress=not quiet)
     click.echo(header(loaded, known.fit))
     click.echo(f"\n{identify_text(known)}")
     if document is not None:

@@ -17,7 +17,7 @@ from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.identifiability import Identifiability, determined_table
 from mtjfit.model.likelihood import FullPosterior
-from mtjfit.model.profile import LEVELS, Profile, Profiles, profiles, reference
+from mtjfit.model.profile import LEVELS, SEARCH, Profile, Profiles, Search, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.progress import bar
 from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, LogUniform, Parameter, ParameterName, Scope, Study
@@ -116,13 +116,13 @@ def _by_product(full: FullPosterior, values: FloatArray) -> tuple[FullPosterior,
     return model, np.stack(columns, axis=1)
 
 
-def _profiles(model: FullPosterior, starts: FloatArray, progress: bool) -> Profiles:
+def _profiles(model: FullPosterior, starts: FloatArray, progress: bool, search: Search) -> Profiles:
     """Of lengths and shared amplitudes, from fits of shape (n, size), the best one first."""
     own = {name for name, mine in zip(model.study.amplitudes, model.amplitudes.own, strict=True) if mine}
     names = [name for name in (*model.layout.names, *model.amplitudes.names)
              if name.base not in own and not (name.is_noise or name.is_thickness)]  # fmt: skip
     shown = partial(bar, "profiles", progress, unit="parameter")
-    return profiles(model, names, reference(model, starts[0]), starts, shown)
+    return profiles(model, names, reference(model, starts[0]), starts, shown, search)
 
 
 def precision_of(row: Mapping[str, Any]) -> str:
@@ -185,14 +185,15 @@ def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[
     return tuple(notes)
 
 
-def identify(study: Study, *, progress: bool = False) -> Identification:
+def identify(study: Study, *, progress: bool = False, search: Search = SEARCH) -> Identification:
     """Identifiability of the parameters of a study, in four steps from the design to the data.
 
     1. The rank of the design and the directions it cannot determine, from Jacobians at points of the prior.
     2. Relative errors over the prior, independent of the data.
     3. At the best fit (`mtjfit.fit`): linearised errors, stiff and sloppy directions.
     4. Profile likelihoods and their intervals. Priors of lengths and amplitudes enter only by the ends of their ranges;
-       the declared error of a thickness is a measurement. Fitted noise scales are optimised.
+       the declared error of a thickness is a measurement. Fitted noise scales are optimised. `search` says from how
+       many starts.
 
     Raises
     ------
@@ -210,7 +211,7 @@ def identify(study: Study, *, progress: bool = False) -> Identification:
     best = fit(study)
     full, shape = least_squares_model(study), best.identifiability
     model, starts = _by_product(full, best.optimum.starts)
-    found = _profiles(model, starts, progress)
+    found = _profiles(model, starts, progress, search)
     by_product = shape.determined.iloc[:0]
     if model is not full:
         table, _ = determined_table(model, found.best.values, found.best.amplitudes)

@@ -18,9 +18,10 @@ from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table
 from mtjfit.model.equivalent_noise import least_squares_model, student_scales
-from mtjfit.model.identifiability import Identifiability, determined_table, directions, structure
+from mtjfit.model.identifiability import Identifiability, determined_table, directions
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, full_posterior
+from mtjfit.model.rank import structure
 from mtjfit.study import JITTER, NOISE, ParameterName, Study
 from mtjfit.text import card, number, p_text, shortened, table, value_with_error
 

@@ -29,13 +29,7 @@ class Bounded:
 
     @classmethod
     def among(cls, priors: tuple[Normal, ...]) -> Bounded | None:
-        """The bounded one among the priors of a block.
-
-        Raises
-        ------
-        ValueError
-            More than one is bounded.
-        """
+        """The bounded one among the priors of a block; ValueError where there are several."""
         bounded = [k for k, prior in enumerate(priors) if prior.truncated]
         if len(bounded) > 1:
             raise ValueError("more than one amplitude of a block is bounded")
@@ -94,15 +88,9 @@ def log_integral(A: FloatArray, h: FloatArray, bounded: Bounded | None = None) -
 
 @dataclass(frozen=True)
 class Mode:
-    """The maximum of the integrand of a block, and its response to other linear parameters.
+    """The maximum of the integrand of a block, and its response to other linear parameters."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (..., m)
-        Inside the bounds.
-    """
-
-    x: FloatArray
+    x: FloatArray  # inside the bounds, shape (..., m)
     A: FloatArray
     pinned: tuple[FloatArray, FloatArray] | None
 
@@ -164,21 +152,13 @@ _NODE = (Ellipsis, None)
 
 @dataclass(frozen=True)
 class DeviceIntegral:
-    """ln ∫ L_j(K, c, x) N(x) dx for all devices of a batch: shared amplitudes c given, own ones x integrated out.
-
-    Attributes
-    ----------
-    centre : ndarray, shape (n or 1, n_devices, T)
-        Value of each term: shared amplitudes, fixed ones, and the prior means of own ones.
-    own : tuple of int
-        Terms of which each device has its own amplitude.
-    sd : ndarray, shape (n or 1, n_devices or 1, n_own)
-        Prior standard deviations of own amplitudes about their centre.
-    """
+    """ln ∫ L_j(K, c, x) N(x) dx for all devices of a batch: shared amplitudes c given, own ones x integrated out."""
 
     gram: Gram
+    # value of each term: shared amplitudes, fixed ones, and the prior means of own ones, shape (n or 1, n_devices, T)
     centre: FloatArray
-    own: tuple[int, ...]
+    own: tuple[int, ...]  # terms of which each device has its own amplitude
+    # prior standard deviations of own amplitudes about their centre, shape (n or 1, n_devices or 1, n_own)
     sd: FloatArray
     bounded: Bounded | None = None
 
@@ -248,18 +228,11 @@ class DeviceIntegral:
     ) -> tuple[FloatArray, FloatArray]:
         """One Gauss–Newton step in thickness and the width of its linearised posterior, each (n, n_devices).
 
-        With D = dK/dd (U + iW) the change of the model, r what the data leave, and C_o its products with own terms,
+        K and slope = dK/dd at the present thickness, (n, n_devices), which is `offset` nm from nominal; `sd` of its
+        prior, (n or 1, 1). With D = dK/dd (U + iW) the change of the model, r what the data leave, and C_o its products
+        with own terms,
 
             step = (D·r − offset/sd²) w²,  1/w² = D·D − Cᵀ A⁻¹ C + 1/sd².
-
-        Parameters
-        ----------
-        K, slope : ndarray of complex, shape (n, n_devices)
-            K and dK/dd at the present thickness.
-        offset : ndarray, shape (n, n_devices)
-            Present thickness minus nominal, in nm.
-        sd : ndarray, shape (n or 1, 1)
-            Prior standard deviation of the thickness, in nm.
         """
         a, b, da, db = (part[_NODE] for part in (K.real, K.imag, slope.real, slope.imag))
         (z_U, z_W), square = self._linear, self._square
@@ -281,22 +254,13 @@ class DeviceIntegral:
 
 @dataclass(frozen=True)
 class Arrow:
-    """Shared amplitudes given all else, with own ones eliminated.
+    """Shared amplitudes given all else, with own ones eliminated."""
 
-    Attributes
-    ----------
-    A, h : ndarray, shapes (n, S, S) and (n, S)
-        Precision and linear term of the whitened shared amplitudes.
-    rest : ndarray, shape (n,)
-        The part without them: −½ χ² at the prior means, and the integrals over own amplitudes.
-    mean, sd : ndarray, shape (S,)
-        Priors of the shared amplitudes.
-    """
-
-    A: FloatArray
+    A: FloatArray  # A, h: precision and linear term of the whitened shared amplitudes, shapes (n, S, S) and (n, S)
     h: FloatArray
+    # the part without them: −½ χ² at the prior means, and the integrals over own amplitudes, shape (n,)
     rest: FloatArray
-    mean: FloatArray
+    mean: FloatArray  # mean, sd: priors of the shared amplitudes, shape (S,)
     sd: FloatArray
     bounded: Bounded | None
 

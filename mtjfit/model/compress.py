@@ -31,34 +31,25 @@ from mtjfit.study import Study
 
 @dataclass(frozen=True)
 class Compressed:
-    """Sufficient statistics of all curves, in the unit of the first.
+    """Sufficient statistics of all curves, in the unit of the first."""
 
-    Attributes
-    ----------
-    powers : ndarray of int, shape (P,)
-        Powers of V that occur.
-    R : ndarray, shape (n_devices, 2P, 2P)
-        Columns: in-plane, then out-of-plane coefficients. Rows likewise where the components' errors are independent.
-        Where they are correlated, the first P rows also depend on out-of-plane coefficients.
-    z : ndarray, shape (n_devices, 2P)
-    rss : ndarray, shape (n_devices, 2)
-        Residual sum of squares of each component about its own polynomial. Where errors are correlated only the sum
-        has a meaning: all of it stands in the first place.
-    n : ndarray of int, shape (n_devices, 2)
-        Values in use.
-    log_sigma : ndarray, shape (n_devices,)
-        Σ ln σ over the values in use, or ½ ln det of their covariance, in the unit of the first curve.
-    fitted : ndarray of bool, shape (n_devices,)
-        True where σ is not known: R, z and rss then belong to σ = 1.
-    """
-
-    powers: IntArray
+    powers: IntArray  # powers of V that occur, shape (P,)
+    # columns: in-plane, then out-of-plane coefficients. Rows likewise where the components' errors are independent.
+    # Where they are correlated, the first P rows also depend on out-of-plane coefficients, shape (n_devices, 2P, 2P)
     R: FloatArray
-    z: FloatArray
+    z: FloatArray  # shape (n_devices, 2P)
+    # residual sum of squares of each component about its own polynomial. Where errors are correlated only the sum has
+    # a meaning: all of it stands in the first place, shape (n_devices, 2)
     rss: FloatArray
-    n: IntArray
+    n: IntArray  # values in use, shape (n_devices, 2)
+    # Σ ln σ over the values in use, or ½ ln det of their covariance, in the unit of the first curve, (n_devices,)
     log_sigma: FloatArray
-    fitted: np.ndarray
+    fitted: np.ndarray  # true where σ is not known: R, z and rss then belong to σ = 1, shape (n_devices,)
+
+    def columns(self, power: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Columns of R of the in-plane and of the out-of-plane coefficients of T powers, (n_devices, 2P, T) each."""
+        position = np.searchsorted(self.powers, power)
+        return self.R[:, :, position], self.R[:, :, self.powers.size + position]
 
     def chosen(self, devices: slice | IntArray) -> Compressed:
         """The statistics of some of the devices."""
@@ -71,25 +62,30 @@ def polynomial_design(curve: TorqueCurve, powers: IntArray, bias: FloatArray) ->
 
     sin θ only where the values carry it (`TorqueCurve.angle_factor`): amplitudes are then per sin θ.
     """
-    V = np.asarray(bias, dtype=float)[:, None]
-    if curve.quantity == "torque":
-        return np.asarray(curve.angle_factor * V**powers)
-    return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
+    return _derivative(curve, powers, bias, 0 if curve.quantity == "torque" else 1)
 
 
 def polynomial_slope(curve: TorqueCurve, powers: IntArray, bias: FloatArray) -> FloatArray:
     """dp_n/dV for each bias and power, shape (n_bias, P), times the curve's sin θ as in `polynomial_design`."""
-    V = np.asarray(bias, dtype=float)[:, None]
-    if curve.quantity == "torque":
-        return np.asarray(curve.angle_factor * powers * V ** np.maximum(powers - 1, 0))
-    return np.asarray(curve.angle_factor * powers * (powers - 1) * V ** np.maximum(powers - 2, 0))
+    return _derivative(curve, powers, bias, 1 if curve.quantity == "torque" else 2)
 
 
-def _reached(X: FloatArray) -> FloatArray:
-    """Orthonormal basis of what columns span, shape (rows, rank)."""
+def _derivative(curve: TorqueCurve, powers: IntArray, bias: FloatArray, order: int) -> FloatArray:
+    """The derivatives of Vⁿ of some order, times sin θ."""
+    factor: FloatArray = np.asarray(curve.angle_factor)
+    for k in range(order):
+        factor = factor * (powers - k)
+    return np.asarray(factor * np.asarray(bias, dtype=float)[:, None] ** np.maximum(powers - order, 0))
+
+
+def spanned(X: FloatArray, least: float | None = None) -> FloatArray:
+    """Orthonormal basis of what columns span, shape (rows, rank); singular values below `least` of the largest are 0.
+
+    By default those that are no more than rounding; columns count with unit norm.
+    """
     norms = np.linalg.norm(X, axis=0)
     u, s, _ = np.linalg.svd(X / np.where(norms > 0, norms, 1.0), full_matrices=False)
-    return np.asarray(u[:, s > s.max(initial=0.0) * max(X.shape) * np.finfo(float).eps])
+    return np.asarray(u[:, s > s.max(initial=0.0) * (max(X.shape) * np.finfo(float).eps if least is None else least)])
 
 
 def _jointly(curve: TorqueCurve, scale: float, powers: IntArray) -> tuple[FloatArray, FloatArray, float, float]:
@@ -104,10 +100,10 @@ def _jointly(curve: TorqueCurve, scale: float, powers: IntArray) -> tuple[FloatA
     zero = np.zeros_like(design)
     y = np.concatenate([curve.par[used], curve.perp[used]])[:, None] * scale
     white = errors.whitened(np.hstack([np.block([[design, zero], [zero, design]]), y]))
-    first = _reached(white[:, :P])
+    first = spanned(white[:, :P])
     beyond = white[:, P:-1] - first @ (first.T @ white[:, P:-1])
     R, z, rest = np.zeros((2 * P, 2 * P)), np.zeros(2 * P), white[:, -1]
-    for start, basis in ((0, first), (P, _reached(beyond))):
+    for start, basis in ((0, first), (P, spanned(beyond))):
         rows = slice(start, start + basis.shape[1])
         R[rows, start:], z[rows] = basis.T @ white[:, start:-1], basis.T @ rest
         rest = rest - basis @ z[rows]
@@ -153,48 +149,24 @@ def compress(study: Study, powers: IntArray) -> Compressed:
 
 @dataclass(frozen=True)
 class PointTable:
-    """PointTable in use of all devices in the unit of the first, padded to equal numbers.
+    """Points in use of all devices in the unit of the first, padded to equal numbers."""
 
-    Attributes
-    ----------
-    counts : ndarray of bool, shape (n_devices, N)
-        False where there is no point.
-    par, perp : ndarray, shape (n_devices, N)
-    design : ndarray, shape (n_devices, N, P)
-        Terms of the polynomials in V.
-    var_par, var_perp, cross : ndarray, shape (n_devices, N)
-        Covariance of each point, 1, 1 and 0 where it is not known.
-    """
-
-    counts: np.ndarray
-    par: FloatArray
+    counts: np.ndarray  # false where there is no point, shape (n_devices, N)
+    par: FloatArray  # par, perp: shape (n_devices, N)
     perp: FloatArray
-    design: FloatArray
+    design: FloatArray  # terms of the polynomials in V, shape (n_devices, N, P)
+    # var_par, var_perp, cross: covariance of each point, 1, 1 and 0 where it is not known, shape (n_devices, N)
     var_par: FloatArray
     var_perp: FloatArray
     cross: FloatArray
 
     @classmethod
     def of(cls, study: Study, powers: IntArray) -> PointTable:
-        """PointTable of a study for the given powers of V.
-
-        Parameters
-        ----------
-        powers : ndarray of int, shape (P,)
-        """
+        """The points of a study for P powers of V."""
         most = max(curve.n_used for curve in study.curves)
-        rows = [_padded(_point_table(study, curve, powers), most) for curve in study.curves]
-        table = np.stack(rows)
-        k = powers.size
-        return cls(
-            counts=table[..., -1] > 0,
-            par=table[..., 0],
-            perp=table[..., 1],
-            design=table[..., 2 : 2 + k],
-            var_par=table[..., 2 + k],
-            var_perp=table[..., 3 + k],
-            cross=table[..., 4 + k],
-        )
+        table = np.stack([_padded(_point_table(study, curve, powers), most) for curve in study.curves])
+        design, errors = table[..., 2:-4], np.moveaxis(table[..., -4:-1], -1, 0)
+        return cls(table[..., -1] > 0, table[..., 0], table[..., 1], design, *errors)
 
 
 def _point_table(study: Study, curve: TorqueCurve, powers: IntArray) -> FloatArray:
@@ -218,20 +190,13 @@ def _padded(table: FloatArray, length: int) -> FloatArray:
 def gram_by_component(data: Compressed, phase: ComplexArray, power: IntArray) -> FloatArray:
     """Inner products of (z, u_1 …, w_1 …), shape (n_devices, 2, 1 + 2T, 1 + 2T): in-plane rows, out-of-plane rows.
 
-    Parameters
-    ----------
-    phase : ndarray of complex, shape (T,)
-        1 for in-plane, i for out-of-plane terms of J0(V).
-    power : ndarray of int, shape (T,)
-        Power of V of each.
+    Of T terms of J0(V) with phase 1 (in-plane) or i (out-of-plane) and their powers of V.
     """
-    P = data.powers.size
-    position = np.searchsorted(data.powers, power)
-    R_par, R_perp = data.R[:, :, position], data.R[:, :, P + position]
+    R_par, R_perp = data.columns(power)
     u = phase.real * R_par + phase.imag * R_perp
     w = phase.real * R_perp - phase.imag * R_par
     X = np.concatenate([data.z[:, :, None], u, w], axis=2)
-    X = X.reshape(X.shape[0], 2, P, X.shape[2])
+    X = X.reshape(X.shape[0], 2, -1, X.shape[2])
     return np.asarray(np.einsum("jcra,jcrb->jcab", X, X))
 
 
@@ -268,22 +233,12 @@ class Bilinear:
 
 @dataclass(frozen=True)
 class Products:
-    """Inner products of U = Σ c_t u_t and W = Σ c_t w_t for given coefficients c.
+    """Inner products of U = Σ c_t u_t and W = Σ c_t w_t for given coefficients c."""
 
-    Attributes
-    ----------
-    z_U, z_W : ndarray, shape (n, n_devices)
-        With the data.
-    square : Bilinear
-        With themselves, same shape.
-    terms : Bilinear
-        With every u_t and w_t, shape (T, n, n_devices).
-    """
-
-    z_U: FloatArray
+    z_U: FloatArray  # z_U, z_W: with the data, shape (n, n_devices)
     z_W: FloatArray
-    square: Bilinear
-    terms: Bilinear
+    square: Bilinear  # with themselves, same shape
+    terms: Bilinear  # with every u_t and w_t, shape (T, n, n_devices)
 
 
 @dataclass(frozen=True)
@@ -291,13 +246,9 @@ class Gram:
     """Inner products for a batch of parameters, whitened by the noise scales of each.
 
     Axes of terms come first in what follows from them, so that each coefficient is one contiguous array.
-
-    Attributes
-    ----------
-    table : ndarray, shape (n or 1, n_devices, 1 + 2T, 1 + 2T)
     """
 
-    table: FloatArray
+    table: FloatArray  # shape (n or 1, n_devices, 1 + 2T, 1 + 2T)
 
     @cached_property
     def _first(self) -> FloatArray:

@@ -93,32 +93,19 @@ _FREE = Normal(0.0, 1.0)
 
 @dataclass(frozen=True)
 class Split:
-    """Parts of a study's parameters.
+    """Parts of a study's parameters."""
 
-    Attributes
-    ----------
-    entries : tuple of int
-        Non-linear parameters that are sampled: places in the layout.
-    sampled, integrated : tuple of int
-        Shared amplitudes that are sampled, and that are integrated out: places among the free amplitudes.
-    own : tuple of int
-        Terms of J0(V) of which each device has its own amplitude, integrated out; those that scatter among them.
-    thickness_is_free : bool
-        True where each device's thickness is integrated out.
-    bounded_own, bounded_shared : Bounded or None
-        The one amplitude with a bounded prior in each of the two blocks that are integrated out.
-    scattered : tuple of int
-        Terms whose own amplitudes scatter about a shared one, which is sampled.
-    """
-
-    entries: tuple[int, ...]
+    entries: tuple[int, ...]  # non-linear parameters that are sampled: places in the layout
+    # places among the free amplitudes of the shared ones that are sampled, and of those that are integrated out
     sampled: tuple[int, ...]
     integrated: tuple[int, ...]
+    # terms of J0(V) of which each device has its own amplitude, integrated out; those that scatter among them
     own: tuple[int, ...]
-    thickness_is_free: bool
+    thickness_is_free: bool  # true where each device's thickness is integrated out
+    # the one amplitude with a bounded prior in each of the two blocks that are integrated out
     bounded_own: Bounded | None
     bounded_shared: Bounded | None
-    scattered: tuple[int, ...] = ()
+    scattered: tuple[int, ...] = ()  # terms whose own amplitudes scatter about a shared one, which is sampled
 
     @classmethod
     def of(cls, layout: Layout, amplitudes: AmplitudeLayout, scattered: tuple[int, ...] = ()) -> Split:
@@ -340,8 +327,7 @@ class Coordinates(DeviceCoordinates):
     def _centres(self) -> tuple[FloatArray, FloatArray]:
         """Terms of all devices without sampled amplitudes, (n_devices · T,), and what each of these adds to them."""
         amplitudes, sampled = self.amplitudes, self.split.sampled
-        mean = np.append(amplitudes.mean, 0.0)[amplitudes.column]
-        known = np.where(np.isin(amplitudes.column, sampled), 0.0, mean) + amplitudes.constant
+        known = amplitudes.of_terms(np.where(np.isin(np.arange(amplitudes.mean.size), sampled), 0.0, amplitudes.mean))
         serves = [(amplitudes.column == a).ravel() for a in sampled]
         return known.ravel(), np.array(serves, dtype=float).reshape(len(sampled), known.size)
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtjfit.data import FloatArray
-from mtjfit.model.device_combinations import noise_groups
+from mtjfit.model.device_combinations import noise_groups, values_per_scale
 from mtjfit.model.jacobian import prior_width
 from mtjfit.model.layout import Entry, IntArray
 from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened
@@ -35,21 +35,11 @@ _CHUNK = 2048
 
 @dataclass(frozen=True)
 class Points:
-    """Points of a study, one for each row.
+    """Points of a study, one for each row."""
 
-    Attributes
-    ----------
-    values : ndarray, shape (n, size)
-        Natural values of the non-linear parameters.
-    amplitudes : ndarray, shape (n, n_free)
-        The best ones there.
-    height : ndarray, shape (n,)
-        −2 ln L up to a constant that is the same for all points.
-    """
-
-    values: FloatArray
-    amplitudes: FloatArray
-    height: FloatArray
+    values: FloatArray  # natural values of the non-linear parameters, shape (n, size)
+    amplitudes: FloatArray  # the best ones there, shape (n, n_free)
+    height: FloatArray  # −2 ln L up to a constant that is the same for all points, shape (n,)
 
     def __len__(self) -> int:
         return self.height.size
@@ -105,26 +95,17 @@ class _State:
 
 @dataclass(frozen=True)
 class Descent:
-    """Searches in which one parameter is held.
-
-    Attributes
-    ----------
-    name : str
-        Parameter that is held; empty for none.
-    noise : bool
-        Whether fitted noise scales follow. Where they stay, the height is χ² at the scales of the starts.
-    """
+    """Searches in which one parameter is held."""
 
     model: FullPosterior
-    name: str = ""
+    name: str = ""  # parameter that is held; empty for none
+    # whether fitted noise scales follow. Where they stay, the height is χ² at the scales of the starts
     noise: bool = True
 
     @cached_property
     def _groups(self) -> tuple[IntArray, FloatArray]:
         """Which component of which device shares which fitted noise scale, and how many values each scale has."""
-        group, dof = noise_groups(self.model)
-        n = self.model.data.n
-        return group, np.array([n[group == g].sum() for g in range(dof.size)], dtype=float)
+        return noise_groups(self.model)[0], values_per_scale(self.model)
 
     @cached_property
     def _thickness(self) -> tuple[IntArray, FloatArray, FloatArray]:
@@ -228,10 +209,8 @@ class Descent:
         """Derivatives of the residuals by the coordinates that move, amplitudes following (Kaufman's form)."""
         model, values = self.model, state.points.values
         linear, data, (n, J, P) = model.amplitudes, model.data, (len(values), *model.data.z.shape)
-        padded = np.concatenate([state.points.amplitudes, np.zeros((n, 1))], axis=1)
-        w = np.where(linear.column >= 0, padded[:, linear.column], linear.constant) * linear.phase  # (n, J, terms)
-        position = np.searchsorted(data.powers, linear.power)
-        R_par, R_perp = data.R[:, :, position], data.R[:, :, data.powers.size + position]
+        w = linear.of_terms(state.points.amplitudes) * linear.phase  # (n, J, terms)
+        R_par, R_perp = data.columns(linear.power)
         real = np.einsum("jrt,njt->njr", R_par, w.real) + np.einsum("jrt,njt->njr", R_perp, w.imag)
         imag = np.einsum("jrt,njt->njr", R_perp, w.real) - np.einsum("jrt,njt->njr", R_par, w.imag)
         if data.fitted.any():

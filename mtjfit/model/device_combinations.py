@@ -21,6 +21,7 @@ from scipy.stats import chi2, f
 
 from mtjfit.data import FloatArray
 from mtjfit.errors import NotDetermined
+from mtjfit.model.compress import spanned
 from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.phase import Terms, fit_phase
@@ -84,12 +85,7 @@ class DeviceCombinations:
 def noise_groups(model: FullPosterior) -> tuple[IntArray, FloatArray]:
     """Which device and component shares which fitted noise scale, and the degrees of freedom behind each scale.
 
-    Returns
-    -------
-    group : ndarray of int, shape (n_devices, 2)
-        −1 where the errors are known.
-    dof : ndarray, shape (n_groups,)
-        Values beyond the free polynomials.
+    Shapes (n_devices, 2), −1 where the errors are known, and (n_groups,): values beyond the free polynomials.
     """
     data, layout = model.data, model.layout
     entry = np.full(data.n.shape, -1)
@@ -100,6 +96,12 @@ def noise_groups(model: FullPosterior) -> tuple[IntArray, FloatArray]:
     group = group[:-1].reshape(entry.shape) - 1
     beyond = np.maximum(data.n - data.powers.size, 0)
     return group, np.array([beyond[group == g].sum() for g in range(known.size - 1)], dtype=float)
+
+
+def values_per_scale(model: FullPosterior) -> FloatArray:
+    """Values behind each fitted noise scale, shape (n_groups,)."""
+    group, dof = noise_groups(model)
+    return np.array([model.data.n[group == g].sum() for g in range(dof.size)], dtype=float)
 
 
 def noise_estimate(model: FullPosterior) -> FloatArray:
@@ -154,19 +156,12 @@ def terms_of(model: FullPosterior, counts: np.ndarray) -> Terms:
 
 
 def _devices(
-    model: FullPosterior,
-    which: IntArray,
-    counts: np.ndarray,
-    sigma: FloatArray,
-    groups: tuple[IntArray, FloatArray],
+    model: FullPosterior, which: IntArray, counts: np.ndarray, sigma: FloatArray, groups: tuple[IntArray, FloatArray]
 ) -> Iterator[DeviceCombinations]:
     """Combinations of devices that see the same terms."""
     data, P, (group, noise) = model.data, model.data.powers.size, groups
-    terms, ranks, seen = terms_of(model, counts), [], []
-    for j in which:
-        rank, part = _seen(data.R[j], data.z[j], P)
-        ranks.append(rank)
-        seen.append(part)
+    terms = terms_of(model, counts)
+    ranks, seen = zip(*(_seen(data.R[j], data.z[j], P) for j in which), strict=True)
     scatter = [
         _scatter(model, j, sigma, ranks[k], data.z[j] - seen[k], group[j] < 0) for k, j in enumerate(which.tolist())
     ]
@@ -196,10 +191,7 @@ def _seen(R: FloatArray, z: FloatArray, P: int) -> tuple[list[int], FloatArray]:
     """
     ranks, seen = [], np.zeros_like(z)
     for block in (slice(0, P), slice(P, 2 * P)):
-        columns = R[block, block]
-        norms = np.linalg.norm(columns, axis=0)
-        u, s, _ = np.linalg.svd(columns / np.where(norms > 0, norms, 1.0))
-        u = u[:, s > s.max(initial=0.0) * P * np.finfo(float).eps]
+        u = spanned(R[block, block])
         ranks.append(u.shape[1])
         seen[block] = u @ (u.T @ z[block])
     return ranks, seen

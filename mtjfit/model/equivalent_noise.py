@@ -42,23 +42,13 @@ _MOST_DOF = 200.0  # more degrees of freedom cannot be distinguished from normal
 
 @dataclass(frozen=True)
 class Scatter:
-    """One component of all points, and an orthonormal basis of what the polynomials of each device reach.
+    """One component of all points, and an orthonormal basis of what the polynomials of each device reach."""
 
-    Attributes
-    ----------
-    counts : ndarray of bool, shape (J, N)
-    y, var : ndarray, shape (J, N)
-    basis : ndarray, shape (J, N, P)
-        Columns that are not needed are 0.
-    idle : ndarray, shape (J, P, P)
-        1 on the diagonal of those.
-    """
-
-    counts: np.ndarray
-    y: FloatArray
+    counts: np.ndarray  # shape (J, N)
+    y: FloatArray  # y, var: shape (J, N)
     var: FloatArray
-    basis: FloatArray
-    idle: FloatArray
+    basis: FloatArray  # columns that are not needed are 0, shape (J, N, P)
+    idle: FloatArray  # 1 on the diagonal of those, shape (J, P, P)
 
     @classmethod
     def of(cls, points: PointTable, component: int) -> Scatter:
@@ -191,10 +181,8 @@ def most_probable_jitter(scatter: Scatter, prior: Prior, members: np.ndarray) ->
 
     usual = np.sqrt(var[counts])
     far = np.sqrt(np.mean((scatter.y - scatter.fitted(1 / var)[0])[counts] ** 2))
-    low, high = (
-        max(1e-3 * float(usual.min()), prior.support[0]),
-        min(10 * float(max(usual.max(), far)), prior.support[1]),
-    )
+    low = max(1e-3 * float(usual.min()), prior.support[0])
+    high = min(10 * float(max(usual.max(), far)), prior.support[1])
     return _most_probable(log_density, low, high) if high > low else prior.support[0]
 
 
@@ -269,10 +257,7 @@ def least_squares_model(study: Study) -> FullPosterior:
 def noise_of_points(study: Study) -> dict[str, float]:
     """Jitter, or degrees of freedom, from the scatter of the points about polynomials of the declared powers of V.
 
-    Returns
-    -------
-    dict of str to float
-        Of those that are free, by names in tables.
+    Of those that are free, by names in tables.
     """
     points = _points(study)
     found = {}
@@ -344,14 +329,8 @@ def _robust_of(study: Study, noise: Mapping[str, float]) -> tuple[FloatArray, Ro
 
 def _scales(study: Study) -> Scales:
     without = _without_errors(study)
-    return [
-        [
-            (members & without, declared.value)
-            for _, declared, members in _units(study, name)
-            if np.any(members & without)
-        ]
-        for name in NOISE
-    ]
+    each = ([(members & without, declared.value) for _, declared, members in _units(study, name)] for name in NOISE)
+    return [[(members, scale) for members, scale in scales if members.any()] for scales in each]
 
 
 def _drawn_in(study: Study, noise: Mapping[str, float]) -> tuple[TorqueCurve, ...]:

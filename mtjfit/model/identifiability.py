@@ -10,24 +10,12 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import FloatArray
+from mtjfit.model.compress import spanned
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.profile import rises
-from mtjfit.model.rank import Structure, structure, unseen
+from mtjfit.model.rank import Structure, unseen
 from mtjfit.study import ParameterName
-
-__all__ = [
-    "LINEAR_RISE",
-    "MAX_RELATIVE_ERROR",
-    "Direction",
-    "Identifiability",
-    "Structure",
-    "as_error",
-    "as_linear",
-    "determined_table",
-    "directions",
-    "structure",
-]
 
 _NOTHING = 1e6  # a larger error of a logarithm is none: no measured value shows the direction
 _SMALL = 0.15  # an exponent below this share of the largest one is not written out
@@ -37,22 +25,13 @@ _EVEN = 0.02  # exponents that differ less count as equal in size
 
 @dataclass(frozen=True)
 class Direction:
-    """One combination of parameters, independent of the others where the model is linear.
+    """One combination of parameters, independent of the others where the model is linear."""
 
-    Attributes
-    ----------
-    sd : float
-        Standard deviation of Σ weight · ln(parameter); infinite where no measured value shows it.
-    weights : mapping of str to float
-        By parameter; their squares add up to one. For a parameter whose best value is zero, per unit of its prior's
-        width instead of its logarithm.
-    words : str
-        The combination as a product of powers, small exponents left out.
-    """
-
-    sd: float
+    sd: float  # standard deviation of Σ weight · ln(parameter); infinite where no measured value shows it
+    # by parameter; their squares add up to one. For a parameter whose best value is zero, per unit of its prior's
+    # width instead of its logarithm
     weights: Mapping[str, float]
-    words: str
+    words: str  # the combination as a product of powers, small exponents left out
 
     @property
     def main(self) -> str:
@@ -72,13 +51,7 @@ def _main(weights: Mapping[str, float]) -> str:
 
 
 def _in_words(weights: Mapping[str, float]) -> str:
-    """A product of powers, the largest exponent one.
-
-    Examples
-    --------
-    >>> _in_words({"lambda_J": 0.6, "lambda_phi": -0.6, "a1": 0.05, "b2": 0.3})
-    'lambda_J · lambda_phi^-1 · b2^0.5'
-    """
+    """A product of powers, the largest exponent one."""
     main = weights[_main(weights)]
     powers = {name: round(weight / main, _DIGITS) for name, weight in weights.items()}
     powers = {name: power for name, power in powers.items() if abs(power) >= _SMALL}
@@ -98,31 +71,17 @@ def _following(J: Jacobian, own: set[str]) -> tuple[tuple[str, ...], FloatArray,
     """Names and columns of what is asked for, all else following, and the places of these columns."""
     asked = [k for k, name in enumerate(J.names[: J.n_model]) if ParameterName(name).base not in own]
     rest = [k for k in range(len(J.names)) if k not in asked]
-    follow = J.matrix[:, rest]
-    follow = follow / np.maximum(np.linalg.norm(follow, axis=0), 1e-300)
-    u, s, _ = np.linalg.svd(follow, full_matrices=False)
-    u = u[:, s > 1e-12 * s.max(initial=0.0)]
-    matrix = J.matrix[:, asked]
+    u, matrix = spanned(J.matrix[:, rest], 1e-12), J.matrix[:, asked]
     return tuple(J.names[k] for k in asked), matrix - u @ (u.T @ matrix), asked
 
 
 def directions(model: FullPosterior, values: FloatArray, amplitudes: FloatArray) -> tuple[Direction, ...]:
-    """Principal axes of the linearised errors in ln(parameter), the stiffest first.
+    """Principal axes of the linearised errors in ln(parameter), the stiffest first, those that no value shows last.
 
     Of lengths and of amplitudes that devices share. What each device has for itself follows: its own amplitudes, and
-    its thickness, whose declared error counts as a measurement. Singular vectors of the scaled Jacobian; the sd of a
-    direction is one over its singular value, for errors as the study has them.
-
-    Parameters
-    ----------
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters.
-    amplitudes : ndarray, shape (n_free,)
-
-    Returns
-    -------
-    tuple of Direction
-        As many as parameters; those that no measured value shows come last.
+    its thickness, whose declared error counts as a measurement. Singular vectors of the scaled Jacobian at natural
+    values (size,) and amplitudes (n_free,); the sd of a direction is one over its singular value, for errors as the
+    study has them.
 
     Examples
     --------
@@ -189,7 +148,7 @@ normal in ln(parameter) stays above the lower end up to errors of 47 %.
 
 
 @dataclass(frozen=True)
-class Identifiability:
+class Identifiability(Structure):
     """Identifiability of the parameters of a study.
 
     Attributes
@@ -208,9 +167,6 @@ class Identifiability:
         device has for itself, and thicknesses within their declared errors, follow.
     """
 
-    rank: int
-    n_parameters: int
-    null_directions: tuple[str, ...]
     determined: pd.DataFrame
     directions: tuple[Direction, ...]
 

@@ -15,24 +15,13 @@ _ZERO = 1e-6  # of the prior's width
 
 @dataclass(frozen=True)
 class Jacobian:
-    """Derivatives of the whitened model with respect to relative changes of the parameters.
+    """Derivatives of the whitened model with respect to relative changes of the parameters."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Columns: lengths, then amplitudes, then thicknesses.
-    matrix : ndarray, shape (n_rows, n_columns)
-        ∂(model/σ)/∂ ln(parameter); for parameters at zero, per prior standard deviation.
-    scale : ndarray, shape (n_columns,)
-        What one unit of a column is in the parameter's own unit.
-    n_model : int
-        Columns before the thicknesses: the parameters of the model.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # columns: lengths, then amplitudes, then thicknesses
+    # ∂(model/σ)/∂ ln(parameter); for parameters at zero, per prior standard deviation, shape (n_rows, n_columns)
     matrix: FloatArray
-    scale: FloatArray
-    n_model: int
+    scale: FloatArray  # what one unit of a column is in the parameter's own unit, shape (n_columns,)
+    n_model: int  # columns before the thicknesses: the parameters of the model
 
     @property
     def model(self) -> FloatArray:
@@ -53,35 +42,29 @@ def jacobian(model: FullPosterior, values: FloatArray, amplitudes: FloatArray) -
     def respond(K: np.ndarray) -> FloatArray:
         return amplitude_design(data, linear, K) * rows[..., None]
 
-    per_term = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
+    per_term = linear.of_terms(amplitudes)
     K = np.broadcast_to(transfer(layout, values, per_volume=model.per_volume), (J,))
     dK = transfer_gradient(layout, values, per_volume=model.per_volume)
     per_coordinate = [np.einsum("jrt,jt->jr", respond(dK[:, k]), per_term).ravel() for k in range(layout.size)]
-    names, columns, scale = [], [], []
+    found: list[tuple[str, float, FloatArray]] = []  # name, scale and column of each parameter
     for k, entry in enumerate(layout.entries):
         if not (entry.name.is_noise or entry.name.is_thickness):
             unit = values[k] if entry.log else _unit(entry, values[k])
-            names.append(entry.name)
-            scale.append(unit)
-            columns.append(per_coordinate[k] * (1.0 if entry.log else unit))
+            found.append((entry.name, unit, per_coordinate[k] * (1.0 if entry.log else unit)))
     terms = respond(K)
     for a, name in enumerate(linear.names):
-        mine = linear.column == a
         unit = abs(amplitudes[a]) or linear.sd[a]
-        names.append(name)
-        scale.append(unit)
-        columns.append(np.einsum("jrt,jt->jr", terms, mine.astype(float)).ravel() * unit)
-    n_model = len(names)
-    for k, entry in enumerate(layout.entries):
-        if entry.name.is_thickness:
-            names.append(entry.name)
-            scale.append(values[k])
-            columns.append(per_coordinate[k] * values[k])
-    matrix = np.stack(columns, axis=1) if columns else np.zeros((J * two_P, 0))
-    nominal = np.zeros((len(names) - n_model, len(names)))
-    for row, column in enumerate(range(n_model, len(names))):
-        nominal[row, column] = scale[column] / _thickness_sd(model, names[column])
-    return Jacobian(tuple(names), np.vstack([matrix, nominal]), np.array(scale), n_model)
+        serves = (linear.column == a).astype(float)
+        found.append((name, unit, np.einsum("jrt,jt->jr", terms, serves).ravel() * unit))
+    n_model = len(found)
+    own = [k for k, entry in enumerate(layout.entries) if entry.name.is_thickness]
+    found += [(layout.names[k], values[k], per_coordinate[k] * values[k]) for k in own]
+    matrix = np.stack([column for *_, column in found], axis=1) if found else np.zeros((J * two_P, 0))
+    nominal = np.zeros((len(own), len(found)))
+    for row, k in enumerate(own):
+        nominal[row, n_model + row] = values[k] / float(getattr(layout.entries[k].prior, "sd", np.inf))
+    scale = np.array([unit for _, unit, _ in found])
+    return Jacobian(tuple(name for name, *_ in found), np.vstack([matrix, nominal]), scale, n_model)
 
 
 def prior_width(entry: Entry) -> float:
@@ -94,11 +77,6 @@ def _unit(entry: Entry, value: float) -> float:
     """Of a parameter with a linear coordinate: its size, or its prior's width at zero, which a dead layer may reach."""
     width = prior_width(entry)
     return abs(float(value)) if abs(value) > _ZERO * width else width
-
-
-def _thickness_sd(model: FullPosterior, name: str) -> float:
-    prior = next(entry.prior for entry in model.layout.entries if entry.name == name)
-    return float(getattr(prior, "sd", np.inf))
 
 
 def relative_errors(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:

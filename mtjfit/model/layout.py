@@ -34,22 +34,13 @@ _POINTS = 2**14  # of a prior without a closed form
 _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
 
 
-def once_per_study(build: Callable[[Study], Built]) -> Callable[[Study], Built]:
-    """Decorate a function so that its result is kept with the study, which is immutable.
+def even_points(size: int, n: int) -> FloatArray:
+    """Points that fill the unit cube evenly, shape (n, size), always the same; n is a power of two."""
+    return np.asarray(qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(n)[:, :size])
 
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> @once_per_study
-    ... def shortest(study):
-    ...     print("looking")
-    ...     return min(study.thicknesses)
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> float(shortest(study) + shortest(study))
-    looking
-    1.6
-    """
+
+def once_per_study(build: Callable[[Study], Built]) -> Callable[[Study], Built]:
+    """Decorate a function so that its result is kept with the study, which is immutable."""
 
     @wraps(build)
     def built(study: Study) -> Built:
@@ -95,7 +86,7 @@ class Scattered(Prior):
 
     @cached_property
     def _sorted(self) -> FloatArray:
-        u = qmc.Sobol(3, rng=np.random.default_rng(0)).random(_POINTS).clip(1e-12, 1 - 1e-12)
+        u = even_points(3, _POINTS).clip(1e-12, 1 - 1e-12)
         return np.sort(self.shared.quantile(u[:, 0]) * (1 + self.scatter.quantile(u[:, 1]) * ndtri(u[:, 2])))
 
     @property
@@ -160,21 +151,13 @@ def _coordinate_form(entry: Entry) -> tuple[float, float, float, float, float]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Flat vector of the non-linear parameters.
+    """Flat vector of the non-linear parameters."""
 
-    Attributes
-    ----------
-    entries : tuple of Entry
-        Lengths first, then noise scales, then thicknesses; fixed parameters are not among them.
-    index : dict of str to int array, shape (n_devices,)
-        Entry that gives a parameter to each device, −1 where the value is fixed.
-    fixed : dict of str to float array, shape (n_devices,)
-        Values of fixed parameters, NaN elsewhere.
-    """
-
+    # lengths first, then noise scales, then thicknesses; fixed parameters are not among them
     entries: tuple[Entry, ...]
+    # entry that gives a parameter to each device, −1 where the value is fixed, shape (n_devices,)
     index: dict[str, IntArray]
-    fixed: dict[str, FloatArray]
+    fixed: dict[str, FloatArray]  # values of fixed parameters, NaN elsewhere, shape (n_devices,)
 
     @property
     def names(self) -> tuple[ParameterName, ...]:
@@ -237,33 +220,16 @@ class Layout:
 
 @dataclass(frozen=True)
 class AmplitudeLayout:
-    """The linear parameters.
+    """The linear parameters."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Free amplitudes as in tables, ``a1`` or ``a1[dev1]``.
-    priors : tuple of Normal
-        Their priors.
-    own : tuple of bool
-        For each term, whether every device has its own amplitude.
-    phase : ndarray of complex, shape (n_terms,)
-        1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included.
-    power : ndarray of int, shape (n_terms,)
-        Power of V of each term.
-    column : ndarray of int, shape (n_devices, n_terms)
-        Free amplitude behind a term of a device, −1 where it is fixed.
-    constant : ndarray, shape (n_terms,)
-        Values of fixed terms, 0 for free ones.
-    """
-
-    names: tuple[ParameterName, ...]
-    priors: tuple[Normal, ...]
-    own: tuple[bool, ...]
+    names: tuple[ParameterName, ...]  # free amplitudes as in tables, ``a1`` or ``a1[dev1]``
+    priors: tuple[Normal, ...]  # their priors
+    own: tuple[bool, ...]  # for each term, whether every device has its own amplitude
+    # 1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included, shape (n_terms,)
     phase: NDArray[np.complex128]
-    power: IntArray
-    column: IntArray
-    constant: FloatArray
+    power: IntArray  # power of V of each term, shape (n_terms,)
+    column: IntArray  # free amplitude behind a term of a device, −1 where it is fixed, shape (n_devices, n_terms)
+    constant: FloatArray  # values of fixed terms, 0 for free ones, shape (n_terms,)
 
     @cached_property
     def mean(self) -> FloatArray:
@@ -274,6 +240,11 @@ class AmplitudeLayout:
     def sd(self) -> FloatArray:
         """Standard deviations of the priors, before any bounds, shape (n_free,)."""
         return np.array([prior.sd for prior in self.priors], dtype=float)
+
+    def of_terms(self, amplitudes: FloatArray) -> FloatArray:
+        """Coefficients of J0(V), shape (..., n_devices, n_terms), from free amplitudes of shape (..., n_free)."""
+        padded = np.concatenate([amplitudes, np.zeros((*amplitudes.shape[:-1], 1))], axis=-1)
+        return np.where(self.column >= 0, padded[..., self.column], self.constant)
 
     def out_of_bounds(self, values: FloatArray) -> tuple[str, ...]:
         """Names of amplitudes whose value, of shape (n_free,), their prior does not allow.
@@ -286,15 +257,7 @@ class AmplitudeLayout:
 
 @once_per_study
 def layout(study: Study) -> Layout:
-    """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> layout(load_study(dataset("thickness-series").study_file)).names[:4]
-    ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N')
-    """
+    """Lay out the non-linear parameters of a study: lengths, noise scales, thicknesses."""
     return layout_of(study, _IN_ORDER)
 
 

@@ -29,15 +29,6 @@ _BY_THICKNESS = {"thickness": 1.0, "dead_layer": -1.0}  # d of κ(d) grows with 
 THINNEST = 1e-6  # nm; thicknesses at or below zero have no prior mass and only need to stay finite
 
 
-@dataclass(frozen=True)
-class _Geometry:
-    d: FloatArray
-    lambda_J: FloatArray
-    lambda_phi: FloatArray
-    lambda_sf_F: FloatArray
-    Lambda: FloatArray
-
-
 def Lambda_of(layout: Layout, values: FloatArray) -> FloatArray:
     """Λ = D_ratio λ_sf^N of each device in nm, shape (..., n_devices), whichever way it was declared."""
     if "Lambda" in layout.index:
@@ -45,22 +36,17 @@ def Lambda_of(layout: Layout, values: FloatArray) -> FloatArray:
     return layout.by_device("lambda_sf_N", values) * layout.by_device("D_ratio", values)
 
 
-def _geometry(layout: Layout, values: FloatArray) -> _Geometry:
-    return _Geometry(
-        d=np.maximum(layout.magnetic(values), THINNEST),
-        lambda_J=layout.by_device("lambda_J", values),
-        lambda_phi=layout.by_device("lambda_phi", values),
-        lambda_sf_F=layout.by_device("lambda_sf_F", values),
-        Lambda=Lambda_of(layout, values),
-    )
+def _geometry(layout: Layout, values: FloatArray) -> tuple[FloatArray, ...]:
+    """d, λ_J, λ_φ, λ_sf^F and Λ of each device in nm, each of shape (..., n_devices)."""
+    lengths = (layout.by_device(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F"))
+    return np.maximum(layout.magnetic(values), THINNEST), *lengths, Lambda_of(layout, values)
 
 
 def transfer(layout: Layout, values: FloatArray, *, per_volume: bool) -> ComplexArray:
     """K(d) = κ(d), or κ(d)/d per volume, of each device, shape (..., n_devices); d without the dead layer."""
-    g = _geometry(layout, values)
-    q0_squared, q_squared = wave_numbers(g.lambda_J, g.lambda_phi, g.lambda_sf_F)
-    kappa = kappa_from_rates(g.d, q0_squared, q_squared, g.Lambda)
-    return np.asarray(kappa / g.d if per_volume else kappa)
+    d, *lengths, Lambda = _geometry(layout, values)
+    kappa = kappa_from_rates(d, *wave_numbers(*lengths), Lambda)
+    return np.asarray(kappa / d if per_volume else kappa)
 
 
 def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -> ComplexArray:
@@ -68,19 +54,13 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
 
     Coordinates are logarithms where the layout says so; entries that do not act on K (noise scales) give zero.
     """
-    g = _geometry(layout, values)
-    gradient = kappa_gradient(g.d, g.lambda_J, g.lambda_phi, g.lambda_sf_F, g.Lambda)
-    by_log = {
-        "lambda_J": gradient.ln_lambda_J,
-        "lambda_phi": gradient.ln_lambda_phi,
-        "lambda_sf_F": gradient.ln_lambda_sf_F,
-        "lambda_sf_N": gradient.ln_Lambda,
-        "D_ratio": gradient.ln_Lambda,
-        "Lambda": gradient.ln_Lambda,
-    }
-    scale = 1 / g.d if per_volume else np.ones_like(g.d)
-    by_d = gradient.d * scale - (gradient.kappa / g.d**2 if per_volume else 0.0)
-    shape = (*values.shape[:-1], g.d.shape[-1])
+    d, *lengths, Lambda = _geometry(layout, values)
+    gradient = kappa_gradient(d, *lengths, Lambda)
+    by_log = {name: getattr(gradient, f"ln_{name}") for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
+    by_log |= dict.fromkeys(("lambda_sf_N", "D_ratio"), gradient.ln_Lambda)
+    scale = 1 / d if per_volume else np.ones_like(d)
+    by_d = gradient.d * scale - (gradient.kappa / d**2 if per_volume else 0.0)
+    shape = (*values.shape[:-1], d.shape[-1])
     out = np.zeros((*shape, layout.size), dtype=complex)
     for name, index in layout.index.items():
         if name in _BY_THICKNESS:
@@ -104,14 +84,12 @@ def amplitude_design(compressed: Compressed, amplitudes: AmplitudeLayout, K: Com
 
     α_n = Re[K (a_n + i b_n)], β_n = Im[K (a_n + i b_n)], whitened by the R of each curve.
     """
-    P = compressed.powers.size
-    position = np.searchsorted(compressed.powers, amplitudes.power)
     turned = K[..., None] * amplitudes.phase
-    R_par, R_perp = compressed.R[:, :, position], compressed.R[:, :, P + position]
+    R_par, R_perp = compressed.columns(amplitudes.power)
     return np.asarray(R_par * turned.real[..., None, :] + R_perp * turned.imag[..., None, :])
 
 
-_CHUNK = 4096
+_CHUNK = 4096  # rows: temporary arrays stay in cache
 
 
 @dataclass(frozen=True)
@@ -173,10 +151,7 @@ def where_possible(
 ) -> FloatArray:
     """Log prior + log likelihood, shape (n,); the likelihood is computed only inside the support of the prior.
 
-    Raises
-    ------
-    MtjfitError
-        The likelihood is not finite there; names the values.
+    MtjfitError, which names the values, where it is not finite there.
     """
     inside = np.isfinite(log_prior)
     result = np.where(inside, log_prior, -np.inf)
@@ -249,8 +224,8 @@ class FullPosterior:
     def log_likelihood(self, theta: FloatArray) -> FloatArray:
         """ln L with amplitudes integrated out, shape (n,), for coordinates of shape (n, size)."""
         theta = np.atleast_2d(theta)
-        parts = [self.conditional(part).log_likelihood for part in _chunks(theta)]
-        return np.concatenate(parts)
+        pieces = range(0, max(theta.shape[0], 1), _CHUNK)
+        return np.concatenate([self.conditional(theta[k : k + _CHUNK]).log_likelihood for k in pieces])
 
     def log_prior(self, theta: FloatArray) -> FloatArray:
         """Log prior density of coordinates, shape (n,); −inf outside the support."""
@@ -280,8 +255,3 @@ class FullPosterior:
 def full_posterior(study: Study) -> FullPosterior:
     """The `FullPosterior` of a study, with the layouts and sums that it has built so far."""
     return FullPosterior(study)
-
-
-def _chunks(theta: FloatArray) -> list[FloatArray]:
-    """Pieces that keep the temporary arrays in cache and memory bounded."""
-    return [theta[k : k + _CHUNK] for k in range(0, max(theta.shape[0], 1), _CHUNK)]

@@ -17,7 +17,6 @@ _SDS = 10.0  # that an amplitude may go from the centre of its prior
 _OUTWARD = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)  # first steps, in linearised errors
 _GROWTH = 1.5  # of the steps beyond
 _LONGEST, _SHARE = 0.7, 0.05  # step, in the logarithm of a length; as a share of the range of anything else
-_STARTS = 3  # from afar for each point
 _FAR = 4.0  # thresholds up to which a point is of interest
 _SWEEPS = 200
 _LOWER = 1e-4  # gain in −2 ln L that is worth passing on to a neighbour
@@ -74,26 +73,17 @@ class Axis:
 
 @dataclass(frozen=True)
 class Line:
-    """Points in which one parameter is held, ascending in its coordinate.
+    """Points in which one parameter is held, ascending in its coordinate."""
 
-    Attributes
-    ----------
-    descent : Descent
-        Searches in which the parameter is held.
-    u : ndarray, shape (n,)
-    step : float
-        First step from the best point; distances are judged by it.
-    """
-
-    descent: Descent
+    descent: Descent  # searches in which the parameter is held
     axis: Axis
-    u: FloatArray
+    u: FloatArray  # shape (n,)
     points: Points
-    step: float
+    step: float  # first step from the best point; distances are judged by it
 
     @classmethod
-    def drawn(cls, model: FullPosterior, name: str, best: Points, error: float, starts: FloatArray) -> Line:
-        """From the best point (one row) and, at each held value, the most promising of many starts (m, size)."""
+    def drawn(cls, model: FullPosterior, name: str, best: Points, error: float, starts: FloatArray, most: int) -> Line:
+        """From the best point (one row) and, at each held value, at most so many of the starts (m, size)."""
         descent, value = Descent(model, name), float(best.of(model, name)[0])
         axis = Axis.of(model, name, value)
         at = float(axis.to(np.array(value)))
@@ -101,17 +91,17 @@ class Line:
         others = u[u != at]
         near = float(np.min(np.abs(others - at))) if others.size else 1.0
         line = cls(descent, axis, np.array([at]), best, 2 * near)
-        each, values = line._promising(others, starts)
+        each, values = line._promising(others, starts, most)
         which = np.concatenate([np.arange(others.size), each])
         return line._searched(others, which, np.concatenate([np.repeat(best.values, others.size, axis=0), values]))
 
-    def _promising(self, u: FloatArray, starts: FloatArray) -> tuple[IntArray, FloatArray]:
-        """The lowest starts at each coordinate: which coordinate each is for, and its values."""
+    def _promising(self, u: FloatArray, starts: FloatArray, most: int) -> tuple[IntArray, FloatArray]:
+        """The `most` lowest starts at each coordinate: which coordinate each is for, and its values."""
         held, m = self.axis.back(u), len(starts)
         if not m or not u.size:
             return np.zeros(0, dtype=int), np.zeros((0, self.points.values.shape[1]))
         height = self.descent.at(np.repeat(held, m), np.tile(starts, (u.size, 1))).height.reshape(u.size, m)
-        chosen = np.argsort(height, axis=1)[:, :_STARTS]
+        chosen = np.argsort(height, axis=1)[:, :most]
         return np.repeat(np.arange(u.size), chosen.shape[1]), starts[chosen.ravel()]
 
     def _searched(self, u: FloatArray, which: IntArray, starts: FloatArray) -> Line:
@@ -130,12 +120,7 @@ class Line:
     def swept(self, changed: np.ndarray, far: float) -> Line:
         """With every point tried from its neighbours' values, over and over until none becomes lower.
 
-        Parameters
-        ----------
-        changed : ndarray of bool, shape (n,)
-            Points that their neighbours have not been tried from.
-        far : float
-            Height above which a point is no start.
+        `changed`, shape (n,), are points that their neighbours have not been tried from; none above `far` is a start.
         """
         points = self.points
         for _ in range(_SWEEPS):
@@ -155,16 +140,9 @@ class Line:
         return replace(self, points=points)
 
     def settled(self, lowest: float, thresholds: Sequence[float], changed: np.ndarray | None = None) -> Line:
-        """Swept, and with more points where it rises steeply or crosses a threshold.
+        """Swept, and with more points where it rises steeply or crosses one of the ascending thresholds.
 
-        Parameters
-        ----------
-        lowest : float
-            Height of the best point.
-        thresholds : sequence of float
-            Of the intervals, ascending.
-        changed : ndarray of bool, shape (n,)
-            New points; all if not given.
+        `lowest` is the height of the best point, and `changed`, shape (n,), are new points; all if not given.
         """
         far = lowest + _FAR * thresholds[-1]
         line = self.swept(np.ones(self.u.size, dtype=bool) if changed is None else changed, far)

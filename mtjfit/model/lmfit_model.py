@@ -81,13 +81,7 @@ class SpinTorqueModel(_SeparateParts, lmfit.Model):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        quantity: Quantity = "torque",
-        per: Per = "device",
-        unit: str = "arb",
-        *,
-        prefix: str = "",
-        **kwargs: Any,
+        self, quantity: Quantity = "torque", per: Per = "device", unit: str = "arb", *, prefix: str = "", **kwargs: Any
     ):
         if quantity not in ("torque", "torkance"):
             raise ValueError(f"quantity = {quantity!r}: give 'torque' (T) or 'torkance' (dT/dV)")

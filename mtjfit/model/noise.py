@@ -22,26 +22,12 @@ _ROUNDS = 2
 
 @dataclass(frozen=True)
 class PointErrors:
-    """Covariance of the values in use of one curve: all in-plane values, then all out-of-plane ones.
+    """Covariance of the values in use of one curve: all in-plane values, then all out-of-plane ones."""
 
-    Attributes
-    ----------
-    par, perp, cross : ndarray, shape (n,)
-        Variances of the components of each point and their covariance.
-    rest : ndarray, shape (2n, 2n), or None
-        Covariance that comes on top, where points are not independent of each other.
-
-    Examples
-    --------
-    >>> errors = PointErrors(np.array([4.0]), np.array([1.0]), np.array([1.0]))
-    >>> white = errors.whitened(np.array([[2.0], [1.0]]))
-    >>> round(float(np.sum(white**2)), 12)  # (2, 1) C⁻¹ (2, 1)ᵀ
-    1.333333333333
-    """
-
-    par: FloatArray
+    par: FloatArray  # par, perp, cross: variances of the components of each point and their covariance, shape (n,)
     perp: FloatArray
     cross: FloatArray
+    # covariance that comes on top, where points are not independent of each other, shape (2n, 2n), or None
     rest: FloatArray | None = None
 
     @cached_property
@@ -82,13 +68,7 @@ class PointErrors:
 
 
 def known_errors(curve: TorqueCurve, scale: float) -> PointErrors:
-    """Errors of the points in use as declared, without those of the bias, after multiplication by `scale`.
-
-    Raises
-    ------
-    ValueError
-        The errors of the curve are to be fitted.
-    """
+    """Errors of the points in use as declared, without those of the bias, after multiplication by `scale`."""
     if curve.sigma_par is None or curve.sigma_perp is None:
         raise ValueError(f"the errors of device {curve.device!r} are not known")
     used = curve.used
@@ -110,12 +90,8 @@ def effective_errors(curve: TorqueCurve, scale: float, design: FloatArray, slope
     errors, leaves the widths of a1 and b2 right to 1 % and their means to 0.4 of a width, against the integral over all
     true biases; the difference falls in proportion to σ_V.
 
-    Parameters
-    ----------
-    scale : float
-        Turns the numbers of the curve into the unit of the study.
-    design, slope : ndarray, shape (n_used, P)
-        The polynomials' terms at each bias in use, and their derivatives by V.
+    `scale` turns the numbers of the curve into the unit of the study; `design` and `slope`, shape (n_used, P), are the
+    polynomials' terms at each bias in use, and their derivatives by V.
     """
     known = known_errors(curve, scale)
     if curve.sigma_bias is None:

@@ -102,16 +102,6 @@ class JitterPosterior(_Pointwise):
     """`MarginalPosterior` with σ² = σ_k² + s², s being ``jitter_par`` and ``jitter_perp``.
 
     The correlation between the components of a point stays as declared: s² is added to its two variances alone.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import LogNormal, Parameter, load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> jitter = {"jitter_par": Parameter("jitter_par", LogNormal(0.001, 3.0))}
-    >>> model = JitterPosterior(study.replace(parameters={**study.parameters, **jitter}))
-    >>> model.names
-    ('lambda_J', 'lambda_phi', 'lambda_sf_F', 'lambda_sf_N', 'jitter_par', 'a1', 'b2')
     """
 
     @cached_property
@@ -157,29 +147,15 @@ def information_share(dof: FloatArray) -> FloatArray:
 class StudentIntegral:
     """ln L_j(K) for all devices of a batch, all amplitudes given: what `DeviceIntegral` is for normal errors.
 
-    PointTable that are missing have `terms` and `values` of zero.
-
-    Attributes
-    ----------
-    centre : ndarray, shape (n or 1, n_devices, T)
-        Value of each term.
-    terms : ndarray of complex, shape (n_devices, N, T)
-        Terms of J0(V), with their phases, at each point.
-    values : ndarray of complex, shape (n_devices, N)
-        Measured par + i perp.
-    scales : ndarray, shape (2, n or 1, n_devices, N)
-        σ of par and of perp.
-    counts : ndarray of bool, shape (n_devices, N)
-    dof : ndarray, shape (n or 1, n_devices)
-        ν.
+    Points that are missing have `terms` and `values` of zero.
     """
 
-    centre: FloatArray
-    terms: ComplexArray
-    values: ComplexArray
-    scales: FloatArray
-    counts: np.ndarray
-    dof: FloatArray
+    centre: FloatArray  # value of each term, shape (n or 1, n_devices, T)
+    terms: ComplexArray  # terms of J0(V), with their phases, at each point, shape (n_devices, N, T)
+    values: ComplexArray  # measured par + i perp, shape (n_devices, N)
+    scales: FloatArray  # σ of par and of perp, shape (2, n or 1, n_devices, N)
+    counts: np.ndarray  # shape (n_devices, N)
+    dof: FloatArray  # ν, shape (n or 1, n_devices)
 
     @cached_property
     def _current(self) -> ComplexArray:

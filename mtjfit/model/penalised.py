@@ -12,9 +12,10 @@ from functools import cached_property
 
 import numpy as np
 from scipy.optimize import least_squares
-from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
+from mtjfit.model.compress import spanned
+from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior, whitened
 
 _ANY_LENGTH = (float(np.log(1e-3)), float(np.log(1e5)))  # ln nm, as in the search for the best fit
@@ -49,21 +50,11 @@ def _solved(design: FloatArray, target: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class Penalised:
-    """F of a study, without the priors of some parameters.
+    """F of a study, without the priors of some parameters."""
 
-    Attributes
-    ----------
-    model : FullPosterior
-        With normal errors.
-    values : ndarray, shape (size,)
-        Natural values; its noise scales are used throughout.
-    without : frozenset of str
-        Parameters whose priors do not count; a flat one then has no ends either.
-    """
-
-    model: FullPosterior
-    values: FloatArray
-    without: frozenset[str] = frozenset()
+    model: FullPosterior  # with normal errors
+    values: FloatArray  # natural values; its noise scales are used throughout, shape (size,)
+    without: frozenset[str] = frozenset()  # parameters whose priors do not count; a flat one then has no ends either
 
     @cached_property
     def _free(self) -> list[int]:
@@ -74,7 +65,7 @@ class Penalised:
         """Centre and 1/sd of every free coordinate, 1/sd = 0 where no prior counts."""
         found = [self.model.layout.entries[k].prior.centre_and_sd for k in self._free]
         kept = [self.model.layout.entries[k].name not in self.without for k in self._free]
-        centre, sd = (np.array([each[i] for each in found]).reshape(-1) for i in (0, 1))
+        centre, sd = np.array(found, dtype=float).reshape(-1, 2).T
         return centre, np.where(kept, 1 / sd, 0.0)
 
     @cached_property
@@ -137,17 +128,10 @@ class Penalised:
         if start.size == 0:
             return self._at(start)
         margin = 1e-6 * (high - low)
-
-        def residual(x: FloatArray) -> FloatArray:
-            return np.asarray(self.residual(x[None])[0])
-
-        def slopes(x: FloatArray) -> FloatArray:
-            return self._slopes(x)[1]
-
         found = least_squares(
-            residual,
+            lambda x: self.residual(x[None])[0],
             np.clip(start, low + margin, high - margin),
-            slopes,
+            lambda x: self._slopes(x)[1],
             bounds=(low, high),
             x_scale="jac",
             ftol=1e-7,
@@ -174,8 +158,7 @@ class Penalised:
     def starts(self) -> list[FloatArray]:
         """The best of many points of the prior, shape (size,) each; always the same."""
         layout = self.model.layout
-        size = layout.size
-        u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_CLOUD)[:, :size]
+        u = even_points(layout.size, _CLOUD)
         held = [k for k, entry in enumerate(layout.entries) if entry.name.is_noise or entry.name.is_thickness]
         u[:, held] = 0.5
         theta = self.model.prior_transform(u)
@@ -204,6 +187,4 @@ class Penalised:
 
 def _shares(matrix: FloatArray) -> FloatArray:
     """Diagonal of the projection onto the columns of a matrix, shape (n_rows,)."""
-    length = np.linalg.norm(matrix, axis=0)
-    u, s, _ = np.linalg.svd(matrix / np.where(length > 0, length, 1.0), full_matrices=False)
-    return np.asarray(np.sum(u[:, s > 1e-10 * s.max(initial=0.0)] ** 2, axis=1))
+    return np.asarray(np.sum(spanned(matrix, 1e-10) ** 2, axis=1))

@@ -26,17 +26,10 @@ from mtjfit.model.layout import IntArray
 
 @dataclass(frozen=True, eq=False)
 class Triangle:
-    """Orthogonal columns Q and the triangle R of designs D = Q R, one for each device.
+    """Orthogonal columns Q and the triangle R of designs D = Q R, one for each device."""
 
-    Attributes
-    ----------
-    Q : ndarray, shape (T, rows, J)
-        Columns that depend on those before them are zero.
-    R : ndarray, shape (T, T, J)
-    """
-
-    Q: FloatArray
-    R: FloatArray
+    Q: FloatArray  # columns that depend on those before them are zero, shape (T, rows, J)
+    R: FloatArray  # shape (T, T, J)
 
     @property
     def rank(self) -> IntArray:
@@ -100,13 +93,6 @@ def triangle(D: FloatArray) -> Triangle:
     """Q and R of designs of shape (T, rows, J), by the modified method of Gram and Schmidt.
 
     As good as Householder's for least squares as long as right-hand sides are projected as `Triangle.solve` does.
-
-    Examples
-    --------
-    >>> found = triangle(np.array([[1.0, 1.0], [0.0, 2.0]])[..., None])
-    >>> coefficients, rest = found.solve(np.array([[3.0], [4.0]]))
-    >>> np.round(coefficients[:, 0], 12).tolist(), found.rank.tolist()
-    ([3.0, 0.5], [2])
     """
     T, rows, J = D.shape
     columns, Q, R = [D[k] for k in range(T)], np.zeros((T, rows, J)), np.zeros((T, T, J))
@@ -131,26 +117,12 @@ _CLOSE = 1e-7  # errors; Newton's next step squares it
 
 @dataclass(frozen=True, eq=False)
 class Terms:
-    """Terms of J0 that a device sees.
-
-    Attributes
-    ----------
-    phase : ndarray of complex, shape (T,)
-        1 for in-plane, i for out-of-plane terms.
-    power : ndarray of int, shape (T,)
-    powers : ndarray of int, shape (P,)
-        Powers of V of the polynomials, ascending; those of the terms are among them.
-
-    Examples
-    --------
-    >>> Terms(("a1", "b2"), np.array([1, 1j]), np.array([1, 2]), np.array([1, 2])).phase_determined
-    True
-    """
+    """Terms of J0 that a device sees."""
 
     names: tuple[str, ...]
-    phase: NDArray[np.complex128]
-    power: IntArray
-    powers: IntArray
+    phase: NDArray[np.complex128]  # 1 for in-plane, i for out-of-plane terms, shape (T,)
+    power: IntArray  # shape (T,)
+    powers: IntArray  # powers of V of the polynomials, ascending; those of the terms are among them, shape (P,)
 
     @cached_property
     def single(self) -> IntArray:
@@ -173,29 +145,14 @@ class Terms:
 
 @dataclass(frozen=True, eq=False)
 class PhaseFit:
-    """Least squares of many devices.
+    """Least squares of many devices."""
 
-    Attributes
-    ----------
-    phase : ndarray, shape (J,)
-        Of K, between −90° and 90°: |K| times a term carries the sign of its coefficient.
-    amplitudes : ndarray, shape (T, J)
-        |K| times each term.
-    misfit : ndarray, shape (J,)
-    covariance : ndarray, shape (1 + T, 1 + T, J)
-        Of phase and amplitudes, from the linearised model.
-    left : ndarray, shape (2P, J)
-        Share of each row that the linearised model leaves as misfit.
-    determined : ndarray of bool, shape (J,)
-        False where rows do not fix phase and amplitudes.
-    """
-
-    phase: FloatArray
-    amplitudes: FloatArray
-    misfit: FloatArray
-    covariance: FloatArray
-    left: FloatArray
-    determined: NDArray[np.bool_]
+    phase: FloatArray  # of K, between −90° and 90°: |K| times a term carries the sign of its coefficient, shape (J,)
+    amplitudes: FloatArray  # |K| times each term, shape (T, J)
+    misfit: FloatArray  # shape (J,)
+    covariance: FloatArray  # of phase and amplitudes, from the linearised model, shape (1 + T, 1 + T, J)
+    left: FloatArray  # share of each row that the linearised model leaves as misfit, shape (2P, J)
+    determined: NDArray[np.bool_]  # false where rows do not fix phase and amplitudes, shape (J,)
 
     def quantities(self, terms: Terms) -> tuple[FloatArray, FloatArray]:
         """Numbers in the order of `Terms.quantities`, (Q, J), and their covariance to first order, (Q, Q, J)."""
@@ -341,7 +298,7 @@ def _lowest(rotated: _Rotated, low: FloatArray, phase: FloatArray, high: FloatAr
         convex = bend > 0
         new = phase - slope / np.where(convex, bend, 1.0)
         inside = convex & (new >= low) & (new <= high)
-        new = np.where(inside, new, 0.5 * (low + high))
+        new = np.where(inside, new, 0.5 * (low + high))  # where f is concave Newton's step climbs
         close = _CLOSE * np.minimum(1.0, 1 / np.sqrt(np.where(convex, bend, 1.0)))
         done = (inside & (np.abs(new - phase) <= close)) | (high - low <= 4 * np.finfo(float).eps)
         found[which] = new
@@ -354,30 +311,10 @@ def _lowest(rotated: _Rotated, low: FloatArray, phase: FloatArray, high: FloatAr
 
 
 def fit_phase(R: FloatArray, z: FloatArray, terms: Terms) -> PhaseFit:
-    """Phase of κ and amplitudes of each device by least squares.
+    """Phase of κ and amplitudes of each device by least squares; ValueError where any phase fits as well.
 
-    Parameters
-    ----------
-    R : ndarray, shape (2P, 2P, J)
-        As in `mtjfit.model.compress.Compressed` with the device last, whitened: in-plane, then out-of-plane columns.
-    z : ndarray, shape (2P, J)
-    terms : Terms
-        Whose phase must be determined.
-
-    Raises
-    ------
-    ValueError
-        Every power of V has both an in-plane and an out-of-plane term, so that any phase fits as well.
-
-    Examples
-    --------
-    Slope 1 with a phase of −0.1, and a coefficient b2 = 0.6:
-
-    >>> terms = Terms(("a1", "b2"), np.array([1, 1j]), np.array([1, 2]), np.array([1, 2]))
-    >>> t = np.exp(-0.1j) * np.array([1.0, 0.6j])
-    >>> found = fit_phase(np.eye(4)[..., None], np.concatenate([t.real, t.imag])[:, None], terms)
-    >>> np.round([*found.phase, *found.amplitudes[:, 0]], 12).tolist()
-    [-0.1, 1.0, 0.6]
+    From R (2P, 2P, J) and z (2P, J) as in `mtjfit.model.compress.Compressed` with the device last, whitened: in-plane,
+    then out-of-plane columns.
     """
     if not terms.phase_determined:
         raise ValueError("every power of V has an in-plane and an out-of-plane term: the phase is not determined")

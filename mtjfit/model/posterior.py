@@ -31,23 +31,14 @@ _CHECKED = 32  # rows, about
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Some devices, with their sufficient statistics.
-
-    Attributes
-    ----------
-    by_component : ndarray, shape (n_devices, 2, 1 + 2T, 1 + 2T)
-        Inner products of each component, see `mtjfit.model.compress`.
-    gram : Gram
-        Their sum: for noise that is known.
-    constant : float
-        What ln L has beside −½ χ² of the polynomials.
-    """
+    """Some devices, with their sufficient statistics."""
 
     devices: slice
     data: Compressed
+    # inner products of each component, see `mtjfit.model.compress`, shape (n_devices, 2, 1 + 2T, 1 + 2T)
     by_component: FloatArray
-    gram: Gram
-    constant: float
+    gram: Gram  # their sum: for noise that is known
+    constant: float  # what ln L has beside −½ χ² of the polynomials
 
     @property
     def n(self) -> int:
@@ -69,17 +60,9 @@ class Batch:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SharedPosterior(ABC):
-    """Prior and likelihood over what devices share, vectorised over rows of coordinates.
+    """Prior and likelihood over what devices share, vectorised over rows of coordinates; as of `FullPosterior`."""
 
-    Any optimiser, ensemble sampler or nested sampler plugs into `log_likelihood`, `log_prior`, `log_posterior` and
-    `prior_transform`.
-
-    Attributes
-    ----------
-    nodes_at_once : int
-        Quadrature nodes of all rows and devices at a time, so that temporary arrays stay in cache.
-    """
-
+    # quadrature nodes of all rows and devices at a time, so that temporary arrays stay in cache
     nodes_at_once: int = 2**14
 
     @property

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import chi2, qmc, t
+from scipy.stats import chi2, t
 
 from mtjfit.data import FloatArray
 from mtjfit.model.descent import Descent, Points, lowest_of
-from mtjfit.model.device_combinations import noise_groups
+from mtjfit.model.device_combinations import noise_groups, values_per_scale
 from mtjfit.model.jacobian import jacobian, relative_errors
+from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.line import Line
 
@@ -39,35 +40,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Profile:
-    """Rise of −2 ln L along one parameter.
-
-    Attributes
-    ----------
-    values, rise : ndarray, shape (n,)
-        Values that were held, ascending, and the rise of −2 ln L at each; zero at the best one.
-    range : (float, float)
-        Where the parameter may go: the support of its prior, and for lengths no farther than `FARTHEST`.
-    thresholds : tuple of float
-        Rise at the ends of the intervals of `LEVELS`.
-    log : bool
-        Whether the parameter is followed in its logarithm.
-    """
+    """Rise of −2 ln L along one parameter."""
 
     name: str
     best: float
+    # values, rise: values that were held, ascending, and the rise of −2 ln L at each; zero at the best one, shape (n,)
     values: FloatArray
     rise: FloatArray
+    # where the parameter may go: the support of its prior, and for lengths no farther than `FARTHEST`
     range: tuple[float, float]
-    thresholds: tuple[float, ...]
-    log: bool
+    thresholds: tuple[float, ...]  # rise at the ends of the intervals of `LEVELS`
+    log: bool  # whether the parameter is followed in its logarithm
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The lowest and the highest value at which the rise is below its threshold, and all between them.
-
-        Raises
-        ------
-        ValueError
-            `level` is not one of `LEVELS`.
+        """The lowest and the highest value at which the rise is below its threshold, and all between them; of `LEVELS`.
 
         Examples
         --------
@@ -89,7 +75,10 @@ class Profile:
 
 
 def _end(u: FloatArray, rise: FloatArray, threshold: float) -> float | None:
-    """The crossing of a threshold between two points, linear in √rise, if there is one."""
+    """The crossing of a threshold between two points, if there is one.
+
+    Linear in √rise, which is a straight line where the model is linear: a parabola is met exactly by two points.
+    """
     if u.size < 2:
         return None
     low, high = np.sqrt(np.maximum(rise[:2], 0.0))
@@ -102,19 +91,10 @@ def thresholds(model: FullPosterior) -> tuple[float, ...]:
     The quantiles of χ² for known errors. For a fitted scale N ln(1 + t²/ν), which is exact for a linear model with N
     values and ν degrees of freedom behind one scale; of several scales the one with the largest rise counts, so that
     intervals are rather too wide.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> [round(x, 2) for x in thresholds(FullPosterior(load_study(dataset("thickness-series").study_file)))]
-    [0.99, 3.84]
     """
-    group, dof = noise_groups(model)
-    n = np.array([model.data.n[group == g].sum() for g in range(dof.size)], dtype=float)
     levels = np.array(LEVELS)
     found = chi2.ppf(levels, 1)
-    for values, nu in zip(n, dof, strict=True):
+    for values, nu in zip(values_per_scale(model), noise_groups(model)[1], strict=True):
         found = np.maximum(found, values * np.log1p(t.ppf((1 + levels) / 2, max(nu, 1.0)) ** 2 / max(nu, 1.0)))
     return tuple(float(x) for x in found)
 
@@ -124,33 +104,8 @@ def rises(
 ) -> dict[str, tuple[float, float]]:
     """Rise of χ² where a parameter is held `sds` of its errors below and above its best value, all others following.
 
-    Parameters
-    ----------
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters at the optimum.
-    amplitudes : ndarray, shape (n_free,)
-    errors : mapping of str to float
-        Standard errors, in the parameters' own units, of the parameters to look at; `sds` of them must leave lengths
-        positive.
-
-    Returns
-    -------
-    dict of str to (float, float)
-        Below and above; sds² for a linear model. Never too small, unless `values` are no minimum.
-
-    Examples
-    --------
-    With all lengths known the model is linear in the amplitudes:
-
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import Fixed, Parameter, load_study
-    >>> study = load_study(dataset("sankey2008").study_file)
-    >>> known = {name: Parameter(name, Fixed(1.0)) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
-    >>> linear = fit(study.replace(parameters={**study.parameters, **known}))
-    >>> best, errors = linear.optimum, {"a1": linear.errors["a1"]}
-    >>> np.round(rises(FullPosterior(linear.study), best.values, best.amplitudes, errors)["a1"], 6).tolist()
-    [4.0, 4.0]
+    At natural values (size,) and amplitudes (n_free,) of the optimum, for the parameters that have `errors`; `sds` of
+    them must leave lengths positive. sds² for a linear model; never too small, unless `values` are no minimum.
     """
     at = dict(zip((*model.layout.names, *model.amplitudes.names), (*values, *amplitudes), strict=True))
     start = np.asarray(values, dtype=float)[None, :]
@@ -164,29 +119,30 @@ def rises(
     return {name: rise(name, error) for name, error in errors.items()}
 
 
-_CLOUD = 256  # points of the prior
-_VALLEYS = 24  # of them from which the whole study is fitted
 _ROUNDS = 8
 _BEATEN = 0.02  # in −2 ln L: by how much another point must lie below a line, half a per cent of an interval
 _OF_INTEREST = 2.0  # thresholds up to which it matters
 
 
 @dataclass(frozen=True)
+class Search:
+    """Starts of the searches for profiles; fewer find the same where there is one valley."""
+
+    cloud: int = 256  # points of the prior
+    valleys: int = 24  # of them from which the whole study is fitted
+    afar: int = 3  # starts for each point of a line, beside its neighbours
+
+
+SEARCH = Search()
+
+
+@dataclass(frozen=True)
 class Reference:
-    """The best point, from which all profiles start.
+    """The best point, from which all profiles start."""
 
-    Attributes
-    ----------
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters.
-    amplitudes : ndarray, shape (n_free,)
-    lowest : float
-        −2 ln L there, up to a constant.
-    """
-
-    values: FloatArray
-    amplitudes: FloatArray
-    lowest: float
+    values: FloatArray  # natural values of the non-linear parameters, shape (size,)
+    amplitudes: FloatArray  # shape (n_free,)
+    lowest: float  # −2 ln L there, up to a constant
 
     @classmethod
     def of(cls, points: Points) -> Reference:
@@ -202,19 +158,12 @@ class Reference:
 
 @dataclass(frozen=True)
 class Profiles:
-    """Profiles of several parameters of one study.
-
-    Attributes
-    ----------
-    best : Reference
-        The lowest point of all; where it is not that of the fit, the fit has missed it.
-    beaten : dict of str to float
-        Profiles above some other fit of the study, and by how much of −2 ln L. Empty as it should be: an interval
-        of a profile that is beaten may be too narrow.
-    """
+    """Profiles of several parameters of one study."""
 
     profiles: dict[str, Profile]
-    best: Reference
+    best: Reference  # the lowest point of all; where it is not that of the fit, the fit has missed it
+    # profiles above some other fit of the study, and by how much of −2 ln L. Empty as it should be: an interval of a
+    # profile that is beaten may be too narrow
     beaten: dict[str, float]
 
 
@@ -223,52 +172,30 @@ def reference(model: FullPosterior, values: FloatArray) -> Reference:
     return Reference.of(Descent(model).lowest(np.zeros(1), np.asarray(values, dtype=float)[None, :]))
 
 
-def profile(model: FullPosterior, name: str, about: Reference) -> Profile:
-    """The profile of a length or an amplitude, from a start that need not be the best one.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> model = FullPosterior(study)
-    >>> found = profile(model, "lambda_sf_F", reference(model, fit(study).optimum.values))
-    >>> f"{found.interval(0.95).low:.1f} {found.interval(0.95).high}"
-    '5.5 inf'
-    """
-    return profiles(model, (name,), about).profiles[name]
-
-
 def profiles(
     model: FullPosterior,
     names: Sequence[str],
     about: Reference,
     others: FloatArray | None = None,
     shown: Callable[[Sequence[str]], Iterable[str]] = iter,
+    search: Search = SEARCH,
 ) -> Profiles:
     """Profiles of lengths and amplitudes, none above any point of another or above any other fit.
 
-    Parameters
-    ----------
-    about : Reference
-        The best fit, as far as it is known.
-    others : ndarray, shape (n, size)
-        Natural values of other fits of the study, or draws of its posterior.
-    shown : callable
-        Wraps the names while the lines are drawn, to show progress.
+    `about` is the best fit, as far as it is known; `others`, shape (n, size), are natural values of other fits of the
+    study, or draws of its posterior. `shown` wraps the names while the lines are drawn, to show progress.
     """
-    limits, cloud = thresholds(model), _cloud(model, about.values)
+    limits, cloud = thresholds(model), _cloud(model, about.values, search.cloud)
     whole = Descent(model)
     if others is not None:
         cloud = np.concatenate([cloud, others])
-    fits = _valleys(whole, cloud)
+    fits = _valleys(whole, cloud, search.valleys)
     if others is not None:
         fits = Points.together([fits, whole.at(np.zeros(len(others)), others)])
     fits = Points.together([about.as_points, fits])
     best, starts = Reference.of(fits), np.concatenate([fits.values, cloud])
     errors = _steps(model, best)
-    lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts) for name in shown(names)}
+    lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts, search.afar) for name in shown(names)}
     lines = {name: line.settled(best.lowest, limits) for name, line in lines.items()}
     for _ in range(_ROUNDS):
         before, best = best, _lowest(whole, _everywhere(lines, fits, best))
@@ -317,18 +244,16 @@ def _profile(line: Line, best: Reference, limits: tuple[float, ...]) -> Profile:
     return Profile(axis.name, value, axis.back(line.u), rise, (axis.low, axis.high), limits, axis.log)
 
 
-def _valleys(whole: Descent, cloud: FloatArray) -> Points:
-    """Fits of the whole study from the best of many points."""
+def _valleys(whole: Descent, cloud: FloatArray, n: int) -> Points:
+    """Fits of the whole study from the n best of many points."""
     held = np.zeros(len(cloud))
-    chosen = np.argsort(whole.at(held, cloud).height)[:_VALLEYS]
+    chosen = np.argsort(whole.at(held, cloud).height)[:n]
     return whole.lowest(held[: chosen.size], cloud[chosen])
 
 
-def _cloud(model: FullPosterior, values: FloatArray) -> FloatArray:
-    """Points of the prior for lengths, with thicknesses and noise scales of the best point; always the same."""
-    size = model.layout.size
-    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_CLOUD)[:, :size]
-    cloud = model.layout.values(model.prior_transform(u))
+def _cloud(model: FullPosterior, values: FloatArray, n: int) -> FloatArray:
+    """n points of the prior for lengths, with thicknesses and noise scales of the best point; always the same."""
+    cloud = model.layout.values(model.prior_transform(even_points(model.layout.size, n)))
     kept = np.array([entry.name.startswith(("noise", "thickness")) for entry in model.layout.entries], dtype=bool)
     return np.where(kept, values, cloud)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 from mtjfit.data import FloatArray
 from mtjfit.model.device_combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
+from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.physics import wave_numbers
 from mtjfit.study import ParameterName
@@ -23,30 +23,18 @@ _TAKES_PART = 1e-3
 
 @dataclass(frozen=True)
 class Structure:
-    """Rank of the model for a design, whatever the noise: thicknesses taken as known.
-
-    Attributes
-    ----------
-    null_directions : tuple of str
-        Changes of parameters that no measurement of this design can see, in words.
-    """
+    """Rank of the model for a design, whatever the noise: thicknesses taken as known."""
 
     rank: int
     n_parameters: int
-    null_directions: tuple[str, ...]
+    null_directions: tuple[str, ...]  # changes of parameters that no measurement of this design can see, in words
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """Changes of the parameters that leave every measured value as it is, for a reason that has a name.
+    """Changes of the parameters that leave every measured value as it is, for a reason that has a name."""
 
-    Attributes
-    ----------
-    vectors : ndarray, shape (n, n_model)
-        In relative changes: the columns of the model's `Jacobian`.
-    """
-
-    vectors: FloatArray
+    vectors: FloatArray  # in relative changes: the columns of the model's `Jacobian`, shape (n, n_model)
     words: str
 
 
@@ -98,7 +86,7 @@ def _by_common_factor(model: FullPosterior, J: Jacobian, values: FloatArray, amp
     lengths = [layout.by_device(name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")]
     q0_squared = np.broadcast_to(wave_numbers(*lengths)[0], index[0].shape)
     phi, sf = (np.broadcast_to(length, index[0].shape) for length in lengths[1:])
-    per_term = np.where(linear.column >= 0, np.append(amplitudes, 0.0)[linear.column], linear.constant)
+    per_term = linear.of_terms(amplitudes)
     found = []
     for pair in np.unique(np.stack(index, axis=1), axis=0):
         if np.any(pair < 0):
@@ -118,16 +106,7 @@ def _by_common_factor(model: FullPosterior, J: Jacobian, values: FloatArray, amp
 
 
 def unseen(model: FullPosterior, J: Jacobian, values: FloatArray, amplitudes: FloatArray) -> tuple[Unseen, ...]:
-    """Changes that no measured value shows at a point, as far as they have a name; each is tested on the Jacobian.
-
-    Parameters
-    ----------
-    J : Jacobian
-        At this point.
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters.
-    amplitudes : ndarray, shape (n_free,)
-    """
+    """Changes that no measured value shows at a point, as far as they have a name; each is tested on the Jacobian."""
     names = J.names[: J.n_model]
     scaled, norms = _scaled(J.model)
     largest = max(float(np.linalg.norm(scaled, ord=2)) if scaled.size else 0.0, 1e-300)
@@ -162,12 +141,11 @@ def _listed(names: Sequence[str], own: set[str]) -> str:
 
 def _seen(model: FullPosterior) -> str:
     """Numbers that a single device determines, in words."""
-    counts = terms_seen(model, 0)
-    named = [name for name, kept in zip(model.study.amplitudes, counts, strict=True) if kept]
-    if terms_of(model, counts).phase_determined:
-        return ", ".join(["arg κ", *(f"|κ|·{name}" for name in named)])
+    terms = terms_of(model, terms_seen(model, 0))
+    if terms.phase_determined:
+        return ", ".join(["arg κ", *(f"|κ|·{name}" for name in terms.names)])
     powers: dict[str, list[str]] = {}
-    for name in sorted(named):
+    for name in sorted(terms.names):
         powers.setdefault(name[1:], []).append(name if name[0] == "a" else f"i {name}")
     return ", ".join(f"κ·({' + '.join(each)})" for each in powers.values())
 
@@ -191,7 +169,7 @@ def prior_points(model: FullPosterior, n: int) -> list[tuple[FloatArray, FloatAr
     Thicknesses are nominal.
     """
     size, free = model.layout.size, len(model.amplitudes.names)
-    u = 0.05 + 0.9 * qmc.Sobol(max(size + free, 1), rng=np.random.default_rng(0)).random(n)
+    u = 0.05 + 0.9 * even_points(size + free, n)
     for k, entry in enumerate(model.layout.entries):
         if entry.name.is_thickness:
             u[:, k] = 0.5
@@ -257,22 +235,13 @@ def grade(error: float) -> str:
 
 
 def expected_errors(model: FullPosterior, n: int = _POINTS) -> pd.DataFrame:
-    """Linearised relative errors at points that fill the central 90 % of every prior; no measured value is used.
+    """Linearised relative errors at `n` points, a power of two, over the central 90 % of every prior; no value is used.
 
     Bias points, errors of the data, thicknesses with their errors and priors are; where noise scales are fitted, those
-    of the prior. Where the model is not linear within its errors this is the better case.
-
-    Parameters
-    ----------
-    n : int
-        Number of points, a power of two.
-
-    Returns
-    -------
-    DataFrame
-        Index parameter: lengths and amplitudes, and Lambda where D_ratio and lambda_sf_N are shared and free. Columns
-        median, low, high: of the relative error over the prior, low and high its deciles; within_10, within_30,
-        within_100: share of the prior in which it is that many per cent or less.
+    of the prior. Where the model is not linear within its errors this is the better case. By parameter (lengths,
+    amplitudes, and Lambda where D_ratio and lambda_sf_N are shared and free): median, low and high (deciles) of the
+    error over the prior; within_10, within_30, within_100: share of the prior in which it is that many per cent or
+    less.
 
     Examples
     --------

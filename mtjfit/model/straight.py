@@ -34,20 +34,11 @@ class Frame:
     """Normal distribution of some coordinates given all others, for each row.
 
     These coordinates have standard normal priors, whatever the others are.
-
-    Attributes
-    ----------
-    columns : ndarray of int, shape (k,)
-        The coordinates; none of them where the posterior is straight already.
-    information : ndarray, shape (n, k, k)
-        Second derivatives of −ln L.
-    pull : ndarray, shape (n, k)
-        First derivatives of ln L where these coordinates are zero.
     """
 
-    columns: IntArray
-    information: FloatArray
-    pull: FloatArray
+    columns: IntArray  # the coordinates; none of them where the posterior is straight already, shape (k,)
+    information: FloatArray  # second derivatives of −ln L, shape (n, k, k)
+    pull: FloatArray  # first derivatives of ln L where these coordinates are zero, shape (n, k)
 
     @classmethod
     def trivial(cls, n: int) -> Frame:
@@ -124,20 +115,10 @@ def information(
     amplitudes: AmplitudeLayout,
     sampled: Sequence[int],
 ) -> tuple[FloatArray, FloatArray]:
-    """Information (n, k, k) and pull (n, k) of the data about some amplitudes, as normal scores.
+    """Information (n, k, k) and pull (n, k) of the data about `sampled` amplitudes without bounds, as normal scores.
 
-    Every device counts with its thickness, linearised, and with its own amplitudes integrated out.
-
-    Parameters
-    ----------
-    integral : DeviceIntegral
-        With all other amplitudes where they are; those of `sampled` do not matter.
-    K, slope : ndarray of complex, shape (n, n_devices)
-        K and dK/dd at the nominal thicknesses.
-    thickness_sd : float
-        Prior standard deviation of each thickness in nm, 0 where it is known.
-    sampled : sequence of int
-        Free amplitudes without bounds.
+    Every device counts with its thickness, linearised at the nominal one, where K and slope = dK/dd are given,
+    (n, n_devices), and with its own amplitudes integrated out. All other amplitudes are where `integral` has them.
     """
     serves = np.stack([amplitudes.column == a for a in sampled], axis=-1)  # (n_devices, T, k)
     a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)

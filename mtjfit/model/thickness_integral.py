@@ -64,33 +64,16 @@ class Nodes:
 
 @dataclass(frozen=True)
 class Thickness:
-    """Priors of the thicknesses of devices, and integrals over them.
+    """Priors of the thicknesses of devices, and integrals over them."""
 
-    Attributes
-    ----------
-    nominal : ndarray, shape (n or 1, n_devices)
-        Centre of each prior in nm; it is normal and restricted to positive values.
-    sd : ndarray, shape (n or 1, 1)
-        Standard deviation of all devices of a row, in nm.
-    per_volume : bool
-        True where the data carry 1/d.
-    count : int
-        Nodes of each integral.
-    steps : int
-        Gauss–Newton steps to find where an integrand lies.
-    wide_count : int
-        Nodes of each integral where the prior is wide.
-    cells : int
-        Of the cumulative distribution that draws are read from.
-    """
-
+    # centre of each prior in nm; it is normal and restricted to positive values, shape (n or 1, n_devices)
     nominal: FloatArray
-    sd: FloatArray
-    per_volume: bool
-    count: int = 10
-    steps: int = 2
-    wide_count: int = 24
-    cells: int = 48
+    sd: FloatArray  # standard deviation of all devices of a row, in nm, shape (n or 1, 1)
+    per_volume: bool  # true where the data carry 1/d
+    count: int = 10  # nodes of each integral
+    steps: int = 2  # gauss–Newton steps to find where an integrand lies
+    wide_count: int = 24  # nodes of each integral where the prior is wide
+    cells: int = 48  # of the cumulative distribution that draws are read from
 
     @classmethod
     def about(cls, priors: Sequence[Normal], per_volume: bool) -> Thickness:
@@ -127,6 +110,7 @@ class Thickness:
             step, width = integral.step(K, slope, offset, self.sd)
             offset = np.clip(offset + step, -limit, limit)
         low = np.maximum(self.nominal + offset - _REACH * width, np.maximum(dead, 0.0) + THINNEST)
+        # where zero thickness or the dead layer cuts the range off, the integrand is highest at that end
         high = np.maximum(self.nominal + offset + _REACH * width, low + _REACH * width)
         return Nodes(low, (high - low) / (count - 1), count)
 
@@ -142,21 +126,23 @@ class Thickness:
 
     def log_integral(self, form: ExponentialForm, integral: OfDevices, dead: FloatArray) -> FloatArray:
         """ln ∫ L_j(d) p(d) dd of each device, shape (n, n_devices)."""
-        nodes = self.nodes(form, integral, dead, self.count)
-        log_density = self.log_density(form, integral, nodes, dead)
-        if self.is_wide:
-            nodes = self._refined(nodes, log_density, dead)
-            log_density = self.log_density(form, integral, nodes, dead)
+        nodes, log_density = self._explored(form, integral, dead, self.count)
         return _log_sum(log_density + nodes.log_weights)
 
-    @property
-    def is_wide(self) -> bool:
-        """True where K(d) is not linear enough over the prior to find the integrands."""
-        return bool(self.wide_rows.any())
+    def _explored(
+        self, form: ExponentialForm, integral: OfDevices, dead: FloatArray, count: int
+    ) -> tuple[Nodes, FloatArray]:
+        """Nodes about each integrand, and `log_density` there."""
+        nodes = self.nodes(form, integral, dead, count)
+        log_density = self.log_density(form, integral, nodes, dead)
+        if self.wide_rows.any():
+            nodes = self._refined(nodes, log_density, dead)
+            log_density = self.log_density(form, integral, nodes, dead)
+        return nodes, log_density
 
     @cached_property
     def wide_rows(self) -> np.ndarray:
-        """`is_wide` of each row, shape (n or 1,)."""
+        """True for rows in which K(d) is not linear enough over the prior to find the integrands, shape (n or 1,)."""
         return np.asarray(np.any(self.sd > _WIDE * self.nominal.min(axis=-1, keepdims=True), axis=-1))
 
     def _refined(self, nodes: Nodes, log_density: FloatArray, dead: FloatArray) -> Nodes:
@@ -165,6 +151,7 @@ class Thickness:
         weights /= weights.sum(axis=-1, keepdims=True)
         place = np.arange(nodes.count)
         mean = np.sum(weights * place, axis=-1)
+        # 1/12: of an integrand between two nodes no more is known than in which cell it lies
         sd = np.sqrt(np.sum(weights * (place - mean[..., None]) ** 2, axis=-1) + 1 / 12)
         centre, reach = nodes.first + nodes.spacing * mean, _WIDE_REACH * nodes.spacing * sd
         low = np.maximum(centre - reach, np.maximum(dead, 0.0) + THINNEST)
@@ -199,11 +186,7 @@ class Thickness:
 
         By inverting the cumulative distribution on a fine grid.
         """
-        nodes = self.nodes(form, integral, dead, _FOR_DRAWS)
-        log_density = self.log_density(form, integral, nodes, dead)
-        if self.is_wide:
-            nodes = self._refined(nodes, log_density, dead)
-            log_density = self.log_density(form, integral, nodes, dead)
+        nodes, log_density = self._explored(form, integral, dead, _FOR_DRAWS)
         log_density = np.maximum(log_density - log_density.max(axis=-1, keepdims=True), -_DEPTH)
         # ln of the density is close to a parabola: cubic splines follow it between the nodes
         place = np.linspace(0.0, nodes.count - 1.0, 2 * self.cells + 1)

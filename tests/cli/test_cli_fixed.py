@@ -21,7 +21,7 @@ from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
 
 VALUES = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0, "a1": 0.13,
           "b2": 0.08}  # fmt: skip
-pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 
 def fixed(**free: Normal | AboutNominal) -> Study:

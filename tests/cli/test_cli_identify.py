@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from model_studies import FEW
 
 import mtjfit
 from mtjfit.cli.identify import check_command, identify_command
 from mtjfit.errors import NotDetermined
 
-pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 SANKEY = mtjfit.dataset("sankey2008").study_file
 
 
 def invoke(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(identify_command, [str(argument) for argument in arguments])
+    few = partial(mtjfit.identify, search=FEW)
+    return CliRunner().invoke(identify_command, [str(argument) for argument in arguments], obj=few)
 
 
 def test_a_series_is_answered_and_written(make_study, tmp_path: Path) -> None:

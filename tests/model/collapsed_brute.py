@@ -10,43 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from model_studies import LAWS, label, value_of
+from model_studies import data, label, responses, value_of
+from scipy import linalg, stats
 
 from mtjfit.data import TorqueCurve
-from mtjfit.physics import Interface
 from mtjfit.study import AboutNominal, Fixed, Normal, Study
 
 Point = Mapping[str, float]
 _LN_2PI = np.log(2 * np.pi)
-
-
-def responses(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> dict[str, np.ndarray]:
-    """Values of all points in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, 2 n_used), by name."""
-    at = {name: value_of(study, curve, name, point) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    if "Lambda" in study.parameters:
-        at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
-    else:
-        at |= {name: value_of(study, curve, name, point) for name in ("lambda_sf_N", "D_ratio")}
-    dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
-    sine = np.sin(np.deg2rad(curve.angle)) if curve.sin_theta == "included" else 1.0
-    out = {}
-    for name in study.amplitudes:
-        T = LAWS[curve.quantity](
-            curve.bias[curve.used], d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
-        )
-        T = np.broadcast_to(T, (d.size, curve.n_used)) * sine
-        out[name] = np.concatenate([T.real, T.imag], axis=1)
-    return out
-
-
-def data(study: Study, curve: TorqueCurve, point: Point) -> tuple[np.ndarray, np.ndarray]:
-    """Values and errors of all points in use, in-plane then out-of-plane, in the unit of the first curve."""
-    scale = study.scale_of(curve)
-    y = np.concatenate([curve.par[curve.used], curve.perp[curve.used]]) * scale
-    if curve.sigma_par is None:
-        each = [value_of(study, curve, name, point) for name in ("noise_par", "noise_perp")]
-        return y, np.repeat(each, curve.n_used)
-    return y, np.concatenate([curve.sigma_par[curve.used], curve.sigma_perp[curve.used]]) * scale
 
 
 def is_own(study: Study, name: str) -> bool:
@@ -84,11 +55,20 @@ def log_sum(log_terms: np.ndarray, weights: np.ndarray) -> float:
     return float(np.log(np.sum(weights * np.exp(log_terms - log_terms.max()))) + log_terms.max())
 
 
+def student_given_thickness(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> np.ndarray:
+    """ln L of one device under Student-t errors at thicknesses d, every amplitude known, shape (n_d,)."""
+    rows = responses(study, curve, point, d)
+    T = sum(row * value_of(study, curve, name, point) for name, row in rows.items())
+    y, C = data(study, curve, point)
+    nu = value_of(study, curve, "noise_dof", point)
+    return np.sum(stats.t.logpdf(y - T, nu, 0.0, np.sqrt(np.diagonal(C))), axis=-1)
+
+
 def given_thickness(study: Study, curve: TorqueCurve, point: Point, d: np.ndarray) -> np.ndarray:
     """ln L of one device at thicknesses d, own amplitudes integrated out, shape (n_d,)."""
     rows = responses(study, curve, point, d)
-    y, sigma = data(study, curve, point)
-    r, C = np.broadcast_to(y, (d.size, y.size)), np.diag(sigma**2)
+    y, C = data(study, curve, point)
+    r = np.broadcast_to(y, (d.size, y.size))
     bounded: tuple[str, Normal] | None = None
     for name, row in rows.items():
         prior: Any = study.parameters[name].prior
@@ -127,7 +107,7 @@ def own_given_thickness(
     In the form that inverts the covariance of the data.
     """
     rows = responses(study, curve, point, d)
-    y, sigma = data(study, curve, point)
+    y, C = data(study, curve, point)
     D = np.stack([rows[name] for name in names], axis=-1)
     mean, variance = np.zeros(len(names)), np.zeros(len(names))
     for k, name in enumerate(names):
@@ -142,7 +122,7 @@ def own_given_thickness(
     for name, row in rows.items():
         if name not in names:
             r = r - row * value_of(study, curve, name, point)
-    gain = np.swapaxes(np.linalg.solve(np.diag(sigma**2) + D @ S @ np.swapaxes(D, 1, 2), D @ S), 1, 2)
+    gain = np.swapaxes(np.linalg.solve(C + D @ S @ np.swapaxes(D, 1, 2), D @ S), 1, 2)
     return mean + (gain @ r[..., None])[..., 0], S - gain @ D @ S
 
 
@@ -159,14 +139,15 @@ def peak(log_density: Any, low: float, high: float, depth: float = 45.0) -> tupl
 
 
 def with_thickness_integrated(study: Study, curve: TorqueCurve, point: Point, panels: int = 12) -> float:
-    """ln of ∫ L(d) p(d) dd over all positive magnetic thicknesses."""
+    """ln of ∫ L(d) p(d) dd over all positive magnetic thicknesses; under Student-t errors where they are declared."""
+    likelihood = student_given_thickness if "noise_dof" in study.parameters else given_thickness
     declared = study.parameters["thickness"].prior
     assert isinstance(declared, AboutNominal)
     prior = declared.about(curve.thickness)
     dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
 
     def log_density(d: np.ndarray) -> np.ndarray:
-        return np.asarray(given_thickness(study, curve, point, d) + prior.logpdf(d))
+        return np.asarray(likelihood(study, curve, point, d) + prior.logpdf(d))
 
     low, high = interval_of(prior)
     d, w = gauss(*peak(log_density, max(low, dead), high), panels)
@@ -175,22 +156,23 @@ def with_thickness_integrated(study: Study, curve: TorqueCurve, point: Point, pa
 
 def all_devices(study: Study, point: Point) -> float:
     """ln L for given shared parameters, shared amplitudes among them; what belongs to one device integrated out."""
+    likelihood = student_given_thickness if "noise_dof" in study.parameters else given_thickness
     if isinstance(study.parameters["thickness"].prior, Fixed):
-        return sum(float(given_thickness(study, c, point, np.array([c.thickness]))[0]) for c in study.curves)
+        return sum(float(likelihood(study, c, point, np.array([c.thickness]))[0]) for c in study.curves)
     return sum(with_thickness_integrated(study, curve, point) for curve in study.curves)
 
 
 def shared_integrated(study: Study, point: Point) -> float:
-    """ln L with the free shared amplitudes that `point` does not give integrated out; thicknesses known.
+    """ln L with the free amplitudes that `point` does not give integrated out, at the thicknesses that it gives.
 
-    One of them may be bounded; own amplitudes may not.
+    One shared amplitude may be bounded; own ones may not.
     """
     labels: list[str] = []
-    blocks, ys, sigmas, scattered = [], [], [], []
+    blocks, ys, covariances, scattered = [], [], [], []
     for curve in study.curves:
-        y, sigma = data(study, curve, point)
-        mine = {}
-        for name, row in responses(study, curve, point, np.array([curve.thickness])).items():
+        y, errors = data(study, curve, point)
+        mine, d = {}, np.array([value_of(study, curve, "thickness", point)])
+        for name, row in responses(study, curve, point, d).items():
             known = label(study, curve, name)
             if study.parameters[name].is_fixed or known in point:
                 y = y - row[0] * value_of(study, curve, name, point)
@@ -200,8 +182,8 @@ def shared_integrated(study: Study, point: Point) -> float:
         labels += [one for one in mine if one not in labels]
         blocks.append(mine)
         ys.append(y)
-        sigmas.append(sigma)
-    r, C = np.concatenate(ys), np.diag(np.concatenate(sigmas) ** 2)
+        covariances.append(errors)
+    r, C = np.concatenate(ys), linalg.block_diag(*covariances)
     for j, row in scattered:
         column = np.concatenate([row if i == j else np.zeros(y.size) for i, y in enumerate(ys)])
         C = C + np.outer(column, column)

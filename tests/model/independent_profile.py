@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from model_studies import naive
+from model_studies import LENGTHS, naive
 from scipy.optimize import least_squares
 
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import FitResult
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
-LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 FIRST, LAST = 1e-3, 1e5  # nm that a length without bounds of its own may reach
 
 

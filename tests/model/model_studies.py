@@ -1,27 +1,32 @@
-"""Simulated studies of any kind, and the likelihood of one done naively: dense matrices, one bias point at a time."""
+"""Simulated studies of any kind, and the likelihood of one done naively: raw points, dense matrices."""
 
 from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mtjfit.data import TorqueCurve
+from mtjfit.model import Search
 from mtjfit.physics import Interface, torkance, torque
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, is_amplitude
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}
 AMPLITUDES = {"a1": 1.0, "a2": -0.3, "b0": 0.1, "b1": 0.2, "b2": 0.6}
+LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 LENGTH = LogUniform(0.1, 100.0)
 NOISE_PRIORS = {"noise_par": LogNormal(0.02, 3.0), "noise_perp": LogNormal(0.02, 3.0)}
 LAWS = {"torque": torque, "torkance": torkance}
+FEW = Search(cloud=32, valleys=4, afar=1)
+"""Profiles from few starts: for tests of how they are told and drawn."""
 
 
 def declared(**priors: Any) -> dict[str, Parameter]:
     """Lengths, exact thickness, a1 and b2; a keyword changes a prior or gives (prior, scope), None takes it out."""
-    start: dict[str, Any] = dict.fromkeys(("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N"), LENGTH)
+    start: dict[str, Any] = dict.fromkeys(LENGTHS, LENGTH)
     start |= {"D_ratio": Fixed(1.0), "thickness": Fixed(0.0), "a1": Normal(0.0, 3.0), "b2": Normal(0.0, 3.0)}
     out = {}
     for name, prior in (start | priors).items():
@@ -62,6 +67,23 @@ def simulated(
     return Study("simulated", tuple(curves), parameters)
 
 
+def uneven(**changes: Any) -> Study:
+    """Errors that differ from point to point, points left out, one device with twice the bias points."""
+    made, longer, rng = simulated(**changes), simulated(**changes, n_bias=22, seed=4), np.random.default_rng(5)
+    curves = [made.curves[0], longer.curves[1], made.curves[2].mask(made.curves[2].bias > 0.3, "outside")]
+    errors = ("sigma_par", "sigma_perp")
+    return made.replace(
+        curves=tuple(replace(c, **{n: rng.uniform(0.01, 0.1, c.bias.size) for n in errors}) for c in curves)
+    )
+
+
+def half_fitted(**changes: Any) -> Study:
+    """The errors of device A are to be fitted, those of the others are known."""
+    made = simulated(**({"fit_sigma": True} | changes))
+    known = {"sigma_par": np.full(11, 0.03), "sigma_perp": np.full(11, 0.04)}
+    return made.replace(curves=(made.curves[0], *(replace(c, **known) for c in made.curves[1:])))
+
+
 def value_of(study: Study, curve: TorqueCurve, name: str, point: Mapping[str, float]) -> float:
     """A parameter of one device from named values, by its declared scope; fixed values likewise."""
     parameter = study.parameters[name]
@@ -78,48 +100,67 @@ def label(study: Study, curve: TorqueCurve, name: str) -> str:
     return {"shared": name, "group": f"{name}[{curve.group}]", "device": f"{name}[{curve.device}]"}[scope]
 
 
-def naive(study: Study, point: Mapping[str, float], factors: Sequence[float] | None = None) -> dict[str, Any]:
-    """Data y, errors, responses D to unit amplitudes, priors of amplitudes and response to fixed amplitudes.
+def responses(study: Study, curve: TorqueCurve, point: Mapping[str, float], d: np.ndarray) -> dict[str, np.ndarray]:
+    """Values of all points in use for a unit amplitude, in-plane then out-of-plane, shape (n_d, 2 n_used), by name."""
+    at = {name: value_of(study, curve, name, point) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    if "Lambda" in study.parameters:
+        at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
+    else:
+        at |= {name: value_of(study, curve, name, point) for name in ("lambda_sf_N", "D_ratio")}
+    dead = value_of(study, curve, "dead_layer", point) if "dead_layer" in study.parameters else 0.0
+    sine = np.sin(np.deg2rad(curve.angle)) if curve.sin_theta == "included" else 1.0
+    out = {}
+    for name in study.amplitudes:
+        T = LAWS[curve.quantity](
+            curve.bias[curve.used], d[:, None] - dead, **at, interface=Interface.of(**{name: 1.0}), per=curve.per
+        )
+        T = np.broadcast_to(T, (d.size, curve.n_used)) * sine
+        out[name] = np.concatenate([T.real, T.imag], axis=1)
+    return out
 
-    `factors` turn the numbers of each curve into the unit of the first; by default all units are equal.
-    """
-    amplitudes = [name for name in study.parameters if is_amplitude(name)]
-    labels = list(dict.fromkeys(
-        label(study, c, n) for n in amplitudes for c in study.curves if not study.parameters[n].is_fixed
-    ))  # fmt: skip
-    y, sigma, D, known = [], [], [], []
-    for j, curve in enumerate(study.curves):
-        factor = 1.0 if factors is None else factors[j]
-        at = {n: value_of(study, curve, n, point) for n in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-        if "Lambda" in study.parameters:
-            at |= {"lambda_sf_N": value_of(study, curve, "Lambda", point), "D_ratio": 1.0}
-        else:
-            at |= {n: value_of(study, curve, n, point) for n in ("lambda_sf_N", "D_ratio")}
-        d = value_of(study, curve, "thickness", point)
-        for V, par, perp, k in zip(curve.bias, curve.par, curve.perp, range(curve.bias.size), strict=True):
-            if not curve.used[k]:
-                continue
-            row, fixed = np.zeros((2, len(labels))), np.zeros(2)
-            for name in amplitudes:
-                T = LAWS[curve.quantity](V, d, **at, interface=Interface.of(**{name: 1.0}), per=curve.per)
-                response = np.array([T.real, T.imag]).reshape(2)
-                prior = study.parameters[name].prior
-                if isinstance(prior, Fixed):
-                    fixed += response * prior.value
-                else:
-                    row[:, labels.index(label(study, curve, name))] += response
-            if curve.sigma_par is None:
-                errors = [value_of(study, curve, n, point) for n in ("noise_par", "noise_perp")]
+
+def data(study: Study, curve: TorqueCurve, point: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
+    """Values of all points in use, in-plane then out-of-plane, and their covariance, in the unit of the first curve."""
+    scale, used, n = study.scale_of(curve), curve.used, curve.n_used
+    y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
+    if curve.covariance is not None:
+        return y, curve.covariance[np.ix_(np.tile(used, 2), np.tile(used, 2))] * scale**2
+    if curve.sigma_par is None:
+        each = [value_of(study, curve, name, point) for name in ("noise_par", "noise_perp")]
+        sigma = np.repeat(each, n)
+    else:
+        sigma = np.concatenate([curve.sigma_par[used], curve.sigma_perp[used]]) * scale
+    C = np.diag(sigma**2)
+    for k in range(n):
+        C[k, n + k] = C[n + k, k] = (0.0 if curve.rho is None else curve.rho[used][k]) * sigma[k] * sigma[n + k]
+    for name, own in (("jitter_par", slice(0, n)), ("jitter_perp", slice(n, None))):
+        if name in study.parameters:
+            C[own, own] += np.eye(n) * value_of(study, curve, name, point) ** 2
+    return y, C
+
+
+def naive(study: Study, point: Mapping[str, float]) -> dict[str, Any]:
+    """Values y without fixed amplitudes, errors, responses D to unit amplitudes, and priors of these."""
+    free = [name for name in study.amplitudes if not study.parameters[name].is_fixed]
+    labels = list(dict.fromkeys(label(study, curve, name) for name in free for curve in study.curves))
+    y, sigma, D = [], [], []
+    for curve in study.curves:
+        values, C = data(study, curve, point)
+        row = np.zeros((values.size, len(labels)))
+        for name, (response,) in responses(
+            study, curve, point, np.array([value_of(study, curve, "thickness", point)])
+        ).items():
+            if name in free:
+                row[:, labels.index(label(study, curve, name))] += response
             else:
-                errors = [curve.sigma_par[k] * factor, curve.sigma_perp[k] * factor]
-            y += [par * factor, perp * factor]
-            sigma += errors
-            D.append(row)
-            known.append(fixed)
-    priors = {n: study.parameters[n.split("[")[0]].prior for n in labels}
+                values = values - response * study.parameters[name].value
+        y.append(values)
+        sigma.append(np.sqrt(np.diagonal(C)))
+        D.append(row)
+    priors = [study.parameters[name.split("[")[0]].prior for name in labels]
     return {
-        "labels": labels, "y": np.array(y) - np.concatenate(known), "sigma": np.array(sigma), "D": np.concatenate(D),
-        "mean": np.array([p.mean for p in priors.values()]), "sd": np.array([p.sd for p in priors.values()]),
+        "labels": labels, "y": np.concatenate(y), "sigma": np.concatenate(sigma), "D": np.concatenate(D),
+        "mean": np.array([prior.mean for prior in priors]), "sd": np.array([prior.sd for prior in priors]),
     }  # fmt: skip
 
 
@@ -146,6 +187,7 @@ NARROW = {
 }  # fmt: skip
 A1, B2 = Normal(1.0, 0.5), Normal(0.6, 0.3)
 OWN = {"a1": (A1, "device"), "b2": (B2, "device")}
+SCATTER = {"scatter_a1": 0.05, "scatter_b2": 0.05}
 UNCERTAIN_THICKNESS = {"thickness": AboutNominal(0.05), "thickness_error": 0.05}
 
 
@@ -156,7 +198,7 @@ def named_points(model: Any, z: np.ndarray) -> list[dict[str, float]]:
 
 def at_values(model: Any, **more: float) -> np.ndarray:
     """Coordinates of the truth, or of the nearest values that the priors allow, shape (1, size)."""
-    true = TRUTH | AMPLITUDES | {"noise_par": 0.02, "noise_perp": 0.02, "dead_layer": 0.1} | more
+    true = TRUTH | AMPLITUDES | {"noise_par": 0.02, "noise_perp": 0.02, "dead_layer": 0.1} | SCATTER | more
     values = np.array([[true[name.split("[")[0]] for name in model.names]])
     for k, prior in enumerate(model.scores.priors):
         values[:, k] = np.clip(values[:, k], *prior.support)

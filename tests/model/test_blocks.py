@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from mtjfit.model.amplitude_integral import Bounded, draw_block, log_integral
+from mtjfit.model import Bounded, draw_block, log_integral
 from mtjfit.study import Normal
-from mtjfit.study.normal_priors import between
 
 Log = Callable[[np.ndarray, np.ndarray, Bounded | None], np.ndarray]
 NODES = 56
@@ -156,13 +155,6 @@ def smallest_p_value(draw: Callable[..., np.ndarray], size: int, bounded: Bounde
 def test_draws_follow_their_distribution(size: int, bounded: Bounded | None) -> None:
     """Up to six tests at 1e-5 each: one fixed seed in 2000 would fail one of the nine cases."""
     assert smallest_p_value(draw_block, size, bounded) > 1e-5
-
-
-def test_quantiles_between_bounds_equal_scipy() -> None:
-    u = np.array([1e-9, 0.01, 0.5, 0.99, 1 - 1e-9])
-    for low, high in ((-np.inf, np.inf), (-1.0, 2.0), (0.0, np.inf), (-np.inf, -3.0), (9.0, 9.5), (-9.5, -9.0)):
-        expected = stats.truncnorm(low, high).ppf(u)
-        np.testing.assert_allclose(between(low, high, np.log(u), np.log1p(-u)), expected, rtol=1e-7, atol=1e-15)
 
 
 def test_which_amplitude_is_bounded() -> None:

@@ -9,23 +9,13 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from model_studies import (
-    A1,
-    B2,
-    OWN,
-    TRUTH,
-    at_values,
-    named_points,
-    peak_memory,
-    simulated,
-)
+from model_studies import A1, B2, OWN, TRUTH, at_values, half_fitted, named_points, peak_memory, simulated, uneven
 from model_studies import NARROW as LENGTHS
 from model_studies import UNCERTAIN_THICKNESS as FREE
 
 from mtjfit.errors import MtjfitError
-from mtjfit.model import FullPosterior, MarginalPosterior
-from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
-from mtjfit.model.thickness_integral import Thickness
+from mtjfit.model import Coordinates, DeviceIntegral, FullPosterior, MarginalPosterior, Thickness
+from mtjfit.model.amplitude_integral import Arrow
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 SMALL = Normal(0.05, 0.3)
@@ -36,28 +26,11 @@ def study(d: Sequence[float] = (1.0, 2.0, 3.5), **changes: Any) -> Study:
     return simulated(d, **(LENGTHS | changes))
 
 
-def uneven() -> Study:
-    """Errors that differ from point to point, points left out, one device with twice the bias points."""
-    made, longer, rng = study(**OWN), study(**OWN, n_bias=22, seed=4), np.random.default_rng(5)
-    curves = [made.curves[0], longer.curves[1], made.curves[2].mask(made.curves[2].bias > 0.3, "outside")]
-    errors = ("sigma_par", "sigma_perp")
-    return made.replace(
-        curves=tuple(replace(c, **{n: rng.uniform(0.01, 0.1, c.bias.size) for n in errors}) for c in curves)
-    )
-
-
 def turned(**changes: Any) -> Study:
     """Values at angles that are declared; sin θ is in the values."""
     made = study(**changes)
     curves = zip(made.curves, (90.0, 60.0, 45.0), strict=True)
     return made.replace(curves=tuple(replace(c, angle=angle, sin_theta="included") for c, angle in curves))
-
-
-def half_fitted(**changes: Any) -> Study:
-    """The errors of device A are to be fitted, those of the others are known."""
-    made = study(**(FITTED | changes))
-    known = {"sigma_par": np.full(11, 0.03), "sigma_perp": np.full(11, 0.04)}
-    return made.replace(curves=(made.curves[0], *(replace(c, **known) for c in made.curves[1:])))
 
 
 KNOWN: dict[str, Callable[[], Study]] = {
@@ -73,8 +46,8 @@ KNOWN: dict[str, Callable[[], Study]] = {
     "D_ratio free, infinite lambda_phi": lambda: study(D_ratio=LogNormal(1.0, 1.5), lambda_phi=Fixed(np.inf)),
     "fitted noise": lambda: study(**FITTED),
     "own noise, own amplitudes": lambda: study(**(FITTED | {"noise_par": (LogNormal(0.02, 1.3), "device")} | OWN)),
-    "half of the noise fitted": lambda: half_fitted(a1=(A1, "device")),
-    "uneven": uneven,
+    "half of the noise fitted": lambda: half_fitted(**(LENGTHS | FITTED), a1=(A1, "device")),
+    "uneven": lambda: uneven(**(LENGTHS | OWN)),
     "angles": lambda: turned(a1=(A1, "device")),
     "dead layer": lambda: study(dead_layer=Uniform(0.0, 0.8), per="volume"),
     "dead layers of groups": lambda: study(dead_layer=(Uniform(0.0, 0.8), "group"), **OWN),
@@ -86,6 +59,17 @@ BOUNDED: dict[str, Callable[[], Study]] = {
     "both bounded, the second sampled": lambda: study(a1=Normal(0.0, 2.0, low=0.0), b2=Normal(0.5, 0.3, low=0.2)),
     "bounded in every group": lambda: study(a1=(Normal(0.9, 0.5, low=0.0, high=1.0), "group")),
 }
+SCATTER = {"a1": A1, "b2": B2, "scatter_a1": LogNormal(0.05, 2.0)}
+SCATTERED: dict[str, Callable[[], Study]] = {
+    "known scatter": lambda: study(**(SCATTER | {"scatter_a1": Fixed(0.1)})),
+    "scatter sampled": lambda: study(**SCATTER),
+    "scatter of both amplitudes": lambda: study(**SCATTER, scatter_b2=Fixed(0.2)),
+    "scatter of groups": lambda: study(a1=(A1, "group"), b2=B2, scatter_a1=(LogNormal(0.05, 2.0), "group")),
+    "scatter beside own amplitudes": lambda: study(**(SCATTER | {"b2": (B2, "device")})),
+    "bounded scatter": lambda: study(**(SCATTER | {"a1": Normal(0.0, 1.0, low=0.0), "b2": Normal(0.5, 0.3, low=0.2)})),
+    "scatter about a fixed amplitude": lambda: study(**(SCATTER | {"a1": Fixed(0.95)})),
+    "scatter, fitted noise": lambda: study(**SCATTER, **FITTED),
+}
 UNCERTAIN: dict[str, Callable[[], Study]] = {
     "shared": lambda: study(**FREE),
     "own": lambda: study(**FREE, **OWN),
@@ -94,7 +78,7 @@ UNCERTAIN: dict[str, Callable[[], Study]] = {
     "three own": lambda: study(**FREE, **OWN, a2=(SMALL, "device")),
     "fixed amplitudes": lambda: study(**FREE, a1=Fixed(1.0), b2=Fixed(0.6)),
     "fitted noise": lambda: study(**FREE, **FITTED, a1=(A1, "device")),
-    "half of the noise fitted": lambda: half_fitted(**FREE),
+    "half of the noise fitted": lambda: half_fitted(**(LENGTHS | FITTED | FREE)),
     "angles": lambda: turned(**FREE, **OWN),
     "bounded shared": lambda: study(**FREE, a1=Normal(0.0, 2.0, low=0.0), b2=Normal(0.5, 0.3, low=0.2)),
     "bounded own": lambda: study(**FREE, a1=(Normal(0.0, 1.0, low=0.0), "device"), b2=(B2, "device")),
@@ -104,6 +88,11 @@ UNCERTAIN: dict[str, Callable[[], Study]] = {
     ),
     "bounded own, known thickness": lambda: study(a1=(Normal(1.0, 0.5, high=0.9), "device"), b2=B2),
     "wide prior": lambda: study(thickness=AboutNominal(0.3), thickness_error=0.2, **OWN),
+    "scatter": lambda: study(**FREE, **SCATTER),
+    "scatter of both, per volume": lambda: study(**FREE, **SCATTER, scatter_b2=LogNormal(0.05, 2.0), per="volume"),
+    "scatter, bounded own": lambda: study(
+        **(FREE | SCATTER | {"b2": (Normal(0.6, 0.3, low=0.0), "device")}), quantity="torkance"
+    ),
     "dead layer": lambda: study(**FREE, dead_layer=Uniform(0.0, 0.8)),
     "dead layer, per volume, own": lambda: study(**FREE, **OWN, dead_layer=Uniform(0.0, 0.8), per="volume"),
 }
@@ -147,7 +136,7 @@ def test_equals_the_likelihood_with_all_amplitudes_as_one_block(make: Callable[[
     assert marginal_error(model) < 1e-10
 
 
-@cases(BOUNDED | {name: KNOWN[name] for name in ("shared", "own and group", "angles", "dead layer")})
+@cases(BOUNDED | SCATTERED | {name: KNOWN[name] for name in ("shared", "own and group", "angles", "dead layer")})
 def test_known_thicknesses_by_dense_covariance_and_quadrature(make: Callable[[], Study]) -> None:
     model = MarginalPosterior(make())
     z = np.concatenate([scatter(model, 1), near_truth(model, 2)])
@@ -342,3 +331,14 @@ def test_sabotage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     model = MarginalPosterior(UNCERTAIN["own"]())
     z = near_truth(model, 1)
     assert abs(model.log_likelihood_everywhere(z) - by_raw_named_points(model, z))[0] > 1  # sign of i in one place only
+    monkeypatch.undo()
+    sd = Coordinates.own_sd
+    broken(Coordinates, "own_sd", lambda self, values, centre: sd(self, values, centre) * 1.05)
+    for make, exact in (
+        (SCATTERED["scatter sampled"], brute.shared_integrated),
+        (UNCERTAIN["scatter"], brute.all_devices),
+    ):
+        model = MarginalPosterior(make())
+        z = near_truth(model)
+        found = model.log_likelihood(z) - [exact(model.study, point) for point in named_points(model, z)]
+        assert np.ptp(found) > 1e-3

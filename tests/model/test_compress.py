@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import collapsed_brute as brute
 import numpy as np
 import pytest
 from model_studies import declared, dense_log_likelihood, naive, simulated
 from scipy.stats import multivariate_normal
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import FullPosterior, MarginalPosterior, combinations
-from mtjfit.model.compress import compress, polynomial_design, polynomial_slope
+from mtjfit.model import FullPosterior, MarginalPosterior, combinations, polynomial_design, polynomial_slope
+from mtjfit.model.compress import compress
 from mtjfit.study import Fixed, Normal, Study
 
 RNG_SEED = 5
@@ -48,25 +49,6 @@ def mixed(study: Study, *changes: Change) -> Study:
     return study.replace(curves=tuple(curves))
 
 
-def covariance_of(curve: TorqueCurve, scale: float = 1.0) -> np.ndarray:
-    """Covariance of the values in use, element by element, from the definitions."""
-    used = np.flatnonzero(curve.used)
-    n = curve.bias.size
-    C = np.zeros((2 * used.size, 2 * used.size))
-    for a, k in enumerate(used):
-        for b, m in enumerate(used):
-            if curve.covariance is not None:
-                block = curve.covariance[np.ix_([k, n + k], [m, n + m])]
-            elif k == m:
-                rho = 0.0 if curve.rho is None else curve.rho[k]
-                s, t = curve.sigma_par[k], curve.sigma_perp[k]
-                block = np.array([[s * s, rho * s * t], [rho * s * t, t * t]])
-            else:
-                block = np.zeros((2, 2))
-            C[np.ix_([a, used.size + a], [b, used.size + b])] = block * scale**2
-    return C
-
-
 def from_statistics(study: Study, powers: np.ndarray, c: np.ndarray) -> np.ndarray:
     """ln L of each device at the polynomial coefficients `c`, shape (n_devices, 2P), from the compressed data."""
     data = compress(study, powers)
@@ -78,11 +60,10 @@ def from_statistics(study: Study, powers: np.ndarray, c: np.ndarray) -> np.ndarr
 def from_points(study: Study, powers: np.ndarray, c: np.ndarray) -> np.ndarray:
     found = []
     for j, curve in enumerate(study.curves):
-        scale, used, P = study.scale_of(curve), curve.used, powers.size
-        design = polynomial_design(curve, powers, curve.bias[used])
+        P, design = powers.size, polynomial_design(curve, powers, curve.bias[curve.used])
         mean = np.concatenate([design @ c[j, :P], design @ c[j, P:]])
-        y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
-        found.append(multivariate_normal(mean, covariance_of(curve, scale)).logpdf(y))
+        y, C = brute.data(study, curve, {})
+        found.append(multivariate_normal(mean, C).logpdf(y))
     return np.array(found)
 
 
@@ -115,27 +96,11 @@ def test_units_of_a_correlated_curve() -> None:
 def test_no_correlation_is_the_plain_case() -> None:
     plain = simulated()
     zero = plain.replace(curves=tuple(replace(curve, rho=np.zeros(curve.bias.size)) for curve in plain.curves))
-    full = plain.replace(curves=tuple(replace(c, covariance=covariance_of(c)) for c in plain.curves))
+    full = plain.replace(curves=tuple(replace(c, covariance=brute.data(plain, c, {})[1]) for c in plain.curves))
     c, powers = np.full((3, 4), 0.3), np.array([1, 2])
     expected = from_statistics(plain, powers, c)
     assert from_statistics(zero, powers, c) == pytest.approx(expected, rel=1e-12)
     assert from_statistics(full, powers, c) == pytest.approx(expected, rel=1e-12)
-
-
-def dense(study: Study, point: dict[str, float]) -> float:
-    """ln N(y; D mean, C + D S Dᵀ) of the whole study, rows ordered as the raw points are."""
-    parts = naive(study, point)
-    N = parts["y"].size
-    C, start = np.zeros((N, N)), 0
-    for curve in study.curves:
-        n = curve.n_used
-        interleaved = np.arange(2 * n).reshape(2, n).T.ravel()  # par, perp of each point in turn
-        C[start : start + 2 * n, start : start + 2 * n] = covariance_of(curve)[np.ix_(interleaved, interleaved)]
-        start += 2 * n
-    C += (parts["D"] * parts["sd"] ** 2) @ parts["D"].T
-    L = np.linalg.cholesky(C)  # eigenvalues, as in scipy's multivariate_normal, cost four digits here
-    w = np.linalg.solve(L, parts["y"] - parts["D"] @ parts["mean"])
-    return float(-0.5 * (w @ w + N * np.log(2 * np.pi)) - np.log(np.diag(L)).sum())
 
 
 @pytest.mark.parametrize("options", [{}, {"quantity": "torkance"}, {"b2": (Normal(0.5, 0.2), "device")}])
@@ -143,7 +108,7 @@ def test_both_posteriors_with_correlated_errors(options: dict[str, object]) -> N
     study = mixed(simulated(**options), with_rho, with_covariance)
     full, collapsed = FullPosterior(study), MarginalPosterior(study)
     values = np.array([[POINT[name] for name in full.layout.names]])
-    expected = dense(study, POINT)
+    expected = brute.shared_integrated(study, POINT)
     assert full.log_likelihood(full.layout.coordinates(values))[0] == pytest.approx(expected, rel=1e-10)
     z = collapsed.scores.of(values)
     if collapsed.split.sampled:
@@ -157,7 +122,7 @@ def test_ignoring_the_correlation_is_seen() -> None:
     full = FullPosterior(study)
     theta = full.layout.coordinates(np.array([[POINT[name] for name in full.layout.names]]))
     wrong = FullPosterior(ignored).log_likelihood(theta)[0]
-    assert abs(wrong - dense(study, POINT)) > 0.1
+    assert abs(wrong - brute.shared_integrated(study, POINT)) > 0.1
     assert wrong == pytest.approx(dense_log_likelihood(naive(ignored, POINT)), rel=1e-10)
 
 
@@ -172,8 +137,8 @@ def test_scatter_about_own_polynomials(quantity: str) -> None:
     for curve, found in zip(study.curves, combinations(FullPosterior(study)), strict=True):
         design = polynomial_design(curve, powers, curve.bias[curve.used])
         X = np.kron(np.eye(2), design)
-        y = np.concatenate([curve.par[curve.used], curve.perp[curve.used]])
-        white = np.linalg.inv(np.linalg.cholesky(covariance_of(curve)))
+        y, C = brute.data(study, curve, {})
+        white = np.linalg.inv(np.linalg.cholesky(C))
         rank = np.linalg.matrix_rank(design)
         assert rank == (2 if curve.quantity == "torkance" else 3)
         away = white @ (y - X @ np.linalg.lstsq(white @ X, white @ y)[0])

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from model_studies import AMPLITUDES, LENGTH, TRUTH, naive, simulated
+from model_studies import AMPLITUDES, LENGTH, LENGTHS, TRUTH, naive, simulated
 
 import mtjfit
-from mtjfit.model import FullPosterior, structure
-from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
-from mtjfit.model.likelihood import amplitude_design, row_scale, transfer
+from mtjfit.model import (
+    FullPosterior,
+    MarginalPosterior,
+    amplitude_design,
+    relative_errors,
+    row_scale,
+    structure,
+    transfer,
+    transfer_gradient,
+)
+from mtjfit.model.jacobian import Jacobian, jacobian
 from mtjfit.physics import kappa
-from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Study, Uniform
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 OWN = {"a1": (Normal(1.0, 1.0), "device"), "b2": (Normal(0.6, 1.0), "device")}
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
@@ -34,13 +43,21 @@ def test_shared_amplitudes(quantity: str, n: int, rank: int) -> None:
     assert len(found.null_directions) == (1 if rank == 6 else 2)
 
 
-@pytest.mark.parametrize("per", ["area", "volume"])
-def test_the_normalisation_does_not_change_the_rank(per: str) -> None:
-    assert [structure(seven(n, per=per)).rank for n in (1, 2, 3)] == [3, 5, 6]
-
-
-def test_an_uncertain_thickness_does_not_change_the_structure() -> None:
-    assert structure(seven(3, thickness=AboutNominal(0.05))).rank == 6
+@pytest.mark.parametrize(
+    ("d", "changes", "rank"),
+    [
+        *((SERIES[:n], {"per": per}, rank) for per in ("area", "volume") for n, rank in ((1, 3), (2, 5), (3, 6))),
+        (SERIES[:3], {"thickness": AboutNominal(0.05)}, 6),
+        ((1.5, 1.5, 1.5), {}, 3),
+        ((1.5,), dict.fromkeys((*LENGTHS, "D_ratio"), Fixed(2.0)), 2),
+    ],
+)
+def test_neither_normalisation_nor_errors_of_the_thickness_nor_repetition_count(
+    d: tuple[float, ...], changes: dict[str, Any], rank: int
+) -> None:
+    found = structure(FullPosterior(simulated(d, **({"D_ratio": LENGTH} | changes))))
+    assert found.rank == rank
+    assert (found.n_parameters == rank) == ("lambda_J" in changes)
 
 
 @both
@@ -151,16 +168,6 @@ def test_sabotage_a_name_that_does_not_hold_is_not_given() -> None:
     assert "1/lambda_phi²" not in found.null_directions[0]
 
 
-def test_repeated_thicknesses_are_one() -> None:
-    assert structure(FullPosterior(simulated((1.5, 1.5, 1.5)))).rank == 3
-
-
-def test_all_lengths_fixed_leaves_amplitudes() -> None:
-    names = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
-    model = FullPosterior(simulated((1.5,), **{name: Fixed(2.0) for name in names}))
-    assert structure(model).rank == structure(model).n_parameters == 2
-
-
 SCOPES: dict[str, dict[str, Any]] = {
     "shared": {},
     "torkance per volume": {"quantity": "torkance", "per": "volume", "thickness": AboutNominal(0.1)},
@@ -263,6 +270,7 @@ def _determined(study: Study) -> list[str]:
     return list(table.index[table["determined"]])
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_the_report_names_what_is_determined() -> None:
     assert _determined(simulated((1.5,), noise=0.001)) == []
     assert _determined(simulated(SERIES, noise=0.001)) == [
@@ -272,3 +280,105 @@ def test_the_report_names_what_is_determined() -> None:
         "lambda_J", "lambda_phi", "lambda_sf_F", "a1", "b2"
     ]  # fmt: skip
     assert "lambda_sf_F" not in _determined(simulated(SERIES, noise=0.05))
+
+
+# a part of the free layer that is not magnetic: nothing but a smaller thickness, the same for all devices
+
+DEAD = 0.3
+ONE = {"Lambda": LogUniform(0.1, 100.0), "lambda_sf_N": None, "D_ratio": None}
+OWN_A1 = {"a1": (Normal(1.0, 0.5), "device")}
+FREE = {"thickness": AboutNominal(0.05)}
+FILMS = (0.9, 1.5, 2.5, 4.0, 6.0)
+
+
+def thinner(study: Study) -> Study:
+    """The same data of layers that are thinner by the dead layer, which is not declared."""
+    curves = tuple(replace(curve, thickness=curve.thickness - DEAD) for curve in study.curves)
+    parameters = {name: parameter for name, parameter in study.parameters.items() if name != "dead_layer"}
+    return study.replace(curves=curves, parameters=parameters)
+
+
+@pytest.mark.parametrize("per", ["area", "volume"])
+@pytest.mark.parametrize("changes", [{}, OWN_A1, FREE, OWN_A1 | FREE], ids=["known", "known, own", "free", "free, own"])
+def test_a_known_dead_layer_is_a_thinner_film(per: str, changes: dict[str, Any]) -> None:
+    study = simulated(FILMS[:3], per=per, dead_layer=Fixed(DEAD), **changes)
+    with_layer, without = MarginalPosterior(study), MarginalPosterior(thinner(study))
+    assert with_layer.names == without.names
+    z = np.random.default_rng(0).uniform(-0.5, 0.5, (4, with_layer.size))
+    np.testing.assert_allclose(with_layer.log_likelihood(z), without.log_likelihood(z), rtol=1e-11)
+    one, other = with_layer.full, without.full
+    theta = one.prior_transform(np.random.default_rng(1).uniform(0.3, 0.7, (4, one.layout.size)))
+    moved = theta - DEAD * np.array([name.startswith("thickness") for name in one.layout.names])
+    np.testing.assert_allclose(one.log_likelihood(theta), other.log_likelihood(moved), rtol=1e-11)
+    if "thickness" in changes:
+        rng = np.random.default_rng
+        a, b = (model.draw(z, rng(3)) for model in (with_layer, without))
+        np.testing.assert_allclose(a["thickness[B]"], b["thickness[B]"] + DEAD, rtol=1e-9)
+
+
+@pytest.mark.parametrize("per", ["area", "volume"])
+@pytest.mark.parametrize("prior", [Uniform(0.0, 0.8), LogUniform(0.05, 0.8)])
+def test_the_derivative_by_the_dead_layer(per: str, prior: Any) -> None:
+    """Against a central difference of Eq. 12 itself, and against minus the derivative by the thickness."""
+    model = FullPosterior(simulated(FILMS, per=per, dead_layer=prior, thickness=AboutNominal(0.1), **ONE))
+    at = {"lambda_J": 1.0, "lambda_phi": 1.3, "lambda_sf_F": 8.0, "Lambda": 3.0, "dead_layer": DEAD}
+    at |= {f"thickness[{c.device}]": c.thickness for c in model.study.curves}
+    names = model.layout.names
+    values = np.array([at[name] for name in names])
+    found = transfer_gradient(model.layout, values, per_volume=per == "volume")
+    k = names.index("dead_layer")
+
+    def K(dead: float) -> np.ndarray:
+        d = np.array(FILMS) - dead
+        return kappa(d, 1.0, 1.3, 8.0, 3.0) / (d if per == "volume" else 1.0)
+
+    np.testing.assert_allclose(transfer(model.layout, values, per_volume=per == "volume"), K(DEAD), rtol=1e-13)
+    slope = (K(DEAD + 1e-5) - K(DEAD - 1e-5)) / 2e-5 * (DEAD if model.layout.entries[k].log else 1.0)
+    np.testing.assert_allclose(found[:, k], slope, atol=1e-8)
+    assert np.max(np.abs(found[:, k] - 1.01 * slope)) > 1e-6
+    own = np.array([found[j, names.index(f"thickness[{c.device}]")] for j, c in enumerate(model.study.curves)])
+    np.testing.assert_allclose(found[:, k], -own * (DEAD if model.layout.entries[k].log else 1.0), rtol=1e-13)
+
+
+@pytest.mark.parametrize("quantity", ["torque", "torkance"])
+@pytest.mark.parametrize(("n", "rank"), [(1, 3), (2, 5), (3, 7), (4, 7), (5, 7)])
+def test_a_common_dead_layer_is_seen_from_three_thicknesses_on(quantity: str, n: int, rank: int) -> None:
+    found = structure(FullPosterior(simulated(FILMS[:n], quantity=quantity, dead_layer=Uniform(0.0, 0.8), **ONE)))
+    assert (found.rank, found.n_parameters) == (rank, 7)
+    assert ("dead_layer" in " ".join(found.null_directions)) == (rank < 7)
+
+
+def test_a_dead_layer_of_every_device_is_as_good_as_an_unknown_thickness() -> None:
+    """If every d is free the length scale is free: one direction stays unseen for any number of devices."""
+    for n in (4, 5):
+        model = FullPosterior(simulated(FILMS[:n], dead_layer=(Uniform(0.0, 0.8), "device"), **ONE))
+        found = structure(model)
+        assert found.n_parameters - found.rank == 1
+
+
+def test_no_device_is_thinner_than_its_dead_layer() -> None:
+    model = FullPosterior(simulated((1.0, 2.0), dead_layer=Uniform(0.0, 0.9), thickness=AboutNominal(0.3), **ONE))
+    theta = np.repeat(model.prior_transform(np.full((1, model.layout.size), 0.5)), 2, axis=0)
+    names = model.layout.names
+    theta[:, names.index("dead_layer")] = 0.8
+    theta[:, names.index("thickness[A]")] = [0.81, 0.79]
+    assert np.isfinite(model.log_prior(theta)).tolist() == [True, False]
+    collapsed = MarginalPosterior(model.study)
+    z = np.zeros((4000, collapsed.size))
+    z[:, collapsed.names.index("dead_layer")] = collapsed.scores.of(np.array([[1.0] * 4 + [0.85] + [1.0] * 2]))[0, 4]
+    found = collapsed.draw(z, np.random.default_rng(0))
+    assert np.all(found["dead_layer"] == pytest.approx(0.85))
+    assert np.min(found["thickness[A]"]) > 0.85
+
+
+def test_the_derivative_by_a_dead_layer_of_nothing() -> None:
+    """At exactly 0 nm it is the limit from above, not 0/0."""
+    model = FullPosterior(simulated(FILMS, dead_layer=Uniform(0.0, 0.8), **ONE))
+    values = model.layout.values(model.prior_transform(np.full((1, model.layout.size), 0.4))[0])
+    k = model.layout.names.index("dead_layer")
+    gradients = []
+    for thick in (0.0, 1e-7):
+        values[k] = thick
+        gradients.append(transfer_gradient(model.layout, values, per_volume=False)[:, k])
+    assert np.all(gradients[0] != 0)
+    np.testing.assert_allclose(gradients[0], gradients[1], rtol=1e-5)

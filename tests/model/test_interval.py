@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from independent_profile import rise_by_scipy
-from model_studies import TRUTH, naive, simulated
+from independent_profile import Design, random_design, rise_by_scipy
+from model_studies import LENGTHS, TRUTH, naive, simulated
 from scipy import stats
 
 import mtjfit
+from mtjfit.infer import identify
 from mtjfit.infer.optimum import optimum
-from mtjfit.model import FullPosterior
-from mtjfit.model.profile import LEVELS, Interval, Profile, profile, profiles, reference, thresholds
+from mtjfit.model import LEVELS, FullPosterior, Interval, Profile, profiles
+from mtjfit.model.descent import Descent, Points
+from mtjfit.model.line import Axis, Line
+from mtjfit.model.profile import below, reference, thresholds
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 SERIES = (0.8, 1.5, 2.5, 4.0, 6.0)
-LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 KNOWN = {name: Fixed(TRUTH[name]) for name in LENGTHS}
 
 
 def profile_of(study: Study, name: str) -> Profile:
     model = FullPosterior(study)
-    return profile(model, name, reference(model, optimum(model).values))
+    return profiles(model, (name,), reference(model, optimum(model).values)).profiles[name]
 
 
 @pytest.mark.parametrize("quantity", ["torque", "torkance"])
@@ -72,12 +75,17 @@ def noisy() -> Study:
     return simulated((0.8, 1.5, 2.5, 4.0), n_bias=3, noise=0.004, seed=2)
 
 
+@cache
+def fit_of_noisy() -> mtjfit.FitResult:
+    return mtjfit.fit(noisy())
+
+
 @pytest.mark.parametrize("name", ["lambda_J", "lambda_sf_N"])
 def test_ends_are_where_another_minimiser_reaches_the_threshold(name: str) -> None:
     """Both ends at 95 %: χ² rises by 3.84, to the error of a straight line in √rise between close points."""
     one = profile_of(noisy(), name).interval(0.95)
     for end in (one.low, one.high):
-        assert rise_by_scipy(mtjfit.fit(noisy()), name, end) == pytest.approx(3.84, abs=0.05)
+        assert rise_by_scipy(fit_of_noisy(), name, end) == pytest.approx(3.84, abs=0.05)
 
 
 def test_a_length_without_upper_limit_is_open() -> None:
@@ -138,7 +146,7 @@ def test_a_dead_layer_follows_from_zero() -> None:
     study = simulated(SERIES, noise=0.003, n_bias=5, dead_layer=Uniform(0.0, 0.5))
     model = FullPosterior(study)
     about = reference(model, optimum(model).values)
-    found = profile(model, "lambda_sf_N", about)
+    found = profiles(model, ("lambda_sf_N",), about).profiles["lambda_sf_N"]
     for value, rise in list(zip(found.values, found.rise, strict=True))[:: max(1, found.values.size // 4)]:
         each = []
         for layer in (0.0, 0.02, 0.05, 0.1, 0.15, 0.2):
@@ -200,3 +208,106 @@ def test_intervals_hold_the_truth_as_often_as_they_say(name: str, changes: dict[
     for level, found in zip(LEVELS, share, strict=True):
         assert abs(found - level) < 3.3 * np.sqrt(level * (1 - level) / 120)
     assert abs(share[0] - 0.95) > 3.3 * np.sqrt(0.95 * 0.05 / 120)
+
+
+# random studies against an independent multistart; no other fit lies below a profile
+
+SHARE = 0.02  # of an interval
+NEARLY = 0.02  # of −2 ln L: how closely two programs find the same minimum
+AMPLITUDES = {"a1": (-30.0, 30.0), "b2": (-30.0, 30.0)}
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """What the other program says against an interval."""
+
+    name: str
+    level: float
+    where: str
+    rise: float
+
+
+def disagreements(design: Design, found: dict[str, Profile], names: tuple[str, ...]) -> list[Wrong]:
+    """Ends of intervals that are more than 2 % of them off, or open where they are not, or the other way round."""
+    lowest = design.lowest({}, 12)
+    wrong = []
+    for name in names:
+        for level in LEVELS:
+            threshold = stats.chi2.ppf(level, 1)
+            for where, value, inside in _probes(found[name], found[name].interval(level), design):
+                rise = design.lowest({name: value}) - lowest
+                if inside and rise > threshold + NEARLY:  # it may have missed the minimum itself
+                    rise = design.lowest({name: value}, 60) - lowest
+                if (rise > threshold + NEARLY) if inside else (rise < threshold - NEARLY):
+                    wrong.append(Wrong(name, level, f"{where} {value:.6g}", rise - threshold))
+    return wrong
+
+
+def _probes(found: Profile, one: Interval, design: Design) -> list[tuple[str, float, bool]]:
+    """Values to try, and whether the interval says that they lie inside."""
+    low, high = design.bounds[found.name] if found.name in LENGTHS else AMPLITUDES[found.name]
+    log = found.name in LENGTHS
+    to, back = (np.log, np.exp) if log else (float, float)
+    ends = [to(one.low if one.low not in (0.0, -np.inf) else low), to(one.high if one.high < np.inf else high)]
+    # an end far away says little of how well the other is known
+    width = min(ends[1] - to(found.best), to(found.best) - ends[0]) * 2 or ends[1] - ends[0]
+    out = []
+    for end, limit, sign, is_open in (
+        (ends[0], to(low), 1.0, one.low in (0.0, -np.inf)),
+        (ends[1], to(high), -1.0, one.high == np.inf),
+    ):
+        if is_open:
+            out.append(("open", float(back(limit)), True))
+            continue
+        off = SHARE * max(width, abs(end - to(found.best)))
+        out.append(("inside", float(back(end + sign * off)), True))
+        beyond = end - sign * off
+        out += [("outside", float(back(x)), False) for x in (beyond, beyond + 0.2 * (limit - beyond))]
+    return [each for each in out if to(low) <= to(each[1]) <= to(high)]
+
+
+@pytest.mark.parametrize(("seed", "names"), [(3, ("lambda_J",)), (4, ("lambda_phi",))])
+def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: int, names: tuple[str, ...]) -> None:
+    design = random_design(seed)
+    model = FullPosterior(design.study())
+    found = profiles(model, names, reference(model, optimum(model).values))
+    assert not disagreements(design, found.profiles, names)
+    assert not found.beaten
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [8, 11, *range(100, 140)])
+def test_all_intervals_of_more_random_studies(seed: int) -> None:
+    design = random_design(seed)
+    known = identify(design.study())
+    assert not disagreements(design, dict(known.profiles), (*LENGTHS, *AMPLITUDES))
+    assert not any("lies above" in note for note in known.notes)
+
+
+def held_at_the_edge(design: Design) -> tuple[FullPosterior, Points]:
+    """Fits along λ_J that stay on the branch of the best fit: what a search in ln λ_sf^F from one side finds."""
+    model = FullPosterior(design.study())
+    best = profiles(model, (), reference(model, np.array([1.0, 1.0, 1e5, 1.0]))).best
+    fixed = {**design.study().parameters, "lambda_sf_F": Parameter("lambda_sf_F", Fixed(1e5))}
+    stuck = FullPosterior(design.study().replace(parameters=fixed))
+    u = np.linspace(0.8, 1.25, 40) * best.values[0]
+    found = Descent(stuck, "lambda_J").lowest(u, np.repeat(best.values[None, [0, 1, 3]], 40, axis=0))
+    return model, Points(np.insert(found.values, 2, 1e5, axis=1), found.amplitudes, found.height)
+
+
+def test_the_check_fails_on_a_one_sided_continuation() -> None:
+    """Sabotage: the line that stays where the best fit is lies above fits of another parameter's profile."""
+    model, points = held_at_the_edge(random_design(329))  # its best fit has λ_sf^F = ∞
+    found = profiles(model, ("lambda_J", "lambda_sf_F"), reference(model, points.values[points.height.argmin()]))
+    assert not found.beaten
+    limits, lowest = thresholds(model), found.best.lowest
+    descent = Descent(model, "lambda_J")
+    one_sided = Line(
+        descent, Axis.of(model, "lambda_J", found.best.values[0]), np.log(points.values[:, 0]), points, 0.1
+    )
+    other = Line.drawn(model, "lambda_sf_F", found.best.as_points, 0.5, points.values, 3)
+    assert below(one_sided, other.points, lowest, limits) > 0.5
+    right, _ = one_sided.lowered(other.points, lowest, np.inf, 0.02)
+    right = right.settled(lowest, limits)
+    assert below(right, other.points, lowest, limits) < 0.02

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from model_studies import dense_conditional, dense_log_likelihood, naive, simulated
+from model_studies import (
+    AMPLITUDES,
+    LENGTHS,
+    TRUTH,
+    declared,
+    dense_conditional,
+    dense_log_likelihood,
+    half_fitted,
+    naive,
+    simulated,
+    uneven,
+)
 
-import mtjfit.model.compress as compress_module
+import mtjfit
+from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.model import FullPosterior
+from mtjfit.physics import Interface, torkance, torque
+from mtjfit.results.predict import torque_at
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 EXTRA = {"a2": Normal(0.1, 0.5), "b0": Normal(0.0, 0.3), "b1": Normal(-0.2, 0.4)}
@@ -23,22 +37,6 @@ def masked() -> Study:
     study = simulated((1.0, 2.0, 3.0))
     first = study.curves[0].mask(study.curves[0].bias > 0.35, "outside")
     return study.replace(curves=(first, *study.curves[1:]))
-
-
-def uneven() -> Study:
-    """Errors that differ from point to point and between the components."""
-    study = simulated((1.0, 3.0), n_bias=13)
-    rng = np.random.default_rng(5)
-    return study.replace(curves=tuple(
-        replace(c, sigma_par=rng.uniform(0.01, 0.1, 13), sigma_perp=rng.uniform(0.01, 0.1, 13)) for c in study.curves
-    ))  # fmt: skip
-
-
-def half_fitted() -> Study:
-    """The errors of device A are to be fitted, those of the others are known."""
-    study = simulated(fit_sigma=True)
-    known = {"sigma_par": np.full(11, 0.03), "sigma_perp": np.full(11, 0.04)}
-    return study.replace(curves=(study.curves[0], *(replace(c, **known) for c in study.curves[1:])))
 
 
 def two_units() -> Study:
@@ -96,13 +94,13 @@ def named(model: FullPosterior, theta: np.ndarray) -> dict[str, float]:
     return {n: float(np.exp(x) if log else x) for n, x, log in zip(model.layout.names, theta, is_log, strict=True)}
 
 
-def worst_error(model: FullPosterior, factors: Sequence[float] | None = None) -> float:
+def worst_error(model: FullPosterior) -> float:
     """Largest |Δ ln L| over a few points, relative to the size of the numbers: Σ (y/σ)² and ½ N ln 2π."""
     theta = points(model)
     found = model.log_likelihood(theta)
     worst = 0.0
     for k, row in enumerate(theta):
-        parts = naive(model.study, named(model, row), factors)
+        parts = naive(model.study, named(model, row))
         size = float(np.sum((parts["y"] / parts["sigma"]) ** 2)) + parts["y"].size
         worst = max(worst, abs(float(found[k]) - dense_log_likelihood(parts)) / size)
     return worst
@@ -110,9 +108,13 @@ def worst_error(model: FullPosterior, factors: Sequence[float] | None = None) ->
 
 @every_study
 def test_equals_the_multivariate_normal_of_all_data(make: Callable[[], Study]) -> None:
-    study = make()
-    factors = [1.0, 1e19, 1.0] if study.curves[0].unit == "1e-19 N m" else None
-    assert worst_error(FullPosterior(study), factors) < 1e-10
+    assert worst_error(FullPosterior(make())) < 1e-10
+
+
+def test_two_units_are_one() -> None:
+    """By no conversion of the reference: the same numbers in one unit."""
+    one, two = FullPosterior(simulated(unit="1e-19 N m")), FullPosterior(two_units())
+    np.testing.assert_allclose(two.log_likelihood(points(two)), one.log_likelihood(points(one)), rtol=1e-10)
 
 
 @every_study
@@ -122,7 +124,7 @@ def test_amplitudes_given_all_else_equal_the_closed_form(make: Callable[[], Stud
     model = FullPosterior(study)
     theta = points(model, 1)
     given = model.conditional(theta)
-    parts = naive(study, named(model, theta[0]), [1.0, 1e19, 1.0] if study.curves[0].unit == "1e-19 N m" else None)
+    parts = naive(study, named(model, theta[0]))
     assert model.amplitudes.names == tuple(parts["labels"])
     if not parts["labels"]:
         return
@@ -224,9 +226,85 @@ class _NoPriorMean(FullPosterior):
         return replace(right, priors=tuple(replace(prior, mean=0.0) for prior in right.priors))
 
 
-def test_sabotage_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+class _NoPowerInTorkance(FullPosterior):
+    @property
+    def data(self) -> Any:
+        right = super().data
+        return replace(right, R=right.R / [1.0, 2.0, 1.0, 2.0])
+
+
+def test_sabotage_is_caught() -> None:
     assert worst_error(_WrongDeterminant(STUDIES["torque"]())) > 1e-6
     assert worst_error(_NoPriorMean(STUDIES["prior means"]())) > 1e-6
-    right = compress_module.polynomial_design
-    monkeypatch.setattr(compress_module, "polynomial_design", lambda *a: right(*a) / [1.0, 2.0])
-    assert worst_error(FullPosterior(STUDIES["torkance"]())) > 1e-7
+    assert worst_error(_NoPowerInTorkance(STUDIES["torkance"]())) > 1e-7
+
+
+# angles between the moments: amplitudes per sin θ
+
+THICKNESS = (0.8, 1.4, 2.2, 3.5)
+ANGLES = (72.0, 35.0, 90.0, 150.0)
+V = np.linspace(-0.4, 0.4, 9)
+TRUE = {"a1": AMPLITUDES["a1"], "b2": AMPLITUDES["b2"]}
+NOISE = 1e-4
+
+
+def series(angles: tuple[float, ...] | None, quantity: str = "torque", *, declare: str | None = "included") -> Study:
+    """Exact values at each angle, as `declare` says of them; errors in proportion. None: values per sin θ."""
+    law, curves = torque if quantity == "torque" else torkance, []
+    for j, d in enumerate(THICKNESS):
+        angle = None if angles is None else angles[j]
+        interface = Interface.of(**TRUE)
+        if angle is not None and declare == "included":
+            interface = interface.at_angle(angle)
+        T = law(V, d, **TRUTH, interface=interface)
+        sigma = np.full(V.size, NOISE * np.sin(np.radians(90.0 if angle is None else angle)))
+        known = {} if angle is None or declare is None else {"angle": angle, "sin_theta": declare}
+        curves.append(TorqueCurve("ABCD"[j], V, T.real, T.imag, d, quantity, "device",  # type: ignore[arg-type]
+                                  sigma_par=sigma, sigma_perp=sigma, **known))  # fmt: skip
+    return Study("angles", tuple(curves), declared())
+
+
+def amplitudes_at_the_truth(study: Study) -> np.ndarray:
+    """Conditional mean of a1 and b2 given the true lengths, free of the prior's pull."""
+    model = FullPosterior(study)
+    values = np.array([TRUTH[name] for name in model.layout.names])
+    given = model.conditional(model.layout.coordinates(values)[None, :])
+    design_only = given.chol[0] @ given.chol[0].T - np.eye(2)
+    x = np.linalg.solve(design_only, (design_only + np.eye(2)) @ given.x[0])
+    return np.asarray(model.amplitudes.mean + model.amplitudes.sd * x)
+
+
+@pytest.mark.parametrize("quantity", ["torque", "torkance"])
+def test_amplitudes_per_sin_theta_do_not_depend_on_the_angles(quantity: str) -> None:
+    truth = np.array(list(TRUE.values()))
+    for study in (series(None, quantity), series(ANGLES, quantity), series(ANGLES, quantity, declare="divided")):
+        np.testing.assert_allclose(amplitudes_at_the_truth(study), truth, rtol=1e-9)
+
+
+def test_a_fit_of_different_angles_is_the_fit_without_them() -> None:
+    plain, tilted = mtjfit.fit(series(None)), mtjfit.fit(series(ANGLES))
+    assert plain.values["a1"] == pytest.approx(TRUE["a1"], rel=1e-6)
+    for name in ("a1", "b2", *LENGTHS):
+        assert tilted.values[name] == pytest.approx(plain.values[name], rel=1e-9), name
+        assert tilted.errors[name] == pytest.approx(plain.errors[name], rel=1e-6), name
+    curve = tilted.study.curves[1]
+    predicted = torque_at(tilted.study, tilted.values, curve, V)
+    np.testing.assert_allclose(predicted, curve.par + 1j * curve.perp, rtol=1e-6)
+    slopes = tilted.combinations.set_index(["quantity", "device"])["value"]
+    np.testing.assert_allclose(slopes, plain.combinations.set_index(["quantity", "device"])["value"], rtol=1e-8)
+
+
+def test_undeclared_angles_give_the_amplitudes_of_the_measurement() -> None:
+    """All devices at 30° and nothing said: a1 is that of 30°, half of that per sin θ."""
+    same = (30.0,) * 4
+    study = series(same)
+    silent = study.replace(curves=tuple(replace(curve, angle=None, sin_theta=None) for curve in study.curves))
+    np.testing.assert_allclose(amplitudes_at_the_truth(silent), 0.5 * np.array(list(TRUE.values())), rtol=1e-9)
+    np.testing.assert_allclose(amplitudes_at_the_truth(study), list(TRUE.values()), rtol=1e-9)
+
+
+@pytest.mark.parametrize("power", [0, 2], ids=["left out", "taken twice"])
+def test_sabotage_of_the_factor_is_seen(monkeypatch: pytest.MonkeyPatch, power: int) -> None:
+    right = TorqueCurve.angle_factor.fget
+    monkeypatch.setattr(TorqueCurve, "angle_factor", property(lambda curve: right(curve) ** power))
+    assert np.max(np.abs(amplitudes_at_the_truth(series(ANGLES)) / list(TRUE.values()) - 1)) > 0.05

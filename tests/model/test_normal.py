@@ -14,9 +14,15 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.data import FloatArray
-from mtjfit.model import FullPosterior, combinations
-from mtjfit.model.equivalent_noise import as_normal, declares_noise, noise_of_points, student_scales
-from mtjfit.model.layout import with_own_amplitudes
+from mtjfit.model import (
+    FullPosterior,
+    as_normal,
+    combinations,
+    declares_noise,
+    noise_of_points,
+    student_scales,
+    with_own_amplitudes,
+)  # fmt: skip
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Study
 
 SIGMA, N = 0.02, 31
@@ -62,7 +68,8 @@ def student_maximum(y: FloatArray, bias: FloatArray, nu: float, sigma: float | N
 
     def cost(x: FloatArray) -> float:
         s = np.exp(x[2]) if sigma is None else sigma
-        return -float(np.sum(stats.t.logpdf(y - X @ x[:2], nu, scale=s)))
+        u = (y - X @ x[:2]) / s
+        return float(y.size * np.log(s) + 0.5 * (nu + 1) * np.sum(np.log1p(u * u / nu)))  # −ln of the density of t
 
     found = np.array([*np.linalg.lstsq(X, y)[0], *([] if sigma else [np.log(SIGMA)])])
     for _ in range(3):  # begun anew it gets out of where it was stuck
@@ -152,10 +159,17 @@ def pulls_and_scatter(study: Study) -> tuple[list[FloatArray], list[float]]:
 
 
 def test_degrees_of_freedom_are_found() -> None:
+    """1240 values tell ν = 3 to 8 %: farther than 30 % off once in 5000 data sets."""
+    twenty = tuple(np.linspace(1, 3, 20))
+    assert 2.3 < noise_of_points(noisy("student", 3.0, twenty, noise_dof=DOF))["noise_dof"] < 3.9
+    assert noise_of_points(noisy("jitter", 0.0, twenty, noise_dof=DOF))["noise_dof"] > 50
+
+
+@pytest.mark.slow  # 25 searches
+def test_degrees_of_freedom_of_few_values_are_found() -> None:
     """186 values tell ν = 3 to about a fifth; the median of 25 data sets is within 15 %, but for one in a thousand."""
     found = [noise_of_points(noisy("student", 3.0, seed=k, noise_dof=DOF))["noise_dof"] for k in range(25)]
     assert 2.6 < np.median(found) < 3.5
-    assert noise_of_points(noisy("jitter", 0.0, tuple(np.linspace(1, 3, 20)), noise_dof=DOF))["noise_dof"] > 50
 
 
 # jitter
@@ -247,11 +261,12 @@ def test_a_fit_believes_the_noise_that_is_declared_and_no_other(kind: str, size:
     study = noisy(kind, size, SERIES, seed=4, **declared)
     plain = study.replace(parameters={n: p for n, p in study.parameters.items() if n not in declared})
     with few_starts():
-        assert mtjfit.fit(study).p_value > 0.01
+        right = mtjfit.fit(study)
+        assert right.p_value > 0.01
+        assert right.study is study
         assert mtjfit.fit(plain).p_value < 1e-10
         flipped = study.replace(curves=tuple(replace(c, perp=-c.perp) for c in study.curves))
         assert mtjfit.fit(flipped).p_value < 1e-6
-    assert mtjfit.fit(study).study is study
 
 
 def test_jitter_is_no_excuse_for_devices_that_contradict_each_other() -> None:

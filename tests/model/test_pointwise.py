@@ -7,19 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import collapsed_brute as brute
 import numpy as np
 import pytest
-from collapsed_brute import gauss, log_sum
-from model_studies import LAWS, NOISE_PRIORS, simulated, value_of
-from scipy.stats import kstest, multivariate_normal, norm, t
+from model_studies import NOISE_PRIORS, simulated
+from scipy.stats import kstest
 
-from mtjfit.data import TorqueCurve
 from mtjfit.errors import ConfigError, MtjfitError
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.noise import noise_words
-from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, make_posterior
-from mtjfit.physics import Interface
-from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform, load_study
+from mtjfit.model import JitterPosterior, MarginalPosterior, StudentPosterior, make_posterior, noise_words
+from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform, load_study
 
 JITTER = {"jitter_par": LogNormal(0.02, 2.0), "jitter_perp": Normal(0.0, 0.05, low=0.0)}
 AMPLITUDES = {"a1": Fixed(1.0), "b2": Fixed(0.6)}
@@ -32,70 +28,29 @@ def masked(study: Study) -> Study:
     return study.replace(curves=(first.mask(first.bias > 0.15, "high"), *rest))
 
 
-def model_torque(study: Study, curve: TorqueCurve, point: dict[str, float]) -> np.ndarray:
-    lengths = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")
-    at = {name: value_of(study, curve, name, point) for name in lengths}
-    J0 = {name: value_of(study, curve, name, point) for name in study.amplitudes}
-    d = value_of(study, curve, "thickness", point)
-    return LAWS[curve.quantity](curve.bias, d, **at, interface=Interface.of(**J0), per=curve.per)[curve.used]
-
-
-def raw(study: Study, point: dict[str, float], density: Any) -> float:
-    """Σ ln density(away, σ, component) over the points in use; σ fitted where the curve has none."""
-    total = 0.0
-    for curve in study.curves:
-        T = model_torque(study, curve, point)
-        for c, (y, known, mean) in enumerate(
-            ((curve.par, curve.sigma_par, T.real), (curve.perp, curve.sigma_perp, T.imag))
-        ):
-            name = ("noise_par", "noise_perp")[c]
-            sigma = known[curve.used] if known is not None else value_of(study, curve, name, point)
-            total += float(np.sum(density(y[curve.used] - mean, sigma, c)))
-    return total
-
-
 def points(model: MarginalPosterior, n: int = 4, seed: int = 2) -> tuple[np.ndarray, list[dict[str, float]]]:
     """Coordinates drawn near the centre of the priors, and the values by name."""
     z = 0.5 * np.random.default_rng(seed).standard_normal((n, model.size))
     return z, [dict(zip(model.names, row, strict=True)) for row in model.scores.values(z)]
 
 
-@pytest.mark.parametrize("options", [{}, {"quantity": "torkance", "per": "volume"}], ids=["torque", "torkance"])
-def test_jitter_is_the_normal_density_of_the_points(options: dict[str, Any]) -> None:
-    study = masked(simulated(**options, **AMPLITUDES, **JITTER))
-    model = JitterPosterior(study)
-    z, found = points(model)
-    for value, point in zip(model.log_likelihood(z), found, strict=True):
-        s = point["jitter_par"], point["jitter_perp"]
-        expected = raw(study, point, lambda away, sigma, c, s=s: norm.logpdf(away, 0.0, np.hypot(sigma, s[c])))
-        assert value == pytest.approx(expected, rel=1e-10)
-
-
-def test_jitter_beside_correlations_and_integrated_amplitudes() -> None:
-    """One device, everything dense: C + diag s² + D S Dᵀ."""
-    study = masked(simulated((2.0, 2.0), **JITTER))
-    first = replace(study.curves[0], rho=np.linspace(-0.9, 0.9, 11))
-    study = study.replace(curves=(first, study.curves[1]))
+@pytest.mark.parametrize(
+    ("options", "rho"),
+    [
+        (AMPLITUDES, None),
+        (AMPLITUDES | {"quantity": "torkance", "per": "volume"}, None),
+        ({}, np.linspace(-0.9, 0.9, 11)),
+    ],
+    ids=["torque", "torkance", "correlated, amplitudes integrated out"],
+)
+def test_jitter_is_the_normal_density_of_the_points(options: dict[str, Any], rho: np.ndarray | None) -> None:
+    study = simulated(**options, **JITTER)
+    study = masked(study.replace(curves=(replace(study.curves[0], rho=rho), *study.curves[1:])))
     model = JitterPosterior(study)
     assert model.names[-2:] == ("jitter_par", "jitter_perp")
     z, found = points(model)
-    for value, point in zip(model.log_likelihood(z), found, strict=True):
-        blocks, y, D = [], [], []
-        for curve in study.curves:
-            used, n = curve.used, curve.n_used
-            unit = [model_torque(study, curve, point | one) for one in ({"a1": 1.0, "b2": 0.0}, {"a1": 0.0, "b2": 1.0})]
-            D.append(np.column_stack([np.concatenate([T.real, T.imag]) for T in unit]))
-            y.append(np.concatenate([curve.par[used], curve.perp[used]]))
-            par, perp = curve.sigma_par[used], curve.sigma_perp[used]
-            cross = np.diag((0.0 if curve.rho is None else curve.rho[used]) * par * perp)
-            A, B = (np.diag(x**2 + point[f"jitter_{c}"] ** 2) for x, c in ((par, "par"), (perp, "perp")))
-            blocks.append((n, np.block([[A, cross], [cross, B]])))
-        D, y = np.concatenate(D), np.concatenate(y)
-        C, start = 9.0 * D @ D.T, 0
-        for n, block in blocks:
-            C[start : start + 2 * n, start : start + 2 * n] += block
-            start += 2 * n
-        assert value == pytest.approx(float(multivariate_normal(np.zeros(y.size), C).logpdf(y)), rel=1e-9)
+    expected = [brute.shared_integrated(study, point) for point in found]
+    assert model.log_likelihood(z) == pytest.approx(expected, rel=1e-10)
 
 
 def enlarged(study: Study, par: float, perp: float) -> Study:
@@ -167,23 +122,9 @@ STUDENT = {
 
 
 def student_density(study: Study, point: dict[str, float], nu: float) -> float:
-    """ln L; where thicknesses are uncertain, each integrated over by Gauss–Legendre panels."""
-
-    def density(away: np.ndarray, sigma: Any, c: int) -> np.ndarray:
-        return t.logpdf(away, nu, 0.0, sigma)
-
-    declared = study.parameters["thickness"].prior
-    if isinstance(declared, Fixed):
-        return raw(study, point, density)
-    total = 0.0
-    for curve in study.curves:
-        alone, prior = study.replace(curves=(curve,)), declared.about(curve.thickness)
-        name = f"thickness[{curve.device}]"
-        dead = point.get("dead_layer", 0.0)
-        d, weights = gauss(max(dead, curve.thickness - 9 * prior.sd), curve.thickness + 1.0, 40)
-        each = [raw(alone, point | {name: float(x - dead)}, density) for x in d]
-        total += log_sum(np.array(each) + prior.logpdf(d), weights)
-    return total
+    """ln L, thicknesses integrated out, by raw points and quadrature."""
+    dof = {"noise_dof": Parameter("noise_dof", Fixed(nu))}
+    return brute.all_devices(study.replace(parameters=study.parameters | dof), point)
 
 
 @pytest.mark.parametrize("options", STUDENT.values(), ids=STUDENT)
@@ -217,12 +158,11 @@ def test_thicknesses_under_student_are_drawn_from_their_density() -> None:
     z, (point, *_) = points(model, 1)
     drawn = model.draw(np.repeat(z, 4000, axis=0), np.random.default_rng(1))
     for curve in study.curves:
-        name, alone = f"thickness[{curve.device}]", study.replace(curves=(curve,))
         d = curve.thickness + np.linspace(-0.6, 0.6, 601)
-        each = [raw(alone, point | {name: float(x)}, lambda away, sigma, c: t.logpdf(away, 2.0, 0.0, sigma)) for x in d]
-        log_density = np.array(each) + AboutNominal(0.1).about(curve.thickness).logpdf(d)
+        prior = AboutNominal(0.1).about(curve.thickness)
+        log_density = brute.student_given_thickness(study, curve, point, d) + prior.logpdf(d)
         mass = np.cumsum(np.exp(log_density - log_density.max()))
-        assert kstest(np.interp(drawn[name], d, mass / mass[-1]), "uniform").pvalue > 3e-5
+        assert kstest(np.interp(drawn[f"thickness[{curve.device}]"], d, mass / mass[-1]), "uniform").pvalue > 3e-5
 
 
 def test_an_outlier_does_not_hide_the_thickness_from_the_quadrature() -> None:
@@ -238,8 +178,8 @@ def test_student_of_many_degrees_is_normal() -> None:
     student = simulated(noise_dof=Fixed(1e7))
     model, other = StudentPosterior(student), simulated()
     z, found = points(model)
-    for value, point in zip(model.log_likelihood(z), found, strict=True):
-        assert value == pytest.approx(raw(other, point, lambda away, sigma, c: norm.logpdf(away, 0.0, sigma)), rel=1e-3)
+    expected = [brute.shared_integrated(other, point) for point in found]
+    assert model.log_likelihood(z) == pytest.approx(expected, rel=1e-3)
 
 
 # -- an outlier --------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.model.coordinates import Scores
+from mtjfit.model import Scores
 from mtjfit.study import LogNormal, LogUniform, Normal, Prior, Uniform
 
 PRIORS: dict[str, tuple[Prior, Any]] = {

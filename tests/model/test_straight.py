@@ -12,12 +12,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from collapsed_brute import data, is_own, log_normal, responses
-from model_studies import label, simulated, value_of
+from model_studies import label, named_points, simulated, value_of
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.noise_models import JitterPosterior, StudentPosterior, make_posterior
-from mtjfit.model.straight import Frame
+from mtjfit.model import Frame, JitterPosterior, MarginalPosterior, StudentPosterior, make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 A1, B2, B1 = Normal(0.8, 0.5), Normal(0.3, 0.9), Normal(0.2, 0.4)
@@ -52,30 +50,17 @@ def scores(model: MarginalPosterior, n: int = 4, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, model.size))
 
 
-def point_of(model: MarginalPosterior, z: np.ndarray) -> dict[str, float]:
-    return dict(zip(model.names, model.scores.values(z[None])[0].tolist(), strict=True))
-
-
 def prior_of(study: Study, name: str) -> tuple[float, float]:
     """Mean and sd of an amplitude; no sd where it is fixed."""
     prior = study.parameters[name].prior
     return (prior.value, 0.0) if isinstance(prior, Fixed) else (prior.mean, prior.sd)  # type: ignore[union-attr]
 
 
-def errors_of(study: Study, curve: TorqueCurve, point: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-    y, sigma = data(study, curve, point)
-    for k, name in enumerate(("jitter_par", "jitter_perp")):
-        if name in study.parameters:
-            half = slice(k * y.size // 2, (k + 1) * y.size // 2)
-            sigma[half] = np.hypot(sigma[half], value_of(study, curve, name, point))
-    return y, sigma
-
-
 def device_density(
     study: Study, curve: TorqueCurve, point: Mapping[str, float], straightened: Mapping[str, float]
 ) -> Callable[[Mapping[str, float]], float]:
     """ln density of the data of one device for values of the straightened amplitudes."""
-    y, sigma = errors_of(study, curve, point)
+    y, errors = data(study, curve, point)
     h, d = 1e-3, curve.thickness
     at = responses(study, curve, point, d + h * np.array([-2, -1, 0, 1, 2]))
     # what else depends on `straightened` amplitudes is taken where they are given; an amplitude that all devices share
@@ -87,11 +72,11 @@ def device_density(
         [(8 * (x[3] - x[1]) - (x[4] - x[0])) / (12 * h) for x in (at[n] for n in study.amplitudes)], axis=1
     )
     c, sd = np.array(list(middle.values())), np.array([prior_of(study, name)[1] for name in study.amplitudes])
-    C = np.diag(sigma**2)
+    C = errors
     thickness = study.parameters["thickness"].prior
     if isinstance(thickness, AboutNominal):
         S = np.diag(sd**2)
-        alone = c + S @ D.T @ np.linalg.solve(np.diag(sigma**2) + D @ S @ D.T, y - D @ c)
+        alone = c + S @ D.T @ np.linalg.solve(errors + D @ S @ D.T, y - D @ c)
         along = slope @ alone * thickness.sd
         C = C + np.outer(along, along)
     for k, name in enumerate(study.amplitudes):
@@ -112,7 +97,7 @@ def by_differences(model: MarginalPosterior, z: np.ndarray) -> tuple[np.ndarray,
 
     Amplitudes that scatter do so by a share of what a first pass, with that of their prior means, finds.
     """
-    study, point = model.study, point_of(model, z)
+    study, (point,) = model.study, named_points(model, z[None])
     names = [model.names[k] for k in model.straightened]
     priors = {name: prior_of(study, name.partition("[")[0]) for name in names}
     found = _by_differences(study, point, priors, {name: mean for name, (mean, _) in priors.items()})

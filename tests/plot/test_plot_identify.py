@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from model_studies import FEW
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, make_study, texts
 
 from mtjfit.infer import Identification, identify
 from mtjfit.plot import plot_identifiability
 from mtjfit.study import Fixed
 
-pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 
 @cache
 def drawn() -> tuple[Identification, Figure]:
-    known = identify(make_study(origin=SIMULATED, lambda_J=Fixed(1.0), b2=Fixed(0.08)))
+    known = identify(make_study(origin=SIMULATED, lambda_J=Fixed(1.0), b2=Fixed(0.08)), search=FEW)
     return known, plot_identifiability(known)
 
 
@@ -80,7 +81,7 @@ def test_nothing_is_cut_off_and_simulated_data_say_so() -> None:
 
 def test_amplitudes_are_drawn_where_no_length_is_free() -> None:
     fixed = {name: Fixed(1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
-    fig = plot_identifiability(identify(make_study(**fixed)))
+    fig = plot_identifiability(identify(make_study(**fixed), search=FEW))
     labels = [ax.get_xlabel() for ax in fig.axes if by_gid(ax, "profile")]
     assert labels == ["$a_1$ [(ħ/2e) kΩ⁻¹]", "$b_2$ [(ħ/2e) kΩ⁻¹ V⁻¹]"]
     assert not by_gid(fig, "open")
@@ -88,7 +89,7 @@ def test_amplitudes_are_drawn_where_no_length_is_free() -> None:
 
 
 def test_one_thickness_is_open_everywhere() -> None:
-    fig = plot_identifiability(identify(make_study(("A",), lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0))))
+    fig = plot_identifiability(identify(make_study(("A",), lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0)), search=FEW))
     assert texts(fig).count("open") >= 2
     assert "not at all" in texts(fig)
     assert_nothing_cut_off(fig)

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from model_studies import LENGTH, TRUTH, simulated
+from model_studies import FEW, LENGTH, TRUTH, simulated
 
 from mtjfit.infer import Identification, identify
 from mtjfit.model import DeviceCombinations
@@ -25,7 +25,7 @@ from mtjfit.results.identify_text import (
 )
 from mtjfit.study import Fixed, Normal
 
-pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 SERIES = (0.8, 1.5, 2.5)
 ABOVE, BELOW = "lambda_J > 1 nm at 95 %, no upper limit", "lambda_J < 4 nm at 95 %, no lower limit"
@@ -35,7 +35,7 @@ ABOVE, BELOW = "lambda_J > 1 nm at 95 %, no upper limit", "lambda_J < 4 nm at 95
 def known(n: int = 3) -> Identification:
     fewer = {"lambda_J": Fixed(TRUTH["lambda_J"]), "a1": Normal(1.0, 0.1), "b2": Normal(0.6, 0.1)}
     changes = {"D_ratio": LENGTH} if n == 3 else {"lambda_phi": Fixed(TRUTH["lambda_phi"])}
-    return identify(simulated(SERIES[:n], noise=0.02, n_bias=5, seed=1, **fewer, **changes))
+    return identify(simulated(SERIES[:n], noise=0.02, n_bias=5, seed=1, **fewer, **changes), search=FEW)
 
 
 def made(rise: list[float], where: tuple[float, float] = (1e-3, 1e5), name: str = "lambda_J") -> Profile:

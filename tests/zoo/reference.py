@@ -15,8 +15,6 @@ import numpy as np
 from reference_likelihood import Target
 from reference_sampler import anneal, importance
 
-__all__ = ["VERSION", "Reference", "cached_reference", "reference"]
-
 VERSION = 5
 """Of the algorithm: results that were kept of another one are made anew."""
 
@@ -27,34 +25,16 @@ _LEVELS = np.concatenate([np.linspace(0, 0.01, 201)[:-1], np.linspace(0.01, 0.99
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """What is known of a posterior: weighted draws of every parameter, and the evidence by two routes.
+    """What is known of a posterior: weighted draws of every parameter, and the evidence by two routes."""
 
-    Attributes
-    ----------
-    draws : dict of str to ndarray, shape (n,)
-        Empty where the result was kept in a file.
-    weights : ndarray, shape (n,)
-        Sum to one.
-    table : dict of str to ndarray, shape (3, 2361)
-        Values, the probability up to them, and its standard error.
-    log_z, error : float
-        By importance sampling.
-    annealed_log_z : float
-        By annealing, good to a few hundredths.
-    ess : float
-        Of the weights.
-    seconds : float
-        Processor time.
-    """
-
-    draws: dict[str, np.ndarray]
-    weights: np.ndarray
-    table: dict[str, np.ndarray]
-    log_z: float
+    draws: dict[str, np.ndarray]  # empty where the result was kept in a file, shape (n,)
+    weights: np.ndarray  # sum to one, shape (n,)
+    table: dict[str, np.ndarray]  # values, the probability up to them, and its standard error, shape (3, 2361)
+    log_z: float  # log_z, error: by importance sampling
     error: float
-    annealed_log_z: float
-    ess: float
-    seconds: float
+    annealed_log_z: float  # by annealing, good to a few hundredths
+    ess: float  # of the weights
+    seconds: float  # processor time
 
     @property
     def agrees(self) -> bool:

@@ -1,10 +1,10 @@
-"""Eq. 12 once more, from the printed hyperbolic form, for the independent reference."""
+"""Eq. 12 once more, from the printed hyperbolic form, and the points of each curve, for the independent reference."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
 
-__all__ = ["kappa", "slopes", "terms"]
+import numpy as np
 
 
 def kappa(d, lambda_J, lambda_phi, lambda_sf_F, Lambda):
@@ -35,3 +35,84 @@ def slopes(powers, bias, quantity, factor):
         weight = n if order == 1 else n * (n - 1)
         columns.append(weight * bias ** (n - order) if n >= order else 0 * bias)
     return factor * np.stack(columns, axis=-1)
+
+
+@dataclass(frozen=True)
+class DevicePoints:
+    """Points in use of one device, in the unit of the first curve."""
+
+    y: np.ndarray  # in-plane, then out-of-plane values, shape (2n,)
+    # y, then each term as it stands in the in-plane and in the out-of-plane component, shape (2n, 1 + 2T)
+    rows: np.ndarray
+    terms: np.ndarray  # shape (n, T)
+    covariance: np.ndarray | None  # none where errors are to be fitted, shape (2n, 2n), or None
+
+    @property
+    def n(self):
+        return self.terms.shape[0]
+
+    def products(self):
+        """rowsᵀ C⁻¹ rows and ln det C."""
+        root = np.linalg.cholesky(self.covariance)
+        white = np.linalg.solve(root, self.rows)
+        return white.T @ white, 2 * np.sum(np.log(np.diagonal(root)))
+
+
+def device_points(study, curve, powers):
+    """The points of one curve.
+
+    Errors of the bias enter as mtjfit defines it: by effective variance, with slopes of the curve's own weighted
+    polynomials, which are fitted twice, first without and then with these errors.
+    """
+    used, scale = curve.used, study.scale_of(curve)
+    V, n = curve.bias[used], curve.n_used
+    p = terms(powers, V, curve.quantity, curve.angle_factor)
+    zero = np.zeros_like(p)
+    y = np.concatenate([curve.par[used], curve.perp[used]]) * scale
+    design = np.block([[p, zero], [zero, p]])
+    rows = np.column_stack([y, design])
+    if curve.sigma_par is None:
+        return DevicePoints(y, rows, p, None)
+    if curve.covariance is not None:
+        both = np.flatnonzero(np.concatenate([used, used]))
+        known = curve.covariance[both][:, both] * scale**2
+    else:
+        sd = np.concatenate([curve.sigma_par[used], curve.sigma_perp[used]]) * scale
+        known = np.diag(sd**2)
+        if curve.rho is not None:
+            cross = np.diag(curve.rho[used] * sd[:n] * sd[n:])
+            known[:n, n:], known[n:, :n] = cross, cross
+    C = known
+    if curve.sigma_bias is not None:
+        s = slopes(powers, V, curve.quantity, curve.angle_factor)
+        for _ in range(2):
+            root = np.linalg.cholesky(C)
+            solved = np.linalg.lstsq(np.linalg.solve(root, design), np.linalg.solve(root, y), rcond=None)[0]
+            slope = np.concatenate([s @ solved[: p.shape[1]], s @ solved[p.shape[1] :]]) * np.tile(
+                curve.sigma_bias[used], 2
+            )
+            own = np.arange(n)
+            C = known + np.diag(slope**2)
+            C[own, n + own] += slope[:n] * slope[n:]
+            C[n + own, own] += slope[:n] * slope[n:]
+    return DevicePoints(y, rows, p, C)
+
+
+def robust_products(points, nu=4.0):
+    """rowsᵀ W rows with weights from t residuals about the curve's own polynomials, and 0: for coordinates alone."""
+    n, k = points.n, points.terms.shape[1]
+    total = np.zeros((points.rows.shape[1],) * 2)
+    for part, columns in ((slice(0, n), slice(1, 1 + k)), (slice(n, 2 * n), slice(1 + k, 1 + 2 * k))):
+        y, X = points.y[part], points.rows[part, columns]
+        known = points.covariance is not None
+        sigma = np.sqrt(np.diagonal(points.covariance)[part]) if known else np.full(n, 1.0)
+        w = np.ones(n)
+        for _ in range(30):
+            root = np.sqrt(w) / sigma
+            away = y - X @ np.linalg.lstsq(X * root[:, None], y * root, rcond=None)[0]
+            if not known:
+                sigma = np.full(n, max(1.5 * np.median(np.abs(away)), 1e-3 * np.max(np.abs(y))))
+            w = (nu + 1) / (nu + (away / sigma) ** 2)
+        rows = points.rows[part]
+        total += (rows * (w / sigma**2)[:, None]).T @ rows
+    return total[..., None], 0.0

@@ -13,8 +13,6 @@ from scipy.special import expit, log_ndtr
 
 from mtjfit import study as declared
 
-__all__ = ["Entry", "Layout", "Term", "log_between"]
-
 _LN_2PI = np.log(2 * np.pi)
 NONLINEAR = (*declared.LENGTHS, "thickness", *declared.NOISE, *declared.JITTER, declared.DOF)
 
@@ -103,23 +101,11 @@ class Term:
 
 
 class Layout:
-    """Entries that are sampled, and terms that are linear.
-
-    Attributes
-    ----------
-    entries : list of Entry
-        Non-linear parameters; scattering amplitudes, and all amplitudes under Student-t errors, at the end.
-    terms : list of Term
-    columns : list of str
-        Names of amplitudes that are integrated out.
-    column_priors : list
-        Normal, or None for those that scatter about a sampled value.
-    amplitude_entries : list of int
-        Entries that are amplitudes; their coordinates depend on all others.
-    """
+    """Entries that are sampled, and terms that are linear."""
 
     def __init__(self, study):
         self.study, self.J = study, len(study.curves)
+        # non-linear parameters; scattering amplitudes, and all amplitudes under Student-t errors, at the end
         self.entries, self._position = [], {}
         self.index, self.fixed = {}, {}
         self.student = declared.DOF in study.parameters
@@ -127,6 +113,8 @@ class Layout:
         for name in (*NONLINEAR, *scatters):
             if name in study.parameters:
                 self._add(name)
+        # amplitudes that are integrated out, with their priors: None for those that scatter about a sampled value; and
+        # the entries that are amplitudes, whose coordinates depend on all others
         self.terms, self.columns, self.column_priors, self.amplitude_entries = [], [], [], []
         for name in study.amplitudes:
             self._add_term(name)

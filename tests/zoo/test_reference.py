@@ -1,8 +1,10 @@
 """The reference itself: its formula, its likelihood by brute force, its evidence where that is known."""
 
+import collapsed_brute as brute
 import numpy as np
 import pytest
 from designs import design, kinds
+from model_studies import value_of
 from reference import cached_reference, reference
 from reference_forward import kappa
 from reference_layout import Entry
@@ -65,74 +67,6 @@ def test_coordinates_carry_the_prior(prior):
     assert stats.kstest(prior.cdf(drawn), "uniform").pvalue > 1e-4
 
 
-def number(study, curve, name, values):
-    """A parameter of one device, from values by name."""
-    parameter = study.parameters[name]
-    if parameter.is_fixed:
-        return curve.thickness if name == "thickness" else parameter.prior.value
-    tag = {"shared": "", "group": f"[{curve.group}]", "device": f"[{curve.device}]"}[parameter.scope]
-    return values[name + tag]
-
-
-def device_factor(study, curve, values):
-    """K of one device."""
-    d = number(study, curve, "thickness", values)
-    if "dead_layer" in study.parameters:
-        d -= number(study, curve, "dead_layer", values)
-    behind = ("Lambda",) if "Lambda" in study.parameters else ("lambda_sf_N", "D_ratio")
-    lengths = [number(study, curve, name, values) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", *behind)]
-    return mtjfit.physics.kappa(d, *lengths) / (d if curve.per == "volume" else 1.0)
-
-
-def term_of(curve, name, K):
-    """What one amplitude contributes to the values of a device, shape (2n,)."""
-    V, n = curve.bias[curve.used], int(name[1])
-    p = V**n if curve.quantity == "torque" else n * V ** max(n - 1, 0)
-    T = K * (1.0 if name[0] == "a" else 1j) * p * curve.angle_factor
-    return np.concatenate([T.real, T.imag])
-
-
-def errors_of(study, curve, values):
-    """Covariance of the values of a device."""
-    used, n = curve.used, curve.n_used
-    if curve.covariance is not None:
-        return curve.covariance[np.ix_(np.tile(used, 2), np.tile(used, 2))]
-    if curve.sigma_par is None:
-        return np.diag(np.repeat([number(study, curve, f"noise_{c}", values) ** 2 for c in ("par", "perp")], n))
-    par, perp = curve.sigma_par[used], curve.sigma_perp[used]
-    C = np.diag(np.concatenate([par, perp]) ** 2)
-    if curve.rho is not None:
-        cross = np.diag(curve.rho[used] * par * perp)
-        C[:n, n:], C[n:, :n] = cross, cross
-    for c, where in (("par", np.arange(n)), ("perp", np.arange(n, 2 * n))):
-        if f"jitter_{c}" in study.parameters:
-            C[where, where] += number(study, curve, f"jitter_{c}", values) ** 2
-    return C
-
-
-def dense(study, values):
-    """Data, mean and covariance of all values of a study, amplitudes integrated out."""
-    sizes = [2 * curve.n_used for curve in study.curves]
-    starts, N = np.cumsum([0, *sizes]), sum(sizes)
-    y, mean, C, columns = np.empty(N), np.zeros(N), np.zeros((N, N)), {}
-    for curve, start, size in zip(study.curves, starts[:-1], sizes, strict=True):
-        here = slice(start, start + size)
-        y[here] = np.concatenate([curve.par[curve.used], curve.perp[curve.used]])
-        C[here, here] = errors_of(study, curve, values)
-        K = device_factor(study, curve, values)
-        for name in study.amplitudes:
-            column, prior = term_of(curve, name, K), study.parameters[name].prior
-            tag = {"shared": "", "group": curve.group, "device": curve.device}[study.parameters[name].scope]
-            middle, sd = (prior.value, 0.0) if study.parameters[name].is_fixed else (prior.mean, prior.sd)
-            if f"scatter_{name}" in study.parameters:
-                middle, tag = values[name], curve.device
-                sd = abs(middle) * values[f"scatter_{name}"]
-            mean[here] += middle * column
-            columns.setdefault((name, tag), np.zeros(N))[here] = sd * column
-    X = np.stack(list(columns.values()), axis=1)
-    return y, mean, C + X @ X.T
-
-
 def some_coordinates(study, n=4):
     target = Target(study)
     z = target.draw_start(np.random.default_rng(4), n)
@@ -146,11 +80,7 @@ def test_likelihood_is_that_of_all_values_at_once(kind):
         study = design(seed, kind).study
         target, x, values = some_coordinates(study)
         for found, each in zip(target.log_likelihood(x), values, strict=True):
-            y, mean, C = dense(study, each)
-            root = np.linalg.cholesky(C)
-            white = np.linalg.solve(root, y - mean)
-            expected = -0.5 * (white @ white + y.size * np.log(2 * np.pi)) - np.sum(np.log(np.diagonal(root)))
-            assert found == pytest.approx(expected, rel=1e-7, abs=1e-5)
+            assert found == pytest.approx(brute.shared_integrated(study, each), rel=1e-7, abs=1e-5)
 
 
 def test_likelihood_with_errors_of_the_bias():
@@ -172,15 +102,9 @@ def test_student_likelihood():
         study = design(5, kind).study
         target, x, values = some_coordinates(study)
         for found, each in zip(target.log_likelihood(x), values, strict=True):
-            expected = 0.0
-            for curve in study.curves:
-                K = device_factor(study, curve, each)
-                T = sum(number(study, curve, name, each) * term_of(curve, name, K) for name in study.amplitudes)
-                sd = np.sqrt(np.diagonal(errors_of(study, curve, each)))
-                nu = number(study, curve, "noise_dof", each)
-                expected += (
-                    stats.t.logpdf((np.concatenate([curve.par, curve.perp]) - T) / sd, nu).sum() - np.log(sd).sum()
-                )
+            d = [np.array([value_of(study, curve, "thickness", each)]) for curve in study.curves]
+            devices = zip(study.curves, d, strict=True)
+            expected = sum(brute.student_given_thickness(study, curve, each, at)[0] for curve, at in devices)
             assert found == pytest.approx(expected, rel=1e-9)
 
 
