@@ -20,10 +20,8 @@ import pandas as pd
 
 from mtjfit.calibration.ranks import EcdfTest, chi2_p, detectable_width, quantities, shape_of
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.infer.convergence.gate import Check, Note, Verdict
-from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.sampling import refuse_one_thickness, sample
-from mtjfit.infer.simulate import draw_truth, priors_of, simulated
+from mtjfit.infer import Check, Note, Posterior, Verdict, draw_truth, priors_of, sample, simulated
+from mtjfit.infer.sampling import refuse_one_thickness
 from mtjfit.multiple_tests import holm
 from mtjfit.parallel import in_parallel
 from mtjfit.study import Study
@@ -239,8 +237,6 @@ def calibrate(
     ----------
     study : Study
         The design: thicknesses, bias points, errors, masks and priors. Its measured values are not used.
-    n : int
-        Simulations.
     seed : int, optional
         Default: the seed of the study. Simulation k is the same whatever `n` and `workers` are.
     workers : int
