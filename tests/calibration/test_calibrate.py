@@ -13,8 +13,7 @@ from model_studies import simulated as made
 
 from mtjfit.calibration import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.simulate import priors_of
+from mtjfit.infer import Check, Posterior, Verdict, priors_of
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 

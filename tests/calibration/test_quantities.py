@@ -10,7 +10,7 @@ from model_studies import simulated as made
 from simulate_cases import CASES, amplitude, case, every_case, law_of, whitened
 
 from mtjfit.calibration.ranks import log_likelihood, quantities
-from mtjfit.infer.simulate import draw_truth, priors_of, simulated
+from mtjfit.infer import draw_truth, priors_of, simulated
 from mtjfit.model import FullPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, LogNormal

@@ -11,9 +11,7 @@ from scipy import integrate, stats
 from scipy.special import ndtri
 
 from mtjfit.data import FloatArray
-from mtjfit.infer import Chains
-from mtjfit.infer.ensembles.jumps import TargetDensity
-from mtjfit.infer.evidence import Evidence
+from mtjfit.infer import Chains, Evidence, TargetDensity
 
 LN_2PI = float(np.log(2 * np.pi))
 

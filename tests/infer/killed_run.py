@@ -12,9 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mtjfit
+from mtjfit.infer import Effort, Pace
 from mtjfit.infer.ensembles import run
-from mtjfit.infer.ensembles.ensemble import Pace
-from mtjfit.infer.evidence import Effort
 
 EFFORT = Effort(particles=1, fewest=400)
 PACE = Pace(block=20, first_look=40, first_refit=60, components=4, effort=EFFORT)

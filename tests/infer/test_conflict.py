@@ -9,13 +9,12 @@ import pytest
 from scipy import stats
 
 from mtjfit.data import TorqueCurve
-from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_conflicts
+from mtjfit.infer import CONTRADICTS, Conflict, draw_truth, prior_conflicts, simulated
 from mtjfit.infer.convergence.excess import excess
 from mtjfit.infer.optimum import optimum
-from mtjfit.infer.simulate import draw_truth, simulated
-from mtjfit.model import structure
+from mtjfit.model import FullPosterior, structure
 from mtjfit.model.equivalent_noise import least_squares_model
-from mtjfit.model.likelihood import FullPosterior, whitened
+from mtjfit.model.likelihood import whitened
 from mtjfit.study import AboutNominal, AnyPrior, Fixed, LogNormal, LogUniform, Normal, Parameter, Study, Uniform
 
 

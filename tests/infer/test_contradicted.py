@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mtjfit.infer.convergence.gate import about_priors
-from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence import explore_posterior
+from mtjfit.infer import Run, about_priors, explore_posterior, run_ensembles
 from mtjfit.model.coordinates import Scores
 from mtjfit.study import LogNormal, Normal, Prior, Uniform
 

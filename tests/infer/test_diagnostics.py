@@ -9,11 +9,9 @@ import pytest
 from arviz_stats.base import array_stats
 from scipy import stats
 
-from mtjfit.infer import Chains, judge
+from mtjfit.infer import Chains, ess, ess_bulk, judge
 from mtjfit.infer.convergence.diagnostics import (
     autocorrelation_time,
-    ess,
-    ess_bulk,
     ess_tail,
     longest_standstill,
     nested_r_hat,

@@ -13,11 +13,18 @@ from scipy import stats
 
 import mtjfit
 from mtjfit.data import FloatArray, dataset
-from mtjfit.infer import Chains, evidence, run_ensembles
-from mtjfit.infer.convergence.importance import importance_sample
-from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
-from mtjfit.infer.ensembles.mixture import Mixture
-from mtjfit.infer.evidence import Evidence, chains_of, log_evidence
+from mtjfit.infer import (
+    Chains,
+    Evidence,
+    Jump,
+    Mixture,
+    TargetDensity,
+    chains_of,
+    evidence,
+    importance_sample,
+    log_evidence,
+    run_ensembles,
+)
 from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.study import Fixed, Parameter, Study, load_study
 

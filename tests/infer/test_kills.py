@@ -17,7 +17,7 @@ import pytest
 from killed_run import sampled
 
 import mtjfit
-from mtjfit.infer.store.journal import saved_steps
+from mtjfit.infer import saved_steps
 
 N_KILLS = 3
 BLOCK = 20

@@ -8,7 +8,8 @@ from infer_targets import BANANA, GAUSSIAN, three_bells
 from scipy import integrate, stats
 from scipy.special import gammaln, logsumexp
 
-from mtjfit.infer.ensembles.mixture import TAIL_DOF, Mixture, covering, fitted, joined, wider
+from mtjfit.infer import Mixture
+from mtjfit.infer.ensembles.mixture import TAIL_DOF, covering, fitted, joined, wider
 
 
 def log_density_of_scipy(mixture: Mixture, x: np.ndarray) -> np.ndarray:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from terminals import Terminal
 
-from mtjfit.infer.convergence.gate import MIN_LENGTH, Check, Verdict
+from mtjfit.infer import Check, Verdict
+from mtjfit.infer.convergence.gate import MIN_LENGTH
 from mtjfit.infer.ensembles.ensemble import is_look, next_block
 from mtjfit.infer.ensembles.run import Progress, estimate
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from infer_targets import BANANA
 
-from mtjfit.infer import Chains, Verdict, judge, run_ensembles
-from mtjfit.infer.convergence.diagnostics import ess
+from mtjfit.infer import Chains, Verdict, ess, judge, run_ensembles
 
 _MAX_STEPS = 900
 _WIDTH = 40.0

@@ -11,10 +11,9 @@ from terminals import Terminal
 
 import mtjfit
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import Check, Verdict, judge
-from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage, Stream, initial_stage, stream
-from mtjfit.infer.ensembles.run import Run, refit_is_due, run_ensembles
-from mtjfit.infer.evidence import Exploration
+from mtjfit.infer import Check, Exploration, Run, Stream, Verdict, judge, run_ensembles, stream
+from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage, initial_stage
+from mtjfit.infer.ensembles.run import refit_is_due
 from mtjfit.study import Fixed
 
 
