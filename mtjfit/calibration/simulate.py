@@ -187,23 +187,15 @@ def _sampled(study: Study, seed: int) -> Posterior:
     return sample(study, seed, progress=False)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One simulation."""
-
-    design: Study
-    seed: np.random.SeedSequence
-    sampler: Sampler
-
-
-def _run(job: _Job) -> tuple[dict[str, int], str]:
+def _run(job: tuple[Study, np.random.SeedSequence, Sampler]) -> tuple[dict[str, int], str]:
     """Ranks of one truth by quantity, empty where there are no draws, and the reason why they do not count."""
-    of_truth, of_sampler, of_choice = job.seed.spawn(3)
+    design, seed, sampler = job
+    of_truth, of_sampler, of_choice = seed.spawn(3)
     rng = np.random.default_rng(of_truth)
-    truth = draw_truth(job.design, rng)
-    study = simulated(job.design, truth, rng)
+    truth = draw_truth(design, rng)
+    study = simulated(design, truth, rng)
     try:
-        posterior = job.sampler(study, int(of_sampler.generate_state(1, np.uint64)[0] >> 1))
+        posterior = sampler(study, int(of_sampler.generate_state(1, np.uint64)[0] >> 1))
     except NotDetermined:
         raise
     except MtjfitError as error:
@@ -279,7 +271,7 @@ def calibrate(
     seed = study.sampling.seed if seed is None else seed
     shorter = {"target_ess": _TARGET_ESS, "max_steps": min(study.sampling.max_steps, _MAX_STEPS)}
     design = study.replace(sampling=replace(study.sampling, **shorter))
-    jobs = [_Job(design, own, sampler) for own in np.random.SeedSequence(seed).spawn(n)]
+    jobs = [(design, own, sampler) for own in np.random.SeedSequence(seed).spawn(n)]
     found = in_parallel(_run, jobs, workers, says="calibrating", progress=progress)
     names = next((list(ranks) for ranks, _ in found if ranks), [*priors_of(study)])
     ranks = pd.DataFrame([ranks for ranks, _ in found], columns=names, index=pd.RangeIndex(n, name="simulation"))

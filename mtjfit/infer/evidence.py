@@ -34,20 +34,12 @@ _LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 @dataclass(frozen=True)
 class Evidence:
-    """Log evidence, ln ∫ prior · likelihood, with its standard error.
-
-    Attributes
-    ----------
-    method : str
-        ``"bridge"``, ``"importance"``, or ``"exact"``.
-    k_hat : float
-        Pareto k̂ of the importance weights; NaN where there are none.
-    """
+    """Log evidence, ln ∫ prior · likelihood, with its standard error."""
 
     value: float
     error: float
-    method: str
-    k_hat: float = float("nan")
+    method: str  # "bridge", "importance" or "exact"
+    k_hat: float = float("nan")  # Pareto k̂ of the importance weights; NaN where there are none
 
     @property
     def reliable(self) -> bool:
@@ -88,15 +80,6 @@ def log_evidence(
 
     A proposal fitted to the same draws biases the result: `jump` must be fitted to others. By default it is fitted to
     the first half of `chains`, of which only the second half is then used.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import sample
-    >>> from mtjfit.study import load_study
-    >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
-    >>> print(log_evidence(*chains_of(posterior), np.random.default_rng(0)))  # doctest: +SKIP
-    ln Z = 1832.86 ± 0.011 (bridge)
     """
     theta, log_p = chains.theta, chains.log_posterior
     size = theta.shape[-1]
@@ -198,8 +181,6 @@ class Exploration:
 def mean_and_error(log_terms: FloatArray) -> tuple[float, float]:
     """ln of the mean of exp(`log_terms`) and the standard error of that logarithm, for independent terms.
 
-    Examples
-    --------
     >>> value, error = mean_and_error(np.log([1.0, 2.0, 3.0]))
     >>> round(float(np.exp(value)), 12), round(error, 3)
     (2.0, 0.289)
@@ -229,16 +210,9 @@ def explore_posterior(
     evidence, with an error and a k̂ that tells whether to believe it. Where the weights are uneven the mixture is
     refitted to all draws so far: Cappé, Douc, Guillin, Marin and Robert, Stat. Comput. 18, 447 (2008).
 
-    Check `settled`: a posterior that no proposal fits is returned, too.
-
-    Parameters
-    ----------
-    size : int
-        Dimension of the coordinates; up to about ten.
-    start : ndarray, shape (n, size), optional
-        Draws from a similar posterior, to save the annealing, which follows only where it was not similar at all.
-    on_level : callable
-        Called with every inverse temperature that is reached.
+    In up to about ten dimensions. Check `settled`: a posterior that no proposal fits is returned, too. `start`, draws
+    from a similar posterior, shape (n, size), saves the annealing, which follows only where it was not similar at all.
+    `on_level` is called with every inverse temperature that is reached.
 
     Examples
     --------
