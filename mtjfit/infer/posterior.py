@@ -26,11 +26,8 @@ _DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of 
 def determined_sides(u: FloatArray) -> str:
     """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``, from the prior probability below each draw.
 
-    In prior probability the density of the draws is the likelihood with all else integrated out, and a side is open if
-    that is still a tenth of its largest value at the edge.
+    See `Posterior.determined`.
 
-    Examples
-    --------
     >>> determined_sides(np.linspace(0.4, 0.6, 1000)), determined_sides(np.linspace(0.0, 1.0, 1000))
     ('yes', 'no')
     """
