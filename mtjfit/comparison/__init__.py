@@ -26,18 +26,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Consequences": "mtjfit.comparison.free_layer.consequences",
-    "DeviceComparison": "mtjfit.comparison.devices.comparison",
-    "MechanismComparison": "mtjfit.comparison.mechanisms.comparison",
-    "StudyComparison": "mtjfit.comparison.studies.tension",
-    "compare": "mtjfit.comparison.dispatch",
-    "compare_devices": "mtjfit.comparison.devices.comparison",
-    "compare_mechanisms": "mtjfit.comparison.mechanisms.comparison",
-    "compare_studies": "mtjfit.comparison.studies.tension",
-    "consequences": "mtjfit.comparison.free_layer.consequences",
+    "devices.comparison": ("DeviceComparison", "compare_devices"),
+    "dispatch": ("compare",),
+    "free_layer.consequences": ("Consequences", "consequences"),
+    "mechanisms.comparison": ("MechanismComparison", "compare_mechanisms"),
+    "studies.tension": ("StudyComparison", "compare_studies"),
 }
 
-__getattr__ = names_on_demand(__name__, _HOMES)
+__getattr__ = names_on_demand(
+    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+)
 
 
 def __dir__() -> list[str]:

@@ -50,19 +50,18 @@ def _cell(row: dict[Hashable, Any]) -> str:
     return f"{shown}{some}{'*' if row['extrapolated'] else ''}"
 
 
-def device_quantities_table(
-    study: Study, quantities: tuple[DeterminedQuantity, ...], table: pd.DataFrame, source: str
-) -> Table:
+def device_quantities_table(found: DeviceComparison) -> Table:
     """One row for each device in the order of thickness, one column for each quantity."""
-    cells = {(row["quantity"], row["device"]): _cell(row) for row in table.to_dict("records")}
-    curves = [study.curves[j] for j in np.argsort(study.thicknesses, kind="stable")]
+    cells = {(row["quantity"], row["device"]): _cell(row) for row in found.table.to_dict("records")}
+    curves = [found.study.curves[j] for j in np.argsort(found.study.thicknesses, kind="stable")]
     rows = tuple(
-        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in quantities))
+        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in found.quantities))
         for curve in curves
     )
-    header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "") for each in quantities]
+    header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "")
+              for each in found.quantities]  # fmt: skip
     note = "Median ± half of the central 68 %, or median (68 % interval) where that is lopsided."
-    return Table(f"What each device determines, {source}", ("device", "d (nm)", *header), rows, note)
+    return Table(f"What each device determines, {found.source}", ("device", "d (nm)", *header), rows, note)
 
 
 def device_pairs_table(pairs: pd.DataFrame) -> Table:
@@ -169,10 +168,15 @@ class DeviceComparison:
     repeats: pd.DataFrame
     notes: tuple[str, ...]
 
+    @property
+    def odd(self) -> tuple[str, ...]:
+        """Devices that the others do not predict."""
+        return tuple(self.outliers.loc[self.outliers["outlier"].astype(bool), "device"])
+
     def tables(self) -> tuple[Table, ...]:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
         text = (
-            device_quantities_table(self.study, self.quantities, self.table, self.source),
+            device_quantities_table(self),
             device_pairs_table(self.pairs),
             outliers_table(self.outliers),
             repeats_table(self.repeats),

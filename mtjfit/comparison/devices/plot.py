@@ -169,8 +169,7 @@ def _names(axes: np.ndarray, compared: DeviceComparison, order: np.ndarray, size
     """Names of devices with their thickness, once for each row of panels; odd ones in red."""
     curves = [compared.study.curves[j] for j in order]
     short = [c.device if len(c.device) <= _LONGEST else f"{c.device[: _LONGEST - 1]}…" for c in curves]
-    found = compared.outliers
-    odd = set(found.loc[found["outlier"].astype(bool), "device"]) if len(found) else set()
+    odd = set(compared.odd)
     for ax in axes:
         ax.set_yticks(range(len(curves)))
         ax.tick_params(axis="y", labelleft=True)
@@ -203,6 +202,6 @@ def _note(compared: DeviceComparison, against: DeviceComparison | None) -> str:
         "Hollow: extrapolated in bias." if compared.table["extrapolated"].any() else "",
         "Percentages: share of draws with an extremum in the bias range." if compared.table["share"].between(
             1e-9, 0.995).any() else "",
-        "× red: odd device, see the table." if len(compared.outliers) and compared.outliers["outlier"].any() else "",
+        "× red: odd device, see the table." if compared.odd else "",
     ]  # fmt: skip
     return " ".join(part for part in parts if part)

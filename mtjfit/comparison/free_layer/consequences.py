@@ -87,15 +87,17 @@ class Consequences:
 
     def tables(self) -> tuple[Table, ...]:
         """Tables for people: the spin current, then the torque."""
-        layer = self.table["bias"].isna()
-        cells = [_cells(row) for row in self.table[layer].to_dict("records")]  # type: ignore[arg-type]
-        rows = [_cells(row) for row in self.table[~layer].to_dict("records")]  # type: ignore[arg-type]
         header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
+        of_layer = self.table["bias"].isna()
+        current, torque = (
+            tuple(_cells(row) for row in self.table[chosen].to_dict("records"))  # type: ignore[arg-type]
+            for chosen in (of_layer, ~of_layer)
+        )
+        head, *body = ((*row[:2], *row[3:]) for row in (header, *current))
         tables = (
-            Table("Spin current in the free layer", (*header[:2], *header[3:]),
-                  tuple((*row[:2], *row[3:]) for row in cells), _DEFINITIONS),
-            Table("Torque", header, tuple(rows), _ASYMMETRIES),
-        )  # fmt: skip
+            Table("Spin current in the free layer", head, tuple(body), _DEFINITIONS),
+            Table("Torque", header, torque, _ASYMMETRIES),
+        )
         return tables if self.posterior.verdict.converged else tuple(map(marked, tables))
 
     def _repr_html_(self) -> str:
@@ -233,6 +235,11 @@ def _rows(study: Study, layer: FreeLayer, thickness: tuple[float, ...], bias: tu
                 yield _Row(_ODD, "", d, -at, -difference / 2 / minus.real)
 
 
+def leaned_on(table: pd.DataFrame) -> str:
+    """Names of all parameters whose priors some rows of the table inherit."""
+    return ", ".join(dict.fromkeys(name for each in table["leans_on"] if each for name in each.split(", ")))
+
+
 def _extrapolated(row: _Row, measured: tuple[tuple[float, float], tuple[float, float]]) -> str:
     (thin, thick), (low, high) = measured
     beyond = [] if thin - _CLOSE <= row.thickness <= thick + _CLOSE else ["thickness"]
@@ -276,7 +283,6 @@ def _says(
             f"Measured: {thin:g} to {thick:g} nm, {low:g} to {high:g} V. Rows beyond that are extrapolated: they hold "
             "if Eq. 12 and the polynomial of J0(V) go on as they are."
         )
-    leaning = table.loc[table["leans_on"] != "", "leans_on"]
-    if len(leaning):
-        names = dict.fromkeys(name for each in leaning for name in each.split(", "))
-        yield f"{len(leaning)} of {len(table)} rows depend on priors that the data left alone: of {', '.join(names)}."
+    if names := leaned_on(table):
+        n = int((table["leans_on"] != "").sum())
+        yield f"{n} of {len(table)} rows depend on priors that the data left alone: of {names}."

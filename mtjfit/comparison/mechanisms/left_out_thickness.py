@@ -27,19 +27,10 @@ _MAX_ERROR = 0.1
 
 @dataclass(frozen=True)
 class LeftOutThickness:
-    """Prediction of the devices of one thickness by all others.
+    """Prediction of the devices of one nominal thickness (nm) by all others.
 
-    Attributes
-    ----------
-    thickness : float
-        Nominal, in nm.
-    log_density : float
-        ln of the probability density of their data, given those of all others.
-    error : float
-        Standard error of the computation.
-    k_hat : float
-        Pareto k̂ of the weights, whether they were used or not.
-    method : {"PSIS", "refit"}
+    `log_density` is ln of the probability density of their data, given those of all others, `error` the standard error
+    of the computation, `k_hat` the Pareto k̂ of the weights, whether they were used or not.
     """
 
     devices: tuple[str, ...]
@@ -70,18 +61,10 @@ def leave_out(
     *,
     limit: Callable[[int], float] = reliable_k_hat,
 ) -> LeftOutThickness:
-    """Leave out the devices at the places `gone`.
+    """Leave out the devices at the places `gone`; `explored` is the posterior of `model`.
 
-    Parameters
-    ----------
-    explored : Exploration
-        Posterior of `model`.
-    start : ndarray, shape (n, size)
-        Draws of it, from which a refit starts.
-    refit : bool, optional
-        Always or never explore anew; by default where k̂ is too large or the error above 0.1.
-    limit : callable
-        Largest k̂ that is reliable, for a number of draws.
+    `start`, shape (n, size), are draws of it from which a refit starts: always or never with `refit`, by default where
+    k̂ is above `limit` of the number of draws, or the error above 0.1.
     """
     study = model.study
     devices, thickness = tuple(study.devices[j] for j in gone), float(study.thicknesses[gone[0]])
@@ -113,19 +96,7 @@ def leave_out_each(
     refit: bool | None = None,
     one: Callable[..., LeftOutThickness] = leave_out,
 ) -> tuple[LeftOutThickness, ...]:
-    """Leave out each thickness in turn, from the thinnest to the thickest.
-
-    Parameters
-    ----------
-    model : MarginalPosterior
-        Of two thicknesses or more.
-    explored : Exploration
-        Its posterior.
-    refit : bool, optional
-        See `leave_out`.
-    one : callable
-        Called for each thickness with the arguments of `leave_out`.
-    """
+    """Leave out each thickness in turn by `one`, from the thinnest to the thickest; `refit` as in `leave_out`."""
     start, sets = explored.resampled(START, rng), left_out_sets(model.study)
     # a generator for each: whether one thickness needs a refit does not move the others
     each = zip(sets, rng.spawn(len(sets)), strict=True)

@@ -33,16 +33,10 @@ _ROUNDS = 4
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """Coefficients of V and V² of each device, from its own polynomials; in the unit of the first curve.
+    """Coefficients of V and V² of each device, from its own polynomials, with standard errors.
 
-    Attributes
-    ----------
-    thickness : ndarray, shape (n_devices,)
-        Nominal, in nm.
-    par, perp, par2 : ndarray, shape (n_devices,)
-        In-plane slope, out-of-plane slope, in-plane coefficient of V²; times d where data are per volume.
-    sd_par, sd_perp, sd_par2 : ndarray, shape (n_devices,)
-        Standard errors.
+    Nominal thickness in nm; in-plane slope, out-of-plane slope, in-plane coefficient of V², in the unit of the first
+    curve; times d where data are per volume. All of shape (n_devices,).
     """
 
     thickness: FloatArray
@@ -66,16 +60,9 @@ class Slopes:
 
 @dataclass(frozen=True)
 class PredictiveCheck:
-    """One number of the data among those of simulated data.
+    """One number of `STATISTICS` of the data, and its median over data simulated from posterior draws.
 
-    Attributes
-    ----------
-    name : str
-        A key of `STATISTICS`.
-    observed, median : float
-        Of the data, and of data simulated from posterior draws.
-    p : float
-        Share of simulated ones that are at least as large, (1 + count)/(1 + n).
+    `p` is the share of simulated ones that are at least as large, (1 + count)/(1 + n).
     """
 
     name: str
@@ -117,16 +104,7 @@ def _component(
 
 
 def slopes(study: Study) -> Slopes:
-    """Coefficients of all devices, each from least squares on its own.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> found = slopes(load_study(dataset("thickness-series").study_file))
-    >>> np.round(found.ratio, 2)
-    array([-0.33, -0.2 , -0.1 , -0.04, -0.02])
-    """
+    """Coefficients of all devices, each from least squares on its own."""
     powers, rows = _powers(study), []
     for j, curve in enumerate(study.curves):
         par, sd_par = _component(study, j, curve.par, curve.sigma_par, powers)
@@ -159,15 +137,7 @@ def slope_statistics(found: Slopes) -> dict[str, float]:
 def predictive_checks(
     study: Study, draws: Sequence[dict[str, float]], rng: np.random.Generator
 ) -> tuple[PredictiveCheck, ...]:
-    """Compare the numbers of the data with those of data simulated from posterior draws.
-
-    Parameters
-    ----------
-    study : Study
-        Data and model.
-    draws : sequence of dict of str to float
-        Every free parameter, one dictionary for each simulation.
-    """
+    """Compare the numbers of the data with those simulated at `draws`, every free parameter in each."""
     observed = slope_statistics(slopes(study))
     made = [slope_statistics(slopes(simulated(study, draw, rng))) for draw in draws]
     checks = []
