@@ -177,17 +177,16 @@ def _cell(row: dict[str, object]) -> str:
 
 def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section:
     if found is None:
-        if fit.study.n_thicknesses == 1:
-            words = (
-                "One thickness cannot distinguish diffusion from asymmetric electrodes (b1): both give the torque one "
-                "phase."
-            )
-            return Section("mechanisms", "Other mechanisms", (words,))
-        words = (
+        one = (
+            "One thickness cannot distinguish diffusion from asymmetric electrodes (b1): both give the torque one "
+            "phase."
+        )
+        several = (
             "Not compared in this run: whether asymmetric electrodes (b1) would explain these data as well as spin "
             "diffusion does, or better. This takes half a minute more:"
         )
-        return Section("mechanisms", "Other mechanisms", (words,), _COMMAND)
+        words, command = (one, "") if fit.study.n_thicknesses == 1 else (several, _COMMAND)
+        return Section("mechanisms", "Other mechanisms", (words,), command)
     best = found.best
     others = ", ".join(
         f"{one.name} {one.evidence.value - best.evidence.value:.1f}" for one in found.results if one is not best

@@ -153,20 +153,17 @@ def sensitivity(
     """
     others = alternatives(posterior) if others is None else others
     scores = {
-        name: (prior, prior.score(posterior.walkers(name)))
+        name: prior.score(posterior.walkers(name))
         for name in posterior.names
         if (prior := posterior.prior_of(name)) is not None
     }
-    rows = [
-        _row(posterior, name, *scores[name], one)
-        for one in (weigh(posterior, other) for other in others)
-        for name in scores
-    ]
+    weighted = [weigh(posterior, other) for other in others]
+    rows = [_row(posterior, name, z, one) for one in weighted for name, z in scores.items()]
     columns = ["parameter", "prior", "declared", "q05", "q50", "q95", "shift_q05", "shift_q50", "shift_q95"]
     return pd.DataFrame(rows, columns=[*columns, "k_hat", "n_effective", "reliable"])
 
 
-def _row(posterior: Posterior, name: str, prior: Prior, z: FloatArray, one: Reweighted) -> tuple[object, ...]:
+def _row(posterior: Posterior, name: str, z: FloatArray, one: Reweighted) -> tuple[object, ...]:
     changed = one.alternative.priors.get(ParameterName(name).base)
     head = (name, one.alternative.name, "" if changed is None else changed.describe())
     if one.k_hat == np.inf:

@@ -34,9 +34,12 @@ _SHORT = 40
 _KAPPA = ("|kappa", "|κ")
 
 
-def marked(one: Table) -> Table:
-    """The table with a title that refuses it, for draws that have not converged."""
-    return replace(one, title=f"NOT CONVERGED, no result: {one.title[0].lower()}{one.title[1:]}")
+def marked(tables: tuple[Table, ...], converged: bool) -> tuple[Table, ...]:
+    """The tables, with titles that refuse them if the draws have not converged."""
+    if converged:
+        return tables
+    refused = "NOT CONVERGED, no result: "
+    return tuple(replace(one, title=f"{refused}{one.title[0].lower()}{one.title[1:]}") for one in tables)
 
 
 def _cell(row: dict[Hashable, Any]) -> str:
@@ -175,14 +178,8 @@ class DeviceComparison:
 
     def tables(self) -> tuple[Table, ...]:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
-        text = (
-            device_quantities_table(self),
-            device_pairs_table(self.pairs),
-            outliers_table(self.outliers),
-            repeats_table(self.repeats),
-        )
-        shown = text if self.converged else tuple(marked(one) for one in text)
-        return tuple(one for one in shown if one.rows)
+        others = device_pairs_table(self.pairs), outliers_table(self.outliers), repeats_table(self.repeats)
+        return marked(tuple(one for one in (device_quantities_table(self), *others) if one.rows), self.converged)
 
     def _repr_html_(self) -> str:
         """The comparison in a notebook, marked if the posterior behind it was refused."""

@@ -67,7 +67,7 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
     order = np.argsort(study.thicknesses, kind="stable")
     across = min(_ACROSS, len(compared.quantities))
     rows = -(-len(compared.quantities) // across)
-    note = _note(compared, against)
+    note = _note(compared)
     step = float(np.clip(2.4 / n, 0.088, 0.24))
     with style():
         legend = _legend_handles(compared, against)
@@ -195,7 +195,7 @@ def _legend_handles(compared: DeviceComparison, against: DeviceComparison | None
     return handles
 
 
-def _note(compared: DeviceComparison, against: DeviceComparison | None) -> str:
+def _note(compared: DeviceComparison) -> str:
     parts = [
         "" if compared.converged else "NOT CONVERGED: nothing here is a result.",
         f"{compared.source[0].upper()}{compared.source[1:]}. Median, 68 % (thick) and 95 % (thin).",

@@ -20,7 +20,6 @@ from mtjfit.comparison.free_layer.layer import (
     layer_parameters,
     odd_part,
     prior_draws,
-    undetermined,
 )
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer import Posterior
@@ -98,7 +97,7 @@ class Consequences:
             Table("Spin current in the free layer", head, tuple(body), _DEFINITIONS),
             Table("Torque", header, torque, _ASYMMETRIES),
         )
-        return tables if self.posterior.verdict.converged else tuple(map(marked, tables))
+        return marked(tables, self.posterior.verdict.converged)
 
     def _repr_html_(self) -> str:
         """The consequences in a notebook."""
@@ -254,7 +253,7 @@ def _leans_on(
     posterior: Posterior, names: tuple[str, ...], draws: pd.DataFrame, values: FloatArray, prior_left: FloatArray
 ) -> list[str]:
     """Names of the parameters whose priors a row inherits; empty for a row that the data made."""
-    opened = undetermined(posterior, names)
+    opened = tuple(name for name in names if posterior.determined(name) != "yes")
     share = explained_by(values, draws[list(opened)].to_numpy(dtype=float))
     out = []
     for k, left in enumerate(prior_left):

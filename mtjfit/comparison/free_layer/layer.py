@@ -41,11 +41,6 @@ def prior_draws(posterior: Posterior, names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame({name: posterior.priors[name].quantile(u[:, k]) for k, name in enumerate(names)})
 
 
-def undetermined(posterior: Posterior, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Parameters that the data leave open on one side or on both."""
-    return tuple(name for name in names if posterior.determined(name) != "yes")
-
-
 def half_width(draws: FloatArray) -> FloatArray:
     """Half of the central 68 % of each column, shape (n_columns,)."""
     low, high = np.quantile(draws, [0.16, 0.84], axis=0)

@@ -10,14 +10,13 @@ from operator import call
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, leave_out_each
 from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     Mechanism,
     mechanism_study,
     refuse_one_thickness_for_mechanisms,
 )
-from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
+from mtjfit.comparison.mechanisms.predictive import LeftOutThickness, PredictiveCheck, leave_out_each, predictive_checks
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
 from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior
 from mtjfit.infer.least_squares import FitResult, fit

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, NotDetermined, Problem
 from mtjfit.physics import kappa
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 
@@ -138,20 +139,6 @@ def refuse_one_thickness_for_mechanisms(study: Study) -> None:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """Slopes dT_par/dV and dT_perp/dV at zero bias that a mechanism predicts, for a1 = 1; thickness in nm."""
-
-    thickness: FloatArray
-    par: FloatArray
-    perp: FloatArray
-
-    @property
-    def ratio(self) -> FloatArray:
-        """dT_perp/dT_par."""
-        return np.asarray(self.perp / self.par)
-
-
 def signature(
     mechanism: Mechanism,
     thickness: ArrayLike,
@@ -159,26 +146,27 @@ def signature(
     lengths: Mapping[str, float] = EXAMPLE,
     b1: float = EXAMPLE_B1,
     per: str = "device",
-) -> Signature:
-    """Slopes against thickness (nm), Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
+) -> ComplexArray:
+    """Slopes dT_par/dV + i dT_perp/dV at zero bias for a1 = 1 against thickness (nm), shape (n,).
 
+    Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
     `lengths` in nm; those that the mechanism fixes are ignored. `b1` is b1/a1 of mechanisms that have it.
     """
     d = np.asarray(thickness, dtype=float)
     at = {**lengths, **mechanism.lengths}
     K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
     slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
-    return Signature(d, np.broadcast_to(slope.real, d.shape), np.broadcast_to(slope.imag, d.shape))
+    return np.broadcast_to(slope, d.shape)
 
 
 def signature_table(per: str = "device") -> Table:
     """Thickness dependence that each mechanism predicts, from Eq. 12 with the lengths of Fig. 3."""
     rows = []
     for name, mechanism in MECHANISMS.items():
-        found = signature(mechanism, _D, per=per)
-        for label, values in (("dT_par/dV", found.par), ("dT_perp/dV", found.perp), ("ratio", found.ratio)):
+        T = signature(mechanism, _D, per=per)
+        for label, values in (("dT_par/dV", T.real), ("dT_perp/dV", T.imag), ("ratio", T.imag / T.real)):
             shown = tuple(number(float(value) + 0.0, 3) for value in values)
-            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(found.thickness, values)))
+            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(np.array(_D), values)))
     note = (
         "At zero bias, in units of a1 (ratio: T_perp/T_par); lambda_J = lambda_phi = 1 nm, lambda_sf_F = 10 nm, "
         f"Lambda = 1 nm, and b1 = {EXAMPLE_B1:g} a1 where there is b1. diffusion-bulk can turn the torque only where "

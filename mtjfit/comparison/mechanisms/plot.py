@@ -174,9 +174,9 @@ def plot_signatures(per: str = "device") -> Figure:
         fig = NotebookFigure(figsize=(DOUBLE, 2.35), layout="constrained")
         axes = fig.subplots(1, 3)
         for name, mechanism in MECHANISMS.items():
-            found = signature(mechanism, d, per=per)
+            slope = signature(mechanism, d, per=per)
             colour, _, dashes = _LOOK[name]
-            for ax, values in zip(axes, (found.par, found.perp, found.ratio), strict=True):
+            for ax, values in zip(axes, (slope.real, slope.imag, slope.imag / slope.real), strict=True):
                 ax.plot(d, values, color=colour, ls=dashes, lw=1.3, label=name, gid=name)
         unit = "a_1" if per != "volume" else r"a_1\ \mathrm{nm}^{-1}"
         labels = (

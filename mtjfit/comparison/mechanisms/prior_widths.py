@@ -118,8 +118,7 @@ def _translated(
     supports = [prior.support for prior in target.scores.priors]
     allowed = np.all([(low <= values[:, k]) & (values[:, k] <= high) for k, (low, high) in enumerate(supports)], axis=0)
     kept = target.scores.of(values)[allowed] if allowed.sum() >= START // 10 else z
-    nudge: Callable[..., FloatArray] = rng.normal
-    return kept + nudge(0.0, 1e-6, kept.shape)
+    return np.asarray(kept + rng.normal(0.0, 1e-6, kept.shape))
 
 
 def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:

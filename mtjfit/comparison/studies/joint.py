@@ -165,7 +165,6 @@ class Sampled:
     log_likelihood: FloatArray
     verdict: Verdict
     evidence: Evidence
-    seed: int
 
     @property
     def z(self) -> FloatArray:
@@ -182,4 +181,4 @@ def sampled(
     flat = run.chains.theta.reshape(-1, model.size)
     log_likelihood = run.chains.log_posterior.ravel() - model.log_prior(flat)
     evidence = run.evidence or Evidence(float("nan"), float("inf"), "none")
-    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence, seed)
+    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence)

@@ -112,16 +112,17 @@ class StudyComparison:
         refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
                    for label, one in self.runs.items() if not one.verdict.converged]  # fmt: skip
         marks = [f"{name}: {each.study.label}" for name, each in self.model.models.items() if each.study.label]
-        rows = {name: [name] for name in self.model.shared}
-        for draws in self.lengths.values():
-            for name, cells in rows.items():
-                levels = (0.5, 0.05, 0.95) if name in draws else ()
-                shown = [number(float(draws[name].quantile(level)), 3) for level in levels]
-                cells.append("{} ({} to {})".format(*shown) if shown else "")
+        rows = [[name, *(_median(draws, name) for draws in self.lengths.values())] for name in self.model.shared]
         return card(
             f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
-            header=("common", *self.runs), rows=rows.values(), notes=["Median (90 % interval)."],
+            header=("common", *self.runs), rows=rows, notes=["Median (90 % interval)."],
         )  # fmt: skip
+
+
+def _median(draws: pd.DataFrame, name: str) -> str:
+    """Median (90 % interval) to three digits; empty where the length is fixed."""
+    shown = [number(float(draws[name].quantile(level)), 3) for level in (0.5, 0.05, 0.95) if name in draws]
+    return "{} ({} to {})".format(*shown) if shown else ""
 
 
 def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:
