@@ -11,7 +11,7 @@ from mtjfit.infer import Posterior
 from mtjfit.plain import by_name
 from mtjfit.prior_influence.information import joint_gain, narrowing
 from mtjfit.prior_influence.plot import plot_prior_posterior
-from mtjfit.prior_influence.sensitivity import sensitivity
+from mtjfit.prior_influence.reweighting import sensitivity
 from mtjfit.prior_influence.tables import (
     NOT_CONVERGED,
     narrowing_sentence,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from mtjfit.data import pretty
 from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
-from mtjfit.prior_influence.sensitivity import alternatives, reweighted
+from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import Table, number

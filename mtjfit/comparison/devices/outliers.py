@@ -66,7 +66,7 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
     own_tests = {one.device: one.p_value for one in combinations(model)}
     rows = []
     for j, (curve, one) in enumerate(zip(study.curves, left, strict=True)):
-        mine = ((name, *(each[j] for each in numbers)) for name, *numbers in deviations)
+        mine = [(name, float(x[j]), float(y[j]), float(away[j])) for name, x, y, away in deviations]
         worst = max(mine, key=lambda each: abs(each[-1]), default=_NONE)
         odd = bool(adjusted[j] < FALSE_ALARM)
         reason = _reason(*worst, own_tests[curve.device]) if odd else ""
