@@ -28,7 +28,8 @@ __all__ = [
 _HOMES = {
     "command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
     "devices.comparison": ("DeviceComparison", "compare_devices"),
-    "devices.left_out_device": ("NORMAL", "Whitened", "from_fit", "from_posterior", "without_own_data"),
+    "devices.left_out_device": ("NORMAL", "Whitened", "from_fit", "from_posterior", "predicted_data", "whitened_data",
+                                "without_own_data"),
     "devices.outliers": ("outliers", "repeats"),
     "devices.quantities": ("DeterminedQuantity", "determined_quantities", "extremum", "pairwise", "quantity_table",
                            "usual_bias"),

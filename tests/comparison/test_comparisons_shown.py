@@ -11,8 +11,7 @@ from shortcuts import few_starts
 from shown import HOSTILE, Shown, harmless, hostile_study
 
 import mtjfit
-from mtjfit.comparison import MechanismComparison, StudyComparison
-from mtjfit.comparison.studies.tension import Tension
+from mtjfit.comparison import MechanismComparison, StudyComparison, Tension
 from mtjfit.infer import Check, Verdict
 from mtjfit.study import Study
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -11,13 +12,14 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
+from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.comparison import Consequences, DeviceComparison, compare_devices, consequences
-from mtjfit.comparison.devices.plot import plot_forest
-from mtjfit.comparison.free_layer.plot import plot_consequences
 from mtjfit.infer import Posterior
-from mtjfit.plot.style import OKABE_ITO
+from mtjfit.plot import plot_consequences, plot_forest
+
+Q = ["q025", "q16", "median", "q84", "q975"]
 
 
 @cache
@@ -33,29 +35,21 @@ def posterior() -> Posterior:
 @cache
 def fifty() -> DeviceComparison:
     """Names of the length that wafers have; ten thicknesses in three groups, one device odd."""
-    found, n = three(), 50
-    curve = found.study.curves[0]
+    found, n, rng = three(), 50, np.random.default_rng(0)
     curves = tuple(
-        mtjfit.TorqueCurve(f"W{k:02d}-row {k % 7}", curve.bias, curve.par, curve.perp, 0.8 + 0.4 * (k // 5), "torkance",
-                           "device", "hbar/2e/kohm", sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
-                           group=f"wafer {k % 3}")
+        replace(found.study.curves[0], device=f"W{k:02d}-row {k % 7}", thickness=0.8 + 0.4 * (k // 5),
+                group=f"wafer {k % 3}")
         for k in range(n)
     )  # fmt: skip
-    study = found.study.replace(curves=curves)
-    rng = np.random.default_rng(0)
-    rows = []
+    devices = pd.DataFrame([{name: getattr(c, name) for name in ("device", "group", "thickness")} for c in curves])
+    tables = []
     for quantity in found.quantities:
-        middle, width = rng.standard_normal(n), 0.1 + 0.1 * rng.random(n)
-        for k, c in enumerate(curves):
-            q = middle[k] + width[k] * np.array([-2, -1, 0, 1, 2])
-            rows.append({
-                "quantity": quantity.name, "device": c.device, "group": c.group, "thickness": c.thickness,
-                **dict(zip(("q025", "q16", "median", "q84", "q975"), q, strict=True)), "share": 1.0,
-                "unit": quantity.unit, "extrapolated": False, "source": found.source,
-            })  # fmt: skip
-    odd = pd.DataFrame({"device": [c.device for c in curves], "outlier": [k == 7 for k in range(n)]})
-    return DeviceComparison(study, found.source, 0.2, True, found.quantities, pd.DataFrame(rows), found.pairs, odd,
-                            found.repeats, ())  # fmt: skip
+        middle, width = rng.standard_normal((n, 1)), 0.1 + 0.1 * rng.random((n, 1))
+        drawn = pd.DataFrame(middle + width * np.array([-2, -1, 0, 1, 2]), columns=Q)
+        tables.append(devices.assign(quantity=quantity.name, unit=quantity.unit).join(drawn))
+    table = pd.concat(tables, ignore_index=True).assign(share=1.0, extrapolated=False, source=found.source)
+    odd = devices[["device"]].assign(outlier=devices.index == 7)
+    return replace(found, study=found.study.replace(curves=curves), table=table, outliers=odd)
 
 
 @cache
@@ -106,32 +100,21 @@ def test_groups_have_colours_and_markers_and_the_odd_device_is_red() -> None:
     looks = {(to_hex(line.get_color()), line.get_marker()) for line in medians}
     assert len(looks) == 3
     assert len({marker for _, marker in looks}) == 3  # not by colour alone
-    red = [
-        label.get_text()
-        for label in ax.get_yticklabels()
-        if to_hex(label.get_color()) == OKABE_ITO["vermillion"].lower()
-    ]
-    assert red == [text for text in red if text.startswith("× W07")]
-    assert len(red) == 1
+    red, *others = (label for label in ax.get_yticklabels() if to_hex(label.get_color()) == "#d55e00")
+    assert red.get_text().startswith("× W07")
+    assert not others
     assert {text for text in texts(fig) if text.startswith("wafer")} == {"wafer 0", "wafer 1", "wafer 2"}
 
 
 def changed(**columns: object) -> DeviceComparison:
-    found = three()
-    table = found.table.copy()
-    for name, values in columns.items():
-        table[name] = values
-    return DeviceComparison(found.study, found.source, 0.2, True, found.quantities, table, found.pairs, found.outliers,
-                            found.repeats, ())  # fmt: skip
+    return replace(three(), table=three().table.assign(**columns))
 
 
 def test_missing_quantities_shares_and_extrapolation_are_drawn_as_such() -> None:
     table = three().table
     extremum = (table["quantity"] == "extremum of T_perp").to_numpy()
     first = (table["device"] == "A").to_numpy()
-    quantiles = {
-        name: np.where(extremum & first, np.nan, table[name]) for name in ("q025", "q16", "median", "q84", "q975")
-    }
+    quantiles = {name: np.where(extremum & first, np.nan, table[name]) for name in Q}
     share = np.where(extremum, np.where(first, 0.0, 0.62), 1.0)
     fig = plot_forest(changed(**quantiles, share=share, extrapolated=~extremum & first))
     assert [t.get_text() for t in by_gid(fig, "none")] == ["none in range"]
@@ -164,7 +147,8 @@ def test_both_sources_beside_each_other_but_never_the_same_one_twice() -> None:
 
 def test_hostile_names_and_simulated_data() -> None:
     study = make_study(("$x_1$ \\frac", "a_b^c", "ü" * 40), origin=SIMULATED)
-    fig = plot_forest(compare_devices(mtjfit.fit(study)))
+    with few_starts():
+        fig = plot_forest(compare_devices(mtjfit.fit(study)))
     assert_nothing_cut_off(fig)
     assert any("SIMULATED" in text for text in texts(fig))
     assert any("ü" * 15 + "…" in text for text in texts(fig))
