@@ -157,12 +157,7 @@ def joint_gain(posterior: Posterior) -> JointGain:
 
     The average is over the posterior; L is the likelihood with all that is not sampled integrated out, Z the
     evidence. Larger than any single gain, because it includes combinations: a thin, slanted ridge may leave each
-    parameter wide.
-
-    Parameters
-    ----------
-    posterior : Posterior
-        Its `evidence` is used, or found from its draws if it has none.
+    parameter wide. The evidence is that of the posterior, or found from its draws if it has none.
     """
     evidence = posterior.evidence
     if evidence is None:

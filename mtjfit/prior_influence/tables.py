@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mtjfit.data import pretty
+from mtjfit.infer import Posterior
 from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
 from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import Table, number
-
-if TYPE_CHECKING:
-    from mtjfit.infer import Posterior
 
 MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd depends on the prior."""

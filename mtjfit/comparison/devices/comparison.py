@@ -152,12 +152,9 @@ class DeviceComparison:
     table : DataFrame
         One row for each quantity and device: quantiles q025, q16, median, q84, q975, the share of draws that have it,
         unit, extrapolated, source.
-    pairs : DataFrame
-        One row for each quantity and pair, see `mtjfit.comparison.devices.quantities.pairwise_quantity`.
-    outliers : DataFrame
-        One row for each device, see `mtjfit.comparison.devices.outliers.outliers`.
-    repeats : DataFrame
-        One row for each thickness with several devices, see `mtjfit.comparison.devices.outliers.repeats`.
+    pairs, outliers, repeats : DataFrame
+        One row for each quantity and pair, each device, and each thickness with several devices: see `pairwise`,
+        `outliers` and `repeats` in `mtjfit.comparison.devices`.
     """
 
     study: Study
@@ -265,9 +262,6 @@ def _notes(t: Coefficients, quantities: tuple[DeterminedQuantity, ...], bias: fl
         )
     if any(curve.angle_factor != 1 for curve in study.curves):
         yield "All torques are per sin θ."
-    far = [c.device for c, beyond in zip(study.curves, quantities[-1].extrapolated, strict=True) if beyond]
-    for each in quantities:
-        far += [c.device for c, beyond in zip(study.curves, each.extrapolated, strict=True) if beyond]
-    if far:
-        names = ", ".join(dict.fromkeys(far))
+    beyond = [j for each in (quantities[-1], *quantities) for j in np.flatnonzero(each.extrapolated)]
+    if names := ", ".join(dict.fromkeys(study.devices[j] for j in beyond)):
         yield f"* {bias:g} V of one sign or the other lies outside the measured bias range of {names}: extrapolated."

@@ -164,18 +164,17 @@ def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) ->
     exists = np.isfinite(difference)
     share = exists.mean(axis=0) if len(difference) else np.zeros(first.size)
     whole = share == 1
-    low, middle, high, half, clear, greater = (np.full(first.size, np.nan) for _ in range(6))
+    quantiles, greater = np.full((len(LEVELS), first.size), np.nan), np.full(first.size, np.nan)
     clear = np.zeros(first.size, dtype=bool)
     for chosen in (np.flatnonzero(whole), *(np.array([k]) for k in np.flatnonzero(~whole & (share > 0)))):
         if not chosen.size:
             continue
         part = difference[np.all(exists[:, chosen], axis=1)][:, chosen]
-        q = np.quantile(part, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
-        low[chosen], middle[chosen], high[chosen] = q[0], q[2], q[4]
-        half[chosen] = (q[3] - q[1]) / 2
+        quantiles[:, chosen] = np.quantile(part, list(LEVELS.values()), axis=0)
         greater[chosen] = np.mean((part > 0) + 0.5 * (part == 0), axis=0)
+    low, q16, middle, q84, high = quantiles
     if whole.any():
-        clear[whole] = _clear(difference[:, whole], middle[whole], half[whole])
+        clear[whole] = _clear(difference[:, whole], middle[whole], (q84[whole] - q16[whole]) / 2)
     names = np.array(devices, dtype=object)
     return pd.DataFrame({
         "quantity": quantity.name, "A": names[first], "B": names[second], "difference": middle, "q025": low,

@@ -154,7 +154,7 @@ def signature(
     """
     d = np.asarray(thickness, dtype=float)
     at = {**lengths, **mechanism.lengths}
-    K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
+    K = kappa(d, *(at[name] for name in EXAMPLE))
     slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
     return np.broadcast_to(slope, d.shape)
 

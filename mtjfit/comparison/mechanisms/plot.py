@@ -15,7 +15,7 @@ from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismCompariso
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
 from mtjfit.comparison.mechanisms.predictive import slopes
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style, symbol
 
 _LOOK = {
     "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
@@ -24,7 +24,6 @@ _LOOK = {
     "diffusion": (OKABE_ITO["blue"], "o", "-"),
     "diffusion+b1": (OKABE_ITO["vermillion"], "^", (0, (2.5, 1.2))),
 }
-_LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")
 _LINEAR = 10.0  # ln B up to here is drawn on a linear scale
 _ROWS = 300
 _POINTS = 121
@@ -37,7 +36,7 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     are not the same for all devices: then there is no one curve.
     """
     study = result.study
-    names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *_LENGTHS)
+    names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *EXAMPLE)
     if any(study.parameters[name].scope != "shared" for name in names if name in study.parameters):
         return None
     layer = layer_draws(study, result.draws.iloc[:_ROWS], study.devices[0])
@@ -163,12 +162,7 @@ def _band(ax: Axes, name: str, d: FloatArray, values: FloatArray) -> None:
 
 
 def plot_signatures(per: str = "device") -> Figure:
-    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data.
-
-    Parameters
-    ----------
-    per : {"device", "area", "volume"}
-    """
+    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data."""
     d = np.linspace(0.3, 6.0, 241)
     with style():
         fig = NotebookFigure(figsize=(DOUBLE, 2.35), layout="constrained")
@@ -189,9 +183,7 @@ def plot_signatures(per: str = "device") -> Figure:
             ax.set_ylabel(label)
             ax.set_xlim(0, d[-1])
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MECHANISMS))
-        at = ", ".join(f"{symbol} = {EXAMPLE[name]:g} nm" for symbol, name in
-                       ((r"$\lambda_J$", "lambda_J"), (r"$\lambda_\phi$", "lambda_phi"),
-                        (r"$\lambda_\mathrm{sf}^F$", "lambda_sf_F"), (r"$\Lambda$", "Lambda")))  # fmt: skip
+        at = ", ".join(f"{symbol(name)} = {length:g} nm" for name, length in EXAMPLE.items())
         fig.supxlabel(
             f"At zero bias; {at}; $b_1$ = {_minus(EXAMPLE_B1)} $a_1$ where there is $b_1$", fontsize=6.5, color="0.35"
         )
