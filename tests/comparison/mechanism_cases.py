@@ -91,8 +91,8 @@ def model_of(study: Study, name: str, seed: int | np.random.Generator = 0) -> tu
     return model, explored(model, seed)
 
 
-def explored(model: MarginalPosterior, seed: int | np.random.Generator) -> Exploration:
-    return explore_posterior(model, model.size, np.random.default_rng(seed))
+def explored(model: MarginalPosterior, seed: int | np.random.Generator, start: np.ndarray | None = None) -> Exploration:
+    return explore_posterior(model, model.size, np.random.default_rng(seed), start=start)
 
 
 @dataclass(frozen=True)

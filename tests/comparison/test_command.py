@@ -17,6 +17,7 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.cli.main import cli
+from mtjfit.cli.run import Steps
 from mtjfit.comparison import (
     MechanismComparison,
     StudyComparison,
@@ -29,6 +30,7 @@ from mtjfit.comparison import (
     joint_posterior,
 )
 from mtjfit.errors import ConfigError, MtjfitError, NotConverged, NotDetermined
+from mtjfit.lazy import wing
 from mtjfit.study import LogUniform, Study
 
 SANKEY, KUBOTA, SERIES = (mtjfit.dataset(name).study_file for name in ("sankey2008", "kubota2008", "thickness-series"))
@@ -88,6 +90,18 @@ def test_one_thickness_has_no_mechanism(make_study, tmp_path: Path) -> None:
     assert done.exit_code == 4
     assert "one thickness (2 nm) cannot tell spin diffusion from asymmetric electrodes" in done.stderr
     assert "favour" not in done.stdout
+
+
+def test_a_run_compares_mechanisms_if_asked(finished, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    steps = Steps(lambda study: finished.fit, lambda study, **_: finished.posterior, lambda *_, **__: ())
+    asked = []
+    # where the command looks for it
+    monkeypatch.setattr(wing("comparison.mechanisms.comparison"), "compare_mechanisms",
+                        lambda study, seed, workers, progress: asked.append((seed, progress)))  # fmt: skip
+    arguments = ["run", str(finished.study_file), "--output", str(tmp_path / "out"), "--mechanisms", "--seed", "7"]
+    result = CliRunner().invoke(cli, arguments, obj=steps)
+    assert (result.exit_code, asked) == (0, [(7, True)])
+    assert "comparing mechanisms" in result.stderr
 
 
 @pytest.mark.slow  # all five mechanisms, with figures

@@ -11,13 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from html_pages import Page
 from shown import HOSTILE, Shown, harmless, hostile_study
 
 import mtjfit
-from mtjfit.cli.main import cli
-from mtjfit.cli.run import Steps
 from mtjfit.comparison import (
     MechanismComparison,
     StudyComparison,
@@ -28,7 +25,6 @@ from mtjfit.comparison import (
 )
 from mtjfit.html import Section
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
-from mtjfit.lazy import wing
 from mtjfit.results.tables import interval
 from mtjfit.study import Study
 from mtjfit.text import value_with_error
@@ -120,18 +116,6 @@ def test_the_page_says_how_to_compare_mechanisms(real: Page, finished):
     assert "Not compared in this run: whether asymmetric electrodes (b1)" in real.text
     assert "mtjfit run STUDY.toml --output DIR --mechanisms" in real.text
     assert json.loads((finished.folder / "result.json").read_bytes())["mechanisms"] is None
-
-
-def test_a_run_compares_mechanisms_if_asked(finished, tmp_path, monkeypatch: pytest.MonkeyPatch):
-    steps = Steps(lambda study: finished.fit, lambda study, **_: finished.posterior, lambda *_, **__: ())
-    asked = []
-    # where the command looks for it
-    monkeypatch.setattr(wing("comparison.mechanisms.comparison"), "compare_mechanisms",
-                        lambda study, seed, workers, progress: asked.append((seed, progress)))  # fmt: skip
-    arguments = ["run", str(finished.study_file), "--output", str(tmp_path / "out"), "--mechanisms", "--seed", "7"]
-    result = CliRunner().invoke(cli, arguments, obj=steps)
-    assert (result.exit_code, asked) == (0, [(7, True)])
-    assert "comparing mechanisms" in result.stderr
 
 
 def test_one_thickness_says_why_sections_are_empty(one_thickness_fit):

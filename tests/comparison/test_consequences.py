@@ -9,6 +9,7 @@ from device_cases import draws_about, posterior_of
 from model_studies import simulated
 from mpmath import cosh, mp, mpc, mpf, sinh, sqrt
 from numpy.polynomial.legendre import leggauss
+from scipy.integrate import solve_ivp
 
 from mtjfit.comparison import (
     Consequences,
@@ -187,20 +188,16 @@ def test_explained_share_is_that_of_known_sums() -> None:
 
 
 def final_states(T_par: np.ndarray, T_perp: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """M·P long after dM/dt = T_par M × (P × M) + T_perp M × P + α M × dM/dt, by Runge–Kutta; arrays of one shape."""
-    alpha, dt, P = 0.5, 0.1, np.array([0.0, 0.0, 1.0])
-    M = np.stack([np.sin(start), 0 * start, np.cos(start)], axis=-1)
+    """M·P long after dM/dt = T_par M × (P × M) + T_perp M × P + α M × dM/dt; arrays of one shape."""
+    alpha, P = 0.5, np.array([0.0, 0.0, 1.0])
 
-    def rate(M: np.ndarray) -> np.ndarray:
+    def rate(_: float, flat: np.ndarray) -> np.ndarray:
+        M = flat.reshape(-1, 3)
         torque = T_par[:, None] * np.cross(M, np.cross(P, M)) + T_perp[:, None] * np.cross(M, P)
-        return (torque + alpha * np.cross(M, torque)) / (1 + alpha**2)
+        return ((torque + alpha * np.cross(M, torque)) / (1 + alpha**2)).ravel()
 
-    for _ in range(250):
-        k1 = rate(M)
-        k2 = rate(M + 0.5 * dt * k1)
-        k3 = rate(M + 0.5 * dt * k2)
-        M = M + dt / 6 * (k1 + 2 * k2 + 2 * k3 + rate(M + dt * k3))
-    return np.asarray(M @ P)
+    M = np.stack([np.sin(start), 0 * start, np.cos(start)], axis=-1)
+    return np.asarray(solve_ivp(rate, (0.0, 25.0), M.ravel(), rtol=1e-8).y[:, -1].reshape(-1, 3) @ P)
 
 
 def test_torques_of_equal_sign_drive_the_moment_to_opposite_states() -> None:

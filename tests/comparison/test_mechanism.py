@@ -253,8 +253,10 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
 
 
 @pytest.mark.usefixtures("quick_fits")
-@pytest.mark.parametrize("name", ["diffusion", "diffusion-bulk"])
-@pytest.mark.parametrize("thickness_sd", [0.0, 0.05])
+@pytest.mark.parametrize(("name", "thickness_sd"), [
+    ("diffusion", 0.05), ("diffusion-bulk", 0.0), pytest.param("diffusion", 0.0, marks=pytest.mark.slow),
+    pytest.param("diffusion-bulk", 0.05, marks=pytest.mark.slow),  # six posteriors are explored for each
+])  # fmt: skip
 def test_bounds_hold_what_is_explored_anew(name: str, thickness_sd: float) -> None:
     lengths = {"lambda_sf_F": LogUniform(1.0, 20.0), "Lambda": LogUniform(0.3, 30.0)}
     made = design((0.8, 1.5, 3.0), bias=FEW_POINTS, noise=0.1, thickness_sd=thickness_sd, **lengths)
@@ -291,6 +293,7 @@ def test_free_noise_has_no_ceiling() -> None:
     assert largest_log_likelihood(study.replace(parameters=study.parameters | jitter), WIDEST) == np.inf
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_the_ceiling_does_not_hang_on_priors_of_lengths() -> None:
     """A mode 20 sd out in the prior is found as well as one in its middle: priors only say where to begin."""
     study = mechanism_study(series("diffusion", 3, noise=0.01), MECHANISMS["diffusion"])

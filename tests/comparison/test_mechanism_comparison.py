@@ -34,7 +34,6 @@ from mtjfit.comparison import (
     slopes,
     task_generators,
 )
-from mtjfit.infer.evidence import explore_posterior
 from mtjfit.infer.simulate import simulated
 from mtjfit.parallel import WorkerKilled
 
@@ -66,11 +65,11 @@ def test_explored_draws_are_posterior_draws() -> None:
 def test_a_start_that_is_far_off_is_mended_but_not_one_that_misses_a_mode() -> None:
     """A start in one of two modes only is seen by the test above: 0.3 of the mass is 0.36 in ln Z."""
     target, rng = gaussian(3), np.random.default_rng(3)
-    found = explore_posterior(target, 3, rng, start=2 + 0.1 * rng.standard_normal((500, 3)))
+    found = explored(target, rng, 2 + 0.1 * rng.standard_normal((500, 3)))
     assert found.settled
     assert abs(found.evidence.value - target.log_evidence) < 4.5 * found.evidence.error
     draws = TWO_MODES.draws(2000, np.random.default_rng(0))
-    missed = explore_posterior(TWO_MODES, 2, np.random.default_rng(1), start=draws[draws[:, 0] > 0]).evidence
+    missed = explored(TWO_MODES, 1, draws[draws[:, 0] > 0]).evidence
     assert abs(missed.value - TWO_MODES.log_evidence) > 4.5 * missed.error
 
 

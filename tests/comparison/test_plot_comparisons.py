@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from mechanism_cases import series
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
 from shortcuts import few_starts
 
@@ -33,7 +34,6 @@ from mtjfit.comparison import (
     signature_table,
     slopes,
 )
-from mtjfit.infer import Posterior
 from mtjfit.physics import Interface, torkance
 from mtjfit.plot import plot_consequences, plot_forest, plot_mechanisms, plot_signatures, render
 
@@ -46,20 +46,14 @@ def three() -> DeviceComparison:
 
 
 @cache
-def posterior() -> Posterior:
-    return posterior_of(fitted())
-
-
-@cache
 def fifty() -> DeviceComparison:
     """Names of the length that wafers have; ten thicknesses in three groups, one device odd."""
     found, n, rng = three(), 50, np.random.default_rng(0)
-    curves = tuple(
-        replace(found.study.curves[0], device=f"W{k:02d}-row {k % 7}", thickness=0.8 + 0.4 * (k // 5),
-                group=f"wafer {k % 3}")
+    devices = pd.DataFrame([
+        {"device": f"W{k:02d}-row {k % 7}", "group": f"wafer {k % 3}", "thickness": 0.8 + 0.4 * (k // 5)}
         for k in range(n)
-    )  # fmt: skip
-    devices = pd.DataFrame([{name: getattr(c, name) for name in ("device", "group", "thickness")} for c in curves])
+    ])  # fmt: skip
+    curves = tuple(replace(found.study.curves[0], **row) for row in devices.to_dict("records"))
     tables = []
     for quantity in found.quantities:
         middle, width = rng.standard_normal((n, 1)), 0.1 + 0.1 * rng.random((n, 1))
@@ -71,15 +65,21 @@ def fifty() -> DeviceComparison:
 
 
 @cache
-def drawn(n: int) -> Figure:
-    return plot_forest(three() if n == 3 else fifty())
+def drawn(n: int) -> tuple[DeviceComparison, Figure]:
+    compared = three() if n == 3 else fifty()
+    return compared, plot_forest(compared)
+
+
+def apart(boxes: list[tuple[float, float]]) -> bool:
+    """True if labels from bottom to top, in pixels, do not lie on each other."""
+    return all(above[0] >= below[1] - 1.5 for below, above in pairwise(sorted(boxes)))
 
 
 @pytest.mark.parametrize("n", [3, 50])
-def test_every_bar_is_the_interval_of_its_row(n: int) -> None:
-    compared = three() if n == 3 else fifty()
+def test_every_bar_is_the_interval_of_its_row_and_can_be_read(n: int) -> None:
+    compared, fig = drawn(n)
     order = np.argsort(compared.study.thicknesses, kind="stable")
-    for ax, quantity in zip(drawn(n).axes, compared.quantities, strict=False):
+    for ax, quantity in zip(fig.axes, compared.quantities, strict=False):
         rows = compared.table[compared.table["quantity"] == quantity.name].iloc[order]
         for gid, names in (("q95", ["q025", "q975"]), ("q68", ["q16", "q84"]), ("median", ["median"])):
             lines = by_gid(ax, gid)
@@ -89,17 +89,7 @@ def test_every_bar_is_the_interval_of_its_row(n: int) -> None:
         low, high = ax.get_xlim()
         assert low < rows["q025"].min() < rows["q975"].max() < high
         assert ax.get_ylim() == (n - 0.5, -0.5)  # thin layers on top
-
-
-def apart(boxes: list[tuple[float, float]]) -> bool:
-    """True if labels from bottom to top, in pixels, do not lie on each other."""
-    ordered = sorted(boxes)
-    return all(above[0] >= below[1] - 1.5 for below, above in pairwise(ordered))
-
-
-@pytest.mark.parametrize("n", [3, 50])
-def test_it_can_be_read(n: int) -> None:
-    fig = drawn(n)
+        assert ax.get_xlabel()
     assert_nothing_cut_off(fig)
     assert fig.get_figheight() < 11
     for ax in fig.axes[::3]:
@@ -108,11 +98,10 @@ def test_it_can_be_read(n: int) -> None:
         assert apart([(box.y0, box.y1) for box in boxes])
         assert not apart([(0.6 * box.y0, 0.6 * box.y0 + box.height) for box in boxes]) or n == 3
         assert all(box.height > 5 for box in boxes)  # pixels at 100 per inch: 4.5 points
-    assert all(ax.get_xlabel() for ax in fig.axes)
 
 
 def test_groups_have_colours_and_markers_and_the_odd_device_is_red() -> None:
-    fig = drawn(50)
+    _, fig = drawn(50)
     ax = fig.axes[0]
     medians = by_gid(ax, "median")
     looks = {(to_hex(line.get_color()), line.get_marker()) for line in medians}
@@ -153,7 +142,7 @@ def test_one_wide_interval_does_not_flatten_the_others() -> None:
 
 
 def test_both_sources_beside_each_other_but_never_the_same_one_twice() -> None:
-    alone, common = three(), compare_devices(posterior())
+    alone, common = three(), compare_devices(posterior_of(fitted()))
     fig = plot_forest(common, alone)
     assert len(by_gid(fig.axes[0], "median")) == 6
     assert alone.source in texts(fig)
@@ -181,11 +170,8 @@ def implied() -> tuple[Consequences, Figure]:
 def test_bands_of_consequences_are_quantiles_and_unmeasured_regions_are_hatched() -> None:
     found, fig = implied()
     assert_nothing_cut_off(fig)
-    par = fig.axes[0]
-    medians = by_gid(par, "median")
-    assert len(medians) == 2
-    V = medians[0].get_xdata()
-    expected = np.median(found.layer.torque([0.5, 1.5], V).real, axis=0)
+    medians = by_gid(fig.axes[0], "median")
+    expected = np.median(found.layer.torque([0.5, 1.5], medians[0].get_xdata()).real, axis=0)
     np.testing.assert_allclose([line.get_ydata() for line in medians], expected)
     for ax, (low, high) in zip(fig.axes, [found.measured[1]] * 2 + [found.measured[0]] * 6, strict=True):
         spans = [patch.get_extents().transformed(ax.transData.inverted()) for patch in by_gid(ax, "extrapolated")]
@@ -196,8 +182,7 @@ def test_bands_of_consequences_are_quantiles_and_unmeasured_regions_are_hatched(
         assert ax.get_xlabel() or ax.get_xlim() == fig.axes[-1].get_xlim()
         assert ax.get_ylabel()
     assert all(ax.get_xlabel() for ax in (*fig.axes[:2], *fig.axes[-2:]))
-    assert any("0.5 nm, extrapolated" in text for text in texts(fig))
-    assert not any("1.5 nm, extrapolated" in text for text in texts(fig))
+    assert [text for text in texts(fig) if "nm, extrapolated" in text] == ["0.5 nm, extrapolated"]
 
 
 def test_thickness_panels_show_both_signs_of_the_bias_at_the_measured_values() -> None:
@@ -222,9 +207,8 @@ def test_priors_and_marks_are_named_under_the_consequences() -> None:
 
 @pytest.fixture(scope="module")
 def found() -> MechanismComparison:
-    """Two mechanisms of the bundled series."""
-    study = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
-    names = ["ballistic+b1", "diffusion"]
+    """Two mechanisms of data made by one of them."""
+    study, names = series("diffusion", 3, (0.8, 1.2, 2.0, 3.0, 4.5), noise=0.003), ["ballistic+b1", "diffusion"]
     return compare_mechanisms(study, 1, names=names, widths=WIDTHS[:4], n_simulations=5, progress=False)
 
 
@@ -267,9 +251,9 @@ def test_curves_are_torkances_of_the_draws(found: MechanismComparison) -> None:
     assert predicted is not None
     for row in (0, 7):
         draw = one.draws.iloc[row]
-        lengths = {name: draw[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
+        lengths = [draw[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")]
         interface = Interface.of(a1=draw["a1"])
-        T = [torkance(0.0, x, **lengths, D_ratio=1.0, interface=interface, per="device").item() for x in d]
+        T = [torkance(0.0, x, *lengths, interface=interface, per="device").item() for x in d]
         assert np.allclose(predicted[0][row] + 1j * predicted[1][row], T, rtol=1e-12)
     own = replace(one.study.parameters["a1"], scope="device")
     scattered = replace(one, study=one.study.replace(parameters={**one.study.parameters, "a1": own}))

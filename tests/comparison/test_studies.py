@@ -143,6 +143,9 @@ def test_tension_of_normal_posteriors_is_that_of_their_difference() -> None:
         log_R = both.sampled(rng, 40).evidence.value - one.sampled(rng, 40).evidence.value
         assert found.log_R == pytest.approx(log_R - two.sampled(rng, 40).evidence.value)
         assert 2 * stats.norm.sf(found.sigma) == pytest.approx(found.p_value)
+    nothing = Tension(0.0, 0.1, -3.0, 0.1, 0.01)
+    assert np.isnan(nothing.p_value)
+    assert "nothing in common" in str(nothing)
 
 
 def test_p_values_are_uniform_where_data_agree_and_small_where_they_do_not() -> None:
@@ -158,12 +161,6 @@ def test_p_values_are_uniform_where_data_agree_and_small_where_they_do_not() -> 
 
     assert stats.kstest(p_values(0.0, 300), "uniform").pvalue > 1e-4
     assert np.mean(p_values(0.3, 50) < 0.01) > 0.8
-
-
-def test_where_nothing_is_in_common_nothing_disagrees() -> None:
-    nothing = Tension(0.0, 0.1, -3.0, 0.1, 0.01)
-    assert np.isnan(nothing.p_value)
-    assert "nothing in common" in str(nothing)
 
 
 @pytest.mark.slow  # sixteen comparisons of two sampled data sets
@@ -227,7 +224,7 @@ def test_devices_of_all_sets_stand_in_one_unit() -> None:
     assert {row[5] for row in device_quantities({name: fits[name] for name in ("p", "r")}).rows} == {""}
 
 
-def test_tables_hold_the_numbers_of_the_draws(two: tuple[dict[str, Study], StudyComparison]) -> None:
+def test_tables_and_conclusions_are_those_of_the_draws(two: tuple[dict[str, Study], StudyComparison]) -> None:
     studies, found = two
     draws = found.lengths
     assert list(draws) == ["p", "q", "all together"]
@@ -246,10 +243,6 @@ def test_tables_hold_the_numbers_of_the_draws(two: tuple[dict[str, Study], Study
     document = json.loads(json.dumps(studies_document(found, studies), allow_nan=False))
     assert document["lengths"]["p"]["lambda_J"]["q50"] == pytest.approx(middle)
     assert document["tension"]["log_S"] == -8.0
-
-
-def test_conclusions(two: tuple[dict[str, Study], StudyComparison]) -> None:
-    _, found = two
     said = " ".join(study_sentences(found))
     assert said.startswith("The data sets disagree: p = ")
     assert "describes no single stack" in said

@@ -10,7 +10,6 @@ import numpy as np
 from model_studies import simulated
 
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import Scattered
 from mtjfit.study import Fixed, Normal, Prior
 
@@ -41,7 +40,7 @@ def walked(rng: np.random.Generator) -> np.ndarray:
     return diffusing(2000, rng).reshape(4, 5, -1).swapaxes(1, 2)
 
 
-def posterior_from(columns: Mapping[str, np.ndarray], evidence: Evidence | None = None, **priors: Any) -> Posterior:
+def posterior_from(columns: Mapping[str, np.ndarray], evidence: Any = None, **priors: Any) -> Posterior:
     """A posterior with these draws, each of shape (n_ensembles, n_kept, n_walkers), of a study with these priors."""
     study = simulated(noise=0.01, n_bias=5, **priors)
     of: dict[str, Prior] = {

@@ -207,14 +207,6 @@ def test_draws_of_the_prior_come_from_the_prior_alone() -> None:
     assert found.loc["lambda_phi", "gain_bits"] == pytest.approx(-np.log2(0.3), abs=0.03)
 
 
-def test_gains_of_the_cases_come_through_the_table() -> None:
-    """From scores to natural values and back: a half-open posterior of a log-uniform length."""
-    move, exact = CASES["lower limit"]
-    lengths = TWO_DECADES.quantile(ndtr(move(normal_draws(0.0, 1.0, 12))))
-    row = narrowing(posterior_from({"lambda_phi": lengths}, lambda_phi=TWO_DECADES)).loc["lambda_phi"]
-    assert row["gain_bits"] == pytest.approx(exact, abs=4.5 * row["gain_error"])
-
-
 def test_a_product_has_the_distribution_of_the_product() -> None:
     """ln of two flat logarithms: a trapezium. The density is the derivative; draws fall below as often as they should.
 
