@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, SourceFile
@@ -21,36 +21,15 @@ _LISTED = 5
 def covariances(
     points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], SourceFile] | None
 ) -> dict[str, FloatArray]:
-    """Covariance of all values of each device that a declaration gives one, in-plane ones first, along M × P.
+    """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
+    P.
 
-    A file holds 2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of
-    all rows of the device in the order of its table, masked ones included, then the out-of-plane ones.
+    `points` holds the number n of points of each device; `opened` gives the bytes of a file. A file holds 2n lines of
+    2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows of the device in
+    the order of its table, masked ones included, then the out-of-plane ones.
 
-    Parameters
-    ----------
-    points : mapping of str to int
-        Number n of points of each device of the table.
-    opened : callable or None
-        Gives the bytes of a file that the declaration names.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (2n, 2n)
-
-    Raises
-    ------
-    DataError
-        With all problems of all files, each with file and line: size, a number, symmetry or definiteness is wrong. Also
-        for a device with neither errors nor a covariance, for one file for several devices, and for a device that is
-        not in the table.
-
-    Examples
-    --------
-    >>> from mtjfit.data import Columns, ColumnUnits
-    >>> declaration = TableDeclaration("torque", "device", "PxM", Columns("V", "p", "q", device="dev"),
-    ...                                ColumnUnits("V", "arb", "nm"), thickness=2, covariance="{device}_cov.csv")
-    >>> covariances({"A1": 1}, declaration, lambda name: SourceFile(name, b"1,0.1\\n0.1,2\\n"))["A1"].tolist()
-    [[1.0, -0.1], [-0.1, 2.0]]
+    DataError with all problems of all files, each with file and line; also for a device with neither errors nor a
+    covariance, for one file for several devices, and for a device that is not in the table.
     """
     files = _files(declaration, list(points))
     if files and opened is None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covariance_faults, error_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
@@ -17,8 +18,6 @@ from mtjfit.text import card, number, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 
-FloatArray: TypeAlias = NDArray[np.float64]
-BoolArray: TypeAlias = NDArray[np.bool_]
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
@@ -29,16 +28,8 @@ _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
 class Origin:
     """Origin of numbers; anything but ``measured`` is marked in every plot and table made from them.
 
-    Attributes
-    ----------
-    kind : {"measured", "reconstruction", "simulated"}
-    note : str
-        One sentence for people, for example how a simulation was made.
-
-    Raises
-    ------
-    ValueError
-        The kind is none of the three.
+    `note` is one sentence for people, for example how a simulation was made. ValueError for another kind than the
+    three.
     """
 
     kind: OriginKind = "measured"

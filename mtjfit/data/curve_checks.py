@@ -58,11 +58,6 @@ def covariance_faults(
     """Faults of the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
 
     Standard errors beside it must be the roots of its diagonal.
-
-    Examples
-    --------
-    >>> covariance_faults(1, np.array([[1.0, 2.0], [2.0, 1.0]]), None, None)
-    [('covariance is not positive definite', 'correct it: some combination of values would have no error')]
     """
     if covariance.shape != (2 * n, 2 * n):
         return [(f"covariance has shape {covariance.shape}, {n} points need {(2 * n, 2 * n)}",
@@ -99,13 +94,7 @@ _RANGE = "give the angle between the moments in degrees, between 0 and 180"
 
 
 def angle_fault(angle: float) -> tuple[str, str] | None:
-    """Fault and remedy of an angle between the moments in degrees; None if it is sound.
-
-    Examples
-    --------
-    >>> angle_fault(180.0)
-    ('is 180°, where the torque vanishes', 'give the angle between the moments in degrees, between 0 and 180')
-    """
+    """Fault and remedy of an angle between the moments in degrees; None if it is sound."""
     if angle in (0.0, 180.0):
         return f"is {angle:g}°, where the torque vanishes", _RANGE
     return None if 0 < angle < 180 else (f"is {angle:g}°", _RANGE)
@@ -115,11 +104,6 @@ def written_angle_fault(angle: float) -> tuple[str, str] | None:
     """As `angle_fault`, for an angle read from a file: it must not look like radians either.
 
     Nobody measures torques within π degrees of parallel moments, where sin θ is below 0.055.
-
-    Examples
-    --------
-    >>> written_angle_fault(1.2566)
-    ('is 1.2566°, which looks like radians', 'give the angle between the moments in degrees, between 0 and 180')
     """
     if 0 < angle <= math.pi:
         return f"is {angle:.6g}°, which looks like radians", _RANGE
@@ -127,17 +111,8 @@ def written_angle_fault(angle: float) -> tuple[str, str] | None:
 
 
 def angle_faults(declared: bool, sin_theta: str | None) -> Iterator[tuple[str, str, str]]:
-    """Key, fault and remedy where one of angle and `sin_theta` is missing or wrong.
-
-    Parameters
-    ----------
-    declared : bool
-        True where there is an angle, as a constant or in a column.
-
-    Examples
-    --------
-    >>> [(key, fault) for key, fault, _ in angle_faults(True, None)]
-    [('sin_theta', 'is missing beside the angle')]
+    """Key, fault and remedy where one of angle (`declared` as a constant or in a column) and `sin_theta` is missing
+    or wrong.
     """
     if sin_theta not in (None, *get_args(SinTheta)):
         yield "sin_theta", f"is {sin_theta!r}", _WHICH

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data.covariance import covariances
-from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
@@ -48,10 +49,7 @@ def collect(
 ) -> dict[str, DeviceRows]:
     """Sort rows by device; problems of single rows and cells go to `log`.
 
-    Parameters
-    ----------
-    rows : iterable of (line, cells)
-        Cells in the order of the header, text or numbers; None for a line that is no row.
+    Cells, text or numbers, stand in the order of the header; None for a line that is no row.
     """
     devices: dict[str, DeviceRows] = {}
     adrift, empty = False, True
@@ -148,13 +146,7 @@ class _Row:
 
 
 def scaled(value: float, factor: float) -> float:
-    """The value in another unit, rounded once.
-
-    Examples
-    --------
-    >>> scaled(70.0, 1e-3)
-    0.07
-    """
+    """The value in another unit, rounded once."""
     # Dividing by the integer rounds once: 70 mV is the double nearest to 0.07, which 70 * 1e-3 is not always.
     return value * factor if factor >= 1 else value / round(1 / factor)
 
@@ -211,21 +203,10 @@ def curves_of_devices(
     log: ProblemLog,
     opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
-    """Curves of rows sorted by device.
+    """Curves of rows sorted by device; DataError with everything in `log`, and faults that only whole devices show.
 
-    Parameters
-    ----------
-    comments : iterable of (line, str)
-        Comments of the file or files; ``origin: …`` among them travels with the curves.
-    log : ProblemLog
-        With the problems of single rows; its label becomes `TorqueCurve.source`.
-    opened : callable, optional
-        Gives the bytes of a file that ``declaration.covariance`` names.
-
-    Raises
-    ------
-    DataError
-        With everything in the log, and faults that only whole devices show.
+    ``origin: …`` among the comments travels with the curves, the label of the log becomes `TorqueCurve.source`;
+    `opened` gives the bytes of a file that ``declaration.covariance`` names.
     """
     origin = declared_origin(comments, log)
     _check_devices(devices, declaration, log)

@@ -20,18 +20,9 @@ from mtjfit.errors import Line, ProblemLog, did_you_mean
 
 @dataclass(frozen=True)
 class Header:
-    """The header as understood.
+    """The header as understood: its line counted from 1, all column names, the column of each declared role in `place`.
 
-    Attributes
-    ----------
-    line : int
-        Its line number, counted from 1.
-    names : tuple of str
-        All column names of the file.
-    place : dict of str to int
-        Index of the column of each declared role.
-    comments : tuple of (int, str)
-        Comment lines above it with their line numbers, without the comment character.
+    `comments` are the lines above it, without the comment character.
     """
 
     line: int
@@ -66,8 +57,6 @@ def decode(data: bytes, encoding: str, label: str) -> str:
 def split_fields(line: str, separator: str) -> list[str]:
     """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
 
-    Examples
-    --------
     >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
     ['dev 1, left', '0.1', '2']
     """
@@ -200,12 +189,8 @@ _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "-
 def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None]:
     """The number a field holds, or NaN and (what is wrong, what to do).
 
-    Examples
-    --------
-    >>> parse_number("-1.5e-3", ".")
-    (-0.0015, None)
-    >>> parse_number("1,25", ".")[1]
-    ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]')
+    >>> parse_number("-1.5e-3", "."), parse_number("1,25", ".")[1]
+    ((-0.0015, None), ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]'))
     """
     plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
     if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)):

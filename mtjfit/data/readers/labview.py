@@ -21,13 +21,6 @@ def read_labview(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
     Separator and decimal mark of a measurement file stand in its header. A row without X value gets it from ``X0`` and
     ``Delta_X``. The last column, ``Comment``, is left out.
-
-    Examples
-    --------
-    >>> text = b"Frequency(GHz):3.0E+0\\nPower(dBm):1.8E+1\\n\\n37.9\\t-1.4E-4\\n38.5\\t-1.3E-4\\n"
-    >>> sheet, = read_labview(SourceFile("a.lvm", text), ReadOptions(names=("H (Oe)", "V (V)")))
-    >>> sheet.parameter("Frequency"), sheet.numbers("H").tolist()
-    (HeaderParameter(value=3.0, unit='GHz'), [37.9, 38.5])
     """
     notes: list[str] = []
     lines = list(numbered_lines(text_of(source, options, notes)))
@@ -118,9 +111,7 @@ def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     return kept
 
 
-def _split_segments(
-    lines: Sequence[tuple[int, str]],
-) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
+def _split_segments(lines: Sequence[tuple[int, str]]) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
     """Header and rows of each segment."""
     ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
     starts = []

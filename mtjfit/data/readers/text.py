@@ -45,8 +45,6 @@ class TextGrid:
 def is_number(cell: str) -> bool:
     """True for a number with a decimal point or comma, and for what programs write in place of one.
 
-    Examples
-    --------
     >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
     (True, True, True, False)
     """
@@ -80,14 +78,9 @@ def grid_of(
     *,
     blank_lines: bool = True,
 ) -> TextGrid:
-    """Comments, header lines and rows of a file, or of some of its lines.
+    """Comments, header lines and rows of a file, or of `lines`, where a reader has taken off a preamble of its own.
 
-    Parameters
-    ----------
-    lines : iterable of (int, str), optional
-        Numbered lines, where a reader has taken off a preamble of its own.
-    blank_lines : bool
-        False: a blank line before data is a problem.
+    Without `blank_lines` a blank line before data is a problem.
     """
     notes: list[str] = []
     if lines is None:
@@ -205,12 +198,7 @@ def as_sheet(
 ) -> Sheet:
     """A sheet of a grid; roles of the header lines come from the declaration, else from a guess, which is noted.
 
-    Parameters
-    ----------
-    name : str
-        Of the reader.
-    label : str
-        In place of ``source.label``.
+    `name` is that of the reader, `label` stands in place of ``source.label``.
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)
@@ -285,14 +273,7 @@ def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
 
 
 def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A table with one header line and a name of its own for each column; comments stand above the header.
-
-    Examples
-    --------
-    >>> sheet, = read_tidy(SourceFile("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
-    >>> sheet.columns[0].unit, sheet.numbers("T").tolist(), sheet.notes
-    ('mV', [1.5, 0.0], ("separator ';'", 'decimal comma'))
-    """
+    """A table with one header line and a name of its own for each column; comments stand above the header."""
     grid = grid_of(source, options, blank_lines=False)
     log = ProblemLog(source.label)
     first = grid.header[0][0] if grid.header else grid.rows[0][0] if grid.rows else 0
@@ -309,15 +290,7 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
 
 def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A table of several series side by side: names may repeat, blank lines may stand anywhere.
-
-    Examples
-    --------
-    >>> text = b"2f_1_GHz\\t2f_1_GHz\\t2f_2_GHz\\t2f_2_GHz\\n\\n62.5E+0\\t6.8E-6\\t69.3\\t2.7E-6\\n"
-    >>> sheet, = read_wide(SourceFile("a.csv", text), ReadOptions())
-    >>> sheet.names, sheet.lines
-    (('2f_1_GHz', '2f_1_GHz', '2f_2_GHz', '2f_2_GHz'), (3,))
-    """
+    """A table of several series side by side: names may repeat, blank lines may stand anywhere."""
     return (as_sheet(source, options, grid_of(source, options), "wide"),)
 
 
@@ -336,13 +309,6 @@ def read_origin(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
     Their roles are noted unless `ReadOptions.header` declares them. Names repeat where several data sets stand side by
     side; the comment tells them apart.
-
-    Examples
-    --------
-    >>> text = b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"
-    >>> sheet, = read_origin(SourceFile("a.txt", text), ReadOptions())
-    >>> [(column.name, column.unit, column.comment) for column in sheet.columns]
-    [('Field', 'Oe', ''), ('V mix', 'uV', 'dev A')]
     """
     return (as_sheet(source, options, grid_of(source, options), "origin"),)
 

@@ -10,14 +10,8 @@ _NO_ERRORS = "digitised points carry no errors: declare them"
 
 
 def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A sheet with columns X and Y for each data set; its name is their comment and the header parameter ``dataset``.
-
-    Examples
-    --------
-    >>> text = b"par,,perp,\\nX,Y,X,Y\\n-0.2, -1.9, -0.2, 0.21\\n0.0, 0.0, 0.1, 0.05\\n0.2, 2.1,,\\n"
-    >>> [(each.metadata["dataset"], each.numbers("Y").tolist())
-    ...  for each in read_webplotdigitizer(SourceFile("wpd.csv", text), ReadOptions())]
-    [('par', [-1.9, 0.0, 2.1]), ('perp', [0.21, 0.05])]
+    """A sheet with columns X and Y for each data set; its name is their comment and the header parameter
+    ``dataset``.
     """
     grid = grid_of(source, options)
     # One data set alone is exported without any header.

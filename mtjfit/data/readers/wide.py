@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.data.format import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
 from mtjfit.errors import DataError, Place, Problem, ProblemLog
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.intp]
 
 
 def blocks(sheets: Sheet | Sequence[Sheet], wide: Wide) -> tuple[Sheet, ...]:
