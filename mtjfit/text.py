@@ -75,6 +75,11 @@ def number(value: float, digits: int = 4) -> str:
     return f"{float(Context(prec=digits).create_decimal(repr(float(value)))):.{digits}g}"
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """How many there are of something: ``1 row``, ``2 rows``."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
 def p_text(p: float) -> str:
     """A p-value, with a loud verdict where it is tiny.
 
@@ -139,7 +144,7 @@ def card(
 
 def _row(cells: Sequence[str], n: int) -> str:
     if len(cells) != n:
-        raise ValueError(f"a row of {len(cells)} cells under a header of {n}")
+        raise ValueError(f"a row of {counted(len(cells), 'cell')} under a header of {n}")
     return "<tr>" + "".join(f'<td style="{_CELL}">{_text(each)}</td>' for each in cells) + "</tr>"
 
 

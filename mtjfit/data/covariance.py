@@ -13,6 +13,7 @@ from mtjfit.data.readers import ReadOptions, SourceFile
 from mtjfit.data.readers.text import grid_of
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 _LISTED = 5
 """Places of one kind of fault that are listed."""
@@ -70,12 +71,13 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
                           max_bytes=form.max_bytes)  # fmt: skip
     rows = grid_of(source, options).rows
     log = ProblemLog(source.label)
-    shape = f"the {n} points of device {device!r} need {size} x {size}"
+    shape = f"the {counted(n, 'point')} of device {device!r} need {size} x {size}"
     if len(rows) != size:
-        log.add(f"has {len(rows)} rows of numbers; {shape}", "give all in-plane, then all out-of-plane values")
+        todo = "give all in-plane, then all out-of-plane values"
+        log.add(f"has {counted(len(rows), 'row')} of numbers; {shape}", todo)
     for line, cells in rows:
         if len(cells) != size:
-            log.add(f"has {len(cells)} numbers; {shape}", "give one number for each pair of values", line)
+            log.add(f"has {counted(len(cells), 'number')}; {shape}", "give one number for each pair of values", line)
     log.refuse()
     values = np.empty((size, size))
     for i, (line, cells) in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Faults of correlations, errors of the bias and the angle of a curve, each with its remedy."""
+"""Faults of covariances and of the angle of a curve, each with its remedy."""
 
 from __future__ import annotations
 
@@ -7,53 +7,15 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtjfit.arrays import FloatArray
 
 _SYMMETRIC = 1e-10
 _SAME = 1e-8
 
 
-def error_faults(
-    n: int, sigma: NDArray[np.float64] | None, rho: NDArray[np.float64] | None, sigma_bias: NDArray[np.float64] | None
-) -> list[tuple[str, str]]:
-    """Faults, with remedies, of the correlation of the two components of each point, and of errors of the bias.
-
-    Parameters
-    ----------
-    n : int
-        Number of bias points.
-    sigma : ndarray or None
-        Standard errors of a component; None where they are to be fitted.
-
-    Examples
-    --------
-    >>> error_faults(2, np.ones(2), np.array([0.2, 1.0]), None)
-    [('rho is 1 at point 1', 'give a correlation between -1 and 1, ends excluded')]
-    """
-    faults = []
-    for name, values in (("rho", rho), ("sigma_bias", sigma_bias)):
-        if values is None:
-            continue
-        if sigma is None:
-            todo = f"give the errors of both components beside {name}, or remove it"
-            faults.append((f'{name} is given, but sigma = "fit"', todo))
-        if values.shape != (n,):
-            faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
-        elif not np.all(np.isfinite(values)):
-            faults.append((f"{name} holds NaN or inf", "give a number for each point"))
-        elif name == "rho" and (large := np.flatnonzero(np.abs(values) >= 1)).size:
-            k = large[0]
-            faults.append((f"rho is {values[k]:g} at point {k}", "give a correlation between -1 and 1, ends excluded"))
-        elif name == "sigma_bias" and np.any(values < 0):
-            faults.append(("sigma_bias is negative", "give the standard error of each bias in V, or 0"))
-    return faults
-
-
 def covariance_faults(
-    n: int,
-    covariance: NDArray[np.float64],
-    sigma_par: NDArray[np.float64] | None,
-    sigma_perp: NDArray[np.float64] | None,
+    n: int, covariance: FloatArray, sigma_par: FloatArray | None, sigma_perp: FloatArray | None
 ) -> list[tuple[str, str]]:
     """Faults of the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
 

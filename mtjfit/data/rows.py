@@ -20,9 +20,11 @@ from mtjfit.data.readers import SourceFile
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 Cell: TypeAlias = str | float
 
+_BIASES = ("different bias", "different biases")
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
 
@@ -162,9 +164,9 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
             continue
         different, used = len(set(device.columns["bias"])), len(set(device.used(name, declaration)))
         if different < _MIN_BIASES:
-            log.add(f"device {name!r} has {different} different biases", todo, device.line, column)
+            log.add(f"device {name!r} has {counted(different, *_BIASES)}", todo, device.line, column)
         elif used < _MIN_BIASES:
-            what = f"device {name!r} has {used} different biases left inside the bias window and outside the masks"
+            what = f"device {name!r} has {counted(used, *_BIASES)} left inside the bias window and outside the masks"
             log.add(what, todo, device.line, column)
     if any(device.damaged for device in devices.values()):
         return

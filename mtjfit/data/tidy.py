@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import SEPARATORS
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _explain_header(
     _repeated(number, names, log)
     for role, column in roles.items():
         if column not in names:
-            what = f"no such column ({role}); the header read with {separator!r} has {len(names)} columns"
+            what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
             log.add(what, did_you_mean(column, filter(None, names)), number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
@@ -173,7 +174,8 @@ def body(
         elif len(cells) != width:
             commas = header.separator == "," and len(cells) > width
             hint = " (decimal commas need another separator or quotes)" if commas else ""
-            log.add(f"has {len(cells)} fields, the header has {width}", "give every column one field" + hint, number)
+            what = f"has {counted(len(cells), 'field')}, the header has {width}"
+            log.add(what, "give every column one field" + hint, number)
             yield number, None
         else:
             yield number, cells

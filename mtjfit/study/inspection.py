@@ -19,7 +19,7 @@ from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.text import number, table
+from mtjfit.text import counted, number, table
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -172,14 +172,14 @@ def _lines(inspection: FileInspection) -> Iterator[str]:
 
 
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
-    rows = len(sheet.lines)
-    yield f"  {_short(sheet.label.rpartition('/')[2])}: {rows} rows, {len(sheet.columns)} columns"
+    size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
+    yield f"  {_short(sheet.label.rpartition('/')[2])}: {size}"
     taken = {name: role for role, name in inspection.columns.items()}
     taken |= {split_unit(name)[0]: role for role, name in inspection.places.items()}
     cells = [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]]
     yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:
-        yield f"    and {len(sheet.columns) - _MOST_COLUMNS} more columns"
+        yield f"    and {counted(len(sheet.columns) - _MOST_COLUMNS, 'more column')}"
     for key, value in list(sheet.metadata.items())[:_MOST_PARAMETERS]:
         role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
         yield f"    header: {_short(key)} = {_short(value)}{role}"

@@ -292,7 +292,7 @@ def test_what_is_wrong_is_said_with_its_place(reader: str, data: bytes, expected
 def test_names_and_readers_that_do_not_exist() -> None:
     with pytest.raises(ConfigError, match=r"format\.reader: is 'pymeasur'; did you mean 'pymeasure'"):
         read("tidy.tsv", "pymeasur")
-    with pytest.raises(DataError, match="has 2 columns, but 1 names are declared"):
+    with pytest.raises(DataError, match="has 2 columns, but 1 name is declared"):
         read("n.csv", "wide", b"1,2\n3,4\n", names=("V",))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, columns_named, grid_of, is_number, text_of
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, refuse_names, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 
 _TITLE = "LabVIEW Measurement"
@@ -152,13 +152,9 @@ def _segment(
     sheet = _with_x(source, sheet, tags, decimal)
     sheet = replace(sheet, columns=_with_units(sheet.columns, tags, _value(file_tags, "X_Columns") == "Multi"))
     if options.names:
-        if len(options.names) != len(sheet.columns):
-            what = f"has {len(sheet.columns)} columns, but {len(options.names)} names are declared"
-            raise source.fault(what, "name every column in [data.format]", sheet.lines[0])
-        renamed = columns_named(options.names, [])
-        columns = tuple(
-            replace(c, name=n.name, unit=n.unit or c.unit) for c, n in zip(sheet.columns, renamed, strict=True)
-        )
+        refuse_names(source, options.names, len(sheet.columns), sheet.lines[0])
+        named = zip(sheet.columns, map(split_unit, options.names), strict=True)
+        columns = tuple(replace(column, name=name, unit=unit or column.unit) for column, (name, unit) in named)
         sheet = replace(sheet, columns=columns)
     return sheet
 

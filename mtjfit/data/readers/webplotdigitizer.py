@@ -5,6 +5,7 @@ from __future__ import annotations
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
 from mtjfit.errors import DataError
+from mtjfit.text import counted
 
 _NO_ERRORS = "digitised points carry no errors: declare them"
 
@@ -21,7 +22,7 @@ def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[She
     )
     width = len(whole.columns)
     if width % 2 or (grid.header and not _is_pairs(grid)):
-        what = f"has {width} columns, not a pair X, Y for each data set"
+        what = f"has {counted(width, 'column')}, not a pair X, Y for each data set"
         raise source.fault(
             what, "export all data sets as CSV, or declare another reader", (grid.header or grid.rows)[0][0]
         )
