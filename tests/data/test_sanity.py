@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from small import small_curve
 
-from mtjfit.data import TorqueCurve
 from mtjfit.data.implausible import suspicious_curve, suspicious_units
 
 
@@ -54,16 +54,8 @@ def test_no_resonance_of_kittel_is_doubted(frequency: float, m_eff: float) -> No
     assert len(suspicious_units("field", [low], "mT", frequency=frequency)) == 1
 
 
-def curve(**changes: object) -> TorqueCurve:
-    values: dict[str, object] = {
-        "device": "A1", "bias": [-0.2, 0.0, 0.2], "par": [-2.0, 0.0, 2.0], "perp": [0.2, 0.0, 0.2], "thickness": 2.0,
-        "quantity": "torque", "per": "device", "unit": "1e-19 N m",
-    }  # fmt: skip
-    return TorqueCurve(**{**values, **changes})  # type: ignore[arg-type]
-
-
 def test_curves() -> None:
-    assert suspicious_curve(curve()) == ()
-    found = suspicious_curve(curve(thickness=21.0, bias=[-200.0, 0.0, 200.0], unit="N m"))
+    assert suspicious_curve(small_curve()) == ()
+    found = suspicious_curve(small_curve(thickness=21.0, bias=[-200.0, 0.0, 200.0], unit="N m"))
     assert [each.split(": ")[1].split(" ")[0] for each in found] == ["bias", "thickness", "torques"]
-    assert suspicious_curve(curve(unit="mT", per="volume")) == ()
+    assert suspicious_curve(small_curve(unit="mT", per="volume")) == ()

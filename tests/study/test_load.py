@@ -99,6 +99,7 @@ def test_all_keys_of_a_data_table(tmp_path: Path) -> None:
 device = "X1"
 group = "wafer 7"
 sigma = { par = 0.5, perp = 1 }
+sigma_bias = 0.002
 mask = [{ bias = [0, 0.01], reason = "zero-bias anomaly", device = "X1" }]""",
     )
     text = text.replace('"nm"\n', '"angstrom"\n[data.format]\nseparator = ";"\ndecimal = ","\ncomment = "%"\n'
@@ -112,6 +113,7 @@ mask = [{ bias = [0, 0.01], reason = "zero-bias anomaly", device = "X1" }]""",
     assert curve.bias.tolist() == [-0.2, -0.2, 0.0, 0.2, -0.1]
     assert curve.reasons[2] == "zero-bias anomaly"
     assert (curve.sigma_par.tolist(), curve.sigma_perp.tolist()) == ([0.5] * 5, [1.0] * 5)  # type: ignore[union-attr]
+    assert curve.sigma_bias.tolist() == [0.002] * 5
     assert load_study(file).parameters["thickness"].prior == Fixed(0.0)
 
 
@@ -239,9 +241,12 @@ def test_two_files_make_one_study(tmp_path: Path) -> None:
 def test_an_angle_is_read_from_a_key_or_a_column(tmp_path: Path) -> None:
     text = TEXT.replace("mask = []", 'angle = 72\nsin_theta = "included"')
     assert [(c.angle, c.sin_theta) for c in load_study(write(tmp_path, text)).curves] == [(72.0, "included")] * 2
-    text = TEXT.replace("mask = []", 'sin_theta = "divided"').replace("[data.units]", 'angle = "theta"\n[data.units]')
-    rows = DATA.replace("s1,s2\n", "s1,s2,theta\n").replace("0.1,0.1\n", "0.1,0.1,54.5\n")
-    assert [(c.angle, c.sin_theta) for c in load_study(write(tmp_path, text, rows)).curves] == [(54.5, "divided")] * 2
+    text = TEXT.replace("mask = []", 'sin_theta = "divided"')
+    text = text.replace("[data.units]", 'angle = "theta"\nrho = "r"\n[data.units]')
+    rows = DATA.replace("s1,s2\n", "s1,s2,theta,r\n").replace("0.1,0.1\n", "0.1,0.1,54.5,0.5\n")
+    curves = load_study(write(tmp_path, text, rows)).curves
+    assert [(c.angle, c.sin_theta) for c in curves] == [(54.5, "divided")] * 2
+    assert curves[0].rho.tolist() == [-0.5] * 3  # along P x M in the file
     assert [c.angle for c in load_study(write(tmp_path)).curves] == [None, None]
 
 
