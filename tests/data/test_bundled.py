@@ -11,7 +11,6 @@ import pytest
 
 import mtjfit
 from mtjfit.data import BundledDataset, dataset, datasets
-from mtjfit.data.bundled import datasets_folder
 from mtjfit.errors import DataError
 
 
@@ -103,7 +102,6 @@ def differences(a: list[list[str]], b: list[list[str]]) -> list[str]:
 
 def test_the_three_sets_are_there() -> None:
     assert {each.name for each in BUNDLED} == {"kubota2008", "sankey2008", "thickness-series"}
-    assert datasets_folder().is_dir()
 
 
 @pytest.mark.parametrize("each", BUNDLED, ids=lambda each: each.name)

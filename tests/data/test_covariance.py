@@ -15,11 +15,11 @@ from mtjfit.data import (
     Columns,
     ColumnUnits,
     ConstantSigma,
+    SourceFile,
     TableDeclaration,
     curves_from_bytes,
     read_curves,
 )
-from mtjfit.data.readers import SourceFile
 from mtjfit.errors import DataError
 
 BARE = Columns("V", "par", "perp")

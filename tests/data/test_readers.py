@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from mtjfit.data.readers import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.sheet import needed
 from mtjfit.errors import ConfigError, DataError
 
 FORMATS = {
@@ -227,9 +227,10 @@ def test_names_and_readers_that_do_not_exist() -> None:
         read("n.csv", "wide", b"1,2\n3,4\n", names=("V",))
 
 
-def test_a_missing_library_is_named_with_the_command() -> None:
-    assert problems_of(needed, source("x.xlsx", b""), "excel", "no_such_module_here") == [
-        'x.xlsx: needs no_such_module_here to be read; install it with: python -m pip install "mtjfit[excel]"'
+def test_a_missing_library_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert problems_of(sheets_from_bytes, source("excel.xlsx"), "excel") == [
+        'excel.xlsx: needs openpyxl to be read; install it with: python -m pip install "mtjfit[excel]"'
     ]
 
 
