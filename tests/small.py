@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mtjfit.data import TorqueCurve
+from mtjfit.data import Columns, ColumnUnits, TableDeclaration, TableFormat, TorqueCurve
 from mtjfit.errors import ConfigError, DataError
 
 
@@ -18,6 +18,16 @@ def small_curve(device: str = "A1", **changes: Any) -> TorqueCurve:
         "quantity": "torque", "per": "device", "unit": "1e-19 N m", "sigma_par": [0.1] * 3, "sigma_perp": [0.1] * 3,
     }  # fmt: skip
     return TorqueCurve(**{"device": device, **values, **changes})
+
+
+FULL = Columns("V", "par", "perp", "sp", "sq", "dev", "d", "wafer")
+
+
+def declare(columns: Columns = FULL, **changes: Any) -> TableDeclaration:
+    """A torque whose file has all usual columns, unless others are given; changes may be keys of its format."""
+    form = {key: changes.pop(key) for key in list(changes) if key in TableFormat.__dataclass_fields__}
+    usual = {"quantity": "torque", "per": "device", "perp_axis": "MxP", "units": ColumnUnits("V", "1e-19 N m", "nm")}
+    return TableDeclaration(**{**usual, "columns": columns, "format": TableFormat(**form), **changes})
 
 
 def problems_of(

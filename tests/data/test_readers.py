@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reader_files import FILES, database, needs, npy, source
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reader_files import FILES, database, faults_of, file_bytes, needs, npy, source
 from small import problems_of, told
 
+from mtjfit.data import SourceFile
 from mtjfit.data.readers import (
     READERS,
     HeaderParameter,
@@ -276,3 +279,86 @@ def test_excel_numbers_survive_to_the_last_bit() -> None:
     book.save(stream)
     (sheet,) = read("n.xlsx", "excel", stream.getvalue())
     assert sheet.numbers("par").tolist() == values
+
+
+EXAMPLES = {reader: name for name, reader in FORMATS.items()}
+BINARY = ("excel", "parquet", "netcdf", "qcodes")
+TEXT = tuple(reader for reader in READERS if reader not in BINARY)
+SMALL = ReadOptions(max_bytes=1_000_000)
+
+
+def profile(examples: int) -> settings:
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def read_all(reader: str, given: SourceFile) -> tuple[Sheet, ...]:
+    """Sheets and everything in them that a program would ask for next."""
+    sheets = sheets_from_bytes(given, reader, SMALL)
+    assert sheets
+    for sheet in sheets:
+        assert sheet.label.startswith(given.label)
+        assert sheet.lines
+    return sheets
+
+
+def check(reader: str, data: bytes) -> None:
+    given = SourceFile("fuzz.dat", data, "fuzz.dat")
+    assert all(where.startswith("fuzz.dat") for where in faults_of(lambda each: read_all(reader, each), given))
+    recognised_in(given)
+
+
+alphabet = st.sampled_from('AV,;\t|"\n\r0123456789.-+eE #%:()[]*_µ\x00\ufeff')
+
+
+@pytest.mark.parametrize("reader", TEXT)
+@profile(40)
+@given(st.one_of(st.text(alphabet=alphabet, max_size=200).map(str.encode), st.binary(max_size=100)), st.booleans())
+def test_text_readers_take_anything(reader: str, data: bytes, behind_the_example: bool) -> None:
+    check(reader, file_bytes(EXAMPLES[reader]) + data if behind_the_example else data)
+
+
+@pytest.mark.parametrize("reader", TEXT)
+@profile(40)
+@given(st.data())
+def test_text_readers_take_damaged_examples(reader: str, data: st.DataObject) -> None:
+    check(reader, damaged(file_bytes(EXAMPLES[reader]), data))
+
+
+@pytest.mark.parametrize("reader", [each for each in BINARY if each != "netcdf"])
+@profile(25)
+@given(st.data())
+def test_binary_readers_take_damaged_examples(reader: str, data: st.DataObject) -> None:
+    needs(reader)
+    check(reader, damaged(file_bytes(EXAMPLES[reader]), data))
+
+
+@profile(25)
+@given(st.data())
+def test_classic_netcdf_may_be_damaged(data: st.DataObject) -> None:
+    needs("netcdf")
+    check("netcdf", damaged(file_bytes("netcdf_classic.nc"), data))
+
+
+@profile(12)
+@given(st.data())
+def test_hdf5_may_be_cut_off(data: st.DataObject) -> None:
+    # Bytes within HDF5 are the business of its own library, in C; here its files end too early.
+    needs("netcdf")
+    whole = file_bytes("netcdf.nc")
+    check("netcdf", whole[: data.draw(st.integers(8, len(whole) - 1))])
+
+
+def damaged(whole: bytes, data: st.DataObject) -> bytes:
+    """The bytes with one piece cut out, doubled, or replaced by others."""
+    start = data.draw(st.integers(0, len(whole) - 1))
+    stop = data.draw(st.integers(start, min(len(whole), start + 40)))
+    piece = data.draw(st.one_of(st.binary(max_size=20), st.just(whole[start:stop] * 2), st.just(b"")))
+    return whole[:start] + piece + whole[stop:]
+
+
+def test_sabotage_another_error_is_seen() -> None:
+    def careless(given: SourceFile) -> float:
+        return float(given.data)
+
+    with pytest.raises(ValueError, match="could not convert"):
+        faults_of(careless, SourceFile("f", b"x"))

@@ -62,10 +62,7 @@ def messages(curves: Any = None, **changes: Any) -> list[str]:
         (None, {"lambda_sf_N": None, "D_ratio": None, "Lambda": LogUniform(0.1, 200.0)}),
         (None, {"lambda_sf_N": None, "D_ratio": None, "Lambda": Fixed(0.0)}),
         (None, {"lambda_sf_F": Fixed(math.inf), "lambda_phi": Fixed(math.inf)}),
-        (
-            None,
-            {"lambda_J": Normal(1.0, 1.0, low=0.0), "lambda_phi": Uniform(0, 5), "D_ratio": LogNormal(1, 2)},
-        ),
+        (None, {"lambda_J": Normal(1.0, 1.0, low=0.0), "lambda_phi": Uniform(0, 5), "D_ratio": LogNormal(1, 2)}),
         (
             None,
             {"thickness": Parameter("thickness", Fixed(0.0), "device"), "a1": Parameter("a1", Normal(0, 1), "device")},
