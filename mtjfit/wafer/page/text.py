@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.text import Table, counted, number, p_text, value_with_error
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.limits import REACH, OddDevices, WaferFindings, few_digits
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 _MOST_ROWS = 40
 _MOST_WORDS = 8  # wafers or splits in an alternative text

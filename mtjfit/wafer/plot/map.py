@@ -32,9 +32,10 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.study import Study
+from mtjfit.text import counted
 from mtjfit.wafer.survey.dies import DieGrid, die_grid, square_bins, wafer_radius
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 MOST_WAFERS = 24
 """Wafers on one figure of maps."""

@@ -13,8 +13,9 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import MtjfitError
+from mtjfit.text import counted
 from mtjfit.wafer.read.chunk import AllBut, Chunk
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source

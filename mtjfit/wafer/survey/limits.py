@@ -14,12 +14,12 @@ from scipy.stats import norm, t
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
-from mtjfit.text import number
+from mtjfit.text import counted, number
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 REACH = 3.0
 """Distance of the control limits from the centre, in standard deviations of the true values."""

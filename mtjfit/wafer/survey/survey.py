@@ -192,8 +192,3 @@ def _populations(frame: pd.DataFrame) -> pd.Series:
         return frame["split"]
     comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
     return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))
-
-
-def counted(n: int, one: str) -> str:
-    """A number of things, with an s unless it is one."""
-    return f"{n} {one}{'' if n == 1 else 's'}"
