@@ -52,15 +52,8 @@ def leave_figures(
 ) -> None:
     """Draw the figures, write what is missing in a folder, and print what is there.
 
-    Parameters
-    ----------
-    pictures : callable, optional
-        Files of figures by name, and whether PDFs are wanted; `mtjfit.plot.style.picture_files` by default.
-
-    Raises
-    ------
-    MtjfitError
-        The folder holds other files, or changed ones; or it cannot be written.
+    `pictures` makes files of figures by name, with PDFs if wanted. MtjfitError if the folder holds other files or
+    changed ones, or cannot be written.
     """
     OutputFolder(output, "figures", _FILES.__contains__).prepare()
     progress("computing the numbers of three figures", quiet)
@@ -102,10 +95,7 @@ def leave_figures(
 def write_missing(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write the files that are not there. A figure always has the same bytes: other content is somebody's edit.
 
-    Raises
-    ------
-    MtjfitError
-        A file is there with another content (nothing is written then), or the disk is full or read-only.
+    MtjfitError if a file is there with another content (nothing is written then), or the disk is full or read-only.
     """
     for name, data in files.items():
         file = folder / name

@@ -27,16 +27,10 @@ _NAMED_AT = 0.3  # nm; thickness at which the contours carry their names
 
 @dataclass(frozen=True)
 class ThinPanel:
-    """The lengths of one panel in nm, and what to mark in it.
+    """The lengths in F of one panel in nm, which set L, and what to mark in it.
 
-    Attributes
-    ----------
-    lambda_J, lambda_phi, lambda_sf_F : float
-        Lengths in F, which set L.
-    Lambda : float or None
-        (D_F/D_N) λ_sf^N of a series of thicknesses: a line across the panel.
-    d : float or None
-        Thickness of a point on that line, labelled with its error.
+    `Lambda`, (D_F/D_N) λ_sf^N of a series of thicknesses, is a line across the panel, `d` the thickness of a point on
+    it, labelled with its error.
     """
 
     title: str

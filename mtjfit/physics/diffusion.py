@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
 ComplexArray: TypeAlias = NDArray[np.complex128]
+Length: TypeAlias = ArrayLike
+"""In nm."""
 
 _NONE: Mapping[str, ArrayLike] = MappingProxyType({})
 _SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
@@ -23,13 +25,7 @@ _SERIES = 1e-3  # below |qd/2| = 1e-3 three terms of tanh(z)/z are exact to 1e-2
 
 
 def check_lengths(positive: Mapping[str, ArrayLike], non_negative: Mapping[str, ArrayLike] = _NONE) -> None:
-    """ValueError for lengths or times of the wrong sign; NaN passes.
-
-    Parameters
-    ----------
-    positive, non_negative : mapping of str to array_like
-        Values that must be > 0 and ≥ 0, by the names of the arguments.
-    """
+    """ValueError for lengths or times, by the names of the arguments, of the wrong sign; NaN passes."""
     for name, value in positive.items():
         if np.any(np.asarray(value) <= 0):
             raise ValueError(f"{name} must be positive (inf allowed)")
@@ -122,12 +118,7 @@ def kappa_from_rates(
 
 
 def checked_arguments(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike
 ) -> tuple[FloatArray, ComplexArray, ComplexArray, FloatArray]:
     """d, q0², q² and Λ of the arguments of `kappa`, which are checked."""
     check_lengths(
@@ -139,12 +130,7 @@ def checked_arguments(
 
 
 def kappa(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """Torque per area over the interface spin current, κ = d (T_par + i T_perp)/J0, Eq. 12.
 
@@ -167,12 +153,7 @@ def kappa(
 
 
 def kappa_density(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """κ(d)/d in nm⁻¹, the factor of a torque per volume (Eq. 12 as printed); finite for d → 0, where it is Λ/L0².
 

@@ -225,10 +225,7 @@ def _slab(layer: Layer | InterfaceLayer) -> Slab:
 def slabs_and_loads(layers: Layers) -> tuple[tuple[Slab, ...], tuple[Load, ...]]:
     """The n layers as slabs, and the n + 1 loads behind F and behind each of them; the last is the vacuum.
 
-    Raises
-    ------
-    ValueError
-        A layer before the last is infinitely thick.
+    ValueError if a layer before the last is infinitely thick.
     """
     for layer in layers[:-1]:
         if isinstance(layer, Layer) and math.isinf(layer.thickness):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mtjfit.physics.diffusion import (
     ComplexArray,
     FloatArray,
+    Length,
     check_lengths,
     checked_arguments,
     inverse_square,
@@ -195,12 +196,7 @@ def tau_sf_effective(d: ArrayLike, tau_sf_F: ArrayLike, tau_sf_N: ArrayLike, lam
 
 
 def kappa_thin(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """κ of Eq. 16, (L²/L0²)/(1 + L/(η d)): thin F with Λ ≫ d/2. Fit with `kappa` only.
 
@@ -232,12 +228,7 @@ def _leak(d: FloatArray, q_squared: ComplexArray, Lambda: FloatArray) -> Complex
 
 
 def lambda_sf_effective_exact(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """λ*_sf in nm that makes Eq. 15 equal to Eq. 12, complex: 1/λ*² = 1/λ_sf² + (1/L²)/[cosh(d/L) + η sinh(d/L) − 1].
 
@@ -264,12 +255,7 @@ def lambda_sf_effective_exact(
 
 
 def kappa_thin_error(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> FloatArray:
     """|κ_16 − κ|/|κ|: by how much Eq. 16 misses Eq. 12, in modulus and phase together, to about 1e-15.
 

@@ -16,11 +16,6 @@ def sin_degrees(angle: ArrayLike) -> FloatArray:
     """sin θ of the angle between the moments in degrees, exactly 0 at 0° and 180° and 1 at 90°.
 
     ValueError for angles outside 0° to 180°, where no angle between two directions lies.
-
-    Examples
-    --------
-    >>> sin_degrees([0.0, 90.0, 180.0]).tolist()
-    [0.0, 1.0, 0.0]
     """
     angle = np.asarray(angle, dtype=float)
     if np.any((angle < 0) | (angle > 180)):

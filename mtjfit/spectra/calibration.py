@@ -46,25 +46,7 @@ _SAME = str.maketrans({"Ω": "ohm", "μ": "u", "·": " ", "²": "2", "−": "-"}
 
 
 def factor(text: str, table: Mapping[str, float]) -> float:
-    """Factor of a unit to SI.
-
-    Parameters
-    ----------
-    text : str
-        ``µV`` and ``uV``, ``Ω`` and ``ohm``, ``m²`` and ``m2`` are the same; case counts.
-    table : mapping
-        One of the tables of this module.
-
-    Raises
-    ------
-    ValueError
-        The text is no unit of the table; the message names the nearest one.
-
-    Examples
-    --------
-    >>> factor("µV", VOLTAGE_UNITS), factor("kΩ", CONSTANT_UNITS["dV_dI"])
-    (1e-06, 1000.0)
-    """
+    """Factor of a unit to SI, from one of these tables; case counts. ValueError for others names the nearest one."""
     key = unicodedata.normalize("NFC", text.strip()).translate(_SAME).replace("µ", "u")
     if key not in table:
         raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, table)}")
@@ -84,14 +66,7 @@ def factor_or_problem(text: str, table: Mapping[str, float], where: str, problem
 def field_fault(field: float, frequency: float) -> str | None:
     """Reason why a field in T can hardly belong to a resonance at a frequency in Hz; None if it can.
 
-    Ferromagnets resonate at 1 to 100 GHz in fields of millitesla to some tesla; 1 T is 28 GHz for the bare spin. Less
-    than a thousandth, or more than thirty times, the field of the bare spin means another unit.
-
-    Examples
-    --------
-    >>> field_fault(1.6e-5, 4e9)
-    'a resonance at 4 GHz in 0.016 mT is hardly possible: is the unit of the field right?'
-    >>> field_fault(0.016, 4e9)
+    1 T is 28 GHz for the bare spin; less than a thousandth or more than thirty times its field means another unit.
     """
     bare = frequency / 28e9
     if 1e-3 * bare < abs(field) < 30 * bare or frequency == 0:
@@ -102,18 +77,10 @@ def field_fault(field: float, frequency: float) -> str | None:
 
 @dataclass(frozen=True)
 class Constant:
-    """A declared constant, in SI.
+    """A declared constant, in SI: `value` with its standard error `sd`.
 
-    Attributes
-    ----------
-    value : float
-        At every bias, where there is no table.
-    sd : float
-        Its standard error; of a table: relative to the values.
-    table : tuple of (float, float)
-        Bias in V and value, ascending; between them the values are joined by lines, outside the last one holds.
-    own : bool
-        True where the error is this device's own; False where it is common to all devices of the study.
+    Or a `table` of (bias in V, value), ascending: between its entries values are joined by lines, outside the last one
+    holds, and `sd` is relative to the values. `own` is False where the error is common to all devices of the study.
     """
 
     value: float
@@ -252,14 +219,7 @@ def torkances(
 
 
 def rectified_background(bias: FloatArray, constants: Constants) -> FloatArray | None:
-    """¼ V_II I_rf² in V, what the curvature of V(I) rectifies far from any resonance; None without V_II.
-
-    Examples
-    --------
-    >>> constants = Constants(*(Constant(value) for value in (1e-5, 300.0, 500.0, 1e-17)), V_II=Constant(-4e5))
-    >>> rectified_background(np.zeros(1), constants).tolist()
-    [-1e-05]
-    """
+    """¼ V_II I_rf² in V, what the curvature of V(I) rectifies far from any resonance; None without V_II."""
     if constants.V_II is None:
         return None
     return np.asarray(0.25 * constants.V_II.at(bias) * constants.I_rf.at(bias) ** 2)

@@ -56,17 +56,9 @@ def leave_spectra(
     quiet: bool = False,
     page: Callable[..., str] | None = None,
 ) -> None:
-    """Fit, calibrate, write a folder, and say what came out.
+    """Fit, calibrate, write a folder, and say what came out; `page` makes the HTML of a result.
 
-    Parameters
-    ----------
-    page : callable, optional
-        HTML of a result; `mtjfit.spectra.page.spectra_html` by default.
-
-    Raises
-    ------
-    MtjfitError
-        The study, its spectra, a shift or the folder cannot be used.
+    MtjfitError if the study, its spectra, a shift or the folder cannot be used.
     """
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
@@ -105,13 +97,7 @@ def leave_spectra(
 
 
 def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
-    """The study with constants moved by so many standard errors.
-
-    Raises
-    ------
-    ConfigError
-        A shift is not understood, or names a constant that no device has.
-    """
+    """The study with constants moved by so many standard errors; ConfigError for a shift that means nothing."""
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
         if match is None:

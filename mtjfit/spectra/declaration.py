@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
 from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable, validated
+
+T = TypeVar("T")
 
 
 class SpectraTable(TomlTable):
@@ -178,6 +180,14 @@ _NEEDED = {
 }
 
 
+def kept(found: T | list[Problem], problems: list[Problem]) -> T | None:
+    """An object that was validated; None, and its problems are added to the others, where it was not."""
+    if isinstance(found, list):
+        problems += found
+        return None
+    return found
+
+
 def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[Problem]:
     table = validated(ConstantTable, raw, where, ADVICE)
     if isinstance(table, list):
@@ -215,21 +225,17 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
 
 
 def _constants(
-    common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against
-) -> Constants | list[Problem] | None:
+    common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against, problems: list[Problem]
+) -> Constants | None:
     """``[constants]``, where those of the device itself do not replace them; None where there are none at all."""
     if not common and not own:
         return None
-    problems: list[Problem] = []
-    found: dict[str, Constant] = {}
+    before, found = len(problems), dict[str, Constant]()
     for name in CONSTANTS:
         if name in own or name in common:
             place = f"{where}.{name}" if name in own else f"constants.{name}"
-            one = _constant(name, own.get(name, common.get(name)), place, name in own)
-            if isinstance(one, list):
-                problems += one
-            else:
-                found[name] = one
+            one = kept(_constant(name, own.get(name, common.get(name)), place, name in own), problems)
+            found |= {} if one is None else {name: one}
     declared = {*common, *own}
     problems += [Problem(f"constants.{name}", "is missing", f"give the {_NEEDED[name]}")
                  for name in _NEEDED if name not in declared]  # fmt: skip
@@ -241,44 +247,43 @@ def _constants(
     elif not {"Nx_Meff", "Meff"} & declared:
         todo = "give N_x M_eff = B + μ0 M_eff of an in-plane layer, or Meff if the field of each spectrum is known"
         problems.append(Problem("constants.Nx_Meff", "is missing", todo))
-    return problems or Constants(**found)
+    return Constants(**found) if len(problems) == before else None
 
 
-def devices_from(raw: object, common: object, against: Against) -> dict[str, SpectraDevice] | list[Problem]:
-    """All declared devices by name, or all their problems."""
-    problems: list[Problem] = []
+def devices_from(raw: object, common: object, against: Against, problems: list[Problem]) -> dict[str, SpectraDevice]:
+    """All declared devices by name, without constants that have problems."""
     if not isinstance(common, dict):
-        return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
+        problems.append(Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }'))
+        return {}
     problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS))
                  for name in common if name not in CONSTANTS]  # fmt: skip
     common = {name: each for name, each in common.items() if name in CONSTANTS}
     if not isinstance(raw, list):
-        return [*problems, Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness")]
+        problems.append(Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness"))
+        return {}
     found: dict[str, SpectraDevice] = {}
     for i, each in enumerate(raw):
         where = f"devices[{i}]"
-        table = validated(DeviceTable, each, where, ADVICE)
-        if isinstance(table, list):
-            problems += table
+        table = kept(validated(DeviceTable, each, where, ADVICE), problems)
+        if table is None:
             continue
+        before = len(problems)
         own = {name: raw for name in CONSTANTS if (raw := getattr(table, name)) is not None}
-        constants = _constants(common, own, where, against)
-        if isinstance(constants, list):
-            problems += constants
+        constants = _constants(common, own, where, against, problems)
+        if len(problems) > before:
             continue
         if table.name in found:
             problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
         found[table.name] = SpectraDevice(table.name, table.thickness, table.thickness_sd, constants)
-    # A problem of a common constant is found once for every device.
-    return list(dict.fromkeys(problems)) or found
+    return found
 
 
-def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[Problem]:
-    """``[line]``, whose `range` is in `x_unit`, the unit of the abscissa."""
-    table = validated(LineTable, raw, "line", ADVICE)
-    if isinstance(table, list):
-        return table
-    problems: list[Problem] = []
+def line_from(raw: object, x_unit: str, against: Against, problems: list[Problem]) -> LineOptions | None:
+    """``[line]``, whose `range` is in `x_unit`, the unit of the abscissa; None where it has problems."""
+    table = kept(validated(LineTable, raw, "line", ADVICE), problems)
+    if table is None:
+        return None
+    before = len(problems)
     units = FREQUENCY_UNITS if against == "frequency" else FIELD_UNITS
     modulation, output = None, 1.0
     if table.derivative is not None:
@@ -304,8 +309,8 @@ def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[
             problems.append(Problem("line.range", f"[{low:g}, {high:g}] is empty", f"give [low, high] in {x_unit}"))
         scale = units.get(x_unit, math.nan)
         limits = (low * scale, high * scale)
-    if problems:
-        return problems
+    if len(problems) > before:
+        return None
     model = LineModel(table.modes, table.background, modulation, table.form)
     return LineOptions(
         model, table.use, sharing["centre"], sharing["width"], limits, table.window, table.kittel, output

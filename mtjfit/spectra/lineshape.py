@@ -95,16 +95,7 @@ def line_derivatives(
 ) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """The line of `complex_line`, and its derivatives by x0 and by ln σ.
 
-    Returns
-    -------
-    line, by_centre, by_log_width : ndarray of complex
-        In closed form: ∂c₁/∂u = −2m/ρ³ and ∂c₁/∂m = −c₁/m + 2iq/ρ³, with ρ = √(q² + m²).
-
-    Examples
-    --------
-    >>> line, by_centre, by_log_width = line_derivatives(5.1, 5.0, 0.1)
-    >>> round(float(by_log_width.real), 3)
-    0.5
+    In closed form: ∂c₁/∂u = −2m/ρ³ and ∂c₁/∂m = −c₁/m + 2iq/ρ³, with ρ = √(q² + m²).
     """
     if form == "oscillator":
         return _oscillator(x, centre, half_width, modulation)
@@ -145,24 +136,9 @@ def _oscillator(
 
 
 def background(x: ArrayLike, degree: int) -> FloatArray:
-    """Legendre polynomials up to a degree over the span of the abscissa, as columns.
+    """Legendre polynomials up to a degree over the span of x, shape (n, degree + 1); no columns for degree −1.
 
     They span the same backgrounds as 1, x, x², …, but are far better conditioned.
-
-    Parameters
-    ----------
-    x : array_like, shape (n,)
-    degree : int
-        -1: no background at all.
-
-    Returns
-    -------
-    ndarray, shape (n, degree + 1)
-
-    Examples
-    --------
-    >>> background([4.0, 5.0, 6.0], 1).tolist()
-    [[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]]
     """
     x = np.asarray(x, dtype=float)
     if degree < 0:

@@ -141,12 +141,7 @@ class _Picture:
 def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[int], object] | None = None) -> str:
     """HTML overview: sentences, flagged spectra first with their residuals, then all others.
 
-    Parameters
-    ----------
-    most : int
-        Thumbnails to draw, of flagged spectra and of others each; the page says how many more there are.
-    progress : callable, optional
-        Called with the number of spectra that were drawn.
+    At most so many thumbnails of flagged spectra and of others each; `progress` gets the number of those just drawn.
     """
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]

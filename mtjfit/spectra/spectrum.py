@@ -165,25 +165,13 @@ class LineModel:
 
 @dataclass(frozen=True)
 class LineFits:
-    """Fits of many spectra with one model; one row for each spectrum, modes in order of their centres.
+    """Fits of N spectra with one model of K modes, in order of their centres.
 
-    Attributes
-    ----------
-    centre, half_width : ndarray, shape (N, modes)
-        x0 and σ (half width at half maximum), in the unit of the abscissa.
-    s, a : ndarray, shape (N, modes)
-        Amplitudes of the symmetric and the antisymmetric line, in the unit of the voltage.
-    background : ndarray, shape (N, degree + 1)
-        Coefficients of Legendre polynomials over the span of the abscissa.
-    covariance : ndarray, shape (N, P, P)
-        Of centre, half_width, s, a (mode by mode within each) and background, with the noise from the scatter of the
-        residuals.
-    rss : ndarray, shape (N,)
-        Sum of squared residuals.
-    n : ndarray of int, shape (N,)
-        Number of points.
-    converged : ndarray of bool, shape (N,)
-        True where the search ended at a minimum inside its bounds.
+    centre, half_width (half width at half maximum), s and a have the shape (N, K) and the units of abscissa and
+    voltage; `background`, (N, degree + 1), holds coefficients of Legendre polynomials over the span of the abscissa.
+    `covariance`, (N, P, P), is that of centre, half_width, s, a (mode by mode within each) and background, with the
+    noise from the scatter of the residuals. `rss` is the sum of squared residuals of `n` points. `converged` is True
+    where the search ended at a minimum inside its bounds.
     """
 
     model: LineModel
@@ -230,13 +218,7 @@ def line_values(
     coefficients: FloatArray,
     span: FloatArray | None = None,
 ) -> FloatArray:
-    """Voltage of lines on their background.
-
-    Parameters
-    ----------
-    centre, half_width, s, a : ndarray, shape (modes,)
-    coefficients : ndarray, shape (degree + 1,)
-        Of the background, over the span of `span`, or of `x` if that is None.
+    """Voltage of lines, shape (modes,) each, on a background with these coefficients over the range of `span`, or `x`.
 
     Examples
     --------
