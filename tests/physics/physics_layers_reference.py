@@ -25,6 +25,8 @@ MP.dps = 80
 THIN = {"exact": "1e-40", "vectors": "1e-2"}  # nm: how thick an interface is in the two references
 REPRESENTABLE = 1e-290
 N_FINITE, N_ENDLESS = 32, 72
+TA, RU = Layer(5.0, 2.0, D_ratio=1.3), Layer(5.0, 14.0, D_ratio=0.1)
+SECOND = Layer(2.0, 10.0, 1.4, lambda_J=1.0, lambda_phi=0.8)
 
 Free = tuple[float, float, float, float]  # d, lambda_J, lambda_phi, lambda_sf_F
 Layers = Sequence[Layer | InterfaceLayer]

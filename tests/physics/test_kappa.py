@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 
 import numpy as np
@@ -21,8 +20,6 @@ from physics_reference import (
 )
 
 from mtjfit.physics import kappa, kappa_density, kappa_from_rates, kappa_thin, lambda_product, wave_numbers
-
-POINT = {"d": 1.2, "lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0}
 
 
 def naive(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio=1.0):
@@ -145,47 +142,3 @@ def test_wave_numbers_of_eq_8():
     assert q0_squared == 4.0 - 0.25j
     assert q_squared == 4.0625 - 0.25j
     assert np.all(np.sqrt(wave_numbers(*box().T[1:4])[1]).real > 0)
-
-
-@pytest.mark.parametrize("function", [kappa, kappa_density])
-def test_broadcasting(function):
-    assert list(inspect.signature(function).parameters) == list(NAMES)
-    scalar = function(**POINT)
-    assert isinstance(scalar, np.ndarray)
-    assert scalar.shape == ()
-    assert scalar.dtype == np.complex128
-    d, lambda_J, lambda_sf_N = np.array([[0.5], [1.2]]), [0.5, 1.0, 2.0], np.array([[[1.0]], [[2.0]]])
-    grid = function(d, lambda_J, 1, 10, lambda_sf_N)
-    assert grid.shape == (2, 2, 3)
-    assert grid[0, 1, 1] == scalar
-    assert function([], 1.0, 1.0, 10.0, 1.0).shape == (0,)
-
-
-@pytest.mark.parametrize("function", [kappa, kappa_density])
-@pytest.mark.parametrize("name", NAMES)
-def test_values_without_meaning_are_refused(function, name):
-    with pytest.raises(ValueError, match=name):
-        function(**POINT | {name: [1.0, -1.0]})
-    if name in ("d", "lambda_sf_N", "D_ratio"):
-        assert np.isfinite(function(**POINT | {name: 0.0}))
-    else:
-        with pytest.raises(ValueError, match=f"{name} must be positive"):
-            function(**POINT | {name: 0.0})
-
-
-@pytest.mark.parametrize("pair", [(0.0, np.inf), (np.inf, 0.0)])
-def test_zero_times_inf_is_refused(pair):
-    with pytest.raises(ValueError, match=r"0 · inf"):
-        kappa(**POINT | dict(zip(("lambda_sf_N", "D_ratio"), pair, strict=True)))
-    with pytest.raises(ValueError, match=r"0 · inf"):
-        lambda_product([1.0, pair[0]], pair[1])
-
-
-@pytest.mark.parametrize("function", [kappa, kappa_density])
-@pytest.mark.parametrize("name", NAMES)
-def test_nan_gives_nan_silently(function, name, loud):
-    assert np.isnan(function(**POINT | {name: np.nan}))
-    values = function(**POINT | {name: np.array([np.nan] * 8 + [1.0])})
-    assert np.array_equal(np.isnan(values), [True] * 8 + [False])
-    inert = {"lambda_J": np.inf, "lambda_phi": np.inf} | {name: np.nan}
-    assert np.isnan(function(**POINT | inert))
