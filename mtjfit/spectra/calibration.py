@@ -108,27 +108,17 @@ class Constant:
 class Constants:
     """Constants for the calibration of one device.
 
-    Attributes
-    ----------
-    I_rf : Constant
-        Peak amplitude of the current at radio frequency through the junction, A.
-    V_thetaI : Constant
-        ∂²V/∂θ∂I in Ω/rad, θ the angle between the moments; dR/dθ where the junction is ohmic. Positive where the
-        antiparallel state has the higher resistance.
-    dV_dI : Constant
-        Differential resistance, Ω.
-    Ms_Vol : Constant
-        Total moment of the free layer, A m².
-    Nx_Meff : Constant or None
-        N_x M_eff = B + μ0 M_eff of an in-plane layer, T, the same for all spectra; for sweeps of the frequency.
-    Meff, Bk : Constant or None
-        μ0 M_eff and in-plane anisotropy field, T; N_x M_eff = B + B_k + μ0 M_eff then follows from the field.
-    V_II : Constant or None
-        ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
-    theta : Constant or None
-        Angle between the moments in degrees; the torkance at this angle does not depend on it.
-    gamma : Constant
-        rad/(s T).
+    - `I_rf`: peak amplitude of the current at radio frequency through the junction, A.
+    - `V_thetaI`: ∂²V/∂θ∂I in Ω/rad, θ the angle between the moments; dR/dθ where the junction is ohmic. Positive where
+      the antiparallel state has the higher resistance.
+    - `dV_dI`: differential resistance, Ω. `Ms_Vol`: total moment of the free layer, A m².
+    - `Nx_Meff`: N_x M_eff = B + μ0 M_eff of an in-plane layer, T, the same for all spectra; for sweeps of the
+      frequency.
+    - `Meff`, `Bk`: μ0 M_eff and in-plane anisotropy field, T; N_x M_eff = B + B_k + μ0 M_eff then follows from the
+      field.
+    - `V_II`: ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
+    - `theta`: angle between the moments in degrees; the torkance at this angle does not depend on it.
+    - `gamma`: rad/(s T).
     """
 
     I_rf: Constant

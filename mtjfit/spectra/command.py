@@ -39,27 +39,16 @@ if TYPE_CHECKING:
     "--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Maximum number of thumbnails."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress: only warnings and the path of the page.")
-def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+@click.pass_obj
+def spectra_command(
+    page: Callable[..., str] | None, study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool
+) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
     """
-    leave_spectra(study, output, shift, thumbnails, quiet)
-
-
-def leave_spectra(
-    study: Path,
-    output: Path,
-    shift: tuple[str, ...] = (),
-    thumbnails: int = 480,
-    quiet: bool = False,
-    page: Callable[..., str] | None = None,
-) -> None:
-    """Fit, calibrate, write a folder, and say what came out; `page` makes the HTML of a result.
-
-    MtjfitError if the study, its spectra, a shift or the folder cannot be used.
-    """
+    # `page` takes the place of `spectra_html`, as Steps do in a run
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
     from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says

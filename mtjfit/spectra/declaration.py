@@ -194,31 +194,31 @@ def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[
         return table
     problems: list[Problem] = []
     scale = factor_or_problem(table.unit, CONSTANT_UNITS[name], f"{where}.unit", problems)
-    if (table.value is None) == (not table.table):
-        problems.append(Problem(where, "needs one of value and table", "give a number, or [[bias, value], …]"))
-    if (table.sd is None) == (table.relative is None):
-        todo = "give the standard error, or 0 if it is exact: it moves the whole curve"
-        problems.append(Problem(where, "needs one of sd and relative", todo))
-    if table.table and table.relative is None:
-        problems.append(Problem(f"{where}.relative", "is missing beside the table", "give the relative standard error"))
-    numbers = [*(each for pair in table.table for each in pair), table.value, table.sd, table.relative]
-    if not all(math.isfinite(each) for each in numbers if each):
-        problems.append(Problem(where, "holds NaN or inf", "give plain numbers"))
     biases = [V for V, _ in table.table]
-    if any(b <= a for a, b in pairwise(biases)):
-        problems.append(Problem(f"{where}.table", "is not sorted by bias", "give each bias once, ascending"))
     values = [value for _, value in table.table] if table.table else [table.value or 0.0]
-    if name in _POSITIVE and min(values) <= 0:
-        problems.append(Problem(where, f"is {min(values):g}", "give a positive number"))
-    if name == "V_thetaI" and 0.0 in values:
-        problems.append(Problem(where, "is 0", "without a change of resistance nothing is rectified"))
+    numbers = [*biases, *values, table.value, table.sd, table.relative]
+    checks = (
+        ((table.value is None) == (not table.table), "", "needs one of value and table",
+         "give a number, or [[bias, value], …]"),
+        ((table.sd is None) == (table.relative is None), "", "needs one of sd and relative",
+         "give the standard error, or 0 if it is exact: it moves the whole curve"),
+        (bool(table.table) and table.relative is None, ".relative", "is missing beside the table",
+         "give the relative standard error"),
+        (not all(math.isfinite(each) for each in numbers if each), "", "holds NaN or inf", "give plain numbers"),
+        (any(b <= a for a, b in pairwise(biases)), ".table", "is not sorted by bias",
+         "give each bias once, ascending"),
+        (name in _POSITIVE and min(values) <= 0, "", f"is {min(values):g}", "give a positive number"),
+        (name == "V_thetaI" and 0.0 in values, "", "is 0", "without a change of resistance nothing is rectified"),
+    )  # fmt: skip
+    problems += [Problem(where + key, what, todo) for wrong, key, what, todo in checks if wrong]
     if name == "theta" and table.value is not None and (fault := written_angle_fault(table.value)):
         problems.append(Problem(where, *fault))
     if problems:
         return problems
     if table.table:
-        pairs = tuple((V, value * scale) for V, value in table.table)
-        return Constant(math.nan, float(table.relative or 0.0), pairs, own)
+        return Constant(
+            math.nan, float(table.relative or 0.0), tuple((V, each * scale) for V, each in table.table), own
+        )
     value = float(table.value or 0.0) * scale
     sd = table.sd * scale if table.sd is not None else abs(value) * float(table.relative or 0.0)
     return Constant(value, sd, (), own)

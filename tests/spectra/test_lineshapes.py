@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mtjfit.spectra.lineshape import antisymmetric, background, complex_line, line_derivatives, symmetric
+from mtjfit.spectra import antisymmetric, background, complex_line, line_derivatives, symmetric
 
 X = np.linspace(3.0, 7.0, 41)
 
