@@ -52,15 +52,8 @@ def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
 
     Eq. 16 is good above the contours, Λ ≫ d/2, and to their right, Λd ≫ |L|², where F absorbs everything anyway.
 
-    Parameters
-    ----------
-    panels : sequence of ThinPanel
-        One panel each, side by side; by default the parameters of the paper's Fig. 2 and Fig. 3.
-
-    Raises
-    ------
-    ValueError
-        There is no panel, or a length is not positive.
+    One panel each, side by side; by default for the parameters of the paper's Fig. 2 and Fig. 3. ValueError without a
+    panel, or for a length that is not positive.
 
     Examples
     --------

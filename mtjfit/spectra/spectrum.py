@@ -18,27 +18,12 @@ Against: TypeAlias = Literal["frequency", "field"]
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """V_mix of one device at one bias.
+    """V_mix of one device at one bias in V: voltage in V against x, ascending, in Hz, or |B| in T; shape (n,).
 
-    Attributes
-    ----------
-    bias : float
-        V.
-    x : ndarray, shape (n,)
-        Hz, or |B| in T; ascending.
-    voltage : ndarray, shape (n,)
-        V.
-    fixed : float
-        The field in T of a frequency sweep, the frequency in Hz of a field sweep; NaN if not known.
-    sign : {1, -1}
-        Sign of the field of this branch of a field sweep.
-    label : str
-        File, and part of it.
+    `fixed` is the field in T of a frequency sweep, the frequency in Hz of a field sweep, NaN if not known; `sign` that
+    of the field of this branch of a field sweep; `label` the file, and part of it.
 
-    Raises
-    ------
-    DataError
-        Numbers are missing or not finite, or the abscissa has fewer than three different values.
+    DataError for numbers that are missing or not finite, or fewer than three different abscissas.
     """
 
     device: str
@@ -121,22 +106,17 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
 class LineModel:
     """The model of each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
 
-    Attributes
+    Parameters
     ----------
     modes : int
         Number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
     degree : int
-        Degree of the polynomial background; -1: none.
-    modulation : float or None
+        Of the polynomial background; -1: none.
+    modulation : float, optional
         Peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic that a
-        lock-in amplifier shows, as a peak amplitude. None: the voltage itself.
+        lock-in amplifier shows, as a peak amplitude.
     form : {"lorentzian", "oscillator"}
-        See `mtjfit.spectra.lineshape.complex_line`.
-
-    Raises
-    ------
-    ValueError
-        No modes, a modulation that is not positive, or a modulated oscillator.
+        See `complex_line`. ValueError for a modulated oscillator.
     """
 
     modes: int = 1

@@ -24,21 +24,13 @@ Use = Literal["largest", "lowest", "highest"]
 class LineOptions:
     """The model of each spectrum, and what is common to the spectra of a device.
 
-    Attributes
-    ----------
-    use : {"largest", "lowest", "highest"}
-        Which of several modes is the one that torkances are taken from: the one with the largest amplitudes on average
-        over the device, or the one with the lowest or highest centre.
-    centre, width : "free" or int
-        See `mtjfit.spectra.joint.Sharing`.
-    range : (float, float) or None
-        Part of the abscissa to use, Hz or T.
-    window : float or None
-        Half widths on each side of the lines to use; None: everything.
-    kittel : tuple of {"Meff", "Bk", "gamma"}
-        Free parameters of Kittel's formula.
-    output : float
-        Factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean squares.
+    - `use`: which of several modes torkances are taken from, that with the largest amplitudes on average over the
+      device, or with the lowest or highest centre.
+    - `centre`, `width`: what biases share, see `mtjfit.spectra.joint.Sharing`.
+    - `range`: part of the abscissa to use, Hz or T. `window`: half widths on each side of the lines to use.
+    - `kittel`: free parameters of Kittel's formula.
+    - `output`: factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean
+      squares.
     """
 
     model: LineModel = field(default_factory=LineModel)
