@@ -136,19 +136,8 @@ def plot_frequency_response(
     dot marks where κ has moved by 1 % in one of the two directions, as `static_up_to` has it: to the left of it the
     static κ of Eq. 12 holds.
 
-    Parameters
-    ----------
-    bilayers : sequence of Bilayer
-        One to seven, one colour each.
-    labels : sequence of str, optional
-        Their names in the legend; the thickness by default.
-    band : (float, float)
-        The shaded frequencies in GHz.
-
-    Raises
-    ------
-    ValueError
-        Too many or no bilayers, one without a torque (κ = 0), too few labels, or a band that does not rise from > 0.
+    One to seven bilayers, one colour each, are named by `labels`, or by their thickness; `band` is in GHz. ValueError
+    for other numbers of bilayers or labels, a bilayer without a torque (κ = 0), or a band that does not rise from > 0.
 
     Examples
     --------

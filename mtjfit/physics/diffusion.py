@@ -51,12 +51,8 @@ def wave_numbers(
 ) -> tuple[ComplexArray, ComplexArray]:
     """q0² = 1/L0² and q² = 1/L² in nm⁻², Eq. 8.
 
-    1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P.
-
-    Returns
-    -------
-    q0_squared, q_squared : ndarray of complex
-        Lengths are not checked.
+    1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P. Lengths are
+    not checked.
 
     Examples
     --------

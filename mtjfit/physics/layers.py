@@ -249,15 +249,8 @@ def Lambda_effective(layers: Layers) -> float:
 
     It serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.
 
-    Parameters
-    ----------
-    layers : sequence of Layer or InterfaceLayer
-        From F outwards.
-
-    Raises
-    ------
-    ValueError
-        A layer is magnetic (its Λ is complex: use `mtjfit.physics.kappa_stack`), or one before the last is infinite.
+    `layers` runs from F outwards. ValueError if one is magnetic (its Λ is complex: use `mtjfit.physics.kappa_stack`),
+    or one before the last is infinite.
 
     Examples
     --------

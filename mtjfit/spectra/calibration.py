@@ -145,39 +145,25 @@ class Constants:
 def torkances(
     lines: FloatArray, bias: FloatArray, fixed: FloatArray, against: Against, constants: Constants
 ) -> FloatArray:
-    r"""In-plane and out-of-plane torkance of lines, in N m/V.
+    r"""In-plane and out-of-plane torkance of n lines, shape (2, n), in N m/V.
 
-    With M's motion ∂M/∂t = … + (γ/M_s Vol) [τ_par e_par + τ_perp e_perp], e_par = M × (P × M), e_perp = M × P,
-    linear response to a current I_rf cos ωt rectifies to
+    With M's motion ∂M/∂t = … + (γ/M_s Vol) [τ_par e_par + τ_perp e_perp], e_par = M × (P × M), e_perp = M × P, linear
+    response to a current I_rf cos ωt rectifies to
 
         V_mix = ¼ V_II I_rf² − C [τ'_par S(ω) + Ω_perp τ'_perp A(ω)],
         C = V_θI (dV/dI) γ I_rf²/(4 M_s Vol σ),  Ω_perp = γ N_x M_eff/ω_m,  τ' = dτ/dV,
 
     where a torque along e_par, towards P, lowers the angle θ and with it the resistance. In the form that is often
-    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with
-    ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the in-plane component counts away from P: the same with τ'_par of the other
-    sign. σ is the HALF width at half maximum in rad/s. Against the field, ω_m(B) passes the frequency the other way
-    round: A(ω) = −A(|B|), and σ = ΔB dω/dB at resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
+    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the
+    in-plane component counts away from P: the same with τ'_par of the other sign. σ is the HALF width at half maximum
+    in rad/s. Against the field, ω_m(B) passes the frequency the other way round: A(ω) = −A(|B|), and σ = ΔB dω/dB at
+    resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
 
-    Parameters
-    ----------
-    lines : ndarray, shape (4, n)
-        Centre and half width (Hz, or T), symmetric and antisymmetric amplitude (V). May be complex, for derivatives by
-        a complex step.
-    bias : ndarray, shape (n,)
-        V.
-    fixed : ndarray, shape (n,)
-        Field in T of sweeps of the frequency, frequency in Hz of sweeps of the field.
+    `lines`, shape (4, n), are centre and half width (Hz, or T), symmetric and antisymmetric amplitude (V); they may be
+    complex, for derivatives by a complex step. The bias is in V, `fixed` the field in T of sweeps of the frequency, the
+    frequency in Hz of sweeps of the field. The torkances are those of the device at its angle: sin θ is included.
 
-    Returns
-    -------
-    ndarray, shape (2, n)
-        dτ_par/dV and dτ_perp/dV of the device at its angle: sin θ is included.
-
-    Raises
-    ------
-    ValueError
-        Sweeps of the field without `Meff`, or neither `Nx_Meff` nor `Meff` with known fields.
+    ValueError for sweeps of the field without `Meff`, and without both `Nx_Meff` and `Meff` with known fields.
 
     Examples
     --------

@@ -18,12 +18,7 @@ Form: TypeAlias = Literal["lorentzian", "oscillator"]
 
 
 def symmetric(x: ArrayLike, centre: ArrayLike, half_width: ArrayLike) -> FloatArray:
-    """Symmetric Lorentzian S = 1/(1 + u²), u = (x − x0)/σ.
-
-    Parameters
-    ----------
-    x, centre, half_width : array_like
-        In one unit, frequency or field; they broadcast. `half_width` is σ > 0, half the width at half maximum.
+    """Symmetric Lorentzian S = 1/(1 + u²), u = (x − x0)/σ; x0 and σ, half the width at half maximum, in the unit of x.
 
     Examples
     --------
@@ -59,19 +54,12 @@ def complex_line(
 
     Parameters
     ----------
-    x, centre, half_width : array_like
-        In one unit; they broadcast.
     modulation : array_like, optional
         Peak amplitude h > 0 of the modulation, in the unit of `x`. None: no modulation, the line itself.
     form : {"lorentzian", "oscillator"}
         ``"oscillator"``: S + i(x0/x)A of u = (x − x0²/x)/2σ, which is what a moment driven by an in-plane and an
-        out-of-plane torque does at any frequency x > 0; near resonance it is the same. Lorentzians mistake about
-        σ/x0 of each line for the other one. For frequencies, and without modulation.
-
-    Raises
-    ------
-    ValueError
-        A modulated oscillator.
+        out-of-plane torque does at any frequency x > 0; near resonance it is the same. Lorentzians mistake about σ/x0
+        of each line for the other one. For frequencies, and without modulation, or ValueError.
 
     Examples
     --------
