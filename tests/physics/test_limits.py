@@ -43,24 +43,18 @@ def printed_13_14(lambda_J, lambda_phi, lambda_sf, J_par, J_perp):
     return (diagonal * J_par + mixing * J_perp) / xi, (diagonal * J_perp - mixing * J_par) / xi
 
 
-def test_perfect_sink(loud):
-    # η → 0: κ = (L²/L0²)(1 − sech d/L)
-    def sink(d, *lambdas):
-        q0_squared, q_squared = waves(*lambdas[:3])
-        return complex(q0_squared / q_squared * (1 - MP.sech(MP.mpf(d) * MP.sqrt(q_squared))))
-
-    expected = over(box(), sink)
-    assert worst(kappa(*with_value(box(), lambda_sf_N=0.0).T), expected) <= TOLERANCE
-    assert worst(kappa(*with_value(box(), D_ratio=0.0).T), expected) <= TOLERANCE
+def exact_sink(d, *lambdas) -> complex:
+    """η → 0: κ = (L²/L0²)(1 − sech d/L)."""
+    q0_squared, q_squared = waves(*lambdas[:3])
+    return complex(q0_squared / q_squared * (1 - MP.sech(MP.mpf(d) * MP.sqrt(q_squared))))
 
 
-def test_closed_end(loud):
-    # Λ → ∞: κ = L²/L0² for every d, d = 0 and d = ∞ included
-    expected = over(box()[:, 1:4], exact_semi_infinite)
-    for d in (None, 0.0, 1e-12, np.inf):
-        points = box() if d is None else with_value(box(), d=d)
-        assert worst(kappa(*with_value(points, lambda_sf_N=np.inf).T), expected) <= TOLERANCE
-        assert worst(kappa(*with_value(points, D_ratio=np.inf).T), expected) <= TOLERANCE
+@pytest.mark.parametrize("end", ["lambda_sf_N", "D_ratio"])
+def test_a_perfect_sink_and_a_closed_end(end, loud):
+    assert worst(kappa(*with_value(box(), **{end: 0.0}).T), over(box(), exact_sink)) <= TOLERANCE
+    expected = over(box()[:, 1:4], exact_semi_infinite)  # Λ → ∞ for every d, d = 0 and d = ∞ included
+    for d in (box()[:, 0], 0.0, 1e-12, np.inf):
+        assert worst(kappa(d, *with_value(box(), **{end: np.inf}).T[1:]), expected) <= TOLERANCE
 
 
 def test_infinite_thickness(loud):

@@ -118,17 +118,6 @@ def test_sabotage_both_references_notice_other_wrong_formulas():
         assert profile_error(density_per_layer, stacks, local=True) > 0.1
 
 
-def test_the_papers_bilayer_over_the_whole_box():
-    for point in box(60):
-        free, layers = point[:4], [Layer(INF, *map(float, point[4:]))]
-        assert worst(kappa_stack(*free, layers), kappa(*point)) <= TOLERANCE
-        x = np.append(point[0] * np.array([0.0, 0.3, 1.0]), point[0] + point[4] * np.array([1e-3, 1.0, 30.0]))
-        for value, function in zip(stack_profile(x, *free, layers), (spin_accumulation, spin_current), strict=True):
-            expected = function(x, *point)
-            seen = np.abs(expected) > 1e-290
-            assert worst(value[seen], expected[seen]) <= TOLERANCE
-
-
 @pytest.mark.parametrize("Lambda", [0.0, 1e-12, 1.0, 1e12, INF])
 def test_the_papers_bilayer_at_its_corners(Lambda, loud):
     lengths = (0.3, INF)
