@@ -132,12 +132,8 @@ def kappa(
 
     κ(d) = (L²/L0²) [1 − 1/(cosh(d/L) + η sinh(d/L))], η = (D_F/D_N) λ_sf^N/L.
 
-    Parameters and errors are those of all functions here, see `mtjfit.physics`.
-
-    Returns
-    -------
-    ndarray of complex
-        Re κ > 0. |κ| may exceed 1, and Im κ (as a rule negative) may be slightly positive.
+    Parameters and errors are those of all functions here, see `mtjfit.physics`. Re κ > 0, but |κ| may exceed 1, and
+    Im κ (as a rule negative) may be slightly positive.
 
     Examples
     --------

@@ -127,10 +127,7 @@ class Layer:
     antiparallel : bool
         The moment points along −M: precession turns the other way, dephasing is unchanged.
 
-    Raises
-    ------
-    ValueError
-        A value has no meaning; NaN has none.
+    ValueError for values outside of these ranges, and NaN.
 
     Examples
     --------
@@ -173,17 +170,8 @@ class InterfaceLayer:
     a boundary of a ferromagnet transverse spin passes by the mixing conductance, which AR does not give: there r is a
     parameter of its own. 1 fΩ m² over 100 µΩ cm is 1 nm. Tables often print 2AR, of two interfaces.
 
-    Parameters
-    ----------
-    delta : float
-        Spin-memory loss δ, ≥ 0, inf allowed.
-    resistance_length : float
-        r in nm, finite, ≥ 0.
-
-    Raises
-    ------
-    ValueError
-        A value has no meaning; NaN has none.
+    `delta` is the spin-memory loss δ, ≥ 0, inf allowed; `resistance_length` is r in nm, finite, ≥ 0. ValueError for
+    other values, and NaN.
 
     Examples
     --------

@@ -119,14 +119,8 @@ def torque(
 ) -> ComplexArray:
     """T_par + i T_perp at bias V, Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume.
 
-    Parameters
-    ----------
-    V : array_like
-        Bias in volts; broadcasts against the lengths.
-    interface : Interface
-        J0(V), in the unit wanted for the torque (times nm for ``per="volume"``).
-    per : {"area", "device", "volume"}
-        Normalisation; ``"volume"`` is what an effective field measures.
+    V, in volts, broadcasts against the lengths. J0(V) of the `interface` is in the unit wanted for the torque (times nm
+    for ``per="volume"``, which is what an effective field measures).
 
     Examples
     --------

@@ -175,13 +175,8 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
 
 def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
     """Kittel's formula through the resonances of a device; None where there are too few, or the fields are unknown."""
-    own = [
-        fit
-        for fit in fits
-        if fit.spectrum.device == device
-        and math.isfinite(fit.spectrum.fixed)
-        and not any("no line was found" in flag for flag in fit.flags)
-    ]
+    own = [fit for fit in fits if fit.spectrum.device == device and math.isfinite(fit.spectrum.fixed)
+           and not any("no line was found" in flag for flag in fit.flags)]  # fmt: skip
     different = len({fit.spectrum.fixed for fit in own})
     free = study.options.kittel
     if different <= len(free):

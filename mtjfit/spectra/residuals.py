@@ -104,8 +104,7 @@ def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[f
 def _transposed_difference(values: FloatArray, order: int) -> FloatArray:
     """D' values, D the difference of some order."""
     for _ in range(order):
-        edge = np.zeros((1, values.shape[1]))
-        values = -np.diff(np.concatenate([edge, values, edge]), axis=0)
+        values = -np.diff(values, axis=0, prepend=0.0, append=0.0)
     return values
 
 
