@@ -89,9 +89,8 @@ def test_the_check_notices_a_wrong_superposition(formula):
     assert superposition_error(formula) > 1e-3
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_the_step_response_goes_to_kappa(seed):
-    b = film(seed)
+@pytest.mark.parametrize("b", [*map(film, range(5)), replace(FILM, d=np.inf)])
+def test_the_step_response_goes_to_kappa(b):
     static = complex(kappa(**b.lengths))
     slow = max(1 / b.rate_sf_N, 1 / b.decay_rate.real)
     assert abs(step_response(100 * slow, b) - static) <= 1e-12 * abs(static)
