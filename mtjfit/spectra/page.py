@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from markupsafe import Markup
@@ -18,10 +15,11 @@ import mtjfit
 import mtjfit.plot
 from mtjfit.data import find_unit, pretty
 from mtjfit.html import inline_svg, template
-from mtjfit.infer.store.fingerprint import versions
+from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, SpectrumFit
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 from mtjfit.spectra.residuals import FALSE_FLAGS
+from mtjfit.study import Study
 from mtjfit.text import Table, number, p_text, value_with_error
 
 _MOST_ROWS = 200
@@ -118,14 +116,7 @@ def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, A
                    for device, fit in result.kittel.items()},
         "common_errors": {device: {e.name: {"relative": e.relative, "own": e.own} for e in curve.common}
                           for device, curve in result.curves.items()},
-        "provenance": {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": command,
-            "versions": versions(),
-            "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "study_sha256": hashlib.sha256(study.text.encode()).hexdigest(),
-            "data_sha256": dict(study.files),
-        },
+        "provenance": {key: each for key, each in provenance(cast(Study, study), 0, command).items() if key != "seed"},
     }  # fmt: skip
 
 
@@ -141,12 +132,7 @@ class _Picture:
 def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[int], object] | None = None) -> str:
     """HTML overview: sentences, flagged spectra first with their residuals, then all others.
 
-    Parameters
-    ----------
-    most : int
-        Thumbnails to draw, of flagged spectra and of others each; the page says how many more there are.
-    progress : callable, optional
-        Called with the number of spectra that were drawn.
+    At most so many thumbnails of flagged spectra and of others each; `progress` gets the number of those just drawn.
     """
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]
