@@ -1,4 +1,4 @@
-"""Wide tables are cut up as declared, and names with data in them are read in one way or not at all, in bounded time."""
+"""Wide tables are cut up as declared; names with data in them are read in one way or not at all, in bounded time."""
 
 from __future__ import annotations
 
