@@ -12,10 +12,10 @@ from mtjfit.infer.ensembles.ensemble import Pace, Stream, stream
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture
 from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence import Effort, Evidence, Exploration, chains_of, explore_posterior, log_evidence
+from mtjfit.infer.evidence import Effort, Evidence, Exploration, explore_posterior, log_evidence
 from mtjfit.infer.identification import Identification, identify
 from mtjfit.infer.least_squares import FitResult, fit
-from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.posterior import Posterior, chains_of
 from mtjfit.infer.sampling import sample
 from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, priors_of, simulated
 from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +19,6 @@ from mtjfit.infer.convergence.importance import Weighted, importance_sample
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined, wider
-from mtjfit.model.marginal import MarginalPosterior
-from mtjfit.model.noise_models import make_posterior
-
-if TYPE_CHECKING:
-    from mtjfit.infer.posterior import Posterior
 
 MAX_K_HAT = 0.7
 _MAX_ROUNDS = 1000
@@ -49,17 +43,6 @@ class Evidence:
     def __str__(self) -> str:
         doubt = "" if self.reliable else ", NOT reliable"
         return f"ln Z = {self.value:.2f} ± {self.error:.2g} ({self.method}{doubt})"
-
-
-def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
-    """Density of a posterior, and its thinned draws in the coordinates of that density."""
-    model = make_posterior(posterior.study)
-    shape = posterior.chain.shape[:-1]
-    z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
-    log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)
-    theta = z.reshape(*shape, model.size)
-    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
-    return model, Chains(model.names, theta, log_posterior, moved.mean(axis=1))
 
 
 def log_evidence(

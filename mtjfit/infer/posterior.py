@@ -11,9 +11,11 @@ import pandas as pd
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
-from mtjfit.infer.convergence.gate import Verdict
+from mtjfit.infer.convergence.gate import Chains, Verdict
 from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import Scattered
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
@@ -182,3 +184,14 @@ class Posterior:
     def fixed(self) -> dict[str, float]:
         """Parameters that were taken as known."""
         return {n: p.value for n, p in self.study.parameters.items() if p.value is not None}
+
+
+def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
+    """Density of a posterior, and its thinned draws in the coordinates of that density."""
+    model = make_posterior(posterior.study)
+    shape = posterior.chain.shape[:-1]
+    z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
+    log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)
+    theta = z.reshape(*shape, model.size)
+    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
+    return model, Chains(model.names, theta, log_posterior, moved.mean(axis=1))

@@ -11,8 +11,8 @@ from scipy.special import digamma, ndtr
 
 from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
-from mtjfit.infer.evidence import chains_of, log_evidence
-from mtjfit.infer.posterior import Posterior
+from mtjfit.infer.evidence import log_evidence
+from mtjfit.infer.posterior import Posterior, chains_of
 from mtjfit.model.noise_models import make_posterior
 
 BIT = float(np.log(2))

@@ -11,16 +11,16 @@ from typing import Any, cast
 import numpy as np
 from markupsafe import Markup
 
-import mtjfit
-import mtjfit.plot
 from mtjfit.data import find_unit, pretty
 from mtjfit.html import inline_svg, template
+from mtjfit.plot import render
 from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, SpectrumFit
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 from mtjfit.spectra.residuals import FALSE_FLAGS
 from mtjfit.study import Study
 from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.version import __version__
 
 _MOST_ROWS = 200
 _SHEET, _SHEET_FLAGGED = 48, 12
@@ -138,7 +138,7 @@ def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[
     others = [fit for fit in result.fits if not fit.flags]
     tables = [spectra_devices_table(result), calibration_table(result), flagged_table(result)]
     return template("mtjfit.spectra", "spectra.html.j2").render(
-        program=f"mtjfit {mtjfit.__version__}",
+        program=f"mtjfit {__version__}",
         study=result.study,
         says=spectra_says(result),
         notices=result.notices,
@@ -167,7 +167,7 @@ def _of_devices(result: SpectraResult) -> Iterator[_Picture]:
             kinds.append(("kittel", plot_kittel, "resonance against field, a check by Kittel's formula"))
         for kind, plot, what in kinds:
             name, alt = f"{kind}-{k}", f"{device}: {what}"
-            svg = mtjfit.plot.render(plot(result, device), "svg")
+            svg = render(plot(result, device), "svg")
             yield _Picture(name, alt[0].upper() + alt[1:] + ".", inline_svg(svg, name, alt))
 
 
@@ -183,7 +183,7 @@ def _sheets(
         some = fits[k : k + size]
         figure = plot_thumbnails(result, some, residuals=name == "flagged")
         figure.set_dpi(200)
-        png = base64.b64encode(mtjfit.plot.render(figure, "png")).decode()
+        png = base64.b64encode(render(figure, "png")).decode()
         alt = Markup.escape(f"{len(some)} spectra with their fits, from {some[0].spectrum.name}")
         content = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
         yield _Picture(f"{name}-{k // size}", "", content)

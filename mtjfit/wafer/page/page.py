@@ -12,13 +12,13 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-import mtjfit
 from mtjfit.data.curve import BoolArray
 from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import Table, number
+from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     faults_table,
@@ -106,7 +106,7 @@ def wafer_files(
               for name, (frame, first) in tables.items()}  # fmt: skip
     shown = dict(_curves(survey, odd, curves, progress))
     html = template("mtjfit.wafer.page", "wafer.html.j2").render(
-        program=f"mtjfit {mtjfit.__version__}",
+        program=f"mtjfit {__version__}",
         survey=survey,
         says=survey_says(survey, odd, len(faults)),
         sections=[
