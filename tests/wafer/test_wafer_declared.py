@@ -112,6 +112,8 @@ def test_parameters_of_whole_wafers_stand_apart(tmp_path: Path) -> None:
     assert set(study.wafer_parameters) == {"thickness_scatter"}
     assert "thickness_scatter" not in study.study_template.parameters
     assert study.wafer.smooth == {"thickness": ("tilt_x", "bowl")}
+    ordered = load(tmp_path, wafer_toml(wafer='smooth = { thickness = ["bowl"], a1 = ["bowl"] }\n'))
+    assert list(ordered.wafer.smooth) == ["a1", "thickness"]  # whatever the order in the file
     more = 'smooth = { a1 = ["bowl"] }\nsmooth_sd = { a1 = 0.2 }\nsmooth_each = "wafer"\nradius = 150\n'
     hierarchy = hierarchy_of(load(tmp_path, wafer_toml(parameters=line, wafer=more)))
     assert hierarchy == Hierarchy({"a1": ("bowl",)}, {"a1": 0.2}, "wafer", LogNormal(0.02, 2.0), 150.0)
