@@ -149,12 +149,12 @@ class WaferStudy:
     wafer.toml: wafer.y: is missing beside x; name the columns of both, or of neither
     """
 
-    declaration: TableDeclaration  # columns, units and errors, as for a study
-    study_template: StudyTemplate  # parameters, priors and sampling
+    declaration: TableDeclaration  #: columns, units and errors, as for a study
+    study_template: StudyTemplate  #: parameters, priors and sampling
     wafer: WaferTable
-    table: Path  # file, folder, or pattern of files
+    table: Path  #: file, folder, or pattern of files
     wafer_parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
-    text: str = ""  # the wafer study file, verbatim, or empty
+    text: str = ""  #: the wafer study file, verbatim, or empty
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (

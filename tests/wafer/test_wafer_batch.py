@@ -97,22 +97,15 @@ def test_a_run_that_ends_early_keeps_finished_chunks_and_is_gone_on_with(
 
 
 def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(study: WaferStudy, tmp_path: Path):
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a job in the background of a script
-    try:
-        with pytest.raises(Interrupted):
-            run(study, tmp_path / "a.db", lambda chunk: signal.raise_signal(signal.SIGTERM))
-    finally:
-        signal.signal(signal.SIGINT, before)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as of a job in the background of a script
+    with pytest.raises(Interrupted):
+        run(study, tmp_path / "a.db", lambda chunk: signal.raise_signal(signal.SIGTERM))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_request_to_end_ends_at_once(number: int, study: WaferStudy, tmp_path: Path):
-    def hook(chunk: Chunk) -> None:
-        signal.raise_signal(number)
-        signal.raise_signal(number)
-
     with pytest.raises(KeyboardInterrupt) as stopped:
-        run(study, tmp_path / "a.db", hook)
+        run(study, tmp_path / "a.db", lambda chunk: [signal.raise_signal(number) for _ in range(2)])
     assert not isinstance(stopped.value, Interrupted)
 
 
@@ -199,11 +192,10 @@ def test_flagged_devices_are_counted_by_reason(wafer: Wafer, tmp_path: Path):
     rows.loc[rows.index[4], "T_par"] += 1.0  # device 0: a hundred sigma
     study = wafer_study(tmp_path, replace(wafer, rows=rows).csv(tmp_path / "table.csv"))
     summary, _ = run(study, tmp_path / "a.db")
-    assert summary.flagged["misfit_scatter"] == 1
-    assert summary.any_flag == 1
+    assert (summary.flagged["misfit_scatter"], summary.any_flag) == (1, 1)
     with open_catalogue(tmp_path / "a.db") as catalogue:
         (flags,) = catalogue.frame(flagged=True)["flags"]
-        assert flags & FLAGS["misfit_scatter"]
+    assert flags & FLAGS["misfit_scatter"]
     assert "misfit_scatter" in command(study).output
 
 
@@ -225,15 +217,12 @@ def test_usage_and_missing_parts_are_said_before_any_work(
     study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     result = said("batch", study.table, "--output", "a.db")
-    assert result.exit_code == 2
-    assert f"mtjfit init {study.table}" in result.output
+    assert (result.exit_code, f"mtjfit init {study.table}" in result.output) == (2, True)
     assert command(study, "--export", tmp_path / "a.xls").exit_code == 3
     assert command(study, "--workers", "2", "--scheduler", "tcp://127.0.0.1:1").exit_code == 3
-
     for taken in ("a.csv", study.table.name):
         result = command(study, "--output", tmp_path / "a.csv", "--export", tmp_path / taken)
         assert (result.exit_code, "name another file" in result.stderr) == (2, True)
-
     monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
     result = command(study, "--workers", "2")
     assert (result.exit_code, "pip install 'mtjfit[cluster]'" in result.stderr) == (3, True)

@@ -69,6 +69,7 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
         ({"data": "sigma_bias = 0.01"}, "data[0].sigma_bias: is not supported for whole wafers; remove it"),
         ({"columns": 'sigma_bias = "sV"\n'}, "data[0].columns.sigma_bias: is not supported for whole wafers"),
         ({"data": 'covariance = "c.csv"'}, "data[0].covariance: is not supported for whole wafers"),
+        ({"wafer": 'origin = "guessed"\n'}, "wafer.origin: is 'guessed'; write"),
         ({"wafer": "radius = 0\n"}, "wafer.radius: "),
         ({"wafer": 'smooth_each = "die"\n'}, "wafer.smooth_each: "),
         ({"wafer": "smooth_sd = { thickness = -1.0 }\n"}, "wafer.smooth_sd.thickness: "),
@@ -111,6 +112,8 @@ def test_parameters_of_whole_wafers_stand_apart(tmp_path: Path) -> None:
     assert set(study.wafer_parameters) == {"thickness_scatter"}
     assert "thickness_scatter" not in study.study_template.parameters
     assert study.wafer.smooth == {"thickness": ("tilt_x", "bowl")}
+    ordered = load(tmp_path, wafer_toml(wafer='smooth = { thickness = ["bowl"], a1 = ["bowl"] }\n'))
+    assert list(ordered.wafer.smooth) == ["a1", "thickness"]  # whatever the order in the file
     more = 'smooth = { a1 = ["bowl"] }\nsmooth_sd = { a1 = 0.2 }\nsmooth_each = "wafer"\nradius = 150\n'
     hierarchy = hierarchy_of(load(tmp_path, wafer_toml(parameters=line, wafer=more)))
     assert hierarchy == Hierarchy({"a1": ("bowl",)}, {"a1": 0.2}, "wafer", LogNormal(0.02, 2.0), 150.0)

@@ -178,7 +178,7 @@ def test_memory_is_linear_in_devices() -> None:
 
 
 def filled(tmp_path: Path, n: int = 60, **changes: Any) -> tuple[Wafer, WaferStudy, Any]:
-    wafer = simulated_wafer(n, n_bias=11)
+    wafer = simulated_wafer(n, n_bias=11, uneven=True)
     study = wafer_study(tmp_path, wafer.csv(tmp_path / "t.csv"), **changes)
     run(study, tmp_path / "w.db")
     return wafer, study, open_catalogue(tmp_path / "w.db", write=True)

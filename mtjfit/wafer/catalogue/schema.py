@@ -60,22 +60,22 @@ VERSION = len(_STEPS)
 class Configuration:
     """Declarations under which devices were reduced; devices of two configurations are never mixed."""
 
-    fingerprint: str  # sha256 of all that changes numbers
-    columns: tuple[str, ...]  # quantities of each device, in order
-    units: Mapping[str, str] = field(default_factory=dict)  # of quantities; pure numbers may be missing
-    flags: Mapping[str, int] = field(default_factory=dict)  # bits of the column `flags`
-    study: str = ""  # text of the study file
+    fingerprint: str  #: sha256 of all that changes numbers
+    columns: tuple[str, ...]  #: quantities of each device, in order
+    units: Mapping[str, str] = field(default_factory=dict)  #: of quantities; pure numbers may be missing
+    flags: Mapping[str, int] = field(default_factory=dict)  #: bits of the column `flags`
+    study: str = ""  #: text of the study file
 
 
 @dataclass(frozen=True)
 class Source:
     """A table of measured devices under one configuration."""
 
-    id: int  # in this catalogue
+    id: int  #: in this catalogue
     configuration: Configuration
-    name: str  # path of the table when it was begun
-    identity: str  # sha256 of its content
-    chunk_size: int  # devices in a chunk, to which the numbers of chunks refer
+    name: str  #: path of the table when it was begun
+    identity: str  #: sha256 of its content
+    chunk_size: int  #: devices in a chunk, to which the numbers of chunks refer
 
 
 @dataclass(frozen=True)
@@ -99,17 +99,14 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
-
-
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     """Version of the tables of a catalogue, 0 for an empty file; DataError for other files and later versions."""
     own = not connection.in_transaction
     if own:  # another process may be making the file: all three are read in one transaction
         connection.execute("BEGIN")
     try:
-        application, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         blank = not connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     finally:
         if own:
@@ -137,6 +134,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
 _RETRY = 0.05
 
+_LOCAL = "on a network drive keep the catalogue on a local disk, and copy it when it is done"
 _TODO = {
     sqlite3.SQLITE_FULL: ("the disk is full", "free it and repeat; what was written before is whole"),
     sqlite3.SQLITE_READONLY: ("cannot be written", "see its permissions and its disk, or name another file"),
@@ -144,14 +142,8 @@ _TODO = {
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "see that its folder exists and may be written"),
     sqlite3.SQLITE_BUSY: (f"another process has been writing for {_PATIENCE:g} s", "wait for it, and repeat"),
     sqlite3.SQLITE_LOCKED: ("is locked", "wait for the other process, and repeat"),
-    sqlite3.SQLITE_IOERR: (
-        "the disk cannot read or write it",
-        "see the disk; on a network drive keep the catalogue on a local disk, and copy it when it is done",
-    ),
-    sqlite3.SQLITE_PROTOCOL: (
-        "its file system cannot lock files",
-        "on a network drive keep the catalogue on a local disk, and copy it when it is done",
-    ),
+    sqlite3.SQLITE_IOERR: ("the disk cannot read or write it", f"see the disk; {_LOCAL}"),
+    sqlite3.SQLITE_PROTOCOL: ("its file system cannot lock files", _LOCAL),
 }
 _BROKEN = {
     sqlite3.SQLITE_NOTADB: ("is no catalogue of mtjfit", "name another file"),

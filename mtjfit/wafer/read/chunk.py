@@ -39,7 +39,7 @@ class Fault:
     device: str
     wafer: str
     split: str
-    where: str  # file and line, or record number
+    where: str  #: file and line, or record number
     what: str
     todo: str
 

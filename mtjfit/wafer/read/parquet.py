@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
 from mtjfit.data.table import contradicted_unit
@@ -139,10 +138,10 @@ class _Numbers:
         self._take(begin - self.passed)
         parts = self._take(n)
         self.passed = begin + n
-        found = {}
+        double, found = import_module("pyarrow").float64(), {}
         for role, name in self.numbers.items():
-            values = np.concatenate([_floats(part.column(name)) for part in parts])
-            found[role] = in_units(role, values, self.study.declaration)
+            columns = [part.column(name).cast(double).to_numpy(zero_copy_only=False) for part in parts]
+            found[role] = in_units(role, np.concatenate(columns), self.study.declaration)
         return found, []
 
     def _take(self, n: int) -> list[Any]:
@@ -155,8 +154,3 @@ class _Numbers:
             parts.append(batch)
             n -= batch.num_rows
         return parts
-
-
-def _floats(column: Any) -> FloatArray:
-    pa = import_module("pyarrow")
-    return np.asarray(column.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=float)

@@ -26,11 +26,11 @@ class BatchSummary:
     """Numbers of devices of a table in a catalogue, and of those that this run added."""
 
     source: Source
-    devices: int  # reduced, now and earlier
-    faults: int  # devices that could not be used
-    flagged: dict[str, int]  # devices by reason; one device may have several
-    any_flag: int  # devices with at least one
-    added: int  # devices reduced by this run
+    devices: int  #: reduced, now and earlier
+    faults: int  #: devices that could not be used
+    flagged: dict[str, int]  #: devices by reason; one device may have several
+    any_flag: int  #: devices with at least one
+    added: int  #: devices reduced by this run
     seconds: float
 
 

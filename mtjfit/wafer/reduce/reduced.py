@@ -94,8 +94,8 @@ def units_of(study: WaferStudy) -> dict[str, str]:
 
     Coefficients are those of the torque, also for a measured torkance.
     """
-    base = find_unit(study.declaration.units.torque).name
-    torkance, base = base.endswith("/V"), base.removesuffix("/V")
+    unit = find_unit(study.declaration.units.torque).name
+    torkance, base = unit.endswith("/V"), unit.removesuffix("/V")
 
     def per_volt(power: int) -> str:
         if not torkance and study.declaration.quantity == "torkance":  # arb stands for a torque and for a torkance
@@ -106,8 +106,7 @@ def units_of(study: WaferStudy) -> dict[str, str]:
     power_of = dict(zip(study.terms.names, study.terms.power, strict=True))
     units |= {f"|kappa|·{name}": per_volt(int(power)) for name, power in power_of.items()}
     units |= {name: per_volt(int(name.rpartition("^")[2])) for name in coefficient_names(study.terms)}
-    noise = find_unit(study.declaration.units.torque).name
-    units |= {"sigma_par": noise, "sigma_perp": noise}
+    units |= {"sigma_par": unit, "sigma_perp": unit}
     return {name: units.get(name, units.get(name.removesuffix("_sd"), "")) for name in column_names(study)}
 
 
