@@ -12,8 +12,7 @@ from mtjfit.infer import Chains, Check, Verdict
 from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
-from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
-from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
 
 LENGTHS = {
     "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
@@ -39,12 +38,9 @@ LAWS = {"torque": torque, "torkance": torkance}
 
 def parameters(**changes: Any) -> dict[str, Parameter]:
     """The declaration; a keyword changes a prior or gives (prior, scope), None takes it out."""
-    out = {}
-    for name, prior in (PRIORS | changes).items():
-        if prior is not None:
-            prior, scope = prior if isinstance(prior, tuple) else (prior, "shared")
-            out[name] = Parameter(name, prior, "device" if name == "thickness" else scope)
-    return out
+    wanted = {name: each if isinstance(each, tuple) else (each, "shared") for name, each in (PRIORS | changes).items()}
+    wanted["thickness"] = wanted["thickness"][0], "device"
+    return {name: Parameter(name, prior, scope) for name, (prior, scope) in wanted.items() if prior is not None}
 
 
 def positions(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -65,11 +61,8 @@ def shape(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def factor(name: str, truth: Mapping[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """1 + Σ g P of a parameter, from the names of the coefficients in `truth`."""
-    total = np.ones_like(x)
-    for key, value in truth.items():
-        if key.startswith(f"{name}_") and key != "thickness_scatter":
-            total = total + value * shape(key.removeprefix(f"{name}_"), x, y)
-    return total
+    smooth = {key.removeprefix(f"{name}_"): g for key, g in truth.items() if key.startswith(f"{name}_")}
+    return 1 + sum((g * shape(key, x, y) for key, g in smooth.items() if key != "scatter"), np.zeros_like(x))
 
 
 def simulated(
@@ -89,9 +82,8 @@ def simulated(
     true, rng, (x, y) = TRUTH | dict(truth or {}), np.random.default_rng([seed, 0]), positions(n, seed)
     d0 = np.resize(nominal, n)
     d = d0 * factor("thickness", true, x, y) + true["thickness_scatter"] * rng.standard_normal(n)
-    a1, b2 = (
-        true[k] * factor(k, true, x, y) * (1 + true[f"scatter_{k}"] * rng.standard_normal(n)) for k in ("a1", "b2")
-    )
+    a1, b2 = (true[k] * factor(k, true, x, y) * (1 + true[f"scatter_{k}"] * rng.standard_normal(n))
+              for k in ("a1", "b2"))  # fmt: skip
     V, curves = np.linspace(-0.5, 0.5, n_bias), []
     lengths = {k: true[k] for k in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"lambda_sf_N": true["Lambda"]}
     for j in range(n):
@@ -102,10 +94,16 @@ def simulated(
     return Study("wafer", tuple(curves), dict(declared or parameters())), x, y
 
 
-def posterior(n: int = 40, hierarchy: Hierarchy = HIERARCHY, **options: Any) -> WaferPosterior:
-    """The hierarchical model of a simulated wafer."""
+def made(n: int = 4, hierarchy: Hierarchy = HIERARCHY, wafers: int = 1, **options: Any) -> tuple[Study, WaferPosterior]:
+    """Simulated curves, and the hierarchical model of them."""
     study, x, y = simulated(n, **options)
-    return WaferPosterior(WaferDevices.of(study, x, y), study.parameters, hierarchy)
+    names = tuple(f"w{j % wafers}" for j in range(n)) if wafers > 1 else ()
+    return study, WaferPosterior(WaferDevices.of(study, x, y, names), study.parameters, hierarchy)
+
+
+def posterior(n: int = 40, **options: Any) -> WaferPosterior:
+    """The hierarchical model of a simulated wafer."""
+    return made(n, **options)[1]
 
 
 def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:

@@ -38,6 +38,13 @@ def wafer(
     })  # fmt: skip
 
 
+def in_two_splits(frame: pd.DataFrame, shift: float) -> pd.DataFrame:
+    """Every other die is of a thin split, whose slope ratio is greater."""
+    frame["split"] = np.where(np.arange(len(frame)) % 2, "thin", "thick")
+    frame.loc[frame["split"] == "thin", Q] += shift
+    return frame
+
+
 def survey_of(*frames: pd.DataFrame, origin: Origin = SIMULATED) -> Survey:
     units = {"slope_ratio": "", "|kappa|·a1": "hbar/2e/kohm", "x": "mm", "y": "mm", "thickness": "nm"}
     return Survey("test wafers", pd.concat(frames, ignore_index=True), units, FLAGS, (origin,), "made.csv")

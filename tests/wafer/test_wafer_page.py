@@ -246,10 +246,10 @@ def test_a_page_with_all_pictures_is_balanced_and_harmless() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [(1, 1, {"radius": 150.0, "pitch": 0.8}), (2, 100, {"radius": 100.0})])
-def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes(how: tuple[int, int, dict]) -> None:
+@pytest.mark.parametrize(("seed", "n", "disc"), [(1, 1, {"radius": 150.0, "pitch": 0.8}), (2, 100, {"radius": 100.0})])
+def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes(seed: int, n: int, disc: dict[str, float]) -> None:
     """Half of it maps of one pixel for each die; twenty curves take the rest."""
-    survey = lot(*how[:2], **how[2])
+    survey = lot(seed, n, **disc)
     frame = survey.frame
     frame.loc[::7, "flags"] = 1
     frame["b2/a1"], frame["b2/a1_sd"] = frame["slope_ratio"], frame["slope_ratio_sd"]
