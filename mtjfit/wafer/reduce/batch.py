@@ -55,8 +55,6 @@ def run_batch(
 
     Parameters
     ----------
-    catalogue : Catalogue
-        Opened for writing.
     workers : int
         Processes on this computer that reduce; 0: this one.
     scheduler : str
