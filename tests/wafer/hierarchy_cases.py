@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Chains, Check, Verdict
-from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
 from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
@@ -34,6 +34,16 @@ TRUTH = {
     "thickness_tilt_x": 0.03, "thickness_tilt_y": -0.02, "thickness_bowl": 0.04, "a1_bowl": -0.03,
 }  # fmt: skip
 LAWS = {"torque": torque, "torkance": torkance}
+POLAR = {
+    "level": lambda r, phi: np.ones_like(r + phi),
+    "tilt_x": lambda r, phi: r * np.cos(phi),
+    "tilt_y": lambda r, phi: r * np.sin(phi),
+    "bowl": lambda r, phi: 2 * r**2 - 1 + 0 * phi,
+    "saddle": lambda r, phi: r**2 * np.cos(2 * phi),
+    "saddle_xy": lambda r, phi: r**2 * np.sin(2 * phi),
+    "edge": lambda r, phi: 6 * r**4 - 6 * r**2 + 1 + 0 * phi,
+}
+"""The shapes over the wafer in polar coordinates."""
 
 
 def parameters(**changes: Any) -> dict[str, Parameter]:
@@ -51,12 +61,8 @@ def positions(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shape(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The shapes once more, in polar coordinates."""
-    r, phi = np.hypot(x, y) / 100, np.arctan2(y, x)
-    return {
-        "tilt_x": r * np.cos(phi), "tilt_y": r * np.sin(phi), "bowl": 2 * r**2 - 1, "level": np.ones_like(r),
-        "saddle": r**2 * np.cos(2 * phi), "saddle_xy": r**2 * np.sin(2 * phi), "edge": 6 * r**4 - 6 * r**2 + 1,
-    }[name]  # fmt: skip
+    """The shapes once more, from positions in mm."""
+    return POLAR[name](np.hypot(x, y) / 100, np.arctan2(y, x))
 
 
 def factor(name: str, truth: Mapping[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -112,9 +118,10 @@ def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:
     return model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
 
 
-def drawn_run(model: WaferPosterior, width: float) -> Run:
+def drawn_run(model: WaferPosterior, width: float) -> SimpleNamespace:
     """A run that did not converge, of draws about the middle of the prior; 1 for the prior itself."""
     theta = width * np.random.default_rng(0).standard_normal((4, 6, 10, model.size))
     log_posterior = model.log_posterior(theta.reshape(-1, model.size)).reshape(theta.shape[:-1])
     chains = Chains(model.names, theta, log_posterior, np.ones((4, 10)))
-    return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
+    verdict = Verdict((Check("made", False, "no sampler"),), {})
+    return SimpleNamespace(chains=chains, verdict=verdict, evidence=None)

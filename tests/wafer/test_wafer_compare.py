@@ -5,17 +5,14 @@ Statistical tests have fixed seeds; each would fail by chance once in a thousand
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kstest
 from survey_cases import Q, in_two_splits, survey_of, wafer
 
-from mtjfit.errors import ConfigError, DataError
+from mtjfit.errors import ConfigError
 from mtjfit.wafer import Survey, compare_wafers, wafer_means
-from mtjfit.wafer.commands.compare import is_catalogue, together
 
 
 def made(seed: int | list[int], n: int, wafers: int = 2, *, own: float = 0.0, between: float = 0.0) -> Survey:
@@ -106,26 +103,3 @@ def test_nothing_to_compare_gives_an_empty_table() -> None:
     one.frame.loc[:, "b"] = np.nan
     assert wafer_means(one, "b").table.empty
     assert compare_wafers(one, "b").empty
-
-
-def test_surveys_are_put_together_only_if_their_numbers_mean_the_same() -> None:
-    rng = np.random.default_rng(9)
-    one, two = survey_of(wafer(rng, "W1")), survey_of(wafer(rng, "W1"))
-    both = together({"a": one, "b": two}, {"a": "area", "b": "area"})
-    assert both.wafers == ("a: W1", "b: W1")
-    assert both.label == one.label
-    together({"a": one, "b": two}, {"a": "area", "b": "volume"}, [Q])
-    other_unit = Survey("x", two.frame, {"|kappa|·a1": "arb"}, two.flags)
-    for second, per, error, words in (
-        (two, "volume", ConfigError, "per volume"),
-        (other_unit, "area", ConfigError, r"arb\. units"),
-        (Survey("x", two.frame[["device"]]), "area", DataError, "in common"),
-    ):
-        with pytest.raises(error, match=words):
-            together({"a": one, "b": second}, {"a": "area", "b": per})
-
-
-def test_a_catalogue_is_told_from_a_study_by_its_first_bytes(tmp_path: Path) -> None:
-    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0 and more")
-    (tmp_path / "b.db").write_text("[study]\n")
-    assert [is_catalogue(tmp_path / name) for name in ("a.db", "b.db", "c.db")] == [True, False, False]

@@ -9,7 +9,19 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from hierarchy_cases import HIERARCHY, TRUTH, at_truth, factor, made, parameters, positions, posterior, shape, simulated
+from hierarchy_cases import (
+    HIERARCHY,
+    POLAR,
+    TRUTH,
+    at_truth,
+    factor,
+    made,
+    parameters,
+    positions,
+    posterior,
+    shape,
+    simulated,
+)
 from model_studies import named_points, peak_memory
 from scipy import stats
 
@@ -18,7 +30,6 @@ from mtjfit.model import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study, Uniform
 from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
-from mtjfit.wafer.stack.hierarchy import SHAPES, shapes_at
 
 ALARM = 1e-5
 """Of each test of a distribution; a fixed seed fails by chance once in some ten thousand choices of it in this file."""
@@ -35,7 +46,7 @@ CASES: dict[str, dict[str, Any]] = {
     "nothing scatters but thickness": {"declared": parameters(scatter_a1=None, scatter_b2=None)},
     "every wafer its own shape": {"hierarchy": replace(HIERARCHY, each="wafer"), "wafers": 2},
     "declared thickness, all shapes": {
-        "hierarchy": Hierarchy({"thickness": tuple(SHAPES), "b2": ("saddle",)}, radius=100.0),
+        "hierarchy": Hierarchy({"thickness": tuple(POLAR), "b2": ("saddle",)}, radius=100.0),
         "declared": parameters(thickness=AboutNominal(0.03)),
     },
     "bounded own": {
@@ -159,13 +170,11 @@ def test_less_and_less_scatter_is_a_known_thickness() -> None:
 
 
 def test_shapes_are_orthogonal_on_the_disc_and_are_those_in_polar_coordinates() -> None:
-    names = tuple(SHAPES)
-    x, y = positions(50)
-    in_polar = np.stack([shape(name, x, y) for name in names], axis=-1)
-    np.testing.assert_allclose(shapes_at(names, x / 100, y / 100), in_polar, atol=1e-14)
+    _, model = made(50, hierarchy=Hierarchy({"thickness": tuple(POLAR)}, radius=100.0))
+    in_polar = np.stack([shape(name, *positions(50)) for name in POLAR], axis=-1)
+    np.testing.assert_allclose(model.coordinates.bases["thickness"], in_polar, atol=1e-14)
     r, w = brute.gauss(0.0, 1.0, 1)
-    phi = np.arange(32) * 2 * np.pi / 32
-    P = shapes_at(names, np.outer(r, np.cos(phi)).ravel(), np.outer(r, np.sin(phi)).ravel())
+    P = np.stack([each(r[:, None], np.arange(32) * 2 * np.pi / 32).ravel() for each in POLAR.values()], axis=-1)
     gram = (P * np.repeat(2 * w * r / 32, 32)[:, None]).T @ P
     assert np.max(np.abs(gram - np.diag(np.diag(gram)))) < 1e-14
     assert gram[0, 0] == pytest.approx(1.0)
@@ -214,7 +223,7 @@ def test_draws_of_another_smooth_part_are_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_devices_add_no_dimension_and_memory_is_linear() -> None:
-    few, many = posterior(20), posterior(160)
+    few, many = made(20)[1], made(160)[1]
     assert few.names == many.names
     z = np.repeat(at_truth(few), 32, axis=0)
     few.log_likelihood(z)

@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hierarchy_cases import drawn_run
-from wafer_cases import AMPLITUDES, TRUTH, simulated_wafer, wafer_toml
+from survey_cases import pictures_of
+from wafer_cases import AMPLITUDES, TRUTH, said, simulated_wafer, wafer_toml
 
-from mtjfit.cli.main import cli
 from mtjfit.wafer import FitEffort, WaferPosterior, group_study, load_wafer, open_catalogue, refusals, run_batch
-from mtjfit.wafer.page.page import KINDS
 from mtjfit.wafer.stack import groups
 
 FIT, SAMPLE = groups.fit_groups, groups.sample_groups
@@ -28,9 +27,7 @@ FIT, SAMPLE = groups.fit_groups, groups.sample_groups
 @pytest.fixture(scope="module", autouse=True)
 def quick() -> Iterator[None]:
     """No pictures, and no search for the deepest of several valleys."""
-    with pytest.MonkeyPatch.context() as patch:
-        for kind in list(KINDS):
-            patch.delitem(KINDS, kind)
+    with pytest.MonkeyPatch.context() as patch, pictures_of():
         patch.setattr(groups, "fit_groups", partial(FIT, effort=FitEffort(screened=16, starts=1, evaluations=8)))
         yield
 
@@ -62,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def called(catalogue: Path, output: Path, *options: object) -> Result:
-    return CliRunner().invoke(cli, ["wafer", str(catalogue), "--output", str(output), *map(str, options)])
+    return said("wafer", catalogue, "--output", output, *options)
 
 
 def test_every_split_is_fitted_or_says_why_not(folder: Path, tmp_path: Path) -> None:
