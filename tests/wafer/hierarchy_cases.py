@@ -68,7 +68,7 @@ def shape(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def factor(name: str, truth: Mapping[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """1 + Σ g P of a parameter, from the names of the coefficients in `truth`."""
     smooth = {key.removeprefix(f"{name}_"): g for key, g in truth.items() if key.startswith(f"{name}_")}
-    return 1 + sum((g * shape(key, x, y) for key, g in smooth.items() if key != "scatter"), np.zeros_like(x))
+    return sum((g * shape(key, x, y) for key, g in smooth.items() if key != "scatter"), np.ones_like(x))
 
 
 def simulated(

@@ -9,19 +9,7 @@ from typing import Any
 import collapsed_brute as brute
 import numpy as np
 import pytest
-from hierarchy_cases import (
-    HIERARCHY,
-    POLAR,
-    TRUTH,
-    at_truth,
-    factor,
-    made,
-    parameters,
-    positions,
-    posterior,
-    shape,
-    simulated,
-)
+from hierarchy_cases import HIERARCHY, POLAR, TRUTH, at_truth, factor, made, parameters, positions, shape, simulated
 from model_studies import named_points, peak_memory
 from scipy import stats
 

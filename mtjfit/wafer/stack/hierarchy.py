@@ -39,16 +39,7 @@ class WaferDevices:
     def of(
         cls, study: Study, x: Sequence[float] | FloatArray, y: Sequence[float] | FloatArray, wafer: Sequence[str] = ()
     ) -> WaferDevices:
-        """From a study that holds the curves, and the positions of its devices in mm.
-
-        Examples
-        --------
-        >>> from mtjfit.data import dataset
-        >>> from mtjfit.study import load_study
-        >>> devices = WaferDevices.of(load_study(dataset("thickness-series").study_file), np.zeros(5), np.zeros(5))
-        >>> devices.n, devices.data.R.shape
-        (5, (5, 4, 4))
-        """
+        """From a study that holds the curves, and the positions of its devices in mm."""
         first, data = study.curves[0], full_posterior(study).data
         wafers = tuple(wafer) or ("",) * len(study.curves)
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
