@@ -192,18 +192,15 @@ def thickness_p_values(study: Study, model: WaferPosterior, n: int = 3000) -> li
     return out
 
 
-def test_devices_are_drawn_from_their_conditionals() -> None:
+def test_devices_are_drawn_from_their_conditionals_and_another_smooth_part_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     study, model = made(4)
     assert min(thickness_p_values(study, model)) > ALARM
     found = model.draw(near(model, 2), np.random.default_rng(0))
     assert set(found) == {*model.names, *(f"{n}[D{j}]" for n in ("thickness", "a1", "b2") for j in range(4))}
-
-
-def test_draws_of_another_smooth_part_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    study, model = made(4)
-    coordinates = type(model.coordinates)
-    right = coordinates.smooth
-    monkeypatch.setattr(coordinates, "smooth", lambda *a: 2 - right(*a))
+    right = type(model.coordinates).smooth
+    monkeypatch.setattr(type(model.coordinates), "smooth", lambda *a: 2 - right(*a))
     assert min(thickness_p_values(study, model)) < 1e-6
 
 

@@ -214,7 +214,7 @@ def fit_stack(
     x = search.best()
     lengths = search.values(x)
     point = problem.at(lengths)
-    values = lengths | dict(zip(problem.shared_names, map(float, point.shared), strict=True))
+    values = lengths | {problem.terms[t]: float(value) for t, value in zip(problem.shared, point.shared, strict=True)}
     found = _table(search, x, point, values)
     data = devices.data
     norms = np.linalg.norm(point.jacobian, axis=0)

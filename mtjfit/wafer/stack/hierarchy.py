@@ -139,7 +139,13 @@ class Hierarchy:
 
 def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: WaferDevices | None = None) -> None:
     """Raise ConfigError with all problems of declarations that do not fit together, or to the devices where given."""
-    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(parameters)]
+    problems = list(smooth_problems(hierarchy, parameters))
+    for name, parameter in parameters.items():
+        if name in (*JITTER, DOF):
+            problems.append(Problem(f"parameters.{name}", "is not available for wafers", "remove it"))
+        elif name in LENGTHS and parameter.scope == "device":
+            problems.append(Problem(f"parameters.{name}", 'has scope = "device"',
+                                    "a stack shares its lengths: remove the scope"))  # fmt: skip
     if devices is not None and hierarchy.smooth:
         lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
         if lost:
@@ -182,11 +188,3 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
             yield Problem("parameters.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
                           "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip
-
-
-def _parameter_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    for name, parameter in parameters.items():
-        if name in (*JITTER, DOF):
-            yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")
-        elif name in LENGTHS and parameter.scope == "device":
-            yield Problem(f"parameters.{name}", 'has scope = "device"', "a stack shares its lengths: remove the scope")
