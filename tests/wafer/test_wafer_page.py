@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import html_pages
@@ -43,7 +44,7 @@ class Made:
     done: Result
     survey: Survey
 
-    @property
+    @cached_property
     def page(self) -> Page:
         return Page((self.folder / "page" / "wafer.html").read_text(encoding="utf-8"))
 

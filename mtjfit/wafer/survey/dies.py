@@ -71,7 +71,13 @@ def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
 
 
 def square_bins(x: FloatArray, y: FloatArray, side: float) -> DieGrid:
-    """Square bins of some side in mm over positions without a grid."""
+    """Square bins of some side in mm over positions without a grid.
+
+    Examples
+    --------
+    >>> square_bins(np.array([0.0, 0.3, 5.0]), np.zeros(3), 1.0).column.tolist()
+    [0, 0, 5]
+    """
     origin = np.array([x.min(), y.min()])
     column, row = (np.floor((u - low) / side).astype(np.intp) for u, low in zip((x, y), origin, strict=True))
     return DieGrid(np.full(2, side), origin + side / 2, (int(row.max()) + 1, int(column.max()) + 1), row, column)
