@@ -174,7 +174,7 @@ def plot_wafer_map(
         circle = (
             f"Circle: a wafer of {2 * around.radius:g} mm about (0, 0), the smallest usual one that holds all dies."
         )
-        notes = dict.fromkeys([circle] if np.isfinite(around.radius) else [])
+        notes = dict.fromkeys([edge] if np.isfinite(around.radius) else [])
         for ax, (name, mine) in zip(axes, rows.items(), strict=False):
             said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
             notes |= dict.fromkeys(said)
