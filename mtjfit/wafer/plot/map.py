@@ -171,9 +171,7 @@ def plot_wafer_map(
         fig = NotebookFigure(figsize=(width, 1.0), layout=ConstrainedLayoutEngine(w_pad=0.07))
         panels = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         axes = list(panels.ravel())
-        circle = (
-            f"Circle: a wafer of {2 * around.radius:g} mm about (0, 0), the smallest usual one that holds all dies."
-        )
+        edge = f"Circle: a wafer of {2 * around.radius:g} mm about (0, 0), the smallest usual one that holds all dies."
         notes = dict.fromkeys([edge] if np.isfinite(around.radius) else [])
         for ax, (name, mine) in zip(axes, rows.items(), strict=False):
             said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
