@@ -158,10 +158,12 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(made:
     assert "thesis.tex" in said(*words).stderr
     assert not (tmp_path / "wafer.html").exists()
     (tmp_path / "thesis.tex").unlink()
-    (tmp_path / "map-thickness.svg").write_text("of an earlier page")
+    earlier = [tmp_path / name for name in ("map-thickness.svg", "stacks.csv")]
+    for file in earlier:
+        file.write_text("of an earlier page")
     with pictures_of():
         assert said(*words).exit_code == 0
-    assert not (tmp_path / "map-thickness.svg").exists()
+    assert not any(file.exists() for file in earlier)
     shown = pd.read_csv(tmp_path / "limits.csv")["quantity"].unique().tolist()
     assert shown == [name for name in made.survey.quantities if "·V^" not in name][:3], "unless others are asked for"
 

@@ -18,7 +18,7 @@ from survey_cases import BOWL, CENTRE, Q, in_two_splits, lot, survey_of, wafer
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.wafer import Survey, compare_wafers, control_limits, odd_devices, smooth_surfaces, wafer_means
 from mtjfit.wafer.survey.limits import CORRECTIONS
-from mtjfit.wafer.survey.spread import HUBER, moments, pooled_spread, spread_of
+from mtjfit.wafer.survey.spread import HUBER, moments, spread_of
 
 
 def drawn(rng: np.random.Generator, n: int, spread: float, centre: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -97,13 +97,6 @@ def test_one_device_in_ten_far_off_moves_little() -> None:
     # A tenth of all terms stands at b², so the others must sum to less: mean widths grow by 19 %, τ from 1 to 1.37.
     assert odd.spread == pytest.approx(1.37 * clean.spread, rel=0.1)
     assert spread_of(q, s, bound=math.inf).spread > 6 * clean.spread
-
-
-def test_spread_within_groups_is_blind_to_their_centres() -> None:
-    q, s = drawn(np.random.default_rng(4), 90, 1.0)
-    group = np.arange(90) % 3
-    assert pooled_spread(q + 50.0 * group, s, group).spread == pytest.approx(pooled_spread(q, s, group).spread)
-    assert pooled_spread(q, s, np.zeros(90, dtype=int)).spread == pytest.approx(spread_of(q, s).spread)
 
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]])
