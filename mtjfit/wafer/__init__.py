@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.reduce.sums import compressed
     from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
-    from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, devices_of, hierarchy_of, stack_model
+    from mtjfit.wafer.stack.from_catalogue import (
+        catalogue_stacks,
+        devices_of,
+        group_study,
+        hierarchy_of,
+        refusals,
+        stack_model,
+    )
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
     from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
     from mtjfit.wafer.stack.posterior import WaferPosterior
@@ -57,11 +64,13 @@ __all__ = [
     "fit_groups",
     "fit_stack",
     "flag_names",
+    "group_study",
     "hierarchy_of",
     "load_wafer",
     "odd_devices",
     "open_catalogue",
     "reduce_chunk",
+    "refusals",
     "run_batch",
     "sample_groups",
     "smooth_surfaces",
@@ -83,7 +92,14 @@ _HOMES = {
     "reduce.reduced": ("FLAGS", "Reduced", "column_names", "flag_names", "units_of"),
     "reduce.sums": ("compressed",),
     "stack.fit": ("FitEffort", "StackFit", "fit_stack"),
-    "stack.from_catalogue": ("catalogue_stacks", "devices_of", "hierarchy_of", "stack_model"),
+    "stack.from_catalogue": (
+        "catalogue_stacks",
+        "devices_of",
+        "group_study",
+        "hierarchy_of",
+        "refusals",
+        "stack_model",
+    ),
     "stack.groups": ("fit_groups", "sample_groups"),
     "stack.hierarchy": ("Hierarchy", "WaferDevices"),
     "stack.posterior": ("WaferPosterior",),

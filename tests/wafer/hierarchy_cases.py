@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Chains, Check, Verdict
-from mtjfit.infer.ensembles.run import Run
 from mtjfit.physics import Interface, torkance, torque
 from mtjfit.study import Fixed, LogNormal, Normal, Parameter, Study
-from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
-from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
 
 LENGTHS = {
     "lambda_J": LogNormal(1.2, 1.5), "lambda_phi": LogNormal(1.2, 1.5), "lambda_sf_F": LogNormal(10.0, 2.0),
@@ -35,16 +34,23 @@ TRUTH = {
     "thickness_tilt_x": 0.03, "thickness_tilt_y": -0.02, "thickness_bowl": 0.04, "a1_bowl": -0.03,
 }  # fmt: skip
 LAWS = {"torque": torque, "torkance": torkance}
+POLAR = {
+    "level": lambda r, phi: np.ones_like(r + phi),
+    "tilt_x": lambda r, phi: r * np.cos(phi),
+    "tilt_y": lambda r, phi: r * np.sin(phi),
+    "bowl": lambda r, phi: 2 * r**2 - 1 + 0 * phi,
+    "saddle": lambda r, phi: r**2 * np.cos(2 * phi),
+    "saddle_xy": lambda r, phi: r**2 * np.sin(2 * phi),
+    "edge": lambda r, phi: 6 * r**4 - 6 * r**2 + 1 + 0 * phi,
+}
+"""The shapes over the wafer in polar coordinates."""
 
 
 def parameters(**changes: Any) -> dict[str, Parameter]:
     """The declaration; a keyword changes a prior or gives (prior, scope), None takes it out."""
-    out = {}
-    for name, prior in (PRIORS | changes).items():
-        if prior is not None:
-            prior, scope = prior if isinstance(prior, tuple) else (prior, "shared")
-            out[name] = Parameter(name, prior, "device" if name == "thickness" else scope)
-    return out
+    wanted = {name: each if isinstance(each, tuple) else (each, "shared") for name, each in (PRIORS | changes).items()}
+    wanted["thickness"] = wanted["thickness"][0], "device"
+    return {name: Parameter(name, prior, scope) for name, (prior, scope) in wanted.items() if prior is not None}
 
 
 def positions(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -55,21 +61,14 @@ def positions(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shape(name: str, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The shapes once more, in polar coordinates."""
-    r, phi = np.hypot(x, y) / 100, np.arctan2(y, x)
-    return {
-        "tilt_x": r * np.cos(phi), "tilt_y": r * np.sin(phi), "bowl": 2 * r**2 - 1, "level": np.ones_like(r),
-        "saddle": r**2 * np.cos(2 * phi), "saddle_xy": r**2 * np.sin(2 * phi), "edge": 6 * r**4 - 6 * r**2 + 1,
-    }[name]  # fmt: skip
+    """The shapes once more, from positions in mm."""
+    return POLAR[name](np.hypot(x, y) / 100, np.arctan2(y, x))
 
 
 def factor(name: str, truth: Mapping[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """1 + Σ g P of a parameter, from the names of the coefficients in `truth`."""
-    total = np.ones_like(x)
-    for key, value in truth.items():
-        if key.startswith(f"{name}_") and key != "thickness_scatter":
-            total = total + value * shape(key.removeprefix(f"{name}_"), x, y)
-    return total
+    smooth = {key.removeprefix(f"{name}_"): g for key, g in truth.items() if key.startswith(f"{name}_")}
+    return sum((g * shape(key, x, y) for key, g in smooth.items() if key != "scatter"), np.ones_like(x))
 
 
 def simulated(
@@ -89,9 +88,8 @@ def simulated(
     true, rng, (x, y) = TRUTH | dict(truth or {}), np.random.default_rng([seed, 0]), positions(n, seed)
     d0 = np.resize(nominal, n)
     d = d0 * factor("thickness", true, x, y) + true["thickness_scatter"] * rng.standard_normal(n)
-    a1, b2 = (
-        true[k] * factor(k, true, x, y) * (1 + true[f"scatter_{k}"] * rng.standard_normal(n)) for k in ("a1", "b2")
-    )
+    a1, b2 = (true[k] * factor(k, true, x, y) * (1 + true[f"scatter_{k}"] * rng.standard_normal(n))
+              for k in ("a1", "b2"))  # fmt: skip
     V, curves = np.linspace(-0.5, 0.5, n_bias), []
     lengths = {k: true[k] for k in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"lambda_sf_N": true["Lambda"]}
     for j in range(n):
@@ -102,10 +100,16 @@ def simulated(
     return Study("wafer", tuple(curves), dict(declared or parameters())), x, y
 
 
-def posterior(n: int = 40, hierarchy: Hierarchy = HIERARCHY, **options: Any) -> WaferPosterior:
-    """The hierarchical model of a simulated wafer."""
+def made(n: int = 4, hierarchy: Hierarchy = HIERARCHY, wafers: int = 1, **options: Any) -> tuple[Study, WaferPosterior]:
+    """Simulated curves, and the hierarchical model of them."""
     study, x, y = simulated(n, **options)
-    return WaferPosterior(WaferDevices.of(study, x, y), study.parameters, hierarchy)
+    names = tuple(f"w{j % wafers}" for j in range(n)) if wafers > 1 else ()
+    return study, WaferPosterior(WaferDevices.of(study, x, y, names), study.parameters, hierarchy)
+
+
+def posterior(n: int = 40, **options: Any) -> WaferPosterior:
+    """The hierarchical model of a simulated wafer."""
+    return made(n, **options)[1]
 
 
 def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:
@@ -114,9 +118,10 @@ def at_truth(model: WaferPosterior, **changes: float) -> np.ndarray:
     return model.scores.of(np.array([[true[name.split("[")[0]] for name in model.names]]))
 
 
-def drawn_run(model: WaferPosterior, width: float) -> Run:
+def drawn_run(model: WaferPosterior, width: float) -> SimpleNamespace:
     """A run that did not converge, of draws about the middle of the prior; 1 for the prior itself."""
     theta = width * np.random.default_rng(0).standard_normal((4, 6, 10, model.size))
     log_posterior = model.log_posterior(theta.reshape(-1, model.size)).reshape(theta.shape[:-1])
     chains = Chains(model.names, theta, log_posterior, np.ones((4, 10)))
-    return Run(chains, Verdict((Check("made", False, "no sampler"),), {}), None, None)
+    verdict = Verdict((Check("made", False, "no sampler"),), {})
+    return SimpleNamespace(chains=chains, verdict=verdict, evidence=None)

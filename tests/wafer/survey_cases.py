@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from mtjfit.data import Origin
-from mtjfit.wafer import FLAGS, Survey
+from mtjfit.wafer import FLAGS, Curves, Survey, WaferFindings, odd_devices
+from mtjfit.wafer.page.page import KINDS, wafer_files
 
 Q = "slope_ratio"
 PITCH = 5.0
 CENTRE, SCATTER, ERROR, BOWL = -0.22, 0.012, 0.006, 0.02
 SIMULATED = Origin("simulated", "wafers with a bowl, made for a $test$")
+NO_FAULTS = pd.DataFrame(columns=["device", "wafer", "split", "where", "what", "todo", "table"])
 
 
 def dies(radius: float, pitch: float = PITCH) -> np.ndarray:
@@ -38,6 +44,13 @@ def wafer(
     })  # fmt: skip
 
 
+def in_two_splits(frame: pd.DataFrame, shift: float) -> pd.DataFrame:
+    """Every other die is of a thin split, whose slope ratio is greater."""
+    frame["split"] = np.where(np.arange(len(frame)) % 2, "thin", "thick")
+    frame.loc[frame["split"] == "thin", Q] += shift
+    return frame
+
+
 def survey_of(*frames: pd.DataFrame, origin: Origin = SIMULATED) -> Survey:
     units = {"slope_ratio": "", "|kappa|·a1": "hbar/2e/kohm", "x": "mm", "y": "mm", "thickness": "nm"}
     return Survey("test wafers", pd.concat(frames, ignore_index=True), units, FLAGS, (origin,), "made.csv")
@@ -55,3 +68,18 @@ def lot(seed: int = 0, n: int = 3, **changes: float) -> Survey:
         frame.loc[60, "flags"] = FLAGS["not_determined"]
         frames.append(frame)
     return survey_of(*frames)
+
+
+def files_of(survey: Survey, quantities: tuple[str, ...] = (Q,), missing: str = "", **how: object) -> dict[str, bytes]:
+    """All that belongs to the page of a survey, without curves."""
+    findings, odd = [WaferFindings(survey, each) for each in quantities], odd_devices(survey, quantities)
+    return wafer_files(survey, findings, odd, Curves({}, missing), NO_FAULTS, **how)
+
+
+@contextmanager
+def pictures_of(*kinds: str) -> Iterator[None]:
+    """Pages with no other kinds of pictures: some take a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in [each for each in reversed(KINDS) if each not in kinds]:
+            patch.delitem(KINDS, kind)
+        yield

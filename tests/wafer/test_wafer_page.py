@@ -5,35 +5,24 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import sqlite3
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import html_pages
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from html_pages import Page
-from survey_cases import Q, lot, survey_of
-from wafer_cases import run, simulated_wafer, wafer_study
+from survey_cases import KINDS, Q, files_of, lot, pictures_of, survey_of, wafer
+from wafer_cases import run, said, simulated_wafer, wafer_study
 
-from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.wafer import (
-    Curves,
-    Survey,
-    WaferFindings,
-    compare_wafers,
-    control_limits,
-    curves_of,
-    odd_devices,
-    open_catalogue,
-)
+from mtjfit.errors import ConfigError, DataError
+from mtjfit.wafer import Survey, compare_wafers, control_limits, curves_of, open_catalogue
 from mtjfit.wafer import survey_of as survey_from
-from mtjfit.wafer.commands.compare import compare_catalogues
-from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
-from mtjfit.wafer.page.page import KINDS, wafer_files
-
-NO_FAULTS = pd.DataFrame(columns=["device", "wafer", "split", "where", "what", "todo", "table"])
+from mtjfit.wafer.commands.compare import is_catalogue, together
 
 
 def dangers(page: Page) -> list[str]:
@@ -46,19 +35,6 @@ def attribute(page: Page, name: str) -> list[str]:
     return [attributes[name] or "" for _, attributes in page.elements if name in attributes]
 
 
-def files_of(survey: Survey, quantities: tuple[str, ...] = (Q,), missing: str = "", **how: object) -> dict[str, bytes]:
-    """All that belongs to the page of a survey without curves."""
-    findings, odd = [WaferFindings(survey, each) for each in quantities], odd_devices(survey, quantities)
-    return wafer_files(survey, findings, odd, Curves({}, missing), NO_FAULTS, **how)
-
-
-@pytest.fixture
-def only_control(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One picture: the others take a second, and stand on the page in the slow tests."""
-    for kind in set(KINDS) - {"control"}:
-        monkeypatch.delitem(KINDS, kind)
-
-
 @dataclass(frozen=True)
 class Made:
     """A table, what its catalogue holds, and what the command made of it."""
@@ -68,17 +44,12 @@ class Made:
     done: Result
     survey: Survey
 
-    @property
+    @cached_property
     def page(self) -> Page:
         return Page((self.folder / "page" / "wafer.html").read_text(encoding="utf-8"))
 
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_csv(self.folder / "page" / name)
-
-
-def write_page(folder: Path, output: Path, quantity: str = Q) -> Result:
-    words = [str(folder / "lot.db"), "--output", str(output), "--quantity", quantity]
-    return CliRunner().invoke(wafer_command, words, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +62,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     rows["T_par"] = rows["T_par"].astype(object)
     rows.loc[rows["device"] == "D000050", "T_par"] = "<b>oops</b>"
     run(wafer_study(folder, table.csv(folder / "table.csv")), folder / "lot.db")
-    with open_catalogue(folder / "lot.db") as catalogue, pytest.MonkeyPatch.context() as patch:
-        for kind in ("smooth", "histogram"):
-            patch.delitem(KINDS, kind)
-        return Made(folder, rows, write_page(folder, folder / "page"), survey_from(catalogue))
+    with open_catalogue(folder / "lot.db") as catalogue, pictures_of("control", "map"):
+        done = said("wafer", folder / "lot.db", "--output", folder / "page", "--quantity", Q)
+        return Made(folder, rows, done, survey_from(catalogue))
 
 
 def test_the_command_says_what_it_found_and_where(made: Made) -> None:
@@ -182,35 +152,42 @@ def test_a_table_that_moved_or_changed_is_not_drawn_and_the_page_says_so(made: M
     assert not other.found
 
 
-def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(
-    made: Made, tmp_path: Path, only_control: None
-) -> None:
+def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(made: Made, tmp_path: Path) -> None:
+    words = ("wafer", made.folder / "lot.db", "--output", tmp_path, "--quiet")
     (tmp_path / "thesis.tex").write_text("mine")
-    with pytest.raises(MtjfitError, match=r"thesis\.tex"):
-        write_page(made.folder, tmp_path)
+    assert "thesis.tex" in said(*words).stderr
+    assert not (tmp_path / "wafer.html").exists()
     (tmp_path / "thesis.tex").unlink()
-    (tmp_path / "map-thickness.svg").write_text("of an earlier page")
-    assert write_page(made.folder, tmp_path, "b2/a1").exit_code == 0
-    assert not (tmp_path / "map-thickness.svg").exists()
-    assert (tmp_path / "control-b2-a1.svg").exists()
+    earlier = [tmp_path / name for name in ("map-thickness.svg", "stacks.csv")]
+    for file in earlier:
+        file.write_text("of an earlier page")
+    with pictures_of():
+        assert said(*words).exit_code == 0
+    assert not any(file.exists() for file in earlier)
+    shown = pd.read_csv(tmp_path / "limits.csv")["quantity"].unique().tolist()
+    assert shown == [name for name in made.survey.quantities if "·V^" not in name][:3], "unless others are asked for"
 
 
 def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Made, tmp_path: Path) -> None:
-    survey = lot(0, 1)
-    assert chosen_quantities(survey, ()) == survey.quantities
-    with pytest.raises(NotDetermined, match="no device without a flag determines slope_ratio"):
-        chosen_quantities(survey_of(survey.frame.assign(**{Q: np.nan})), [Q])
-    with pytest.raises(MtjfitError, match="choose among"):
-        write_page(made.folder, tmp_path, "colour")
+    output = tmp_path / "page"
+    done = said("wafer", made.folder / "lot.db", "--output", output, "--quantity", "colour")
+    assert (done.exit_code, "choose among" in done.stderr) == (3, True)
+    shutil.copy(made.folder / "lot.db", tmp_path)
+    with sqlite3.connect(tmp_path / "lot.db") as catalogue:
+        catalogue.execute("UPDATE devices SET slope_ratio = NULL")
+    done = said("wafer", tmp_path / "lot.db", "--output", output, "--quantity", Q)
+    assert (done.exit_code, "no device without a flag determines slope_ratio" in done.stderr) == (4, True)
+    assert not (output / "wafer.html").exists()
 
 
-def test_hostile_names_are_text(only_control: None) -> None:
+def test_hostile_names_are_text() -> None:
     frame = lot(3, 1, pitch=10.0).frame.drop(columns="population")
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
     bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
-    files = files_of(bad, missing="<i>gone</i>")
+    with pictures_of("control"):
+        files = files_of(bad, missing="<i>gone</i>")
     page = Page(files["wafer.html"].decode())
     assert (page.faults, dangers(page)) == ([], [])
     for words in ("{{ 7*7 }}", "<script>1</script>", "SIMULATED, not measured"):
@@ -218,16 +195,39 @@ def test_hostile_names_are_text(only_control: None) -> None:
     assert "'=1+1" in pd.read_csv(io.BytesIO(files["odd.csv"]))["device"].tolist()
 
 
-def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path) -> None:
     other = tmp_path / "other.db"
     shutil.copy(made.folder / "lot.db", other)
-    compare_catalogues([made.folder / "lot.db", other], [Q], 0.0, 0.0, tmp_path / "out", quiet=True)
+    done = said("compare", made.folder / "lot.db", other, "--quantity", Q, "--output", tmp_path / "out", "--quiet")
+    assert "Comparison:" in done.stdout, done.stderr
     pairs = pd.read_csv(tmp_path / "out" / "pairs.csv")
     same = pairs[(pairs["A"].str.removeprefix("lot: ")) == (pairs["B"].str.removeprefix("other: "))]
     assert len(same) == 6
     np.testing.assert_allclose(same["p_greater"], 0.5)
     assert "lot: W1, 1.2 nm" in (tmp_path / "out" / "wafers.txt").read_text(encoding="utf-8")
-    assert "Comparison:" in capsys.readouterr().out
+
+
+def test_surveys_are_put_together_only_if_their_numbers_mean_the_same() -> None:
+    rng = np.random.default_rng(9)
+    one, two = survey_of(wafer(rng, "W1")), survey_of(wafer(rng, "W1"))
+    both = together({"a": one, "b": two}, {"a": "area", "b": "area"})
+    assert both.wafers == ("a: W1", "b: W1")
+    assert both.label == one.label
+    together({"a": one, "b": two}, {"a": "area", "b": "volume"}, [Q])
+    other_unit = Survey("x", two.frame, {"|kappa|·a1": "arb"}, two.flags)
+    for second, per, error, words in (
+        (two, "volume", ConfigError, "per volume"),
+        (other_unit, "area", ConfigError, r"arb\. units"),
+        (Survey("x", two.frame[["device"]]), "area", DataError, "in common"),
+    ):
+        with pytest.raises(error, match=words):
+            together({"a": one, "b": second}, {"a": "area", "b": per})
+
+
+def test_a_catalogue_is_told_from_a_study_by_its_first_bytes(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0 and more")
+    (tmp_path / "b.db").write_text("[study]\n")
+    assert [is_catalogue(tmp_path / name) for name in ("a.db", "b.db", "c.db")] == [True, False, False]
 
 
 @pytest.mark.slow
@@ -246,10 +246,10 @@ def test_a_page_with_all_pictures_is_balanced_and_harmless() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", [(1, 1, {"radius": 150.0, "pitch": 0.8}), (2, 100, {"radius": 100.0})])
-def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes(how: tuple[int, int, dict]) -> None:
+@pytest.mark.parametrize(("seed", "n", "disc"), [(1, 1, {"radius": 150.0, "pitch": 0.8}), (2, 100, {"radius": 100.0})])
+def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes(seed: int, n: int, disc: dict[str, float]) -> None:
     """Half of it maps of one pixel for each die; twenty curves take the rest."""
-    survey = lot(*how[:2], **how[2])
+    survey = lot(seed, n, **disc)
     frame = survey.frame
     frame.loc[::7, "flags"] = 1
     frame["b2/a1"], frame["b2/a1_sd"] = frame["slope_ratio"], frame["slope_ratio_sd"]

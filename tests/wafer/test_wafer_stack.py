@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.infer.ensembles.ensemble import advanced, initial_stage
 from mtjfit.study import Fixed, Sampling
-from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
-from mtjfit.wafer.stack.posterior import WaferPosterior
+from mtjfit.wafer import Hierarchy, WaferDevices, WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, from_priors, observed_information, sample_stack
 
 ALARM = 1e-5
@@ -24,10 +22,8 @@ KNOWN = {n: Fixed(TRUTH[n]) for n in ("lambda_phi", "lambda_sf_F", "Lambda", "b2
 
 def told(z: np.ndarray, model: WaferPosterior) -> StackPosterior:
     """A posterior of given draws (n, size), as four ensembles of one walker each."""
-    chain = z.reshape(4, -1, 1, model.size)
-    return StackPosterior(
-        model, Verdict((Check("made", True, "by hand"),), {}), chain, np.zeros(chain.shape[:-1]), 1, None
-    )
+    chain, verdict = z.reshape(4, -1, 1, model.size), Verdict((Check("made", True, "by hand"),), {})
+    return StackPosterior(model, verdict, chain, np.zeros(chain.shape[:-1]), 1, None)
 
 
 def about_truth(model: WaferPosterior, n: int = 400) -> np.ndarray:
@@ -50,12 +46,9 @@ def test_one_nominal_thickness_leaves_lengths_and_amplitudes_to_the_priors() -> 
     assert (other["from_priors"][names] < 0.5).all()
     assert other.loc[["lambda_J", "a1", "a1_bowl"], "sd"].notna().all()
     assert len(of_series.open_directions) < len(of_one.open_directions)
-    assert (other["unit"] == units(series)).all()
-
-
-def units(model: WaferPosterior) -> list[str]:
-    known = {"a1": "arb/V", "b2": "arb/V^2", "thickness_scatter": "nm"}
-    return [known.get(name, "nm" if name.startswith(("lambda", "Lambda")) else "") for name in model.names]
+    units = {"a1": "arb/V", "b2": "arb/V^2"}
+    units |= dict.fromkeys(("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda", "thickness_scatter"), "nm")
+    assert other["unit"].to_dict() == {name: units.get(name, "") for name in series.names}
 
 
 def test_the_share_of_the_priors_does_not_come_from_a_name() -> None:
@@ -91,11 +84,10 @@ def test_devices_shrink_towards_the_stack() -> None:
 def test_a_journal_knows_its_stack() -> None:
     model = posterior(4)
     said = describe_stack(model, 1)
-    other = WaferPosterior(replace(model.devices, x=model.devices.x + 1e-9), model.parameters, model.hierarchy)
-    changed = [key for key, words in describe_stack(other, 1).items() if said[key] != words]
-    assert changed == ["devices"]
-    wider = WaferPosterior(model.devices, model.parameters, replace(HIERARCHY, sd={"thickness": 0.1, "a1": 0.04}))
-    assert [key for key, words in describe_stack(wider, 1).items() if said[key] != words] == ["smooth"]
+    moved = replace(model, devices=replace(model.devices, x=model.devices.x + 1e-9))
+    wider = replace(model, hierarchy=replace(HIERARCHY, sd={"thickness": 0.1, "a1": 0.04}))
+    for other, what in ((moved, "devices"), (wider, "smooth")):
+        assert [key for key, words in describe_stack(other, 1).items() if said[key] != words] == [what]
 
 
 def test_nothing_to_sample_is_said() -> None:
@@ -108,29 +100,21 @@ def test_nothing_to_sample_is_said() -> None:
 # calibration
 
 
-def ranked(seed: int, *, noise_said: float = 1.0, known: dict[str, Any] | None = None) -> tuple[np.ndarray, float]:
+def ranked(seed: int, *, noise_said: float = 1.0) -> tuple[np.ndarray, float]:
     """Probability below each truth, and below its likelihood, for truths and a wafer drawn from the prior."""
-    declared = parameters(**(known or {}))
-    empty, x, y = simulated(2, declared=declared)
-    prior = WaferPosterior(WaferDevices.of(empty, x, y), declared, HIERARCHY)
-    rng = np.random.default_rng([seed, 7])
-    z_true = rng.standard_normal((1, prior.size))
+    prior = posterior(2)
+    z_true = np.random.default_rng([seed, 7]).standard_normal((1, prior.size))
     truth = dict(zip(prior.names, map(float, prior.scores.values(z_true)[0]), strict=True))
-    study, x, y = simulated(12, seed=1000 + seed, noise=0.02, truth=truth, declared=declared)
-    if noise_said != 1.0:
-        study = study.replace(curves=tuple(
-            replace(c, sigma_par=c.sigma_par * noise_said, sigma_perp=c.sigma_perp * noise_said) for c in study.curves
-        ))  # fmt: skip
-    model = WaferPosterior(WaferDevices.of(study, x, y), declared, HIERARCHY)
-    z = walked(model, seed)
+    study, x, y = simulated(12, seed=1000 + seed, noise=0.02, truth=truth)
+    study = study.replace(curves=tuple(
+        replace(c, sigma_par=c.sigma_par * noise_said, sigma_perp=c.sigma_perp * noise_said) for c in study.curves
+    ))  # fmt: skip
+    model = WaferPosterior(WaferDevices.of(study, x, y), study.parameters, HIERARCHY)
+    # some hundred effective draws of the coordinates, without a gate: one annealed ensemble
+    block, _ = advanced(model, initial_stage(model, model.size, 1, 64, seed), 600)
+    z = block.theta[0, ::5].reshape(-1, model.size)
     below = model.log_likelihood(z[::5]) < float(model.log_likelihood(z_true)[0])
     return np.mean(z < z_true, axis=0), float(np.mean(below))
-
-
-def walked(model: WaferPosterior, seed: int, n_steps: int = 600) -> np.ndarray:
-    """Some hundred effective draws of the coordinates, without a gate: one annealed ensemble."""
-    block, _ = advanced(model, initial_stage(model, model.size, 1, 64, seed), n_steps)
-    return np.asarray(block.theta[0, ::5].reshape(-1, model.size))
 
 
 @pytest.mark.slow
@@ -139,9 +123,8 @@ def test_truths_from_the_prior_rank_uniformly() -> None:
     """SBC over 40 wafers of 12 devices: 14 KS tests, false alarm 2e-4 in all; 80 % intervals cover within 4.5 sd."""
     found = [ranked(seed) for seed in range(40)]
     u = np.array([one for one, _ in found])
-    for k in range(u.shape[1]):
-        assert stats.kstest(u[:, k], "uniform").pvalue > ALARM
-    assert stats.kstest([one for _, one in found], "uniform").pvalue > ALARM
+    for ranks in (*u.T, [one for _, one in found]):
+        assert stats.kstest(ranks, "uniform").pvalue > ALARM
     inside = np.mean((u > 0.1) & (u < 0.9))
     assert abs(inside - 0.8) < 4.5 * np.sqrt(0.16 / u.size * 3)  # parameters of one wafer are not independent
 
@@ -163,10 +146,8 @@ def test_a_wafer_is_recovered(seed: int) -> None:
     model = WaferPosterior(WaferDevices.of(study, x, y), study.parameters, HIERARCHY)
     found = sample_stack(model, Sampling(seed=1, target_ess=1000), progress=False)
     assert found.verdict.converged, found.verdict
-    z = (at_truth(model)[0] - found.z.reshape(-1, model.size).mean(axis=0)) / found.z.reshape(-1, model.size).std(
-        axis=0
-    )
-    assert np.max(np.abs(z)) < 4.5
+    draws = found.z.reshape(-1, model.size)
+    assert np.max(np.abs((at_truth(model)[0] - draws.mean(axis=0)) / draws.std(axis=0))) < 4.5
     table = found.summary()
     assert (table.loc[["thickness_tilt_x", "thickness_bowl", "a1"], "determined"] == "yes").all()
     devices = found.devices()

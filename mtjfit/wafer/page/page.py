@@ -17,21 +17,19 @@ from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
-from mtjfit.text import Table, number
+from mtjfit.text import number
 from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     faults_table,
     flags_table,
     limits_alt,
-    limits_table,
     map_alt,
-    means_table,
+    quantity_tables,
     quantity_title,
     smooth_alt,
     splits_alt,
     survey_says,
-    wafer_pairs_table,
 )  # fmt: skip
 from mtjfit.wafer.plot import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.wafer.survey.curves import Curves
@@ -55,13 +53,7 @@ _NAME = re.compile(r"(control|map|smooth|histogram)-[a-z0-9_-]+\.(svg|pdf)")
 
 
 def is_wafer_file(name: str) -> bool:
-    """True for the names of files of `wafer_files`.
-
-    Examples
-    --------
-    >>> is_wafer_file("map-kappa-a1.svg"), is_wafer_file("thesis.tex")
-    (True, False)
-    """
+    """True for the names of files of `wafer_files`."""
     return name in ("wafer.html", *_TABLES, *STACK_TABLES) or _NAME.fullmatch(name) is not None
 
 
@@ -110,7 +102,7 @@ def wafer_files(
         survey=survey,
         says=survey_says(survey, odd, len(faults)),
         sections=[
-            {"title": quantity_title(one.quantity), "pictures": drawn, "tables": _tables(one)}
+            {"title": quantity_title(one.quantity), "pictures": drawn, "tables": quantity_tables(one)}
             for one, drawn in zip(findings, pictures, strict=True)
         ],
         flags=flags_table(survey),
@@ -171,10 +163,6 @@ def _rings(survey: Survey, odd: OddDevices) -> BoolArray:
     beyond = odd.table[odd.table["p_adjusted"] < FALSE_ALARM]
     names = pd.MultiIndex.from_frame(survey.frame[["wafer", "device"]])
     return np.asarray(names.isin(pd.MultiIndex.from_frame(beyond[["wafer", "device"]])))
-
-
-def _tables(found: WaferFindings) -> tuple[Table, ...]:
-    return tuple(table for table in (limits_table(found), means_table(found), wafer_pairs_table(found)) if table.rows)
 
 
 def _curves(

@@ -63,6 +63,11 @@ def flags_table(survey: Survey) -> Table:
     return Table("Flags", ("flag", "devices", "share", "meaning"), rows, "A device may have several.")
 
 
+def quantity_tables(found: WaferFindings) -> tuple[Table, ...]:
+    """Tables of the section of a quantity that have rows."""
+    return tuple(table for table in (limits_table(found), means_table(found), wafer_pairs_table(found)) if table.rows)
+
+
 def limits_table(found: WaferFindings) -> Table:
     """Control limits by population."""
     rows = []

@@ -55,13 +55,11 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)
-        _limits(top, shown, limits)
+        _populations(top, shown, limits)
         _spreads(bottom, shown, means)
         name_axis(top.yaxis, quantity_label(quantity), survey.unit(quantity))
         name_axis(bottom.yaxis, "spread", survey.unit(quantity))
         _ticks(bottom, shown)
-        if len({name for name, _ in shown}) > 1:
-            _population_names(top, shown)
         handles = _handles(limits)
         fig.legend(handles=handles, loc="outside upper center", ncols=(len(handles) + 1) // 2, fontsize=6.5,
                    columnspacing=0.9)  # fmt: skip
@@ -144,28 +142,19 @@ def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _runs(shown: list[tuple[str, str]]) -> list[tuple[str, int, int]]:
-    """Each population with its first and its last column."""
+def _populations(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> None:
+    """Centre and limits of each population over its columns, and its name if there are several."""
     names = [name for name, _ in shown]
-    return [(name, names.index(name), len(names) - 1 - names[::-1].index(name)) for name in dict.fromkeys(names)]
-
-
-def _limits(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> None:
-    for name, first, last in _runs(shown):
-        if name not in limits.index:
-            continue
-        row = limits.loc[name]
-        x = [first - 0.45, last + 0.45]
-        ax.plot(x, [row["centre"]] * 2, color="0.25", lw=0.8, zorder=1, gid="centre")
-        if row["determined"]:
-            for end in ("low", "high"):
+    for name in dict.fromkeys(names):
+        first, n = names.index(name), names.count(name)
+        if name in limits.index:
+            row, x = limits.loc[name], [first - 0.45, first + n - 0.55]
+            ax.plot(x, [row["centre"]] * 2, color="0.25", lw=0.8, zorder=1, gid="centre")
+            for end in ("low", "high") if row["determined"] else ():
                 ax.plot(x, [row[end]] * 2, color="0.25", lw=0.9, ls=(0, (5, 2)), zorder=1, gid=f"limit-{end}")
-
-
-def _population_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
-    for name, first, last in _runs(shown):
-        ax.text((first + last) / 2, 1.0, literal(name or "no split"), transform=ax.get_xaxis_transform(), ha="center",
-                va="bottom", fontsize=6.5, color="0.25")  # fmt: skip
+        if n < len(names):
+            ax.text(first + (n - 1) / 2, 1.0, literal(name or "no split"), transform=ax.get_xaxis_transform(),
+                    ha="center", va="bottom", fontsize=6.5, color="0.25")  # fmt: skip
         if first:
             ax.axvline(first - 0.5, color="0.8", lw=0.6, zorder=0)
 

@@ -172,7 +172,8 @@ def plot_wafer_map(
         fig = NotebookFigure(figsize=(width, 1.0), layout=ConstrainedLayoutEngine(w_pad=0.07))
         panels = fig.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         axes = list(panels.ravel())
-        notes = dict.fromkeys(around.says)
+        edge = f"Circle: a wafer of {2 * around.radius:g} mm about (0, 0), the smallest usual one that holds all dies."
+        notes = dict.fromkeys([edge] if np.isfinite(around.radius) else [])
         for ax, (name, mine) in zip(axes, rows.items(), strict=False):
             said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
             notes |= dict.fromkeys(said)
@@ -213,12 +214,6 @@ class _Around:
         x, y = place.T
         grid = die_grid(x, y)
         return cls(wafer_radius(x, y, grid.pitch if grid is not None else None), side, len(place) > _MOST_DOTS)
-
-    @property
-    def says(self) -> tuple[str, ...]:
-        if not np.isfinite(self.radius):
-            return ()
-        return (f"Circle: a wafer of {2 * self.radius:g} mm about (0, 0), the smallest usual one that holds all dies.",)
 
 
 def _draw_map(

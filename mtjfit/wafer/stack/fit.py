@@ -204,7 +204,8 @@ def fit_stack(
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
-    >>> found = fit_stack(WaferDevices.of(study, np.zeros(5), np.zeros(5)), study.parameters)
+    >>> devices = WaferDevices.of(study, np.zeros(5), np.zeros(5))
+    >>> found = fit_stack(devices, study.parameters, effort=FitEffort(screened=32, starts=2))
     >>> round(found.values["lambda_J"], 1), bool(found.table.loc["lambda_J", "determined"])
     (1.0, True)
     """
@@ -214,7 +215,7 @@ def fit_stack(
     x = search.best()
     lengths = search.values(x)
     point = problem.at(lengths)
-    values = lengths | dict(zip(problem.shared_names, map(float, point.shared), strict=True))
+    values = lengths | {problem.terms[t]: float(value) for t, value in zip(problem.shared, point.shared, strict=True)}
     found = _table(search, x, point, values)
     data = devices.data
     norms = np.linalg.norm(point.jacobian, axis=0)

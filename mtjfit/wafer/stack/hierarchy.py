@@ -39,16 +39,7 @@ class WaferDevices:
     def of(
         cls, study: Study, x: Sequence[float] | FloatArray, y: Sequence[float] | FloatArray, wafer: Sequence[str] = ()
     ) -> WaferDevices:
-        """From a study that holds the curves, and the positions of its devices in mm.
-
-        Examples
-        --------
-        >>> from mtjfit.data import dataset
-        >>> from mtjfit.study import load_study
-        >>> devices = WaferDevices.of(load_study(dataset("thickness-series").study_file), np.zeros(5), np.zeros(5))
-        >>> devices.n, devices.data.R.shape
-        (5, (5, 4, 4))
-        """
+        """From a study that holds the curves, and the positions of its devices in mm."""
         first, data = study.curves[0], full_posterior(study).data
         wafers = tuple(wafer) or ("",) * len(study.curves)
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
@@ -148,7 +139,13 @@ class Hierarchy:
 
 def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: WaferDevices | None = None) -> None:
     """Raise ConfigError with all problems of declarations that do not fit together, or to the devices where given."""
-    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(parameters)]
+    problems = list(smooth_problems(hierarchy, parameters))
+    for name, parameter in parameters.items():
+        if name in (*JITTER, DOF):
+            problems.append(Problem(f"parameters.{name}", "is not available for wafers", "remove it"))
+        elif name in LENGTHS and parameter.scope == "device":
+            problems.append(Problem(f"parameters.{name}", 'has scope = "device"',
+                                    "a stack shares its lengths: remove the scope"))  # fmt: skip
     if devices is not None and hierarchy.smooth:
         lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
         if lost:
@@ -191,11 +188,3 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
             yield Problem("parameters.thickness_scatter", "may be zero or negative" if low < 0 else f"is {low:g}",
                           "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip
-
-
-def _parameter_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    for name, parameter in parameters.items():
-        if name in (*JITTER, DOF):
-            yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")
-        elif name in LENGTHS and parameter.scope == "device":
-            yield Problem(f"parameters.{name}", 'has scope = "device"', "a stack shares its lengths: remove the scope")

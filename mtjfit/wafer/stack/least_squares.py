@@ -99,11 +99,6 @@ class StackLeastSquares:
         """Terms of which the stack has one."""
         return tuple(t for t, name in enumerate(self.terms) if t not in self.own and name not in self._fixed)
 
-    @property
-    def shared_names(self) -> tuple[str, ...]:
-        """Names of shared amplitudes."""
-        return tuple(self.terms[t] for t in self.shared)
-
     @cached_property
     def _white(self) -> tuple[FloatArray, FloatArray]:
         """R and z with noise scales that were estimated."""

@@ -77,11 +77,8 @@ class WaferCoordinates(DeviceCoordinates):
     def sampled(self) -> dict[str, Prior]:
         own = {name for name in self.terms if self._is_own(name)}
         shared = [*LENGTHS, *NOISE, *self.terms, *(SCATTER + name for name in self.terms)]
-        found: dict[str, Prior] = {}
-        for name in shared:
-            prior = self.parameters[name].free_prior if name in self.parameters and name not in own else None
-            if prior is not None:
-                found[name] = prior
+        priors = {name: self.parameters[name].free_prior for name in shared if name in self.parameters.keys() - own}
+        found = {name: prior for name, prior in priors.items() if prior is not None}
         scatter = self.hierarchy.thickness_scatter
         if isinstance(scatter, Prior):
             found[THICKNESS_SCATTER] = scatter
@@ -96,19 +93,16 @@ class WaferCoordinates(DeviceCoordinates):
             return self.hierarchy.radius
         return float(np.max(np.hypot(self.devices.x, self.devices.y))) or 1.0
 
-    def basis(self, name: str) -> FloatArray:
-        """Shapes that the smooth coefficients of a parameter multiply, (n_devices, n_coefficients)."""
-        devices = self.devices
-        shapes = shapes_at(self.hierarchy.smooth.get(name, ()), devices.x / self.radius, devices.y / self.radius)
+    @cached_property
+    def bases(self) -> dict[str, FloatArray]:
+        """Shapes that the smooth coefficients of each parameter multiply, (n_devices, n_coefficients)."""
+        devices, smooth = self.devices, self.hierarchy.smooth
+        x, y = devices.x / self.radius, devices.y / self.radius
+        shapes = {name: shapes_at(smooth[name], x, y) for name in smooth}
         if self.hierarchy.each == "stack":
             return shapes
         on = np.array([[mine == wafer for wafer in devices.wafers] for mine in devices.wafer], dtype=float)
-        return np.asarray((shapes[:, :, None] * on[:, None, :]).reshape(devices.n, -1))
-
-    @cached_property
-    def bases(self) -> dict[str, FloatArray]:
-        """`basis` of every parameter that varies smoothly."""
-        return {name: self.basis(name) for name in self.hierarchy.smooth}
+        return {name: (P[:, :, None] * on[:, None, :]).reshape(devices.n, -1) for name, P in shapes.items()}
 
     def of(self, name: str, values: FloatArray) -> FloatArray:
         """A shared parameter, shape (n or 1, 1), from sampled `values` of shape (n, size)."""

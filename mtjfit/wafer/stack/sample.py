@@ -68,12 +68,6 @@ def from_priors(H: FloatArray) -> FloatArray:
     """Share of the variance of each score that lies along directions of which the priors know more, shape (size,).
 
     H is the information of the data at some draws, shape (n, size, size).
-
-    Examples
-    --------
-    >>> only_the_difference = 1e4 * np.array([[[1.0, -1.0], [-1.0, 1.0]]])
-    >>> from_priors(only_the_difference).round(3).tolist()
-    [1.0, 1.0]
     """
     known, vectors = np.linalg.eigh(H)
     parts = vectors**2 / (1 + np.maximum(known, 0.0))[:, None, :]

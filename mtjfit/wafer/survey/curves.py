@@ -186,12 +186,9 @@ def _curve(study: WaferStudy, chunk: Chunk, j: int, rows: pd.DataFrame) -> Devic
 
 
 def _coefficients(row: pd.Series[float]) -> dict[int, tuple[float, float]]:
-    found = {}
-    for name in row.index:
-        part, _, power = str(name).partition("·V^")
-        if part == "par" and power.isdigit() and f"perp·V^{power}" in row.index:
-            both = float(row[name]), float(row[f"perp·V^{power}"])
-            if not np.all(np.isfinite(both)):
-                return {}
-            found[int(power)] = both
-    return found
+    powers = [name.removeprefix("par·V^") for name in map(str, row.index) if name.startswith("par·V^")]
+    found = {
+        int(n): (float(row[f"par·V^{n}"]), float(row[f"perp·V^{n}"]))
+        for n in powers if n.isdigit() and f"perp·V^{n}" in row.index
+    }  # fmt: skip
+    return found if np.all(np.isfinite(list(found.values()))) else {}

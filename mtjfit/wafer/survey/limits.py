@@ -39,13 +39,10 @@ class OddDevices:
         One row for each device that has a flag or differs from what is expected: device, wafer, population, x, y,
         flags (names), quantity, value, sd, expected, deviation (standard deviations), p, p_adjusted, reason. Flagged
         devices come last.
-    tests : int
-        Number of comparisons.
-    control : {"holm", "fdr"}
     """
 
     table: pd.DataFrame
-    tests: int
+    tests: int  # number of comparisons
     control: Control
 
     @property

@@ -106,22 +106,9 @@ def spread_of(values: FloatArray, errors: FloatArray, *, bound: float = HUBER, f
 
 
 def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, bound: float = HUBER) -> Spread:
-    """The spread within groups with centres of their own, such as devices of several wafers.
+    """The spread, without a centre, within groups with centres of their own, such as devices of several wafers.
 
-    Parameters
-    ----------
-    group : array of int, shape (n,)
-        Number of the group of each value, from 0.
-
-    Returns
-    -------
-    Spread
-        Without a centre.
-
-    Raises
-    ------
-    ValueError
-        As `spread_of`.
+    `group` is the number of the group of each value, from 0; all else as of `spread_of`.
 
     Examples
     --------
