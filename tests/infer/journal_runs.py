@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -38,14 +36,6 @@ class Bell:
 
     def prior_transform(self, u: np.ndarray) -> np.ndarray:
         return ndtri(u)
-
-
-@contextmanager
-def no_waiting_for_disks() -> Iterator[None]:
-    """fsync protects from a power cut only, and takes milliseconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
 
 
 def run(journal: Journal | None = None, target: object = None, max_steps: int = MAX_STEPS, **parts: object) -> Chains:
@@ -103,33 +93,3 @@ class Death:
             return operation(*args, **kwargs)
 
         return wrapped
-
-
-# Fixtures: a test module imports those that it wants.
-
-
-@pytest.fixture(autouse=True)
-def quick_disks() -> Iterator[None]:
-    with no_waiting_for_disks():
-        yield
-
-
-@pytest.fixture(scope="module")
-def undisturbed() -> Chains:
-    """The chains that every other run must end with."""
-    with no_waiting_for_disks():
-        return run()
-
-
-@pytest.fixture(scope="module")
-def begun_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("begun") / "run"
-    with no_waiting_for_disks():
-        run_in(folder, max_steps=30)
-    return folder
-
-
-@pytest.fixture
-def begun(begun_once: Path, tmp_path: Path) -> Path:
-    """The folder of a run that stopped after 30 of 75 steps; the first 20 served to fit its proposal."""
-    return shutil.copytree(begun_once, tmp_path / "run")

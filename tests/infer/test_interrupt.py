@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from journal_runs import STUDY, Bell, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
+from journal_runs import STUDY, Bell, contents, run, run_in, same
 
 from mtjfit.infer import Chains, judge, open_journal, saved_steps
 from mtjfit.parallel import Interrupted, graceful_interrupt
-
-__all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Runs on disk that something is wrong with: the manifest, the disk, the folder. Clear words, and nothing is lost."""
+"""Runs on disk that something is wrong with: the manifest, the disk, the folder, the lock. Clear words, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
+from journal_runs import STUDY, Bell, Killed, contents, run, run_in, same
 
+import mtjfit.infer.store.journal as journal_module
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Chains, is_journal, open_journal, saved_steps
-from mtjfit.infer.store import journal as journal_module
 from mtjfit.output import replace_file
-
-__all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures
 
 
 def edit(folder: Path, **changes: object) -> None:
@@ -175,17 +175,19 @@ def test_a_file_that_is_held_for_a_moment_is_waited_for(begun: Path, undisturbed
 
 
 @pytest.mark.skipif(os.name != "posix", reason="an open file cannot be deleted there")
-def test_a_run_that_was_taken_away_is_not_written_to(begun: Path):
-    """Somebody deleted the lock, and another process took the run over."""
+@pytest.mark.parametrize("theirs", [{}, {"lock": b"another process"}])
+def test_a_run_that_was_taken_away_is_not_written_to(begun: Path, theirs: dict[str, bytes]):
+    """Somebody deleted the lock, and perhaps another process took the run over."""
     before = contents(begun)
     with open_journal(begun, STUDY) as journal:
         (begun / "lock").unlink()
-        (begun / "lock").write_text("another process")
+        for name, data in theirs.items():
+            (begun / name).write_bytes(data)
         with pytest.raises(MtjfitError, match="lock: was taken away while this process was working on the run"):
             run(journal)
         with pytest.raises(MtjfitError, match="was taken away"):
             journal.discard()
-    assert contents(begun) == before | {"lock": b"another process"}
+    assert contents(begun) == before | theirs
 
 
 @pytest.mark.skipif(os.name != "posix", reason="folders are not synchronised there")
@@ -230,3 +232,73 @@ def test_a_discarded_run_leaves_nothing_even_if_it_is_killed_on_the_way(begun: P
         assert journal.is_empty
         journal.discard()
     assert list(begun.parent.iterdir()) == []
+
+
+# one process on one run: a living one is respected, a dead one is not in the way
+
+HOLD = """
+import sys
+from pathlib import Path
+from mtjfit.infer.store.journal import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+OF_EARLIER_VERSIONS = '{"pid": 1, "host": "elsewhere", "born": ""}'
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lock"
+
+
+def take(path: Path) -> None:
+    with journal_module.locked(path) as lock:
+        lock.check()
+        assert path.exists()
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.fixture
+def holder(path: Path):
+    """Another process that holds the lock."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline().strip() == b"held"
+        yield process
+        process.kill()
+
+
+def test_a_living_process_is_respected_and_a_killed_one_is_not(path: Path, holder: subprocess.Popen):
+    who = rf"process {holder.pid} on the computer \S+" if os.name == "posix" else "another process"
+    for _ in range(2):
+        with pytest.raises(MtjfitError, match=rf"lock: {who} .*is working on this run; wait for it, or stop it"):
+            take(path)
+    holder.kill()
+    if os.name == "posix":
+        os.waitid(os.P_PID, holder.pid, os.WEXITED | os.WNOWAIT)  # ended, but its parent has not asked: a zombie
+    else:
+        holder.wait()
+    assert path.exists()
+    take(path)
+
+
+def test_the_same_process_cannot_hold_it_twice(path: Path):
+    with journal_module.locked(path), pytest.raises(MtjfitError, match="is working on this run"):
+        take(path)
+    take(path)
+
+
+@pytest.mark.parametrize("text", ["", OF_EARLIER_VERSIONS, "\x00"])
+def test_a_file_that_was_left_behind_is_not_in_the_way(path: Path, text: str):
+    path.write_text(text)
+    take(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="nobody can read a locked file there")
+def test_a_holder_without_a_name_is_respected(path: Path):
+    with journal_module.locked(path):
+        path.write_text("")
+        with pytest.raises(MtjfitError, match="another process, here or on a computer that shares the folder, is work"):
+            take(path)

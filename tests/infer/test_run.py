@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 from infer_targets import BANANA
 from journal_runs import PACE, Bell
-from terminals import Terminal
 
 import mtjfit
 from mtjfit.errors import MtjfitError
@@ -25,6 +24,17 @@ from mtjfit.study import Fixed
 
 FIRST_REFIT = 400
 LIMIT = 60_000
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def lines(self) -> list[str]:
+        """What was drawn, one after the other."""
+        return [drawn for each in self.getvalue().split("\r") if (drawn := each.strip())]
 
 
 def run(max_steps: int = 3000, **parts: object) -> Run:
