@@ -13,10 +13,9 @@ from model_studies import LENGTH, TRUTH, simulated
 import mtjfit
 from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import precision_of
-from mtjfit.model import FullPosterior
+from mtjfit.model import FullPosterior, determined_table
 from mtjfit.model.descent import Descent
-from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.rank import expected_errors, grade
+from mtjfit.model.rank import expected_errors
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -144,12 +143,12 @@ def test_errors_over_the_prior_are_quantiles_of_the_errors_at_its_points() -> No
     """A prior so narrow that it is one point: the deciles and the median are the errors there."""
     narrow = {name: LogNormal(TRUTH[name], 1.0001) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
     model = FullPosterior(simulated(SERIES, noise=0.001, **narrow, a1=Normal(1.0, 1e-4), b2=Normal(0.6, 1e-4)))
-    errors, _ = relative_errors(jacobian(model, np.array([TRUTH[n] for n in narrow]), np.array([1.0, 0.6])).matrix)
+    there, _ = determined_table(model, np.array([TRUTH[n] for n in narrow]), np.array([1.0, 0.6]))
+    errors = there["relative_error"]
     table = expected_errors(model, 8)
     for column in ("low", "median", "high"):
-        np.testing.assert_allclose(table[column], errors, rtol=0.01)
-    for k, name in enumerate(table.index):
-        assert table.loc[name, "within_10"] == float(grade(errors[k]) == "10 %")
+        np.testing.assert_allclose(table[column], errors[table.index], rtol=0.01)
+    assert (table["within_10"] == (errors[table.index] <= 0.1)).all()
 
 
 def noiseless(noise: float) -> Study:
@@ -183,8 +182,7 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     for noise in (0.01, 0.05, 0.1):
         study = noiseless(noise)
         model = FullPosterior(study)
-        J = jacobian(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))
-        errors = dict(zip(J.names, relative_errors(J.matrix)[0], strict=True))
+        errors = determined_table(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))[0]["relative_error"]
         posterior = mtjfit.sample(study, seed=1)
         assert posterior.verdict.converged
         widths = np.log(posterior.draws[list(errors)]).std()

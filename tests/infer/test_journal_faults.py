@@ -1,4 +1,4 @@
-"""Runs on disk that something is wrong with: the manifest, the disk, the folder, the lock. Clear words, and nothing is lost."""
+"""Runs on disk that something is wrong with, and their locks: clear words, and nothing is lost."""
 
 from __future__ import annotations
 
