@@ -61,28 +61,23 @@ def test_the_table_and_the_profiles_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low_68", "high_68", "low_95", "high_95", "expected"),
+    ("expected", "ends"),
     [
-        (9.5, 10.8, 9.0, 12.0, "10 %"),
-        (7.5, 10.8, 5.0, 12.0, "30 %"),
-        (7.5, 19.0, 5.0, 30.0, "100 %"),
-        (7.5, 21.0, 5.0, 30.0, "over 100 %"),
-        (9.5, 10.8, 5.0, np.inf, "lower limit"),
-        (9.5, 10.8, 0.0, 12.0, "upper limit"),
-        (9.5, 10.8, 0.0, np.inf, "prior only"),
-        (9.5, np.inf, -np.inf, np.inf, "prior only"),
+        ("10 %", (9.5, 10.8, 9.0, 12.0)), ("30 %", (7.5, 10.8, 5.0, 12.0)), ("100 %", (7.5, 19.0, 5.0, 30.0)),
+        ("over 100 %", (7.5, 21.0, 5.0, 30.0)), ("lower limit", (9.5, 10.8, 5.0, np.inf)),
+        ("upper limit", (9.5, 10.8, 0.0, 12.0)), ("prior only", (9.5, 10.8, 0.0, np.inf)),
+        ("prior only", (9.5, np.inf, -np.inf, np.inf)),
     ],
-)
-def test_classes(low_68: float, high_68: float, low_95: float, high_95: float, expected: str) -> None:
-    row = {"value": 10.0, "low_68": low_68, "high_68": high_68, "low_95": low_95, "high_95": high_95}
-    assert precision_of(row) == expected
+)  # fmt: skip
+def test_classes(expected: str, ends: tuple[float, ...]) -> None:
+    row = dict(zip(("low_68", "high_68", "low_95", "high_95"), ends, strict=True))
+    assert precision_of(row | {"value": 10.0}) == expected
 
 
-def test_classes_without_a_profile_come_from_the_linearised_error() -> None:
+@pytest.mark.parametrize(("error", "expected"), [(0.1, "10 %"), (0.11, "30 %"), (1.0, "100 %"), (1e9, "prior only")])
+def test_classes_without_a_profile_come_from_the_linearised_error(error: float, expected: str) -> None:
     nan = dict.fromkeys(("low_68", "high_68", "low_95", "high_95"), np.nan)
-    assert [precision_of(nan | {"value": 1.0, "relative_error": e}) for e in (0.1, 0.11, 1.0, 1e9)] == [
-        "10 %", "30 %", "100 %", "prior only"
-    ]  # fmt: skip
+    assert precision_of(nan | {"value": 1.0, "relative_error": error}) == expected
 
 
 def test_one_thickness_answers_nothing() -> None:
