@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,20 @@ from journal_runs import PACE, Bell
 
 import mtjfit
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import Chains, Check, Effort, Exploration, Run, Stream, Verdict, ess, judge, run_ensembles, stream
+from mtjfit.infer import (
+    Chains,
+    Check,
+    Effort,
+    Exploration,
+    Pace,
+    Run,
+    Stream,
+    Verdict,
+    ess,
+    judge,
+    run_ensembles,
+    stream,
+)
 from mtjfit.infer.ensembles.ensemble import ChainBlock, History, Stage, initial_stage, is_look, next_block
 from mtjfit.infer.ensembles.run import Progress, estimate, refit_is_due
 from mtjfit.study import Fixed
@@ -37,17 +51,24 @@ class Terminal(io.StringIO):
         return [drawn for each in self.getvalue().split("\r") if (drawn := each.strip())]
 
 
+QUICK = replace(PACE, block=20, first_look=40, first_refit=10_000, effort=Effort(fewest=1000))
+
+
 def run(max_steps: int = 3000, **parts: object) -> Run:
-    parts = {"pace": replace(PACE, first_refit=10_000, effort=Effort(fewest=1000)), "progress": False} | parts
+    parts = {"pace": QUICK, "progress": False} | parts
     return run_ensembles(Bell(), ("x", "y"), seed=5, target_ess=200, n_walkers=8, max_steps=max_steps, **parts)
+
+
+@cache
+def content() -> Run:
+    return run()
 
 
 def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     """Its draws so far are then discarded, and its proposal is refitted with what the second method found."""
-    content = run()
-    assert content.verdict.converged
-    assert content.verdict.checks[-1].name == "second method"
-    assert content.evidence is not None
+    assert content().verdict.converged
+    assert content().verdict.checks[-1].name == "second method"
+    assert content().evidence is not None
     asked: list[int] = []
     jumps: list[object] = []
     explored: list[Exploration] = []
@@ -61,7 +82,7 @@ def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
     later = run(opinion=opinion)
     assert later.verdict.converged
     assert later.evidence is not None
-    assert asked[0] == content.chains.theta.shape[1]
+    assert asked[0] == content().chains.theta.shape[1]
     assert later.chains.theta.shape[1] == asked[2]
     for found, after in zip(explored, jumps[1:], strict=False):
         added = found.jump.mixture.centres  # at the end of the next proposal
@@ -72,7 +93,7 @@ def test_a_run_goes_on_while_a_second_method_disagrees() -> None:
 
 def test_a_second_method_that_never_agrees_leaves_a_run_unconverged() -> None:
     """At the limit it says so; a larger limit is not enough either, however often it looks."""
-    enough = run().chains.theta.shape[1]
+    enough = content().chains.theta.shape[1]
     never = Check("second method", False, "a second method disagrees: no")
     done = run(max_steps=enough, opinion=lambda *_: never)
     assert not done.verdict.converged
@@ -188,7 +209,7 @@ def test_when_steps_had_better_improve_the_proposal(steps: int, n_refits: int, v
 
 # steps that only served to fit a proposal
 
-_MAX_STEPS = 900
+_MAX_STEPS = 500
 _WIDTH = 40.0
 
 
@@ -215,7 +236,10 @@ def refitted() -> tuple[Chains, list[int]]:
         looks.append(chains.theta.shape[1])
         return judge(chains, target_ess)
 
-    found = run_ensembles(Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False, gate=gate)
+    found = run_ensembles(
+        Bent(), ("x", "y"), seed=3, target_ess=1e9, max_steps=_MAX_STEPS, progress=False, gate=gate,
+        pace=Pace(block=50, first_look=100, first_refit=100, effort=Effort(fewest=2000)),
+    )  # fmt: skip
     assert not found.verdict.converged
     return found.chains, [before for before, after in pairwise(looks) if after <= before]
 
