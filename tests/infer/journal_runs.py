@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from mtjfit.errors import MtjfitError
 from mtjfit.infer import Chains, Journal, Pace, open_journal, run_ensembles
 from mtjfit.infer.ensembles.ensemble import Stage, initial_stage
 
@@ -65,8 +67,17 @@ def stage() -> Stage:
     return initial_stage(Bell(), 2, 2, 8, SEED, pace=PACE)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {each.name: each.read_bytes() for each in folder.iterdir()}
+def contents(folder: Path, names: str = "*") -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.glob(names)}
+
+
+@contextmanager
+def refused(folder: Path, match: str) -> Iterator[pytest.ExceptionInfo[MtjfitError]]:
+    """An error in these words, and nothing in the folder was changed."""
+    before = contents(folder)
+    with pytest.raises(MtjfitError, match=match) as said:
+        yield said
+    assert contents(folder) == before
 
 
 class Killed(BaseException):

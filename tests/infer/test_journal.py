@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from journal_runs import STUDY, Death, Killed, contents, run, run_in, same
+from journal_runs import STUDY, Death, Killed, contents, refused, run, run_in, same
 
 import mtjfit.infer.store.journal as journal_module
-from mtjfit.errors import MtjfitError
 from mtjfit.infer import Chains, Check, Verdict, open_journal
 from mtjfit.infer.store.segments import segment_bytes, segment_from
 
@@ -61,23 +60,19 @@ def test_more_draws_may_be_asked_for_later(tmp_path: Path, undisturbed: Chains):
 
 def test_a_kill_at_every_operation_on_files(tmp_path: Path, undisturbed: Chains):
     """Killed after 0, 1, 2, … operations, and again and again until it is done, it ends where it should."""
-    deaths, after = 0, 0
-    while True:
+    chains, deaths = None, 0
+    while chains is None:
         with pytest.MonkeyPatch.context() as patch:
-            death = Death(after, patch)
+            death = Death(deaths, patch)
             try:
                 chains = run_in(tmp_path / "run")
-                break
             except Killed:
-                deaths, after = deaths + 1, after + 1
+                deaths += 1
             finally:
                 death.left = 10**9
     assert deaths > 12  # a save is ten operations
     assert same(chains, undisturbed)
-    unlisted = {each.name for each in (tmp_path / "run").glob("segment*")} - {
-        e["file"] for e in listed(tmp_path / "run")
-    }
-    assert unlisted == set()
+    assert set(contents(tmp_path / "run", "segment*")) == {each["file"] for each in listed(tmp_path / "run")}
 
 
 def test_a_kill_between_segment_and_manifest_leaves_one_unlisted_segment(begun: Path, undisturbed, monkeypatch):
@@ -151,13 +146,12 @@ def test_a_stage_comes_back_as_it_was_in_every_field(begun: Path):
 
 
 def test_segments_hold_no_pickles_and_never_change(begun: Path):
-    early = {name: data for name, data in contents(begun).items() if name.startswith("segment")}
+    early = contents(begun, "segment*")
     for name in early:
         with np.load(begun / name, allow_pickle=False) as file:
             assert all(file[key].dtype.kind in "fiu" for key in file.files)
     run_in(begun)
-    now = contents(begun)
-    assert {name: now[name] for name in early} == early
+    assert contents(begun).items() >= early.items()
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x80\x04N."])
@@ -171,10 +165,8 @@ def test_a_damaged_segment_is_named_and_can_be_deleted(begun: Path, undisturbed:
     folder = begun
     victim = folder / listed(folder)[-2]["file"]
     harm(victim)
-    before = contents(folder)
-    with pytest.raises(MtjfitError, match=rf"{victim.name}: was changed or damaged.* delete this file: the run then"):
+    with refused(folder, rf"{victim.name}: was changed or damaged.* delete this file: the run then"):
         run_in(folder)
-    assert contents(folder) == before
     victim.unlink()
     with open_journal(folder, STUDY) as journal:
         assert journal.notes[1] == f"{victim.name} is missing: 10 steps are computed again"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from journal_runs import STUDY, Bell, Killed, contents, run, run_in, same
+from journal_runs import STUDY, Bell, Killed, contents, refused, run, run_in, same
 
 import mtjfit.infer.store.journal as journal_module
 from mtjfit.errors import MtjfitError
@@ -37,10 +37,8 @@ def edit(folder: Path, **changes: object) -> None:
 )
 def test_a_manifest_that_cannot_be_used_is_refused_and_left_alone(begun: Path, changes: dict, says: str):
     edit(begun, **changes)
-    before = contents(begun)
-    with pytest.raises(MtjfitError, match=rf"manifest\.json: {says}" if "newer" not in says else says):
+    with refused(begun, rf"manifest\.json: {says}" if "newer" not in says else says):
         run_in(begun)
-    assert contents(begun) == before
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "[" * 10**5, "\x00"])
@@ -51,31 +49,25 @@ def test_a_manifest_that_is_no_json_is_damaged(begun: Path, text: str):
 
 
 def test_another_study_is_refused_with_the_differences(begun: Path):
-    before = contents(begun)
-    with pytest.raises(MtjfitError) as refused, open_journal(begun, {"sampling.seed": "6", "new": "1"}):
+    with refused(begun, "another study") as said, open_journal(begun, {"sampling.seed": "6", "new": "1"}):
         pass
-    assert str(refused.value).splitlines()[1:] == [
+    assert str(said.value).splitlines()[1:] == [
         "  sampling.seed: was 5, is 6",
         "  parameters.x: was normal, is gone",
         "  new: was not there, is 1",
         "Change that back to go on with it, or name another folder to start anew",
     ]
-    assert contents(begun) == before
 
 
 def test_many_differences_are_counted(begun: Path):
-    with (
-        pytest.raises(MtjfitError, match=r"(?m)^  and 20 more$"),
-        open_journal(begun, STUDY | {f"key {k}": "1" for k in range(32)}),
-    ):
+    many = {f"key {k}": "1" for k in range(32)}
+    with refused(begun, r"(?m)^  and 20 more$"), open_journal(begun, STUDY | many):
         pass
 
 
 def test_a_program_that_computes_another_posterior_is_refused(begun: Path):
-    before = contents(begun)
-    with pytest.raises(MtjfitError, match="computes another posterior from the same study"):
+    with refused(begun, "computes another posterior from the same study"):
         run_in(begun, target=Bell(1.001))
-    assert contents(begun) == before
 
 
 def test_other_versions_are_told_and_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -92,7 +84,7 @@ def test_other_versions_are_told_and_remembered(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(("number", "after"), [(errno.ENOSPC, 0), (errno.ENOSPC, 1), (errno.EIO, 3)])
 def test_a_full_disk_loses_nothing(begun: Path, undisturbed: Chains, monkeypatch, number: int, after: int):
-    before = contents(begun)
+    before = contents(begun, "segment*")
     left = [2 + after]  # one operation opens the folder, one more is to see it work
 
     def full(handle: int) -> None:
@@ -101,13 +93,11 @@ def test_a_full_disk_loses_nothing(begun: Path, undisturbed: Chains, monkeypatch
             raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as patch:
-        patch.setattr("mtjfit.output.os.fsync", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(MtjfitError, match=rf"written: {os.strerror(number)}; the \d+ steps saved before are whole"):
             run_in(begun)
     now = contents(begun)
-    assert {name: data for name, data in now.items() if name in before and name != "manifest.json"} == {
-        name: data for name, data in before.items() if name != "manifest.json"
-    }
+    assert now.items() >= before.items()
     assert not [name for name in now if name.endswith(".tmp")]
     assert same(run_in(begun), undisturbed)
 
@@ -127,7 +117,6 @@ def test_a_limit_of_the_system_on_files_is_no_crash(begun: Path, undisturbed: Ch
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
 def test_a_folder_that_is_read_only(begun: Path, monkeypatch: pytest.MonkeyPatch, number: int):
-    before = contents(begun)
     original = os.open
 
     def denied(path: object, flags: int, *mode: int) -> int:  # root, who runs some tests, may write anywhere
@@ -137,9 +126,8 @@ def test_a_folder_that_is_read_only(begun: Path, monkeypatch: pytest.MonkeyPatch
 
     with monkeypatch.context() as patch:
         patch.setattr("os.open", denied)
-        with pytest.raises(MtjfitError, match=rf"cannot be written: {os.strerror(number)}; nothing in it was changed"):
+        with refused(begun, rf"cannot be written: {os.strerror(number)}; nothing in it was changed"):
             run_in(begun)
-    assert contents(begun) == before
 
 
 def test_a_file_in_the_way_of_the_folder(tmp_path: Path):
@@ -155,9 +143,8 @@ def test_foreign_files_are_left_alone(tmp_path: Path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "notes.txt").write_text("mine")
     assert not is_journal(tmp_path / "run")
-    with pytest.raises(MtjfitError, match="holds files that are no run of mtjfit; move them, or name another folder"):
+    with refused(tmp_path / "run", "holds files that are no run of mtjfit; move them, or name another folder"):
         run_in(tmp_path / "run")
-    assert contents(tmp_path / "run") == {"notes.txt": b"mine"}
 
 
 def test_a_file_that_is_held_for_a_moment_is_waited_for(begun: Path, undisturbed: Chains, monkeypatch):
