@@ -15,7 +15,7 @@ from scipy import stats
 
 from mtjfit.calibration import Calibration, EcdfTest, plot_calibration
 
-N, L = 300, 99
+N, L = 150, 99
 NAMES = ("lambda_J", "a1[A $x_1$]", "log_likelihood", "slope_ratio[A]", "|kappa|·a1[A]", "thickness[B]", "b2")
 TRUTHS = {"lambda_J": (1.6, 0.0), "log_likelihood": (1.0, 1.0), "thickness[B]": (1.0, -0.6), "b2": (1 / 1.8, 0.0)}
 """Truths in units of their posteriors: factor and shift; the others are right."""
@@ -93,7 +93,7 @@ def test_p_values_stand_in_their_panels() -> None:
 
 def test_the_note_gives_the_verdict_and_nothing_is_cut_off() -> None:
     _, fig = drawn()
-    assert "300 simulations, 99 draws of each posterior: NOT CALIBRATED." in note(fig)
+    assert "150 simulations, 99 draws of each posterior: NOT CALIBRATED." in note(fig)
     assert "Up and then down: posteriors are too narrow" in note(fig)
     assert any("false alarms 1 % in all" in text for text in texts(fig))
     assert_nothing_cut_off(fig)
