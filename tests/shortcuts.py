@@ -10,7 +10,6 @@ from functools import partial
 import pytest
 
 import mtjfit.infer.least_squares as least_squares
-from mtjfit.infer.optimum import optimum
 from mtjfit.lazy import wing
 
 WINGS = {
@@ -32,5 +31,5 @@ def skip_without_wings(text: str) -> None:
 def few_starts() -> Iterator[None]:
     """Fits from two starts, not eight: for tests of what is done with a fit. Those of fits prove the search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(least_squares, "optimum", partial(optimum, starts=2))
+        patch.setattr(least_squares, "optimum", partial(least_squares.optimum, starts=2))
         yield

@@ -6,7 +6,7 @@ from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_confl
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
 from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.infer.convergence.gate import Chains, Check, Note, Verdict, about_priors, judge
-from mtjfit.infer.convergence.importance import importance_sample, smoothed
+from mtjfit.infer.convergence.importance import importance_sample, reliable_k_hat, smoothed
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
 from mtjfit.infer.ensembles.ensemble import Pace, Stream, stream
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
@@ -28,7 +28,7 @@ __all__ = [
     "Run", "Straight", "Stream", "TargetDensity", "Verdict", "about_priors", "anneal", "chains_of", "chi2_of_draws",
     "describe", "description_changes", "draw_truth", "ess", "ess_bulk", "explore_posterior", "fit", "free_names",
     "identify", "importance_sample", "is_journal", "judge", "log_evidence", "open_journal", "prior_conflicts",
-    "priors_of", "run_ensembles", "sample", "saved_steps", "simulated", "smoothed", "stream",
+    "priors_of", "reliable_k_hat", "run_ensembles", "sample", "saved_steps", "simulated", "smoothed", "stream",
 ]  # fmt: skip
 
 _MOVED = {"Plan": "mtjfit.planning:Plan", "plan": "mtjfit.planning:plan"}

@@ -82,21 +82,21 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(asked: Asked) -> None:
-    result = asked("--simulations", "250", "--seed", "7", "--workers", "3")
+    result = asked("--simulations", "120", "--seed", "7", "--workers", "3")
     assert result.exit_code == 0, result.output
-    assert asked == {"n": 250, "seed": 7, "workers": 3, "progress": True}
+    assert asked == {"n": 120, "seed": 7, "workers": 3, "progress": True}
     left = content(asked.out)
     assert set(left) == FILES
     assert left["calibration.svg"] == b"svg 2"
     ranks = pd.read_csv(asked.out / "ranks.csv", comment="#", index_col="simulation")
     assert list(ranks.columns) == ["lambda_J", "log_likelihood", "not_converged"]
-    expected = np.floor(100 * np.random.default_rng(3).random((250, 2)))
+    expected = np.floor(100 * np.random.default_rng(3).random((120, 2)))
     np.testing.assert_array_equal(ranks[["lambda_J", "log_likelihood"]], expected)
     document = asked.document
-    assert (document["calibrated"], document["simulations"], document["converged"]) == (True, 250, 250)
+    assert (document["calibrated"], document["simulations"], document["converged"]) == (True, 120, 120)
     assert document["provenance"]["seed"] == 7
     assert set(document["p_values"]) == {"lambda_J", "log_likelihood"}
-    assert "\nCALIBRATED\n  ✓ 250 runs count (100 needed for a verdict)\n" in result.stdout
+    assert "\nCALIBRATED\n  ✓ 120 runs count (100 needed for a verdict)\n" in result.stdout
     assert re.search(r"(?m)^lambda_J +0\.\d+ +0\.\d+ ", result.stdout)
     assert result.stdout.splitlines()[-1] == f"Calibration: {asked.out / 'calibration.svg'}"
 
@@ -117,11 +117,11 @@ def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_
 
 def test_too_few_runs_and_runs_that_failed_are_5_and_in_the_table(asked: Asked) -> None:
     asked.failed = 20
-    result = asked("-n", "200")
+    result = asked("-n", "120")
     assert result.exit_code == 5
-    assert "20 of 200 runs did not converge (5 % allowed), the first because: R-hat 1.3, of a1" in result.stderr
+    assert "20 of 120 runs did not converge (5 % allowed), the first because: R-hat 1.3, of a1" in result.stderr
     ranks = pd.read_csv(asked.out / "ranks.csv", comment="#")
-    assert len(ranks) == 200
+    assert len(ranks) == 120
     assert ranks["not_converged"].count() == 20
     assert ranks["lambda_J"].isna().sum() == 20
     asked.failed = 0

@@ -20,7 +20,7 @@ from mtjfit.study import AboutNominal, Fixed, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
 
 
-def scatter(study: Study, n: int = 20, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
+def scatter(study: Study, n: int = 12, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
     """Two p-values of simulated data, judged with errors that may be made `wrong` after the simulation.
 
     That whitened residuals follow their distribution, and that those of both components are not correlated.
@@ -62,7 +62,7 @@ def test_truths_follow_their_priors() -> None:
     study, rng = case("fitted errors of each device, thickness"), np.random.default_rng(14)
     priors = priors_of(study)
     assert {"thickness[A]", "noise_par[B]", "noise_perp", "Lambda", "a1"} <= set(priors)
-    truths = [draw_truth(study, rng) for _ in range(400)]
+    truths = [draw_truth(study, rng) for _ in range(200)]
     for name, prior in priors.items():
         drawn = [truth[name] for truth in truths]
         assert stats.kstest(drawn, lambda x, prior=prior: np.asarray(prior.cdf(x))).pvalue > 1e-5
@@ -88,14 +88,14 @@ def test_amplitudes_scatter_about_the_shared_one() -> None:
 def test_no_device_is_thinner_than_the_dead_layer() -> None:
     study = made((1.0, 2.0), thickness=AboutNominal(0.5), dead_layer=Uniform(0.0, 0.9))
     rng = np.random.default_rng(15)
-    truths = [draw_truth(study, rng) for _ in range(300)]
+    truths = [draw_truth(study, rng) for _ in range(150)]
     left = np.array([truth["thickness[A]"] - truth["dead_layer"] for truth in truths])
     assert left.min() > 0
     # mean of the difference restricted to positive values, by quadrature over both priors
     dead, away = np.meshgrid(np.linspace(0, 0.9, 201), np.linspace(-1, 3, 1001), indexing="ij")
     weights = stats.norm.pdf(away + dead, 1.0, 0.5) * (away + dead > 0) * (away > 0)
     expected = float(np.sum(weights * away) / np.sum(weights))
-    assert left.mean() == pytest.approx(expected, abs=4 * left.std() / np.sqrt(300))
+    assert left.mean() == pytest.approx(expected, abs=4 * left.std() / np.sqrt(150))
     impossible = study.replace(parameters={**study.parameters, "thickness": _thickness(1e-12)})
     object.__setattr__(impossible, "curves", tuple(replace(each, thickness=1e-7) for each in study.curves))
     with pytest.raises(MtjfitError, match="thinner than the dead layer"):

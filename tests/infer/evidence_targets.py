@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import integrate, stats
 from scipy.special import ndtri
 
@@ -80,22 +81,29 @@ def _banana() -> Known:
     return Known(2, log_likelihood, float(np.log(total)), draws)
 
 
+def bells(shares: ArrayLike, centres: ArrayLike, sds: ArrayLike, log_evidence: float) -> Known:
+    """A posterior of normal bells, with centres and sds of shape (K, size)."""
+    shares, centres, sds = np.array(shares), np.array(centres), np.array(sds)
+    size = centres.shape[1]
+
+    def draws(n: int, rng: np.random.Generator) -> np.ndarray:
+        which = rng.choice(shares.size, n, p=shares)
+        return centres[which] + sds[which] * rng.standard_normal((n, size))
+
+    def log_likelihood(z: np.ndarray) -> np.ndarray:
+        each = np.log(shares) + stats.norm.logpdf(z[:, None, :], centres, sds).sum(axis=-1)
+        return np.logaddexp.reduce(each, axis=-1) + 0.5 * (np.sum(z * z, axis=-1) + size * LN_2PI) + log_evidence
+
+    return Known(size, log_likelihood, log_evidence, draws)
+
+
 def _two_modes() -> Known:
     """Two bells of sd 0.25 at ±1.5 along both axes, one with 0.7 of the likelihood; ln Z is a sum of two Gaussians."""
     shares, centres, sd, size = np.array([0.7, 0.3]), np.array([1.5, -1.5]), 0.25, 2
     each = np.log(shares) + size * stats.norm.logpdf(centres, 0.0, np.hypot(1.0, sd))
-    mass = np.exp(each - np.logaddexp.reduce(each))
-    shrink = 1 / (1 + sd**2)
-
-    def draws(n: int, rng: np.random.Generator) -> np.ndarray:
-        mode = rng.choice(2, n, p=mass)
-        return shrink * centres[mode, None] + sd * np.sqrt(shrink) * rng.standard_normal((n, size))
-
-    def log_likelihood(z: np.ndarray) -> np.ndarray:
-        bells = stats.norm.logpdf(z[..., None], centres, sd).sum(axis=-2) + np.log(shares)
-        return np.asarray(np.logaddexp.reduce(bells, axis=-1))
-
-    return Known(size, log_likelihood, float(np.logaddexp.reduce(each)), draws)
+    log_evidence, shrink = float(np.logaddexp.reduce(each)), 1 / (1 + sd**2)
+    at = np.repeat(shrink * centres[:, None], size, axis=1)
+    return bells(np.exp(each - log_evidence), at, np.full((2, size), sd * np.sqrt(shrink)), log_evidence)
 
 
 BANANA, TWO_MODES = _banana(), _two_modes()

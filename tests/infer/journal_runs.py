@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from mtjfit.errors import MtjfitError
 from mtjfit.infer import Chains, Journal, Pace, open_journal, run_ensembles
 from mtjfit.infer.ensembles.ensemble import Stage, initial_stage
 
@@ -38,14 +38,6 @@ class Bell:
 
     def prior_transform(self, u: np.ndarray) -> np.ndarray:
         return ndtri(u)
-
-
-@contextmanager
-def no_waiting_for_disks() -> Iterator[None]:
-    """fsync protects from a power cut only, and takes milliseconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("os.fsync", lambda handle: None)
-        yield
 
 
 def run(journal: Journal | None = None, target: object = None, max_steps: int = MAX_STEPS, **parts: object) -> Chains:
@@ -75,8 +67,17 @@ def stage() -> Stage:
     return initial_stage(Bell(), 2, 2, 8, SEED, pace=PACE)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {each.name: each.read_bytes() for each in folder.iterdir()}
+def contents(folder: Path, names: str = "*") -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in folder.glob(names)}
+
+
+@contextmanager
+def refused(folder: Path, match: str) -> Iterator[pytest.ExceptionInfo[MtjfitError]]:
+    """An error in these words, and nothing in the folder was changed."""
+    before = contents(folder)
+    with pytest.raises(MtjfitError, match=match) as said:
+        yield said
+    assert contents(folder) == before
 
 
 class Killed(BaseException):
@@ -103,33 +104,3 @@ class Death:
             return operation(*args, **kwargs)
 
         return wrapped
-
-
-# Fixtures: a test module imports those that it wants.
-
-
-@pytest.fixture(autouse=True)
-def quick_disks() -> Iterator[None]:
-    with no_waiting_for_disks():
-        yield
-
-
-@pytest.fixture(scope="module")
-def undisturbed() -> Chains:
-    """The chains that every other run must end with."""
-    with no_waiting_for_disks():
-        return run()
-
-
-@pytest.fixture(scope="module")
-def begun_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("begun") / "run"
-    with no_waiting_for_disks():
-        run_in(folder, max_steps=30)
-    return folder
-
-
-@pytest.fixture
-def begun(begun_once: Path, tmp_path: Path) -> Path:
-    """The folder of a run that stopped after 30 of 75 steps; the first 20 served to fit its proposal."""
-    return shutil.copytree(begun_once, tmp_path / "run")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from model_studies import LAWS, label
+from model_studies import LAWS, value_of
 from model_studies import simulated as made
 from scipy import stats
 
@@ -68,26 +68,19 @@ def given(curve: TorqueCurve, rho: float = 0.0, sigma_bias: float = 0.0, common:
     return found
 
 
-def value(study: Study, curve: TorqueCurve, name: str, truth: dict[str, float]) -> float:
-    prior = study.parameters[name].prior
-    if isinstance(prior, Fixed):
-        return curve.thickness if name == "thickness" else prior.value
-    return truth[label(study, curve, name)]
-
-
 def amplitude(study: Study, curve: TorqueCurve, name: str, truth: dict[str, float]) -> float:
     if f"scatter_{name}" in study.parameters:
         return truth[f"{name}[{curve.device}]"]
-    return value(study, curve, name, truth)
+    return value_of(study, curve, name, truth)
 
 
 def mean_of(study: Study, curve: TorqueCurve, truth: dict[str, float], shift: float = 0.0) -> np.ndarray:
     """Complex torque or torkance of one device in its own unit."""
     has = study.parameters
-    at = {n: value(study, curve, n, truth) for n in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    at["lambda_sf_N"] = value(study, curve, "Lambda" if "Lambda" in has else "lambda_sf_N", truth)
-    at["D_ratio"] = 1.0 if "Lambda" in has else value(study, curve, "D_ratio", truth)
-    d = value(study, curve, "thickness", truth) - truth.get("dead_layer", 0.0)
+    at = {n: value_of(study, curve, n, truth) for n in ("lambda_J", "lambda_phi", "lambda_sf_F")}
+    at["lambda_sf_N"] = value_of(study, curve, "Lambda" if "Lambda" in has else "lambda_sf_N", truth)
+    at["D_ratio"] = 1.0 if "Lambda" in has else value_of(study, curve, "D_ratio", truth)
+    d = value_of(study, curve, "thickness", truth) - truth.get("dead_layer", 0.0)
     amplitudes = {n: amplitude(study, curve, n, truth) for n in study.amplitudes}
     T = LAWS[curve.quantity](curve.bias + shift, d, **at, interface=Interface.of(**amplitudes), per=curve.per)
     return np.asarray(T / study.scale_of(curve))
@@ -99,7 +92,7 @@ def covariance_of(study: Study, curve: TorqueCurve, truth: dict[str, float]) -> 
     if curve.covariance is not None:
         C = np.array(curve.covariance)
     elif curve.sigma_par is None:
-        scales = [value(study, curve, name, truth) / scale for name in ("noise_par", "noise_perp")]
+        scales = [value_of(study, curve, name, truth) / scale for name in ("noise_par", "noise_perp")]
         C = np.diag(np.repeat(scales, n) ** 2)
     else:
         C = np.diag(np.concatenate([curve.sigma_par, curve.sigma_perp]) ** 2)
@@ -112,7 +105,7 @@ def covariance_of(study: Study, curve: TorqueCurve, truth: dict[str, float]) -> 
             C[np.ix_([k, n + k], [k, n + k])] += np.outer(both, both)
         for c, name in enumerate(("jitter_par", "jitter_perp")):
             if name in study.parameters:
-                C[c * n + k, c * n + k] += (value(study, curve, name, truth) / scale) ** 2
+                C[c * n + k, c * n + k] += (value_of(study, curve, name, truth) / scale) ** 2
     return C
 
 

@@ -353,7 +353,6 @@ class Box:
         return np.asarray(self.low + (self.high - self.low) * u)
 
 
-ONE = Box(((1.0, -2.0, 3.0, 0.0),), (1.0,), 0.3)
 EDGE = Box(((20.0, -20.0),), (1.0,), 0.5)
 TWO = Box(((-6.0, 0.0), (6.0, 3.0)), (0.5, 0.5), 0.6)
 N = 64
@@ -366,7 +365,7 @@ def start(target: Box, seed: int = 0) -> np.ndarray:
     return anneal(Straight(target), len(target.centres[0]), 3000, rng).resampled(0.5, N, rng)
 
 
-@pytest.mark.parametrize("target", [ONE, EDGE, TWO], ids=["one", "edge", "two"])
+@pytest.mark.parametrize("target", [EDGE, TWO], ids=["edge", "two"])
 def test_starts_are_finite_inside_the_prior_and_different(target: Box) -> None:
     theta = start(target)
     assert theta.shape == (N, len(target.centres[0]))

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 import mtjfit
+import mtjfit.infer.store.fingerprint as module
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.infer import MODEL_VERSION, describe, description_changes
-from mtjfit.infer.store import fingerprint as module
-from mtjfit.infer.store.fingerprint import fingerprint
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
 
@@ -85,7 +84,7 @@ def keys(found: tuple[str, ...]) -> set[str]:
 def test_what_changes_the_numbers_is_another_study(study: Study, name: str):
     key, change = COUNTS[name]
     assert key in keys(changed(study, change))
-    assert fingerprint(describe(study, 1)) != fingerprint(describe(change(study), 1))
+    assert module.fingerprint(describe(study, 1)) != module.fingerprint(describe(change(study), 1))
 
 
 @pytest.mark.parametrize("name", COUNTS_NOT)

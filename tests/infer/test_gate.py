@@ -50,26 +50,28 @@ def drift(by: float = 3.0) -> Chains:
     return chains(good().theta + np.linspace(0.0, by, S)[:, None, None])
 
 
-def one_stuck_walker(at: float = 0.0) -> Chains:
-    """At the very centre, where its mean gives nothing away."""
+def still(ensemble: int, walker: int, after: float) -> Chains:
+    """One walker that stops at the very centre, where its mean gives nothing away, after some of the run."""
     theta = good().theta.copy()
-    theta[2, :, 5] = at
+    theta[ensemble, int(after * S) :, walker] = 0.0
     return chains(theta)
 
 
-def one_walker_that_stops(after: float = 0.4) -> Chains:
-    """At the centre, after two fifths of the run; its acceptance over the whole run looks healthy."""
-    theta = good().theta.copy()
-    theta[1, int(after * S) :, 7] = 0.0
-    return chains(theta)
+def lifted(by: float, *place: int | slice) -> Chains:
+    """The log density is another one at some ensembles, steps and walkers."""
+    one = good()
+    log_posterior = one.log_posterior.copy()
+    log_posterior[place] += by
+    return chains(one.theta, log_posterior)
 
 
-def one_lost_walker() -> Chains:
-    """It moves and is finite, but 20 and more below the others: a small island without mass."""
+ALL = slice(None)
+
+
+def nan_positions() -> Chains:
     theta = good().theta.copy()
-    log_posterior = -0.5 * np.sum(theta**2, axis=-1)
-    log_posterior[1, :, 3] -= 25.0
-    return chains(theta, log_posterior)
+    theta[3, 100, 4, 1] = np.nan
+    return chains(theta, good().log_posterior)
 
 
 def modes_weighed_differently() -> Chains:
@@ -137,31 +139,6 @@ def random_walk_from_a_ball(step: float = 0.02) -> Chains:
     return chains(np.stack(history, axis=1))
 
 
-def not_finite(value: float) -> Chains:
-    one = good()
-    log_posterior = one.log_posterior.copy()
-    log_posterior[0, 10, 2] = value
-    return chains(one.theta, log_posterior)
-
-
-def one_dead_walker() -> Chains:
-    one = good()
-    log_posterior = one.log_posterior.copy()
-    log_posterior[0, :, 2] = -np.inf
-    return chains(one.theta, log_posterior)
-
-
-def all_outside() -> Chains:
-    theta = np.broadcast_to(good().theta[:, :1], (E, S, W, 2)).copy()
-    return chains(theta, np.full((E, S, W), -np.inf))
-
-
-def nan_positions() -> Chains:
-    theta = good().theta.copy()
-    theta[3, 100, 4, 1] = np.nan
-    return chains(theta, good().log_posterior)
-
-
 def tails_that_stick() -> Chains:
     """Walkers visit the tails, on both sides at random, for half a run or not at all; equally many in each ensemble."""
     rng = np.random.default_rng(1)
@@ -183,7 +160,8 @@ def slows_down() -> Chains:
 ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
     "drift": (drift, {"r_hat", "drift"}),
     "slow drift": (lambda: drift(0.35), {"drift"}),
-    "one walker that stops": (one_walker_that_stops, {"moving"}),
+    # its acceptance over the whole run looks healthy
+    "one walker that stops": (lambda: still(1, 7, 0.4), {"moving"}),
     "ensembles slightly apart": (lambda: ensembles_apart(0.05), {"nested_r_hat"}),
     "widths that change": (widths_that_change, {"r_hat"}),
     "emcee, stretch from a tight ball": (
@@ -200,15 +178,19 @@ ALWAYS_NO: dict[str, tuple[Callable[[], Chains], set[str]]] = {
         {"length", "drift", "r_hat"},
     ),
     "emcee, too few steps": (emcee_with_too_few_steps, {"length", "ess_bulk"}),
-    "one stuck walker": (one_stuck_walker, {"moving"}),
-    "one lost walker": (one_lost_walker, {"together"}),
+    "one stuck walker": (lambda: still(2, 5, 0.0), {"moving"}),
+    # it moves and is finite, on a small island without mass
+    "one lost walker": (lambda: lifted(-25.0, 1, ALL, 3), {"together"}),
     "modes weighed differently": (modes_weighed_differently, {"length", "r_hat", "nested_r_hat"}),
     "ensembles that disagree": (ensembles_that_disagree, {"r_hat", "nested_r_hat"}),
     "unmixed walk from a ball": (random_walk_from_a_ball, {"length", "r_hat", "ess_bulk", "ess_tail"}),
-    "-inf": (lambda: not_finite(-np.inf), {"finite"}),
-    "nan": (lambda: not_finite(np.nan), {"finite"}),
-    "all outside": (all_outside, {"finite", "moving", "together", "length"}),
-    "one dead walker": (one_dead_walker, {"finite", "together"}),
+    "-inf": (lambda: lifted(-np.inf, 0, 10, 2), {"finite"}),
+    "nan": (lambda: lifted(np.nan, 0, 10, 2), {"finite"}),
+    "all outside": (
+        lambda: chains(good().theta[:, :1].repeat(S, axis=1), np.full((E, S, W), -np.inf)),
+        {"finite", "moving", "together", "length"},
+    ),
+    "one dead walker": (lambda: lifted(-np.inf, 0, ALL, 2), {"finite", "together"}),
     "positions nan": (nan_positions, {"length", "steady", "r_hat", "ess_bulk", "ess_tail"}),
     "too short": (lambda: good(shape=(E, 200, 64, 2)), {"length"}),
     "next to nothing": (lambda: good(shape=(E, 6, W, 2)), {"length"}),
@@ -251,22 +233,11 @@ def test_good_chains_pass(n: int, most: int) -> None:
     assert stats.binom.sf(most, n, 0.01) < 5e-4
 
 
-def test_thresholds() -> None:
-    """A slow walker is not a stuck one, and a walker in the tail is not lost."""
-    for acceptance, ok in ((0.02, True), (0.005, False)):
-        found = good()
-        assert ("moving" not in failed(replace(found, acceptance=np.full((E, W), acceptance)))) == ok
-    for deficit, ok in ((15.0, True), (22.0, False)):
-        log_posterior = good().log_posterior.copy()
-        log_posterior[1, :, 3] -= deficit
-        assert ("together" not in failed(chains(good().theta, log_posterior))) == ok
-
-
 def test_the_verdict_reads_as_text() -> None:
     text = str(judge(good(), TARGET))
     assert text.startswith("CONVERGED")
     assert text.count("✓") == 11
-    bad = judge(one_stuck_walker(), TARGET)
+    bad = judge(still(2, 5, 0.0), TARGET)
     assert str(bad).startswith("NOT CONVERGED")
     assert bad.reasons == (
         "1 of 64 walkers accepted less than 1 % of their proposals or stood still for a third of the run",
@@ -282,18 +253,21 @@ def test_the_worst_parameter_is_named() -> None:
     assert "autocorrelation times of y" in judge(chains(mixed), TARGET).reasons[0]
 
 
-SIDES: dict[str, tuple[Callable[[], Chains], Callable[[], Chains]]] = {
-    "drift": (lambda: drift(0.1), lambda: drift(0.35)),
-    "nested_r_hat": (lambda: ensembles_apart(0.02), lambda: ensembles_apart(0.04)),
-    "moving": (lambda: one_walker_that_stops(0.75), lambda: one_walker_that_stops(0.6)),
-}
-
-
-@pytest.mark.parametrize("check", list(SIDES))
-def test_a_threshold_has_two_sides(check: str) -> None:
-    harmless, harmful = SIDES[check]
-    assert check not in failed(harmless())
-    assert check in failed(harmful())
+@pytest.mark.parametrize(
+    ("check", "make", "harmless", "harmful"),
+    [
+        ("drift", drift, 0.1, 0.35),
+        ("nested_r_hat", ensembles_apart, 0.02, 0.04),
+        ("moving", lambda after: still(1, 7, after), 0.75, 0.6),
+        ("moving", lambda share: replace(good(), acceptance=np.full((E, W), share)), 0.02, 0.005),  # slow, not stuck
+        ("together", lambda by: lifted(by, 1, ALL, 3), -15.0, -22.0),  # in the tail, not lost
+    ],
+)
+def test_a_threshold_has_two_sides(
+    check: str, make: Callable[[float], Chains], harmless: float, harmful: float
+) -> None:
+    assert check not in failed(make(harmless))
+    assert check in failed(make(harmful))
 
 
 @pytest.mark.slow

@@ -13,10 +13,9 @@ from model_studies import LENGTH, TRUTH, simulated
 import mtjfit
 from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import precision_of
-from mtjfit.model import FullPosterior
+from mtjfit.model import FullPosterior, determined_table
 from mtjfit.model.descent import Descent
-from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.rank import expected_errors, grade
+from mtjfit.model.rank import expected_errors
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -62,28 +61,23 @@ def test_the_table_and_the_profiles_say_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low_68", "high_68", "low_95", "high_95", "expected"),
+    ("expected", "ends"),
     [
-        (9.5, 10.8, 9.0, 12.0, "10 %"),
-        (7.5, 10.8, 5.0, 12.0, "30 %"),
-        (7.5, 19.0, 5.0, 30.0, "100 %"),
-        (7.5, 21.0, 5.0, 30.0, "over 100 %"),
-        (9.5, 10.8, 5.0, np.inf, "lower limit"),
-        (9.5, 10.8, 0.0, 12.0, "upper limit"),
-        (9.5, 10.8, 0.0, np.inf, "prior only"),
-        (9.5, np.inf, -np.inf, np.inf, "prior only"),
+        ("10 %", (9.5, 10.8, 9.0, 12.0)), ("30 %", (7.5, 10.8, 5.0, 12.0)), ("100 %", (7.5, 19.0, 5.0, 30.0)),
+        ("over 100 %", (7.5, 21.0, 5.0, 30.0)), ("lower limit", (9.5, 10.8, 5.0, np.inf)),
+        ("upper limit", (9.5, 10.8, 0.0, 12.0)), ("prior only", (9.5, 10.8, 0.0, np.inf)),
+        ("prior only", (9.5, np.inf, -np.inf, np.inf)),
     ],
-)
-def test_classes(low_68: float, high_68: float, low_95: float, high_95: float, expected: str) -> None:
-    row = {"value": 10.0, "low_68": low_68, "high_68": high_68, "low_95": low_95, "high_95": high_95}
-    assert precision_of(row) == expected
+)  # fmt: skip
+def test_classes(expected: str, ends: tuple[float, ...]) -> None:
+    row = dict(zip(("low_68", "high_68", "low_95", "high_95"), ends, strict=True))
+    assert precision_of(row | {"value": 10.0}) == expected
 
 
-def test_classes_without_a_profile_come_from_the_linearised_error() -> None:
+@pytest.mark.parametrize(("error", "expected"), [(0.1, "10 %"), (0.11, "30 %"), (1.0, "100 %"), (1e9, "prior only")])
+def test_classes_without_a_profile_come_from_the_linearised_error(error: float, expected: str) -> None:
     nan = dict.fromkeys(("low_68", "high_68", "low_95", "high_95"), np.nan)
-    assert [precision_of(nan | {"value": 1.0, "relative_error": e}) for e in (0.1, 0.11, 1.0, 1e9)] == [
-        "10 %", "30 %", "100 %", "prior only"
-    ]  # fmt: skip
+    assert precision_of(nan | {"value": 1.0, "relative_error": error}) == expected
 
 
 def test_one_thickness_answers_nothing() -> None:
@@ -144,12 +138,12 @@ def test_errors_over_the_prior_are_quantiles_of_the_errors_at_its_points() -> No
     """A prior so narrow that it is one point: the deciles and the median are the errors there."""
     narrow = {name: LogNormal(TRUTH[name], 1.0001) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")}
     model = FullPosterior(simulated(SERIES, noise=0.001, **narrow, a1=Normal(1.0, 1e-4), b2=Normal(0.6, 1e-4)))
-    errors, _ = relative_errors(jacobian(model, np.array([TRUTH[n] for n in narrow]), np.array([1.0, 0.6])).matrix)
+    there, _ = determined_table(model, np.array([TRUTH[n] for n in narrow]), np.array([1.0, 0.6]))
+    errors = there["relative_error"]
     table = expected_errors(model, 8)
     for column in ("low", "median", "high"):
-        np.testing.assert_allclose(table[column], errors, rtol=0.01)
-    for k, name in enumerate(table.index):
-        assert table.loc[name, "within_10"] == float(grade(errors[k]) == "10 %")
+        np.testing.assert_allclose(table[column], errors[table.index], rtol=0.01)
+    assert (table["within_10"] == (errors[table.index] <= 0.1)).all()
 
 
 def noiseless(noise: float) -> Study:
@@ -183,8 +177,7 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     for noise in (0.01, 0.05, 0.1):
         study = noiseless(noise)
         model = FullPosterior(study)
-        J = jacobian(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))
-        errors = dict(zip(J.names, relative_errors(J.matrix)[0], strict=True))
+        errors = determined_table(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))[0]["relative_error"]
         posterior = mtjfit.sample(study, seed=1)
         assert posterior.verdict.converged
         widths = np.log(posterior.draws[list(errors)]).std()

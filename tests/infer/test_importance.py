@@ -7,48 +7,9 @@ import pytest
 from arviz_stats.base import array_stats
 from evidence_targets import gaussian
 from infer_targets import jump_of
-from scipy import optimize, stats
+from scipy import stats
 
-from mtjfit.infer import Mixture, importance_sample, smoothed
-from mtjfit.infer.convergence.importance import pareto_fit, reliable_k_hat
-
-
-def likelihood(y: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Profile log likelihood of θ = −k/σ from scipy's density, and its k."""
-    k = np.array([np.mean(np.log1p(-t * y)) for t in theta])
-    return np.array([stats.genpareto.logpdf(y, a, scale=-a / t).sum() for a, t in zip(k, theta, strict=True)]), k
-
-
-@pytest.mark.parametrize("k", [-0.4, 0.0, 0.3, 0.7, 1.2])
-def test_a_known_tail_is_found(k: float) -> None:
-    """The estimate of k scatters by (1 + k)/√n (Zhang and Stephens 2009); 4.5 sd, and the pull towards 1/2."""
-    n = 4000
-    y = 3.0 * stats.genpareto.rvs(k, size=n, random_state=2)
-    shape, sigma = pareto_fit(y)
-    assert shape == pytest.approx(k, abs=4.5 * (1 + k) / np.sqrt(n) + 10 / n)
-    assert sigma == pytest.approx(3.0, rel=4.5 * np.sqrt(2 * (1 + max(k, 0.0)) / n))
-
-
-@pytest.mark.parametrize(("k", "n"), [(0.5, 60), (-0.2, 200), (1.0, 400)])
-def test_the_fit_is_the_average_that_it_stands_for(k: float, n: int) -> None:
-    """θ under a prior with survival (1 + 3 y₁ (1/y_max − θ))⁻², y₁ the first quartile: 1500 nodes instead of some 50.
-
-    And, as a check of that average itself, within two standard errors of the largest likelihood.
-    """
-    y = np.sort(stats.genpareto.rvs(k, size=n, random_state=1))
-    p = (np.arange(1500) + 0.5) / 1500
-    theta = 1 / y[-1] - (p**-0.5 - 1) / (3 * y[int(n / 4 + 0.5) - 1])
-    log, _ = likelihood(y, theta)
-    weights = np.exp(log - log.max())
-    mean = np.array([weights @ theta / weights.sum()])
-    _, expected = likelihood(y, mean)
-    shape, sigma = pareto_fit(y)
-    assert shape == pytest.approx((n * expected[0] + 5) / (n + 10), abs=0.02 * (1 + abs(k)) / np.sqrt(n / 60))
-    assert sigma == pytest.approx(-expected[0] / mean[0], rel=0.03)
-    best = optimize.minimize(
-        lambda v: -stats.genpareto.logpdf(y, v[0], scale=np.exp(v[1])).sum(), [0.3, 0.0], method="Nelder-Mead"
-    )
-    assert abs(expected[0] - best.x[0]) < 2 * (1 + max(k, 0.0)) / np.sqrt(n)
+from mtjfit.infer import Mixture, importance_sample, reliable_k_hat, smoothed
 
 
 def test_k_hat_is_the_index_of_the_tail() -> None:

@@ -92,7 +92,7 @@ def test_quantiles_are_exact_with_uncertain_thickness() -> None:
     study = three(thickness=AboutNominal(0.05), thickness_error=0.05)
     reference = by_importance(FullPosterior(study), 50_000)
     assert reference.n_effective > 8_000
-    posterior = mtjfit.sample(study, seed=2, progress=False)
+    posterior = mtjfit.sample(study, seed=2, progress=False, pace=Pace(effort=Effort(particles=40, fewest=2000)))
     assert posterior.verdict.converged
     assert worst_departure(posterior, reference) < 1
 
