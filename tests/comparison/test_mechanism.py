@@ -254,8 +254,8 @@ def test_bounds_hold_the_closed_form_for_amplitudes(factor: float) -> None:
 
 @pytest.mark.usefixtures("quick_fits")
 @pytest.mark.parametrize(("name", "thickness_sd"), [
-    ("diffusion", 0.05), ("diffusion-bulk", 0.0), pytest.param("diffusion", 0.0, marks=pytest.mark.slow),
-    pytest.param("diffusion-bulk", 0.05, marks=pytest.mark.slow),  # six posteriors are explored for each
+    ("diffusion", 0.0), ("diffusion-bulk", 0.05), pytest.param("diffusion", 0.05, marks=pytest.mark.slow),
+    pytest.param("diffusion-bulk", 0.0, marks=pytest.mark.slow),  # six posteriors are explored for each
 ])  # fmt: skip
 def test_bounds_hold_what_is_explored_anew(name: str, thickness_sd: float) -> None:
     lengths = {"lambda_sf_F": LogUniform(1.0, 20.0), "Lambda": LogUniform(0.3, 30.0)}

@@ -16,6 +16,7 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_s
 from scipy import stats
 
 from mtjfit.infer import Check, Posterior, Verdict
+from mtjfit.infer.evidence import Evidence
 from mtjfit.plain import plain
 from mtjfit.plot import plot_prior_posterior
 from mtjfit.prior_influence import (
@@ -55,8 +56,13 @@ def noise(posterior: Posterior, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def real(finished) -> Posterior:
-    return finished.posterior
+def real() -> Posterior:
+    """Draws about a best fit, with Λ; λ_sf^F has a lower limit."""
+    made = posterior_of(fitted(), width=0.003)
+    N, u = made.chain[..., made.names.index("lambda_sf_N")], np.random.default_rng(2).random(made.chain.shape[:3])
+    whole = replace(made, names=(*made.names, "Lambda"), chain=np.concatenate([made.chain, N[..., None]], axis=-1))
+    evidence = Evidence(-5.0, 0.1, "made by hand")
+    return replace(with_draws(whole, lambda_sf_F=made.priors["lambda_sf_F"].quantile(0.3 + 0.7 * u)), evidence=evidence)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +98,7 @@ def test_the_table_says_what_decides(real: Posterior, sharp: Posterior) -> None:
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
     assert abs(float(shrinkage.removesuffix(" %"))) < 10
     _, after, _, shrinkage, gain, who = table["lambda_phi"]
-    assert (after, shrinkage, who) == ("1.000 (0.984 to 1.016)", "99.6 %", "mostly the data")
+    assert (after, shrinkage, who) == ("1.000 (0.984 to 1.017)", "99.6 %", "mostly the data")
     assert float(gain) == pytest.approx(narrowing(posterior).loc["lambda_phi", "gain_bits"], abs=0.06)
     assert table["a1"][3] == "> 99.9 %"
     assert rows(whole)["lambda_sf_F"][-1] == "prior and data"
