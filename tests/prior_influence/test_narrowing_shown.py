@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,7 +32,7 @@ from mtjfit.prior_influence import (
     sensitivity_sentence,
     sensitivity_table,
 )
-from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Prior
+from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior
 from mtjfit.text import Table
 
 NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
@@ -135,6 +134,7 @@ def test_sharp_data_do_not_hang_on_the_priors(sharp: Posterior) -> None:
     assert rows(table)["lambda_J"][1].endswith("0.0 sd")
     assert "Lambda" not in rows(table)
     assert "Other scale: lambda_J: uniform 0.1 to 100;" in table.note
+    assert sensitivity_sentence(sharp, sensitivity(sharp).iloc[:0]) == ""  # no length is free
 
 
 def test_what_moves_is_named_with_its_numbers(sharp: Posterior) -> None:
@@ -197,12 +197,6 @@ def test_the_record_is_strict_json_with_the_numbers_of_the_tables(real: Posterio
     assert list(section.tables) == ["narrowing", "sensitivity"]
 
 
-def test_a_study_without_free_lengths_has_no_sentence(real: Posterior) -> None:
-    known = {n: Parameter(n, Fixed(1.0)) for n in LENGTHS}
-    posterior = replace(real, study=real.study.replace(parameters={**real.study.parameters, **known}))
-    assert sensitivity_sentence(posterior, pd.DataFrame({"prior": [], "parameter": []})) == ""
-
-
 SHAPE = (4, 500, 4)
 
 
@@ -253,13 +247,10 @@ def test_a_posterior_is_drawn_with_its_own_shape(place: int, centre: float, sd: 
         assert distance(place, "posterior", density / x) > 0.08  # sabotage: of the length itself
 
 
-def test_a_posterior_that_is_its_prior_covers_it() -> None:
+def test_priors_are_densities_of_the_logarithm_and_a_posterior_that_is_its_prior_covers_it() -> None:
     x, y = curve(1, "posterior")
     assert np.all(y[(x > 0.15) & (x < 70)] > 0.75)
     assert np.all(y[(x < 0.0999) | (x > 100.1)] == 0)
-
-
-def test_priors_are_densities_of_the_logarithm() -> None:
     x, y = curve(0, "prior")
     np.testing.assert_allclose(y, ((x >= 0.1) & (x <= 100.0)).astype(float))
     x, _ = curve(2, "prior")
