@@ -13,6 +13,7 @@ __all__ = [
     "sensitivity_table",
 ]
 
+# those in __all__ are public, the others serve inside the program
 _HOMES = {
     "information": ("FROM_PRIOR", "JointGain", "gain_over_normal"),
     "section": ("prior_section",),

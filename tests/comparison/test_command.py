@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from device_cases import drawn
-from shortcuts import few_starts
+from plot_cases import fitted, posterior_of
 
 import mtjfit
 from mtjfit.cli.main import cli
@@ -53,9 +54,10 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data of diffusion, and diffusion not among the mechanisms: no verdict, exit code 4, but everything is written."""
     folder, said = tmp_path / "out", []
+    once = cache(lambda: ballistic(mtjfit.load_study(make_study()), 3))
     for output, quiet in ((folder, False), (None, True)):
         with pytest.raises(NotDetermined, match="does not describe the data either") as refused:
-            compare_mechanisms_command(make_study(), (), output, 3, quiet, compare=ballistic)
+            compare_mechanisms_command(make_study(), (), output, 3, quiet, compare=lambda *_, **__: once())
         assert refused.value.exit_code == 4
         said.append(capsys.readouterr().out)
     for title in ("What each mechanism predicts", "Evidence", "ln of the Bayes factor", "left-out thickness", "ΔBIC",
@@ -92,16 +94,21 @@ def test_one_thickness_has_no_mechanism(make_study, tmp_path: Path) -> None:
     assert "favour" not in done.stdout
 
 
-def test_a_run_compares_mechanisms_if_asked(finished, tmp_path, monkeypatch: pytest.MonkeyPatch):
-    steps = Steps(lambda study: finished.fit, lambda study, **_: finished.posterior, lambda *_, **__: ())
-    asked = []
+def test_a_run_compares_mechanisms_if_asked(make_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here with nothing found: the page then says how to compare them."""
+    fit, asked, output = fitted(), [], tmp_path / "out"
+    steps = Steps(lambda study: fit, lambda study, **_: posterior_of(fit), lambda *_, **__: ())
     # where the command looks for it
     monkeypatch.setattr(wing("comparison.mechanisms.comparison"), "compare_mechanisms",
                         lambda study, seed, workers, progress: asked.append((seed, progress)))  # fmt: skip
-    arguments = ["run", str(finished.study_file), "--output", str(tmp_path / "out"), "--mechanisms", "--seed", "7"]
+    arguments = ["run", str(make_study()), "--output", str(output), "--mechanisms", "--seed", "7"]
     result = CliRunner().invoke(cli, arguments, obj=steps)
     assert (result.exit_code, asked) == (0, [(7, True)])
     assert "comparing mechanisms" in result.stderr
+    page = (output / "report.html").read_text(encoding="utf-8")
+    assert "Not compared in this run: whether asymmetric electrodes (b1)" in page
+    assert "mtjfit run STUDY.toml --output DIR --mechanisms" in page
+    assert json.loads((output / "result.json").read_bytes())["mechanisms"] is None
 
 
 @pytest.mark.slow  # all five mechanisms, with figures
@@ -111,6 +118,7 @@ def test_the_bundled_series_was_made_by_diffusion(tmp_path: Path) -> None:
     assert "The data favour diffusion over" in done.stdout
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_devices_of_one_thickness_are_compared_without_lengths(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,8 +131,7 @@ def test_devices_of_one_thickness_are_compared_without_lengths(
     assert {"devices.txt", "alone-table.csv", "forest.svg"} <= names
     assert not any(name.startswith(("common", "consequences")) for name in names)
     written = pd.read_csv(tmp_path / "out" / "alone-table.csv", comment="#")
-    with few_starts():  # of which nothing here depends
-        expected = compare_devices(mtjfit.fit(mtjfit.load_study(SANKEY)), bias=0.3).table
+    expected = compare_devices(mtjfit.fit(mtjfit.load_study(SANKEY)), bias=0.3).table
     np.testing.assert_allclose(written["median"], expected["median"])
     assert "T_perp/T_par at 0.3 V" in set(written["quantity"])
 
@@ -149,6 +156,7 @@ def made(studies: Mapping[str, Study], shared: Any, *, seed: int, progress: bool
     return StudyComparison(model, drawn(model.size, rng), single, Tension(-9.0, 0.1, -8.0, 0.2, 2.0))
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_two_data_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     compare_studies_command((SANKEY, KUBOTA), (), out, None, False, compare=made)
@@ -165,6 +173,7 @@ def test_two_data_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "The data sets disagree" in (out / "studies.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_data_sets_that_do_not_converge_end_with_5(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(
         NotConverged, match="NOT CONVERGED: sankey2008, kubota2008; nothing may be concluded"

@@ -81,7 +81,8 @@ def test_moments_lattice_and_normal_metal_share_all_of_the_current() -> None:
         assert not np.allclose(lattice, lost / 2.0, rtol=1e-3)  # λ_sf in place of its square
 
 
-def test_absorption_lies_between_nothing_and_everything() -> None:
+def test_absorption_lies_between_nothing_and_everything_by_the_length_behind_the_layer() -> None:
+    """Λ = 0 takes up everything that arrives, Λ = ∞ lets nothing out."""
     study = simulated(**dict.fromkeys(LENGTHS, LogUniform(0.1, 100.0)))
     layer = layer_draws(study, prior_draws(posterior(study), layer_parameters(study)))
     absorbed = 1 - np.abs(layer.transmitted([1e-3, 0.1, 1.0, 5.0, 1e3, np.inf]))
@@ -89,10 +90,6 @@ def test_absorption_lies_between_nothing_and_everything() -> None:
     assert np.all(absorbed <= 1)
     assert np.all(np.diff(absorbed, axis=1) >= -1e-12)  # thicker layers absorb more
     np.testing.assert_allclose(absorbed[:, -1], 1.0)
-
-
-def test_limits_of_the_length_behind_the_layer() -> None:
-    """Λ = 0 takes up everything that arrives, Λ = ∞ lets nothing out."""
     closed, open_ = (layer_of(10, lambda_sf_N=Fixed(x)).transmitted([1e-9, 1.0]) for x in (np.inf, 0.0))
     np.testing.assert_allclose(np.abs(closed), 0.0, atol=1e-7)
     np.testing.assert_allclose(np.abs(open_[:, 0]), 1.0)

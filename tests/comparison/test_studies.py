@@ -155,7 +155,7 @@ def test_p_values_are_uniform_where_data_agree_and_small_where_they_do_not() -> 
     def p_values(shift: float, n: int) -> np.ndarray:
         found = []
         for _ in range(n):
-            one, two, both = (each.sampled(rng, 4000) for each in pair(rng, shift))
+            one, two, both = (each.sampled(rng, 2000) for each in pair(rng, shift))
             found.append(tension(both, {"one": one, "two": two}).p_value)
         return np.array(found)
 

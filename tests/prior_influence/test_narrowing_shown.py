@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +15,7 @@ from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_s
 from scipy import stats
 
 from mtjfit.infer import Check, Posterior, Verdict
+from mtjfit.infer.evidence import Evidence
 from mtjfit.plain import plain
 from mtjfit.plot import plot_prior_posterior
 from mtjfit.prior_influence import (
@@ -32,7 +32,7 @@ from mtjfit.prior_influence import (
     sensitivity_sentence,
     sensitivity_table,
 )
-from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Parameter, Prior
+from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Prior
 from mtjfit.text import Table
 
 NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
@@ -55,8 +55,13 @@ def noise(posterior: Posterior, seed: int = 0) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def real(finished) -> Posterior:
-    return finished.posterior
+def real() -> Posterior:
+    """Draws about a best fit, with Λ; λ_sf^F has a lower limit."""
+    made = posterior_of(fitted(), width=0.003)
+    N, u = made.chain[..., made.names.index("lambda_sf_N")], np.random.default_rng(2).random(made.chain.shape[:3])
+    whole = replace(made, names=(*made.names, "Lambda"), chain=np.concatenate([made.chain, N[..., None]], axis=-1))
+    evidence = Evidence(-5.0, 0.1, "made by hand")
+    return replace(with_draws(whole, lambda_sf_F=made.priors["lambda_sf_F"].quantile(0.3 + 0.7 * u)), evidence=evidence)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +97,7 @@ def test_the_table_says_what_decides(real: Posterior, sharp: Posterior) -> None:
     assert (prior, unit, who) == ("3.2 (0.14 to 71)", "nm", "the prior alone")
     assert abs(float(shrinkage.removesuffix(" %"))) < 10
     _, after, _, shrinkage, gain, who = table["lambda_phi"]
-    assert (after, shrinkage, who) == ("1.000 (0.984 to 1.016)", "99.6 %", "mostly the data")
+    assert (after, shrinkage, who) == ("1.000 (0.984 to 1.017)", "99.6 %", "mostly the data")
     assert float(gain) == pytest.approx(narrowing(posterior).loc["lambda_phi", "gain_bits"], abs=0.06)
     assert table["a1"][3] == "> 99.9 %"
     assert rows(whole)["lambda_sf_F"][-1] == "prior and data"
@@ -129,6 +134,7 @@ def test_sharp_data_do_not_hang_on_the_priors(sharp: Posterior) -> None:
     assert rows(table)["lambda_J"][1].endswith("0.0 sd")
     assert "Lambda" not in rows(table)
     assert "Other scale: lambda_J: uniform 0.1 to 100;" in table.note
+    assert sensitivity_sentence(sharp, sensitivity(sharp).iloc[:0]) == ""  # no length is free
 
 
 def test_what_moves_is_named_with_its_numbers(sharp: Posterior) -> None:
@@ -191,12 +197,6 @@ def test_the_record_is_strict_json_with_the_numbers_of_the_tables(real: Posterio
     assert list(section.tables) == ["narrowing", "sensitivity"]
 
 
-def test_a_study_without_free_lengths_has_no_sentence(real: Posterior) -> None:
-    known = {n: Parameter(n, Fixed(1.0)) for n in LENGTHS}
-    posterior = replace(real, study=real.study.replace(parameters={**real.study.parameters, **known}))
-    assert sensitivity_sentence(posterior, pd.DataFrame({"prior": [], "parameter": []})) == ""
-
-
 SHAPE = (4, 500, 4)
 
 
@@ -247,13 +247,10 @@ def test_a_posterior_is_drawn_with_its_own_shape(place: int, centre: float, sd: 
         assert distance(place, "posterior", density / x) > 0.08  # sabotage: of the length itself
 
 
-def test_a_posterior_that_is_its_prior_covers_it() -> None:
+def test_priors_are_densities_of_the_logarithm_and_a_posterior_that_is_its_prior_covers_it() -> None:
     x, y = curve(1, "posterior")
     assert np.all(y[(x > 0.15) & (x < 70)] > 0.75)
     assert np.all(y[(x < 0.0999) | (x > 100.1)] == 0)
-
-
-def test_priors_are_densities_of_the_logarithm() -> None:
     x, y = curve(0, "prior")
     np.testing.assert_allclose(y, ((x >= 0.1) & (x <= 100.0)).astype(float))
     x, _ = curve(2, "prior")

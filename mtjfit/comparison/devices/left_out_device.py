@@ -25,6 +25,7 @@ from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, whitened
+from mtjfit.results.transfer import parameter_draws
 from mtjfit.study import SCATTER, Study
 
 BY_WEIGHTS, NORMAL, LINEAR = "reweighted draws", "normal approximation", "linearised fit"
@@ -143,16 +144,9 @@ def _own_amplitudes(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArr
             else:
                 value[:, j, t] = draws[linear.names[column]]
         if t in scattered:
-            sd[..., t] = np.abs(value[..., t]) * _scatter(study, draws, name)
+            relative = [parameter_draws(study, draws, curve, SCATTER + name) for curve in study.curves]
+            sd[..., t] = np.abs(value[..., t]) * np.stack(relative, axis=1)
     return value, sd
-
-
-def _scatter(study: Study, draws: pd.DataFrame, name: str) -> FloatArray:
-    """Relative standard deviation between devices of an amplitude, shape (n or 1, n_devices)."""
-    value = study.parameters[SCATTER + name].value
-    if value is not None:
-        return np.full((1, len(study.curves)), value)
-    return np.stack([draws[each].to_numpy() for each in study.names_of(SCATTER + name)], axis=1)
 
 
 def _own_thicknesses(model: FullPosterior, values: FloatArray) -> Iterator[tuple[float, FloatArray]]:

@@ -63,7 +63,7 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
     half = own.powers.size
     predicted = np.stack([t[:, :half] + 1j * t[:, half:] for t in (one.draws(_DRAWS, rng) for one in left)], axis=1)
     deviations = _deviations(own, replace(own, values=predicted), bias)
-    own_tests = {one.device: one.p_value for one in combinations(model)}
+    own_tests = {one.device: one.p_value for one in combinations(model)} if np.any(adjusted < FALSE_ALARM) else {}
     rows = []
     for j, (curve, one) in enumerate(zip(study.curves, left, strict=True)):
         mine = [(name, float(x[j]), float(y[j]), float(away[j])) for name, x, y, away in deviations]

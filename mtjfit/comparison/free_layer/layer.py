@@ -20,14 +20,15 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import qmc, rankdata
 
-from mtjfit.data import FloatArray
+from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import Posterior
-from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.layout import IntArray, amplitude_layout
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.tables import interval
+from mtjfit.results.transfer import parameter_draws
 from mtjfit.study import Study
 
 _PRIOR_DRAWS = 2**11
@@ -178,19 +179,19 @@ def shares_one_layer(study: Study) -> bool:
     return len(study.curves) == 1 or not _differing(study)
 
 
-def _labels(study: Study, device: str | None) -> dict[str, str | None]:
-    """The column of each parameter of the layer of a device, None where it is fixed."""
+def _meant(study: Study, device: str | None) -> TorqueCurve:
+    """The device whose layer is meant; any one where they share every parameter."""
     if device is not None and device not in study.devices:
         raise ValueError(f"device {device!r} is not in the study {study.name!r}: {', '.join(study.devices)}")
     if device is None and not shares_one_layer(study):
         raise ValueError(f"{', '.join(_differing(study))} differ between devices: name the device whose layer is meant")
-    curve = study.curves[0 if device is None else study.devices.index(device)]
-    return {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in _of_layer(study)}
+    return study.curves[0 if device is None else study.devices.index(device)]
 
 
 def layer_parameters(study: Study, device: str | None = None) -> tuple[str, ...]:
     """Free parameters that the layer of a device depends on, as in `Posterior.names`."""
-    return tuple(label for label in _labels(study, device).values() if label is not None)
+    curve, layer = _meant(study, device), (study.parameters[name] for name in _of_layer(study))
+    return tuple(each.name_for(curve) for each in layer if not each.is_fixed)
 
 
 def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> FreeLayer:
@@ -200,23 +201,20 @@ def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) ->
     it scatters. `ValueError` where the device is unknown or must be named, or a column is missing; `NotDetermined`
     without any amplitude of J0.
     """
-    labels = _labels(study, device)
-    missing = [label for label in labels.values() if label is not None and label not in draws]
+    curve = _meant(study, device)
+    missing = [label for label in layer_parameters(study, device) if label not in draws]
     if missing:
         raise ValueError(f"the draws have no column {', '.join(missing)}")
     if not study.amplitudes:
         raise NotDetermined("the study declares no amplitude of J0(V), so that it has no torque")
 
     def column(name: str) -> FloatArray:
-        label = labels[name]
-        if label is not None:
-            return draws[label].to_numpy(dtype=float)[:, None]
-        return np.full((len(draws), 1), study.parameters[name].value)
+        return parameter_draws(study, draws, curve, name)[:, None]
 
-    whole = layout(study)
+    declared = study.parameters
     lengths = {name: column(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")}
-    lengths["Lambda"] = column("Lambda") if "Lambda" in labels else column("lambda_sf_N") * column("D_ratio")
-    lengths["dead_layer"] = column("dead_layer") if "dead_layer" in whole.index else np.zeros((len(draws), 1))
+    lengths["Lambda"] = column("Lambda") if "Lambda" in declared else column("lambda_sf_N") * column("D_ratio")
+    lengths["dead_layer"] = column("dead_layer") if "dead_layer" in declared else np.zeros((len(draws), 1))
     linear = amplitude_layout(study)
     powers = np.unique(linear.power)
     current = np.zeros((len(draws), powers.size), dtype=complex)
