@@ -34,13 +34,7 @@ class Columns:
     sigma_bias: str = ""
 
     def roles(self) -> dict[str, str]:
-        """Column name by role, declared roles only.
-
-        Examples
-        --------
-        >>> Columns("V", "T1", "T2").roles()
-        {'bias': 'V', 'par': 'T1', 'perp': 'T2'}
-        """
+        """Column name by role, declared roles only."""
         return {role: column for role, column in vars(self).items() if column}
 
 
@@ -85,8 +79,6 @@ class TableDeclaration:
 
     Attributes
     ----------
-    quantity : {"torque", "torkance"}
-    per : {"area", "device", "volume"}
     perp_axis : {"MxP", "PxM"}
         Direction along which the file counts the out-of-plane component; ``"PxM"`` is flipped on loading.
     device, group : str

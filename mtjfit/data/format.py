@@ -174,19 +174,11 @@ device = 'A_1', part = 'left'; write more of the name into the pattern, such as 
         return {token.name: token.unit for token in self._tokens if token.name and token.unit}
 
     def fields(self, name: str, where: str = "") -> dict[str, str]:
-        """Values of the fields in a name, numbers with their units as in ``"2.1 nm"``.
+        """Values of the fields in a file name without folders, or a column name; numbers with their units as in ``"2.1
+        nm"``.
 
-        Parameters
-        ----------
-        name : str
-            File name without folders, or name of a column.
-        where : str
-            Place for messages; the name itself if empty.
-
-        Raises
-        ------
-        DataError
-            The name does not fit, or in more than one way.
+        `where` is the place for messages; the name itself if empty. DataError where the name fits in no way, or in
+        several.
         """
         where = where or name
         if len(name) > _LONGEST_NAME:

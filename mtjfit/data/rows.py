@@ -241,26 +241,13 @@ def _curve(
     if declaration.angle is not None:
         angle = declaration.angle
     curve = TorqueCurve(
-        device=name,
-        bias=columns["bias"],
-        par=columns["par"],
-        perp=columns["perp"],
-        thickness=math.nan if thickness is None else float(thickness),
-        quantity=declaration.quantity,
-        per=declaration.per,
-        unit=declaration.units.torque,
-        sigma_par=columns.get("sigma_par"),
-        sigma_perp=columns.get("sigma_perp"),
-        group=str(device.constants.get("group", "")),
+        name, columns["bias"], columns["par"], columns["perp"], math.nan if thickness is None else float(thickness),
+        declaration.quantity, declaration.per, declaration.units.torque,
+        sigma_par=columns.get("sigma_par"), sigma_perp=columns.get("sigma_perp"), rho=columns.get("rho"),
+        covariance=covariance, sigma_bias=sigma_bias, group=str(device.constants.get("group", "")), origin=origin,
+        source=label, angle=None if angle is None else float(angle), sin_theta=declaration.sin_theta,
         declared_perp_axis=declaration.perp_axis,
-        origin=origin,
-        source=label,
-        angle=None if angle is None else float(angle),
-        sin_theta=declaration.sin_theta,
-        rho=columns.get("rho"),
-        covariance=covariance,
-        sigma_bias=sigma_bias,
-    )
+    )  # fmt: skip
     for mask in declaration.mask:
         if mask.device in ("", name):
             curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)

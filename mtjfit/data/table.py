@@ -27,7 +27,11 @@ _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par
 
 
 def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str = "") -> tuple[TorqueCurve, ...]:
-    """Curves of one file.
+    """Curves of one file, one for each device, in order of appearance.
+
+    Bias is in V, thickness in nm, angle in degrees, torques in the unit of the file, `perp` along M × P. A comment line
+    ``# origin: simulated; how it was made`` above the header (or ``reconstruction``, ``measured``) travels with the
+    curves; no declaration overrules it.
 
     Parameters
     ----------
@@ -38,21 +42,10 @@ def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str =
     label : str
         Name of the file in messages and in `TorqueCurve.source`; the path as given if empty.
 
-    Returns
-    -------
-    tuple of TorqueCurve
-        One for each device, in order of appearance; bias in V, thickness in nm, angle in degrees, torques in the unit
-        of the file, `perp` along M × P.
-
     Raises
     ------
     DataError
         With every problem of the file, as ``file:line: column 'x': what; what to do``.
-
-    Notes
-    -----
-    A comment line ``# origin: simulated; how it was made`` above the header (or ``reconstruction``, ``measured``)
-    travels with the curves. No declaration overrules it.
 
     Examples
     --------
