@@ -21,22 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "mtjfit"
 
 PUBLIC = [
-    "FitResult",
-    "Plan",
-    "Posterior",
-    "SpinTorqueModel",
-    "Study",
-    "TorqueCurve",
-    "__version__",
-    "compare",
-    "dataset",
-    "datasets",
-    "fit",
-    "identify",
-    "load_study",
-    "physics",
-    "plan",
-    "sample",
+    *("FitResult", "Plan", "Posterior", "SpinTorqueModel", "Study", "TorqueCurve", "__version__", "compare", "dataset"),
+    *("datasets", "fit", "identify", "load_study", "physics", "plan", "sample"),
 ]
 OF_WINGS = {"Plan": "planning", "compare": "comparison", "plan": "planning"}
 LONGEST_FILE = 400
@@ -188,8 +174,15 @@ def imports_of(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_help_does_not_wait_for_slow_imports():
-    assert imports_of("import mtjfit.cli.main") & SLOW_TO_IMPORT == set()
+@pytest.mark.parametrize(
+    ("statement", "slow"),
+    [
+        ("import mtjfit.cli.main", SLOW_TO_IMPORT),
+        ("import mtjfit.study.study, mtjfit.study.load, mtjfit.data", SLOW_TO_IMPORT - {"scipy"}),
+    ],
+)
+def test_help_and_studies_do_not_wait_for_slow_imports(statement: str, slow: set[str]):
+    assert imports_of(statement) & slow == set()
 
 
 def test_sabotage_a_slow_import_is_seen():
