@@ -77,6 +77,8 @@ _CovarianceFiles: TypeAlias = Annotated[
 class TableDeclaration:
     """Everything that must be known to read one tidy table.
 
+    ConfigError with every contradiction in it; `where` is the key path inside a ``[[data]]`` table.
+
     Attributes
     ----------
     perp_axis : {"MxP", "PxM"}
@@ -106,11 +108,6 @@ class TableDeclaration:
         of some devices. Errors need no columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
-
-    Raises
-    ------
-    ConfigError
-        With every contradiction in the declaration; `where` is the key path inside a ``[[data]]`` table.
 
     Examples
     --------

@@ -118,12 +118,8 @@ class NamePattern:
 
     ``{device}`` stands for any text, ``{thickness:nm}`` for a number with its unit behind it (a space or ``_`` may
     stand between), ``{repeat:}`` for a number without unit, ``{*}`` for anything, which is dropped. Everything else
-    stands for itself. A name that fits in two different ways is refused.
-
-    Raises
-    ------
-    ConfigError
-        The pattern has no field, an open brace, or two fields of one name.
+    stands for itself. A name that fits in two different ways is refused. ConfigError where the pattern has no field, an
+    open brace, or two fields of one name.
 
     Examples
     --------
@@ -234,6 +230,8 @@ def _ends(token: _Token, name: str, start: int, ways: Mapping[int, object]) -> l
 class Wide:
     """Layout of a wide table, several series side by side.
 
+    ConfigError where neither or both of `columns` and `common` are given, or the pattern cannot be understood.
+
     Attributes
     ----------
     columns : tuple of str
@@ -248,11 +246,6 @@ class Wide:
     within : float
         Series that belong together by their names but were read off at slightly different X are paired point by point
         where X differs by no more than this, in the unit of X.
-
-    Raises
-    ------
-    ConfigError
-        Neither or both of `columns` and `common` are given, or the pattern cannot be understood.
     """
 
     columns: tuple[str, ...] = ()

@@ -11,12 +11,11 @@ from typing import TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.covariance import covariances
+from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import SourceFile
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
@@ -203,7 +202,7 @@ def curves_of_devices(
     comments: Iterable[tuple[Line, str]],
     declaration: TableDeclaration,
     log: ProblemLog,
-    opened: Callable[[str], SourceFile] | None = None,
+    opened: Opener = None,
 ) -> tuple[TorqueCurve, ...]:
     """Curves of rows sorted by device; DataError with everything in `log`, and faults that only whole devices show.
 

@@ -5,11 +5,12 @@ Either every row is understood exactly as declared, or one DataError lists what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from mtjfit.data.covariance import Opener
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
@@ -66,7 +67,7 @@ def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str =
 
 
 def curves_from_bytes(
-    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], SourceFile] | None = None
+    data: bytes, declaration: TableDeclaration, label: str, opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
 
@@ -91,10 +92,7 @@ def curves_from_bytes(
 
 
 def curves_from_sources(
-    sources: Sequence[SourceFile],
-    declaration: TableDeclaration,
-    label: str = "",
-    opened: Callable[[str], SourceFile] | None = None,
+    sources: Sequence[SourceFile], declaration: TableDeclaration, label: str = "", opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Curves of one or more files that one declaration describes, one for each device, whose rows may come from
     several.
@@ -136,10 +134,7 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
 
 
 def curves_from_sheets(
-    sheets: Sequence[Sheet],
-    declaration: TableDeclaration,
-    label: str = "",
-    opened: Callable[[str], SourceFile] | None = None,
+    sheets: Sequence[Sheet], declaration: TableDeclaration, label: str = "", opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()
