@@ -56,17 +56,9 @@ def datasets_folder() -> Path:
 
 
 def datasets(folder: Path | None = None) -> tuple[BundledDataset, ...]:
-    """All bundled sets, by name.
+    """All bundled sets, by name, or those of another `folder` laid out in the same way.
 
-    Parameters
-    ----------
-    folder : Path, optional
-        Another folder laid out in the same way.
-
-    Raises
-    ------
-    DataError
-        A ``meta.toml`` cannot be read, or has no title, kind or sha256.
+    DataError where a ``meta.toml`` cannot be read, or has no title, kind or sha256.
 
     Examples
     --------

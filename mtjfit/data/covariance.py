@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,13 +16,13 @@ from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
 from mtjfit.text import counted
 
+Opener: TypeAlias = Callable[[str], SourceFile] | None
+"""Gives the bytes of a file that a declaration names; None where no folder to find it in is known."""
 _LISTED = 5
 """Places of one kind of fault that are listed."""
 
 
-def covariances(
-    points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], SourceFile] | None
-) -> dict[str, FloatArray]:
+def covariances(points: Mapping[str, int], declaration: TableDeclaration, opened: Opener) -> dict[str, FloatArray]:
     """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
     P.
 

@@ -41,13 +41,7 @@ class Origin:
 
     @property
     def label(self) -> str:
-        """Mark for plots and tables; empty for measured data.
-
-        Examples
-        --------
-        >>> Origin("simulated", "five thicknesses").label
-        'SIMULATED, not measured: five thicknesses'
-        """
+        """Mark for plots and tables, such as ``SIMULATED, not measured: five thicknesses``; empty for measured data."""
         if self.kind == "measured":
             return ""
         return f"{self.kind.upper()}, not measured" + (f": {self.note}" if self.note else "")
@@ -283,19 +277,10 @@ class TorqueCurve:
         )  # fmt: skip
 
     def mask(self, where: ArrayLike, reason: str) -> TorqueCurve:
-        """Leave points out, with a reason; returns a new curve, points already masked keep their reason.
+        """Leave points out, with a reason for reports; returns a new curve, points already masked keep their reason.
 
-        Parameters
-        ----------
-        where : array_like of bool, shape (n,)
-            True for the points to leave out.
-        reason : str
-            Shown in every report.
-
-        Raises
-        ------
-        DataError
-            The mask has another shape than the bias, or leaves no point.
+        `where` has shape (n,), True for the points to leave out. DataError where it has another shape, or leaves no
+        point.
         """
         leave_out = np.asarray(where, dtype=bool)
         if leave_out.shape != self.bias.shape:

@@ -34,13 +34,7 @@ class Columns:
     sigma_bias: str = ""
 
     def roles(self) -> dict[str, str]:
-        """Column name by role, declared roles only.
-
-        Examples
-        --------
-        >>> Columns("V", "T1", "T2").roles()
-        {'bias': 'V', 'par': 'T1', 'perp': 'T2'}
-        """
+        """Column name by role, declared roles only."""
         return {role: column for role, column in vars(self).items() if column}
 
 
@@ -83,10 +77,10 @@ _CovarianceFiles: TypeAlias = Annotated[
 class TableDeclaration:
     """Everything that must be known to read one tidy table.
 
+    ConfigError with every contradiction in it; `where` is the key path inside a ``[[data]]`` table.
+
     Attributes
     ----------
-    quantity : {"torque", "torkance"}
-    per : {"area", "device", "volume"}
     perp_axis : {"MxP", "PxM"}
         Direction along which the file counts the out-of-plane component; ``"PxM"`` is flipped on loading.
     device, group : str
@@ -114,11 +108,6 @@ class TableDeclaration:
         of some devices. Errors need no columns then.
     bias_window : (float, float) or None
         In V, ends included; points outside are masked.
-
-    Raises
-    ------
-    ConfigError
-        With every contradiction in the declaration; `where` is the key path inside a ``[[data]]`` table.
 
     Examples
     --------

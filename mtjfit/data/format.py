@@ -118,12 +118,8 @@ class NamePattern:
 
     ``{device}`` stands for any text, ``{thickness:nm}`` for a number with its unit behind it (a space or ``_`` may
     stand between), ``{repeat:}`` for a number without unit, ``{*}`` for anything, which is dropped. Everything else
-    stands for itself. A name that fits in two different ways is refused.
-
-    Raises
-    ------
-    ConfigError
-        The pattern has no field, an open brace, or two fields of one name.
+    stands for itself. A name that fits in two different ways is refused. ConfigError where the pattern has no field, an
+    open brace, or two fields of one name.
 
     Examples
     --------
@@ -174,19 +170,11 @@ device = 'A_1', part = 'left'; write more of the name into the pattern, such as 
         return {token.name: token.unit for token in self._tokens if token.name and token.unit}
 
     def fields(self, name: str, where: str = "") -> dict[str, str]:
-        """Values of the fields in a name, numbers with their units as in ``"2.1 nm"``.
+        """Values of the fields in a file name without folders, or a column name; numbers with their units as in ``"2.1
+        nm"``.
 
-        Parameters
-        ----------
-        name : str
-            File name without folders, or name of a column.
-        where : str
-            Place for messages; the name itself if empty.
-
-        Raises
-        ------
-        DataError
-            The name does not fit, or in more than one way.
+        `where` is the place for messages; the name itself if empty. DataError where the name fits in no way, or in
+        several.
         """
         where = where or name
         if len(name) > _LONGEST_NAME:
@@ -242,6 +230,8 @@ def _ends(token: _Token, name: str, start: int, ways: Mapping[int, object]) -> l
 class Wide:
     """Layout of a wide table, several series side by side.
 
+    ConfigError where neither or both of `columns` and `common` are given, or the pattern cannot be understood.
+
     Attributes
     ----------
     columns : tuple of str
@@ -256,11 +246,6 @@ class Wide:
     within : float
         Series that belong together by their names but were read off at slightly different X are paired point by point
         where X differs by no more than this, in the unit of X.
-
-    Raises
-    ------
-    ConfigError
-        Neither or both of `columns` and `common` are given, or the pattern cannot be understood.
     """
 
     columns: tuple[str, ...] = ()

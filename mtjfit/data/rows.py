@@ -11,12 +11,11 @@ from typing import TypeAlias
 import numpy as np
 
 from mtjfit.arrays import FloatArray
-from mtjfit.data.covariance import covariances
+from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
-from mtjfit.data.readers import SourceFile
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
@@ -203,7 +202,7 @@ def curves_of_devices(
     comments: Iterable[tuple[Line, str]],
     declaration: TableDeclaration,
     log: ProblemLog,
-    opened: Callable[[str], SourceFile] | None = None,
+    opened: Opener = None,
 ) -> tuple[TorqueCurve, ...]:
     """Curves of rows sorted by device; DataError with everything in `log`, and faults that only whole devices show.
 
@@ -241,26 +240,13 @@ def _curve(
     if declaration.angle is not None:
         angle = declaration.angle
     curve = TorqueCurve(
-        device=name,
-        bias=columns["bias"],
-        par=columns["par"],
-        perp=columns["perp"],
-        thickness=math.nan if thickness is None else float(thickness),
-        quantity=declaration.quantity,
-        per=declaration.per,
-        unit=declaration.units.torque,
-        sigma_par=columns.get("sigma_par"),
-        sigma_perp=columns.get("sigma_perp"),
-        group=str(device.constants.get("group", "")),
+        name, columns["bias"], columns["par"], columns["perp"], math.nan if thickness is None else float(thickness),
+        declaration.quantity, declaration.per, declaration.units.torque,
+        sigma_par=columns.get("sigma_par"), sigma_perp=columns.get("sigma_perp"), rho=columns.get("rho"),
+        covariance=covariance, sigma_bias=sigma_bias, group=str(device.constants.get("group", "")), origin=origin,
+        source=label, angle=None if angle is None else float(angle), sin_theta=declaration.sin_theta,
         declared_perp_axis=declaration.perp_axis,
-        origin=origin,
-        source=label,
-        angle=None if angle is None else float(angle),
-        sin_theta=declaration.sin_theta,
-        rho=columns.get("rho"),
-        covariance=covariance,
-        sigma_bias=sigma_bias,
-    )
+    )  # fmt: skip
     for mask in declaration.mask:
         if mask.device in ("", name):
             curve = curve.mask((curve.bias >= mask.bias[0]) & (curve.bias <= mask.bias[1]), mask.reason)

@@ -5,11 +5,12 @@ Either every row is understood exactly as declared, or one DataError lists what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from mtjfit.data.covariance import Opener
 from mtjfit.data.curve import TorqueCurve
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import NamePattern
@@ -27,7 +28,11 @@ _UNIT_OF = {"bias": "bias", "sigma_bias": "bias", "thickness": "thickness", "par
 
 
 def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str = "") -> tuple[TorqueCurve, ...]:
-    """Curves of one file.
+    """Curves of one file, one for each device, in order of appearance.
+
+    Bias is in V, thickness in nm, angle in degrees, torques in the unit of the file, `perp` along M × P. A comment line
+    ``# origin: simulated; how it was made`` above the header (or ``reconstruction``, ``measured``) travels with the
+    curves; no declaration overrules it.
 
     Parameters
     ----------
@@ -38,21 +43,10 @@ def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str =
     label : str
         Name of the file in messages and in `TorqueCurve.source`; the path as given if empty.
 
-    Returns
-    -------
-    tuple of TorqueCurve
-        One for each device, in order of appearance; bias in V, thickness in nm, angle in degrees, torques in the unit
-        of the file, `perp` along M × P.
-
     Raises
     ------
     DataError
         With every problem of the file, as ``file:line: column 'x': what; what to do``.
-
-    Notes
-    -----
-    A comment line ``# origin: simulated; how it was made`` above the header (or ``reconstruction``, ``measured``)
-    travels with the curves. No declaration overrules it.
 
     Examples
     --------
@@ -73,7 +67,7 @@ def read_curves(path: str | Path, declaration: TableDeclaration, *, label: str =
 
 
 def curves_from_bytes(
-    data: bytes, declaration: TableDeclaration, label: str, opened: Callable[[str], SourceFile] | None = None
+    data: bytes, declaration: TableDeclaration, label: str, opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
 
@@ -98,10 +92,7 @@ def curves_from_bytes(
 
 
 def curves_from_sources(
-    sources: Sequence[SourceFile],
-    declaration: TableDeclaration,
-    label: str = "",
-    opened: Callable[[str], SourceFile] | None = None,
+    sources: Sequence[SourceFile], declaration: TableDeclaration, label: str = "", opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Curves of one or more files that one declaration describes, one for each device, whose rows may come from
     several.
@@ -143,10 +134,7 @@ def declared_sheets(source: SourceFile, declaration: TableDeclaration) -> tuple[
 
 
 def curves_from_sheets(
-    sheets: Sequence[Sheet],
-    declaration: TableDeclaration,
-    label: str = "",
-    opened: Callable[[str], SourceFile] | None = None,
+    sheets: Sequence[Sheet], declaration: TableDeclaration, label: str = "", opened: Opener = None
 ) -> tuple[TorqueCurve, ...]:
     """Like `curves_from_sources`, for sheets: their rows below one another, columns first, then header parameters."""
     roles = declaration.columns.roles()

@@ -117,15 +117,10 @@ _THICKNESS_KEYS = {"nm": "nm", "m": "m", **dict.fromkeys(("angstrom", "Angstrom"
 
 
 def find_unit(text: str) -> Unit:
-    """The unit of torque or torkance that a text names.
+    """The unit of torque or torkance that a text names; ValueError with the nearest one if it is none of the table.
 
     Spaces, ``·`` and ``*``, ``^-1`` and ``⁻¹``, ``ħ`` and ``hbar``, ``µ`` and ``u``, ``Ω`` and ``ohm`` are the same.
     Case counts unless it cannot mean anything else: ``hbar/2e/kOhm`` is understood, ``mt`` is not.
-
-    Raises
-    ------
-    ValueError
-        The text is no unit of the table; the message names the nearest one.
 
     Examples
     --------
@@ -171,20 +166,14 @@ def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> 
 def conversion(unit: str, to: str) -> float:
     """Factor that turns numbers in `unit` into numbers in `to`.
 
-    A torque unit and a torkance unit of the same dimension convert with their SI factors: the amplitude a1 in
-    torque unit per volt is the same number for dT/dV.
-
-    Raises
-    ------
-    ValueError
-        A unit is unknown, or the two differ in dimension; ``arb`` converts only to itself.
+    A torque unit and a torkance unit of the same dimension convert with their SI factors: the amplitude a1 in torque
+    unit per volt is the same number for dT/dV. ValueError where a unit is unknown, or the two differ in dimension;
+    ``arb`` converts only to itself.
 
     Examples
     --------
-    >>> round(conversion("hbar/2e/kohm", "1e-19 N m/V"), 5)
-    3.29106
-    >>> conversion("Oe", "mT")
-    0.1
+    >>> round(conversion("hbar/2e/kohm", "1e-19 N m/V"), 5), conversion("Oe", "mT")
+    (3.29106, 0.1)
     """
     one, other = find_unit(unit), find_unit(to)
     if one.dimension != other.dimension:
@@ -199,21 +188,13 @@ def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
     """Unit in which a coefficient of J0(V) = Σ (a_n + i b_n) Vⁿ is reported; the digit in its name is the power n of V.
 
     Torque data: the torque unit per Vⁿ. Torkance data: the same numbers, as J0' = a1 + 2 (a2 + i b2) V + … in the
-    torkance unit. ``per = "volume"``: times nm, since T = J0 κ/d with d in nm.
-
-    Raises
-    ------
-    ValueError
-        `name` is no amplitude, or `unit` is unknown.
+    torkance unit. ``per = "volume"``: times nm, since T = J0 κ/d with d in nm. ValueError where `name` is no amplitude,
+    or `unit` is unknown.
 
     Examples
     --------
-    >>> amplitude_unit("b2", "1e-19 N m", "torque", "device")
-    '1e-19 N m/V^2'
-    >>> amplitude_unit("a1", "hbar/2e/kohm", "torkance", "device")
-    'hbar/2e/kohm'
-    >>> amplitude_unit("b2", "mT/V", "torkance", "volume")
-    'mT nm/V^2'
+    >>> amplitude_unit("b2", "1e-19 N m", "torque", "device"), amplitude_unit("b2", "mT/V", "torkance", "volume")
+    ('1e-19 N m/V^2', 'mT nm/V^2')
     """
     match = re.fullmatch(r"[ab](\d)", name)
     if match is None:

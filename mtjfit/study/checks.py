@@ -22,24 +22,17 @@ _MAY_BE_ZERO = ("lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
 
 
 def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> list[Problem]:
-    """Everything that keeps curves and parameters from being a study.
+    """Everything that keeps curves and parameters from being a study; none if all is well.
 
-    Returns
-    -------
-    list of Problem
-        Empty if all is well; `where` is a key path such as ``parameters.lambda_J``, or names a device.
+    `where` is a key path such as ``parameters.lambda_J``, or names a device.
 
     Examples
     --------
-    >>> for problem in study_problems([], {}):
-    ...     print(problem.where, "-", problem.what)
-    data - there is no curve
-    parameters.lambda_J - is missing
-    parameters.lambda_phi - is missing
-    parameters.lambda_sf_F - is missing
-    parameters.thickness - is missing
-    parameters.Lambda - is missing, and so are lambda_sf_N and D_ratio
-    parameters - there is no amplitude
+    >>> print(*[f"{problem.where} {problem.what}" for problem in study_problems([], {})][:4], sep="\\n")
+    data there is no curve
+    parameters.lambda_J is missing
+    parameters.lambda_phi is missing
+    parameters.lambda_sf_F is missing
     """
     return [*curve_problems(curves), *parameter_problems(parameters), *joint_problems(curves, parameters)]
 

@@ -79,12 +79,7 @@ def _fitting(folder: Path, pattern: str) -> list[str]:
 
 
 def load_study(path: str | Path) -> Study:
-    """Read a study file and all data files it names.
-
-    Parameters
-    ----------
-    path : str or Path
-        The TOML file; data files are relative to it.
+    """Read a study file and all data files it names, relative to it.
 
     Returns
     -------

@@ -249,13 +249,7 @@ class AboutNominal:
         return Normal(0.0, self.sd).quantile(u)
 
     def about(self, nominal: float) -> Normal:
-        """The prior of one device.
-
-        Examples
-        --------
-        >>> AboutNominal(0.1).about(2.0)
-        Normal(mean=2.0, sd=0.1, low=0.0, high=inf)
-        """
+        """The prior of one device, restricted to positive values."""
         return Normal(nominal, self.sd, low=0.0)
 
     def describe(self) -> str:

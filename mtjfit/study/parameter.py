@@ -184,14 +184,8 @@ class Parameter:
         return self.prior.centre_and_sd[1]
 
     def name_for(self, curve: _Device) -> ParameterName:
-        """Name in tables of the number that serves a device.
-
-        Examples
-        --------
-        >>> from mtjfit.study import Normal
-        >>> from types import SimpleNamespace
-        >>> Parameter("a1", Normal(0.0, 1.0), "group").name_for(SimpleNamespace(device="dev1", group="W7"))
-        'a1[W7]'
+        """Name in tables of the number that serves a device, such as ``a1``, ``a1[W7]`` for a group, or
+        ``a1[dev1]``.
         """
         owner = {"shared": None, "group": curve.group, "device": curve.device}[self.scope]
         return ParameterName(self.name, owner)

@@ -78,7 +78,7 @@ def grid(low: float, high: float, step: float) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class PlanRequest:
-    """Request for a plan; whatever is left out follows from the data.
+    """Request for a plan; whatever is left out follows from the data. ConfigError with all problems, by key.
 
     Attributes
     ----------
@@ -92,11 +92,6 @@ class PlanRequest:
         Lowest and highest bias in V and the number of points.
     quantity, per, unit : str
         As of a curve; empty where the data say it.
-
-    Raises
-    ------
-    ConfigError
-        A number makes no sense; all problems at once, by key.
     """
 
     thickness: tuple[float, ...] = ()

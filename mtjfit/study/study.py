@@ -76,18 +76,15 @@ class Sampling:
 class Study:
     """Curves, parameters and sampling settings; immutable, and checked as a whole when made.
 
+    ConfigError with all problems at once: device names repeat, units do not fit together, a parameter is missing,
+    unknown, or has a prior or scope that it cannot have.
+
     Attributes
     ----------
     text : str
         The study file this came from, verbatim, or empty.
     files : mapping of str to str
         sha256 of every data file by its path as declared.
-
-    Raises
-    ------
-    ConfigError
-        Device names repeat, units do not fit together, a parameter is missing, unknown, or has a prior or scope
-        that it cannot have. All problems at once.
 
     Examples
     --------

@@ -13,20 +13,11 @@ from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
-    """A commented ``study.toml`` for data files.
+    """A commented ``study.toml`` for data files, valid TOML.
 
     Column names, separator and decimal mark are proposed from the file and marked ``# GUESS``. Quantity, normalisation,
-    axis and units cannot be seen in a file: they are left as placeholders ``<…?>`` that `load_study` refuses.
-
-    Parameters
-    ----------
-    folder : str or Path, optional
-        Folder of the study file; names of data files are written relative to it. As given if left out.
-
-    Returns
-    -------
-    str
-        Valid TOML.
+    axis and units cannot be seen in a file: they are left as placeholders ``<…?>`` that `load_study` refuses. Names of
+    data files are written relative to `folder`, that of the study file; as given if it is left out.
 
     Raises
     ------

@@ -192,9 +192,8 @@ def test_agrees_with_regular_expressions(parts: list[tuple[str, str]]) -> None:
             ways.add(match.groups())
     found = reading(pattern, name)
     # Only one reading: then the greediest and the laziest are that one, where neither holds a blank field.
-    assert found is None or (
-        ways <= {found} and "".join(word + literal for word, (_, literal) in zip(found, parts, strict=True)) == name
-    )
+    literals = [literal for _, literal in parts]
+    assert found is None or (ways <= {found} and "".join(map("".join, zip(found, literals, strict=True))) == name)
 
 
 def reading(pattern: str, name: str) -> tuple[str, ...] | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -263,6 +264,80 @@ def test_noise_is_read_where_sigma_is_fitted(tmp_path: Path) -> None:
         "study.toml: parameters.noise_par: lognormal needs factor > 1 (2 means: one sd is a factor of two); "
         "correct the numbers"
     ]
+
+
+ROWS = "V,tau_par,tau_perp\n-0.1,1,0.5\n0,1,0\n0.1,1,-0.5\n"
+NAMED = 'file = "A_T2nm.csv"\nname = "{device}_T{d_nm:nm}.csv"'
+
+
+def write_files(folder: Path, source: str, form: str = 'reader = "tidy"', *names: str) -> Path:
+    """A study whose data are in files of these names, which hold columns for bias and torque only."""
+    for name in names or ("A_T2nm.csv",):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(ROWS, encoding="utf-8")
+    text = TEXT.replace('file = "series.csv"', source).replace(SIGMA_COLUMNS, "")
+    text = text.replace("mask = []", "sigma = { par = 0.1, perp = 0.1 }")
+    return write(folder, text.replace("[parameters]", f"[data.format]\n{form}\n[parameters]"))
+
+
+def test_many_files_by_a_pattern(tmp_path: Path) -> None:
+    names = [f"sweeps/{name}.csv" for name in ("A_T1.5nm", "B_T2nm", "C_T2.5nm")]
+    pattern = 'files = "sweeps/*.csv"\nname = "{device}_T{d_nm:nm}.csv"'
+    file = write_files(tmp_path, pattern, 'reader = "tidy"', *names)
+    study = load_study(file)
+    assert [(curve.device, curve.thickness) for curve in study.curves] == [("A", 1.5), ("B", 2.0), ("C", 2.5)]
+    assert list(study.files) == names
+    assert all(len(sha) == 64 for sha in study.files.values())
+    (tmp_path / names[1]).write_text(ROWS.replace("0.1,1,-", "0.1,x,-"), encoding="utf-8")
+    assert problems_of(load_study, file) == [
+        "sweeps/B_T2nm.csv:4: column 'tau_par': 'x' is not a number; write a plain number such as -1.25e-3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("source", "form", "fault"),
+    [
+        ('files = "*.txt"', "", "*.txt: fits no file"),
+        ('files = "/etc/*"', "", "/etc/*: is no pattern of files"),
+        ('files = "*.csv"\nfile = "A_T2nm.csv"', "", "study.toml: data[0].file: is declared beside files"),
+        ('files = ""', "", "study.toml: data[0].files: is empty"),
+        ("", "", "study.toml: data[0].file: is missing; name the data file, relative to the study file"),
+        ('file = "A_T2nm.csv"\nname = "{device"', "", "study.toml: data[0].name: has an open brace"),
+        (
+            'file = "A_T2nm.csv"\nname = "{device}_R{d_nm:nm}.csv"',
+            "",
+            "A_T2nm.csv: does not fit '{device}_R{d_nm:nm}.csv'",
+        ),
+        (NAMED, 'reader = "tidi"', "study.toml: data[0].format.reader: is 'tidi'; did you mean 'tidy'?"),
+        (NAMED, "max_bytes = 10", "A_T2nm.csv: has "),
+        (NAMED, "max_bytes = -1", "study.toml: data[0].format.max_bytes: is -1"),
+        (NAMED, 'header = ["nam"]', "study.toml: data[0].format.header[0]: is 'nam'"),
+        (NAMED, "sheet = true", "study.toml: data[0].format.sheet: is neither a name nor a number"),
+        (NAMED, '[data.wide]\ncolums = ["V"]', "study.toml: data[0].wide.colums: is no key; did you mean 'columns'?"),
+    ],
+)
+def test_what_is_wrong_with_files_and_their_format(tmp_path: Path, source: str, form: str, fault: str) -> None:
+    reader = "" if form.startswith("reader") else 'reader = "tidy"\n'
+    found = problems_of(load_study, write_files(tmp_path, source, reader + form))
+    assert any(each.startswith(fault) for each in found), found
+
+
+def test_a_covariance_is_read_and_hashed(tmp_path: Path) -> None:
+    matrix = 0.01 * np.eye(6) + 0.002
+    rows = "\n".join(",".join(map(repr, row)) for row in matrix.tolist())
+    (tmp_path / "A_cov.csv").write_text(rows, encoding="utf-8")
+    file = write_files(tmp_path, NAMED + '\ncovariance = "{device}_cov.csv"')
+    assert "contradicts" not in " ".join(problems_of(load_study, file))
+    text = file.read_text(encoding="utf-8").replace("sigma = { par = 0.1, perp = 0.1 }\n", "").replace("PxM", "MxP")
+    for covariance in ('"{device}_cov.csv"', '{ A = "A_cov.csv" }'):
+        file.write_text(text.replace('"{device}_cov.csv"', covariance), encoding="utf-8")
+        study = load_study(file)
+        assert np.array_equal(study.curves[0].covariance, matrix)
+        assert set(study.files) == {"A_T2nm.csv", "A_cov.csv"}
+    (tmp_path / "A_cov.csv").write_text("1,2\n3,4\n", encoding="utf-8")
+    assert problems_of(load_study, file)[0].startswith(
+        "A_cov.csv: has 2 rows of numbers; the 3 points of device 'A' need 6 x 6"
+    )
 
 
 LINES = TEXT.splitlines()

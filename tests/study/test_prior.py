@@ -179,26 +179,21 @@ def test_far_tails_follow_the_asymptotic_exponential(sd_out: float, side: int) -
     assert at_bound == pytest.approx(math.log(sd_out), abs=2 / sd_out**2)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.floats(1e-290, 1e290), st.floats(1e-12, 1e12), st.floats(0, 1))
-def test_loguniform_never_leaves_its_bounds(low: float, ratio: float, u: float) -> None:
-    prior = LogUniform(low, low * (1 + ratio))
-    assert prior.low <= prior.quantile(u) <= prior.high
-    assert np.isfinite(prior.logpdf(prior.quantile(u)))
+BOUNDED = {
+    "loguniform": (lambda low, by: LogUniform(low, low * (1 + by)), st.floats(1e-290, 1e290), st.floats(1e-12, 1e12)),
+    "uniform": (lambda low, width: Uniform(low, low + width), st.floats(-1e6, 1e6), st.floats(1e-3, 1e6)),
+    "normal": (lambda low, width: Normal(0.0, 1.0, low, low + width), st.floats(-50, 50), st.floats(1e-3, 60)),
+}
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.floats(0, 1))
-def test_uniform_never_leaves_its_bounds(low: float, width: float, u: float) -> None:
-    prior = Uniform(low, low + width)
-    assert np.isfinite(prior.logpdf(prior.quantile(u)))
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.floats(-50, 50), st.floats(1e-3, 60), st.floats(0, 1))
-def test_truncated_normals_never_leave_their_bounds(low: float, width: float, u: float) -> None:
-    prior = Normal(0.0, 1.0, low=low, high=low + width)
-    x = prior.quantile(u)
+@pytest.mark.parametrize("name", BOUNDED)
+@settings(max_examples=150, deadline=None)
+@given(st.data(), st.floats(0, 1))
+def test_bounded_priors_never_leave_their_bounds(name: str, data: st.DataObject, u: float) -> None:
+    make, lows, widths = BOUNDED[name]
+    prior = make(data.draw(lows), data.draw(widths))
+    x, (low, high) = prior.quantile(u), prior.support
+    assert low <= x <= high
     assert np.isfinite(prior.logpdf(x))
     assert 0.0 <= prior.cdf(x) <= 1.0
 

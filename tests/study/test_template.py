@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sqlite3
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small import problems_of
 
+from mtjfit.cli.init import init_command
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study import load_study, study_template
 
 GOOD = "device,d_nm,V,tau_par,tau_perp,sigma_par,sigma_perp,wafer\n" + "".join(
     f"A,2.0,{v},{v},0.1,0.1,0.1,w1\n" for v in (-0.2, 0.0, 0.2)
 )
-FILLED = {
+ANSWERS = {
     "name of the study": "series", "torque or torkance": "torkance", "device, area or volume": "device",
     "MxP or PxM": "MxP", "V or mV": "V", "nm or angstrom": "nm",
     "unit, such as hbar/2e/kohm, 1e-19 N m or mT/V; arb if arbitrary": "hbar/2e/kohm",
 }  # fmt: skip
+FILES = Path(__file__).parent.parent / "data" / "files"
+FORMATS = sorted(each.name.replace(".sql", ".db") for each in FILES.iterdir())
+EXTRAS = {".xlsx": "openpyxl", ".parquet": "pyarrow", ".nc": "h5netcdf"}
 
 
 def propose(folder: Path, content: str = GOOD, name: str = "series.csv") -> str:
@@ -30,10 +39,32 @@ def propose(folder: Path, content: str = GOOD, name: str = "series.csv") -> str:
     return study_template([file], folder)
 
 
-def fill(text: str) -> str:
-    for placeholder, value in FILLED.items():
+def fill(text: str, **answers: str) -> str:
+    """A template after somebody answered every question."""
+    for placeholder, value in {**ANSWERS, **answers}.items():
         text = text.replace(f"<{placeholder}?>", value)
-    return re.sub(r'"<a few times[^>]*>"', "10.0", text)
+    text = re.sub(r'"<a few times[^>]*>"', "10.0", text)
+    text = re.sub(r'"<fit, or a table[^>]*>"', "{ par = 0.1, perp = 0.1 }", text)
+    return re.sub(r'"<nominal thickness[^>]*>"', "2.0", text)
+
+
+def copied(folder: Path, name: str) -> Path:
+    """One of the files of the reader tests, in a folder of its own; skipped where its library is not installed."""
+    if module := EXTRAS.get(Path(name).suffix):
+        pytest.importorskip(module, reason=f"{module} reads {name}")
+    if name == "qcodes.db":
+        with closing(sqlite3.connect(folder / name)) as db:
+            db.executescript((FILES / "qcodes.sql").read_text(encoding="utf-8"))
+    else:
+        shutil.copy(FILES / name, folder)
+    return folder / name
+
+
+def init(file: Path) -> str:
+    """What `mtjfit init` prints of a file."""
+    done = CliRunner().invoke(init_command, [str(file), "-o", str(file.with_name("s.toml"))])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def test_what_the_header_shows_is_proposed_and_marked(tmp_path: Path) -> None:
@@ -61,30 +92,28 @@ def test_what_it_cannot_show_is_refused_until_filled_in(tmp_path: Path) -> None:
     text = propose(tmp_path)
     study = tmp_path / "study.toml"
     study.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_study(study)
-    assert [str(problem) for problem in caught.value.problems[:4]] == [
+    problems = problems_of(load_study, study)
+    assert problems[:4] == [
         f"study.toml: {key}: still holds the placeholder '<{words}?>'; replace it; only you can know"
         for key, words in (("study.name", "name of the study"), ("data[0].quantity", "torque or torkance"),
                            ("data[0].per", "device, area or volume"), ("data[0].perp_axis", "MxP or PxM"))
     ]  # fmt: skip
     # Each open place is reported once, and nothing else is.
-    assert len(caught.value.problems) == 9
+    assert len(problems) == 9
     assert len(re.findall(r'"<[^.].*?\?>"', text)) == 9
     study.write_text(fill(text), encoding="utf-8")
     assert load_study(study).devices == ("A",)
 
 
-@pytest.mark.parametrize("place", [*FILLED, "a few times the size of a1", "a few times the size of b2"])
+@pytest.mark.parametrize("place", [*ANSWERS, "a few times the size of a1", "a few times the size of b2"])
 def test_each_placeholder_alone_is_refused(tmp_path: Path, place: str) -> None:
     text = propose(tmp_path)
     keep = text.replace(f'"<{place}?>"', '"@@"')
     assert keep != text
     study = tmp_path / "study.toml"
     study.write_text(fill(keep).replace('"@@"', f'"<{place}?>"'), encoding="utf-8")
-    with pytest.raises(ConfigError, match="still holds the placeholder") as caught:
-        load_study(study)
-    assert len(caught.value.problems) == 1
+    (problem,) = problems_of(load_study, study, kind=ConfigError)
+    assert "still holds the placeholder" in problem
 
 
 def test_a_file_with_little_in_it(tmp_path: Path) -> None:
@@ -97,9 +126,9 @@ def test_a_file_with_little_in_it(tmp_path: Path) -> None:
     assert table["sigma"].startswith("<fit")
     study = tmp_path / "study.toml"
     study.write_text(fill(text), encoding="utf-8")
-    with pytest.raises(ConfigError) as caught:
-        load_study(study)
-    assert sum("still holds the placeholder" in problem.what for problem in caught.value.problems) == 3
+    assert [problem.split(": ")[1] for problem in problems_of(load_study, study) if "placeholder" in problem] == [
+        "data[0].columns.perp"
+    ]
 
 
 def test_par_is_never_proposed_for_perp(tmp_path: Path) -> None:
@@ -123,11 +152,69 @@ def test_several_files_and_encodings(tmp_path: Path) -> None:
 def test_unreadable_files_are_all_named(tmp_path: Path) -> None:
     (tmp_path / "flat.csv").write_text("a b c\n1 2 3\n", encoding="utf-8")
     (tmp_path / "nul.csv").write_bytes(b"a,b\0,c\n")
-    with pytest.raises(DataError) as caught:
-        study_template([tmp_path / "none.csv", tmp_path / "flat.csv", tmp_path / "nul.csv", tmp_path])
-    assert [problem.what.split(" ")[0] for problem in caught.value.problems] == ["no", "has", "holds", "is"]
+    files = [tmp_path / "none.csv", tmp_path / "flat.csv", tmp_path / "nul.csv", tmp_path]
+    problems = [re.split(r"(?<=csv)(?::1)?: |: ", each)[1] for each in problems_of(study_template, files)]
+    assert [each.split(" ")[0] for each in problems] == ["no", "has", "holds", "is"]
     with pytest.raises(DataError, match="name at least one data file"):
         study_template([])
+
+
+INSTRUMENTS = [
+    (
+        "pymeasure.csv",
+        {"device, area or volume": "device"},
+        ("hbar/2e/kohm", [-0.3, -0.2, -0.1], [0.117, 0.118, 0.119]),
+    ),
+    ("qcodes.db", {"column of bias": "dac"}, ("mT/V", [-0.1, 0.0, 0.1], [12.5, 12.0, 11.5])),
+    ("netcdf.nc", {"column of bias": "dac"}, ("mT/V", [-0.1, 0.0, 0.1], [12.5, 12.0, 11.5])),
+]
+
+
+@pytest.mark.parametrize(("name", "answers", "expected"), INSTRUMENTS)
+def test_files_of_instruments_need_only_what_no_file_can_know(
+    tmp_path: Path, name: str, answers: dict[str, str], expected: tuple[object, ...]
+) -> None:
+    text = study_template([copied(tmp_path, name)], tmp_path)
+    study = tmp_path / "study.toml"
+    study.write_text(fill(text, **{"device, area or volume": "volume", **answers}), encoding="utf-8")
+    (curve,) = load_study(study).curves
+    assert (curve.unit, curve.bias[:3].tolist(), curve.par[:3].tolist()) == expected
+
+
+def test_guesses_are_marked_and_units_come_from_the_file(tmp_path: Path) -> None:
+    text = study_template([copied(tmp_path, "pymeasure.csv")], tmp_path)
+    assert 'reader = "pymeasure"  # GUESS: PyMeasure results' in text
+    assert 'bias = "mV"  # GUESS: as the file says' in text
+    assert 'device = "Sample"  # GUESS: a header parameter' in text
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_gives_valid_toml_and_is_shown(tmp_path: Path, name: str) -> None:
+    shown = init(copied(tmp_path, name))
+    text = (tmp_path / "s.toml").read_text(encoding="utf-8")
+    (table,) = tomllib.loads(text)["data"]
+    assert table["file"] == name
+    for line in text.splitlines():
+        if re.match(r'(reader|header|sheet|separator|decimal|device|bias|par) = "?[^<]*$', line):
+            assert "GUESS" in line, line
+    assert f"{name}: " in shown
+    assert shown.count("(GUESS)") >= 1
+    assert re.search(r"column +unit +from +to +taken as", shown)
+    assert name != "pymeasure.csv" or "LOOK" not in shown
+
+
+def test_a_doubtful_unit_is_shown_loudly(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("#Procedure: <x>\n#Data:\nBias (V),par,perp\n-300,1,2\n0,1,2\n300,1,2\n", encoding="utf-8")
+    assert "LOOK: bias up to 300 V: more than 3 V is unusual; is it in mV?" in init(file)
+
+
+def test_wide_and_digitised_templates_say_how_series_stand(tmp_path: Path) -> None:
+    text = study_template([copied(tmp_path, "wide.csv"), copied(tmp_path, "webplotdigitizer.csv")], tmp_path)
+    wide, digitised = (table["wide"] for table in tomllib.loads(text)["data"])
+    assert len(wide["columns"]) == 2
+    assert (digitised["columns"], digitised["name_in"]) == (["V", "T"], "comment")
+    assert "# data sets of the file: A1 par, A1 perp, A2 par, A2 perp" in text
 
 
 HOSTILE = (

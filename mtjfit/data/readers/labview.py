@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
 from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, refuse_names, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 
+_Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
 _END = "***End_of_Header***"
 _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
@@ -34,7 +36,7 @@ def recognises_labview(source: SourceFile) -> bool:
     return source.data.startswith(_TITLE.encode()) or source.name.casefold().endswith(".lvm")
 
 
-def _free(source: SourceFile, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]) -> Sheet:
+def _free(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], notes: list[str]) -> Sheet:
     metadata: dict[str, str] = {}
     start = 0
     for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
@@ -49,7 +51,7 @@ def _free(source: SourceFile, options: ReadOptions, lines: Sequence[tuple[int, s
     return as_sheet(source, options, grid, "lvm", metadata=metadata)
 
 
-def _tags(lines: Iterable[tuple[int, str]], separator: str) -> dict[str, list[str]]:
+def _tags(lines: Iterable[_Line], separator: str) -> dict[str, list[str]]:
     tags = {}
     for _, line in lines:
         key, *values = try_split(line, separator) or [""]
@@ -62,9 +64,7 @@ def _value(tags: dict[str, list[str]], key: str) -> str:
     return next(iter(tags.get(key, [])), "")
 
 
-def _segments(
-    source: SourceFile, options: ReadOptions, lines: Sequence[tuple[int, str]], notes: list[str]
-) -> tuple[Sheet, ...]:
+def _segments(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], notes: list[str]) -> tuple[Sheet, ...]:
     ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
     if not ends:
         raise source.fault(f"has no line {_END}", "write the file anew: it was cut off", lines[-1][0])
@@ -99,7 +99,7 @@ def _segments(
     return tuple(sheets)
 
 
-def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
+def _without_special(lines: Iterable[_Line]) -> list[_Line]:
     """Lines outside the special blocks of other programs, which are ignored."""
     kept, inside = [], False
     for number, line in lines:
@@ -111,7 +111,7 @@ def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     return kept
 
 
-def _split_segments(lines: Sequence[tuple[int, str]]) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
+def _split_segments(lines: Sequence[_Line]) -> list[tuple[list[_Line], list[_Line]]]:
     """Header and rows of each segment."""
     ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
     starts = []
@@ -134,8 +134,8 @@ def _is_row(line: str) -> bool:
 def _segment(
     source: SourceFile,
     options: ReadOptions,
-    header: Sequence[tuple[int, str]],
-    lines: Sequence[tuple[int, str]],
+    header: Sequence[_Line],
+    lines: Sequence[_Line],
     separator: str,
     decimal: Decimal,
     file_tags: dict[str, list[str]],

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,6 +22,9 @@ _OWN = {
     *("captured_counter", "measurement_exception", "export_info", "inspectr_tag"),
 }
 """Columns of the table of runs that say nothing of the sample or the measurement."""
+
+
+_Record: TypeAlias = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -80,35 +84,33 @@ def _opened(source: SourceFile, options: ReadOptions) -> sqlite3.Connection:
     return db
 
 
+def _number(row: _Record, key: str) -> int:
+    return int(str(row[key]))
+
+
 def _quoted(name: object) -> str:
     return '"' + str(name).replace('"', '""') + '"'
 
 
-def _table(db: sqlite3.Connection, name: str) -> list[dict[str, object]]:
+def _table(db: sqlite3.Connection, name: str) -> list[_Record]:
     cursor = db.execute(f"SELECT * FROM {_quoted(name)}")  # noqa: S608 - quoted, and nothing but reading is allowed
     keys = [each[0] for each in cursor.description]
     return [dict(zip(keys, row, strict=True)) for row in cursor]
 
 
 def _run(
-    source: SourceFile,
-    db: sqlite3.Connection,
-    run: dict[str, object],
-    experiment: dict[str, object],
-    options: ReadOptions,
+    source: SourceFile, db: sqlite3.Connection, run: _Record, experiment: _Record, options: ReadOptions
 ) -> Iterator[Sheet]:
     parameters = [
         _Parameter(
-            int(str(row["layout_id"])), str(row["parameter"]), str(row["label"] or ""), cell_text(row["unit"]) or None
+            _number(row, "layout_id"), str(row["parameter"]), str(row["label"] or ""), cell_text(row["unit"]) or None
         )
         for row in _table(db, "layouts")
         if row["run_id"] == run["run_id"]
     ]
     by_layout = {each.layout: each for each in parameters}
-    edges = sorted(
-        ((int(str(row["axis_num"])), int(str(row["dependent"])), int(str(row["independent"])))
-         for row in _table(db, "dependencies")),
-    )  # fmt: skip
+    keys = ("axis_num", "dependent", "independent")
+    edges = sorted(tuple(_number(row, key) for key in keys) for row in _table(db, "dependencies"))
     axes = {
         each.layout: [by_layout[i] for _, d, i in edges if d == each.layout and i in by_layout] for each in parameters
     }
@@ -135,17 +137,13 @@ def _run(
         yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
 
 
-def _metadata(run: dict[str, object], experiment: dict[str, object]) -> dict[str, str]:
+def _metadata(run: _Record, experiment: _Record) -> dict[str, str]:
     found = {"run": cell_text(run["run_id"]), "experiment": cell_text(experiment.get("name")),
              "sample": cell_text(experiment.get("sample_name"))}  # fmt: skip
     for key, value in run.items():
-        if (
-            key not in _OWN
-            and value is not None
-            and not isinstance(value, bytes)
-            and len(cell_text(value)) <= _MAX_LABEL
-        ):
-            found[key] = cell_text(value)
+        text = "" if key in _OWN or isinstance(value, bytes) else cell_text(value)
+        if 0 < len(text) <= _MAX_LABEL:
+            found[key] = text
     return {key: value for key, value in found.items() if value}
 
 
@@ -171,9 +169,8 @@ def _values(
             column += each * n if len(each) == 1 and n > 1 else each
         lines += [int(number)] * n
         if len(lines) * len(wanted) > options.max_cells:
-            raise source.fault(
-                f"holds more than {options.max_cells} numbers", "choose a run with sheet, or raise max_bytes"
-            )
+            what = f"holds more than {options.max_cells} numbers"
+            raise source.fault(what, "choose a run with sheet, or raise max_bytes")
     return columns, lines
 
 

@@ -112,9 +112,7 @@ def read_sheet(
     Raises
     ------
     DataError
-        With file and line of each fault.
-    ConfigError
-        There is no such reader.
+        With file and line of each fault; ConfigError where there is no such reader.
     """
     source = read_source(path, label, max_bytes)
     return sheets_from_bytes(source, reader, ReadOptions(max_bytes=max_bytes, **options))

@@ -17,12 +17,8 @@ from mtjfit.text import counted
 def blocks(sheets: Sheet | Sequence[Sheet], wide: Wide) -> tuple[Sheet, ...]:
     """One sheet for each series of one or more wide ones, its fields among the header parameters.
 
-    Rows in which a series has no cell at all are left out of it: series may differ in length.
-
-    Raises
-    ------
-    DataError
-        The columns do not divide into blocks, a name does not fit the pattern, or points find no partner.
+    Rows in which a series has no cell at all are left out of it: series may differ in length. DataError where the
+    columns do not divide into blocks, a name does not fit the pattern, or points find no partner.
 
     Examples
     --------
