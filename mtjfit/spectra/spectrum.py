@@ -106,17 +106,13 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
 class LineModel:
     """The model of each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
 
-    Parameters
-    ----------
-    modes : int
-        Number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
-    degree : int
-        Of the polynomial background; -1: none.
-    modulation : float, optional
-        Peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic that a
-        lock-in amplifier shows, as a peak amplitude.
-    form : {"lorentzian", "oscillator"}
-        See `complex_line`. ValueError for a modulated oscillator.
+    - `modes`: number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
+    - `degree`: of the polynomial background; -1: none.
+    - `modulation`: peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic
+      that a lock-in amplifier shows, as a peak amplitude. None: the voltage itself.
+    - `form`: "lorentzian" or "oscillator", see `complex_line`.
+
+    ValueError for no modes, a modulation that is not positive, or a modulated oscillator.
     """
 
     modes: int = 1
