@@ -61,13 +61,7 @@ class Spectrum:
 
     @property
     def name(self) -> str:
-        """Device, bias, fixed field or frequency, and branch.
-
-        Examples
-        --------
-        >>> Spectrum("A1", 0.15, "field", np.arange(3.0), np.zeros(3), fixed=4e9, sign=-1).name
-        'A1, 150 mV, 4 GHz, negative field'
-        """
+        """Device, bias, fixed field or frequency, and branch, such as 'A1, 150 mV, 4 GHz, negative field'."""
         parts = [self.device, f"{1e3 * self.bias:.6g} mV"]
         if math.isfinite(self.fixed):
             parts.append(f"{self.fixed / 1e9:.6g} GHz" if self.against == "field" else f"{1e3 * self.fixed:.6g} mT")
