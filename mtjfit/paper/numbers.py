@@ -213,15 +213,6 @@ def numbers_csv(table: pd.DataFrame, *notes: str) -> bytes:
     """A table as CSV in UTF-8 with all digits, below comment lines that say where it comes from.
 
     ``# origin: simulated`` makes mtjfit itself mark everything that is made of the table.
-
-    Examples
-    --------
-    >>> print(numbers_csv(pd.DataFrame({"x_nm": [0.5], "m_nm": [0.1]}), "m D_F/J0").decode())
-    # origin: simulated ; theory of Manchon et al., PRB 86, 060404(R) (2012), as computed by mtjfit
-    # m D_F/J0
-    x_nm,m_nm
-    0.5,0.1
-    <BLANKLINE>
     """
     origin = "origin: simulated ; theory of Manchon et al., PRB 86, 060404(R) (2012), as computed by mtjfit"
     comments = "".join(f"# {line}\n" for line in (origin, *notes))

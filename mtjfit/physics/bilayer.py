@@ -25,16 +25,12 @@ class Bilayer:
     In a static torque N enters through Λ = (D_F/D_N) λ_sf^N alone. In the dynamics it does not: λ_sf^N and D_N count
     separately, and so does D_F, which turns lengths into times (λ² = D τ in each metal).
 
-    Parameters
-    ----------
-    d : float
-        Thickness of F in nm, ≥ 0; inf for a semi-infinite F.
-    rate_J, rate_phi, rate_sf_F : float
-        1/τ_J, 1/τ_φ, 1/τ_sf in F, in ps⁻¹, ≥ 0 and finite; 0 switches a process off.
-    rate_sf_N : float
-        1/τ_sf in N, in ps⁻¹, ≥ 0; inf makes N a perfect sink.
-    D_F, D_N : float
-        Diffusion constants in nm²/ps, > 0 and finite. ValueError for values outside of these ranges, and NaN.
+    - `d`: thickness of F in nm, ≥ 0; inf for a semi-infinite F.
+    - `rate_J`, `rate_phi`, `rate_sf_F`: 1/τ_J, 1/τ_φ, 1/τ_sf in F, in ps⁻¹, ≥ 0 and finite; 0 switches a process off.
+    - `rate_sf_N`: 1/τ_sf in N, in ps⁻¹, ≥ 0; inf makes N a perfect sink.
+    - `D_F`, `D_N`: diffusion constants in nm²/ps, > 0 and finite.
+
+    ValueError for values outside of these ranges, and NaN.
 
     Examples
     --------

@@ -114,18 +114,11 @@ class Slab:
 class Layer:
     """A metal behind the free layer; nonmagnetic unless `lambda_J` or `lambda_phi` is finite.
 
-    Parameters
-    ----------
-    thickness : float
-        In nm, ≥ 0. The last layer may be inf; a finite last layer ends in vacuum, J = 0.
-    lambda_sf : float
-        Spin diffusion length in nm, ≥ 0, inf allowed. 0 makes the layer a perfect sink.
-    D_ratio : float
-        D_F/D_layer with the diffusion constant of the **free** layer, finite and > 0.
-    lambda_J, lambda_phi : float
-        Spin precession and dephasing length in nm, > 0, inf allowed.
-    antiparallel : bool
-        The moment points along −M: precession turns the other way, dephasing is unchanged.
+    - `thickness`: in nm, ≥ 0. The last layer may be inf; a finite last layer ends in vacuum, J = 0.
+    - `lambda_sf`: spin diffusion length in nm, ≥ 0, inf allowed. 0 makes the layer a perfect sink.
+    - `D_ratio`: D_F/D_layer with the diffusion constant of the **free** layer, finite and > 0.
+    - `lambda_J`, `lambda_phi`: spin precession and dephasing length in nm, > 0, inf allowed.
+    - `antiparallel`: the moment points along −M; precession turns the other way, dephasing is unchanged.
 
     ValueError for values outside of these ranges, and NaN.
 

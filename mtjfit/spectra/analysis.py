@@ -42,11 +42,13 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     """
     spectra, options = study.spectra, study.options
     used = [np.ones(each.x.size, dtype=bool) for each in spectra]
-    fits = _fitted(spectra, used, options, progress)
+    x, y, inside = _stack(spectra, used)
+    fits = fit_lines(x, y, options.model, used=inside, progress=progress)
     if options.window is not None:
         for _ in range(_WINDOWS):
             used = [_window(each, fits, i, options.window) for i, each in enumerate(spectra)]
-            fits = _fitted(spectra, used, options, None)
+            x, y, inside = _stack(spectra, used)
+            fits = fit_lines(x, y, options.model, used=inside)
     groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options).items()]
     found: dict[int, SpectrumFit] = {}
     for group in groups:
@@ -69,16 +71,6 @@ def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[Floa
     """Used points of all spectra as rows of x and y, and a mask of what is not padding."""
     both = list(zip(spectra, used, strict=True))
     return stacked([each.x[keep] for each, keep in both], [each.voltage[keep] for each, keep in both])
-
-
-def _fitted(
-    spectra: Sequence[Spectrum],
-    used: Sequence[BoolArray],
-    options: LineOptions,
-    progress: Callable[[int], object] | None,
-) -> LineFits:
-    x, y, inside = _stack(spectra, used)
-    return fit_lines(x, y, options.model, used=inside, progress=progress)
 
 
 def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float) -> BoolArray:

@@ -95,12 +95,8 @@ def fit_kittel(
     Every resonance counts alike: its error as a line is far smaller than its distance from the formula. The formula
     stays the same if B_k and B_k + μ0 M_eff change places; of the two solutions that with the smaller B_k is given.
 
-    Parameters
-    ----------
-    frequency, field, sigma : ndarray, shape (n,)
-        Hz, |B| in T, and its errors in T; those of frequencies over df/dB.
-    free : sequence of {"Meff", "Bk", "gamma"}
-        The others stay: B_k at 0, γ at `gamma`. ValueError without Meff, or for no more resonances than these.
+    Arrays of shape (n,): frequency in Hz, |B| and its errors in T (those of frequencies over df/dB). What is not `free`
+    stays, B_k at 0, γ at `gamma`. ValueError without Meff, or for no more resonances than free parameters.
 
     Examples
     --------
@@ -134,8 +130,6 @@ def fit_kittel(
     left, dof = np.asarray(best.fun, dtype=float), frequency.size - len(free)
     jacobian = np.asarray(best.jac, dtype=float)
     sd = np.sqrt(np.diagonal(np.linalg.pinv(jacobian.T @ jacobian)) * float(left @ left) / dof)
-    errors: dict[str, float] = {
-        name: float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)
-    }
+    errors = {str(name): float(each) * (gamma if name == "gamma" else 1.0) for name, each in zip(free, sd, strict=True)}
     chi2 = float(np.sum((left / sigma) ** 2)) / dof
     return KittelFit(*of(best.x), MappingProxyType(errors), frequency, field, left, sigma, chi2)

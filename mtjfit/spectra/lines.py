@@ -42,17 +42,9 @@ def fit_lines(
     Variable projection: at given centres and widths the best amplitudes and background follow from a linear system, so
     that only the centres and widths are searched for, with analytic derivatives (Golub and Pereyra 1973, Kaufman 1975).
 
-    Parameters
-    ----------
-    x, y : ndarray, shape (N, n)
-        Frequency or field, in any order, and voltages: with a span and more points than parameters, or ValueError.
-        x may be of shape (n,).
-    model : LineModel, optional
-        By default one line on a sloping background.
-    used : ndarray of bool, shape (N, n), optional
-        False at padded points.
-    progress : callable, optional
-        Called with the number of spectra that were just finished.
+    x and y, shape (N, n) (x may be of shape (n,)), are frequency or field, in any order, and voltages; `used` is False
+    at padded points. The model is one line on a sloping background by default. ValueError for a spectrum without a
+    span, or with no more points than parameters. `progress` gets the number of spectra that were just finished.
 
     Examples
     --------

@@ -178,17 +178,9 @@ def _of_rows(sheet: Sheet, table: FilesTable, name: str, units: Mapping[str, flo
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
     """Read a file for ``mtjfit spectra`` and all files of spectra that it names; folders in it are relative to it.
 
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with the number of files that were read and the number of all.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be understood or contradicts itself; every problem at its key path.
-    DataError
-        Only files of spectra have problems.
+    `progress` is called with the number of files that were read and the number of all. ConfigError if the file cannot
+    be understood or contradicts itself, with every problem at its key path; DataError if only files of spectra have
+    problems.
 
     Examples
     --------

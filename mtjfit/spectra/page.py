@@ -61,11 +61,8 @@ def spectra_devices_table(result: SpectraResult) -> Table:
         else:
             k = int(np.argmin(np.abs(curve.bias)))
             common = np.sqrt(sum((np.array([e.par[k], e.perp[k]]) ** 2 for e in curve.common), np.zeros(2)))
-            values = (curve.par[k], curve.perp[k])
-            row += [
-                value_with_error(each / unit.si, sd / unit.si)
-                for each, sd in zip(values, curve.sigma[:, k], strict=True)
-            ]
+            values = zip((curve.par[k], curve.perp[k]), curve.sigma[:, k], strict=True)
+            row += [value_with_error(each / unit.si, sd / unit.si) for each, sd in values]
             row += [f"{100 * each:.2g} %" for each in common]
         rows.append(tuple(row))
     header = ("device", "thickness (nm)", "spectra", "flagged", "dτ_par/dV", "dτ_perp/dV", "common par", "common perp")

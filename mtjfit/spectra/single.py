@@ -38,16 +38,10 @@ def fit_spectrum(
     parameters: Parameters | None = None,
     sigma: float | None = None,
 ) -> MinimizerResult:
-    """Fit one spectrum, x and y of shape (n,), with lmfit.
+    """Fit one spectrum, x and y of shape (n,), with lmfit; by default one line on a sloping background.
 
-    Parameters
-    ----------
-    model : LineModel, optional
-        By default one line on a sloping background.
-    parameters : lmfit.Parameters, optional
-        Where to start, with any bounds, fixed values or constraints; by default the minimum that `fit_lines` finds.
-    sigma : float, optional
-        Standard deviation of one point. None: from the scatter of the residuals.
+    `parameters` say where to start, with any bounds, fixed values or constraints; by default it is the minimum that
+    `fit_lines` finds. `sigma` is the standard deviation of one point; None: from the scatter of the residuals.
 
     Examples
     --------

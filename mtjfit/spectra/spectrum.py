@@ -61,13 +61,7 @@ class Spectrum:
 
     @property
     def name(self) -> str:
-        """Device, bias, fixed field or frequency, and branch.
-
-        Examples
-        --------
-        >>> Spectrum("A1", 0.15, "field", np.arange(3.0), np.zeros(3), fixed=4e9, sign=-1).name
-        'A1, 150 mV, 4 GHz, negative field'
-        """
+        """Device, bias, fixed field or frequency, and branch, such as 'A1, 150 mV, 4 GHz, negative field'."""
         parts = [self.device, f"{1e3 * self.bias:.6g} mV"]
         if math.isfinite(self.fixed):
             parts.append(f"{self.fixed / 1e9:.6g} GHz" if self.against == "field" else f"{1e3 * self.fixed:.6g} mT")
@@ -106,17 +100,13 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
 class LineModel:
     """The model of each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
 
-    Parameters
-    ----------
-    modes : int
-        Number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
-    degree : int
-        Of the polynomial background; -1: none.
-    modulation : float, optional
-        Peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic that a
-        lock-in amplifier shows, as a peak amplitude.
-    form : {"lorentzian", "oscillator"}
-        See `complex_line`. ValueError for a modulated oscillator.
+    - `modes`: number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
+    - `degree`: of the polynomial background; -1: none.
+    - `modulation`: peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic
+      that a lock-in amplifier shows, as a peak amplitude. None: the voltage itself.
+    - `form`: "lorentzian" or "oscillator", see `complex_line`.
+
+    ValueError for no modes, a modulation that is not positive, or a modulated oscillator.
     """
 
     modes: int = 1

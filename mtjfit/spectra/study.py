@@ -93,8 +93,7 @@ class SpectraStudy:
 
 @dataclass(frozen=True, eq=False)
 class SpectrumFit:
-    """Lines of one spectrum: centre, half_width, s, a of shape (modes,) in SI, and their standard errors, shape (4,
-    modes).
+    """Lines of one spectrum: centre, half_width, s, a, shape (modes,), in SI; their standard errors, shape (4, modes).
 
     `used` is False at points outside the window about the lines, `mode` the one that torkances are taken from, `noise`
     the standard deviation of one point in V. `flags` are reasons to doubt these lines, usually none. `inflation` is the

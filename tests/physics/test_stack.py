@@ -8,8 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from physics_collocation import COLLOCATION_TOLERANCE
 from physics_layers_reference import RU, SECOND, TA, exact_stacks, profile_error, stack_error, vector_stacks
 from physics_reference import FIG_3, TOLERANCE, box, with_value, worst
@@ -31,7 +29,6 @@ from mtjfit.physics import (
 INF = math.inf
 FREE = (1.2, 1.0, 1.0, 10.0)
 QUANTITIES = {"kappa": kappa_stack, "torque": torque_by_layer, "spin_flip": spin_flip_by_layer}
-CHEAP = settings(max_examples=15, deadline=None, derandomize=True)
 
 
 def edited(edit):
@@ -140,41 +137,6 @@ def test_across_an_interface_m_jumps_by_r_J():
         (m, beyond), (J, passed) = stack_profile([face, np.nextafter(face, INF)], *FREE, layers)
         assert worst(m - beyond, r * J) <= 1e-12
         assert worst(passed, J) <= 1e-12
-
-
-@CHEAP
-@given(*[st.floats(0.01, 50.0)] * 5, st.floats(0.001, 0.999), st.booleans())
-def test_cutting_a_layer_in_two_changes_nothing(t, sf, ratio, lambda_J, lambda_phi, part, antiparallel):
-    whole = Layer(t, sf, ratio, lambda_J, lambda_phi, antiparallel)
-    cut = [replace(whole, thickness=part * t), InterfaceLayer(0.0, 0.0), replace(whole, thickness=t - part * t)]
-    x = np.array([0.6, 1.2 + 0.4 * part * t, 1.2 + t * (0.4 + 0.6 * part), 1.2 + t + 1.0])
-    for end in ([], [Layer(INF, 2.0)]):
-        one, more = [TA, whole, *end], [TA, *cut, *end]
-        assert worst(kappa_stack(*FREE, more), kappa_stack(*FREE, one)) <= TOLERANCE
-        for rows in (torque_by_layer, spin_flip_by_layer):
-            left = rows(*FREE, more)
-            assert abs(left[2:5].sum() - rows(*FREE, one)[2]) <= TOLERANCE * np.abs(left[2:5]).max()
-        for given_, expected in zip(stack_profile(x, *FREE, more), stack_profile(x, *FREE, one), strict=True):
-            assert np.allclose(given_, expected, rtol=1e-11, atol=1e-290)
-
-
-@CHEAP
-@given(st.lists(st.tuples(*[st.floats(0.01, 50.0)] * 5, st.sampled_from("NFAI")), max_size=5), st.floats(1e-3, 20.0))
-def test_what_enters_is_torque_and_spin_flip(rows, d):
-    layers = []
-    for t, sf, ratio, lambda_J, lambda_phi, kind in rows:
-        magnetic = (lambda_J, lambda_phi) if kind in "FA" else (INF, INF)
-        layers.append(InterfaceLayer(t, sf) if kind == "I" else Layer(t, sf, ratio, *magnetic, kind == "A"))
-    free = (d, *FREE[1:])
-    torque, lost = torque_by_layer(*free, layers), spin_flip_by_layer(*free, layers)
-    assert abs(torque.sum() + lost.sum() - 1) <= TOLERANCE
-    assert torque[0] == kappa_stack(*free, layers)
-    assert all(
-        (value != 0) <= getattr(layer, "magnetic", False) for value, layer in zip(torque[1:], layers, strict=True)
-    )
-    _, (first, J) = stack_profile([0.0, d], *free, layers)
-    assert abs(first - 1) <= TOLERANCE
-    assert abs(1 - J - torque[0] - lost[0]) <= TOLERANCE
 
 
 def test_a_second_layer_of_the_same_metal_makes_the_first_semi_infinite():

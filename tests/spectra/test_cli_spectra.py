@@ -193,9 +193,11 @@ def test_earlier_spectra_are_written_again_and_changed_or_foreign_files_are_not(
     (out / "lines.csv").write_text("mine", encoding="utf-8")
     with pytest.raises(MtjfitError, match=r"lines.csv: was changed or added since"):
         quickly(study, out)
-    with pytest.raises(MtjfitError, match=r"spectra\.toml"):
-        quickly(study, tmp_path)
-    assert {each.name for each in tmp_path.iterdir()} == {"raw", "out", "spectra.toml"}
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years", encoding="utf-8")
+    with pytest.raises(MtjfitError, match=r"thesis\.tex"):
+        quickly(study, tmp_path / "mine")
+    assert [each.name for each in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
 def spectra_folder(folder: Path) -> OutputFolder:

@@ -217,7 +217,7 @@ def test_sweeps_through_zero_are_split_by_sign(tmp_path: Path):
     study = load_spectra(write(tmp_path, WIDE, {"sweep.txt": wide_text(-3000.0)}))
     assert [(each.fixed, each.sign) for each in study.spectra] == [(4e9, 1), (4e9, -1), (6e9, 1), (6e9, -1)]
     assert all(np.all(each.x >= 0) and np.all(np.diff(each.x) > 0) for each in study.spectra)
-    assert "negative field" in study.spectra[1].name
+    assert study.spectra[1].name == "B2, 0 mV, 4 GHz, negative field"
 
 
 def test_columns_tell_spectra_of_one_file_apart(tmp_path: Path):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
+from plot_cases import by_gid, texts
 
 from mtjfit.data import Origin
 from mtjfit.spectra import (
@@ -50,23 +50,15 @@ def result() -> SpectraResult:
     return made(odd=2)
 
 
-def artists(figure: Figure, gid: str) -> list:
-    return [each for ax in figure.axes for each in (*ax.lines, *ax.collections) if each.get_gid() == gid]
-
-
-def words(figure: Figure) -> str:
-    return " ".join(text.get_text() for text in figure.findobj(lambda each: hasattr(each, "get_text")))
-
-
 def test_thumbnails_show_points_and_lines(result: SpectraResult):
     figure = plot_thumbnails(result, result.fits)
-    points, lines = artists(figure, "points"), artists(figure, "line")
+    points, lines = by_gid(figure, "points"), by_gid(figure, "line")
     assert len(points) == len(lines) == 4
     for fit, dots in zip(result.fits, points, strict=True):
         assert_allclose(dots.get_xdata(), fit.spectrum.x / 1e9)
         assert_allclose(dots.get_ydata(), fit.spectrum.voltage * 1e6)
-    assert "SIMULATED, not measured: lines" in words(figure)
-    assert r"dev \$1\$, -200 mV, 50 mT (µV)" in words(figure)
+    assert "SIMULATED, not measured: lines" in " ".join(texts(figure))
+    assert r"dev \$1\$, -200 mV, 50 mT (µV)" in " ".join(texts(figure))
 
 
 def test_flagged_ones_are_framed_and_show_residuals(result: SpectraResult):
@@ -74,7 +66,7 @@ def test_flagged_ones_are_framed_and_show_residuals(result: SpectraResult):
     figure = plot_thumbnails(result, result.flagged, residuals=True)
     frame = figure.axes[0].spines["top"]
     assert (frame.get_visible(), to_hex(frame.get_edgecolor())) == (True, "#d55e00")
-    (residual,) = artists(figure, "residual")
+    (residual,) = by_gid(figure, "residual")
     assert_allclose(residual.get_ydata(), result.flagged[0].residual / result.flagged[0].noise)
     good = plot_thumbnails(result, result.fits[:1])
     assert not good.axes[0].spines["top"].get_visible()
@@ -83,20 +75,20 @@ def test_flagged_ones_are_framed_and_show_residuals(result: SpectraResult):
 def test_amplitudes_against_bias(result: SpectraResult):
     figure = plot_lines(result, "dev $1$")
     good = [fit for fit in result.fits if not fit.flags]
-    centre, width, s, a = artists(figure, "points")
+    centre, width, s, a = by_gid(figure, "points")
     assert_allclose(centre.get_xdata(), [1e3 * fit.spectrum.bias for fit in good])
     for drawn, name, factor in ((centre, "centre", 1e-9), (width, "half_width", 1e-9), (s, "s", 1e6), (a, "a", 1e6)):
         assert_allclose(drawn.get_ydata(), [factor * getattr(fit, name)[0] for fit in good])
-    assert len(artists(figure, "flagged")[0].get_xdata()) == 1
+    assert len(by_gid(figure, "flagged")[0].get_xdata()) == 1
 
 
 def test_torkances_with_the_band_of_the_calibration(result: SpectraResult):
     figure = plot_torkances(result, "dev $1$")
     curve, unit = result.curves["dev $1$"], 3.29105977e-19
-    par, perp = artists(figure, "points")
+    par, perp = by_gid(figure, "points")
     for drawn, values in ((par, curve.par), (perp, curve.perp)):
         assert_allclose(drawn.get_ydata(), values[~curve.flagged] / unit, rtol=1e-6)
-    band = artists(figure, "common")[0].get_paths()[0].vertices
+    band = by_gid(figure, "common")[0].get_paths()[0].vertices
     height = np.ptp(band[np.isclose(band[:, 0], 1e3 * curve.bias[0])][:, 1])
     assert_allclose(height, 2 * 0.1 * curve.smooth[0, 0] / unit, rtol=1e-3)
 
@@ -105,11 +97,11 @@ def test_torkances_with_the_band_of_the_calibration(result: SpectraResult):
 def test_kittel_shows_resonances_and_the_formula(against: str):
     result = made(against)
     figure = plot_kittel(result, "dev $1$")
-    (points,) = artists(figure, "points")
+    (points,) = by_gid(figure, "points")
     fields = np.array([50.0, 100.0, 150.0, 200.0])
     assert_allclose(points.get_xdata(), fields, rtol=1e-3)
     assert_allclose(points.get_ydata(), resonance_frequency(1e-3 * fields, 1.1) / 1e9, rtol=2e-3)
-    assert "μ0 Meff = 1.1" in words(figure)
+    assert "μ0 Meff = 1.1" in " ".join(texts(figure))
 
 
 def test_sabotage_a_wrong_device_or_no_spectra(result: SpectraResult):
