@@ -17,7 +17,7 @@ from mtjfit.study import Study
 
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
-_GRID = 121
+_GRID = 41
 _MANY = 400  # points of a component beyond which they are drawn as an image within a vector file
 _SYMBOL = {"torque": r"$T_{}$", "torkance": r"$\mathrm{{d}}T_{}/\mathrm{{d}}V$"}
 _WORDS = {"par": "in-plane", "perp": "out-of-plane"}

@@ -42,6 +42,7 @@ _STYLE = {
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 7.5,
+    "axes.titley": 1.0,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
     "legend.fontsize": 7.0,

@@ -28,7 +28,7 @@ from mtjfit.results.coefficients import own_transfer
 from mtjfit.results.transfer import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
 from mtjfit.study import SCATTER, ParameterName
 
-_GRID = 160
+_GRID = 81
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DRAWN = 60  # single draws in the complex plane
