@@ -64,13 +64,8 @@ def _grid_of(posterior: Posterior) -> FloatArray:
 def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
-    Lines are medians, bands 68 and 95 % of the posterior. Points are what each device determines on its own, without
-    any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study; gives the points.
+    Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
+    own, without any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (

@@ -24,17 +24,7 @@ DOI = "10.1103/PhysRevB.86.060404"
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """One figure of the page.
-
-    Attributes
-    ----------
-    name, caption : str
-        As in its `mtjfit.html.PlannedFigure`.
-    files : dict of str to bytes
-        By file name.
-    svg : str
-        For the page: without ids that another figure has too, without comments and metadata.
-    """
+    """One figure of the page: its files by name, and its SVG for the page, without ids that another figure has too."""
 
     name: str
     caption: str
@@ -43,13 +33,7 @@ class ReportFigure:
 
 
 def report_figures(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
-    """Draw every figure of a result; those of draws that did not converge say so.
-
-    Parameters
-    ----------
-    pdf : bool
-        Give each figure a PDF file, too.
-    """
+    """Draw every figure of a result, as PDF too if asked; those of draws that did not converge say so."""
     marked = found.posterior is not None and not found.converged
     pictures = (picture for section in found.every_section for picture in section.pictures)
     return tuple(_drawn(picture, marked and picture.shows_draws, pdf) for picture in pictures)
@@ -110,17 +94,8 @@ def write_report(
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
 
-    Parameters
-    ----------
-    pdf : bool
-        Figures as PDF, too.
-    draw : callable
-        Takes `found` and `pdf` and returns the figures.
-
-    Raises
-    ------
-    MtjfitError
-        The folder holds other files or cannot be written.
+    `draw` takes `found` and `pdf` and returns the figures. MtjfitError if the folder holds other files or cannot be
+    written.
     """
     figures = draw(found, pdf=pdf)
     files = result_files(found)

@@ -34,10 +34,7 @@ _OF_DEVICE = (
 
 
 class ResultFolder(OutputFolder):
-    """A folder that is new, empty, or holds an earlier result of mtjfit, or a run that was interrupted.
-
-    ``result.json`` is its marker.
-    """
+    """A folder that is new, empty, or holds an earlier result of mtjfit (``result.json``) or an interrupted run."""
 
     def __init__(self, path: Path):
         super().__init__(path, "result", _OURS.__contains__, "result.json", {"program": "mtjfit"}, _is_run)
@@ -53,13 +50,7 @@ def _is_run(file: Path) -> bool:
 
 
 def result_document(found: Findings) -> dict[str, Any]:
-    """Content of ``result.json``: everything that the page says, for programs.
-
-    Returns
-    -------
-    dict
-        Of JSON types only; what is not determined or not finite is null.
-    """
+    """Content of ``result.json``: all that the page says, in JSON types; null if undetermined or not finite."""
     fit, posterior, known = found.fit, found.posterior, found.fit.identifiability
     verdict = None if posterior is None else posterior.verdict
     evidence = None if posterior is None else posterior.evidence

@@ -50,10 +50,6 @@ class Findings:
     ----------
     posterior : Posterior or None
         None where one thickness determines combinations only.
-    provenance : mapping
-        Versions, seed and hashes, from `mtjfit.results.provenance`.
-    summary : DataFrame
-        See `summary_table`.
     drawn : DrawnChi2 or None
         χ² of the draws of a posterior that converged.
     sections : tuple of Section
@@ -104,8 +100,6 @@ def findings(
 
     Parameters
     ----------
-    posterior : Posterior or None
-        Of the same study.
     provenance : mapping
         From `mtjfit.results.provenance`.
     mechanisms : MechanismComparison, optional
@@ -149,19 +143,10 @@ def findings(
 
 
 def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
-    """The table of ``summary.csv``.
+    """The table of ``summary.csv``: mean, sd, q05, q50, q95, ess, r_hat, unit and determined by parameter.
 
-    Parameters
-    ----------
-    posterior : Posterior or None
-        None where one thickness determines combinations only: these are the rows then, with the quantiles of a
-        normal distribution, and `ess` and `r_hat` empty.
-
-    Returns
-    -------
-    DataFrame
-        Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. After a run that did not
-        converge, `determined` says ``"not converged"`` everywhere.
+    Without a posterior its rows are the combinations, with the quantiles of a normal distribution, and no ess and
+    r_hat. After a run that did not converge, `determined` says ``"not converged"`` everywhere.
     """
     if posterior is not None:
         summary = posterior.summary()

@@ -47,15 +47,7 @@ _WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a powe
 
 @dataclass(frozen=True)
 class Notice:
-    """A message that a reader must not miss (`loud`) or should know.
-
-    Attributes
-    ----------
-    title : str
-        One sentence.
-    lines : tuple of str
-        Causes, hints, numbers; one sentence each.
-    """
+    """A message that a reader must not miss (`loud`) or should know: one sentence, then causes, hints and numbers."""
 
     loud: bool
     title: str
@@ -81,8 +73,6 @@ def device_names(curves: Iterable[TorqueCurve], most: int = _MOST_DEVICES) -> st
 def masked_points(curve: TorqueCurve) -> dict[str, int]:
     """Number of points of a curve that were left out for each reason.
 
-    Examples
-    --------
     >>> curve = TorqueCurve("A1", [-0.2, 0.0, 0.2], [-2, 0, 2], [0.2, 0, 0.2], 2.0, "torque", "device")
     >>> masked_points(curve.mask(curve.bias < 0, "the contact slipped"))
     {'the contact slipped': 1}
@@ -150,18 +140,7 @@ def _masked(study: Study) -> str:
 
 
 def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
-    """The header as labelled sentences, for tables and for ``result.json``.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study.
-
-    Returns
-    -------
-    dict of str to str
-        In the order in which they are shown.
-    """
+    """The header as labelled sentences in the order in which they are shown, for tables and for ``result.json``."""
     curves = study.curves
     low = min(float(curve.bias[curve.used].min()) for curve in curves)
     high = max(float(curve.bias[curve.used].max()) for curve in curves)
@@ -260,17 +239,7 @@ def _causes(fit: FitResult) -> Iterable[str]:
 
 
 def header(study: Study, fit: FitResult) -> str:
-    """The header as text, with the notices under it.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study.
-
-    Returns
-    -------
-    str
-        No newline at the end.
+    """The header as text, with the notices under it; no newline at the end.
 
     Examples
     --------

@@ -20,21 +20,14 @@ from mtjfit.study import Study
 def provenance(
     study: Study, seed: int, command: str = "", begun_with: Mapping[str, str] | None = None
 ) -> Mapping[str, object]:
-    """Versions, platform, seed and hashes of a run.
+    """Versions, platform, seed and hashes of a run, ready for JSON.
 
     Parameters
     ----------
-    seed : int
-        The seed that was used.
     command : str
         The command line, or empty.
     begun_with : mapping of str to str, optional
         Versions with which a resumed run was begun; recorded if they differ.
-
-    Returns
-    -------
-    mapping
-        Of strings, numbers and mappings of strings, ready for JSON.
 
     Examples
     --------
@@ -69,22 +62,7 @@ REFERENCES = {
 
 
 def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> str:
-    """The paragraph, in plain text; every number in it is that of the result.
-
-    Parameters
-    ----------
-    versions : mapping of str to str
-        Of program and libraries, as in `mtjfit.results.methods`.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> "described by Eq. 12" in methods(fit(study), None, {"mtjfit": "0.1"})
-    True
-    """
+    """The paragraph, in plain text; its numbers are those of the result, `versions` of program and libraries."""
     return " ".join(_sentences(fit, posterior, versions))
 
 

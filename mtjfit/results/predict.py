@@ -38,17 +38,7 @@ class Quantiles:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Posterior prediction for one device.
-
-    Attributes
-    ----------
-    bias : ndarray, shape (n_bias,)
-        In volts.
-    par, perp : Quantiles
-        In-plane and out-of-plane, in the unit of the curve.
-    with_noise : bool
-        True: for a new measured point; False: for the model alone.
-    """
+    """Posterior prediction for one device at each `bias` (V), in its unit; of a new point if `with_noise`."""
 
     bias: FloatArray
     par: Quantiles
@@ -77,33 +67,12 @@ def _alone(whole: Layout, j: int) -> Layout:
 
 
 def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
-    """Torque or torkance of one device for each row of parameters, T_par + i T_perp.
+    """Torque or torkance of one device for each row of parameters, T_par + i T_perp, shape (n_draws, n_bias).
 
-    Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume; dJ0/dV in place of J0 for a torkance.
+    Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume; dJ0/dV in place of J0 for a torkance. `bias` in
+    volts, quantity and unit those of `curve`. Columns of `draws` are named as in `Posterior.draws`, others are ignored;
+    fixed parameters and nominal thicknesses come from `study`. ValueError for an unknown device or a missing column.
 
-    Parameters
-    ----------
-    study : Study
-        Says which parameter serves the device; fixed parameters and nominal thicknesses come from here.
-    draws : DataFrame
-        Columns named as in `Posterior.draws`; columns that the device does not need are ignored.
-    curve : TorqueCurve
-        The device; its quantity and unit are those of the result.
-    bias : array_like, shape (n_bias,)
-        In volts.
-
-    Returns
-    -------
-    ndarray of complex, shape (n_draws, n_bias)
-        In the unit of `curve`.
-
-    Raises
-    ------
-    ValueError
-        The device is not in the study, or a column is missing.
-
-    Examples
-    --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
@@ -129,10 +98,7 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
 
 
 def torque_at(study: Study, values: Mapping[str, float], curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
-    """Torque or torkance of one device at one set of parameters, such as `FitResult.values`; shape (n_bias,).
-
-    Parameters, units and errors are those of `torque_draws`.
-    """
+    """`torque_draws` at one set of parameters, such as `FitResult.values`; shape (n_bias,)."""
     return np.asarray(torque_draws(study, pd.DataFrame([dict(values)]), curve, bias)[0])
 
 
@@ -195,25 +161,11 @@ def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.ran
 
 
 def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, *, with_noise: bool) -> Band:
-    """Quantiles of what the posterior predicts for one device; deterministic.
+    """Quantiles of what at most 2000 evenly spaced draws predict for one device; deterministic.
 
-    Parameters
-    ----------
-    posterior : Posterior
-        At most 2000 evenly spaced draws are used.
-    curve : TorqueCurve
-        A device of the study.
-    bias : array_like, shape (n_bias,)
-        In volts.
-    with_noise : bool
-        True: a new point measured with the errors of the data (interpolated between the used points, or fitted), with
-        jitter, errors of the bias and the tails of Student's t where the study has them; 95 % of the points should lie
-        in the band. False: the model alone.
-
-    Raises
-    ------
-    ValueError
-        The device is not in the study.
+    With noise for a new point measured with the errors of the data (interpolated between the used points, or fitted),
+    with jitter, errors of the bias and the tails of Student's t where the study has them: 95 % of the points should lie
+    in the band. Without it for the model alone.
     """
     study, V = posterior.study, np.asarray(bias, dtype=float)
     draws = posterior.spaced()

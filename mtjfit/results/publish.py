@@ -34,8 +34,6 @@ _LOWERED = str.maketrans(_RAISED, "-0123456789")
 def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
     """Middle, distance down and distance up, with the digits that mean something (PDG rounding of the smaller one).
 
-    Examples
-    --------
     >>> asymmetric(0.9432, 1.0266, 1.1034), asymmetric(7.6, 9.03, 18.2)
     (('1.03', '0.08', '0.08'), ('9.0', '1.4', '9.2'))
     """
@@ -49,14 +47,9 @@ def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
 
 
 def latex_text(text: str) -> str:
-    r"""Text from a file as LaTeX that prints it and does nothing else.
+    """Text from a file as LaTeX that prints it and does nothing else.
 
     Characters that are not printable become spaces; others that LaTeX may lack in its fonts are left to it.
-
-    Examples
-    --------
-    >>> latex_text(r"\input{x} 50 % a_1")
-    '\\textbackslash{}input\\{x\\} 50 \\% a\\_1'
     """
     parts = re.split(f"([{_RAISED}]+)", text)
     parts[::2] = ["".join(_SPECIAL.get(c, c if c.isprintable() else " ") for c in part) for part in parts[::2]]
@@ -89,13 +82,7 @@ def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
 
 
 def _with_powers(text: str) -> str:
-    r"""Numbers as formulas show them.
-
-    Examples
-    --------
-    >>> _with_powers("< 1.2e-20")
-    '< 1.2 \\times 10^{-20}'
-    """
+    r"""Numbers as formulas show them: "< 1.2e-20" as "< 1.2 \times 10^{-20}"."""
     return re.sub(r"e([+-]\d+)", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
 
 
@@ -123,8 +110,6 @@ def latex_parameters(posterior: Posterior) -> str:
 def markdown(table: Table) -> str:
     r"""A table as Markdown, with its title and note; nothing from a file can end a cell or become markup.
 
-    Examples
-    --------
     >>> print(markdown(Table("Two", ("name", "value"), (("a|b", "*1*"),))))
     **Two**
     <BLANKLINE>

@@ -17,26 +17,14 @@ from mtjfit.study import LENGTHS, Study
 
 @dataclass(frozen=True, eq=False)
 class SharedLengths:
-    """Devices with the same lengths, and draws of them.
-
-    Attributes
-    ----------
-    lengths : dict of str to ndarray, shape (n, 1)
-        ``lambda_J``, ``lambda_phi``, ``lambda_sf_F``, ``Lambda`` and ``dead_layer`` in nm.
-    """
+    """Devices with the same lengths, and draws of these in nm, shape (n, 1), `Lambda` and `dead_layer` included."""
 
     devices: tuple[str, ...]
     lengths: dict[str, FloatArray]
 
 
 def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
-    """A parameter as one device has it, shape (n_draws,); a fixed one repeated.
-
-    Raises
-    ------
-    KeyError
-        The study has no such parameter, or the draws have no such column.
-    """
+    """A parameter as one device has it, shape (n_draws,); a fixed one repeated. KeyError if there is none."""
     parameter = study.parameters[name]
     if parameter.value is not None:
         return np.full(len(draws), parameter.value)
@@ -54,10 +42,7 @@ def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str,
 
 
 def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
-    """Devices by the lengths that they share; one stack if all lengths are shared.
-
-    At most 2000 evenly spaced draws are kept.
-    """
+    """Devices by the lengths that they share, one stack if all are shared; at most 2000 even draws are kept."""
     study, draws = posterior.study, posterior.spaced()
     scopes = {study.parameters[name].scope for name in LENGTHS if name in study.parameters}
     of = {"device": lambda c: c.device, "group": lambda c: c.group}
@@ -69,15 +54,8 @@ def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
 
 
 def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
-    """κ(d) of Eq. 12 for each draw, shape (n, n_d); of the magnetic part of `d` where there is a dead layer.
+    """κ(d) of Eq. 12 for each draw, shape (n, n_d), of the magnetic part of `d` (nm); 0 where nothing is magnetic.
 
-    Parameters
-    ----------
-    d : array_like, shape (n_d,)
-        Thickness in nm. Where nothing of it is magnetic, κ = 0.
-
-    Examples
-    --------
     >>> one = {name: np.full((1, 1), 1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     >>> stack = SharedLengths(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
     >>> f"{kappa_draws(stack, [1.2])[0, 0]:.4f}"  # the paper's Fig. 3
@@ -89,9 +67,9 @@ def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
 
 
 def accumulation_draws(stack: SharedLengths, x: ArrayLike, d: float) -> ComplexArray:
-    """m(x) D_F/J0 in nm of Eq. 9 in the free layer, 0 ≤ x ≤ d, for each draw, shape (n, n_x).
+    """m(x) D_F/J0 in nm of Eq. 9 in the free layer for each draw, shape (n, n_x), 0 ≤ x ≤ d, d magnetic, in nm.
 
-    What lies behind F enters through Λ alone, so that no profile can be drawn there. `d` is magnetic thickness in nm.
+    What lies behind F enters through Λ alone, so that no profile can be drawn there.
     """
     own = stack.lengths
     x = np.asarray(x, dtype=float)
