@@ -14,14 +14,7 @@ from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.lazy import wing
-from mtjfit.plot import (
-    plot_accumulation_band,
-    plot_combinations,
-    plot_corner,
-    plot_torque,
-    plot_trace,
-    plot_transfer,
-)
+from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
 from mtjfit.results.headers import Notice, device_names, header_fields, notices
 from mtjfit.results.identify_text import directions_table, model_test

@@ -31,10 +31,7 @@ _PER = {
     "area": "per area: no 1/d",
     "volume": "per volume: carries 1/d (effective field, divided by M_s d)",
 }
-_AXIS = {
-    "MxP": "T_perp along M x P, as declared",
-    "PxM": "T_perp declared along P x M, flipped to M x P",
-}
+_AXIS = {"MxP": "T_perp along M x P, as declared", "PxM": "T_perp declared along P x M, flipped to M x P"}
 _SIN_THETA = {
     None: "not declared: amplitudes belong to the angle of the measurement, one for all devices",
     "included": "sin θ included in the values: amplitudes are per sin θ",

@@ -16,17 +16,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from plot_cases import (
-    SIMULATED,
-    assert_nothing_cut_off,
-    bars,
-    by_gid,
-    figures,
-    fitted,
-    make_study,
-    posterior_of,
-    texts,
-)
+from plot_cases import SIMULATED, assert_nothing_cut_off, bars, by_gid, figures, fitted, make_study, posterior_of, texts
 
 import mtjfit
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace, render, save
