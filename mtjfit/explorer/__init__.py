@@ -9,33 +9,24 @@ from mtjfit.lazy import names_on_demand
 if TYPE_CHECKING:
     from mtjfit.explorer.drawing import Pictures, pictures_at
     from mtjfit.explorer.export import exported
-    from mtjfit.explorer.page import explorer_server, serve_explorer
+    from mtjfit.explorer.figures import COLOURS
+    from mtjfit.explorer.page import explorer_server, facts, heading, serve_explorer
     from mtjfit.explorer.quality import Agreement, agreement, fit_from, structure_of
-    from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
+    from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
 
 __all__ = [
-    "Agreement",
-    "ExploredStudy",
-    "Pictures",
-    "SliderState",
-    "agreement",
-    "explorer_server",
-    "exported",
-    "fit_from",
-    "moved",
-    "pictures_at",
-    "serve_explorer",
-    "shown",
-    "start",
-    "structure_of",
-]
+    "AMPLITUDES", "COLOURS", "SLIDERS", "Agreement", "ExploredStudy", "Pictures", "SliderState", "agreement",
+    "explorer_server", "exported", "facts", "fit_from", "heading", "moved", "pictures_at", "serve_explorer",
+    "shown", "start", "structure_of", "value_of",
+]  # fmt: skip
 
 _HOMES = {
     "drawing": ("Pictures", "pictures_at"),
     "export": ("exported",),
-    "page": ("explorer_server", "serve_explorer"),
+    "figures": ("COLOURS",),
+    "page": ("explorer_server", "facts", "heading", "serve_explorer"),
     "quality": ("Agreement", "agreement", "fit_from", "structure_of"),
-    "state": ("ExploredStudy", "SliderState", "moved", "shown", "start"),
+    "state": ("AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "shown", "start", "value_of"),
 }
 
 __getattr__ = names_on_demand(

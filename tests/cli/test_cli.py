@@ -15,13 +15,11 @@ from click.testing import CliRunner, Result
 from sketches import sketch
 
 import mtjfit
-from mtjfit.cli.main import cli
-from mtjfit.cli.run import Steps, usual_steps
+from mtjfit.cli import Steps, cli, usual_steps
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import Check, Verdict
 from mtjfit.lazy import wing
-from mtjfit.report import ReportFigure
-from mtjfit.report.document import FIGURES, TABLES
+from mtjfit.report import FIGURES, TABLES, ReportFigure
 from mtjfit.terminal import ascii_fallback
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

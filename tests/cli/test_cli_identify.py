@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
-from mtjfit.cli.identify import check_command, identify_command
+from mtjfit.cli import check_command, identify_command
 from mtjfit.errors import NotDetermined
 
 pytestmark = pytest.mark.usefixtures("quick_fits", "quick_profiles")

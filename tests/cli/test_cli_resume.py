@@ -20,8 +20,7 @@ from shortcuts import few_starts
 
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
-from mtjfit.cli.main import cli
-from mtjfit.cli.run import usual_steps
+from mtjfit.cli import cli, usual_steps
 from mtjfit.infer.ensembles.ensemble import Pace
 from mtjfit.infer.evidence import Effort
 from mtjfit.infer.store.journal import locked, saved_steps

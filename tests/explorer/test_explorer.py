@@ -20,25 +20,28 @@ import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.explorer import (
+    AMPLITUDES,
+    COLOURS,
+    SLIDERS,
     ExploredStudy,
     SliderState,
     agreement,
     explorer_server,
     exported,
+    facts,
     fit_from,
+    heading,
     moved,
     pictures_at,
     shown,
     start,
     structure_of,
+    value_of,
 )
 from mtjfit.explorer.command import explore_command
-from mtjfit.explorer.figures import COLOURS
-from mtjfit.explorer.page import facts, heading
-from mtjfit.explorer.state import AMPLITUDES, SLIDERS, value_of
 from mtjfit.model.rank import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
-from mtjfit.plot.style import OKABE_ITO
+from mtjfit.plot import OKABE_ITO
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study
 
 NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find

@@ -10,9 +10,7 @@ from model_studies import declared
 
 from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model.noise_models import make_posterior
-from mtjfit.planning import Design, Measurement
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.response import setting
+from mtjfit.planning import Design, Measurement, ParameterDraws, draws_from_posterior, setting
 from mtjfit.study import SCATTER, Noise, PlanRequest, Prior, Study, grid
 
 BIAS = np.linspace(-0.5, 0.5, 11)

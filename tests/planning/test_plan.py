@@ -14,13 +14,22 @@ from plan_cases import PRIORS, REQUEST, design
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.model.noise_models import make_posterior
-from mtjfit.planning import Candidate, Plan, load_plan, plan
-from mtjfit.planning.candidates import measured_again, thickness_grid
-from mtjfit.planning.draws import draws_of
-from mtjfit.planning.expected_gain import candidate_fisher
-from mtjfit.planning.measurement import Measurement, measurement_like
-from mtjfit.planning.response import measured
-from mtjfit.planning.result import candidates_table, plan_document, plan_tables
+from mtjfit.planning import (
+    Candidate,
+    Measurement,
+    Plan,
+    candidate_fisher,
+    candidates_table,
+    draws_of,
+    load_plan,
+    measured,
+    measured_again,
+    measurement_like,
+    plan,
+    plan_document,
+    plan_tables,
+    thickness_grid,
+)
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study
 
 NARROW = {name: LogNormal(value, 1.3) for name, value in TRUTH.items() if name != "D_ratio"}

@@ -15,11 +15,20 @@ from plan_cases import known_about, measurement, numerical_jacobian, schur_by_in
 from mtjfit.data import TorqueCurve
 from mtjfit.model import MarginalPosterior
 from mtjfit.model.jacobian import jacobian
-from mtjfit.planning import Candidate
+from mtjfit.planning import (
+    Candidate,
+    LinearGaussian,
+    ParameterDraws,
+    Response,
+    draws_from_posterior,
+    fisher,
+    linear_gaussian,
+    precision_before,
+    respond,
+    setting,
+    target_of,
+)
 from mtjfit.planning.choose import choose, exchanged, greedy
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.expected_gain import LinearGaussian, linear_gaussian, precision_before, target_of
-from mtjfit.planning.response import Response, fisher, respond, setting
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}

@@ -12,11 +12,21 @@ from scipy import stats
 
 from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model import MarginalPosterior
-from mtjfit.planning import Candidate, Design
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
-from mtjfit.planning.expected_gain import linear_gaussian, target_of, targets
-from mtjfit.planning.response import Response
-from mtjfit.planning.reweighting import Outcomes, log_density, outcomes_of, simulated_outcomes
+from mtjfit.planning import (
+    Candidate,
+    Design,
+    Outcomes,
+    ParameterDraws,
+    Response,
+    draws_from_posterior,
+    draws_from_priors,
+    linear_gaussian,
+    log_density,
+    outcomes_of,
+    simulated_outcomes,
+    target_of,
+    targets,
+)
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Parameter
 
 FIXED = {name: Fixed(value) for name, value in TRUTH.items()}

@@ -16,12 +16,32 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from plot_cases import SIMULATED, assert_nothing_cut_off, bars, by_gid, figures, fitted, make_study, posterior_of, texts
+from plot_cases import (
+    SIMULATED,
+    assert_nothing_cut_off,
+    bars,
+    by_gid,
+    figures,
+    fitted,
+    make_study,
+    posterior_of,
+    style,
+    texts,
+)
 
 import mtjfit
-from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace, render, save
-from mtjfit.plot.draws import rank_fractions
-from mtjfit.plot.style import NotebookFigure, literal, style, watermark
+from mtjfit.plot import (
+    NotebookFigure,
+    literal,
+    plot_combinations,
+    plot_corner,
+    plot_torque,
+    plot_trace,
+    rank_fractions,
+    render,
+    save,
+    watermark,
+)
 from mtjfit.study import Normal, Parameter
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

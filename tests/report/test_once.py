@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mtjfit
-from mtjfit.cli.run import Steps, run_study
+from mtjfit.cli import Steps, run_study
 from mtjfit.report import ResultFolder, findings, write_report
 
 PACKAGE = str(Path(mtjfit.__file__).parent)

@@ -21,8 +21,17 @@ from mtjfit.html import inline_svg
 from mtjfit.infer import Check, Verdict
 from mtjfit.lazy import wing
 from mtjfit.parallel import process_pool
-from mtjfit.report import Findings, ReportFigure, ResultFolder, findings, report_figures, report_html, write_report
-from mtjfit.report.document import FIGURES, TABLES
+from mtjfit.report import (
+    FIGURES,
+    TABLES,
+    Findings,
+    ReportFigure,
+    ResultFolder,
+    findings,
+    report_figures,
+    report_html,
+    write_report,
+)
 from mtjfit.results import provenance
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

@@ -13,8 +13,7 @@ from shortcuts import few_starts
 import mtjfit
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import kappa
-from mtjfit.results import header, header_fields, notices
-from mtjfit.results.headers import device_names
+from mtjfit.results import device_names, header, header_fields, notices
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
 

@@ -13,7 +13,7 @@ from model_studies import LENGTH, TRUTH, simulated
 from mtjfit.infer import Identification, identify
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.profile import Profile
-from mtjfit.results.identify_text import (
+from mtjfit.results import (
     design_text,
     directions_table,
     expected_table,

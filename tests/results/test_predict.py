@@ -15,7 +15,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior, Verdict
 from mtjfit.model.likelihood import FullPosterior, whitened
 from mtjfit.physics import Interface, torkance, torque
-from mtjfit.results.predict import errors_of, predictive_bands, torque_at, torque_draws
+from mtjfit.results import errors_of, predictive_bands, torque_at, torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study
 
 LENGTH = LogUniform(0.1, 100.0)

@@ -12,12 +12,15 @@ import mtjfit
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.convergence.conflict import Conflict
 from mtjfit.report import findings, result_document
-from mtjfit.results import Answer, learned, not_determined, notices
-from mtjfit.results.tables import (
+from mtjfit.results import (
+    Answer,
     device_combinations_table,
     interval,
+    learned,
     masks_table,
     meaning,
+    not_determined,
+    notices,
     posterior_table,
     prior_table,
     undetermined_table,

@@ -11,8 +11,7 @@ import pytest
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior, Verdict
 from mtjfit.physics import spin_current
-from mtjfit.results.predict import torque_draws
-from mtjfit.results.transfer import accumulation_draws, kappa_draws, shared_lengths
+from mtjfit.results import accumulation_draws, kappa_draws, shared_lengths, torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogUniform, Normal, Parameter, Study, Uniform
 
 BIAS = np.linspace(-0.4, 0.5, 7)
