@@ -22,6 +22,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
+from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
 
@@ -155,12 +156,6 @@ def name_axis(
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SYMBOLS = {
-    "lambda_J": r"$\lambda_J$", "lambda_phi": r"$\lambda_\phi$", "lambda_sf_F": r"$\lambda_\mathrm{sf}^F$",
-    "lambda_sf_N": r"$\lambda_\mathrm{sf}^N$", "D_ratio": "$D_F/D_N$", "Lambda": r"$\Lambda$", "thickness": "$d$",
-    "noise_par": r"$\sigma_\parallel$", "noise_perp": r"$\sigma_\perp$", "noise_dof": r"$\nu$",
-    "jitter_par": r"$s_\parallel$", "jitter_perp": r"$s_\perp$", "dead_layer": r"$d_\mathrm{dead}$",
-}  # fmt: skip
 
 
 def symbol(name: str) -> str:
@@ -172,7 +167,7 @@ def symbol(name: str) -> str:
     base, owner = ParameterName(name).base, ParameterName(name).owner
     if base.startswith(SCATTER):
         return f"scatter of {symbol(name.removeprefix(SCATTER))}"
-    shown = _SYMBOLS.get(base) or f"${base[0]}_{base[1:]}$"
+    shown = f"${FORMULAS.get(base) or f'{base[0]}_{base[1:]}'}$"
     return shown if owner is None else f"{shown} [{literal(owner)}]"
 
 

@@ -16,7 +16,7 @@ from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.lazy import wing
 from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
-from mtjfit.results.headers import Notice, device_names, header_fields, notices
+from mtjfit.results.headers import Notice, device_names, header_fields, notices, quantities
 from mtjfit.results.identify_text import directions_table, model_test
 from mtjfit.results.methods import methods
 from mtjfit.results.predict import errors_of, torque_at
@@ -175,7 +175,7 @@ def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None
     """χ² of the best fit and of the draws, and the torque."""
     of_draws = () if drawn is None else (f"{drawn.says} ({p_text(drawn.p_value)}).",)
     shown = "best fit" if posterior is None else "best fit and predictive bands"
-    caption = f"In-plane and out-of-plane {_quantities(fit)} against bias, with {shown}; masked points are hollow."
+    caption = f"In-plane and out-of-plane {quantities(fit.study)} against bias, with {shown}; masked points are hollow."
     torque = PlannedFigure(
         "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
     )
@@ -249,10 +249,6 @@ def _mark(posterior: Posterior) -> str:
     return "" if posterior.verdict.converged else "NOT CONVERGED. "
 
 
-def _quantities(fit: FitResult) -> str:
-    return " and ".join(dict.fromkeys(curve.quantity for curve in fit.study.curves))
-
-
 def _torque_in_words(fit: FitResult) -> str:
     """Devices, the range of each component, χ², and the largest residual."""
     curves = fit.study.curves
@@ -265,7 +261,7 @@ def _torque_in_words(fit: FitResult) -> str:
     ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
     largest = max(_largest_residual(fit, k) for k in range(len(curves)))
     return (
-        f"Plot of {_quantities(fit)} against bias for {device_names(curves, _NAMED)}: {', '.join(ranges)}. "
+        f"Plot of {quantities(fit.study)} against bias for {device_names(curves, _NAMED)}: {', '.join(ranges)}. "
         f"{fit.chi2_says}. The point farthest from the best fit is {largest:.1f} standard errors away."
     )
 

@@ -21,6 +21,7 @@ from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
 from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.results.predict import columns_of
 from mtjfit.study import ParameterName, Study
 
 COMMON, ALONE = "with the common lengths", "each device alone"
@@ -83,11 +84,8 @@ def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
     '0.1056-0.0228j'
     """
     whole, linear, curves = layout(study), amplitude_layout(study), study.curves
-    missing = [name for name in (*whole.names, *linear.names) if name not in draws.columns]
-    if missing:
-        raise ValueError(f"the draws have no column {', '.join(missing)}")
     shape = (len(draws), len(curves))
-    values = draws[list(whole.names)].to_numpy(dtype=float)
+    values = columns_of(draws, (*whole.names, *linear.names))[:, : len(whole.names)]
     K = np.broadcast_to(transfer(whole, values, per_volume=curves[0].per == "volume"), shape)
     c = np.empty((*shape, linear.power.size))
     for j, curve in enumerate(curves):

@@ -78,6 +78,17 @@ def masked_points(curve: TorqueCurve) -> dict[str, int]:
     return dict(Counter(why or "no reason given" for why in left_out))
 
 
+def bias_range(study: Study) -> tuple[float, float]:
+    """Smallest and largest bias in use, in V."""
+    used = [curve.bias[curve.used] for curve in study.curves]
+    return min(float(V.min()) for V in used), max(float(V.max()) for V in used)
+
+
+def quantities(study: Study) -> str:
+    """What was measured: torque, torkance, or both."""
+    return " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
+
+
 def free_lengths(study: Study) -> tuple[str, ...]:
     """Declared lengths that are not fixed, in the order of every table."""
     return tuple(name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed)
@@ -138,9 +149,7 @@ def _masked(study: Study) -> str:
 
 def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     """The header as labelled sentences in the order in which they are shown, for tables and for ``result.json``."""
-    curves = study.curves
-    low = min(float(curve.bias[curve.used].min()) for curve in curves)
-    high = max(float(curve.bias[curve.used].max()) for curve in curves)
+    curves, (low, high) = study.curves, bias_range(study)
     fields = {"program": f"mtjfit {mtjfit.__version__}", "study": study.name}
     if study.label:
         fields["origin"] = study.label

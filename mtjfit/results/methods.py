@@ -13,7 +13,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.gate import MAX_NESTED_R_HAT
 from mtjfit.infer.store.fingerprint import versions
 from mtjfit.model.noise import noise_words
-from mtjfit.results.headers import device_names
+from mtjfit.results.headers import bias_range, device_names, quantities
 from mtjfit.study import Study
 
 
@@ -68,12 +68,10 @@ def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, 
 
 def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> Iterator[str]:
     study = fit.study
-    what = " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
-    low = min(float(curve.bias[curve.used].min()) for curve in study.curves)
-    high = max(float(curve.bias[curve.used].max()) for curve in study.curves)
+    low, high = bias_range(study)
     n = study.n_values // 2
     yield (
-        f"The in-plane and out-of-plane {what} of {len(study.curves)} "
+        f"The in-plane and out-of-plane {quantities(study)} of {len(study.curves)} "
         f"device{'s' if len(study.curves) > 1 else ''} ({device_names(study.curves)}; {n} bias points from {low:g} to "
         f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
         f"{_current(study)}."

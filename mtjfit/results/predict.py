@@ -52,7 +52,8 @@ def _position(study: Study, curve: TorqueCurve) -> int:
     return study.devices.index(curve.device)
 
 
-def _columns(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:
+def columns_of(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:
+    """Draws of some parameters, shape (n_draws, n_names); ValueError if a column is missing."""
     missing = [name for name in names if name not in draws.columns]
     if missing:
         raise ValueError(f"the draws have no column {', '.join(missing)}")
@@ -85,11 +86,11 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     """
     j = _position(study, curve)
     alone, linear = _alone(layout(study), j), amplitude_layout(study)
-    K = transfer(alone, _columns(draws, alone.names), per_volume=curve.per == "volume")
+    K = transfer(alone, columns_of(draws, alone.names), per_volume=curve.per == "volume")
     K = np.broadcast_to(K, (len(draws), 1))
     # an amplitude that scatters has a column for each device beside the shared one
     own = [ParameterName(name, curve.device) for name in linear.names]
-    free = _columns(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
+    free = columns_of(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
     column = linear.column[j]
     terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
     J0 = (terms * linear.phase) @ polynomial_design(curve, linear.power, np.asarray(bias, dtype=float)).T
@@ -105,7 +106,7 @@ def torque_at(study: Study, values: Mapping[str, float], curve: TorqueCurve, bia
 def _noise(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> tuple[FloatArray, FloatArray]:
     """Fitted noise scales of one device for each row, shape (n_draws, 1), in the unit of the curve."""
     alone = _alone(layout(study), _position(study, curve))
-    values, scale = _columns(draws, alone.names), study.scale_of(curve)
+    values, scale = columns_of(draws, alone.names), study.scale_of(curve)
     par, perp = (np.broadcast_to(alone.by_device(name, values) / scale, (len(draws), 1)) for name in NOISE)
     return par, perp
 
@@ -121,12 +122,12 @@ def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> 
     return np.full(curve.bias.size, par[0, 0]), np.full(curve.bias.size, perp[0, 0])
 
 
-def _own(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
-    """A declared parameter of the noise as one device has it, shape (n_draws, 1) or (1, 1), in the study's unit."""
+def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
+    """A parameter as one device has it, shape (n_draws,); a fixed one repeated. KeyError if there is none."""
     parameter = study.parameters[name]
     if parameter.value is not None:
-        return np.full((1, 1), parameter.value)
-    return _columns(draws, (parameter.name_for(curve),))
+        return np.full(len(draws), parameter.value)
+    return draws[parameter.name_for(curve)].to_numpy(dtype=float)
 
 
 def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray) -> list[FloatArray]:
@@ -137,7 +138,9 @@ def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: F
         variances = [_interpolated(curve, sigma, bias) ** 2 for sigma in (curve.sigma_par, curve.sigma_perp)]
     for c, name in enumerate(JITTER):
         if name in study.parameters:
-            variances[c] = variances[c] + (_own(study, draws, curve, name) / study.scale_of(curve)) ** 2
+            variances[c] = (
+                variances[c] + (parameter_draws(study, draws, curve, name)[:, None] / study.scale_of(curve)) ** 2
+            )
     if curve.sigma_bias is not None:
         above, below = (torque_draws(study, draws, curve, bias + step) for step in (_STEP, -_STEP))
         away = (above - below) / (2 * _STEP) * _interpolated(curve, curve.sigma_bias, bias)
@@ -157,7 +160,9 @@ def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.ran
     Stratified, and the same for every bias: right quantiles at each bias, in smooth curves.
     """
     u = rng.permutation((np.arange(len(draws)) + 0.5) / len(draws))[:, None]
-    return np.asarray(stdtrit(_own(study, draws, curve, DOF), u) if DOF in study.parameters else ndtri(u))
+    if DOF not in study.parameters:
+        return np.asarray(ndtri(u))
+    return np.asarray(stdtrit(parameter_draws(study, draws, curve, DOF)[:, None], u))
 
 
 def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, *, with_noise: bool) -> Band:

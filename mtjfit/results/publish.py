@@ -15,12 +15,13 @@ from mtjfit.results.tables import prior_text, result_text
 from mtjfit.study import SCATTER, ParameterName
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
 
-_SYMBOL = {
+FORMULAS = {
     "lambda_J": r"\lambda_J", "lambda_phi": r"\lambda_\phi", "lambda_sf_F": r"\lambda_\mathrm{sf}^F",
     "lambda_sf_N": r"\lambda_\mathrm{sf}^N", "D_ratio": "D_F/D_N", "Lambda": r"\Lambda", "thickness": "d",
     "dead_layer": r"d_\mathrm{dead}", "noise_par": r"\sigma_\parallel", "noise_perp": r"\sigma_\perp",
     "noise_dof": r"\nu", "jitter_par": r"s_\parallel", "jitter_perp": r"s_\perp",
 }  # fmt: skip
+"""Parameters as they are written in formulas, in LaTeX; amplitudes follow from their names."""
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -61,7 +62,7 @@ def _symbol(name: str) -> str:
     base, owner = ParameterName(name).base, ParameterName(name).owner
     scattered = base.startswith(SCATTER)
     base = base.removeprefix(SCATTER)
-    shown = _SYMBOL.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
+    shown = FORMULAS.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
     own = "" if owner is None else f" ({latex_text(owner)})"
     return ("scatter of " if scattered else "") + f"${shown}${own}"
 

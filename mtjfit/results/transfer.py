@@ -12,6 +12,7 @@ from mtjfit.data import FloatArray, TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.results.predict import parameter_draws
 from mtjfit.study import LENGTHS, Study
 
 
@@ -21,14 +22,6 @@ class SharedLengths:
 
     devices: tuple[str, ...]
     lengths: dict[str, FloatArray]
-
-
-def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
-    """A parameter as one device has it, shape (n_draws,); a fixed one repeated. KeyError if there is none."""
-    parameter = study.parameters[name]
-    if parameter.value is not None:
-        return np.full(len(draws), parameter.value)
-    return draws[parameter.name_for(curve)].to_numpy(dtype=float)
 
 
 def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str, FloatArray]:

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit
+import mtjfit.infer
 from mtjfit.cli import check_command, identify_command
 from mtjfit.errors import NotDetermined
 
@@ -69,10 +70,7 @@ def _fix(text: str, *names: str) -> str:
 
 
 def test_a_design_needs_no_fit(monkeypatch: pytest.MonkeyPatch, make_study) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr("mtjfit.infer.identification.fit", never)
+    monkeypatch.setattr(mtjfit.infer, "fit", lambda *_, **__: pytest.fail("fitted"))
     result = invoke(make_study(), "--design")
     assert result.exit_code == 0, result.output
     assert "Expected errors over the prior" in result.stdout
