@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mtjfit.lazy import names_on_demand
-
-if TYPE_CHECKING:
-    from mtjfit.cli.identify import check_command, identify_command
-    from mtjfit.cli.main import cli
-    from mtjfit.cli.run import Steps, run_study, usual_steps
 
 __all__ = [
     "Steps", "check_command", "cli", "identify_command", "run_study", "usual_steps",

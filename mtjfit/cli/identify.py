@@ -38,7 +38,7 @@ def check_command(steps: Steps | None, study: Path) -> None:
     from mtjfit.cli.run import usual_steps
     from mtjfit.results import checks, header, not_determined
     from mtjfit.results.headers import free_lengths
-    from mtjfit.results.identify_text import model_test
+    from mtjfit.results.identifiability import model_test
     from mtjfit.results.tables import device_combinations_table, masks_table, undetermined_table
     from mtjfit.study import NOTHING_FREE, load_study, nothing_free
 
@@ -93,7 +93,7 @@ def identify_command(study: Path, design: bool, picture: Path | None, document: 
     if design and (picture or document):
         raise click.UsageError("--plot and --json need data; leave out --design")
     progress(f"reading {study}", quiet)
-    from mtjfit.results.identify_text import design_text
+    from mtjfit.results.identifiability import design_text
     from mtjfit.study import load_study, refuse_nothing_free
 
     loaded = load_study(study)
@@ -114,8 +114,7 @@ def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: 
     """Print and write the identifiability of the data; returns whether it gives any length."""
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import identify as identify_study
-    from mtjfit.results import header
-    from mtjfit.results.identify_text import identify_document, identify_text
+    from mtjfit.results import header, identify_document, identify_text
     from mtjfit.study import nothing_free, refuse_nothing_free
 
     if nothing_free(loaded):
@@ -128,10 +127,9 @@ def _of_data(loaded: Study, picture: Path | None, document: Path | None, quiet: 
     if document is not None:
         write_file(document, json_bytes(identify_document(known)), OTHER_FILE)
     if picture is not None:
-        import mtjfit.plot
-        from mtjfit.plot.identify import plot_identifiability
+        from mtjfit.plot import plot_identifiability, render
 
-        drawn = mtjfit.plot.render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        drawn = render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
         write_file(picture, drawn, OTHER_FILE)
     for written in (document, picture):
         if written is not None:

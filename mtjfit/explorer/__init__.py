@@ -9,10 +9,9 @@ from mtjfit.lazy import names_on_demand
 if TYPE_CHECKING:
     from mtjfit.explorer.drawing import Pictures, pictures_at
     from mtjfit.explorer.export import exported
-    from mtjfit.explorer.figures import COLOURS
-    from mtjfit.explorer.page import explorer_server, facts, heading, serve_explorer
+    from mtjfit.explorer.page import explorer_server, serve_explorer
     from mtjfit.explorer.quality import Agreement, agreement, fit_from, structure_of
-    from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, moved, shown, start, value_of
+    from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
 
 __all__ = [
     "AMPLITUDES", "COLOURS", "SLIDERS", "Agreement", "ExploredStudy", "Pictures", "SliderState", "agreement",

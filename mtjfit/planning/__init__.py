@@ -7,26 +7,12 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.planning.candidates import Candidate, measured_again, thickness_grid
-    from mtjfit.planning.choose import exchanged, greedy
+    from mtjfit.planning.candidates import Candidate
     from mtjfit.planning.design import Design, load_plan
-    from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors, draws_of
-    from mtjfit.planning.expected_gain import (
-        EVERYTHING,
-        LinearGaussian,
-        Target,
-        candidate_fisher,
-        linear_gaussian,
-        precision_before,
-        spread_text,
-        target_of,
-        targets,
-    )
-    from mtjfit.planning.measurement import Measurement, measurement_like
+    from mtjfit.planning.expected_gain import EVERYTHING, Target, spread_text
+    from mtjfit.planning.measurement import Measurement
     from mtjfit.planning.planner import plan
-    from mtjfit.planning.response import Response, fisher, measured, respond, setting
-    from mtjfit.planning.result import Plan, candidates_table, plan_document, plan_tables
-    from mtjfit.planning.reweighting import Outcomes, log_density, outcomes_of, simulated_outcomes
+    from mtjfit.planning.result import Plan
 
 __all__ = [
     "EVERYTHING", "Candidate", "Design", "LinearGaussian", "Measurement", "Outcomes", "ParameterDraws", "Plan",
@@ -42,22 +28,15 @@ _HOMES = {
     "design": ("Design", "load_plan"),
     "draws": ("ParameterDraws", "draws_from_posterior", "draws_from_priors", "draws_of"),
     "expected_gain": (
-        "EVERYTHING",
-        "LinearGaussian",
-        "Target",
-        "candidate_fisher",
-        "linear_gaussian",
-        "precision_before",
-        "spread_text",
-        "target_of",
-        "targets",
+        "EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "linear_gaussian", "precision_before",
+        "spread_text", "target_of", "targets",
     ),
     "measurement": ("Measurement", "measurement_like"),
     "planner": ("plan",),
     "response": ("Response", "fisher", "measured", "respond", "setting"),
     "result": ("Plan", "candidates_table", "plan_document", "plan_tables"),
     "reweighting": ("Outcomes", "log_density", "outcomes_of", "simulated_outcomes"),
-}
+}  # fmt: skip
 
 __getattr__ = names_on_demand(
     __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}

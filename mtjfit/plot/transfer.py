@@ -25,8 +25,7 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.results.coefficients import own_transfer
-from mtjfit.results.predict import parameter_draws
-from mtjfit.results.transfer import SharedLengths, accumulation_draws, kappa_draws, shared_lengths
+from mtjfit.results.predict import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
 from mtjfit.study import SCATTER, ParameterName
 
 _GRID = 81

@@ -16,10 +16,10 @@ from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.lazy import wing
 from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
-from mtjfit.results.headers import Notice, device_names, header_fields, notices, quantities
-from mtjfit.results.identify_text import directions_table, model_test
+from mtjfit.results.headers import Notice, device_names, header_fields, measured_quantities, notices
+from mtjfit.results.identifiability import directions_table, model_test
 from mtjfit.results.methods import methods
-from mtjfit.results.predict import errors_of, torque_at
+from mtjfit.results.predict import accumulation_draws, errors_of, kappa_in_words, shared_lengths, torque_at
 from mtjfit.results.tables import (
     device_combinations_table,
     masks_table,
@@ -27,7 +27,6 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
-from mtjfit.results.transfer import accumulation_draws, kappa_in_words, shared_lengths
 from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.study import ParameterName
 from mtjfit.text import Table, number, p_text
@@ -175,7 +174,8 @@ def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None
     """χ² of the best fit and of the draws, and the torque."""
     of_draws = () if drawn is None else (f"{drawn.says} ({p_text(drawn.p_value)}).",)
     shown = "best fit" if posterior is None else "best fit and predictive bands"
-    caption = f"In-plane and out-of-plane {quantities(fit.study)} against bias, with {shown}; masked points are hollow."
+    what = measured_quantities(fit.study)
+    caption = f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow."
     torque = PlannedFigure(
         "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
     )
@@ -261,8 +261,9 @@ def _torque_in_words(fit: FitResult) -> str:
     ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
     largest = max(_largest_residual(fit, k) for k in range(len(curves)))
     return (
-        f"Plot of {quantities(fit.study)} against bias for {device_names(curves, _NAMED)}: {', '.join(ranges)}. "
-        f"{fit.chi2_says}. The point farthest from the best fit is {largest:.1f} standard errors away."
+        f"Plot of {measured_quantities(fit.study)} against bias for {device_names(curves, _NAMED)}: "
+        f"{', '.join(ranges)}. {fit.chi2_says}. "
+        f"The point farthest from the best fit is {largest:.1f} standard errors away."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mtjfit.lazy import names_on_demand
 from mtjfit.results.headers import Notice, device_names, header, header_fields, notices
-from mtjfit.results.identify_text import (
+from mtjfit.results.identifiability import (
     design_text,
     directions_table,
     expected_table,
@@ -15,7 +15,15 @@ from mtjfit.results.identify_text import (
     model_test,
 )
 from mtjfit.results.methods import provenance
-from mtjfit.results.predict import errors_of, predictive_bands, torque_at, torque_draws
+from mtjfit.results.predict import (
+    accumulation_draws,
+    errors_of,
+    kappa_draws,
+    predictive_bands,
+    shared_lengths,
+    torque_at,
+    torque_draws,
+)
 from mtjfit.results.publish import asymmetric, latex_parameters, latex_text, markdown, table_csv
 from mtjfit.results.tables import (
     device_combinations_table,
@@ -26,7 +34,6 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
-from mtjfit.results.transfer import accumulation_draws, kappa_draws, shared_lengths
 from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.text import Table
 

@@ -84,7 +84,7 @@ def bias_range(study: Study) -> tuple[float, float]:
     return min(float(V.min()) for V in used), max(float(V.max()) for V in used)
 
 
-def quantities(study: Study) -> str:
+def measured_quantities(study: Study) -> str:
     """What was measured: torque, torkance, or both."""
     return " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
 

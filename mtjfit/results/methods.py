@@ -13,7 +13,7 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.gate import MAX_NESTED_R_HAT
 from mtjfit.infer.store.fingerprint import versions
 from mtjfit.model.noise import noise_words
-from mtjfit.results.headers import bias_range, device_names, quantities
+from mtjfit.results.headers import bias_range, device_names, measured_quantities
 from mtjfit.study import Study
 
 
@@ -71,7 +71,7 @@ def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[st
     low, high = bias_range(study)
     n = study.n_values // 2
     yield (
-        f"The in-plane and out-of-plane {quantities(study)} of {len(study.curves)} "
+        f"The in-plane and out-of-plane {measured_quantities(study)} of {len(study.curves)} "
         f"device{'s' if len(study.curves) > 1 else ''} ({device_names(study.curves)}; {n} bias points from {low:g} to "
         f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
         f"{_current(study)}."

@@ -70,7 +70,8 @@ def _fix(text: str, *names: str) -> str:
 
 
 def test_a_design_needs_no_fit(monkeypatch: pytest.MonkeyPatch, make_study) -> None:
-    monkeypatch.setattr(mtjfit.infer, "fit", lambda *_, **__: pytest.fail("fitted"))
+    for name in ("fit", "identify"):
+        monkeypatch.setattr(mtjfit.infer, name, lambda *_, **__: pytest.fail("fitted"))
     result = invoke(make_study(), "--design")
     assert result.exit_code == 0, result.output
     assert "Expected errors over the prior" in result.stdout
