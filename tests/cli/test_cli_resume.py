@@ -35,10 +35,12 @@ NUMBERS = ("summary.csv", "draws.npz")
 
 
 def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
-    """Two free lengths of the bundled series, exact thicknesses, and a limit on steps that ends the run."""
+    """Two free lengths, three devices with exact thicknesses, and a limit on steps that ends the run."""
     series = mtjfit.dataset("thickness-series")
     folder.mkdir(parents=True)
-    shutil.copy(series.path / "data.csv", folder)
+    rows = (series.path / "data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    few = "".join(row for row in rows if not row.startswith(("F1.2nm", "F3.0nm")))
+    (folder / "data.csv").write_text(few, encoding="utf-8")
     text = series.study_file.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^thickness += \{.*$", "thickness = { fixed = true }", text)
     text = re.sub(r"(?m)^(lambda_sf_\w) *=.*$", r"\1 = { fixed = 5.0 }", text)
