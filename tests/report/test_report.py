@@ -67,11 +67,8 @@ def test_the_page_is_balanced_and_harmless(real: Page):
         "<a href='javascript:alert(1)'>x</a>",
     ],
 )
-def test_sabotage_dangers_are_seen(html: str):
+def test_sabotage_dangers_and_unbalanced_tags_are_seen(html: str):
     assert dangers(Page(html))
-
-
-def test_sabotage_unbalanced_tags_are_seen():
     assert Page("<p><b></p>").faults
 
 
