@@ -1,4 +1,4 @@
-"""What objects show of themselves in a notebook, and whether names from files stay text in it."""
+"""What objects show of themselves in a notebook, whether names from files stay text in it, and contrast of colours."""
 
 from __future__ import annotations
 
@@ -58,3 +58,16 @@ def hostile_study() -> Study:
         for k, curve in enumerate(study.curves)
     )
     return study.replace(name=HOSTILE, curves=curves)
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of sRGB, WCAG 2.2."""
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
+    channels = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)

@@ -1,9 +1,12 @@
-"""Figures of a report that are drawn in no time, for tests that are about something else."""
+"""Stand-ins for tests that are about something else: figures drawn in no time, and a disk that fails."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from matplotlib.figure import Figure
 
 from mtjfit.html import Section
@@ -29,3 +32,15 @@ def sketched(found: Findings, but: tuple[str, ...] = ()) -> Findings:
 def sketch(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
     """In place of `mtjfit.report.report_figures`: figures that are drawn in no time."""
     return report_figures(sketched(found), pdf=pdf)
+
+
+def failing_at(patch: pytest.MonkeyPatch, hit: Callable[[Path], bool], error: BaseException) -> None:
+    """An error in place of the last step of writing some files, when they take the place of the old ones."""
+    original = Path.replace
+
+    def replaced(self: Path, target: Path) -> Path:
+        if hit(target):
+            raise error
+        return original(self, target)
+
+    patch.setattr(Path, "replace", replaced)

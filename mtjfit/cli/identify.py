@@ -39,7 +39,7 @@ def check_command(steps: Steps | None, study: Path) -> None:
     from mtjfit.cli.run import usual_steps
     from mtjfit.results import checks, header, not_determined
     from mtjfit.results.headers import free_lengths
-    from mtjfit.results.identify_text import model_test
+    from mtjfit.results.identifiability import model_test
     from mtjfit.results.tables import device_combinations_table, masks_table, undetermined_table
     from mtjfit.study import NOTHING_FREE, load_study, nothing_free
 
@@ -102,7 +102,7 @@ def identify_command(
     if design and (picture or document):
         raise click.UsageError("--plot and --json need data; leave out --design")
     progress(f"reading {study}", quiet)
-    from mtjfit.results.identify_text import design_text
+    from mtjfit.results.identifiability import design_text
     from mtjfit.study import load_study, refuse_nothing_free
 
     loaded = load_study(study)
@@ -129,8 +129,7 @@ def _of_data(
     """Print and write the identifiability of the data; returns whether it gives any length."""
     from mtjfit.infer import fit as fit_study
     from mtjfit.infer import identify as identify_study
-    from mtjfit.results import header
-    from mtjfit.results.identify_text import identify_document, identify_text
+    from mtjfit.results import header, identify_document, identify_text
     from mtjfit.study import nothing_free, refuse_nothing_free
 
     if nothing_free(loaded):

@@ -27,16 +27,9 @@ _ON_CTRL_C = ("Ctrl-C stops; nothing is written before the end", "Ctrl-C saves a
 
 @dataclass(frozen=True)
 class Steps:
-    """The slow steps of a run. Others can take their place: ``cli(obj=Steps(...))``.
+    """The slow steps of a run; others can take their place: ``cli(obj=Steps(...))``.
 
-    Attributes
-    ----------
-    fit : callable
-        As `mtjfit.fit`.
-    sample : callable
-        As `mtjfit.sample`, with keywords seed, journal and progress.
-    draw : callable
-        As `mtjfit.report.report_figures`.
+    As `mtjfit.fit`, `mtjfit.sample` with keywords seed, journal and progress, and `mtjfit.report.report_figures`.
     """
 
     fit: Callable[[Study], FitResult]
@@ -163,18 +156,10 @@ def run_study(
     pdf: bool = False,
     steps: Steps | None = None,
 ) -> None:
-    """Fit, sample, write the report, and print the findings.
+    """Fit, sample, write the report, and print the findings; the tables are left to the page if `brief`.
 
-    Parameters
-    ----------
-    brief : bool
-        Leave the tables to the page.
-    journal : Journal, optional
-        Saves the run as it proceeds; deleted once the run has converged and its result is written.
-    mechanisms : bool
-        Compare mechanisms, too, if there are several thicknesses.
-    steps : Steps, optional
-        In place of `usual_steps`.
+    `journal` saves the run as it proceeds, and is deleted once the run has converged and its result is written.
+    `mechanisms` are compared if there are several thicknesses. `steps` stand in for `usual_steps`.
 
     Raises
     ------

@@ -14,28 +14,18 @@ if TYPE_CHECKING:
     from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
 
 __all__ = [
-    "Agreement",
-    "ExploredStudy",
-    "Pictures",
-    "SliderState",
-    "agreement",
-    "explorer_server",
-    "exported",
-    "fit_from",
-    "moved",
-    "pictures_at",
-    "serve_explorer",
-    "shown",
-    "start",
-    "structure_of",
-]
+    "AMPLITUDES", "COLOURS", "SLIDERS", "Agreement", "ExploredStudy", "Pictures", "SliderState", "agreement",
+    "explorer_server", "exported", "facts", "fit_from", "heading", "moved", "pictures_at", "serve_explorer",
+    "shown", "start", "structure_of", "value_of",
+]  # fmt: skip
 
 _HOMES = {
     "drawing": ("Pictures", "pictures_at"),
     "export": ("exported",),
-    "page": ("explorer_server", "serve_explorer"),
+    "figures": ("COLOURS",),
+    "page": ("explorer_server", "facts", "heading", "serve_explorer"),
     "quality": ("Agreement", "agreement", "fit_from", "structure_of"),
-    "state": ("ExploredStudy", "SliderState", "moved", "shown", "start"),
+    "state": ("AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "shown", "start", "value_of"),
 }
 
 __getattr__ = names_on_demand(

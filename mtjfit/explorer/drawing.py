@@ -28,20 +28,10 @@ class Accumulation:
 
 @dataclass(frozen=True, eq=False)
 class Kappa:
-    """κ(d) (Eq. 12), and its value from the data of each device with the current amplitudes.
+    """κ(d) (Eq. 12) against d (nm, magnetic), and from the data of each device with the current amplitudes.
 
-    Attributes
-    ----------
-    d : ndarray, shape (n,)
-        In nm, without the dead layer.
-    kappa : ndarray of complex, shape (n,)
-    d_devices : ndarray, shape (n_devices,)
-    measured : ndarray of complex, shape (n_devices,)
-        NaN where J0 vanishes.
-    errors : ndarray of complex, shape (n_devices,)
-        Standard errors of the real and of the imaginary part.
-    shown : complex
-        κ of the device that is shown.
+    `measured` and its `errors` (those of both parts), shape (n_devices,), are NaN where J0 vanishes; `shown` is κ of
+    the device that is shown.
     """
 
     d: FloatArray
@@ -55,16 +45,10 @@ class Kappa:
 
 @dataclass(frozen=True, eq=False)
 class Torque:
-    """Torque or torkance of the device that is shown, in its unit: the model at `bias`, and its data.
+    """Torque or torkance of the device that is shown, in its unit: in-plane + i out-of-plane.
 
-    Attributes
-    ----------
-    bias, data_bias : ndarray, shape (n,) and (n_data,)
-        In volts.
-    model, data, errors : ndarray of complex
-        In-plane + i out-of-plane; errors are those of each part.
-    used : ndarray of bool, shape (n_data,)
-        False for masked points.
+    The model at `bias`, shape (n,), and its data at `data_bias`, shape (n_data,), in V; `used` is False for masked
+    points.
     """
 
     bias: FloatArray

@@ -62,15 +62,7 @@ _HEIGHT = 290
 
 
 class Figures:
-    """Four figures, and the columns of numbers behind them.
-
-    Parameters
-    ----------
-    curve : TorqueCurve
-        Says what the torque is called, and its unit.
-    mark : str
-        Title of figures with data that were not measured; empty for measured ones.
-    """
+    """Four figures, and the columns of numbers behind them; `mark` is their title if data were not measured."""
 
     def __init__(self, first: Pictures, curve: TorqueCurve, mark: str):
         self._models = import_module("bokeh.models")

@@ -94,13 +94,7 @@ def _determined(shape: Structure) -> str:
 
 
 class Page:
-    """One session in a browser.
-
-    Attributes
-    ----------
-    state : SliderState
-        Replaced after every event.
-    """
+    """One session in a browser; its `state` is replaced after every event."""
 
     def __init__(self, explored: ExploredStudy):
         self._pn = import_module("panel")
@@ -226,8 +220,6 @@ class Page:
 def _reach(value: float) -> float:
     """End of the slider of an amplitude: one, two or five times a power of ten, three times the value or more.
 
-    Examples
-    --------
     >>> _reach(0.13), _reach(0.0)
     (0.5, 1.0)
     """
@@ -268,13 +260,7 @@ def url_of(server: Any) -> str:
 
 
 def serve_explorer(study: Study, port: int, started: Callable[[str], object]) -> None:
-    """Serve until Ctrl-C; errors as of `explorer_server`.
-
-    Parameters
-    ----------
-    started : callable
-        Called with the address once the server answers.
-    """
+    """Serve until Ctrl-C; `started` gets the address once the server answers. Errors as of `explorer_server`."""
     server = explorer_server(study, port)
     server.start()
     server.io_loop.add_callback(lambda: started(url_of(server)))

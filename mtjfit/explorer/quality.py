@@ -61,10 +61,7 @@ def _misfit(explored: ExploredStudy, state: SliderState) -> tuple[FloatArray, fl
 def agreement(state: SliderState, explored: ExploredStudy, shape: Structure | None = None) -> Agreement:
     """χ² at the sliders, counted as in `mtjfit.fit`.
 
-    Parameters
-    ----------
-    shape : Structure, optional
-        From `structure_of`, which takes a tenth of a second and depends only on what is held.
+    `shape` is from `structure_of`, which takes a tenth of a second and depends only on what is held.
     """
     _, total = _misfit(explored, state)
     dof = explored.study.n_values - (shape or structure_of(state, explored)).rank

@@ -29,17 +29,7 @@ _ANY_LENGTH = LogUniform(1e-3, 1e5)
 
 @dataclass(frozen=True)
 class SliderState:
-    """Values of all parameters, the device that is shown, and what fits hold.
-
-    Attributes
-    ----------
-    values : mapping of str to float
-        By the names of the tables, such as ``lambda_J`` or ``thickness[dev1]``, with a slider or without.
-    device : str
-        The device that is shown.
-    held : frozenset of str
-        Sliders that a fit leaves where they are and that an exported study holds fixed.
-    """
+    """Values of all parameters by their names in tables, the device that is shown, and what fits and exports hold."""
 
     values: Mapping[str, float]
     device: str
@@ -48,13 +38,7 @@ class SliderState:
 
 @dataclass(frozen=True, eq=False)
 class ExploredStudy:
-    """A study and its likelihood with every slider free to move.
-
-    Attributes
-    ----------
-    study : Study
-        As it was loaded.
-    """
+    """A study, as it was loaded, and its likelihood with every slider free to move."""
 
     study: Study
 

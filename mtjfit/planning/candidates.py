@@ -18,13 +18,7 @@ _GRID = 60  # thicknesses, about, where none are given
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """One possible next step.
-
-    Attributes
-    ----------
-    kind : str
-        ``"thickness"`` for one new device; only these are chosen several at a time.
-    """
+    """One possible next step; of the kind ``"thickness"``, one new device, several can be chosen together."""
 
     name: str
     kind: str
@@ -43,8 +37,6 @@ def new_devices(
 
     With `cap` another metal lies behind its free layer, of this D_F/D_N · λ_sf^N in nm; a prior makes it a parameter.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> from mtjfit.study import Noise
     >>> like = Measurement("A", 2.0, np.array([-0.1, 0.1]), Noise(0.1), Noise(0.1), "torque", "device")
@@ -123,16 +115,8 @@ def candidates_for(
 ) -> tuple[Candidate, ...]:
     """Candidates as given, or every requested thickness, also with another cap, and the present devices again.
 
-    Parameters
-    ----------
-    there : sequence of Measurement
-        The measurements of a study, as if to be made again. A new device is measured like the one with the median
-        number of points.
-
-    Raises
-    ------
-    MtjfitError
-        The request contradicts the data, there are no candidates, or two have the same name.
+    `there` are the measurements of a study, as if to be made again; a new device is measured like the one with the
+    median number of points. MtjfitError if the request contradicts the data, or names are missing or taken twice.
     """
     if isinstance(study, Study) and request.per is not None and request.per != study.curves[0].per:
         raise MtjfitError(f'[plan] has per = "{request.per}", but the data are per {study.curves[0].per}; remove it')

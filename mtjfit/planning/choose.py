@@ -23,18 +23,7 @@ Score = Callable[[FloatArray], FloatArray]
 
 @dataclass(frozen=True)
 class Choice:
-    """Some of the candidates.
-
-    Attributes
-    ----------
-    chosen : tuple of int
-        Their places, ascending.
-    order : tuple of int
-        The same, in the order in which each adds most to those before.
-    method : {"exhaustive", "exchange"}
-    n_combinations : int
-        Number of possible choices.
-    """
+    """Places of the chosen candidates: ascending, and in the order in which each adds most to those before."""
 
     chosen: tuple[int, ...]
     order: tuple[int, ...]
@@ -55,12 +44,7 @@ def _best_addition(information: FloatArray, rest: Sequence[int], score: Score) -
 
 
 def greedy(information: FloatArray, k: int, score: Score) -> tuple[int, ...]:
-    """Candidates in the order in which each adds most to those before.
-
-    Parameters
-    ----------
-    information : ndarray, shape (n_candidates, n, m, m)
-    """
+    """Candidates in the order in which each adds most; `information` has the shape (n_candidates, n, m, m)."""
     chosen: list[int] = []
     for _ in range(k):
         chosen.append(_best_addition(information, chosen, score)[0])
@@ -98,15 +82,10 @@ def exhaustive(information: FloatArray, k: int, score: Score) -> tuple[tuple[int
 
 
 def choose(information: FloatArray, k: int, score: Score, most: int = MOST) -> Choice:
-    """The best `k` of the candidates, each at most once.
+    """The best `k` of the candidates by their Fisher matrices at every draw, shape (n_candidates, n, m, m).
 
     All combinations are tried where there are no more than `most`. Else candidates are exchanged one by one, from the
     greedy choice and from one that is spread evenly, until no single exchange improves the choice.
-
-    Parameters
-    ----------
-    information : ndarray, shape (n_candidates, n, m, m)
-        Fisher matrices at every draw.
     """
     n = information.shape[0]
     number = comb(n, k)

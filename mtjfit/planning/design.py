@@ -27,13 +27,7 @@ _NEEDED = {
 
 
 def request_problems(request: PlanRequest) -> Iterator[Problem]:
-    """Gaps of a request without data, and units that do not fit.
-
-    Examples
-    --------
-    >>> print(next(request_problems(PlanRequest((1.0, 2.0)))))
-    plan.bias: is missing; give the sweep, such as bias = { low = -0.5, high = 0.5, n = 21 } in V
-    """
+    """Gaps of a request without data, and units that do not fit."""
     for key, todo in _NEEDED.items():
         if not getattr(request, key):
             yield Problem(f"plan.{key}", "is missing", todo)
@@ -51,8 +45,6 @@ class Design:
     ----------
     request : PlanRequest
         With thicknesses, bias, noise, quantity and normalisation.
-    sampling : Sampling
-        For its seed.
     text : str
         The file this came from, or empty.
 
@@ -105,12 +97,7 @@ class Design:
 
 
 def load_plan(path: str | Path) -> tuple[Study | Design, PlanRequest]:
-    """Read a study file for planning: a `Study` where it names data, else a `Design`.
-
-    Returns
-    -------
-    request : PlanRequest
-        From ``[plan]``; the defaults where a study has none.
+    """Read a study file for planning: a `Study` where it names data, else a `Design`; and its ``[plan]``, or defaults.
 
     Raises
     ------

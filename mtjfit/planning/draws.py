@@ -41,15 +41,7 @@ _ENOUGH = 1000  # effective draws: errors of a plan come from elsewhere
 
 @dataclass(frozen=True)
 class Coordinate:
-    """One number about which measurements are informative.
-
-    Attributes
-    ----------
-    log : bool
-        True if the coordinate is the logarithm of the parameter.
-    shared : bool
-        False for what belongs to a single device.
-    """
+    """One number, or its logarithm, about which measurements are informative; not shared if it is a single device's."""
 
     name: str
     log: bool
@@ -60,23 +52,11 @@ class Coordinate:
 class ParameterDraws:
     """Draws of all parameters before a measurement.
 
-    Attributes
-    ----------
-    parameters : mapping of str to Parameter
-        As declared.
-    values : mapping of str to ndarray, shape (n,)
-        Draws of every free parameter by its name in tables, in natural units.
-    coordinates : tuple of Coordinate
-        Lengths and amplitudes, shared or of single devices, and thicknesses of present devices. No noise scales: to the
-        order of the Fisher information they are independent of the torque.
-    prior_sd : ndarray, shape (m,)
-        Standard deviation of each coordinate under its prior; infinite for amplitudes that scatter about a shared one.
-    curves : tuple of TorqueCurve
-        The data; none if the draws come from the prior.
-    scale : tuple of float
-        Factors that turn the numbers of each curve into the unit of the first.
-    noise : mapping of str to float
-        Typical sizes of fitted noise, see `mtjfit.planning.measurement.point_errors`.
+    `values` of every free parameter, shape (n,), natural units. `coordinates`: lengths and amplitudes, shared or of
+    single devices, and thicknesses of present devices; no noise scales: to the order of the Fisher information they are
+    independent of the torque. `prior_sd`, shape (m,): infinite for amplitudes that scatter about a shared one.
+    `curves`: the data, if any. `scale`: factors that turn their numbers into the unit of the first. `noise`: see
+    `point_errors`.
     """
 
     parameters: Mapping[str, Parameter]
@@ -190,15 +170,7 @@ def _typical_noise(parameters: Mapping[str, Parameter], values: Mapping[str, Flo
 
 
 def draws_from_posterior(study: Study, values: Mapping[str, FloatArray], priors: Mapping[str, Prior]) -> ParameterDraws:
-    """Draws of the posterior of a study, as `values`.
-
-    Parameters
-    ----------
-    values : mapping of str to ndarray, shape (n,)
-        Every free parameter, in natural units.
-    priors : mapping of str to Prior
-        Of every free parameter.
-    """
+    """Draws of the posterior of a study: values in natural units, shape (n,), and priors of every free parameter."""
     coordinates = _coordinates(study.parameters, {name: priors[name] for name in values})
     sd = np.array([priors[each.name].spread for each in coordinates])
     scale = tuple(study.scale_of(curve) for curve in study.curves)
@@ -227,11 +199,7 @@ def draws_of(
     """Draws from the priors of a design, or from the posterior of a study, which is sampled if not given.
 
     A study of one thickness with free lengths, which no gate lets through, is annealed: that is enough to plan.
-
-    Raises
-    ------
-    NotConverged
-        The posterior did not converge.
+    NotConverged if the posterior did not converge.
     """
     if isinstance(study, Design):
         return draws_from_priors(study, _N_DRAWS, rng), None

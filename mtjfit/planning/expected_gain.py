@@ -93,13 +93,7 @@ def targets(draws: ParameterDraws) -> dict[str, Target]:
 
 
 def target_of(draws: ParameterDraws, name: str) -> Target:
-    """The target of this name.
-
-    Raises
-    ------
-    MtjfitError
-        It is no free parameter of the study.
-    """
+    """The target of this name; MtjfitError if it is no free parameter of the study."""
     if name == EVERYTHING:
         return Target(EVERYTHING, (), False)
     found = targets(draws)
@@ -130,14 +124,9 @@ def spread_text(sd: float, relative: bool, unit: str = "") -> str:
 class LinearGaussian:
     """The precision before a measurement, to which Fisher matrices are added; in units of the prior sd.
 
-    Attributes
-    ----------
-    base : ndarray, shape (n, k, k)
-        At each draw, of the coordinates that count, the others integrated out.
-    kept : ndarray of int, shape (k,)
-        Places of these: shared ones, factors of the target, and those about which some candidate is informative.
-    unit : ndarray, shape (m,)
-        Prior standard deviations of all coordinates.
+    `base`, shape (n, k, k): at each draw, of the k coordinates that count, the others integrated out. `kept`: their
+    places: shared ones, factors of the target, and those about which some candidate is informative. `unit`, shape (m,):
+    prior standard deviations of all coordinates.
     """
 
     draws: ParameterDraws
@@ -225,13 +214,7 @@ def precision_before(draws: ParameterDraws) -> FloatArray:
 
 
 def linear_gaussian(draws: ParameterDraws, target: Target, candidates: Sequence[Candidate]) -> LinearGaussian:
-    """Prepare the approximation for some candidates.
-
-    Parameters
-    ----------
-    draws : ParameterDraws
-        With draws for everything that the candidates need, see `ParameterDraws.with_new`.
-    """
+    """Prepare the approximation for candidates, whose parameters have draws already (`ParameterDraws.with_new`)."""
     unit = np.where(np.isfinite(draws.prior_sd), draws.prior_sd, 1.0)
     before = precision_before(draws) * unit[:, None] * unit
     few = draws.thinned(4)

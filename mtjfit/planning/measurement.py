@@ -32,12 +32,8 @@ class Measurement:
         Nominal, in nm.
     bias : ndarray, shape (n,)
         In V.
-    noise_par, noise_perp : Noise
-        Standard error of every point.
-    quantity, per, unit : str
-        As of a curve; `unit` is that of the study, also where `quantity` is not.
-    angle, sin_theta
-        As of a curve.
+    unit : str
+        That of the study, also where `quantity` is not.
     cap : Fixed or Prior, optional
         Λ in nm where another metal lies behind the free layer than behind those of the study.
     """
@@ -58,12 +54,8 @@ class Measurement:
     def curve(self, signal: float = 1.0) -> TorqueCurve:
         """The sweep as a curve of zeros with its errors, to simulate and to fit.
 
-        The unit is that of the study, or an SI unit where that is one of the other quantity.
-
-        Parameters
-        ----------
-        signal : float
-            Largest in-plane J0 or dJ0/dV, of which relative errors are a share.
+        The unit is that of the study, or an SI unit where that is one of the other quantity. `signal` is the largest
+        in-plane J0 or dJ0/dV, of which relative errors are a share.
         """
         unit = self.unit
         if check_unit(unit, self.quantity, self.per) is not None:
@@ -81,15 +73,9 @@ class Measurement:
 def point_errors(curve: TorqueCurve, scale: float, powers: IntArray, noise: Mapping[str, float]) -> PointErrors:
     """Errors of the points in use as in the likelihood, with correlations and errors of the bias.
 
-    Parameters
-    ----------
-    scale : float
-        Factor that turns the numbers of the curve into the unit of the study.
-    powers : ndarray of int
-        Powers of V in J0.
-    noise : mapping of str to float
-        Typical ``noise_par`` and ``noise_perp`` where errors are fitted, ``jitter_par`` and ``jitter_perp`` where there
-        is jitter, and ``student``, the factor by which Student-t errors are worth less than normal ones.
+    `scale` turns the numbers of the curve into the unit of the study. `noise`: typical ``noise_par`` and ``noise_perp``
+    where errors are fitted, ``jitter_par`` and ``jitter_perp``, and ``student``, the factor by which Student-t errors
+    are worth less.
     """
     if curve.sigma_is_fitted:
         par, perp = (np.full(curve.n_used, noise[f"noise_{part}"] ** 2) for part in ("par", "perp"))
@@ -110,14 +96,7 @@ def measurement_like(
 ) -> Measurement:
     """The sweep of a measured device, to be made again: as many points, in the same window, with the same information.
 
-    Errors of its points are independent of each other, also where those of the curve are not.
-
-    Parameters
-    ----------
-    scale, unit : float, str
-        Factor that turns the numbers of the curve into the unit of the study, and that unit.
-    powers, noise
-        See `point_errors`.
+    Errors of its points are independent of each other, also where those of the curve are not. See `point_errors`.
     """
     errors = point_errors(curve, scale, powers, noise)
     rest = np.zeros((2, errors.par.size)) if errors.rest is None else np.diagonal(errors.rest).reshape(2, -1)

@@ -78,10 +78,6 @@ def plan(
         Of `study`; sampled if not given.
     method : {"auto", "gaussian", "reweight"}
         ``"reweight"`` reweights every candidate, ``"gaussian"`` none, ``"auto"`` the best one and some for comparison.
-    seed : int, optional
-        Default: that of the study.
-    progress : bool
-        Show a bar on a terminal.
     wishes : PlanRequest, optional
         Former name of `request`.
 

@@ -37,11 +37,7 @@ def plot_plan(plan: Plan) -> Figure:
     draws, and the errors from reweighting; the present devices are marked below. For several: the expected error with
     one of the chosen at each other thickness and the rest kept, which shows how exact the thicknesses need to be.
     Right: the error device by device; or, for one device of a study with data, what else could be done.
-
-    Raises
-    ------
-    ValueError
-        No candidate is a thickness.
+    ValueError if no candidate is a thickness.
     """
     grid = plan.table[plan.table.kind == "thickness"].sort_values("thickness")
     if grid.empty:

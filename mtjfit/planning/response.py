@@ -21,14 +21,9 @@ from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amp
 class Setting:
     """A measurement with the errors that it has at each draw.
 
-    Attributes
-    ----------
-    root : ndarray, shape (r, 2P)
-        Root of the Gram matrix of the sweep, both components, in units of `sigma`.
-    sigma : ndarray, shape (n, r)
-        Standard errors of its rows at each draw, in the unit of the study; one where `root` holds the errors.
-    thickness_sd : float
-        Of a new device about its nominal thickness; 0 where it is exact or the device is present already.
+    `root`, shape (r, 2P): root of the Gram matrix of the sweep, both components, in units of `sigma`, shape (n, r), the
+    standard errors of its rows in the unit of the study; one where `root` holds the errors. `thickness_sd` of a new
+    device about its nominal thickness; 0 where it is exact or the device is present already.
     """
 
     measurement: Measurement
@@ -44,15 +39,10 @@ class Setting:
 
 @dataclass(frozen=True, eq=False)
 class Response:
-    """Whitened coefficients of the polynomials in V and their derivatives.
+    """Whitened coefficients of the polynomials in V, shape (n, r), and their derivatives.
 
-    Attributes
-    ----------
-    mean : ndarray, shape (n, r)
-    shared : ndarray, shape (n, r, m)
-        By coordinate.
-    own : ndarray, shape (n, r, q)
-        By what belongs to a new device alone, per prior standard deviation: its thickness, its amplitudes.
+    `shared`, shape (n, r, m): by coordinate. `own`, shape (n, r, q): by what belongs to a new device alone, its
+    thickness and amplitudes, per prior standard deviation.
     """
 
     mean: FloatArray
@@ -72,10 +62,7 @@ class _Term:
 
 
 def _terms(draws: ParameterDraws, measurement: Measurement) -> Iterator[_Term]:
-    """Amplitudes of a device.
-
-    Amplitudes of a new device's own are expected to be like those of the others; their prior is the spread about them.
-    """
+    """Amplitudes of a device; own ones of a new device are like those of the others, and spread like them."""
     new = draws.is_new(measurement)
     for name in amplitudes_of(draws.parameters):
         parameter = draws.parameters[name]

@@ -30,15 +30,9 @@ _RELIABLE = 0.9  # of the outcomes must have a k̂ that is small enough
 class Outcomes:
     """Gain of one candidate by reweighting.
 
-    Attributes
-    ----------
-    spread : ndarray, shape (n_targets, n_outcomes)
-        Standard deviation of each target after each simulated outcome.
-    bits, bits_error : float
-        Mutual information with what devices share, and its standard error from the number of outcomes; NaN where a
-        device of the study is measured again.
-    k_hat : ndarray, shape (n_outcomes,)
-        Of the weights.
+    `spread`, shape (n_targets, n_outcomes): standard deviation of each target after each simulated outcome. `bits`:
+    mutual information with what devices share, and `bits_error`, its standard error from the number of outcomes; NaN
+    where a device of the study is measured again. `k_hat`, shape (n_outcomes,): of the weights.
     """
 
     spread: FloatArray

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from mtjfit.lazy import available, names_on_demand
 from mtjfit.plot.combinations import plot_combinations
-from mtjfit.plot.draws import plot_corner, plot_trace
+from mtjfit.plot.draws import plot_corner, plot_trace, rank_fractions
 from mtjfit.plot.identify import plot_identifiability
-from mtjfit.plot.style import render, save
+from mtjfit.plot.style import OKABE_ITO, NotebookFigure, literal, render, save, watermark
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
 
@@ -22,41 +22,23 @@ if TYPE_CHECKING:
     from mtjfit.prior_influence.plot import plot_prior_posterior
 
 __all__ = [
-    "plot_accumulation",
-    "plot_accumulation_band",
-    "plot_bias_dependence",
-    "plot_combinations",
-    "plot_consequences",
-    "plot_corner",
-    "plot_forest",
-    "plot_frequency_response",
-    "plot_identifiability",
-    "plot_mechanisms",
-    "plot_plan",
-    "plot_prior_posterior",
-    "plot_signatures",
-    "plot_thickness_dependence",
-    "plot_thin_validity",
-    "plot_torque",
-    "plot_trace",
-    "plot_transfer",
-    "render",
-    "save",
-]
+    "OKABE_ITO", "NotebookFigure", "literal", "plot_accumulation", "plot_accumulation_band", "plot_bias_dependence",
+    "plot_combinations", "plot_consequences", "plot_corner", "plot_forest", "plot_frequency_response",
+    "plot_identifiability", "plot_mechanisms", "plot_plan", "plot_prior_posterior", "plot_signatures",
+    "plot_thickness_dependence", "plot_thin_validity", "plot_torque", "plot_trace", "plot_transfer",
+    "rank_fractions", "render", "save", "watermark",
+]  # fmt: skip
 
-_HOMES = {
-    "plot_accumulation": "mtjfit.paper.figures",
-    "plot_bias_dependence": "mtjfit.paper.figures",
-    "plot_consequences": "mtjfit.comparison.free_layer.plot",
-    "plot_forest": "mtjfit.comparison.devices.plot",
-    "plot_frequency_response": "mtjfit.paper.validity",
-    "plot_mechanisms": "mtjfit.comparison.mechanisms.plot",
-    "plot_plan": "mtjfit.planning.plot",
-    "plot_prior_posterior": "mtjfit.prior_influence.plot",
-    "plot_signatures": "mtjfit.comparison.mechanisms.plot",
-    "plot_thickness_dependence": "mtjfit.paper.figures",
-    "plot_thin_validity": "mtjfit.paper.validity",
+_PLACES = {
+    "comparison.devices.plot": ("plot_forest",),
+    "comparison.free_layer.plot": ("plot_consequences",),
+    "comparison.mechanisms.plot": ("plot_mechanisms", "plot_signatures"),
+    "paper.figures": ("plot_accumulation", "plot_bias_dependence", "plot_thickness_dependence"),
+    "paper.validity": ("plot_frequency_response", "plot_thin_validity"),
+    "planning.plot": ("plot_plan",),
+    "prior_influence.plot": ("plot_prior_posterior",),
 }
+_HOMES = {name: f"mtjfit.{module}" for module, names in _PLACES.items() for name in names}
 
 __getattr__ = names_on_demand(__name__, _HOMES)
 

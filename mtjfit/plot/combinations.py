@@ -27,7 +27,7 @@ from mtjfit.plot.style import (
 )
 from mtjfit.study import ParameterName
 
-_GRID = 200
+_GRID = 81
 _NAMED = 6
 _NOTE = "Points: each device on its own, without any length, ± 1 standard error."
 

@@ -99,17 +99,8 @@ def plot_corner(posterior: Posterior, names: Sequence[str] | None = None) -> Fig
     """Marginal distributions of one and two parameters; contours hold 68 % and 95 % of the draws.
 
     Lengths are drawn on logarithmic axes. Dashed: the prior, normalised like the histogram. A parameter that the data
-    do not determine has a limit or a sentence over its column, never an interval.
-
-    Parameters
-    ----------
-    names : sequence of str, optional
-        Default: lengths and amplitudes, see `corner_names`.
-
-    Raises
-    ------
-    KeyError
-        A name is not a parameter of the posterior.
+    do not determine has a limit or a sentence over its column, never an interval. By default those of `corner_names`;
+    KeyError for a name that is no parameter of the posterior.
     """
     chosen = corner_names(posterior) if names is None else tuple(names)
     logs = [_is_log(posterior, name) for name in chosen]

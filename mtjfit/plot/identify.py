@@ -16,7 +16,7 @@ from mtjfit.infer import Identification
 from mtjfit.model.identifiability import Direction
 from mtjfit.model.profile import LEVELS, Profile
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, style, symbol
-from mtjfit.results.identify_text import known_to
+from mtjfit.results.identifiability import known_to
 
 _ACROSS = 4
 _MOST = 12

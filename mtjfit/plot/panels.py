@@ -17,7 +17,7 @@ from mtjfit.study import Study
 
 Component: TypeAlias = Literal["par", "perp"]
 COMPONENTS: tuple[Component, Component] = ("par", "perp")
-_GRID = 121
+_GRID = 41
 _MANY = 400  # points of a component beyond which they are drawn as an image within a vector file
 _SYMBOL = {"torque": r"$T_{}$", "torkance": r"$\mathrm{{d}}T_{}/\mathrm{{d}}V$"}
 _WORDS = {"par": "in-plane", "perp": "out-of-plane"}
@@ -26,22 +26,9 @@ _SIGN = {"par": r"\parallel", "perp": r"\perp"}
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Data, fit and band of one device, all in one unit.
+    """Data, fit and band of one device by component, all in `unit`; residuals are (data − best fit)/σ.
 
-    Attributes
-    ----------
-    points, sigma : dict of component to ndarray, shape (n,)
-        Data and their standard errors.
-    residuals : dict of component to ndarray, shape (n,)
-        (data − best fit)/σ.
-    unit : str
-        Unit of points, line and band.
-    grid : ndarray, shape (n_grid,)
-        Bias of line and band, in V.
-    line : dict of component to ndarray, shape (n_grid,)
-        Best fit.
-    band : dict of component to Quantiles
-        Posterior prediction of a measured point; empty without a posterior.
+    `grid` is the bias of line and band in V; `band` is empty without a posterior.
     """
 
     curve: TorqueCurve

@@ -22,6 +22,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
+from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
 
@@ -42,6 +43,7 @@ _STYLE = {
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 7.5,
+    "axes.titley": 1.0,
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
     "legend.fontsize": 7.0,
@@ -97,8 +99,6 @@ def _font() -> FT2Font:
 def literal(text: str) -> str:
     r"""Literal text for matplotlib: no mathematics in a device name, no character without a glyph.
 
-    Examples
-    --------
     >>> literal("$x_1$"), literal("a_b"), literal("two\nlines")
     ('\\$x_1\\$', 'a_b', 'two lines')
     """
@@ -111,8 +111,6 @@ def literal(text: str) -> str:
 def unit_of(unit: str, exponent: int = 0) -> str:
     """A unit in brackets for the end of a label, with a space before it, times a power of ten; empty if there is none.
 
-    Examples
-    --------
     >>> unit_of("nm"), unit_of(""), unit_of("N m", -20), unit_of("1e-19 N m", 4)
     (' (nm)', '', ' (10⁻²⁰ N m)', ' (10⁴ · 10⁻¹⁹ N m)')
     """
@@ -126,8 +124,6 @@ def unit_of(unit: str, exponent: int = 0) -> str:
 def decade(values: Sequence[float] | np.ndarray) -> int:
     """Power of ten that the numbers of an axis are divided by: 0 for those of usual size.
 
-    Examples
-    --------
     >>> decade([-0.02, 0.5]), decade([-1e-20, 3e-20]), decade([0.0])
     (0, -20, 0)
     """
@@ -160,34 +156,24 @@ def name_axis(
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_SYMBOLS = {
-    "lambda_J": r"$\lambda_J$", "lambda_phi": r"$\lambda_\phi$", "lambda_sf_F": r"$\lambda_\mathrm{sf}^F$",
-    "lambda_sf_N": r"$\lambda_\mathrm{sf}^N$", "D_ratio": "$D_F/D_N$", "Lambda": r"$\Lambda$", "thickness": "$d$",
-    "noise_par": r"$\sigma_\parallel$", "noise_perp": r"$\sigma_\perp$", "noise_dof": r"$\nu$",
-    "jitter_par": r"$s_\parallel$", "jitter_perp": r"$s_\perp$", "dead_layer": r"$d_\mathrm{dead}$",
-}  # fmt: skip
 
 
 def symbol(name: str) -> str:
     """A parameter as it is written in formulas; the device or group follows as it is.
 
-    Examples
-    --------
     >>> symbol("lambda_J"), symbol("a1[dev $1$]")
     ('$\\\\lambda_J$', '$a_1$ [dev \\\\$1\\\\$]')
     """
     base, owner = ParameterName(name).base, ParameterName(name).owner
     if base.startswith(SCATTER):
         return f"scatter of {symbol(name.removeprefix(SCATTER))}"
-    shown = _SYMBOLS.get(base) or f"${base[0]}_{base[1:]}$"
+    shown = f"${FORMULAS.get(base) or f'{base[0]}_{base[1:]}'}$"
     return shown if owner is None else f"{shown} [{literal(owner)}]"
 
 
 def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:
     """A colour for each device, dark for thin and light for thick layers, the same for equal thicknesses.
 
-    Examples
-    --------
     >>> colours_of([1.0, 2.0, 1.0])
     ['#440154', '#5ec962', '#440154']
     """
@@ -201,10 +187,7 @@ def colours_of(thicknesses: Sequence[float] | np.ndarray) -> list[str]:
 def footer(fig: Figure, study: Study, note: str = "") -> float:
     """Write a note and, for data that were not measured, the `watermark` at the bottom of a figure.
 
-    Returns
-    -------
-    float
-        Height in inches that they take; under constrained layout it is kept free of axes.
+    Returns their height in inches; under constrained layout it is kept free of axes.
     """
     lines = _note_lines(fig.get_figwidth(), note)
     height = watermark(fig, study)
@@ -246,10 +229,7 @@ def panel_grid(
     right: float = 0.1,
     sharey: bool = False,
 ) -> np.ndarray:
-    """Panels at fixed distances in inches, shape (rows, columns).
-
-    A layout engine would take as long as everything else in a figure.
-    """  # fmt: skip
+    """Panels at fixed distances in inches, shape (rows, columns): a layout engine would double the time."""
     W, H = fig.get_size_inches()
     width = (W - left - right - (columns - 1) * across) / columns
     height = (H - top - bottom - (rows - 1) * down) / rows
@@ -285,12 +265,8 @@ def render(fig: Figure, format: Format = "svg", *, dpi: float | None = None) -> 
     """A figure as the bytes of a file; the same figure gives the same bytes.
 
     The first rendering lays the figure out and keeps it so: with many panels that takes most of the time. `dpi` is the
-    resolution of all that is drawn as an image, 300 if it is not given.
-
-    Raises
-    ------
-    ValueError
-        The format is not svg, pdf or png.
+    resolution of all that is drawn as an image, 300 if it is not given. ValueError for a format other than svg, pdf,
+    png.
     """
     if format not in get_args(Format):
         raise ValueError(f"figures are saved as {', '.join(get_args(Format))}, not {format!r}")
@@ -316,13 +292,7 @@ def _lay_out(fig: Figure) -> None:
 
 
 def save(fig: Figure, path: str | Path) -> Path:
-    """Save a figure in the format of the suffix, .svg, .pdf or .png; returns the path.
-
-    Raises
-    ------
-    ValueError
-        Another suffix.
-    """
+    """Save a figure in the format of the suffix, .svg, .pdf or .png (else ValueError); returns the path."""
     path = Path(path)
     path.write_bytes(render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
     return path

@@ -53,22 +53,8 @@ def plot_torque(fit: FitResult, posterior: Posterior | None = None) -> Figure:
     """Data, best fit and, with a posterior, the 95 % band of what it predicts, for both components.
 
     At the top all devices together, coloured by thickness. Below each device on its own with its residuals in units
-    of σ; more than twelve devices share one map of residuals instead.
-
-    Parameters
-    ----------
-    posterior : Posterior, optional
-        Of the same study. The band holds 95 % of points measured with the errors of the data.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Masked points are hollow. Units are those of the first curve of a quantity.
-
-    Raises
-    ------
-    ValueError
-        Fit and posterior are of different devices.
+    of σ; more than twelve devices share one map of residuals instead. Masked points are hollow. Units are those of the
+    first curve of a quantity. ValueError if fit and posterior are of different devices.
 
     Examples
     --------

@@ -25,10 +25,10 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.results.coefficients import own_transfer
-from mtjfit.results.transfer import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
+from mtjfit.results.predict import SharedLengths, accumulation_draws, kappa_draws, parameter_draws, shared_lengths
 from mtjfit.study import SCATTER, ParameterName
 
-_GRID = 160
+_GRID = 81
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _COLOURS = ("blue", "vermillion", "green", "purple")
 _DRAWN = 60  # single draws in the complex plane
@@ -64,13 +64,8 @@ def _grid_of(posterior: Posterior) -> FloatArray:
 def plot_transfer(posterior: Posterior, fit: FitResult) -> Figure:
     """The transfer κ(d) of Eq. 12: in the complex plane, and with it both components and their ratio against d.
 
-    Lines are medians, bands 68 and 95 % of the posterior. Points are what each device determines on its own, without
-    any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study; gives the points.
+    Lines are medians, bands 68 and 95 % of the posterior. Points, from `fit`, are what each device determines on its
+    own, without any length, divided by the median of its amplitude where that is what κ a1 has to be divided by.
     """
     d = _grid_of(posterior)
     parts: tuple[tuple[str, Callable[[np.ndarray], FloatArray]], ...] = (

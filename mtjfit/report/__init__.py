@@ -1,18 +1,19 @@
 """The report: one self-contained HTML page, and the figures beside it."""
 
-from mtjfit.report.build import ReportFigure, report_figures, report_html, write_report
-from mtjfit.report.document import ResultFolder, result_document, result_files
+from mtjfit.report.build import (
+    FIGURES,
+    TABLES,
+    ReportFigure,
+    ResultFolder,
+    report_figures,
+    report_html,
+    result_document,
+    result_files,
+    write_report,
+)
 from mtjfit.report.findings import Findings, findings, summary_table
 
 __all__ = [
-    "Findings",
-    "ReportFigure",
-    "ResultFolder",
-    "findings",
-    "report_figures",
-    "report_html",
-    "result_document",
-    "result_files",
-    "summary_table",
-    "write_report",
-]
+    "FIGURES", "TABLES", "Findings", "ReportFigure", "ResultFolder", "findings", "report_figures", "report_html",
+    "result_document", "result_files", "summary_table", "write_report",
+]  # fmt: skip

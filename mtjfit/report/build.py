@@ -1,20 +1,134 @@
-"""One HTML page from a result: no network, no scripts, every text from a file escaped."""
+"""The page and the folder of a result: one HTML file without network or scripts, figures, tables, ``result.json``."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 from mtjfit.html import PlannedFigure, inline_svg, template
+from mtjfit.infer import Posterior
+from mtjfit.infer.store.journal import is_journal
+from mtjfit.output import OutputFolder
+from mtjfit.plain import by_name, csv_bytes, plain
 from mtjfit.plot.style import render
-from mtjfit.report.document import ResultFolder, result_document, result_files
 from mtjfit.report.findings import Findings
 from mtjfit.results.headers import free_lengths
 from mtjfit.results.methods import REFERENCES
+from mtjfit.results.publish import latex_parameters, markdown, table_csv
 from mtjfit.results.tables import meaning
+
+FIGURES = ("torque", "combinations", "transfer", "accumulation", "corner", "prior_posterior", "trace", "forest",
+           "consequences", "mechanisms")  # fmt: skip
+TABLES = ("parameters", "narrowing", "sensitivity", "priors", "undetermined", "directions", "combinations", "devices",
+          "determined", "pairs", "odd", "repeats", "consequences", "evidence", "bayes_factors", "left_out", "criteria",
+          "predictive_checks")  # fmt: skip
+_RUN = "run"  # journal of the sampling, inside the folder of the result
+_OURS = (
+    *("summary.csv", "devices.csv", "pairs.csv", "consequences.csv", "mechanisms.csv", "draws.npz"),
+    *("study.toml", "report.html", "summary.md", "summary.tex", "methods.md"),
+    *(f"table_{name}.csv" for name in TABLES),
+    *(f"{figure}.{suffix}" for figure in FIGURES for suffix in ("svg", "pdf", "png")),
+)
+_OF_DEVICE = (
+    *("device", "values", "sd", "chi2", "dof", "p_value"),
+    *("scatter_chi2", "scatter_dof", "scatter_p_value"),
+)
+
+
+class ResultFolder(OutputFolder):
+    """A folder that is new, empty, or holds an earlier result of mtjfit (``result.json``) or an interrupted run."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, "result", _OURS.__contains__, "result.json", {"program": "mtjfit"}, _is_run)
+
+    @property
+    def run(self) -> Path:
+        """Folder in which the run is saved until it has converged."""
+        return self.path / _RUN
+
+
+def _is_run(file: Path) -> bool:
+    return file.name == _RUN and is_journal(file)
+
+
+def result_document(found: Findings) -> dict[str, Any]:
+    """Content of ``result.json``: all that the page says, in JSON types; null if undetermined or not finite."""
+    fit, posterior, known = found.fit, found.posterior, found.fit.identifiability
+    verdict = None if posterior is None else posterior.verdict
+    evidence = None if posterior is None else posterior.evidence
+    document = {
+        "format": 1,
+        "header": found.header,
+        "notices": [{"loud": n.loud, "title": n.title, "lines": n.lines} for n in found.notices],
+        "checks": [{"name": c.name, "state": c.state, "says": c.says} for c in found.checks],
+        "learned": found.learned,
+        "not_determined": found.not_determined,
+        "fit": {"values": fit.values, "errors": fit.errors, "chi2": fit.chi2, "dof": fit.dof, "p_value": fit.p_value},
+        "draws_chi2": None if found.drawn is None else {**vars(found.drawn), "ok": found.drawn.ok},
+        "prior_conflicts": [{**vars(each), "says": each.says} for each in fit.conflicts],
+        "identifiability": {
+            "rank": known.rank,
+            "n_parameters": known.n_parameters,
+            "null_directions": known.null_directions,
+            "determined": by_name(known.determined),
+        },
+        "devices": [{name: getattr(device, name) for name in _OF_DEVICE} for device in fit.devices],
+        "priors": {name: p.prior.describe() for name, p in fit.study.parameters.items()},
+        "converged": None if verdict is None else verdict.converged,
+        "gate": [] if verdict is None else [{"name": c.name, "ok": c.ok, "says": c.says} for c in verdict.checks],
+        "gate_notes": [] if verdict is None else [{"name": note.name, "says": note.says} for note in verdict.notes],
+        "evidence": None if evidence is None else {
+            "log_evidence": evidence.value,  # in units of the data's own density
+            "error": evidence.error,
+            "method": evidence.method,
+            "k_hat": evidence.k_hat,
+            "reliable": evidence.reliable,
+        },
+        "priors_and_data": None,
+        "mechanisms": None,
+        "summary": by_name(found.summary),
+        "settings": {} if posterior is None else posterior.settings,
+        "provenance": found.provenance,
+    }  # fmt: skip
+    for section in found.sections:
+        document |= section.record
+    return dict(plain(document))
+
+
+def _npz(posterior: Posterior) -> bytes:
+    """Draws, readable without pickles: ``numpy.load(file, allow_pickle=False)``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        draws=posterior.draws.to_numpy(dtype=float),
+        log_likelihood=posterior.log_likelihood.ravel(),
+        names=np.array(posterior.names, dtype=np.str_),
+        shape=np.array(posterior.chain.shape[:3]),  # ensembles, steps kept, walkers
+    )
+    return buffer.getvalue()
+
+
+def result_files(found: Findings) -> dict[str, bytes]:
+    """Numbers, draws, tables, texts for a paper and the study file, by name; no figures and no page."""
+    files = {"summary.csv": csv_bytes(found.summary)}
+    tables = found.tables
+    first = tables["combinations" if found.posterior is None else "parameters"]
+    if found.posterior is not None:
+        files["draws.npz"] = _npz(found.posterior)
+        files["summary.tex"] = latex_parameters(found.posterior).encode()
+    if found.fit.study.text:
+        files["study.toml"] = found.fit.study.text.encode()
+    for section in found.sections:
+        files |= section.files
+    files |= {f"table_{name}.csv": table_csv(table) for name, table in tables.items() if table.rows}
+    return files | {"summary.md": markdown(first).encode(), "methods.md": f"{found.methods}\n".encode()}
+
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,17 +138,7 @@ DOI = "10.1103/PhysRevB.86.060404"
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """One figure of the page.
-
-    Attributes
-    ----------
-    name, caption : str
-        As in its `mtjfit.html.PlannedFigure`.
-    files : dict of str to bytes
-        By file name.
-    svg : str
-        For the page: without ids that another figure has too, without comments and metadata.
-    """
+    """One figure of the page: its files by name, and its SVG for the page, without ids that another figure has too."""
 
     name: str
     caption: str
@@ -43,13 +147,7 @@ class ReportFigure:
 
 
 def report_figures(found: Findings, *, pdf: bool = False) -> tuple[ReportFigure, ...]:
-    """Draw every figure of a result; those of draws that did not converge say so.
-
-    Parameters
-    ----------
-    pdf : bool
-        Give each figure a PDF file, too.
-    """
+    """Draw every figure of a result, as PDF too if asked; those of draws that did not converge say so."""
     marked = found.posterior is not None and not found.converged
     pictures = (picture for section in found.every_section for picture in section.pictures)
     return tuple(_drawn(picture, marked and picture.shows_draws, pdf) for picture in pictures)
@@ -110,17 +208,8 @@ def write_report(
 ) -> None:
     """Write everything: the page, the figures, ``summary.csv``, ``draws.npz``, the study file and ``result.json``.
 
-    Parameters
-    ----------
-    pdf : bool
-        Figures as PDF, too.
-    draw : callable
-        Takes `found` and `pdf` and returns the figures.
-
-    Raises
-    ------
-    MtjfitError
-        The folder holds other files or cannot be written.
+    `draw` takes `found` and `pdf` and returns the figures. MtjfitError if the folder holds other files or cannot be
+    written.
     """
     figures = draw(found, pdf=pdf)
     files = result_files(found)

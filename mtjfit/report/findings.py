@@ -14,19 +14,12 @@ from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
 from mtjfit.lazy import wing
-from mtjfit.plot import (
-    plot_accumulation_band,
-    plot_combinations,
-    plot_corner,
-    plot_torque,
-    plot_trace,
-    plot_transfer,
-)
+from mtjfit.plot import plot_accumulation_band, plot_combinations, plot_corner, plot_torque, plot_trace, plot_transfer
 from mtjfit.plot.draws import corner_names
-from mtjfit.results.headers import Notice, device_names, header_fields, notices
-from mtjfit.results.identify_text import directions_table, model_test
+from mtjfit.results.headers import Notice, device_names, header_fields, measured_quantities, notices
+from mtjfit.results.identifiability import directions_table, model_test
 from mtjfit.results.methods import methods
-from mtjfit.results.predict import errors_of, torque_at
+from mtjfit.results.predict import accumulation_draws, errors_of, kappa_in_words, shared_lengths, torque_at
 from mtjfit.results.tables import (
     device_combinations_table,
     masks_table,
@@ -34,7 +27,6 @@ from mtjfit.results.tables import (
     prior_table,
     undetermined_table,
 )
-from mtjfit.results.transfer import accumulation_draws, kappa_in_words, shared_lengths
 from mtjfit.results.verdicts import Answer, checks, learned, not_determined
 from mtjfit.study import ParameterName
 from mtjfit.text import Table, number, p_text
@@ -50,10 +42,6 @@ class Findings:
     ----------
     posterior : Posterior or None
         None where one thickness determines combinations only.
-    provenance : mapping
-        Versions, seed and hashes, from `mtjfit.results.provenance`.
-    summary : DataFrame
-        See `summary_table`.
     drawn : DrawnChi2 or None
         χ² of the draws of a posterior that converged.
     sections : tuple of Section
@@ -104,8 +92,6 @@ def findings(
 
     Parameters
     ----------
-    posterior : Posterior or None
-        Of the same study.
     provenance : mapping
         From `mtjfit.results.provenance`.
     mechanisms : MechanismComparison, optional
@@ -149,19 +135,10 @@ def findings(
 
 
 def summary_table(fit: FitResult, posterior: Posterior | None) -> pd.DataFrame:
-    """The table of ``summary.csv``.
+    """The table of ``summary.csv``: mean, sd, q05, q50, q95, ess, r_hat, unit and determined by parameter.
 
-    Parameters
-    ----------
-    posterior : Posterior or None
-        None where one thickness determines combinations only: these are the rows then, with the quantiles of a
-        normal distribution, and `ess` and `r_hat` empty.
-
-    Returns
-    -------
-    DataFrame
-        Index parameter; columns mean, sd, q05, q50, q95, ess, r_hat, unit, determined. After a run that did not
-        converge, `determined` says ``"not converged"`` everywhere.
+    Without a posterior its rows are the combinations, with the quantiles of a normal distribution, and no ess and
+    r_hat. After a run that did not converge, `determined` says ``"not converged"`` everywhere.
     """
     if posterior is not None:
         summary = posterior.summary()
@@ -197,7 +174,8 @@ def _of_fit(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None
     """χ² of the best fit and of the draws, and the torque."""
     of_draws = () if drawn is None else (f"{drawn.says} ({p_text(drawn.p_value)}).",)
     shown = "best fit" if posterior is None else "best fit and predictive bands"
-    caption = f"In-plane and out-of-plane {_quantities(fit)} against bias, with {shown}; masked points are hollow."
+    what = measured_quantities(fit.study)
+    caption = f"In-plane and out-of-plane {what} against bias, with {shown}; masked points are hollow."
     torque = PlannedFigure(
         "torque", caption, _torque_in_words(fit), lambda: plot_torque(fit, posterior), posterior is not None
     )
@@ -271,10 +249,6 @@ def _mark(posterior: Posterior) -> str:
     return "" if posterior.verdict.converged else "NOT CONVERGED. "
 
 
-def _quantities(fit: FitResult) -> str:
-    return " and ".join(dict.fromkeys(curve.quantity for curve in fit.study.curves))
-
-
 def _torque_in_words(fit: FitResult) -> str:
     """Devices, the range of each component, χ², and the largest residual."""
     curves = fit.study.curves
@@ -287,8 +261,9 @@ def _torque_in_words(fit: FitResult) -> str:
     ranges = [f"{name} from {number(v.min(), 3)} to {number(v.max(), 3)} {unit}" for name, v in measured.items()]
     largest = max(_largest_residual(fit, k) for k in range(len(curves)))
     return (
-        f"Plot of {_quantities(fit)} against bias for {device_names(curves, _NAMED)}: {', '.join(ranges)}. "
-        f"{fit.chi2_says}. The point farthest from the best fit is {largest:.1f} standard errors away."
+        f"Plot of {measured_quantities(fit.study)} against bias for {device_names(curves, _NAMED)}: "
+        f"{', '.join(ranges)}. {fit.chi2_says}. "
+        f"The point farthest from the best fit is {largest:.1f} standard errors away."
     )
 
 

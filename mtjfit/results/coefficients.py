@@ -21,6 +21,7 @@ from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.layout import IntArray, amplitude_layout, layout
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
 from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.results.predict import columns_of
 from mtjfit.study import ParameterName, Study
 
 COMMON, ALONE = "with the common lengths", "each device alone"
@@ -29,19 +30,10 @@ COMMON, ALONE = "with the common lengths", "each device alone"
 
 @dataclass(frozen=True, eq=False)
 class Coefficients:
-    """Draws of the coefficients t_n of all devices, in the unit of the first curve.
+    """Draws of the coefficients t_n of all devices, in the unit of the first curve; per sin θ if they declare it.
 
-    Per sin θ where the curves declare the angle, as amplitudes are.
-
-    Attributes
-    ----------
-    powers : ndarray of int, shape (P,)
-        Powers n of V, ascending.
-    values : ndarray of complex, shape (n_draws, n_devices, P)
-        Each row belongs together: one draw of all devices.
-    source : str
-        ``"with the common lengths"`` (posterior of the study) or ``"each device alone"`` (least squares without any
-        length).
+    `powers` of V, shape (P,), ascending; `values`, shape (n_draws, n_devices, P), each row one draw of all devices;
+    `source` is `COMMON` (posterior of the study) or `ALONE` (least squares without any length).
     """
 
     study: Study
@@ -69,8 +61,6 @@ class Coefficients:
 def torque_unit(study: Study, power: int = 0) -> str:
     """Unit of the torque over Vⁿ, from the unit of the first curve; of a torkance the unit of its integral.
 
-    Examples
-    --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("kubota2008").study_file)
@@ -82,20 +72,8 @@ def torque_unit(study: Study, power: int = 0) -> str:
 
 
 def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
-    """t_n = K(d) c_n of every device for each draw of a posterior, Eq. 12.
+    """t_n = K(d) c_n of every device for each draw of a posterior, Eq. 12; ValueError if a column is missing.
 
-    Parameters
-    ----------
-    draws : DataFrame
-        Columns as in `Posterior.draws`.
-
-    Raises
-    ------
-    ValueError
-        A column is missing.
-
-    Examples
-    --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
@@ -106,11 +84,8 @@ def posterior_coefficients(study: Study, draws: pd.DataFrame) -> Coefficients:
     '0.1056-0.0228j'
     """
     whole, linear, curves = layout(study), amplitude_layout(study), study.curves
-    missing = [name for name in (*whole.names, *linear.names) if name not in draws.columns]
-    if missing:
-        raise ValueError(f"the draws have no column {', '.join(missing)}")
     shape = (len(draws), len(curves))
-    values = draws[list(whole.names)].to_numpy(dtype=float)
+    values = columns_of(draws, (*whole.names, *linear.names))[:, : len(whole.names)]
     K = np.broadcast_to(transfer(whole, values, per_volume=curves[0].per == "volume"), shape)
     c = np.empty((*shape, linear.power.size))
     for j, curve in enumerate(curves):
@@ -129,24 +104,14 @@ def _by_power(terms: ComplexArray, power: IntArray, powers: IntArray) -> Complex
 
 
 def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coefficients:
-    """t_n of every device from its own data, without any length and without priors.
+    """`n` draws of t_n of every device from its own data, without any length and without priors.
 
     The closed-form fit of `mtjfit.model.device_combinations`, one complex factor and real amplitudes for each device,
-    where it exists; free polynomials of both components where the amplitudes leave the phase of κ open. Draws of
-    phase and amplitudes are normal about the best values. Where errors are fitted from the scatter they are Student-t
-    with its degrees of freedom, and devices that share a noise scale share its draw.
-
-    Parameters
-    ----------
-    study : Study
-        Jitter and Student-t errors count as normal ones, see `mtjfit.model.equivalent_noise.as_normal`.
-    n : int
-        Draws.
-
-    Raises
-    ------
-    NotDetermined
-        Errors are to be fitted, but there are no more points than powers of V.
+    where it exists; free polynomials of both components where the amplitudes leave the phase of κ open. Draws of phase
+    and amplitudes are normal about the best values. Where errors are fitted from the scatter they are Student-t with
+    its degrees of freedom, and devices that share a noise scale share its draw. Jitter and Student-t errors count as
+    normal ones (`mtjfit.model.equivalent_noise.as_normal`). NotDetermined if errors are to be fitted from too few
+    points.
     """
     model = least_squares_model(study)
     data, linear = model.data, model.amplitudes
@@ -161,24 +126,9 @@ def own_coefficients(study: Study, n: int, rng: np.random.Generator) -> Coeffici
 
 
 def own_transfer(study: Study, n: int, rng: np.random.Generator) -> ComplexArray:
-    """κ a1 of every device from its own data, shape (n, n_devices): draws as in `own_coefficients`; divided by d per
-    volume.
+    """κ a1 of every device, shape (n, n_devices): draws and errors as of `own_coefficients`; divided by d per volume.
 
     NaN for devices that leave the phase of κ open or do not see a1.
-
-    Raises
-    ------
-    NotDetermined
-        As `own_coefficients`.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> found = own_transfer(study, 500, np.random.default_rng(0))
-    >>> f"{np.median(found[:, 1].real):.2f}"  # dT_par/dV at V = 0
-    '0.11'
     """
     model = least_squares_model(study)
     out = np.full((n, len(study.curves)), np.nan + 0j)

@@ -31,10 +31,7 @@ _PER = {
     "area": "per area: no 1/d",
     "volume": "per volume: carries 1/d (effective field, divided by M_s d)",
 }
-_AXIS = {
-    "MxP": "T_perp along M x P, as declared",
-    "PxM": "T_perp declared along P x M, flipped to M x P",
-}
+_AXIS = {"MxP": "T_perp along M x P, as declared", "PxM": "T_perp declared along P x M, flipped to M x P"}
 _SIN_THETA = {
     None: "not declared: amplitudes belong to the angle of the measurement, one for all devices",
     "included": "sin θ included in the values: amplitudes are per sin θ",
@@ -47,15 +44,7 @@ _WHY_SCATTERED = "wrong quantity (torque or torkance)? outliers or drift? a powe
 
 @dataclass(frozen=True)
 class Notice:
-    """A message that a reader must not miss (`loud`) or should know.
-
-    Attributes
-    ----------
-    title : str
-        One sentence.
-    lines : tuple of str
-        Causes, hints, numbers; one sentence each.
-    """
+    """A message that a reader must not miss (`loud`) or should know: one sentence, then causes, hints and numbers."""
 
     loud: bool
     title: str
@@ -81,14 +70,23 @@ def device_names(curves: Iterable[TorqueCurve], most: int = _MOST_DEVICES) -> st
 def masked_points(curve: TorqueCurve) -> dict[str, int]:
     """Number of points of a curve that were left out for each reason.
 
-    Examples
-    --------
     >>> curve = TorqueCurve("A1", [-0.2, 0.0, 0.2], [-2, 0, 2], [0.2, 0, 0.2], 2.0, "torque", "device")
     >>> masked_points(curve.mask(curve.bias < 0, "the contact slipped"))
     {'the contact slipped': 1}
     """
     left_out = (why for why, used in zip(curve.reasons, curve.used, strict=True) if not used)
     return dict(Counter(why or "no reason given" for why in left_out))
+
+
+def bias_range(study: Study) -> tuple[float, float]:
+    """Smallest and largest bias in use, in V."""
+    used = [curve.bias[curve.used] for curve in study.curves]
+    return min(float(V.min()) for V in used), max(float(V.max()) for V in used)
+
+
+def measured_quantities(study: Study) -> str:
+    """What was measured: torque, torkance, or both."""
+    return " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
 
 
 def free_lengths(study: Study) -> tuple[str, ...]:
@@ -150,21 +148,8 @@ def _masked(study: Study) -> str:
 
 
 def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
-    """The header as labelled sentences, for tables and for ``result.json``.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study.
-
-    Returns
-    -------
-    dict of str to str
-        In the order in which they are shown.
-    """
-    curves = study.curves
-    low = min(float(curve.bias[curve.used].min()) for curve in curves)
-    high = max(float(curve.bias[curve.used].max()) for curve in curves)
+    """The header as labelled sentences in the order in which they are shown, for tables and for ``result.json``."""
+    curves, (low, high) = study.curves, bias_range(study)
     fields = {"program": f"mtjfit {__version__}", "study": study.name}
     if study.label:
         fields["origin"] = study.label
@@ -260,17 +245,7 @@ def _causes(fit: FitResult) -> Iterable[str]:
 
 
 def header(study: Study, fit: FitResult) -> str:
-    """The header as text, with the notices under it.
-
-    Parameters
-    ----------
-    fit : FitResult
-        Of the same study.
-
-    Returns
-    -------
-    str
-        No newline at the end.
+    """The header as text, with the notices under it; no newline at the end.
 
     Examples
     --------

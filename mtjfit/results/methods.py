@@ -13,28 +13,21 @@ from mtjfit.infer import FitResult, Posterior
 from mtjfit.infer.convergence.gate import MAX_NESTED_R_HAT
 from mtjfit.infer.store.fingerprint import versions
 from mtjfit.model.noise import noise_words
-from mtjfit.results.headers import device_names
+from mtjfit.results.headers import bias_range, device_names, measured_quantities
 from mtjfit.study import Study
 
 
 def provenance(
     study: Study, seed: int, command: str = "", begun_with: Mapping[str, str] | None = None
 ) -> Mapping[str, object]:
-    """Versions, platform, seed and hashes of a run.
+    """Versions, platform, seed and hashes of a run, ready for JSON.
 
     Parameters
     ----------
-    seed : int
-        The seed that was used.
     command : str
         The command line, or empty.
     begun_with : mapping of str to str, optional
         Versions with which a resumed run was begun; recorded if they differ.
-
-    Returns
-    -------
-    mapping
-        Of strings, numbers and mappings of strings, ready for JSON.
 
     Examples
     --------
@@ -69,33 +62,16 @@ REFERENCES = {
 
 
 def methods(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> str:
-    """The paragraph, in plain text; every number in it is that of the result.
-
-    Parameters
-    ----------
-    versions : mapping of str to str
-        Of program and libraries, as in `mtjfit.results.methods`.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> "described by Eq. 12" in methods(fit(study), None, {"mtjfit": "0.1"})
-    True
-    """
+    """The paragraph, in plain text; its numbers are those of the result, `versions` of program and libraries."""
     return " ".join(_sentences(fit, posterior, versions))
 
 
 def _sentences(fit: FitResult, posterior: Posterior | None, versions: Mapping[str, str]) -> Iterator[str]:
     study = fit.study
-    what = " and ".join(dict.fromkeys(curve.quantity for curve in study.curves))
-    low = min(float(curve.bias[curve.used].min()) for curve in study.curves)
-    high = max(float(curve.bias[curve.used].max()) for curve in study.curves)
+    low, high = bias_range(study)
     n = study.n_values // 2
     yield (
-        f"The in-plane and out-of-plane {what} of {len(study.curves)} "
+        f"The in-plane and out-of-plane {measured_quantities(study)} of {len(study.curves)} "
         f"device{'s' if len(study.curves) > 1 else ''} ({device_names(study.curves)}; {n} bias points from {low:g} to "
         f"{high:g} V) was described by Eq. 12 of Manchon et al. [1], with the interface current "
         f"{_current(study)}."

@@ -1,4 +1,4 @@
-"""Predicted torque of parameters, posterior draws, and bands at any bias.
+"""Predictions of parameters and posterior draws: torque and its bands at any bias, κ(d) and the spin accumulation.
 
 The model is the one that was fitted: layout, transfer function and polynomials come from `mtjfit.model`.
 """
@@ -18,8 +18,78 @@ from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.layout import Layout, amplitude_layout, layout
 from mtjfit.model.likelihood import transfer
+from mtjfit.physics import kappa, spin_accumulation
 from mtjfit.physics.diffusion import ComplexArray
-from mtjfit.study import DOF, JITTER, NOISE, ParameterName, Study
+from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, ParameterName, Study
+
+
+@dataclass(frozen=True, eq=False)
+class SharedLengths:
+    """Devices with the same lengths, and draws of these in nm, shape (n, 1), `Lambda` and `dead_layer` included."""
+
+    devices: tuple[str, ...]
+    lengths: dict[str, FloatArray]
+
+
+def _lengths(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> dict[str, FloatArray]:
+    def get(name: str) -> FloatArray:
+        return parameter_draws(study, draws, curve, name)
+
+    Lambda = get("Lambda") if "Lambda" in study.parameters else get("lambda_sf_N") * get("D_ratio")
+    found = {name: get(name) for name in ("lambda_J", "lambda_phi", "lambda_sf_F")} | {"Lambda": Lambda}
+    found["dead_layer"] = get("dead_layer") if "dead_layer" in study.parameters else np.zeros(len(draws))
+    return {name: values[:, None] for name, values in found.items()}
+
+
+def shared_lengths(posterior: Posterior) -> tuple[SharedLengths, ...]:
+    """Devices by the lengths that they share, one stack if all are shared; at most 2000 even draws are kept."""
+    study, draws = posterior.study, posterior.spaced()
+    scopes = {study.parameters[name].scope for name in LENGTHS if name in study.parameters}
+    of = {"device": lambda c: c.device, "group": lambda c: c.group}
+    key = of["device"] if "device" in scopes else of["group"] if "group" in scopes else lambda c: ""
+    found: dict[object, list[TorqueCurve]] = {}
+    for curve in study.curves:
+        found.setdefault(key(curve), []).append(curve)
+    return tuple(SharedLengths(tuple(c.device for c in own), _lengths(study, draws, own[0])) for own in found.values())
+
+
+def kappa_draws(stack: SharedLengths, d: ArrayLike) -> ComplexArray:
+    """κ(d) of Eq. 12 for each draw, shape (n, n_d), of the magnetic part of `d` (nm); 0 where nothing is magnetic.
+
+    >>> one = {name: np.full((1, 1), 1.0) for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
+    >>> stack = SharedLengths(("A",), one | {"lambda_sf_F": np.full((1, 1), 10.0), "dead_layer": np.zeros((1, 1))})
+    >>> f"{kappa_draws(stack, [1.2])[0, 0]:.4f}"  # the paper's Fig. 3
+    '0.8121-0.1757j'
+    """
+    own = stack.lengths
+    magnetic = np.maximum(np.asarray(d, dtype=float) - own["dead_layer"], 0.0)
+    return np.asarray(kappa(magnetic, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"]))
+
+
+def accumulation_draws(stack: SharedLengths, x: ArrayLike, d: float) -> ComplexArray:
+    """m(x) D_F/J0 in nm of Eq. 9 in the free layer for each draw, shape (n, n_x), 0 ≤ x ≤ d, d magnetic, in nm.
+
+    What lies behind F enters through Λ alone, so that no profile can be drawn there.
+    """
+    own = stack.lengths
+    x = np.asarray(x, dtype=float)
+    return np.asarray(spin_accumulation(x, d, own["lambda_J"], own["lambda_phi"], own["lambda_sf_F"], own["Lambda"]))
+
+
+def kappa_in_words(posterior: Posterior) -> str:
+    """κ at the thinnest and the thickest device with 90 % intervals, for those who cannot see the plot."""
+    d = np.array([posterior.study.thicknesses.min(), posterior.study.thicknesses.max()])
+    said = []
+    for stack in shared_lengths(posterior)[:2]:
+        K = kappa_draws(stack, d)
+        for k, thickness in enumerate(d):
+            parts = [np.quantile(part, (0.05, 0.5, 0.95)) for part in (K[:, k].real, K[:, k].imag)]
+            words = " and ".join(
+                f"{name} {q[1]:.3g} ({q[0]:.3g} to {q[2]:.3g})" for name, q in zip(("Re", "Im"), parts, strict=True)
+            )
+            said.append(f"At {thickness:g} nm {words}.")
+    return " ".join(said)
+
 
 _LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
 _STEP = 1e-4  # V; the torque is a polynomial of low order
@@ -38,17 +108,7 @@ class Quantiles:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Posterior prediction for one device.
-
-    Attributes
-    ----------
-    bias : ndarray, shape (n_bias,)
-        In volts.
-    par, perp : Quantiles
-        In-plane and out-of-plane, in the unit of the curve.
-    with_noise : bool
-        True: for a new measured point; False: for the model alone.
-    """
+    """Posterior prediction for one device at each `bias` (V), in its unit; of a new point if `with_noise`."""
 
     bias: FloatArray
     par: Quantiles
@@ -62,7 +122,8 @@ def _position(study: Study, curve: TorqueCurve) -> int:
     return study.devices.index(curve.device)
 
 
-def _columns(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:
+def columns_of(draws: pd.DataFrame, names: Sequence[str]) -> FloatArray:
+    """Draws of some parameters, shape (n_draws, n_names); ValueError if a column is missing."""
     missing = [name for name in names if name not in draws.columns]
     if missing:
         raise ValueError(f"the draws have no column {', '.join(missing)}")
@@ -77,33 +138,12 @@ def _alone(whole: Layout, j: int) -> Layout:
 
 
 def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
-    """Torque or torkance of one device for each row of parameters, T_par + i T_perp.
+    """Torque or torkance of one device for each row of parameters, T_par + i T_perp, shape (n_draws, n_bias).
 
-    Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume; dJ0/dV in place of J0 for a torkance.
+    Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume; dJ0/dV in place of J0 for a torkance. `bias` in
+    volts, quantity and unit those of `curve`. Columns of `draws` are named as in `Posterior.draws`, others are ignored;
+    fixed parameters and nominal thicknesses come from `study`. ValueError for an unknown device or a missing column.
 
-    Parameters
-    ----------
-    study : Study
-        Says which parameter serves the device; fixed parameters and nominal thicknesses come from here.
-    draws : DataFrame
-        Columns named as in `Posterior.draws`; columns that the device does not need are ignored.
-    curve : TorqueCurve
-        The device; its quantity and unit are those of the result.
-    bias : array_like, shape (n_bias,)
-        In volts.
-
-    Returns
-    -------
-    ndarray of complex, shape (n_draws, n_bias)
-        In the unit of `curve`.
-
-    Raises
-    ------
-    ValueError
-        The device is not in the study, or a column is missing.
-
-    Examples
-    --------
     >>> from mtjfit.data import dataset
     >>> from mtjfit.study import load_study
     >>> study = load_study(dataset("thickness-series").study_file)
@@ -116,11 +156,11 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
     """
     j = _position(study, curve)
     alone, linear = _alone(layout(study), j), amplitude_layout(study)
-    K = transfer(alone, _columns(draws, alone.names), per_volume=curve.per == "volume")
+    K = transfer(alone, columns_of(draws, alone.names), per_volume=curve.per == "volume")
     K = np.broadcast_to(K, (len(draws), 1))
     # an amplitude that scatters has a column for each device beside the shared one
     own = [ParameterName(name, curve.device) for name in linear.names]
-    free = _columns(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
+    free = columns_of(draws, tuple(o if o in draws else n for o, n in zip(own, linear.names, strict=True)))
     column = linear.column[j]
     terms = np.where(column >= 0, free[:, column] if linear.names else 0.0, linear.constant)
     J0 = (terms * linear.phase) @ polynomial_design(curve, linear.power, np.asarray(bias, dtype=float)).T
@@ -129,17 +169,14 @@ def torque_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: Ar
 
 
 def torque_at(study: Study, values: Mapping[str, float], curve: TorqueCurve, bias: ArrayLike) -> ComplexArray:
-    """Torque or torkance of one device at one set of parameters, such as `FitResult.values`; shape (n_bias,).
-
-    Parameters, units and errors are those of `torque_draws`.
-    """
+    """`torque_draws` at one set of parameters, such as `FitResult.values`; shape (n_bias,)."""
     return np.asarray(torque_draws(study, pd.DataFrame([dict(values)]), curve, bias)[0])
 
 
 def _noise(study: Study, draws: pd.DataFrame, curve: TorqueCurve) -> tuple[FloatArray, FloatArray]:
     """Fitted noise scales of one device for each row, shape (n_draws, 1), in the unit of the curve."""
     alone = _alone(layout(study), _position(study, curve))
-    values, scale = _columns(draws, alone.names), study.scale_of(curve)
+    values, scale = columns_of(draws, alone.names), study.scale_of(curve)
     par, perp = (np.broadcast_to(alone.by_device(name, values) / scale, (len(draws), 1)) for name in NOISE)
     return par, perp
 
@@ -155,12 +192,12 @@ def errors_of(study: Study, values: Mapping[str, float], curve: TorqueCurve) -> 
     return np.full(curve.bias.size, par[0, 0]), np.full(curve.bias.size, perp[0, 0])
 
 
-def _own(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
-    """A declared parameter of the noise as one device has it, shape (n_draws, 1) or (1, 1), in the study's unit."""
+def parameter_draws(study: Study, draws: pd.DataFrame, curve: TorqueCurve, name: str) -> FloatArray:
+    """A parameter as one device has it, shape (n_draws,); a fixed one repeated. KeyError if there is none."""
     parameter = study.parameters[name]
     if parameter.value is not None:
-        return np.full((1, 1), parameter.value)
-    return _columns(draws, (parameter.name_for(curve),))
+        return np.full(len(draws), parameter.value)
+    return draws[parameter.name_for(curve)].to_numpy(dtype=float)
 
 
 def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: FloatArray) -> list[FloatArray]:
@@ -171,7 +208,9 @@ def _variances_at(study: Study, draws: pd.DataFrame, curve: TorqueCurve, bias: F
         variances = [_interpolated(curve, sigma, bias) ** 2 for sigma in (curve.sigma_par, curve.sigma_perp)]
     for c, name in enumerate(JITTER):
         if name in study.parameters:
-            variances[c] = variances[c] + (_own(study, draws, curve, name) / study.scale_of(curve)) ** 2
+            variances[c] = (
+                variances[c] + (parameter_draws(study, draws, curve, name)[:, None] / study.scale_of(curve)) ** 2
+            )
     if curve.sigma_bias is not None:
         above, below = (torque_draws(study, draws, curve, bias + step) for step in (_STEP, -_STEP))
         away = (above - below) / (2 * _STEP) * _interpolated(curve, curve.sigma_bias, bias)
@@ -191,29 +230,17 @@ def _deviates(study: Study, draws: pd.DataFrame, curve: TorqueCurve, rng: np.ran
     Stratified, and the same for every bias: right quantiles at each bias, in smooth curves.
     """
     u = rng.permutation((np.arange(len(draws)) + 0.5) / len(draws))[:, None]
-    return np.asarray(stdtrit(_own(study, draws, curve, DOF), u) if DOF in study.parameters else ndtri(u))
+    if DOF not in study.parameters:
+        return np.asarray(ndtri(u))
+    return np.asarray(stdtrit(parameter_draws(study, draws, curve, DOF)[:, None], u))
 
 
 def predictive_bands(posterior: Posterior, curve: TorqueCurve, bias: ArrayLike, *, with_noise: bool) -> Band:
-    """Quantiles of what the posterior predicts for one device; deterministic.
+    """Quantiles of what at most 2000 evenly spaced draws predict for one device; deterministic.
 
-    Parameters
-    ----------
-    posterior : Posterior
-        At most 2000 evenly spaced draws are used.
-    curve : TorqueCurve
-        A device of the study.
-    bias : array_like, shape (n_bias,)
-        In volts.
-    with_noise : bool
-        True: a new point measured with the errors of the data (interpolated between the used points, or fitted), with
-        jitter, errors of the bias and the tails of Student's t where the study has them; 95 % of the points should lie
-        in the band. False: the model alone.
-
-    Raises
-    ------
-    ValueError
-        The device is not in the study.
+    With noise for a new point measured with the errors of the data (interpolated between the used points, or fitted),
+    with jitter, errors of the bias and the tails of Student's t where the study has them: 95 % of the points should lie
+    in the band. Without it for the model alone.
     """
     study, V = posterior.study, np.asarray(bias, dtype=float)
     draws = posterior.spaced()

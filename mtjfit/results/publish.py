@@ -15,12 +15,13 @@ from mtjfit.results.tables import prior_text, result_text
 from mtjfit.study import SCATTER, ParameterName
 from mtjfit.text import Table, decimals_of, number, power_of_ten, rounded
 
-_SYMBOL = {
+FORMULAS = {
     "lambda_J": r"\lambda_J", "lambda_phi": r"\lambda_\phi", "lambda_sf_F": r"\lambda_\mathrm{sf}^F",
     "lambda_sf_N": r"\lambda_\mathrm{sf}^N", "D_ratio": "D_F/D_N", "Lambda": r"\Lambda", "thickness": "d",
     "dead_layer": r"d_\mathrm{dead}", "noise_par": r"\sigma_\parallel", "noise_perp": r"\sigma_\perp",
     "noise_dof": r"\nu", "jitter_par": r"s_\parallel", "jitter_perp": r"s_\perp",
 }  # fmt: skip
+"""Parameters as they are written in formulas, in LaTeX; amplitudes follow from their names."""
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -34,8 +35,6 @@ _LOWERED = str.maketrans(_RAISED, "-0123456789")
 def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
     """Middle, distance down and distance up, with the digits that mean something (PDG rounding of the smaller one).
 
-    Examples
-    --------
     >>> asymmetric(0.9432, 1.0266, 1.1034), asymmetric(7.6, 9.03, 18.2)
     (('1.03', '0.08', '0.08'), ('9.0', '1.4', '9.2'))
     """
@@ -49,14 +48,9 @@ def asymmetric(low: float, middle: float, high: float) -> tuple[str, str, str]:
 
 
 def latex_text(text: str) -> str:
-    r"""Text from a file as LaTeX that prints it and does nothing else.
+    """Text from a file as LaTeX that prints it and does nothing else.
 
     Characters that are not printable become spaces; others that LaTeX may lack in its fonts are left to it.
-
-    Examples
-    --------
-    >>> latex_text(r"\input{x} 50 % a_1")
-    '\\textbackslash{}input\\{x\\} 50 \\% a\\_1'
     """
     parts = re.split(f"([{_RAISED}]+)", text)
     parts[::2] = ["".join(_SPECIAL.get(c, c if c.isprintable() else " ") for c in part) for part in parts[::2]]
@@ -68,7 +62,7 @@ def _symbol(name: str) -> str:
     base, owner = ParameterName(name).base, ParameterName(name).owner
     scattered = base.startswith(SCATTER)
     base = base.removeprefix(SCATTER)
-    shown = _SYMBOL.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
+    shown = FORMULAS.get(base) or (f"{base[0]}_{{{base[1:]}}}" if base[1:].isalnum() else rf"\mathrm{{{base}}}")
     own = "" if owner is None else f" ({latex_text(owner)})"
     return ("scatter of " if scattered else "") + f"${shown}${own}"
 
@@ -89,13 +83,7 @@ def _value(posterior: Posterior, name: str, row: pd.Series) -> str:
 
 
 def _with_powers(text: str) -> str:
-    r"""Numbers as formulas show them.
-
-    Examples
-    --------
-    >>> _with_powers("< 1.2e-20")
-    '< 1.2 \\times 10^{-20}'
-    """
+    r"""Numbers as formulas show them: "< 1.2e-20" as "< 1.2 \times 10^{-20}"."""
     return re.sub(r"e([+-]\d+)", lambda found: rf" \times 10^{{{int(found[1])}}}", text)
 
 
@@ -123,8 +111,6 @@ def latex_parameters(posterior: Posterior) -> str:
 def markdown(table: Table) -> str:
     r"""A table as Markdown, with its title and note; nothing from a file can end a cell or become markup.
 
-    Examples
-    --------
     >>> print(markdown(Table("Two", ("name", "value"), (("a|b", "*1*"),))))
     **Two**
     <BLANKLINE>

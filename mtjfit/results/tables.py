@@ -33,8 +33,6 @@ _MEANING = {
 def meaning(name: str) -> str:
     """A parameter in words.
 
-    Examples
-    --------
     >>> meaning("b2[dev1]")
     'out-of-plane coefficient of V^2 in J0(V)'
     """
@@ -54,8 +52,6 @@ def meaning(name: str) -> str:
 def interval(low: float, middle: float, high: float) -> str:
     """Median and interval, with the digits that mean something (PDG rounding of half its width).
 
-    Examples
-    --------
     >>> interval(0.9432, 1.0266, 1.1034), interval(1.2e-12, 1.5e-12, 1.8e-12)
     ('1.03 (0.94 to 1.10)', '1.50e-12 (1.20e-12 to 1.80e-12)')
     """
@@ -69,8 +65,6 @@ def interval(low: float, middle: float, high: float) -> str:
 def limit(row: pd.Series) -> str:
     """The one-sided statement of a parameter that is open on one side, without unit.
 
-    Examples
-    --------
     >>> limit(pd.Series({"determined": "lower limit", "q05": 6.7006, "q95": 29.4}))
     '> 6.7 (95 %)'
     """
@@ -89,13 +83,7 @@ def _thickness(row: pd.Series, declared: Prior) -> tuple[str, str]:
 
 
 def result_text(posterior: Posterior, name: str, row: pd.Series) -> tuple[str, str]:
-    """Interval or limit of a parameter, and its mean ± sd; the second is empty where it would mislead.
-
-    Parameters
-    ----------
-    row : Series
-        Its row of ``posterior.summary()``.
-    """
+    """Interval or limit in a row of the summary, and its mean ± sd; the second empty where it would mislead."""
     prior = posterior.priors.get(name)
     if prior is not None and ParameterName(name).is_thickness:
         return _thickness(row, prior)

@@ -117,12 +117,8 @@ def _priors_agree(fit: FitResult) -> Answer:
 def checks(fit: FitResult, posterior: Posterior | None, drawn: DrawnChi2 | None) -> tuple[Answer, ...]:
     """Determined, converged, χ² plausible, draws fit the data, priors agree with the data.
 
-    Parameters
-    ----------
-    posterior : Posterior or None
-        None where one thickness made sampling pointless.
-    drawn : DrawnChi2 or None
-        `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
+    `posterior` is None where one thickness made sampling pointless; `drawn` comes from
+    `mtjfit.infer.convergence.excess.chi2_of_draws` of a posterior that converged.
     """
     return (
         _determined(fit, posterior),

@@ -11,12 +11,12 @@ from scipy import stats
 from shortcuts import skip_without_wings
 
 import mtjfit
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 from mtjfit.data import dataset
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import identify
 from mtjfit.plot import plot_identifiability
-from mtjfit.results.identify_text import design_text, identify_document, identify_text
+from mtjfit.results import design_text, identify_document, identify_text
 from mtjfit.study import AboutNominal, Fixed, Normal, Parameter, Study
 
 VALUES = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0, "D_ratio": 1.0, "a1": 0.13,

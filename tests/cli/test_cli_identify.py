@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from model_studies import FEW
 
 import mtjfit
-from mtjfit.cli.identify import check_command, identify_command
+import mtjfit.infer
+from mtjfit.cli import check_command, identify_command
 from mtjfit.errors import NotDetermined
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -72,10 +73,8 @@ def _fix(text: str, *names: str) -> str:
 
 
 def test_a_design_needs_no_fit(monkeypatch: pytest.MonkeyPatch, make_study) -> None:
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError
-
-    monkeypatch.setattr("mtjfit.infer.identification.fit", never)
+    for name in ("fit", "identify"):
+        monkeypatch.setattr(mtjfit.infer, name, lambda *_, **__: pytest.fail("fitted"))
     result = invoke(make_study(), "--design")
     assert result.exit_code == 0, result.output
     assert "Expected errors over the prior" in result.stdout

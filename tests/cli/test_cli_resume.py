@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import shlex
 import shutil
@@ -17,11 +18,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from shortcuts import few_starts
+from sketches import failing_at
 
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
-from mtjfit.cli.main import cli
-from mtjfit.cli.run import usual_steps
+from mtjfit.cli import cli, usual_steps
+from mtjfit.infer import Verdict
 from mtjfit.infer.ensembles.ensemble import Pace
 from mtjfit.infer.evidence import Effort
 from mtjfit.infer.store.journal import locked, saved_steps
@@ -33,10 +35,12 @@ NUMBERS = ("summary.csv", "draws.npz")
 
 
 def write_study(folder: Path, max_steps: int = MAX_STEPS) -> Path:
-    """Two free lengths of the bundled series, exact thicknesses, and a limit on steps that ends the run."""
+    """Two free lengths, three devices with exact thicknesses, and a limit on steps that ends the run."""
     series = mtjfit.dataset("thickness-series")
     folder.mkdir(parents=True)
-    shutil.copy(series.path / "data.csv", folder)
+    rows = (series.path / "data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    few = "".join(row for row in rows if not row.startswith(("F1.2nm", "F3.0nm")))
+    (folder / "data.csv").write_text(few, encoding="utf-8")
     text = series.study_file.read_text(encoding="utf-8")
     text = re.sub(r"(?m)^thickness += \{.*$", "thickness = { fixed = true }", text)
     text = re.sub(r"(?m)^(lambda_sf_\w) *=.*$", r"\1 = { fixed = 5.0 }", text)
@@ -53,8 +57,8 @@ def quick() -> Iterator[pytest.MonkeyPatch]:
         effort = Effort(particles=1, fewest=400)
         pace = Pace(block=5, first_look=MAX_STEPS, components=2, settle=6, effort=effort)
         patch.setattr(sampling, "PACE", pace)
-        patch.setattr("os.fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
-        patch.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: verdict.tau != {}))
+        patch.setattr(os, "fsync", lambda handle: None)  # protects from a power cut only, and takes milliseconds
+        patch.setattr(Verdict, "converged", property(lambda verdict: verdict.tau != {}))
         yield patch
 
 
@@ -265,48 +269,38 @@ def test_what_kills_leave_behind_is_no_foreign_file(stopped: Path, expected):
 def test_a_run_that_did_not_converge_goes_on_with_more_steps(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
     study = write_study(tmp_path / "in", max_steps=13)
     with patch.context() as strict:
-        strict.setattr("mtjfit.infer.convergence.gate.Verdict.converged", property(lambda verdict: False))
+        strict.setattr(Verdict, "converged", property(lambda verdict: False))
         result = run(tmp_path)
     assert result.exit_code == 5
     assert result.stderr.endswith("raise sampling.max_steps and continue with --resume\n")
     assert {"run", "report.html"} <= names(tmp_path / "out")
-    assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (
-        3,
-        15,
-    )  # whole blocks, and not begun anew by accident
+    # whole blocks, and not begun anew by accident
+    assert (run(tmp_path).exit_code, saved_steps(tmp_path / "out" / "run")) == (3, 15)
     study.write_text(study.read_text(encoding="utf-8").replace("= 13", f"= {MAX_STEPS}"), encoding="utf-8")
     assert resumed(tmp_path) == expected
 
 
-def test_a_disk_that_fills_up_while_it_samples(stopped: Path, expected, patch: pytest.MonkeyPatch):
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+@pytest.mark.parametrize(("where", "says", "sampled"), [
+    ("run", "run: cannot be written: No space left on device; the 10 steps saved before are whole. Free the disk or "
+     "its permissions, and resume", False),
+    ("result.json", "result.json: cannot be written: No space left on device; free the disk", True),
+])  # fmt: skip
+def test_a_disk_that_fills_up_costs_no_sampling(
+    where: str, says: str, sampled: bool, stopped: Path, expected, patch: pytest.MonkeyPatch
+):
+    """While it samples, and at the end."""
     with patch.context() as disk:
-        disk.setattr("mtjfit.infer.store.journal.replace_file", full)
-        result = run(stopped, "--resume")
-    assert result.exit_code == 3
-    assert result.stderr.splitlines()[-2:] == [
-        f"What was sampled is saved. Resume with: {again(stopped)}",
-        f"Error: {stopped / 'out' / 'run'}: cannot be written: No space left on device; the 10 steps saved before are "
-        "whole. Free the disk or its permissions, and resume",
-    ]
-    assert resumed(stopped) == expected
-
-
-def test_a_disk_that_fills_up_at_the_end_costs_no_sampling(stopped: Path, expected, patch: pytest.MonkeyPatch):
-    def full(path: Path, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with patch.context() as disk:
-        disk.setattr("mtjfit.output.replace_file", full)
+        failing_at(
+            disk, lambda file: where in (file.name, file.parent.name), OSError(errno.ENOSPC, "No space left on device")
+        )
         result = run(stopped, "--resume")
     assert result.exit_code == 3
     assert (
-        f"What was sampled is saved. Resume with: {again(stopped)}\nError: {stopped / 'out' / 'result.json'}: cannot be"
-        in (result.stderr)
+        f"What was sampled is saved. Resume with: {again(stopped)}\nError: {stopped / 'out'}{os.sep}{says}"
+        in result.stderr
     )
-    patch.setattr(sampling, "advanced", lambda *_: pytest.fail("sampled again"))
+    if sampled:
+        patch.setattr(sampling, "advanced", lambda *_: pytest.fail("sampled again"))
     assert resumed(stopped) == expected
 
 

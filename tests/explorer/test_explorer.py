@@ -15,30 +15,34 @@ import pytest
 from click.testing import CliRunner
 from model_studies import LENGTH, TRUTH, label, naive, simulated
 from shortcuts import few_starts
+from shown import contrast
 
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.explorer import (
+    AMPLITUDES,
+    COLOURS,
+    SLIDERS,
     ExploredStudy,
     SliderState,
     agreement,
     explorer_server,
     exported,
+    facts,
     fit_from,
+    heading,
     moved,
     pictures_at,
     shown,
     start,
     structure_of,
+    value_of,
 )
 from mtjfit.explorer.command import explore_command
-from mtjfit.explorer.figures import COLOURS
-from mtjfit.explorer.page import facts, heading
-from mtjfit.explorer.state import AMPLITUDES, SLIDERS, value_of
 from mtjfit.model.rank import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
-from mtjfit.plot.style import OKABE_ITO
+from mtjfit.plot import OKABE_ITO
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study
 
 NOTHING_FREE = Structure(0, 0, ())  # χ² does not hang on it, and it takes a while to find
@@ -333,18 +337,6 @@ def test_one_point_and_one_device():
     assert np.ptp(drawn.torque.bias) > 0
 
 
-def contrast(one: str, other: str) -> float:
-    """Ratio of WCAG 2.1: 1 to 21."""
-
-    def luminance(colour: str) -> float:
-        parts = np.array([int(colour[k : k + 2], 16) for k in (1, 3, 5)]) / 255
-        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
-        return float(linear @ (0.2126, 0.7152, 0.0722))
-
-    dark, light = sorted((luminance(one), luminance(other)))
-    return (light + 0.05) / (dark + 0.05)
-
-
 def too_faint(colours: Mapping[str, str], ground: str = "#ffffff") -> list[str]:
     """Colours that cannot be read, or seen, on their ground: text needs 4.5, lines and symbols need 3."""
     least = {"data": 4.5, "mark": 4.5, "par": 3.0, "perp": 3.0, "faint": 3.0}
@@ -352,7 +344,6 @@ def too_faint(colours: Mapping[str, str], ground: str = "#ffffff") -> list[str]:
 
 
 def test_everything_stands_out_from_the_page():
-    assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert too_faint(COLOURS) == []
     assert too_faint(COLOURS, ground=COLOURS["data"]) != []
     assert too_faint({**COLOURS, "perp": OKABE_ITO["orange"]}) == ["perp"]

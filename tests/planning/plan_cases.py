@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from model_studies import declared
+from model_studies import TRUTH, declared, simulated
 
 from mtjfit.infer.simulate import DeviceModel
+from mtjfit.model import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
-from mtjfit.planning import Design, Measurement
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.response import setting
-from mtjfit.study import SCATTER, Noise, PlanRequest, Prior, Study, grid
+from mtjfit.planning import Design, Measurement, ParameterDraws, draws_from_posterior, setting
+from mtjfit.study import SCATTER, Fixed, Noise, Normal, PlanRequest, Prior, Study, grid
 
 BIAS = np.linspace(-0.5, 0.5, 11)
 REQUEST = PlanRequest(grid(0.6, 4.0, 0.2), 1, "lambda_phi", (-0.5, 0.5, 11), Noise(0.02), "torque", "device")
@@ -50,6 +49,16 @@ def measurement(d: float = 1.5, **changes: Any) -> Measurement:
 def design(**priors: Any) -> Design:
     """Parameters without data."""
     return Design("planned", declared(**priors), REQUEST)
+
+
+FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
+
+
+def gaussian(n: int) -> tuple[Study, ParameterDraws]:
+    """Fixed lengths and thicknesses: the posterior of the amplitudes is normal, whatever the data."""
+    study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1))
+    model = MarginalPosterior(study)
+    return study, draws_from_posterior(study, model.draw(np.zeros((n, 0)), np.random.default_rng(1)), model.priors)
 
 
 def known_about(study: Study, values: dict[str, float], n: int = 4) -> ParameterDraws:

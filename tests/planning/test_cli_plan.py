@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from plan_cases import PRIORS
 
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 
 FEW = PRIORS.replace("low = 0.6, high = 5.6, step = 0.1", "low = 0.5, high = 5.0, step = 0.5").replace("= 5\n", "= 3\n")
 FILES = {"candidates.csv", "plan.json", "plan.svg", "plan.png"}

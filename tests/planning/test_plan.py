@@ -5,22 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from model_studies import AMPLITUDES, TRUTH, simulated
 from plan_cases import PRIORS, REQUEST, design
+from shown import HOSTILE, Shown, harmless, hostile_study
 
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.model.noise_models import make_posterior
-from mtjfit.planning import Candidate, Plan, load_plan, plan
-from mtjfit.planning.candidates import measured_again, thickness_grid
-from mtjfit.planning.draws import draws_of
-from mtjfit.planning.expected_gain import candidate_fisher
-from mtjfit.planning.measurement import Measurement, measurement_like
-from mtjfit.planning.response import measured
-from mtjfit.planning.result import candidates_table, plan_document, plan_tables
+from mtjfit.planning import (
+    Candidate,
+    Measurement,
+    Plan,
+    Target,
+    candidate_fisher,
+    candidates_table,
+    draws_of,
+    load_plan,
+    measured,
+    measured_again,
+    measurement_like,
+    plan,
+    plan_document,
+    plan_tables,
+    thickness_grid,
+)
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Study
 
 NARROW = {name: LogNormal(value, 1.3) for name, value in TRUTH.items() if name != "D_ratio"}
@@ -219,3 +233,21 @@ def test_tables_name_the_choice_and_a_candidate_of_ones_own() -> None:
     found = plan(study, [mine, 2.5], posterior=posterior_like(study), method="gaussian", progress=False)
     assert "2.5 nm*" in str(candidates_table(found))
     assert "my idea" in str(candidates_table(found))
+
+
+def plan_of(study: Study) -> Plan:
+    """A plan for one device with a hostile name."""
+    path = pd.DataFrame({"device": [HOSTILE], "after": [0.1], "low": [0.05], "high": [0.2], "bits": [1.25]})
+    table = pd.DataFrame({"kind": ["other"], "thickness": [2.0], "after": [0.1], "bits": [1.25]}, index=[HOSTILE])
+    found: Any = SimpleNamespace(method="exhaustive", chosen=(0,), n_combinations=1)
+    return Plan(study, Target("lambda_phi", ("lambda_phi",), True), "", (), table, (HOSTILE,), path, pd.DataFrame(),
+                pd.DataFrame(), 0.3, found, None)  # fmt: skip
+
+
+def test_names_from_files_stay_text_and_numbers_are_those_of_the_plan() -> None:
+    html = plan_of(hostile_study())._repr_html_()
+    assert harmless(html) == []
+    assert HOSTILE[:40] in Shown(html).text
+    assert "SIMULATED, not measured" in html
+    assert "lambda_phi from 30 % to 10 %" in html
+    assert len(html) < 30_000

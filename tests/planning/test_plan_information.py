@@ -10,19 +10,25 @@ from typing import Any
 import numpy as np
 import pytest
 from model_studies import AMPLITUDES, TRUTH, naive, simulated
-from plan_cases import known_about, measurement, numerical_jacobian, schur_by_inverse
+from plan_cases import gaussian, known_about, measurement, numerical_jacobian, schur_by_inverse
 
 from mtjfit.data import TorqueCurve
 from mtjfit.model import MarginalPosterior
 from mtjfit.model.jacobian import jacobian
-from mtjfit.planning import Candidate
+from mtjfit.planning import (
+    Candidate,
+    LinearGaussian,
+    ParameterDraws,
+    Response,
+    fisher,
+    linear_gaussian,
+    precision_before,
+    respond,
+    setting,
+    target_of,
+)
 from mtjfit.planning.choose import choose, exchanged, greedy
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior
-from mtjfit.planning.expected_gain import LinearGaussian, linear_gaussian, precision_before, target_of
-from mtjfit.planning.response import Response, fisher, respond, setting
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
-
-FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
 
 
 def values_of(study: Study) -> dict[str, float]:
@@ -147,14 +153,6 @@ def of_the_fit(quantity: str, errors: str) -> tuple[ParameterDraws, Study, list[
     return draws, study, found
 
 
-def gaussian(**more: Any) -> tuple[Study, ParameterDraws]:
-    """Fixed lengths and thicknesses: the posterior of the amplitudes is normal, whatever the data."""
-    study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1), **more)
-    model = MarginalPosterior(study)
-    drawn = model.draw(np.zeros((2000, 0)), np.random.default_rng(1))
-    return study, draws_from_posterior(study, drawn, model.priors)
-
-
 def exact_covariance(study: Study) -> np.ndarray:
     """Of the amplitudes, by the dense design matrix over single points."""
     parts = naive(study, TRUTH)
@@ -163,7 +161,7 @@ def exact_covariance(study: Study) -> np.ndarray:
 
 
 def test_a_gaussian_posterior_is_predicted_exactly() -> None:
-    study, draws = gaussian()
+    study, draws = gaussian(2000)
     made = measurement(3.0)
     candidate = Candidate("3 nm", "thickness", (made,))
     before = exact_covariance(study)
@@ -179,7 +177,7 @@ def test_a_gaussian_posterior_is_predicted_exactly() -> None:
 
 
 def test_sabotage_another_noise_than_was_predicted_is_seen() -> None:
-    study, draws = gaussian()
+    study, draws = gaussian(2000)
     made = measurement(3.0)
     after = exact_covariance(study.replace(curves=(*study.curves, made.curve())))
     wrong = Candidate("3 nm", "thickness", (measurement(3.0, noise_perp=made.noise_par),))

@@ -7,19 +7,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from model_studies import TRUTH, simulated
-from plan_cases import design, measurement
+from plan_cases import FIXED, design, gaussian, measurement
 from scipy import stats
 
 from mtjfit.infer.simulate import DeviceModel
 from mtjfit.model import MarginalPosterior
-from mtjfit.planning import Candidate, Design
-from mtjfit.planning.draws import ParameterDraws, draws_from_posterior, draws_from_priors
-from mtjfit.planning.expected_gain import linear_gaussian, target_of, targets
-from mtjfit.planning.response import Response
-from mtjfit.planning.reweighting import Outcomes, log_density, outcomes_of, simulated_outcomes
+from mtjfit.planning import (
+    Candidate,
+    Design,
+    Outcomes,
+    Response,
+    draws_from_posterior,
+    draws_from_priors,
+    linear_gaussian,
+    log_density,
+    outcomes_of,
+    simulated_outcomes,
+    target_of,
+    targets,
+)
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Noise, Normal, Parameter
-
-FIXED = {name: Fixed(value) for name, value in TRUTH.items()}
 
 
 @pytest.mark.parametrize("q", [0, 1, 3])
@@ -46,15 +53,9 @@ def test_outcomes_scatter_as_predicted() -> None:
     assert np.all(np.abs(y.mean(axis=0) - mean) < 5 * np.sqrt(np.diagonal(covariance) / 40_000))
 
 
-def gaussian_known(n: int) -> ParameterDraws:
-    study = simulated((1.0, 2.5), n_bias=7, **FIXED, b1=Normal(0.0, 0.1))
-    model = MarginalPosterior(study)
-    return draws_from_posterior(study, model.draw(np.zeros((n, 0)), np.random.default_rng(1)), model.priors)
-
-
 def test_a_gaussian_posterior_comes_out_as_it_is() -> None:
     """Spreads to 2 % and bits to 0.15: about four standard errors of 4000 draws and 200 outcomes."""
-    draws = gaussian_known(4000)
+    draws = gaussian(4000)[1]
     candidate = Candidate("3 nm", "thickness", (measurement(3.0),))
     aims = tuple(targets(draws).values())
     found = outcomes_of(draws, candidate, aims, 200, np.random.default_rng(2))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, posterior_of, texts
 
 from mtjfit.planning import Candidate, Plan, plan
-from mtjfit.planning.plot import plot_plan
+from mtjfit.plot import plot_plan
 from mtjfit.study import Noise, PlanRequest
 
 GRID = [0.6, 1.0, 1.5, 2.0, 3.0, 4.5]

@@ -105,9 +105,10 @@ def small_panels(fig: Figure) -> list[Axes]:
 
 def assert_nothing_cut_off(fig: Figure) -> None:
     with style():
-        canvas = FigureCanvasAgg(fig)
-        canvas.draw()
-        ink = fig.get_tightbbox(canvas.get_renderer())
+        renderer, engine = FigureCanvasAgg(fig).get_renderer(), fig.get_layout_engine()
+        if engine is not None:
+            engine.execute(fig)
+        ink = fig.get_tightbbox(renderer)
     (width, height), hair = fig.get_size_inches(), 0.01
     assert ink.x0 >= -hair, "cut off at the left"
     assert ink.x1 <= width + hair, "cut off at the right"

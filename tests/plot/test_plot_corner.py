@@ -8,14 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.path import Path as Outline
-from plot_cases import (
-    by_gid,
-    figures,
-    fitted,
-    make_study,
-    posterior_of,
-    texts,
-)
+from plot_cases import by_gid, figures, fitted, make_study, posterior_of, texts
 
 import mtjfit
 from mtjfit.plot import plot_corner

@@ -23,7 +23,7 @@ from plot_cases import (
 import mtjfit
 from mtjfit.data import conversion
 from mtjfit.plot import plot_torque
-from mtjfit.results.predict import predictive_bands, torque_at
+from mtjfit.results import predictive_bands, torque_at
 from mtjfit.study import Fixed, LogNormal
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

@@ -25,13 +25,23 @@ from plot_cases import (
     fitted,
     make_study,
     posterior_of,
+    style,
     texts,
 )
 
 import mtjfit
-from mtjfit.plot import plot_combinations, plot_corner, plot_torque, plot_trace, render, save
-from mtjfit.plot.draws import rank_fractions
-from mtjfit.plot.style import NotebookFigure, literal, style, watermark
+from mtjfit.plot import (
+    NotebookFigure,
+    literal,
+    plot_combinations,
+    plot_corner,
+    plot_torque,
+    plot_trace,
+    rank_fractions,
+    render,
+    save,
+    watermark,
+)
 from mtjfit.study import Normal, Parameter
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
@@ -226,34 +236,25 @@ def test_every_figure_shows_itself_in_a_notebook() -> None:
     assert render(seen, "svg") == render(unseen, "svg")
 
 
-def plain_figures(folder: Path) -> list[str]:
-    """Files that make a figure of matplotlib's own, which shows nothing in a notebook."""
+def breaches(folder: Path) -> list[str]:
+    """Files that make a figure of matplotlib's own, which shows nothing in a notebook, or import pyplot, which keeps
+    figures open and wants a screen; corner's own import is not ours."""
     trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
-    calls = [(name, node) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return [name for name, call in calls if ast.unparse(call.func).split(".")[-1] in ("Figure", "figure", "subplots")
-            and not ast.unparse(call.func).startswith("fig.")]  # fmt: skip
+    nodes = [(name, node) for name, tree in trees.items() for node in ast.walk(tree)]
+    made = [(name, ast.unparse(node.func)) for name, node in nodes if isinstance(node, ast.Call)]
+    imported = [(name, ast.unparse(node)) for name, node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+    return [name for name, call in made if call.split(".")[-1] in ("Figure", "figure", "subplots")
+            and not call.startswith("fig.")] + [name for name, text in imported if "pyplot" in text]  # fmt: skip
 
 
-def test_no_plot_makes_a_figure_that_does_not_show_itself(tmp_path: Path) -> None:
-    assert plain_figures(Path(mtjfit.plot.__file__).parent) == []
-    for number, line in enumerate(("fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()")):
-        (tmp_path / f"{number}.py").write_text(line, encoding="utf-8")  # sabotage
-    assert plain_figures(tmp_path) == ["0.py", "1.py", "2.py"]
-
-
-def with_pyplot(folder: Path) -> list[str]:
-    """Files that import pyplot, which keeps figures open and wants a screen; corner's own import is not ours."""
-    trees = {path.name: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
-    return [name for name, tree in trees.items() for node in ast.walk(tree)
-            if isinstance(node, ast.Import | ast.ImportFrom) and "pyplot" in ast.unparse(node)]  # fmt: skip
-
-
-def test_no_plot_imports_pyplot(tmp_path: Path) -> None:
-    assert with_pyplot(Path(mtjfit.plot.__file__).parent) == []
-    inside = "def f():\n    from matplotlib import pyplot"
-    for number, line in enumerate(("import matplotlib.pyplot as plt", inside, "from pylab import pyplot")):
-        (tmp_path / f"{number}.py").write_text(line, encoding="utf-8")  # sabotage
-    assert with_pyplot(tmp_path) == ["0.py", "1.py", "2.py"]
+@pytest.mark.parametrize("sabotage", [
+    "fig = Figure()", "fig = matplotlib.figure.Figure()", "fig, ax = plt.subplots()", "import matplotlib.pyplot as plt",
+    "def f():\n    from matplotlib import pyplot", "from pylab import pyplot",
+])  # fmt: skip
+def test_every_figure_shows_itself_and_none_needs_pyplot(sabotage: str, tmp_path: Path) -> None:
+    assert breaches(Path(mtjfit.plot.__file__).parent) == []
+    (tmp_path / "bad.py").write_text(sabotage, encoding="utf-8")
+    assert breaches(tmp_path) == ["bad.py"]
 
 
 @pytest.mark.slow

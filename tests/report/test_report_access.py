@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from html_pages import VOID, Page
+from shown import contrast
 
 import mtjfit
 
@@ -30,19 +31,6 @@ def themes(style: str) -> dict[str, dict[str, str]]:
         dict(re.findall(r"--(\w+): (#[0-9a-f]+)", block)) for block in re.findall(r":root \{(.*?)\}", style, re.DOTALL)
     )
     return {"light": light, "dark": {**light, **dark}, "print": {**light, **paper}}
-
-
-def luminance(colour: str) -> float:
-    """Relative luminance of sRGB, WCAG 2.2."""
-    digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
-    channels = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 def faint(style: str) -> list[str]:

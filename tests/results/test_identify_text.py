@@ -13,7 +13,7 @@ from model_studies import FEW, LENGTH, TRUTH, simulated
 from mtjfit.infer import Identification, identify
 from mtjfit.model import DeviceCombinations
 from mtjfit.model.profile import Profile
-from mtjfit.results.identify_text import (
+from mtjfit.results import (
     design_text,
     directions_table,
     expected_table,
@@ -82,11 +82,7 @@ def test_the_text_has_its_parts() -> None:
     assert "lambda_sf_F > " in text
     assert "no upper limit" in text
     assert "not at all  lambda_sf_N · D_ratio^-1" in text
-    for title in (
-        "Profile likelihood intervals",
-        "Stiff and sloppy combinations",
-        "Expected errors over the prior",
-    ):
+    for title in ("Profile likelihood intervals", "Stiff and sloppy combinations", "Expected errors over the prior"):
         assert title in text
     assert "Model test without lengths" in text
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtjfit.infer import Check, Verdict
+from mtjfit.results import asymmetric, latex_parameters, latex_text, markdown, table_csv
 from mtjfit.results.methods import REFERENCES, methods
-from mtjfit.results.publish import asymmetric, latex_parameters, latex_text, markdown, table_csv
 from mtjfit.text import Table
 
 

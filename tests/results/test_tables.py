@@ -11,13 +11,18 @@ import pytest
 import mtjfit
 from mtjfit.infer import Check, Posterior, Verdict
 from mtjfit.infer.convergence.conflict import Conflict
+from mtjfit.infer.convergence.excess import chi2_of_draws
 from mtjfit.report import findings, result_document
-from mtjfit.results import Answer, learned, not_determined, notices
-from mtjfit.results.tables import (
+from mtjfit.results import (
+    Answer,
+    checks,
     device_combinations_table,
     interval,
+    learned,
     masks_table,
     meaning,
+    not_determined,
+    notices,
     posterior_table,
     prior_table,
     undetermined_table,
@@ -26,10 +31,6 @@ from mtjfit.study import AboutNominal, Normal, Parameter
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")
 NOT_YET = Verdict((Check("length", False, "only 7 steps after warm-up"),), {})
-
-
-def unconverged(posterior: Posterior) -> Posterior:
-    return replace(posterior, verdict=NOT_YET)
 
 
 def rows(table) -> dict[str, tuple[str, ...]]:
@@ -151,7 +152,7 @@ def test_a_model_that_fails_comes_before_any_number(flipped_fit, finished):
 
 
 def test_an_unconverged_run_taught_nothing(finished):
-    draws = unconverged(finished.posterior)
+    draws = replace(finished.posterior, verdict=NOT_YET)
     assert learned(finished.fit, draws)[0].startswith("NOT CONVERGED: nothing may be concluded")
     assert posterior_table(draws).title.startswith("NOT CONVERGED, no result")
     assert [row[2] for row in posterior_table(draws).rows] == [""] * len(draws.names)
@@ -160,7 +161,8 @@ def test_an_unconverged_run_taught_nothing(finished):
 
 
 def checked(fit, posterior) -> tuple[Answer, ...]:
-    return findings(fit, posterior, {}).checks
+    drawn = chi2_of_draws(fit, posterior) if posterior is not None and posterior.verdict.converged else None
+    return checks(fit, posterior, drawn)
 
 
 def states(fit, posterior) -> list[str]:
@@ -168,12 +170,12 @@ def states(fit, posterior) -> list[str]:
 
 
 def test_checks_can_say_no(finished, one_thickness_fit, flipped_fit):
-    fit, posterior = finished.fit, finished.posterior
+    fit, posterior, mute = finished.fit, finished.posterior, replace(finished.posterior, verdict=NOT_YET)
     assert states(fit, posterior) == ["partly", "yes", "yes", "yes", "yes"]
-    assert states(flipped_fit, unconverged(posterior)) == ["open", "no", "no", "open", "open"]
+    assert states(flipped_fit, mute) == ["open", "no", "no", "open", "open"]
     assert states(one_thickness_fit, None) == ["no", "open", "yes", "open", "yes"]
     assert states(replace(fit, p_value=float("nan")), posterior)[2] == "open"
-    assert [check.mark for check in checked(flipped_fit, unconverged(posterior))] == ["–", "✗", "✗", "–", "–"]
+    assert [check.mark for check in checked(flipped_fit, mute)] == ["–", "✗", "✗", "–", "–"]
     assert checked(fit, posterior)[0].mark == "◐"
 
 
@@ -235,10 +237,12 @@ def test_fixed_parameters_stand_among_the_priors(finished):
     assert found["thickness"][1] == "nominal values, taken as exact"
 
 
-def test_groups_and_devices_keep_their_meaning():
-    assert meaning("a2[wafer 7]") == "in-plane coefficient of V^2 in J0(V)"
-    assert meaning("b0") == "out-of-plane constant of J0(V)"
-    assert meaning("something else") == ""
+@pytest.mark.parametrize(("name", "says"), [
+    ("a2[wafer 7]", "in-plane coefficient of V^2 in J0(V)"), ("b0", "out-of-plane constant of J0(V)"),
+    ("something else", ""),
+])  # fmt: skip
+def test_groups_and_devices_keep_their_meaning(name: str, says: str):
+    assert meaning(name) == says
 
 
 @pytest.mark.parametrize(

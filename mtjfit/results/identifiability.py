@@ -39,8 +39,6 @@ def _range_end(found: Profile, above: bool, unit: str) -> str:
 def interval_in_words(found: Profile, unit: str = "nm", level: float = 0.95) -> str:
     """One interval as a sentence; open ends are named.
 
-    Examples
-    --------
     >>> import numpy as np
     >>> values, rise = np.array([4.0, 5.0, 10.0, 1e5]), np.array([8.0, 3.0, 0.0, 0.5])
     >>> interval_in_words(Profile("lambda_sf_F", 10.0, values, rise, (1e-3, 1e5), (1.0, 3.84), log=True))
@@ -71,8 +69,6 @@ def _ends(row: pd.Series, level: int) -> str:
 def known_to(error: float) -> str:
     """The standard deviation of a logarithm in words.
 
-    Examples
-    --------
     >>> known_to(0.031), known_to(1.2), known_to(5.0), known_to(math.inf)
     ('3.1 %', 'a factor 3.3', 'hardly', 'not at all')
     """
@@ -123,15 +119,8 @@ def expected_table(expected: pd.DataFrame) -> Table:
 
 
 def model_test(devices: Sequence[DeviceCombinations], amplitudes: Sequence[str]) -> str:
-    """The test of the model that needs no length, in a sentence or two.
+    """The test of the model that needs no length, in a sentence or two; `amplitudes` are those that are declared.
 
-    Parameters
-    ----------
-    amplitudes : sequence of str
-        Those that are declared.
-
-    Examples
-    --------
     >>> one = DeviceCombinations("A", {}, {}, chi2=30.0, dof=1)
     >>> print(model_test([one], ["a1", "b2"]))
     Model test without lengths, (par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device: VIOLATED by A (p = 4.3e-08).
@@ -203,10 +192,7 @@ def identify_text(known: Identification) -> str:
 def design_text(study: Study) -> tuple[str, bool]:
     """Identifiability of a design whatever the measured values are, and whether any length is among it.
 
-    Returns
-    -------
-    answered : bool
-        False if lengths are free and no measurement of this design gives any of them an error.
+    False if lengths are free and no measurement of this design gives any of them an error.
     """
     model = least_squares_model(study)
     expected = expected_errors(model)
