@@ -54,8 +54,8 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
 
     Coordinates are logarithms where the layout says so; entries that do not act on K (noise scales) give zero.
     """
-    d, *lengths, Lambda = _geometry(layout, values)
-    gradient = kappa_gradient(d, *lengths, Lambda)
+    geometry = _geometry(layout, values)
+    d, gradient = geometry[0], kappa_gradient(*geometry)
     by_log = {name: getattr(gradient, f"ln_{name}") for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     by_log |= dict.fromkeys(("lambda_sf_N", "D_ratio"), gradient.ln_Lambda)
     scale = 1 / d if per_volume else np.ones_like(d)
@@ -94,21 +94,11 @@ _CHUNK = 4096  # rows: temporary arrays stay in cache
 
 @dataclass(frozen=True)
 class Conditional:
-    """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x.
+    """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (n, n_free)
-        Conditional mean.
-    chol : ndarray, shape (n, n_free, n_free)
-        Lower Cholesky factor of the precision A.
-    log_likelihood : ndarray, shape (n,)
-        Amplitudes integrated out.
-    """
-
-    x: FloatArray
-    chol: FloatArray
-    log_likelihood: FloatArray
+    x: FloatArray  # conditional mean, shape (n, n_free)
+    chol: FloatArray  # lower Cholesky factor of the precision A, shape (n, n_free, n_free)
+    log_likelihood: FloatArray  # amplitudes integrated out, shape (n,)
 
 
 def row_scale(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -90,9 +90,8 @@ class MarginalPosterior(SharedPosterior):
 
     def _integral_at(self, values: FloatArray, gram: Gram) -> DeviceIntegral:
         centre = self.coordinates.centre(values)
-        return DeviceIntegral(
-            gram, centre, self.split.own, self.coordinates.own_sd(values, centre), self.split.bounded_own
-        )
+        sd = self.coordinates.own_sd(values, centre)
+        return DeviceIntegral(gram, centre, self.split.own, sd, self.split.bounded_own)
 
     def _integral(self, values: FloatArray, block: Block, gram: Gram) -> DeviceIntegral:
         if self.split.sampled or self.split.scattered:

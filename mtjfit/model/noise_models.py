@@ -91,10 +91,8 @@ class _Pointwise(MarginalPosterior):
         return self._points.design[..., np.searchsorted(np.unique(powers), powers)]
 
     def _rows_at_once(self, block: Block, per_device: int) -> int:
-        per_point = per_device if self.thickness_is_free else 1
-        return min(
-            super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // (per_point * self._points.counts.size))
-        )
+        points = self._points.counts.size * (per_device if self.thickness_is_free else 1)
+        return min(super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // points))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent
 from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.profile import Profile, profile, reference
+from mtjfit.model.profile import Profile, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
@@ -29,7 +29,7 @@ THICKNESSES = (0.8, 1.5, 2.5, 3.5, 5.0)
 
 def profile_of(study: Study, name: str) -> Profile:
     model = FullPosterior(study)
-    return profile(model, name, reference(model, optimum(model).values))
+    return profiles(model, (name,), reference(model, optimum(model).values)).profiles[name]
 
 
 @cache
