@@ -256,12 +256,12 @@ class DeviceIntegral:
 class Arrow:
     """Shared amplitudes given all else, with own ones eliminated."""
 
-    A: FloatArray  # A, h: precision and linear term of the whitened shared amplitudes, shapes (n, S, S) and (n, S)
-    h: FloatArray
+    A: FloatArray  # precision of the whitened shared amplitudes, shape (n, S, S)
+    h: FloatArray  # their linear term, shape (n, S)
     # the part without them: −½ χ² at the prior means, and the integrals over own amplitudes, shape (n,)
     rest: FloatArray
-    mean: FloatArray  # mean, sd: priors of the shared amplitudes, shape (S,)
-    sd: FloatArray
+    mean: FloatArray  # of the priors of the shared amplitudes, shape (S,)
+    sd: FloatArray  # likewise
     bounded: Bounded | None
 
     @classmethod

@@ -45,8 +45,8 @@ class Scatter:
     """One component of all points, and an orthonormal basis of what the polynomials of each device reach."""
 
     counts: np.ndarray  # shape (J, N)
-    y: FloatArray  # y, var: shape (J, N)
-    var: FloatArray
+    y: FloatArray  # shape (J, N)
+    var: FloatArray  # likewise
     basis: FloatArray  # columns that are not needed are 0, shape (J, N, P)
     idle: FloatArray  # 1 on the diagonal of those, shape (J, P, P)
 

@@ -317,10 +317,7 @@ def test_a_linear_term_that_is_not_declared_is_found(kind: str) -> None:
     exact, _ = noisy(kind, b1, 1)
     # the shift in units of its error, from data without noise
     clean = simulated((1.2,), **(FORMS[kind] | {"noise": 1e-9}), b1=Normal(0.0, 1.0), amplitudes={"b1": b1}).curves[0]
-    noiseless = exact.curves[0].__class__(
-        "A", clean.bias, clean.par, clean.perp, clean.thickness, clean.quantity, clean.per, clean.unit,
-        sigma_par=exact.curves[0].sigma_par, sigma_perp=exact.curves[0].sigma_perp,
-    )  # fmt: skip
+    noiseless = replace(exact.curves[0], par=clean.par, perp=clean.perp)
     shift = by_product(study.replace(curves=(noiseless,)))[0]
     power = stats.ncx2.sf(stats.chi2.ppf(0.95, 1), 1, shift)
     found = np.mean(stats.chi2.sf(square, 1) < 0.05)
