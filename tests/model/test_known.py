@@ -67,7 +67,7 @@ def everything(study: Study) -> None:
 @pytest.mark.parametrize("declared", STUDIES.values(), ids=list(STUDIES))
 def test_an_analysis_builds_nothing_twice(declared: dict[str, Any]) -> None:
     known = {"lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}  # fewer profiles
-    calls = built(simulated((1.0, 2.0), **known | declared), everything)
+    calls = built(simulated(**known | declared), everything)
     assert {name for name, *_ in calls} >= {"layout", "amplitude_layout", "compress", "full_posterior"}
     assert [(name, n) for (name, *_), n in calls.items() if n > 1] == []
 
