@@ -10,10 +10,10 @@ Three lines make a posterior::
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from mtjfit.lazy import available, names_on_demand
+from mtjfit.version import __version__
 
 if TYPE_CHECKING:
     from mtjfit import physics
@@ -60,11 +60,6 @@ _HOMES = {
     "sample": "mtjfit.infer",
 }
 _ON_DEMAND = names_on_demand(__name__, _HOMES)
-
-try:
-    __version__ = version("mtjfit")
-except PackageNotFoundError:  # a checkout that was never installed
-    __version__ = "0.0.0"
 
 
 def __getattr__(name: str) -> object:

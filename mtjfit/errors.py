@@ -78,8 +78,6 @@ Line: TypeAlias = int | Place
 class ProblemLog:
     """The problems of one file; the first fifty are kept, the rest is counted.
 
-    Examples
-    --------
     >>> log = ProblemLog("a.csv")
     >>> log.add("is empty", "give a number", line=3, column="V")
     >>> log.refuse()
@@ -126,10 +124,6 @@ class ProblemLog:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Advice for an unknown word: the nearest known one if there is one, else the whole list.
 
-    Examples
-    --------
-    >>> did_you_mean("lambda_j", ["lambda_J", "lambda_phi"])
-    "did you mean 'lambda_J'?"
     >>> did_you_mean("xyz", ["lambda_J", "lambda_phi"])
     "use one of 'lambda_J', 'lambda_phi'"
     """

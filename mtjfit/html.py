@@ -20,16 +20,8 @@ if TYPE_CHECKING:
 class PlannedFigure:
     """A figure of a page, not yet drawn.
 
-    Attributes
-    ----------
-    name : str
-        Name of its files, without suffix.
-    caption, alt : str
-        What is drawn, and the same with numbers for readers who cannot see it.
-    draw : callable
-        Returns the matplotlib figure.
-    shows_draws : bool
-        True if it shows draws of a posterior, and has to be marked where these have not converged.
+    `alt` is the caption with numbers, for readers who cannot see it. A figure that shows draws of a posterior has to be
+    marked where these have not converged.
     """
 
     name: str
@@ -41,22 +33,10 @@ class PlannedFigure:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A section of a page and all that belongs to it in the folder of a result.
+    """A section of a page and all that belongs to it in the folder of a result; `command` is what to type for more.
 
-    Attributes
-    ----------
-    id : str
-        For links.
-    sentences : tuple of str
-        Paragraphs.
-    command : str
-        What to type to learn more; may be empty.
-    tables : mapping of str to Table
-        By the name of their CSV files.
-    files : mapping of str to bytes
-        Numbers with all digits, by file name.
-    record : mapping of str to object
-        Entries of ``result.json``.
+    `tables` go by the names of their CSV files, `files` (numbers with all digits) by their own, `record` into
+    ``result.json``.
     """
 
     id: str
@@ -75,13 +55,7 @@ _XLINK = "http://www.w3.org/1999/xlink"
 
 @cache
 def template(package: str, name: str) -> jinja2.Template:
-    """A template that lies in a package.
-
-    Examples
-    --------
-    >>> template("mtjfit.report", "report.html.j2").environment.autoescape
-    True
-    """
+    """A template that lies in a package; it escapes every string."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package, ""),
         autoescape=True,
@@ -97,8 +71,6 @@ def inline_svg(data: bytes, prefix: str, alt: str) -> str:
 
     Only SVG elements survive, no scripts, no event attributes and no links to anything outside the figure.
 
-    Examples
-    --------
     >>> file = b'<svg xmlns="http://www.w3.org/2000/svg" width="9pt"><!-- x --><g id="a"/><script/></svg>'
     >>> inline_svg(file, "torque", "a plot")
     '<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="a plot"><g id="torque-a" /></svg>'

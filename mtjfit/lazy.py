@@ -18,8 +18,6 @@ def _is_there(module: str) -> bool:
 def wing(name: str) -> ModuleType | None:
     """The module ``mtjfit.<name>``, or None if its folder was deleted.
 
-    Examples
-    --------
     >>> wing("moonshine.section") is None
     True
     """
@@ -29,8 +27,6 @@ def wing(name: str) -> ModuleType | None:
 def available(names: Iterable[str], homes: Mapping[str, str]) -> list[str]:
     """Names in order of the alphabet, without those whose home was deleted.
 
-    Examples
-    --------
     >>> available(["b", "a", "c"], {"a": "mtjfit.physics", "b": "mtjfit.moonshine"})
     ['a', 'c']
     """
@@ -42,22 +38,9 @@ def names_on_demand(
 ) -> Callable[[str], object]:
     """``__getattr__`` of a package: each name is imported from its module on first use.
 
-    Parameters
-    ----------
-    package : str
-        ``__name__`` of the package.
-    homes : mapping of str to str
-        Modules by the names that they define.
-    moved : mapping of str to str
-        ``module:name`` by former names of the package; these warn.
+    `homes` gives modules by the names that they define, `moved` ``module:name`` by former names, which warn. A name
+    whose folder was deleted is a ModuleNotFoundError.
 
-    Raises
-    ------
-    ModuleNotFoundError
-        By the returned function, for a name whose folder was deleted.
-
-    Examples
-    --------
     >>> get = names_on_demand("mtjfit.somewhere", {"kappa": "mtjfit.physics", "light": "mtjfit.moonshine"})
     >>> get("kappa").__name__
     'kappa'

@@ -31,21 +31,6 @@ class OutputFolder:
     with the sha256 of every other file. So an interrupted writing can be repeated, and files changed by hand are kept.
     Without a marker the folder is recognised by the names in it.
 
-    Attributes
-    ----------
-    kind : str
-        Content of the files in one word, for messages.
-    ours : callable or None
-        True for each name that may ever be written. None: the marker lists the names.
-    marker : str
-        Name of the marker; empty: there is none.
-    mark : mapping of str to str
-        Content by which the marker is recognised.
-    beside : callable
-        True for other files that may lie in the folder.
-
-    Examples
-    --------
     >>> with tempfile.TemporaryDirectory() as path:
     ...     folder = OutputFolder(Path(path) / "new", "marks", None, "marks.json", {"program": "mtjfit"})
     ...     folder.write({"a.csv": b"1"}, {"n": 1})
@@ -54,19 +39,15 @@ class OutputFolder:
     """
 
     path: Path
-    kind: str
-    ours: Callable[[str], bool] | None
-    marker: str = ""
-    mark: Mapping[str, str] = field(default_factory=dict)
-    beside: Callable[[Path], bool] = lambda file: False
+    kind: str  # of the files, in one word, for messages
+    ours: Callable[[str], bool] | None  # True for names that may ever be written; None: the marker lists them
+    marker: str = ""  # its name; empty: there is none
+    mark: Mapping[str, str] = field(default_factory=dict)  # content by which the marker is recognised
+    beside: Callable[[Path], bool] = lambda file: False  # True for other files that may lie in the folder
 
     def prepare(self) -> None:
-        """Make the folder and check that it can be written, before anything is computed.
-
-        Raises
-        ------
-        MtjfitError
-            The folder holds other files, or files changed by hand, or cannot be written.
+        """Make the folder and check, before anything is computed, that it can be written and that all files in it
+        are ours.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -79,21 +60,9 @@ class OutputFolder:
     def write(self, files: Mapping[str, bytes], document: Mapping[str, Any] | None = None) -> None:
         """Write each file atomically, in the order given, and remove those of an earlier time.
 
-        Without a marker the last file is written after the removals: where it is new, all others are.
-
-        Parameters
-        ----------
-        files : mapping of str to bytes
-            By name.
-        document : mapping, optional
-            Content of the marker; `mark`, ``status`` and ``files`` are added.
-
-        Raises
-        ------
-        MtjfitError
-            The folder holds other files, or the disk is full or read-only.
-        ValueError
-            A name is not one of this folder, or the document is not strict JSON.
+        Without a marker the last file is written after the removals: where it is new, all others are. `document` goes
+        into the marker, with `mark`, ``status`` and ``files``. ValueError for a name that is not one of this folder,
+        and for a document that is not strict JSON.
         """
         if self.ours is not None and (unknown := [name for name in files if not self.ours(name)]):
             raise ValueError(f"not among the names of this folder: {', '.join(sorted(unknown))}")
@@ -185,13 +154,7 @@ def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER) -> None:
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, also after a crash or a power cut.
-
-    Raises
-    ------
-    OSError
-        The disk is full, read-only, or the folder is missing; the old file is whole then.
-    """
+    """Write a file so that a reader sees the old one or the new one, also after a crash, a power cut or an OSError."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
@@ -216,13 +179,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def not_written(path: Path, error: OSError, todo: str = OTHER_FOLDER) -> MtjfitError:
-    """The error for a file or folder that cannot be written.
-
-    Examples
-    --------
-    >>> str(not_written(Path("a.csv"), OSError(28, "No space left on device")))
-    'a.csv: cannot be written: No space left on device; free the disk, or name another folder with --output'
-    """
+    """The error for a file or folder that cannot be written."""
     return MtjfitError(f"{path}: cannot be written: {error.strerror or type(error).__name__}; {todo}")
 
 
@@ -254,8 +211,6 @@ def sync_folder(folder: Path) -> None:
 def temporary_of(name: str) -> str | None:
     """The file whose temporary copy `name` is, left by a killed `replace_file`; None for other files.
 
-    Examples
-    --------
     >>> temporary_of(".a.txt.x8_w1.tmp"), temporary_of("a.txt")
     ('a.txt', None)
     """

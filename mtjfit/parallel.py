@@ -46,24 +46,8 @@ def in_parallel(
 
     Processes are spawned on every platform, as on Windows and macOS, so that they inherit nothing and all platforms
     compute the same; numerical libraries in them use one thread each. A script that uses more than one worker needs
-    ``if __name__ == "__main__":``. Ctrl-C and errors stop all processes at once.
-
-    Parameters
-    ----------
-    function : callable
-        At the top level of a module, so that another process can import it.
-    says : str
-        Label of the progress bar.
-
-    Raises
-    ------
-    WorkerKilled
-        A process was killed.
-
-    Examples
-    --------
-    >>> in_parallel(abs, [-1, 2, -3], workers=1, progress=False)
-    [1, 2, 3]
+    ``if __name__ == "__main__":``, and `function` must stand at the top level of a module. Ctrl-C and errors stop all
+    processes at once; `says` is the label of the progress bar. WorkerKilled if a process was killed.
     """
     with bar(says, progress, total=len(jobs), unit="run") as shown:
         if workers == 1:
@@ -104,14 +88,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Pool of at most 61 new processes, started with the first job; none outlives the block or this process.
-
-    Examples
-    --------
-    >>> with process_pool(1) as pool:  # doctest: +SKIP
-    ...     pool.submit(abs, -1).result()
-    1
-    """
+    """Pool of at most 61 new processes, started with the first job; none outlives the block or this process."""
     before = {child.pid for child in multiprocessing.active_children()}
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin)
     with _environment(dict.fromkeys(_ONE_THREAD, "1")):
@@ -165,23 +142,10 @@ def graceful_interrupt(
 ) -> Iterator[Callable[[], bool]]:
     """Postpone the first signal within the block; the yielded function tells whether there was one.
 
-    Parameters
-    ----------
-    wanted : bool
-        False leaves the signals alone. They are also left alone outside the main thread, where Python allows no
-        handlers, and where they are ignored or have a handler of other code.
-    signals : tuple of Signals
-        SIGINT (Ctrl-C), SIGTERM.
+    Interrupted is raised at the end of the block after a first signal, KeyboardInterrupt at once at the second. Signals
+    are left alone if not `wanted`, outside the main thread, where Python allows no handlers, and where they are ignored
+    or have a handler of other code.
 
-    Raises
-    ------
-    Interrupted
-        At the end of the block, after a first signal.
-    KeyboardInterrupt
-        At the second signal, at once.
-
-    Examples
-    --------
     >>> with graceful_interrupt() as interrupted:
     ...     interrupted()
     False

@@ -17,8 +17,6 @@ _NUMBER = re.compile(r"-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?( ± [\d.]+)?")
 def harmless(text: str) -> str:
     """Text that a spreadsheet would not run as a formula; names of devices come from files.
 
-    Examples
-    --------
     >>> harmless("=1+1"), harmless("A1"), harmless("a\\nb")
     ("'=1+1", 'A1', 'a b')
     """
@@ -31,8 +29,6 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
 
     Names of rows and texts in cells cannot run as formulas; a printed negative number in a cell stays one.
 
-    Examples
-    --------
     >>> csv_bytes(pd.DataFrame({"ln Z": ["=1+1", "-5278.05"]}, index=pd.Index(["a", "-1"], name="model")))
     b"model,ln Z\\na,'=1+1\\n'-1,-5278.05\\n"
     """
@@ -54,8 +50,6 @@ def _cell(value: object) -> object:
 def plain(value: object) -> Any:
     """A value as strict JSON can hold it: NaN and infinity become null, arrays lists, mappings objects.
 
-    Examples
-    --------
     >>> plain({"a": np.float64("nan"), "b": np.arange(2), "c": (True, "x")})
     {'a': None, 'b': [0, 1], 'c': [True, 'x']}
     """

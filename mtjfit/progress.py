@@ -9,15 +9,5 @@ from tqdm import tqdm
 
 
 def bar(what: str, wanted: bool, over: Iterable[Any] | None = None, **options: Any) -> tqdm[Any]:
-    """A bar of tqdm, silent also on a terminal if it is not wanted.
-
-    Parameters
-    ----------
-    what : str
-        In front of the bar.
-    over : iterable, optional
-        What is iterated over; otherwise call `update`.
-    options
-        Of tqdm.
-    """
+    """A bar of tqdm, silent also on a terminal if it is not wanted; without `over`, call its `update`."""
     return tqdm(over, desc=what, disable=None if wanted else True, leave=False, dynamic_ncols=True, **options)

@@ -130,8 +130,6 @@ def laid_out(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int 
 
     Cells are broken between words where that is enough; else every row becomes a list of its own.
 
-    Examples
-    --------
     >>> rows = [["lambda_J", "spin precession length"], ["a1", ""]]
     >>> print(laid_out(["name", "meaning"], rows, 26))
     name      meaning
@@ -194,25 +192,15 @@ with_pdf = click.option("--pdf", is_flag=True, help="Write every figure as PDF, 
 
 
 def figure_names(*figures: str) -> tuple[str, ...]:
-    """Names of all files that figures may have, so that those of an earlier run are known.
-
-    Examples
-    --------
-    >>> figure_names("plan")
-    ('plan.svg', 'plan.png', 'plan.pdf')
-    """
+    """Names of all files that figures may have, so that those of an earlier run are known."""
     return tuple(f"{name}.{suffix}" for name in figures for suffix in FORMATS)
 
 
 def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
     """A short label for each study file: its name, or the folder where all have the same name.
 
-    Examples
-    --------
     >>> list(labels_of((Path("a/study.toml"), Path("b/study.toml"))))
     ['a', 'b']
-    >>> list(labels_of((Path("one.toml"), Path("two.toml"))))
-    ['one', 'two']
     """
     for name in (lambda f: f.stem, lambda f: f.resolve().parent.name, str):
         found = {name(file): file for file in files}

@@ -22,8 +22,6 @@ _LONGEST, _LONGEST_NOTE = 300, 1500
 def decimals_of(error: float) -> int:
     """Decimals to print for an error, by the PDG rule: two digits for 100–354, else one (950–999 rounds up to two).
 
-    Examples
-    --------
     >>> [decimals_of(error) for error in (0.0234, 4.9, 0.0355, 3.55e-21, 2.3e20)]
     [3, 0, 2, 21, -19]
     """
@@ -37,8 +35,6 @@ def rounded(values: Sequence[float], decimals: int) -> tuple[tuple[str, ...], in
 
     Digits are those of the shortest decimal number that stands for each: the same in every decimal unit.
 
-    Examples
-    --------
     >>> rounded((1.2346, -0.0004), 3), rounded((123.4, 4.0), -1), rounded((1.2346e-20, -4e-24), 23)
     ((('1.235', '0.000'), 0), (('120', '0'), 0), (('1.235', '0.000'), -20))
     """
@@ -50,21 +46,13 @@ def rounded(values: Sequence[float], decimals: int) -> tuple[tuple[str, ...], in
 
 
 def power_of_ten(exponent: int) -> str:
-    """The end of a number.
-
-    Examples
-    --------
-    >>> power_of_ten(-20), power_of_ten(0)
-    ('e-20', '')
-    """
+    """The end of a number, such as ``e-20``; empty for 0."""
     return f"e{exponent:+03d}" if exponent else ""
 
 
 def value_with_error(value: float, error: float) -> str:
     """Value and error with the digits that mean something (PDG rounding).
 
-    Examples
-    --------
     >>> value_with_error(1.23456, 0.0234), value_with_error(123.456, 4.9), value_with_error(-0.01, 0.4)
     ('1.235 ± 0.023', '123 ± 5', '0.0 ± 0.4')
     >>> value_with_error(1.23456e-20, 2.34e-22)
@@ -79,27 +67,24 @@ def value_with_error(value: float, error: float) -> str:
 def number(value: float, digits: int = 4) -> str:
     """A number with a few significant digits, those of the shortest decimal number that stands for it.
 
-    Examples
-    --------
-    >>> number(0.000123456), number(12.0), number(float("nan"))
-    ('0.0001235', '12', 'n/a')
-    >>> number(2.675, 3), number(2.675e-19, 3)
-    ('2.68', '2.68e-19')
+    >>> number(0.000123456), number(12.0), number(float("nan")), number(2.675, 3), number(2.675e-19, 3)
+    ('0.0001235', '12', 'n/a', '2.68', '2.68e-19')
     """
     if math.isnan(value):
         return "n/a"
     return f"{float(Context(prec=digits).create_decimal(repr(float(value)))):.{digits}g}"
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """How many there are of something: ``1 row``, ``2 rows``."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
 def p_text(p: float) -> str:
     """A p-value, with a loud verdict where it is tiny.
 
-    Examples
-    --------
-    >>> p_text(0.43)
-    'p = 0.43'
-    >>> p_text(1e-30)
-    'p = 1e-30'
+    >>> p_text(0.43), p_text(1e-30), p_text(0.0), p_text(math.nan)
+    ('p = 0.43', 'p = 1e-30', 'p < 1e-300', 'no p-value')
     """
     if math.isnan(p):
         return "no p-value"
@@ -111,8 +96,6 @@ def p_text(p: float) -> str:
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Left-aligned columns, two spaces apart, with a rule under the header. Cells may have several lines.
 
-    Examples
-    --------
     >>> print(table(["name", "x"], [["a", "1.0"], ["long", "2.0\\n3.0"]]))
     name  x
     ----  ---
@@ -138,24 +121,9 @@ def card(
 ) -> str:
     """An object in a notebook, as HTML: a title, loud marks, facts, a table, and notes; every text escaped.
 
-    Colours are those of the notebook, light or dark.
+    Colours are those of the notebook, light or dark. Empty marks and facts are left out; ValueError for a row of
+    another length than the header.
 
-    Parameters
-    ----------
-    marks : iterable of str
-        Shown loudly; empty ones are left out.
-    facts : mapping of str to str, optional
-        Empty ones are left out.
-    rows : iterable of sequences of str
-        One text for each column of the header.
-
-    Raises
-    ------
-    ValueError
-        A row has another length than the header.
-
-    Examples
-    --------
     >>> print(card("<A1>")[34:])
     <strong>&lt;A1&gt;</strong></div></div>
     """
@@ -176,7 +144,7 @@ def card(
 
 def _row(cells: Sequence[str], n: int) -> str:
     if len(cells) != n:
-        raise ValueError(f"a row of {len(cells)} cells under a header of {n}")
+        raise ValueError(f"a row of {counted(len(cells), 'cell')} under a header of {n}")
     return "<tr>" + "".join(f'<td style="{_CELL}">{_text(each)}</td>' for each in cells) + "</tr>"
 
 
@@ -187,13 +155,7 @@ def _text(text: str, longest: int = _LONGEST) -> str:
 
 
 def shortened(rows: Sequence[Sequence[str]], most: int) -> list[Sequence[str]]:
-    """The first and the last rows of a long table, with dots between them.
-
-    Examples
-    --------
-    >>> shortened([["1"], ["2"], ["3"], ["4"], ["5"]], 2)
-    [['1'], ['…'], ['5']]
-    """
+    """The first and the last rows of a long table, with dots between them."""
     if len(rows) <= most:
         return list(rows)
     first = (most + 1) // 2
@@ -202,13 +164,7 @@ def shortened(rows: Sequence[Sequence[str]], most: int) -> list[Sequence[str]]:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a title; the same rows go to the terminal and to the page.
-
-    Attributes
-    ----------
-    note : str
-        A sentence under the table; may be empty.
-    """
+    """Rows of text under a title, with a sentence below; the same rows go to the terminal and to the page."""
 
     title: str
     header: tuple[str, ...]

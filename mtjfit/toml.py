@@ -82,19 +82,8 @@ class CollectedProblems:
             self.data += error.problems
 
     def refuse(self, name: str) -> None:
-        """Raise all problems at once, if there are any.
-
-        Parameters
-        ----------
-        name : str
-            Of the file, put before its key paths.
-
-        Raises
-        ------
-        ConfigError
-            The file itself has problems; those of data files are listed in the same exception.
-        DataError
-            Only data files have problems.
+        """Raise all problems at once: ConfigError if the file `name` itself has any, DataError if only its data
+        files do.
         """
         blank = {problem.where for problem in self.config if "placeholder" in problem.what}
         config = [problem for problem in self.config if problem.where not in blank or "placeholder" in problem.what]
@@ -111,13 +100,7 @@ def prefixed(problems: Iterable[Problem], prefix: str) -> list[Problem]:
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """Text and content of a file.
-
-    Raises
-    ------
-    ConfigError
-        It cannot be read, is larger than a megabyte, or is not TOML.
-    """
+    """Text and content of a file; ConfigError where it cannot be read, is larger than a megabyte, or is not TOML."""
     where = path.name
     try:
         text = read_bytes(path, str(path), _MAX_BYTES).decode("utf-8-sig")
@@ -154,21 +137,11 @@ def placeholders(raw: object, where: str = "") -> Iterator[Problem]:
 def validated(
     model: type[T], raw: object, where: str, advice: Mapping[str, str] = MappingProxyType({})
 ) -> T | list[Problem]:
-    """A table of a file as an object, or every problem of it.
+    """A table of a file, as `tomllib` parses it, made into an object, or every problem of it.
 
-    Parameters
-    ----------
-    model : type
-        A `TomlTable`, or a dataclass: its fields are the keys, and a ConfigError that it raises is returned.
-    raw : object
-        The table as `tomllib` parses it.
-    where : str
-        Key path of the table, such as ``data[0]``.
-    advice : mapping of str to str
-        Remedy for the problems of a key, by key.
+    A dataclass in place of a `TomlTable` has its fields as keys, and a ConfigError that it raises is returned. `where`
+    is the key path of the table, such as ``data[0]``; `advice` gives remedies by key.
 
-    Examples
-    --------
     >>> class Named(TomlTable):
     ...     name: str
     >>> for problem in validated(Named, {"nam": "series"}, "study"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
+from functools import partial
 
 import pytest
 
+import mtjfit.infer.least_squares as least_squares
+from mtjfit.infer.optimum import optimum
 from mtjfit.lazy import wing
 
 WINGS = {
@@ -30,5 +32,5 @@ def skip_without_wings(text: str) -> None:
 def few_starts() -> Iterator[None]:
     """Fits from two starts, not eight: for tests of what is done with a fit. Those of fits prove the search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("mtjfit.infer.optimum"), "STARTS", 2)
+        patch.setattr(least_squares, "optimum", partial(optimum, starts=2))
         yield

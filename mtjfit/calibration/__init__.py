@@ -7,13 +7,20 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
+    from mtjfit.calibration.plot import plot_calibration
+    from mtjfit.calibration.ranks import EcdfTest
     from mtjfit.calibration.simulate import Calibration, calibrate
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["Calibration", "EcdfTest", "calibrate", "plot_calibration"]
 
-__getattr__ = names_on_demand(
-    __name__, {"Calibration": "mtjfit.calibration.simulate", "calibrate": "mtjfit.calibration.simulate"}
-)
+_HOMES = {
+    "Calibration": "mtjfit.calibration.simulate",
+    "EcdfTest": "mtjfit.calibration.ranks",
+    "calibrate": "mtjfit.calibration.simulate",
+    "plot_calibration": "mtjfit.calibration.plot",
+}
+
+__getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

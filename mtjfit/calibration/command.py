@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +36,16 @@ _FILES = ("ranks.csv", *figure_names(_NAME), f"{_NAME}.json")
 @click.option("--workers", type=click.IntRange(1, _MOST), help="Processes, by default one for each processor.")
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress; only what is wrong, and where the figure is.")
+@click.pass_obj
 def calibrate_command(
-    study: Path, output: Path, simulations: int, seed: int | None, workers: int | None, pdf: bool, quiet: bool
+    calibrated: Callable[..., Calibration] | None,
+    study: Path,
+    output: Path,
+    simulations: int,
+    seed: int | None,
+    workers: int | None,
+    pdf: bool,
+    quiet: bool,
 ) -> None:
     """Draw truths from the priors of a study, simulate its data from each, sample each posterior, rank the truths.
 
@@ -57,7 +66,7 @@ def calibrate_command(
     workers = min(workers or n_processors(), simulations, _MOST)
     progress(f"{simulations} simulations with {workers} processes (Ctrl-C stops; nothing is written before the end)",
              quiet)  # fmt: skip
-    found = calibrate(loaded, simulations, seed, workers, progress=not quiet)
+    found = (calibrated or calibrate)(loaded, simulations, seed, workers, progress=not quiet)
     progress("drawing the figure", quiet)
     folder.write(_content(found, pdf))
     if not quiet:

@@ -56,7 +56,9 @@ def plot_calibration(calibration: Calibration, most: int = 32) -> Figure:
     chosen = calibration.tests.p.sort_values(kind="stable").index[:most]
     names = [name for name in counted.columns if name in chosen]
     test = EcdfTest(len(counted), calibration.n_draws)
-    note = f"{_HOW_TO_READ} {_left_out(counted.shape[1] - len(names))}{_verdict(calibration)}"
+    n_left = counted.shape[1] - len(names)
+    left_out = f"{n_left} further quantities, with larger p-values, are not drawn. " if n_left else ""
+    note = f"{_HOW_TO_READ} {left_out}{_verdict(calibration)}"
     across = min(_ACROSS, len(names))
     rows = -(-len(names) // across)
     with style():
@@ -123,10 +125,6 @@ def _legend(fig: Figure) -> None:
     labels = ["ranks", "ranks that are not uniform", f"{100 * _ONE_PANEL:.0f} % band of one panel",
               f"band of the verdict, false alarms {100 * FALSE_ALARM:.0f} % in all"]  # fmt: skip
     fig.legend(handles, labels, loc="outside upper center", ncols=4, columnspacing=1.2, fontsize=6.5)
-
-
-def _left_out(n: int) -> str:
-    return f"{n} further quantities, with larger p-values, are not drawn. " if n else ""
 
 
 def _verdict(calibration: Calibration) -> str:

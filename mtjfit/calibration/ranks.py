@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from mtjfit.data import FloatArray
-from mtjfit.infer.simulate import DeviceModel, free_names
+from mtjfit.infer import DeviceModel, free_names
 from mtjfit.study import DOF, LENGTHS, ParameterName, Study
 from mtjfit.study.prior import LN_2PI
 
@@ -26,21 +26,6 @@ def log_likelihood(study: Study, values: Mapping[str, FloatArray]) -> FloatArray
     """ln L of all parameters, nothing integrated out, shape (n,), from the covariance of each curve.
 
     Errors of the bias enter by effective variance, with the slopes of the model itself.
-
-    Parameters
-    ----------
-    values : mapping of str to ndarray, shape (n,)
-        Every free parameter.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer.simulate import draw_truth
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> truth = draw_truth(study, np.random.default_rng(0))
-    >>> log_likelihood(study, {name: np.full(2, value) for name, value in truth.items()}).shape
-    (2,)
     """
     total = np.zeros(1)
     for curve in study.curves:
@@ -86,18 +71,11 @@ def _covariance(device: DeviceModel) -> FloatArray:
 
 
 def quantities(study: Study, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Quantities to be ranked, each of shape (n,).
+    """Quantities to be ranked, each of shape (n,), from values of every free parameter.
 
-    Every free parameter, Λ where both of its factors are free, ``log_likelihood``, and, unless κ is known, two
-    quantities that the thinnest device determines without any length: ``slope_ratio`` = tan arg κ and |κ| times the
-    first amplitude that is not zero (divided by d per volume).
-
-    Parameters
-    ----------
-    study : Study
-        With the data that the log-likelihood belongs to.
-    values : mapping of str to ndarray, shape (n,)
-        Every free parameter.
+    These parameters, Λ where both of its factors are free, ``log_likelihood`` of the data of the study, and, unless κ
+    is known, two quantities that the thinnest device determines without any length: ``slope_ratio`` = tan arg κ and |κ|
+    times the first amplitude that is not zero (divided by d per volume).
     """
     free = free_names(study)
     out = {name: np.asarray(values[name], dtype=float) for name in free}
@@ -120,25 +98,13 @@ _SEEN = 0.9
 
 
 def n_bins(n: int, n_draws: int) -> int:
-    """Largest number of equal bins, up to 20, of the n_draws + 1 possible ranks that expect 10 ranks or more each.
-
-    Examples
-    --------
-    >>> n_bins(300, 99), n_bins(100, 99)
-    (20, 10)
-    """
+    """Largest number of equal bins, up to 20, of the n_draws + 1 possible ranks that expect 10 ranks or more each."""
     fits = [k for k in range(2, 21) if (n_draws + 1) % k == 0 and n >= _EXPECTED * k]
     return max(fits, default=2 if (n_draws + 1) % 2 == 0 else 1)
 
 
 def chi2_p(ranks: Sequence[int] | np.ndarray, n_draws: int) -> float:
-    """p-value of the χ² test of the histogram of ranks, 0 … n_draws.
-
-    Examples
-    --------
-    >>> chi2_p(np.arange(100), 99)
-    1.0
-    """
+    """p-value of the χ² test of the histogram of ranks, 0 … n_draws."""
     ranks = np.asarray(ranks)
     bins = n_bins(ranks.size, n_draws)
     counts = np.bincount(ranks.astype(int) * bins // (n_draws + 1), minlength=bins)
@@ -152,13 +118,6 @@ class EcdfTest:
     At z_i = i/(n_draws + 1), i = 1 … n_draws, the number of ranks below i is binomial (n, z_i). The statistic is the
     smallest of the two-sided binomial p-values; its distribution is computed exactly, as that of Poisson steps from
     each z_i to the next, conditioned on their total.
-
-    Examples
-    --------
-    >>> test = EcdfTest(n=300, n_draws=99)
-    >>> ranks = np.random.default_rng(0).integers(0, 100, 300)
-    >>> test.p_value(ranks) > 0.05, test.p_value(ranks // 2) < 1e-9
-    (True, True)
     """
 
     n: int
@@ -216,8 +175,6 @@ class EcdfTest:
 def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:
     """Fault of a posterior from ranks of truths: ``"narrow"``, ``"wide"``, ``"low"``, ``"high"`` or ``"other"``.
 
-    Examples
-    --------
     >>> shape_of([0, 99] * 20, 99), shape_of([50] * 40, 99), shape_of([90, 99] * 20, 99)
     ('narrow', 'wide', 'low')
     """
@@ -232,13 +189,7 @@ def shape_of(ranks: Sequence[int] | np.ndarray, n_draws: int) -> str:
 
 
 def detectable_width(n: int, n_draws: int, level: float) -> float:
-    """Factor by which a normal posterior must be too narrow to be detected nine times in ten by the χ² test at `level`.
-
-    Examples
-    --------
-    >>> 1.3 < detectable_width(300, 99, 0.01 / 20) < 1.6
-    True
-    """
+    """Factor by which a normal posterior must be too narrow for the χ² test at `level` to see it nine times in ten."""
     bins = n_bins(n, n_draws)
     edges = stats.norm.ppf(np.linspace(0, 1, bins + 1))
     critical = stats.chi2.isf(level, bins - 1)

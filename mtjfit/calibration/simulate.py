@@ -20,10 +20,8 @@ import pandas as pd
 
 from mtjfit.calibration.ranks import EcdfTest, chi2_p, detectable_width, quantities, shape_of
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.infer.convergence.gate import Check, Note, Verdict
-from mtjfit.infer.posterior import Posterior
-from mtjfit.infer.sampling import refuse_one_thickness, sample
-from mtjfit.infer.simulate import draw_truth, priors_of, simulated
+from mtjfit.infer import Check, Note, Posterior, Verdict, draw_truth, priors_of, sample, simulated
+from mtjfit.infer.sampling import refuse_one_thickness
 from mtjfit.multiple_tests import holm
 from mtjfit.parallel import in_parallel
 from mtjfit.study import Study
@@ -189,23 +187,15 @@ def _sampled(study: Study, seed: int) -> Posterior:
     return sample(study, seed, progress=False)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One simulation."""
-
-    design: Study
-    seed: np.random.SeedSequence
-    sampler: Sampler
-
-
-def _run(job: _Job) -> tuple[dict[str, int], str]:
+def _run(job: tuple[Study, np.random.SeedSequence, Sampler]) -> tuple[dict[str, int], str]:
     """Ranks of one truth by quantity, empty where there are no draws, and the reason why they do not count."""
-    of_truth, of_sampler, of_choice = job.seed.spawn(3)
+    design, seed, sampler = job
+    of_truth, of_sampler, of_choice = seed.spawn(3)
     rng = np.random.default_rng(of_truth)
-    truth = draw_truth(job.design, rng)
-    study = simulated(job.design, truth, rng)
+    truth = draw_truth(design, rng)
+    study = simulated(design, truth, rng)
     try:
-        posterior = job.sampler(study, int(of_sampler.generate_state(1, np.uint64)[0] >> 1))
+        posterior = sampler(study, int(of_sampler.generate_state(1, np.uint64)[0] >> 1))
     except NotDetermined:
         raise
     except MtjfitError as error:
@@ -239,8 +229,6 @@ def calibrate(
     ----------
     study : Study
         The design: thicknesses, bias points, errors, masks and priors. Its measured values are not used.
-    n : int
-        Simulations.
     seed : int, optional
         Default: the seed of the study. Simulation k is the same whatever `n` and `workers` are.
     workers : int
@@ -283,7 +271,7 @@ def calibrate(
     seed = study.sampling.seed if seed is None else seed
     shorter = {"target_ess": _TARGET_ESS, "max_steps": min(study.sampling.max_steps, _MAX_STEPS)}
     design = study.replace(sampling=replace(study.sampling, **shorter))
-    jobs = [_Job(design, own, sampler) for own in np.random.SeedSequence(seed).spawn(n)]
+    jobs = [(design, own, sampler) for own in np.random.SeedSequence(seed).spawn(n)]
     found = in_parallel(_run, jobs, workers, says="calibrating", progress=progress)
     names = next((list(ranks) for ranks, _ in found if ranks), [*priors_of(study)])
     ranks = pd.DataFrame([ranks for ranks, _ in found], columns=names, index=pd.RangeIndex(n, name="simulation"))

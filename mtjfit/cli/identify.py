@@ -143,10 +143,9 @@ def _of_data(
     if document is not None:
         write_file(document, json_bytes(identify_document(known)), OTHER_FILE)
     if picture is not None:
-        import mtjfit.plot
-        from mtjfit.plot.identify import plot_identifiability
+        from mtjfit.plot import plot_identifiability, render
 
-        drawn = mtjfit.plot.render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
+        drawn = render(plot_identifiability(known), picture.suffix.lower().removeprefix("."))  # type: ignore[arg-type]
         write_file(picture, drawn, OTHER_FILE)
     for written in (document, picture):
         if written is not None:

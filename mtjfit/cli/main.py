@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-import mtjfit
 from mtjfit.lazy import wing
 from mtjfit.terminal import Commands
+from mtjfit.version import __version__
 
 _EPILOG = """\b
 Exit codes:
@@ -34,7 +34,7 @@ _COMMANDS = (
 
 
 @click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(mtjfit.__version__, message="mtjfit %(version)s")
+@click.version_option(__version__, message="mtjfit %(version)s")
 def cli() -> None:
     """Fit spin-transfer torque against bias of magnetic tunnel junctions, with honest error bars.
 

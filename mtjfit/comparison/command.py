@@ -60,25 +60,10 @@ def compare_mechanisms_command(
     *,
     compare: Callable[..., MechanismComparison] | None = None,
 ) -> None:
-    """Compare mechanisms, print, write, and end with an error where there is no verdict.
-
-    Parameters
-    ----------
-    compare : callable, optional
-        In place of `mtjfit.comparison.compare_mechanisms`.
-
-    Raises
-    ------
-    NotDetermined
-        One thickness, or the data cannot decide.
-    NotConverged
-        Some number that would decide could not be computed.
-    """
-    import pandas as pd
-
+    """Compare mechanisms with `compare`, print, write; `NotDetermined` or `NotConverged` where there is no verdict."""
     from mtjfit.comparison.mechanisms.comparison import compare_mechanisms
     from mtjfit.comparison.mechanisms.models import signature_table
-    from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_document, mechanism_tables
+    from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_document, mechanism_frame, mechanism_tables
     from mtjfit.parallel import n_processors
     from mtjfit.plain import csv_bytes
     from mtjfit.results.headers import header
@@ -104,13 +89,7 @@ def compare_mechanisms_command(
         from mtjfit.comparison.mechanisms.plot import plot_mechanisms, plot_signatures
         from mtjfit.plot.style import picture_files
 
-        rows = [
-            (one.name, one.evidence.value, one.evidence.error, one.log_prediction, one.fit.chi2, one.fit.dof,
-             one.n_determined, one.aic, one.bic)
-            for one in found.results
-        ]  # fmt: skip
-        columns = ["mechanism", "log_evidence", "error", "log_prediction", "chi2", "dof", "k", "aic", "bic"]
-        table = csv_bytes(pd.DataFrame(rows, columns=columns), loaded.label, index=False)
+        table = csv_bytes(mechanism_frame(found), loaded.label, index=False)
         figures = {"mechanisms": plot_mechanisms(found), "signatures": plot_signatures(per)}
         return {
             "mechanisms.txt": as_text(*parts).encode(), "mechanisms.csv": table, **picture_files(figures, pdf),
@@ -127,12 +106,9 @@ def compare_mechanisms_command(
 def compare_devices_command(
     study: Path, bias: float | None, output: Path | None, seed: int | None, quiet: bool, pdf: bool = False
 ) -> None:
-    """Compare the devices of a study, each alone and, for several thicknesses, with the common lengths.
+    """Compare devices, each alone and, for several thicknesses, with the common lengths.
 
-    Raises
-    ------
-    NotConverged
-        The posterior is no result; the numbers of each device alone are printed and written all the same.
+    All is printed and written; `NotConverged` then says that the posterior is no result.
     """
     from mtjfit.comparison.devices.comparison import compare_devices
     from mtjfit.comparison.free_layer.consequences import consequences
@@ -193,17 +169,9 @@ def compare_studies_command(
     *,
     compare: Callable[..., StudyComparison] | None = None,
 ) -> None:
-    """Put several studies on one footing, compare their lengths, print, write.
+    """Put several studies on one footing, compare their lengths with `compare`, print, write.
 
-    Parameters
-    ----------
-    compare : callable, optional
-        In place of `mtjfit.comparison.compare_studies`.
-
-    Raises
-    ------
-    NotConverged
-        Some run did not converge.
+    `NotConverged` if some run did not converge.
     """
     from mtjfit.comparison.studies import tables
     from mtjfit.comparison.studies.joint import joint_posterior

@@ -37,8 +37,6 @@ def compare(
         studies: the common lengths from each, and whether they agree; a sequence is labelled by their names.
     seed : int, optional
         Default: that of the (first) study. Devices need none.
-    progress : bool
-        Show a bar on a terminal.
 
     Raises
     ------

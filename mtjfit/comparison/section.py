@@ -14,12 +14,12 @@ from mtjfit.comparison.devices.comparison import (
     repeats_table,
 )
 from mtjfit.comparison.devices.plot import plot_forest
-from mtjfit.comparison.free_layer.consequences import Consequences, consequences
+from mtjfit.comparison.free_layer.consequences import Consequences, consequences, leaned_on
 from mtjfit.comparison.free_layer.layer import shares_one_layer
 from mtjfit.comparison.free_layer.plot import plot_consequences
 from mtjfit.comparison.mechanisms.comparison import MechanismComparison
 from mtjfit.comparison.mechanisms.plot import plot_mechanisms
-from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_document, mechanism_tables
+from mtjfit.comparison.mechanisms.tables import conclusions, mechanism_document, mechanism_frame, mechanism_tables
 from mtjfit.data import pretty
 from mtjfit.errors import NotDetermined
 from mtjfit.html import PlannedFigure, Section
@@ -42,12 +42,7 @@ def comparison_sections(
 ) -> tuple[Section, Section, Section]:
     """Device comparison, consequences and mechanisms; each says so where there is nothing to compare.
 
-    Parameters
-    ----------
-    posterior : Posterior or None
-        None where one thickness determines combinations only.
-    mechanisms : MechanismComparison or None
-        None if they were not compared.
+    `posterior` is None where one thickness determines combinations only, `mechanisms` if they were not compared.
     """
     converged = posterior if posterior is not None and posterior.verdict.converged else None
     return _of_devices(fit, converged), _of_layer(fit, posterior, converged), _of_mechanisms(fit, mechanisms)
@@ -74,7 +69,7 @@ def _of_devices(fit: FitResult, posterior: Posterior | None) -> Section:
             )
         return Section("devices", "Device comparison", (words,), files=files)
     tables = {
-        "determined": device_quantities_table(alone.study, alone.quantities, alone.table, alone.source),
+        "determined": device_quantities_table(alone),
         "pairs": device_pairs_table(alone.pairs),
         "odd": outliers_table(compared[-1].outliers),  # as the common lengths see them, if there are any
         "repeats": repeats_table(alone.repeats),
@@ -116,8 +111,7 @@ def _devices_in_words(compared: DeviceComparison) -> str:
         ]
         rest = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         said.append(f"{name}: {', '.join(listed)}{rest}.")
-    odd = compared.outliers.loc[compared.outliers["outlier"].astype(bool), "device"]
-    return " ".join([*said, f"Odd devices: {', '.join(map(str, odd))}." if len(odd) else "No device is odd."])
+    return " ".join([*said, f"Odd devices: {', '.join(compared.odd)}." if compared.odd else "No device is odd."])
 
 
 def _of_layer(fit: FitResult, posterior: Posterior | None, converged: Posterior | None) -> Section:
@@ -162,7 +156,13 @@ def consequences_table(implied: Consequences) -> Table:
         for name, at, unit in places
     )
     header = ("quantity", *(f"{d:g} nm" for d in implied.thickness))
-    return Table("Spin current and torques", header, body, _remarks(shown))
+    remarks = ["Medians and 95 % intervals."]
+    if (shown["extrapolated"] != "").any():
+        remarks.append(f"{_EXTRAPOLATED}: extrapolated beyond the measured range.")
+    if leaning := leaned_on(shown):
+        remarks.append(f"{_FROM_PRIOR}: inherited from the priors of {leaning}, which the data left alone.")
+    remarks.append("More quantities and all digits: consequences.csv.")
+    return Table("Spin current and torques", header, body, " ".join(remarks))
 
 
 def _at(bias: float) -> str:
@@ -175,29 +175,18 @@ def _cell(row: dict[str, object]) -> str:
     return f"{interval(low, middle, high)}{' ' if marks else ''}{marks}"
 
 
-def _remarks(rows: pd.DataFrame) -> str:
-    parts = ["Medians and 95 % intervals."]
-    if (rows["extrapolated"] != "").any():
-        parts.append(f"{_EXTRAPOLATED}: extrapolated beyond the measured range.")
-    leaning = dict.fromkeys(name for each in rows["leans_on"] if each for name in str(each).split(", "))
-    if leaning:
-        parts.append(f"{_FROM_PRIOR}: inherited from the priors of {', '.join(leaning)}, which the data left alone.")
-    return " ".join([*parts, "More quantities and all digits: consequences.csv."])
-
-
 def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section:
     if found is None:
-        if fit.study.n_thicknesses == 1:
-            words = (
-                "One thickness cannot distinguish diffusion from asymmetric electrodes (b1): both give the torque one "
-                "phase."
-            )
-            return Section("mechanisms", "Other mechanisms", (words,))
-        words = (
+        one = (
+            "One thickness cannot distinguish diffusion from asymmetric electrodes (b1): both give the torque one "
+            "phase."
+        )
+        several = (
             "Not compared in this run: whether asymmetric electrodes (b1) would explain these data as well as spin "
             "diffusion does, or better. This takes half a minute more:"
         )
-        return Section("mechanisms", "Other mechanisms", (words,), _COMMAND)
+        words, command = (one, "") if fit.study.n_thicknesses == 1 else (several, _COMMAND)
+        return Section("mechanisms", "Other mechanisms", (words,), command)
     best = found.best
     others = ", ".join(
         f"{one.name} {one.evidence.value - best.evidence.value:.1f}" for one in found.results if one is not best
@@ -208,18 +197,12 @@ def _of_mechanisms(fit: FitResult, found: MechanismComparison | None) -> Section
         f"Plot of the evidence. The best is {best.name}; ln Z of the others minus that of the best: {others}.",
         lambda: plot_mechanisms(found),
     )
-    rows = [
-        {"mechanism": one.name, "log_evidence": one.evidence.value, "error": one.evidence.error,
-         "log_prediction": one.log_prediction, "chi2": one.fit.chi2, "dof": one.fit.dof, "k": one.n_determined,
-         "aic": one.aic, "bic": one.bic}
-        for one in found.results
-    ]  # fmt: skip
     return Section(
         "mechanisms",
         "Other mechanisms",
         conclusions(found),
         pictures=(picture,),
         tables=dict(zip(_MECHANISM_TABLES, mechanism_tables(found), strict=True)),
-        files={"mechanisms.csv": csv_bytes(pd.DataFrame(rows).set_index("mechanism"))},
+        files={"mechanisms.csv": csv_bytes(mechanism_frame(found).set_index("mechanism"))},
         record={"mechanisms": mechanism_document(found)},
     )

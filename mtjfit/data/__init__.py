@@ -1,15 +1,11 @@
 """Curves of torque or torkance against bias: units, strict readers and the bundled sets."""
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data.bundled import BundledDataset, dataset, datasets
-from mtjfit.data.curve import FloatArray, Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
-from mtjfit.data.declaration import (
-    BiasMask,
-    Columns,
-    ColumnUnits,
-    ConstantSigma,
-    TableDeclaration,
-)
+from mtjfit.data.curve import Origin, Per, PerpAxis, Quantity, SinTheta, TorqueCurve
+from mtjfit.data.declaration import BiasMask, Columns, ColumnUnits, ConstantSigma, TableDeclaration
 from mtjfit.data.format import NamePattern, TableFormat, Wide
+from mtjfit.data.readers import SourceFile
 from mtjfit.data.table import curves_from_bytes, curves_from_sources, read_curves
 from mtjfit.data.units import (
     UNITS,
@@ -37,6 +33,7 @@ __all__ = [
     "PerpAxis",
     "Quantity",
     "SinTheta",
+    "SourceFile",
     "TableDeclaration",
     "TableFormat",
     "TorqueCurve",

@@ -21,16 +21,10 @@ class BundledDataset:
 
     Attributes
     ----------
-    name : str
-        Name of the folder.
     title : str
         One line for people.
     kind : str
         ``"reconstruction"`` or ``"simulated"``.
-    path : Path
-        The folder.
-    study_file : Path
-        The study to load.
     meta : mapping
         Everything in ``meta.toml``.
     """
@@ -43,12 +37,8 @@ class BundledDataset:
     meta: Mapping[str, Any]
 
     def verify(self) -> None:
-        """Compare ``data.csv`` with the sha256 in ``meta.toml``.
-
-        Raises
-        ------
-        DataError
-            The file is missing, or is not the one that was released.
+        """Compare ``data.csv`` with the sha256 in ``meta.toml``; DataError where it is missing or not the one
+        released.
         """
         data = self.path / "data.csv"
         if not data.is_file():
@@ -90,13 +80,7 @@ def datasets(folder: Path | None = None) -> tuple[BundledDataset, ...]:
 
 
 def dataset(name: str, folder: Path | None = None) -> BundledDataset:
-    """One bundled set.
-
-    Raises
-    ------
-    DataError
-        There is no set of this name.
-    """
+    """One bundled set; DataError where there is none of this name."""
     found = {each.name: each for each in datasets(folder)}
     if name not in found:
         raise DataError([Problem(f"data set {name!r}", "does not exist", did_you_mean(name, found))])

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.data.curve_checks import covariance_faults
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.readers import ReadOptions, SourceFile
 from mtjfit.data.readers.text import grid_of
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 _LISTED = 5
 """Places of one kind of fault that are listed."""
@@ -21,36 +22,15 @@ _LISTED = 5
 def covariances(
     points: Mapping[str, int], declaration: TableDeclaration, opened: Callable[[str], SourceFile] | None
 ) -> dict[str, FloatArray]:
-    """Covariance of all values of each device that a declaration gives one, in-plane ones first, along M × P.
+    """Covariance of all values of each device that a declaration gives one, shape (2n, 2n), in-plane first, along M ×
+    P.
 
-    A file holds 2n lines of 2n numbers without header, in the square of the unit of the torque: the in-plane values of
-    all rows of the device in the order of its table, masked ones included, then the out-of-plane ones.
+    `points` holds the number n of points of each device; `opened` gives the bytes of a file. A file holds 2n lines of
+    2n numbers without header, in the square of the unit of the torque: the in-plane values of all rows of the device in
+    the order of its table, masked ones included, then the out-of-plane ones.
 
-    Parameters
-    ----------
-    points : mapping of str to int
-        Number n of points of each device of the table.
-    opened : callable or None
-        Gives the bytes of a file that the declaration names.
-
-    Returns
-    -------
-    dict of str to ndarray, shape (2n, 2n)
-
-    Raises
-    ------
-    DataError
-        With all problems of all files, each with file and line: size, a number, symmetry or definiteness is wrong. Also
-        for a device with neither errors nor a covariance, for one file for several devices, and for a device that is
-        not in the table.
-
-    Examples
-    --------
-    >>> from mtjfit.data import Columns, ColumnUnits
-    >>> declaration = TableDeclaration("torque", "device", "PxM", Columns("V", "p", "q", device="dev"),
-    ...                                ColumnUnits("V", "arb", "nm"), thickness=2, covariance="{device}_cov.csv")
-    >>> covariances({"A1": 1}, declaration, lambda name: SourceFile(name, b"1,0.1\\n0.1,2\\n"))["A1"].tolist()
-    [[1.0, -0.1], [-0.1, 2.0]]
+    DataError with all problems of all files, each with file and line; also for a device with neither errors nor a
+    covariance, for one file for several devices, and for a device that is not in the table.
     """
     files = _files(declaration, list(points))
     if files and opened is None:
@@ -91,12 +71,13 @@ def _read(source: SourceFile, device: str, n: int, declaration: TableDeclaration
                           max_bytes=form.max_bytes)  # fmt: skip
     rows = grid_of(source, options).rows
     log = ProblemLog(source.label)
-    shape = f"the {n} points of device {device!r} need {size} x {size}"
+    shape = f"the {counted(n, 'point')} of device {device!r} need {size} x {size}"
     if len(rows) != size:
-        log.add(f"has {len(rows)} rows of numbers; {shape}", "give all in-plane, then all out-of-plane values")
+        todo = "give all in-plane, then all out-of-plane values"
+        log.add(f"has {counted(len(rows), 'row')} of numbers; {shape}", todo)
     for line, cells in rows:
         if len(cells) != size:
-            log.add(f"has {len(cells)} numbers; {shape}", "give one number for each pair of values", line)
+            log.add(f"has {counted(len(cells), 'number')}; {shape}", "give one number for each pair of values", line)
     log.refuse()
     values = np.empty((size, size))
     for i, (line, cells) in enumerate(rows):

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covariance_faults, error_faults
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data.curve_checks import SinTheta, angle_fault, angle_faults, covariance_faults
 from mtjfit.data.units import Per, Quantity, check_unit, find_unit, pretty
 from mtjfit.errors import DataError, Problem
 from mtjfit.physics.torque import sin_degrees
@@ -17,8 +18,6 @@ from mtjfit.text import card, number, shortened
 
 __all__ = ["BoolArray", "FloatArray", "Origin", "Per", "PerpAxis", "Quantity", "SinTheta", "TorqueCurve"]
 
-FloatArray: TypeAlias = NDArray[np.float64]
-BoolArray: TypeAlias = NDArray[np.bool_]
 PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
@@ -29,16 +28,8 @@ _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
 class Origin:
     """Origin of numbers; anything but ``measured`` is marked in every plot and table made from them.
 
-    Attributes
-    ----------
-    kind : {"measured", "reconstruction", "simulated"}
-    note : str
-        One sentence for people, for example how a simulation was made.
-
-    Raises
-    ------
-    ValueError
-        The kind is none of the three.
+    `note` is one sentence for people, for example how a simulation was made. ValueError for another kind than the
+    three.
     """
 
     kind: OriginKind = "measured"
@@ -217,17 +208,25 @@ class TorqueCurve:
 
     def _faults(self) -> Iterator[tuple[str, str]]:
         n = self.bias.size
-        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp"):
-            values = getattr(self, name)
+        for name in ("bias", "par", "perp", "sigma_par", "sigma_perp", "rho", "sigma_bias"):
+            values, beside = getattr(self, name), name in ("rho", "sigma_bias")
             if values is None:
                 continue
+            if beside and self.sigma_par is None:
+                todo = f"give the errors of both components beside {name}, or remove it"
+                yield f'{name} is given, but sigma = "fit"', todo
             if values.shape != (n,):
                 yield f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"
             elif not np.all(np.isfinite(values)):
-                yield f"{name} holds NaN or inf", "remove the point or mask it before loading"
-            elif name.startswith("sigma") and np.any(values <= 0):
+                todo = "give a number for each point" if beside else "remove the point or mask it before loading"
+                yield f"{name} holds NaN or inf", todo
+            elif name == "rho" and (large := np.flatnonzero(np.abs(values) >= 1)).size:
+                what = f"rho is {values[large[0]]:g} at point {large[0]}"
+                yield what, "give a correlation between -1 and 1, ends excluded"
+            elif name == "sigma_bias" and np.any(values < 0):
+                yield "sigma_bias is negative", "give the standard error of each bias in V, or 0"
+            elif name in ("sigma_par", "sigma_perp") and np.any(values <= 0):
                 yield f"{name} is zero or negative", "give the standard error of each point"
-        yield from error_faults(n, self.sigma_par, self.rho, self.sigma_bias)
         if self.covariance is not None:
             yield from covariance_faults(n, self.covariance, self.sigma_par, self.sigma_perp)
             if self.rho is not None:

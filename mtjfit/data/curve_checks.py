@@ -1,4 +1,4 @@
-"""Faults of correlations, errors of the bias and the angle of a curve, each with its remedy."""
+"""Faults of covariances and of the angle of a curve, each with its remedy."""
 
 from __future__ import annotations
 
@@ -7,62 +7,19 @@ from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+
+from mtjfit.arrays import FloatArray
 
 _SYMMETRIC = 1e-10
 _SAME = 1e-8
 
 
-def error_faults(
-    n: int, sigma: NDArray[np.float64] | None, rho: NDArray[np.float64] | None, sigma_bias: NDArray[np.float64] | None
-) -> list[tuple[str, str]]:
-    """Faults, with remedies, of the correlation of the two components of each point, and of errors of the bias.
-
-    Parameters
-    ----------
-    n : int
-        Number of bias points.
-    sigma : ndarray or None
-        Standard errors of a component; None where they are to be fitted.
-
-    Examples
-    --------
-    >>> error_faults(2, np.ones(2), np.array([0.2, 1.0]), None)
-    [('rho is 1 at point 1', 'give a correlation between -1 and 1, ends excluded')]
-    """
-    faults = []
-    for name, values in (("rho", rho), ("sigma_bias", sigma_bias)):
-        if values is None:
-            continue
-        if sigma is None:
-            todo = f"give the errors of both components beside {name}, or remove it"
-            faults.append((f'{name} is given, but sigma = "fit"', todo))
-        if values.shape != (n,):
-            faults.append((f"{name} has shape {values.shape}, bias has {(n,)}", "give one value per bias"))
-        elif not np.all(np.isfinite(values)):
-            faults.append((f"{name} holds NaN or inf", "give a number for each point"))
-        elif name == "rho" and (large := np.flatnonzero(np.abs(values) >= 1)).size:
-            k = large[0]
-            faults.append((f"rho is {values[k]:g} at point {k}", "give a correlation between -1 and 1, ends excluded"))
-        elif name == "sigma_bias" and np.any(values < 0):
-            faults.append(("sigma_bias is negative", "give the standard error of each bias in V, or 0"))
-    return faults
-
-
 def covariance_faults(
-    n: int,
-    covariance: NDArray[np.float64],
-    sigma_par: NDArray[np.float64] | None,
-    sigma_perp: NDArray[np.float64] | None,
+    n: int, covariance: FloatArray, sigma_par: FloatArray | None, sigma_perp: FloatArray | None
 ) -> list[tuple[str, str]]:
     """Faults of the covariance of all values of one device, shape (2n, 2n), in-plane then out-of-plane.
 
     Standard errors beside it must be the roots of its diagonal.
-
-    Examples
-    --------
-    >>> covariance_faults(1, np.array([[1.0, 2.0], [2.0, 1.0]]), None, None)
-    [('covariance is not positive definite', 'correct it: some combination of values would have no error')]
     """
     if covariance.shape != (2 * n, 2 * n):
         return [(f"covariance has shape {covariance.shape}, {n} points need {(2 * n, 2 * n)}",
@@ -99,13 +56,7 @@ _RANGE = "give the angle between the moments in degrees, between 0 and 180"
 
 
 def angle_fault(angle: float) -> tuple[str, str] | None:
-    """Fault and remedy of an angle between the moments in degrees; None if it is sound.
-
-    Examples
-    --------
-    >>> angle_fault(180.0)
-    ('is 180°, where the torque vanishes', 'give the angle between the moments in degrees, between 0 and 180')
-    """
+    """Fault and remedy of an angle between the moments in degrees; None if it is sound."""
     if angle in (0.0, 180.0):
         return f"is {angle:g}°, where the torque vanishes", _RANGE
     return None if 0 < angle < 180 else (f"is {angle:g}°", _RANGE)
@@ -115,11 +66,6 @@ def written_angle_fault(angle: float) -> tuple[str, str] | None:
     """As `angle_fault`, for an angle read from a file: it must not look like radians either.
 
     Nobody measures torques within π degrees of parallel moments, where sin θ is below 0.055.
-
-    Examples
-    --------
-    >>> written_angle_fault(1.2566)
-    ('is 1.2566°, which looks like radians', 'give the angle between the moments in degrees, between 0 and 180')
     """
     if 0 < angle <= math.pi:
         return f"is {angle:.6g}°, which looks like radians", _RANGE
@@ -127,17 +73,8 @@ def written_angle_fault(angle: float) -> tuple[str, str] | None:
 
 
 def angle_faults(declared: bool, sin_theta: str | None) -> Iterator[tuple[str, str, str]]:
-    """Key, fault and remedy where one of angle and `sin_theta` is missing or wrong.
-
-    Parameters
-    ----------
-    declared : bool
-        True where there is an angle, as a constant or in a column.
-
-    Examples
-    --------
-    >>> [(key, fault) for key, fault, _ in angle_faults(True, None)]
-    [('sin_theta', 'is missing beside the angle')]
+    """Key, fault and remedy where one of angle (`declared` as a constant or in a column) and `sin_theta` is missing
+    or wrong.
     """
     if sin_theta not in (None, *get_args(SinTheta)):
         yield "sin_theta", f"is {sin_theta!r}", _WHICH

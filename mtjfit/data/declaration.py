@@ -149,24 +149,18 @@ class TableDeclaration:
     covariance: str | tuple[tuple[str, str], ...] = field(default="", metadata={TOML: _CovarianceFiles})
 
     def __post_init__(self) -> None:
-        parts = (
-            self._meaning,
-            self._columns,
-            self._constants,
-            self._errors,
-            self._names,
-            self._format,
-            self._intervals,
-        )
-        problems = [problem for part in parts for problem in part()]
+        problems = [*self._meaning(), *self._columns(), *self._constants(), *self._errors(), *self._names(),
+                    *self._format(), *self._intervals()]  # fmt: skip
         if problems:
             raise ConfigError(problems)
 
     def _meaning(self) -> Iterator[Problem]:
-        wrong = [_not_one_of(name, getattr(self, name), get_args(kind))
-                 for name, kind in (("quantity", Quantity), ("per", Per), ("perp_axis", PerpAxis))]  # fmt: skip
-        yield from filter(None, wrong)
-        if not any(wrong) and (problem := check_unit(self.units.torque, self.quantity, self.per, "units.torque")):
+        kinds = {"quantity": get_args(Quantity), "per": get_args(Per), "perp_axis": get_args(PerpAxis)}
+        wrong = [name for name, choices in kinds.items() if getattr(self, name) not in choices]
+        for name in wrong:
+            listed = " or ".join(f'"{choice}"' for choice in kinds[name])
+            yield Problem(name, f"is {getattr(self, name)!r}", f"write {listed}")
+        if not wrong and (problem := check_unit(self.units.torque, self.quantity, self.per, "units.torque")):
             yield problem
         for name, factor in (("bias", bias_factor), ("thickness", thickness_factor)):
             try:
@@ -282,8 +276,3 @@ class TableDeclaration:
         for i, mask in enumerate(self.mask):
             if not mask.reason.strip():
                 yield Problem(f"mask[{i}].reason", "is empty", "say why the points are left out")
-
-
-def _not_one_of(where: str, value: object, choices: tuple[str, ...]) -> Problem | None:
-    listed = " or ".join(f'"{choice}"' for choice in choices)
-    return None if value in choices else Problem(where, f"is {value!r}", f"write {listed}")

@@ -16,11 +16,7 @@ _ATTRS = "PANDAS_ATTRS"
 def declared_origin(comments: Iterable[tuple[Line, str]], log: ProblemLog) -> Origin:
     """The origin that comments such as ``origin: simulated; Eq. 12`` declare; measured, where they declare none.
 
-    Parameters
-    ----------
-    comments : iterable of (line, str)
-    log : ProblemLog
-        Takes a kind that does not exist, and a second, different origin.
+    A kind that does not exist, and a second, different origin, are problems in `log`.
     """
     found: dict[Origin, Line] = {}
     for line, comment in comments:
@@ -39,13 +35,7 @@ def declared_origin(comments: Iterable[tuple[Line, str]], log: ProblemLog) -> Or
 
 
 def metadata_comments(metadata: Mapping[str, str]) -> tuple[tuple[int, str], ...]:
-    """Metadata of a Parquet file as comments: its key ``origin``, its own or that of pandas' ``frame.attrs``.
-
-    Examples
-    --------
-    >>> metadata_comments({"origin": "simulated"}), metadata_comments({"PANDAS_ATTRS": '{"origin": "simulated"}'})
-    (((1, 'origin: simulated'),), ((1, 'origin: simulated'),))
-    """
+    """Metadata of a Parquet file as comments: its key ``origin``, its own or that of pandas' ``frame.attrs``."""
     try:
         attributes = json.loads(metadata.get(_ATTRS, "{}"))
     except ValueError:
@@ -55,21 +45,8 @@ def metadata_comments(metadata: Mapping[str, str]) -> tuple[tuple[int, str], ...
 
 
 def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
-    """The origin that comments of a table declare; measured, where they declare none.
+    """The origin that comments of the table `label` declare; DataError for no such kind, or two different ones.
 
-    Parameters
-    ----------
-    comments : iterable of (line, str)
-    label : str
-        Name of the table in messages.
-
-    Raises
-    ------
-    DataError
-        No such kind, or two different ones.
-
-    Examples
-    --------
     >>> origin_in([(1, "lot 7"), (2, "origin: simulated; Eq. 12")], "t.csv")
     Origin(kind='simulated', note='Eq. 12')
     """
@@ -82,8 +59,6 @@ def origin_in(comments: Iterable[tuple[Line, str]], label: str) -> Origin:
 def distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
     """The different origins among some, those that were not measured first; measured, if there are none.
 
-    Examples
-    --------
     >>> [each.kind for each in distinct([Origin(), Origin("simulated"), Origin()])]
     ['simulated', 'measured']
     """
@@ -92,13 +67,7 @@ def distinct(origins: Iterable[Origin]) -> tuple[Origin, ...]:
 
 
 def kinds(origins: Iterable[Origin]) -> str:
-    """One word for tables.
-
-    Examples
-    --------
-    >>> kinds([Origin("simulated", "one"), Origin("simulated", "two"), Origin()])
-    'simulated and measured'
-    """
+    """One word for tables, such as "simulated and measured"."""
     return " and ".join(dict.fromkeys(each.kind for each in distinct(origins)))
 
 

@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data.covariance import covariances
-from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
@@ -19,9 +20,11 @@ from mtjfit.data.readers import SourceFile
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.data.units import bias_factor, thickness_factor
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 Cell: TypeAlias = str | float
 
+_BIASES = ("different bias", "different biases")
 _MIN_BIASES = 3
 """Points of a straight line and of a check of it; fewer determine nothing that can be tested."""
 
@@ -48,10 +51,7 @@ def collect(
 ) -> dict[str, DeviceRows]:
     """Sort rows by device; problems of single rows and cells go to `log`.
 
-    Parameters
-    ----------
-    rows : iterable of (line, cells)
-        Cells in the order of the header, text or numbers; None for a line that is no row.
+    Cells, text or numbers, stand in the order of the header; None for a line that is no row.
     """
     devices: dict[str, DeviceRows] = {}
     adrift, empty = False, True
@@ -148,13 +148,7 @@ class _Row:
 
 
 def scaled(value: float, factor: float) -> float:
-    """The value in another unit, rounded once.
-
-    Examples
-    --------
-    >>> scaled(70.0, 1e-3)
-    0.07
-    """
+    """The value in another unit, rounded once."""
     # Dividing by the integer rounds once: 70 mV is the double nearest to 0.07, which 70 * 1e-3 is not always.
     return value * factor if factor >= 1 else value / round(1 / factor)
 
@@ -170,9 +164,9 @@ def _check_devices(devices: dict[str, DeviceRows], declaration: TableDeclaration
             continue
         different, used = len(set(device.columns["bias"])), len(set(device.used(name, declaration)))
         if different < _MIN_BIASES:
-            log.add(f"device {name!r} has {different} different biases", todo, device.line, column)
+            log.add(f"device {name!r} has {counted(different, *_BIASES)}", todo, device.line, column)
         elif used < _MIN_BIASES:
-            what = f"device {name!r} has {used} different biases left inside the bias window and outside the masks"
+            what = f"device {name!r} has {counted(used, *_BIASES)} left inside the bias window and outside the masks"
             log.add(what, todo, device.line, column)
     if any(device.damaged for device in devices.values()):
         return
@@ -211,21 +205,10 @@ def curves_of_devices(
     log: ProblemLog,
     opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
-    """Curves of rows sorted by device.
+    """Curves of rows sorted by device; DataError with everything in `log`, and faults that only whole devices show.
 
-    Parameters
-    ----------
-    comments : iterable of (line, str)
-        Comments of the file or files; ``origin: …`` among them travels with the curves.
-    log : ProblemLog
-        With the problems of single rows; its label becomes `TorqueCurve.source`.
-    opened : callable, optional
-        Gives the bytes of a file that ``declaration.covariance`` names.
-
-    Raises
-    ------
-    DataError
-        With everything in the log, and faults that only whole devices show.
+    ``origin: …`` among the comments travels with the curves, the label of the log becomes `TorqueCurve.source`;
+    `opened` gives the bytes of a file that ``declaration.covariance`` names.
     """
     origin = declared_origin(comments, log)
     _check_devices(devices, declaration, log)

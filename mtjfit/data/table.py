@@ -77,10 +77,7 @@ def curves_from_bytes(
 ) -> tuple[TorqueCurve, ...]:
     """Like `read_curves`, for the bytes of a file, so that a hash of them and the curves belong together.
 
-    Parameters
-    ----------
-    opened : callable, optional
-        Gives the bytes of a file that ``declaration.covariance`` names.
+    `opened` gives the bytes of a file that ``declaration.covariance`` names.
 
     Examples
     --------
@@ -106,24 +103,11 @@ def curves_from_sources(
     label: str = "",
     opened: Callable[[str], SourceFile] | None = None,
 ) -> tuple[TorqueCurve, ...]:
-    """Curves of one or more files that one declaration describes.
+    """Curves of one or more files that one declaration describes, one for each device, whose rows may come from
+    several.
 
-    Parameters
-    ----------
-    label : str
-        `TorqueCurve.source`; the name of the first file if empty.
-    opened : callable, optional
-        Gives the bytes of a file that ``declaration.covariance`` names.
-
-    Returns
-    -------
-    tuple of TorqueCurve
-        One for each device, whose rows may come from several files.
-
-    Raises
-    ------
-    DataError
-        With all problems of all files.
+    `label` becomes `TorqueCurve.source`, the name of the first file if empty; `opened` gives the bytes of a file that
+    ``declaration.covariance`` names. DataError with all problems of all files.
 
     Examples
     --------
@@ -207,13 +191,13 @@ def _picked(sheet: Sheet, role: str, name: str, declaration: TableDeclaration, l
         else:
             todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
             raise DataError([Problem(where, f"no such column or header parameter ({role})", todo)])
-        if unit is not None and (declared := _contradicted(role, unit, declaration)):
+        if unit is not None and (declared := contradicted_unit(role, unit, declaration)):
             what = f"is in {unit!r} in the file, but {declared} is declared"
             raise DataError([Problem(where, what, "correct [data.units], or the file if its unit is wrong")])
     return found
 
 
-def _contradicted(role: str, unit: str, declaration: TableDeclaration) -> str:
+def contradicted_unit(role: str, unit: str, declaration: TableDeclaration) -> str:
     """The declaration that the unit in a file contradicts; empty where they agree or the unit is not clear."""
     kind = _UNIT_OF.get(role)
     if kind is None:

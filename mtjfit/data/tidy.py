@@ -16,22 +16,14 @@ from dataclasses import dataclass
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.format import SEPARATORS
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.text import counted
 
 
 @dataclass(frozen=True)
 class Header:
-    """The header as understood.
+    """The header as understood: its line counted from 1, all column names, the column of each declared role in `place`.
 
-    Attributes
-    ----------
-    line : int
-        Its line number, counted from 1.
-    names : tuple of str
-        All column names of the file.
-    place : dict of str to int
-        Index of the column of each declared role.
-    comments : tuple of (int, str)
-        Comment lines above it with their line numbers, without the comment character.
+    `comments` are the lines above it, without the comment character.
     """
 
     line: int
@@ -66,8 +58,6 @@ def decode(data: bytes, encoding: str, label: str) -> str:
 def split_fields(line: str, separator: str) -> list[str]:
     """Fields of one line, quotes removed, without spaces at the ends; csv.Error for an open quote.
 
-    Examples
-    --------
     >>> split_fields('"dev 1, left"; 0.1 ;2', ";")
     ['dev 1, left', '0.1', '2']
     """
@@ -153,7 +143,7 @@ def _explain_header(
     _repeated(number, names, log)
     for role, column in roles.items():
         if column not in names:
-            what = f"no such column ({role}); the header read with {separator!r} has {len(names)} columns"
+            what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
             log.add(what, did_you_mean(column, filter(None, names)), number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
@@ -184,7 +174,8 @@ def body(
         elif len(cells) != width:
             commas = header.separator == "," and len(cells) > width
             hint = " (decimal commas need another separator or quotes)" if commas else ""
-            log.add(f"has {len(cells)} fields, the header has {width}", "give every column one field" + hint, number)
+            what = f"has {counted(len(cells), 'field')}, the header has {width}"
+            log.add(what, "give every column one field" + hint, number)
             yield number, None
         else:
             yield number, cells
@@ -200,12 +191,8 @@ _NOT_FINITE = {"nan", "inf", "infinity", "na", "n/a", "null", "none", "#n/a", "-
 def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None]:
     """The number a field holds, or NaN and (what is wrong, what to do).
 
-    Examples
-    --------
-    >>> parse_number("-1.5e-3", ".")
-    (-0.0015, None)
-    >>> parse_number("1,25", ".")[1]
-    ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]')
+    >>> parse_number("-1.5e-3", "."), parse_number("1,25", ".")[1]
+    ((-0.0015, None), ("'1,25' looks like a decimal comma", 'set decimal = "," in [data.format]'))
     """
     plain = text if decimal == "." else text.replace(",", ".") if "." not in text else ""
     if _NUMBER.fullmatch(plain) and math.isfinite(value := float(plain)):

@@ -48,13 +48,11 @@ class Unit:
         Torque of a device (N m), per area (J/m²), per volume (J/m³), effective field (T), or arbitrary. A torkance has
         the dimension of its torque.
     quantity : {"torque", "torkance"} or None
-        What the unit expresses; None (``arb``): either.
+        None (``arb``): either.
     si : float
         Factor to N m, J/m², J/m³ or T, or to those per volt.
-    spellings : tuple of str
-        Accepted beside the name; see `find_unit`.
     any_case : bool
-        True where no letter changes its meaning with its case.
+        True where no letter changes its meaning with its case; see `find_unit`.
     """
 
     name: str
@@ -144,14 +142,7 @@ def find_unit(text: str) -> Unit:
 def check_unit(unit: str, quantity: Quantity, per: Per, where: str = "unit") -> Problem | None:
     """Contradiction between a unit and the declared quantity and normalisation; None where they agree.
 
-    Parameters
-    ----------
-    unit : str
-        Any accepted spelling.
-    quantity : {"torque", "torkance"}
-    per : {"area", "volume", "device"}
-    where : str
-        Place for the problem, for example a key path.
+    `where` is the place for the problem, for example a key path.
 
     Examples
     --------
@@ -205,19 +196,10 @@ def conversion(unit: str, to: str) -> float:
 
 
 def amplitude_unit(name: str, unit: str, quantity: Quantity, per: Per) -> str:
-    """Unit in which a coefficient of J0(V) = Σ (a_n + i b_n) Vⁿ is reported.
+    """Unit in which a coefficient of J0(V) = Σ (a_n + i b_n) Vⁿ is reported; the digit in its name is the power n of V.
 
     Torque data: the torque unit per Vⁿ. Torkance data: the same numbers, as J0' = a1 + 2 (a2 + i b2) V + … in the
     torkance unit. ``per = "volume"``: times nm, since T = J0 κ/d with d in nm.
-
-    Parameters
-    ----------
-    name : str
-        ``a1``, ``b0``, ``b2``, …; the digit is the power of V.
-    unit : str
-        Unit of the data.
-    quantity : {"torque", "torkance"}
-    per : {"area", "volume", "device"}
 
     Raises
     ------
@@ -278,14 +260,10 @@ _OTHER_UNITS = {"GHz", "MHz", "Hz", "Oe", "T", "mT", "A/m", "kA/m", "A", "mA", "
 
 
 def canonical_unit(unit: str, kind: str) -> str:
-    """One spelling of a unit as a file writes it; empty if unknown. A unit of another kind counts as itself.
+    """One spelling of a unit of bias, thickness or torque as a file writes it; empty if unknown.
 
-    Parameters
-    ----------
-    kind : {"bias", "thickness", "torque"}
+    A unit of another kind counts as itself.
 
-    Examples
-    --------
     >>> canonical_unit("volts", "bias"), canonical_unit("Oe", "bias"), canonical_unit("furlong", "thickness")
     ('V', 'Oe', '')
     """

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
-import mtjfit
 from mtjfit.errors import MtjfitError
 from mtjfit.explorer.state import AMPLITUDES, SLIDERS, ExploredStudy, SliderState, name_of
 from mtjfit.study import DOF, ParameterName
+from mtjfit.version import __version__
 
 _BYTE_ORDER_MARK = "\ufeff"
 _INSTALL = 'a study file is exported by tomlkit; install it with: python -m pip install "mtjfit[explore]"'
@@ -49,7 +49,7 @@ def _head(state: SliderState, explored: ExploredStudy) -> str:
     """Values of the sliders, as comments."""
     stood = [f"{name} = {state.values[name_of(explored, state.device, name)]:.6g}" for name in SLIDERS]
     return "\n".join([
-        f"# Exported by mtjfit explore {mtjfit.__version__}.",
+        f"# Exported by mtjfit explore {__version__}.",
         "# Save it beside the original study file: names of data files are relative to it.",
         f"# The sliders were at {', '.join(stood[:5])} (nm),",
         f"# {', '.join(stood[5:])}.",

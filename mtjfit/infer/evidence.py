@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,11 +19,6 @@ from mtjfit.infer.convergence.importance import Weighted, importance_sample
 from mtjfit.infer.ensembles.anneal import Annealed, anneal
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined, wider
-from mtjfit.model.marginal import MarginalPosterior
-from mtjfit.model.noise_models import make_posterior
-
-if TYPE_CHECKING:
-    from mtjfit.infer.posterior import Posterior
 
 MAX_K_HAT = 0.7
 _MAX_ROUNDS = 1000
@@ -34,20 +28,12 @@ _LARGEST_EXPONENT = 700.0  # exp of more overflows
 
 @dataclass(frozen=True)
 class Evidence:
-    """Log evidence, ln ∫ prior · likelihood, with its standard error.
-
-    Attributes
-    ----------
-    method : str
-        ``"bridge"``, ``"importance"``, or ``"exact"``.
-    k_hat : float
-        Pareto k̂ of the importance weights; NaN where there are none.
-    """
+    """Log evidence, ln ∫ prior · likelihood, with its standard error."""
 
     value: float
     error: float
-    method: str
-    k_hat: float = float("nan")
+    method: str  # "bridge", "importance" or "exact"
+    k_hat: float = float("nan")  # Pareto k̂ of the importance weights; NaN where there are none
 
     @property
     def reliable(self) -> bool:
@@ -59,17 +45,6 @@ class Evidence:
         return f"ln Z = {self.value:.2f} ± {self.error:.2g} ({self.method}{doubt})"
 
 
-def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
-    """Density of a posterior, and its thinned draws in the coordinates of that density."""
-    model = make_posterior(posterior.study)
-    shape = posterior.chain.shape[:-1]
-    z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
-    log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)
-    theta = z.reshape(*shape, model.size)
-    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
-    return model, Chains(model.names, theta, log_posterior, moved.mean(axis=1))
-
-
 def log_evidence(
     target: TargetDensity,
     chains: Chains,
@@ -78,7 +53,7 @@ def log_evidence(
     jump: Jump | None = None,
     n_proposals: int = 4000,
 ) -> Evidence:
-    """Evidence by bridge sampling between the draws and a mixture fitted to draws, in any dimension.
+    """Evidence by bridge sampling between converged draws and a mixture fitted to draws, in any dimension.
 
     Meng and Wong, Statistica Sinica 6, 831 (1996): with posterior draws x, draws y from the normalised proposal q and
     p = prior · likelihood, Z = ⟨p/(s₁p/Z + s₂q)⟩_y / ⟨q/(s₁p/Z + s₂q)⟩_x, solved by iteration, where s₁ and s₂ are
@@ -86,24 +61,8 @@ def log_evidence(
     The standard error is that of Frühwirth-Schnatter, Econometrics Journal 7, 143 (2004), with the effective number of
     x.
 
-    Parameters
-    ----------
-    target : TargetDensity
-        With a normalised `log_prior`.
-    chains : Chains
-        Converged draws with their log density.
-    jump : Jump, optional
-        Fitted to draws other than `chains`, because a proposal fitted to the same draws biases the result. Default:
-        fitted to the first half of `chains`, of which only the second half is then used.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import sample
-    >>> from mtjfit.study import load_study
-    >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
-    >>> print(log_evidence(*chains_of(posterior), np.random.default_rng(0)))  # doctest: +SKIP
-    ln Z = 1832.86 ± 0.011 (bridge)
+    A proposal fitted to the same draws biases the result: `jump` must be fitted to others. By default it is fitted to
+    the first half of `chains`, of which only the second half is then used.
     """
     theta, log_p = chains.theta, chains.log_posterior
     size = theta.shape[-1]
@@ -161,26 +120,14 @@ _WARMER = (0.5, 0.15)  # inverse temperatures of the last, half of the share eac
 
 @dataclass(frozen=True)
 class Effort:
-    """Numbers of draws of an exploration, and when it is content.
+    """Numbers of draws of an exploration, and when it is content."""
 
-    Attributes
-    ----------
-    particles, fewest : int
-        Of annealing: times the square of the number of bent coordinates (bent ridges are thin), at least.
-    draws : int
-        From a proposal, the least.
-    enough : float
-        Effective ones of these from a proposal that serves.
-    error, k_hat : float
-        Wanted error of ln Z, and the k̂ below which the weights have a variance, so that the error is one.
-    """
-
-    particles: int = 80
-    fewest: int = 6000
-    draws: int = 4000
-    enough: float = 150
-    error: float = 0.02
-    k_hat: float = 0.5
+    particles: int = 80  # of annealing, times the square of the number of bent coordinates (bent ridges are thin)
+    fewest: int = 6000  # of these
+    draws: int = 4000  # from a proposal, the least
+    enough: float = 150  # effective ones of these from a proposal that serves
+    error: float = 0.02  # wanted of ln Z
+    k_hat: float = 0.5  # below it the weights have a variance, so that the error is one
 
 
 EFFORT = Effort()
@@ -188,22 +135,12 @@ EFFORT = Effort()
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
-    """Draws from a proposal, weighted to a posterior.
-
-    Attributes
-    ----------
-    evidence : Evidence
-        By importance sampling, or exact where nothing is left to sample.
-    jump : Jump or None
-        The proposal; None where nothing is left to sample.
-    annealed : Annealed or None
-        None where a start was given that served.
-    """
+    """Draws from a proposal, weighted to a posterior."""
 
     weighted: Weighted
     evidence: Evidence
-    jump: Jump | None = None
-    annealed: Annealed | None = None
+    jump: Jump | None = None  # None where nothing is left to sample
+    annealed: Annealed | None = None  # None where a start was given that served
 
     @property
     def settled(self) -> bool:
@@ -227,8 +164,6 @@ class Exploration:
 def mean_and_error(log_terms: FloatArray) -> tuple[float, float]:
     """ln of the mean of exp(`log_terms`) and the standard error of that logarithm, for independent terms.
 
-    Examples
-    --------
     >>> value, error = mean_and_error(np.log([1.0, 2.0, 3.0]))
     >>> round(float(np.exp(value)), 12), round(error, 3)
     (2.0, 0.289)
@@ -249,7 +184,7 @@ def explore_posterior(
     *,
     start: FloatArray | None = None,
     on_level: Callable[[float], object] = lambda beta: None,
-    effort: Effort | None = None,
+    effort: Effort = EFFORT,
 ) -> Exploration:
     """Evidence and weighted draws of a posterior with a normalised prior, by adaptive importance sampling.
 
@@ -258,23 +193,9 @@ def explore_posterior(
     evidence, with an error and a k̂ that tells whether to believe it. Where the weights are uneven the mixture is
     refitted to all draws so far: Cappé, Douc, Guillin, Marin and Robert, Stat. Comput. 18, 447 (2008).
 
-    Parameters
-    ----------
-    target : TargetDensity
-        `log_posterior`, `log_prior` (normalised) and `prior_transform`, vectorised over rows.
-    size : int
-        Dimension of the coordinates; up to about ten.
-    start : ndarray, shape (n, size), optional
-        Draws from a similar posterior, to save the annealing, which follows only where it was not similar at all.
-    on_level : callable
-        Called with every inverse temperature that is reached.
-    effort : Effort, optional
-        Default: `EFFORT`.
-
-    Returns
-    -------
-    Exploration
-        Check `settled`: a posterior that no proposal fits is returned, too.
+    In up to about ten dimensions. Check `settled`: a posterior that no proposal fits is returned, too. `start`, draws
+    from a similar posterior, shape (n, size), saves the annealing, which follows only where it was not similar at all.
+    `on_level` is called with every inverse temperature that is reached.
 
     Examples
     --------
@@ -288,7 +209,6 @@ def explore_posterior(
     >>> bool(abs(found.value - (-0.25 - 0.5 * np.log(4 * np.pi))) < 4 * found.error), found.method
     (True, 'importance')
     """
-    effort = EFFORT if effort is None else effort
     if size == 0:
         value = float(target.log_posterior(np.zeros((1, 0)))[0])
         same = np.full(effort.draws, value)

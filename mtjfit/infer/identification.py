@@ -161,20 +161,13 @@ def _ends(found: Profile) -> dict[str, float]:
 
 
 def _notes(fit: FitResult, better: float, beaten: Mapping[str, float]) -> tuple[str, ...]:
-    names = fit.study.parameters
-    notes = []
-    if DOF in names:
-        notes.append(
-            "Student-t errors are taken as normal ones of the same information; only the posterior uses their tails"
-        )
-    if any(name in names for name in JITTER):
-        notes.append(
-            "jitter is held at its estimate from the scatter of the points; only the posterior includes its uncertainty"
-        )
-    if any(name.startswith(SCATTER) for name in names):
-        notes.append(
-            "amplitudes that scatter are free for every device here; only the posterior restricts their scatter"
-        )
+    left_out: dict[str | tuple[str, ...], str] = {
+        DOF: "Student-t errors are taken as normal ones of the same information; only the posterior uses their tails",
+        JITTER: "jitter is held at its estimate from the scatter of the points; only the posterior includes its "
+        "uncertainty",
+        SCATTER: "amplitudes that scatter are free for every device here; only the posterior restricts their scatter",
+    }
+    notes = [says for start, says in left_out.items() if any(name.startswith(start) for name in fit.study.parameters)]
     if better > _BETTER:
         notes.append(f"the profiles found a better point than the fit: χ² is lower by {better:.2g}")
     for name, short in beaten.items():

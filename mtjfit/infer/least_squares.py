@@ -163,7 +163,8 @@ def _p_value(model: FullPosterior, best: Optimum, rank: int, from_scatter: np.nd
     misfit = max(total - spent, 0.0)
     J = jacobian(model, best.values, best.amplitudes).matrix
     u, s, _ = np.linalg.svd(J / np.maximum(np.linalg.norm(J, axis=0), 1e-300), full_matrices=False)
-    taken = np.sum(u[:, s > 1e-10 * s[0]] ** 2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
+    seen = u[:, s > 1e-10 * s.max(initial=0.0)]
+    taken = np.sum(seen**2, axis=1)[: data.z.size].reshape(*data.n.shape, -1).sum(axis=-1)
     left = np.minimum(data.n, data.powers.size) - taken
     shares = np.array([left[group == g].sum() for g in range(noise_dof.size)])
     shares = np.append(misfit_dof - shares.sum(), shares)

@@ -13,38 +13,25 @@ from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, whitened
 
-SCREENED = 2048
+_SCREENED = 2048
 STARTS = 8
 _LOG_RANGE = (float(np.log(1e-3)), float(np.log(1e5)))  # where a length without bounds may go, in nm
 _SDS = 10.0  # how far a thickness may go from nominal
 _AT_BOUND = 1e-3
-ITERATIONS = 60  # of each start; in a flat valley, which may need more, the lowest point so far is used
+_ITERATIONS = 60  # of each start; in a flat valley, which may need more, the lowest point so far is used
 _GAIN = 1e-8  # relative gain in χ² below which a search ends
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """Point of smallest χ².
+    """Point of smallest χ²."""
 
-    Attributes
-    ----------
-    values : ndarray, shape (size,)
-        Natural values of the non-linear parameters.
-    amplitudes : ndarray, shape (n_free,)
-    chi2_data, chi2_thickness : float
-        Data part, and Σ ((d − nominal)/sd)² of the thicknesses.
-    at_bound : tuple of str
-        Parameters that ended at the edge of their range.
-    starts : ndarray, shape (n, size)
-        Natural values reached from each start, best first; equally good ones in the order of the starts.
-    """
-
-    values: FloatArray
-    amplitudes: FloatArray
+    values: FloatArray  # natural values of the non-linear parameters, shape (size,)
+    amplitudes: FloatArray  # shape (n_free,)
     chi2_data: float
-    chi2_thickness: float
-    at_bound: tuple[str, ...]
-    starts: FloatArray
+    chi2_thickness: float  # Σ ((d − nominal)/sd)²
+    at_bound: tuple[str, ...]  # parameters that ended at the edge of their range
+    starts: FloatArray  # values reached from each start, shape (n, size), best first; equally good ones in their order
 
 
 def _project(model: FullPosterior, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -130,7 +117,7 @@ def _refine(model: FullPosterior, start: FloatArray, free: list[int]) -> FloatAr
 
     minimizer = lmfit.Minimizer(residual, parameters, calc_covar=False)
     with np.errstate(invalid="ignore", divide="ignore"):  # from lmfit's own covariance, which is not used here
-        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=ITERATIONS)
+        minimizer.minimize(method="least_squares", Dfun=slopes, ftol=_GAIN, x_scale="jac", max_nfev=_ITERATIONS)
     # not the parameters of the result, which are those of the last trial, not of the best, if lmfit ran out of them
     return best[0][1]
 
@@ -146,20 +133,20 @@ def _with_noise(model: FullPosterior, theta: FloatArray) -> FloatArray:
     return theta
 
 
-def optimum(model: FullPosterior) -> Optimum:
+def optimum(model: FullPosterior, starts: int = STARTS) -> Optimum:
     """Smallest χ² over lengths, thicknesses and amplitudes; priors of lengths only bound the search.
 
-    The best of 2048 prior draws that differ, up to eight, are refined.
+    The best of 2048 prior draws that differ, up to so many, are refined.
     """
     size = model.layout.size
-    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(SCREENED)[:, :size]
+    u = qmc.Sobol(max(size, 1), rng=np.random.default_rng(0)).random(_SCREENED)[:, :size]
     held = [k for k, entry in enumerate(model.layout.entries) if entry.name.is_noise or entry.name.is_thickness]
     u[:, held] = 0.5
     theta = _with_noise(model, model.prior_transform(u))
     _, rows, _ = _project(model, theta)
     order = np.argsort(np.sum(rows**2, axis=-1))
     free = [k for k, entry in enumerate(model.layout.entries) if not entry.name.is_noise]
-    reached = [_refine(model, theta[k], free) for k in _spread(theta, order)] if free else [theta[order[0]]]
+    reached = [_refine(model, theta[k], free) for k in _spread(theta, order, starts)] if free else [theta[order[0]]]
     stacked = np.array(reached)
     amplitudes, rows, rss = _project(model, stacked)
     thickness = np.sum(_thickness_residual(model, stacked) ** 2, axis=-1)
@@ -190,8 +177,6 @@ def _ranked(chi2: FloatArray, rss: FloatArray, target: FloatArray) -> np.ndarray
     is `_GAIN` times the sum of squares, plus rounding: n residuals r = t − m have errors of n ε |t|, which change Σ r²
     by up to 2 |r| n ε |t|, and a sum of n terms has an error of n ε times itself.
 
-    Examples
-    --------
     >>> _ranked(np.array([44.00000000000002, 44.0, 43.9]), np.full(3, 40.0), np.full((3, 8), 50.0)).tolist()
     [2, 0, 1]
     """
@@ -202,14 +187,14 @@ def _ranked(chi2: FloatArray, rss: FloatArray, target: FloatArray) -> np.ndarray
     return np.lexsort((np.arange(chi2.size), np.floor((chi2 - chi2[best]) / max(tie, np.finfo(float).tiny))))
 
 
-def _spread(theta: FloatArray, order: np.ndarray) -> list[int]:
+def _spread(theta: FloatArray, order: np.ndarray, most: int) -> list[int]:
     """Indices of the best draws, no two closer than half the typical distance, so that starts differ."""
     scale = theta.std(axis=0) + 1e-12
     chosen: list[int] = []
     for k in order:
         if all(np.linalg.norm((theta[k] - theta[c]) / scale) > 0.5 for c in chosen):
             chosen.append(int(k))
-        if len(chosen) == STARTS:
+        if len(chosen) == most:
             break
     return chosen
 

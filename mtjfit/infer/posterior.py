@@ -11,9 +11,11 @@ import pandas as pd
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
-from mtjfit.infer.convergence.gate import Verdict
+from mtjfit.infer.convergence.gate import Chains, Verdict
 from mtjfit.infer.evidence import Evidence
 from mtjfit.model.layout import Scattered
+from mtjfit.model.marginal import MarginalPosterior
+from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import Fixed, ParameterName, Prior, Product, Study
 from mtjfit.text import card, number, shortened
 
@@ -26,11 +28,8 @@ _DEGENERATE = ((0.0, 0.0), (np.inf, np.inf))  # a factor that leaves nothing of 
 def determined_sides(u: FloatArray) -> str:
     """``"yes"``, ``"lower limit"``, ``"upper limit"`` or ``"no"``, from the prior probability below each draw.
 
-    In prior probability the density of the draws is the likelihood with all else integrated out, and a side is open if
-    that is still a tenth of its largest value at the edge.
+    See `Posterior.determined`.
 
-    Examples
-    --------
     >>> determined_sides(np.linspace(0.4, 0.6, 1000)), determined_sides(np.linspace(0.0, 1.0, 1000))
     ('yes', 'no')
     """
@@ -185,3 +184,14 @@ class Posterior:
     def fixed(self) -> dict[str, float]:
         """Parameters that were taken as known."""
         return {n: p.value for n, p in self.study.parameters.items() if p.value is not None}
+
+
+def chains_of(posterior: Posterior) -> tuple[MarginalPosterior, Chains]:
+    """Density of a posterior, and its thinned draws in the coordinates of that density."""
+    model = make_posterior(posterior.study)
+    shape = posterior.chain.shape[:-1]
+    z = model.scores.of(posterior.draws[list(model.names)].to_numpy()) if model.size else np.zeros((np.prod(shape), 0))
+    log_posterior = posterior.log_likelihood + model.log_prior(z).reshape(shape)
+    theta = z.reshape(*shape, model.size)
+    moved = np.any(theta[:, 1:] != theta[:, :-1], axis=-1)
+    return model, Chains(model.names, theta, log_posterior, moved.mean(axis=1))

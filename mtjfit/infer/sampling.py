@@ -12,7 +12,7 @@ from mtjfit.data import FloatArray
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, thinning
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict, about_priors
-from mtjfit.infer.ensembles.ensemble import Stream, stream
+from mtjfit.infer.ensembles.ensemble import Pace, Stream, stream
 from mtjfit.infer.ensembles.run import Run, run_ensembles
 from mtjfit.infer.evidence import Evidence
 from mtjfit.infer.posterior import Posterior
@@ -26,7 +26,7 @@ from mtjfit.study import LENGTHS, ParameterName, Sampling, Study
 _MAX_QUADRATURE_ERROR = 0.05
 
 
-def drawn_exactly(model: MarginalPosterior, seed: int) -> Posterior:
+def _drawn_exactly(model: MarginalPosterior, seed: int) -> Posterior:
     """Nothing but amplitudes is free: every draw from their conditional is an independent draw of the posterior."""
     shape = (4, MAX_DRAWS // 16, 4)
     log_z = float(model.log_posterior(np.zeros((1, 0)))[0])
@@ -36,14 +36,10 @@ def drawn_exactly(model: MarginalPosterior, seed: int) -> Posterior:
     return _posterior(model, chains, verdict, Evidence(log_z, 0.0, "exact"), seed)
 
 
-def drawn_back(model: MarginalPosterior, run: Run, seed: int) -> Posterior:
-    """Draw the integrated parameters of a run, and add the checks of quadrature and priors to its verdict."""
-    return _posterior(model, run.chains, run.verdict, run.evidence, seed)
-
-
 def _posterior(
     model: MarginalPosterior, chains: Chains, verdict: Verdict, evidence: Evidence | None, seed: int
 ) -> Posterior:
+    """Draw the integrated parameters of a run, and add the checks of quadrature and priors to its verdict."""
     n_ensembles, n_steps, n_walkers, _ = chains.theta.shape
     thin, z, log_likelihood = kept_draws(model, chains)
     shape = log_likelihood.shape
@@ -111,13 +107,7 @@ def _derived_Lambda(model: MarginalPosterior, lengths: dict[str, FloatArray]) ->
 
 
 def refuse_one_thickness(study: Study) -> None:
-    """Refuse a study in which no length can be determined.
-
-    Raises
-    ------
-    NotDetermined
-        All devices have the same thickness and some length is free.
-    """
+    """NotDetermined if all devices have the same thickness and some length is free."""
     free = [name for name in LENGTHS if name in study.parameters and not study.parameters[name].is_fixed]
     if study.n_thicknesses == 1 and free:
         raise NotDetermined(
@@ -128,7 +118,12 @@ def refuse_one_thickness(study: Study) -> None:
 
 
 def sample(
-    study: Study, seed: int | None = None, *, journal: Journal | str | Path | None = None, progress: bool = True
+    study: Study,
+    seed: int | None = None,
+    *,
+    journal: Journal | str | Path | None = None,
+    progress: bool = True,
+    pace: Pace | None = None,
 ) -> Posterior:
     """Posterior of a study: shared parameters by emcee, those of single devices integrated out and drawn back exactly.
 
@@ -141,6 +136,8 @@ def sample(
         uninterrupted run. The folder is not deleted.
     progress : bool
         Show a bar on a terminal.
+    pace : Pace, optional
+        Lengths of the parts of the run.
 
     Returns
     -------
@@ -170,9 +167,9 @@ def sample(
         raise MtjfitError("every parameter of the study is fixed: there is nothing to sample; use mtjfit.fit")
     seed = wish.seed if seed is None else seed
     if model.size == 0:
-        return drawn_exactly(model, seed)
-    run = run_model(model, wish, seed, describe(study, seed), journal, progress=progress)
-    return drawn_back(model, run, seed)
+        return _drawn_exactly(model, seed)
+    run = run_model(model, wish, seed, describe(study, seed), journal, progress=progress, pace=pace)
+    return _posterior(model, run.chains, run.verdict, run.evidence, seed)
 
 
 def run_model(
@@ -183,17 +180,12 @@ def run_model(
     journal: Journal | str | Path | None = None,
     *,
     progress: bool = True,
+    pace: Pace | None = None,
 ) -> Run:
-    """The ensembles of a posterior, saved to and resumed from a journal of that description.
-
-    Raises
-    ------
-    ValueError
-        The journal was opened for another description.
-    """
+    """The ensembles of a posterior, saved to and resumed from a journal of that description, else ValueError."""
     if isinstance(journal, str | Path):
         with open_journal(journal, description) as opened:
-            return run_model(model, wish, seed, description, opened, progress=progress)
+            return run_model(model, wish, seed, description, opened, progress=progress, pace=pace)
     if journal is not None and journal.description != description:
         raise ValueError("the journal was opened for another study or seed")
     return run_ensembles(
@@ -206,4 +198,5 @@ def run_model(
         max_steps=wish.max_steps,
         progress=progress,
         journal=journal,
+        pace=pace,
     )

@@ -28,11 +28,6 @@ def priors_of(study: Study) -> dict[str, Prior]:
 
     Amplitudes of single devices that scatter about a shared one are not among them: their priors depend on others.
 
-    Raises
-    ------
-    MtjfitError
-        The study has a parameter that cannot be simulated.
-
     Examples
     --------
     >>> from mtjfit.data import dataset
@@ -64,17 +59,11 @@ def free_names(study: Study) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class DeviceModel:
-    """One device at n points in parameter space.
-
-    Attributes
-    ----------
-    values : mapping of str to ndarray
-        Every free parameter of the study, `free_names`, each of shape (n,).
-    """
+    """One device at n points in parameter space."""
 
     study: Study
     curve: TorqueCurve
-    values: Mapping[str, ArrayLike]
+    values: Mapping[str, ArrayLike]  # of every free parameter, `free_names`, each of shape (n,)
 
     def __getitem__(self, name: str) -> FloatArray:
         """Value of a parameter in this device, free or fixed, shape (n,) or ()."""
@@ -139,12 +128,7 @@ def draw_truth(study: Study, rng: np.random.Generator) -> dict[str, float]:
     """Every free parameter of a study, drawn from its prior.
 
     Amplitudes that scatter with the relative standard deviation s about a shared a are normal, a ± s |a|. With a dead
-    layer, all are drawn again until every device is thicker than it.
-
-    Raises
-    ------
-    MtjfitError
-        None of a thousand draws leaves every device thicker than the dead layer.
+    layer, all are drawn again until every device is thicker than it; MtjfitError after a thousand times.
     """
     priors = priors_of(study)
     for _ in range(_ATTEMPTS):
@@ -180,11 +164,6 @@ def simulated(study: Study, truth: Mapping[str, float], rng: np.random.Generator
     """The study with its data replaced by simulated ones: same bias, errors, masks, units and normalisation.
 
     Where the bias has errors the torque is that at a bias with a random error. The curves are marked as simulated.
-
-    Parameters
-    ----------
-    truth : mapping of str to float
-        Every free parameter, as from `draw_truth`.
     """
     curves = []
     for curve in study.curves:

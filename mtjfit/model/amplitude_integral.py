@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from mtjfit.model.layout import AmplitudeLayout
 from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import between, log_interval
-
-if TYPE_CHECKING:
-    from mtjfit.model.coordinates import Split
 
 
 @dataclass(frozen=True)
@@ -265,8 +261,19 @@ class Arrow:
     bounded: Bounded | None
 
     @classmethod
-    def of(cls, integral: DeviceIntegral, K: ComplexArray, amplitudes: AmplitudeLayout, split: Split) -> Arrow:
-        """From integrals with the prior means of the shared amplitudes in `centre`, at K of shape (n, n_devices)."""
+    def of(
+        cls,
+        integral: DeviceIntegral,
+        K: ComplexArray,
+        amplitudes: AmplitudeLayout,
+        integrated: tuple[int, ...],
+        own: tuple[int, ...],
+        bounded: Bounded | None,
+    ) -> Arrow:
+        """From integrals with the prior means of the shared amplitudes in `centre`, at K of shape (n, n_devices).
+
+        `integrated`, `own` and `bounded` (of the integrated ones) are as in `coordinates.Split`.
+        """
         a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
         products, sd = integral.products, np.moveaxis(integral.sd, -1, 0)
         chi2 = integral.gram.zz - 2 * (a * products.z_U + b * products.z_W) + products.square.square(a, b)
@@ -274,29 +281,28 @@ class Arrow:
         by_term = a * (z_u - a * products.terms.uu - b * products.terms.mixed) + b * (z_w - b * products.terms.ww)
         between = integral.gram.between.square(a, b)
         # each shared amplitude belongs to one term, of those devices that it serves
-        terms = [int(np.argmax(np.any(amplitudes.column == k, axis=0))) for k in split.integrated]
-        serves = np.stack([amplitudes.sd[k] * (amplitudes.column == k).any(axis=1) for k in split.integrated])[:, None]
+        terms = [int(np.argmax(np.any(amplitudes.column == k, axis=0))) for k in integrated]
+        serves = np.stack([amplitudes.sd[k] * (amplitudes.column == k).any(axis=1) for k in integrated])[:, None]
         h = np.moveaxis(serves * by_term[terms], 0, -1)
         A = np.moveaxis(serves[:, None] * serves * between[np.ix_(terms, terms)], (0, 1), (-2, -1))
         rest = -0.5 * chi2
-        if split.own:
-            own = list(split.own)
+        if own:
             A_own = np.moveaxis(sd[:, None] * sd * between[np.ix_(own, own)], (0, 1), (-2, -1)) + np.eye(len(own))
-            h_own = np.moveaxis(sd * by_term[own], 0, -1)
+            h_own = np.moveaxis(sd * by_term[list(own)], 0, -1)
             # columns: products of each shared amplitude with the own ones
             tie = np.moveaxis(sd * serves[:, None] * between[np.ix_(terms, own)], (0, 1), (-2, -1))
             freed = np.stack([solved(A_own, tie[..., s, :]) for s in range(len(terms))], axis=-2)
             rest = rest + log_integral(A_own, h_own)
             A = A - tie @ np.swapaxes(freed, -1, -2)
             h = h - np.sum(freed * h_own[..., None, :], axis=-1)
-        columns = list(split.integrated)
+        columns = list(integrated)
         return cls(
             A=np.asarray(np.eye(len(terms)) + A.sum(axis=1)),
             h=np.asarray(h.sum(axis=1)),
             rest=np.asarray(rest.sum(axis=1)),
             mean=amplitudes.mean[columns],
             sd=amplitudes.sd[columns],
-            bounded=split.bounded_shared,
+            bounded=bounded,
         )
 
     @property

@@ -54,8 +54,8 @@ def transfer_gradient(layout: Layout, values: FloatArray, *, per_volume: bool) -
 
     Coordinates are logarithms where the layout says so; entries that do not act on K (noise scales) give zero.
     """
-    geometry = _geometry(layout, values)
-    d, gradient = geometry[0], kappa_gradient(*geometry)
+    d, lambda_J, lambda_phi, lambda_sf_F, Lambda = _geometry(layout, values)
+    gradient = kappa_gradient(d, lambda_J, lambda_phi, lambda_sf_F, Lambda)
     by_log = {name: getattr(gradient, f"ln_{name}") for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")}
     by_log |= dict.fromkeys(("lambda_sf_N", "D_ratio"), gradient.ln_Lambda)
     scale = 1 / d if per_volume else np.ones_like(d)

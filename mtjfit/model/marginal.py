@@ -100,7 +100,9 @@ class MarginalPosterior(SharedPosterior):
 
     def _arrow(self, batch: Batch) -> Arrow:
         K = self._K(batch, self.study.thicknesses, len(self.study.curves))
-        return Arrow.of(batch.integral, K, self.full.amplitudes, self.split)
+        split = self.split
+        shares = split.integrated, split.own, split.bounded_shared
+        return Arrow.of(batch.integral, K, self.full.amplitudes, *shares)
 
     def _at_known_thickness(self, batch: Batch, n_devices: int) -> FloatArray:
         if self.split.integrated:

@@ -36,32 +36,15 @@ _FILES = frozenset((*figure_names(*TITLES), *(f"{name}.csv" for name in TITLES))
 )
 @with_pdf
 @click.option("--quiet", "-q", is_flag=True, help="No progress: only the path of the figures.")
-def figures_command(output: Path, pdf: bool, quiet: bool) -> None:
+@click.pass_obj
+def figures_command(
+    pictures: Callable[[Mapping[str, Figure], bool], dict[str, bytes]] | None, output: Path, pdf: bool, quiet: bool
+) -> None:
     """Draw the three figures of Manchon et al., PRB 86, 060404(R) (2012); leave SVG, PNG and CSV in DIR.
 
     Takes seconds. A file of DIR that has changed is never overwritten.
     """
-    leave_figures(output, pdf, quiet)
-
-
-def leave_figures(
-    output: Path,
-    pdf: bool,
-    quiet: bool,
-    pictures: Callable[[Mapping[str, Figure], bool], dict[str, bytes]] | None = None,
-) -> None:
-    """Draw the figures, write what is missing in a folder, and print what is there.
-
-    Parameters
-    ----------
-    pictures : callable, optional
-        Files of figures by name, and whether PDFs are wanted; `mtjfit.plot.style.picture_files` by default.
-
-    Raises
-    ------
-    MtjfitError
-        The folder holds other files, or changed ones; or it cannot be written.
-    """
+    # `pictures` takes the place of `picture_files`, as Steps do in a run
     OutputFolder(output, "figures", _FILES.__contains__).prepare()
     progress("computing the numbers of three figures", quiet)
     from mtjfit.paper.figures import plot_accumulation, plot_bias_dependence, plot_thickness_dependence
@@ -102,10 +85,7 @@ def leave_figures(
 def write_missing(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write the files that are not there. A figure always has the same bytes: other content is somebody's edit.
 
-    Raises
-    ------
-    MtjfitError
-        A file is there with another content (nothing is written then), or the disk is full or read-only.
+    MtjfitError if a file is there with another content (nothing is written then), or the disk is full or read-only.
     """
     for name, data in files.items():
         file = folder / name

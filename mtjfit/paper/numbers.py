@@ -59,11 +59,8 @@ def accumulation(
 ) -> pd.DataFrame:
     """Fig. 1: transverse spin accumulation against the distance from the barrier, Eq. 9–10, for J_perp = 0.
 
-    Returns
-    -------
-    DataFrame
-        ``x_nm`` from 0 to `x_max`, ``layer`` (F or N), ``m_par_nm``, ``m_perp_nm`` (m D_F/J0, in nm), and all
-        parameters. x = d is one of the points.
+    Columns: ``x_nm`` from 0 to `x_max`, with x = d among them, ``layer`` (F or N), ``m_par_nm``, ``m_perp_nm`` (m
+    D_F/J0, in nm), and all parameters.
 
     Examples
     --------
@@ -96,11 +93,8 @@ def thickness_dependence(
 ) -> pd.DataFrame:
     """Fig. 2: d T_par/J0, d T_perp/J0 and T_perp/T_par against the thickness, Eq. 12, for J_perp = 0.
 
-    Returns
-    -------
-    DataFrame
-        ``d_nm`` from 0 to `d_max`, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``, and
-        all parameters. At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
+    Columns: ``d_nm`` from 0 to `d_max`, ``dT_par_over_J0`` and ``dT_perp_over_J0`` (Re κ, Im κ), ``T_perp_over_T_par``,
+    and all parameters. At d = 0 the ratio is its limit −λ_φ²/λ_J², or Im κ/Re κ where nothing leaves F (Λ = inf).
 
     Examples
     --------
@@ -140,24 +134,12 @@ def bias_dependence(
 ) -> pd.DataFrame:
     """Fig. 3: both torques against bias for several thicknesses, Eq. 12 with J0 = a1 V + i b2 V².
 
-    The paper gives the lengths. Thicknesses and amplitudes are assumed here, see `assumptions`.
+    The paper gives the lengths. Thicknesses (nm; inf is the bulk value of Eq. 13–14) and amplitudes, a1 in (ħ/2e) kΩ⁻¹
+    and b2 in (ħ/2e) kΩ⁻¹ V⁻¹, are assumed here, see `assumptions`. `per` gives d T of the device, or T per volume as
+    Eq. 12 has it, with its 1/d.
 
-    Parameters
-    ----------
-    thickness : array_like
-        Of each curve, in nm; inf is the bulk value of Eq. 13–14.
-    a1, b2 : float
-        Amplitudes of J0, in (ħ/2e) kΩ⁻¹ and (ħ/2e) kΩ⁻¹ V⁻¹.
-    bias_max : float
-        The axis runs from −bias_max to bias_max, in V.
-    per : {"device", "volume"}
-        d T, or T as Eq. 12 has it, with its 1/d.
-
-    Returns
-    -------
-    DataFrame
-        ``bias_V``, ``T_par_hbar_2e_uA`` and ``T_perp_hbar_2e_uA`` (with ``_per_nm`` per volume), and all parameters.
-        1000 (ħ/2e) µA is 1 (ħ/2e) kΩ⁻¹ V.
+    Columns: ``bias_V`` from −bias_max to bias_max, ``T_par_hbar_2e_uA`` and ``T_perp_hbar_2e_uA`` (with ``_per_nm`` per
+    volume), and all parameters. 1000 (ħ/2e) µA is 1 (ħ/2e) kΩ⁻¹ V.
 
     Examples
     --------

@@ -27,16 +27,10 @@ _NAMED_AT = 0.3  # nm; thickness at which the contours carry their names
 
 @dataclass(frozen=True)
 class ThinPanel:
-    """The lengths of one panel in nm, and what to mark in it.
+    """The lengths in F of one panel in nm, which set L, and what to mark in it.
 
-    Attributes
-    ----------
-    lambda_J, lambda_phi, lambda_sf_F : float
-        Lengths in F, which set L.
-    Lambda : float or None
-        (D_F/D_N) λ_sf^N of a series of thicknesses: a line across the panel.
-    d : float or None
-        Thickness of a point on that line, labelled with its error.
+    `Lambda`, (D_F/D_N) λ_sf^N of a series of thicknesses, is a line across the panel, `d` the thickness of a point on
+    it, labelled with its error.
     """
 
     title: str
@@ -58,15 +52,8 @@ def plot_thin_validity(panels: Sequence[ThinPanel] = (FIG_2, FIG_3)) -> Figure:
 
     Eq. 16 is good above the contours, Λ ≫ d/2, and to their right, Λd ≫ |L|², where F absorbs everything anyway.
 
-    Parameters
-    ----------
-    panels : sequence of ThinPanel
-        One panel each, side by side; by default the parameters of the paper's Fig. 2 and Fig. 3.
-
-    Raises
-    ------
-    ValueError
-        There is no panel, or a length is not positive.
+    One panel each, side by side; by default for the parameters of the paper's Fig. 2 and Fig. 3. ValueError without a
+    panel, or for a length that is not positive.
 
     Examples
     --------
@@ -149,19 +136,8 @@ def plot_frequency_response(
     dot marks where κ has moved by 1 % in one of the two directions, as `static_up_to` has it: to the left of it the
     static κ of Eq. 12 holds.
 
-    Parameters
-    ----------
-    bilayers : sequence of Bilayer
-        One to seven, one colour each.
-    labels : sequence of str, optional
-        Their names in the legend; the thickness by default.
-    band : (float, float)
-        The shaded frequencies in GHz.
-
-    Raises
-    ------
-    ValueError
-        Too many or no bilayers, one without a torque (κ = 0), too few labels, or a band that does not rise from > 0.
+    One to seven bilayers, one colour each, are named by `labels`, or by their thickness; `band` is in GHz. ValueError
+    for other numbers of bilayers or labels, a bilayer without a torque (κ = 0), or a band that does not rise from > 0.
 
     Examples
     --------

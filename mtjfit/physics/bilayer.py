@@ -34,12 +34,7 @@ class Bilayer:
     rate_sf_N : float
         1/τ_sf in N, in ps⁻¹, ≥ 0; inf makes N a perfect sink.
     D_F, D_N : float
-        Diffusion constants in nm²/ps, > 0 and finite.
-
-    Raises
-    ------
-    ValueError
-        A value is outside of its range, or NaN.
+        Diffusion constants in nm²/ps, > 0 and finite. ValueError for values outside of these ranges, and NaN.
 
     Examples
     --------
@@ -223,16 +218,8 @@ def kappa_at_frequency(f: ArrayLike, bilayer: Bilayer) -> ComplexArray:
 
     Eq. 4 is Ohm's law: it needs frequencies far below the collision rate of electrons over 2π, some 10 THz in metals.
 
-    Parameters
-    ----------
-    f : array_like
-        Frequency in GHz, of either sign.
-
-    Returns
-    -------
-    ndarray of complex
-        κ(0) is the static κ(d). Only a semi-infinite F without dephasing and spin flip has a pole, inf, at
-        2πf = 1/τ_J.
+    f is in GHz, of either sign. κ(0) is the static κ(d). Only a semi-infinite F without dephasing and spin flip has a
+    pole, inf, at 2πf = 1/τ_J.
 
     Examples
     --------

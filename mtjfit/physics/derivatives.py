@@ -85,21 +85,8 @@ class ExponentialForm:
 
     κ = (L²/L0²)(1 − t)(1 − r t)/(1 + r t²),  dκ/dd = (L/L0²)(1 + r) t (1 − r t²)/(1 + r t²)²,  t = exp(−q d).
 
-    Attributes
-    ----------
-    q : ndarray of complex
-        1/L in nm⁻¹.
-    bulk : ndarray of complex
-        L²/L0², κ of an infinitely thick layer.
-    r : ndarray of complex
-        (1 − Λq)/(1 + Λq): what comes back of the current that reaches N, 1 for Λ = 0 and −1 for Λ = ∞.
-
-    Examples
-    --------
-    >>> from mtjfit.physics import wave_numbers
-    >>> form = ExponentialForm.of(*wave_numbers(1.0, 1.0, 10.0), np.array(1.0))
-    >>> f"{complex(form.kappa(np.exp(-1.2 * form.q))):.4f}"
-    '0.8121-0.1757j'
+    q is 1/L in nm⁻¹ and `bulk` L²/L0², κ of an infinitely thick layer. r = (1 − Λq)/(1 + Λq) is what comes back of the
+    current that reaches N, 1 for Λ = 0 and −1 for Λ = ∞.
     """
 
     q: ComplexArray

@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FloatArray: TypeAlias = NDArray[np.float64]
 ComplexArray: TypeAlias = NDArray[np.complex128]
+Length: TypeAlias = ArrayLike
+"""In nm."""
 
 _NONE: Mapping[str, ArrayLike] = MappingProxyType({})
 _SATURATED = 40.0  # tanh(x) = 1 and exp(−2x) = 0 to double precision from x = 20 on
@@ -23,13 +25,7 @@ _SERIES = 1e-3  # below |qd/2| = 1e-3 three terms of tanh(z)/z are exact to 1e-2
 
 
 def check_lengths(positive: Mapping[str, ArrayLike], non_negative: Mapping[str, ArrayLike] = _NONE) -> None:
-    """ValueError for lengths or times of the wrong sign; NaN passes.
-
-    Parameters
-    ----------
-    positive, non_negative : mapping of str to array_like
-        Values that must be > 0 and ≥ 0, by the names of the arguments.
-    """
+    """ValueError for lengths or times, by the names of the arguments, of the wrong sign; NaN passes."""
     for name, value in positive.items():
         if np.any(np.asarray(value) <= 0):
             raise ValueError(f"{name} must be positive (inf allowed)")
@@ -55,12 +51,8 @@ def wave_numbers(
 ) -> tuple[ComplexArray, ComplexArray]:
     """q0² = 1/L0² and q² = 1/L² in nm⁻², Eq. 8.
 
-    1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P.
-
-    Returns
-    -------
-    q0_squared, q_squared : ndarray of complex
-        Lengths are not checked.
+    1/L² = −i/λ_J² + 1/λ_φ² + 1/λ_sf², 1/L0² = −i/λ_J² + 1/λ_φ². The sign of i belongs to e_perp = M × P. Lengths are
+    not checked.
 
     Examples
     --------
@@ -122,12 +114,7 @@ def kappa_from_rates(
 
 
 def checked_arguments(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike
 ) -> tuple[FloatArray, ComplexArray, ComplexArray, FloatArray]:
     """d, q0², q² and Λ of the arguments of `kappa`, which are checked."""
     check_lengths(
@@ -139,23 +126,14 @@ def checked_arguments(
 
 
 def kappa(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """Torque per area over the interface spin current, κ = d (T_par + i T_perp)/J0, Eq. 12.
 
     κ(d) = (L²/L0²) [1 − 1/(cosh(d/L) + η sinh(d/L))], η = (D_F/D_N) λ_sf^N/L.
 
-    Parameters and errors are those of all functions here, see `mtjfit.physics`.
-
-    Returns
-    -------
-    ndarray of complex
-        Re κ > 0. |κ| may exceed 1, and Im κ (as a rule negative) may be slightly positive.
+    Parameters and errors are those of all functions here, see `mtjfit.physics`. Re κ > 0, but |κ| may exceed 1, and
+    Im κ (as a rule negative) may be slightly positive.
 
     Examples
     --------
@@ -167,12 +145,7 @@ def kappa(
 
 
 def kappa_density(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """κ(d)/d in nm⁻¹, the factor of a torque per volume (Eq. 12 as printed); finite for d → 0, where it is Λ/L0².
 

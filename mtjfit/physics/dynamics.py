@@ -69,23 +69,11 @@ def pulse_accumulation(z: ArrayLike, t: ArrayLike, bilayer: Bilayer) -> ComplexA
 
     Semi-infinite F: m = J0 (πDt)^(−1/2) exp(−z²/4Dt − κ_t t), κ_t = D/L².
 
-    Parameters
-    ----------
-    z : array_like
-        Distance from the barrier in nm, ≥ 0, in F or (z > d) in N.
-    t : array_like
-        Time in ps, > 0; each different t costs a few ms.
+    z is the distance from the barrier in nm, ≥ 0, in F or (z > d) in N; t > 0 is in ps, and each different t costs a
+    few ms. The error is below 1e-12 of exp(−y − x t)/√(π D_F t), with y = z²/4Dt (through F and N) and x the slowest
+    decay without precession.
 
-    Returns
-    -------
-    ndarray of complex
-        The error is below 1e-12 of exp(−y − x t)/√(π D_F t), with y = z²/4Dt (through F and N) and x the slowest decay
-        without precession.
-
-    Raises
-    ------
-    ValueError
-        z or t is outside of its range, or t spans some 10⁵ periods of a precession that does not decay.
+    ValueError for z or t outside of its range, or if t spans some 10⁵ periods of a precession that does not decay.
 
     Examples
     --------
@@ -186,25 +174,12 @@ def response(J0: ArrayLike, t: ArrayLike, bilayer: Bilayer, *, start: _Start = "
     its square: the history is carried along as some hundred exponentials, the latest interval is added from the step
     and ramp responses.
 
-    Parameters
-    ----------
-    J0 : array_like
-        Samples of J0_par + i J0_perp, shape (n,), in any unit.
-    t : array_like
-        Their times in ps, strictly increasing, shape (n,).
-    start : {"rest", "steady"}
-        Before t[0] there was no current, and J0 jumps to its first value there; or it had its first value for ever.
+    Samples of J0_par + i J0_perp, shape (n,), are in any unit, which is also that of the torque; their times are in ps,
+    strictly increasing. ``start="rest"``: before t[0] there was no current, and J0 jumps to its first value there;
+    ``"steady"``: it had its first value for ever. For a piecewise linear J0 the error is below 1e-11 of the largest
+    |κ J0|; sampling a smooth J0 at intervals h costs up to h²/8 |d²J0/dt²| more.
 
-    Returns
-    -------
-    ndarray of complex, shape (n,)
-        In the unit of J0. For a piecewise linear J0 the error is below 1e-11 of the largest |κ J0|; sampling a smooth
-        J0 at intervals h costs up to h²/8 |d²J0/dt²| more.
-
-    Raises
-    ------
-    ValueError
-        Shapes or times are wrong, `start` is unknown, or t spans some 10⁵ periods of a precession that does not decay.
+    ValueError for wrong shapes or times, or if t spans some 10⁵ periods of a precession that does not decay.
 
     Examples
     --------

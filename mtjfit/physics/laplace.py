@@ -58,39 +58,19 @@ def _path(corners: tuple[complex, ...], offset: float, depth: float) -> ComplexA
 def contour(
     corners: tuple[complex, ...], t_min: float, t_max: float, *, front: float = 0.0, inward: float = 0.0
 ) -> tuple[ComplexArray, ComplexArray]:
-    """Nodes s and weights w such that Σ w exp(st) F(s) is the function whose image is F, for t_min ≤ t ≤ t_max.
+    """Nodes s and weights w: Σ w exp(st) F(s) is the function whose image is F, for 0 < t_min ≤ t ≤ t_max in ps.
 
-    A polygon to the right of the singularities at a distance of 2/t_max, divided into panels that are short against
-    their distance to the singularities and against the period of exp(st), with 16 Gauss nodes each.
+    A polygon to the right of the singularities at a distance of 2/t_max + `inward` (ps⁻¹; it saves nodes where only the
+    absolute error counts), divided into panels that are short against their distance to the singularities and against
+    the period of exp(st), with 16 Gauss nodes each. F is analytic outside a convex set with these right-hand corners,
+    from bottom to top, in ps⁻¹.
 
-    Parameters
-    ----------
-    corners : tuple of complex
-        Right-hand corners of a convex set, from bottom to top, outside of which F is analytic; in ps⁻¹.
-    t_min, t_max : float
-        Times in ps, 0 < t_min ≤ t_max.
-    front : float
-        y of an image that falls as exp(−2 √(y s t)), as behind a diffusion front: the contour then crosses the
-        saddle at st = y, and the sum keeps its relative accuracy.
-    inward : float
-        Further distance to the singularities in ps⁻¹. It saves nodes where only the absolute error counts.
+    `front` is y of an image that falls as exp(−2 √(y s t)), as behind a diffusion front: the contour then crosses the
+    saddle at st = y, and the sum keeps its relative accuracy.
 
-    Returns
-    -------
-    s, w : ndarray of complex
-        In ps⁻¹. The error of the sum is a few 1e-15 (or 1e-16 |s| t, s the farthest corner that is still seen) of
-        max |F| times exp(x t − y)/t, x the largest real part of the corners plus `inward`.
-
-    Raises
-    ------
-    ValueError
-        The set is so high that exp(st) turns round some 10⁵ times along it.
-
-    Examples
-    --------
-    >>> s, w = contour((-1 + 2j,), 0.5, 0.5)
-    >>> bool(abs(np.sum(w * np.exp(0.5 * s) / (s + 1 - 2j)) - np.exp(0.5 * (-1 + 2j))) < 1e-14)
-    True
+    The error of the sum is a few 1e-15 (or 1e-16 |s| t, s the farthest corner that is still seen) of max |F| times
+    exp(x t − y)/t, x the largest real part of the corners plus `inward`. ValueError if the set is so high that exp(st)
+    turns round some 10⁵ times along it.
     """
     offset = max(_MARGIN, front) / t_max + inward
     right = max(corner.real for corner in corners) + offset
@@ -119,20 +99,9 @@ def contour(
 
 
 def invert(image: Callable[[ComplexArray], ComplexArray], t: FloatArray, corners: tuple[complex, ...]) -> ComplexArray:
-    """The function of time f with a Laplace image, at times t > 0 in ps, of any shape; complex-valued.
+    """The function f of time whose image is F(s) = ∫_0^∞ f(t) exp(−st) dt, at times t > 0 in ps, of any shape.
 
-    Parameters
-    ----------
-    image : callable
-        F(s) = ∫_0^∞ f(t) exp(−st) dt for an array of complex s in ps⁻¹, continued analytically.
-    corners : tuple of complex
-        As in `contour`, whose errors apply: some 1e-15 of max |F| exp(x t)/t, x the largest real part of the corners.
-
-    Examples
-    --------
-    >>> value = invert(lambda s: 1 / np.sqrt(s - 3j), np.array([2.0]), (3j,))[0]
-    >>> bool(abs(value - np.exp(6j) / np.sqrt(2 * np.pi)) < 1e-14)
-    True
+    Errors are those of `contour`: some 1e-15 of max |F| exp(x t)/t, x the largest real part of the corners.
     """
     order = np.argsort(t, axis=None)
     times = t.ravel()[order]

@@ -127,10 +127,7 @@ class Layer:
     antiparallel : bool
         The moment points along −M: precession turns the other way, dephasing is unchanged.
 
-    Raises
-    ------
-    ValueError
-        A value has no meaning; NaN has none.
+    ValueError for values outside of these ranges, and NaN.
 
     Examples
     --------
@@ -173,17 +170,8 @@ class InterfaceLayer:
     a boundary of a ferromagnet transverse spin passes by the mixing conductance, which AR does not give: there r is a
     parameter of its own. 1 fΩ m² over 100 µΩ cm is 1 nm. Tables often print 2AR, of two interfaces.
 
-    Parameters
-    ----------
-    delta : float
-        Spin-memory loss δ, ≥ 0, inf allowed.
-    resistance_length : float
-        r in nm, finite, ≥ 0.
-
-    Raises
-    ------
-    ValueError
-        A value has no meaning; NaN has none.
+    `delta` is the spin-memory loss δ, ≥ 0, inf allowed; `resistance_length` is r in nm, finite, ≥ 0. ValueError for
+    other values, and NaN.
 
     Examples
     --------
@@ -225,10 +213,7 @@ def _slab(layer: Layer | InterfaceLayer) -> Slab:
 def slabs_and_loads(layers: Layers) -> tuple[tuple[Slab, ...], tuple[Load, ...]]:
     """The n layers as slabs, and the n + 1 loads behind F and behind each of them; the last is the vacuum.
 
-    Raises
-    ------
-    ValueError
-        A layer before the last is infinitely thick.
+    ValueError if a layer before the last is infinitely thick.
     """
     for layer in layers[:-1]:
         if isinstance(layer, Layer) and math.isinf(layer.thickness):
@@ -252,15 +237,8 @@ def Lambda_effective(layers: Layers) -> float:
 
     It serves as `lambda_sf_N` of `mtjfit.physics.kappa` with ``D_ratio=1``.
 
-    Parameters
-    ----------
-    layers : sequence of Layer or InterfaceLayer
-        From F outwards.
-
-    Raises
-    ------
-    ValueError
-        A layer is magnetic (its Λ is complex: use `mtjfit.physics.kappa_stack`), or one before the last is infinite.
+    `layers` runs from F outwards. ValueError if one is magnetic (its Λ is complex: use `mtjfit.physics.kappa_stack`),
+    or one before the last is infinite.
 
     Examples
     --------

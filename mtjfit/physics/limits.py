@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from mtjfit.physics.diffusion import (
     ComplexArray,
     FloatArray,
+    Length,
     check_lengths,
     checked_arguments,
     inverse_square,
@@ -46,11 +47,7 @@ def kappa_chi_beta(chi: ArrayLike, beta: ArrayLike) -> ComplexArray:
     """κ for d → ∞ from the ratios of times of Eq. 13–14: z/(1 + z) with z = λ_sf²/L0² = 1/χ − i/β.
 
     As printed: [(1+χ)β² + χ² − i χ²β]/[(1+χ)²β² + χ²]. Its error for finite d is that of `kappa_semi_infinite`.
-
-    Parameters
-    ----------
-    chi, beta : array_like
-        χ = τ_φ/τ_sf and β = τ_J/τ_sf, ≥ 0, inf allowed; κ is 1 where one of them is 0. ValueError for negative ones.
+    χ = τ_φ/τ_sf and β = τ_J/τ_sf are ≥ 0 (ValueError), inf allowed; κ is 1 where one of them is 0.
 
     Examples
     --------
@@ -116,13 +113,8 @@ def kappa_ultrathin(
 def kappa_effective(lambda_J: ArrayLike, lambda_phi: ArrayLike, lambda_sf_star: ArrayLike) -> ComplexArray:
     """κ of Eq. 15, L*²/L0² with 1/L*² = 1/L0² + 1/λ*_sf².
 
-    With λ*_sf of `lambda_sf_effective_exact`, which is complex, it is κ exactly. A small error δ of
-    1/λ*_sf² makes the relative error −L*² δ of κ.
-
-    Parameters
-    ----------
-    lambda_sf_star : array_like, real or complex
-        λ*_sf in nm, real part ≥ 0 (ValueError), inf allowed; 0 gives κ = 0.
+    With λ*_sf of `lambda_sf_effective_exact`, which is complex, it is κ exactly. A small error δ of 1/λ*_sf² makes the
+    relative error −L*² δ of κ. λ*_sf is in nm, its real part ≥ 0 (ValueError), inf allowed; 0 gives κ = 0.
 
     Examples
     --------
@@ -173,11 +165,8 @@ def tau_sf_effective(d: ArrayLike, tau_sf_F: ArrayLike, tau_sf_N: ArrayLike, lam
     fixed D_N it is the other way round: τ_sf^N = λ_sf^N²/D_N, the leak is D_N/(λ_sf^N d), and a longer λ_sf^N
     lengthens τ*_sf (`lambda_sf_effective`).
 
-    Parameters
-    ----------
-    tau_sf_F, tau_sf_N : array_like
-        Spin relaxation times in F and N, > 0, inf allowed. ValueError where lambda_sf_N/tau_sf_N is inf/inf. Nothing
-        leaks, τ*_sf = tau_sf_F, for d = inf or lambda_sf_N = 0.
+    The relaxation times are > 0, inf allowed; ValueError where lambda_sf_N/tau_sf_N is inf/inf. Nothing leaks,
+    τ*_sf = tau_sf_F, for d = inf or lambda_sf_N = 0.
 
     Examples
     --------
@@ -195,12 +184,7 @@ def tau_sf_effective(d: ArrayLike, tau_sf_F: ArrayLike, tau_sf_N: ArrayLike, lam
 
 
 def kappa_thin(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """κ of Eq. 16, (L²/L0²)/(1 + L/(η d)): thin F with Λ ≫ d/2. Fit with `kappa` only.
 
@@ -232,12 +216,7 @@ def _leak(d: FloatArray, q_squared: ComplexArray, Lambda: FloatArray) -> Complex
 
 
 def lambda_sf_effective_exact(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> ComplexArray:
     """λ*_sf in nm that makes Eq. 15 equal to Eq. 12, complex: 1/λ*² = 1/λ_sf² + (1/L²)/[cosh(d/L) + η sinh(d/L) − 1].
 
@@ -264,12 +243,7 @@ def lambda_sf_effective_exact(
 
 
 def kappa_thin_error(
-    d: ArrayLike,
-    lambda_J: ArrayLike,
-    lambda_phi: ArrayLike,
-    lambda_sf_F: ArrayLike,
-    lambda_sf_N: ArrayLike,
-    D_ratio: ArrayLike = 1.0,
+    d: Length, lambda_J: Length, lambda_phi: Length, lambda_sf_F: Length, lambda_sf_N: Length, D_ratio: ArrayLike = 1.0
 ) -> FloatArray:
     """|κ_16 − κ|/|κ|: by how much Eq. 16 misses Eq. 12, in modulus and phase together, to about 1e-15.
 

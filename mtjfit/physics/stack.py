@@ -84,12 +84,9 @@ def torque_by_layer(
 ) -> ComplexArray:
     """Torque per area over J0 in F and in each layer behind it, ∫ (m D/J0)/L0² dx; 0 in nonmagnetic layers.
 
-    In-plane and out-of-plane are those of the free layer, M × (P × M) and M × P, in all rows.
-
-    Returns
-    -------
-    ndarray of complex, shape (1 + number of layers, …) with the broadcast shape behind
-        Row 0 is `kappa_stack`. With `spin_flip_by_layer` all rows add up to 1.
+    Rows, one for F and one for each layer, stand before the broadcast shape: row 0 is `kappa_stack`, and with
+    `spin_flip_by_layer` all rows add up to 1. In-plane and out-of-plane are those of the free layer, M × (P × M) and
+    M × P, in all of them.
 
     Examples
     --------

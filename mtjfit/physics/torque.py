@@ -16,11 +16,6 @@ def sin_degrees(angle: ArrayLike) -> FloatArray:
     """sin θ of the angle between the moments in degrees, exactly 0 at 0° and 180° and 1 at 90°.
 
     ValueError for angles outside 0° to 180°, where no angle between two directions lies.
-
-    Examples
-    --------
-    >>> sin_degrees([0.0, 90.0, 180.0]).tolist()
-    [0.0, 1.0, 0.0]
     """
     angle = np.asarray(angle, dtype=float)
     if np.any((angle < 0) | (angle > 180)):
@@ -124,14 +119,8 @@ def torque(
 ) -> ComplexArray:
     """T_par + i T_perp at bias V, Eq. 12: κ(d) J0(V) per area or device, κ(d) J0(V)/d per volume.
 
-    Parameters
-    ----------
-    V : array_like
-        Bias in volts; broadcasts against the lengths.
-    interface : Interface
-        J0(V), in the unit wanted for the torque (times nm for ``per="volume"``).
-    per : {"area", "device", "volume"}
-        Normalisation; ``"volume"`` is what an effective field measures.
+    V, in volts, broadcasts against the lengths. J0(V) of the `interface` is in the unit wanted for the torque (times nm
+    for ``per="volume"``, which is what an effective field measures).
 
     Examples
     --------

@@ -1,5 +1,6 @@
 """Prior influence: what a posterior owes to its data and what to its priors."""
 
+from mtjfit.lazy import names_on_demand
 from mtjfit.prior_influence.information import joint_gain, narrowing
 from mtjfit.prior_influence.tables import narrowing_sentence, narrowing_table, sensitivity_sentence, sensitivity_table
 
@@ -11,3 +12,14 @@ __all__ = [
     "sensitivity_sentence",
     "sensitivity_table",
 ]
+
+_HOMES = {
+    "information": ("FROM_PRIOR", "JointGain", "gain_over_normal"),
+    "section": ("prior_section",),
+    "reweighting": ("WIDER", "Alternative", "alternatives", "reweighted", "sensitivity", "weighted_quantiles"),
+    "tables": ("MOVED", "bits", "joint_sentence"),
+}
+
+__getattr__ = names_on_demand(
+    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+)

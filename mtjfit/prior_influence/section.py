@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pandas as pd
 
 from mtjfit.html import PlannedFigure, Section
 from mtjfit.infer import Posterior
+from mtjfit.plain import by_name
 from mtjfit.prior_influence.information import joint_gain, narrowing
 from mtjfit.prior_influence.plot import plot_prior_posterior
-from mtjfit.prior_influence.sensitivity import sensitivity
+from mtjfit.prior_influence.reweighting import sensitivity
 from mtjfit.prior_influence.tables import (
     NOT_CONVERGED,
-    narrowing_record,
     narrowing_sentence,
     narrowing_table,
     sensitivity_sentence,
@@ -39,7 +41,12 @@ def prior_section(posterior: Posterior | None) -> Section | None:
         "narrowing": narrowing_table(posterior, found, joint),
         "sensitivity": sensitivity_table(posterior, others),
     }
-    record = narrowing_record(found, joint, others, sentences)
+    record = {
+        "narrowing": by_name(found),
+        "joint_gain": asdict(joint),
+        "sensitivity": others.to_dict("records"),
+        "sentences": list(sentences),
+    }
     return Section(
         "priors", _TITLE, sentences, "", _picture(posterior, found, gained), tables, record={_RECORD: record}
     )

@@ -7,21 +7,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.plain import by_name
+from mtjfit.infer import Posterior
 from mtjfit.prior_influence.information import FROM_PRIOR, JointGain
-from mtjfit.prior_influence.sensitivity import alternatives, reweighted
+from mtjfit.prior_influence.reweighting import alternatives, reweighted
 from mtjfit.results.tables import interval
 from mtjfit.study import LENGTHS, ParameterName, is_amplitude
 from mtjfit.text import Table, number
-
-if TYPE_CHECKING:
-    from mtjfit.infer import Posterior
 
 MOVED = 0.3
 """A median or limit that another prior moves by more than this many sd depends on the prior."""
@@ -36,13 +31,7 @@ _QUANTILES = {"q05": "lower limit", "q50": "median", "q95": "upper limit"}
 
 
 def bits(gain: float, error: float = 0.0) -> str:
-    """A gain in bits for a table: two decimals, or one where its error is larger than 0.05.
-
-    Examples
-    --------
-    >>> bits(5.1248, 0.013), bits(0.2, 0.08), bits(float("inf"))
-    ('5.12', '0.2', 'inf')
-    """
+    """A gain in bits for a table: two decimals, or one where its error is larger than 0.05."""
     return f"{gain:.{2 if error <= 0.05 else 1}f}"
 
 
@@ -188,15 +177,3 @@ def _no_answer(posterior: Posterior, name: str, words: str, k_hat: str) -> str:
 
 def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
-def narrowing_record(
-    found: pd.DataFrame, joint: JointGain, other: pd.DataFrame, sentences: Sequence[str]
-) -> dict[str, object]:
-    """Content for ``result.json``: bits by parameter and together, other priors, and the sentences."""
-    return {
-        "narrowing": by_name(found),
-        "joint_gain": asdict(joint),
-        "sensitivity": other.to_dict("records"),
-        "sentences": list(sentences),
-    }

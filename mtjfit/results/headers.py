@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import mtjfit
 from mtjfit.data import TorqueCurve, pretty
 from mtjfit.data.implausible import suspicious_curve
 from mtjfit.infer import FitResult
@@ -16,6 +15,7 @@ from mtjfit.model import DeviceCombinations
 from mtjfit.model.noise import noise_words
 from mtjfit.study import LENGTHS, Study
 from mtjfit.text import p_text
+from mtjfit.version import __version__
 
 P_BAD = 1e-3
 """p-value below which the model does not describe the data; the notice is loud."""
@@ -165,7 +165,7 @@ def header_fields(study: Study, fit: FitResult) -> dict[str, str]:
     curves = study.curves
     low = min(float(curve.bias[curve.used].min()) for curve in curves)
     high = max(float(curve.bias[curve.used].max()) for curve in curves)
-    fields = {"program": f"mtjfit {mtjfit.__version__}", "study": study.name}
+    fields = {"program": f"mtjfit {__version__}", "study": study.name}
     if study.label:
         fields["origin"] = study.label
     units = {curve.device: pretty(curve.unit) for curve in curves}

@@ -63,18 +63,18 @@ __all__ = [
 
 _HOMES = {
     "analysis": ("analyse",),
-    "calibration": ("Constant", "Constants", "torkances"),
+    "calibration": ("Constant", "Constants", "rectified_background", "torkances"),
     "export": ("spectra_files",),
     "joint": ("DeviceLines", "fit_together"),
     "kittel": ("KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"),
     "lines": ("fit_lines",),
-    "lineshape": ("antisymmetric", "complex_line", "symmetric"),
+    "lineshape": ("antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"),
     "load": ("load_spectra",),
     "residuals": ("ResidualTests", "residual_tests"),
     "single": ("fit_spectrum",),
     "spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
     "study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
-    "torkance": ("CommonError", "TorkanceCurve", "torkance_curve"),
+    "torkance": ("CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"),
 }
 
 __getattr__ = names_on_demand(

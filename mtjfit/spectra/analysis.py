@@ -37,15 +37,8 @@ class _Group:
 def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None) -> SpectraResult:
     """Fit all spectra of a study and calibrate them where constants are declared.
 
-    Parameters
-    ----------
-    progress : callable, optional
-        Called with the number of spectra that were fitted.
-
-    Returns
-    -------
-    SpectraResult
-        Spectra that are not described by their lines are flagged, and stay.
+    Spectra that are not described by their lines are flagged, and stay. `progress` is called with the number of spectra
+    that were just fitted.
     """
     spectra, options = study.spectra, study.options
     used = [np.ones(each.x.size, dtype=bool) for each in spectra]
@@ -72,13 +65,10 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(_notices(study, every, shared)))
 
 
-def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray, BoolArray | None]:
-    """Used points of all spectra as rows of x and y, and a mask where their numbers differ."""
-    x, y, inside = stacked(
-        [each.x[keep] for each, keep in zip(spectra, used, strict=True)],
-        [each.voltage[keep] for each, keep in zip(spectra, used, strict=True)],
-    )
-    return x, y, None if bool(inside.all()) else inside
+def _stack(spectra: Sequence[Spectrum], used: Sequence[BoolArray]) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Used points of all spectra as rows of x and y, and a mask of what is not padding."""
+    both = list(zip(spectra, used, strict=True))
+    return stacked([each.x[keep] for each, keep in both], [each.voltage[keep] for each, keep in both])
 
 
 def _fitted(
@@ -185,13 +175,8 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
 
 def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
     """Kittel's formula through the resonances of a device; None where there are too few, or the fields are unknown."""
-    own = [
-        fit
-        for fit in fits
-        if fit.spectrum.device == device
-        and math.isfinite(fit.spectrum.fixed)
-        and not any("no line was found" in flag for flag in fit.flags)
-    ]
+    own = [fit for fit in fits if fit.spectrum.device == device and math.isfinite(fit.spectrum.fixed)
+           and not any("no line was found" in flag for flag in fit.flags)]  # fmt: skip
     different = len({fit.spectrum.fixed for fit in own})
     free = study.options.kittel
     if different <= len(free):

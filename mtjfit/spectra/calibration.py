@@ -46,25 +46,7 @@ _SAME = str.maketrans({"Ω": "ohm", "μ": "u", "·": " ", "²": "2", "−": "-"}
 
 
 def factor(text: str, table: Mapping[str, float]) -> float:
-    """Factor of a unit to SI.
-
-    Parameters
-    ----------
-    text : str
-        ``µV`` and ``uV``, ``Ω`` and ``ohm``, ``m²`` and ``m2`` are the same; case counts.
-    table : mapping
-        One of the tables of this module.
-
-    Raises
-    ------
-    ValueError
-        The text is no unit of the table; the message names the nearest one.
-
-    Examples
-    --------
-    >>> factor("µV", VOLTAGE_UNITS), factor("kΩ", CONSTANT_UNITS["dV_dI"])
-    (1e-06, 1000.0)
-    """
+    """Factor of a unit to SI, from one of these tables; case counts. ValueError for others names the nearest one."""
     key = unicodedata.normalize("NFC", text.strip()).translate(_SAME).replace("µ", "u")
     if key not in table:
         raise ValueError(f"unknown unit {text!r}; {did_you_mean(text, table)}")
@@ -84,14 +66,7 @@ def factor_or_problem(text: str, table: Mapping[str, float], where: str, problem
 def field_fault(field: float, frequency: float) -> str | None:
     """Reason why a field in T can hardly belong to a resonance at a frequency in Hz; None if it can.
 
-    Ferromagnets resonate at 1 to 100 GHz in fields of millitesla to some tesla; 1 T is 28 GHz for the bare spin. Less
-    than a thousandth, or more than thirty times, the field of the bare spin means another unit.
-
-    Examples
-    --------
-    >>> field_fault(1.6e-5, 4e9)
-    'a resonance at 4 GHz in 0.016 mT is hardly possible: is the unit of the field right?'
-    >>> field_fault(0.016, 4e9)
+    1 T is 28 GHz for the bare spin; less than a thousandth or more than thirty times its field means another unit.
     """
     bare = frequency / 28e9
     if 1e-3 * bare < abs(field) < 30 * bare or frequency == 0:
@@ -102,18 +77,10 @@ def field_fault(field: float, frequency: float) -> str | None:
 
 @dataclass(frozen=True)
 class Constant:
-    """A declared constant, in SI.
+    """A declared constant, in SI: `value` with its standard error `sd`.
 
-    Attributes
-    ----------
-    value : float
-        At every bias, where there is no table.
-    sd : float
-        Its standard error; of a table: relative to the values.
-    table : tuple of (float, float)
-        Bias in V and value, ascending; between them the values are joined by lines, outside the last one holds.
-    own : bool
-        True where the error is this device's own; False where it is common to all devices of the study.
+    Or a `table` of (bias in V, value), ascending: between its entries values are joined by lines, outside the last one
+    holds, and `sd` is relative to the values. `own` is False where the error is common to all devices of the study.
     """
 
     value: float
@@ -141,27 +108,17 @@ class Constant:
 class Constants:
     """Constants for the calibration of one device.
 
-    Attributes
-    ----------
-    I_rf : Constant
-        Peak amplitude of the current at radio frequency through the junction, A.
-    V_thetaI : Constant
-        ∂²V/∂θ∂I in Ω/rad, θ the angle between the moments; dR/dθ where the junction is ohmic. Positive where the
-        antiparallel state has the higher resistance.
-    dV_dI : Constant
-        Differential resistance, Ω.
-    Ms_Vol : Constant
-        Total moment of the free layer, A m².
-    Nx_Meff : Constant or None
-        N_x M_eff = B + μ0 M_eff of an in-plane layer, T, the same for all spectra; for sweeps of the frequency.
-    Meff, Bk : Constant or None
-        μ0 M_eff and in-plane anisotropy field, T; N_x M_eff = B + B_k + μ0 M_eff then follows from the field.
-    V_II : Constant or None
-        ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
-    theta : Constant or None
-        Angle between the moments in degrees; the torkance at this angle does not depend on it.
-    gamma : Constant
-        rad/(s T).
+    - `I_rf`: peak amplitude of the current at radio frequency through the junction, A.
+    - `V_thetaI`: ∂²V/∂θ∂I in Ω/rad, θ the angle between the moments; dR/dθ where the junction is ohmic. Positive where
+      the antiparallel state has the higher resistance.
+    - `dV_dI`: differential resistance, Ω. `Ms_Vol`: total moment of the free layer, A m².
+    - `Nx_Meff`: N_x M_eff = B + μ0 M_eff of an in-plane layer, T, the same for all spectra; for sweeps of the
+      frequency.
+    - `Meff`, `Bk`: μ0 M_eff and in-plane anisotropy field, T; N_x M_eff = B + B_k + μ0 M_eff then follows from the
+      field.
+    - `V_II`: ∂²V/∂I² in Ω/A, for the flat background ¼ V_II I_rf², a check of I_rf.
+    - `theta`: angle between the moments in degrees; the torkance at this angle does not depend on it.
+    - `gamma`: rad/(s T).
     """
 
     I_rf: Constant
@@ -188,39 +145,25 @@ class Constants:
 def torkances(
     lines: FloatArray, bias: FloatArray, fixed: FloatArray, against: Against, constants: Constants
 ) -> FloatArray:
-    r"""In-plane and out-of-plane torkance of lines, in N m/V.
+    r"""In-plane and out-of-plane torkance of n lines, shape (2, n), in N m/V.
 
-    With M's motion ∂M/∂t = … + (γ/M_s Vol) [τ_par e_par + τ_perp e_perp], e_par = M × (P × M), e_perp = M × P,
-    linear response to a current I_rf cos ωt rectifies to
+    With M's motion ∂M/∂t = … + (γ/M_s Vol) [τ_par e_par + τ_perp e_perp], e_par = M × (P × M), e_perp = M × P, linear
+    response to a current I_rf cos ωt rectifies to
 
         V_mix = ¼ V_II I_rf² − C [τ'_par S(ω) + Ω_perp τ'_perp A(ω)],
         C = V_θI (dV/dI) γ I_rf²/(4 M_s Vol σ),  Ω_perp = γ N_x M_eff/ω_m,  τ' = dτ/dV,
 
     where a torque along e_par, towards P, lowers the angle θ and with it the resistance. In the form that is often
-    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with
-    ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the in-plane component counts away from P: the same with τ'_par of the other
-    sign. σ is the HALF width at half maximum in rad/s. Against the field, ω_m(B) passes the frequency the other way
-    round: A(ω) = −A(|B|), and σ = ΔB dω/dB at resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
+    printed, ½ V_θI [ħγ sin θ/(4e M_s Vol σ)] I_rf² [ξ_par S − ξ_perp Ω_perp A] with ξ = (2e/ħ sin θ)(dV/dI)(dτ/dV), the
+    in-plane component counts away from P: the same with τ'_par of the other sign. σ is the HALF width at half maximum
+    in rad/s. Against the field, ω_m(B) passes the frequency the other way round: A(ω) = −A(|B|), and σ = ΔB dω/dB at
+    resonance, dω/dB = γ² (2B + 2B_k + μ0 M_eff)/2ω.
 
-    Parameters
-    ----------
-    lines : ndarray, shape (4, n)
-        Centre and half width (Hz, or T), symmetric and antisymmetric amplitude (V). May be complex, for derivatives by
-        a complex step.
-    bias : ndarray, shape (n,)
-        V.
-    fixed : ndarray, shape (n,)
-        Field in T of sweeps of the frequency, frequency in Hz of sweeps of the field.
+    `lines`, shape (4, n), are centre and half width (Hz, or T), symmetric and antisymmetric amplitude (V); they may be
+    complex, for derivatives by a complex step. The bias is in V, `fixed` the field in T of sweeps of the frequency, the
+    frequency in Hz of sweeps of the field. The torkances are those of the device at its angle: sin θ is included.
 
-    Returns
-    -------
-    ndarray, shape (2, n)
-        dτ_par/dV and dτ_perp/dV of the device at its angle: sin θ is included.
-
-    Raises
-    ------
-    ValueError
-        Sweeps of the field without `Meff`, or neither `Nx_Meff` nor `Meff` with known fields.
+    ValueError for sweeps of the field without `Meff`, and without both `Nx_Meff` and `Meff` with known fields.
 
     Examples
     --------
@@ -252,14 +195,7 @@ def torkances(
 
 
 def rectified_background(bias: FloatArray, constants: Constants) -> FloatArray | None:
-    """¼ V_II I_rf² in V, what the curvature of V(I) rectifies far from any resonance; None without V_II.
-
-    Examples
-    --------
-    >>> constants = Constants(*(Constant(value) for value in (1e-5, 300.0, 500.0, 1e-17)), V_II=Constant(-4e5))
-    >>> rectified_background(np.zeros(1), constants).tolist()
-    [-1e-05]
-    """
+    """¼ V_II I_rf² in V, what the curvature of V(I) rectifies far from any resonance; None without V_II."""
     if constants.V_II is None:
         return None
     return np.asarray(0.25 * constants.V_II.at(bias) * constants.I_rf.at(bias) ** 2)

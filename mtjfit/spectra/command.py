@@ -39,35 +39,16 @@ if TYPE_CHECKING:
     "--thumbnails", type=click.IntRange(0, 20_000), default=480, show_default=True, help="Maximum number of thumbnails."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress: only warnings and the path of the page.")
-def spectra_command(study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool) -> None:
+@click.pass_obj
+def spectra_command(
+    page: Callable[..., str] | None, study: Path, output: Path, shift: tuple[str, ...], thumbnails: int, quiet: bool
+) -> None:
     """Fit the lines of all spectra that a file names, and calibrate them where it declares the constants.
 
     DIR holds overview.html with every spectrum, flagged ones first, and lines.csv. With constants also torkance.csv,
     the covariance of each device, and a study.toml for mtjfit run.
     """
-    leave_spectra(study, output, shift, thumbnails, quiet)
-
-
-def leave_spectra(
-    study: Path,
-    output: Path,
-    shift: tuple[str, ...] = (),
-    thumbnails: int = 480,
-    quiet: bool = False,
-    page: Callable[..., str] | None = None,
-) -> None:
-    """Fit, calibrate, write a folder, and say what came out.
-
-    Parameters
-    ----------
-    page : callable, optional
-        HTML of a result; `mtjfit.spectra.page.spectra_html` by default.
-
-    Raises
-    ------
-    MtjfitError
-        The study, its spectra, a shift or the folder cannot be used.
-    """
+    # `page` takes the place of `spectra_html`, as Steps do in a run
     from mtjfit.progress import bar
     from mtjfit.spectra import analyse, load_spectra, spectra_files
     from mtjfit.spectra.page import flagged_table, spectra_devices_table, spectra_document, spectra_html, spectra_says
@@ -105,13 +86,7 @@ def leave_spectra(
 
 
 def _shifted(study: SpectraStudy, shifts: tuple[str, ...]) -> SpectraStudy:
-    """The study with constants moved by so many standard errors.
-
-    Raises
-    ------
-    ConfigError
-        A shift is not understood, or names a constant that no device has.
-    """
+    """The study with constants moved by so many standard errors; ConfigError for a shift that means nothing."""
     for shift in shifts:
         match = re.fullmatch(r"(\w+)=([+-]?\d+(?:\.\d+)?)", shift)
         if match is None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.spectrum import Against, LineModel
 from mtjfit.spectra.study import LineOptions, SpectraDevice
 from mtjfit.toml import NUMBER, WORD, WORD_OR_NUMBER, TomlTable, validated
+
+T = TypeVar("T")
 
 
 class SpectraTable(TomlTable):
@@ -178,58 +180,62 @@ _NEEDED = {
 }
 
 
+def kept(found: T | list[Problem], problems: list[Problem]) -> T | None:
+    """An object that was validated; None, and its problems are added to the others, where it was not."""
+    if isinstance(found, list):
+        problems += found
+        return None
+    return found
+
+
 def _constant(name: str, raw: object, where: str, own: bool) -> Constant | list[Problem]:
     table = validated(ConstantTable, raw, where, ADVICE)
     if isinstance(table, list):
         return table
     problems: list[Problem] = []
     scale = factor_or_problem(table.unit, CONSTANT_UNITS[name], f"{where}.unit", problems)
-    if (table.value is None) == (not table.table):
-        problems.append(Problem(where, "needs one of value and table", "give a number, or [[bias, value], …]"))
-    if (table.sd is None) == (table.relative is None):
-        todo = "give the standard error, or 0 if it is exact: it moves the whole curve"
-        problems.append(Problem(where, "needs one of sd and relative", todo))
-    if table.table and table.relative is None:
-        problems.append(Problem(f"{where}.relative", "is missing beside the table", "give the relative standard error"))
-    numbers = [*(each for pair in table.table for each in pair), table.value, table.sd, table.relative]
-    if not all(math.isfinite(each) for each in numbers if each):
-        problems.append(Problem(where, "holds NaN or inf", "give plain numbers"))
     biases = [V for V, _ in table.table]
-    if any(b <= a for a, b in pairwise(biases)):
-        problems.append(Problem(f"{where}.table", "is not sorted by bias", "give each bias once, ascending"))
     values = [value for _, value in table.table] if table.table else [table.value or 0.0]
-    if name in _POSITIVE and min(values) <= 0:
-        problems.append(Problem(where, f"is {min(values):g}", "give a positive number"))
-    if name == "V_thetaI" and 0.0 in values:
-        problems.append(Problem(where, "is 0", "without a change of resistance nothing is rectified"))
+    numbers = [*biases, *values, table.value, table.sd, table.relative]
+    checks = (
+        ((table.value is None) == (not table.table), "", "needs one of value and table",
+         "give a number, or [[bias, value], …]"),
+        ((table.sd is None) == (table.relative is None), "", "needs one of sd and relative",
+         "give the standard error, or 0 if it is exact: it moves the whole curve"),
+        (bool(table.table) and table.relative is None, ".relative", "is missing beside the table",
+         "give the relative standard error"),
+        (not all(math.isfinite(each) for each in numbers if each), "", "holds NaN or inf", "give plain numbers"),
+        (any(b <= a for a, b in pairwise(biases)), ".table", "is not sorted by bias",
+         "give each bias once, ascending"),
+        (name in _POSITIVE and min(values) <= 0, "", f"is {min(values):g}", "give a positive number"),
+        (name == "V_thetaI" and 0.0 in values, "", "is 0", "without a change of resistance nothing is rectified"),
+    )  # fmt: skip
+    problems += [Problem(where + key, what, todo) for wrong, key, what, todo in checks if wrong]
     if name == "theta" and table.value is not None and (fault := written_angle_fault(table.value)):
         problems.append(Problem(where, *fault))
     if problems:
         return problems
     if table.table:
-        pairs = tuple((V, value * scale) for V, value in table.table)
-        return Constant(math.nan, float(table.relative or 0.0), pairs, own)
+        return Constant(
+            math.nan, float(table.relative or 0.0), tuple((V, each * scale) for V, each in table.table), own
+        )
     value = float(table.value or 0.0) * scale
     sd = table.sd * scale if table.sd is not None else abs(value) * float(table.relative or 0.0)
     return Constant(value, sd, (), own)
 
 
 def _constants(
-    common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against
-) -> Constants | list[Problem] | None:
+    common: Mapping[str, object], own: Mapping[str, object], where: str, against: Against, problems: list[Problem]
+) -> Constants | None:
     """``[constants]``, where those of the device itself do not replace them; None where there are none at all."""
     if not common and not own:
         return None
-    problems: list[Problem] = []
-    found: dict[str, Constant] = {}
+    before, found = len(problems), dict[str, Constant]()
     for name in CONSTANTS:
         if name in own or name in common:
             place = f"{where}.{name}" if name in own else f"constants.{name}"
-            one = _constant(name, own.get(name, common.get(name)), place, name in own)
-            if isinstance(one, list):
-                problems += one
-            else:
-                found[name] = one
+            one = kept(_constant(name, own.get(name, common.get(name)), place, name in own), problems)
+            found |= {} if one is None else {name: one}
     declared = {*common, *own}
     problems += [Problem(f"constants.{name}", "is missing", f"give the {_NEEDED[name]}")
                  for name in _NEEDED if name not in declared]  # fmt: skip
@@ -241,44 +247,43 @@ def _constants(
     elif not {"Nx_Meff", "Meff"} & declared:
         todo = "give N_x M_eff = B + μ0 M_eff of an in-plane layer, or Meff if the field of each spectrum is known"
         problems.append(Problem("constants.Nx_Meff", "is missing", todo))
-    return problems or Constants(**found)
+    return Constants(**found) if len(problems) == before else None
 
 
-def devices_from(raw: object, common: object, against: Against) -> dict[str, SpectraDevice] | list[Problem]:
-    """All declared devices by name, or all their problems."""
-    problems: list[Problem] = []
+def devices_from(raw: object, common: object, against: Against, problems: list[Problem]) -> dict[str, SpectraDevice]:
+    """All declared devices by name, without constants that have problems."""
     if not isinstance(common, dict):
-        return [Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }')]
+        problems.append(Problem("constants", "is not a table", 'write I_rf = { value = 10, sd = 0.5, unit = "uA" }'))
+        return {}
     problems += [Problem(f"constants.{name}", "is no constant", did_you_mean(name, CONSTANTS))
                  for name in common if name not in CONSTANTS]  # fmt: skip
     common = {name: each for name, each in common.items() if name in CONSTANTS}
     if not isinstance(raw, list):
-        return [*problems, Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness")]
+        problems.append(Problem("devices", "is not a list of tables", "write [[devices]] with name and thickness"))
+        return {}
     found: dict[str, SpectraDevice] = {}
     for i, each in enumerate(raw):
         where = f"devices[{i}]"
-        table = validated(DeviceTable, each, where, ADVICE)
-        if isinstance(table, list):
-            problems += table
+        table = kept(validated(DeviceTable, each, where, ADVICE), problems)
+        if table is None:
             continue
+        before = len(problems)
         own = {name: raw for name in CONSTANTS if (raw := getattr(table, name)) is not None}
-        constants = _constants(common, own, where, against)
-        if isinstance(constants, list):
-            problems += constants
+        constants = _constants(common, own, where, against, problems)
+        if len(problems) > before:
             continue
         if table.name in found:
             problems.append(Problem(f"{where}.name", f"is {table.name!r} a second time", "name each device once"))
         found[table.name] = SpectraDevice(table.name, table.thickness, table.thickness_sd, constants)
-    # A problem of a common constant is found once for every device.
-    return list(dict.fromkeys(problems)) or found
+    return found
 
 
-def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[Problem]:
-    """``[line]``, whose `range` is in `x_unit`, the unit of the abscissa."""
-    table = validated(LineTable, raw, "line", ADVICE)
-    if isinstance(table, list):
-        return table
-    problems: list[Problem] = []
+def line_from(raw: object, x_unit: str, against: Against, problems: list[Problem]) -> LineOptions | None:
+    """``[line]``, whose `range` is in `x_unit`, the unit of the abscissa; None where it has problems."""
+    table = kept(validated(LineTable, raw, "line", ADVICE), problems)
+    if table is None:
+        return None
+    before = len(problems)
     units = FREQUENCY_UNITS if against == "frequency" else FIELD_UNITS
     modulation, output = None, 1.0
     if table.derivative is not None:
@@ -304,8 +309,8 @@ def line_from(raw: object, x_unit: str, against: Against) -> LineOptions | list[
             problems.append(Problem("line.range", f"[{low:g}, {high:g}] is empty", f"give [low, high] in {x_unit}"))
         scale = units.get(x_unit, math.nan)
         limits = (low * scale, high * scale)
-    if problems:
-        return problems
+    if len(problems) > before:
+        return None
     model = LineModel(table.modes, table.background, modulation, table.form)
     return LineOptions(
         model, table.use, sharing["centre"], sharing["width"], limits, table.window, table.kittel, output

@@ -41,13 +41,7 @@ def spectra_files(result: SpectraResult) -> dict[str, bytes]:
 
 
 def covariance_names(devices: Iterable[str]) -> dict[str, str]:
-    """File of the covariance of each device, named so that every file system accepts it.
-
-    Examples
-    --------
-    >>> covariance_names(["A1", "A/1", "A 1"])
-    {'A1': 'covariance-A1.csv', 'A/1': 'covariance-A_1.csv', 'A 1': 'covariance-A_1-2.csv'}
-    """
+    """File of the covariance of each device, named so that every file system accepts it: A/1 is covariance-A_1.csv."""
     found: dict[str, str] = {}
     for device in devices:
         plain = re.sub(r"[^A-Za-z0-9.+-]", "_", device)[:60]

@@ -22,19 +22,12 @@ _SMALL = 1e-10
 
 @dataclass(frozen=True)
 class DeviceLines:
-    """Lines of one device at M biases, K modes.
+    """Lines of one device at M biases, K modes: centre, half_width, s, a of shape (M, K), background (M, degree + 1).
 
-    Attributes
-    ----------
-    centre, half_width, s, a : ndarray, shape (M, K)
-    background : ndarray, shape (M, degree + 1)
-    covariance : ndarray, shape (4, M, K, 4, M, K)
-        Of centre, half width, s, a; correlations between biases come from what they share.
-    chi2 : float
-        Of all residuals, over the noise of each spectrum fitted on its own.
-    p_sharing : float
-        Probability of so large a rise of χ² if the sharing were true; NaN where nothing is shared. Check this first:
-        residuals of spectra that wrongly share a parameter are not noise.
+    `covariance`, shape (4, M, K, 4, M, K), is that of centre, half width, s, a; correlations between biases come from
+    what they share. `chi2` is that of all residuals, over the noise of each spectrum fitted on its own. `p_sharing` is
+    the probability of so large a rise of χ² if the sharing were true, NaN where nothing is shared. Check this first:
+    residuals of spectra that wrongly share a parameter are not noise.
     """
 
     centre: FloatArray
@@ -75,15 +68,8 @@ def fit_together(
 ) -> DeviceLines:
     """Fit all spectra of a device together, from the fits of each on its own, weighted by their noise.
 
-    Parameters
-    ----------
-    x, y, bias : ndarray, shape (M, n), (M, n) and (M,)
-    fits : LineFits
-        From `fit_lines`, of the same spectra.
-    centre, width : "free" or int
-        See `Sharing`.
-    used : ndarray of bool, shape (M, n), optional
-        False at padded points.
+    x and y have the shape (M, n), the bias (M,); `used` is False at padded points. `centre` and `width` say what is
+    shared, see `Sharing`.
 
     Examples
     --------
@@ -96,7 +82,7 @@ def fit_together(
     (True, [-0.1, 0.0, 0.1])
     """
     model = fits.model
-    data = ScaledSpectra.of(x, y, model.degree, used)
+    data = ScaledSpectra.of(x, y, model.degree, np.ones(x.shape, dtype=bool) if used is None else used)
     noise = np.where(fits.noise > 0, fits.noise, np.finfo(float).tiny)
     precision = (data.scale / noise) ** 2
     transform, beta = _coordinates(bias, fits, data, centre, width)

@@ -20,18 +20,10 @@ GAMMA = 1.76e11
 
 
 def resonance_frequency(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float = GAMMA) -> FloatArray:
-    """Kittel's formula: f = (γ/2π) √[(B + B_k)(B + B_k + μ0 M_eff)].
+    """Kittel's formula in Hz: f = (γ/2π) √[(B + B_k)(B + B_k + μ0 M_eff)].
 
-    In Hz; 0 where the film is not magnetised in its plane.
-
-    Parameters
-    ----------
-    field : array_like
-        |B| in T, in the plane of the film, along its easy axis.
-    Meff, Bk : float
-        μ0 M_eff (negative for perpendicular anisotropy) and in-plane anisotropy field in T.
-    gamma : float
-        rad/(s T).
+    It is 0 where the film is not magnetised in its plane. `field` is |B| along the easy axis in the plane of the film;
+    it, μ0 M_eff (negative for perpendicular anisotropy) and the in-plane anisotropy field B_k are in T, γ in rad/(s T).
 
     Examples
     --------
@@ -72,23 +64,12 @@ def resonance_slope(field: ArrayLike, Meff: float, Bk: float = 0.0, gamma: float
 
 @dataclass(frozen=True)
 class KittelFit:
-    """Kittel's formula through resonances.
+    """Kittel's formula through n resonances: μ0 M_eff and in-plane anisotropy field in T, γ in rad/(s T).
 
-    Attributes
-    ----------
-    Meff, Bk, gamma : float
-        μ0 M_eff and in-plane anisotropy field in T, gyromagnetic ratio in rad/(s T).
-    errors : mapping of str to float
-        Standard error of each that was free, from the scatter about the formula.
-    frequency, field : ndarray, shape (n,)
-        What was fitted, Hz and T.
-    residual : ndarray, shape (n,)
-        Field minus formula, in T.
-    sigma : ndarray, shape (n,)
-        Errors of the fields by their line fits, in T.
-    chi2_red : float
-        Of the residuals over these. Far above one is usual: lines are found to a hundredth of their width, where the
-        formula of a perfect macrospin is no longer true.
+    `errors` are standard errors of those that were free, from the scatter about the formula. `frequency` (Hz) and
+    `field` (T) were fitted; `residual` is field minus formula and `sigma` the error of the field by its line fit, in T.
+    `chi2_red`, residuals over these, is usually far above one: lines are found to a hundredth of their width, where the
+    formula of a perfect macrospin is no longer true.
     """
 
     Meff: float
@@ -116,19 +97,10 @@ def fit_kittel(
 
     Parameters
     ----------
-    frequency : ndarray, shape (n,)
-        Hz.
-    field : ndarray, shape (n,)
-        |B| in T.
-    sigma : ndarray, shape (n,)
-        Errors of the fields, T; those of frequencies over df/dB.
+    frequency, field, sigma : ndarray, shape (n,)
+        Hz, |B| in T, and its errors in T; those of frequencies over df/dB.
     free : sequence of {"Meff", "Bk", "gamma"}
-        The others stay: B_k at 0, γ at `gamma`.
-
-    Raises
-    ------
-    ValueError
-        Fewer resonances than parameters plus one, or Meff is not among the free ones.
+        The others stay: B_k at 0, γ at `gamma`. ValueError without Meff, or for no more resonances than these.
 
     Examples
     --------

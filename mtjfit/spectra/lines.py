@@ -21,14 +21,7 @@ _NARROWEST = 0.5  # of the spacing of points
 
 
 def stacked(xs: Sequence[FloatArray], ys: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Spectra of different lengths as rows of one array, with a mask of what is not padding.
-
-    Examples
-    --------
-    >>> x, y, used = stacked([np.arange(2.0), np.arange(3.0)], [np.ones(2), np.ones(3)])
-    >>> x.shape, used.sum(axis=1).tolist()
-    ((2, 3), [2, 3])
-    """
+    """Spectra of different lengths as rows of x and y, padded with zeros, and a mask that is False there."""
     n = max(x.size for x in xs)
     x_all, y_all, used = np.zeros((len(xs), n)), np.zeros((len(xs), n)), np.zeros((len(xs), n), dtype=bool)
     for i, (x, y) in enumerate(zip(xs, ys, strict=True)):
@@ -52,18 +45,14 @@ def fit_lines(
     Parameters
     ----------
     x, y : ndarray, shape (N, n)
-        Frequency or field, in any order, and voltages: more points than there are parameters. x may be of shape (n,).
+        Frequency or field, in any order, and voltages: with a span and more points than parameters, or ValueError.
+        x may be of shape (n,).
     model : LineModel, optional
         By default one line on a sloping background.
     used : ndarray of bool, shape (N, n), optional
-        False at padded points, see `stacked`.
+        False at padded points.
     progress : callable, optional
-        Called with the number of spectra that were finished.
-
-    Raises
-    ------
-    ValueError
-        A spectrum has too few points, or no span.
+        Called with the number of spectra that were just finished.
 
     Examples
     --------
@@ -76,15 +65,16 @@ def fit_lines(
     model = LineModel() if model is None else model
     y = np.asarray(y, dtype=float)
     x = np.broadcast_to(np.asarray(x, dtype=float), y.shape)
-    n = np.full(y.shape[0], y.shape[1]) if used is None else used.sum(axis=1)
-    if model.form == "oscillator" and not np.all((x > 0) | (False if used is None else ~used)):
+    used = np.ones(y.shape, dtype=bool) if used is None else used
+    n = used.sum(axis=1)
+    if model.form == "oscillator" and not np.all((x > 0) | ~used):
         raise ValueError("an oscillator needs frequencies above zero")
     if np.any(n <= model.n_parameters):
         raise ValueError(f"a spectrum has {n.min()} points; {model.n_parameters} parameters need more")
     parts = []
     for start in range(0, y.shape[0], _CHUNK):
         rows = slice(start, start + _CHUNK)
-        parts.append(_fit_chunk(x[rows], y[rows], model, None if used is None else used[rows], n[rows]))
+        parts.append(_fit_chunk(x[rows], y[rows], model, used[rows], n[rows]))
         if progress is not None:
             progress(len(y[rows]))
     if not parts:
@@ -93,9 +83,8 @@ def fit_lines(
     return LineFits(model, *arrays)
 
 
-def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray | None, n: FloatArray) -> LineFits:
-    inside = np.ones(x.shape, dtype=bool) if used is None else used
-    if not np.all(np.where(inside, x, -np.inf).max(axis=1) > np.where(inside, x, np.inf).min(axis=1)):
+def _fit_chunk(x: FloatArray, y: FloatArray, model: LineModel, used: BoolArray, n: FloatArray) -> LineFits:
+    if not np.all(np.where(used, x, -np.inf).max(axis=1) > np.where(used, x, np.inf).min(axis=1)):
         raise ValueError("a spectrum has no span")
     data = ScaledSpectra.of(x, y, model.degree, used)
     modulation = None if model.modulation is None else float(model.modulation / data.half_span.mean())
@@ -118,10 +107,7 @@ def search(
 ) -> tuple[FloatArray, FloatArray, Projection, BoolArray, FloatArray]:
     """Levenberg-Marquardt from given centres and log widths; every spectrum has its own damping and its own end.
 
-    Returns
-    -------
-    centre, log_width, projection, converged, iterations
-        For each spectrum, at the end of its search.
+    Returns centre, log_width, projection, converged and iterations of each spectrum at the end of its search.
     """
     n, k = centre.shape
     centre, log_width = centre.copy(), log_width.copy()
@@ -213,13 +199,8 @@ _FACTOR = 1.6
 def starts(data: ScaledSpectra, degree: int, modulation: float | None) -> tuple[FloatArray, FloatArray]:
     """Centre and log width to start from, each of shape (N,), in scaled units: the best of many trial lines.
 
-    Trial lines on one abscissa are made orthogonal to the background, so that one product gives what each of them
-    would explain of all spectra.
-
-    Parameters
-    ----------
-    modulation : float or None
-        In half spans; where the spectra differ in it, their mean is good enough to start.
+    Trial lines on one abscissa are made orthogonal to the background, so that one product gives what each of them would
+    explain of all spectra. `modulation` is in half spans; where the spectra differ in it, their mean is good enough.
     """
     t, y = _common_grid(data)
     centre, width = _trials(t.size)

@@ -18,12 +18,7 @@ Form: TypeAlias = Literal["lorentzian", "oscillator"]
 
 
 def symmetric(x: ArrayLike, centre: ArrayLike, half_width: ArrayLike) -> FloatArray:
-    """Symmetric Lorentzian S = 1/(1 + u²), u = (x − x0)/σ.
-
-    Parameters
-    ----------
-    x, centre, half_width : array_like
-        In one unit, frequency or field; they broadcast. `half_width` is σ > 0, half the width at half maximum.
+    """Symmetric Lorentzian S = 1/(1 + u²), u = (x − x0)/σ; x0 and σ, half the width at half maximum, in the unit of x.
 
     Examples
     --------
@@ -59,19 +54,12 @@ def complex_line(
 
     Parameters
     ----------
-    x, centre, half_width : array_like
-        In one unit; they broadcast.
     modulation : array_like, optional
         Peak amplitude h > 0 of the modulation, in the unit of `x`. None: no modulation, the line itself.
     form : {"lorentzian", "oscillator"}
         ``"oscillator"``: S + i(x0/x)A of u = (x − x0²/x)/2σ, which is what a moment driven by an in-plane and an
-        out-of-plane torque does at any frequency x > 0; near resonance it is the same. Lorentzians mistake about
-        σ/x0 of each line for the other one. For frequencies, and without modulation.
-
-    Raises
-    ------
-    ValueError
-        A modulated oscillator.
+        out-of-plane torque does at any frequency x > 0; near resonance it is the same. Lorentzians mistake about σ/x0
+        of each line for the other one. For frequencies, and without modulation, or ValueError.
 
     Examples
     --------
@@ -95,16 +83,7 @@ def line_derivatives(
 ) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """The line of `complex_line`, and its derivatives by x0 and by ln σ.
 
-    Returns
-    -------
-    line, by_centre, by_log_width : ndarray of complex
-        In closed form: ∂c₁/∂u = −2m/ρ³ and ∂c₁/∂m = −c₁/m + 2iq/ρ³, with ρ = √(q² + m²).
-
-    Examples
-    --------
-    >>> line, by_centre, by_log_width = line_derivatives(5.1, 5.0, 0.1)
-    >>> round(float(by_log_width.real), 3)
-    0.5
+    In closed form: ∂c₁/∂u = −2m/ρ³ and ∂c₁/∂m = −c₁/m + 2iq/ρ³, with ρ = √(q² + m²).
     """
     if form == "oscillator":
         return _oscillator(x, centre, half_width, modulation)
@@ -145,24 +124,9 @@ def _oscillator(
 
 
 def background(x: ArrayLike, degree: int) -> FloatArray:
-    """Legendre polynomials up to a degree over the span of the abscissa, as columns.
+    """Legendre polynomials up to a degree over the span of x, shape (n, degree + 1); no columns for degree −1.
 
     They span the same backgrounds as 1, x, x², …, but are far better conditioned.
-
-    Parameters
-    ----------
-    x : array_like, shape (n,)
-    degree : int
-        -1: no background at all.
-
-    Returns
-    -------
-    ndarray, shape (n, degree + 1)
-
-    Examples
-    --------
-    >>> background([4.0, 5.0, 6.0], 1).tolist()
-    [[1.0, -1.0], [1.0, 0.0], [1.0, 1.0]]
     """
     x = np.asarray(x, dtype=float)
     if degree < 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,15 @@ from mtjfit.data.table import comments_of
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
-from mtjfit.spectra.declaration import ADVICE, FilesTable, SpectraDocument, SpectraTable, devices_from, line_from
+from mtjfit.spectra.declaration import (
+    ADVICE,
+    FilesTable,
+    SpectraDocument,
+    SpectraTable,
+    devices_from,
+    kept,
+    line_from,
+)
 from mtjfit.spectra.spectrum import Against, Spectrum, branches
 from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraStudy
 from mtjfit.toml import prefixed, read_toml, validated
@@ -32,31 +39,21 @@ def _column_units(against: Against) -> dict[str, Mapping[str, float]]:
     return {"x": x, "voltage": VOLTAGE_UNITS, "bias": VOLTAGE_UNITS, "fixed": fixed}
 
 
-@dataclass(frozen=True, eq=False)
-class _Files:
-    """Spectra of all files with sha256 by file, notes on what was found out, and the origin that comments declare."""
-
-    spectra: tuple[Spectrum, ...]
-    hashes: dict[str, str]
-    notes: tuple[str, ...]
-    origin: Origin
-
-
 def _jobs(tables: list[FilesTable], folder: Path) -> list[tuple[FilesTable, Path]]:
     """Files of each table; ConfigError where there are none, or too many."""
     jobs: list[tuple[FilesTable, Path]] = []
     problems: list[Problem] = []
     for i, table in enumerate(tables):
-        found = sorted(each for each in (folder / table.folder).glob(table.file) if each.is_file())
-        found = [each for each in found if each.suffix != ".toml"]
+        paths = sorted((folder / table.folder).glob(table.file))
+        found = [each for each in paths if each.is_file() and each.suffix != ".toml"]
         if not found:
             todo = "correct folder or file; * matches any text"
             problems.append(Problem(f"files[{i}]", f"no file fits {Path(table.folder, table.file).as_posix()!r}", todo))
         jobs += [(table, each) for each in found]
+    if len(jobs) > _MOST_FILES and not problems:
+        problems.append(Problem("files", f"are {len(jobs)} files", f"at most {_MOST_FILES} at a time"))
     if problems:
         raise ConfigError(problems)
-    if len(jobs) > _MOST_FILES:
-        raise ConfigError([Problem("files", f"are {len(jobs)} files", f"at most {_MOST_FILES} at a time")])
     return jobs
 
 
@@ -66,8 +63,11 @@ def _read(
     against: Against,
     options: LineOptions,
     progress: Callable[[int, int], object] | None,
-) -> _Files:
-    """All spectra of all files; DataError with every problem of every file."""
+) -> tuple[list[Spectrum], dict[str, str], list[str], Origin]:
+    """All spectra, sha256 by file, notes on what was found out, and the origin that comments declare.
+
+    DataError with every problem of every file.
+    """
     problems: list[Problem] = []
     spectra: list[Spectrum] = []
     hashes: dict[str, str] = {}
@@ -94,7 +94,7 @@ def _read(
     problems += log.error().problems if log.count else []
     if problems:
         raise DataError(problems)
-    return _Files(tuple(spectra), hashes, tuple(dict.fromkeys(notes)), origin)
+    return spectra, hashes, list(dict.fromkeys(notes)), origin
 
 
 def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, options: LineOptions) -> list[Spectrum]:
@@ -105,9 +105,8 @@ def _spectra(sheet: Sheet, table: FilesTable, name: str, against: Against, optio
     units = _column_units(against)
     x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
     voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS) * options.output
-    bias = _of_rows(sheet, table, "bias", table.bias, units["bias"])
-    held = "frequency" if against == "field" else "field"
-    fixed = _of_rows(sheet, table, "fixed", table.fixed, units["fixed"], held)
+    bias = _of_rows(sheet, table, "bias", units["bias"])
+    fixed = _of_rows(sheet, table, "fixed", units["fixed"], "frequency" if against == "field" else "field")
     if table.columns.device:
         devices = np.array([cell.strip() for cell in sheet.column(table.columns.device).cells])
     else:
@@ -138,19 +137,18 @@ def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:
 
 
 def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
-    """A file that names a unit must name the one that was declared."""
+    """DataError where a file names another unit than the declared one."""
     problems = []
     for name, units in _column_units(against).items():
-        column = getattr(table.columns, name)
+        column, declared = getattr(table.columns, name), getattr(table.units, name)
         said = sheet.column(column).unit if column else None
         if said is None:
             continue
         try:
-            same = factor(said, units) == factor(getattr(table.units, name) or said, units)
+            same = factor(said, units) == factor(declared or said, units)
         except ValueError:
             same = False
         if not same:
-            declared = getattr(table.units, name)
             todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
             what = f"is in {said!r} in the file, but {declared!r} is declared"
             problems.append(Problem(f"{sheet.where}: column {column!r}", what, todo))
@@ -158,13 +156,10 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against) -> None:
         raise DataError(problems)
 
 
-def _of_rows(
-    sheet: Sheet, table: FilesTable, name: str, constant: float | None, units: Mapping[str, float], field: str = ""
-) -> FloatArray:
+def _of_rows(sheet: Sheet, table: FilesTable, name: str, units: Mapping[str, float], field: str = "") -> FloatArray:
     """Bias, or what was held, at each row: from a column, a constant, or a header parameter or file name."""
     n = len(sheet.lines)
-    unit = getattr(table.units, name)
-    column = getattr(table.columns, name)
+    column, constant, unit = (getattr(each, name) for each in (table.columns, table, table.units))
     if column:
         if not unit:
             raise ConfigError([Problem(f"files.units.{name}", "is missing", "give the unit of the column")])
@@ -181,12 +176,10 @@ def _of_rows(
 
 
 def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None = None) -> SpectraStudy:
-    """Read a file for ``mtjfit spectra`` and all files of spectra that it names.
+    """Read a file for ``mtjfit spectra`` and all files of spectra that it names; folders in it are relative to it.
 
     Parameters
     ----------
-    path : str or Path
-        The TOML file; folders in it are relative to it.
     progress : callable, optional
         Called with the number of files that were read and the number of all.
 
@@ -202,20 +195,17 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "spectra.toml"
-    ...     _ = file.write_text("[spectra]\\nname = 'series'\\nagainst = 'frequenzy'\\n")
+    ...     _ = file.write_text("[spectra]\\nname = 'series'\\nagainst = 'frequency'\\n")
     ...     try:
     ...         load_spectra(file)
     ...     except ConfigError as error:
-    ...         print(*error.problems[:2], sep="\\n")
+    ...         print(error)
     spectra.toml: files: is missing; add a [[files]] table
-    spectra.toml: spectra.against: is 'frequenzy'; write against = "frequency" or "field": what the abscissa of the \
-spectra is
     """
     path = Path(path)
     text, raw = read_toml(path)
     problems: list[Problem] = []
-    outline = validated(SpectraDocument, raw, "", ADVICE)
-    problems += outline if isinstance(outline, list) else []
+    kept(validated(SpectraDocument, raw, "", ADVICE), problems)
     head = validated(SpectraTable, raw.get("spectra", {}), "spectra", ADVICE)
     if isinstance(head, list):
         problems += head if "spectra" in raw else []
@@ -223,29 +213,23 @@ spectra is
     problems += _head_problems(head)
     tables = _file_tables(raw.get("files"), head.against, problems)
     units = {table.units.x for table in tables}
-    x_unit = next(iter(units)) if len(units) == 1 else "?"
-    options = line_from(raw.get("line", {}), x_unit, head.against)
-    if isinstance(options, LineOptions) and options.range is not None and len(units) > 1:
+    options = line_from(raw.get("line", {}), next(iter(units)) if len(units) == 1 else "?", head.against, problems)
+    if options is not None and options.range is not None and len(units) > 1:
         problems.append(Problem("line.range", "is in no one unit: the [[files]] differ in it", "use one unit of x"))
-    problems += options if isinstance(options, list) else []
-    devices = devices_from(raw.get("devices", []), raw.get("constants", {}), head.against)
-    problems += devices if isinstance(devices, list) else []
-    if problems or isinstance(options, list) or isinstance(devices, list):
+    devices = devices_from(raw.get("devices", []), raw.get("constants", {}), head.against, problems)
+    if problems or options is None:
         raise ConfigError(prefixed(dict.fromkeys(problems), f"{path.name}: "))
-    read = _read(_jobs(tables, path.parent), path.parent, head.against, options, progress)
+    spectra, files, notes, origin = _read(_jobs(tables, path.parent), path.parent, head.against, options, progress)
     return SpectraStudy(
-        head.name, head.against, head.torkance_unit, _origin(head.origin, read.origin, path.name), read.spectra,
-        options, _all_devices(read.spectra, devices, path.name), text, read.hashes, read.notes,
+        head.name, head.against, head.torkance_unit, _origin(head.origin, origin, path.name), tuple(spectra),
+        options, _all_devices(spectra, devices, path.name), text, files, tuple(notes),
     )  # fmt: skip
 
 
 def _origin(declared: str, of_files: Origin, name: str) -> Origin:
     """Origin declared by the study, or else by its files.
 
-    Raises
-    ------
-    ConfigError
-        The two contradict each other: data that were not measured must not lose their mark.
+    ConfigError where the two contradict each other: data that were not measured must not lose their mark.
     """
     if not declared:
         return of_files
@@ -275,13 +259,10 @@ def _file_tables(raw: object, against: Against, problems: list[Problem]) -> list
         return []
     tables = []
     for i, each in enumerate(raw):
-        table = validated(FilesTable, each, f"files[{i}]", ADVICE)
-        if isinstance(table, list):
-            problems += table
-            continue
-        found = _table_problems(table, f"files[{i}]", against)
+        table = kept(validated(FilesTable, each, f"files[{i}]", ADVICE), problems)
+        found = [] if table is None else _table_problems(table, f"files[{i}]", against)
         problems += found
-        tables += [] if found else [table]
+        tables += [] if table is None or found else [table]
     return tables
 
 

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from markupsafe import Markup
 
-import mtjfit
-import mtjfit.plot
 from mtjfit.data import find_unit, pretty
 from mtjfit.html import inline_svg, template
-from mtjfit.infer.store.fingerprint import versions
+from mtjfit.plot import render
+from mtjfit.results.methods import provenance
 from mtjfit.spectra import SpectraResult, SpectrumFit
 from mtjfit.spectra.plot import plot_kittel, plot_lines, plot_thumbnails, plot_torkances
 from mtjfit.spectra.residuals import FALSE_FLAGS
+from mtjfit.study import Study
 from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.version import __version__
 
 _MOST_ROWS = 200
 _SHEET, _SHEET_FLAGGED = 48, 12
@@ -118,14 +116,7 @@ def spectra_document(result: SpectraResult, command: str = "") -> Mapping[str, A
                    for device, fit in result.kittel.items()},
         "common_errors": {device: {e.name: {"relative": e.relative, "own": e.own} for e in curve.common}
                           for device, curve in result.curves.items()},
-        "provenance": {
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": command,
-            "versions": versions(),
-            "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "study_sha256": hashlib.sha256(study.text.encode()).hexdigest(),
-            "data_sha256": dict(study.files),
-        },
+        "provenance": {key: each for key, each in provenance(cast(Study, study), 0, command).items() if key != "seed"},
     }  # fmt: skip
 
 
@@ -141,18 +132,13 @@ class _Picture:
 def spectra_html(result: SpectraResult, *, most: int = 480, progress: Callable[[int], object] | None = None) -> str:
     """HTML overview: sentences, flagged spectra first with their residuals, then all others.
 
-    Parameters
-    ----------
-    most : int
-        Thumbnails to draw, of flagged spectra and of others each; the page says how many more there are.
-    progress : callable, optional
-        Called with the number of spectra that were drawn.
+    At most so many thumbnails of flagged spectra and of others each; `progress` gets the number of those just drawn.
     """
     flagged = result.flagged[:most]
     others = [fit for fit in result.fits if not fit.flags]
     tables = [spectra_devices_table(result), calibration_table(result), flagged_table(result)]
     return template("mtjfit.spectra", "spectra.html.j2").render(
-        program=f"mtjfit {mtjfit.__version__}",
+        program=f"mtjfit {__version__}",
         study=result.study,
         says=spectra_says(result),
         notices=result.notices,
@@ -181,7 +167,7 @@ def _of_devices(result: SpectraResult) -> Iterator[_Picture]:
             kinds.append(("kittel", plot_kittel, "resonance against field, a check by Kittel's formula"))
         for kind, plot, what in kinds:
             name, alt = f"{kind}-{k}", f"{device}: {what}"
-            svg = mtjfit.plot.render(plot(result, device), "svg")
+            svg = render(plot(result, device), "svg")
             yield _Picture(name, alt[0].upper() + alt[1:] + ".", inline_svg(svg, name, alt))
 
 
@@ -197,7 +183,7 @@ def _sheets(
         some = fits[k : k + size]
         figure = plot_thumbnails(result, some, residuals=name == "flagged")
         figure.set_dpi(200)
-        png = base64.b64encode(mtjfit.plot.render(figure, "png")).decode()
+        png = base64.b64encode(render(figure, "png")).decode()
         alt = Markup.escape(f"{len(some)} spectra with their fits, from {some[0].spectrum.name}")
         content = f'<img alt="{alt}" src="data:image/png;base64,{png}">'
         yield _Picture(f"{name}-{k // size}", "", content)

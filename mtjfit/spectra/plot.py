@@ -52,22 +52,21 @@ def plot_thumbnails(result: SpectraResult, fits: Sequence[SpectrumFit], *, resid
     if residuals:
         note += " Below: residuals over their standard deviation, ±2 shaded."
     with _figure(result, row * rows + 0.1, note) as fig:
+        step = 2 if residuals else 1
         ratios = [2.2, 1.0] * rows if residuals else [1.0] * rows
         axes = fig.subplots(len(ratios), across, squeeze=False, height_ratios=ratios)
-        step = 2 if residuals else 1
-        for k in range(rows * across):
-            ax = axes[step * (k // across), k % across]
-            below = axes[step * (k // across) + 1, k % across] if residuals else None
-            if k >= len(fits):
+        for k, ax in enumerate(axes[::step].flat):
+            below = axes[1::2].flat[k] if residuals else None
+            if k < len(fits):
+                _thumbnail(ax, fits[k], held)
+            else:
                 ax.set_axis_off()
-                if below is not None:
-                    below.set_axis_off()
-                continue
-            _thumbnail(ax, fits[k], held)
-            if below is not None:
+            if below is not None and k < len(fits):
                 ax.set_xticklabels([])
                 _residuals(below, fits[k])
                 ax.set_xlim(below.get_xlim())
+            elif below is not None:
+                below.set_axis_off()
     return fig
 
 

@@ -14,46 +14,29 @@ from mtjfit.spectra.spectrum import LineModel
 
 @dataclass(frozen=True)
 class ScaledSpectra:
-    """N spectra of n points (shorter ones padded), scaled so that abscissa and voltage span about one.
+    """N spectra of n points (shorter ones padded), scaled so that abscissa and voltage span about one."""
 
-    Attributes
-    ----------
-    t : ndarray, shape (N, n)
-        Abscissa over -1 … 1.
-    y : ndarray, shape (N, n)
-        Voltage over `scale`, zero at padded points.
-    weight : ndarray, shape (N, n)
-        1, or 0 at padded points.
-    basis : ndarray, shape (N, n, degree + 1)
-        Background polynomials, zero at padded points.
-    middle, half_span, scale : ndarray, shape (N,)
-        x = middle + half_span · t, V = scale · y.
-    spacing : ndarray, shape (N,)
-        Median distance of neighbours in t.
-    """
-
-    t: FloatArray
-    y: FloatArray
-    weight: FloatArray
-    basis: FloatArray
-    middle: FloatArray
+    t: FloatArray  # abscissa over -1 … 1, (N, n)
+    y: FloatArray  # voltage over `scale`, zero at padded points, (N, n)
+    weight: FloatArray  # 1, or 0 at padded points, (N, n)
+    basis: FloatArray  # background polynomials, zero at padded points, (N, n, degree + 1)
+    middle: FloatArray  # x = middle + half_span · t, (N,)
     half_span: FloatArray
-    scale: FloatArray
-    spacing: FloatArray
+    scale: FloatArray  # V = scale · y, (N,)
+    spacing: FloatArray  # median distance of neighbours in t, (N,)
 
     @classmethod
-    def of(cls, x: FloatArray, y: FloatArray, degree: int, used: BoolArray | None = None) -> ScaledSpectra:
+    def of(cls, x: FloatArray, y: FloatArray, degree: int, used: BoolArray) -> ScaledSpectra:
         """Scale x and y, shape (N, n), for backgrounds of a degree; `used` is False at padded points."""
-        weight = np.ones(x.shape) if used is None else used.astype(float)
-        inside = weight > 0
-        low, high = np.where(inside, x, np.inf).min(axis=1), np.where(inside, x, -np.inf).max(axis=1)
+        weight = used.astype(float)
+        low, high = np.where(used, x, np.inf).min(axis=1), np.where(used, x, -np.inf).max(axis=1)
         middle, half_span = (low + high) / 2, (high - low) / 2
-        t = np.where(inside, (x - middle[:, None]) / half_span[:, None], 0.0)
+        t = np.where(used, (x - middle[:, None]) / half_span[:, None], 0.0)
         mean = (y * weight).sum(axis=1) / weight.sum(axis=1)
         scale = np.abs((y - mean[:, None]) * weight).max(axis=1)
         scale = np.where(scale > 0, scale, 1.0)
         flat = np.polynomial.legendre.legvander(t, degree) if degree >= 0 else np.empty((*t.shape, 0))
-        spacing = np.nanmedian(np.diff(np.sort(np.where(inside, t, np.nan), axis=1), axis=1), axis=1)
+        spacing = np.nanmedian(np.diff(np.sort(np.where(used, t, np.nan), axis=1), axis=1), axis=1)
         spacing = np.where(spacing > 0, spacing, 1e-3)
         return cls(t, y * weight / scale[:, None], weight, flat * weight[..., None], middle, half_span, scale, spacing)
 
@@ -64,32 +47,15 @@ class ScaledSpectra:
 
 @dataclass(frozen=True)
 class Projection:
-    """Least squares at given centres and widths; N spectra, K modes, p linear parameters.
+    """Least squares at given centres and widths; N spectra, K modes, p linear parameters."""
 
-    Attributes
-    ----------
-    c : ndarray, shape (N, p)
-        Best linear parameters: s, a, background.
-    rss : ndarray, shape (N,)
-    gram : ndarray, shape (N, p, p)
-        ΦᵀΦ of the linear columns Φ.
-    cross : ndarray, shape (N, p, 2K)
-        ΦᵀD, D the derivatives of the voltage by centres and log widths.
-    curvature : ndarray, shape (N, 2K, 2K)
-        DᵀD.
-    gradient : ndarray, shape (N, 2K)
-        Dᵀr with the residual r; exactly minus half the gradient of the rss, since r is orthogonal to Φ.
-    residual : ndarray, shape (N, n)
-        In scaled units, never weighted.
-    """
-
-    c: FloatArray
-    rss: FloatArray
-    gram: FloatArray
-    cross: FloatArray
-    curvature: FloatArray
-    gradient: FloatArray
-    residual: FloatArray
+    c: FloatArray  # best linear parameters: s, a, background, (N, p)
+    rss: FloatArray  # (N,)
+    gram: FloatArray  # ΦᵀΦ of the linear columns Φ, (N, p, p)
+    cross: FloatArray  # ΦᵀD, D the derivatives of the voltage by centres and log widths, (N, p, 2K)
+    curvature: FloatArray  # DᵀD, (N, 2K, 2K)
+    gradient: FloatArray  # Dᵀr with the residual r, (N, 2K): −½ ∂rss exactly, since r is orthogonal to Φ
+    residual: FloatArray  # in scaled units, never weighted, (N, n)
 
     def reduced(self) -> FloatArray:
         """Curvature with the linear parameters eliminated (Kaufman's approximation), shape (N, 2K, 2K)."""
@@ -105,10 +71,7 @@ def project(
 ) -> Projection:
     """Solve for the linear parameters at centres and log widths, shape (N, K), in scaled units.
 
-    Parameters
-    ----------
-    precision : ndarray, shape (N,), optional
-        Weight of each spectrum beside the others, 1/variance in scaled units; 1 by default.
+    `precision`, shape (N,), is the weight of each spectrum beside the others, 1/variance in scaled units.
     """
     width = np.exp(log_width)[:, None, :]
     modulation = None if model.modulation is None else (model.modulation / data.half_span)[:, None, None]

@@ -20,18 +20,9 @@ _N_TESTS = 3
 class ResidualTests:
     """Three tests of residuals in the order of the abscissa; small p-values contradict the lines.
 
-    Attributes
-    ----------
-    p_runs : float
-        Probability of so few runs of one sign (Wald and Wolfowitz).
-    autocorrelation : float
-        Of neighbouring residuals.
-    p_autocorrelation : float
-        Probability of so small a ratio of Durbin and Watson.
-    chi2_red : float
-        Sum of squares per degree of freedom, over the noise that second differences of the residuals show.
-    p_chi2 : float
-        Probability of so large a value.
+    `p_runs`: probability of so few runs of one sign (Wald and Wolfowitz). `p_autocorrelation`: of so small a ratio of
+    Durbin and Watson, beside the autocorrelation of neighbours. `p_chi2`: of so large a `chi2_red`, the sum of squares
+    per degree of freedom over the noise that second differences of the residuals show.
     """
 
     p_runs: float
@@ -59,18 +50,11 @@ def tangent_space(columns: FloatArray) -> FloatArray:
 
 
 def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
-    """Test the residuals of one fit.
+    """Test the residuals of one fit, shape (n,), in the order of the abscissa; `tangent` is from `tangent_space`.
 
     Ratios r'Br/r'r of squared first and second differences have, for white noise and a model that is linear near its
     minimum, known mean and variance: a fit takes the directions of its parameters out of the noise, and these are
     accounted for (Durbin and Watson 1950). Their distribution is approximated by a beta distribution.
-
-    Parameters
-    ----------
-    residual : ndarray, shape (n,)
-        In the order of the abscissa.
-    tangent : ndarray, shape (n, P)
-        From `tangent_space`.
 
     Examples
     --------
@@ -120,8 +104,7 @@ def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[f
 def _transposed_difference(values: FloatArray, order: int) -> FloatArray:
     """D' values, D the difference of some order."""
     for _ in range(order):
-        edge = np.zeros((1, values.shape[1]))
-        values = -np.diff(np.concatenate([edge, values, edge]), axis=0)
+        values = -np.diff(values, axis=0, prepend=0.0, append=0.0)
     return values
 
 

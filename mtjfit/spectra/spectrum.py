@@ -18,27 +18,12 @@ Against: TypeAlias = Literal["frequency", "field"]
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """V_mix of one device at one bias.
+    """V_mix of one device at one bias in V: voltage in V against x, ascending, in Hz, or |B| in T; shape (n,).
 
-    Attributes
-    ----------
-    bias : float
-        V.
-    x : ndarray, shape (n,)
-        Hz, or |B| in T; ascending.
-    voltage : ndarray, shape (n,)
-        V.
-    fixed : float
-        The field in T of a frequency sweep, the frequency in Hz of a field sweep; NaN if not known.
-    sign : {1, -1}
-        Sign of the field of this branch of a field sweep.
-    label : str
-        File, and part of it.
+    `fixed` is the field in T of a frequency sweep, the frequency in Hz of a field sweep, NaN if not known; `sign` that
+    of the field of this branch of a field sweep; `label` the file, and part of it.
 
-    Raises
-    ------
-    DataError
-        Numbers are missing or not finite, or the abscissa has fewer than three different values.
+    DataError for numbers that are missing or not finite, or fewer than three different abscissas.
     """
 
     device: str
@@ -121,22 +106,17 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
 class LineModel:
     """The model of each spectrum: V = Σ_k [s_k S(x) + a_k A(x)] + polynomial.
 
-    Attributes
+    Parameters
     ----------
     modes : int
         Number of lines, each with centre, half width σ, symmetric amplitude s and antisymmetric amplitude a.
     degree : int
-        Degree of the polynomial background; -1: none.
-    modulation : float or None
+        Of the polynomial background; -1: none.
+    modulation : float, optional
         Peak amplitude of a modulation of the abscissa, in its unit: the spectrum is then the first harmonic that a
-        lock-in amplifier shows, as a peak amplitude. None: the voltage itself.
+        lock-in amplifier shows, as a peak amplitude.
     form : {"lorentzian", "oscillator"}
-        See `mtjfit.spectra.lineshape.complex_line`.
-
-    Raises
-    ------
-    ValueError
-        No modes, a modulation that is not positive, or a modulated oscillator.
+        See `complex_line`. ValueError for a modulated oscillator.
     """
 
     modes: int = 1
@@ -165,25 +145,13 @@ class LineModel:
 
 @dataclass(frozen=True)
 class LineFits:
-    """Fits of many spectra with one model; one row for each spectrum, modes in order of their centres.
+    """Fits of N spectra with one model of K modes, in order of their centres.
 
-    Attributes
-    ----------
-    centre, half_width : ndarray, shape (N, modes)
-        x0 and σ (half width at half maximum), in the unit of the abscissa.
-    s, a : ndarray, shape (N, modes)
-        Amplitudes of the symmetric and the antisymmetric line, in the unit of the voltage.
-    background : ndarray, shape (N, degree + 1)
-        Coefficients of Legendre polynomials over the span of the abscissa.
-    covariance : ndarray, shape (N, P, P)
-        Of centre, half_width, s, a (mode by mode within each) and background, with the noise from the scatter of the
-        residuals.
-    rss : ndarray, shape (N,)
-        Sum of squared residuals.
-    n : ndarray of int, shape (N,)
-        Number of points.
-    converged : ndarray of bool, shape (N,)
-        True where the search ended at a minimum inside its bounds.
+    centre, half_width (half width at half maximum), s and a have the shape (N, K) and the units of abscissa and
+    voltage; `background`, (N, degree + 1), holds coefficients of Legendre polynomials over the span of the abscissa.
+    `covariance`, (N, P, P), is that of centre, half_width, s, a (mode by mode within each) and background, with the
+    noise from the scatter of the residuals. `rss` is the sum of squared residuals of `n` points. `converged` is True
+    where the search ended at a minimum inside its bounds.
     """
 
     model: LineModel
@@ -230,13 +198,7 @@ def line_values(
     coefficients: FloatArray,
     span: FloatArray | None = None,
 ) -> FloatArray:
-    """Voltage of lines on their background.
-
-    Parameters
-    ----------
-    centre, half_width, s, a : ndarray, shape (modes,)
-    coefficients : ndarray, shape (degree + 1,)
-        Of the background, over the span of `span`, or of `x` if that is None.
+    """Voltage of lines, shape (modes,) each, on a background with these coefficients over the range of `span`, or `x`.
 
     Examples
     --------

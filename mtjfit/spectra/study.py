@@ -24,21 +24,13 @@ Use = Literal["largest", "lowest", "highest"]
 class LineOptions:
     """The model of each spectrum, and what is common to the spectra of a device.
 
-    Attributes
-    ----------
-    use : {"largest", "lowest", "highest"}
-        Which of several modes is the one that torkances are taken from: the one with the largest amplitudes on average
-        over the device, or the one with the lowest or highest centre.
-    centre, width : "free" or int
-        See `mtjfit.spectra.joint.Sharing`.
-    range : (float, float) or None
-        Part of the abscissa to use, Hz or T.
-    window : float or None
-        Half widths on each side of the lines to use; None: everything.
-    kittel : tuple of {"Meff", "Bk", "gamma"}
-        Free parameters of Kittel's formula.
-    output : float
-        Factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean squares.
+    - `use`: which of several modes torkances are taken from, that with the largest amplitudes on average over the
+      device, or with the lowest or highest centre.
+    - `centre`, `width`: what biases share, see `mtjfit.spectra.joint.Sharing`.
+    - `range`: part of the abscissa to use, Hz or T. `window`: half widths on each side of the lines to use.
+    - `kittel`: free parameters of Kittel's formula.
+    - `output`: factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean
+      squares.
     """
 
     model: LineModel = field(default_factory=LineModel)
@@ -58,16 +50,9 @@ class LineOptions:
 
 @dataclass(frozen=True)
 class SpectraDevice:
-    """One device.
+    """One device: thickness of its free layer with its tolerance in nm, and its constants.
 
-    Attributes
-    ----------
-    thickness : float or None
-        Of the free layer, nm; None: not declared, nothing is calibrated.
-    thickness_sd : float or None
-        Its tolerance, nm.
-    constants : Constants or None
-        None where none were declared: the lines are fitted, and nothing is calibrated.
+    Without constants the lines are fitted and nothing is calibrated.
     """
 
     name: str
@@ -78,22 +63,10 @@ class SpectraDevice:
 
 @dataclass(frozen=True, eq=False)
 class SpectraStudy:
-    """A study of spectra as declared.
+    """A study of spectra as declared, devices in order of appearance.
 
-    Attributes
-    ----------
-    unit : str
-        Of the torkances to write.
-    origin : Origin
-        Whether the spectra were measured or simulated.
-    devices : mapping of str to SpectraDevice
-        In order of appearance.
-    text : str
-        Of the study file.
-    files : mapping of str to str
-        sha256 of each file of spectra.
-    notes : tuple of str
-        Properties of the files that were detected, not declared.
+    `unit` is that of the torkances to write, `text` that of the study file, `files` the sha256 of each file of spectra;
+    `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared.
     """
 
     name: str
@@ -120,24 +93,12 @@ class SpectraStudy:
 
 @dataclass(frozen=True, eq=False)
 class SpectrumFit:
-    """Lines of one spectrum.
+    """Lines of one spectrum: centre, half_width, s, a of shape (modes,) in SI, and their standard errors, shape (4,
+    modes).
 
-    Attributes
-    ----------
-    used : ndarray of bool, shape (n,)
-        False outside the window about the lines.
-    centre, half_width, s, a : ndarray, shape (modes,)
-        In SI: Hz or T, and V; `half_width` is half the width at half maximum.
-    errors : ndarray, shape (4, modes)
-        Standard errors of these.
-    mode : int
-        The mode that torkances are taken from.
-    noise : float
-        Standard deviation of one point, V.
-    flags : tuple of str
-        Reasons to doubt these lines; usually empty.
-    inflation : float
-        Factor by which errors were raised because neighbouring residuals are correlated; 1 where they are not.
+    `used` is False at points outside the window about the lines, `mode` the one that torkances are taken from, `noise`
+    the standard deviation of one point in V. `flags` are reasons to doubt these lines, usually none. `inflation` is the
+    factor by which errors were raised because neighbouring residuals are correlated, 1 where they are not.
     """
 
     spectrum: Spectrum
@@ -169,17 +130,7 @@ class SpectrumFit:
 
 @dataclass(frozen=True)
 class SharedFit:
-    """A device whose spectra were fitted together.
-
-    Attributes
-    ----------
-    name : str
-        Device, and what was held.
-    n : int
-        Number of spectra.
-    p : float
-        Probability of so large a misfit if what is shared were common to all of them.
-    """
+    """n spectra fitted together (device, what was held); p of so large a misfit if they share what was declared."""
 
     name: str
     n: int
@@ -188,20 +139,11 @@ class SharedFit:
 
 @dataclass(frozen=True, eq=False)
 class SpectraResult:
-    """All fits of a study of spectra.
+    """All fits of a study, in the order of its spectra.
 
-    Attributes
-    ----------
-    fits : tuple of SpectrumFit
-        In the order of the spectra.
-    kittel : mapping of str to KittelFit
-        By device, where its resonances were seen at enough fields.
-    curves : mapping of str to TorkanceCurve
-        By device, where constants were declared.
-    background_ratio : mapping of str to ndarray
-        By device, where V_II was declared: background at resonance over ¼ V_II I_rf², in the order of its fits.
-    notices : tuple of str
-        Warnings.
+    By device: `kittel` where resonances were seen at enough fields, `curves` where constants were declared, and
+    `background_ratio` where V_II was: background at resonance over ¼ V_II I_rf², in the order of its fits. `notices`
+    are warnings.
     """
 
     study: SpectraStudy

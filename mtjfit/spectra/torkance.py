@@ -19,18 +19,10 @@ _SHIFT = 1e-3  # of a standard error, for derivatives by a constant
 
 @dataclass(frozen=True)
 class CommonError:
-    """Effect of the error of one constant on a whole curve.
+    """Effect of the error of one constant, of relative size `relative`, on a whole curve of n points.
 
-    Attributes
-    ----------
-    name : str
-        The constant.
-    relative : float
-        Its relative standard error.
-    par, perp : ndarray, shape (n,)
-        Relative change of each torkance by one standard error of the constant.
-    own : bool
-        True where it is this device's own; False where it is common to all devices.
+    `par` and `perp`, shape (n,), are the relative changes of each torkance by one standard error of the constant. `own`
+    is False where the error is common to all devices.
     """
 
     name: str
@@ -42,23 +34,11 @@ class CommonError:
 
 @dataclass(frozen=True)
 class TorkanceCurve:
-    """One device, points ordered by bias.
+    """One device, n points ordered by bias: par along M × (P × M), perp along M × P, in N m/V.
 
-    Attributes
-    ----------
-    bias : ndarray, shape (n,)
-    par, perp : ndarray, shape (n,)
-        N m/V, along M × (P × M) and M × P.
-    statistical : ndarray, shape (2n, 2n)
-        Covariance from the fits of the lines, all in-plane values first; (N m/V)².
-    common : tuple of CommonError
-        Errors that scale the curve as a whole. Kept apart from the statistical ones, because no averaging removes them.
-    smooth : ndarray, shape (2, n)
-        Polynomials through par and perp, to which the common errors refer.
-    degree : int
-        Of these polynomials.
-    flagged : ndarray of bool, shape (n,)
-        True where the lines do not describe the spectrum.
+    `statistical`, shape (2n, 2n), is the covariance from the fits of the lines, all in-plane values first. `common` are
+    errors that scale the curve as a whole, kept apart because no averaging removes them. They refer to `smooth`, shape
+    (2, n), polynomials of a `degree` through par and perp. `flagged` is True where lines do not describe the spectrum.
     """
 
     device: str
@@ -93,15 +73,12 @@ class TorkanceCurve:
         v is computed from the smooth curve, not from the points. With the points, a value that noise made small would
         count as precise, and every fit would be biased low: a constant through n points of equal errors and a relative
         common error s by a factor of about 1/(1 + (n − 1) s²) (Peelle's puzzle; G. d'Agostini, Nucl. Instrum. Methods A
-        346, 306 (1994)).
-        Fits of the form of the smooth curve are not moved at all, others by s² at most, a small part of s itself.
+        346, 306 (1994)). Fits of the form of the smooth curve are not moved at all, others by s² at most, a small part
+        of s itself.
 
-        Parameters
-        ----------
-        own_only : bool
-            True: without the errors that all devices have in common. A covariance of one device cannot hold these:
-            taken as independent they would average away between devices. Errors that only scale whole curves are
-            absorbed exactly by amplitudes that all devices share, and must be added to these by hand.
+        `own_only` leaves out the errors that all devices have in common. A covariance of one device cannot hold these:
+        taken as independent they would average away between devices. Errors that only scale whole curves are absorbed
+        exactly by amplitudes that all devices share, and must be added to these by hand.
         """
         total = self.statistical.copy()
         for error in self.common:
@@ -121,15 +98,10 @@ def torkance_curve(
     constants: Constants,
     flagged: BoolArray,
 ) -> TorkanceCurve:
-    """Torkances of one device against bias, calibrated from its lines.
+    """Torkances of one device against bias, from n lines in any order; see `torkances`, whose errors apply.
 
-    Parameters
-    ----------
-    lines : ndarray, shape (4, n)
-        Centre, half width, symmetric and antisymmetric amplitude; SI.
-    covariance : ndarray, shape (4, n, 4, n)
-    bias, fixed : ndarray, shape (n,)
-        In any order; see `mtjfit.spectra.calibration.torkances`, whose errors apply.
+    `lines`, shape (4, n), are centre, half width, symmetric and antisymmetric amplitude in SI, with a covariance of
+    shape (4, n, 4, n).
     """
     order = np.argsort(bias, kind="stable")
     lines, covariance = lines[:, order], covariance[:, order][:, :, :, order]

@@ -45,13 +45,7 @@ def study_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Param
 
 
 def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
-    """Problems of the curves as a set: names, units, normalisations, angles.
-
-    Examples
-    --------
-    >>> next(curve_problems([])).what
-    'there is no curve'
-    """
+    """Problems of the curves as a set: names, units, normalisations, angles."""
     if not curves:
         yield Problem("data", "there is no curve", "give at least one device")
         return
@@ -84,17 +78,7 @@ def curve_problems(curves: Sequence[TorqueCurve]) -> Iterator[Problem]:
 def parameter_problems(parameters: Mapping[str, Parameter], broken: Collection[str] = ()) -> Iterator[Problem]:
     """Problems of the parameters, whatever the data are.
 
-    Parameters
-    ----------
-    broken : collection of str
-        Names that were declared but could not be understood; they do not count as missing.
-
-    Examples
-    --------
-    >>> from mtjfit.study import LogUniform
-    >>> problems = parameter_problems({"lambda_j": Parameter("lambda_j", LogUniform(1.0, 10.0))})
-    >>> print(next(problems))
-    parameters.lambda_j: is no parameter; did you mean 'lambda_J'?
+    Names in `broken` were declared but could not be understood; they do not count as missing.
     """
     for key in (*parameters, *broken):
         if key not in KNOWN:
@@ -221,17 +205,7 @@ def _no_torque(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
 
 
 def joint_problems(curves: Sequence[TorqueCurve], parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
-    """Problems of parameters and data together: one needs what the other does not have.
-
-    Examples
-    --------
-    >>> from mtjfit.study import LogNormal
-    >>> curve = TorqueCurve("A1", [-0.1, 0.0, 0.1], [-1, 0, 1], [0, 0, 0], 2.0, "torque", "device",
-    ...                     sigma_par=[0.1] * 3, sigma_perp=[0.1] * 3)
-    >>> noise = {"noise_par": Parameter("noise_par", LogNormal(0.1, 3.0))}
-    >>> print(next(joint_problems([curve], noise)))
-    parameters.noise_par: is declared, but every curve has errors; remove it, or set sigma = "fit" for the data
-    """
+    """Problems of parameters and data together: one needs what the other does not have."""
     if not curves:
         return
     fitted = [curve.device for curve in curves if curve.sigma_is_fitted]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import SequenceMatcher
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
 from mtjfit.data.tidy import decode, numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.text import number, table
+from mtjfit.text import counted, number, table
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -51,38 +52,39 @@ _SIMILAR = 0.8
 
 @dataclass(frozen=True)
 class FileInspection:
-    """Format and columns that a data file seems to have.
-
-    Attributes
-    ----------
-    reader : str
-        Name of the reader that the file seems to need.
-    says : str
-        That reader, for people.
-    sheets : tuple of Sheet
-        As read with everything inferred; empty for a plain table that would be refused as it is.
-    names : tuple of str
-        Columns of the file, or of its first sheet.
-    columns : dict of str to str
-        Column that each role seems to have.
-    places : dict of str to str
-        Columns of ``[wafer]``, where the dies seem to have positions.
-    notes : tuple of str
-        Everything that the reader inferred.
-    """
+    """Format and columns that a data file seems to have."""
 
     path: Path
-    reader: str
-    says: str
-    sheets: tuple[Sheet, ...]
-    encoding: str
-    comment: str
-    separator: str
+    reader: str  # that the file seems to need; empty for a plain table
+    says: str  # that reader, for people
+    sheets: tuple[Sheet, ...]  # with everything inferred; none for a plain table that would be refused as it is
     decimal: str
-    names: tuple[str, ...]
-    columns: dict[str, str]
-    notes: tuple[str, ...] = ()
-    places: dict[str, str] = field(default_factory=dict)
+    names: tuple[str, ...]  # columns of the file, or of its first sheet
+    encoding: str = ""
+    comment: str = ""
+    separator: str = ""
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Everything that the reader inferred; what a plain table shows, the template says itself."""
+        return tuple(dict.fromkeys(note for sheet in self.sheets for note in sheet.notes)) if self.reader else ()
+
+    @cached_property
+    def places(self) -> dict[str, str]:
+        """Columns of ``[wafer]``, by exact names; none unless dies have both x and y."""
+        found = {}
+        for role, likely in PLACES.items():
+            plain = ((_plain_name(name), name) for name in self.names)
+            fitting = sorted((likely.index(short), name) for short, name in plain if short in likely)
+            if fitting:
+                found[role] = fitting[0][1]
+        return found if {"x", "y"} <= set(found) else {}
+
+    @cached_property
+    def columns(self) -> dict[str, str]:
+        """Column, or header parameter, that each role seems to have."""
+        names = (*self.names, *(self.sheets[0].metadata if self.sheets else ()))
+        return _columns(tuple(name for name in names if name not in self.places.values()))
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
@@ -92,10 +94,7 @@ class FileInspection:
 def inspect_file(path: Path) -> FileInspection:
     """Infer the format of a data file and the roles of its columns.
 
-    Raises
-    ------
-    DataError
-        It cannot be read as anything, has no header, or has a name that TOML cannot hold.
+    DataError where it cannot be read as anything, has no header, or has a name that TOML cannot hold.
     """
     label = str(path)
     if not label.isprintable():
@@ -105,13 +104,7 @@ def inspect_file(path: Path) -> FileInspection:
     if reader.name == "tidy":
         return _plain(path, source)
     sheets = sheets_from_bytes(source, reader.name)
-    first = sheets[0]
-    places = _places(first.names)
-    columns = _columns(tuple(name for name in (*first.names, *first.metadata) if name not in places.values()))
-    notes = tuple(dict.fromkeys(note for sheet in sheets for note in sheet.notes))
-    return FileInspection(
-        path, reader.name, reader.says, sheets, "", "", "", first.decimal, first.names, columns, notes, places
-    )
+    return FileInspection(path, reader.name, reader.says, sheets, sheets[0].decimal, sheets[0].names)
 
 
 def _plain(path: Path, source: SourceFile) -> FileInspection:
@@ -132,26 +125,12 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
         sheets = sheets_from_bytes(source, "tidy")
     except DataError:
         sheets = ()
-    places = _places(names)
-    columns = _columns(tuple(name for name in names if name not in places.values()))
-    return FileInspection(
-        path, "", "tidy table", sheets, encoding, comment, separator, decimal, names, columns, (), places
-    )
+    return FileInspection(path, "", "tidy table", sheets, decimal, names, encoding, comment, separator)
 
 
 def _plain_name(name: str) -> str:
     """A name without case, punctuation and unit in brackets."""
     return re.sub(r"[\W_]", "", re.sub(r"\s*[(\[][^()\[\]]*[)\]]\s*$", "", name).casefold())[:40]
-
-
-def _places(names: tuple[str, ...]) -> dict[str, str]:
-    """Columns of whole wafers, by exact names; none unless dies have both x and y."""
-    found = {}
-    for role, likely in PLACES.items():
-        fitting = sorted((likely.index(_plain_name(name)), name) for name in names if _plain_name(name) in likely)
-        if fitting:
-            found[role] = fitting[0][1]
-    return found if {"x", "y"} <= set(found) else {}
 
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:
@@ -193,14 +172,14 @@ def _lines(inspection: FileInspection) -> Iterator[str]:
 
 
 def _sheet(sheet: Sheet, inspection: FileInspection) -> Iterator[str]:
-    rows = len(sheet.lines)
-    yield f"  {_short(sheet.label.rpartition('/')[2])}: {rows} rows, {len(sheet.columns)} columns"
+    size = f"{counted(len(sheet.lines), 'row')}, {counted(len(sheet.columns), 'column')}"
+    yield f"  {_short(sheet.label.rpartition('/')[2])}: {size}"
     taken = {name: role for role, name in inspection.columns.items()}
     taken |= {split_unit(name)[0]: role for role, name in inspection.places.items()}
     cells = [_described(column, sheet, taken) for column in sheet.columns[:_MOST_COLUMNS]]
     yield from ("    " + line for line in table(["column", "unit", "from", "to", "taken as"], cells).splitlines())
     if len(sheet.columns) > _MOST_COLUMNS:
-        yield f"    and {len(sheet.columns) - _MOST_COLUMNS} more columns"
+        yield f"    and {counted(len(sheet.columns) - _MOST_COLUMNS, 'more column')}"
     for key, value in list(sheet.metadata.items())[:_MOST_PARAMETERS]:
         role = f"  {taken[key]} (GUESS)" if key in taken and key not in sheet.names else ""
         yield f"    header: {_short(key)} = {_short(value)}{role}"

@@ -25,28 +25,12 @@ _MOST_FILES = 10_000
 def data_sources(
     table: object, folder: Path, hashes: dict[str, str], is_open: Callable[[str], bool]
 ) -> list[SourceFile]:
-    """The files that a table names, read once so that hash and content belong together.
+    """The files that a ``[[data]]`` table names, read once so that hash and content belong together; none if it names
+    none.
 
-    Parameters
-    ----------
-    table : object
-        One ``[[data]]`` as `tomllib` parses it; of any shape, since its files are read before it is validated.
-    folder : Path
-        Of the study file.
-    hashes : dict of str to str
-        Takes the sha256 of each file.
-    is_open : callable
-        True for a name that a person has still to fill in.
-
-    Returns
-    -------
-    list of SourceFile
-        Empty where no file is named.
-
-    Raises
-    ------
-    DataError
-        A file cannot be read, or no file fits ``files``.
+    The table may have any shape, since its files are read before it is validated. `hashes` takes the sha256 of each
+    file; `is_open` is true for a name that a person has still to fill in. DataError where a file cannot be read, or
+    none fits ``files``.
     """
     keys = table if isinstance(table, dict) else {}
     limit = _limit(keys.get("format"))

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtr, ndtri_exp
 
-from mtjfit.study.prior import EDGE, FloatArray, LogPrior, Prior, clip, numbers_of, require, rounded_sum
+from mtjfit.arrays import FloatArray
+from mtjfit.study.prior import EDGE, LogPrior, Prior, clip, numbers_of, require, rounded_sum
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 _LN_2 = float(np.log(2))
@@ -32,8 +33,6 @@ def between(low: ArrayLike, high: ArrayLike, log_u: FloatArray, log_rest: FloatA
 
     From logarithms of probabilities, in the smaller tail, because Φ itself underflows beyond 38 standard deviations.
 
-    Examples
-    --------
     >>> half = np.log(0.5)
     >>> float(between(-1.0, 1.0, half, half)), round(float(between(40.0, np.inf, half, half)), 3)
     (0.0, 40.017)

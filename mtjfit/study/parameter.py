@@ -11,9 +11,10 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity, amplitude_unit
 from mtjfit.study.normal_priors import AboutNominal
-from mtjfit.study.prior import Fixed, FloatArray, Prior
+from mtjfit.study.prior import Fixed, Prior
 
 Scope: TypeAlias = Literal["shared", "group", "device"]
 AnyPrior: TypeAlias = Prior | Fixed | AboutNominal

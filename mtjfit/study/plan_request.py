@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated_table
@@ -21,18 +21,13 @@ _MOST_THICKNESSES, _MOST_CHOSEN, _MOST_POINTS = 1000, 20, 100_000
 
 @dataclass(frozen=True)
 class Noise:
-    """Standard error of every planned point.
+    """Standard error of every planned point; ValueError where it is not positive and finite.
 
     Attributes
     ----------
     value : float
         In the unit of the torque; or, if `relative`, a fraction of the largest in-plane value of J0 (of dJ0/dV for a
         torkance) in the bias window.
-
-    Raises
-    ------
-    ValueError
-        The value is not positive and finite.
     """
 
     value: float
@@ -44,12 +39,7 @@ class Noise:
 
     @classmethod
     def of(cls, said: float | str) -> Noise:
-        """A number, or a percentage such as ``"2 %"``.
-
-        Raises
-        ------
-        ValueError
-            It is neither, or not positive.
+        """A number, or a percentage such as ``"2 %"``; ValueError where it is neither, or not positive.
 
         Examples
         --------
@@ -71,10 +61,7 @@ class Noise:
 def grid(low: float, high: float, step: float) -> tuple[float, ...]:
     """Numbers from `low` to `high`, both included where the steps end there.
 
-    Raises
-    ------
-    ValueError
-        The interval or the step is not positive, or there are more than a thousand numbers.
+    ValueError where the interval or the step is not positive, or there are more than a thousand numbers.
 
     Examples
     --------
@@ -151,15 +138,8 @@ class PlanRequest:
 
 
 def plan_request_from(raw: object) -> PlanRequest | list[Problem]:
-    """The request in a ``[plan]`` table, or all its problems.
+    """The request in a ``[plan]`` table as `tomllib` parses it, or all its problems.
 
-    Parameters
-    ----------
-    raw : object
-        The table as `tomllib` parses it.
-
-    Examples
-    --------
     >>> for problem in plan_request_from({"chose": 5, "noise": "two"}):
     ...     print(problem)
     plan.chose: is no key; did you mean 'choose'?

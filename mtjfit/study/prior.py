@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
-FloatArray: TypeAlias = NDArray[np.float64]
+from mtjfit.arrays import FloatArray
+
 LN_2PI = float(np.log(2 * np.pi))
 EDGE = 8.0
 """Largest normal score: Φ(8.3) rounds to one, the end of a range."""

@@ -158,15 +158,7 @@ _TODO = {
 
 
 def validated_table(model: type[T], raw: object, where: str) -> T | list[Problem]:
-    """`mtjfit.toml.validated` with advice for the keys of a study file.
-
-    Examples
-    --------
-    >>> for problem in validated_table(StudyTable, {"nam": "series"}, "study"):
-    ...     print(problem)
-    study.name: is missing; add it
-    study.nam: is no key; did you mean 'name'?
-    """
+    """`mtjfit.toml.validated` with advice for the keys of a study file."""
     return validated(model, raw, where, _TODO)
 
 
@@ -177,17 +169,8 @@ _THICKNESS: Mapping[str, type[Prior | AboutNominal]] = MappingProxyType({AboutNo
 
 
 def parameter_from(name: str, raw: object, where: str) -> Parameter | list[Problem]:
-    """The declared parameter, or every problem of its declaration.
+    """The parameter that a line as `tomllib` parses it declares, or every problem of it; `where` is its key path.
 
-    Parameters
-    ----------
-    raw : object
-        The line as `tomllib` parses it.
-    where : str
-        Its key path.
-
-    Examples
-    --------
     >>> parameter_from("a1", {"prior": "normal", "mean": 0.0, "sd": 10}, "parameters.a1").prior
     Normal(mean=0.0, sd=10.0, low=-inf, high=inf)
     >>> print(parameter_from("lambda_J", {"prior": "loguniform", "low": 1.0}, "parameters.lambda_J")[0])

@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.arrays import FloatArray
+from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.units import conversion, pretty
 from mtjfit.errors import ConfigError, MtjfitError, Problem
 from mtjfit.study.checks import study_problems
@@ -30,7 +31,7 @@ RANGES = {
 
 @dataclass(frozen=True)
 class Sampling:
-    """How long and how wide to sample.
+    """How long and how wide to sample; ConfigError for a number outside its range in `RANGES`.
 
     Attributes
     ----------
@@ -44,11 +45,6 @@ class Sampling:
         Walkers of each ensemble; 0: chosen from the dimension.
     max_steps : int
         Steps of each ensemble after which the run stops even if it has not passed the gate.
-
-    Raises
-    ------
-    ConfigError
-        A number is outside its range in `RANGES`.
 
     Examples
     --------
@@ -213,17 +209,9 @@ def nothing_free(study: Study) -> bool:
 
 
 def refuse_nothing_free(study: Study, missing: str) -> None:
-    """Raise an error in one sentence if every parameter is fixed, before anything is written.
+    """MtjfitError in one sentence if every parameter is fixed, before anything is written.
 
-    Parameters
-    ----------
-    missing : str
-        What is missing then, such as "there is nothing to sample".
-
-    Raises
-    ------
-    MtjfitError
-        Every parameter is fixed.
+    `missing` says what is missing then, such as "there is nothing to sample".
     """
     if nothing_free(study):
         raise MtjfitError(f"{NOTHING_FREE}: {missing}; {_TODO}")

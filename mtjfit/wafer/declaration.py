@@ -33,7 +33,6 @@ REDUCTION_VERSION = 1
 WAFER_PARAMETERS = ("thickness_scatter",)
 """Parameters of a whole wafer, which no study of single devices has."""
 
-
 _PLACES = ("x", "y", "wafer", "split")
 _LEAST = 64 * 2**20
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) *(?:(?:([KMGT])(i?))?B)?")
@@ -51,36 +50,20 @@ class _Document(TomlTable):
 
 @dataclass(frozen=True)
 class WaferTable:
-    """``[wafer]`` of a wafer study file: positions of the dies, and how the table is cut; every key may be left out.
+    """``[wafer]`` of a wafer study file: positions of the dies, and how the table is cut; every key may be left out."""
 
-    Attributes
-    ----------
-    x, y : str
-        Columns of the die's position, in mm.
-    wafer, split : str
-        Columns of names. A split is a stack whose devices share their lengths.
-    chunk : int
-        Devices in a chunk: a killed run loses one chunk at most, and a task of a cluster is one.
-    memory : str
-        Bound for rows while they are read and reduced, such as ``"1 GiB"``; the program itself takes some 250 MB more.
-    origin : str
-        Such as ``"simulated; how"``, for tables that do not say it themselves; what they say is never overruled.
-    radius : float or None
-        Of the wafer, in mm; None: that of the outermost device of a stack.
-    smooth, smooth_sd : dict
-        Smooth components by the parameter that has them, and relative prior standard deviations of their coefficients.
-    smooth_each : {"stack", "wafer"}
-        Whether all wafers of a stack have the same smooth part, or each its own.
-    """
-
+    # columns of the die's position in mm, and of names; a split is a stack whose devices share their lengths
     x: str = ""
     y: str = ""
     wafer: str = ""
     split: str = ""
+    # devices in a chunk: a killed run loses one chunk at most, and a task of a cluster is one
     chunk: Annotated[int, Field(ge=1, le=10_000_000)] = 10_000
-    memory: str = "1 GiB"
-    origin: str = ""
+    memory: str = "1 GiB"  # bound for rows while they are read and reduced; the program takes some 250 MB more
+    origin: str = ""  # such as "simulated; how", for tables that do not say it; what they say is never overruled
+    # of the wafer, in mm; None: that of the outermost device of a stack
     radius: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    # smooth components by parameter, relative prior standard deviations of their coefficients, and what shares them
     smooth: dict[str, tuple[str, ...]] = field(default_factory=dict)
     smooth_sd: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = field(default_factory=dict)
     smooth_each: Literal["stack", "wafer"] = "stack"
@@ -90,13 +73,7 @@ class WaferTable:
             object.__setattr__(self, name, dict(sorted(getattr(self, name).items())))
 
     def roles(self) -> dict[str, str]:
-        """Column name by role, declared roles only.
-
-        Examples
-        --------
-        >>> WaferTable(x="x (mm)", y="y (mm)").roles()
-        {'x': 'x (mm)', 'y': 'y (mm)'}
-        """
+        """Column name by role, declared roles only."""
         return {role: name for role in _PLACES if (name := getattr(self, role))}
 
     @property
@@ -115,13 +92,7 @@ class WaferTable:
 
     @property
     def declared_origin(self) -> Origin | None:
-        """`origin` as kind and note; None where there is no such kind.
-
-        Examples
-        --------
-        >>> WaferTable(origin="simulated; Eq. 12").declared_origin, WaferTable(origin="guessed").declared_origin
-        (Origin(kind='simulated', note='Eq. 12'), None)
-        """
+        """`origin` as kind and note; None where there is no such kind."""
         kind, _, note = self.origin.partition(";")
         known = {each.casefold(): each for each in get_args(OriginKind)} | {"": "measured"}
         found = known.get(kind.strip().casefold())
@@ -163,19 +134,6 @@ class StudyTemplate:
 class WaferStudy:
     """How to read a table of devices and to reduce it.
 
-    Attributes
-    ----------
-    declaration : TableDeclaration
-        Columns, units and errors, as for a study.
-    study_template : StudyTemplate
-        Parameters, priors and sampling.
-    table : Path
-        File, folder, or pattern of files.
-    wafer_parameters : mapping of str to Parameter
-        Those of `WAFER_PARAMETERS` that are declared.
-    text : str
-        The wafer study file, verbatim, or empty.
-
     Examples
     --------
     >>> import tempfile
@@ -191,12 +149,12 @@ class WaferStudy:
     wafer.toml: wafer.y: is missing beside x; name the columns of both, or of neither
     """
 
-    declaration: TableDeclaration
-    study_template: StudyTemplate
+    declaration: TableDeclaration  # columns, units and errors, as for a study
+    study_template: StudyTemplate  # parameters, priors and sampling
     wafer: WaferTable
-    table: Path
+    table: Path  # file, folder, or pattern of files
     wafer_parameters: Mapping[str, Parameter] = field(default_factory=lambda: MappingProxyType({}))
-    text: str = ""
+    text: str = ""  # the wafer study file, verbatim, or empty
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_studies import simulated as made
+from shown import HOSTILE, harmless, hostile_study
 
 from mtjfit.calibration import Calibration, calibrate
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.simulate import priors_of
+from mtjfit.infer import Check, Posterior, Verdict, priors_of
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Sampling, Study
 
@@ -31,7 +32,7 @@ def exactly(study: Study, seed: int) -> Posterior:
     model, rng = MarginalPosterior(study), np.random.default_rng(seed)
     z = np.zeros((120, 0))
     if model.size == 1:
-        grid = np.linspace(-5, 5, 200)
+        grid = np.linspace(-5, 5, 120)
         log_density = model.log_posterior(grid[:, None])
         mass = np.cumsum(np.exp(log_density - log_density.max()))
         z = np.interp(rng.random(120), mass / mass[-1], grid + 0.5 * (grid[1] - grid[0]))[:, None]
@@ -85,9 +86,10 @@ def test_errors_too_large_by_half_are_seen_in_the_log_likelihood_and_nowhere_els
 
 
 def test_a_prior_half_as_wide_in_the_sampler_is_seen() -> None:
-    wrong = judged(one_bias(), with_half_the_prior)
+    wrong = judged(one_bias(), with_half_the_prior, n=80)
     assert failing(wrong) >= set(priors_of(one_bias()))
-    assert all("is too narrow: 5" in reason for reason in wrong.reasons if "a1" in reason)  # 51 % in the outer 20 %
+    (narrow,) = [re.search(r"is too narrow: (\d+) %", reason) for reason in wrong.reasons if "a1" in reason]
+    assert int(narrow[1]) == pytest.approx(51, abs=4 * np.sqrt(51 * 49 / 80))  # in the outer 20 %
 
 
 def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,7 @@ def test_a_wrong_determinant_in_the_marginal_likelihood_is_seen(monkeypatch: pyt
         return log_integral(A, h, *rest) + 0.5 * np.linalg.slogdet(A)[1]
 
     monkeypatch.setattr(device_integral, "log_integral", without_determinant)
-    wrong = judged(one_length())
+    wrong = judged(one_length(), n=80)
     assert "lambda_J" in failing(wrong)
     assert any(reason.startswith("posterior of lambda_J lies too low") for reason in wrong.reasons)
 
@@ -179,6 +181,19 @@ def test_a_design_of_which_no_run_converges_is_not_calibrated() -> None:
     assert not found.calibrated
     assert found.tests.empty
     assert "3 of 3 runs did not converge" in str(found)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_calibration_gives_its_reasons(narrow: bool):
+    ranks = np.random.default_rng(3).integers(0, 100, (400, 1))
+    if narrow:
+        ranks = np.where(ranks > 50, 99, 0)
+    study = hostile_study()
+    html = Calibration(study, 3, 99, pd.DataFrame(ranks, columns=[HOSTILE]), ("",) * 400)._repr_html_()
+    assert harmless(html) == []
+    assert ("NOT CALIBRATED" in html) is narrow
+    assert ("✗" in html) is narrow
+    assert "400 converged" in html
 
 
 # what is sampled

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,16 +18,16 @@ import pytest
 from click.testing import CliRunner, Result
 
 import mtjfit.parallel
-from mtjfit.calibration import Calibration, simulate
+import mtjfit.plot.style as style
+from mtjfit.calibration import Calibration
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.plot import style
 
 FILES = {"ranks.csv", "calibration.svg", "calibration.png", "calibration.json"}
 
 
-def invoke(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(cli, ["calibrate", *map(str, arguments)])
+def invoke(*arguments: str | Path, obj: object = None) -> Result:
+    result = CliRunner().invoke(cli, ["calibrate", *map(str, arguments)], obj=obj)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert "Traceback" not in result.output
@@ -38,24 +39,37 @@ def study_file(make_study) -> Path:  # type: ignore[no-untyped-def]
     return Path(make_study())
 
 
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """Ranks of a calibration that takes no time; `shape` bends them, `failed` runs did not converge."""
-    said: dict[str, object] = {"shape": 1.0, "failed": 0}
+class Asked(dict[str, object]):
+    """A calibration that takes no time, and how it was called; `shape` bends its ranks, `failed` runs did not converge.
 
-    def calibrate(study: mtjfit.Study, n: int, seed: int | None, workers: int, *, progress: bool) -> Calibration:
-        said.update(n=n, seed=seed, workers=workers, progress=progress)
+    Calling it invokes the command, which leaves its files in the folder ``out``.
+    """
+
+    def __init__(self, study_file: Path, out: Path):
+        super().__init__()
+        self.study_file, self.out, self.shape, self.failed = study_file, out, 1.0, 0
+
+    def __call__(self, *arguments: str) -> Result:
+        return invoke(self.study_file, "-o", self.out, *arguments, obj=self.calibrate)
+
+    def calibrate(self, study: mtjfit.Study, n: int, seed: int | None, workers: int, *, progress: bool) -> Calibration:
+        self.update(n=n, seed=seed, workers=workers, progress=progress)
         u = np.random.default_rng(3).random((n, 2))
-        u[:, 0] **= float(said["shape"])  # type: ignore[arg-type]
+        u[:, 0] **= self.shape
         ranks = pd.DataFrame(np.floor(100 * u), columns=["lambda_J", "log_likelihood"])
         ranks.index.name = "simulation"
-        failures = [""] * n
-        for k in range(int(said["failed"])):  # type: ignore[call-overload]
-            failures[k], ranks.iloc[k] = "R-hat 1.3, of a1", np.nan
-        return Calibration(study, study.sampling.seed if seed is None else seed, 99, ranks, tuple(failures))
+        ranks.iloc[: self.failed] = np.nan
+        failures = ("R-hat 1.3, of a1",) * self.failed + ("",) * (n - self.failed)
+        return Calibration(study, study.sampling.seed if seed is None else seed, 99, ranks, failures)
 
-    monkeypatch.setattr(simulate, "calibrate", calibrate)
-    return said
+    @property
+    def document(self) -> dict[str, Any]:
+        return json.loads((self.out / "calibration.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def asked(study_file: Path, tmp_path: Path) -> Asked:
+    return Asked(study_file, tmp_path / "new" / "out")
 
 
 @pytest.fixture(autouse=True)
@@ -67,94 +81,78 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(
-    tmp_path: Path, study_file: Path, asked: dict[str, object]
-) -> None:
-    out = tmp_path / "new" / "out"
-    result = invoke(study_file, "--output", out, "--simulations", "250", "--seed", "7", "--workers", "3")
+def test_a_calibrated_design_is_0_and_leaves_ranks_figure_and_document(asked: Asked) -> None:
+    result = asked("--simulations", "250", "--seed", "7", "--workers", "3")
     assert result.exit_code == 0, result.output
-    assert {key: asked[key] for key in ("n", "seed", "workers", "progress")} == {
-        "n": 250, "seed": 7, "workers": 3, "progress": True,
-    }  # fmt: skip
-    left = content(out)
+    assert asked == {"n": 250, "seed": 7, "workers": 3, "progress": True}
+    left = content(asked.out)
     assert set(left) == FILES
     assert left["calibration.svg"] == b"svg 2"
-    ranks = pd.read_csv(out / "ranks.csv", comment="#", index_col="simulation")
+    ranks = pd.read_csv(asked.out / "ranks.csv", comment="#", index_col="simulation")
     assert list(ranks.columns) == ["lambda_J", "log_likelihood", "not_converged"]
-    np.testing.assert_array_equal(
-        ranks[["lambda_J", "log_likelihood"]], np.floor(100 * np.random.default_rng(3).random((250, 2)))
-    )
-    document = json.loads(left["calibration.json"])
+    expected = np.floor(100 * np.random.default_rng(3).random((250, 2)))
+    np.testing.assert_array_equal(ranks[["lambda_J", "log_likelihood"]], expected)
+    document = asked.document
     assert (document["calibrated"], document["simulations"], document["converged"]) == (True, 250, 250)
     assert document["provenance"]["seed"] == 7
     assert set(document["p_values"]) == {"lambda_J", "log_likelihood"}
     assert "\nCALIBRATED\n  ✓ 250 runs count (100 needed for a verdict)\n" in result.stdout
     assert re.search(r"(?m)^lambda_J +0\.\d+ +0\.\d+ ", result.stdout)
-    assert result.stdout.splitlines()[-1] == f"Calibration: {out / 'calibration.svg'}"
+    assert result.stdout.splitlines()[-1] == f"Calibration: {asked.out / 'calibration.svg'}"
 
 
-def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_left(
-    tmp_path: Path, study_file: Path, asked: dict[str, object]
-) -> None:
-    asked["shape"] = 0.5
-    result = invoke(study_file, "-o", tmp_path / "out", "-q")
+def test_a_design_that_is_not_calibrated_is_5_with_a_sentence_and_everything_is_left(asked: Asked) -> None:
+    asked.shape = 0.5
+    result = asked("-q")
     assert result.exit_code == 5
-    assert result.stdout == f"Calibration: {tmp_path / 'out' / 'calibration.svg'}\n"
+    assert result.stdout == f"Calibration: {asked.out / 'calibration.svg'}\n"
     said = r"Error: NOT CALIBRATED: posterior of lambda_J lies too low: 7\d % of the truths lie above its median \(adj"
     assert re.match(said, result.stderr), result.stderr
     assert (asked["n"], asked["seed"], asked["progress"]) == (300, None, False)
-    document = json.loads((tmp_path / "out" / "calibration.json").read_text(encoding="utf-8"))
+    document = asked.document
     assert not document["calibrated"]
     assert [each["name"] for each in document["checks"] if not each["ok"]] == ["uniform"]
     assert document["provenance"]["seed"] == 1  # of the study
 
 
-def test_too_few_runs_and_runs_that_failed_are_5_and_in_the_table(
-    tmp_path: Path, study_file: Path, asked: dict[str, object]
-) -> None:
-    asked["failed"] = 20
-    result = invoke(study_file, "-o", tmp_path / "out", "-n", "200")
+def test_too_few_runs_and_runs_that_failed_are_5_and_in_the_table(asked: Asked) -> None:
+    asked.failed = 20
+    result = asked("-n", "200")
     assert result.exit_code == 5
     assert "20 of 200 runs did not converge (5 % allowed), the first because: R-hat 1.3, of a1" in result.stderr
-    ranks = pd.read_csv(tmp_path / "out" / "ranks.csv", comment="#")
+    ranks = pd.read_csv(asked.out / "ranks.csv", comment="#")
     assert len(ranks) == 200
     assert ranks["not_converged"].count() == 20
     assert ranks["lambda_J"].isna().sum() == 20
-    asked["failed"] = 0
-    assert invoke(study_file, "-o", tmp_path / "out", "-n", "99").exit_code == 5
+    asked.failed = 0
+    assert asked("-n", "99").exit_code == 5
 
 
-def test_without_any_run_that_converged_there_is_no_figure_and_none_of_an_earlier_one(
-    tmp_path: Path, study_file: Path, asked: dict[str, object]
-) -> None:
-    assert invoke(study_file, "-o", tmp_path / "out").exit_code == 0
-    asked["failed"] = 3
-    result = invoke(study_file, "-o", tmp_path / "out", "-n", "3")
+def test_without_any_run_that_converged_there_is_no_figure_and_none_of_an_earlier_one(asked: Asked) -> None:
+    assert asked("-n", "100").exit_code == 0
+    asked.failed = 3
+    result = asked("-n", "3")
     assert result.exit_code == 5
-    assert set(content(tmp_path / "out")) == {"ranks.csv", "calibration.json"}
+    assert set(content(asked.out)) == {"ranks.csv", "calibration.json"}
     assert result.stdout.splitlines()[-1].endswith("calibration.json")
 
 
 def test_one_process_for_each_processor_but_no_more_than_simulations(
-    tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mtjfit.parallel, "n_processors", lambda: 6)
-    invoke(study_file, "-o", tmp_path / "out")
-    assert asked["workers"] == 6
-    invoke(study_file, "-o", tmp_path / "out", "-n", "2")
-    assert asked["workers"] == 2
+    for n, workers in (("100", 6), ("2", 2)):
+        asked("-n", n)
+        assert asked["workers"] == workers
 
 
-def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(
-    tmp_path: Path, study_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(tmp_path: Path, study_file: Path) -> None:
     for error, code in ((NotDetermined("one thickness"), 4), (MtjfitError("killed"), 3), (KeyboardInterrupt(), 130)):
 
         def fails(*_: object, error: BaseException = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr(simulate, "calibrate", fails)
-        result = invoke(study_file, "-o", tmp_path / "out")
+        result = invoke(study_file, "-o", tmp_path / "out", obj=fails)
         assert result.exit_code == code
         assert content(tmp_path / "out") == {}
     assert invoke(study_file).exit_code == 2
@@ -162,32 +160,30 @@ def test_what_cannot_be_calibrated_ends_with_the_code_of_its_reason(
     assert invoke(tmp_path / "none.toml", "-o", tmp_path / "out").exit_code == 3
 
 
-def test_other_files_are_refused_before_anything_is_computed(
-    tmp_path: Path, study_file: Path, asked: dict[str, object]
-) -> None:
+def test_other_files_are_refused_before_anything_is_computed(tmp_path: Path, asked: Asked) -> None:
+    asked.out.mkdir(parents=True)
     for name in "dbca":
-        (tmp_path / name).write_text("mine")
-    result = invoke(study_file, "-o", tmp_path)
+        (asked.out / name).write_text("mine")
+    result = asked()
     assert result.exit_code == 3
     assert "holds files that are no earlier calibration of mtjfit (a, b, c, …); name a new" in result.stderr
     assert "n" not in asked
-    (tmp_path / "file").touch()
-    result = invoke(study_file, "-o", tmp_path / "file")
+    asked.out = tmp_path / "file"
+    asked.out.touch()
+    result = asked()
     assert result.exit_code == 3
     assert "cannot be written" in result.stderr
 
 
-def test_a_disk_that_fills_up_leaves_no_half_file(
-    tmp_path: Path, study_file: Path, asked: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_up_leaves_no_half_file(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, target: Path) -> None:
         raise OSError(28, os.strerror(28), str(path))
 
     monkeypatch.setattr(Path, "replace", full)
-    result = invoke(study_file, "-o", tmp_path / "out")
+    result = asked("-n", "100")
     assert result.exit_code == 3
     assert "ranks.csv: cannot be written: No space left on device; free the disk" in result.stderr
-    assert content(tmp_path / "out") == {}
+    assert content(asked.out) == {}
 
 
 def test_the_exit_code_is_in_the_help() -> None:

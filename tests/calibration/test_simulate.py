@@ -14,13 +14,13 @@ from simulate_cases import case, every_case, law_of, whitened
 
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
-from mtjfit.infer.simulate import draw_truth, free_names, priors_of, simulated
+from mtjfit.infer import draw_truth, free_names, priors_of, simulated
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
 
 
-def scatter(study: Study, n: int = 30, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
+def scatter(study: Study, n: int = 20, wrong: dict[str, Any] | None = None) -> tuple[float, float]:
     """Two p-values of simulated data, judged with errors that may be made `wrong` after the simulation.
 
     That whitened residuals follow their distribution, and that those of both components are not correlated.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from model_studies import AMPLITUDES, TRUTH, simulated
 
-from mtjfit.comparison.studies.joint import Sampled
+from mtjfit.comparison import Sampled
 from mtjfit.infer import Chains, Check, Posterior, Verdict
 from mtjfit.infer.evidence import Evidence
 from mtjfit.model import FullPosterior, MarginalPosterior
@@ -64,8 +64,15 @@ def exact_posterior(study: Study, n: int = 1000) -> Posterior:
     return posterior_of(study, pd.DataFrame(drawn))
 
 
+def sampled_from(
+    theta: np.ndarray, log_likelihood: np.ndarray, log_evidence: float = 1.0, *, converged: bool = True
+) -> Sampled:
+    """A run that left these draws, of shape (n_ensembles, n_steps, n_walkers, size)."""
+    chains = Chains(tuple("abcdefghij"[: theta.shape[-1]]), theta, np.zeros(theta.shape[:-1]), np.ones((4, 10)))
+    verdict = Verdict((Check("x", converged, "made"),), {})
+    return Sampled(chains, log_likelihood, verdict, Evidence(log_evidence, 0.1, "made"))
+
+
 def drawn(size: int, rng: np.random.Generator, shift: float = 0.0, *, converged: bool = True) -> Sampled:
     """Draws of a joint or single posterior, made by hand."""
-    theta = shift + 0.1 * rng.standard_normal((4, 100, 10, size))
-    chains = Chains(tuple("abcdefghij"[:size]), theta, np.zeros(theta.shape[:-1]), np.ones((4, 10)))
-    return Sampled(chains, np.zeros(4000), Verdict((Check("x", converged, "made"),), {}), Evidence(1.0, 0.1, "made"), 0)
+    return sampled_from(shift + 0.1 * rng.standard_normal((4, 100, 10, size)), np.zeros(4000), converged=converged)

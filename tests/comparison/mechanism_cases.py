@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
-from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
+from mtjfit.comparison import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import fit
 from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, simulated
 from mtjfit.model import MarginalPosterior
-from mtjfit.model.noise_models import make_posterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 
 THICKNESSES = (0.8, 1.2, 2.0, 3.0, 4.5)
 NOISE = 0.03
-BIAS = np.linspace(-0.5, 0.5, 41)
+BIAS, FEW_POINTS = np.linspace(-0.5, 0.5, 41), np.linspace(-0.5, 0.5, 7)
+TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 3.0, "Lambda": 1.0, "a1": 1.0, "b1": -0.3, "b2": 0.6}
 
 OUTLIER = 1.645  # one in twenty normal numbers is larger
 OUTLIER_NESTED = 1.92  # half of the χ² of one degree of freedom that one in twenty exceeds
@@ -62,34 +63,21 @@ def design(
     return Study("cases", tuple(curves), declared(thickness_sd, **priors))
 
 
-TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 3.0, "Lambda": 1.0, "a1": 1.0, "b1": -0.3, "b2": 0.6}
-
-
 def made_by(
     name: str, rng: np.random.Generator, study: Study | None = None, truth: Mapping[str, float] | None = None
 ) -> tuple[Study, Study]:
     """Data of one mechanism, lengths and amplitudes from the priors unless given: (with noise, without)."""
     study = study or design()
     under = mechanism_study(study, MECHANISMS[name])
-    truth = draw_truth(under, rng) if truth is None else _nominal(under, truth)
+    if truth is None:
+        truth = draw_truth(under, rng)
+    else:
+        known = dict(truth) | {f"thickness[{curve.device}]": curve.thickness for curve in under.curves}
+        truth = {each: known[each] for each in free_names(under)}
     noisy = simulated(under, truth, rng)
-    clean = []
-    for curve in under.curves:
-        T = DeviceModel(under, curve, truth).torque(curve.bias)[0]
-        clean.append(curve.__class__(
-            curve.device, curve.bias, T.real, T.imag, curve.thickness, curve.quantity, curve.per,
-            sigma_par=curve.sigma_par, sigma_perp=curve.sigma_perp,
-        ))  # fmt: skip
-    return study.replace(curves=noisy.curves), study.replace(curves=tuple(clean))
-
-
-def _nominal(study: Study, truth: Mapping[str, float]) -> dict[str, float]:
-    """Every free parameter: from `truth`, thicknesses as declared."""
-    known = dict(truth) | {f"thickness[{curve.device}]": curve.thickness for curve in study.curves}
-    return {name: known[name] for name in free_names(study)}
-
-
-FEW_POINTS = np.linspace(-0.5, 0.5, 7)
+    torques = [DeviceModel(under, curve, truth).torque(curve.bias)[0] for curve in under.curves]
+    clean = tuple(replace(curve, par=T.real, perp=T.imag) for curve, T in zip(under.curves, torques, strict=True))
+    return study.replace(curves=noisy.curves), study.replace(curves=clean)
 
 
 def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: float = 0.1) -> Study:
@@ -97,31 +85,19 @@ def series(name: str, seed: int, d: tuple[float, ...] = (0.8, 1.5, 3.0), noise: 
     return made_by(name, np.random.default_rng(seed), design(d, bias=FEW_POINTS, noise=noise), TRUTH)[0]
 
 
-def model_of(study: Study, name: str, seed: int = 0) -> tuple[MarginalPosterior, Exploration]:
+def model_of(study: Study, name: str, seed: int | np.random.Generator = 0) -> tuple[MarginalPosterior, Exploration]:
     """A study under one mechanism, and its posterior."""
     model = MarginalPosterior(mechanism_study(study, MECHANISMS[name]))
-    return model, explore_posterior(model, model.size, np.random.default_rng(seed))
+    return model, explored(model, seed)
 
 
-def explored(study: Study, name: str, rng: np.random.Generator) -> Exploration:
-    """Posterior of a study under one mechanism."""
-    model = make_posterior(mechanism_study(study, MECHANISMS[name]))
-    return explore_posterior(model, model.size, rng)
+def explored(model: MarginalPosterior, seed: int | np.random.Generator, start: np.ndarray | None = None) -> Exploration:
+    return explore_posterior(model, model.size, np.random.default_rng(seed), start=start)
 
 
 @dataclass(frozen=True)
 class Recovery:
-    """What became of one simulated study.
-
-    Attributes
-    ----------
-    truth, best : str
-    distinguishable : bool
-        By data without noise, before those with noise were looked at.
-    errors : tuple of float
-        Of ln Z, by mechanism.
-    settled : bool
-    """
+    """What became of one simulated study, which is distinguishable or not by its data without noise."""
 
     truth: str
     best: str
@@ -137,12 +113,12 @@ def is_distinguishable(clean: Study, truth: str, rng: np.random.Generator) -> bo
     ln B moves by √λ times a normal number, and, where the rival contains the truth, by up to half a χ² of one degree
     of freedom. So ln B must exceed 1.645 √λ + 1.92.
     """
-    of_truth = explored(clean, truth, rng).evidence.value
+    of_truth = model_of(clean, truth, rng)[1].evidence.value
     for name, rival in MECHANISMS.items():
         if name == truth:
             continue
         misfit = fit(mechanism_study(clean, rival)).chi2
-        log_bayes = of_truth - explored(clean, name, rng).evidence.value
+        log_bayes = of_truth - model_of(clean, name, rng)[1].evidence.value
         if log_bayes < OUTLIER * np.sqrt(misfit) + OUTLIER_NESTED:
             return False
     return True
@@ -153,28 +129,20 @@ def recover(truth: str, seed: int) -> Recovery:
     rng = np.random.default_rng([seed, list(MECHANISMS).index(truth)])
     noisy, clean = made_by(truth, rng)
     distinguishable = is_distinguishable(clean, truth, rng)
-    found = {name: explored(noisy, name, rng) for name in MECHANISMS}
+    found = {name: model_of(noisy, name, rng)[1] for name in MECHANISMS}
     best = max(found, key=lambda name: found[name].evidence.value)
     errors = tuple(each.evidence.error for each in found.values())
     return Recovery(truth, best, distinguishable, errors, all(each.settled for each in found.values()))
 
 
-def closed_form(study: Study, amplitudes: Sequence[str], scale: float = 1.0) -> float:
-    """ln Z of κ = 1, torques: ln N(y; D m, Σ + D S Dᵀ), every value by itself; `scale` times the sd of all priors."""
-    y, mean, covariance = _joint(study, amplitudes, scale)
-    r = y - mean
-    return float(-0.5 * (r @ np.linalg.solve(covariance, r) + np.linalg.slogdet(2 * np.pi * covariance)[1]))
-
-
-def _joint(study: Study, amplitudes: Sequence[str], scale: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def closed_form(study: Study, amplitudes: Sequence[str] = ("a1", "b1", "b2")) -> float:
+    """ln Z of κ = 1, torques: ln N(y; D m, Σ + D S Dᵀ), every value by itself."""
     y, sigma, rows = [], [], []
     for curve in study.curves:
-        for V, par, perp, s, t in zip(
-            curve.bias, curve.par, curve.perp, curve.sigma_par, curve.sigma_perp, strict=True
-        ):
-            y += [par, perp]
-            sigma += [s, t]
+        for V, *values in zip(curve.bias, curve.par, curve.perp, curve.sigma_par, curve.sigma_perp, strict=True):
+            y += values[:2]
+            sigma += values[2:]
             rows += [[V ** int(name[1]) if name[0] == part else 0.0 for name in amplitudes] for part in "ab"]
     D, priors = np.array(rows), [study.parameters[name].prior for name in amplitudes]
-    m, sd = np.array([p.mean for p in priors]), scale * np.array([p.sd for p in priors])  # type: ignore[union-attr]
-    return np.array(y), D @ m, np.diag(np.square(sigma)) + (D * sd**2) @ D.T
+    m, sd = (np.array([getattr(prior, of) for prior in priors]) for of in ("mean", "sd"))
+    return float(stats.multivariate_normal(D @ m, np.diag(np.square(sigma)) + (D * sd**2) @ D.T).logpdf(y))

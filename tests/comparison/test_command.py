@@ -13,14 +13,24 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from device_cases import drawn
+from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.cli.main import cli
-from mtjfit.comparison import MechanismComparison, StudyComparison, compare_devices, compare_mechanisms
-from mtjfit.comparison.command import compare_devices_command, compare_mechanisms_command, compare_studies_command
-from mtjfit.comparison.studies.joint import joint_posterior
-from mtjfit.comparison.studies.tension import Tension
+from mtjfit.cli.run import Steps
+from mtjfit.comparison import (
+    MechanismComparison,
+    StudyComparison,
+    Tension,
+    compare_devices,
+    compare_devices_command,
+    compare_mechanisms,
+    compare_mechanisms_command,
+    compare_studies_command,
+    joint_posterior,
+)
 from mtjfit.errors import ConfigError, MtjfitError, NotConverged, NotDetermined
+from mtjfit.lazy import wing
 from mtjfit.study import LogUniform, Study
 
 SANKEY, KUBOTA, SERIES = (mtjfit.dataset(name).study_file for name in ("sankey2008", "kubota2008", "thickness-series"))
@@ -42,13 +52,12 @@ def printed(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Data of diffusion, and diffusion not among the mechanisms: no verdict, exit code 4, but everything is written."""
-    folder, said, documents = tmp_path / "out", [], []
-    for quiet in (False, True):
+    folder, said = tmp_path / "out", []
+    for output, quiet in ((folder, False), (None, True)):
         with pytest.raises(NotDetermined, match="does not describe the data either") as refused:
-            compare_mechanisms_command(make_study(), (), folder, 3, quiet, compare=ballistic)
+            compare_mechanisms_command(make_study(), (), output, 3, quiet, compare=ballistic)
         assert refused.value.exit_code == 4
         said.append(capsys.readouterr().out)
-        documents.append(json.loads((folder / "mechanisms.json").read_text(encoding="utf-8")))
     for title in ("What each mechanism predicts", "Evidence", "ln of the Bayes factor", "left-out thickness", "ΔBIC",
                   "Posterior-predictive checks", "Conclusions"):  # fmt: skip
         assert title in said[0]
@@ -58,12 +67,11 @@ def test_mechanisms_are_printed_and_written(make_study, tmp_path: Path, capsys: 
         "mechanisms.txt", "mechanisms.csv", "mechanisms.json", "mechanisms.svg", "mechanisms.png", "signatures.svg",
         "signatures.png",
     }  # fmt: skip
-    document, later = documents
+    document = json.loads((folder / "mechanisms.json").read_text(encoding="utf-8"))
     assert document["decided"] is False
     assert document["added_priors"] == {"b1": "normal 0 ± 1"}
     assert [one["name"] for one in document["mechanisms"]] == ["ballistic", "ballistic+b1"]
     assert document["provenance"]["seed"] == 3
-    assert {**later, "provenance": None} == {**document, "provenance": None}
     assert "SIMULATED" in (folder / "mechanisms.csv").read_text(encoding="utf-8")
 
 
@@ -82,6 +90,18 @@ def test_one_thickness_has_no_mechanism(make_study, tmp_path: Path) -> None:
     assert done.exit_code == 4
     assert "one thickness (2 nm) cannot tell spin diffusion from asymmetric electrodes" in done.stderr
     assert "favour" not in done.stdout
+
+
+def test_a_run_compares_mechanisms_if_asked(finished, tmp_path, monkeypatch: pytest.MonkeyPatch):
+    steps = Steps(lambda study: finished.fit, lambda study, **_: finished.posterior, lambda *_, **__: ())
+    asked = []
+    # where the command looks for it
+    monkeypatch.setattr(wing("comparison.mechanisms.comparison"), "compare_mechanisms",
+                        lambda study, seed, workers, progress: asked.append((seed, progress)))  # fmt: skip
+    arguments = ["run", str(finished.study_file), "--output", str(tmp_path / "out"), "--mechanisms", "--seed", "7"]
+    result = CliRunner().invoke(cli, arguments, obj=steps)
+    assert (result.exit_code, asked) == (0, [(7, True)])
+    assert "comparing mechanisms" in result.stderr
 
 
 @pytest.mark.slow  # all five mechanisms, with figures
@@ -103,7 +123,8 @@ def test_devices_of_one_thickness_are_compared_without_lengths(
     assert {"devices.txt", "alone-table.csv", "forest.svg"} <= names
     assert not any(name.startswith(("common", "consequences")) for name in names)
     written = pd.read_csv(tmp_path / "out" / "alone-table.csv", comment="#")
-    expected = compare_devices(mtjfit.fit(mtjfit.load_study(SANKEY)), bias=0.3).table
+    with few_starts():  # of which nothing here depends
+        expected = compare_devices(mtjfit.fit(mtjfit.load_study(SANKEY)), bias=0.3).table
     np.testing.assert_allclose(written["median"], expected["median"])
     assert "T_perp/T_par at 0.3 V" in set(written["quantity"])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mtjfit.data.readers import SourceFile
+from mtjfit.data import SourceFile
 from mtjfit.errors import DataError
 
 FILES = Path(__file__).parent / "files"

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from reader_files import FILES, database, needs, npy, source
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reader_files import FILES, database, faults_of, file_bytes, needs, npy, source
+from small import problems_of, told
 
+from mtjfit.data import SourceFile
 from mtjfit.data.readers import (
     READERS,
     HeaderParameter,
@@ -18,7 +26,6 @@ from mtjfit.data.readers import (
     recognised_in,
     sheets_from_bytes,
 )
-from mtjfit.data.readers.sheet import needed
 from mtjfit.errors import ConfigError, DataError
 
 FORMATS = {
@@ -35,48 +42,30 @@ def read(name: str, reader: str = "", data: bytes | None = None, **options: obje
 
 
 def fault(name: str, reader: str, data: bytes, **options: object) -> list[str]:
-    with pytest.raises(DataError) as caught:
-        read(name, reader, data, **options)
-    return [str(problem) for problem in caught.value.problems]
+    return problems_of(read, name, reader, data, kind=DataError, **options)
+
+
+def parts(sheet: Sheet) -> Iterator[str]:
+    """All that a reader found, for a golden file."""
+    yield f"lines {sheet.lines}, header in {sheet.header_line}, decimal {sheet.decimal!r}"
+    yield from (f"{each.name!r} {each.unit!r} {each.comment!r}: {' | '.join(each.cells)}" for each in sheet.columns)
+    yield from (f"{key} = {value!r}" for key, value in sheet.metadata.items())
+    yield from (f"comment in {line}: {text}" for line, text in sheet.comments)
+    yield from (f"note: {note}" for note in sheet.notes)
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_is_recognised_and_says_so(name: str) -> None:
+def test_every_format_is_recognised_and_read_whole(name: str, golden: Callable[..., None], tmp_path: Path) -> None:
     assert recognised_in(source(name)).name == FORMATS[name]
-    sheets = read(name)
+    sheets, declared = read(name), read(name, FORMATS[name])
     assert {sheet.format for sheet in sheets} == {FORMATS[name]}
-    assert all(sheet.notes[0] == f"read as {READERS[FORMATS[name]].says}" for sheet in sheets)
-    assert all(not sheet.notes or "read as" not in sheet.notes[0] for sheet in read(name, FORMATS[name]))
+    said = f"read as {READERS[FORMATS[name]].says}"
+    assert [sheet.notes for sheet in sheets] == [(said, *sheet.notes) for sheet in declared]
+    golden(f"read-{name}", told((sheet.label, parts(sheet)) for sheet in sheets), tmp_path)
 
 
-def test_tidy() -> None:
-    (sheet,) = read("tidy.tsv")
-    assert [(c.name, c.unit) for c in sheet.columns] == [("V", "mV"), ("T_par", "mT"), ("T_perp", "mT")]
-    assert sheet.numbers("T_par").tolist() == [-1.5, 0.0, 1.5]
-    assert (sheet.lines, sheet.header_line) == ((3, 4, 5), 2)
-    assert sheet.comments == ((1, "origin: simulated; three points"),)
-    assert "separator TAB" in sheet.notes
-
-
-def test_wide_keeps_repeating_names_and_empty_cells() -> None:
-    (sheet,) = read("wide.csv")
-    assert sheet.names == ("2pf_1.0_GHz",) * 2 + ("2pf_2.0_GHz",) * 2
-    assert sheet.columns[1].cells[0] == "6.8000E-6"
-    assert sheet.columns[3].cells[-1] == ""
-    assert sheet.lines == (3, 4, 5, 6, 7)
-    assert any("blank line" in note and "line 2" in note for note in sheet.notes)
-    with pytest.raises(DataError, match=r"wide.csv:1: column '2pf_1.0_GHz': stands 2 times in the header"):
-        sheet.numbers("2pf_1.0_GHz")
-
-
-def test_origin() -> None:
-    (sheet,) = read("origin.txt")
-    assert [(c.name, c.unit, c.comment) for c in sheet.columns[:3]] == [
-        ("Bias", "mV", ""), ("Torkance", "mT/V", "A1_T1.2nm_par"), ("Torkance", "mT/V", "A1_T1.2nm_perp"),
-    ]  # fmt: skip
-    assert sheet.lines == (4, 5, 6, 7, 8)
-    assert "header lines taken as name, unit, comment" in sheet.notes
-    declared = read("origin.txt", "origin", header=("comment", "unit", "name"))[0]
+def test_origin_with_declared_header_lines() -> None:
+    (declared,) = read("origin.txt", "origin", header=("comment", "unit", "name"))
     assert (declared.columns[1].name, declared.columns[0].comment) == ("A1_T1.2nm_par", "Bias")
     assert not any("taken as" in note for note in declared.notes)
 
@@ -89,96 +78,58 @@ def test_two_header_lines_of_which_one_is_column_letters() -> None:
     assert (sheet.header_line, sheet.lines) == (2, (3, 4))
 
 
-def test_pymeasure() -> None:
-    (sheet,) = read("pymeasure.csv")
-    assert sheet.parameter("Free layer") == HeaderParameter(2.1, "nm")
-    assert sheet.metadata["Procedure"] == "<lab.sttfmr.BiasSweep>"
-    assert sheet.metadata["Start time"] == "2024-03-14 12:13:05"
-    assert [(c.name, c.unit) for c in sheet.columns[:2]] == [("Bias", "mV"), ("Torkance par", "hbar/2e/kohm")]
-    assert sheet.numbers("Bias").tolist() == [-300, -200, -100, 0, 100, 200, 300]
-    assert sheet.lines[0] == 11
-    with pytest.raises(DataError, match="header parameter 'Sample': 'A1' is not a number"):
-        sheet.parameter("Sample")
-    with pytest.raises(DataError, match="header parameter 'Powr': is missing; did you mean 'Power'"):
-        sheet.parameter("Powr")
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("pymeasure.csv", "Free layer", (2.1, "nm")), ("labview_free.lvm", "Frequency", (3.0, "GHz")),
+        ("labview_free.lvm", "Power", (18.0, "dBm")), ("netcdf.nc", "thickness", (2.1, "nm")),
+        ("netcdf_classic.nc", "thickness", (2.1, "nm")), ("qcodes.db", "free_layer", (2.1, "nm")),
+    ],
+)  # fmt: skip
+def test_header_parameters_are_numbers_with_units(name: str, key: str, value: tuple[float, str]) -> None:
+    assert read(name)[0].parameter(key) == HeaderParameter(*value)
 
 
-def test_labview_segments() -> None:
-    one, two = read("labview.lvm")
-    assert (one.label, two.label) == ("labview.lvm[segment 1]", "labview.lvm[segment 2]")
-    assert one.names == two.names == ("X_Value", "V_mix", "V_ref")
-    assert [c.unit for c in one.columns] == [None, "Volts", "Volts"]
-    assert one.numbers("V_mix").tolist() == [-1.25e-5, -1.5e-5, 2e-6]
-    assert one.lines == (24, 25, 26)
-    # X is left out in the second segment: X0 = 10, Delta_X = 2.5.
-    assert two.numbers("X_Value").tolist() == [10.0, 12.5]
-    assert "X from X0 and Delta_X of the header" in two.notes
-    assert (one.metadata["Operator"], one.metadata["Date"]) == ("Labor", "2024/03/14 2024/03/14")
-    assert read("labview.lvm", "lvm", sheet="2")[0].numbers("V_ref").tolist() == [2.0, 4.0]
-    named = read("labview.lvm", "lvm", names=("H (mT)", "V (V)", "ref"))
-    assert named[0].columns[0].unit == "mT"
+REFUSED = [
+    ("wide.csv", {}, lambda sheet: sheet.numbers("2pf_1.0_GHz"), "wide.csv:1: column '2pf_1.0_GHz': stands 2 times"),
+    ("pymeasure.csv", {}, lambda sheet: sheet.parameter("Sample"), "header parameter 'Sample': 'A1' is not a number"),
+    ("pymeasure.csv", {}, lambda sheet: sheet.parameter("Powr"), "'Powr': is missing; did you mean 'Power'"),
+    ("labview.lvm", {"decimal": "."}, None, "labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"),
+    ("labview.lvm", {"sheet": "3"}, None, "has no segment '3'"),
+    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
+    ("excel.xlsx", {"sheet": "sums"}, lambda sheet: sheet.numbers("mean"), "xlsx[sums]:2: column 'mean': is empty"),
+    ("excel.xlsx", {"sheet": "sum"}, None, "has no sheet 'sum'; did you mean 'sums'"),
+    ("qcodes.db", {"sheet": "7"}, None, "has no run '7'; there are 1, 2"),
+]  # fmt: skip
 
 
-def test_labview_header_contradicts_the_declared_decimal_mark() -> None:
-    with pytest.raises(DataError, match=r"labview.lvm:1: says Decimal_Separator ',', but decimal = '.' is declared"):
-        read("labview.lvm", "lvm", decimal=".")
-    with pytest.raises(DataError, match="has no segment '3'"):
-        read("labview.lvm", "lvm", sheet="3")
+@pytest.mark.parametrize(("name", "options", "use", "what"), REFUSED)
+def test_what_is_not_in_a_file_is_refused(name: str, options: dict[str, str], use: Any, what: str) -> None:
+    with pytest.raises(DataError, match=re.escape(what)):
+        use(read(name, FORMATS[name], **options)[0])
 
 
-def test_labview_with_a_free_header() -> None:
-    (sheet,) = read("labview_free.lvm", names=("H (Oe)", "V_mix (V)"))
-    assert sheet.parameter("Frequency") == HeaderParameter(3.0, "GHz")
-    assert sheet.parameter("Power") == HeaderParameter(18.0, "dBm")
-    assert sheet.metadata["Samplename"] == ""
-    assert sheet.numbers("V_mix").tolist() == [-1.42e-4, -1.39e-4, -1.41e-4]
-    assert (sheet.columns[0].unit, sheet.lines) == ("Oe", (6, 7, 8))
-    (bare,) = read("labview_free.lvm")
-    assert bare.names == ("column 1", "column 2")
-    assert any("no header line" in note for note in bare.notes)
+@pytest.mark.parametrize(
+    ("name", "options", "column", "values"),
+    [
+        ("labview.lvm", {"sheet": "2"}, "V_ref", [2.0, 4.0]),
+        # X is left out in the second segment: X0 = 10, Delta_X = 2.5.
+        ("labview.lvm", {"sheet": "2"}, "X_Value", [10.0, 12.5]),
+        ("labview.lvm", {"names": ("H (mT)", "V (V)", "ref")}, "V", [-1.25e-5, -1.5e-5, 2e-6]),
+        ("labview_free.lvm", {"names": ("H (Oe)", "V_mix (V)")}, "V_mix", [-1.42e-4, -1.39e-4, -1.41e-4]),
+        ("parquet.parquet", {}, "perp", [0.3, 0.0, 1 / 3]),
+        ("qcodes.db", {"sheet": "2"}, "v_mix", [1e-6, -2e-6, 3e-6]),
+    ],
+)
+def test_sheets_and_names_can_be_declared(name: str, options: dict[str, Any], column: str, values: list[float]) -> None:
+    sheet = read(name, FORMATS[name], **options)[0]
+    assert sheet.numbers(column).tolist() == values
+    assert not options.get("names") or sheet.columns[0].unit in options["names"][0]
 
 
-def test_webplotdigitizer() -> None:
-    sheets = read("webplotdigitizer.csv")
-    assert [sheet.metadata["dataset"] for sheet in sheets] == ["A1 par", "A1 perp", "A2 par", "A2 perp"]
-    assert sheets[0].numbers("Y").tolist() == [-1.95, 0.02, 1.01, 2.04]
-    assert sheets[2].numbers("X").tolist() == [-0.2, 0.0, 0.2]
-    assert sheets[2].lines == (3, 4, 5)
-    assert all(any("no errors" in note for note in sheet.notes) for sheet in sheets)
+def test_a_single_digitised_data_set_has_no_header() -> None:
     (alone,) = read("Default Dataset.csv", "", b"0.1, 2.5\n0.2, 3.5\n")
     assert (alone.format, alone.metadata["dataset"], alone.lines) == ("webplotdigitizer", "Default Dataset", (1, 2))
-
-
-def test_excel_takes_saved_values_and_excel_rows() -> None:
-    first, sums = read("excel.xlsx")
-    assert (first.label, sums.label) == ("excel.xlsx[A1]", "excel.xlsx[sums]")
-    assert [(c.name, c.unit) for c in first.columns] == [
-        ("Bias", "mV"), ("T_par", "mT"), ("T_perp", "mT"), ("checked", None)]  # fmt: skip
-    assert first.numbers("T_perp").tolist() == [1.0, 0.25, 0.0, 0.25, 1.0]
-    assert first.lines == (2, 3, 4, 5, 6)
-    # openpyxl saved no value of the formula: nothing is computed, the cell is empty and a problem where it is used.
-    assert sums.columns[1].cells == ("",)
-    with pytest.raises(DataError, match=r"excel.xlsx\[sums\]:2: column 'mean': is empty"):
-        sums.numbers("mean")
-    assert any("none is computed" in note for note in first.notes)
-    with pytest.raises(DataError, match="has no sheet 'sum'; did you mean 'sums'"):
-        read("excel.xlsx", "excel", sheet="sum")
-
-
-def test_parquet_gives_numbers_to_the_last_bit() -> None:
-    (sheet,) = read("parquet.parquet")
-    assert sheet.numbers("perp").tolist() == [0.3, 0.0, 1 / 3]
-    assert [c.unit for c in sheet.columns] == ["mV", "mT", None, None]
-    assert (sheet.metadata["sample"], sheet.lines) == ("A1", (1, 2, 3))
-
-
-@pytest.mark.parametrize("name", ["netcdf.nc", "netcdf_classic.nc"])
-def test_netcdf(name: str) -> None:
-    (sheet,) = read(name)
-    assert [(c.name, c.unit) for c in sheet.columns] == [("dac", "V"), ("par", "mT/V"), ("perp", "mT/V")]
-    assert sheet.numbers("par").tolist() == [12.5, 12.0, 11.5]
-    assert sheet.parameter("thickness") == HeaderParameter(2.1, "nm")
-    assert (sheet.metadata["sample_name"], sheet.columns[1].comment) == ("A1", "In-plane torkance")
 
 
 def test_netcdf_grids_become_long_tables() -> None:
@@ -193,23 +144,6 @@ def test_netcdf_grids_become_long_tables() -> None:
     assert sheet.names == ("f", "h", "v")
     table = np.array([sheet.numbers(name) for name in sheet.names]).T
     assert table.tolist() == [[f, h, data.v.sel(f=f, h=h).item()] for f in (1.0, 2.0) for h in (5.0, 6.0, 7.0)]
-
-
-def test_qcodes_merges_what_was_measured_together() -> None:
-    sweep, trace = read("qcodes.db")
-    assert (sweep.label, trace.label) == ("qcodes.db[run 1]", "qcodes.db[run 2]")
-    assert [(c.name, c.unit, c.comment) for c in sweep.columns] == [
-        ("dac", "V", "Bias"), ("par", "mT/V", "In-plane torkance"), ("perp", "mT/V", "Out-of-plane torkance"),
-    ]  # fmt: skip
-    assert sweep.numbers("perp").tolist() == [-0.25, 0.0, 0.25]
-    assert sweep.lines == (1, 3, 5)
-    assert (sweep.metadata["sample"], sweep.parameter("free_layer")) == ("A1", HeaderParameter(2.1, "nm"))
-    # Arrays stand in one record.
-    assert trace.numbers("v_mix").tolist() == [1e-6, -2e-6, 3e-6]
-    assert trace.lines == (1, 1, 1)
-    assert read("qcodes.db", "qcodes", sheet="2")[0].names == ("field", "v_mix")
-    with pytest.raises(DataError, match="has no run '7'; there are 1, 2"):
-        read("qcodes.db", "qcodes", sheet="7")
 
 
 def test_qcodes_keeps_apart_what_has_other_set_points() -> None:
@@ -292,16 +226,15 @@ def test_what_is_wrong_is_said_with_its_place(reader: str, data: bytes, expected
 def test_names_and_readers_that_do_not_exist() -> None:
     with pytest.raises(ConfigError, match=r"format\.reader: is 'pymeasur'; did you mean 'pymeasure'"):
         read("tidy.tsv", "pymeasur")
-    with pytest.raises(DataError, match="has 2 columns, but 1 names are declared"):
+    with pytest.raises(DataError, match="has 2 columns, but 1 name is declared"):
         read("n.csv", "wide", b"1,2\n3,4\n", names=("V",))
 
 
-def test_a_missing_library_is_named_with_the_command() -> None:
-    with pytest.raises(DataError) as caught:
-        needed(source("x.xlsx", b""), "excel", "no_such_module_here")
-    assert str(caught.value) == (
-        'x.xlsx: needs no_such_module_here to be read; install it with: python -m pip install "mtjfit[excel]"'
-    )
+def test_a_missing_library_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert problems_of(sheets_from_bytes, source("excel.xlsx"), "excel") == [
+        'excel.xlsx: needs openpyxl to be read; install it with: python -m pip install "mtjfit[excel]"'
+    ]
 
 
 @pytest.mark.parametrize(
@@ -329,9 +262,8 @@ def test_the_text_export_of_qcodes_has_no_header(tmp_path: Path) -> None:
 
 def test_numbers_refuse_rather_than_skip() -> None:
     (sheet,) = read("n.csv", "tidy", b"V,p\n1,nan\n2,1.5\n3,x\n4,\n")
-    with pytest.raises(DataError) as caught:
-        sheet.numbers("p")
-    assert [problem.where for problem in caught.value.problems] == [f"n.csv:{line}: column 'p'" for line in (2, 4, 5)]
+    places = [problem.partition(": '")[0].partition(": is")[0] for problem in problems_of(sheet.numbers, "p")]
+    assert places == [f"n.csv:{line}: column 'p'" for line in (2, 4, 5)]
 
 
 def test_excel_numbers_survive_to_the_last_bit() -> None:
@@ -347,3 +279,86 @@ def test_excel_numbers_survive_to_the_last_bit() -> None:
     book.save(stream)
     (sheet,) = read("n.xlsx", "excel", stream.getvalue())
     assert sheet.numbers("par").tolist() == values
+
+
+EXAMPLES = {reader: name for name, reader in FORMATS.items()}
+BINARY = ("excel", "parquet", "netcdf", "qcodes")
+TEXT = tuple(reader for reader in READERS if reader not in BINARY)
+SMALL = ReadOptions(max_bytes=1_000_000)
+
+
+def profile(examples: int) -> settings:
+    return settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def read_all(reader: str, given: SourceFile) -> tuple[Sheet, ...]:
+    """Sheets and everything in them that a program would ask for next."""
+    sheets = sheets_from_bytes(given, reader, SMALL)
+    assert sheets
+    for sheet in sheets:
+        assert sheet.label.startswith(given.label)
+        assert sheet.lines
+    return sheets
+
+
+def check(reader: str, data: bytes) -> None:
+    given = SourceFile("fuzz.dat", data, "fuzz.dat")
+    assert all(where.startswith("fuzz.dat") for where in faults_of(lambda each: read_all(reader, each), given))
+    recognised_in(given)
+
+
+alphabet = st.sampled_from('AV,;\t|"\n\r0123456789.-+eE #%:()[]*_µ\x00\ufeff')
+
+
+@pytest.mark.parametrize("reader", TEXT)
+@profile(40)
+@given(st.one_of(st.text(alphabet=alphabet, max_size=200).map(str.encode), st.binary(max_size=100)), st.booleans())
+def test_text_readers_take_anything(reader: str, data: bytes, behind_the_example: bool) -> None:
+    check(reader, file_bytes(EXAMPLES[reader]) + data if behind_the_example else data)
+
+
+@pytest.mark.parametrize("reader", TEXT)
+@profile(40)
+@given(st.data())
+def test_text_readers_take_damaged_examples(reader: str, data: st.DataObject) -> None:
+    check(reader, damaged(file_bytes(EXAMPLES[reader]), data))
+
+
+@pytest.mark.parametrize("reader", [each for each in BINARY if each != "netcdf"])
+@profile(25)
+@given(st.data())
+def test_binary_readers_take_damaged_examples(reader: str, data: st.DataObject) -> None:
+    needs(reader)
+    check(reader, damaged(file_bytes(EXAMPLES[reader]), data))
+
+
+@profile(25)
+@given(st.data())
+def test_classic_netcdf_may_be_damaged(data: st.DataObject) -> None:
+    needs("netcdf")
+    check("netcdf", damaged(file_bytes("netcdf_classic.nc"), data))
+
+
+@profile(12)
+@given(st.data())
+def test_hdf5_may_be_cut_off(data: st.DataObject) -> None:
+    # Bytes within HDF5 are the business of its own library, in C; here its files end too early.
+    needs("netcdf")
+    whole = file_bytes("netcdf.nc")
+    check("netcdf", whole[: data.draw(st.integers(8, len(whole) - 1))])
+
+
+def damaged(whole: bytes, data: st.DataObject) -> bytes:
+    """The bytes with one piece cut out, doubled, or replaced by others."""
+    start = data.draw(st.integers(0, len(whole) - 1))
+    stop = data.draw(st.integers(start, min(len(whole), start + 40)))
+    piece = data.draw(st.one_of(st.binary(max_size=20), st.just(whole[start:stop] * 2), st.just(b"")))
+    return whole[:start] + piece + whole[stop:]
+
+
+def test_sabotage_another_error_is_seen() -> None:
+    def careless(given: SourceFile) -> float:
+        return float(given.data)
+
+    with pytest.raises(ValueError, match="could not convert"):
+        faults_of(careless, SourceFile("f", b"x"))

@@ -4,41 +4,44 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from reader_files import needs, source
+from small import declare, problems_of
 
 from mtjfit.data import (
     Columns,
     ColumnUnits,
     ConstantSigma,
+    SourceFile,
     TableDeclaration,
     TableFormat,
     TorqueCurve,
     Wide,
     curves_from_bytes,
     curves_from_sources,
-)
-from mtjfit.data.readers import SourceFile
+)  # fmt: skip
 from mtjfit.errors import ConfigError, DataError
 
 SIGMA = ConstantSigma(0.1, 0.1)
 ROWS = [(-100.0, -1.5, 0.25), (0.0, 0.0, 0.0), (100.0, 1.5, 0.25)]
+PLAIN, MILLIVOLTS = Columns("V", "par", "perp"), ColumnUnits("mV", "mT/V", "nm")
 
 
-def declare(reader: str, columns: Columns, units: ColumnUnits | None = None, **changes: object) -> TableDeclaration:
-    form = {key: changes.pop(key) for key in list(changes) if key in TableFormat.__dataclass_fields__}
-    changes = {"sigma": SIGMA, **changes}
-    return TableDeclaration("torkance", "volume", "MxP", columns, units or ColumnUnits("mV", "mT/V", "nm"),
-                            format=TableFormat(reader=reader, **form), **changes)  # type: ignore[arg-type] # fmt: skip
+def torkance(
+    reader: str, columns: Columns = PLAIN, units: ColumnUnits = MILLIVOLTS, **changes: Any
+) -> TableDeclaration:
+    """By default one device that has no column, whose errors are constant."""
+    one = {"device": "" if columns.device else "A", "thickness": None if columns.thickness else 2.0, "sigma": SIGMA}
+    of = {"quantity": "torkance", "per": "volume", "units": units, "reader": reader}
+    return declare(columns, **{**of, **one, **changes})
 
 
 def faults(sources: list[SourceFile], declaration: TableDeclaration) -> list[str]:
-    with pytest.raises(DataError) as caught:
-        curves_from_sources(sources, declaration)
-    return [str(problem) for problem in caught.value.problems]
+    return problems_of(curves_from_sources, sources, declaration, kind=DataError)
 
 
 def text(header: str = "V,par,perp", rows: list[tuple[float, ...]] = ROWS, name: str = "t.csv") -> SourceFile:
@@ -48,8 +51,7 @@ def text(header: str = "V,par,perp", rows: list[tuple[float, ...]] = ROWS, name:
 
 def test_any_reader_gives_what_the_strict_one_gives() -> None:
     """Two ways through the code, one curve, to the last bit."""
-    plain = TableDeclaration("torkance", "volume", "PxM", Columns("V", "par", "perp"), ColumnUnits("mV", "mT/V", "nm"),
-                             device="A", thickness=2.0, sigma=SIGMA, bias_window=(-0.15, 0.2))  # fmt: skip
+    plain = torkance("", perp_axis="PxM", bias_window=(-0.15, 0.2))
     file = text(rows=[(-200.0, -3.5, 1.25), *ROWS])
     (strict,) = curves_from_bytes(file.data, plain, "t.csv")
     for reader in ("tidy", "wide", "origin"):
@@ -68,8 +70,7 @@ def one(name: str, declaration: TableDeclaration) -> TorqueCurve:
 
 def test_pymeasure_takes_device_and_thickness_from_its_header() -> None:
     columns = Columns("Bias", "Torkance par", "Torkance perp", device="Sample", thickness="Free layer")
-    declaration = TableDeclaration("torkance", "device", "MxP", columns, ColumnUnits("mV", "hbar/2e/kohm", "nm"),
-                                   sigma=SIGMA, format=TableFormat(reader="pymeasure"))  # fmt: skip
+    declaration = torkance("pymeasure", columns, ColumnUnits("mV", "hbar/2e/kohm", "nm"), per="device")
     curve = one("pymeasure.csv", declaration)
     assert (curve.device, curve.thickness, curve.bias.size) == ("A1", 2.1, 7)
     assert curve.bias[0] == -0.3
@@ -79,8 +80,8 @@ def test_pymeasure_takes_device_and_thickness_from_its_header() -> None:
 def test_qcodes_and_its_netcdf_export_agree() -> None:
     columns = Columns("dac", "par", "perp", device="sample", thickness="free_layer")
     units = ColumnUnits("V", "mT/V", "nm")
-    a = one("qcodes.db", declare("qcodes", columns, units, sheet="1"))
-    b = one("netcdf.nc", declare("netcdf", replace(columns, device="sample_name", thickness="thickness"), units))
+    a = one("qcodes.db", torkance("qcodes", columns, units, sheet="1"))
+    b = one("netcdf.nc", torkance("netcdf", replace(columns, device="sample_name", thickness="thickness"), units))
     assert (a.device, a.thickness, b.device, b.thickness) == ("A1", 2.1, "A1", 2.1)
     for name in ("bias", "par", "perp"):
         assert np.array_equal(getattr(a, name), getattr(b, name))
@@ -89,7 +90,7 @@ def test_qcodes_and_its_netcdf_export_agree() -> None:
 def test_origin_series_become_devices() -> None:
     wide = Wide(("V", "p", "q"), name="{device}_T{thickness:nm}_par", name_in="comment")
     columns = Columns("V", "p", "q", device="device", thickness="thickness")
-    a, b = curves_from_sources([source("origin.txt")], declare("origin", columns, wide=wide))
+    a, b = curves_from_sources([source("origin.txt")], torkance("origin", columns, wide=wide))
     assert (a.device, a.thickness, b.device, b.thickness) == ("A1", 1.2, "A2", 2.0)
     assert b.par.tolist() == [9.2, 9.1, 9.0, 8.9, 8.8]
 
@@ -97,19 +98,17 @@ def test_origin_series_become_devices() -> None:
 def test_digitised_points_need_declared_errors() -> None:
     wide = Wide(("V", "T"), name="{device} {column}", name_in="comment", within=0.001)
     columns = Columns("V", "par", "perp", device="device")
-    units = ColumnUnits("V", "mT/V", "nm")
-    a, b = curves_from_sources(
-        [source("webplotdigitizer.csv")], declare("webplotdigitizer", columns, units, wide=wide, thickness=2.0)
-    )
+    declaration = torkance("webplotdigitizer", columns, ColumnUnits("V", "mT/V", "nm"), wide=wide)
+    a, b = curves_from_sources([source("webplotdigitizer.csv")], declaration)
     assert (a.bias.size, b.bias.tolist()) == (4, [-0.2, 0.0, 0.2])
     with pytest.raises(ConfigError, match=r"columns.sigma_par: is not declared"):
-        declare("webplotdigitizer", columns, units, wide=wide, thickness=2.0, sigma="columns")
+        replace(declaration, sigma="columns")
 
 
 def test_a_device_goes_on_from_file_to_file() -> None:
     files = [text("par,perp", [(p, q)], f"A1_T2.1nm_{v:g}mV.txt") for v, p, q in ROWS]
     columns = Columns("bias", "par", "perp", device="device", thickness="thickness")
-    declaration = declare("wide", columns, name="{device}_T{thickness:nm}_{bias:mV}.txt", header=("name",))
+    declaration = torkance("wide", columns, name="{device}_T{thickness:nm}_{bias:mV}.txt", header=("name",))
     (curve,) = curves_from_sources(files, declaration, "*.txt")
     assert (curve.device, curve.thickness, curve.source) == ("A1", 2.1, "*.txt")
     assert (curve.bias.tolist(), curve.par.tolist()) == ([-0.1, 0.0, 0.1], [-1.5, 0.0, 1.5])
@@ -122,7 +121,7 @@ def test_a_device_goes_on_from_file_to_file() -> None:
 
 def test_each_fault_stands_at_its_own_place() -> None:
     columns = Columns("V", "par", "perp", device="device")
-    declaration = declare("tidy", columns, name="{device}.csv", thickness=2.0)
+    declaration = torkance("tidy", columns, name="{device}.csv")
     bad = SourceFile("B.csv", b"perp,V,par\n1,-100,x\n2,0,\n3,100,1\n", "B.csv")
     assert faults([text(name="A.csv"), bad], declaration) == [
         "B.csv:2: column 'par': 'x' is not a number; write a plain number such as -1.25e-3",
@@ -141,30 +140,34 @@ def test_each_fault_stands_at_its_own_place() -> None:
     [
         ("V (V),par,perp", "t.csv:1: column 'V': is in 'V' in the file, but units.bias = 'mV' is declared"),
         ("V (Oe),par,perp", "t.csv:1: column 'V': is in 'Oe' in the file"),
-        (
-            "V (mV),par (mT),perp",
-            "t.csv:1: column 'par': is in 'mT' in the file, but units.torque = 'mT/V' is declared",
-        ),
+        ("V (mV),par (mT),perp", "t.csv:1: column 'par': is in 'mT' in the file, but units.torque = 'mT/V' is"),
         ("V (volts),par,perp", "t.csv:1: column 'V': is in 'volts' in the file"),
         ("V [mV],par [mT V^-1],perp (lab units)", ""),
     ],
 )
 def test_units_that_the_file_writes_may_not_be_contradicted(header: str, fault: str) -> None:
-    declaration = declare("tidy", Columns("V", "par", "perp"), device="A", thickness=2.0, header=("name",))
+    declaration = torkance("tidy", header=("name",))
     if fault:
         assert faults([text(header)], declaration)[0].startswith(fault)
     else:
         assert curves_from_sources([text(header)], declaration)[0].par.tolist() == [-1.5, 0.0, 1.5]
 
 
-def test_a_thickness_in_the_file_name_has_one_unit() -> None:
-    with pytest.raises(ConfigError, match=r"columns.thickness: is in 'angstrom' in the file name"):
-        declare("tidy", Columns("V", "p", "q", thickness="t"), name="T{t:angstrom}.csv", device="A")
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"reader": "tidy", "columns": Columns("V", "p", "q", thickness="t"), "name": "T{t:angstrom}.csv"},
+         r"columns.thickness: is in 'angstrom' in the file name"),
+        ({"reader": "", "wide": Wide(("V", "p", "q"))}, r"format.reader: is missing beside \[data.wide\]"),
+    ],
+)  # fmt: skip
+def test_declarations_that_contradict_themselves(changes: dict[str, Any], what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        torkance(**changes)
 
 
 def test_decimal_commas_and_points_do_not_mix() -> None:
-    declaration = declare("wide", Columns("V", "par", "perp", device="device"), name="{device}.csv", thickness=2.0)
-    declaration = replace(declaration, format=replace(declaration.format, decimal=",", separator=";"))
+    declaration = torkance("wide", replace(PLAIN, device="device"), name="{device}.csv", decimal=",", separator=";")
     comma = SourceFile("A.csv", b"V;par;perp\n-100;-1,5;0,25\n0;0;0\n100;1,5;0,25\n", "A.csv")
     (curve,) = curves_from_sources([comma], declaration)
     assert curve.par.tolist() == [-1.5, 0.0, 1.5]
@@ -173,17 +176,11 @@ def test_decimal_commas_and_points_do_not_mix() -> None:
 
 
 def test_the_origin_of_the_numbers_travels_with_every_reader() -> None:
-    declaration = TableDeclaration(
-        "torque", "volume", "MxP", Columns("V", "T_par", "T_perp"), ColumnUnits("mV", "mT", "nm"), "A", 2.0,
-        sigma=SIGMA, format=TableFormat(reader="tidy", separator="\t", header=("name",)),
-    )  # fmt: skip
+    columns, units = Columns("V", "T_par", "T_perp"), ColumnUnits("mV", "mT", "nm")
+    form = {"reader": "tidy", "separator": "\t", "header": ("name",)}
+    declaration = torkance(columns=columns, units=units, quantity="torque", **form)
     (curve,) = curves_from_sources([source("tidy.tsv")], declaration)
     assert (curve.origin.kind, curve.origin.note) == ("simulated", "three points")
-
-
-def test_wide_needs_a_reader_that_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"format.reader: is missing beside \[data.wide\]"):
-        declare("", Columns("V", "p", "q"), device="A", thickness=2.0, wide=Wide(("V", "p", "q")))
 
 
 def _saved(suffix: str, origin: str) -> bytes:
@@ -203,13 +200,12 @@ def _saved(suffix: str, origin: str) -> bytes:
 def test_an_origin_among_the_attributes_of_a_file_is_not_lost(reader: str) -> None:
     needs(reader)
     pytest.importorskip("xarray")
-    declaration = declare(reader, Columns("V", "par", "perp"), device="A", thickness=2.0)
 
     def of(origin: str) -> list[SourceFile]:
         return [SourceFile("t", _saved(reader, origin), "t")]
 
-    (curve,) = curves_from_sources(of("simulated; Eq. 12"), declaration)
+    (curve,) = curves_from_sources(of("simulated; Eq. 12"), torkance(reader))
     assert (curve.origin.kind, curve.origin.note) == ("simulated", "Eq. 12")
-    (curve,) = curves_from_sources(of("measured"), declaration)
+    (curve,) = curves_from_sources(of("measured"), torkance(reader))
     assert not curve.origin.label
-    assert any("origin 'guessed' is not known" in fault for fault in faults(of("guessed"), declaration))
+    assert any("origin 'guessed' is not known" in fault for fault in faults(of("guessed"), torkance(reader)))

@@ -1,12 +1,17 @@
-"""The closed table of units: spellings, contradictions, conversions, and the unit of every amplitude."""
+"""The closed table of units: spellings, contradictions, conversions, amplitudes; units out of all proportion."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from small import small_curve, told
 
 from mtjfit.data import UNITS, amplitude_unit, bias_factor, check_unit, conversion, find_unit, pretty, thickness_factor
+from mtjfit.data.implausible import suspicious_curve, suspicious_units
 from mtjfit.errors import did_you_mean
 
 
@@ -79,27 +84,11 @@ def test_conversions_compose_and_invert() -> None:
                 assert conversion(one.name, other.name) * conversion(other.name, one.name) == pytest.approx(1, 1e-13)
 
 
-@pytest.mark.parametrize(
-    ("unit", "quantity", "per", "what", "todo"),
-    [
-        ("N m/V", "torque", "device", "'N m/V' is a torkance, but quantity = \"torque\"",
-         'set quantity = "torkance" if that is what was measured, or give the unit of the torque, such as \'N m\''),
-        ("mT", "torkance", "volume", "'mT' is a torque, but quantity = \"torkance\"",
-         'set quantity = "torque" if that is what was measured, or give the unit of the torkance, such as \'T/V\''),
-        ("mT", "torque", "device",
-         "'mT' is an effective field, which is divided by M_s d, but per = \"device\"",
-         'set per = "volume" if the unit is right, or correct the unit'),
-        ("J/m2", "torque", "volume", "'J/m2' is per area, but per = \"volume\"",
-         'set per = "area" if the unit is right, or correct the unit'),
-        ("N m", "torque", "area", "'N m' is of a whole device, but per = \"area\"",
-         'set per = "device" if the unit is right, or correct the unit'),
-        ("mt", "torque", "volume", "unknown unit 'mt'", "did you mean 'mT'?"),
-    ],
-)  # fmt: skip
-def test_contradictions_between_unit_and_declaration(unit, quantity, per, what, todo) -> None:  # type: ignore[no-untyped-def]
-    problem = check_unit(unit, quantity, per, "data[0].units.torque")
-    assert problem is not None
-    assert (problem.where, problem.what, problem.todo) == ("data[0].units.torque", what, todo)
+def test_contradictions_between_unit_and_declaration_are_said(golden: Callable[..., None], tmp_path: Path) -> None:
+    wrong = [("N m/V", "torque", "device"), ("mT", "torkance", "volume"), ("mT", "torque", "device"),
+             ("J/m2", "torque", "volume"), ("N m", "torque", "area"), ("mt", "torque", "volume")]  # fmt: skip
+    said = [(each, [f"{check_unit(*each, 'data[0].units.torque')}"]) for each in wrong]  # type: ignore[arg-type]
+    golden("unit-contradictions", told(said), tmp_path)
 
 
 def test_every_unit_fits_exactly_its_own_declarations() -> None:
@@ -170,3 +159,53 @@ def test_did_you_mean() -> None:
     assert did_you_mean("LAMBDA_J", ["lambda_phi", "lambda_J"]) == "did you mean 'lambda_J'?"
     assert did_you_mean("x", []) == "there is none to choose from"
     assert did_you_mean("zzz", [f"c{i}" for i in range(60)]).endswith("'c39' …")
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "unit", "frequency", "asks"),
+    [
+        ("field", [0.0, 0.016], "mT", 4.0, "is it in T?"),
+        ("field", [0.0, 16.0], "mT", 4.0, ""),
+        ("field", [62.5, 7874.0], "Oe", 6.0, ""),
+        ("field", [62.5, 7874.0], "T", 6.0, "Oe"),
+        ("field", [37.9, 313.5], "Oe", 3.0, ""),
+        ("field", [37.9, 313.5], "T", 3.0, "mT or Oe"),
+        ("field", [-1e5, 1e5], "A/m", 5.0, ""),
+        ("field", [0.01], "mT", None, "is it in T"),
+        ("field", [0.0], "T", 4.0, ""),
+        ("field", [np.nan], "T", 4.0, ""),
+        ("field", [1e9], "furlong", 4.0, ""),
+        ("bias", [-300.0, 300.0], "V", None, "is it in mV?"),
+        ("bias", [-0.3, 0.3], "mV", None, "is it in V?"),
+        ("bias", [-300.0, 300.0], "mV", None, ""),
+        ("thickness", [20.0], "nm", None, "is it in angstrom?"),
+        ("thickness", [20.0], "angstrom", None, ""),
+        ("thickness", [2e-9], "m", None, ""),
+        ("frequency", [4e9], "GHz", None, "is it in Hz?"),
+    ],
+)
+def test_doubts(kind: str, values: list[float], unit: str, frequency: float | None, asks: str) -> None:
+    found = suspicious_units(kind, values, unit, frequency=frequency)
+    assert len(found) == bool(asks)
+    assert not asks or asks in found[0]
+
+
+@pytest.mark.parametrize("frequency", [0.5, 4.0, 17.0, 40.0])
+@pytest.mark.parametrize("m_eff", [0.05, 0.6, 1.5, 2.2])
+def test_no_resonance_of_kittel_is_doubted(frequency: float, m_eff: float) -> None:
+    """Independent: the resonance field by bisection of Kittel's formula, for any magnetisation."""
+    low, high = 0.0, 100.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 28.0 * math.sqrt(middle * (middle + m_eff)) < frequency else (low, middle)
+    for field in (low, frequency / 28 + m_eff):
+        assert suspicious_units("field", [field], "T", frequency=frequency) == ()
+    # In the plane, tesla called millitesla is always noticed.
+    assert len(suspicious_units("field", [low], "mT", frequency=frequency)) == 1
+
+
+def test_curves() -> None:
+    assert suspicious_curve(small_curve()) == ()
+    found = suspicious_curve(small_curve(thickness=21.0, bias=[-200.0, 0.0, 200.0], unit="N m"))
+    assert [each.split(": ")[1].split(" ")[0] for each in found] == ["bias", "thickness", "torques"]
+    assert suspicious_curve(small_curve(unit="mT", per="volume")) == ()

@@ -6,14 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import pytest
 from scipy import integrate, stats
 from scipy.special import ndtri
 
-from mtjfit.data import FloatArray
 from mtjfit.infer import Chains
-from mtjfit.infer.ensembles.jumps import TargetDensity
-from mtjfit.infer.evidence import Evidence
 
 LN_2PI = float(np.log(2 * np.pi))
 
@@ -104,21 +100,3 @@ def _two_modes() -> Known:
 
 BANANA, TWO_MODES = _banana(), _two_modes()
 TARGETS = {"banana": BANANA, "two modes": TWO_MODES} | {f"gaussian {n}": gaussian(n) for n in range(1, 8)}
-
-
-def log_evidence_nested(target: TargetDensity, size: int, rng: np.random.Generator, *, n_live: int = 500) -> Evidence:
-    """Evidence by nested sampling with dynesty in any dimension; needs no draws.
-
-    Slower than the others by orders of magnitude, and blind to nothing that they could have in common.
-    """
-    dynesty = pytest.importorskip("dynesty")
-
-    def log_likelihood(z: FloatArray) -> float:
-        row = z[None]
-        return float(target.log_posterior(row)[0] - target.log_prior(row)[0])
-
-    # random walks: the default draws from ellipsoids, which thin and bent posteriors make inefficient
-    options = {"nlive": n_live, "sample": "rwalk", "bootstrap": 0, "rstate": rng}
-    sampler = dynesty.NestedSampler(log_likelihood, target.prior_transform, size, **options)
-    sampler.run_nested(dlogz=0.01, print_progress=False)
-    return Evidence(float(sampler.results.logz[-1]), float(sampler.results.logzerr[-1]), "nested")

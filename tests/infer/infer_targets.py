@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from mtjfit.infer.convergence.diagnostics import ess
-from mtjfit.infer.ensembles.jumps import Jump, Straight
-from mtjfit.infer.ensembles.mixture import Mixture, fitted
+from mtjfit.infer import Jump, Mixture, Straight, ess
+from mtjfit.infer.ensembles.mixture import fitted
 
 
 def jump_of(mixture: Mixture) -> Jump:

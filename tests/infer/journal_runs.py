@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from mtjfit.infer import Chains, run_ensembles
-from mtjfit.infer.ensembles.ensemble import Pace, Stage, initial_stage
-from mtjfit.infer.store.journal import Journal, open_journal
+from mtjfit.infer import Chains, Journal, Pace, open_journal, run_ensembles
+from mtjfit.infer.ensembles.ensemble import Stage, initial_stage
 
 STUDY = {"sampling.seed": "5", "parameters.x": "normal"}
 MAX_STEPS = 75

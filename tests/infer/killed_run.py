@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import mtjfit
-from mtjfit.infer.ensembles import run
-from mtjfit.infer.ensembles.ensemble import Pace
-from mtjfit.infer.evidence import Effort
+from mtjfit.infer import Effort, Pace
 
 EFFORT = Effort(particles=1, fewest=400)
 PACE = Pace(block=20, first_look=40, first_refit=60, components=4, effort=EFFORT)
 """Short blocks and an early refit, so that there is much to be killed in; and nothing that takes long."""
 
 
-def sampled(study: mtjfit.Study, folder: Path | None, setting: Callable[[object, str, Pace], None]) -> mtjfit.Posterior:
+def sampled(study: mtjfit.Study, folder: Path | None) -> mtjfit.Posterior:
     """The posterior after all steps that the study allows, saved in a folder."""
-    setting(run, "PACE", PACE)
-    return mtjfit.sample(study, journal=folder, progress=False)
+    return mtjfit.sample(study, journal=folder, progress=False, pace=PACE)
 
 
 if __name__ == "__main__":
@@ -33,7 +29,7 @@ if __name__ == "__main__":
     for _ in sys.stdin:
         pid = os.fork()
         if not pid:
-            sampled(study, folder, setattr)
+            sampled(study, folder)
             os._exit(0)
         print(pid, flush=True)  # noqa: T201
         os.waitpid(pid, 0)

@@ -10,8 +10,9 @@ import pytest
 
 import mtjfit
 from mtjfit.data import Origin, TorqueCurve
+from mtjfit.infer import MODEL_VERSION, describe, description_changes
 from mtjfit.infer.store import fingerprint as module
-from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes, fingerprint
+from mtjfit.infer.store.fingerprint import fingerprint
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import Fixed, Normal, Parameter, Study
 

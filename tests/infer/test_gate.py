@@ -12,8 +12,7 @@ from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, Exact, fitted_jump
 from scipy import stats
 
-from mtjfit.infer import Chains, Verdict, judge
-from mtjfit.infer.convergence.gate import about_priors
+from mtjfit.infer import Chains, Verdict, about_priors, judge
 from mtjfit.infer.ensembles.jumps import production_moves
 
 E, S, W = 4, 800, 16  # ensembles, steps, walkers

@@ -13,23 +13,18 @@ from model_studies import LENGTH, TRUTH, simulated
 import mtjfit
 from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import precision_of
-from mtjfit.infer.optimum import optimum
 from mtjfit.model import FullPosterior
 from mtjfit.model.descent import Descent
 from mtjfit.model.jacobian import jacobian, relative_errors
-from mtjfit.model.profile import Profile, profiles, reference
 from mtjfit.model.rank import expected_errors, grade
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
+
+pytestmark = pytest.mark.usefixtures("quick_fits")
 
 SERIES = (0.8, 1.5, 2.5, 4.0)
 FIG3 = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N": 1.0}
 LITTLE: dict[str, Any] = {"noise": 0.01, "n_bias": 5, "lambda_J": Fixed(1.0), "lambda_phi": Fixed(1.2)}
 THICKNESSES = (0.8, 1.5, 2.5, 3.5, 5.0)
-
-
-def profile_of(study: Study, name: str) -> Profile:
-    model = FullPosterior(study)
-    return profiles(model, (name,), reference(model, optimum(model).values)).profiles[name]
 
 
 @cache
@@ -45,7 +40,7 @@ def test_lambda_stands_for_its_factors() -> None:
     assert list(table.index)[:4] == ["lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda"]
     assert list(table.loc[["lambda_sf_N", "D_ratio"], "known_to"]) == ["prior only"] * 2
     assert table.loc[["lambda_sf_N", "D_ratio"], "high_95"].isna().all()
-    alone = profile_of(simulated(SERIES, **LITTLE), "lambda_sf_N")
+    alone = identify(simulated(SERIES, **LITTLE)).profiles["lambda_sf_N"]
     for level, ends in ((0.68, ["low_68", "high_68"]), (0.95, ["low_95", "high_95"])):
         one = alone.interval(level)
         assert list(table.loc["Lambda", ends]) == pytest.approx([one.low, one.high], rel=5e-3)
@@ -204,9 +199,9 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
 
 
 def test_uncertain_thicknesses_widen_the_intervals() -> None:
-    few = {"n_bias": 5, "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
+    few = {"n_bias": 5, "lambda_phi": Fixed(1.2), "lambda_sf_F": Fixed(10.0), "lambda_sf_N": Fixed(2.0)}
     narrow, wide = (
-        profile_of(simulated(SERIES[:3], noise=0.002, thickness=thickness, **few), "lambda_J").interval(0.68)
+        identify(simulated(SERIES[:3], noise=0.002, thickness=thickness, **few)).profiles["lambda_J"].interval(0.68)
         for thickness in (Fixed(0.0), AboutNominal(0.1))
     )
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)

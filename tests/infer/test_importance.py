@@ -9,8 +9,8 @@ from evidence_targets import gaussian
 from infer_targets import jump_of
 from scipy import optimize, stats
 
-from mtjfit.infer.convergence.importance import importance_sample, pareto_fit, reliable_k_hat, smoothed
-from mtjfit.infer.ensembles.mixture import Mixture
+from mtjfit.infer import Mixture, importance_sample, smoothed
+from mtjfit.infer.convergence.importance import pareto_fit, reliable_k_hat
 
 
 def likelihood(y: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

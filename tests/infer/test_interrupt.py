@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 from journal_runs import STUDY, Bell, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
 
-from mtjfit.infer import Chains, judge
-from mtjfit.infer.store.journal import open_journal, saved_steps
+from mtjfit.infer import Chains, judge, open_journal, saved_steps
 from mtjfit.parallel import Interrupted, graceful_interrupt
 
 __all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures

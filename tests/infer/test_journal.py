@@ -25,11 +25,10 @@ from journal_runs import (
 )
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import Chains, Check, Verdict
+from mtjfit.infer import Chains, Check, Verdict, open_journal
 from mtjfit.infer.ensembles.ensemble import Stage, advanced
 from mtjfit.infer.ensembles.mixture import wider
 from mtjfit.infer.store import journal as journal_module
-from mtjfit.infer.store.journal import open_journal
 from mtjfit.infer.store.segments import segment_bytes, segment_from
 
 __all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures

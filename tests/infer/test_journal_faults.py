@@ -12,9 +12,8 @@ import pytest
 from journal_runs import STUDY, Bell, Killed, begun, begun_once, contents, quick_disks, run, run_in, same, undisturbed
 
 from mtjfit.errors import MtjfitError
-from mtjfit.infer import Chains
+from mtjfit.infer import Chains, is_journal, open_journal, saved_steps
 from mtjfit.infer.store import journal as journal_module
-from mtjfit.infer.store.journal import is_journal, open_journal, saved_steps
 from mtjfit.output import replace_file
 
 __all__ = ["begun", "begun_once", "quick_disks", "undisturbed"]  # fixtures

@@ -11,9 +11,9 @@ from emcee import moves
 from infer_targets import BANANA, GAUSSIAN, TARGETS, Exact, fitted_jump, jump_of, z_scores
 from scipy import stats
 
-from mtjfit.infer.convergence.diagnostics import ess
-from mtjfit.infer.ensembles.jumps import AHEAD, Jump, JumpsAhead, StepsAlong, Straight, production_moves, warm_up_moves
-from mtjfit.infer.ensembles.mixture import Mixture, joined
+from mtjfit.infer import Jump, Mixture, Straight, ess
+from mtjfit.infer.ensembles.jumps import AHEAD, JumpsAhead, StepsAlong, production_moves, warm_up_moves
+from mtjfit.infer.ensembles.mixture import joined
 from mtjfit.model.straight import Frame
 
 LIMIT = 4.5

@@ -11,13 +11,13 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
 from mtjfit.cli.main import cli
 from mtjfit.errors import MtjfitError
-from mtjfit.paper.command import leave_figures, write_missing
-from mtjfit.paper.numbers import accumulation, bias_dependence, numbers_csv, thickness_dependence
+from mtjfit.paper.command import figures_command, write_missing
+from mtjfit.paper.numbers import accumulation, assumptions, bias_dependence, numbers_csv, thickness_dependence
 from mtjfit.report import ResultFolder
 
 NAMES = ("fig1_accumulation", "fig2_thickness", "fig3_bias")
@@ -36,8 +36,12 @@ def never(*_: object) -> dict[str, bytes]:
     raise AssertionError("drew before it looked at the folder")
 
 
-def leave(folder: Path, pdf: bool = False, quiet: bool = True) -> dict[str, bytes]:
-    leave_figures(folder, pdf, quiet, pictures=labels)
+def figures(folder: Path, *flags: str, pictures: Callable[..., dict[str, bytes]] = never) -> Result:
+    return CliRunner().invoke(figures_command, ["-o", str(folder), *flags], obj=pictures, catch_exceptions=False)
+
+
+def leave(folder: Path, *flags: str) -> dict[str, bytes]:
+    figures(folder, *flags, pictures=labels)
     return content(folder)
 
 
@@ -47,7 +51,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp_path: Path) -> None:
     assert set(leave(tmp_path / "new" / "out")) == FILES
-    left = leave(tmp_path / "new" / "out", pdf=True)
+    left = leave(tmp_path / "new" / "out", "--pdf")
     assert set(left) == FILES | PDFS
     assert left["fig1_accumulation.pdf"].startswith(b"pdf spin accumulation")
     assert left["fig2_thickness.svg"] == rb"svg $d\,T_\parallel/J_0$"
@@ -56,25 +60,19 @@ def test_it_leaves_three_figures_in_the_formats_asked_for_with_their_numbers(tmp
         assert left[f"{name}.csv"].endswith(numbers_csv(table).split(b"\n", 1)[1])
 
 
-def test_it_says_what_is_done_and_what_is_assumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    leave(tmp_path, pdf=True, quiet=False)
-    out, err = capsys.readouterr()
-    assert err.splitlines() == ["computing the numbers of three figures", *(f"drawing {name}" for name in NAMES)]
-    assert "fig3_bias: .svg, .png, .pdf, .csv\n" in out
-    assert out.splitlines()[-1] == f"Figures: {tmp_path}"
-    said = " ".join(out.split())
+def test_it_says_what_is_done_and_what_is_assumed(tmp_path: Path) -> None:
+    done = figures(tmp_path, "--pdf", pictures=labels)
+    assert done.stderr.splitlines() == ["computing the numbers of three figures", *(f"drawing {n}" for n in NAMES)]
+    assert "fig3_bias: .svg, .png, .pdf, .csv\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"Figures: {tmp_path}"
+    said = " ".join(done.stdout.split())
     csv = (tmp_path / "fig3_bias.csv").read_text(encoding="utf-8")
-    for words in ("free layers of 0.8, 1.2, 2, 3, ∞ nm, chosen here", "a₁ = 0.13 (ħ/2e) kΩ⁻¹, recalled from Sankey",
-                  "not verified", "b₂/a₁ = 0.625 V⁻¹", "torque of the device, d·T of Eq. 12"):  # fmt: skip
+    for words in assumptions(bias_dependence()):
         assert words in said
         assert words in csv
     assert all(name in said for name in NAMES)
     assert "# origin: simulated ;" in csv
-
-
-def test_quiet_says_where_the_figures_are_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    leave(tmp_path)
-    assert capsys.readouterr() == (f"Figures: {tmp_path}\n", "")
+    assert figures(tmp_path, "--quiet", pictures=labels).output == f"Figures: {tmp_path}\n"
 
 
 def test_a_second_run_touches_nothing_and_completes_what_is_missing(tmp_path: Path) -> None:
@@ -114,24 +112,20 @@ def test_a_folder_with_other_files_is_refused_before_anything_is_drawn(tmp_path:
         (tmp_path / name).write_text("mine")
     said = r"holds files that are no earlier figures of mtjfit \(a, b, c, …\); name a new or empty folder"
     with pytest.raises(MtjfitError, match=said):
-        leave_figures(tmp_path, False, True, pictures=never)
+        figures(tmp_path)
     assert set(content(tmp_path)) == set("abcd")
+    with pytest.raises(MtjfitError, match="a: cannot be written: "):
+        figures(tmp_path / "a")
 
 
 def test_results_and_figures_do_not_mix(tmp_path: Path) -> None:
     ResultFolder(tmp_path / "result").write({"summary.csv": b""}, {})
     with pytest.raises(MtjfitError, match="no earlier figures"):
-        leave_figures(tmp_path / "result", False, True, pictures=never)
+        figures(tmp_path / "result")
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "fig1_accumulation.csv").touch()
     with pytest.raises(MtjfitError, match="no earlier result"):
         ResultFolder(tmp_path / "figures").prepare()
-
-
-def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "out").touch()
-    with pytest.raises(MtjfitError, match="out: cannot be written: "):
-        leave_figures(tmp_path / "out", False, True, pictures=never)
 
 
 def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

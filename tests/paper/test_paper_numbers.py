@@ -7,7 +7,6 @@ import runpy
 from collections.abc import Callable
 from pathlib import Path
 
-import mpmath
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,10 +27,8 @@ from mtjfit.paper.numbers import (
 TABLES = {"Fig. 1": accumulation, "Fig. 2": thickness_dependence, "Fig. 3": bias_dependence}
 CLOSE = 1e-11  # the printed formulas lose a few digits in double precision at 0.01 nm
 
-Lengths = tuple[np.ndarray, np.ndarray, np.ndarray]
 
-
-def waves(table: pd.DataFrame) -> Lengths:
+def waves(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """1/L0², 1/L (Eq. 8) and η of every row."""
     J, phi, flip = (table[f"lambda_{name}_nm"].to_numpy() for name in ("J", "phi", "sf_F"))
     q0_squared = -1j / J**2 + 1 / phi**2
@@ -86,25 +83,8 @@ def test_every_row_is_the_printed_formula_of_its_own_parameters(figure: str) -> 
     assert deviation(TABLES[figure](), figure) < CLOSE
 
 
-def exact_kappa(row: pd.Series) -> complex:
-    """Eq. 12 as printed with 40 digits: no cancellation for thin layers."""
-    with mpmath.workdps(40):
-        names = ("lambda_J_nm", "lambda_phi_nm", "lambda_sf_F_nm", "lambda_sf_N_nm", "D_ratio", "d_nm")
-        J, phi, F, N, ratio, d = (mpmath.mpf(row[name]) for name in names)
-        q0_squared = mpmath.mpc(1 / phi**2, -1 / J**2)
-        q = mpmath.sqrt(q0_squared + 1 / F**2)
-        whole = mpmath.cosh(d * q) + ratio * N * q * mpmath.sinh(d * q)
-        return complex(q0_squared / q**2 * (whole - 1) / whole)
-
-
-def test_fig_2_to_the_last_digits_for_thin_layers_too() -> None:
-    table = thickness_dependence()
-    some = table[table.d_nm.isin([0.01, 0.02, 0.1, 1.2, 6.0])]
-    assert len(some) == 30
-    exact = np.array([exact_kappa(row) for _, row in some.iterrows()])
-    assert np.max(np.abs(complex_of(some, "Fig. 2") / exact - 1)) < 1e-14
-    np.testing.assert_allclose(some.T_perp_over_T_par, exact.imag / exact.real, rtol=1e-11)
-    thick = table[table.d_nm > 0]
+def test_the_ratio_of_fig_2_is_that_of_its_components() -> None:
+    thick = thickness_dependence().query("d_nm > 0")
     np.testing.assert_allclose(thick.T_perp_over_T_par, thick.dT_perp_over_J0 / thick.dT_par_over_J0, rtol=1e-13)
 
 
@@ -152,31 +132,6 @@ def test_fig_1_absorbs_the_torque_of_fig_2() -> None:
         assert abs(absorbed(curve.assign(m_perp_nm=-curve.m_perp_nm)) - kappa) > 0.1 * abs(kappa.imag)
 
 
-def slope(x: np.ndarray, m: np.ndarray, side: int) -> complex:
-    """One-sided derivative at the first (side 1) or last (side −1) point, of third order in the step."""
-    x, m = x[::side][:5], m[::side][:5]
-    return complex(np.polynomial.Polynomial.fit(x, m.real, 4).deriv()(x[0])) + 1j * complex(
-        np.polynomial.Polynomial.fit(x, m.imag, 4).deriv()(x[0])
-    )
-
-
-@pytest.mark.parametrize("D_ratio", [1.0, 0.25, 4.0])
-def test_fig_1_obeys_the_diffusion_equation_and_its_boundary_conditions(D_ratio: float) -> None:
-    """Numerically, from the drawn points alone: m'' = m/L² in F, unit current at x = 0, m and D m' continuous at d."""
-    for _, curve in accumulation(D_ratio=D_ratio).groupby("lambda_phi_nm"):
-        F, N = curve[curve.x_nm <= 2.0], curve[curve.x_nm >= 2.0]
-        m, q = complex_of(F, "Fig. 1"), waves(F)[1][0]
-        bend = np.diff(m, 2) / 0.01**2
-        assert np.max(np.abs(bend - q**2 * m[1:-1])) < 1e-4 * np.max(np.abs(bend))
-        assert slope(F.x_nm.to_numpy(), m, 1) == pytest.approx(-1.0, abs=1e-5)
-        out, into = slope(F.x_nm.to_numpy(), m, -1), slope(N.x_nm.to_numpy(), complex_of(N, "Fig. 1"), 1)
-        assert abs(into - D_ratio * out) < 1e-5 * abs(into)
-        assert D_ratio == 1.0 or abs(D_ratio * into - out) > 0.5 * abs(into)
-        steps = np.abs(np.diff(complex_of(curve, "Fig. 1")))
-        at = int(np.flatnonzero(curve.x_nm == 2.0)[0])
-        assert steps[at - 1 : at + 1].max() < 3 * max(D_ratio, 1) * steps[[at - 2, at + 1]].max()
-
-
 def test_a_boundary_between_grid_points_is_a_point() -> None:
     table = accumulation(d=1.2345, lambda_phi=1.0)
     assert table[table.x_nm == 1.2345].layer.tolist() == ["F"]
@@ -208,13 +163,6 @@ def test_the_ratio_of_a_vanishing_layer_is_that_of_the_two_lengths() -> None:
         table = thickness_dependence(lambda_sf_N=closed)
         zero = table[table.d_nm == 0.0]
         np.testing.assert_allclose(zero.T_perp_over_T_par, expected(zero.lambda_J_nm, zero.lambda_phi_nm), rtol=1e-12)
-
-
-def test_absorption_is_complete_in_thick_layers() -> None:
-    """ "For thicknesses much larger than the spin-dephasing length [it] recovers the 1/d limit"."""
-    table = thickness_dependence()
-    assert np.all(np.abs(complex_of(table[table.d_nm == 6.0], "Fig. 2") - 1) < 0.02)
-    assert np.all(np.abs(complex_of(table[table.d_nm == 0.3], "Fig. 2") - 1) > 0.15)
 
 
 def linear_part(table: pd.DataFrame, column: str) -> dict[float, float]:

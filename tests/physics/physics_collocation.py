@@ -7,30 +7,51 @@ and Eq. 8–12 are not assumed anywhere. Diffusion constants and times are separ
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-N_F, N_N = 48, 72
-REACH = 40.0  # in units of λ_sf^N: where "infinity" lies
+from mtjfit.physics import InterfaceLayer, Layer
+
+N_FINITE, N_ENDLESS = 48, 72
+REACH = 40.0  # in units of Re L: where "infinity" lies
 COLLOCATION_TOLERANCE = 1e-10  # the solution itself is good to about 2e-11
+THIN = 1e-2  # nm: how thick an interface is here
+
+Free = tuple[float, float, float, float]  # d, lambda_J, lambda_phi, lambda_sf_F
+Layers = tuple[Layer | InterfaceLayer, ...]
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A solved N/F/I/F/N stack: complex transverse quantities with D_F = 1, per node of the F and N grids."""
+class Solved:
+    """A solved stack: torque (absorbed by both cross products) and spin flip per layer from F on, m D_F and J at x."""
 
-    lambdas: tuple[float, float, float, float, float, float]  # d, λ_J, λ_φ, λ_sf^F, λ_sf^N, D_ratio
+    free: Free
+    layers: Layers
     J0: complex
+    torque: np.ndarray
+    spin_flip: np.ndarray
     x: np.ndarray
-    in_F: np.ndarray
     m: np.ndarray
     J: np.ndarray
-    along_M: float  # largest component of m along M
-    torque: complex  # Eq. 11 times d: ∫ (−∂J/∂x − m/τ_sf) dx
-    absorbed: complex  # ∫ [(m × M)/τ_J + M × (m × M)/τ_φ] dx
+    passed: complex = 0.0  # current at the rear face of F
+    along_M: float = 0.0  # largest component of m along M, over the largest of all
+
+    @property
+    def lambdas(self) -> tuple[float, ...]:
+        """Arguments of the functions of a bilayer: d, λ_J, λ_φ, λ_sf^F, λ_sf^N, D_ratio."""
+        return (*self.free, self.layers[0].lambda_sf, self.layers[0].D_ratio)
+
+
+def real_layer(layer: Layer | InterfaceLayer, thin) -> tuple:
+    """thickness, λ_sf, D_ratio, λ_J, λ_φ and ±1 for the moment's direction; an interface as a layer `thin` nm thick."""
+    if isinstance(layer, InterfaceLayer):
+        return thin, thin / layer.delta, layer.resistance_length / thin, math.inf, math.inf, 1
+    sign = -1 if layer.antiparallel else 1
+    return layer.thickness, layer.lambda_sf, layer.D_ratio, layer.lambda_J, layer.lambda_phi, sign
 
 
 def chebyshev(n: int, a: float, b: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,69 +88,81 @@ def transverse(vectors: np.ndarray, plane: tuple[np.ndarray, np.ndarray]) -> np.
     return vectors @ plane[0] + 1j * (vectors @ plane[1])
 
 
-def solve(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio, *, M, P, J0: complex) -> Stack:
-    """−∇·J = (m×M)/τ_J + M×(m×M)/τ_φ + m/τ_sf in F, −∇·J = m/τ_sf in N, J = −D ∇m.
+def solve(free: Free, layers: Layers, M: np.ndarray, P: np.ndarray, J0: complex = 1.0) -> Solved:
+    """−∇·J = (m×M)/τ_J + M×(m×M)/τ_φ + m/τ_sf and J = −D ∇m in each layer; J(0) = J0, m and J continuous.
 
-    J(0) = J0, m and J continuous at d, m = 0 far away. λ² = D τ in each material.
+    M is ±M from layer to layer; e_par, e_perp are those of the free layer. λ² = D τ, with D_F = 2 to see it drop out.
+    x are the nodes inside the layers, those of interfaces left out and their thickness taken away.
     """
-    D_F, D_N = 1.0, 1.0 / D_ratio
-    tau_J, tau_phi, tau_F, tau_N = lambda_J**2 / D_F, lambda_phi**2 / D_F, lambda_sf_F**2 / D_F, lambda_sf_N**2 / D_N
-    plane, torque = torque_plane(M, P), torque_rate(M, tau_J, tau_phi)
-    rate_F, rate_N = torque + np.eye(3) / tau_F, np.eye(3) / tau_N
-
-    x_F, slope_F, weights_F = chebyshev(N_F, 0.0, d)
-    x_N, slope_N, _ = chebyshev(N_N, d, d + REACH * lambda_sf_N)
-    n_F, n = 3 * x_F.size, 3 * (x_F.size + x_N.size)
-    A, source = np.zeros((n, n)), np.zeros(n)
+    D_F = 2.0
+    plane = torque_plane(M, P)
+    every = [(free[0], free[3], 1.0, *free[1:3], 1), *(real_layer(layer, THIN) for layer in layers)]
     eye = np.eye(3)
-    A[:n_F, :n_F] = np.kron(D_F * slope_F @ slope_F, eye) - np.kron(np.eye(x_F.size), rate_F)
-    A[n_F:, n_F:] = np.kron(D_N * slope_N @ slope_N, eye) - np.kron(np.eye(x_N.size), rate_N)
-    current_F, current_N = np.kron(-D_F * slope_F, eye), np.kron(-D_N * slope_N, eye)
-    first_F, last_F = slice(0, 3), slice(n_F - 3, n_F)
-    first_N, last_N = slice(n_F, n_F + 3), slice(n - 3, n)
-    for rows in (first_F, last_F, first_N, last_N):
-        A[rows] = 0.0
-    A[first_F, :n_F] = current_F[:3]  # J(0) = J0
-    source[first_F] = J0.real * plane[0] + J0.imag * plane[1]
-    A[last_F, last_F], A[last_F, first_N] = eye, -eye  # m continuous at d
-    A[first_N, :n_F], A[first_N, n_F:] = current_F[-3:], -current_N[:3]  # J continuous at d
-    A[last_N, last_N] = eye  # m → 0
+    sizes = [3 * (N_ENDLESS + 1 if math.isinf(part[0]) else N_FINITE + 1) for part in every]
+    ends = np.cumsum(sizes)
+    rows = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+    A, source = np.zeros((ends[-1], ends[-1])), np.zeros(ends[-1])
+    grids, weights, currents, torques, flips = [], [], [], [], []
+    for k, (t, sf, ratio, lambda_J, lambda_phi, sign) in enumerate(every):
+        D, moment = D_F / ratio, sign * M
+        tau_J, tau_phi, tau_sf = (length**2 / D for length in (lambda_J, lambda_phi, sf))
+        # Eq. 8 is used for the reach of the grid only
+        reach = REACH / np.sqrt(1 / sf**2 + 1 / lambda_phi**2 - 1j / lambda_J**2).real
+        grid, slope, weight = chebyshev(sizes[k] // 3 - 1, 0.0, reach if math.isinf(t) else t)
+        torque = torque_rate(moment, tau_J, tau_phi)
+        A[rows[k], rows[k]] = np.kron(D * slope @ slope, eye) - np.kron(np.eye(grid.size), torque + eye / tau_sf)
+        grids.append(grid)
+        weights.append(weight)
+        currents.append(np.kron(-D * slope, eye))
+        torques.append(torque)
+        flips.append(1 / tau_sf)
+    for k in range(len(every)):
+        start, end = rows[k].start, rows[k].stop
+        first, last = slice(start, start + 3), slice(end - 3, end)
+        A[first], A[last] = 0.0, 0.0
+        if k == 0:
+            A[first, rows[0]], source[first] = currents[0][:3], J0.real * plane[0] + J0.imag * plane[1]
+        else:
+            A[first, rows[k - 1]], A[first, rows[k]] = currents[k - 1][-3:], -currents[k][:3]
+        if k + 1 < len(every):
+            A[last, last], A[last, end : end + 3] = eye, -eye
+        elif math.isinf(every[k][0]):
+            A[last, last] = eye
+        else:
+            A[last, rows[k]] = currents[k][-3:]
     m = np.linalg.solve(A, source)
-    m_F, m_N = m[:n_F].reshape(-1, 3), m[n_F:].reshape(-1, 3)
-    J_F, J_N = (current_F @ m[:n_F]).reshape(-1, 3), (current_N @ m[n_F:]).reshape(-1, 3)
-    density = -slope_F @ J_F - m_F / tau_F
-    everything = np.vstack([m_F, m_N])
-    return Stack(
-        lambdas=(d, lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N, D_ratio),
-        J0=J0,
-        x=np.concatenate([x_F, x_N]),
-        in_F=np.arange(x_F.size + x_N.size) < x_F.size,
-        m=transverse(everything, plane),
-        J=transverse(np.vstack([J_F, J_N]), plane),
-        along_M=float(np.max(np.abs(everything @ M))),
-        torque=complex(weights_F @ transverse(density, plane)),
-        absorbed=complex(weights_F @ transverse(m_F @ torque.T, plane)),
-    )
+    found, torque, spin_flip, face = [], [], [], 0.0
+    for k, layer in enumerate((None, *layers)):
+        here = m[rows[k]].reshape(-1, 3)
+        torque.append(weights[k] @ transverse(here @ torques[k].T, plane))
+        spin_flip.append(weights[k] @ transverse(here, plane) * flips[k])
+        if not isinstance(layer, InterfaceLayer):
+            J = transverse((currents[k] @ m[rows[k]]).reshape(-1, 3), plane)
+            found.append(np.array([face + grids[k], D_F * transverse(here, plane), J])[:, 1:-1])
+            face += every[k][0]
+    x, density, current = np.hstack(found)
+    passed = complex(transverse(currents[0][-3:] @ m[rows[0]], plane))
+    along_M = float(np.max(np.abs(m.reshape(-1, 3) @ M)) / np.max(np.abs(m)))
+    return Solved(free, layers, J0, np.array(torque), np.array(spin_flip), x.real, density, current, passed, along_M)
 
 
 @lru_cache
-def stacks() -> tuple[Stack, ...]:
-    """Stacks with D_ratio far from 1: one with M = z, P = x, and random ones with random directions and J0."""
+def stacks() -> tuple[Solved, ...]:
+    """F/N with D_ratio far from 1: one with M = z, P = x, and random ones with random directions and J0."""
     z, x = np.eye(3)[2], np.eye(3)[0]
-    solved = [solve(1.2, 1.0, 1.0, 10.0, 1.0, 3.0, M=z, P=x, J0=1.0 + 0.0j)]
+    solved = [solve((1.2, 1.0, 1.0, 10.0), (Layer(math.inf, 1.0, 3.0),), z, x)]
     rng = np.random.default_rng(5)
     lowest, highest = np.array([0.3, 0.5, 0.5, 2.0, 0.3, 0.1]), np.array([4.0, 3.0, 3.0, 20.0, 10.0, 10.0])
     for _ in range(15):
         M, P = (v / np.linalg.norm(v) for v in rng.normal(size=(2, 3)))
-        lambdas = np.exp(rng.uniform(np.log(lowest), np.log(highest)))
-        solved.append(solve(*map(float, lambdas), M=M, P=P, J0=complex(*rng.normal(size=2))))
+        *free, lambda_sf_N, D_ratio = map(float, np.exp(rng.uniform(np.log(lowest), np.log(highest))))
+        solved.append(solve(tuple(free), (Layer(math.inf, lambda_sf_N, D_ratio),), M, P, complex(*rng.normal(size=2))))
     return tuple(solved)
 
 
 def collocation_kappa_error(function: Callable[..., np.ndarray]) -> float:
-    """Worst |T − κ J0| / |T| over the stacks, T being the integral of Eq. 11."""
-    errors = [abs(s.torque - complex(function(*s.lambdas)) * s.J0) / abs(s.torque) for s in stacks()]
-    return max(errors)
+    """Worst |T − κ J0| / |T| over the stacks."""
+    return max(abs(s.torque[0] - complex(function(*s.lambdas)) * s.J0) / abs(s.torque[0]) for s in stacks())
 
 
 def collocation_profile_error(function: Callable[..., np.ndarray], quantity: str) -> float:

@@ -17,6 +17,7 @@ from mtjfit.physics import Bilayer
 
 MP = mpmath.MPContext()
 MP.dps = 90
+FILM = Bilayer.from_lengths(2.0, 1.0, 1.0, 10.0, 3.0, D_F=200.0, D_N=700.0)
 
 
 def printed_image(s, b: Bilayer):

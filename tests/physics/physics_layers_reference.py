@@ -1,8 +1,8 @@
 """References for stacks of layers: all boundary conditions solved at once, in 80 digits and by collocation.
 
 Neither uses the recursion under test. `solve_exactly` has two exponentials per layer and one linear system for their
-coefficients. `solve_vectors` has real vectors, numpy.cross with the direction of each layer's moment, and diffusion
-constants and times for inputs. An interface is a real layer in both: very thin, with its own λ_I and D_I.
+coefficients. `solve` of physics_collocation has real vectors, numpy.cross with the direction of each layer's moment,
+and diffusion constants and times for inputs. An interface is a real layer in both: very thin, with its own λ_I and D_I.
 
 A check takes the functions under test and returns their worst error, so that it can be pointed at wrong ones.
 """
@@ -11,54 +11,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 
 import mpmath
 import numpy as np
-from physics_collocation import REACH, chebyshev, torque_plane, torque_rate, transverse
+from physics_collocation import Free, Layers, Solved, real_layer, solve
 
 from mtjfit.physics import InterfaceLayer, Layer
 
 MP = mpmath.MPContext()
 MP.dps = 80
-THIN = {"exact": "1e-40", "vectors": "1e-2"}  # nm: how thick an interface is in the two references
+THIN = "1e-40"  # nm: how thick an interface is here
 REPRESENTABLE = 1e-290
-N_FINITE, N_ENDLESS = 32, 72
-
-Free = tuple[float, float, float, float]  # d, lambda_J, lambda_phi, lambda_sf_F
-Layers = Sequence[Layer | InterfaceLayer]
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A solved stack: torque and spin flip per layer from F on, and m D_F/J0 and J/J0 at x."""
-
-    free: Free
-    layers: tuple[Layer | InterfaceLayer, ...]
-    torque: np.ndarray
-    spin_flip: np.ndarray
-    x: np.ndarray
-    m: np.ndarray
-    J: np.ndarray
-
-
-def real_layer(layer: Layer | InterfaceLayer, thin) -> tuple:
-    """thickness, λ_sf, D_ratio, λ_J, λ_φ and ±1 for the moment's direction; an interface as a layer `thin` nm thick."""
-    if isinstance(layer, InterfaceLayer):
-        return thin, thin / layer.delta, layer.resistance_length / thin, math.inf, math.inf, 1
-    sign = -1 if layer.antiparallel else 1
-    return layer.thickness, layer.lambda_sf, layer.D_ratio, layer.lambda_J, layer.lambda_phi, sign
+TA, RU = Layer(5.0, 2.0, D_ratio=1.3), Layer(5.0, 14.0, D_ratio=0.1)
+SECOND = Layer(2.0, 10.0, 1.4, lambda_J=1.0, lambda_phi=0.8)
 
 
 @cache
-def solve_exactly(free: Free, layers: tuple[Layer | InterfaceLayer, ...]) -> Solved:
+def solve_exactly(free: Free, layers: Layers) -> Solved:
     """w = m D_F/J0 = A e^(q(s−t)) + B e^(−qs) in each layer, s from its front: J(0) = J0, w and J continuous, J = 0.
 
     x are the two faces and three places inside each layer, or down to 5 λ of a semi-infinite one. The face to the
     vacuum is left out: there J, which vanishes, is only the rounding of x.
     """
-    thin = MP.mpf(THIN["exact"])
+    thin = MP.mpf(THIN)
     every = [(free[0], free[3], 1, *free[1:3], 1), *(real_layer(layer, thin) for layer in layers)]
     parts = []
     for t, sf, ratio, lambda_J, lambda_phi, sign in every:
@@ -103,66 +79,10 @@ def solve_exactly(free: Free, layers: tuple[Layer | InterfaceLayer, ...]) -> Sol
                 places.append((x, complex(w), complex(j)))
             face += depth
     x, m, J = (np.array(column) for column in zip(*places, strict=True))
-    return Solved(free, layers, np.array(torque), np.array(spin_flip), x, m, J)
+    return Solved(free, layers, 1.0, np.array(torque), np.array(spin_flip), x, m, J)
 
 
-def solve_vectors(free: Free, layers: tuple[Layer | InterfaceLayer, ...], M: np.ndarray, P: np.ndarray) -> Solved:
-    """−∇·J = (m×M)/τ_J + M×(m×M)/τ_φ + m/τ_sf and J = −D ∇m in each layer, for J0 = 1 along e_par.
-
-    M is ±M from layer to layer; e_par, e_perp are those of the free layer. λ² = D τ, with D_F = 2 to see it drop out.
-    x are the nodes inside the layers, those of interfaces left out and their thickness taken away.
-    """
-    D_F, thin = 2.0, float(THIN["vectors"])
-    plane = torque_plane(M, P)
-    every = [(free[0], free[3], 1.0, *free[1:3], 1), *(real_layer(layer, thin) for layer in layers)]
-    eye = np.eye(3)
-    sizes = [3 * (N_ENDLESS + 1 if math.isinf(part[0]) else N_FINITE + 1) for part in every]
-    ends = np.cumsum(sizes)
-    rows = [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
-    A, source = np.zeros((ends[-1], ends[-1])), np.zeros(ends[-1])
-    grids, weights, currents, torques, flips = [], [], [], [], []
-    for k, (t, sf, ratio, lambda_J, lambda_phi, sign) in enumerate(every):
-        D, moment = D_F / ratio, sign * M
-        tau_J, tau_phi, tau_sf = (length**2 / D for length in (lambda_J, lambda_phi, sf))
-        # Eq. 8 is used for the reach of the grid only
-        reach = REACH / np.sqrt(1 / sf**2 + 1 / lambda_phi**2 - 1j / lambda_J**2).real
-        grid, slope, weight = chebyshev(sizes[k] // 3 - 1, 0.0, reach if math.isinf(t) else t)
-        torque = torque_rate(moment, tau_J, tau_phi)
-        A[rows[k], rows[k]] = np.kron(D * slope @ slope, eye) - np.kron(np.eye(grid.size), torque + eye / tau_sf)
-        grids.append(grid)
-        weights.append(weight)
-        currents.append(np.kron(-D * slope, eye))
-        torques.append(torque)
-        flips.append(1 / tau_sf)
-    for k in range(len(every)):
-        start, end = rows[k].start, rows[k].stop
-        first, last = slice(start, start + 3), slice(end - 3, end)
-        A[first], A[last] = 0.0, 0.0
-        if k == 0:
-            A[first, rows[0]], source[first] = currents[0][:3], plane[0]
-        else:
-            A[first, rows[k - 1]], A[first, rows[k]] = currents[k - 1][-3:], -currents[k][:3]
-        if k + 1 < len(every):
-            A[last, last], A[last, end : end + 3] = eye, -eye
-        elif math.isinf(every[k][0]):
-            A[last, last] = eye
-        else:
-            A[last, rows[k]] = currents[k][-3:]
-    m = np.linalg.solve(A, source)
-    found, torque, spin_flip, face = [], [], [], 0.0
-    for k, layer in enumerate((None, *layers)):
-        here = m[rows[k]].reshape(-1, 3)
-        torque.append(weights[k] @ transverse(here @ torques[k].T, plane))
-        spin_flip.append(weights[k] @ transverse(here, plane) * flips[k])
-        if not isinstance(layer, InterfaceLayer):
-            J = transverse((currents[k] @ m[rows[k]]).reshape(-1, 3), plane)
-            found.append(np.array([face + grids[k], D_F * transverse(here, plane), J])[:, 1:-1])
-            face += every[k][0]
-    x, density, current = np.hstack(found)
-    return Solved(free, layers, np.array(torque), np.array(spin_flip), x.real, density, current)
-
-
-def _random_layers(rng: np.random.Generator, lowest: float, highest: float) -> tuple[Layer | InterfaceLayer, ...]:
+def _random_layers(rng: np.random.Generator, lowest: float, highest: float) -> Layers:
     """One to four layers between these lengths, some magnetic, some antiparallel, some interfaces, some endless."""
     layers: list[Layer | InterfaceLayer] = []
     for _ in range(rng.integers(1, 5)):
@@ -201,7 +121,7 @@ def vector_stacks(n: int = 10, seed: int = 7) -> tuple[Solved, ...]:
     for _ in range(n):
         M, P = (v / np.linalg.norm(v) for v in rng.normal(size=(2, 3)))
         free = tuple(map(float, np.exp(rng.uniform(np.log([0.3, 0.5, 0.5, 2.0]), np.log([4.0, 3.0, 3.0, 20.0])))))
-        solved.append(solve_vectors(free, _random_layers(rng, 0.4, 5.0), M, P))
+        solved.append(solve(free, _random_layers(rng, 0.4, 5.0), M, P))
     return tuple(solved)
 
 

@@ -9,8 +9,15 @@ import pytest
 from driven import GAMMA, rectified_voltage
 from numpy.testing import assert_allclose
 
-from mtjfit.spectra import Constant, Constants, LineModel, fit_lines, resonance_frequency, torkances
-from mtjfit.spectra.calibration import rectified_background
+from mtjfit.spectra import (
+    Constant,
+    Constants,
+    LineModel,
+    fit_lines,
+    rectified_background,
+    resonance_frequency,
+    torkances,
+)
 
 CONSTANTS = Constants(
     Constant(1e-5), Constant(300.0), Constant(1000.0), Constant(1e-17), Meff=Constant(1.1), gamma=Constant(GAMMA)

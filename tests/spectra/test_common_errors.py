@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mtjfit.spectra import Constant, Constants, torkance_curve, torkances
-from mtjfit.spectra.torkance import CommonError, TorkanceCurve, smooth_curve
+from mtjfit.spectra import CommonError, Constant, Constants, TorkanceCurve, smooth_curve, torkance_curve, torkances
 
 CONSTANTS = Constants(
     Constant(1e-5, 5e-7), Constant(300.0, 6.0, own=False), Constant(1000.0), Constant(1e-17, 3e-19),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from driven import GAMMA
 from numpy.testing import assert_allclose
 
 from mtjfit.spectra import fit_kittel, resonance_field, resonance_frequency, resonance_slope
-from mtjfit.spectra.kittel import GAMMA
 
 CASES = [(0.05, 1.1, 0.0), (0.3, 1.6, 0.01), (0.5, -0.2, 0.0), (0.02, 0.9, -0.005)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -13,11 +14,10 @@ from numpy.testing import assert_allclose
 
 import mtjfit
 from mtjfit.data import dataset
-from mtjfit.data.bundled import datasets_folder
 from mtjfit.physics import kappa
 from mtjfit.spectra import Constant, Constants, LineModel, analyse, fit_lines, load_spectra, spectra_files, torkances
 
-BUNDLED = dataset("macrospin", datasets_folder() / "spectra")
+BUNDLED = dataset("macrospin", dataset("thickness-series").path.parent / "spectra")
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +29,21 @@ def make() -> ModuleType:
     sys.modules["make_macrospin"] = module
     spec.loader.exec_module(module)
     return module
+
+
+def from_spectra(
+    make: ModuleType, junction: object, torque: Callable[[float], complex], V: float, n: int
+) -> np.ndarray:
+    """Torkances at a bias from a simulated spectrum of n points about the resonance."""
+    constants = Constants(
+        Constant(junction.I_rf), Constant(junction.dR_dtheta), Constant(junction.R), Constant(junction.moment),
+        Meff=Constant(1.1), gamma=Constant(make.GAMMA),
+    )  # fmt: skip
+    f = make.GAMMA / (2 * np.pi) * np.sqrt(junction.B * (junction.B + 1.1)) + np.linspace(-1.2e9, 1.2e9, n)
+    voltage = np.array([make.rectified(junction, torque, V, x) for x in f])
+    fits = fit_lines(f, voltage[None], LineModel(form="oscillator"))
+    lines = np.array([each[:, 0] for each in (fits.centre, fits.half_width, fits.s, fits.a)])
+    return torkances(lines, np.array([V]), np.array([junction.B]), "frequency", constants)[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -94,17 +109,8 @@ def test_torkances_within_five_per_cent_near_zero_bias(make: ModuleType, theta: 
     """Without noise: 0.2 % at zero bias; what remains at ±50 mV are rectified shifts of M that grow with the bias."""
     b2, b1 = 2.5e-20, -1e-20
     junction = make.Junction(theta=float(np.radians(theta)), B=B)
-    constants = Constants(
-        Constant(junction.I_rf), Constant(junction.dR_dtheta), Constant(junction.R), Constant(junction.moment),
-        Meff=Constant(1.1), gamma=Constant(make.GAMMA),
-    )  # fmt: skip
-    f0 = make.GAMMA / (2 * np.pi) * np.sqrt(B * (B + 1.1))
-    f = f0 + np.linspace(-1.2e9, 1.2e9, 41)
     for V, tolerance in ((0.0, 0.005), (-0.05, 0.05), (0.05, 0.05)):
-        voltage = np.array([make.rectified(junction, lambda v: a1 * v + 1j * (b1 * v + b2 * v * v), V, x) for x in f])
-        fits = fit_lines(f, voltage[None], LineModel(form="oscillator"))
-        lines = np.array([each[:, 0] for each in (fits.centre, fits.half_width, fits.s, fits.a)])
-        found = torkances(lines, np.array([V]), np.array([B]), "frequency", constants)[:, 0]
+        found = from_spectra(make, junction, lambda v: a1 * v + 1j * (b1 * v + b2 * v * v), V, 41)
         expected = np.array([a1, b1 + 2 * b2 * V]) * np.sin(junction.theta)
         assert_allclose(found, expected, atol=tolerance * abs(a1))
 
@@ -112,18 +118,11 @@ def test_torkances_within_five_per_cent_near_zero_bias(make: ModuleType, theta: 
 @pytest.mark.slow
 def test_sabotage_another_torque_is_seen(make: ModuleType):
     """The same chain, told that the torque was another one, by 10 % or along another axis."""
-    junction = make.Junction()
-    f = make.GAMMA / (2 * np.pi) * np.sqrt(0.4 * 1.5) + np.linspace(-1.2e9, 1.2e9, 31)
-    constants = Constants(
-        Constant(junction.I_rf), Constant(junction.dR_dtheta), Constant(junction.R), Constant(junction.moment),
-        Meff=Constant(1.1), gamma=Constant(make.GAMMA),
-    )  # fmt: skip
-    found = []
-    for torque in (4.4e-20 + 1e-20j, 4e-20 - 1e-20j):
-        voltage = np.array([make.rectified(junction, lambda v, t=torque: t * v, 0.0, x) for x in f])
-        fits = fit_lines(f, voltage[None], LineModel(form="oscillator"))
-        lines = np.array([each[:, 0] for each in (fits.centre, fits.half_width, fits.s, fits.a)])
-        found.append(torkances(lines, np.zeros(1), np.array([0.4]), "frequency", constants)[:, 0])
+    junction = make.Junction(B=0.4)
+    found = [
+        from_spectra(make, junction, lambda v, t=torque: t * v, 0.0, 31)
+        for torque in (4.4e-20 + 1e-20j, 4e-20 - 1e-20j)
+    ]
     assert not np.allclose(found[0], [4e-20, 1e-20], rtol=0.05, atol=0)
     assert_allclose(found[1], [4e-20, -1e-20], rtol=0.01)
 

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 from mtjfit.data import Origin
-from mtjfit.plot.style import OKABE_ITO
 from mtjfit.spectra import (
     Constant,
     Constants,
@@ -74,8 +73,7 @@ def test_flagged_ones_are_framed_and_show_residuals(result: SpectraResult):
     assert [fit.spectrum.bias for fit in result.flagged] == [pytest.approx(0.2 / 3)]
     figure = plot_thumbnails(result, result.flagged, residuals=True)
     frame = figure.axes[0].spines["top"]
-    assert frame.get_visible()
-    assert to_hex(frame.get_edgecolor()) == OKABE_ITO["vermillion"].lower()
+    assert (frame.get_visible(), to_hex(frame.get_edgecolor())) == (True, "#d55e00")
     (residual,) = artists(figure, "residual")
     assert_allclose(residual.get_ydata(), result.flagged[0].residual / result.flagged[0].noise)
     good = plot_thumbnails(result, result.fits[:1])
@@ -96,8 +94,8 @@ def test_torkances_with_the_band_of_the_calibration(result: SpectraResult):
     figure = plot_torkances(result, "dev $1$")
     curve, unit = result.curves["dev $1$"], 3.29105977e-19
     par, perp = artists(figure, "points")
-    assert_allclose(par.get_ydata(), curve.par[~curve.flagged] / unit, rtol=1e-6)
-    assert_allclose(perp.get_ydata(), curve.perp[~curve.flagged] / unit, rtol=1e-6)
+    for drawn, values in ((par, curve.par), (perp, curve.perp)):
+        assert_allclose(drawn.get_ydata(), values[~curve.flagged] / unit, rtol=1e-6)
     band = artists(figure, "common")[0].get_paths()[0].vertices
     height = np.ptp(band[np.isclose(band[:, 0], 1e3 * curve.bias[0])][:, 1])
     assert_allclose(height, 2 * 0.1 * curve.smooth[0, 0] / unit, rtol=1e-3)

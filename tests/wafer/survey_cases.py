@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import Origin
-from mtjfit.wafer import FLAGS
-from mtjfit.wafer.survey.survey import Survey
+from mtjfit.wafer import FLAGS, Survey
 
+Q = "slope_ratio"
 PITCH = 5.0
 CENTRE, SCATTER, ERROR, BOWL = -0.22, 0.012, 0.006, 0.02
 SIMULATED = Origin("simulated", "wafers with a bowl, made for a $test$")

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from wafer_cases import Wafer, wafer_study
+from wafer_cases import wafer_study
 
 from mtjfit.wafer import Chunk, WaferStudy
 
 ROWS = ("bias", "par", "perp", "sigma_par", "sigma_perp", "used", "rho")
 PLAIN = ("device", "wafer", "split")
 EACH = ("start", "thickness", "x", "y", "angle_factor")
-SMALL = "chunk = 4\n"
 
 
 def same(one: Chunk, other: Chunk) -> bool:
@@ -26,23 +25,25 @@ def same(one: Chunk, other: Chunk) -> bool:
     return equal and all(getattr(one, name) == getattr(other, name) for name in PLAIN)
 
 
+def changed_devices(found: Chunk, sound: Chunk) -> set[str]:
+    """Devices that are not bit for bit as in another chunk, or not there."""
+    known = {name: sound.devices(k, k + 1) for k, name in enumerate(sound.device)}
+    return {name for j, name in enumerate(found.device)
+            if name not in known or not same(found.devices(j, j + 1), known[name])}  # fmt: skip
+
+
 def joined(parts: list[Chunk]) -> Chunk:
     """Chunks as one."""
     start = np.cumsum([0, *np.concatenate([np.diff(part.start) for part in parts])])
-    rows = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ROWS[:5]}
-    each = {name: np.concatenate([getattr(part, name) for part in parts]) for name in EACH[1:4]}
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in (*ROWS[:5], *EACH[1:4])}
     words = {name: sum((getattr(part, name) for part in parts), ()) for name in PLAIN}
-    return replace(parts[0], start=start, **rows, **each, **words, faults=sum((part.faults for part in parts), ()))
+    return replace(parts[0], start=start, **arrays, **words, faults=sum((part.faults for part in parts), ()))
 
 
-def small(folder: Path, text: str, **declared: Any) -> WaferStudy:
+def small(folder: Path, text: str | bytes, **declared: Any) -> WaferStudy:
     """A table of the given text."""
     (folder / "table.csv").write_bytes(text.encode() if isinstance(text, str) else text)
     return wafer_study(folder, folder / "table.csv", **declared)
-
-
-def text_of(wafer: Wafer) -> list[str]:
-    return wafer.rows.to_csv(index=False, lineterminator="\n").splitlines()
 
 
 def row(device: str, V: float, **changes: object) -> str:
@@ -54,10 +55,11 @@ def row(device: str, V: float, **changes: object) -> str:
 
 
 HEADER = "wafer,split,device,x (mm),y (mm),d_nm,V,T_par,T_perp,s_par,s_perp"
-GOOD = [row(device, V) for device in "ABC" for V in (-0.2, -0.1, 0.0, 0.1, 0.2)]
+BIASES = (-0.2, -0.1, 0.0, 0.1, 0.2)
+GOOD = [row(device, V) for device in "ABC" for V in BIASES]
 
 
-def table(change: Callable[[list[str]], object]) -> str:
+def table(change: Callable[[list[str]], object] = lambda _: None) -> str:
     lines = [HEADER, *GOOD]
     change(lines)
     return "\n".join(lines) + "\n"

@@ -5,21 +5,36 @@ from __future__ import annotations
 import signal
 import sys
 import weakref
+from collections.abc import Callable, Container, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
-from wafer_cases import Wafer, run, simulated_wafer, wafer_study, wafer_toml
+from click.testing import Result
+from wafer_cases import Wafer, at_chunk, folder_study, resumed, run, said, simulated_wafer, wafer_study, wafer_toml
 
+from mtjfit.data import Origin
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.parallel import Interrupted
-from mtjfit.terminal import Commands
-from mtjfit.wafer import FLAGS, Chunk, Reduced, WaferStudy, chunks, reduce_chunk
-from mtjfit.wafer.catalogue import Catalogue, Source, open_catalogue
-from mtjfit.wafer.commands.batch import batch_command
+from mtjfit.wafer import (
+    FLAGS,
+    Catalogue,
+    Chunk,
+    FitEffort,
+    Reduced,
+    Source,
+    WaferStudy,
+    chunks,
+    fit_groups,
+    open_catalogue,
+    reduce_chunk,
+    survey_of,
+    table_origins,
+)
 
 SMALL = 14
 IN_CHUNKS = "chunk = 4\n"
@@ -40,43 +55,45 @@ def test_every_device_of_the_table_is_there_in_its_order_with_all_digits(study: 
     assert (summary.devices, summary.added, summary.faults) == (SMALL, SMALL, 0)
     reduced = [reduce_chunk(study, chunk) for chunk in chunks(study)]
     with open_catalogue(tmp_path / "a.db") as catalogue:
-        frame, sums = catalogue.frame(), catalogue.sums()
+        frame, sums, kept = catalogue.frame(), catalogue.sums(), catalogue.configuration()
     assert frame["device"].tolist() == [name for each in reduced for name in each.device]
     for name in reduced[0].values:
         np.testing.assert_array_equal(frame[name], np.concatenate([each.values[name] for each in reduced]), name)
     np.testing.assert_array_equal(sums, np.vstack([each.sums for each in reduced]))
     np.testing.assert_array_equal(frame["flags"], np.concatenate([each.flags for each in reduced]))
+    assert kept.study == wafer_toml(wafer=IN_CHUNKS)
+    assert (kept.units["thickness"], kept.flags) == ("nm", dict(FLAGS))
 
 
-def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path):
-    _, digest = run(study, tmp_path / "a.db")
-    read: list[int] = []
-    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
-    assert (summary.devices, summary.added, read, again) == (SMALL, 0, [], digest)
+@pytest.fixture
+def digest(study: WaferStudy, tmp_path: Path) -> str:
+    """Of the catalogue of an undisturbed run."""
+    return run(study, tmp_path / "undisturbed.db")[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_asked_to_end_finishes_its_chunk_and_is_gone_on_with(
-    number: int, study: WaferStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    _, digest = run(study, tmp_path / "undisturbed.db")
+def fail() -> None:
+    raise MtjfitError("the reader stumbled")
+
+
+def test_a_second_run_reads_nothing_and_changes_nothing(study: WaferStudy, tmp_path: Path, digest: str):
+    assert resumed(study, tmp_path / "undisturbed.db") == ([], 0, digest)
+
+
+@pytest.mark.parametrize(("at", "end", "error"), [
+    (2, partial(signal.raise_signal, signal.SIGINT), Interrupted),
+    (2, partial(signal.raise_signal, signal.SIGTERM), Interrupted),
+    (3, fail, MtjfitError),
+])  # fmt: skip
+def test_a_run_that_ends_early_keeps_finished_chunks_and_is_gone_on_with(
+    at: int, end: Callable[[], None], error: type[BaseException], study: WaferStudy, tmp_path: Path, digest: str,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    read: list[int] = []
-
-    def hook(chunk: Chunk) -> None:
-        read.append(chunk.number)
-        if chunk.number == 2:
-            signal.raise_signal(number)
-
-    with pytest.raises(Interrupted):
-        run(study, tmp_path / "a.db", hook)
-    assert "finishing this block and saving it" in capsys.readouterr().err
+    with pytest.raises(error):
+        run(study, tmp_path / "a.db", at_chunk(at, end))
+    assert ("finishing this block and saving it" in capsys.readouterr().err) is (error is Interrupted)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    with open_catalogue(tmp_path / "a.db") as catalogue:
-        assert catalogue.done(catalogue.sources()[0]) == {0, 1, 2}
-    read.clear()
-    summary, again = run(study, tmp_path / "a.db", lambda chunk: read.append(chunk.number))
-    assert (read, summary.added, again) == ([3], SMALL - 12, digest)
+    assert resumed(study, tmp_path / "a.db") == ([3], SMALL - 12, digest)
 
 
 def test_a_program_that_ignores_ctrl_c_can_still_be_asked_to_end(study: WaferStudy, tmp_path: Path):
@@ -99,19 +116,6 @@ def test_a_second_request_to_end_ends_at_once(number: int, study: WaferStudy, tm
     assert not isinstance(stopped.value, Interrupted)
 
 
-def test_an_error_in_the_middle_keeps_what_was_written(study: WaferStudy, tmp_path: Path):
-    _, digest = run(study, tmp_path / "undisturbed.db")
-
-    def hook(chunk: Chunk) -> None:
-        if chunk.number == 3:
-            raise MtjfitError("the reader stumbled")
-
-    with pytest.raises(MtjfitError, match="stumbled"):
-        run(study, tmp_path / "a.db", hook)
-    summary, again = run(study, tmp_path / "a.db")
-    assert (summary.added, again) == (SMALL - 12, digest)
-
-
 def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Path):
     seen: list[weakref.ref[Chunk]] = []
 
@@ -123,28 +127,22 @@ def test_a_chunk_is_forgotten_once_it_is_written(study: WaferStudy, tmp_path: Pa
     assert len(seen) == 4
 
 
-def test_a_table_that_changed_is_refused(study: WaferStudy, tmp_path: Path):
-    _, digest = run(study, tmp_path / "a.db")
+def test_a_table_that_changed_is_refused(study: WaferStudy, tmp_path: Path, digest: str):
     with study.table.open("a", encoding="utf-8") as stream:
         stream.write("W9,2 nm,new,0,0,2.0,0.1,0.1,0.0,0.01,0.01\n")
-    with pytest.raises(DataError, match=r"table.csv: has changed since .*a.db.*another catalogue"):
-        run(study, tmp_path / "a.db")
-    with open_catalogue(tmp_path / "a.db") as catalogue:
+    with pytest.raises(DataError, match=r"table.csv: has changed since .*undisturbed.db.*another catalogue"):
+        run(study, tmp_path / "undisturbed.db")
+    with open_catalogue(tmp_path / "undisturbed.db") as catalogue:
         assert catalogue.digest() == digest
 
 
 def test_a_table_that_changes_while_it_is_read_leaves_no_mixture(study: WaferStudy, wafer: Wafer, tmp_path: Path):
-    def hook(chunk: Chunk) -> None:
-        if chunk.number == 3:
-            changed = replace(wafer, rows=wafer.rows.assign(T_par=wafer.rows.T_par + 1e-3))
-            changed.csv(study.table)
-
+    changed = replace(wafer, rows=wafer.rows.assign(T_par=wafer.rows.T_par + 1e-3))
     with pytest.raises(DataError, match="has changed while it was read"):
-        run(study, tmp_path / "a.db", hook)
+        run(study, tmp_path / "a.db", at_chunk(3, partial(changed.csv, study.table)))
     with open_catalogue(tmp_path / "a.db") as catalogue:
-        assert catalogue.n_devices == 0
-        assert catalogue.sources() == []
-    assert run(study, tmp_path / "a.db")[0].devices == SMALL
+        assert (catalogue.n_devices, catalogue.sources()) == (0, [])
+    assert resumed(study, tmp_path / "a.db")[1] == SMALL
 
 
 def test_two_tables_of_one_study_share_a_catalogue_unless_they_share_devices(wafer: Wafer, tmp_path: Path):
@@ -160,16 +158,14 @@ def test_two_tables_of_one_study_share_a_catalogue_unless_they_share_devices(waf
         run(wafer_study(tmp_path, tmp_path / "three.csv"), tmp_path / "a.db")
 
 
-def command(study: WaferStudy, *options: str) -> Result:
+def command(study: WaferStudy, *options: object) -> Result:
     """`mtjfit batch` for the table of a study, beside it."""
     folder = study.table.parent
-    arguments = [str(study.table), "--study", str(folder / "wafer.toml"), "--output", str(folder / "a.db"), *options]
-    group = Commands(commands={"batch": batch_command})
-    return CliRunner().invoke(group, ["batch", *arguments], catch_exceptions=False)
+    return said("batch", study.table, "--study", folder / "wafer.toml", "--output", folder / "a.db", *options)
 
 
 def test_the_command_says_what_was_declared_and_what_was_found(study: WaferStudy, tmp_path: Path):
-    result = command(study, "--export", str(tmp_path / "all.csv"))
+    result = command(study, "--export", tmp_path / "all.csv")
     assert result.exit_code == 0
     for words in ("torque per device", "a1, b2", "T_perp along M x P", "x = 'x (mm)'", "devices in the catalogue"):
         assert words in result.output
@@ -179,23 +175,21 @@ def test_the_command_says_what_was_declared_and_what_was_found(study: WaferStudy
 
 
 def test_faulty_devices_are_listed_and_kept_and_all_faulty_is_an_error(wafer: Wafer, tmp_path: Path):
-    def table(broken: np.ndarray) -> WaferStudy:
+    def spoilt(*rows: int) -> WaferStudy:
         cells = wafer.rows.T_par.astype(object)
-        cells[broken] = "n/a!"
+        cells.iloc[list(rows)] = "n/a!"
         changed = replace(wafer, rows=wafer.rows.assign(T_par=cells))
         return wafer_study(tmp_path, changed.csv(tmp_path / "table.csv"), wafer=IN_CHUNKS)
 
-    one = np.arange(len(wafer.rows)) == 30
-    result = command(table(one))
+    result = command(spoilt(30))
     assert result.exit_code == 0
-    assert "Warning: 1 devices could not be used" in result.output
-    assert "D000003: " in result.output
-    assert "table.csv" in result.output
+    for words in ("Warning: 1 devices could not be used", "D000003: ", "table.csv"):
+        assert words in result.output
     with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.n_devices == SMALL - 1
         assert catalogue.faults()["device"].tolist() == ["D000003"]
     (tmp_path / "a.db").unlink()
-    result = command(table(np.full(len(wafer.rows), True)))
+    result = command(spoilt(*range(len(wafer.rows))))
     assert result.exit_code == 3
     assert f"none of its {SMALL} devices could be used" in result.stderr
 
@@ -230,14 +224,14 @@ def test_ctrl_c_ends_the_command_with_130_and_says_how_to_go_on(study: WaferStud
 def test_usage_and_missing_parts_are_said_before_any_work(
     study: WaferStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    result = CliRunner().invoke(batch_command, [str(study.table), "--output", "a.db"])
+    result = said("batch", study.table, "--output", "a.db")
     assert result.exit_code == 2
     assert f"mtjfit init {study.table}" in result.output
-    assert command(study, "--export", str(tmp_path / "a.xls")).exit_code == 3
+    assert command(study, "--export", tmp_path / "a.xls").exit_code == 3
     assert command(study, "--workers", "2", "--scheduler", "tcp://127.0.0.1:1").exit_code == 3
 
     for taken in ("a.csv", study.table.name):
-        result = command(study, "--output", str(tmp_path / "a.csv"), "--export", str(tmp_path / taken))
+        result = command(study, "--output", tmp_path / "a.csv", "--export", tmp_path / taken)
         assert (result.exit_code, "name another file" in result.stderr) == (2, True)
 
     monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
@@ -247,9 +241,104 @@ def test_usage_and_missing_parts_are_said_before_any_work(
         run(study, tmp_path / "a.db", scheduler="x")
 
 
-def test_the_study_file_is_kept_with_the_results(study: WaferStudy, tmp_path: Path):
-    run(study, tmp_path / "a.db")
-    with open_catalogue(tmp_path / "a.db") as catalogue:
-        kept = catalogue.configuration()
-    assert kept.study == wafer_toml(wafer=IN_CHUNKS)
-    assert (kept.units["thickness"], kept.flags) == ("nm", dict(FLAGS))
+# whether devices were measured is told from the table to the last figure and file, and never lost on the way
+
+MADE = Origin("simulated", "Eq. 12, for a test")
+LINE = "# origin: SIMULATED ; Eq. 12,  for a test\n"
+
+
+@pytest.fixture(scope="module")
+def few() -> Wafer:
+    return simulated_wafer(6, n_bias=7)
+
+
+def as_text(made: Wafer, folder: Path, above: str = LINE, **declared: Any) -> WaferStudy:
+    path = made.csv(folder / "t.csv")
+    path.write_text(above + path.read_text())
+    return wafer_study(folder, path, **declared)
+
+
+def as_parquet(made: Wafer, folder: Path) -> WaferStudy:
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
+    rows = made.rows.copy()
+    rows.attrs["origin"] = LINE.removeprefix("# origin: ")
+    rows.to_parquet(folder / "t.parquet", index=False)
+    return wafer_study(folder, folder / "t.parquet")
+
+
+def as_folder(made: Wafer, folder: Path) -> WaferStudy:
+    study = folder_study(folder, made, "chunk = 2\n")
+    for path in sorted((folder / "dies").iterdir())[:3]:
+        path.write_text(LINE + path.read_text())
+    return study
+
+
+as_declared = partial(as_text, above="", wafer='origin = "simulated; Eq. 12, for a test"\n')
+
+
+@pytest.mark.parametrize("make", [as_text, as_parquet, as_declared])
+def test_every_chunk_says_what_its_table_says(few: Wafer, tmp_path: Path, make: Callable[..., WaferStudy]) -> None:
+    study = make(few, tmp_path)
+    assert table_origins(study) == (MADE,)
+    (chunk,) = chunks(study)
+    assert chunk.origins == reduce_chunk(study, chunk).origins == (MADE,)
+    assert len(chunk.device) == 6
+
+
+def test_files_of_a_folder_speak_for_their_chunk(few: Wafer, tmp_path: Path) -> None:
+    study = as_folder(few, tmp_path)
+    assert [chunk.origins for chunk in chunks(study)] == [(MADE,), (MADE, Origin()), (Origin(),)]
+    assert table_origins(study) == (MADE,)
+
+
+def test_what_the_table_says_is_not_overruled_and_must_be_understood(few: Wafer, tmp_path: Path) -> None:
+    assert table_origins(as_text(few, tmp_path, "")) == (Origin(),)
+    alone = as_text(few, tmp_path)
+    assert table_origins(as_text(few, tmp_path, wafer='origin = "measured"\n')) == (MADE,)
+    both = as_text(few, tmp_path, wafer='origin = "reconstruction; of a figure"\n')
+    assert table_origins(both) == (Origin("reconstruction", "of a figure"), MADE)
+    assert both.fingerprint() != alone.fingerprint()
+    for above, words in (("# origin: guessed\n", r"t\.csv:1: origin 'guessed' is not known"),
+                         (LINE + "# origin: measured\n", "second, different origin")):  # fmt: skip
+        with pytest.raises(DataError, match=words):
+            next(chunks(as_text(few, tmp_path, above)))
+
+
+def through(study: WaferStudy, path: Path, **how: Any) -> tuple[Origin, ...]:
+    """Origins of the survey of the catalogue of a table."""
+    run(study, path, **how)
+    with open_catalogue(path) as catalogue:
+        return survey_of(catalogue).origins
+
+
+def test_a_survey_and_its_groups_know_where_their_devices_come_from(few: Wafer, tmp_path: Path) -> None:
+    study = as_folder(few, tmp_path)
+    assert through(study, tmp_path / "w.db") == (MADE, Origin())
+    with open_catalogue(tmp_path / "w.db") as catalogue:
+        survey = survey_of(catalogue)
+        assert survey.label == "SIMULATED, not measured: Eq. 12, for a test"
+        assert survey.origin == "simulated and measured"
+        found = fit_groups(catalogue, study, effort=FitEffort(screened=16, starts=1, evaluations=5))
+        assert found.origins == (MADE, Origin())
+        assert set(found.table()["origin"]) == {"simulated and measured"}
+        catalogue.export(tmp_path / "all.csv")
+    exported = pd.read_csv(tmp_path / "all.csv")["origin"].tolist()
+    assert exported == ["simulated"] * 2 + ["simulated and measured"] * 2 + ["measured"] * 2
+
+
+def test_sabotage_a_lost_origin_is_seen(few: Wafer, tmp_path: Path) -> None:
+    def forgetful(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
+        return (replace(chunk, origins=(Origin(),)) for chunk in chunks(study, skip))
+
+    study = as_text(few, tmp_path)
+    assert through(study, tmp_path / "right.db") == (MADE,)
+    assert through(study, tmp_path / "wrong.db", read=forgetful) != (MADE,)
+
+
+def test_the_command_says_it_first(few: Wafer, tmp_path: Path) -> None:
+    as_text(few, tmp_path)
+    words = ("batch", tmp_path / "t.csv", "--study", tmp_path / "wafer.toml", "--output", tmp_path / "w.db")
+    done = said(*words, "--export", tmp_path / "all.csv")
+    assert "origin     SIMULATED, not measured: Eq. 12, for a test\n" in done.output
+    assert set(pd.read_csv(tmp_path / "all.csv")["origin"]) == {"simulated"}
+    assert "SIMULATED, not measured: Eq. 12, for a test" in said(*words, "--quiet").output

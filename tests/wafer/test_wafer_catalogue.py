@@ -3,50 +3,45 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
-from catalogue_cases import COLUMNS, CONFIGURATION, begun, reduced
 
+from mtjfit.data import Origin
 from mtjfit.errors import ConfigError, DataError, MtjfitError
 from mtjfit.plain import csv_bytes
-from mtjfit.wafer import Catalogue, Fault, open_catalogue
-from mtjfit.wafer.catalogue.schema import VERSION
+from mtjfit.wafer import Catalogue, Configuration, Fault, Reduced, Source, open_catalogue
 
-VERSION_1 = """
-CREATE TABLE configurations (
-    id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, study TEXT NOT NULL, columns TEXT NOT NULL,
-    begun_at TEXT NOT NULL);
-CREATE TABLE sources (
-    id INTEGER PRIMARY KEY, configuration INTEGER NOT NULL REFERENCES configurations (id),
-    name TEXT NOT NULL, identity TEXT NOT NULL, chunk_size INTEGER NOT NULL, begun_at TEXT NOT NULL,
-    UNIQUE (configuration, identity));
-CREATE TABLE chunks (
-    source INTEGER NOT NULL REFERENCES sources (id), number INTEGER NOT NULL, devices INTEGER NOT NULL,
-    done_at TEXT NOT NULL, PRIMARY KEY (source, number)) WITHOUT ROWID;
-CREATE TABLE devices (
-    configuration INTEGER NOT NULL REFERENCES configurations (id), device TEXT NOT NULL, wafer TEXT NOT NULL,
-    split TEXT NOT NULL, source INTEGER NOT NULL REFERENCES sources (id), chunk INTEGER NOT NULL,
-    place INTEGER NOT NULL, flags INTEGER NOT NULL, sums BLOB NOT NULL,
-    UNIQUE (configuration, wafer, device));
-CREATE INDEX devices_in_order ON devices (source, chunk, place);
-CREATE TABLE faults (
-    source INTEGER NOT NULL REFERENCES sources (id), chunk INTEGER NOT NULL, place INTEGER NOT NULL,
-    device TEXT NOT NULL, wafer TEXT NOT NULL, split TEXT NOT NULL, at TEXT NOT NULL, what TEXT NOT NULL,
-    todo TEXT NOT NULL, PRIMARY KEY (source, chunk, place)) WITHOUT ROWID;
-ALTER TABLE devices ADD COLUMN "slope_ratio" REAL;
-INSERT INTO configurations VALUES (1, 'f00d', '', '["slope_ratio"]', '2026-01-01T00:00:00+00:00');
-INSERT INTO sources VALUES (1, 1, '/data/t.csv', 'i1', 4, '2026-01-01T00:00:00+00:00');
-INSERT INTO chunks VALUES (1, 0, 1, '2026-01-01T00:00:00+00:00');
-INSERT INTO devices VALUES (1, 'd', 'w', '', 1, 0, 0, 0, x'000000000000F03F', -0.1);
-PRAGMA application_id = 0x4D544A66;
-PRAGMA user_version = 1;
-"""
-"""Frozen: a file as the first version made it."""
+COLUMNS = ("slope_ratio", "|kappa|·a1", "b2/a1", 'x" REAL); DROP TABLE devices; --')
+CONFIGURATION = Configuration("f00d", COLUMNS, {"b2/a1": "1/V"}, {"misfit_scatter": 2}, "[study]\nname = 'µ'\n")
+
+
+def reduced(number: int, J: int = 4, *, wafer: str = "w1", seed: int = 0, faulty: bool = False) -> Reduced:
+    """A chunk of devices `d<number>.<j>` with random quantities, one in three not determined; of chunk 0 measured."""
+    rng = np.random.default_rng([seed, number])
+    values = {name: np.where(rng.random(J) < 1 / 3, np.nan, rng.normal(size=J)) for name in COLUMNS}
+    values["b2/a1"][:1] = np.inf
+    split = tuple("thin" if j % 2 else "=thick" for j in range(J))
+    device = tuple(f"d{number}.{j}" for j in range(J))
+    faults = (Fault(f"bad{number}", wafer, "", f"t.csv:{number}", "no number", "correct it"),) if faulty else ()
+    flags = np.where(np.arange(J) % 4 == 3, 2, 0)
+    origins = (Origin("simulated", f"chunk {number}") if number else Origin(),)
+    return Reduced(number, device, (wafer,) * J, split, values, flags, rng.normal(size=(J, 5)), faults, origins)
+
+
+def begun(catalogue: Catalogue, name: str = "/data/t.csv", identity: str = "i1", *, chunk_size: int = 4) -> Source:
+    """The table that `reduced` stands for."""
+    return catalogue.begin(CONFIGURATION, name, identity, chunk_size)
 
 
 @pytest.fixture
@@ -61,6 +56,14 @@ def filled(path: Path, numbers: tuple[int, ...] = (0, 1, 2), **how: object) -> s
         for number in numbers:
             catalogue.write(source, reduced(number, faulty=number == 1, **how))
         return catalogue.digest()
+
+
+@pytest.fixture
+def catalogue(path: Path) -> Iterator[Catalogue]:
+    """Opened for writing, with chunks 0, 1 and 2."""
+    filled(path)
+    with open_catalogue(path, write=True) as opened:
+        yield opened
 
 
 def test_numbers_come_back_exactly_and_in_the_order_of_the_table(path: Path):
@@ -80,115 +83,99 @@ def test_numbers_come_back_exactly_and_in_the_order_of_the_table(path: Path):
         assert (source.name, catalogue.done(source)) == ("/data/t.csv", {0, 1, 2})
 
 
-def test_queries_choose_devices_and_columns_and_sums_follow(path: Path):
-    filled(path)
-    with open_catalogue(path) as catalogue:
-        everything = catalogue.frame()
-        thin = catalogue.frame(["b2/a1"], split="thin", flagged=False)
-        assert list(thin.columns) == ["device", "wafer", "split", "flags", "b2/a1"]
-        chosen = (everything["split"] == "thin") & (everything["flags"] == 0)
-        assert thin["device"].tolist() == everything["device"][chosen].tolist()
-        np.testing.assert_array_equal(catalogue.sums(split="thin", flagged=False), catalogue.sums()[chosen])
-        assert catalogue.frame(wafer="w' OR 1 --").shape == (0, 8)
-        assert catalogue.sums(wafer="none").shape[0] == 0
-        assert catalogue.frame(flagged=True)["flags"].unique().tolist() == [2]
-        with pytest.raises(DataError, match=r"b2/al: is no quantity.*did you mean.*b2/a1"):
-            catalogue.frame(["b2/al"])
+def test_queries_choose_devices_and_columns_and_sums_follow(catalogue: Catalogue):
+    everything, thin = catalogue.frame(), catalogue.frame(["b2/a1"], split="thin", flagged=False)
+    assert list(thin.columns) == ["device", "wafer", "split", "flags", "b2/a1"]
+    chosen = (everything["split"] == "thin") & (everything["flags"] == 0)
+    assert thin["device"].tolist() == everything["device"][chosen].tolist()
+    np.testing.assert_array_equal(catalogue.sums(split="thin", flagged=False), catalogue.sums()[chosen])
+    assert catalogue.frame(wafer="w' OR 1 --").shape == (0, 8)
+    assert catalogue.sums(wafer="none").shape[0] == 0
+    assert catalogue.frame(flagged=True)["flags"].unique().tolist() == [2]
+    with pytest.raises(DataError, match=r"b2/al: is no quantity.*did you mean.*b2/a1"):
+        catalogue.frame(["b2/al"])
 
 
-def test_digest_knows_content_and_nothing_else(path: Path, tmp_path: Path):
-    one = filled(path, (0, 1, 2))
+def test_digest_is_the_same_for_the_same_content(tmp_path: Path):
+    one = filled(tmp_path / "a.db")
     assert filled(tmp_path / "b.db", (2, 1, 0, 1)) == one
     assert filled(tmp_path / "c.db", (0, 1)) != one
     assert filled(tmp_path / "d.db", seed=1) != one
-    for change in ("UPDATE devices SET flags = 1 WHERE device = 'd0.0'", "UPDATE faults SET what = 'x'",
-                   "UPDATE devices SET split = 'x' WHERE device = 'd0.0'", "UPDATE sources SET identity = 'x'",
-                   "UPDATE chunks SET origins = '[[\"measured\", \"\"]]' WHERE number = 2",
-                   "UPDATE devices SET slope_ratio = slope_ratio + 1e-15 WHERE device = 'd2.1'"):  # fmt: skip
-        with open_catalogue(path, write=True) as catalogue:
-            catalogue.connection.execute("BEGIN")
-            assert catalogue.connection.execute(change).rowcount == 1
-            assert catalogue.digest() != one, change
-            catalogue.connection.execute("ROLLBACK")
-            assert catalogue.digest() == one
 
 
-def test_a_chunk_is_written_whole_or_not_at_all(path: Path):
-    before = filled(path, (0, 1))
-    with open_catalogue(path, write=True) as catalogue:
-        source = begun(catalogue)
-        broken = reduced(2)
-        broken.values["b2/a1"] = broken.values["b2/a1"][:2]
-        with pytest.raises(ValueError, match="shorter"):
-            catalogue.write(source, broken)
-        assert catalogue.digest() == before
-        assert catalogue.done(source) == {0, 1}
-        assert filled(path, (2,)) != before
+@pytest.mark.parametrize("change", [
+    "UPDATE devices SET flags = 1 WHERE device = 'd0.0'", "UPDATE faults SET what = 'x'",
+    "UPDATE devices SET split = 'x' WHERE device = 'd0.0'", "UPDATE sources SET identity = 'x'",
+    "UPDATE chunks SET origins = '[[\"measured\", \"\"]]' WHERE number = 2",
+    "UPDATE devices SET slope_ratio = slope_ratio + 1e-15 WHERE device = 'd2.1'",
+])  # fmt: skip
+def test_digest_knows_all_content(catalogue: Catalogue, change: str):
+    one = catalogue.digest()
+    catalogue.connection.execute("BEGIN")
+    assert catalogue.connection.execute(change).rowcount == 1
+    assert catalogue.digest() != one
+    catalogue.connection.execute("ROLLBACK")
+    assert catalogue.digest() == one
 
 
-class Loose:
-    """A connection without transactions."""
-
-    def __init__(self, connection: sqlite3.Connection):
-        self.connection = connection
-
-    def execute(self, statement: str, *values: object) -> sqlite3.Cursor | None:
-        ends = statement.startswith(("BEGIN", "COMMIT", "ROLLBACK"))
-        return None if ends else self.connection.execute(statement, *values)
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.connection, name)
+def loose(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The same connection without transactions."""
+    ends = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"}
+    return Mock(wraps=connection, execute=lambda said, *values: said not in ends and connection.execute(said, *values))
 
 
 @pytest.mark.parametrize("sabotage", [False, True])
-def test_what_fails_in_the_middle_of_a_chunk_leaves_nothing_of_it(path: Path, sabotage: bool):
-    """Its devices can be written, its fault cannot; without transactions the devices stay."""
-    before = filled(path, (0, 1))
-    broken = replace(reduced(2), faults=(Fault(None, "", "", "", "", ""),))  # type: ignore[arg-type]
-    with open_catalogue(path, write=True) as opened:
-        catalogue = Catalogue(path, Loose(opened.connection)) if sabotage else opened  # type: ignore[arg-type]
-        with pytest.raises(MtjfitError, match="NOT NULL"):
-            catalogue.write(begun(catalogue), broken)
-        assert (catalogue.digest() == before) is not sabotage
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        # its old devices are removed, its new ones cannot be made
+        ({"values": reduced(2).values | {"b2/a1": np.zeros(2)}}, ValueError, "shorter"),
+        # its devices can be written, its fault cannot
+        ({"faults": (Fault(None, "", "", "", "", ""),)}, MtjfitError, "NOT NULL"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_fails_in_the_middle_of_a_chunk_leaves_nothing_of_it(
+    change: dict[str, object], error: type[Exception], words: str, catalogue: Catalogue, sabotage: bool
+):
+    before, number = catalogue.digest(), 2 if error is ValueError else 3
+    written = Catalogue(catalogue.path, loose(catalogue.connection)) if sabotage else catalogue
+    with pytest.raises(error, match=words):
+        written.write(begun(catalogue), replace(reduced(number), **change))
+    assert (catalogue.digest() == before) is not sabotage
+    assert (catalogue.done(begun(catalogue)) == {0, 1, 2}) is not (sabotage and number == 2)
 
 
-def test_a_table_with_other_content_is_refused(path: Path):
-    before = filled(path)
-    with open_catalogue(path, write=True) as catalogue:
-        with pytest.raises(DataError, match=r"/data/t.csv: has changed since.*another catalogue"):
-            begun(catalogue, identity="i2")
-        assert catalogue.digest() == before
-        moved = begun(catalogue, name="/moved/t.csv")
-        assert catalogue.done(moved) == {0, 1, 2}
+def test_a_table_with_other_content_is_refused(catalogue: Catalogue):
+    before = catalogue.digest()
+    with pytest.raises(DataError, match=r"/data/t.csv: has changed since.*another catalogue"):
+        begun(catalogue, identity="i2")
+    assert catalogue.digest() == before
+    moved = begun(catalogue, name="/moved/t.csv")
+    assert catalogue.done(moved) == {0, 1, 2}
 
 
-def test_the_same_device_from_another_table_is_refused(path: Path):
-    before = filled(path)
-    with open_catalogue(path, write=True) as catalogue:
-        other = begun(catalogue, "/data/u.csv", "i2")
-        with pytest.raises(DataError, match=r"device 'd1.0' of wafer 'w1' came before, from /data/t.csv"):
-            catalogue.write(other, reduced(1))
-        with pytest.raises(DataError, match=r"device 'd1.0' of wafer 'w1' came before, from /data/t.csv"):
-            catalogue.write(begun(catalogue), replace(reduced(1), number=7))
-        twice = replace(reduced(9), device=("a", "b", "c", "a"))
-        with pytest.raises(DataError, match=r"device 'a' of wafer 'w1' came before, from this chunk"):
-            catalogue.write(other, twice)
-        catalogue.write(other, reduced(1, wafer="w2"))
-        assert len(catalogue.frame()) == 16
-        assert catalogue.digest() != before
+def test_the_same_device_from_another_table_is_refused(catalogue: Catalogue):
+    before, first, other = catalogue.digest(), begun(catalogue), begun(catalogue, "/data/u.csv", "i2")
+    twice = replace(reduced(9), device=("a", "b", "c", "a"))
+    for source, chunk, words in ((other, reduced(1), "'d1.0' of wafer 'w1' came before, from /data/t.csv"),
+                                 (first, replace(reduced(1), number=7), "'d1.0' of wafer 'w1' came before, from /data"),
+                                 (other, twice, "'a' of wafer 'w1' came before, from this chunk")):  # fmt: skip
+        with pytest.raises(DataError, match=f"device {words}"):
+            catalogue.write(source, chunk)
+    catalogue.write(other, reduced(1, wafer="w2"))
+    assert len(catalogue.frame()) == 16
+    assert catalogue.digest() != before
 
 
-def test_configurations_are_never_mixed(path: Path):
-    filled(path)
-    with open_catalogue(path, write=True) as catalogue:
-        second = catalogue.begin(replace(CONFIGURATION, fingerprint="beef", columns=("chi2",)), "/data/t.csv", "i1", 4)
-        catalogue.write(second, replace(reduced(0), values={"chi2": np.arange(4.0)}))
-        with pytest.raises(DataError, match=r"several configurations; name one of its configurations \(f00d, beef\)"):
-            catalogue.frame()
-        assert catalogue.frame(configuration="be")["chi2"].tolist() == [0, 1, 2, 3]
-        assert list(catalogue.frame(configuration="f0").columns[4:]) == list(COLUMNS)
-        with pytest.raises(DataError, match="no configuration 'x'"):
-            catalogue.frame(configuration="x")
+def test_configurations_are_never_mixed(catalogue: Catalogue):
+    second = catalogue.begin(replace(CONFIGURATION, fingerprint="beef", columns=("chi2",)), "/data/t.csv", "i1", 4)
+    catalogue.write(second, replace(reduced(0), values={"chi2": np.arange(4.0)}))
+    with pytest.raises(DataError, match=r"several configurations; name one of its configurations \(f00d, beef\)"):
+        catalogue.frame()
+    assert catalogue.frame(configuration="be")["chi2"].tolist() == [0, 1, 2, 3]
+    assert list(catalogue.frame(configuration="f0").columns[4:]) == list(COLUMNS)
+    with pytest.raises(DataError, match="no configuration 'x'"):
+        catalogue.frame(configuration="x")
 
 
 def test_names_that_cannot_be_columns_are_refused(path: Path):
@@ -231,32 +218,31 @@ def test_cells_are_made_harmless_as_in_other_tables(path: Path, tmp_path: Path):
     assert found[0] == "'=1+1"
 
 
-def test_an_export_that_fails_leaves_the_old_file(path: Path, tmp_path: Path):
-    filled(path)
+def test_an_export_that_fails_leaves_the_old_file(catalogue: Catalogue, tmp_path: Path):
     old = tmp_path / "o.csv"
     old.write_text("old")
-    with open_catalogue(path) as catalogue:
-        catalogue.connection.set_progress_handler(lambda: 1, 1)
-        with pytest.raises(MtjfitError):
-            catalogue.export(old)
-        catalogue.connection.set_progress_handler(None, 0)
-        with pytest.raises(ConfigError, match=r"neither .csv nor .parquet"):
-            catalogue.export(tmp_path / "o.txt")
-        with pytest.raises(ConfigError, match="no such folder"):
-            catalogue.export(tmp_path / "none" / "o.csv")
+    catalogue.connection.set_progress_handler(lambda: 1, 1)
+    with pytest.raises(MtjfitError):
+        catalogue.export(old)
+    catalogue.connection.set_progress_handler(None, 0)
+    for name, words in (("o.txt", "neither .csv nor .parquet"), ("none/o.csv", "no such folder")):
+        with pytest.raises(ConfigError, match=words):
+            catalogue.export(tmp_path / name)
     assert (old.read_text(), list(tmp_path.glob(".*"))) == ("old", [])
 
 
-def test_a_file_of_version_1_is_brought_to_today_and_is_like_a_new_one(path: Path, tmp_path: Path):
-    def tables(file: Path) -> set[tuple[str, str]]:
-        with sqlite3.connect(file) as connection:
-            rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-        connection.close()
-        return {(name, " ".join(sql.split())) for name, sql in rows}
+def altered(path: Path, script: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
 
-    old = sqlite3.connect(path)
-    old.executescript(VERSION_1)
-    old.close()
+
+def test_a_file_of_version_1_is_brought_to_today_and_is_like_a_new_one(path: Path, tmp_path: Path):
+    def tables(opened: Catalogue) -> tuple[object, set[tuple[str, str]]]:
+        rows = opened.connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        version = opened.connection.execute("PRAGMA user_version").fetchone()
+        return version, {(name, " ".join(sql.split())) for name, sql in rows}
+
+    altered(path, Path(__file__).with_name("version_1.sql").read_text())  # frozen: as the first version made it
     with open_catalogue(path) as catalogue:
         assert catalogue.frame().to_dict("records") == [
             {"device": "d", "wafer": "w", "split": "", "flags": 0, "slope_ratio": -0.1}
@@ -266,45 +252,33 @@ def test_a_file_of_version_1_is_brought_to_today_and_is_like_a_new_one(path: Pat
         with pytest.raises(DataError, match=r"does not say whether its devices were measured.*repeat mtjfit batch"):
             catalogue.origins()
         assert catalogue.done(catalogue.sources()[0]) == frozenset()
-        assert catalogue.connection.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        old = tables(catalogue)
     with open_catalogue(tmp_path / "new.db", write=True) as catalogue:
         catalogue.begin(replace(CONFIGURATION, columns=("slope_ratio",)), "t", "i", 4)
-    assert tables(path) == tables(tmp_path / "new.db")
+        assert tables(catalogue) == old
 
 
-def test_files_of_others_and_of_the_future_are_refused_and_not_touched(path: Path):
-    def of_another_program() -> None:
-        with sqlite3.connect(path) as connection:
-            connection.execute("CREATE TABLE holidays (x)")
-        connection.close()
-
-    def of_the_future() -> None:
-        filled(path)
-        with sqlite3.connect(path) as connection:
-            connection.execute(f"PRAGMA user_version = {VERSION + 1}")
-        connection.close()
-
-    cases = (
-        (of_another_program, "of another program"),
-        (of_the_future, "a later mtjfit"),
-        (lambda: path.write_text("device,bias\n" * 500), "is no catalogue of mtjfit"),
-    )
-    for make, words in cases:
-        path.unlink(missing_ok=True)
-        make()
-        before = path.read_bytes()
-        for write in (False, True):
-            with pytest.raises(DataError, match=words):
-                open_catalogue(path, write=write)
-        assert path.read_bytes() == before
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("CREATE TABLE holidays (x)", "of another program"),
+        ("PRAGMA application_id = 0x4D544A66; PRAGMA user_version = 99", "a later mtjfit"),
+        ("", "is no catalogue of mtjfit"),
+    ],
+)
+def test_files_of_others_and_of_the_future_are_refused_and_not_touched(script: str, words: str, path: Path):
+    altered(path, script) if script else path.write_text("device,bias\n" * 500)
+    before = path.read_bytes()
+    for write in (False, True):
+        with pytest.raises(DataError, match=words):
+            open_catalogue(path, write=write)
+    assert path.read_bytes() == before
 
 
 def test_a_damaged_file_says_so(path: Path):
     filled(path, tuple(range(60)))
-    data = bytearray(path.read_bytes())
-    page = 4096
-    data[3 * page :] = b"\xa5" * (len(data) - 3 * page)
-    path.write_bytes(data)
+    data, keep = path.read_bytes(), 3 * 4096  # three pages
+    path.write_bytes(data[:keep] + b"\xa5" * (len(data) - keep))
     with open_catalogue(path) as catalogue, pytest.raises(DataError, match="is damaged; copy it aside"):
         catalogue.frame()
 
@@ -322,18 +296,16 @@ def test_missing_empty_and_impossible_files(path: Path, tmp_path: Path):
             open_catalogue(impossible, write=True)
 
 
-def test_a_full_disk_keeps_what_was_written(path: Path):
-    before = filled(path, (0, 1))
-    with open_catalogue(path, write=True) as catalogue:
-        source = begun(catalogue)
-        pages = catalogue.connection.execute("PRAGMA page_count").fetchone()[0]
-        catalogue.connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(MtjfitError, match=r"the disk is full.*what was written before is whole"):
-            catalogue.write(source, reduced(2, 200))
-        assert catalogue.digest() == before
-        catalogue.connection.execute("PRAGMA max_page_count = 1000000")
-        catalogue.write(source, reduced(2))
-        assert catalogue.digest() != before
+def test_a_full_disk_keeps_what_was_written(catalogue: Catalogue):
+    before, source = catalogue.digest(), begun(catalogue)
+    pages = catalogue.connection.execute("PRAGMA page_count").fetchone()[0]
+    catalogue.connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(MtjfitError, match=r"the disk is full.*what was written before is whole"):
+        catalogue.write(source, reduced(3, 200))
+    assert catalogue.digest() == before
+    catalogue.connection.execute("PRAGMA max_page_count = 1000000")
+    catalogue.write(source, reduced(3))
+    assert catalogue.digest() != before
 
 
 def test_a_reader_cannot_write_and_a_file_on_a_read_only_disk_can_be_read(path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -364,3 +336,25 @@ def test_a_file_system_without_write_ahead_logs_is_named(path: Path, monkeypatch
     monkeypatch.setattr(sqlite3, "connect", lambda name, **how: connect(name, factory=Networked, **how))
     with pytest.raises(MtjfitError, match=r"network drives have none.*local disk"):
         open_catalogue(path, write=True)
+
+
+def fill(path: Path, which: str) -> str:
+    """Write eight chunks, each through a connection of its own."""
+    for number in range(8):
+        with open_catalogue(path, write=True) as catalogue:
+            catalogue.write(begun(catalogue, f"/data/{which}", which), reduced(number, wafer=which))
+            digest = catalogue.digest()
+    return digest
+
+
+@pytest.mark.parametrize("pool", [
+    ThreadPoolExecutor,
+    pytest.param(partial(ProcessPoolExecutor, mp_context=multiprocessing.get_context("spawn")),
+                 marks=pytest.mark.slow),  # imports everything twice
+])  # fmt: skip
+def test_two_writers_make_and_fill_one_catalogue(pool: Callable[[int], Executor], path: Path, tmp_path: Path):
+    with pool(2) as running:
+        assert len(list(running.map(partial(fill, path), ("w1", "w2")))) == 2
+    with open_catalogue(path) as catalogue:
+        fill(tmp_path / "one.db", "w2")
+        assert catalogue.digest() == fill(tmp_path / "one.db", "w1")

@@ -9,19 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner, Result
 from test_wafer_page import Page, dangers
+from wafer_cases import said
 
-from mtjfit.cli.main import cli
-from mtjfit.wafer.page import page
+from mtjfit.wafer.page.page import KINDS
 
 HOW_TO = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "wafers.md"
 ANSWERS = {"name of the study": "Lot 7", "torque or torkance": "torkance", "device, area or volume": "device",
            "MxP or PxM": "MxP", "V or mV": "V", "unit, such as": "hbar/2e/kohm", "nm or angstrom": "nm"}  # fmt: skip
-
-
-def said(*words: str | Path) -> Result:
-    return CliRunner().invoke(cli, list(map(str, words)))
 
 
 def filled_in(text: str) -> str:
@@ -44,8 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         runpy.run_path("lot.py", run_name="__main__")
-        patch.setattr(page, "KINDS", {})
-        patch.setattr(page, "MOST_CURVES", 0)
+        for kind in list(KINDS):  # pictures, which take time
+            patch.delitem(KINDS, kind)
         said("init", "lot.csv", "--output", "ready.toml")
         Path("ready.toml").write_text(filled_in(Path("ready.toml").read_text(encoding="utf-8")), encoding="utf-8")
         yield folder

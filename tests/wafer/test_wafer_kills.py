@@ -1,4 +1,4 @@
-"""Killed runs, workers and schedulers: after a restart the catalogue is that of an undisturbed run."""
+"""Killed runs, workers and schedulers: the catalogue is that of an undisturbed run, to the last bit."""
 
 from __future__ import annotations
 
@@ -11,92 +11,72 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from wafer_cases import run, simulated_wafer, wafer_study
+from wafer_cases import at_chunk, folder_study, resumed, run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError
-from mtjfit.wafer import Chunk, WaferStudy, open_catalogue, run_batch
+from mtjfit.wafer import Chunk, WaferStudy, chunks, open_catalogue, reduce_chunk, run_batch
+from mtjfit.wafer.reduce.cluster import Job, dask_client, jobs, program_versions, reduce_job, reduced_on_cluster
 
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows SIGTERM cannot be heard either
 WAIT = 60
-
-PROGRAM = """
-import multiprocessing, os, sys
-from mtjfit.wafer import load_wafer
-from mtjfit.wafer.reduce.batch import run_batch
-from mtjfit.wafer.catalogue import open_catalogue
-
-toml, table, catalogue, workers, at = sys.argv[1:]
-left = int(at)
-
-def counted(statement):
-    global left
-    if statement.startswith("INSERT INTO devices"):
-        left -= 1
-        if left == 0:
-            print(*(child.pid for child in multiprocessing.active_children()), flush=True)
-            os.kill(os.getpid(), KILL)
-
-if __name__ == "__main__":
-    with open_catalogue(catalogue, write=True) as opened:
-        opened.connection.set_trace_callback(counted)
-        run_batch(load_wafer(toml, table), opened, workers=int(workers), progress=False)
-""".replace("KILL", str(int(KILL)))
+JOB = Job(3, 0.5, Chunk(3, ("A", "B"), *[None] * 11))
 
 
 def small(folder: Path, n: int = 60, chunk: int = 5) -> WaferStudy:
     return wafer_study(folder, simulated_wafer(n, n_bias=9).csv(folder / "table.csv"), wafer=f"chunk = {chunk}\n")
 
 
-def resumed(study: WaferStudy, path: Path) -> tuple[int, str]:
-    """Devices that were missing, and the digest once they are reduced."""
-    summary, digest = run(study, path)
-    return summary.added, digest
+@pytest.fixture
+def distributed() -> Any:
+    return pytest.importorskip("distributed", reason="needs the extra cluster")
 
 
-def killed_in(study: WaferStudy, path: Path, at: int, workers: int = 0) -> list[int]:
-    """Run a batch in a process of its own that is killed while it writes its device number `at`; its children."""
-    program = study.table.parent / "program.py"
-    program.write_text(PROGRAM, encoding="utf-8")
-    toml = str(study.table.parent / "wafer.toml")
-    command = [sys.executable, str(program), toml, str(study.table), str(path), str(workers), str(at)]
-    done = subprocess.run(command, check=False, timeout=WAIT, stdout=subprocess.PIPE)
-    assert done.returncode == (-KILL if os.name == "posix" else KILL)
-    return [int(pid) for pid in done.stdout.split()]
-
-
-def killed_in_fork(study: WaferStudy, path: Path, at: int) -> None:
-    """The same in a copy of this process, which need not import anything."""
+def batch_killed_at(left: int, study: WaferStudy, path: Path, workers: int) -> None:
+    """Run a batch that kills itself while it writes its device number `left`, and leaves the names of its children."""
 
     def counted(statement: str) -> None:
-        nonlocal at
-        at -= statement.startswith("INSERT INTO devices")
-        if at == 0:
+        nonlocal left
+        left -= statement.startswith("INSERT INTO devices")
+        if left == 0:
+            children = [str(child.pid) for child in multiprocessing.active_children()]
+            path.with_name("children").write_text(" ".join(children))
             os.kill(os.getpid(), KILL)
 
+    with open_catalogue(path, write=True) as opened:
+        opened.connection.set_trace_callback(counted)
+        run_batch(study, opened, workers=workers, progress=False)
+
+
+def killed(study: WaferStudy, path: Path, at: int, workers: int = 0, start: str = "spawn") -> list[int]:
+    """Run a batch in a process of its own that is killed; its children. A fork need not import anything."""
+    process = multiprocessing.get_context(start).Process(target=batch_killed_at, args=(at, study, path, workers))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of threads that a fork leaves behind: numpy's, which do nothing here
-        child = os.fork()
-    if child == 0:
-        with open_catalogue(path, write=True) as opened:
-            opened.connection.set_trace_callback(counted)
-            run_batch(study, opened, progress=False)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -KILL
+        process.start()
+    process.join(WAIT)
+    assert process.exitcode == (-KILL if os.name == "posix" else KILL)
+    return [int(pid) for pid in path.with_name("children").read_text().split()]
 
 
-@pytest.mark.parametrize("kill", [
-    pytest.param(killed_in, marks=pytest.mark.slow if hasattr(os, "fork") else ()),
-    pytest.param(killed_in_fork, marks=pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")),
+FORKS = "fork" in multiprocessing.get_all_start_methods()
+
+
+@pytest.mark.parametrize("start", [
+    pytest.param("spawn", marks=pytest.mark.slow if FORKS else ()),
+    pytest.param("fork", marks=pytest.mark.skipif(not FORKS, reason="no fork here")),
 ])  # fmt: skip
-def test_a_killed_run_loses_only_the_chunk_at_hand(kill: Callable[..., object], tmp_path: Path):
+def test_a_killed_run_loses_only_the_chunk_at_hand(start: str, tmp_path: Path):
     study = small(tmp_path, 20)
-    kill(study, tmp_path / "a.db", at=13)  # in the middle of the third chunk
-    added, digest = resumed(study, tmp_path / "a.db")
-    assert (added, digest) == (20 - 10, run(study, tmp_path / "undisturbed.db")[1])
+    killed(study, tmp_path / "a.db", at=13, start=start)  # in the middle of the third chunk
+    assert resumed(study, tmp_path / "a.db") == ([2, 3], 10, run(study, tmp_path / "undisturbed.db")[1])
 
 
 def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: Path):
@@ -104,8 +84,8 @@ def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: P
     expected = run(study, tmp_path / "undisturbed.db")[1]
     with open_catalogue(tmp_path / "undisturbed.db", write=True) as catalogue:
         catalogue.connection.execute("DELETE FROM devices WHERE chunk = 1 AND place > 2")
-    added, digest = resumed(study, tmp_path / "undisturbed.db")
-    assert added == 0
+    read, _, digest = resumed(study, tmp_path / "undisturbed.db")
+    assert read == []
     assert digest != expected
 
 
@@ -113,48 +93,162 @@ def test_sabotage_a_chunk_marked_as_done_without_its_devices_is_seen(tmp_path: P
 def test_a_run_that_is_killed_again_and_again_gets_there(tmp_path: Path):
     study = small(tmp_path)
     for at in (1, 5, 6, 13, 2):
-        killed_in(study, tmp_path / "a.db", at)
-    added, digest = resumed(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 15, run(study, tmp_path / "undisturbed.db")[1])
+        killed(study, tmp_path / "a.db", at)
+    assert resumed(study, tmp_path / "a.db")[1:] == (60 - 15, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("distributed")
 def test_a_killed_run_with_workers_leaves_none_behind_and_is_gone_on_with(tmp_path: Path):
-    pytest.importorskip("distributed", reason="needs the extra cluster")
     psutil = pytest.importorskip("psutil")  # comes with distributed
-
-    def running(pid: int) -> bool:
-        with suppress(psutil.NoSuchProcess):
-            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-        return False
-
     study = small(tmp_path)
-    children = killed_in(study, tmp_path / "a.db", at=28, workers=2)
-    until = time.monotonic() + WAIT
-    while any(map(running, children)) and time.monotonic() < until:
-        time.sleep(0.1)
+    children = killed(study, tmp_path / "a.db", at=28, workers=2)
     assert len(children) == 2
-    assert not any(map(running, children))
-    added, digest = resumed(study, tmp_path / "a.db")
-    assert (added, digest) == (60 - 25, run(study, tmp_path / "undisturbed.db")[1])
+    left = [psutil.Process(pid) for pid in children if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(left, timeout=WAIT)[1] == []
+    assert resumed(study, tmp_path / "a.db")[1:] == (60 - 25, run(study, tmp_path / "undisturbed.db")[1])
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("distributed")
 def test_killed_workers_change_no_result(tmp_path: Path):
-    pytest.importorskip("distributed", reason="needs the extra cluster")
-    study = small(tmp_path, 200)
-    killed = set()
+    study, gone = small(tmp_path, 200), set()
 
     def hook(chunk: Chunk) -> None:
         if chunk.number in (6, 20):
             worker = multiprocessing.active_children()[0]
-            killed.add(worker.pid)
+            gone.add(worker.pid)
             os.kill(worker.pid, KILL)
 
     expected = run(study, tmp_path / "undisturbed.db")[1]
     summary, digest = run(study, tmp_path / "a.db", hook, workers=2)
     assert (summary.added, digest) == (200, expected)
-    assert len(killed) == 2
+    assert len(gone) == 2
+
+
+# a cluster in this process
+
+
+class InFlight:
+    """A cluster of two threads that notes how many chunks it holds."""
+
+    status = "running"
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.now, self.most, self.error, self.pool = 0, 0, error, ThreadPoolExecutor(2)
+
+    def nthreads(self) -> dict[str, int]:
+        return {"one": 2}
+
+    def submit(self, function: object, study: WaferStudy, job: Job, *_: object, key: str) -> Future[int]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        future = self.pool.submit(self.work, job.number)
+        future.key, future.release = key, self.released
+        return future
+
+    def work(self, number: int) -> int:
+        time.sleep(number % 3 / 1000)  # so that they finish out of order
+        if self.error is not None:
+            raise self.error
+        return number
+
+    def released(self) -> None:
+        self.now -= 1
+
+
+def reduced(client: Any, left: list[Job] | Iterator[Job], **how: Any) -> Iterator[Any]:
+    how = {"workers": 1, "scheduler": "", "ending": lambda: False, "poll": 0.01,
+           "connect": lambda *_: nullcontext(client)} | how  # fmt: skip
+    return reduced_on_cluster(None, iter(left), **how)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            lambda d: d.KilledWorker("k", None, 3),
+            r"chunk 3 \(devices 'A' to 'B'\) ended 4 workers.*memory.*new catalogue",
+        ),
+        (lambda d: d.CancelledError("k"), "the scheduler has gone; the catalogue holds all chunks"),
+        (lambda d: d.client.FutureCancelledError("k", "lost"), "the scheduler has gone"),
+        (lambda d: TimeoutError(), "the scheduler has gone"),
+        (lambda d: d.comm.CommClosedError(), "the scheduler has gone"),
+        (lambda d: MtjfitError("as it is"), "^as it is$"),
+    ],
+)
+def test_errors_of_a_cluster_are_said_plainly(error: Callable[[Any], BaseException], words: str, distributed: Any):
+    with pytest.raises(MtjfitError, match=words):
+        next(reduced(InFlight(error(distributed)), [JOB]))
+
+
+@pytest.mark.usefixtures("distributed")
+def test_a_cluster_without_workers_is_not_waited_for_for_ever():
+    lonely = InFlight()
+    lonely.nthreads, lonely.pool = dict, SimpleNamespace(submit=lambda *_: Future())
+    with pytest.raises(MtjfitError, match=r"has had no worker for 0.02 s"):
+        next(reduced(lonely, [JOB], patience=0.02))
+
+
+def test_a_worker_with_other_versions_is_refused():
+    with pytest.raises(MtjfitError, match=r"other versions.*numpy: was 1.0, is"):
+        reduce_job(None, JOB, program_versions() | {"numpy": "1.0"})
+
+
+@pytest.mark.usefixtures("distributed")
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x"])
+def test_an_address_where_nobody_answers(address: str):
+    found = reduced(None, [JOB], connect=partial(dask_client, answer=0.2), workers=0, scheduler=address)
+    with pytest.raises(MtjfitError, match=r"no scheduler answers at .*dask scheduler"):
+        next(found)
+
+
+@pytest.mark.usefixtures("distributed")
+@pytest.mark.parametrize("stop_after", [None, 5])
+def test_chunks_in_flight_are_bounded_and_those_are_handed_out_at_the_end(stop_after: int | None):
+    client, read, found = InFlight(), [], []
+
+    def some() -> Iterator[Job]:
+        for number in range(20):
+            read.append(number)
+            yield Job(number, number / 19)
+
+    for share, number in reduced(client, some(), ending=lambda: stop_after is not None and len(found) >= stop_after):
+        assert share == number / 19
+        found.append(number)
+    assert sorted(found) == read
+    assert len(read) == (20 if stop_after is None else len(found))
+    assert client.most <= 4
+    assert stop_after is None or len(found) < stop_after + 5
+
+
+def test_workers_read_folders_themselves_and_the_program_reads_tables(tmp_path: Path):
+    study = folder_study(tmp_path, simulated_wafer(5, n_bias=9), "chunk = 2\n")
+    left = list(jobs(study, {1}))
+    assert [(job.number, job.share, job.chunk) for job in left] == [(0, 1 / 3, None), (2, 1.0, None)]
+    expected = reduce_chunk(study, list(chunks(study))[2])
+    found = reduce_job(study, left[1], program_versions())
+    assert found.device == expected.device == ("D000004",)
+    assert all(found.values[name].tobytes() == each.tobytes() for name, each in expected.values.items())
+    with pytest.raises(MtjfitError, match="fewer files than before"):
+        reduce_job(study, Job(7, 1.0), program_versions())
+    table = wafer_study(tmp_path, simulated_wafer(5, n_bias=9).csv(tmp_path / "t.csv"), wafer="chunk = 2\n")
+    assert [len(job.chunk.device) for job in jobs(table, {0}) if job.chunk] == [2, 1]
+
+
+@pytest.mark.slow  # starts processes: 20 s
+@pytest.mark.usefixtures("distributed")
+@pytest.mark.parametrize("kind", ["table", "folder"])
+def test_one_process_and_a_local_cluster_give_the_same_bits(kind: str, tmp_path: Path):
+    wafer, lines = simulated_wafer(400, uneven=True), "chunk = 20\n"
+    study = folder_study(tmp_path, wafer, lines) if kind == "folder" else wafer_study(
+        tmp_path, wafer.csv(tmp_path / "table.csv"), wafer=lines)  # fmt: skip
+    (one, digest), (two, other) = (run(study, tmp_path / f"{n}.db", workers=n) for n in (0, 2))
+    assert (one.devices, digest) == (two.devices, other)
+    assert one.devices == 400
+
+
+# a cluster in other processes
 
 
 class Cluster:
@@ -188,44 +282,33 @@ class Cluster:
             process.wait()
 
 
-@contextmanager
-def cluster(folder: Path) -> Iterator[Cluster]:
+@pytest.fixture
+def cluster(tmp_path: Path, distributed: None) -> Iterator[Cluster]:
     if os.name != "posix":
         pytest.skip("process groups are killed as POSIX has them")
-    pytest.importorskip("distributed", reason="needs the extra cluster")
     with ExitStack() as stack:
-        yield Cluster(folder, stack)
+        yield Cluster(tmp_path, stack)
 
 
 @pytest.mark.slow
-def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(tmp_path: Path):
+def test_a_scheduler_elsewhere_gives_the_same_bits_also_when_a_worker_dies_with_its_nanny(
+    tmp_path: Path, cluster: Cluster
+):
     study = small(tmp_path, 200)
     expected = run(study, tmp_path / "undisturbed.db")[1]
-    with cluster(tmp_path) as running:
-        for name, at in (("calm.db", None), ("killed.db", 12)):
-
-            def hook(chunk: Chunk, at: int | None = at) -> None:
-                if chunk.number == at:
-                    running.kill(running.workers[0])
-
-            summary, digest = run(study, tmp_path / name, hook, scheduler=running.address)
-            assert (summary.added, digest) == (200, expected)
-        assert running.workers[0].poll() is not None
+    for name, at in (("calm.db", -1), ("killed.db", 12)):
+        hook = at_chunk(at, lambda: cluster.kill(cluster.workers[0]))
+        summary, digest = run(study, tmp_path / name, hook, scheduler=cluster.address)
+        assert (summary.added, digest) == (200, expected)
+    assert cluster.workers[0].poll() is not None
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_path: Path):
-    study = small(tmp_path, 200)
-    with cluster(tmp_path) as running:
-
-        def hook(chunk: Chunk) -> None:
-            if chunk.number == 12:
-                running.kill(running.scheduler)
-
-        start = time.monotonic()
-        with pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"):
-            run(study, tmp_path / "a.db", hook, scheduler=running.address)
-        assert time.monotonic() - start < WAIT
-    added, digest = resumed(study, tmp_path / "a.db")
+def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_path: Path, cluster: Cluster):
+    study, start = small(tmp_path, 200), time.monotonic()
+    with pytest.raises(MtjfitError, match=r"the scheduler has gone; the catalogue holds all chunks"):
+        run(study, tmp_path / "a.db", at_chunk(12, lambda: cluster.kill(cluster.scheduler)), scheduler=cluster.address)
+    assert time.monotonic() - start < WAIT
+    _, added, digest = resumed(study, tmp_path / "a.db")
     assert 0 < added < 200
     assert digest == run(study, tmp_path / "undisturbed.db")[1]

@@ -5,100 +5,80 @@ from __future__ import annotations
 import io
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 
+import html_pages
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
-from survey_cases import lot, survey_of
+from html_pages import Page
+from survey_cases import Q, lot, survey_of
 from wafer_cases import run, simulated_wafer, wafer_study
 
 from mtjfit.errors import MtjfitError, NotDetermined
-from mtjfit.plot import style as plot_style
-from mtjfit.wafer import open_catalogue
+from mtjfit.wafer import (
+    Curves,
+    Survey,
+    WaferFindings,
+    compare_wafers,
+    control_limits,
+    curves_of,
+    odd_devices,
+    open_catalogue,
+)
+from mtjfit.wafer import survey_of as survey_from
 from mtjfit.wafer.commands.compare import compare_catalogues
 from mtjfit.wafer.commands.wafer import chosen_quantities, wafer_command
-from mtjfit.wafer.page import page as page_module
 from mtjfit.wafer.page.page import KINDS, wafer_files
-from mtjfit.wafer.survey.compare import compare_wafers as pairs_of
-from mtjfit.wafer.survey.curves import Curves, curves_of
-from mtjfit.wafer.survey.curves import survey_of as survey_from
-from mtjfit.wafer.survey.limits import WaferFindings, control_limits, odd_devices
 
-VOID = {"meta", "br", "img"}
-Q = "slope_ratio"
 NO_FAULTS = pd.DataFrame(columns=["device", "wafer", "split", "where", "what", "todo", "table"])
 
 
-class Page(HTMLParser):
-    """Elements with attributes, text, targets of links; unbalanced tags are noted."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.faults: list[str] = []
-        self.text = ""
-        self.feed(html)
-        self.close()
-        self.faults += self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.faults.append(tag)
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "svg"} & set(self.open):
-            self.text += data
-
-    def all(self, name: str) -> list[str]:
-        """All values of an attribute."""
-        return [attributes[name] or "" for _, attributes in self.elements if name in attributes]
-
-
 def dangers(page: Page) -> list[str]:
-    """Whatever could run, or load something."""
-    found = [tag for tag, _ in page.elements if tag in ("script", "iframe", "object", "embed", "link", "form")]
-    for tag, attributes in page.elements:
-        for name, value in attributes.items():
-            target = name.rsplit(":")[-1] in ("href", "src", "action", "data", "srcset")
-            if name.startswith("on") or (target and not (value or "").startswith(("#", "data:image/png;base64,"))):
-                found.append(f"{tag} {name}={value}")
-    return found
+    """Whatever could run, or load something; curves are images, which lie inside the page."""
+    return [each for each in html_pages.dangers(page) if each != "img"]
+
+
+def attribute(page: Page, name: str) -> list[str]:
+    """All values of an attribute."""
+    return [attributes[name] or "" for _, attributes in page.elements if name in attributes]
+
+
+def files_of(survey: Survey, quantities: tuple[str, ...] = (Q,), missing: str = "", **how: object) -> dict[str, bytes]:
+    """All that belongs to the page of a survey without curves."""
+    findings, odd = [WaferFindings(survey, each) for each in quantities], odd_devices(survey, quantities)
+    return wafer_files(survey, findings, odd, Curves({}, missing), NO_FAULTS, **how)
+
+
+@pytest.fixture
+def only_control(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One picture: the others take a second, and stand on the page in the slow tests."""
+    for kind in set(KINDS) - {"control"}:
+        monkeypatch.delitem(KINDS, kind)
 
 
 @dataclass(frozen=True)
 class Made:
-    """A table, its catalogue, and what the command made of it."""
+    """A table, what its catalogue holds, and what the command made of it."""
 
     folder: Path
     rows: pd.DataFrame
     done: Result
+    survey: Survey
 
     @property
     def page(self) -> Page:
         return Page((self.folder / "page" / "wafer.html").read_text(encoding="utf-8"))
 
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "page" / name)
 
-@pytest.fixture(scope="module", autouse=True)
-def one_format() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        # the others take a second, and stand on the page in the slow tests
-        patch.setattr(page_module, "KINDS", {name: KINDS[name] for name in ("control", "map")})
-        patch.setattr(plot_style, "FORMATS", ())
-        yield
+
+def write_page(folder: Path, output: Path, quantity: str = Q) -> Result:
+    words = [str(folder / "lot.db"), "--output", str(output), "--quantity", quantity]
+    return CliRunner().invoke(wafer_command, words, catch_exceptions=False)
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +90,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     rows.loc[rows["device"] == "D000007", "T_perp"] += 0.4 * rows["V"]
     rows["T_par"] = rows["T_par"].astype(object)
     rows.loc[rows["device"] == "D000050", "T_par"] = "<b>oops</b>"
-    study = wafer_study(folder, table.csv(folder / "table.csv"))
-    run(study, folder / "lot.db")
-    arguments = [str(folder / "lot.db"), "--output", str(folder / "page"), "--quantity", Q]
-    return Made(folder, rows, CliRunner().invoke(wafer_command, arguments, catch_exceptions=False))
-
-
-def again(made: Made, *more: str, **how: object) -> Result:
-    return CliRunner().invoke(wafer_command, [str(made.folder / "lot.db"), *more], **how)
+    run(wafer_study(folder, table.csv(folder / "table.csv")), folder / "lot.db")
+    with open_catalogue(folder / "lot.db") as catalogue, pytest.MonkeyPatch.context() as patch:
+        for kind in ("smooth", "histogram"):
+            patch.delitem(KINDS, kind)
+        return Made(folder, rows, write_page(folder, folder / "page"), survey_from(catalogue))
 
 
 def test_the_command_says_what_it_found_and_where(made: Made) -> None:
@@ -128,9 +105,7 @@ def test_the_command_says_what_it_found_and_where(made: Made) -> None:
 
 
 def test_the_page_is_balanced_harmless_and_small(made: Made) -> None:
-    page = made.page
-    assert page.faults == []
-    assert dangers(page) == []
+    assert (made.page.faults, dangers(made.page)) == ([], [])
     html = (made.folder / "page" / "wafer.html").read_text(encoding="utf-8")
     assert len(html) < 1.2e6
     assert "<b>" not in html
@@ -145,12 +120,12 @@ def test_sabotage_dangers_are_seen(html: str) -> None:
 
 
 def test_every_link_leads_somewhere_and_no_name_is_there_twice(made: Made) -> None:
-    page = made.page
-    names = page.all("id")
+    names = attribute(made.page, "id")
     assert len(names) == len(set(names))
-    links = [link for link in (*page.all("href"), *page.all("xlink:href")) if link.startswith("#")]
+    links = [*attribute(made.page, "href"), *attribute(made.page, "xlink:href")]
+    links = [link for link in links if not link.startswith("data:image/png;base64,")]
     assert links
-    assert {link[1:] for link in links} <= set(names)
+    assert set(links) <= {f"#{name}" for name in names}
     assert "curve-0" in names
 
 
@@ -159,42 +134,32 @@ def test_odd_devices_stand_first_with_their_reason_and_faults_are_there(made: Ma
     assert text.index("D000007") < text.rindex("Devices that could not be used")
     assert "slope_ratio is " in text
     assert "D000050" in text
-    table = pd.read_csv(made.folder / "page" / "odd.csv")
-    assert table["device"].tolist() == ["D000007"]
-    assert len(pd.read_csv(made.folder / "page" / "faults.csv")) == 1
+    assert made.table("odd.csv")["device"].tolist() == ["D000007"]
+    assert len(made.table("faults.csv")) == 1
 
 
 def test_csv_files_hold_the_numbers_of_the_limits_and_pairs_with_all_digits(made: Made) -> None:
-    with open_catalogue(made.folder / "lot.db") as catalogue:
-        survey = survey_from(catalogue)
-    limits = pd.read_csv(made.folder / "page" / "limits.csv").set_index("population")
-    expected = control_limits(survey, Q)
-    np.testing.assert_array_equal(limits["centre"], expected["centre"])
-    np.testing.assert_array_equal(limits["spread"], expected["spread"])
-    pairs = pd.read_csv(made.folder / "page" / "pairs.csv")
-    np.testing.assert_array_equal(pairs["p_greater"], pairs_of(survey, Q)["p_greater"])
-    assert "centre" in pd.read_csv(made.folder / "page" / "limits.csv").columns
+    limits = made.table("limits.csv").set_index("population")
+    for column in ("centre", "spread"):
+        np.testing.assert_array_equal(limits[column], control_limits(made.survey, Q)[column])
+    np.testing.assert_array_equal(made.table("pairs.csv")["p_greater"], compare_wafers(made.survey, Q)["p_greater"])
 
 
 def test_those_who_cannot_see_read_the_numbers(made: Made) -> None:
-    with open_catalogue(made.folder / "lot.db") as catalogue:
-        survey = survey_from(catalogue)
-    said = made.page.all("aria-label") + made.page.all("alt")
-    limits = control_limits(survey, Q)
-    assert any(f"robust mean {limits['centre'].iloc[0]:.4g}" in each for each in said)
-    values = survey.values(Q)[(survey.frame["wafer"] == "W2").to_numpy()]
-    assert any(f"W2: median {np.median(values):.3g}" in each for each in said)
-    assert any("9 points from -0.5 to 0.5 V" in each for each in said)
+    said = " ".join(attribute(made.page, "aria-label") + attribute(made.page, "alt"))
+    values = made.survey.values(Q)[(made.survey.frame["wafer"] == "W2").to_numpy()]
+    assert f"robust mean {control_limits(made.survey, Q)['centre'].iloc[0]:.4g}" in said
+    assert f"W2: median {np.median(values):.3g}" in said
+    assert "9 points from -0.5 to 0.5 V" in said
 
 
 def test_curves_are_the_rows_of_the_device(made: Made) -> None:
+    names = [("W1", "D000007"), ("W2", "D000040")]
     with open_catalogue(made.folder / "lot.db") as catalogue:
-        survey = survey_from(catalogue)
-        curves = curves_of(catalogue, [("W1", "D000007"), ("W2", "D000040")], survey)
+        curves = curves_of(catalogue, names, made.survey)
     assert curves.missing == ""
-    for name in ("D000007", "D000040"):
-        (one,) = (curve for curve in curves.found.values() if curve.device == name)
-        mine = made.rows[made.rows["device"] == name]
+    for name in names:
+        one, mine = curves.found[name], made.rows[made.rows["device"] == name[1]]
         np.testing.assert_allclose(one.values, [mine["T_par"].astype(float), mine["T_perp"]])
         np.testing.assert_allclose(one.errors, [mine["s_par"], mine["s_perp"]])
         residual = (one.values - one.polynomial(one.bias)) / one.errors
@@ -202,14 +167,14 @@ def test_curves_are_the_rows_of_the_device(made: Made) -> None:
 
 
 def test_a_table_that_moved_or_changed_is_not_drawn_and_the_page_says_so(made: Made, tmp_path: Path) -> None:
+    same, changed = tmp_path / "moved.csv", tmp_path / "changed.csv"
+    shutil.copy(made.folder / "table.csv", same)
+    changed.write_text(same.read_text().replace("0.0", "0.1"))
     with open_catalogue(made.folder / "lot.db") as catalogue:
-        survey = survey_from(catalogue)
-        gone = curves_of(catalogue, [("W1", "D000007")], survey, table=tmp_path / "nowhere.csv")
-        moved = tmp_path / "moved.csv"
-        shutil.copy(made.folder / "table.csv", moved)
-        there = curves_of(catalogue, [("W1", "D000007")], survey, table=moved)
-        moved.write_text(moved.read_text().replace("0.0", "0.1"))
-        other = curves_of(catalogue, [("W1", "D000007")], survey, table=moved)
+        gone, there, other = (
+            curves_of(catalogue, [("W1", "D000007")], made.survey, table=table)
+            for table in (tmp_path / "nowhere.csv", same, changed)
+        )
     assert "say where it is with --table" in gone.missing
     assert there.missing == ""
     assert "other content" in other.missing
@@ -218,16 +183,14 @@ def test_a_table_that_moved_or_changed_is_not_drawn_and_the_page_says_so(made: M
 
 
 def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(
-    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Made, tmp_path: Path, only_control: None
 ) -> None:
-    blank = {"wafer.html": b"<p>", "control-b2-a1.svg": b"<svg/>"}
-    monkeypatch.setattr(page_module, "wafer_files", lambda *_, **__: blank)
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(MtjfitError, match=r"thesis\.tex"):
-        again(made, "--output", str(tmp_path), catch_exceptions=False)
+        write_page(made.folder, tmp_path)
     (tmp_path / "thesis.tex").unlink()
     (tmp_path / "map-thickness.svg").write_text("of an earlier page")
-    assert again(made, "--output", str(tmp_path), "--quantity", "b2/a1", "--quiet").exit_code == 0
+    assert write_page(made.folder, tmp_path, "b2/a1").exit_code == 0
     assert not (tmp_path / "map-thickness.svg").exists()
     assert (tmp_path / "control-b2-a1.svg").exists()
 
@@ -235,28 +198,23 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(
 def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Made, tmp_path: Path) -> None:
     survey = lot(0, 1)
     assert chosen_quantities(survey, ()) == survey.quantities
-    nothing = survey_of(survey.frame.assign(**{Q: np.nan}))
     with pytest.raises(NotDetermined, match="no device without a flag determines slope_ratio"):
-        chosen_quantities(nothing, [Q])
+        chosen_quantities(survey_of(survey.frame.assign(**{Q: np.nan})), [Q])
     with pytest.raises(MtjfitError, match="choose among"):
-        again(made, "--output", str(tmp_path), "--quantity", "colour", catch_exceptions=False)
+        write_page(made.folder, tmp_path, "colour")
 
 
-def test_hostile_names_are_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    survey = lot(3, 1, pitch=10.0)
-    frame = survey.frame.drop(columns="population")
+def test_hostile_names_are_text(only_control: None) -> None:
+    frame = lot(3, 1, pitch=10.0).frame.drop(columns="population")
     frame["device"] = [f"<script>{k}</script>" for k in range(len(frame))]
     frame.loc[:2, "flags"] = 1
     frame.loc[0, "device"] = "=1+1"
     bad = survey_of(frame.assign(x=np.nan, wafer='"><img src=x onerror=1>', split="{{ 7*7 }}"))
-    monkeypatch.setattr(page_module, "KINDS", {"control": "control chart"})
-    files = wafer_files(bad, [WaferFindings(bad, Q)], odd_devices(bad, [Q]), Curves({}, "<i>gone</i>"), NO_FAULTS)
+    files = files_of(bad, missing="<i>gone</i>")
     page = Page(files["wafer.html"].decode())
-    assert dangers(page) == []
-    assert page.faults == []
-    assert "{{ 7*7 }}" in page.text
-    assert "<script>1</script>" in page.text
-    assert "SIMULATED, not measured" in page.text
+    assert (page.faults, dangers(page)) == ([], [])
+    for words in ("{{ 7*7 }}", "<script>1</script>", "SIMULATED, not measured"):
+        assert words in page.text
     assert "'=1+1" in pd.read_csv(io.BytesIO(files["odd.csv"]))["device"].tolist()
 
 
@@ -273,40 +231,27 @@ def test_catalogues_are_compared_and_written(made: Made, tmp_path: Path, capsys:
 
 
 @pytest.mark.slow
-def test_a_page_with_all_pictures_is_balanced_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page_module, "KINDS", KINDS)
-    survey = lot(3, 2)
-    files = wafer_files(survey, [WaferFindings(survey, Q)], odd_devices(survey, [Q]), Curves({}), NO_FAULTS)
+def test_a_page_with_all_pictures_is_balanced_and_harmless() -> None:
+    survey, told = lot(3, 2), list[str]()
+    files = files_of(survey)
     page = Page(files["wafer.html"].decode())
-    assert {"control-slope_ratio.svg", "map-slope_ratio.svg", "smooth-slope_ratio.svg", "histogram-slope_ratio.svg"} < (
-        set(files)
-    )
+    assert {f"{kind}-slope_ratio.svg" for kind in KINDS} < set(files)
     assert (dangers(page), page.faults) == ([], [])
-    names = page.all("id")
+    names = attribute(page, "id")
     assert len(names) == len(set(names))
-    told: list[str] = []
-    odd = odd_devices(survey, [Q])
-    again = wafer_files(survey, [WaferFindings(survey, Q)], odd, Curves({}), NO_FAULTS, pdf=True, progress=told.append)
+    again = files_of(survey, pdf=True, progress=told.append)
     assert {name: data for name, data in again.items() if not name.endswith(".pdf")} == files
     assert sum(name.endswith(".pdf") for name in again) == len(KINDS)
     assert told == [f"{kind} of Slope ratio T⊥/T∥" for kind in KINDS.values()]
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes() -> None:
-    for survey in (lot(1, 1, radius=150.0, pitch=0.8), lot(2, 100, radius=100.0)):
-        frame = survey.frame
-        frame.loc[::7, "flags"] = 1
-        frame["b2/a1"], frame["b2/a1_sd"] = frame["slope_ratio"], frame["slope_ratio_sd"]
-        quantities = (Q, "|kappa|·a1", "b2/a1")
-        files = wafer_files(
-            survey,
-            [WaferFindings(survey, each) for each in quantities],
-            odd_devices(survey, quantities),
-            Curves({}),
-            NO_FAULTS,
-        )
-        assert len(frame) > 1e5
-        assert (
-            len(files["wafer.html"]) < 4.5e6
-        )  # half of it maps of one pixel for each die; twenty curves take the rest
+@pytest.mark.parametrize("how", [(1, 1, {"radius": 150.0, "pitch": 0.8}), (2, 100, {"radius": 100.0})])
+def test_a_hundred_thousand_devices_make_a_page_below_five_megabytes(how: tuple[int, int, dict]) -> None:
+    """Half of it maps of one pixel for each die; twenty curves take the rest."""
+    survey = lot(*how[:2], **how[2])
+    frame = survey.frame
+    frame.loc[::7, "flags"] = 1
+    frame["b2/a1"], frame["b2/a1_sd"] = frame["slope_ratio"], frame["slope_ratio_sd"]
+    assert len(frame) > 1e5
+    assert len(files_of(survey, (Q, "|kappa|·a1", "b2/a1"))["wafer.html"]) < 4.5e6

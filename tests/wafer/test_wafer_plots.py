@@ -9,45 +9,36 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from survey_cases import dies, lot, survey_of, wafer
+from survey_cases import Q, dies, lot, survey_of, wafer
 
 from mtjfit.data import Origin
 from mtjfit.plot.style import NotebookFigure, style
-from mtjfit.wafer.plot import plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
-from mtjfit.wafer.plot.map import Scale
-from mtjfit.wafer.survey.compare import wafer_means
-from mtjfit.wafer.survey.curves import DeviceCurve
+from mtjfit.wafer import DeviceCurve, Survey, control_limits, smooth_surfaces, wafer_means
+from mtjfit.wafer.plot import Scale, plot_control, plot_device_curve, plot_smooth, plot_splits, plot_wafer_map
 from mtjfit.wafer.survey.dies import die_grid, wafer_radius
-from mtjfit.wafer.survey.limits import control_limits
-from mtjfit.wafer.survey.smooth import smooth_surfaces
-from mtjfit.wafer.survey.survey import Survey
 
-Q = "slope_ratio"
 PITCH = 10.0
+SURVEY = lot(0, 2, pitch=PITCH)
+VALUES = SURVEY.values(Q)
+ODD = SURVEY.frame["device"].str.endswith("-0040").to_numpy()
+DRAWN = {
+    "map": lambda: plot_wafer_map(SURVEY, Q, odd=ODD),
+    "control": lambda: plot_control(SURVEY, Q),
+    "histogram": lambda: plot_splits(SURVEY, Q),
+    "smooth": lambda: plot_smooth(SURVEY, Q, odd=ODD),
+}
 
 
 @cache
-def three() -> Survey:
-    return lot(0, 2, pitch=PITCH)
+def figure(name: str) -> Figure:
+    return DRAWN[name]()
 
 
-def odd_ones() -> np.ndarray:
-    return three().frame["device"].str.endswith("-0040").to_numpy()
-
-
-@cache
-def figures() -> dict[str, Figure]:
-    return {
-        "map": plot_wafer_map(three(), Q, odd=odd_ones()),
-        "control": plot_control(three(), Q),
-        "histogram": plot_splits(three(), Q),
-        "smooth": plot_smooth(three(), Q, odd=odd_ones()),
-    }
-
-
-def by_gid(holder, gid: str) -> list:
+def by_gid(holder: Artist, gid: str) -> list:
     return holder.findobj(lambda artist: artist.get_gid() == gid)
 
 
@@ -65,9 +56,16 @@ def outside(fig: Figure) -> float:
     return max(-ink.x0, -ink.y0, ink.x1 - width, ink.y1 - height, 0.01) - 0.01
 
 
-@pytest.mark.parametrize("name", ["map", "control", "histogram", "smooth"])
+def pixel(ax: Axes, x: float, y: float) -> np.ndarray:
+    """Colour of the die at a position in mm."""
+    (image,) = by_gid(ax, "dies")
+    left, _, bottom, _ = image.get_extent()
+    return np.asarray(image.get_array())[int((y - bottom) / PITCH), int((x - left) / PITCH)]
+
+
+@pytest.mark.parametrize("name", list(DRAWN))
 def test_nothing_is_cut_off_and_the_data_say_that_they_were_simulated(name: str) -> None:
-    fig = figures()[name]
+    fig = figure(name)
     assert isinstance(fig, NotebookFigure)
     assert outside(fig) == 0
     assert "SIMULATED, not measured" in words(fig)
@@ -81,54 +79,44 @@ def test_sabotage_a_text_over_the_edge_is_seen() -> None:
 
 
 def test_dies_have_the_colours_of_their_values() -> None:
-    survey = three()
-    values = survey.values(Q)
-    scale = Scale.of(values)
-    fig = figures()["map"]
-    for ax, name in zip(fig.axes, survey.wafers, strict=False):
-        (image,) = by_gid(ax, "dies")
-        pixels = np.asarray(image.get_array())
-        left, _, bottom, _ = image.get_extent()
-        for _, row in survey.frame[survey.frame["wafer"] == name].iloc[::9].iterrows():
-            column, line = int((row.x - left) / PITCH), int((row.y - bottom) / PITCH)
+    scale = Scale.of(VALUES)
+    for ax, name in zip(figure("map").axes, SURVEY.wafers, strict=False):
+        for _, row in SURVEY.frame[SURVEY.frame["wafer"] == name].iloc[::9].iterrows():
+            found = pixel(ax, row.x, row.y)
             if np.isnan(row[Q]):
-                assert pixels[line, column, 3] == 0
+                assert found[3] == 0
             else:
-                expected = scale.colours(scale.norm(row[Q]), bytes=True)
-                np.testing.assert_array_equal(pixels[line, column], expected)
+                np.testing.assert_array_equal(found, scale.colours(scale.norm(row[Q]), bytes=True))
 
 
 def test_marks_tell_flagged_empty_and_odd_dies_apart_by_shape() -> None:
-    survey = three()
     shapes = {}
     for gid, number in (("flagged", "0050"), ("empty", "0060"), ("odd", "0040")):
-        marks = by_gid(figures()["map"], gid)
-        place = survey.frame[survey.frame["device"].str.endswith(number)][["x", "y"]].to_numpy()
+        marks = by_gid(figure("map"), gid)
+        place = SURVEY.frame[SURVEY.frame["device"].str.endswith(number)][["x", "y"]].to_numpy()
         np.testing.assert_allclose([m.get_xydata()[0] for m in marks], place)
         shapes[gid] = marks[0].get_marker()
     assert len(set(shapes.values())) == 3
-    assert all(word in words(figures()["map"]) for word in ("flagged", "not determined", "beyond what is expected"))
+    assert all(word in words(figure("map")) for word in ("flagged", "not determined", "beyond what is expected"))
 
 
 def test_all_wafers_share_one_scale_and_ends_say_that_values_go_on() -> None:
-    values = three().values(Q)
-    scale = Scale.of(values)
-    low, high = np.nanquantile(values, [0.01, 0.99])
+    scale = Scale.of(VALUES)
+    low, high = np.nanquantile(VALUES, [0.01, 0.99])
     assert (scale.norm.vmin, scale.norm.vmax, scale.extend) == (pytest.approx(low), pytest.approx(high), "both")
     middle = Scale.of(np.array([-1.0, 0.5]), "diverging")
     assert middle.norm.vmin == -middle.norm.vmax
-    assert len([ax for ax in figures()["map"].axes if ax.get_label() == "<colorbar>"]) == 1
+    assert len([ax for ax in figure("map").axes if ax.get_label() == "<colorbar>"]) == 1
 
 
 def test_positions_without_a_grid_are_dots_and_many_are_means_of_squares() -> None:
     rng = np.random.default_rng(0)
-    frame = wafer(rng, "A")
-    frame[["x", "y"]] += rng.normal(0, 1.5, (len(frame), 2))
-    (dots,) = by_gid(plot_wafer_map(survey_of(frame), Q), "devices")
-    np.testing.assert_allclose(np.sort(dots.get_array()), np.sort(frame[Q]))
-    big = wafer(rng, "A", pitch=1.5)
-    big[["x", "y"]] += rng.normal(0, 0.5, (len(big), 2))
-    fig = plot_wafer_map(survey_of(big), Q)
+    few, many = wafer(rng, "A"), wafer(rng, "A", pitch=1.5)
+    for frame, off in ((few, 1.5), (many, 0.5)):
+        frame[["x", "y"]] += rng.normal(0, off, (len(frame), 2))
+    (dots,) = by_gid(plot_wafer_map(survey_of(few), Q), "devices")
+    np.testing.assert_allclose(np.sort(dots.get_array()), np.sort(few[Q]))
+    fig = plot_wafer_map(survey_of(many), Q)
     assert by_gid(fig, "dies")
     assert "mean of the devices in each square" in words(fig)
 
@@ -141,70 +129,56 @@ def test_more_wafers_than_fit_are_counted() -> None:
         plot_wafer_map(survey_of(survey.frame.assign(x=np.nan)), Q)
 
 
-def test_names_from_files_are_drawn_as_they_are() -> None:
-    frame = wafer(np.random.default_rng(2), r"$\frac{W_1$", pitch=20.0).assign(split="a$_{")
-    for draw in (plot_wafer_map, plot_splits):
-        assert outside(draw(survey_of(frame), Q)) == 0
+@pytest.mark.parametrize("draw", [plot_wafer_map, plot_splits])
+def test_names_from_files_are_drawn_as_they_are(draw) -> None:
+    frame = wafer(np.random.default_rng(2), r"$\frac{W_1$", pitch=25.0).assign(split="a$_{")
+    assert outside(draw(survey_of(frame), Q)) == 0
 
 
 def test_limits_lie_where_the_table_puts_them() -> None:
-    top = figures()["control"].axes[0]
-    table = control_limits(three(), Q)
-    for k, split in enumerate(three().splits):
+    top, table = figure("control").axes[0], control_limits(SURVEY, Q)
+    for k, split in enumerate(SURVEY.splits):
         for gid, column in (("centre", "centre"), ("limit-low", "low"), ("limit-high", "high")):
             np.testing.assert_allclose(by_gid(top, gid)[k].get_ydata(), table.loc[split, column])
 
 
 def test_crosses_are_the_devices_beyond_and_dots_the_means() -> None:
-    survey, top = three(), figures()["control"].axes[0]
-    limits = control_limits(survey, Q).reindex(survey.frame["split"])
-    values = survey.values(Q)
-    beyond = survey.usable(Q) & ((values < limits["low"].to_numpy()) | (values > limits["high"].to_numpy()))
+    top, spreads = figure("control").axes
+    low, high = control_limits(SURVEY, Q).reindex(SURVEY.frame["split"])[["low", "high"]].to_numpy().T
+    beyond = SURVEY.usable(Q) & ((low > VALUES) | (high < VALUES))
     drawn = np.concatenate([line.get_ydata() for line in by_gid(top, "beyond")])
-    np.testing.assert_allclose(np.sort(drawn), np.sort(values[beyond]))
-    spreads = figures()["control"].axes[1]
-    table = wafer_means(survey, Q).table
+    np.testing.assert_allclose(np.sort(drawn), np.sort(VALUES[beyond]))
+    table = wafer_means(SURVEY, Q).table
     np.testing.assert_allclose(np.sort(by_gid(spreads, "spread")[0].get_ydata()), sorted(table["spread"]))
 
 
 def test_an_undetermined_spread_has_no_limits_and_says_so() -> None:
-    rng = np.random.default_rng(3)
-    fig = plot_control(survey_of(wafer(rng, "A", bowl=0.0, scatter=0.0)), Q)
+    fig = plot_control(survey_of(wafer(np.random.default_rng(3), "A", bowl=0.0, scatter=0.0)), Q)
     assert by_gid(fig, "limit-low") == []
-    assert len(by_gid(fig, "undetermined")[0].get_ydata()) == 1
-    assert len(by_gid(fig, "spread")[0].get_ydata()) == 0
+    assert [len(by_gid(fig, gid)[0].get_ydata()) for gid in ("undetermined", "spread")] == [1, 0]
     assert "no limits, the spread is not determined" in words(fig)
     assert outside(fig) == 0
 
 
 def test_histograms_count_every_device_once() -> None:
-    survey = three()
-    for ax, split in zip(figures()["histogram"].axes, survey.splits, strict=True):
-        (steps,) = by_gid(ax, "devices")
-        mine = (survey.frame["split"] == split).to_numpy()
+    for ax, split in zip(figure("histogram").axes, SURVEY.splits, strict=True):
+        (steps,), (line,), (bar,) = (by_gid(ax, gid) for gid in ("devices", "median", "spread"))
+        mine = (SURVEY.frame["split"] == split).to_numpy()
         far = sum(int(text.get_text().strip("←→ ")) for gid in ("far-left", "far-right") for text in by_gid(ax, gid))
         bars = sum(patch.get_height() for patch in by_gid(ax, "flagged"))
-        assert steps.get_data().values.sum() + bars + far == np.sum(mine & survey.known(Q))
-        (line,) = by_gid(ax, "median")
-        assert line.get_xdata()[0] == np.median(survey.values(Q)[mine & survey.usable(Q)])
-        (bar,) = by_gid(ax, "spread")
-        assert np.ptp(bar.get_xdata()) == pytest.approx(2 * control_limits(survey, Q).loc[split, "spread"])
+        assert steps.get_data().values.sum() + bars + far == np.sum(mine & SURVEY.known(Q))
+        assert line.get_xdata()[0] == np.median(VALUES[mine & SURVEY.usable(Q)])
+        assert np.ptp(bar.get_xdata()) == pytest.approx(2 * control_limits(SURVEY, Q).loc[split, "spread"])
 
 
 def test_residuals_and_smooth_part_add_up_to_what_was_measured() -> None:
-    survey, fig = three(), figures()["smooth"]
-    (surface, *_) = smooth_surfaces(survey, Q)
-    left = Scale.of(
-        np.concatenate([survey.values(Q)[s.rows] - s.value for s in smooth_surfaces(survey, Q)]), "diverging"
-    )
-    (image,) = by_gid(fig.axes[2], "dies")
-    pixels, (x0, _, y0, _) = np.asarray(image.get_array()), image.get_extent()
-    j = 20
-    row = survey.frame.iloc[surface.rows[j]]
-    expected = left.colours(left.norm(row[Q] - surface.value[j]), bytes=True)
-    np.testing.assert_array_equal(pixels[int((row.y - y0) / PITCH), int((row.x - x0) / PITCH)], expected)
+    surfaces = smooth_surfaces(SURVEY, Q)
+    left = Scale.of(np.concatenate([VALUES[each.rows] - each.value for each in surfaces]), "diverging")
+    row = SURVEY.frame.iloc[surfaces[0].rows[20]]
+    expected = left.colours(left.norm(row[Q] - surfaces[0].value[20]), bytes=True)
+    np.testing.assert_array_equal(pixel(figure("smooth").axes[2], row.x, row.y), expected)
     with pytest.raises(ValueError, match="enough devices"):
-        plot_smooth(survey_of(survey.frame.iloc[:5]), Q)
+        plot_smooth(survey_of(SURVEY.frame.iloc[:5]), Q)
 
 
 @settings(max_examples=15, deadline=None)
@@ -216,8 +190,8 @@ def test_a_grid_is_found_again_whatever_its_pitch_and_rounding(px: float, py: fl
     grid = die_grid(x, y)
     assert grid is not None
     np.testing.assert_allclose(grid.pitch, [px, py], rtol=0.02)
-    np.testing.assert_array_equal(grid.column - grid.column.min(), place[:, 0] - place[:, 0].min())
-    np.testing.assert_array_equal(grid.row - grid.row.min(), place[:, 1] - place[:, 1].min())
+    numbers = np.stack([grid.column, grid.row], axis=1)
+    np.testing.assert_array_equal(numbers - numbers.min(axis=0), place - place.min(axis=0))
 
 
 def test_a_line_of_devices_and_a_single_one() -> None:
@@ -230,23 +204,20 @@ def test_a_line_of_devices_and_a_single_one() -> None:
 
 
 def test_the_wafer_holds_the_corners_of_all_dies() -> None:
-    place = dies(50.0)
-    assert wafer_radius(*place.T, np.full(2, 5.0)) == 50.0
-    assert wafer_radius(*(place * 1.01).T, np.full(2, 5.0)) == 62.5
+    for scale, radius in ((1.0, 50.0), (1.01, 62.5)):
+        assert wafer_radius(*(dies(50.0) * scale).T, np.full(2, 5.0)) == radius
 
 
 def test_points_of_a_curve_are_measured_and_lines_its_polynomials() -> None:
     V = np.linspace(-0.5, 0.5, 11)
     one = DeviceCurve("W1", "A", "torque", "arb", V, np.stack([V, V**2]), np.full((2, 11), 0.01), np.abs(V) < 0.45,
                       {1: (1.0, 0.1), 2: (0.0, 0.9)})  # fmt: skip
-    fig = plot_device_curve(one, three())
+    fig = plot_device_curve(one, SURVEY)
     for k in (0, 1):
         np.testing.assert_array_equal(by_gid(fig, f"points-{k}")[0].get_ydata(), one.values[k][1:-1])
         np.testing.assert_array_equal(by_gid(fig, f"unused-{k}")[0].get_xdata(), V[[0, -1]])
-        line = by_gid(fig, f"polynomial-{k}")[0]
-        np.testing.assert_allclose(
-            line.get_ydata(), [line.get_xdata(), 0.1 * line.get_xdata() + 0.9 * line.get_xdata() ** 2][k]
-        )
+        x, y = by_gid(fig, f"polynomial-{k}")[0].get_data()
+        np.testing.assert_allclose(y, [x, 0.1 * x + 0.9 * x**2][k])
     assert "SIMULATED" in words(fig)
-    measured = Survey("m", three().frame, three().units, three().flags, (Origin(),))
+    measured = Survey("m", SURVEY.frame, SURVEY.units, SURVEY.flags, (Origin(),))
     assert "SIMULATED" not in words(plot_device_curve(dataclasses.replace(one, coefficients={}), measured))

@@ -1,7 +1,8 @@
-"""Whole chunks against devices one by one, against lmfit on the points themselves, and against the truth."""
+"""Whole chunks against devices one by one, against lmfit on the points themselves, and against the truth; sums."""
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -19,60 +20,75 @@ from wafer_cases import Wafer, simulated_wafer, wafer_study
 from mtjfit.data import TorqueCurve
 from mtjfit.model import FullPosterior, combinations, quantities_table
 from mtjfit.model.phase import Terms, fit_phase
-from mtjfit.wafer import Chunk, Reduced, WaferStudy, column_names, load_wafer, reduce_chunk, units_of
+from mtjfit.wafer import (
+    FLAGS,
+    Chunk,
+    Reduced,
+    WaferStudy,
+    column_names,
+    compressed,
+    flag_names,
+    load_wafer,
+    reduce_chunk,
+    units_of,
+)  # fmt: skip
 
-KINDS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "torque": ({}, {}),
-    "torkance": ({"quantity": "torkance"}, {"quantity": "torkance"}),
-    "per volume": ({"per": "volume", "unit": "mT"}, {"per": "volume", "unit": "mT"}),
-    "per area": ({"per": "area", "unit": "mJ/m2"}, {"per": "area", "unit": "mJ/m2"}),
-    "uneven": ({"uneven": True}, {}),
-    "fitted noise": ({}, {"sigma": "fit"}),
-    "fitted and uneven": ({"uneven": True}, {"sigma": "fit"}),
-    "b1 too": ({"amplitudes": {"a1": 1.0, "b1": 0.2, "b2": 0.6}}, {"amplitudes": ("a1", "b1", "b2")}),
-    "b0 and b2": ({"amplitudes": {"a1": 1.0, "b0": 0.1, "b2": 0.6}}, {"amplitudes": ("a1", "b0", "b2")}),
-    "four powers": ({"amplitudes": {"a1": 1.0, "a3": 0.4, "b2": 0.6, "b4": 0.3}},
-                    {"amplitudes": ("a1", "a3", "b2", "b4")}),
-    "no phase": ({"amplitudes": {"a1": 1.0, "b1": 0.2}}, {"amplitudes": ("a1", "b1")}),
-    "one side": ({"bias": (0.3, 0.5), "noise": 1e-5}, {}),
-    "far from zero": ({"bias": (0.9, 1.0), "noise": 1e-7}, {}),
-    "five points": ({"n_bias": 5}, {}),
-    "noisy": ({"noise": 0.3}, {}),
-}  # fmt: skip
-every_kind = pytest.mark.parametrize("kind", list(KINDS))
+KINDS: dict[str, dict[str, Any]] = {
+    "torque": {},
+    "torkance": {"quantity": "torkance"},
+    "per volume": {"per": "volume", "unit": "mT"},
+    "per area": {"per": "area", "unit": "mJ/m2"},
+    "uneven": {"uneven": True},
+    "fitted noise": {"sigma": "fit"},
+    "fitted and uneven": {"uneven": True, "sigma": "fit"},
+    "b1 too": {"amplitudes": {"a1": 1.0, "b1": 0.2, "b2": 0.6}},
+    "b0 and b2": {"amplitudes": {"a1": 1.0, "b0": 0.1, "b2": 0.6}},
+    "four powers": {"amplitudes": {"a1": 1.0, "a3": 0.4, "b2": 0.6, "b4": 0.3}},
+    "no phase": {"amplitudes": {"a1": 1.0, "b1": 0.2}},
+    "one side": {"bias": (0.3, 0.5), "noise": 1e-5},
+    "far from zero": {"bias": (0.9, 1.0), "noise": 1e-7},
+    "five points": {"n_bias": 5},
+    "noisy": {"noise": 0.3},
+}
 
 
-def case(kind: str, folder: Path, n: int = 5, seed: int = 1) -> tuple[Wafer, WaferStudy]:
-    simulated, declared = KINDS[kind]
+def case(folder: Path, n: int = 5, seed: int = 1, **how: Any) -> tuple[Wafer, WaferStudy]:
+    """Simulated devices, and the study that declares what they are."""
+    declared = {name: how[name] for name in ("quantity", "per", "unit", "sigma", "amplitudes") if name in how}
+    simulated = {name: value for name, value in how.items() if name != "sigma"}
     return simulated_wafer(n, seed=seed, **simulated), wafer_study(folder, **declared)
 
 
+def same_bits(one: Reduced, other: Reduced, kept: Any = slice(None)) -> bool:
+    """All numbers of some of the devices."""
+    return all(one.values[name][kept].tobytes() == values[kept].tobytes() for name, values in other.values.items())
+
+
 def disagreement(study: WaferStudy, curves: list[TorqueCurve], reduced: Reduced) -> float:
-    """Largest difference of any number to `mtjfit.model.device_combinations` of each device alone.
+    """Largest difference of any number to `mtjfit.model.combinations` of each device alone.
 
     Relative, but of χ² no finer than relative to one, and of probabilities absolute.
     """
     worst = 0.0
     for j, curve in enumerate(curves):
         (one,) = combinations(FullPosterior(study.study_template.study([curve])))
-        mine = {name: float(values[j]) for name, values in reduced.values.items()}
         theirs = {**one.values, **{f"{name}_sd": sd for name, sd in one.sd.items()}}
         theirs |= {"scatter_chi2": one.scatter_chi2, "scatter_dof": one.scatter_dof}
         theirs |= {"scatter_p_value": one.scatter_p_value} if one.scatter_dof else {}
         theirs |= {"dof": one.dof, "chi2": one.chi2} if one.values else {}
         theirs |= {"p_value": one.p_value, "noise_dof": one.noise_dof} if one.dof > 0 else {}
         for name, value in theirs.items():
-            floor = 1.0 if "chi2" in name or "p_value" in name else 1e-300
-            if mine[name] != value:
-                worst = max(worst, abs(mine[name] - value) / max(abs(value), floor))
+            mine, floor = float(reduced.values[name][j]), 1.0 if "chi2" in name or "p_value" in name else 1e-300
+            if mine != value:
+                worst = max(worst, abs(mine - value) / max(abs(value), floor))
     return worst
 
 
 @pytest.mark.parametrize("n", [5, pytest.param(60, marks=pytest.mark.slow)])
-@every_kind
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_a_chunk_holds_what_each_device_tells_alone(kind: str, n: int, tmp_path: Path) -> None:
     """To 1e-9; but χ² only to 1e-7 where V and V² are nearly the same and torques 1e7 times their errors."""
-    wafer, study = case(kind, tmp_path, n)
+    wafer, study = case(tmp_path, n, **KINDS[kind])
     reduced = reduce_chunk(study, wafer.chunk(sigma=not study.sigma_is_fitted))
     tolerance = {"far from zero": 1e-7}.get(kind, 1e-9)
     assert disagreement(study, wafer.curves(not study.sigma_is_fitted), reduced) < tolerance
@@ -85,9 +101,8 @@ def test_a_chunk_holds_what_each_device_tells_alone(kind: str, n: int, tmp_path:
      ("torkance", "volume", "mT/V"), ("torkance", "area", "arb"), ("torque", "area", "arb")],
 )  # fmt: skip
 def test_units_are_those_of_the_table_of_a_study(quantity: str, per: str, unit: str, tmp_path: Path) -> None:
-    wafer = simulated_wafer(1, quantity=quantity, per=per, unit=unit)
-    study = wafer_study(tmp_path, quantity=quantity, per=per, unit=unit)
-    model = FullPosterior(wafer.studies(study)[0])
+    wafer, study = case(tmp_path, 1, quantity=quantity, per=per, unit=unit)
+    model = FullPosterior(study.study_template.study(wafer.curves()))
     rows = quantities_table(model, combinations(model))
     mine = units_of(study)
     assert {name: mine[name] for name in rows["quantity"]} == dict(zip(rows["quantity"], rows["unit"], strict=True))
@@ -97,13 +112,9 @@ def test_units_are_those_of_the_table_of_a_study(quantity: str, per: str, unit: 
 
 def by_lmfit(curve: TorqueCurve, names: tuple[str, ...]) -> lmfit.minimizer.MinimizerResult:
     """The points themselves fitted with a phase and real amplitudes, with an analytic Jacobian."""
-    V, torkance = curve.bias[curve.used], curve.quantity == "torkance"
-    par, perp = curve.par[curve.used], curve.perp[curve.used]
-    assert curve.sigma_par is not None
-    assert curve.sigma_perp is not None
-    sigma = np.concatenate([curve.sigma_par[curve.used], curve.sigma_perp[curve.used]])
-    powers = [int(name[1]) for name in names]
-    columns = [n * V ** (n - 1) if torkance else V**n for n in powers]
+    V, par, perp, torkance = curve.bias, curve.par, curve.perp, curve.quantity == "torkance"
+    sigma = np.concatenate([curve.sigma_par, curve.sigma_perp])
+    columns = [n * V ** (n - 1) if torkance else V**n for n in (int(name[1]) for name in names)]
     terms = [(1j if name[0] == "b" else 1.0) * column for name, column in zip(names, columns, strict=True)]
 
     def real(T: np.ndarray) -> np.ndarray:
@@ -116,10 +127,7 @@ def by_lmfit(curve: TorqueCurve, names: tuple[str, ...]) -> lmfit.minimizer.Mini
         turn = np.exp(1j * p["phase"].value)
         return np.stack([real(1j * model(p)), *(real(turn * t) for t in terms)])
 
-    start = lmfit.Parameters()
-    start.add("phase", -0.1)
-    for name in names:
-        start.add(name, 0.5)
+    start = lmfit.create_params(phase=-0.1, **dict.fromkeys(names, 0.5))
     fit = lmfit.Minimizer(lambda p: real(model(p) - par - 1j * perp), start, scale_covar=False)
     found = fit.leastsq(Dfun=gradient, col_deriv=True, xtol=1e-15, ftol=1e-15, gtol=0.0)
     for _ in range(3):  # leastsq stops where χ² no longer falls, at the root of rounding; these steps finish it
@@ -129,18 +137,13 @@ def by_lmfit(curve: TorqueCurve, names: tuple[str, ...]) -> lmfit.minimizer.Mini
     return found
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        "uneven",
-        "four powers",
-        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("torque", "torkance", "per volume", "b0 and b2")),
-    ],
-)
+SLOW_KINDS = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("torque", "torkance", "per volume", "b0 and b2")]
+
+
+@pytest.mark.parametrize("kind", ["uneven", "four powers", *SLOW_KINDS])
 def test_a_chunk_holds_what_lmfit_finds_in_the_points(kind: str, tmp_path: Path) -> None:
     """Values relative to their errors, errors, correlations and the whole χ², to 1e-9 at least."""
-    simulated, declared = KINDS[kind]
-    wafer, study = simulated_wafer(6, seed=7, noise=1e-3, **simulated), wafer_study(tmp_path, **declared)
+    wafer, study = case(tmp_path, 6, 7, noise=1e-3, **KINDS[kind])
     reduced, names = reduce_chunk(study, wafer.chunk()).values, study.terms.names
     for j, curve in enumerate(wafer.curves()):
         found = by_lmfit(curve, names)
@@ -193,7 +196,7 @@ def test_calibrated(tmp_path: Path) -> None:
     """p-values uniform (KS, 1e-3 each) and pulls of sd 1 (two-sided χ², 1e-3 each): false alarms 1 in 100 seeds."""
     n = 1000
     for kind in ("torque", "fitted noise"):
-        wafer, study = case(kind, tmp_path, n=n, seed=11)
+        wafer, study = case(tmp_path, n, 11, **KINDS[kind])
         values = reduce_chunk(study, wafer.chunk(sigma=kind == "torque")).values
         assert stats.kstest(values["p_value"], "uniform").pvalue > 1e-3
         if kind == "torque":
@@ -217,28 +220,33 @@ def test_calibrated(tmp_path: Path) -> None:
 def test_devices_do_not_depend_on_their_chunk(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int], kind: str
 ) -> None:
-    wafer, study = case(kind, tmp_path_factory.mktemp("any"), n=40)
+    wafer, study = case(tmp_path_factory.mktemp("any"), 40, **KINDS[kind])
     chunk = wafer.chunk(sigma=not study.sigma_is_fitted)
     whole, ends = reduce_chunk(study, chunk), [0, *sorted(set(cuts)), 40]
-    parts = [reduce_chunk(study, chunk.devices(a, b)) for a, b in pairwise(ends)]
-    for name, values in whole.values.items():
-        together = np.concatenate([part.values[name] for part in parts])
-        assert together.tobytes() == values.tobytes(), name
-    assert np.concatenate([part.sums for part in parts]).tobytes() == whole.sums.tobytes()
+    assert same_bits(reduce_chunk(study, chunk, together=7), whole)
+    for a, b in pairwise(ends):
+        part = reduce_chunk(study, chunk.devices(a, b))
+        assert all(part.values[name].tobytes() == values[a:b].tobytes() for name, values in whole.values.items())
+        assert part.sums.tobytes() == whole.sums[a:b].tobytes()
 
 
-def test_devices_do_not_depend_on_how_many_are_reduced_at_once(tmp_path: Path) -> None:
-    wafer, study = case("uneven", tmp_path, n=50)
-    whole = reduce_chunk(study, wafer.chunk())
-    again = reduce_chunk(study, wafer.chunk(), together=7)
-    assert all(again.values[name].tobytes() == values.tobytes() for name, values in whole.values.items())
+@pytest.mark.parametrize("factor", [1e-300, 1e-160, 1e160, 1e300])
+def test_absurd_numbers_of_one_device_warn_nobody_and_change_no_other(factor: float, tmp_path: Path) -> None:
+    wafer, study = simulated_wafer(6), wafer_study(tmp_path)
+    chunk, whole = wafer.chunk(), reduce_chunk(study, wafer.chunk())
+    for name in ("par", "sigma_par", "bias"):
+        reduced = reduce_chunk(study, changed(chunk, 2, **{name: lambda v: v * factor}))
+        assert same_bits(reduced, whole, [0, 1, 3, 4, 5])
+
+
+def test_everything_can_be_sent_to_a_worker(tmp_path: Path) -> None:
+    study, chunk = wafer_study(tmp_path), simulated_wafer(5).chunk()
+    sent, given = pickle.loads(pickle.dumps((study, chunk)))  # noqa: S301
+    assert sent.fingerprint() == study.fingerprint()
+    assert same_bits(pickle.loads(pickle.dumps(reduce_chunk(sent, given))), reduce_chunk(study, chunk))  # noqa: S301
 
 
 # errors of points, masks, angles
-
-
-def with_curves(wafer: Wafer, change: Callable[[TorqueCurve], TorqueCurve]) -> list[TorqueCurve]:
-    return [change(curve) for curve in wafer.curves()]
 
 
 def test_correlated_components(tmp_path: Path) -> None:
@@ -246,8 +254,8 @@ def test_correlated_components(tmp_path: Path) -> None:
     wafer, study = simulated_wafer(6, uneven=True), wafer_study(tmp_path, columns='rho = "rho"\n')
     chunk = wafer.chunk()
     rho = np.random.default_rng(2).uniform(-0.95, 0.95, chunk.bias.size)
-    rows = iter(np.split(rho, chunk.start[1:-1]))
-    curves = with_curves(wafer, lambda curve: replace(curve, rho=next(rows)))
+    rows = np.split(rho, chunk.start[1:-1])
+    curves = [replace(curve, rho=row) for curve, row in zip(wafer.curves(), rows, strict=True)]
     assert disagreement(study, curves, reduce_chunk(study, replace(chunk, rho=rho))) < 1e-9
     assert disagreement(study, curves, reduce_chunk(study, replace(chunk, rho=-rho))) > 1e-3
 
@@ -255,24 +263,20 @@ def test_correlated_components(tmp_path: Path) -> None:
 def test_masks_and_angles(tmp_path: Path) -> None:
     wafer = simulated_wafer(6, uneven=True)
     study = wafer_study(tmp_path, columns='angle = "angle"\n', data='sin_theta = "included"')
-    chunk = wafer.chunk()
-    angle = np.random.default_rng(3).uniform(20.0, 160.0, 6)
-    used = np.abs(chunk.bias) < 0.45
-    angles = iter(angle)
-    curves = with_curves(wafer, lambda curve: replace(curve, angle=next(angles), sin_theta="included").mask(
-        np.abs(curve.bias) >= 0.45, "outside"))  # fmt: skip
-    factor = np.sin(np.radians(angle))
-    reduced = reduce_chunk(study, replace(chunk, used=used, angle_factor=factor))
+    chunk, angle = wafer.chunk(), np.random.default_rng(3).uniform(20.0, 160.0, 6)
+    curves = [replace(curve, angle=at, sin_theta="included").mask(np.abs(curve.bias) >= 0.45, "outside")
+              for curve, at in zip(wafer.curves(), angle, strict=True)]  # fmt: skip
+    masked = replace(chunk, used=np.abs(chunk.bias) < 0.45)
+    reduced = reduce_chunk(study, replace(masked, angle_factor=np.sin(np.radians(angle))))
     assert disagreement(study, curves, reduced) < 1e-9
     assert reduced.values["n_points"].tolist() == [curve.n_used for curve in curves]
-    assert disagreement(study, curves, reduce_chunk(study, replace(chunk, used=used))) > 1e-3
+    assert disagreement(study, curves, reduce_chunk(study, masked)) > 1e-3
 
 
 def test_noise_that_is_declared_as_known(tmp_path: Path) -> None:
     wafer = simulated_wafer(5)
-    fixed = "noise_par = { fixed = 0.01 }\nnoise_perp"
-    study = wafer_study(tmp_path, sigma="fit")
-    text = study.text.replace('noise_par = { prior = "lognormal", median = 0.02, factor = 3.0 }\nnoise_perp', fixed)
+    old, new = 'noise_par = { prior = "lognormal", median = 0.02, factor = 3.0 }', "noise_par = { fixed = 0.01 }"
+    text = wafer_study(tmp_path, sigma="fit").text.replace(old, new)
     (tmp_path / "wafer.toml").write_text(text, encoding="utf-8")
     study = load_wafer(tmp_path / "wafer.toml", "table.csv")
     reduced = reduce_chunk(study, wafer.chunk(sigma=False))
@@ -294,5 +298,73 @@ def test_noise_that_is_declared_as_known(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_the_comparison_sees_small_mistakes(how: Callable[[Chunk], Chunk], tmp_path: Path) -> None:
-    wafer, study = case("uneven", tmp_path, n=5)
+    wafer, study = case(tmp_path, uneven=True)
     assert disagreement(study, wafer.curves(), reduce_chunk(study, how(wafer.chunk()))) > 1e-7
+
+
+def test_sums_give_the_chi_square_of_the_points(tmp_path: Path) -> None:
+    """For any coefficients: rss + |R c − z|² is the sum over the points, and Σ ln σ theirs."""
+    wafer, study = simulated_wafer(20, uneven=True), wafer_study(tmp_path)
+    data, rng = compressed(reduce_chunk(study, wafer.chunk()).sums, study), np.random.default_rng(0)
+    for j, curve in enumerate(wafer.curves()):
+        c = rng.standard_normal(4)
+        V = np.stack([curve.bias, curve.bias**2], axis=-1)
+        away = [(curve.par - V @ c[:2]) / curve.sigma_par, (curve.perp - V @ c[2:]) / curve.sigma_perp]
+        square = data.rss[j].sum() + np.sum((data.R[j] @ c - data.z[j]) ** 2)
+        assert square == pytest.approx(sum(part @ part for part in away), rel=1e-12)
+        assert data.n[j].tolist() == [curve.bias.size] * 2
+        logs = np.log(curve.sigma_par).sum() + np.log(curve.sigma_perp).sum()
+        assert data.log_sigma[j] == pytest.approx(logs, rel=1e-12)
+    with pytest.raises(ValueError, match="are not those of this study"):
+        compressed(np.zeros((2, 3)), study)
+
+
+# what cannot be determined, and what is odd
+
+
+def changed(chunk: Chunk, j: int, **values: Callable[[np.ndarray], np.ndarray]) -> Chunk:
+    rows = slice(int(chunk.start[j]), int(chunk.start[j + 1]))
+    new = {name: np.array(getattr(chunk, name)) for name in values}
+    for name, change in values.items():
+        new[name][rows] = change(new[name][rows])
+    return replace(chunk, **new)
+
+
+def test_flags(tmp_path: Path) -> None:
+    wafer, study = simulated_wafer(8), wafer_study(tmp_path)
+    chunk, V = wafer.chunk(), wafer.chunk().bias[:41]
+    chunk = changed(chunk, 1, perp=lambda v: v + 0.2 * V)  # T_perp linear beyond what κ allows
+    chunk = changed(chunk, 2, par=lambda v: v + 0.2 * np.cos(20 * V))
+    chunk = changed(chunk, 3, par=lambda v: 0.001 * v, perp=lambda v: 0.001 * v)
+    chunk = changed(chunk, 4, bias=lambda v: 0.3 + 0 * v)
+    reduced = reduce_chunk(study, chunk)
+    flags = [set(flag_names(mask)) for mask in reduced.flags.tolist()]
+    assert flags[0] == flags[5] == set()
+    for j, name in enumerate(("misfit_constraint", "misfit_scatter", "no_slope", "not_determined"), start=1):
+        assert name in flags[j]
+    assert np.isnan([reduced.values[name][4] for name in ("slope_ratio", "b2/a1", "par·V^1", "p_value")]).all()
+
+
+def test_too_few_points_to_estimate_errors_from(tmp_path: Path) -> None:
+    wafer, study = simulated_wafer(3, n_bias=2, bias=(-0.4, 0.5)), wafer_study(tmp_path, sigma="fit")
+    reduced = reduce_chunk(study, wafer.chunk(sigma=False))
+    assert reduced.flags.tolist() == [FLAGS["few_points"] | FLAGS["not_determined"]] * 3
+    assert np.isnan(reduced.values["|kappa|·a1"]).all()
+    known = reduce_chunk(wafer_study(tmp_path), wafer.chunk())
+    assert known.flags.tolist() == [FLAGS["few_points"]] * 3
+    assert np.isfinite(known.values["b2/a1"]).all()
+    assert np.isnan(known.values["scatter_p_value"]).all()
+
+
+def test_exact_data_are_fitted_exactly(tmp_path: Path) -> None:
+    """Without noise, phase and amplitudes are those of Eq. 12 to rounding, also for κ along the axes."""
+    wafer = simulated_wafer(40, noise=1e-9, seed=2)
+    values = reduce_chunk(wafer_study(tmp_path), wafer.chunk()).values
+    for name in ("slope_ratio", "|kappa|·a1", "b2/a1"):
+        np.testing.assert_allclose(values[name], wafer.truth[name], rtol=2e-7)
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    reduced = reduce_chunk(wafer_study(tmp_path), simulated_wafer(3).chunk().devices(1, 1))
+    assert (reduced.device, reduced.sums.shape) == ((), (0, 15))
+    assert all(values.shape == (0,) for values in reduced.values.values())

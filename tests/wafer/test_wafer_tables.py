@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from table_cases import ROWS, SMALL, joined, put, row, same, small, table, text_of
+from table_cases import (
+    BIASES,
+    GOOD,
+    HEADER,
+    ROWS,
+    changed_devices,
+    joined,
+    put,
+    row,
+    same,
+    small,
+    table,
+)  # fmt: skip
 from wafer_cases import Wafer, folder_study, simulated_wafer, wafer_study, wafer_toml
 
 from mtjfit.data import TableFormat, read_curves
 from mtjfit.data.tidy import Header, parse_number
 from mtjfit.errors import DataError
-from mtjfit.wafer import chunks, load_wafer, table_identity
-from mtjfit.wafer.read.blocks import RowBlock, Runs, gathered
-from mtjfit.wafer.read.table import chunk_count
+from mtjfit.wafer import WaferStudy, chunks, load_wafer, table_identity
 from mtjfit.wafer.read.text import numbers_in
 
 # every format, the same numbers
@@ -31,52 +44,53 @@ def wafer() -> Wafer:
     return simulated_wafer(11, uneven=True, n_bias=12)
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "quoted", "crlf", "tabs", "bom", "strings"])
-def test_every_format_gives_the_same_chunks(kind: str, wafer: Wafer, tmp_path: Path) -> None:
-    path = tmp_path / "table"
-    write: dict[str, Callable[[], object]] = {
-        "csv": lambda: wafer.csv(path),
-        "parquet": lambda: wafer.parquet(path, rows_in_group=17),
-        "quoted": lambda: wafer.csv(path, quoting=csv.QUOTE_ALL),
-        "strings": lambda: wafer.csv(path, quoting=csv.QUOTE_NONNUMERIC),
-        "crlf": lambda: wafer.csv(path, lineterminator="\r\n"),
-        "tabs": lambda: wafer.csv(path, sep="\t"),
-        "bom": lambda: wafer.csv(path, encoding="utf-8-sig"),
-    }
-    write[kind]()
-    study = wafer_study(tmp_path, path, wafer=SMALL)
+FORMATS: dict[str, Callable[[Wafer, Path], object]] = {
+    "csv": Wafer.csv,
+    "parquet": partial(Wafer.parquet, rows_in_group=17),
+    "quoted": partial(Wafer.csv, quoting=csv.QUOTE_ALL),
+    "strings": partial(Wafer.csv, quoting=csv.QUOTE_NONNUMERIC),
+    "crlf": partial(Wafer.csv, lineterminator="\r\n"),
+    "tabs": partial(Wafer.csv, sep="\t"),
+    "bom": partial(Wafer.csv, encoding="utf-8-sig"),
+}
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_every_format_gives_the_same_chunks(
+    write: Callable[[Wafer, Path], object], wafer: Wafer, tmp_path: Path
+) -> None:
+    write(wafer, tmp_path / "table")
+    study = wafer_study(tmp_path, tmp_path / "table", wafer="chunk = 4\n")
     found = list(chunks(study))
-    assert [chunk.number for chunk in found] == [0, 1, 2]
-    assert [len(chunk.device) for chunk in found] == [4, 4, 3]
+    assert [(chunk.number, len(chunk.device)) for chunk in found] == [(0, 4), (1, 4), (2, 3)]
     assert found[-1].share == 1.0
     assert same(joined(found), wafer.chunk())
-    assert chunk_count(study) is None
-    assert [chunk.number for chunk in chunks(study, {0, 2})] == [1]
-    assert same(next(iter(chunks(study, {0, 2}))), found[1])
+    (again,) = chunks(study, {0, 2})
+    assert again.number == 1
+    assert same(again, found[1])
 
 
 def test_a_folder_gives_the_same_devices(wafer: Wafer, tmp_path: Path) -> None:
-    first = folder_study(tmp_path, wafer, SMALL)
+    first = folder_study(tmp_path, wafer, "chunk = 4\n")
     sweeps = first.table
     (sweeps / ".hidden").write_text("no", encoding="utf-8")
     for study in (first, replace(first, table=sweeps / "*.csv")):
-        one = replace(wafer.chunk(), wafer=("",) * 11, split=("",) * 11)
-        assert same(joined(list(chunks(study))), one)
-        assert chunk_count(study) == 3
+        found = list(chunks(study))
+        assert same(joined(found), replace(wafer.chunk(), wafer=("",) * 11, split=("",) * 11))
+        assert [chunk.share for chunk in found] == [4 / 11, 8 / 11, 1.0]
     next(sweeps.glob("D000003*")).unlink()
     (sweeps / "D000003_X1mm_Y2mm_T1.2nm.csv").write_text("V,T_par\n1,2\n", encoding="utf-8")
-    faults = [fault for chunk in chunks(study) for fault in chunk.faults]
-    assert [fault.device for fault in faults] == ["D000003"]
-    assert "no such column" in faults[0].what
+    (fault,) = (fault for chunk in chunks(study) for fault in chunk.faults)
+    assert (fault.device, "no such column" in fault.what) == ("D000003", True)
 
 
 def test_two_files_of_one_device(wafer: Wafer, tmp_path: Path) -> None:
-    wafer.folder(tmp_path / "sweeps")
-    text = wafer_toml(data='device = "A"', wafer="").replace('device = "device"\n', "").replace(
-        'thickness = "d_nm"\n', "").replace('data]]\n', 'data]]\nthickness = 2.0\n')  # fmt: skip
-    (tmp_path / "wafer.toml").write_text(text.partition("[wafer]")[0], encoding="utf-8")
+    text = wafer_toml(data='device = "A"\nthickness = 2.0').partition("[wafer]")[0]
+    for line in ('device = "device"\n', 'thickness = "d_nm"\n'):
+        text = text.replace(line, "")
+    (tmp_path / "wafer.toml").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match="is the second file of device 'A'"):
-        list(chunks(load_wafer(tmp_path / "wafer.toml", tmp_path / "sweeps")))
+        list(chunks(load_wafer(tmp_path / "wafer.toml", wafer.folder(tmp_path / "sweeps"))))
 
 
 def test_as_the_reader_of_single_studies(wafer: Wafer, tmp_path: Path) -> None:
@@ -85,20 +99,16 @@ def test_as_the_reader_of_single_studies(wafer: Wafer, tmp_path: Path) -> None:
     rows["V"], rows["d_nm"] = np.round(rows["V"] * 1e3, 3), rows["d_nm"] * 10
     path = tmp_path / "table.csv"
     rows.to_csv(path, index=False, sep=";", decimal=",")
-    study = wafer_study(
-        tmp_path, path, perp_axis="PxM",
-        data='bias_window = [-0.46, 0.5]\nmask = [{ bias = [-0.2, 0.02], reason = "spike", device = "D000002" }]\n'
-             '[data.format]\ndecimal = ","',
-    )  # fmt: skip
-    text = study.text.replace('bias = "V"\ntorque', 'bias = "mV"\ntorque').replace(
-        'thickness = "nm"', 'thickness = "angstrom"')  # fmt: skip
+    masks = 'bias_window = [-0.46, 0.5]\nmask = [{ bias = [-0.2, 0.02], reason = "spike", device = "D000002" }]\n'
+    text = wafer_toml(perp_axis="PxM", data=masks + '[data.format]\ndecimal = ","')
+    for old, new in (('bias = "V"\ntorque', 'bias = "mV"\ntorque'), ('thickness = "nm"', 'thickness = "angstrom"')):
+        text = text.replace(old, new)
     (tmp_path / "wafer.toml").write_text(text, encoding="utf-8")
     study = load_wafer(tmp_path / "wafer.toml", path)
     (chunk,) = chunks(study)
     curves = read_curves(path, study.declaration)
     for name in ROWS[:5]:
         assert getattr(chunk, name).tobytes() == np.concatenate([getattr(each, name) for each in curves]).tobytes()
-    assert chunk.used is not None
     assert chunk.used.tolist() == np.concatenate([curve.used for curve in curves]).tolist()
     assert chunk.thickness.tolist() == [curve.thickness for curve in curves]
     assert chunk.device == tuple(curve.device for curve in curves)
@@ -109,15 +119,15 @@ def test_as_the_reader_of_single_studies(wafer: Wafer, tmp_path: Path) -> None:
 def test_nothing_depends_on_how_the_file_is_cut(
     tmp_path_factory: pytest.TempPathFactory, piece: int, size: int
 ) -> None:
-    folder, lines = tmp_path_factory.mktemp("cut"), text_of(simulated_wafer(11, uneven=True, n_bias=8))
-    lines[20] = lines[20].replace(",", ";")
-    lines[40] = lines[40] + ",1"
+    folder, lines = tmp_path_factory.mktemp("cut"), simulated_wafer(11, uneven=True, n_bias=8).lines
+    lines[20], lines[40] = lines[20].replace(",", ";"), lines[40] + ",1"
     lines.insert(60, "")
     study = small(folder, "\n".join(lines), wafer=f"chunk = {size}\n")
     whole = list(chunks(study))
     parts = list(chunks(study, block=piece))
-    assert [(chunk.number, chunk.faults) for chunk in parts] == [(chunk.number, chunk.faults) for chunk in whole]
-    assert all(same(a, b) for a, b in zip(parts, whole, strict=True))
+    for a, b in zip(parts, whole, strict=True):
+        assert (a.number, a.faults) == (b.number, b.faults)
+        assert same(a, b)
     assert sum(len(chunk.faults) for chunk in whole) >= 3
 
 
@@ -144,27 +154,22 @@ def test_numbers_are_those_of_the_strict_reader(texts: list[str], decimal: str) 
 # memory, identity, what is not there
 
 
-def test_a_chunk_that_needs_too_much_memory() -> None:
-    def blocks():
-        for k in range(1000):
-            n = 1000
-            yield RowBlock(np.arange(k * n, (k + 1) * n), {"device": Runs(np.array([0]), ["A"])},
-                        lambda n=n: ({"bias": np.zeros(n)}, []))  # fmt: skip
-
+def test_a_chunk_that_needs_too_much_memory(tmp_path: Path) -> None:
+    study = small(tmp_path, table())
+    little = replace(study, wafer=replace(study.wafer, memory="10 kB"))
     with pytest.raises(DataError, match="set a smaller chunk in"):
-        list(gathered(blocks(), "t", 10, 2**20))
+        list(chunks(little))
 
 
-def test_skipped_blocks_are_not_read() -> None:
-    def never() -> Any:
-        raise AssertionError
-
-    some = [RowBlock(np.arange(3) + 3 * k, {"device": Runs(np.array([0]), [f"D{k}"])}, never) for k in range(6)]
-    assert list(gathered(some, "t", 2, 2**20, {0, 1, 2})) == []
+def test_numbers_of_skipped_chunks_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study, asked, read_csv = small(tmp_path, table(), wafer="chunk = 1\n"), [], pd.read_csv
+    monkeypatch.setattr(pd, "read_csv", lambda *data, **how: asked.append(how["usecols"]) or read_csv(*data, **how))
+    assert list(chunks(study, {0, 1, 2})) == []
+    assert asked == [[0, 1, 2]]  # wafer, split and device
 
 
 def test_identity(tmp_path: Path, wafer: Wafer) -> None:
-    study = small(tmp_path, table(lambda _: None))
+    study = small(tmp_path, table())
     before = table_identity(study)
     assert table_identity(study) == before
     small(tmp_path, table(put(3, row("A", -0.1, T_par=-0.1001))))
@@ -176,20 +181,19 @@ def test_identity(tmp_path: Path, wafer: Wafer) -> None:
     assert table_identity(folder) != one
 
 
-def test_no_such_table(tmp_path: Path) -> None:
-    study = small(tmp_path, table(lambda _: None))
-    for name, message in (("tabel.csv", "did you mean 'table.csv'"), ("none*.csv", "fits no file")):
+@pytest.mark.parametrize(
+    ("name", "message"), [("tabel.csv", "did you mean 'table.csv'"), ("none*.csv", "fits no file")]
+)
+def test_no_such_table(name: str, message: str, tmp_path: Path) -> None:
+    study = replace(small(tmp_path, table()), table=tmp_path / name)
+    for look in (table_identity, lambda study: list(chunks(study))):
         with pytest.raises(DataError, match=message):
-            list(chunks(replace(study, table=tmp_path / name)))
-        with pytest.raises(DataError, match=message):
-            table_identity(replace(study, table=tmp_path / name))
+            look(study)
 
 
 def test_memory_does_not_grow_with_the_number_of_devices(tmp_path: Path) -> None:
     """Peak of what Python and numpy hold, of one table and of one six times as long; names take 8 bytes each."""
-    import tracemalloc
-
-    one, peaks, sizes = text_of(simulated_wafer(60, n_bias=9)), [], []
+    one, peaks, sizes = simulated_wafer(60, n_bias=9).lines, [], []
     for times in (1, 1, 6):  # the first warms up
         lines = [line.replace("W1", f"W{k}") for k in range(times) for line in one[1:]]
         study = small(tmp_path, "\n".join([one[0], *lines]), wafer="chunk = 20\n")
@@ -208,3 +212,188 @@ def test_the_comparison_of_chunks_sees_one_bit(wafer: Wafer) -> None:
         values[3] = np.nextafter(values[3], np.inf)
         assert not same(chunk, replace(chunk, **{name: values})), name
     assert not same(chunk, replace(chunk, device=("other", *chunk.device[1:])))
+
+
+# faults: each is told with its device and its line, and no other device is touched
+
+
+def whole(device: str, **changes: object) -> Callable[[list[str]], object]:
+    """Replace all rows of B."""
+    return lambda lines: lines.__setitem__(slice(6, 11), [row(device, V, **changes) for V in BIASES])
+
+
+FAULTS: dict[str, tuple[Callable[[list[str]], object], dict[str, str], str]] = {
+    "letters": (put(8, row("B", -0.1, T_par="x")), {"B": "'x' is not a number"}, "table.csv:8: column 'T_par'"),
+    "empty": (put(8, row("B", -0.1, T_perp="")), {"B": "is empty"}, ":8: column 'T_perp'"),
+    "nan": (put(8, row("B", -0.1, s_par="nan")), {"B": "'nan' is not a finite number"}, ":8: column 's_par'"),
+    "comma": (put(8, row("B", -0.1).replace("-0.1,-0.1", '"-0,1",-0.1')), {"B": "decimal comma"}, ":8: column 'V'"),
+    "quoted separator": (put(8, row("B", -0.1, T_par='",0.0"')), {"B": "',0.0' is not a number"}, ":8: column 'T_par'"),
+    "sigma": (put(9, row("B", 0.0, s_perp=-1)), {"B": "standard error -1 is not positive"}, ":9: column 's_perp'"),
+    "thickness": (put(9, row("B", 0.0, d_nm=3)), {"B": "has 3 nm here and 2 nm above"}, ":9: column 'd_nm'"),
+    "no thickness": (whole("B", d_nm=0), {"B": "thickness 0 is not positive"}, ":7: column 'd_nm'"),
+    "position": (put(9, row("B", 0.0, **{"x (mm)": 5})), {"B": "has 5 mm here and 1 mm above"}, ":9: column 'x (mm)'"),
+    "split": (put(9, row("B", 0.0, split="t")), {"B": "is 't' here and 's' above"}, ":9: column 'split'"),
+    "turned": (put(9, row("B", -0.15)), {"B": "turns round here"}, ":9: column 'V'"),
+    "repeated": (put(9, row("B", -0.1)), {"B": "has bias -0.1 V already above"}, ":9: column 'V'"),
+    "two biases": (lambda lines: lines.__delitem__(slice(8, 11)), {"B": "has 2 different biases"}, ":7: column 'V'"),
+    "no name": (whole(""), {"(line 7)": "is empty"}, ":7: column 'device'"),
+    "too short": (put(8, row("B", -0.1)[:-4]), {"B": "has 10 fields, the header has 11"}, "table.csv:8"),
+    "between": (put(6, "A,1"), {"A": "has 2 fields", "B": "line 6 above has 2 fields"}, "table.csv:6"),
+    "first": (put(2, "A,1"), {"A": "has 2 fields"}, "table.csv:2"),
+    "last": (put(16, "C,1"), {"C": "has 2 fields"}, "table.csv:16"),
+    "blank": (lambda lines: lines.insert(8, " "), {"B": "line 9 above is blank"}, "table.csv:10"),
+    "comment": (lambda lines: lines.insert(8, "# noted"), {"B": "is a comment among the data"}, "table.csv:9"),
+    "open quote": (put(8, row('"B', -0.1)), {"B": "cannot be split into fields"}, "table.csv:8"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(FAULTS))
+def test_a_fault_is_that_of_its_device_and_line(name: str, tmp_path: Path) -> None:
+    change, expected, where = FAULTS[name]
+    (chunk,) = chunks(small(tmp_path, table(change)))
+    assert {fault.device for fault in chunk.faults} == set(expected)
+    for fault in chunk.faults:
+        assert expected[fault.device] in fault.what
+        assert fault.wafer == "W1"
+    assert where in chunk.faults[0].where
+    faulty = {"B" if device == "(line 7)" else device for device in expected}
+    assert chunk.device == tuple(each for each in "ABC" if each not in faulty)
+    assert changed_devices(chunk, next(chunks(small(tmp_path, table())))) == set()
+
+
+def test_the_first_fault_of_a_device_is_told(tmp_path: Path) -> None:
+    text = table(lambda lines: (put(9, row("B", 0.0, T_par="z"))(lines), put(8, row("B", -0.1, s_par=0))(lines)))
+    (fault,) = next(chunks(small(tmp_path, text))).faults
+    said = "table.csv:8: column 's_par': standard error 0 is not positive; give the standard error of the point"
+    assert str(fault).endswith(said)
+
+
+def test_a_separator_inside_quotes_and_spaces(tmp_path: Path) -> None:
+    lines = [HEADER, *(row('"B, left"', v) for v in (-0.1, 0.0, 0.1)), *(row(" C ", v) for v in (-0.1, 0, 0.1)), "", ""]
+    (chunk,) = chunks(small(tmp_path, "\n".join(lines)))
+    assert chunk.device == ("B, left", "C")
+    assert chunk.faults == ()
+
+
+ERRORS: dict[str, tuple[str | bytes, dict[str, Any], str]] = {
+    "no column": (table(put(1, HEADER.replace("s_par", "sigma"))), {}, "no such column"),
+    "twice": (table(put(1, HEADER.replace("split", "V"))), {}, "stands 2 times|no such column"),
+    "nothing": ("", {}, "is empty"),
+    "no rows": (HEADER + "\n", {}, "has a header and no data"),
+    "only blanks": (HEADER + "\n\n\n", {}, "has a header and no data"),
+    "interleaved": (table(lambda lines: lines.append(row("A", 0.3))), {}, "device 'A' of wafer 'W1' begins again"),
+    "interleaved in one": (table(lambda lines: lines.insert(9, row("A", 0.3))), {}, "begins again"),
+    "bytes": (table().encode() + b"W1,s,\xff,1,2\n", {}, "byte 0xff is not utf-8"),
+    "nul": (table() + "W1,\0\n", {}, "NUL byte"),
+    "return": (table().replace("\n", "\r"), {}, "carriage return alone"),
+    "utf-16": (table().encode("utf-16"), {}, "UTF-16"),
+    "mask": (table(), {"data": 'mask = [{ bias = [0, 1], reason = "r", device = "Z" }]'},
+             "has no device 'Z'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "declared", "message"), ERRORS.values(), ids=ERRORS)
+def test_a_table_that_cannot_be_read(text: str | bytes, declared: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        list(chunks(small(tmp_path, text, **declared)))
+
+
+def test_devices_of_one_name_on_two_wafers_are_two(tmp_path: Path) -> None:
+    lines = [HEADER, *GOOD, *(line.replace("W1", "W2") for line in GOOD)]
+    (chunk,) = chunks(small(tmp_path, "\n".join(lines)))
+    assert list(zip(chunk.wafer, chunk.device, strict=True)) == [(w, d) for w in ("W1", "W2") for d in "ABC"]
+    assert chunk.faults == ()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.binary(max_size=6), st.integers(0, 8))
+def test_damage_is_told_or_does_not_reach_the_others(
+    tmp_path_factory: pytest.TempPathFactory, at: int, junk: bytes, gone: int
+) -> None:
+    """Any bytes put in place of others: a clear error, or devices of which the untouched ones are as they were."""
+    folder, whole = tmp_path_factory.mktemp("fuzz"), table().encode()
+    (before,) = chunks(small(folder, whole))
+    at = len(HEADER) + 1 + at % (len(whole) - len(HEADER) - 1)
+    data = whole[:at] + junk + whole[at + gone :]
+    try:
+        found = list(chunks(small(folder, data)))
+    except DataError:
+        return
+    first, last = whole.count(b"\n", 0, at), whole.count(b"\n", 0, at + gone)
+    touched = {"ABC"[min(max(line, 0) // 5, 2)] for line in (first - 2, first - 1, last - 1, last)}
+    for chunk in found:
+        assert changed_devices(chunk, before) & {"A", "B", "C"} <= touched
+
+
+# Parquet
+
+
+def parquet(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame], **declared: Any) -> WaferStudy:
+    rows = pd.DataFrame([line.split(",") for line in GOOD], columns=HEADER.split(","))
+    rows = rows.astype(dict.fromkeys(HEADER.split(",")[3:], float))
+    pytest.importorskip("pyarrow", reason="needs the extra parquet")
+    change(rows).to_parquet(folder / "table.parquet", index=False, row_group_size=4)
+    return wafer_study(folder, folder / "table.parquet", **declared)
+
+
+def test_faults_of_parquet_are_named_by_record(tmp_path: Path) -> None:
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        rows.loc[6, "T_par"], rows.loc[12, "s_par"] = np.nan, 0.0
+        return rows
+
+    (chunk,) = chunks(parquet(tmp_path, change))
+    assert [(f.device, f.where.rpartition("parquet")[2], f.what) for f in chunk.faults] == [
+        ("B", ":7: column 'T_par'", "is not a finite number"),
+        ("C", ":13: column 's_par'", "standard error 0 is not positive"),
+    ]
+    assert chunk.device == ("A",)
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 1e308])
+def test_what_is_not_finite_warns_nobody(value: float, tmp_path: Path) -> None:
+    def change(rows: pd.DataFrame) -> pd.DataFrame:
+        rows.loc[5:7, ["V", "d_nm", "s_perp", "x (mm)"]], rows.loc[8, "V"] = value, -value
+        return rows
+
+    (chunk,) = chunks(parquet(tmp_path, change))
+    assert (chunk.device, [fault.device for fault in chunk.faults]) == (("A", "C"), ["B"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.astype({"V": str}), "column 'V': holds .*, not numbers"),
+        (lambda rows: rows.drop(columns="s_par"), "no such field"),
+        (lambda rows: rows.rename(columns={"V": "V (mV)"}), "is in 'mV' in the file, but units.bias = 'V'"),
+        (lambda rows: rows.iloc[:0], "has no rows of data"),
+        (lambda rows: pd.concat([rows, rows.iloc[:3]]), "begins again here"),
+    ],
+)
+def test_parquet_that_cannot_be_read(
+    change: Callable[[pd.DataFrame], pd.DataFrame], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        list(chunks(parquet(tmp_path, change)))
+
+
+def test_an_angle_in_parquet_is_in_degrees(tmp_path: Path) -> None:
+    """The units of a table are checked by the rule of `mtjfit.data.read_curves`."""
+    study = parquet(tmp_path, lambda rows: rows.assign(**{"a (rad)": 1.5}), columns='angle = "a"\n',
+                    data='sin_theta = "included"')  # fmt: skip
+    with pytest.raises(DataError, match="is in 'rad' in the file, but an angle in \"deg\" is declared"):
+        list(chunks(study))
+
+
+def test_whole_numbers_names_that_are_numbers_and_nulls(tmp_path: Path) -> None:
+    names = {"device": np.repeat([7, 8, 9], 5), "d_nm": 2, "split": None}
+    (chunk,) = chunks(parquet(tmp_path, lambda rows: rows.assign(**names).astype({"s_par": "float32"})))
+    assert (chunk.device, chunk.split) == (("7", "8", "9"), ("", "", ""))
+    assert chunk.thickness.tolist() == [2.0] * 3
+
+
+def test_a_damaged_parquet_file(tmp_path: Path) -> None:
+    study = parquet(tmp_path, lambda rows: rows)
+    data = (tmp_path / "table.parquet").read_bytes()
+    (tmp_path / "table.parquet").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match="is no Parquet table that can be read"):
+        list(chunks(study))

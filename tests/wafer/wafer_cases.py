@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner, Result
 
+from mtjfit.cli.main import cli
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
-from mtjfit.study import Study
-from mtjfit.wafer import Chunk, WaferStudy, chunks, load_wafer, open_catalogue, run_batch
-from mtjfit.wafer.reduce.batch import BatchSummary
+from mtjfit.wafer import BatchSummary, Chunk, WaferStudy, chunks, load_wafer, open_catalogue, run_batch
 
 TRUTH = {"lambda_J": 1.0, "lambda_phi": 1.2, "lambda_sf_F": 10.0, "lambda_sf_N": 2.0, "D_ratio": 1.0}
 AMPLITUDES = {"a1": 1.0, "b2": 0.6}
@@ -34,8 +34,7 @@ thickness   = { prior = "normal", sd = 0.05 }
 class Wafer:
     """Rows of simulated devices, with the truth of each.
 
-    `rows` has the columns wafer, split, device, x (mm), y (mm), d_nm, V, T_par, T_perp, s_par, s_perp; `truth` one row
-    for each device: what it determines alone.
+    `truth` has one row for each device: what it determines alone.
     """
 
     rows: pd.DataFrame
@@ -47,6 +46,11 @@ class Wafer:
     def csv(self, path: Path, **how: Any) -> Path:
         self.rows.to_csv(path, index=False, **how)
         return path
+
+    @property
+    def lines(self) -> list[str]:
+        """Of the table as CSV, header first."""
+        return self.rows.to_csv(index=False, lineterminator="\n").splitlines()
 
     def parquet(self, path: Path, rows_in_group: int = 50_000) -> Path:
         pytest.importorskip("pyarrow", reason="needs the extra parquet")
@@ -74,41 +78,25 @@ class Wafer:
             ))  # fmt: skip
         return found
 
-    def studies(self, study: WaferStudy) -> list[Study]:
-        """A study of each device alone."""
-        return [study.study_template.study([curve]) for curve in self.curves(not study.sigma_is_fitted)]
-
     def chunk(self, number: int = 0, sigma: bool = True) -> Chunk:
         """All devices in one piece."""
         rows = self.rows
-        change = (rows.device != rows.device.shift()) | (rows.wafer != rows.wafer.shift())
-        first = np.flatnonzero(change)
+        first = np.flatnonzero((rows.device != rows.device.shift()) | (rows.wafer != rows.wafer.shift()))
         each = rows.iloc[first]
-        columns = {name: rows[name].to_numpy() for name in ("V", "T_par", "T_perp", "s_par", "s_perp")}
+        V, par, perp, *errors = (rows[name].to_numpy() for name in ("V", "T_par", "T_perp", "s_par", "s_perp"))
+        places = (each[name].to_numpy() for name in ("d_nm", "x (mm)", "y (mm)"))
         return Chunk(
-            number, tuple(each.device), np.append(first, len(rows)), columns["V"], columns["T_par"], columns["T_perp"],
-            columns["s_par"] if sigma else None, columns["s_perp"] if sigma else None, each.d_nm.to_numpy(),
-            each["x (mm)"].to_numpy(), each["y (mm)"].to_numpy(), tuple(each.wafer), tuple(each.split),
+            number, tuple(each.device), np.append(first, len(rows)), V, par, perp,
+            *(errors if sigma else (None, None)), *places, tuple(each.wafer), tuple(each.split),
         )  # fmt: skip
 
 
 def simulated_wafer(
-    n: int = 60,
-    *,
-    seed: int = 0,
-    n_bias: int = 41,
-    noise: float = 0.01,
-    thickness: tuple[float, ...] = (1.2, 1.6, 2.0),
-    thickness_sd: float = 0.03,
-    tilt: float = 0.02,
-    wafers: int = 1,
-    quantity: str = "torque",
-    per: str = "device",
-    unit: str = "arb",
-    bias: tuple[float, float] = (-0.5, 0.5),
-    uneven: bool = False,
-    amplitudes: dict[str, float] | None = None,
-) -> Wafer:
+    n: int = 60, *, seed: int = 0, n_bias: int = 41, noise: float = 0.01,
+    thickness: tuple[float, ...] = (1.2, 1.6, 2.0), thickness_sd: float = 0.03, tilt: float = 0.02, wafers: int = 1,
+    quantity: str = "torque", per: str = "device", unit: str = "arb", bias: tuple[float, float] = (-0.5, 0.5),
+    uneven: bool = False, amplitudes: dict[str, float] | None = None,
+) -> Wafer:  # fmt: skip
     """A wafer of n devices on a disc of 100 mm, one split for each nominal thickness, from Eq. 12 with normal errors.
 
     The true thickness has a tilt along x and a random part, both relative for the tilt and in nm for the random part.
@@ -128,17 +116,11 @@ def simulated_wafer(
     sigma = noise * (rng.uniform(0.5, 2.0, (2, V.size)) if uneven else np.ones((2, V.size)))
     par, perp = T.real + sigma[0] * rng.standard_normal(V.size), T.imag + sigma[1] * rng.standard_normal(V.size)
     wafer = np.array([f"W{k * wafers // n + 1}" for k in range(n)])
+    split = np.array([f"{d:g} nm" for d in thickness])[which]
+    name = np.array([f"D{k:06d}" for k in range(n)])
     rows = pd.DataFrame({
-        "wafer": wafer[device],
-        "split": np.array([f"{d:g} nm" for d in thickness])[which][device],
-        "device": np.array([f"D{k:06d}" for k in range(n)])[device],
-        "x (mm)": x[device],
-        "y (mm)": y[device],
-        "d_nm": nominal[device],
-        "V": V,
-        "T_par": par,
-        "T_perp": perp,
-        "s_par": sigma[0],
+        "wafer": wafer[device], "split": split[device], "device": name[device], "x (mm)": x[device],
+        "y (mm)": y[device], "d_nm": nominal[device], "V": V, "T_par": par, "T_perp": perp, "s_par": sigma[0],
         "s_perp": sigma[1],
     })  # fmt: skip
     K = kappa(true, **TRUTH) / (true if per == "volume" else 1.0)
@@ -150,18 +132,10 @@ def simulated_wafer(
 
 
 def wafer_toml(
-    *,
-    quantity: str = "torque",
-    per: str = "device",
-    unit: str = "arb",
-    sigma: str = "columns",
-    amplitudes: tuple[str, ...] = ("a1", "b2"),
-    perp_axis: str = "MxP",
-    data: str = "",
-    columns: str = "",
-    parameters: str = "",
-    wafer: str = "",
-) -> str:
+    *, quantity: str = "torque", per: str = "device", unit: str = "arb", sigma: str = "columns",
+    amplitudes: Iterable[str] = ("a1", "b2"), perp_axis: str = "MxP", data: str = "", columns: str = "",
+    parameters: str = "", wafer: str = "",
+) -> str:  # fmt: skip
     """A wafer study file for `simulated_wafer`; `data`, `columns`, `parameters` and `wafer` are lines to add."""
     errors = 'sigma_par = "s_par"\nsigma_perp = "s_perp"\n' if sigma == "columns" else ""
     noise = 'noise_par = { prior = "lognormal", median = 0.02, factor = 3.0 }\n'
@@ -202,13 +176,30 @@ def run(
         return summary, catalogue.digest()
 
 
+def resumed(study: WaferStudy, path: Path) -> tuple[list[int], int, str]:
+    """Chunks that a further run reads, devices that it adds, and the digest after it."""
+    read: list[int] = []
+    summary, digest = run(study, path, lambda chunk: read.append(chunk.number))
+    return read, summary.added, digest
+
+
 def watched(hook: Callable[[Chunk], object]) -> Callable[[WaferStudy, Container[int]], Iterator[Chunk]]:
-    """A reader of chunks that calls a function with each chunk before it hands the chunk out."""
+    """A reader of chunks that calls a function with each chunk before it hands the chunk out, and keeps none."""
 
     def read(study: WaferStudy, skip: Container[int]) -> Iterator[Chunk]:
         for chunk in chunks(study, skip):
             hook(chunk)
             yield chunk
-            del chunk  # the reader keeps none
+            del chunk
 
     return read
+
+
+def at_chunk(number: int, action: Callable[[], object]) -> Callable[[Chunk], object]:
+    """A hook that does something when a chunk was read."""
+    return lambda chunk: action() if chunk.number == number else None
+
+
+def said(*words: object) -> Result:
+    """What `mtjfit` prints for some words."""
+    return CliRunner().invoke(cli, [str(word) for word in words], catch_exceptions=False)

@@ -34,9 +34,12 @@ _SHORT = 40
 _KAPPA = ("|kappa", "|κ")
 
 
-def marked(one: Table) -> Table:
-    """The table with a title that refuses it, for draws that have not converged."""
-    return replace(one, title=f"NOT CONVERGED, no result: {one.title[0].lower()}{one.title[1:]}")
+def marked(tables: tuple[Table, ...], converged: bool) -> tuple[Table, ...]:
+    """The tables, with titles that refuse them if the draws have not converged."""
+    if converged:
+        return tables
+    refused = "NOT CONVERGED, no result: "
+    return tuple(replace(one, title=f"{refused}{one.title[0].lower()}{one.title[1:]}") for one in tables)
 
 
 def _cell(row: dict[Hashable, Any]) -> str:
@@ -50,19 +53,18 @@ def _cell(row: dict[Hashable, Any]) -> str:
     return f"{shown}{some}{'*' if row['extrapolated'] else ''}"
 
 
-def device_quantities_table(
-    study: Study, quantities: tuple[DeterminedQuantity, ...], table: pd.DataFrame, source: str
-) -> Table:
+def device_quantities_table(found: DeviceComparison) -> Table:
     """One row for each device in the order of thickness, one column for each quantity."""
-    cells = {(row["quantity"], row["device"]): _cell(row) for row in table.to_dict("records")}
-    curves = [study.curves[j] for j in np.argsort(study.thicknesses, kind="stable")]
+    cells = {(row["quantity"], row["device"]): _cell(row) for row in found.table.to_dict("records")}
+    curves = [found.study.curves[j] for j in np.argsort(found.study.thicknesses, kind="stable")]
     rows = tuple(
-        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in quantities))
+        (curve.device, f"{curve.thickness:g}", *(cells[each.name, curve.device] for each in found.quantities))
         for curve in curves
     )
-    header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "") for each in quantities]
+    header = [each.name.replace(*_KAPPA) + (f" ({pretty(each.unit)})" if each.unit else "")
+              for each in found.quantities]  # fmt: skip
     note = "Median ± half of the central 68 %, or median (68 % interval) where that is lopsided."
-    return Table(f"What each device determines, {source}", ("device", "d (nm)", *header), rows, note)
+    return Table(f"What each device determines, {found.source}", ("device", "d (nm)", *header), rows, note)
 
 
 def device_pairs_table(pairs: pd.DataFrame) -> Table:
@@ -150,12 +152,9 @@ class DeviceComparison:
     table : DataFrame
         One row for each quantity and device: quantiles q025, q16, median, q84, q975, the share of draws that have it,
         unit, extrapolated, source.
-    pairs : DataFrame
-        One row for each quantity and pair, see `mtjfit.comparison.devices.quantities.pairwise_quantity`.
-    outliers : DataFrame
-        One row for each device, see `mtjfit.comparison.devices.outliers.outliers`.
-    repeats : DataFrame
-        One row for each thickness with several devices, see `mtjfit.comparison.devices.outliers.repeats`.
+    pairs, outliers, repeats : DataFrame
+        One row for each quantity and pair, each device, and each thickness with several devices: see `pairwise`,
+        `outliers` and `repeats` in `mtjfit.comparison.devices`.
     """
 
     study: Study
@@ -169,16 +168,15 @@ class DeviceComparison:
     repeats: pd.DataFrame
     notes: tuple[str, ...]
 
+    @property
+    def odd(self) -> tuple[str, ...]:
+        """Devices that the others do not predict."""
+        return tuple(self.outliers.loc[self.outliers["outlier"].astype(bool), "device"])
+
     def tables(self) -> tuple[Table, ...]:
         """The comparison for people: quantities, differences, odd devices, repeated thicknesses; no empty ones."""
-        text = (
-            device_quantities_table(self.study, self.quantities, self.table, self.source),
-            device_pairs_table(self.pairs),
-            outliers_table(self.outliers),
-            repeats_table(self.repeats),
-        )
-        shown = text if self.converged else tuple(marked(one) for one in text)
-        return tuple(one for one in shown if one.rows)
+        others = device_pairs_table(self.pairs), outliers_table(self.outliers), repeats_table(self.repeats)
+        return marked(tuple(one for one in (device_quantities_table(self), *others) if one.rows), self.converged)
 
     def _repr_html_(self) -> str:
         """The comparison in a notebook, marked if the posterior behind it was refused."""
@@ -264,9 +262,6 @@ def _notes(t: Coefficients, quantities: tuple[DeterminedQuantity, ...], bias: fl
         )
     if any(curve.angle_factor != 1 for curve in study.curves):
         yield "All torques are per sin θ."
-    far = [c.device for c, beyond in zip(study.curves, quantities[-1].extrapolated, strict=True) if beyond]
-    for each in quantities:
-        far += [c.device for c, beyond in zip(study.curves, each.extrapolated, strict=True) if beyond]
-    if far:
-        names = ", ".join(dict.fromkeys(far))
+    beyond = [j for each in (quantities[-1], *quantities) for j in np.flatnonzero(each.extrapolated)]
+    if names := ", ".join(dict.fromkeys(study.devices[j] for j in beyond)):
         yield f"* {bias:g} V of one sign or the other lies outside the measured bias range of {names}: extrapolated."

@@ -34,14 +34,9 @@ _OWN_SHARE = 0.95  # of the knowledge of a direction that comes from the device 
 
 @dataclass(frozen=True)
 class Whitened:
-    """The data of one device: z = A t + ε, t = (Re t_n …, Im t_n …).
+    """The data of one device: z = A t + ε, t = (Re t_n …, Im t_n …); shapes (r,), (r, 2P).
 
-    Attributes
-    ----------
-    z : ndarray, shape (r,)
-    A : ndarray, shape (r, 2P)
-    basis : ndarray, shape (2P, r)
-        Turns rows of the compressed data into the coordinates of z.
+    `basis`, shape (2P, r), turns rows of the compressed data into the coordinates of z.
     """
 
     z: FloatArray
@@ -55,18 +50,10 @@ class Whitened:
 
 @dataclass(frozen=True)
 class LeftOutDevice:
-    """Prediction of the others for one device.
+    """Prediction of the others for one device: z without its noise has `mean`, (r,), and `covariance`, (r, r).
 
-    Attributes
-    ----------
-    mean : ndarray, shape (r,)
-        Of z without its noise.
-    covariance : ndarray, shape (r, r)
-    chi2, dof : float, int
-        Distance of z from its prediction, (z − mean)ᵀ (1 + covariance)⁻¹ (z − mean), over directions that the others
-        predict.
-    k_hat : float
-        NaN where nothing was weighted.
+    chi2 = (z − mean)ᵀ (1 + covariance)⁻¹ (z − mean) over the `dof` directions that the others predict. `k_hat` is NaN
+    where nothing was weighted.
     """
 
     own: Whitened
@@ -185,13 +172,7 @@ def _own_thicknesses(model: FullPosterior, values: FloatArray) -> Iterator[tuple
 
 
 def predicted_data(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Mean and covariance of R t at each draw over all that belongs to a device alone.
-
-    Returns
-    -------
-    mean : ndarray, shape (n, n_devices, 2P)
-    covariance : ndarray, shape (n, n_devices, 2P, 2P)
-    """
+    """Mean, (n, n_devices, 2P), and covariance of R t at each draw over all that belongs to a device alone."""
     shape = (len(draws), len(model.study.curves))
     c, sd = _own_amplitudes(model, draws)
     own = np.flatnonzero(np.any(sd > 0, axis=(0, 1)))
@@ -218,14 +199,9 @@ def predicted_data(model: FullPosterior, draws: pd.DataFrame) -> tuple[FloatArra
 
 
 def from_posterior(study: Study, draws: pd.DataFrame) -> tuple[LeftOutDevice, ...]:
-    """Prediction of the others for every device from draws of the posterior of all.
+    """Prediction of the others for every device from draws, named as in `Posterior.draws`, of the posterior of all.
 
-    Parameters
-    ----------
-    study : Study
-        With normal errors, see `mtjfit.model.equivalent_noise.as_normal`.
-    draws : DataFrame
-        Columns as in `Posterior.draws`.
+    `study` has normal errors, see `mtjfit.model.equivalent_noise.as_normal`.
     """
     model = FullPosterior(study)
     P = model.data.powers.size

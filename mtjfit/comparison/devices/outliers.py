@@ -26,6 +26,7 @@ _COLUMNS = (
     "device", "thickness", "chi2", "dof", "p", "p_holm", "outlier", "quantity", "own", "expected", "deviation",
     "method", "k_hat", "reason",
 )  # fmt: skip
+_NONE = ("", np.nan, np.nan, np.nan)
 
 
 def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:
@@ -35,29 +36,17 @@ def _sampled_noise(draws: pd.DataFrame) -> dict[str, float]:
 
 
 def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator) -> pd.DataFrame:
-    """Test every device against the prediction of all others.
+    """Test every device against the prediction of all others; a table with a row for each, empty for a single device.
 
     The statistic is the distance between the polynomials of the device's own data and their prediction by the others,
     in units of both uncertainties together: χ² over the directions that the others predict (F where errors come from
     the scatter). Its own thickness and amplitudes are free within their priors. For `method` see
-    `mtjfit.comparison.devices.left_out_device`.
+    `mtjfit.comparison.devices.left_out_device`. p_holm is after Holm's correction, an outlier has p_holm < 0.05;
+    quantity is that which departs most at `bias` (V), with its own and its expected median and the deviation in
+    68 % half-widths of the difference.
 
     An odd device also moves the prediction for its neighbours. Of several flagged ones judge the worst, leave it out,
     and fit again.
-
-    Parameters
-    ----------
-    found : Posterior or FitResult
-        At most 2000 evenly spaced draws are used.
-    bias : float
-        For the quantities that a reason may name, in V.
-
-    Returns
-    -------
-    DataFrame
-        One row for each device: chi2, dof, p, p_holm (Holm's correction), outlier (p_holm < 0.05), the quantity that
-        departs most with its own and its expected median and the deviation in 68 % half-widths of the difference,
-        method, k_hat, reason. Empty for a single device.
     """
     if len(found.study.curves) < 2:
         return pd.DataFrame(columns=list(_COLUMNS))
@@ -77,16 +66,12 @@ def outliers(found: Posterior | FitResult, bias: float, rng: np.random.Generator
     own_tests = {one.device: one.p_value for one in combinations(model)}
     rows = []
     for j, (curve, one) in enumerate(zip(study.curves, left, strict=True)):
-        worst = max(deviations, key=lambda each: abs(each[1][j]), default=None)
-        quantity, own_value, expected, deviation = (
-            (worst[0], worst[2][j], worst[3][j], worst[1][j]) if worst else ("", np.nan, np.nan, np.nan)
-        )
+        mine = [(name, float(x[j]), float(y[j]), float(away[j])) for name, x, y, away in deviations]
+        worst = max(mine, key=lambda each: abs(each[-1]), default=_NONE)
         odd = bool(adjusted[j] < FALSE_ALARM)
-        reason = _reason(quantity, own_value, expected, deviation, own_tests[curve.device]) if odd else ""
-        rows.append((
-            curve.device, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, quantity, own_value, expected,
-            deviation, one.method, one.k_hat, reason,
-        ))  # fmt: skip
+        reason = _reason(*worst, own_tests[curve.device]) if odd else ""
+        rows.append((curve.device, curve.thickness, one.chi2, one.dof, p[j], adjusted[j], odd, *worst, one.method,
+                     one.k_hat, reason))  # fmt: skip
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
@@ -101,14 +86,14 @@ def _p_value(square: float, n: int, group: np.ndarray, dof: FloatArray) -> float
 def _deviations(
     own: Coefficients, predicted: Coefficients, bias: float
 ) -> list[tuple[str, FloatArray, FloatArray, FloatArray]]:
-    """Name, deviation, own median and expected median of every quantity that exists in all draws."""
+    """Name, own median, expected median and deviation of every quantity that exists in all draws."""
     found = []
     for mine, theirs in zip(determined_quantities(own, bias), determined_quantities(predicted, bias), strict=True):
         if not (np.all(np.isfinite(mine.values)) and np.all(np.isfinite(theirs.values))):
             continue
         q16, q50, q84 = np.quantile(mine.values - theirs.values, [0.16, 0.5, 0.84], axis=0)
         deviation = q50 / np.maximum((q84 - q16) / 2, 1e-300)
-        found.append((mine.name, deviation, np.median(mine.values, axis=0), np.median(theirs.values, axis=0)))
+        found.append((mine.name, np.median(mine.values, axis=0), np.median(theirs.values, axis=0), deviation))
     return found
 
 
@@ -123,17 +108,12 @@ def _reason(quantity: str, own: float, expected: float, deviation: float, own_te
 
 
 def repeats(study: Study, rng: np.random.Generator) -> pd.DataFrame:
-    """Test whether devices of one nominal thickness agree with each other, without any length.
+    """Test whether devices of one nominal thickness agree, without any length; a table with a row for each set.
 
     The coefficients of free polynomials of all devices of one thickness (and one group, where parameters belong to
     groups) are set equal; χ² is what that costs. Only errors of the data count: tolerances of thickness and of
-    amplitude, where they are declared, would make agreement likelier.
-
-    Returns
-    -------
-    DataFrame
-        One row for each set: thickness, group, devices, chi2, dof, p, p_holm, agree (p_holm ≥ 0.05), and the
-        relative standard deviation of |κ| a1 between the devices beyond their errors, ``scatter``.
+    amplitude, where they are declared, would make agreement likelier. ``agree`` is p_holm ≥ 0.05, ``scatter`` the
+    relative standard deviation of |κ| a1 between the devices beyond their errors.
     """
     model = least_squares_model(study)
     P, (group, dof) = model.data.powers.size, noise_groups(model)

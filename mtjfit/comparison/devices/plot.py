@@ -67,7 +67,7 @@ def plot_forest(compared: DeviceComparison, against: DeviceComparison | None = N
     order = np.argsort(study.thicknesses, kind="stable")
     across = min(_ACROSS, len(compared.quantities))
     rows = -(-len(compared.quantities) // across)
-    note = _note(compared, against)
+    note = _note(compared)
     step = float(np.clip(2.4 / n, 0.088, 0.24))
     with style():
         legend = _legend_handles(compared, against)
@@ -169,8 +169,7 @@ def _names(axes: np.ndarray, compared: DeviceComparison, order: np.ndarray, size
     """Names of devices with their thickness, once for each row of panels; odd ones in red."""
     curves = [compared.study.curves[j] for j in order]
     short = [c.device if len(c.device) <= _LONGEST else f"{c.device[: _LONGEST - 1]}…" for c in curves]
-    found = compared.outliers
-    odd = set(found.loc[found["outlier"].astype(bool), "device"]) if len(found) else set()
+    odd = set(compared.odd)
     for ax in axes:
         ax.set_yticks(range(len(curves)))
         ax.tick_params(axis="y", labelleft=True)
@@ -196,13 +195,13 @@ def _legend_handles(compared: DeviceComparison, against: DeviceComparison | None
     return handles
 
 
-def _note(compared: DeviceComparison, against: DeviceComparison | None) -> str:
+def _note(compared: DeviceComparison) -> str:
     parts = [
         "" if compared.converged else "NOT CONVERGED: nothing here is a result.",
         f"{compared.source[0].upper()}{compared.source[1:]}. Median, 68 % (thick) and 95 % (thin).",
         "Hollow: extrapolated in bias." if compared.table["extrapolated"].any() else "",
         "Percentages: share of draws with an extremum in the bias range." if compared.table["share"].between(
             1e-9, 0.995).any() else "",
-        "× red: odd device, see the table." if len(compared.outliers) and compared.outliers["outlier"].any() else "",
+        "× red: odd device, see the table." if compared.odd else "",
     ]  # fmt: skip
     return " ".join(part for part in parts if part)

@@ -23,14 +23,9 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class DeterminedQuantity:
-    """One number of each device, with its draws.
+    """One number of each device, with draws of shape (n_draws, n_devices), NaN where it does not exist.
 
-    Attributes
-    ----------
-    values : ndarray, shape (n_draws, n_devices)
-        NaN in draws in which it does not exist.
-    extrapolated : ndarray of bool, shape (n_devices,)
-        True where it needs a bias at which the device was not measured.
+    `extrapolated`, shape (n_devices,), is True where it needs a bias at which the device was not measured.
     """
 
     name: str
@@ -40,10 +35,7 @@ class DeterminedQuantity:
 
 
 def usual_bias(study: Study) -> float:
-    """0.2 V, or the largest bias that every device was measured at with both signs, if that is less.
-
-    The largest |bias| of all where some device was measured at one sign only.
-    """
+    """0.2 V, or less where some device was not measured there with both signs; the largest |bias| if none was so."""
     used = [curve.bias[curve.used] for curve in study.curves]
     both = min(min(float(V.max()), -float(V.min())) for V in used)
     reach = both if both > 0 else max(float(np.abs(V).max()) for V in used)
@@ -51,13 +43,9 @@ def usual_bias(study: Study) -> float:
 
 
 def extremum(t: Coefficients) -> FloatArray:
-    """Bias at which T_perp has its extremum nearest to V = 0, inside the bias range of each device; NaN for none.
+    """Bias (V) at which T_perp has its extremum nearest to V = 0, within the bias range of each device; NaN for none.
 
-    A root of Σ n Im t_n Vⁿ⁻¹; with V and V² alone V = −Im t_1/(2 Im t_2).
-
-    Returns
-    -------
-    ndarray, shape (n_draws, n_devices), in V
+    A root of Σ n Im t_n Vⁿ⁻¹, shape (n_draws, n_devices); with V and V² alone V = −Im t_1/(2 Im t_2).
     """
     top = int(t.powers.max(initial=0))
     shape = t.values.shape[:2]
@@ -84,9 +72,9 @@ def extremum(t: Coefficients) -> FloatArray:
 
 
 def determined_quantities(t: Coefficients, bias: float) -> tuple[DeterminedQuantity, ...]:
-    """Slope ratio, amplitude, b2/a1, T_perp/T_par and the odd part of T_perp at ±`bias`, bias of the extremum.
+    """Slope ratio, amplitude, b2/a1, T_perp/T_par and the odd part of T_perp at ±`bias` (V), bias of the extremum.
 
-    In terms of T = Σ t_n Vⁿ, for t_n = K c_n:
+    Those that the declared powers of V allow, in terms of T = Σ t_n Vⁿ, for t_n = K c_n:
 
     - ``slope_ratio``: Im t_1/Re t_1, the slopes of T_perp and T_par at V = 0; tan arg κ where J0 has no b1;
     - ``|kappa|·a1``: |t_1| with the sign of Re t_1, per area or device; divided by d per volume;
@@ -95,20 +83,7 @@ def determined_quantities(t: Coefficients, bias: float) -> tuple[DeterminedQuant
     - ``odd part of T_perp``: [T_perp(V) − T_perp(−V)]/2 at `bias`, which no constant of T_perp enters;
     - ``extremum of T_perp``: its bias, in draws that have one inside the bias range of the device.
 
-    Parameters
-    ----------
-    bias : float
-        In V, > 0.
-
-    Returns
-    -------
-    tuple of DeterminedQuantity
-        Those that the declared powers of V allow.
-
-    Raises
-    ------
-    ValueError
-        The bias is not positive and finite.
+    `ValueError` where the bias is not positive and finite.
     """
     if not (np.isfinite(bias) and bias > 0):
         raise ValueError(f"bias = {bias:g}: give a positive one, the odd part is that between + and −")
@@ -175,23 +150,10 @@ def _clear(difference: FloatArray, middle: FloatArray, half: FloatArray) -> np.n
 
 
 def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) -> pd.DataFrame:
-    """A − B of one quantity for every pair of devices.
+    """A − B of one quantity for every pair of devices: median and 95 % interval, one row each.
 
-    Returns
-    -------
-    DataFrame
-        quantity, A, B, difference (median), q025, q975, p_greater = P(A > B) with ties counted half, share of the
-        draws in which both exist, and clear: whether zero lies outside a band that holds 95 % of the draws of *all*
-        pairs of this quantity at once. p_greater is that of one pair looked at alone.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> values = rng.standard_normal((4000, 3)) + np.array([0.0, 0.0, 9.0])
-    >>> nowhere = np.zeros(3, dtype=bool)
-    >>> found = pairwise_quantity(DeterminedQuantity("x", "", values, nowhere), ("A", "B", "C"))
-    >>> found["clear"].tolist(), round(float(found["p_greater"][0]), 1), float(found["p_greater"][1])
-    ([False, True, True], 0.5, 0.0)
+    p_greater = P(A > B) with ties counted half, of one pair looked at alone; share of the draws in which both exist;
+    clear: zero lies outside a band that holds 95 % of the draws of *all* pairs of this quantity at once.
     """
     n = len(quantity.values)
     values = quantity.values[np.linspace(0, n - 1, min(n, _DRAWS)).round().astype(int)]
@@ -202,18 +164,17 @@ def pairwise_quantity(quantity: DeterminedQuantity, devices: tuple[str, ...]) ->
     exists = np.isfinite(difference)
     share = exists.mean(axis=0) if len(difference) else np.zeros(first.size)
     whole = share == 1
-    low, middle, high, half, clear, greater = (np.full(first.size, np.nan) for _ in range(6))
+    quantiles, greater = np.full((len(LEVELS), first.size), np.nan), np.full(first.size, np.nan)
     clear = np.zeros(first.size, dtype=bool)
     for chosen in (np.flatnonzero(whole), *(np.array([k]) for k in np.flatnonzero(~whole & (share > 0)))):
         if not chosen.size:
             continue
         part = difference[np.all(exists[:, chosen], axis=1)][:, chosen]
-        q = np.quantile(part, [0.025, 0.16, 0.5, 0.84, 0.975], axis=0)
-        low[chosen], middle[chosen], high[chosen] = q[0], q[2], q[4]
-        half[chosen] = (q[3] - q[1]) / 2
+        quantiles[:, chosen] = np.quantile(part, list(LEVELS.values()), axis=0)
         greater[chosen] = np.mean((part > 0) + 0.5 * (part == 0), axis=0)
+    low, q16, middle, q84, high = quantiles
     if whole.any():
-        clear[whole] = _clear(difference[:, whole], middle[whole], half[whole])
+        clear[whole] = _clear(difference[:, whole], middle[whole], (q84[whole] - q16[whole]) / 2)
     names = np.array(devices, dtype=object)
     return pd.DataFrame({
         "quantity": quantity.name, "A": names[first], "B": names[second], "difference": middle, "q025": low,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,6 @@ from mtjfit.comparison.free_layer.layer import (
     layer_parameters,
     odd_part,
     prior_draws,
-    undetermined,
 )
 from mtjfit.data import FloatArray, pretty
 from mtjfit.infer import Posterior
@@ -38,12 +38,11 @@ _RATIO, _ODD = "T_perp/T_par", "odd part of T_perp over T_par"
 _DIFFERENCE, _ASYMMETRY = "T_perp(+V) − T_perp(−V)", "asymmetry of |T_perp|"
 
 
-@dataclass(frozen=True)
-class _Row:
+class _Row(NamedTuple):
     quantity: str
-    unit: str
     thickness: float
     bias: float
+    unit: str
     draws: FloatArray
 
 
@@ -87,16 +86,18 @@ class Consequences:
 
     def tables(self) -> tuple[Table, ...]:
         """Tables for people: the spin current, then the torque."""
-        layer = self.table["bias"].isna()
-        cells = [_cells(row) for row in self.table[layer].to_dict("records")]  # type: ignore[arg-type]
-        rows = [_cells(row) for row in self.table[~layer].to_dict("records")]  # type: ignore[arg-type]
         header = ("quantity", "d (nm)", "V (V)", "median (95 % interval)", "unit", "remark")
+        of_layer = self.table["bias"].isna()
+        current, torque = (
+            tuple(_cells(row) for row in self.table[chosen].to_dict("records"))  # type: ignore[arg-type]
+            for chosen in (of_layer, ~of_layer)
+        )
+        head, *body = ((*row[:2], *row[3:]) for row in (header, *current))
         tables = (
-            Table("Spin current in the free layer", (*header[:2], *header[3:]),
-                  tuple((*row[:2], *row[3:]) for row in cells), _DEFINITIONS),
-            Table("Torque", header, tuple(rows), _ASYMMETRIES),
-        )  # fmt: skip
-        return tables if self.posterior.verdict.converged else tuple(map(marked, tables))
+            Table("Spin current in the free layer", head, tuple(body), _DEFINITIONS),
+            Table("Torque", header, torque, _ASYMMETRIES),
+        )
+        return marked(tables, self.posterior.verdict.converged)
 
     def _repr_html_(self) -> str:
         """The consequences in a notebook."""
@@ -182,14 +183,10 @@ def consequences(
     beforehand = list(_rows(study, layer_draws(study, prior_draws(posterior, names), device), d, V))
     values = np.stack([row.draws for row in rows], axis=1)
     measured = measured_range(study, device)
-    table = pd.DataFrame({
-        "quantity": [row.quantity for row in rows],
-        "thickness": [row.thickness for row in rows],
-        "bias": [row.bias for row in rows],
-        **dict(zip(LEVELS, np.quantile(values, list(LEVELS.values()), axis=0), strict=True)),
-        "unit": [row.unit for row in rows],
-        "extrapolated": [_extrapolated(row, measured) for row in rows],
-    })  # fmt: skip
+    table = pd.DataFrame([row[:3] for row in rows], columns=["quantity", "thickness", "bias"])
+    table[list(LEVELS)] = np.quantile(values, list(LEVELS.values()), axis=0).T
+    table["unit"] = [row.unit for row in rows]
+    table["extrapolated"] = [_extrapolated(row, measured) for row in rows]
     before = half_width(np.stack([row.draws for row in beforehand], axis=1))
     table["prior_left"] = np.minimum(half_width(values) / np.maximum(before, 1e-300), 1.0)
     table["leans_on"] = _leans_on(posterior, names, draws, values, table["prior_left"].to_numpy())
@@ -205,32 +202,37 @@ def _rows(study: Study, layer: FreeLayer, thickness: tuple[float, ...], bias: tu
     V = np.array([sign * each for each in bias for sign in (1, -1)])
     T = layer.torque(thickness, V)
     for k, d in enumerate(thickness):
-        yield _Row("absorbed in F, 1 − |J(d)/J0|", "", d, none, 1 - np.abs(j[:, k]))
-        yield _Row("to the moments, Re κ", "", d, none, K[:, k].real)
-        yield _Row("to the lattice, Re f", "", d, none, (1 - K[:, k] - j[:, k]).real)
-        yield _Row("into N, Re J(d)/J0", "", d, none, j[:, k].real)
-        yield _Row("|κ|", "", d, none, np.abs(K[:, k]))
-        yield _Row("arg κ", "°", d, none, np.angle(K[:, k], deg=True))
+        yield _Row("absorbed in F, 1 − |J(d)/J0|", d, none, "", 1 - np.abs(j[:, k]))
+        yield _Row("to the moments, Re κ", d, none, "", K[:, k].real)
+        yield _Row("to the lattice, Re f", d, none, "", (1 - K[:, k] - j[:, k]).real)
+        yield _Row("into N, Re J(d)/J0", d, none, "", j[:, k].real)
+        yield _Row("|κ|", d, none, "", np.abs(K[:, k]))
+        yield _Row("arg κ", d, none, "°", np.angle(K[:, k], deg=True))
         for name, length in (("λ*_sf of Eq. 17", star), ("|λ*_sf|, Eq. 15 = Eq. 12", np.abs(exact))):
             if np.all(np.isfinite(length)):  # nothing leaks and nothing flips where it is not
-                yield _Row(name, "nm", d, none, length[:, k])
+                yield _Row(name, d, none, "nm", length[:, k])
     has_ratio = bool(np.all(T.real != 0))
     for k, d in enumerate(thickness):
         for v, at in enumerate(V):
-            yield _Row("T_par", unit, d, at, T[:, k, v].real)
-            yield _Row("T_perp", unit, d, at, T[:, k, v].imag)
+            yield _Row("T_par", d, at, unit, T[:, k, v].real)
+            yield _Row("T_perp", d, at, unit, T[:, k, v].imag)
             if has_ratio:
-                yield _Row(_RATIO, "", d, at, T[:, k, v].imag / T[:, k, v].real)
+                yield _Row(_RATIO, d, at, "", T[:, k, v].imag / T[:, k, v].real)
         for v, at in enumerate(bias):
             plus, minus = T[:, k, 2 * v], T[:, k, 2 * v + 1]
             difference = plus.imag - minus.imag
             size = np.abs(plus.imag) + np.abs(minus.imag)
-            yield _Row(_DIFFERENCE, unit, d, at, difference)
-            yield _Row(_ASYMMETRY, "", d, at,
+            yield _Row(_DIFFERENCE, d, at, unit, difference)
+            yield _Row(_ASYMMETRY, d, at, "",
                        (np.abs(plus.imag) - np.abs(minus.imag)) / np.where(size > 0, size, 1.0))  # fmt: skip
             if has_ratio:
-                yield _Row(_ODD, "", d, at, difference / 2 / plus.real)
-                yield _Row(_ODD, "", d, -at, -difference / 2 / minus.real)
+                yield _Row(_ODD, d, at, "", difference / 2 / plus.real)
+                yield _Row(_ODD, d, -at, "", -difference / 2 / minus.real)
+
+
+def leaned_on(table: pd.DataFrame) -> str:
+    """Names of all parameters whose priors some rows of the table inherit."""
+    return ", ".join(dict.fromkeys(name for each in table["leans_on"] if each for name in each.split(", ")))
 
 
 def _extrapolated(row: _Row, measured: tuple[tuple[float, float], tuple[float, float]]) -> str:
@@ -247,7 +249,7 @@ def _leans_on(
     posterior: Posterior, names: tuple[str, ...], draws: pd.DataFrame, values: FloatArray, prior_left: FloatArray
 ) -> list[str]:
     """Names of the parameters whose priors a row inherits; empty for a row that the data made."""
-    opened = undetermined(posterior, names)
+    opened = tuple(name for name in names if posterior.determined(name) != "yes")
     share = explained_by(values, draws[list(opened)].to_numpy(dtype=float))
     out = []
     for k, left in enumerate(prior_left):
@@ -276,7 +278,6 @@ def _says(
             f"Measured: {thin:g} to {thick:g} nm, {low:g} to {high:g} V. Rows beyond that are extrapolated: they hold "
             "if Eq. 12 and the polynomial of J0(V) go on as they are."
         )
-    leaning = table.loc[table["leans_on"] != "", "leans_on"]
-    if len(leaning):
-        names = dict.fromkeys(name for each in leaning for name in each.split(", "))
-        yield f"{len(leaning)} of {len(table)} rows depend on priors that the data left alone: of {', '.join(names)}."
+    if names := leaned_on(table):
+        n = int((table["leans_on"] != "").sum())
+        yield f"{n} of {len(table)} rows depend on priors that the data left alone: of {names}."

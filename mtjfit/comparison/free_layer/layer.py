@@ -41,11 +41,6 @@ def prior_draws(posterior: Posterior, names: tuple[str, ...]) -> pd.DataFrame:
     return pd.DataFrame({name: posterior.priors[name].quantile(u[:, k]) for k, name in enumerate(names)})
 
 
-def undetermined(posterior: Posterior, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Parameters that the data leave open on one side or on both."""
-    return tuple(name for name in names if posterior.determined(name) != "yes")
-
-
 def half_width(draws: FloatArray) -> FloatArray:
     """Half of the central 68 % of each column, shape (n_columns,)."""
     low, high = np.quantile(draws, [0.16, 0.84], axis=0)
@@ -60,24 +55,8 @@ def _scores(column: FloatArray) -> FloatArray:
 def explained_by(draws: FloatArray, parameters: FloatArray) -> FloatArray:
     """Share of the variance of each column of `draws` that a smooth function of each parameter explains.
 
-    In normal scores of the ranks, by a sum of cubic polynomials.
-
-    Parameters
-    ----------
-    draws : ndarray, shape (n, n_columns)
-    parameters : ndarray, shape (n, n_parameters)
-
-    Returns
-    -------
-    ndarray, shape (n_columns, n_parameters + 1)
-        The last column is that of all parameters together.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).standard_normal((4000, 2))
-    >>> share = explained_by(np.exp(x[:, :1]), x)
-    >>> share.round(2).tolist()
-    [[1.0, 0.0, 1.0]]
+    In normal scores of the ranks, by a sum of cubic polynomials. Of draws (n, n_columns) and parameters (n, k);
+    shape (n_columns, k + 1), the last column that of all parameters together.
     """
     n, k = parameters.shape
     moves = np.ptp(draws, axis=0) > 1e-12 * np.max(np.abs(draws), axis=0, initial=1e-300)
@@ -103,13 +82,7 @@ WHY = (
 
 
 def competing(ratios: Sequence[FloatArray], V: float) -> str:
-    """Whether the torques compete at +V and at −V, from draws of T_perp/T_par at both.
-
-    Examples
-    --------
-    >>> competing([np.linspace(0.1, 0.2, 9), np.linspace(-0.3, -0.2, 9)], 0.5)[:61]
-    'the torques compete at +0.5 V (T_perp/T_par = 0.15 (0.10 to 0'
-    """
+    """Whether the torques compete at +V and at −V, from draws of T_perp/T_par at both."""
     where = []
     for sign, ratio in zip("+−", ratios, strict=True):
         p = float(np.mean(ratio > 0))
@@ -120,13 +93,7 @@ def competing(ratios: Sequence[FloatArray], V: float) -> str:
 
 
 def odd_part(odd: Sequence[FloatArray]) -> str:
-    """Whether the odd part of T_perp adds to the competition, from draws of it over T_par at +V and at −V.
-
-    Examples
-    --------
-    >>> odd_part([np.full(9, -0.1), np.full(9, -0.1)])[-50:]
-    'the competition, which helps against back-hopping.'
-    """
+    """Whether the odd part of T_perp adds to the competition, from draws of it over T_par at +V and at −V."""
     against = float(np.mean((odd[0] < 0) & (odd[1] < 0)))
     along = float(np.mean((odd[0] > 0) & (odd[1] > 0)))
     if against > SURE:
@@ -150,17 +117,11 @@ _OF_LAYER = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", 
 
 @dataclass(frozen=True, eq=False)
 class FreeLayer:
-    """Lengths and interface current of one kind of device, for each draw.
+    """Lengths and interface current of one kind of device, for each of n draws.
 
-    Attributes
-    ----------
-    lengths : mapping of str to ndarray, shape (n, 1)
-        lambda_J, lambda_phi, lambda_sf_F, Lambda, dead_layer in nm.
-    powers : ndarray of int, shape (P,)
-    current : ndarray of complex, shape (n, P)
-        c_n of J0 = Σ c_n Vⁿ, per sin θ, in the unit of the study's first curve.
-    per_volume : bool
-        True: the torque carries 1/d.
+    `lengths` are lambda_J, lambda_phi, lambda_sf_F, Lambda, dead_layer in nm, each (n, 1); `current`, (n, P), the c_n
+    of J0 = Σ c_n Vⁿ for n in `powers`, per sin θ, in the unit of the study's first curve. Per volume the torque
+    carries 1/d.
     """
 
     lengths: dict[str, FloatArray]
@@ -201,10 +162,15 @@ class FreeLayer:
         return np.asarray(K[..., None] * J0[:, None, :])
 
 
+def _of_layer(study: Study) -> list[str]:
+    """Declared parameters that a layer depends on."""
+    return [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
+
+
 def _differing(study: Study) -> list[str]:
     """Free parameters of a layer that differ between devices or groups."""
-    names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
-    return [n for n in names if study.parameters[n].scope != "shared" and not study.parameters[n].is_fixed]
+    free = (name for name in _of_layer(study) if not study.parameters[name].is_fixed)
+    return [name for name in free if study.parameters[name].scope != "shared"]
 
 
 def shares_one_layer(study: Study) -> bool:
@@ -216,11 +182,10 @@ def _labels(study: Study, device: str | None) -> dict[str, str | None]:
     """The column of each parameter of the layer of a device, None where it is fixed."""
     if device is not None and device not in study.devices:
         raise ValueError(f"device {device!r} is not in the study {study.name!r}: {', '.join(study.devices)}")
-    names = [name for name in (*_OF_LAYER, *study.amplitudes) if name in study.parameters]
     if device is None and not shares_one_layer(study):
         raise ValueError(f"{', '.join(_differing(study))} differ between devices: name the device whose layer is meant")
     curve = study.curves[0 if device is None else study.devices.index(device)]
-    return {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in names}
+    return {n: None if study.parameters[n].is_fixed else study.parameters[n].name_for(curve) for n in _of_layer(study)}
 
 
 def layer_parameters(study: Study, device: str | None = None) -> tuple[str, ...]:
@@ -231,21 +196,9 @@ def layer_parameters(study: Study, device: str | None = None) -> tuple[str, ...]
 def layer_draws(study: Study, draws: pd.DataFrame, device: str | None = None) -> FreeLayer:
     """The layer of a device, or of all where they share every parameter, at each row of parameters.
 
-    An amplitude that scatters between devices is the shared one about which it scatters.
-
-    Parameters
-    ----------
-    draws : DataFrame
-        Columns named as in `Posterior.draws`.
-    device : str, optional
-        Needed where parameters differ between devices.
-
-    Raises
-    ------
-    ValueError
-        The device is not in the study, must be named, or a column is missing.
-    NotDetermined
-        The study has no amplitude of J0.
+    `draws` has columns as `Posterior.draws`. An amplitude that scatters between devices is the shared one about which
+    it scatters. `ValueError` where the device is unknown or must be named, or a column is missing; `NotDetermined`
+    without any amplitude of J0.
     """
     labels = _labels(study, device)
     missing = [label for label in labels.values() if label is not None and label not in draws]

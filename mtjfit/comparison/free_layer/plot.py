@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from mtjfit.comparison.free_layer.consequences import Consequences
+from mtjfit.comparison.free_layer.consequences import Consequences, leaned_on
 from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, panel_grid, style
 from mtjfit.results.coefficients import torque_unit
@@ -45,17 +45,14 @@ def plot_consequences(found: Consequences) -> Figure:
             ax.yaxis.set_major_locator(MaxNLocator(4))
         for ax in axes[1:-1].ravel():  # one axis of thickness for a column
             ax.xaxis.set_visible(False)
-        fig.legend(handles=_handles(found), loc="upper center", ncols=3)
+        handles = [
+            Line2D([], [], color="0.25", lw=1.1, label="median"),
+            Patch(facecolor="0.25", alpha=0.25, label="95 %"),
+            Patch(facecolor="0.93", edgecolor="0.75", hatch="///", lw=0, label="not measured: extrapolated"),
+        ]
+        fig.legend(handles=handles, loc="upper center", ncols=3)
         footer(fig, study, note)
     return fig
-
-
-def _handles(found: Consequences) -> list[Line2D | Patch]:
-    return [
-        Line2D([], [], color="0.25", lw=1.1, label="median"),
-        Patch(facecolor="0.25", alpha=0.25, label="95 %"),
-        Patch(facecolor="0.93", edgecolor="0.75", hatch="///", lw=0, label="not measured: extrapolated"),
-    ]
 
 
 def _colours(n: int) -> list[str]:
@@ -135,24 +132,17 @@ def _against_thickness(axes: np.ndarray, found: Consequences) -> None:
         _grey(ax, (thin, thick))
     for ax in axes[-1]:
         ax.set_xlabel("thickness $d$ (nm)")
-    for ax, place in (
-        (par, "best"),
-        (perp, "best"),
-        (ratio, "best"),
-        (absorbed, "lower right"),
-        (lengths, "upper left"),
-    ):
+    places = {par: "best", perp: "best", ratio: "best", absorbed: "lower right", lengths: "upper left"}
+    for ax, place in places.items():
         ax.legend(loc=place, fontsize=6.5)
 
 
 def _note(found: Consequences) -> str:
-    table = found.table
-    leaning = table.loc[table["leans_on"] != "", "leans_on"]
-    names = dict.fromkeys(name for each in leaning for name in each.split(", "))
+    names = leaned_on(found.table)
     parts = [
         "" if found.posterior.verdict.converged else "NOT CONVERGED: nothing here is a result.",
         f"Parameters of device {found.device}." if found.device else "",
-        f"Partly set by the priors of {', '.join(names)}: see the table." if names else "",
+        f"Partly set by the priors of {names}: see the table." if names else "",
         "Signs of the ratio as for e_perp = M × P along the moments.",
     ]
     return " ".join(part for part in parts if part)

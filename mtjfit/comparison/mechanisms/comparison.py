@@ -10,14 +10,13 @@ from operator import call
 import numpy as np
 import pandas as pd
 
-from mtjfit.comparison.mechanisms.left_out_thickness import LeftOutThickness, leave_out_each
 from mtjfit.comparison.mechanisms.models import (
     MECHANISMS,
     Mechanism,
     mechanism_study,
     refuse_one_thickness_for_mechanisms,
 )
-from mtjfit.comparison.mechanisms.predictive import PredictiveCheck, predictive_checks
+from mtjfit.comparison.mechanisms.predictive import LeftOutThickness, PredictiveCheck, leave_out_each, predictive_checks
 from mtjfit.comparison.mechanisms.prior_widths import WIDTHS, PriorWidth, evidence_bounds, largest_log_likelihood
 from mtjfit.infer.evidence import Evidence, Exploration, explore_posterior
 from mtjfit.infer.least_squares import FitResult, fit
@@ -39,17 +38,10 @@ _DRAWS, _SIMULATIONS = 1000, 200
 class MechanismResult:
     """Evidence, predictions and fit of one mechanism.
 
-    Attributes
-    ----------
-    study : Study
-        The data under this mechanism, with its priors.
-    settled : bool
-        False if the posterior could not be explored well enough for any of the numbers.
-    changes : mapping of str to float
-        ln Z' − ln Z by the name of each change of priors, `WIDTHS`; NaN where not reliable.
-    bounds : mapping of str to (float, float)
-        Smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
-        priors if their evidence is not reliable; see `mtjfit.comparison.mechanisms.prior_widths`.
+    `changes` are ln Z' − ln Z by the name of each change of priors, `WIDTHS`, NaN where not reliable; `bounds` the
+    smallest and largest possible ln Z' for each change that could not be computed, and by ``""`` for the declared
+    priors if their evidence is not reliable, see `mtjfit.comparison.mechanisms.prior_widths`. `settled` is False if
+    the posterior could not be explored well enough for any of the numbers.
     """
 
     mechanism: Mechanism
@@ -104,20 +96,11 @@ class MechanismResult:
 
 @dataclass(frozen=True)
 class BayesFactor:
-    """Bayes factor of the best mechanism over another.
+    """ln of the Bayes factor of the best mechanism over another.
 
-    Attributes
-    ----------
-    value, error : float
-        ln of it under the declared priors, and the standard error of the computation.
-    lowest, highest : float
-        Over all changes of priors; with the bounds of an evidence where it could not be computed.
-    lowest_under : str
-        The change that favours the other one most; empty if that is none.
-    bounded : tuple of str
-        Changes under which only bounds of one of the two evidences are known; ``""`` are the declared priors.
-    lowest_computed : float
-        Over the others; infinite if there are none.
+    `value` and its standard error are those under the declared priors, `lowest` and `highest` those over all changes of
+    priors, with the bounds of an evidence where it could not be computed: under the changes `bounded`, ``""`` for the
+    declared priors. `lowest_computed` is over the others, infinite if there are none.
     """
 
     against: str
@@ -146,8 +129,6 @@ class MechanismComparison:
 
     Attributes
     ----------
-    study : Study
-        As it was declared.
     added : mapping of str to str
         Amplitudes that the study does not declare, with the priors they were given.
     """
@@ -181,13 +162,12 @@ class MechanismComparison:
         lowest, highest, bounded = {}, {}, []
         for name in ("", *one.changes):
             mine, its = one.log_evidence(name), other.log_evidence(name)
-            lowest[name], highest[name] = _difference(mine[0], its[1]), -_difference(its[0], mine[1])
+            lowest[name], highest[name] = mine[0] - its[1], -(its[0] - mine[1])
             if mine[0] < mine[1] or its[0] < its[1]:
                 bounded.append(name)
         value = one.evidence.value - other.evidence.value
         # an evidence that is known by bounds has no error: they are certain
-        errors = [each.evidence.error if each.settled else 0.0 for each in (one, other)]
-        error = float(np.linalg.norm(errors))
+        error = float(np.linalg.norm([each.evidence.error if each.settled else 0.0 for each in (one, other)]))
         worst = min(lowest, key=lambda name: lowest[name])
         computed = min((x for name, x in lowest.items() if name not in bounded), default=np.inf)
         return BayesFactor(
@@ -238,11 +218,6 @@ class MechanismComparison:
         return float(each.sum()), float(np.sqrt(each.size) * each.std(ddof=1))
 
 
-def _difference(low: float, high: float) -> float:
-    """low − high, −∞ where one of them is unknown."""
-    return low - high if np.isfinite(low) and np.isfinite(high) else -np.inf
-
-
 def task_generators(seed: int, place: int, widths: Sequence[PriorWidth] = WIDTHS) -> dict[str, np.random.Generator]:
     """One random generator for each task of a mechanism, by its place in `MECHANISMS`.
 
@@ -262,15 +237,7 @@ def mechanism_result(
     widths: Sequence[PriorWidth] = WIDTHS,
     n_simulations: int = _SIMULATIONS,
 ) -> MechanismResult:
-    """Everything about one mechanism.
-
-    Parameters
-    ----------
-    rng : mapping of str to numpy.random.Generator
-        From `task_generators`.
-    extra, widths, n_simulations
-        See `compare_mechanisms`.
-    """
+    """Everything about one mechanism; `rng` from `task_generators`, the rest as in `compare_mechanisms`."""
     model = make_posterior(mechanism_study(study, mechanism, extra))
     explored = explore_posterior(model, model.size, rng["explore"])
     changes = dict.fromkeys((width.name for width in widths), float("nan"))
@@ -341,8 +308,6 @@ def compare_mechanisms(
     workers : int
         Processes; the numbers are the same, and one continues alone if others are killed. With more than one a script
         needs ``if __name__ == "__main__":``.
-    progress : bool
-        Show a bar on a terminal.
     run : callable
         Called as `mtjfit.parallel.in_parallel`.
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 from mtjfit.data import FloatArray
 from mtjfit.errors import ConfigError, NotDetermined, Problem
 from mtjfit.physics import kappa
+from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 
@@ -36,15 +37,8 @@ _INFINITE = float("inf")
 class Mechanism:
     """One explanation of the data.
 
-    Attributes
-    ----------
-    says : str
-        In a few words.
-    transport : {"none", "bulk", "layer"}
-        Spin transport in the free layer: none (Eq. 1–2), that of an infinitely thick layer (Eq. 13–14), or that of a
-        layer of finite thickness before a metal (Eq. 12).
-    b1 : bool
-        Whether J0 has a linear out-of-plane term of its own.
+    `transport` of spin in the free layer: none (Eq. 1–2), that of an infinitely thick layer (Eq. 13–14), or that of a
+    layer of finite thickness before a metal (Eq. 12). `b1`: whether J0 has a linear out-of-plane term of its own.
     """
 
     name: str
@@ -82,20 +76,8 @@ def added_priors(study: Study, names: Sequence[str]) -> dict[str, Parameter]:
     """Amplitudes that a study does not declare, with priors made from those it does.
 
     Mean zero, and the standard deviation and scope of the declared amplitude of the same power of V: b1 from a1,
-    a2 from b2. An amplitude that is declared keeps its prior.
-
-    Raises
-    ------
-    ConfigError
-        There is no such counterpart with a normal prior; all names at once.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> added_priors(study, ["b1"])["b1"].prior.describe()
-    'normal 0 ± 1'
+    a2 from b2. An amplitude that is declared keeps its prior. `ConfigError` names all that have no such counterpart
+    with a normal prior.
     """
     found, problems = {}, []
     for name in names:
@@ -120,32 +102,11 @@ def added_priors(study: Study, names: Sequence[str]) -> dict[str, Parameter]:
 
 
 def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = ()) -> Study:
-    """The same data under one mechanism.
+    """The same data under one mechanism, with amplitudes `extra`, such as ``"a2"``, whatever the mechanism.
 
     What the study declares is kept: priors of lengths that the mechanism has, amplitudes, noise. b1 comes or goes with
     the mechanism. Where the torque does not depend on d the prior of thicknesses integrates to one: they are then
-    taken as nominal, which changes nothing but the time it takes.
-
-    Parameters
-    ----------
-    extra : sequence of str
-        Amplitudes to add whatever the mechanism, such as ``"a2"``; see `added_priors`.
-
-    Raises
-    ------
-    ConfigError
-        An amplitude has no prior, or the data do not contain it.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.model.marginal import MarginalPosterior
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> MarginalPosterior(mechanism_study(study, MECHANISMS["diffusion-bulk"])).names
-    ('lambda_J', 'lambda_phi', 'lambda_sf_F')
-    >>> mechanism_study(study, MECHANISMS["ballistic+b1"], ["a2"]).amplitudes
-    ('a1', 'b2', 'b1', 'a2')
+    taken as nominal, which changes nothing but the time it takes. `ConfigError` as in `added_priors`.
     """
     wanted = dict.fromkeys((*(["b1"] if mechanism.b1 else []), *extra))
     parameters = {**study.parameters, **added_priors(study, list(wanted))}
@@ -162,15 +123,10 @@ def mechanism_study(study: Study, mechanism: Mechanism, extra: Sequence[str] = (
 
 
 def refuse_one_thickness_for_mechanisms(study: Study) -> None:
-    """Refuse a study of one thickness, which cannot distinguish any mechanisms.
+    """Refuse a study of one thickness, whatever its lengths: `NotDetermined`.
 
     Whatever κ is, T = κ J0 of one thickness is the torque of a ballistic junction with other amplitudes:
     a1' + i b1' = κ (a1 + i b1) and a2' + i b2' = κ (a2 + i b2). Only the change of κ with d distinguishes the two.
-
-    Raises
-    ------
-    NotDetermined
-        All devices have the same thickness, whatever the lengths are declared to be.
     """
     if study.n_thicknesses > 1:
         return
@@ -183,28 +139,6 @@ def refuse_one_thickness_for_mechanisms(study: Study) -> None:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Signature:
-    """Slopes at zero bias that a mechanism predicts, for a1 = 1.
-
-    Attributes
-    ----------
-    thickness : ndarray, shape (n,)
-        In nm.
-    par, perp : ndarray, shape (n,)
-        dT_par/dV and dT_perp/dV.
-    """
-
-    thickness: FloatArray
-    par: FloatArray
-    perp: FloatArray
-
-    @property
-    def ratio(self) -> FloatArray:
-        """dT_perp/dT_par."""
-        return np.asarray(self.perp / self.par)
-
-
 def signature(
     mechanism: Mechanism,
     thickness: ArrayLike,
@@ -212,41 +146,27 @@ def signature(
     lengths: Mapping[str, float] = EXAMPLE,
     b1: float = EXAMPLE_B1,
     per: str = "device",
-) -> Signature:
-    """Slopes against thickness, Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
+) -> ComplexArray:
+    """Slopes dT_par/dV + i dT_perp/dV at zero bias for a1 = 1 against thickness (nm), shape (n,).
 
-    Parameters
-    ----------
-    thickness : array_like, shape (n,)
-        In nm, positive.
-    lengths : mapping of str to float
-        lambda_J, lambda_phi, lambda_sf_F and Lambda in nm; those that the mechanism fixes are ignored.
-    b1 : float
-        b1/a1 of mechanisms that have it.
-    per : {"device", "area", "volume"}
-
-    Examples
-    --------
-    >>> signature(MECHANISMS["diffusion"], [1.2, 3.0]).ratio.round(2)
-    array([-0.22, -0.04])
-    >>> signature(MECHANISMS["ballistic+b1"], [1.2, 3.0]).ratio
-    array([-0.2, -0.2])
+    Eq. 12 with the lengths of the mechanism: κ(d)(1 + i b1), over d per volume.
+    `lengths` in nm; those that the mechanism fixes are ignored. `b1` is b1/a1 of mechanisms that have it.
     """
     d = np.asarray(thickness, dtype=float)
     at = {**lengths, **mechanism.lengths}
-    K = kappa(d, *(at[name] for name in ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")))
+    K = kappa(d, *(at[name] for name in EXAMPLE))
     slope = K * (1 + 1j * b1 if mechanism.b1 else 1.0) / (d if per == "volume" else 1.0)
-    return Signature(d, np.broadcast_to(slope.real, d.shape), np.broadcast_to(slope.imag, d.shape))
+    return np.broadcast_to(slope, d.shape)
 
 
 def signature_table(per: str = "device") -> Table:
     """Thickness dependence that each mechanism predicts, from Eq. 12 with the lengths of Fig. 3."""
     rows = []
     for name, mechanism in MECHANISMS.items():
-        found = signature(mechanism, _D, per=per)
-        for label, values in (("dT_par/dV", found.par), ("dT_perp/dV", found.perp), ("ratio", found.ratio)):
+        T = signature(mechanism, _D, per=per)
+        for label, values in (("dT_par/dV", T.real), ("dT_perp/dV", T.imag), ("ratio", T.imag / T.real)):
             shown = tuple(number(float(value) + 0.0, 3) for value in values)
-            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(found.thickness, values)))
+            rows.append((name if label == "dT_par/dV" else "", label, *shown, _trend(np.array(_D), values)))
     note = (
         "At zero bias, in units of a1 (ratio: T_perp/T_par); lambda_J = lambda_phi = 1 nm, lambda_sf_F = 10 nm, "
         f"Lambda = 1 nm, and b1 = {EXAMPLE_B1:g} a1 where there is b1. diffusion-bulk can turn the torque only where "

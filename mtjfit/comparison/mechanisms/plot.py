@@ -13,9 +13,9 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from mtjfit.comparison.free_layer.layer import layer_draws
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
-from mtjfit.comparison.mechanisms.predictive import Slopes, slopes
+from mtjfit.comparison.mechanisms.predictive import slopes
 from mtjfit.data import FloatArray
-from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style
+from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style, symbol
 
 _LOOK = {
     "ballistic": (OKABE_ITO["black"], "s", (0, (1, 1.2))),
@@ -24,7 +24,6 @@ _LOOK = {
     "diffusion": (OKABE_ITO["blue"], "o", "-"),
     "diffusion+b1": (OKABE_ITO["vermillion"], "^", (0, (2.5, 1.2))),
 }
-_LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "Lambda")
 _LINEAR = 10.0  # ln B up to here is drawn on a linear scale
 _ROWS = 300
 _POINTS = 121
@@ -37,7 +36,7 @@ def predicted_slopes(result: MechanismResult, thickness: FloatArray) -> tuple[Fl
     are not the same for all devices: then there is no one curve.
     """
     study = result.study
-    names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *_LENGTHS)
+    names = ("a1", "b1", "dead_layer", "D_ratio", "lambda_sf_N", *EXAMPLE)
     if any(study.parameters[name].scope != "shared" for name in names if name in study.parameters):
         return None
     layer = layer_draws(study, result.draws.iloc[:_ROWS], study.devices[0])
@@ -55,7 +54,9 @@ def plot_mechanisms(found: MechanismComparison) -> Figure:
         _against_thickness(axes[1, 0], axes[1, 1], found)
         for ax, letter in zip(axes.flat, "abcd", strict=True):
             ax.set_title(f"({letter}) {ax.get_title(loc='left')}", loc="left")
-        handles = [_handle(result.name) for result in found.results]
+        looks = {result.name: _LOOK[result.name] for result in found.results}
+        handles = [Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
+                   for name, (colour, marker, dashes) in looks.items()]  # fmt: skip
         fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.4)
         footer(fig, found.study, _note(found))
     return fig
@@ -70,30 +71,18 @@ def _note(found: MechanismComparison) -> str:
     )
 
 
-def _handle(name: str) -> Line2D:
-    colour, marker, dashes = _LOOK[name]
-    return Line2D([], [], color=colour, marker=marker, ls=dashes, ms=3.5, lw=1.2, label=name)
-
-
 def _minus(x: float, form: str = "g") -> str:
     return f"{x:{form}}".replace("-", "−")
 
 
-def _compressed(ax: Axes, axis: str) -> None:
-    """Linear up to ten, logarithmic beyond."""
+def _compress(ax: Axes, axis: str, low: float, high: float) -> None:
+    """Linear up to ten, logarithmic beyond; with room for a marker and its label at either end."""
     getattr(ax, f"set_{axis}scale")("symlog", linthresh=_LINEAR, linscale=1.0)
     own = getattr(ax, f"{axis}axis")
     own.set_major_formatter(FuncFormatter(lambda x, _: _minus(x)))
     own.set_minor_locator(NullLocator())
-
-
-def _room(ax: Axes, axis: str, low: float, high: float) -> None:
-    """Limits with room for a marker and its label at either end of the compressed scale."""
-    beyond = (
-        4.0 * low if low < -_LINEAR else min(low - 3.0, -5.0),
-        4.0 * high if high > _LINEAR else max(high + 2.0, 2.0),
-    )
-    getattr(ax, f"set_{axis}lim")(*beyond)
+    below = 4.0 * low if low < -_LINEAR else min(low - 3.0, -5.0)
+    getattr(ax, f"set_{axis}lim")(below, 4.0 * high if high > _LINEAR else max(high + 2.0, 2.0))
 
 
 def _evidence(ax: Axes, found: MechanismComparison) -> None:
@@ -116,8 +105,7 @@ def _evidence(ax: Axes, found: MechanismComparison) -> None:
     ax.text(-DECISIVE, 0.01, "20 : 1 ", transform=ax.get_xaxis_transform(), fontsize=6, color="0.35", ha="right")
     ax.set_yticks(range(len(ordered)), [one.name for one in ordered])
     ax.set_ylim(-0.6, len(ordered) - 0.3)
-    _compressed(ax, "x")
-    _room(ax, "x", min(one.evidence.value - found.best.evidence.value for one in ordered), 0.0)
+    _compress(ax, "x", min(one.evidence.value - found.best.evidence.value for one in ordered), 0.0)
     ax.set_xlabel("ln Z − ln Z of the best")
     ax.set_title("evidence", loc="left")
 
@@ -125,21 +113,20 @@ def _evidence(ax: Axes, found: MechanismComparison) -> None:
 def _left_out(ax: Axes, found: MechanismComparison) -> None:
     place = np.arange(len(found.best.left_out))
     shift = np.linspace(-0.28, 0.28, len(found.results)) if len(found.results) > 1 else [0.0]
+    away = []
     for dx, result in zip(shift, found.results, strict=True):
         colour, marker, _ = _LOOK[result.name]
         for x, best, one in zip(place, found.best.left_out, result.left_out, strict=True):
             face = "white" if one.method == "refit" else colour
-            ax.plot(x + dx, one.log_density - best.log_density, marker, color=colour, mfc=face, ms=4)
+            away.append(one.log_density - best.log_density)
+            ax.plot(x + dx, away[-1], marker, color=colour, mfc=face, ms=4)
     ax.axhline(0, color="0.6", lw=0.5, zorder=0)
     labels = [f"{one.thickness:g}" + (f" (×{len(one.devices)})" if len(one.devices) > 1 else "")
               for one in found.best.left_out]  # fmt: skip
     ax.set_xticks(place, labels)
     ax.set_xlabel("left-out thickness (nm)")
     ax.set_ylabel(f"ln p − ln p of {found.best.name}")
-    _compressed(ax, "y")
-    pairs = [zip(found.best.left_out, result.left_out, strict=True) for result in found.results]
-    away = [one.log_density - best.log_density for pair in pairs for best, one in pair]
-    _room(ax, "y", min(away), max(away))
+    _compress(ax, "y", min(away), max(away))
     ax.set_title("left-out thickness, predicted from the others", loc="left")
 
 
@@ -151,14 +138,16 @@ def _against_thickness(ratio: Axes, par: Axes, found: MechanismComparison) -> No
         if predicted is not None:
             _band(ratio, result.name, d, predicted[1] / predicted[0])
             _band(par, result.name, d, predicted[0])
-    _points(ratio, data, data.ratio, data.sd_ratio)
-    _points(par, data, data.par, data.sd_par)
-    for ax in (ratio, par):
+    for ax, y, sd in ((ratio, data.ratio, data.sd_ratio), (par, data.par, data.sd_par)):
+        ax.errorbar(data.thickness, y, yerr=sd, fmt="o", color="black", mfc="white", ms=4, elinewidth=0.8,
+                    capsize=1.5, zorder=5)  # fmt: skip
         ax.set_xlabel("thickness (nm)")
         ax.set_xlim(d[0], d[-1])
+        # from the data and zero, so that a prediction that runs away does not flatten them
+        low, high = min(float(np.min(y - sd)), 0.0), max(float(np.max(y + sd)), 0.0)
+        margin = 0.18 * (high - low)
+        ax.set_ylim(low - margin, high + margin)
     ratio.set_ylabel(r"slope ratio $T_\perp/T_\parallel$ at zero bias")
-    _limits(ratio, data.ratio, data.sd_ratio)
-    _limits(par, data.par, data.sd_par)
     name_axis(par.yaxis, r"$\mathrm{d}T_\parallel/\mathrm{d}V$ at zero bias", found.study.unit_of("a1"))
     ratio.set_title("slope ratio", loc="left")
     per_volume = found.study.curves[0].per == "volume"
@@ -172,33 +161,16 @@ def _band(ax: Axes, name: str, d: FloatArray, values: FloatArray) -> None:
     ax.plot(d, middle, color=colour, ls=dashes, lw=1.2, gid=name)
 
 
-def _points(ax: Axes, data: Slopes, y: FloatArray, sd: FloatArray) -> None:
-    ax.errorbar(data.thickness, y, yerr=sd, fmt="o", color="black", mfc="white", ms=4, elinewidth=0.8, capsize=1.5,
-                zorder=5)  # fmt: skip
-
-
-def _limits(ax: Axes, y: FloatArray, sd: FloatArray) -> None:
-    """From the data and zero, so that a prediction that runs away does not flatten them."""
-    low, high = min(float(np.min(y - sd)), 0.0), max(float(np.max(y + sd)), 0.0)
-    margin = 0.18 * (high - low)
-    ax.set_ylim(low - margin, high + margin)
-
-
 def plot_signatures(per: str = "device") -> Figure:
-    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data.
-
-    Parameters
-    ----------
-    per : {"device", "area", "volume"}
-    """
+    """T_par, linear T_perp and their ratio against thickness as each mechanism predicts them; Eq. 12, no data."""
     d = np.linspace(0.3, 6.0, 241)
     with style():
         fig = NotebookFigure(figsize=(DOUBLE, 2.35), layout="constrained")
         axes = fig.subplots(1, 3)
         for name, mechanism in MECHANISMS.items():
-            found = signature(mechanism, d, per=per)
+            slope = signature(mechanism, d, per=per)
             colour, _, dashes = _LOOK[name]
-            for ax, values in zip(axes, (found.par, found.perp, found.ratio), strict=True):
+            for ax, values in zip(axes, (slope.real, slope.imag, slope.imag / slope.real), strict=True):
                 ax.plot(d, values, color=colour, ls=dashes, lw=1.3, label=name, gid=name)
         unit = "a_1" if per != "volume" else r"a_1\ \mathrm{nm}^{-1}"
         labels = (
@@ -211,9 +183,7 @@ def plot_signatures(per: str = "device") -> Figure:
             ax.set_ylabel(label)
             ax.set_xlim(0, d[-1])
         fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MECHANISMS))
-        at = ", ".join(f"{symbol} = {EXAMPLE[name]:g} nm" for symbol, name in
-                       ((r"$\lambda_J$", "lambda_J"), (r"$\lambda_\phi$", "lambda_phi"),
-                        (r"$\lambda_\mathrm{sf}^F$", "lambda_sf_F"), (r"$\Lambda$", "Lambda")))  # fmt: skip
+        at = ", ".join(f"{symbol(name)} = {length:g} nm" for name, length in EXAMPLE.items())
         fig.supxlabel(
             f"At zero bias; {at}; $b_1$ = {_minus(EXAMPLE_B1)} $a_1$ where there is $b_1$", fontsize=6.5, color="0.35"
         )

@@ -51,15 +51,7 @@ _ANY_LENGTH = (1e-3, 1e5)  # nm, as in the search for the best fit
 
 @dataclass(frozen=True)
 class PriorWidth:
-    """One change of priors.
-
-    Attributes
-    ----------
-    of : {"b1", "amplitudes", "lengths"}
-        The priors that change: that of b1, of all amplitudes, of all lengths.
-    factor : float
-        Times their width.
-    """
+    """One change of priors: of b1, all amplitudes or all lengths, to `factor` times their width."""
 
     name: str
     of: str
@@ -78,13 +70,7 @@ class PriorWidth:
     def log_evidence_change(
         self, model: MarginalPosterior, explored: Exploration, rng: np.random.Generator
     ) -> tuple[float, bool]:
-        """ln Z' − ln Z under these priors, and whether it is reliable.
-
-        Parameters
-        ----------
-        explored : Exploration
-            Posterior of `model` under the declared priors.
-        """
+        """ln Z' − ln Z under these priors, and whether it is reliable; `explored` under the declared ones."""
         study = model.study
         changed = self.study(study)
         if all(changed.parameters[name].prior == one.prior for name, one in study.parameters.items()):
@@ -132,8 +118,7 @@ def _translated(
     supports = [prior.support for prior in target.scores.priors]
     allowed = np.all([(low <= values[:, k]) & (values[:, k] <= high) for k, (low, high) in enumerate(supports)], axis=0)
     kept = target.scores.of(values)[allowed] if allowed.sum() >= START // 10 else z
-    nudge: Callable[..., FloatArray] = rng.normal
-    return kept + nudge(0.0, 1e-6, kept.shape)
+    return np.asarray(kept + rng.normal(0.0, 1e-6, kept.shape))
 
 
 def _changed(model: MarginalPosterior, changed: Study) -> list[tuple[str, Prior, Prior]]:
@@ -165,31 +150,10 @@ def evidence_bounds(
     *,
     supremum: Callable[[Prior, Prior], float] = largest_log_ratio,
 ) -> tuple[float, float]:
-    """Smallest and largest ln Z' under changed priors.
+    """Smallest and largest ln Z' under changed priors, or those declared if `width` is None.
 
-    Parameters
-    ----------
-    explored : Exploration
-        Posterior under the declared priors. If it is not settled, only `ceiling` is a bound.
-    width : PriorWidth or None
-        The change; None for the declared priors.
-    ceiling : float
-        From `largest_log_likelihood`.
-    supremum : callable
-        sup ln p'/p of an old and a new prior.
-
-    Examples
-    --------
-    >>> from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> model = MarginalPosterior(mechanism_study(study, MECHANISMS["ballistic"]))
-    >>> rng = np.random.default_rng(0)
-    >>> explored = explore_posterior(model, model.size, rng)
-    >>> low, high = evidence_bounds(model, explored, WIDTHS[3], np.inf, rng)  # amplitudes x 3
-    >>> round(low, 1), high  # -8208.9, less almost ln 3 for each of two amplitudes
-    (-8211.0, inf)
+    `explored` is the posterior under the declared priors. If it is not settled, only `ceiling`, from
+    `largest_log_likelihood`, is a bound. `supremum` is sup ln p'/p of an old and a new prior.
     """
     if not explored.settled:
         return -np.inf, ceiling
@@ -215,20 +179,7 @@ def largest_log_likelihood(study: Study, width: PriorWidth, *, share: float = _S
     """An upper bound of ln Z under any prior of lengths and amplitudes inside the ranges that `width` leaves.
 
     By the best fit, found from many starts; infinite where noise is free, whose likelihood a fit does not maximise.
-
-    Parameters
-    ----------
-    share : float
-        λ of the bound for uncertain thicknesses, between 0 and 1.
-
-    Examples
-    --------
-    >>> from mtjfit.comparison.mechanisms.models import MECHANISMS, mechanism_study
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> round(largest_log_likelihood(mechanism_study(study, MECHANISMS["ballistic"]), WIDTHS[-1]))  # ln Z is -8209
-    -8192
+    `share` is λ of the bound for uncertain thicknesses, between 0 and 1.
     """
     free = [name for name, one in study.parameters.items() if not one.is_fixed]
     if any(name in free for name in (*NOISE, *JITTER)) or DOF in study.parameters:

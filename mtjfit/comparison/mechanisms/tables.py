@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, BayesFactor, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.predictive import STATISTICS
@@ -231,6 +232,17 @@ def _of_b1(found: MechanismComparison) -> list[str]:
         f"Beside diffusion, b1 is {interval(float(low), float(middle), float(high))} {unit} (median, 90 %); the data "
         "do not exclude a b1 inside this interval, whatever the Bayes factor against a free one."
     ]
+
+
+def mechanism_frame(found: MechanismComparison) -> pd.DataFrame:
+    """Evidence, fit and criteria with all digits, for ``mechanisms.csv``."""
+    rows = [
+        {"mechanism": one.name, "log_evidence": one.evidence.value, "error": one.evidence.error,
+         "log_prediction": one.log_prediction, "chi2": one.fit.chi2, "dof": one.fit.dof, "k": one.n_determined,
+         "aic": one.aic, "bic": one.bic}
+        for one in found.results
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def mechanism_document(found: MechanismComparison) -> dict[str, Any]:

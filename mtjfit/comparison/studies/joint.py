@@ -29,14 +29,9 @@ from mtjfit.study.prior import LN_2PI
 
 @dataclass(frozen=True, eq=False)
 class JointPosterior:
-    """Prior and likelihood of several studies, vectorised over rows of coordinates; made by `joint_posterior`.
+    """Prior and likelihood of several studies by label, vectorised over rows of coordinates; see `joint_posterior`.
 
-    Attributes
-    ----------
-    models : mapping of str to MarginalPosterior
-        By the label of the study.
-    shared : tuple of str
-        Lengths that are one number for all studies.
+    `shared` lengths are one number for all studies.
     """
 
     models: Mapping[str, MarginalPosterior]
@@ -119,30 +114,10 @@ class JointPosterior:
 
 
 def joint_posterior(studies: Mapping[str, Study], shared: Sequence[str] | None = None) -> JointPosterior:
-    """Join studies in one posterior, or refuse them with all reasons.
+    """Join studies, two or more by label, in one posterior, or refuse them with all reasons in a `ConfigError`.
 
-    Parameters
-    ----------
-    studies : mapping of str to Study
-        Two or more, by label.
-    shared : sequence of str, optional
-        Lengths that are the same in all; each needs the same prior everywhere, or the same fixed value. Default: all
-        lengths of the free layer and, where all studies declare it, what lies behind it.
-
-    Raises
-    ------
-    ConfigError
-        Fewer than two studies, a shared length that some study lacks, has for each group or device, or with another
-        prior. All problems at once.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.study import load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> thin, thick = (study.replace(curves=study.curves[k]) for k in (slice(0, 3), slice(2, 5)))
-    >>> joint_posterior({"thin": thin, "thick": thick}).names[3:]
-    ('lambda_sf_N', 'a1 (thin)', 'b2 (thin)', 'a1 (thick)', 'b2 (thick)')
+    `shared` lengths are the same in all; each needs the same prior everywhere, or the same fixed value. Default: all
+    lengths of the free layer and, where all studies declare it, what lies behind it.
     """
     common = (name for name in LENGTHS if all(name in study.parameters for study in studies.values()))
     chosen = tuple(common if shared is None else shared)
@@ -181,20 +156,15 @@ def _problems(studies: Mapping[str, Study], shared: Sequence[str]) -> Iterator[P
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
-    """Draws of one posterior, joint or single, with their likelihood and evidence.
+    """Draws of one posterior, joint or single, with their likelihood, (n_draws,), and evidence.
 
-    Attributes
-    ----------
-    log_likelihood : ndarray, shape (n_draws,)
-    evidence : Evidence
-        NaN where the run did not converge.
+    The evidence is NaN where the run did not converge.
     """
 
     chains: Chains
     log_likelihood: FloatArray
     verdict: Verdict
     evidence: Evidence
-    seed: int
 
     @property
     def z(self) -> FloatArray:
@@ -206,15 +176,9 @@ class Sampled:
 def sampled(
     model: JointPosterior | MarginalPosterior, seed: int, *, target_ess: float = 2000, progress: bool = True
 ) -> Sampled:
-    """Sample a posterior whose coordinates are normal scores, one thickness with free lengths included.
-
-    Parameters
-    ----------
-    progress : bool
-        Show a bar on a terminal.
-    """
+    """Sample a posterior whose coordinates are normal scores, one thickness with free lengths included."""
     run = run_ensembles(model, model.names, seed=seed, target_ess=target_ess, progress=progress)
     flat = run.chains.theta.reshape(-1, model.size)
     log_likelihood = run.chains.log_posterior.ravel() - model.log_prior(flat)
     evidence = run.evidence or Evidence(float("nan"), float("inf"), "none")
-    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence, seed)
+    return Sampled(run.chains, log_likelihood, about_priors(run.verdict, run.chains, model.reach), evidence)

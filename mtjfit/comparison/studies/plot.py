@@ -25,12 +25,8 @@ _POINTS = 300
 def plot_studies(found: StudyComparison, studies: Mapping[str, Study]) -> Figure:
     """Posterior densities of every common length: from each data set alone, and filled from all together.
 
-    Densities of ln(length), all drawn to the same height, on a logarithmic axis.
-
-    Parameters
-    ----------
-    studies : mapping of str to Study
-        The same data sets by label, for the mark of those that were not measured.
+    Densities of ln(length), all drawn to the same height, on a logarithmic axis. `studies` by label mark those that
+    were not measured.
     """
     draws = found.lengths
     names = [name for name in found.model.shared if all(name in each for each in draws.values())]

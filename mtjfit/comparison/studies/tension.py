@@ -37,14 +37,9 @@ _LEAST_DIMENSION = 0.1  # below it there is nothing to disagree on
 class Tension:
     """Agreement of data sets about their common lengths.
 
-    Attributes
-    ----------
-    log_R, log_R_error : float
-        Log ratio of the evidences: above zero for agreement, but larger for wider priors.
-    log_S, log_S_error : float
-        Suspiciousness, without the widths of the priors; below zero where data sets pull apart.
-    dimension : float
-        Number of combinations of shared lengths that are constrained by more than one data set.
+    ln R is the log ratio of the evidences: above zero for agreement, but larger for wider priors; ln S the
+    suspiciousness, without the widths of the priors, below zero where data sets pull apart; `dimension` the number of
+    combinations of shared lengths that are constrained by more than one data set.
     """
 
     log_R: float
@@ -117,26 +112,21 @@ class StudyComparison:
         refused = [f"NOT CONVERGED, no result: {label}: {'; '.join(one.verdict.reasons)}"
                    for label, one in self.runs.items() if not one.verdict.converged]  # fmt: skip
         marks = [f"{name}: {each.study.label}" for name, each in self.model.models.items() if each.study.label]
-        rows = {name: [name] for name in self.model.shared}
-        for draws in self.lengths.values():
-            for name, cells in rows.items():
-                levels = (0.5, 0.05, 0.95) if name in draws else ()
-                shown = [number(float(draws[name].quantile(level)), 3) for level in levels]
-                cells.append("{} ({} to {})".format(*shown) if shown else "")
+        rows = [[name, *(_median(draws, name) for draws in self.lengths.values())] for name in self.model.shared]
         return card(
             f"{len(self.single)} data sets", marks=[*refused, *marks], facts={"tension": str(self.tension)},
-            header=("common", *self.runs), rows=rows.values(), notes=["Median (90 % interval)."],
+            header=("common", *self.runs), rows=rows, notes=["Median (90 % interval)."],
         )  # fmt: skip
 
 
-def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:
-    """Tension between data sets from their own posteriors and the joint one.
+def _median(draws: pd.DataFrame, name: str) -> str:
+    """Median (90 % interval) to three digits; empty where the length is fixed."""
+    shown = [number(float(draws[name].quantile(level)), 3) for level in (0.5, 0.05, 0.95) if name in draws]
+    return "{} ({} to {})".format(*shown) if shown else ""
 
-    Examples
-    --------
-    >>> Tension(3.0, 0.1, -9.0, 0.1, 2.0).sigma > 3
-    True
-    """
+
+def tension(joint: Sampled, single: Mapping[str, Sampled]) -> Tension:
+    """Tension between data sets from their own posteriors and the joint one."""
     ln_R = joint.evidence.value - sum(one.evidence.value for one in single.values())
     ln_R_error = float(np.sqrt(joint.evidence.error**2 + sum(one.evidence.error**2 for one in single.values())))
     mean, error, dimension = _moments(joint)

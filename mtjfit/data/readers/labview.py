@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, columns_named, grid_of, is_number, text_of
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, refuse_names, text_of
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split
 
 _TITLE = "LabVIEW Measurement"
@@ -21,13 +21,6 @@ def read_labview(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
     Separator and decimal mark of a measurement file stand in its header. A row without X value gets it from ``X0`` and
     ``Delta_X``. The last column, ``Comment``, is left out.
-
-    Examples
-    --------
-    >>> text = b"Frequency(GHz):3.0E+0\\nPower(dBm):1.8E+1\\n\\n37.9\\t-1.4E-4\\n38.5\\t-1.3E-4\\n"
-    >>> sheet, = read_labview(SourceFile("a.lvm", text), ReadOptions(names=("H (Oe)", "V (V)")))
-    >>> sheet.parameter("Frequency"), sheet.numbers("H").tolist()
-    (HeaderParameter(value=3.0, unit='GHz'), [37.9, 38.5])
     """
     notes: list[str] = []
     lines = list(numbered_lines(text_of(source, options, notes)))
@@ -118,9 +111,7 @@ def _without_special(lines: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     return kept
 
 
-def _split_segments(
-    lines: Sequence[tuple[int, str]],
-) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
+def _split_segments(lines: Sequence[tuple[int, str]]) -> list[tuple[list[tuple[int, str]], list[tuple[int, str]]]]:
     """Header and rows of each segment."""
     ends = [k for k, (_, line) in enumerate(lines) if line.startswith(_END)]
     starts = []
@@ -161,13 +152,9 @@ def _segment(
     sheet = _with_x(source, sheet, tags, decimal)
     sheet = replace(sheet, columns=_with_units(sheet.columns, tags, _value(file_tags, "X_Columns") == "Multi"))
     if options.names:
-        if len(options.names) != len(sheet.columns):
-            what = f"has {len(sheet.columns)} columns, but {len(options.names)} names are declared"
-            raise source.fault(what, "name every column in [data.format]", sheet.lines[0])
-        renamed = columns_named(options.names, [])
-        columns = tuple(
-            replace(c, name=n.name, unit=n.unit or c.unit) for c, n in zip(sheet.columns, renamed, strict=True)
-        )
+        refuse_names(source, options.names, len(sheet.columns), sheet.lines[0])
+        named = zip(sheet.columns, map(split_unit, options.names), strict=True)
+        columns = tuple(replace(column, name=name, unit=unit or column.unit) for column, (name, unit) in named)
         sheet = replace(sheet, columns=columns)
     return sheet
 

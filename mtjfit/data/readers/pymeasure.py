@@ -12,15 +12,7 @@ _SECTION = re.compile(r"(Procedure|Parameters|Metadata|Data)\s*:\s*(.*)")
 
 
 def read_pymeasure(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """One run of a procedure; its parameters and metadata become header parameters.
-
-    Examples
-    --------
-    >>> text = b"#Procedure: <lab.Sweep>\\n#Parameters:\\n#\\tPower: 10 dBm\\n#Data:\\nField (Oe),V (uV)\\n1,2\\n3,4\\n"
-    >>> sheet, = read_pymeasure(SourceFile("a.csv", text), ReadOptions())
-    >>> sheet.metadata["Power"], sheet.columns[1].unit
-    ('10 dBm', 'uV')
-    """
+    """One run of a procedure; its parameters and metadata become header parameters."""
     options = replace(options, comment="#")
     grid = grid_of(source, options)
     metadata: dict[str, str] = {}

@@ -24,14 +24,10 @@ from mtjfit.input import read_bytes
 
 @dataclass(frozen=True)
 class Reader:
-    """One format.
+    """One format: its `name` as in ``[data.format] reader = "…"``, and in words.
 
     Attributes
     ----------
-    name : str
-        As in ``[data.format] reader = "…"``.
-    says : str
-        The format in words.
     recognises : callable
         True where a file is surely, or most likely, of this format.
     read : callable
@@ -70,10 +66,7 @@ def reader_named(name: str) -> Reader:
 def read_source(path: str | Path, label: str = "", max_bytes: int = MAX_BYTES) -> SourceFile:
     """The bytes of a file; DataError where it cannot be read, is too large, or is still being written.
 
-    Parameters
-    ----------
-    label : str
-        Name of the file in messages; the path as given if empty.
+    In messages it is called `label`; the path as given if empty.
     """
     path = Path(path)
     label = label or str(path)

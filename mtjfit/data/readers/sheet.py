@@ -11,8 +11,8 @@ from types import MappingProxyType, ModuleType
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtjfit.arrays import FloatArray
 from mtjfit.data.format import ReadOptions
 from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, ProblemLog, did_you_mean
@@ -149,7 +149,7 @@ class Sheet:
             what, todo = f"stands {len(found)} times in the header", "say how the columns repeat in [data.wide]"
         raise DataError([Problem(f"{self.where}: column {name!r}", what, todo)])
 
-    def numbers(self, name: str) -> NDArray[np.float64]:
+    def numbers(self, name: str) -> FloatArray:
         """All numbers of a column, shape (rows,); DataError with the line of every cell that is none."""
         column, log = self.column(name), ProblemLog(self.label)
         values = np.empty(len(column.cells))
@@ -229,13 +229,7 @@ def third_party(source: SourceFile, format: str, todo: str) -> Iterator[None]:
 
 
 def cell_text(value: object) -> str:
-    """A value of a binary format as the shortest text that gives it back; empty for none.
-
-    Examples
-    --------
-    >>> cell_text(0.1), cell_text(3), cell_text(None), cell_text("A1 ")
-    ('0.1', '3', '', 'A1')
-    """
+    """A value of a binary format as the shortest text that gives it back; empty for none."""
     if value is None:
         return ""
     return repr(float(value)) if isinstance(value, float) else str(value).strip()

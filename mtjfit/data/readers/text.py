@@ -20,6 +20,7 @@ from mtjfit.data.tidy import (
     without_mark,
 )
 from mtjfit.errors import DataError, ProblemLog
+from mtjfit.text import counted
 
 _LOOKED_AT = 50
 _MAX_HEADER_LINES = 8
@@ -45,8 +46,6 @@ class TextGrid:
 def is_number(cell: str) -> bool:
     """True for a number with a decimal point or comma, and for what programs write in place of one.
 
-    Examples
-    --------
     >>> is_number("62.5E+0"), is_number("1,5"), is_number("nan"), is_number("2.1nm")
     (True, True, True, False)
     """
@@ -80,14 +79,9 @@ def grid_of(
     *,
     blank_lines: bool = True,
 ) -> TextGrid:
-    """Comments, header lines and rows of a file, or of some of its lines.
+    """Comments, header lines and rows of a file, or of `lines`, where a reader has taken off a preamble of its own.
 
-    Parameters
-    ----------
-    lines : iterable of (int, str), optional
-        Numbered lines, where a reader has taken off a preamble of its own.
-    blank_lines : bool
-        False: a blank line before data is a problem.
+    Without `blank_lines` a blank line before data is a problem.
     """
     notes: list[str] = []
     if lines is None:
@@ -109,7 +103,7 @@ def grid_of(
     if inside and not blank_lines:
         raise source.fault("is blank, and data follow", "remove the blank line, or split the file", inside[0])
     if inside:
-        notes.append(f"{len(inside)} blank line{'s' * (len(inside) > 1)} skipped, the first is line {inside[0]}")
+        notes.append(f"{counted(len(inside), 'blank line')} skipped, the first is line {inside[0]}")
     separator = options.separator or _separator(source, kept, notes)
     rows = _fields(source, kept, separator, options.max_cells)
     n = n_header_lines(options, rows)
@@ -205,12 +199,7 @@ def as_sheet(
 ) -> Sheet:
     """A sheet of a grid; roles of the header lines come from the declaration, else from a guess, which is noted.
 
-    Parameters
-    ----------
-    name : str
-        Of the reader.
-    label : str
-        In place of ``source.label``.
+    `name` is that of the reader, `label` stands in place of ``source.label``.
     """
     log = ProblemLog(label or source.label)
     notes = list(grid.notes)
@@ -218,7 +207,7 @@ def as_sheet(
     if len(roles) > 1 and not options.header:
         notes.append("header lines taken as " + ", ".join(roles))
     if len(roles) != len(grid.header) and grid.header:
-        what = f"has {len(grid.header)} header lines, {len(roles)} are expected ({', '.join(roles)})"
+        what = f"has {counted(len(grid.header), 'header line')}, {len(roles)} are expected ({', '.join(roles)})"
         raise source.fault(what, "say what they hold with header in [data.format]", grid.header[0][0])
     width = _width(grid, log)
     log.refuse()
@@ -234,12 +223,22 @@ def as_sheet(
     if not grid.header and not options.names:
         notes.append("no header line: columns are called by their number")
     names = list(options.names) if options.names else [n or f"column {k + 1}" for k, n in enumerate(texts["name"])]
-    if len(names) != width:
-        what = f"has {width} columns, but {len(names)} names are declared"
-        raise source.fault(what, "name every column in [data.format]", grid.rows[0][0] if grid.rows else None)
-    columns = columns_named(names, grid.rows, texts["unit"], texts["comment"])
-    return Sheet(log.label, name, columns, tuple(number for number, _ in grid.rows), header_line, metadata or {},
+    refuse_names(source, names, width, grid.rows[0][0])
+    columns = []
+    for k, written in enumerate(names):
+        unit = texts["unit"][k].strip("()[]") or None
+        # beside a unit of its own, brackets belong to the name
+        both = (written, unit) if texts["unit"][k] else split_unit(written)
+        columns.append(Column(*both, tuple(cells[k] for _, cells in grid.rows), texts["comment"][k]))
+    return Sheet(log.label, name, tuple(columns), tuple(number for number, _ in grid.rows), header_line, metadata or {},
                  tuple(notes), grid.decimal, tuple(grid.comments))  # fmt: skip
+
+
+def refuse_names(source: SourceFile, names: Sequence[str], width: int, line: int) -> None:
+    """Raise a DataError unless there is one declared name for each column."""
+    if len(names) != width:
+        what = f"has {counted(width, 'column')}, but {counted(len(names), 'name is', 'names are')} declared"
+        raise source.fault(what, "name every column in [data.format]", line)
 
 
 def _width(grid: TextGrid, log: ProblemLog) -> int:
@@ -253,23 +252,8 @@ def _width(grid: TextGrid, log: ProblemLog) -> int:
         width -= 1
     for number, cells in grid.rows:
         if len(cells) < width or any(cells[width:]):
-            log.add(f"has {len(cells)} fields, {width} are expected", "give every column one field", number)
+            log.add(f"has {counted(len(cells), 'field')}, {width} are expected", "give every column one field", number)
     return width
-
-
-def columns_named(
-    names: Sequence[str], rows: Sequence[Row], units: Sequence[str] = (), comments: Sequence[str] = ()
-) -> tuple[Column, ...]:
-    """Columns of rows that all have at least as many fields as there are names."""
-    made = []
-    for k, written in enumerate(names):
-        name, unit = split_unit(written)
-        if k < len(units) and units[k]:
-            # a unit of its own: brackets belong to the name then
-            name, unit = written, units[k].strip("()[]") or None
-        comment = comments[k] if k < len(comments) else ""
-        made.append(Column(name, unit, tuple(cells[k] for _, cells in rows), comment))
-    return tuple(made)
 
 
 def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
@@ -285,14 +269,7 @@ def _roles(header: Sequence[Row]) -> tuple[HeaderLine, ...]:
 
 
 def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A table with one header line and a name of its own for each column; comments stand above the header.
-
-    Examples
-    --------
-    >>> sheet, = read_tidy(SourceFile("a.csv", b"V (mV);T\\n-100;1,5\\n0;0,0\\n"), ReadOptions())
-    >>> sheet.columns[0].unit, sheet.numbers("T").tolist(), sheet.notes
-    ('mV', [1.5, 0.0], ("separator ';'", 'decimal comma'))
-    """
+    """A table with one header line and a name of its own for each column; comments stand above the header."""
     grid = grid_of(source, options, blank_lines=False)
     log = ProblemLog(source.label)
     first = grid.header[0][0] if grid.header else grid.rows[0][0] if grid.rows else 0
@@ -309,15 +286,7 @@ def read_tidy(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
 
 def read_wide(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A table of several series side by side: names may repeat, blank lines may stand anywhere.
-
-    Examples
-    --------
-    >>> text = b"2f_1_GHz\\t2f_1_GHz\\t2f_2_GHz\\t2f_2_GHz\\n\\n62.5E+0\\t6.8E-6\\t69.3\\t2.7E-6\\n"
-    >>> sheet, = read_wide(SourceFile("a.csv", text), ReadOptions())
-    >>> sheet.names, sheet.lines
-    (('2f_1_GHz', '2f_1_GHz', '2f_2_GHz', '2f_2_GHz'), (3,))
-    """
+    """A table of several series side by side: names may repeat, blank lines may stand anywhere."""
     return (as_sheet(source, options, grid_of(source, options), "wide"),)
 
 
@@ -336,13 +305,6 @@ def read_origin(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
 
     Their roles are noted unless `ReadOptions.header` declares them. Names repeat where several data sets stand side by
     side; the comment tells them apart.
-
-    Examples
-    --------
-    >>> text = b"Field\\tV mix\\nOe\\tuV\\n\\tdev A\\n10\\t1.5\\n20\\t2\\n"
-    >>> sheet, = read_origin(SourceFile("a.txt", text), ReadOptions())
-    >>> [(column.name, column.unit, column.comment) for column in sheet.columns]
-    [('Field', 'Oe', ''), ('V mix', 'uV', 'dev A')]
     """
     return (as_sheet(source, options, grid_of(source, options), "origin"),)
 

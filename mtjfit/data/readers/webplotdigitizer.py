@@ -5,19 +5,14 @@ from __future__ import annotations
 from mtjfit.data.readers.sheet import Column, ReadOptions, Sheet, SourceFile
 from mtjfit.data.readers.text import TextGrid, as_sheet, grid_of
 from mtjfit.errors import DataError
+from mtjfit.text import counted
 
 _NO_ERRORS = "digitised points carry no errors: declare them"
 
 
 def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
-    """A sheet with columns X and Y for each data set; its name is their comment and the header parameter ``dataset``.
-
-    Examples
-    --------
-    >>> text = b"par,,perp,\\nX,Y,X,Y\\n-0.2, -1.9, -0.2, 0.21\\n0.0, 0.0, 0.1, 0.05\\n0.2, 2.1,,\\n"
-    >>> [(each.metadata["dataset"], each.numbers("Y").tolist())
-    ...  for each in read_webplotdigitizer(SourceFile("wpd.csv", text), ReadOptions())]
-    [('par', [-1.9, 0.0, 2.1]), ('perp', [0.21, 0.05])]
+    """A sheet with columns X and Y for each data set; its name is their comment and the header parameter
+    ``dataset``.
     """
     grid = grid_of(source, options)
     # One data set alone is exported without any header.
@@ -27,7 +22,7 @@ def read_webplotdigitizer(source: SourceFile, options: ReadOptions) -> tuple[She
     )
     width = len(whole.columns)
     if width % 2 or (grid.header and not _is_pairs(grid)):
-        what = f"has {width} columns, not a pair X, Y for each data set"
+        what = f"has {counted(width, 'column')}, not a pair X, Y for each data set"
         raise source.fault(
             what, "export all data sets as CSV, or declare another reader", (grid.header or grid.rows)[0][0]
         )

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.data.format import Wide
 from mtjfit.data.readers.sheet import Column, Sheet
 from mtjfit.errors import DataError, Place, Problem, ProblemLog
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.intp]
+from mtjfit.text import counted
 
 
 def blocks(sheets: Sheet | Sequence[Sheet], wide: Wide) -> tuple[Sheet, ...]:
@@ -54,7 +51,7 @@ def _fields(wide: Wide, text: str, sheet: Sheet, column: Column) -> dict[str, st
 def _by_place(sheet: Sheet, wide: Wide) -> list[Sheet]:
     width = len(wide.columns)
     if len(sheet.columns) % width:
-        what = f"has {len(sheet.columns)} columns, which do not divide into blocks of {width}"
+        what = f"has {counted(len(sheet.columns), 'column')}, which do not divide into blocks of {width}"
         raise DataError([Problem(sheet.where, what, "correct columns in [data.wide]")])
     found, texts = [], []
     for k in range(0, len(sheet.columns), width):
@@ -148,7 +145,7 @@ def _partners(first: Sheet, x: FloatArray, order: IntArray, other: Sheet, within
                 todo = "remove the point, or raise within in [data.wide]"
                 log.add(what, todo, Place(sheet.label, line), sheet.names[0])
     if not log.count and len(z) != len(x):
-        log.add(f"has {len(z)} points, {first.label} has {len(x)}", "give each point one partner")
+        log.add(f"has {counted(len(z), 'point')}, {first.label} has {len(x)}", "give each point one partner")
     log.refuse()
     partner = np.empty(len(x), dtype=np.intp)
     partner[order] = np.argsort(z, kind="stable")

@@ -39,45 +39,17 @@ _SCREENED = 4.0  # Δ to first order below which the prior of a single device is
 
 @dataclass(frozen=True)
 class Conflict:
-    """A prior that the data contradict.
-
-    Attributes
-    ----------
-    prior : str
-        In words.
-    value, error : float
-        Best value without this prior, with those of all others, and its standard error towards the prior, in the unit
-        of the parameter; NaN where no such error describes it.
-    sigma : float
-        Distance of the two in joint errors, as a normal deviate of the same p-value.
-    p_value : float
-        After Holm's correction.
-    chi2_with, chi2_without : float
-        Of the data, at the best point with all priors, and without this one and those before it in the list.
-    others : tuple of (str, float, float)
-        Free lengths and amplitudes: best values with all priors, and without this one.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import fit
-    >>> from mtjfit.study import Normal, Parameter, load_study
-    >>> study = load_study(dataset("thickness-series").study_file)
-    >>> wrong = Parameter("a1", Normal(0.5, 0.02))
-    >>> (found,) = fit(study.replace(parameters={**study.parameters, "a1": wrong})).conflicts
-    >>> found.name, found.prior, round(found.value, 2), 15 < found.sigma < 22
-    ('a1', 'normal 0.5 ± 0.02', 0.13, True)
-    """
+    """A prior that the data contradict."""
 
     name: str
-    prior: str
-    value: float
-    error: float
-    sigma: float
-    p_value: float
-    chi2_with: float
-    chi2_without: float
-    others: tuple[tuple[str, float, float], ...] = ()
+    prior: str  # in words
+    value: float  # best one without this prior, with those of all others
+    error: float  # its standard error towards the prior, in the unit of the parameter; NaN where none describes it
+    sigma: float  # distance of the two in joint errors, as a normal deviate of the same p-value
+    p_value: float  # after Holm's correction
+    chi2_with: float  # of the data, at the best point with all priors
+    chi2_without: float  # the same without this one and those before it in the list
+    others: tuple[tuple[str, float, float], ...] = ()  # free lengths and amplitudes: best values with it, and without
 
     @property
     def says(self) -> str:

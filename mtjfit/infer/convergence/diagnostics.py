@@ -77,13 +77,7 @@ def _ess_of_whole(chains: FloatArray) -> float:
 
 
 def halves(chains: FloatArray) -> FloatArray:
-    """Both halves of each chain as separate chains, shape (2 n_chains, n_draws // 2), all first halves first.
-
-    Examples
-    --------
-    >>> halves(np.array([[1, 2, 3, 4, 5]])).tolist()
-    [[1, 2], [4, 5]]
-    """
+    """Both halves of each chain as separate chains, shape (2 n_chains, n_draws // 2), all first halves first."""
     half = chains.shape[1] // 2
     return np.concatenate([chains[:, :half], chains[:, chains.shape[1] - half :]])
 
@@ -163,47 +157,19 @@ def split_superchain_r_hat(chains: FloatArray) -> float:
 
 
 def nested_r_hat(chains: FloatArray) -> float:
-    """Rank-normalised nested R-hat, the larger of that for location and that for scale.
+    """Rank-normalised nested R-hat of (n_superchains, n_chains, n_draws), the larger of those for location and scale.
 
     √(1 + B/W), where B is the variance between the means of superchains, and W the mean over superchains of the
     variance between and within their split chains (Margossian et al. 2022). A superchain is an ensemble, its chains are
     the walkers. Only independent starts can disagree, so only the number of superchains is evidence; many walkers make
     the mean of each precise. For independent stationary ensembles B/W is about one over the effective number of draws
-    in one of them.
-
-    Parameters
-    ----------
-    chains : ndarray, shape (n_superchains, n_chains, n_draws)
-
-    Returns
-    -------
-    float
-        At least 1; NaN if a draw is not finite.
-
-    Examples
-    --------
-    >>> x = np.random.default_rng(0).standard_normal((4, 16, 300))
-    >>> bool(nested_r_hat(x) < 1.001)
-    True
-    >>> bool(nested_r_hat(x + 0.3 * np.arange(4)[:, None, None]) > 1.05)
-    True
+    in one of them. NaN if a draw is not finite.
     """
     return max(split_superchain_r_hat(scores) for scores in normal_scores(even_steps(chains)))
 
 
 def longest_standstill(moved: FloatArray) -> FloatArray:
-    """Longest run of steps without a move, shape (n_chains,).
-
-    Parameters
-    ----------
-    moved : ndarray of bool, shape (n_chains, n_steps)
-        True where a chain is elsewhere than one step before.
-
-    Examples
-    --------
-    >>> longest_standstill(np.array([[True, False, False, True], [False, False, False, False]]))
-    array([2, 4])
-    """
+    """Longest run of steps without a move, shape (n_chains,), of bools of shape (n_chains, n_steps)."""
     steps = np.arange(1, moved.shape[1] + 1)
     last_move = np.maximum.accumulate(np.where(moved, steps, 0), axis=1)
     return np.asarray(np.max(steps - last_move, axis=1, initial=0))

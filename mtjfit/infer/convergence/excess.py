@@ -30,27 +30,15 @@ MISFIT = 1e-3
 
 @dataclass(frozen=True)
 class DrawnChi2:
-    """χ² of posterior draws, data and thicknesses, beside that of the best fit.
-
-    Attributes
-    ----------
-    q05, q50, q95 : float
-        Quantiles over the draws.
-    dof : int
-        Degrees of freedom of the excess of the draws: numbers that the fit determines, thicknesses included.
-    p_value : float
-        Probability that right priors give draws this far above the best fit, or farther.
-    n_values : int
-        Measured values.
-    """
+    """χ² of posterior draws, data and thicknesses, beside that of the best fit; quantiles over the draws."""
 
     q05: float
     q50: float
     q95: float
     best: float
-    dof: int
-    p_value: float
-    n_values: int
+    dof: int  # of the excess of the draws: numbers that the fit determines, thicknesses included
+    p_value: float  # probability that right priors give draws this far above the best fit, or farther
+    n_values: int  # measured
 
     @property
     def ok(self) -> bool:
@@ -77,10 +65,7 @@ def chi2_of_draws(fit: FitResult, posterior: Posterior) -> DrawnChi2:
 def excess(fit: FitResult, values: Mapping[str, FloatArray]) -> tuple[FloatArray, int, FloatArray]:
     """Excess of χ² over the best fit, shape (n,), its degrees of freedom, and its tail probabilities, shape (n,).
 
-    Parameters
-    ----------
-    values : mapping of str to ndarray, shape (n,)
-        Every free parameter, such as posterior draws or a truth; noise is taken from the fit.
+    At `values` of every free parameter, each of shape (n,), such as posterior draws or a truth; noise is the fit's.
     """
     study = fit.study
     model = least_squares_model(study)

@@ -99,8 +99,6 @@ class Verdict:
     ----------
     tau : dict of str to float
         Autocorrelation time of each parameter in steps.
-    notes : tuple of Note
-        Remarks on the influence of the priors, which do not affect convergence.
     r_hat, ess : float
         Largest rank R-hat and smallest bulk ESS of all parameters; NaN where they were not computed.
     """
@@ -252,19 +250,8 @@ def about_priors(verdict: Verdict, chains: Chains, reach: FloatArray) -> Verdict
     pull towards values that the prior hardly allows. ``"prior-dominated"``: the variance of the score is more than half
     that of its prior, so the prior is more informative than the data.
 
-    Parameters
-    ----------
-    chains : Chains
-        In normal scores: the prior of each coordinate is the standard normal distribution.
-    reach : ndarray, shape (2, n_parameters) or (n_parameters,)
-        Largest distance of each score from zero, below and above.
-
-    Examples
-    --------
-    >>> z = np.random.default_rng(0).standard_normal((4, 200, 32, 1))
-    >>> chains = Chains(("x",), z, -0.5 * z[..., 0] ** 2, np.ones((4, 32)))
-    >>> about_priors(judge(chains, target_ess=2000), chains, np.array([8.0])).notes
-    (Note(name='prior-dominated', says="the prior is more informative than the data: x (sd 1.00 of its prior's)"),)
+    `chains` are in normal scores, so the prior of each coordinate is the standard normal distribution; `reach` is the
+    largest distance of each score from zero, below and above, shape (2, n_parameters) or (n_parameters,).
     """
     z = {name: chains.theta[..., k].ravel() for k, name in enumerate(chains.names)}
     ends = WALL * np.broadcast_to(reach, (2, len(chains.names)))

@@ -22,23 +22,11 @@ _MIN_TAIL = 5  # with fewer there is no tail to fit
 
 
 def pareto_fit(excess: FloatArray) -> tuple[float, float]:
-    """Shape k and scale σ of a generalised Pareto distribution, density (1 + k y/σ)^(−1/k − 1)/σ, fitted to `excess`.
+    """Shape k and scale σ of a Pareto distribution, density (1 + k y/σ)^(−1/k − 1)/σ, fitted to five or more draws y.
 
     Zhang and Stephens, Technometrics 51, 316 (2009): with θ = −k/σ the likelihood at fixed θ is largest at
     k = mean ln(1 − θ y). θ is averaged with the profile likelihood over a prior set by the largest draw and the first
     quartile; k is then shrunk towards 1/2 with the weight of ten draws.
-
-    Parameters
-    ----------
-    excess : ndarray, shape (n,)
-        Positive, five or more.
-
-    Examples
-    --------
-    >>> y = np.random.default_rng(0).exponential(size=20_000)
-    >>> k, sigma = pareto_fit(y)
-    >>> bool(abs(k) < 0.03 and abs(sigma - 1) < 0.03)
-    True
     """
     y = np.sort(excess)
     n = y.size
@@ -55,27 +43,13 @@ def pareto_fit(excess: FloatArray) -> tuple[float, float]:
 
 
 def smoothed(log_weights: FloatArray) -> tuple[FloatArray, float]:
-    """Pareto-smoothed weights and k̂.
+    """Pareto-smoothed weights, shape (n,), in units of the largest raw weight, and k̂.
 
-    The largest min(n/5, 3√n) weights are replaced, in their order, by quantiles of the Pareto distribution fitted to
-    them, none above the largest raw weight (Vehtari et al. 2024).
+    From ln(posterior / proposal) up to a constant, −∞ where the posterior vanishes. The largest min(n/5, 3√n) weights
+    are replaced, in their order, by quantiles of the Pareto distribution fitted to them, none above the largest raw
+    weight (Vehtari et al. 2024). k̂ is −∞ for weights that are all equal, ∞ if too few differ from zero to fit a tail.
 
-    Parameters
-    ----------
-    log_weights : ndarray, shape (n,)
-        ln(posterior / proposal), up to a constant; −∞ where the posterior vanishes.
-
-    Returns
-    -------
-    weights : ndarray, shape (n,)
-        In units of the largest raw weight.
-    k_hat : float
-        −∞ for weights that are all equal; ∞ if too few differ from zero to fit a tail.
-
-    Examples
-    --------
-    >>> u = np.random.default_rng(0).random(10_000)
-    >>> weights, k_hat = smoothed(-0.5 * np.log(u))  # u^(−1/2): no variance
+    >>> weights, k_hat = smoothed(-0.5 * np.log(np.random.default_rng(0).random(10_000)))  # u^(−1/2): no variance
     >>> bool(0.4 < k_hat < 0.6)
     True
     """
@@ -105,24 +79,13 @@ def reliable_k_hat(n: int) -> float:
 
 @dataclass(frozen=True)
 class Weighted:
-    """Weighted draws from a posterior.
+    """n weighted draws from a posterior; the mean of exp(`log_ratio`) is its evidence."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (n, size)
-    log_ratio : ndarray, shape (n,)
-        ln(prior · likelihood / normalised proposal): its mean, exponentiated, is the evidence.
-    weights : ndarray, shape (n,)
-        exp(`log_ratio`), Pareto-smoothed, in units of its largest value.
-    log_posterior : ndarray, shape (n,)
-        ln(prior · likelihood).
-    """
-
-    x: FloatArray
-    log_ratio: FloatArray
-    weights: FloatArray
+    x: FloatArray  # shape (n, size)
+    log_ratio: FloatArray  # ln(prior · likelihood / normalised proposal), shape (n,)
+    weights: FloatArray  # exp(log_ratio), Pareto-smoothed, in units of its largest value, shape (n,)
     k_hat: float
-    log_posterior: FloatArray
+    log_posterior: FloatArray  # ln(prior · likelihood), shape (n,)
 
     @property
     def reliable(self) -> bool:

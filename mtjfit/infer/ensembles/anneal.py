@@ -38,21 +38,12 @@ _NOWHERE = -1e300  # ln of a density that vanishes: finite, so that differences 
 
 @dataclass(frozen=True, eq=False)
 class Population:
-    """Particles at one inverse temperature, equally weighted, in straight coordinates.
-
-    Attributes
-    ----------
-    v : ndarray, shape (n, size)
-    log_start : ndarray, shape (n,)
-        ln s, −1e300 where there is no prior.
-    log_gain : ndarray, shape (n,)
-        ln p − ln s.
-    """
+    """Particles at one inverse temperature, equally weighted, in straight coordinates."""
 
     beta: float
-    v: FloatArray
-    log_start: FloatArray
-    log_gain: FloatArray
+    v: FloatArray  # shape (n, size)
+    log_start: FloatArray  # ln s, −1e300 where there is no prior, shape (n,)
+    log_gain: FloatArray  # ln p − ln s, shape (n,)
 
     def at(self, rows: np.ndarray) -> Population:
         """Some of the particles."""
@@ -61,18 +52,10 @@ class Population:
 
 @dataclass(frozen=True, eq=False)
 class Annealed:
-    """Result of one annealing run.
+    """Result of one annealing run."""
 
-    Attributes
-    ----------
-    levels : tuple of Population
-        From the start, β = 0, to β = 1.
-    log_norms : ndarray, shape (n_levels,)
-        ln ∫ s^(1 − β) p^β dv of each level from the weights of the earlier ones: good to a few tenths.
-    """
-
-    levels: tuple[Population, ...]
-    log_norms: FloatArray
+    levels: tuple[Population, ...]  # from the start, β = 0, to β = 1
+    log_norms: FloatArray  # ln ∫ s^(1 − β) p^β dv of each, from the weights of the earlier ones: good to a few tenths
 
     @property
     def log_evidence(self) -> float:
@@ -136,18 +119,9 @@ def anneal(
     rng: np.random.Generator,
     on_level: Callable[[float], object] = lambda beta: None,
 ) -> Annealed:
-    """Particles from the prior to the posterior.
+    """Particles from the prior to a posterior in `size` coordinates; calls `on_level` with every β that is reached.
 
-    Parameters
-    ----------
-    straight : Straight
-        The posterior.
-    size : int
-        Dimension of its coordinates.
-    n_particles : int
-        Rounded down to a multiple of four.
-    on_level : callable
-        Called with every β that is reached.
+    Their number is rounded down to a multiple of four.
     """
     n = n_particles // _CHAIN * _CHAIN
     v, log_start = straight.start(rng.random((_FIRST_DRAWS * n, size)))

@@ -17,7 +17,7 @@ from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity, production_moves
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined
-from mtjfit.infer.evidence import Effort, Exploration, explore_posterior
+from mtjfit.infer.evidence import EFFORT, Effort, Exploration, explore_posterior
 
 
 class Stream(IntEnum):
@@ -30,43 +30,20 @@ class Stream(IntEnum):
 
 
 def stream(seed: int, purpose: Stream, k: int = 0) -> np.random.Generator:
-    """The k-th generator of a purpose; same seed, same numbers.
-
-    Examples
-    --------
-    >>> first, again, other = (stream(1, Stream.REFIT, k) for k in (0, 0, 1))
-    >>> bool(first.random() == again.random()), bool(again.random() == other.random())
-    (True, False)
-    """
+    """The k-th generator of a purpose; same seed, same numbers."""
     return np.random.default_rng(np.random.SeedSequence([seed, int(purpose), k]))
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Lengths of the parts of a run, in steps, and the effort put into its proposals.
+    """Lengths of the parts of a run, in steps, and the effort put into its proposals."""
 
-    Attributes
-    ----------
-    block : int
-        Steps from one saving to the next.
-    first_look : int
-        Steps after which the gate is asked first, in whole blocks.
-    first_refit : int
-        Steps without convergence after which the proposal is refitted and they are discarded; doubled every time.
-    settle : int
-        Steps from the tempered starts, discarded, and again to try the proposal.
-    components : int
-        Of a proposal that is fitted to chains.
-    effort : Effort or None
-        Of the explorations; None: `mtjfit.infer.evidence.EFFORT`.
-    """
-
-    block: int = 100
-    first_look: int = 200
-    first_refit: int = 200
-    settle: int = 20
-    components: int = 24
-    effort: Effort | None = None
+    block: int = 100  # from one saving to the next
+    first_look: int = 200  # after which the gate is asked first, in whole blocks
+    first_refit: int = 200  # after which a proposal is refitted if there is no convergence, doubled every time
+    settle: int = 20  # from the tempered starts, discarded, and again to try the proposal
+    components: int = 24  # of a proposal that is fitted to chains
+    effort: Effort = EFFORT  # of the explorations
 
 
 PACE = Pace()
@@ -74,21 +51,11 @@ PACE = Pace()
 
 @dataclass(frozen=True)
 class History:
-    """Progress of a run.
+    """Progress of a run."""
 
-    Attributes
-    ----------
-    stage : Stage
-        Determines what comes next.
-    blocks : tuple of ChainBlock
-        Steps that count: those since the last refit of the proposal.
-    spent : int
-        Steps before that, which only served to fit the proposal.
-    """
-
-    stage: Stage
-    blocks: tuple[ChainBlock, ...] = ()
-    spent: int = 0
+    stage: Stage  # determines what comes next
+    blocks: tuple[ChainBlock, ...] = ()  # steps that count: those since the last refit of the proposal
+    spent: int = 0  # steps before that, which only served to fit the proposal
     n_refits: int = 0
 
     @property
@@ -115,10 +82,8 @@ class History:
 def next_look(steps: int, pace: Pace = PACE) -> int:
     """First number of steps after `steps` at which the gate is asked: 200, then each a quarter more, in whole blocks.
 
-    Examples
-    --------
-    >>> next_look(0), next_look(200), next_look(250), next_look(500)
-    (200, 300, 300, 700)
+    >>> [steps for steps in range(1, 1500) if next_look(steps - 1) == steps]
+    [200, 300, 400, 500, 700, 900, 1200]
     """
     look = pace.first_look
     while look <= steps:
@@ -127,13 +92,7 @@ def next_look(steps: int, pace: Pace = PACE) -> int:
 
 
 def is_look(steps: int, pace: Pace = PACE) -> bool:
-    """True where the gate is asked; depends on the steps alone, so that a resumed run is judged where any other is.
-
-    Examples
-    --------
-    >>> [steps for steps in range(1, 1500) if is_look(steps)]
-    [200, 300, 400, 500, 700, 900, 1200]
-    """
+    """True where the gate is asked; depends on the steps alone, so that a resumed run is judged where any other is."""
     return steps > 0 and next_look(steps - 1, pace) == steps
 
 
@@ -142,11 +101,6 @@ def next_block(steps: int, pace: Pace = PACE) -> int:
 
     A chain depends on where its blocks end, because jumps are drawn ahead within a block. A run resumed with a larger
     limit must equal one that always had it.
-
-    Examples
-    --------
-    >>> next_block(200), next_block(250)
-    (100, 50)
     """
     return pace.block - steps % pace.block
 
@@ -162,55 +116,29 @@ _MOST = 12_000  # draws that a proposal is fitted to
 
 @dataclass(frozen=True)
 class Walkers:
-    """One ensemble between two steps.
+    """One ensemble between two steps."""
 
-    Attributes
-    ----------
-    coords : ndarray, shape (n_walkers, size)
-    log_posterior : ndarray, shape (n_walkers,)
-    random_state : tuple
-        Of emcee's generator.
-    """
-
-    coords: FloatArray
-    log_posterior: FloatArray
-    random_state: RandomState
+    coords: FloatArray  # shape (n_walkers, size)
+    log_posterior: FloatArray  # shape (n_walkers,)
+    random_state: RandomState  # of emcee's generator
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Everything that determines how a run continues.
+    """Everything that determines how a run continues."""
 
-    Attributes
-    ----------
-    jump : Mixture
-        Proposal common to all ensembles, in straight coordinates, fixed while draws are kept.
-    wide : Mixture
-        Part of it from the exploration of the posterior, which keeps its share in every refit.
-    walkers : tuple of Walkers
-        One for each ensemble.
-    n_refits : int
-        Refits of the proposal so far, each from draws that were then discarded.
-    """
-
-    jump: Mixture
-    wide: Mixture
-    walkers: tuple[Walkers, ...]
-    n_refits: int = 0
+    jump: Mixture  # proposal common to all ensembles, in straight coordinates, fixed while draws are kept
+    wide: Mixture  # part of it from the exploration of the posterior, which keeps its share in every refit
+    walkers: tuple[Walkers, ...]  # one for each ensemble
+    n_refits: int = 0  # of the proposal, each from draws that were then discarded
 
 
 @dataclass(frozen=True)
 class ChainBlock:
-    """Consecutive steps of all ensembles.
+    """Consecutive steps of all ensembles."""
 
-    Attributes
-    ----------
-    theta : ndarray, shape (n_ensembles, n_steps, n_walkers, size)
-    log_posterior : ndarray, shape (n_ensembles, n_steps, n_walkers)
-    """
-
-    theta: FloatArray
-    log_posterior: FloatArray
+    theta: FloatArray  # shape (n_ensembles, n_steps, n_walkers, size)
+    log_posterior: FloatArray  # shape (n_ensembles, n_steps, n_walkers)
 
     @property
     def acceptance(self) -> float:
@@ -234,11 +162,6 @@ def initial_stage(
     """Explore the posterior, take its proposal, and let walkers settle from starts wider than the posterior.
 
     Where the proposal is poor, walkers settle for another round, with one fitted to where they have been.
-
-    Parameters
-    ----------
-    on_level : callable
-        Called with every inverse temperature that the exploration reaches.
     """
     of_ensembles, of_exploration = np.random.SeedSequence(seed).spawn(2)
     found = explore_posterior(

@@ -29,19 +29,11 @@ _PER_COMPONENT = 10  # effective points for each dimension of a component, at le
 
 @dataclass(frozen=True)
 class Mixture:
-    """A mixture of multivariate t distributions of `TAIL_DOF` degrees of freedom.
+    """A mixture of K multivariate t distributions of `TAIL_DOF` degrees of freedom."""
 
-    Attributes
-    ----------
-    weights : ndarray, shape (K,)
-    centres : ndarray, shape (K, size)
-    roots : ndarray, shape (K, size, size)
-        Lower Cholesky factors of the scale matrices.
-    """
-
-    weights: FloatArray
-    centres: FloatArray
-    roots: FloatArray
+    weights: FloatArray  # shape (K,)
+    centres: FloatArray  # shape (K, size)
+    roots: FloatArray  # lower Cholesky factors of the scale matrices, shape (K, size, size)
 
     @property
     def size(self) -> int:
@@ -113,13 +105,7 @@ def fitted(
 ) -> Mixture:
     """Mixture fitted to `points`, shape (n, size), by expectation–maximisation in whitened coordinates.
 
-    Parameters
-    ----------
-    points : ndarray, shape (n, size)
-    weights : ndarray, shape (n,), optional
-        Equal ones by default.
-    components : int
-        At most; fewer where there are few effective points.
+    Of at most so many components, and fewer where there are few effective points.
     """
     shares = np.ones(points.shape[0]) if weights is None else np.asarray(weights, dtype=float)
     rows, shares = _thinned(shares, _MAX_POINTS, rng)
@@ -157,13 +143,7 @@ def covering(
 ) -> Mixture:
     """The mixture with further components where a density is much higher: in thin tails that a fit overlooks.
 
-    Parameters
-    ----------
-    v : ndarray, shape (n, size)
-        Draws from the density, by weight.
-    weights : ndarray, shape (n,)
-    log_density : ndarray, shape (n,)
-        ln of the density at `v`, up to a constant.
+    `v`, shape (n, size), are draws from the density, by weight, and `log_density` its ln there, up to a constant.
     """
     rows, weights = _thinned(weights, 2 * _MAX_POINTS, rng)
     v, log_density = v[rows], log_density[rows]

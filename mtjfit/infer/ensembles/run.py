@@ -41,50 +41,23 @@ _SAMPLING = "sampling |{bar}| {n_fmt}/{total_fmt} steps, {remaining} left{postfi
 
 @dataclass(frozen=True)
 class Run:
-    """Result of the ensembles.
+    """Result of the ensembles."""
 
-    Attributes
-    ----------
-    chains : Chains
-        After warm-up.
-    verdict : Verdict
-        Of the gate, and of a second method if the gate accepted the chains.
-    jump : Jump
-        The proposal, fitted to draws that are not among `chains`.
-    evidence : Evidence or None
-        By bridge sampling; None where the run did not converge.
-    """
-
-    chains: Chains
-    verdict: Verdict
-    jump: Jump
-    evidence: Evidence | None
+    chains: Chains  # after warm-up
+    verdict: Verdict  # of the gate, and of a second method if the gate accepted the chains
+    jump: Jump  # the proposal, fitted to draws that are not among `chains`
+    evidence: Evidence | None  # by bridge sampling; None where the run did not converge
 
 
 def estimate(verdict: Verdict, steps: int, target_ess: float, refit_at: int, left: int) -> int | None:
-    """Steps that a run still needs, roughly; None if τ or ESS is not known.
+    """Steps that a run still needs, roughly, after a verdict on `steps` of them; None if τ or ESS is not known.
 
     From 50 τ and the rate at which ESS has grown. τ of a short run is too small, R-hat may ask for more, and a new
     proposal changes τ. A look after `refit_at` steps that does not converge leads to a refit, from which steps are
-    counted anew; the next refit is after twice as many.
+    counted anew; the next refit is after twice as many. If more than the `left` ones are needed, some number beyond
+    those is returned.
 
-    Parameters
-    ----------
-    verdict : Verdict
-        The last one, on `steps` steps.
-    refit_at : int
-        Steps after which the proposal is refitted.
-    left : int
-        Steps that the limit still allows; if more are needed, some number beyond it is returned.
-
-    Examples
-    --------
-    >>> estimate(Verdict((), {"a1": 7}, ess=900), 200, target_ess=1000, refit_at=400, left=50_000)
-    200
-
-    With τ = 14 it takes 700 steps, more than the 400 after which the proposal is refitted:
-
-    >>> estimate(Verdict((), {"a1": 14}, ess=900), 200, target_ess=1000, refit_at=400, left=50_000)
+    >>> estimate(Verdict((), {"a1": 14}, ess=900), 200, target_ess=1000, refit_at=400, left=50_000)  # 700 for 50 τ
     900
     """
     tau = max(verdict.tau.values(), default=math.nan)
@@ -106,15 +79,7 @@ def _in_numbers(verdict: Verdict, target_ess: float) -> str:
 
 
 class Progress:
-    """One line on a terminal, silent elsewhere.
-
-    Parameters
-    ----------
-    limit : int
-        Most steps of the run.
-    file : text stream, optional
-        Default: stderr.
-    """
+    """One line on a terminal, silent elsewhere, for a run of at most `limit` steps."""
 
     def __init__(self, wanted: bool, limit: int, file: TextIO | None = None):
         self._bar = bar("", wanted, file=file, bar_format="{desc}")

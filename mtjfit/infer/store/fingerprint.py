@@ -41,12 +41,8 @@ def versions() -> dict[str, str]:
 def describe(study: Study, seed: int) -> dict[str, str]:
     """Inputs of the chain of a study: data in use, parameters and priors, settings, version of the model.
 
-    The length of the run (``target_ess``, ``max_steps``) is not included, nor are names and texts.
-
-    Parameters
-    ----------
-    seed : int
-        The seed that is used, which may differ from that of the study.
+    The length of the run (``target_ess``, ``max_steps``) is not included, nor are names and texts. The seed is the one
+    that is used, which may differ from that of the study.
 
     Examples
     --------
@@ -113,8 +109,6 @@ def fingerprint(description: Mapping[str, str]) -> str:
 def description_changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """One line for each key that differs, with old and new value.
 
-    Examples
-    --------
     >>> description_changes({"sampling.seed": "1", "b0": "2"}, {"sampling.seed": "7"})
     ('sampling.seed: was 1, is 7', 'b0: was 2, is gone')
     """

@@ -40,16 +40,10 @@ _LONGEST = 200  # characters of a lock file that are shown: anybody who shares t
 
 @dataclass(frozen=True)
 class Lock:
-    """A lock held by this process.
-
-    Attributes
-    ----------
-    identity : tuple of int or None
-        Device and inode of the file, by which a replaced one is noticed.
-    """
+    """A lock held by this process."""
 
     path: Path
-    identity: tuple[int, int] | None
+    identity: tuple[int, int] | None  # device and inode of the file, by which a replaced one is noticed
 
     def check(self) -> None:
         """Raise MtjfitError if the file was deleted or replaced: another process may then hold a lock, too."""
@@ -64,12 +58,7 @@ class Lock:
 def locked(path: Path) -> Iterator[Lock]:
     """Hold a lock, which the operating system releases when its process ends, however it ends.
 
-    Raises
-    ------
-    MtjfitError
-        Another process holds it, on this computer or on one that shares the folder.
-    OSError
-        The file cannot be made.
+    MtjfitError if another process holds it, here or on a computer that shares the folder; OSError if it cannot be made.
     """
     from filelock import FileLock, Timeout
 
@@ -110,23 +99,13 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 @dataclass(frozen=True)
 class Journal:
-    """A saved run that this process alone may extend.
-
-    Attributes
-    ----------
-    description : mapping of str to str
-        Of the study, see `mtjfit.infer.store.fingerprint.describe`.
-    notes : tuple of str
-        Remarks for the user about the run that was found.
-    begun_with : mapping of str to str
-        Versions of the packages that the run was begun with.
-    """
+    """A saved run that this process alone may extend."""
 
     folder: Path
     lock: Lock
-    description: Mapping[str, str]
-    notes: tuple[str, ...]
-    begun_with: Mapping[str, str]
+    description: Mapping[str, str]  # of the study, by `describe`
+    notes: tuple[str, ...]  # remarks for the user about the run that was found
+    begun_with: Mapping[str, str]  # versions of the packages
 
     @property
     def is_empty(self) -> bool:
@@ -134,13 +113,7 @@ class Journal:
         return not self._manifest().segments
 
     def history(self) -> History | None:
-        """All that a run needs to continue, or None if nothing is saved.
-
-        Raises
-        ------
-        MtjfitError
-            A segment that counts is damaged.
-        """
+        """All that a run needs to continue, None if nothing is saved; MtjfitError if a segment of it is damaged."""
         manifest = self._manifest()
         if not manifest.segments:
             return None
@@ -155,10 +128,7 @@ class Journal:
     def begin(self, stage: Stage) -> None:
         """Save a stage from which steps count; those before it no longer do.
 
-        Raises
-        ------
-        MtjfitError
-            It cannot be written; what was saved before is whole.
+        MtjfitError if it cannot be written; what was saved before is whole.
         """
         self._save("prepared" if self.is_empty else "refitted", None, stage)
 
@@ -206,27 +176,13 @@ class Journal:
 
 @contextmanager
 def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator[Journal]:
-    """Begin a run in a folder, or resume the one in it; the folder is locked until the context ends.
-
-    Parameters
-    ----------
-    folder : str or Path
-        New, empty, or with an earlier run of the same study.
-    description : mapping of str to str
-        Of the study, see `mtjfit.infer.store.fingerprint.describe`.
+    """Begin a run of a described study in a folder, or resume the one in it; the folder is locked until the end.
 
     Raises
     ------
     MtjfitError
         The folder holds other files or the run of another study, another process works on it, its manifest is damaged
         or newer than this program, or it cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent, open_journal(Path(parent) / "run", {"seed": "1"}) as journal:
-    ...     journal.history() is None
-    True
     """
     folder = Path(folder)
     with ExitStack() as stack:
@@ -256,13 +212,7 @@ def is_journal(folder: Path) -> bool:
 
 
 def saved_steps(folder: Path) -> int | None:
-    """Steps of the run in a folder, including those that do not count; None if there is no run.
-
-    Raises
-    ------
-    MtjfitError
-        The manifest is damaged, or newer than this program.
-    """
+    """Steps of the run in a folder, including those that do not count; None if there is no run."""
     manifest = read_manifest(folder)
     return None if manifest is None else manifest.n_steps
 

@@ -26,16 +26,11 @@ _GENERATOR = "MT19937"
 _PARTS = ("weights", "centres", "roots")  # of a mixture
 
 Holds: TypeAlias = Literal["prepared", "refitted", "steps"]
+"""The first stage, the stage after a refit (which makes all segments before it void), or a block of steps."""
 
 
 def segment_bytes(block: ChainBlock | None, stage: Stage) -> bytes:
-    """An uncompressed ``.npz`` file, the same bytes for the same numbers; without a block, of a stage alone.
-
-    Raises
-    ------
-    ValueError
-        The random state is not of emcee's generator.
-    """
+    """An uncompressed ``.npz`` file, the same bytes for the same numbers; without a block, of a stage alone."""
     states = [one.random_state for one in stage.walkers]
     if any(state[0] != _GENERATOR for state in states):
         raise ValueError(f"random states must be of {_GENERATOR}, the generator of emcee")
@@ -63,13 +58,7 @@ def segment_bytes(block: ChainBlock | None, stage: Stage) -> bytes:
 
 
 def segment_from(data: bytes) -> tuple[ChainBlock, Stage]:
-    """Block and stage of a segment, bit for bit as they were saved.
-
-    Raises
-    ------
-    ValueError
-        The bytes are no segment.
-    """
+    """Block and stage of a segment, bit for bit as they were saved; ValueError if the bytes are none."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -90,25 +79,13 @@ def _random_state(arrays: dict[str, np.ndarray], k: int) -> RandomState:
 
 
 def segment_name(k: int) -> str:
-    """File name of segment `k`, counted from 0.
-
-    Examples
-    --------
-    >>> segment_name(0)
-    'segment-000001.npz'
-    """
+    """File name of segment `k`, counted from 0."""
     return f"segment-{k + 1:06d}.npz"
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One entry of the manifest.
-
-    Attributes
-    ----------
-    holds : {"prepared", "refitted", "steps"}
-        The first stage, the stage after a refit (which makes all segments before it void), or a block of steps.
-    """
+    """One entry of the manifest."""
 
     file: str
     sha256: str
@@ -118,22 +95,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Content of ``manifest.json``.
+    """Content of ``manifest.json``."""
 
-    Attributes
-    ----------
-    description : mapping of str to str
-        Of the study, see `mtjfit.infer.store.fingerprint.describe`.
-    versions : mapping of str to str
-        Packages that the run was begun with.
-    saved : str
-        Time of the last saving, UTC.
-    """
-
-    description: Mapping[str, str]
-    versions: Mapping[str, str]
+    description: Mapping[str, str]  # of the study, by `describe`
+    versions: Mapping[str, str]  # of the packages that the run was begun with
     segments: tuple[Segment, ...]
-    saved: str = ""
+    saved: str = ""  # time of the last saving, UTC
 
     @property
     def counted_from(self) -> int:
@@ -162,13 +129,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a run, or None if nothing was saved yet.
-
-    Raises
-    ------
-    MtjfitError
-        It is damaged, or of a newer version of the program.
-    """
+    """The manifest of a run, None if nothing was saved yet; MtjfitError if it is damaged, or of a newer version."""
     path = folder / MANIFEST
     try:
         document = json.loads(path.read_bytes())

@@ -74,12 +74,7 @@ class Catalogue(Queries):
     def begin(self, configuration: Configuration, name: str, identity: str, chunk_size: int) -> Source:
         """The table of content `identity` under a configuration, known or new; `name` is its path.
 
-        Raises
-        ------
-        DataError
-            The table is known with other content.
-        MtjfitError
-            The catalogue cannot be written.
+        DataError if it is known with other content, MtjfitError if the catalogue cannot be written.
         """
         _refuse_names(configuration.columns)
         with transaction(self.connection, self.path) as connection:
@@ -100,12 +95,8 @@ class Catalogue(Queries):
     def write(self, source: Source, reduced: Reduced) -> None:
         """Write a chunk of a table, whole or not at all, in place of an earlier one of its number.
 
-        Raises
-        ------
-        DataError
-            Another chunk or table has a device of the same name and wafer.
-        MtjfitError
-            The catalogue cannot be written; it is as it was.
+        DataError if another chunk or table has a device of the same name and wafer, MtjfitError if the catalogue cannot
+        be written; it is as it was.
         """
         columns = (*OF_DEVICE, *source.configuration.columns)
         names, marks = ", ".join(map(quoted, columns)), ", ".join("?" * len(columns))

@@ -68,13 +68,7 @@ class Queries:
         ]
 
     def configuration(self, beginning: str = "") -> Configuration:
-        """The configuration whose fingerprint begins so; by default the only one.
-
-        Raises
-        ------
-        DataError
-            None, or several.
-        """
+        """The configuration whose fingerprint begins so, by default the only one; DataError for none or several."""
         known = self.configurations()
         found = [each for each in known if each.fingerprint.startswith(beginning)]
         if len(found) == 1:
@@ -94,10 +88,7 @@ class Queries:
     def origins(self, configuration: str = "") -> tuple[Origin, ...]:
         """Origins of the devices of a configuration, as their tables declare them; those not measured first.
 
-        Raises
-        ------
-        DataError
-            Some of them were written by a version that did not note it, or there are none.
+        DataError if some of them were written by a version that did not note it, or there are none.
         """
         found = self._origins(self.configuration(configuration))
         if not found:
@@ -127,8 +118,6 @@ class Queries:
         ----------
         columns : sequence of str
             Quantities, by default all. Units: ``catalogue.configuration().units``.
-        wafer, split : str, optional
-            Only devices of one wafer, of one split.
         flagged : bool, optional
             Only devices with a flag, or only those without.
         configuration : str
@@ -185,14 +174,7 @@ class Queries:
 
         CSV has all digits, empty cells where a quantity is not determined, and quotes text that a spreadsheet would run
         as a formula. The column ``origin`` says of each device whether it was measured. An older file of this name
-        stays whole if the new one cannot be written.
-
-        Raises
-        ------
-        ConfigError
-            As `refuse_export`.
-        MtjfitError
-            The file cannot be written.
+        stays whole if the new one cannot be written, which is a MtjfitError; ConfigError as `refuse_export`.
         """
         chosen, path = self.configuration(configuration), Path(path)
         refuse_export(path)

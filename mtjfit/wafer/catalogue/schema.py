@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,7 +15,7 @@ from mtjfit.errors import DataError, MtjfitError, Problem
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
 
-_APPLICATION = APPLICATION = 0x4D544A66
+_APPLICATION = 0x4D544A66
 
 OF_DEVICE = ("configuration", "device", "wafer", "split", "source", "chunk", "place", "flags", "sums")
 """Columns of `devices` that every configuration has; the others hold the quantities of the configurations."""
@@ -59,50 +58,24 @@ VERSION = len(_STEPS)
 
 @dataclass(frozen=True)
 class Configuration:
-    """Declarations under which devices were reduced; devices of two configurations are never mixed.
+    """Declarations under which devices were reduced; devices of two configurations are never mixed."""
 
-    Attributes
-    ----------
-    fingerprint : str
-        sha256 of all that changes numbers.
-    columns : tuple of str
-        Names of the quantities of each device, in order.
-    units : mapping
-        Units of quantities; pure numbers may be missing.
-    flags : mapping of str to int
-        Bits of the column `flags`.
-    study : str
-        Text of the study file.
-    """
-
-    fingerprint: str
-    columns: tuple[str, ...]
-    units: Mapping[str, str] = field(default_factory=dict)
-    flags: Mapping[str, int] = field(default_factory=dict)
-    study: str = ""
+    fingerprint: str  # sha256 of all that changes numbers
+    columns: tuple[str, ...]  # quantities of each device, in order
+    units: Mapping[str, str] = field(default_factory=dict)  # of quantities; pure numbers may be missing
+    flags: Mapping[str, int] = field(default_factory=dict)  # bits of the column `flags`
+    study: str = ""  # text of the study file
 
 
 @dataclass(frozen=True)
 class Source:
-    """A table of measured devices under one configuration.
+    """A table of measured devices under one configuration."""
 
-    Attributes
-    ----------
-    id : int
-        In this catalogue.
-    name : str
-        Path of the table when it was begun.
-    identity : str
-        sha256 of its content.
-    chunk_size : int
-        Devices in a chunk, to which the numbers of chunks refer.
-    """
-
-    id: int
+    id: int  # in this catalogue
     configuration: Configuration
-    name: str
-    identity: str
-    chunk_size: int
+    name: str  # path of the table when it was begun
+    identity: str  # sha256 of its content
+    chunk_size: int  # devices in a chunk, to which the numbers of chunks refer
 
 
 @dataclass(frozen=True)
@@ -120,13 +93,7 @@ class Tally:
 
 
 def quoted(name: str) -> str:
-    """A name for SQL, whatever characters it has; values are always parameters.
-
-    Examples
-    --------
-    >>> quoted("|kappa|·a1"), quoted('x" REAL); DROP TABLE devices; --')
-    ('"|kappa|·a1"', '"x"" REAL); DROP TABLE devices; --"')
-    """
+    """A name for SQL, whatever characters it has; values are always parameters."""
     if not name or "\0" in name:
         raise ValueError(f"{name!r} is no name of a column")
     return '"' + name.replace('"', '""') + '"'
@@ -159,19 +126,12 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring an empty file, or a catalogue of an earlier version, to the tables of today, in one transaction."""
-    if _version(connection, path) == VERSION:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection, path):
         for step in _STEPS[_version(connection, path) :]:  # another process may have been quicker
             for statement in step:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {_APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
 
 
 _PATIENCE = 60.0  # seconds that a writer waits for another one; a chunk takes it a fraction of one
@@ -204,15 +164,7 @@ _BROKEN = {
 
 @contextmanager
 def plainly(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite into those of mtjfit, with a remedy.
-
-    Raises
-    ------
-    DataError
-        The file is damaged, or no SQLite file.
-    MtjfitError
-        It cannot be read or written.
-    """
+    """Turn errors of SQLite into DataError, for a damaged file, or MtjfitError, each with a remedy."""
     try:
         yield
     except sqlite3.Error as error:
@@ -286,6 +238,6 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.
             yield connection
             connection.execute("COMMIT")
         except BaseException:
-            with contextlib.suppress(sqlite3.Error):  # a full disk has ended the transaction already
+            with suppress(sqlite3.Error):  # a full disk has ended the transaction already
                 connection.execute("ROLLBACK")
             raise

@@ -14,13 +14,7 @@ _DEVICES = 200
 
 
 def is_wafer_study(study: Path) -> bool:
-    """True for a study file with a table ``[wafer]``.
-
-    Examples
-    --------
-    >>> is_wafer_study(Path("nowhere.toml"))
-    False
-    """
+    """True for a study file with a table ``[wafer]``."""
     try:
         return "wafer" in tomllib.loads(study.read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError):
@@ -30,14 +24,10 @@ def is_wafer_study(study: Path) -> bool:
 def check_wafer(study: Path) -> None:
     """Read the file, reduce the first devices of its table, and print how many can be used.
 
-    Raises
-    ------
-    ConfigError, DataError
-        The file is not sound, the table is not as declared, or none of its first devices can be used.
+    ConfigError or DataError if file or table are not as declared, or none of the first devices can be used.
     """
     from dataclasses import replace
 
-    from mtjfit.errors import Problem
     from mtjfit.wafer import FLAGS, chunks, load_wafer, reduce_chunk
     from mtjfit.wafer.commands.batch import declaration_text, refuse_unusable
 
@@ -49,13 +39,12 @@ def check_wafer(study: Path) -> None:
     found = reduce_chunk(few, next(chunks(few)))
     click.echo(f"\nThe first {len(found.device) + len(found.faults)} devices: {len(found.device)} can be used")
     for name, bit in FLAGS.items():
-        if n := int(sum((int(flags) & bit) != 0 for flags in found.flags)):
+        if n := int(((found.flags & bit) != 0).sum()):
             click.echo(f"  {n} with the flag {name}")
     for fault in found.faults[:10]:
         click.echo(f"  {fault.device}: {fault}")
     if not found.device:
-        first = [Problem(each.where, each.what, each.todo) for each in found.faults[:10]]
-        refuse_unusable(loaded.table, first, f"first {len(found.faults)}")
+        refuse_unusable(loaded.table, [each.problem for each in found.faults[:10]], f"first {len(found.faults)}")
     words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",
                         f"{loaded.table.stem}.db"])  # fmt: skip
     click.echo(f"Next:   {words}")

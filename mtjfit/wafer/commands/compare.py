@@ -23,13 +23,7 @@ _SQLITE = b"SQLite format 3\0"
 
 
 def is_catalogue(path: Path) -> bool:
-    """True for an SQLite file, by its first bytes; study files are text.
-
-    Examples
-    --------
-    >>> is_catalogue(Path("nowhere.db"))
-    False
-    """
+    """True for an SQLite file, by its first bytes; study files are text."""
     try:
         with path.open("rb") as stream:
             return stream.read(len(_SQLITE)) == _SQLITE
@@ -48,19 +42,8 @@ def compare_catalogues(
 ) -> None:
     """Print means, spreads and pairs of all wafers of catalogues; write them as well if a folder is given.
 
-    Parameters
-    ----------
-    quantities : sequence of str
-        By default the first determined numbers that all catalogues have.
-    own_error, common_error : float
-        Relative errors that all devices of a wafer, or of all wafers, share.
-
-    Raises
-    ------
-    ConfigError, DataError
-        A catalogue cannot be read, or as `together`.
-    NotDetermined
-        No unflagged device determines any of the quantities.
+    `own_error` and `common_error` are relative errors that all devices of a wafer, or of all wafers, share. Raises what
+    `together` and `chosen_quantities` raise.
     """
     from mtjfit.plain import csv_bytes
     from mtjfit.plot.style import picture_files
@@ -101,23 +84,11 @@ def compare_catalogues(
 
 
 def together(surveys: Mapping[str, Survey], per: Mapping[str, str], quantities: Sequence[str] = ()) -> Survey:
-    """One survey of several by label, whose numbers must have the same meaning.
+    """One survey of several by label, to compare `quantities`, by default all that every survey has.
 
-    If a name of a wafer occurs twice, all names get the label before them.
-
-    Parameters
-    ----------
-    per : mapping of str to str
-        ``"area"``, ``"volume"`` or ``"device"`` by label; amplitudes |κ|·a1 of different kinds are not comparable.
-    quantities : sequence of str
-        Those to compare, by default all that every survey has.
-
-    Raises
-    ------
-    ConfigError
-        The quantities have different units, or are per area in one and per volume in another.
-    DataError
-        There is no common quantity.
+    If a name of a wafer occurs twice, all names get the label before them. `per` is ``"area"``, ``"volume"`` or
+    ``"device"`` by label: amplitudes |κ|·a1 of different kinds are not comparable, which is a ConfigError, as different
+    units are. DataError if there is no common quantity.
     """
     import pandas as pd
 

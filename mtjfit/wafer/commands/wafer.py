@@ -131,12 +131,7 @@ def _judge(catalogue: Path, found: StackResults) -> None:
 def chosen_quantities(survey: Survey, asked: Sequence[str]) -> tuple[str, ...]:
     """The quantities asked for, or the first determined numbers that some device has.
 
-    Raises
-    ------
-    DataError
-        There is no such column.
-    NotDetermined
-        No unflagged device determines any of them.
+    NotDetermined if no unflagged device determines any of them, DataError if there is no such column.
     """
     named = tuple(dict.fromkeys(asked))
     if not named:

@@ -12,13 +12,13 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-import mtjfit
 from mtjfit.data.curve import BoolArray
 from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
 from mtjfit.text import Table, number
+from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
     faults_table,
@@ -77,27 +77,6 @@ class _Picture:
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Section:
-    """Everything about one quantity."""
-
-    title: str
-    pictures: tuple[_Picture, ...]
-    tables: tuple[Table, ...]
-
-
-@dataclass(frozen=True)
-class _Odd:
-    """A row of the list of odd devices, with the name of its curve on the page, if there is one."""
-
-    device: str
-    wafer: str
-    population: str
-    place: str
-    reason: str
-    curve: str
-
-
 def wafer_files(
     survey: Survey,
     findings: Sequence[WaferFindings],
@@ -111,46 +90,35 @@ def wafer_files(
 ) -> dict[str, bytes]:
     """All files that ``mtjfit wafer`` writes, by name: ``wafer.html``, figures, tables.
 
-    With up to three quantities the page stays below 5 MB for any number of devices and wafers.
-
-    Parameters
-    ----------
-    findings : sequence of WaferFindings
-        One for each section of the page.
-    curves : Curves
-        Of some odd devices.
-    faults : DataFrame
-        Unusable devices: columns device, wafer, where, what, todo.
-    stacks : StackResults, optional
-        Fits and posteriors by split.
-    pdf : bool
-        Write each figure as PDF as well.
-    progress : callable
-        Called with the name of each figure before it is drawn.
+    With up to three quantities, a section of `findings` each, the page stays below 5 MB for any number of devices and
+    wafers. `faults` are unusable devices: columns device, wafer, where, what, todo. `progress` is called with the name
+    of each figure before it is drawn.
     """
     rings = _rings(survey, odd)
-    sections = [_Section(quantity_title(one.quantity), tuple(_pictures(one, rings, pdf, progress)), _tables(one))
-                for one in findings]  # fmt: skip
-    files = {name: data for section in sections for each in section.pictures for name, data in each.files.items()}
+    pictures = [tuple(_pictures(one, rings, pdf, progress)) for one in findings]
+    files = {name: data for drawn in pictures for each in drawn for name, data in each.files.items()}
     tables = {name: (wafer_quantity_table(name, findings), "quantity") for name in _OF_QUANTITY if findings}
     tables |= {"odd.csv": (odd.table, "device"), "faults.csv": (faults, "device")}
     if stacks is not None:
-        tables |= {name: (frame.reset_index(), "split") for name, frame in stacks.frames().items()}
+        tables |= {name: (frame, "split") for name, frame in stacks.frames().items()}
     # every row has its origin, because tables travel alone
     files |= {name: csv_bytes(frame.assign(origin=survey.origin).set_index(first))
               for name, (frame, first) in tables.items()}  # fmt: skip
-    drawn = dict(_curves(survey, odd, curves, progress))
+    shown = dict(_curves(survey, odd, curves, progress))
     html = template("mtjfit.wafer.page", "wafer.html.j2").render(
-        program=f"mtjfit {mtjfit.__version__}",
+        program=f"mtjfit {__version__}",
         survey=survey,
         says=survey_says(survey, odd, len(faults)),
-        sections=sections,
+        sections=[
+            {"title": quantity_title(one.quantity), "pictures": drawn, "tables": _tables(one)}
+            for one, drawn in zip(findings, pictures, strict=True)
+        ],
         flags=flags_table(survey),
-        odd=list(_rows(odd, drawn)),
+        odd=list(_rows(odd, shown)),
         n_odd=len(odd.table),
-        curves=list(drawn.values()),
+        curves=list(shown.values()),
         missing=curves.missing,
-        n_more=max(0, len(odd.table) - len(drawn)) if drawn else 0,
+        n_more=max(0, len(odd.table) - len(shown)) if shown else 0,
         faults=faults_table(faults),
         safe=lambda picture: Markup(picture.content),  # noqa: S704 - drawn here, texts in it escaped
         stack_tables=() if stacks is None else stacks.tables(),
@@ -232,10 +200,11 @@ def _curves(
         yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 
 
-def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[_Odd]:
+def _rows(odd: OddDevices, drawn: Mapping[tuple[str, str], _Picture]) -> Iterator[dict[str, str]]:
+    """Rows of the list of odd devices, with the name of the curve on the page, if there is one."""
     for row in odd.table.head(_MOST_ODD).itertuples():
         picture = drawn.get((str(row.wafer), str(row.device)))
         x, y = float(row.x), float(row.y)  # type: ignore[arg-type]
         place = f"({x:g}, {y:g})" if np.isfinite(x) and np.isfinite(y) else ""
-        yield _Odd(str(row.device), str(row.wafer), str(row.population), place, str(row.reason),
-                   picture.name if picture is not None else "")  # fmt: skip
+        words = {name: str(getattr(row, name)) for name in ("device", "wafer", "population", "reason")}
+        yield {**words, "place": place, "curve": picture.name if picture is not None else ""}

@@ -32,8 +32,8 @@ class StackResults:
         if not self.fits.fits:
             return False
         fits = self.fits.table()
-        of_lengths = fits["parameter"].isin(LENGTHS)
-        known = not of_lengths.any() or bool((fits["determined"].astype(bool) & of_lengths).any())
+        of_lengths = fits[fits["parameter"].isin(LENGTHS)]
+        known = of_lengths.empty or bool(of_lengths["determined"].any())
         if self.posteriors is not None:
             rows = self.posteriors.table()
             converged = rows["parameter"].isin(LENGTHS) & rows["converged"].astype(bool)
@@ -65,17 +65,13 @@ class StackResults:
         return tuple(said)
 
     def frames(self) -> dict[str, pd.DataFrame]:
-        """Tables with all digits by file name; index split."""
-        summary = self.fits.summary()
+        """Tables with all digits by file name."""
+        known = self.fits.summary().assign(refused="")
         lost = pd.DataFrame({"split": list(self.refused), "refused": list(self.refused.values())})
-        known = summary.assign(refused="")
-        found = {
-            "stacks.csv": pd.concat([known, lost], ignore_index=True) if len(known) else lost,
-            "stack-fits.csv": self.fits.table(),
-        }
+        found = [pd.concat([known, lost], ignore_index=True) if len(known) else lost, self.fits.table()]
         if self.posteriors is not None:
-            found["stack-posteriors.csv"] = self.posteriors.table()
-        return {name: frame.set_index("split") for name, frame in found.items()}
+            found.append(self.posteriors.table())
+        return dict(zip(STACK_TABLES, found, strict=False))
 
 
 def _name(split: object) -> str:
@@ -113,10 +109,8 @@ def _posteriors(posteriors: GroupPosteriors) -> Table:
         q05, q50, q95 = (float(row[name]) for name in ("q05", "q50", "q95"))
         low, high = number(q05, 3), number(q95, 3)
         says = str(row["determined"]) if row["converged"] else "not converged"
-        shown = {
-            "yes": interval(q05, q50, q95), "lower limit": f"> {low}", "upper limit": f"< {high}",
-            "with priors": f"({low} to {high})",
-        }.get(says, "–")  # fmt: skip
+        known = {"lower limit": f"> {low}", "upper limit": f"< {high}", "with priors": f"({low} to {high})"}
+        shown = interval(q05, q50, q95) if says == "yes" else known.get(says, "–")
         rows.append((_name(row["split"]), str(row["parameter"]), shown, pretty(str(row["unit"])), says))
     note = (
         "Median and 90 % interval, or a 95 % limit. With priors: priors of other parameters cause most of the variance "

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from mtjfit.data import pretty
-from mtjfit.text import Table, number, p_text, value_with_error
+from mtjfit.text import Table, counted, number, p_text, value_with_error
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.limits import REACH, OddDevices, WaferFindings, few_digits
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 _MOST_ROWS = 40
 _MOST_WORDS = 8  # wafers or splits in an alternative text
@@ -57,11 +57,10 @@ def survey_says(survey: Survey, odd: OddDevices, faults: int) -> list[str]:
 def flags_table(survey: Survey) -> Table:
     """Flagged devices by reason."""
     flags = survey.frame["flags"].to_numpy()
-    rows = []
-    for name, bit in survey.flags.items():
-        if n := int(np.sum((flags & bit) != 0)):
-            rows.append((name, f"{n}", f"{100 * n / len(flags):.3g} %", FLAG_MEANING.get(name, "")))
-    return Table("Flags", ("flag", "devices", "share", "meaning"), tuple(rows), "A device may have several.")
+    counts = {name: int(np.sum((flags & bit) != 0)) for name, bit in survey.flags.items()}
+    rows = tuple((name, f"{n}", f"{100 * n / len(flags):.3g} %", FLAG_MEANING.get(name, ""))
+                 for name, n in counts.items() if n)  # fmt: skip
+    return Table("Flags", ("flag", "devices", "share", "meaning"), rows, "A device may have several.")
 
 
 def limits_table(found: WaferFindings) -> Table:
@@ -90,10 +89,7 @@ def means_table(found: WaferFindings) -> Table:
                      number(row["error"], 3), shrunk))  # fmt: skip
     note = "Errors include the scatter between devices and the declared error that all devices of a wafer share."
     if not np.any(means.table["sd_wafer"] > 0):
-        note = (
-            "Errors include the scatter between devices and no error that all devices of a wafer share: declare that "
-        )
-        note += "with --own-error."
+        note = note.replace("the declared error", "no error")[:-1] + ": declare that with --own-error."
     if len(means.table) > 1:
         note += " Given all: the mean given those of all wafers of its population (shrunk)."
         note += f" Spread of the true means between wafers: {means.between.says}."
@@ -121,10 +117,8 @@ def _more(n: int, what: str, file: str) -> str:
 
 def faults_table(faults: pd.DataFrame) -> Table:
     """Devices that could not be used."""
-    rows = tuple(
-        (str(row.device), str(row.wafer), str(row.where), str(row.what), str(row.todo))
-        for row in faults.head(_MOST_ROWS).itertuples()
-    )
+    shown = faults.head(_MOST_ROWS)[["device", "wafer", "where", "what", "todo"]]
+    rows = tuple(tuple(map(str, row)) for row in shown.itertuples(index=False))
     note = _more(len(faults), "devices", "faults.csv").strip()
     return Table("Devices that could not be used", ("device", "wafer", "where", "what", "what to do"), rows, note)
 
@@ -138,11 +132,10 @@ def limits_alt(found: WaferFindings) -> str:
     """The control chart in words."""
     said = []
     for name, row in found.limits.iterrows():
-        ends = (
-            f"limits {number(row['low'])} to {number(row['high'])}, {row['beyond']:.0f} of {row['n']} devices beyond"
-            if row["determined"]
-            else f"no limits, the spread is {row['says']}"
-        )
+        ends = f"no limits, the spread is {row['says']}"
+        if row["determined"]:
+            low, high = number(row["low"]), number(row["high"])
+            ends = f"limits {low} to {high}, {row['beyond']:.0f} of {row['n']} devices beyond"
         said.append(f"{name or 'All devices'}: robust mean {number(row['centre'])}, {ends}.")
     return f"Control chart of {_with_unit(found)} by wafer. {_first(said, 'populations')}"
 
@@ -157,13 +150,12 @@ def map_alt(found: WaferFindings) -> str:
         mine = known & (wafer == name)
         if not mine.any():
             continue
-        low, middle, high = np.quantile(values[mine], [0.25, 0.5, 0.75])
+        low, middle, high = (number(each, 3) for each in np.quantile(values[mine], [0.25, 0.5, 0.75]))
         outer = radius[mine] >= np.median(radius[mine])
-        rim = np.median(values[mine][outer])
+        rim = number(np.median(values[mine][outer]), 3)
         inner = f", {number(np.median(values[mine][~outer]), 3)} inside" if np.any(~outer) else ""
-        who = name or "All devices"
-        said.append(f"{who}: median {number(middle, 3)}, half of them from {number(low, 3)} to {number(high, 3)}; "
-                    f"{number(rim, 3)} in the outer half{inner}.")  # fmt: skip
+        said.append(f"{name or 'All devices'}: median {middle}, half of them from {low} to {high}; {rim} in the outer "
+                    f"half{inner}.")  # fmt: skip
     return f"Map of {_with_unit(found)} over the wafer. {_first(said, 'wafers')}"
 
 

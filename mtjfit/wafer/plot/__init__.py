@@ -2,6 +2,6 @@
 
 from mtjfit.wafer.plot.control import plot_control
 from mtjfit.wafer.plot.histogram import plot_device_curve, plot_splits
-from mtjfit.wafer.plot.map import plot_smooth, plot_wafer_map
+from mtjfit.wafer.plot.map import Scale, plot_smooth, plot_wafer_map
 
-__all__ = ["plot_control", "plot_device_curve", "plot_smooth", "plot_splits", "plot_wafer_map"]
+__all__ = ["Scale", "plot_control", "plot_device_curve", "plot_smooth", "plot_splits", "plot_wafer_map"]

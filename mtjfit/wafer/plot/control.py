@@ -24,13 +24,6 @@ _Means: TypeAlias = dict[tuple[str, str], dict[str, Any]]  # rows of the table o
 _POINTS = 1200  # single devices that are drawn in all, those farthest off
 
 
-def chart_order(survey: Survey) -> list[tuple[str, str]]:
-    """Population and wafer of each column of the chart, by population, then in order of appearance."""
-    pairs = list(dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True)))
-    place = {name: k for k, name in enumerate(survey.populations)}
-    return sorted(pairs, key=lambda pair: place[pair[0]])
-
-
 def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = None) -> Figure:
     """Devices of each wafer against the control limits of their population; below, the spread of true values by wafer.
 
@@ -56,8 +49,9 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
     if limits.empty:
         raise ValueError(f"no device without a flag determines {quantity}")
     means = cast(_Means, found.means.table.set_index(["population", "wafer"]).to_dict("index"))
-    every = chart_order(survey)
-    shown = every[-MOST_ON_CHART:]
+    place = {name: k for k, name in enumerate(survey.populations)}
+    every = dict.fromkeys(zip(survey.frame["population"], survey.frame["wafer"], strict=True))
+    shown = sorted(every, key=lambda pair: place[pair[0]])[-MOST_ON_CHART:]  # by population, then as they appear
     with noted_figure(survey, 3.7, _note(limits, len(every) - len(shown))) as fig:
         top, bottom = fig.subplots(2, 1, sharex=True, height_ratios=[2.4, 1.0])
         _devices(top, survey, quantity, shown, limits, means)
@@ -75,10 +69,8 @@ def plot_control(survey: Survey, quantity: str, found: WaferFindings | None = No
 
 
 def _note(limits: pd.DataFrame, more: int) -> str:
-    said = [
-        f"Limits: robust mean ± {REACH:g} standard deviations of the true values between devices of one wafer, without "
-        "errors of measurement and flagged devices."
-    ]
+    said = [f"Limits: robust mean ± {REACH:g} standard deviations of the true values between devices of one wafer, "
+            "without errors of measurement and flagged devices."]  # fmt: skip
     for name, row in limits.head(4).iterrows():
         whose = f"{name}: " if len(limits) > 1 else ""
         if row["determined"]:
@@ -98,19 +90,19 @@ def _devices(
     key = pd.MultiIndex.from_frame(survey.frame[["population", "wafer"]])
     column = pd.Series(np.arange(len(shown)), index=pd.MultiIndex.from_tuples(shown)).reindex(key).to_numpy(dtype=float)
     most = max(_POINTS // (2 * len(shown)), 3)
-    bars, crosses, diamonds = [], [], []
-    for k, (name, _) in enumerate(shown):
+    bars: list[tuple[float, ...]] = []
+    points: dict[str, list[tuple[int, float]]] = {"beyond": [], "flagged": []}
+    for k, pair in enumerate(shown):
         mine = values[(column == k) & usable]
         if not mine.size:
             continue
-        row = limits.loc[name]
-        bars.append(
-            (k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), *(means[shown[k]][n] for n in ("mean", "sd_devices")))
-        )
+        row, mean = limits.loc[pair[0]], means[pair]
+        bars.append((k, *np.quantile(mine, [0.025, 0.16, 0.84, 0.975]), mean["mean"], mean["sd_devices"]))
         beyond = mine[(mine < row["low"]) | (mine > row["high"])]
         marked = values[(column == k) & flagged & np.isfinite(values)]
-        crosses += [(k, each) for each in beyond[np.argsort(-np.abs(beyond - row["centre"]))][:most]]
-        diamonds += [(k, each) for each in marked[np.argsort(-np.abs(marked - row["centre"]))][:most]]
+        for gid, those in (("beyond", beyond), ("flagged", marked)):
+            farthest = those[np.argsort(-np.abs(those - row["centre"]))][:most]
+            points[gid] += [(k, each) for each in farthest]
     at, low, left, right, high, mean, sd = np.array(bars).T
     thick, blue = float(np.clip(120 / len(shown), 1.0, 4.0)), OKABE_ITO["blue"]
     ax.plot(*_upright(at, low, high), color=blue, lw=0.8, gid="95")
@@ -121,8 +113,8 @@ def _devices(
         "beyond": {"marker": "x", "ms": 3.0, "color": OKABE_ITO["vermillion"]},
         "flagged": {"marker": "D", "ms": 2.4, "mfc": "none", "mec": "0.35"},
     }
-    for gid, points in (("beyond", crosses), ("flagged", diamonds)):
-        x, y = np.array(points).reshape(-1, 2).T
+    for gid, drawn in points.items():
+        x, y = np.array(drawn).reshape(-1, 2).T
         aside = min(0.2, 0.02 * len(shown)) if gid == "flagged" else 0.0
         ax.plot(x + aside, y, ls="none", mew=0.7, gid=gid, **look[gid])
     everything = values[np.isfinite(column) & survey.known(quantity)]
@@ -154,10 +146,8 @@ def _range(values: FloatArray, limits: pd.DataFrame) -> tuple[float, float]:
 
 def _runs(shown: list[tuple[str, str]]) -> list[tuple[str, int, int]]:
     """Each population with its first and its last column."""
-    at: dict[str, list[int]] = {}
-    for k, (name, _) in enumerate(shown):
-        at.setdefault(name, []).append(k)
-    return [(name, min(columns), max(columns)) for name, columns in at.items()]
+    names = [name for name, _ in shown]
+    return [(name, names.index(name), len(names) - 1 - names[::-1].index(name)) for name in dict.fromkeys(names)]
 
 
 def _limits(ax: Axes, shown: list[tuple[str, str]], limits: pd.DataFrame) -> None:
@@ -181,9 +171,8 @@ def _population_names(ax: Axes, shown: list[tuple[str, str]]) -> None:
 
 
 def _spreads(ax: Axes, shown: list[tuple[str, str]], means: _Means) -> None:
-    names = ("spread_low", "spread", "spread_high", "error")
-    rows = [(k, *(float(means[name][n]) for n in names), bool(means[name]["determined"]))
-            for k, name in enumerate(shown) if name in means]  # fmt: skip
+    names = ("spread_low", "spread", "spread_high", "error", "determined")
+    rows = [(k, *(means[pair][name] for name in names)) for k, pair in enumerate(shown) if pair in means]
     at, low, middle, high, error, determined = np.array(rows, dtype=float).T
     yes, blue = determined > 0, OKABE_ITO["blue"]
     no = ~yes & np.isfinite(high)

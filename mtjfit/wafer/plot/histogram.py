@@ -57,12 +57,7 @@ def plot_device_curve(curve: DeviceCurve, survey: Survey) -> Figure:
 def shared_bins(values: FloatArray, centre: FloatArray, width: FloatArray) -> FloatArray:
     """Edges of common bins for several groups: Freedman and Diaconis's width for the narrowest, without far values.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        Of all groups.
-    centre, width : array, shape (groups,)
-        Robust centre and robust standard deviation of the measured values.
+    `values` are those of all groups, `centre` and `width` the robust centre and standard deviation of each.
 
     Examples
     --------
@@ -106,11 +101,8 @@ def plot_splits(survey: Survey, quantity: str, found: WaferFindings | None = Non
         raise ValueError(f"no device without a flag determines {quantity}")
     shown = names[:MOST_SPLITS]
     seen = {name: spread_of(values[m], np.zeros(m.sum())) for name in shown for m in [usable & (of == name)]}
-    edges = shared_bins(
-        values[known & np.isin(of, shown)],
-        np.array([seen[name].centre for name in shown]),
-        np.array([seen[name].spread for name in shown]),
-    )
+    centre, width = np.array([(each.centre, each.spread) for each in seen.values()]).T
+    edges = shared_bins(values[known & np.isin(of, shown)], centre, width)
     limits = (found or WaferFindings(survey, quantity)).limits
     spread, says = limits["spread"].where(limits["determined"].astype(bool), 0.0).to_dict(), limits["says"].to_dict()
     note = (
@@ -154,16 +146,15 @@ def _histogram(ax: Axes, edges: FloatArray, values: FloatArray, flagged: FloatAr
 def _middle(ax: Axes, median: float, seen: Spread, spread: float) -> None:
     ax.axvline(median, ymax=1 / 1.3, color=OKABE_ITO["black"], lw=1.0, gid="median")
     y = 1.12 * ax.get_ylim()[1] / 1.3
-    ax.plot([seen.centre - seen.spread, seen.centre + seen.spread], [y, y], color="0.65", lw=3.5,
-            solid_capstyle="butt", gid="seen")  # fmt: skip
-    if spread:
-        ax.plot([seen.centre - spread, seen.centre + spread], [y, y], color="black", lw=1.4, solid_capstyle="butt",
-                gid="spread")  # fmt: skip
+    for sd, colour, width, gid in ((seen.spread, "0.65", 3.5, "seen"), (spread, "black", 1.4, "spread")):
+        if sd or gid == "seen":
+            ax.plot([seen.centre - sd, seen.centre + sd], [y, y], color=colour, lw=width, solid_capstyle="butt",
+                    gid=gid)  # fmt: skip
 
 
 def _words(ax: Axes, name: str, n: int, flagged: int, unknown: int, says: str) -> None:
-    counts = [f"{n} devices", *([f"{flagged} flagged"] if flagged else []),
-              *([f"{unknown} not determined"] if unknown else [])]  # fmt: skip
+    counts = [f"{n} devices"]
+    counts += [f"{m} {what}" for m, what in ((flagged, "flagged"), (unknown, "not determined")) if m]
     short = says if says[0].isdigit() else "not determined"
     said = f"{', '.join(counts)}; spread of true values {short}"
     ax.set_title(literal(f"{name}: {said}" if name else said), loc="left", fontsize=6.5, pad=2, gid="words")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -32,9 +32,10 @@ from mtjfit.plot.style import (
     unit_of,
 )
 from mtjfit.study import Study
+from mtjfit.text import counted
 from mtjfit.wafer.survey.dies import DieGrid, die_grid, square_bins, wafer_radius
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 MOST_WAFERS = 24
 """Wafers on one figure of maps."""
@@ -109,10 +110,10 @@ class Scale:
             half = 0.5 * (abs(low) or 1.0)
             low, high = low - half, high + half
         under, over = bool(np.any(known < low)), bool(np.any(known > high))
-        extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+        extend = (("neither", "max"), ("min", "both"))[under][over]
         # both maps keep their order in grey and for any colour vision
         colours = colormaps["viridis" if kind == "sequential" else "RdBu_r"].resampled(_COLOURS)
-        return cls(colours, Normalize(low, high), cast(Literal["neither"], extend[under, over]))
+        return cls(colours, Normalize(low, high), cast(Literal["neither"], extend))
 
     def bar(self, fig: Figure, axes: list[Axes], label: str, unit: str, *, below: bool = False) -> None:
         """A colour bar beside some panels, or below them, with a power of ten of its numbers in the label."""
@@ -154,13 +155,12 @@ def plot_wafer_map(
         No device has a position.
     """
     values, wafer = survey.values(quantity), survey.frame["wafer"].to_numpy()
-    placed = survey.placed
+    placed, study = survey.placed, cast(Study, survey)
     if not placed.any():
         raise ValueError("no device has a position: declare the columns x and y")
     names = [name for name in survey.wafers if np.any(placed & (wafer == name))]
     rows = {name: np.flatnonzero(placed & (wafer == name)) for name in names[:most]}
     place = survey.frame[["x", "y"]].to_numpy(dtype=float)
-    study = cast(Study, survey)
     ringed = np.zeros(len(values), dtype=bool) if odd is None else odd
     across = min(_ACROSS, len(rows))
     down = -(-len(rows) // across)
@@ -177,16 +177,16 @@ def plot_wafer_map(
             said = _draw_map(ax, around, place[mine], values[mine], scale, survey.flagged[mine], ringed[mine])
             notes |= dict.fromkeys(said)
             ax.set_title(f"{wafer_title(name)}: {counted(mine.size, 'device')}", pad=3)
-        for ax in axes[len(rows) :]:
-            ax.set_axis_off()
-        for k, ax in enumerate(axes[: len(rows)]):
-            ax.set_xlabel("x (mm)" if k + across >= len(rows) else "")
-            ax.xaxis.set_tick_params(labelbottom=k + across >= len(rows))
-            ax.set_ylabel("y (mm)" if k % across == 0 else "")
+        for k, ax in enumerate(axes):
+            if k >= len(rows):
+                ax.set_axis_off()
+                continue
+            lowest = k + across >= len(rows)
+            ax.set(xlabel="x (mm)" if lowest else "", ylabel="y (mm)" if k % across == 0 else "")
+            ax.xaxis.set_tick_params(labelbottom=lowest)
         scale.bar(fig, axes, quantity_label(quantity), survey.unit(quantity))
         handles = _map_legend(survey.flagged, ~np.isfinite(values), ringed, of_all)
-        if handles:
-            fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
+        _add_legend(fig, handles)
         note = " ".join(notes) + _not_drawn(len(names) - len(rows))
         if unplaced := int(np.sum(~placed)):
             note += f" {counted(unplaced, 'device')} without a position."
@@ -261,17 +261,17 @@ def _draw_map(
 
 
 def _marked(ax: Axes, x: FloatArray, y: FloatArray, mark: str, size: float, many: bool) -> None:
-    look = dict(_MARKS[mark])
+    look = _MARKS[mark]
     if mark != "empty":  # a white rim separates a mark from any colour below
-        ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size,
-                **{**look, "color": "white", "mec": "white", "mew": 2.4 * float(str(look["mew"])), "gid": "rim"})  # type: ignore[arg-type]  # fmt: skip
-    ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, **look)  # type: ignore[arg-type]
+        rim = look | {"color": "white", "mec": "white", "mew": 2.4 * look["mew"]}
+        ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, gid="rim", **rim)
+    ax.plot(x, y, ls="none", rasterized=many and x.size > 20, ms=size, gid=mark, **look)
 
 
-_MARKS: Mapping[str, Mapping[str, object]] = {
-    "empty": {"marker": "s", "mfc": "none", "mec": "0.35", "mew": 0.5, "gid": "empty"},
-    "flagged": {"marker": "x", "color": OKABE_ITO["black"], "mew": 0.8, "gid": "flagged"},
-    "odd": {"marker": "o", "mfc": "none", "mec": OKABE_ITO["vermillion"], "mew": 0.9, "gid": "odd"},
+_MARKS: dict[str, dict[str, Any]] = {
+    "empty": {"marker": "s", "mfc": "none", "mec": "0.35", "mew": 0.5},
+    "flagged": {"marker": "x", "color": OKABE_ITO["black"], "mew": 0.8},
+    "odd": {"marker": "o", "mfc": "none", "mec": OKABE_ITO["vermillion"], "mew": 0.9},
 }
 
 
@@ -280,18 +280,21 @@ def _map_legend(flagged: BoolArray, empty: BoolArray, odd: BoolArray, rows: np.n
     of = (("flagged", flagged & ~empty, "flagged"), ("empty", empty, "not determined"),
           ("odd", odd, "beyond what is expected"))  # fmt: skip
     return [
-        Line2D([], [], ls="none", ms=4, label=label, **{k: v for k, v in _MARKS[mark].items() if k != "gid"})  # type: ignore[arg-type]
-        for mark, which, label in of
-        if np.any(which[rows])
+        Line2D([], [], ls="none", ms=4, label=label, **_MARKS[mark]) for mark, which, label in of if which[rows].any()
     ]
+
+
+def _add_legend(fig: Figure, handles: list[Line2D]) -> None:
+    if handles:
+        fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
 
 
 def _squares(ax: Axes, grid: DieGrid, values: FloatArray, scale: Scale) -> None:
     # one pixel for each die, so that the size of the file does not depend on that of the figure
-    image = scale.colours(scale.norm(np.ma.masked_invalid(grid.image(values))), bytes=True)
-    image[..., 3] = np.where(np.isfinite(grid.image(values)), 255, 0)
-    left, right, bottom, top = grid.extent
-    ax.imshow(image, extent=(left, right, bottom, top), origin="lower", interpolation="none", gid="dies")
+    means = grid.image(values)
+    image = scale.colours(scale.norm(np.ma.masked_invalid(means)), bytes=True)
+    image[..., 3] = np.where(np.isfinite(means), 255, 0)
+    ax.imshow(image, extent=grid.extent, origin="lower", interpolation="none", gid="dies")
 
 
 def plot_smooth(
@@ -343,6 +346,5 @@ def plot_smooth(
         unit = survey.unit(quantity)
         measured.bar(fig, list(panels[:, :2].ravel()), quantity_label(quantity), unit, below=True)
         left.bar(fig, list(panels[:, 2]), "residual", unit, below=True)
-        if handles:
-            fig.legend(handles=handles, loc="outside upper center", ncols=len(handles), fontsize=6.5)
+        _add_legend(fig, handles)
     return fig

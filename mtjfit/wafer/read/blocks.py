@@ -41,50 +41,25 @@ Numbers: TypeAlias = tuple[dict[str, FloatArray], list[BadCell]]
 
 @dataclass(frozen=True, eq=False)
 class RowBlock:
-    """Consecutive rows of a table; numbers are read on demand.
+    """Consecutive rows of a table; numbers are read on demand."""
 
-    Attributes
-    ----------
-    line : ndarray of int, shape (n,)
-        Line or record number of each row.
-    names : dict of str to Runs
-        Columns of names by role.
-    read : callable
-        Returns the numbers by role, in V, nm, mm and degrees, NaN where a cell is bad, and the bad cells.
-    broken : tuple of BadCell
-        Invalid rows, each in the place of a row.
-    share : float
-        Part of the table up to the last row.
-    """
-
-    line: IntArray
-    names: dict[str, Runs]
-    read: Callable[[], Numbers]
-    broken: tuple[BadCell, ...] = ()
-    share: float = float("nan")
+    line: IntArray  # number of the line or record of each row
+    names: dict[str, Runs]  # by role
+    read: Callable[[], Numbers]  # in V, nm, mm and degrees by role, NaN where a cell is bad, and the bad cells
+    broken: tuple[BadCell, ...] = ()  # invalid rows, each in the place of a row
+    share: float = float("nan")  # part of the table up to the last row
 
 
 @dataclass(frozen=True, eq=False)
 class Gathered:
-    """Rows of a chunk, numbers as read.
+    """Rows of a chunk, numbers as read; device j has the rows ``start[j]:start[j + 1]``."""
 
-    Attributes
-    ----------
-    number : int
-        Of the chunk.
-    start : ndarray of int, shape (J + 1,)
-    line : ndarray of int, shape (rows,)
-    split : ndarray of int, shape (rows,)
-        Places in `splits`.
-    numbers : dict of str to ndarray, shape (rows,)
-    """
-
-    number: int
+    number: int  # of the chunk
     device: list[str]
     wafer: list[str]
     start: IntArray
     line: IntArray
-    split: IntArray
+    split: IntArray  # places in `splits`, of each row
     splits: list[str]
     numbers: dict[str, FloatArray]
     bad: list[BadCell]
@@ -96,12 +71,6 @@ class NameIndex:
     """Detects repeated names by sorted hashes, eight bytes for each name.
 
     Two names among 1e8 share a hash of 64 bits with a probability of 3e-4.
-
-    Examples
-    --------
-    >>> names = NameIndex()
-    >>> names.repeated([("w1", "A"), ("w1", "B")]), names.repeated([("w1", "C"), ("w1", "A")])
-    (None, 1)
     """
 
     runs: list[IntArray] = field(default_factory=list)
@@ -222,25 +191,9 @@ class _Gatherer:
 def gathered(
     blocks: Iterable[RowBlock], label: str, size: int, memory: int, skip: Container[int] = ()
 ) -> Iterator[Gathered]:
-    """Gather blocks of rows into chunks of whole devices.
+    """Chunks of `size` devices from blocks in which the rows of a device stand together; those to `skip` are not read.
 
-    Parameters
-    ----------
-    blocks : iterable of RowBlock
-        The rows of a device stand together.
-    label : str
-        Of the table, for messages.
-    size : int
-        Devices in a chunk; the last may have fewer.
-    memory : int
-        Bytes that the rows of one chunk may take.
-    skip : container of int
-        Numbers of chunks that are not wanted; numbers of blocks that hold nothing else are not read.
-
-    Raises
-    ------
-    DataError
-        A device begins again after others, or a chunk is too large.
+    DataError if a device begins again after others, or the rows of a chunk take more than `memory` bytes.
     """
     state, share = _Gatherer(label, size, memory, skip), 1.0
     for block in blocks:

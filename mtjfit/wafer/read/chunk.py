@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mtjfit.data.curve import BoolArray, FloatArray, Origin
 from mtjfit.data.declaration import TableDeclaration
 from mtjfit.data.units import bias_factor, thickness_factor
+from mtjfit.errors import Problem
 
 IntArray: TypeAlias = NDArray[np.int64]
 
@@ -33,57 +34,49 @@ class AllBut:
 
 @dataclass(frozen=True)
 class Fault:
-    """A device that cannot be used: kept and listed, never dropped.
-
-    Attributes
-    ----------
-    where : str
-        File and line, or record number.
-    what, todo : str
-        The first fault of its rows, and the remedy.
-    """
+    """A device that cannot be used, with the first fault of its rows: kept and listed, never dropped."""
 
     device: str
     wafer: str
     split: str
-    where: str
+    where: str  # file and line, or record number
     what: str
     todo: str
 
+    @property
+    def problem(self) -> Problem:
+        """The fault without the names of its device."""
+        return Problem(self.where, self.what, self.todo)
+
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}; {self.todo}"
+        return str(self.problem)
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Curves of some devices, their rows below one another.
+    """Curves of J devices, their rows below one another: ``start[j]:start[j + 1]`` are those of device j.
 
     Attributes
     ----------
     number : int
         Place in the table, from 0. It depends on the table and on ``[wafer] chunk`` alone.
     device : tuple of str, length J
-        Usable devices, in the order of the table; those with faults are not among them.
+        Usable devices, in the order of the table; those with faults are in `faults` only.
     start : ndarray of int, shape (J + 1,)
-        Rows ``start[j]:start[j + 1]`` belong to device j.
     bias : ndarray, shape (rows,)
         In V.
     par, perp : ndarray, shape (rows,)
         In the declared unit, `perp` along M × P.
     sigma_par, sigma_perp : ndarray, shape (rows,), or None
         Standard errors; None: not known, and declared to be fitted.
-    thickness : ndarray, shape (J,)
-        Nominal, in nm.
-    x, y : ndarray, shape (J,)
-        Position of the die in mm, NaN where it is not declared.
+    thickness, x, y : ndarray, shape (J,)
+        Nominal thickness in nm, and position of the die in mm, NaN where it is not declared.
     wafer, split : tuple of str, length J
         Empty where they are not declared.
-    faults : tuple of Fault
-        Devices of this chunk that cannot be used.
     used : ndarray of bool, shape (rows,), or None
         False for masked points; None: no point is masked.
     rho : ndarray, shape (rows,), or None
-        Correlation of the errors of the two components of each point, with `perp` along M × P.
+        Correlation of the errors of the two components of each point.
     angle_factor : ndarray, shape (J,), or None
         sin θ where the values include it.
     share : float
@@ -134,18 +127,8 @@ class Chunk:
 
 
 def in_units(role: str, values: FloatArray, declaration: TableDeclaration) -> FloatArray:
-    """Bias in V and thickness in nm, each rounded once; all others as they are.
-
-    Examples
-    --------
-    >>> from mtjfit.data import Columns, ColumnUnits
-    >>> declaration = TableDeclaration("torque", "area", "MxP", Columns("V", "T1", "T2"),
-    ...                                ColumnUnits("mV", "arb", "nm"), device="A", thickness=2.0, sigma="fit")
-    >>> in_units("bias", np.array([70.0]), declaration).tolist()
-    [0.07]
-    """
+    """Bias in V and thickness in nm, each rounded once as by `mtjfit.data.rows.scaled`; all others as they are."""
     units = declaration.units
     factors = {"bias": bias_factor(units.bias), "thickness": thickness_factor(units.thickness)}
     factor = factors.get(role, 1.0)
-    # as mtjfit.data.rows.scaled: dividing by the integer rounds once
     return values if factor == 1.0 else values * factor if factor > 1 else values / round(1 / factor)

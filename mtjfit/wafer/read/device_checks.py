@@ -178,13 +178,7 @@ def _angle_fault(angle: float) -> tuple[str, str]:
 
 
 def checked_chunk(study: WaferStudy, rows: Gathered, label: str) -> Chunk:
-    """Usable devices of a chunk, and for each of the others the first fault of its rows.
-
-    Parameters
-    ----------
-    label : str
-        Of the table, for messages.
-    """
+    """Usable devices of a chunk of the table `label`, and for each of the others the first fault of its rows."""
     checks = _Rows(study, rows)
     first: dict[int, BadCell] = {}
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is found, and harms no other device
@@ -213,7 +207,7 @@ def _chunk(study: WaferStudy, checks: _Rows, sound: BoolArray, faults: tuple[Fau
     J, start = len(which), np.concatenate([[0], np.cumsum(checks.n[sound])])
 
     def by_row(role: str) -> FloatArray | None:
-        return np.ascontiguousarray(rows.numbers[role][kept]) if role in rows.numbers else None
+        return rows.numbers[role][kept] if role in rows.numbers else None
 
     def by_device(role: str, otherwise: float) -> FloatArray:
         values = rows.numbers.get(role)

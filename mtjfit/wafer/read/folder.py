@@ -44,13 +44,7 @@ def folder_files(table: Path) -> list[Path]:
 
 
 def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
-    """Chunks of files; those of a skipped chunk are not opened.
-
-    Raises
-    ------
-    DataError
-        No file is there, or two files have the same device.
-    """
+    """Chunks of files; those of a skipped chunk are not opened. DataError if none is there, or two have one device."""
     files, size, seen = folder_files(study.table), study.wafer.chunk, NameIndex()
     for number, k in enumerate(range(0, len(files), size)):
         if number not in skip:

@@ -11,15 +11,13 @@ import numpy as np
 from mtjfit.data.curve import FloatArray
 from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
-from mtjfit.data.units import canonical_unit
+from mtjfit.data.table import contradicted_unit
 from mtjfit.errors import Line, ProblemLog, did_you_mean
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
 
 _MAGIC = b"PAR1"
-_KINDS = {"bias": "bias", "thickness": "thickness", "par": "torque", "perp": "torque", "sigma_par": "torque",
-          "sigma_perp": "torque"}  # fmt: skip
 _BATCH = 2**16
 
 
@@ -34,10 +32,7 @@ def is_parquet(study: WaferStudy) -> bool:
 def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
     """Blocks of the rows of a Parquet table; lines are record numbers.
 
-    Raises
-    ------
-    DataError
-        The file or its columns cannot be used as declared, or the extra ``parquet`` is not installed.
+    DataError if file or columns cannot be used as declared, or the extra ``parquet`` is not installed.
     """
     source = SourceFile(str(study.table), b"")
     parquet = needed(source, "parquet", "pyarrow.parquet", "pyarrow")
@@ -98,13 +93,8 @@ def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, byte
         return ""
     if role in ("x", "y"):
         return "" if unit == "mm" else f"is in {unit!r} in the file, but positions are in mm"
-    if role not in _KINDS:
-        return ""
-    declared = getattr(study.declaration.units, _KINDS[role])
-    written = canonical_unit(unit, _KINDS[role])
-    if written in ("", canonical_unit(declared, _KINDS[role]) or declared):
-        return ""
-    return f"is in {unit!r} in the file, but units.{_KINDS[role]} = {declared!r} is declared"
+    declared = contradicted_unit(role, unit, study.declaration)
+    return f"is in {unit!r} in the file, but {declared} is declared" if declared else ""
 
 
 def _names(file: Any, group: int, names: dict[str, str]) -> Iterator[tuple[int, dict[str, Runs]]]:

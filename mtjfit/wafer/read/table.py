@@ -18,7 +18,6 @@ from mtjfit.wafer.read.folder import first_origin, folder_chunks, folder_files
 from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
 from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
 
-_PIECE = 2**20
 _FOR_ROWS = 4  # a quarter of the memory may be rows of one chunk; the rest is for reading and reducing
 
 
@@ -65,12 +64,8 @@ def table_origins(study: WaferStudy, *, block: int = LARGEST_BLOCK) -> tuple[Ori
     """Origin of the devices that a table and ``[wafer] origin`` declare; of a folder, that of its first file.
 
     In a text table a comment line ``# origin: simulated; how`` above the header, in a Parquet file the key ``origin``
-    of its metadata. A declaration never overrules a table that says it was not measured.
-
-    Raises
-    ------
-    DataError
-        The table is not there, its header does not fit the declaration, or it declares no known origin.
+    of its metadata. A declaration never overrules a table that says it was not measured. DataError if the table is not
+    there, its header does not fit the declaration, or it declares no known origin.
     """
     if _is_folder(study.table):
         return _with_declared(study, (first_origin(study),))
@@ -99,22 +94,16 @@ def table_identity(study: WaferStudy) -> str:
     DataError
         The table is not there.
     """
-    digest = hashlib.sha256()
-    if not _is_folder(study.table):
-        _check_there(study.table)
-        _feed(digest, study.table)
-        return digest.hexdigest()
-    for path in folder_files(study.table):
-        one = hashlib.sha256()
-        _feed(one, path)
-        digest.update(f"{path.name}\0{one.hexdigest()}\n".encode())
-    return digest.hexdigest()
+    if _is_folder(study.table):
+        each = (f"{path.name}\0{_sha256(path)}\n" for path in folder_files(study.table))
+        return hashlib.sha256("".join(each).encode()).hexdigest()
+    _check_there(study.table)
+    return _sha256(study.table)
 
 
-def _feed(digest: hashlib._Hash, path: Path) -> None:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_folder(table: Path) -> bool:

@@ -31,20 +31,9 @@ _OLD = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)  # does not round
 def numbers_in(
     data: bytes, form: TableFormat, header: Header, places: Sequence[int]
 ) -> tuple[dict[int, FloatArray], list[tuple[int, int, str, str]]]:
-    """Numbers of some columns of plain lines, exactly as Python reads them from the same text.
+    """Numbers of some columns of plain lines by place, shape (n,), exactly as Python reads them from the same text.
 
-    Returns
-    -------
-    dict of int to ndarray, shape (n,)
-        By place of the column; NaN where a cell is no number.
-    list of tuple
-        Row, place, fault and remedy of each such cell.
-
-    Examples
-    --------
-    >>> values, faults = numbers_in(b"A,1.5\\nA,x\\n", TableFormat(), Header(1, ("device", "V"), ",", {}), [1])
-    >>> values[1].tolist(), faults[0][:3]
-    ([1.5, nan], (1, 1, "'x' is not a number"))
+    Where a cell is no number they are NaN, and row, place, fault and remedy are in the list.
     """
     table, found, faults = _table(data, form, header, places), {}, []
     for place in places:
@@ -82,17 +71,14 @@ _LONGEST_NAME = 1000
 def text_blocks(study: WaferStudy, largest: int = LARGEST_BLOCK) -> Iterator[RowBlock]:
     """Blocks of the rows of a delimited table, of `largest` bytes at most.
 
-    Raises
-    ------
-    DataError
-        There is no such file, its header does not fit the declaration, or it is not text as declared.
+    DataError if its header does not fit the declaration, or it is not text as declared.
     """
-    label, size = str(study.table), study.table.stat().st_size
+    size = study.table.stat().st_size
     piece = min(max(study.wafer.memory_bytes // _SHARE, _SMALLEST_BLOCK), largest)
     with study.table.open("rb") as file:
         header, offset = _header(study, file, largest)
         file.seek(offset)
-        reader, empty = _Reader(study, label, header, header.line + 1), True
+        reader, empty = _Reader(study, header, header.line + 1), True
         for data in reader.whole_lines(file, piece):
             block = reader.block(data, file.tell() / size)
             empty &= not block.line.size
@@ -149,7 +135,6 @@ class _Reader:
     """State between blocks: the number of lines, the last line, and faults that reach the next row."""
 
     study: WaferStudy
-    label: str
     header: Header
     line: int
     last: bytes = b""
@@ -161,7 +146,7 @@ class _Reader:
         return self.study.declaration.format
 
     def error(self, line: int, what: str, todo: str) -> DataError:
-        return DataError([Problem(f"{self.label}:{line}", what, todo)])
+        return DataError([Problem(f"{self.study.table}:{line}", what, todo)])
 
     def whole_lines(self, file: BinaryIO, piece: int) -> Iterator[bytes]:
         """A file in pieces that end with a line feed."""

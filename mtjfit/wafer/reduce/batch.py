@@ -23,30 +23,14 @@ from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, units_of
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """Numbers of devices of a table in a catalogue, and of those that this run added.
-
-    Attributes
-    ----------
-    devices : int
-        Reduced, now and earlier.
-    faults : int
-        Devices that could not be used.
-    flagged : dict of str to int
-        Devices by reason; one device may have several.
-    any_flag : int
-        Devices with at least one.
-    added : int
-        Devices reduced by this run.
-    seconds : float
-        Duration of the run.
-    """
+    """Numbers of devices of a table in a catalogue, and of those that this run added."""
 
     source: Source
-    devices: int
-    faults: int
-    flagged: dict[str, int]
-    any_flag: int
-    added: int
+    devices: int  # reduced, now and earlier
+    faults: int  # devices that could not be used
+    flagged: dict[str, int]  # devices by reason; one device may have several
+    any_flag: int  # devices with at least one
+    added: int  # devices reduced by this run
     seconds: float
 
 
@@ -71,14 +55,10 @@ def run_batch(
 
     Parameters
     ----------
-    catalogue : Catalogue
-        Opened for writing.
     workers : int
         Processes on this computer that reduce; 0: this one.
     scheduler : str
         Address of a dask scheduler whose workers reduce, such as ``tcp://10.0.0.1:8786``.
-    progress : bool
-        Show a bar on a terminal.
     read : callable
         Reads the chunks of a study, without those of some numbers.
 

@@ -70,31 +70,11 @@ def reduced_on_cluster(
 ) -> Generator[tuple[float, Reduced]]:
     """Part of the table up to each job, and its reduced chunk, in the order in which workers finish.
 
-    No more jobs are in flight than twice the threads of the workers, so memory does not grow with the table.
-
-    Parameters
-    ----------
-    workers : int
-        Processes to start on this computer, which listen to this computer only; 0: use `scheduler`.
-    scheduler : str
-        Address of a running scheduler, such as ``tcp://10.0.0.1:8786``. Everybody who reaches its port can run
-        programs on its workers. Workers must see a folder of files under the same name.
-    ending : callable
-        True: begin no further job; those in flight are finished.
-    patience : float
-        Seconds without any worker after which they count as lost.
-    poll : float
-        Seconds between two looks at workers and Ctrl-C.
-    connect : callable, optional
-        Context manager that gives a client for `workers` and `scheduler`; that of dask.distributed unless given.
-
-    Raises
-    ------
-    ConfigError
-        dask.distributed is not installed.
-    MtjfitError
-        There is no scheduler or no worker, they were lost, or a chunk killed every worker that tried it. The same
-        error as in one process, if reading or reducing raises one.
+    No more jobs are in flight than twice the threads of the workers, so memory does not grow with the table. Once
+    `ending` is true no further job begins; those in flight are finished. After `patience` seconds without any worker
+    all count as lost; `poll` are the seconds between two looks at them and at Ctrl-C. `connect` gives a client for
+    `workers` and `scheduler`, by default that of `dask_client`. MtjfitError if there is no scheduler or no worker, they
+    were lost, or a chunk killed every worker that tried it; errors of reading and reducing are those of one process.
     """
     with (connect or dask_client)(workers, scheduler) as client:
         finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -127,11 +107,7 @@ def program_versions() -> dict[str, str]:
 def reduce_job(study: WaferStudy, job: Job, expected: dict[str, str]) -> Reduced:
     """Reduce the chunk of a job, on a worker.
 
-    Raises
-    ------
-    MtjfitError
-        The worker has other versions than `expected`, so that last digits could differ. Or the table is not there, or
-        is shorter than it was.
+    MtjfitError if it has other versions than `expected`, so that last digits could differ, or the table is shorter.
     """
     if found := description_changes(expected, program_versions()):
         raise MtjfitError(f"a worker has other versions of what computes ({'; '.join(found)}); install the same there")
@@ -188,12 +164,10 @@ def _result(future: Any, job: Job) -> Reduced:
 
 @contextmanager
 def dask_client(workers: int, scheduler: str, answer: float = _ANSWER) -> Iterator[Any]:
-    """A client of the scheduler at an address, or of a new one with some workers on this computer.
+    """A client of the scheduler at an address, or of a new one whose workers listen to this computer only.
 
-    Parameters
-    ----------
-    answer : float
-        Seconds for the scheduler to answer, and for a first worker to connect.
+    Everybody who reaches the port of a scheduler can run programs on its workers. Workers must see a folder of files
+    under the same name. `answer` are the seconds for the scheduler to answer, and for a first worker to connect.
     """
     try:
         distributed, dask = import_module("distributed"), import_module("dask")

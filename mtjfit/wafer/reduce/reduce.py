@@ -16,15 +16,8 @@ from scipy.special import chdtrc, fdtrc
 from mtjfit.data.curve import BoolArray, FloatArray
 from mtjfit.model.phase import PhaseFit, Terms, Triangle, fit_phase, inner
 from mtjfit.wafer.read.chunk import Chunk, IntArray
-from mtjfit.wafer.reduce.reduced import (
-    ALARM,
-    Reduced,
-    coefficient_names,
-    column_names,
-    correlation,
-    flags_of,
-)
-from mtjfit.wafer.reduce.sums import Packing, SufficientStatistics, sufficient_statistics
+from mtjfit.wafer.reduce.reduced import ALARM, Reduced, coefficient_names, column_names, correlation, flags_of
+from mtjfit.wafer.reduce.sums import SufficientStatistics, sufficient_statistics
 
 if TYPE_CHECKING:
     from mtjfit.wafer.declaration import WaferStudy
@@ -57,7 +50,7 @@ def _part(study: WaferStudy, chunk: Chunk, low: int, high: int) -> tuple[dict[st
         one = sufficient_statistics(study, part)
         values, flags = _determined(one, study.terms, study.sigma_is_fitted, study.fixed_noise())
     places = {"thickness": part.thickness, "x": part.x, "y": part.y, "n_points": one.n[0].astype(float)}
-    return places | values, flags, Packing(study.terms.powers.size, study.is_correlated).packed(one)
+    return places | values, flags, one.packed(study)
 
 
 def _determined(

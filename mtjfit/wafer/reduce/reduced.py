@@ -43,8 +43,6 @@ class Reduced:
 
     Attributes
     ----------
-    number : int
-        Of the chunk.
     device, wafer, split : tuple of str, length J
         Of the usable devices; `faults` lists the others.
     values : dict of str to ndarray, shape (J,)
@@ -53,8 +51,6 @@ class Reduced:
         Bit masks of `FLAGS`.
     sums : ndarray, shape (J, n_sums)
         Sufficient statistics; `mtjfit.wafer.compressed` converts them to the form of the model.
-    origins : tuple of Origin
-        As of the chunk.
     """
 
     number: int
@@ -68,24 +64,13 @@ class Reduced:
     origins: tuple[Origin, ...] = (Origin(),)
 
 
-def quantity_names(terms: Terms) -> tuple[str, ...]:
-    """Determined numbers of a device in the order of tables; empty where the phase of κ is not determined."""
-    return terms.quantities
-
-
 def coefficient_names(terms: Terms) -> tuple[str, ...]:
     """Coefficients of the device's own polynomials, in-plane ones first."""
     return tuple(f"{part}·V^{power}" for part in ("par", "perp") for power in terms.powers)
 
 
 def correlation(one: str, other: str) -> str:
-    """Name of the correlation between two determined numbers.
-
-    Examples
-    --------
-    >>> correlation("slope_ratio", "b2/a1")
-    'corr(slope_ratio, b2/a1)'
-    """
+    """Name of the correlation between two determined numbers."""
     return f"corr({one}, {other})"
 
 
@@ -95,7 +80,7 @@ def column_names(study: WaferStudy) -> tuple[str, ...]:
     Thickness and position; determined numbers, each with its error; their correlations; the tests; coefficients of the
     device's own polynomials, each with its error; and standard errors of its values where these are fitted.
     """
-    names = quantity_names(study.terms)
+    names = study.terms.quantities
     columns = ["thickness", "x", "y", "n_points"]
     columns += [each for name in names for each in (name, f"{name}_sd")]
     columns += [correlation(one, other) for one, other in combinations(names, 2)]
@@ -127,13 +112,7 @@ def units_of(study: WaferStudy) -> dict[str, str]:
 
 
 def flags_of(**reasons: BoolArray) -> IntArray:
-    """Bit masks from one array of bool for each reason, shape (J,).
-
-    Examples
-    --------
-    >>> flags_of(misfit_scatter=np.array([True, False]), few_points=np.array([True, False])).tolist()
-    [10, 0]
-    """
+    """Bit masks from one array of bool for each reason, shape (J,)."""
     mask = np.zeros(next(iter(reasons.values())).shape, dtype=np.int64)
     for name, is_so in reasons.items():
         mask |= np.where(is_so, FLAGS[name], 0)

@@ -32,14 +32,14 @@ class StackFit:
     Attributes
     ----------
     point : StackPoint
-        Amplitudes and thicknesses of all devices at the optimum.
+        Of all devices at the optimum.
     values : mapping of str to float
         Free lengths and shared amplitudes.
     table : DataFrame
         Index parameter; columns value, sd (NaN where the data do not determine it), unit, determined, reason.
-    chi2, dof, p_value : float, int, float
+    chi2, dof : float, int
         Of everything, with the errors as given. Where they were estimated from the scatter, of the misfit alone.
-    misfit_chi2, misfit_dof, misfit_p_value : float, int, float
+    misfit_chi2, misfit_dof : float, int
         Without the scatter of the points about each device's own polynomials: the test that many points do not dilute.
     """
 
@@ -64,11 +64,10 @@ class StackFit:
 
     def report(self) -> str:
         """Parameters with errors where there are any; plain text."""
-        rows = [
-            [name, value_with_error(row["value"], row["sd"]) if row["determined"] else "not determined", row["unit"],
-             row["reason"]]
-            for name, row in self.table.iterrows()
-        ]  # fmt: skip
+        rows = []
+        for name, row in self.table.iterrows():
+            shown = value_with_error(row["value"], row["sd"]) if row["determined"] else "not determined"
+            rows.append([name, shown, row["unit"], row["reason"]])
         says = f"χ² = {self.chi2:.1f} for {self.dof} degrees of freedom, {p_text(self.p_value)}; misfit of the model "
         says += f"{self.misfit_chi2:.1f} for {self.misfit_dof}, {p_text(self.misfit_p_value)}"
         return f"{self.devices.n} devices\n{says}\n\n" + table(["parameter", "best fit ± sd", "unit", "remark"], rows)
@@ -113,12 +112,12 @@ class _Search:
 
     def values(self, x: FloatArray) -> dict[str, float]:
         """Natural values."""
-        natural = np.where(self._log, np.exp(np.where(self._log, x, 0.0)), x)
+        natural = np.where(self._log, self._scale(x), x)
         return dict(zip(self.problem.lengths, map(float, natural), strict=True))
 
     def _scale(self, x: FloatArray) -> FloatArray:
         """d(value)/d(coordinate)."""
-        return np.where(self._log, np.exp(np.where(self._log, x, 0.0)), 1.0)
+        return np.exp(np.where(self._log, x, 0.0))
 
     def refined(self, start: FloatArray) -> FloatArray:
         """Coordinates of the minimum reached from `start`."""
@@ -159,11 +158,10 @@ class _Search:
         names, small = self.problem.lengths, self._on(_FEW, 0.0)
         low, high = self.bounds
         u = qmc.Sobol(len(names), rng=np.random.default_rng(0)).random(self.effort.screened)
-        priors = [self.problem.parameters[name].prior for name in names]
-        drawn = [prior.quantile(u[:, k]) for k, prior in enumerate(priors)]
+        drawn = [self.problem.parameters[name].prior.quantile(u[:, k]) for k, name in enumerate(names)]
         natural = np.stack(drawn, axis=-1)
         x = np.clip(np.where(self._log, np.log(np.maximum(natural, 1e-300)), natural), low, high)
-        missed = np.array([small.problem.at(self.values(row)).chi2 for row in x])
+        missed = np.array([small.chi2(row) for row in x])
         scale, chosen = x.std(axis=0) + 1e-12, list[int]()
         for k in np.argsort(missed):
             if all(np.linalg.norm((x[k] - x[c]) / scale) > 0.5 for c in chosen):
@@ -194,25 +192,12 @@ def fit_stack(
     thickness_sd: float | None = None,
     effort: FitEffort | None = None,
 ) -> StackFit:
-    """Global least squares over all devices of a stack.
+    """Global least squares over all devices of a stack, with `thickness_sd` (nm) in place of the declared one.
 
     Lengths are shared. Amplitudes are shared too, unless each device has its own by declaration or because they
     scatter; own ones, and thicknesses with an error, are eliminated device by device. Time and memory are linear in
     the number of devices. Smooth parts are not fitted here: they belong to `mtjfit.wafer.stack.sample.sample_stack`.
-
-    Parameters
-    ----------
-    parameters : mapping of str to Parameter
-        As declared; priors of lengths bound the search and do nothing else.
-    thickness_sd : float, optional
-        Standard deviation of thicknesses about nominal, in nm, in place of the declared one.
-    effort : FitEffort, optional
-        Of the search.
-
-    Raises
-    ------
-    ConfigError
-        The declarations cannot be those of a wafer.
+    Priors of lengths bound the search and do nothing else. Raises ConfigError if declarations are not those of a wafer.
 
     Examples
     --------
@@ -232,20 +217,14 @@ def fit_stack(
     values = lengths | dict(zip(problem.shared_names, map(float, point.shared), strict=True))
     found = _table(search, x, point, values)
     data = devices.data
-    rows = np.minimum(data.n, data.powers.size).sum()
-    rank = (
-        int(np.linalg.matrix_rank(np.linalg.qr(_unit_columns(point.jacobian))[1], tol=1e-9))
-        + len(problem.own) * devices.n
-    )
-    total, dof = point.chi2, int(rows) - rank
+    norms = np.linalg.norm(point.jacobian, axis=0)
+    triangle = np.linalg.qr(point.jacobian / np.where(norms > 0, norms, 1.0))[1]
+    rank = int(np.linalg.matrix_rank(triangle, tol=1e-9)) + len(problem.own) * devices.n
+    misfit_dof = int(np.minimum(data.n, data.powers.size).sum()) - rank
+    total, dof = point.chi2, misfit_dof
     if not data.fitted.any():
-        total, dof = total + float(data.rss.sum()), devices.n_values - rank
-    return StackFit(devices, point, values, found, total, dof, point.chi2, int(rows) - rank)
-
-
-def _unit_columns(matrix: FloatArray) -> FloatArray:
-    norms = np.linalg.norm(matrix, axis=0)
-    return np.asarray(matrix / np.where(norms > 0, norms, 1.0))
+        total, dof = total + float(data.rss.sum()), int(data.n.sum()) - rank
+    return StackFit(devices, point, values, found, total, dof, point.chi2, misfit_dof)
 
 
 def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[str, float]) -> pd.DataFrame:
@@ -259,10 +238,10 @@ def _table(search: _Search, x: FloatArray, point: StackPoint, values: Mapping[st
     rows, of = [], problem.devices
     for (name, value), unit, relative in zip(values.items(), scale, errors, strict=True):
         ok, why = as_error(name in edge, float(relative))
+        sd = float(relative * unit)
         if ok:
-            ok, why = _linear(search, x, name, value, float(relative * unit), point.chi2)
-        error = float(relative * unit) if ok else np.nan
-        rows.append((value, error, parameter_unit(name, of.unit, of.quantity, of.per), ok, why))
+            ok, why = _linear(search, x, name, value, sd, point.chi2)
+        rows.append((value, sd if ok else np.nan, parameter_unit(name, of.unit, of.quantity, of.per), ok, why))
     columns = ["value", "sd", "unit", "determined", "reason"]
     return pd.DataFrame(rows, index=pd.Index(list(values), name="parameter"), columns=columns)
 

@@ -26,15 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class CatalogueStack:
-    """The devices of one split of a catalogue.
-
-    Attributes
-    ----------
-    split : str
-        ``""`` where none is declared: all devices are of one stack.
-    left_out : tuple of str
-        Devices of the split that carry a flag and are not among `devices`.
-    """
+    """The devices of one split (``""``: none is declared), and those `left_out` because they carry a flag."""
 
     split: str
     devices: WaferDevices
@@ -51,38 +43,24 @@ def hierarchy_of(study: WaferStudy) -> Hierarchy:
 def devices_of(frame: pd.DataFrame, sums: FloatArray, study: WaferStudy) -> WaferDevices:
     """Devices from rows of a catalogue's frame, with thickness, x and y among its columns, and the same rows of sums.
 
-    Raises
-    ------
-    ValueError
-        The two have different numbers of rows, or the sums are those of another study.
+    Raises ValueError if there are not as many rows of sums, or they are those of another study.
     """
     from mtjfit.wafer.reduce.sums import compressed
 
     if len(frame) != len(sums):
         raise ValueError(f"{len(frame)} rows of devices and {len(sums)} of sums")
     declared = study.declaration
-    return WaferDevices(
-        device=tuple(map(str, frame["device"])),
-        wafer=tuple(map(str, frame["wafer"])),
-        thickness=frame["thickness"].to_numpy(dtype=float),
-        x=frame["x"].to_numpy(dtype=float),
-        y=frame["y"].to_numpy(dtype=float),
-        data=compressed(sums, study),
-        quantity=declared.quantity,
-        per=declared.per,
-        unit=declared.units.torque,
-    )
+    device, wafer = (tuple(map(str, frame[name])) for name in ("device", "wafer"))
+    thickness, x, y = (frame[name].to_numpy(dtype=float) for name in ("thickness", "x", "y"))
+    data = compressed(sums, study)
+    return WaferDevices(device, wafer, thickness, x, y, data, declared.quantity, declared.per, declared.units.torque)
 
 
 def refusals(catalogue: Catalogue, study: WaferStudy, *, flagged: bool = False) -> dict[str, str]:
     """Splits whose devices cannot determine the lengths of their stack, whatever their errors, and why.
 
-    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known.
-
-    Raises
-    ------
-    DataError
-        The catalogue holds no devices of this study.
+    One nominal thickness fixes |κ| times the amplitudes and the phase of κ: no length without another one known. Raises
+    DataError if the catalogue holds no devices of this study.
     """
     parameters = study.study_template.parameters
     free = any(name in parameters and not parameters[name].is_fixed for name in LENGTHS)
@@ -128,11 +106,10 @@ def catalogue_stacks(
         The catalogue holds no devices of this study, no such split, or a device without a thickness.
     """
     configuration = study.fingerprint()
-    everything = catalogue.frame(("thickness",), configuration=configuration)
-    names = sorted(set(everything["split"])) if split is None else [split]
-    found = set(everything["split"])
-    if not set(names) <= found or not names:
-        known = ", ".join(repr(name) for name in sorted(found)) or "none"
+    found = sorted(set(catalogue.frame(("thickness",), configuration=configuration)["split"]))
+    names = found if split is None else [split]
+    if not set(names) <= set(found) or not names:
+        known = ", ".join(map(repr, found)) or "none"
         raise DataError([Problem(str(catalogue.path), f"has no split {split!r}", f"its splits are {known}")])
     for name in (each for each in names if each not in leave):
         frame = catalogue.frame(("thickness", "x", "y"), split=name, configuration=configuration)
@@ -153,17 +130,13 @@ def stack_model(devices: WaferDevices, study: WaferStudy, hierarchy: Hierarchy |
     ConfigError
         Declarations that do not fit together. All problems at once.
     """
-    declared = hierarchy_of(study) if hierarchy is None else hierarchy
-    return WaferPosterior(devices, study.study_template.parameters, declared)
+    return WaferPosterior(devices, study.study_template.parameters, hierarchy or hierarchy_of(study))
 
 
 def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
     """Load the study file stored in a catalogue, for a table that lies where it lies now.
 
-    Raises
-    ------
-    ConfigError
-        No text was stored, or this version does not understand it any more.
+    Raises ConfigError if no text was stored, or this version does not understand it any more.
     """
     if not configuration.study:
         raise ConfigError([Problem("the catalogue", "holds no study file", "give it with --study")])
@@ -174,21 +147,10 @@ def stored_study(configuration: Configuration, table: Path) -> WaferStudy:
 
 
 def group_study(catalogue: Catalogue, file: Path | None = None, configuration: str = "") -> WaferStudy:
-    """The study for fits of groups: the stored one, or one with other priors.
+    """The study for fits of groups: the stored one, or a file with other priors.
 
-    Parameters
-    ----------
-    file : Path, optional
-        A wafer study file in place of the stored one.
-    configuration : str
-        Beginning of the fingerprint, where the catalogue holds several.
-
-    Raises
-    ------
-    ConfigError
-        The file cannot be used, or declares what would have given the devices other numbers.
-    DataError
-        None or several configurations.
+    Raises ConfigError if the file cannot be used, or declares what would have given the devices other numbers, and
+    DataError if the catalogue holds no `configuration` that begins so, or several.
     """
     chosen = catalogue.configuration(configuration)
     sources = catalogue.sources(chosen.fingerprint)

@@ -19,7 +19,6 @@ from mtjfit.progress import bar
 from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, hierarchy_of, stack_model
 from mtjfit.wafer.stack.hierarchy import Hierarchy
-from mtjfit.wafer.stack.posterior import WaferPosterior
 from mtjfit.wafer.stack.sample import StackPosterior, describe_stack, sample_stack
 
 if TYPE_CHECKING:
@@ -29,19 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class GroupFits:
-    """Global least squares of every split.
-
-    Attributes
-    ----------
-    left_out : mapping of str to tuple of str
-        Flagged devices by split, which took no part.
-    origins : tuple of Origin
-        Whether the devices were measured.
-    """
+    """Global least squares of every split."""
 
     fits: Mapping[str, StackFit]
-    left_out: Mapping[str, tuple[str, ...]]
-    origins: tuple[Origin, ...] = (Origin(),)
+    left_out: Mapping[str, tuple[str, ...]]  # flagged devices by split, which took no part
+    origins: tuple[Origin, ...] = (Origin(),)  # whether the devices were measured
 
     def table(self) -> pd.DataFrame:
         """One row for each split and parameter: split, parameter, value, sd, unit, determined, reason, origin."""
@@ -49,27 +40,18 @@ class GroupFits:
 
     def summary(self) -> pd.DataFrame:
         """One row for each split: devices, left_out, both χ² tests with their degrees of freedom, origin."""
+        tests = ["chi2", "dof", "p_value", "misfit_chi2", "misfit_dof", "misfit_p_value"]
         rows = [
-            (split, one.devices.n, len(self.left_out[split]), one.chi2, one.dof, one.p_value, one.misfit_chi2,
-             one.misfit_dof, one.misfit_p_value, kinds(self.origins))
+            (split, one.devices.n, len(self.left_out[split]), *(getattr(one, name) for name in tests))
             for split, one in self.fits.items()
-        ]  # fmt: skip
-        columns = ["split", "devices", "left_out", "chi2", "dof", "p_value", "misfit_chi2", "misfit_dof",
-                   "misfit_p_value", "origin"]  # fmt: skip
-        return pd.DataFrame(rows, columns=columns)
+        ]
+        found = pd.DataFrame(rows, columns=["split", "devices", "left_out", *tests])
+        return found.assign(origin=kinds(self.origins))
 
 
 @dataclass(frozen=True, eq=False)
 class GroupPosteriors:
-    """Posteriors of every split.
-
-    Attributes
-    ----------
-    left_out : mapping of str to tuple of str
-        Flagged devices by split, which took no part.
-    origins : tuple of Origin
-        Whether the devices were measured.
-    """
+    """Posteriors of every split; `left_out` and `origins` as of `GroupFits`."""
 
     posteriors: Mapping[str, StackPosterior]
     left_out: Mapping[str, tuple[str, ...]]
@@ -111,14 +93,8 @@ def fit_groups(
 
     Parameters
     ----------
-    study : WaferStudy
-        Under which the devices were reduced.
-    split : str, optional
-        Only this one.
-    flagged : bool
-        Also devices with a flag.
-    leave : collection of str
-        Splits to leave out, such as those of `mtjfit.wafer.stack.from_catalogue.refusals`.
+    study, split, flagged, leave
+        As of `catalogue_stacks`.
     progress : bool
         Show a bar on a terminal.
     effort : FitEffort, optional
@@ -130,24 +106,16 @@ def fit_groups(
         The catalogue holds no devices of this study, or no such split.
     ConfigError
         The parameters cannot be those of a wafer.
-
-    Examples
-    --------
-    >>> fit_groups(catalogue, study).table()  # doctest: +SKIP
     """
     fits, left_out = {}, {}
+    scatter = hierarchy_of(study).thickness_scatter
+    sd = None if scatter is None else float(scatter.quantile(0.5))
     found = catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave)
     for stack in bar("fitting", progress, found, unit="split"):
         parameters = study.study_template.parameters
-        fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=_typical_sd(study), effort=effort)
+        fits[stack.split] = fit_stack(stack.devices, parameters, thickness_sd=sd, effort=effort)
         left_out[stack.split] = stack.left_out
     return GroupFits(fits, left_out, catalogue.origins(study.fingerprint()))
-
-
-def _typical_sd(study: WaferStudy) -> float | None:
-    """Of thicknesses about nominal in nm, where the wafer declares it."""
-    prior = hierarchy_of(study).thickness_scatter
-    return None if prior is None else float(prior.quantile(0.5))
 
 
 def sample_groups(
@@ -166,14 +134,8 @@ def sample_groups(
 
     Parameters
     ----------
-    study : WaferStudy
-        Under which the devices were reduced.
-    split : str, optional
-        Only this one.
-    flagged : bool
-        Also devices with a flag.
-    leave : collection of str
-        Splits to leave out.
+    study, split, flagged, leave
+        As of `catalogue_stacks`.
     hierarchy : Hierarchy, optional
         In place of what the study declares.
     journal : str or Path, optional
@@ -188,24 +150,14 @@ def sample_groups(
     ------
     DataError, ConfigError
         As `fit_groups`.
-
-    Examples
-    --------
-    >>> sample_groups(catalogue, study).table()  # doctest: +SKIP
     """
     posteriors, left_out = {}, {}
     for stack in catalogue_stacks(catalogue, study, split=split, flagged=flagged, leave=leave):
-        model = stack_model(stack.devices, study, hierarchy)
-        folder = None if journal is None else Path(journal) / _run_name(model, study.study_template.sampling.seed)
-        if folder is not None:
+        model, wish, folder = stack_model(stack.devices, study, hierarchy), study.study_template.sampling, None
+        if journal is not None:
+            described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
+            folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
             folder.parent.mkdir(parents=True, exist_ok=True)
-        wish = study.study_template.sampling
         posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))
-
-
-def _run_name(model: WaferPosterior, seed: int) -> str:
-    """Name of the folder of a run: one for all that its chain depends on."""
-    described = json.dumps(describe_stack(model, seed), sort_keys=True)
-    return f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"

@@ -21,16 +21,8 @@ from mtjfit.study import DOF, JITTER, LENGTHS, SCATTER, AboutNominal, AnyPrior, 
 class WaferDevices:
     """Devices of one stack on one or more wafers; the raw points are no longer needed.
 
-    Attributes
-    ----------
-    device, wafer : tuple of str
-        Names; ``""`` where no wafer was declared.
-    thickness : ndarray, shape (n_devices,)
-        Nominal thicknesses in nm.
-    x, y : ndarray, shape (n_devices,)
-        Positions in mm from the centre of the wafer, NaN where not declared.
-    quantity, per, unit : str
-        As declared, the same for all devices.
+    Names of wafers are ``""`` where none was declared; nominal thicknesses in nm and positions in mm from the centre
+    of the wafer (NaN where not declared) have the shape (n_devices,).
     """
 
     device: tuple[str, ...]
@@ -57,18 +49,10 @@ class WaferDevices:
         >>> devices.n, devices.data.R.shape
         (5, (5, 4, 4))
         """
-        first = study.curves[0]
-        return cls(
-            device=study.devices,
-            wafer=tuple(wafer) or ("",) * len(study.curves),
-            thickness=study.thicknesses,
-            x=np.asarray(x, dtype=float),
-            y=np.asarray(y, dtype=float),
-            data=full_posterior(study).data,
-            quantity=first.quantity,
-            per=first.per,
-            unit=first.unit,
-        )
+        first, data = study.curves[0], full_posterior(study).data
+        wafers = tuple(wafer) or ("",) * len(study.curves)
+        x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+        return cls(study.devices, wafers, study.thicknesses, x, y, data, first.quantity, first.per, first.unit)
 
     @property
     def n(self) -> int:
@@ -79,11 +63,6 @@ class WaferDevices:
     def per_volume(self) -> bool:
         """True where the data carry 1/d."""
         return self.per == "volume"
-
-    @property
-    def n_values(self) -> int:
-        """Measured numbers that enter."""
-        return int(self.data.n.sum())
 
     @property
     def wafers(self) -> tuple[str, ...]:
@@ -121,19 +100,7 @@ means: 2 % less than the mean in the centre, 2 % more at the edge.
 
 
 def shapes_at(names: Sequence[str], x: FloatArray, y: FloatArray) -> FloatArray:
-    """Values of some shapes at positions in units of the wafer's radius, shape (n_devices, n_names).
-
-    Raises
-    ------
-    KeyError
-        A name is not in `SHAPES`.
-
-    Examples
-    --------
-    >>> shapes_at(("tilt_x", "bowl"), np.array([0.0, 1.0]), np.array([0.0, 0.0])).tolist()
-    [[0.0, -1.0], [1.0, 1.0]]
-    """
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    """Values of some shapes at positions in units of the wafer's radius, shape (n_devices, n_names)."""
     return np.stack([SHAPES[name](x, y) for name in names], axis=-1) if names else np.zeros((x.size, 0))
 
 
@@ -148,8 +115,8 @@ class Hierarchy:
     Attributes
     ----------
     smooth : mapping of str to tuple of str
-        Names of `SHAPES` by the parameter that varies with them: ``thickness`` or a shared
-        amplitude. A coefficient is relative: thickness · (1 + Σ g P), a1 · (1 + Σ h P).
+        Names of `SHAPES` by the parameter that varies with them: ``thickness`` or a shared amplitude. A coefficient is
+        relative: thickness · (1 + Σ g P), a1 · (1 + Σ h P).
     sd : mapping of str to float
         Prior standard deviation of the coefficients of a parameter, about 0; 0.05 where not given.
     each : {"stack", "wafer"}
@@ -159,11 +126,6 @@ class Hierarchy:
         thickness, taken as known.
     radius : float, optional
         Of the wafer, in mm. Default: how far out the outermost device lies.
-
-    Examples
-    --------
-    >>> Hierarchy({"thickness": ("tilt_x", "bowl")}).sd_of("thickness")
-    0.05
     """
 
     smooth: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -185,14 +147,8 @@ class Hierarchy:
 
 
 def checked(hierarchy: Hierarchy, parameters: Mapping[str, Parameter], devices: WaferDevices | None = None) -> None:
-    """Make sure that declarations fit together, and to the devices where given.
-
-    Raises
-    ------
-    ConfigError
-        All problems at once.
-    """
-    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(hierarchy, parameters)]
+    """Raise ConfigError with all problems of declarations that do not fit together, or to the devices where given."""
+    problems = [*smooth_problems(hierarchy, parameters), *_parameter_problems(parameters)]
     if devices is not None and hierarchy.smooth:
         lost = [name for name, x, y in zip(devices.device, devices.x, devices.y, strict=True) if np.isnan(x + y)]
         if lost:
@@ -228,9 +184,8 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
         yield Problem("wafer.radius", f"is {hierarchy.radius!r}", "give the radius of the wafer in mm")
     scatter = hierarchy.thickness_scatter
     if isinstance(scatter, AboutNominal):
-        yield Problem(
-            "parameters.thickness_scatter", "has a prior about a nominal value", "use a lognormal prior, in nm"
-        )
+        yield Problem("parameters.thickness_scatter", "has a prior about a nominal value",
+                      "use a lognormal prior, in nm")  # fmt: skip
     elif scatter is not None:
         low = scatter.support[0]
         if not 0 <= low < np.inf or (isinstance(scatter, Fixed) and low == 0):
@@ -238,7 +193,7 @@ def smooth_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -
                           "use a positive prior in nm, such as lognormal, or leave it out")  # fmt: skip
 
 
-def _parameter_problems(hierarchy: Hierarchy, parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
+def _parameter_problems(parameters: Mapping[str, Parameter]) -> Iterator[Problem]:
     for name, parameter in parameters.items():
         if name in (*JITTER, DOF):
             yield Problem(f"parameters.{name}", "is not available for wafers", "remove it")

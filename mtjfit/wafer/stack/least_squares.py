@@ -29,26 +29,16 @@ _BY_LOG = {"lambda_sf_N": "ln_Lambda", "D_ratio": "ln_Lambda", "Lambda": "ln_Lam
 class StackPoint:
     """The best amplitudes and thicknesses for given lengths.
 
-    Attributes
-    ----------
-    amplitudes : ndarray, shape (n_devices, T)
-        Every term of every device.
-    shared : ndarray, shape (S,)
-        Shared ones among them.
-    offset : ndarray, shape (n_devices,)
-        Thickness minus nominal, in nm.
-    residual : ndarray, shape (n_devices, rows)
-        Rows of z − R c, then offset/sd where thicknesses are free.
-    jacobian : ndarray, shape (n_devices · rows, n_lengths + S)
-        Change of the model with each free length (a nanometre, or a unit of D_ratio) and shared amplitude, all that
-        belongs to single devices following.
+    Rows of `residual` are z − R c, then offset/sd where thicknesses are free. The jacobian is the change of the model
+    with each free length (a nanometre, or a unit of D_ratio) and shared amplitude, all that belongs to single devices
+    following.
     """
 
-    amplitudes: FloatArray
-    shared: FloatArray
-    offset: FloatArray
-    residual: FloatArray
-    jacobian: FloatArray
+    amplitudes: FloatArray  # every term of every device, (n_devices, T)
+    shared: FloatArray  # (S,)
+    offset: FloatArray  # thickness minus nominal in nm, (n_devices,)
+    residual: FloatArray  # (n_devices, rows)
+    jacobian: FloatArray  # (n_devices · rows, n_lengths + S)
 
     @property
     def chi2(self) -> float:
@@ -70,23 +60,13 @@ def _without(columns: list[FloatArray], others: list[FloatArray]) -> list[FloatA
 
 @dataclass(frozen=True, eq=False)
 class StackLeastSquares:
-    """The least-squares problem of one stack.
-
-    Attributes
-    ----------
-    sd : float
-        Of all thicknesses about their nominal values, in nm; 0: they are known.
-    noise : ndarray, shape (2,)
-        Standard errors of the two components where the data do not give them, else 1.
-    held : mapping of str to float
-        Lengths or shared amplitudes that are held at a value, besides fixed ones.
-    """
+    """The least-squares problem of one stack."""
 
     devices: WaferDevices
     parameters: Mapping[str, Parameter]
-    sd: float
-    noise: FloatArray
-    held: Mapping[str, float]
+    sd: float  # of all thicknesses about their nominal values, in nm; 0: they are known
+    noise: FloatArray  # standard errors of the two components where the data do not give them, else 1
+    held: Mapping[str, float]  # lengths or shared amplitudes at a value, besides fixed ones
 
     @cached_property
     def lengths(self) -> tuple[str, ...]:
@@ -105,16 +85,14 @@ class StackLeastSquares:
         known = {n: p.value for n, p in self.parameters.items() if p.value is not None}
         return known | dict(self.held)
 
-    def is_own(self, term: str) -> bool:
-        """True where each device has its own: declared so, or because it scatters."""
-        if SCATTER + term in self.parameters:
-            return True
-        return self.parameters[term].scope == "device" and term not in self._fixed
-
     @cached_property
     def own(self) -> tuple[int, ...]:
-        """Terms of which each device has its own."""
-        return tuple(t for t, name in enumerate(self.terms) if self.is_own(name))
+        """Terms of which each device has its own: declared so, or because they scatter."""
+        known = self.parameters
+        return tuple(
+            t for t, name in enumerate(self.terms)
+            if SCATTER + name in known or (known[name].scope == "device" and name not in self._fixed)
+        )  # fmt: skip
 
     @cached_property
     def shared(self) -> tuple[int, ...]:
@@ -169,8 +147,8 @@ class StackLeastSquares:
         amplitudes, K, by_d, slopes = self.solved(values, offset)
         residual = self._white[1] - self._rows(K, amplitudes)
         terms = self._rows(K)
-        own, rest = [terms[t] for t in self.own], [*(self._rows(s, amplitudes) for s in slopes)]
-        rest += [terms[t] for t in self.shared]
+        own = [terms[t] for t in self.own]
+        rest = [*(self._rows(s, amplitudes) for s in slopes), *(terms[t] for t in self.shared)]
         if free:
             own, rest = _with_row(own, np.zeros(J)), _with_row(rest, np.zeros(J))
             own += _with_row([self.sd * self._rows(by_d, amplitudes)], np.ones(J))
@@ -211,17 +189,17 @@ class StackLeastSquares:
             if name in self._fixed and t not in self.own:
                 amplitudes[:, t] = self._fixed[name]
         target = z - np.einsum("tjr,jt->jr", terms, amplitudes)
-        own = [terms[t] for t in self.own]
-        if self.shared:
-            *columns, y = _without(own, [*(terms[t] for t in self.shared), target])
+        own, shared = list(self.own), list(self.shared)
+        if shared:
+            *columns, y = _without(list(terms[own]), [*terms[shared], target])
             found = _solution(columns, y)
-            amplitudes[:, list(self.shared)] = found
-            target = target - np.einsum("tjr,t->jr", terms[list(self.shared)], found)
+            amplitudes[:, shared] = found
+            target = target - np.einsum("tjr,t->jr", terms[shared], found)
         if own:
-            X = np.stack(own, axis=-1)
+            X = np.stack(list(terms[own]), axis=-1)
             A = np.swapaxes(X, 1, 2) @ X
             A = A + 1e-14 * np.trace(A, axis1=1, axis2=2)[:, None, None] * np.eye(len(own))
-            amplitudes[:, list(self.own)] = solved(A, np.einsum("jro,jr->jo", X, target))
+            amplitudes[:, own] = solved(A, np.einsum("jro,jr->jo", X, target))
         return amplitudes, K, by_d, slopes
 
     @classmethod

@@ -28,17 +28,7 @@ from mtjfit.model.coordinates import DeviceCoordinates
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.model.posterior import Block, SharedPosterior
 from mtjfit.model.thickness_integral import Thickness
-from mtjfit.study import (
-    LENGTHS,
-    NOISE,
-    SCATTER,
-    Fixed,
-    Normal,
-    Parameter,
-    ParameterName,
-    Prior,
-    parameter_unit,
-)
+from mtjfit.study import LENGTHS, NOISE, SCATTER, Fixed, Normal, Parameter, ParameterName, Prior, parameter_unit
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices, checked, shapes_at
 
 THICKNESS_SCATTER = "thickness_scatter"
@@ -126,17 +116,13 @@ class WaferCoordinates(DeviceCoordinates):
             return values[:, [self.names.index(name)]]
         if name == THICKNESS_SCATTER:
             prior = self.hierarchy.thickness_scatter
-            known = prior.value if isinstance(prior, Fixed) else self._declared_sd
+            known = prior.value if isinstance(prior, Fixed) else self.parameters["thickness"].nominal_sd
             return np.full((1, 1), known)
         return np.full((1, 1), self.parameters[name].prior.centre_and_sd[0])  # of own amplitudes: the mean of the prior
 
     @property
-    def _declared_sd(self) -> float:
-        return self.parameters["thickness"].nominal_sd
-
-    @property
     def thickness_is_free(self) -> bool:
-        return self.hierarchy.thickness_scatter is not None or self._declared_sd > 0
+        return self.hierarchy.thickness_scatter is not None or self.parameters["thickness"].nominal_sd > 0
 
     def sd(self, values: FloatArray) -> FloatArray:
         """Standard deviation of thicknesses about the smooth part in nm, shape (n or 1, 1)."""
@@ -166,19 +152,10 @@ _NODES = 14  # quadrature nodes of a device when it is drawn
 
 @dataclass(frozen=True, eq=False)
 class WaferPosterior(SharedPosterior):
-    """Prior and likelihood of one stack over what its devices share.
+    """Prior and likelihood of one stack over what its devices share: lengths, amplitudes, their scatter, noise.
 
-    Attributes
-    ----------
-    parameters : mapping of str to Parameter
-        As declared in a study: shared lengths, amplitudes, their scatter, noise, thickness.
-    devices_at_once : int
-        Largest number of devices in a temporary array.
-
-    Raises
-    ------
-    ConfigError
-        The declarations do not fit together, or a device without a position has a smooth part. All problems at once.
+    Raises ConfigError with all problems at once if the declarations do not fit together, or a device without a position
+    has a smooth part.
 
     Examples
     --------
@@ -196,7 +173,7 @@ class WaferPosterior(SharedPosterior):
     devices: WaferDevices
     parameters: Mapping[str, Parameter]
     hierarchy: Hierarchy
-    devices_at_once: int = 1024
+    devices_at_once: int = 1024  # in a temporary array
 
     def __post_init__(self) -> None:
         checked(self.hierarchy, self.parameters, self.devices)
@@ -242,10 +219,7 @@ class WaferPosterior(SharedPosterior):
     def draw_devices(self, z: FloatArray, rng: np.random.Generator) -> dict[str, FloatArray]:
         """Numbers that differ between devices, one exact draw for each row, each of shape (n, n_devices).
 
-        Returns
-        -------
-        dict of str to ndarray
-            ``thickness`` in nm where it is not known, and each amplitude that is not the same for all.
+        These are ``thickness`` in nm where it is not known, and each amplitude that is not the same for all.
         """
         values, at = self.scores.values(np.atleast_2d(z)), self.coordinates
         differ = [t for t, name in enumerate(at.terms) if t in at.own or name in self.hierarchy.smooth]
@@ -254,8 +228,5 @@ class WaferPosterior(SharedPosterior):
         for rows, block in self._pieces(shape[0], _NODES):
             thickness[rows, block.devices], terms[rows, block.devices], _ = self._draw_devices(values[rows], block, rng)
         found = {at.terms[t]: terms[..., t] for t in differ}
-        return {"thickness": thickness} | found if self._thickness_differs else found
-
-    @property
-    def _thickness_differs(self) -> bool:
-        return self.thickness_is_free or "thickness" in self.hierarchy.smooth
+        differs = self.thickness_is_free or "thickness" in self.hierarchy.smooth
+        return {"thickness": thickness} | found if differs else found

@@ -32,15 +32,9 @@ _MOSTLY = 0.5  # of a variance
 
 @dataclass(frozen=True)
 class OpenDirection:
-    """One combination of parameters that the data leave to the priors.
+    """One combination of parameters that the data leave to the priors."""
 
-    Attributes
-    ----------
-    loadings : tuple of (str, float)
-        The parameters that make most of it, in standard deviations of their priors, largest first.
-    """
-
-    loadings: tuple[tuple[str, float], ...]
+    loadings: tuple[tuple[str, float], ...]  # those that make most of it, in prior standard deviations, largest first
 
     def __str__(self) -> str:
         moved = ", ".join(f"{name} {'up' if weight > 0 else 'down'}" for name, weight in self.loadings)
@@ -50,22 +44,9 @@ class OpenDirection:
 def observed_information(
     log_likelihood: Callable[[FloatArray], FloatArray], z: FloatArray, root: FloatArray
 ) -> FloatArray:
-    """−∂²ln L/∂z² at some points by central description_changes, shape (n, size, size).
+    """−∂²ln L/∂z² at points z of shape (n, size) by central differences, shape (n, size, size).
 
-    Parameters
-    ----------
-    log_likelihood : callable
-        Of scores of shape (m, size).
-    z : ndarray, shape (n, size)
-    root : ndarray, shape (size, size)
-        Steps are taken along its columns: a root of the posterior's covariance, so that none is too long or too short.
-
-    Examples
-    --------
-    >>> H = np.array([[4.0, 1.0], [1.0, 2.0]])
-    >>> found = observed_information(lambda z: -0.5 * np.einsum("ni,ij,nj->n", z, H, z), np.zeros((1, 2)), np.eye(2))
-    >>> found[0].round(9).tolist()
-    [[4.0, 1.0], [1.0, 2.0]]
+    Steps are taken along the columns of `root`, one of the posterior's covariance: none is too long or too short.
     """
     size = z.shape[1]
     i, j = np.triu_indices(size, 1)
@@ -86,10 +67,7 @@ def observed_information(
 def from_priors(H: FloatArray) -> FloatArray:
     """Share of the variance of each score that lies along directions of which the priors know more, shape (size,).
 
-    Parameters
-    ----------
-    H : ndarray, shape (n, size, size)
-        Information of the data at some draws.
+    H is the information of the data at some draws, shape (n, size, size).
 
     Examples
     --------
@@ -129,9 +107,8 @@ class StackPosterior:
     ----------
     verdict : Verdict
         Answer of the convergence gate: look at it before anything else.
-    z : ndarray, shape (n_ensembles, n_kept, n_walkers, size)
+    z, log_likelihood : ndarray, shapes (n_ensembles, n_kept, n_walkers, size), (n_ensembles, n_kept, n_walkers)
         Thinned draws of the coordinates, normal scores of the priors.
-    log_likelihood : ndarray, shape (n_ensembles, n_kept, n_walkers)
     evidence : Evidence or None
         None where the run did not converge.
     looked_at : int
@@ -194,11 +171,13 @@ class StackPosterior:
     @cached_property
     def _information(self) -> FloatArray:
         """Of the data, at some of the draws."""
+        root = np.linalg.cholesky(np.atleast_2d(np.cov(self._flat.T)))
+        return observed_information(self.model.log_likelihood, self._some(self.looked_at), root)
+
+    def _some(self, n: int) -> FloatArray:
+        """At most n of all draws, spread evenly over them."""
         z = self._flat
-        root = np.linalg.cholesky(np.atleast_2d(np.cov(z.T)))
-        return observed_information(
-            self.model.log_likelihood, z[np.linspace(0, len(z) - 1, self.looked_at).astype(int)], root
-        )
+        return np.asarray(z[np.linspace(0, len(z) - 1, n).astype(int)])
 
     @cached_property
     def _summary(self) -> pd.DataFrame:
@@ -209,30 +188,21 @@ class StackPosterior:
     def summary(self) -> pd.DataFrame:
         """Table by parameter.
 
-        Returns
-        -------
-        DataFrame
-            Index parameter; columns mean, sd (NaN where `determined` is not ``"yes"``: no error bar without a
-            measurement), q05, q50, q95, ess, r_hat, unit, determined, and from_priors: the share of the variance that
-            lies along directions of which the priors know more than the data.
+        Columns are mean, sd (NaN where `determined` is not ``"yes"``: no error bar without a measurement), q05, q50,
+        q95, ess, r_hat, unit, determined, and from_priors: the share of the variance that lies along directions of
+        which the priors know more than the data.
         """
         return self._summary.copy()
 
     def devices(self, n_draws: int = _DEVICE_DRAWS) -> pd.DataFrame:
         """Posterior mean and sd of the thickness and amplitudes of each device.
 
-        Returns
-        -------
-        DataFrame
-            One row for each device: device, wafer, x, y (mm), thickness_nominal (nm), and for each of thickness and
-            the amplitudes that differ between devices its mean and ``…_sd``, from `n_draws` draws.
+        Columns are device, wafer, x, y (mm), thickness_nominal (nm), and for each of thickness and the amplitudes that
+        differ between devices its mean and ``…_sd``, from `n_draws` draws.
         """
-        at, devices = self._flat, self.model.devices
-        rows = at[np.linspace(0, at.shape[0] - 1, min(n_draws, at.shape[0])).astype(int)]
-        table = {
-            "device": devices.device, "wafer": devices.wafer, "x": devices.x, "y": devices.y,
-            "thickness_nominal": devices.thickness,
-        }  # fmt: skip
+        devices, rows = self.model.devices, self._some(min(n_draws, len(self._flat)))
+        table = {name: getattr(devices, name) for name in ("device", "wafer", "x", "y")}
+        table["thickness_nominal"] = devices.thickness
         for name, drawn in self.model.draw_devices(rows, stream(self.seed, Stream.DRAW_BACK)).items():
             table |= {name: drawn.mean(axis=0), f"{name}_sd": drawn.std(axis=0, ddof=1)}
         return pd.DataFrame(table)
@@ -275,31 +245,13 @@ def sample_stack(
 ) -> StackPosterior:
     """Posterior of the parameters that the devices of a stack share; those of single devices are integrated out.
 
-    Parameters
-    ----------
-    sampling : Sampling, optional
-        Seed, effective draws wanted, ensembles, walkers, steps.
-    journal : str or Path, optional
-        Folder to save every block in; a run that it holds is resumed.
-    progress : bool
-        Show a bar on a terminal.
-    run : callable
-        Sampler, with the arguments of `mtjfit.infer.sampling.run_model`.
-
-    Returns
-    -------
-    StackPosterior
-        A run that did not converge is returned too: see `.verdict`.
+    Every block is saved in the folder `journal`; a run that it holds is resumed. `run` is the sampler, with the
+    arguments of `mtjfit.infer.sampling.run_model`. A run that did not converge is returned too: see `.verdict`.
 
     Raises
     ------
     MtjfitError
         Every parameter is fixed, or the journal is of another stack, in use, damaged, or cannot be written.
-
-    Examples
-    --------
-    >>> posterior = sample_stack(model)  # doctest: +SKIP
-    >>> posterior.summary()[["q05", "q50", "q95", "determined"]]  # doctest: +SKIP
     """
     if not model.size:
         raise MtjfitError("every parameter of the stack is fixed: there is nothing to sample")

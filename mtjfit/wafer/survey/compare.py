@@ -17,6 +17,7 @@ from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_
 from mtjfit.wafer.survey.survey import Survey
 
 _OWN = 20  # devices from which a wafer's own spread is used
+_PER_WAFER = ["mean", "sd_devices", "sd_wafer", "sd", "dof"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class WaferMeans:
     between : Spread
         Of the true means of wafers about the centre of their population.
     common : float
-        Relative error that all wafers have in common.
+        Relative error that all wafers share.
     """
 
     quantity: str
@@ -87,12 +88,11 @@ def wafer_means(
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)
     mixed = len(owners) > owners.get_level_values(0).nunique()
-    rows = {}
-    first, second = ({name: k for k, name in enumerate(names)} for names in (survey.wafers, survey.populations))
-    for k in sorted(range(len(owners)), key=lambda k: (first[owners[k][0]], second[owners[k][1]])):
-        wafer, population = owners[k]
-        mine = codes == k
-        name = ", ".join(part for part in (wafer, population) if part) if mixed else wafer
+    order, rows = (survey.wafers, survey.populations), {}
+    for pair in sorted(owners, key=lambda pair: [names.index(name) for names, name in zip(order, pair, strict=True)]):
+        wafer, population = pair
+        mine = codes == owners.get_loc(pair)
+        name = ", ".join(part for part in pair if part) if mixed else wafer
         own_row = _row(q[mine], s[mine], relative.get(wafer, 0.0), together)
         rows[name] = {"wafer": wafer, "population": population, **own_row}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
@@ -104,15 +104,17 @@ def wafer_means(
 
 
 def _relative(survey: Survey, own: float | Mapping[str, float], common: float) -> dict[str, float]:
+    """Own errors by wafer; raises ConfigError with all that is wrong about them and the common one."""
     names = survey.wafers
     given = dict(own) if isinstance(own, Mapping) else dict.fromkeys(names, own)
+    where = {name: f"own error of wafer {name!r}" for name in given}
     problems = [
-        Problem(f"own error of wafer {name!r}", "is the name of no wafer", f"there are {', '.join(names)}")
+        Problem(where[name], "is the name of no wafer", f"there are {', '.join(names)}")
         for name in given if name not in names
     ]  # fmt: skip
     problems += [
-        Problem(where, f"is {value:g}", "give a relative standard error, such as 0.03 for 3 %")
-        for where, value in [("common error", common), *((f"own error of wafer {n!r}", v) for n, v in given.items())]
+        Problem(place, f"is {value:g}", "give a relative standard error, such as 0.03 for 3 %")
+        for place, value in [("common error", common), *zip(where.values(), given.values(), strict=True)]
         if not (math.isfinite(value) and value >= 0)
     ]
     if problems:
@@ -186,15 +188,12 @@ def pairs_of(found: WaferMeans) -> pd.DataFrame:
         of = means["population"].to_numpy()
         same = of[first] == of[second]
         first, second = first[same], second[same]
-    if not first.size:
-        return pd.DataFrame(columns=["A", "B", "difference", "sd_devices", "sd_wafer", "sd_common", "sd", "dof",
-                                     "p_greater", "p", "p_holm", "clear"])  # fmt: skip
     names = means.index.to_numpy()
-    column = {name: means[name].to_numpy(dtype=float) for name in ("mean", "sd_devices", "sd_wafer", "dof", "sd")}
-    difference = column["mean"][first] - column["mean"][second]
-    devices, wafer, own_sd = (np.hypot(column[n][first], column[n][second]) for n in ("sd_devices", "sd_wafer", "sd"))
+    mean, *errors, own_dof = (column.to_numpy(dtype=float) for _, column in means.reindex(columns=_PER_WAFER).items())
+    difference = mean[first] - mean[second]
+    devices, wafer, own_sd = (np.hypot(each[first], each[second]) for each in errors)
     with np.errstate(divide="ignore", invalid="ignore"):
-        part = column["sd_devices"] ** 4 / column["dof"]
+        part = errors[0] ** 4 / own_dof
         dof = own_sd**4 / (part[first] + part[second])
         z = difference / own_sd
     p = 2 * t.sf(np.abs(z), dof)

@@ -13,8 +13,9 @@ import pandas as pd
 from mtjfit.data import FloatArray
 from mtjfit.data.curve import BoolArray
 from mtjfit.errors import MtjfitError
+from mtjfit.text import counted
 from mtjfit.wafer.read.chunk import AllBut, Chunk
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
@@ -30,16 +31,10 @@ class DeviceCurve:
 
     Attributes
     ----------
-    quantity : {"torque", "torkance"}
-    unit : str
-        As it stands in files.
     bias : array, shape (points,)
         In V.
-    values : array, shape (2, points)
-        In-plane and out-of-plane, the latter along M × P.
-    errors : array, shape (2, points), or None
-        None: not known.
-    used : array of bool, shape (points,)
+    values, errors : array, shape (2, points)
+        In-plane and out-of-plane, the latter along M × P. Errors are None where not known.
     coefficients : mapping of int to (float, float)
         Of its own polynomials of the torque, in-plane and out-of-plane, by power of V; empty where not determined.
     factor : float
@@ -132,9 +127,7 @@ def curves_of(
     found: dict[Name, DeviceCurve] = {}
     rows = survey.frame.set_index(["wafer", "device"])
     for source in catalogue.sources(chosen.fingerprint):
-        place = Path(table) if table is not None else Path(source.name)
-        if not left:
-            break
+        place = Path(table or source.name)
         try:
             numbers = _chunk_numbers(catalogue, source, left)
             found_here = dict(_read(source, place, left, numbers, rows)) if numbers else {}
@@ -180,16 +173,14 @@ def _read(
 
 def _curve(study: WaferStudy, chunk: Chunk, j: int, rows: pd.DataFrame) -> DeviceCurve:
     part = slice(int(chunk.start[j]), int(chunk.start[j + 1]))
-    declared = study.declaration
+    declared, name, bias = study.declaration, (chunk.wafer[j], chunk.device[j]), chunk.bias[part]
     errors = None
     if chunk.sigma_par is not None and chunk.sigma_perp is not None:
         errors = np.stack([chunk.sigma_par[part], chunk.sigma_perp[part]])
-    bias = chunk.bias[part]
-    row = cast("pd.Series[float]", rows.loc[(chunk.wafer[j], chunk.device[j])])
+    used = np.ones(bias.size, dtype=bool) if chunk.used is None else chunk.used[part]
     return DeviceCurve(
-        chunk.wafer[j], chunk.device[j], declared.quantity, declared.units.torque, bias,
-        np.stack([chunk.par[part], chunk.perp[part]]), errors,
-        np.ones(bias.size, dtype=bool) if chunk.used is None else chunk.used[part], _coefficients(row),
+        *name, declared.quantity, declared.units.torque, bias, np.stack([chunk.par[part], chunk.perp[part]]), errors,
+        used, _coefficients(cast("pd.Series[float]", rows.loc[name])),
         1.0 if chunk.angle_factor is None else float(chunk.angle_factor[j]),
     )  # fmt: skip
 

@@ -18,22 +18,12 @@ _FULLEST = 0.1  # share of the places of a grid that must hold a device
 
 @dataclass(frozen=True, eq=False)
 class DieGrid:
-    """Rows and columns of dies.
+    """Rows and columns of dies; the origin is the middle of the die in column 0 and row 0."""
 
-    Attributes
-    ----------
-    pitch, origin : array, shape (2,)
-        Of x and y, in mm; the origin is the middle of the die in column 0 and row 0.
-    shape : tuple of int
-        Rows and columns.
-    row, column : array of int, shape (devices,)
-        Of each device.
-    """
-
-    pitch: FloatArray
-    origin: FloatArray
-    shape: tuple[int, int]
-    row: np.ndarray
+    pitch: FloatArray  # of x and y in mm, (2,)
+    origin: FloatArray  # in mm, (2,)
+    shape: tuple[int, int]  # rows and columns
+    row: np.ndarray  # of each device, (devices,)
     column: np.ndarray
 
     @property
@@ -62,15 +52,10 @@ class DieGrid:
 
 
 def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
-    """The grid of positions, or None if they lie on none.
+    """The grid of finite positions in mm, or None if they lie on none.
 
     The pitch is the least distance along each axis. At least 90 % of all positions must lie within a tenth of the pitch
     of the grid, the others within a quarter, and a tenth of the places must hold devices.
-
-    Parameters
-    ----------
-    x, y : array, shape (devices,)
-        In mm, finite.
 
     Examples
     --------
@@ -83,28 +68,19 @@ def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
     """
     if x.size == 0:
         return None
-    axes = [_axis(x), _axis(y)]
-    pitches = [pitch for pitch, _, _ in axes if pitch > 0]
-    if not pitches or any(pitch < 0 for pitch, _, _ in axes):
+    (across, left, column), (along, bottom, row) = _axis(x), _axis(y)
+    if min(across, along) < 0 or max(across, along) == 0:
         return None
     # Devices in a single row: their dies are as high as they are wide.
-    pitch = np.array([each if each > 0 else pitches[0] for each, _, _ in axes])
-    origin = np.array([low for _, low, _ in axes])
-    column, row = axes[0][2], axes[1][2]
+    pitch = np.array([across or along, along or across])
     shape = (int(row.max()) + 1, int(column.max()) + 1)
     if max(shape) > _MOST or np.unique(row * shape[1] + column).size < _FULLEST * shape[0] * shape[1]:
         return None
-    return DieGrid(pitch, origin, shape, row, column)
+    return DieGrid(pitch, np.array([left, bottom]), shape, row, column)
 
 
 def square_bins(x: FloatArray, y: FloatArray, side: float) -> DieGrid:
-    """Square bins of some side in mm over positions without a grid.
-
-    Examples
-    --------
-    >>> square_bins(np.array([0.0, 0.3, 5.0]), np.zeros(3), 1.0).column.tolist()
-    [0, 0, 5]
-    """
+    """Square bins of some side in mm over positions without a grid."""
     origin = np.array([x.min(), y.min()])
     column, row = (np.floor((u - low) / side).astype(np.intp) for u, low in zip((x, y), origin, strict=True))
     return DieGrid(np.full(2, side), origin + side / 2, (int(row.max()) + 1, int(column.max()) + 1), row, column)
@@ -156,6 +132,5 @@ def wafer_radius(x: FloatArray, y: FloatArray, pitch: FloatArray | None = None) 
     half = np.zeros(2) if pitch is None else pitch / 2
     reach = float(np.hypot(np.abs(x) + half[0], np.abs(y) + half[1]).max())
     middle = np.hypot((x.min() + x.max()) / 2, (y.min() + y.max()) / 2)
-    if middle > 0.25 * reach:
-        return float("nan")
-    return next((d / 2 for d in DIAMETERS if reach <= d / 2), float("nan"))
+    fitting = (d / 2 for d in DIAMETERS if reach <= d / 2 and middle <= 0.25 * reach)
+    return next(fitting, float("nan"))

@@ -14,12 +14,12 @@ from scipy.stats import norm, t
 
 from mtjfit.data import FloatArray, pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
-from mtjfit.text import number
+from mtjfit.text import counted, number
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING
 from mtjfit.wafer.survey.compare import WaferMeans, pairs_of, wafer_means
 from mtjfit.wafer.survey.smooth import Surface, smooth_surfaces
 from mtjfit.wafer.survey.spread import Spread, pooled_spread, spread_of
-from mtjfit.wafer.survey.survey import Survey, counted
+from mtjfit.wafer.survey.survey import Survey
 
 REACH = 3.0
 """Distance of the control limits from the centre, in standard deviations of the true values."""
@@ -57,17 +57,12 @@ class OddDevices:
     def says(self) -> str:
         """Number of odd devices, and the bound on false alarms, in a sentence."""
         n, share = self.beyond, f"{100 * FALSE_ALARM:.0f} %"
-        if self.control == "holm":
-            chance = f"the chance of a single false alarm among them is {share} at most (Holm's correction)"
-        else:
-            chance = (
-                f"{share} of them at most are false alarms on average, here {few_digits(FALSE_ALARM * n)} "
-                "(Benjamini and Hochberg)"
-            )
-        return (
-            f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}, "
-            "if true values scatter normally."
-        )
+        chance = f"the chance of a single false alarm among them is {share} at most (Holm's correction)"
+        if self.control == "fdr":
+            chance = f"{share} of them at most are false alarms on average, here {few_digits(FALSE_ALARM * n)} "
+            chance += "(Benjamini and Hochberg)"
+        said = f"{self.tests} comparisons, {counted(n, 'device')} beyond what is expected: {chance}"
+        return f"{said}, if true values scatter normally."
 
 
 def few_digits(expected: float) -> str:
@@ -111,20 +106,18 @@ def control_limits(survey: Survey, quantity: str) -> pd.DataFrame:
         if not mine.any():
             continue
         q, s = values[mine], errors[mine]
-        within = pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1])
-        centre = spread_of(q, s)
-        rows[name] = _row(q, s, centre, within)
+        rows[name] = _row(q, s, pooled_spread(q, s, np.unique(wafer[mine], return_inverse=True)[1]))
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("population")
 
 
-def _row(q: FloatArray, s: FloatArray, of_all: Spread, within: Spread) -> dict[str, object]:
+def _row(q: FloatArray, s: FloatArray, within: Spread) -> dict[str, object]:
+    of_all = spread_of(q, s)
     reach = REACH * within.spread if within.determined else math.nan
     low, high = of_all.centre - reach, of_all.centre + reach
-    total = np.hypot(within.spread, s)
     beyond = expected = math.nan
     if within.determined:
         beyond = float(np.sum((q < low) | (q > high)))
-        expected = float(np.sum(2 * norm.sf(reach / total)))
+        expected = float(np.sum(2 * norm.sf(reach / np.hypot(within.spread, s))))
     return {
         "n": q.size, "centre": of_all.centre, "centre_sd": of_all.centre_sd, "spread": within.spread,
         "spread_low": within.low, "spread_high": within.high, "determined": within.determined, "error": within.error,
@@ -237,8 +230,7 @@ def odd_devices(
 
 def _against_population(one: WaferFindings) -> _Comparison:
     of = one.limits.reindex(one.survey.frame["population"])
-    columns = (of[name].to_numpy(dtype=float) for name in ("centre", "centre_sd", "spread", "dof"))
-    return _compared(one, "of its kind", *columns)
+    return _compared(one, "of its kind", *of[["centre", "centre_sd", "spread", "dof"]].to_numpy(dtype=float).T)
 
 
 def _against_place(one: WaferFindings) -> _Comparison:
@@ -268,20 +260,20 @@ def _listed(survey: Survey, found: Sequence[_Comparison], adjusted: FloatArray, 
     row = survey.frame.iloc[j]
     flags = survey.flag_names(int(row["flags"]))
     reasons = [FLAG_MEANING.get(name, f"flag: {name}") for name in flags]
-    order = sorted(range(len(found)), key=lambda k: (math.isnan(found[k].p[j]), found[k].p[j]))
-    named = set()
-    for k in order:
-        one = found[k]
-        if adjusted[k, j] < FALSE_ALARM and one.quantity not in named:
-            named.add(one.quantity)
-            unit = f" {pretty(survey.unit(one.quantity))}".rstrip()
-            reasons.append(
-                f"{one.quantity} is {number(survey.values(one.quantity)[j], 3)}{unit}, {number(one.expected[j], 3)} ± "
-                f"{number(one.spread[j], 2)} is expected {one.whom}: {abs(one.z[j]):.1f} sd"
-            )
-    start = (row["device"], row["wafer"], row["population"], row["x"], row["y"], ", ".join(flags))
-    if not order or math.isnan(found[order[0]].p[j]):
-        return (*start, "", *([math.nan] * 6), "; ".join(reasons))
-    one, name = found[order[0]], found[order[0]].quantity
-    return (*start, name, survey.values(name)[j], survey.errors(name)[j], one.expected[j], one.z[j], one.p[j],
-            adjusted[order[0], j], "; ".join(reasons))  # fmt: skip
+    compared = [k for k in range(len(found)) if not math.isnan(found[k].p[j])]
+    compared.sort(key=lambda k: found[k].p[j])
+    named: dict[str, _Comparison] = {}  # the worst comparison of each quantity
+    for k in compared:
+        if adjusted[k, j] < FALSE_ALARM:
+            named.setdefault(found[k].quantity, found[k])
+    for name, one in named.items():
+        unit = f" {pretty(survey.unit(name))}".rstrip()
+        reasons.append(f"{name} is {number(survey.values(name)[j], 3)}{unit}, {number(one.expected[j], 3)} ± "
+                       f"{number(one.spread[j], 2)} is expected {one.whom}: {abs(one.z[j]):.1f} sd")  # fmt: skip
+    worst: tuple[object, ...] = ("", *([math.nan] * 6))
+    if compared:
+        one, name = found[compared[0]], found[compared[0]].quantity
+        worst = (name, survey.values(name)[j], survey.errors(name)[j], one.expected[j], one.z[j], one.p[j],
+                 adjusted[compared[0], j])  # fmt: skip
+    start = (row[name] for name in ("device", "wafer", "population", "x", "y"))
+    return (*start, ", ".join(flags), *worst, "; ".join(reasons))

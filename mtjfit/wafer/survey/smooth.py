@@ -30,9 +30,7 @@ class Surface:
     powers : array of int, shape (terms, 2)
         Of x and y; the constant first.
     coefficients, covariance : array, shapes (terms,), (terms, terms)
-        Of x and y in units of `radius` from the `middle`; the constant is that of the first population by name.
-    middle, radius : array (2,), float
-        In mm.
+        Of x and y in units of `radius` (mm) from the `middle`; the constant is that of the first population by name.
     rows : array of int, shape (devices,)
         Devices with a position and a value, as rows of the survey; flagged ones too, which are not fitted.
     value, value_sd : array, shape (devices,)
@@ -133,12 +131,11 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
     found = []
     for name in survey.wafers:
         rows = np.flatnonzero(placed & (wafer == name))
-        fitted = usable[rows]
-        if int(fitted.sum()) >= _FEWEST * len(powers):
-            surface = _surface(name, powers, place[rows], survey.values(quantity)[rows], survey.errors(quantity)[rows],
-                               rows, fitted, np.unique(of[rows], return_inverse=True)[1])  # fmt: skip
-            found += [surface] if surface is not None else []
-    return tuple(found)
+        if int(usable[rows].sum()) >= _FEWEST * len(powers):
+            found.append(_surface(name, powers, place[rows], survey.values(quantity)[rows],
+                                  survey.errors(quantity)[rows], rows, usable[rows],
+                                  np.unique(of[rows], return_inverse=True)[1]))  # fmt: skip
+    return tuple(surface for surface in found if surface is not None)
 
 
 def _design(place: FloatArray, middle: FloatArray, radius: float, powers: np.ndarray) -> FloatArray:
@@ -179,13 +176,11 @@ def _surface(
 def _offsets(values: FloatArray, errors: FloatArray, fitted: BoolArray, of: np.ndarray) -> FloatArray:
     """Centre of each device's population relative to the first; they differ by design."""
     centres = np.full(int(of.max()) + 1, np.nan)
-    for k in range(centres.size):
-        mine = fitted & (of == k)
-        if mine.any():
-            q, s = values[mine], errors[mine]
-            centres[k] = centre_of(q, s, spread_alone(q, s))[0]
-    known = centres[np.isfinite(centres)]
-    return np.asarray(np.where(np.isfinite(centres), centres - known[0], 0.0)[of])
+    for k in np.unique(of[fitted]):
+        q, s = (each[fitted & (of == k)] for each in (values, errors))
+        centres[k] = centre_of(q, s, spread_alone(q, s))[0]
+    known = np.isfinite(centres)
+    return np.asarray(np.where(known, centres - centres[known][0], 0.0)[of])
 
 
 def _fit(X: FloatArray, q: FloatArray, s: FloatArray, offsets: int) -> tuple[Spread, FloatArray]:

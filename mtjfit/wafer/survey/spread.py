@@ -24,14 +24,11 @@ class Spread:
 
     Attributes
     ----------
-    n : int
-        Devices.
     centre, centre_sd : float
-        Robust mean and its standard error; NaN for a `pooled_spread`.
-    spread : float
-        Standard deviation of the true values between devices.
-    low, high : float
-        Its 95 % interval. `low` is 0 where errors of measurement alone explain the differences.
+        Robust mean of the n devices and its standard error; NaN for a `pooled_spread`.
+    spread, low, high : float
+        Standard deviation of the true values between devices, and its 95 % interval. `low` is 0 where errors of
+        measurement alone explain the differences.
     error : float
         Median error of measurement.
     dof : float
@@ -113,7 +110,6 @@ def pooled_spread(values: FloatArray, errors: FloatArray, group: np.ndarray, *, 
 
     Parameters
     ----------
-    values, errors : array_like, shape (n,)
     group : array of int, shape (n,)
         Number of the group of each value, from 0.
 
@@ -151,13 +147,7 @@ def _checked(values: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatA
 
 
 def moments(bound: float) -> tuple[float, float, float, float]:
-    """Of Z standard normal: E min(Z², b²), its variance, E[Z²; |Z| < b] and P(|Z| < b).
-
-    Examples
-    --------
-    >>> moments(math.inf), [round(each, 4) for each in moments(1.5)]
-    ((1.0, 2.0, 1.0, 1.0), [0.7785, 0.6297, 0.4778, 0.8664])
-    """
+    """Of Z standard normal: E min(Z², b²), its variance, E[Z²; |Z| < b] and P(|Z| < b)."""
     if math.isinf(bound):
         return 1.0, 2.0, 1.0, 1.0
     density, inside = math.exp(-(bound**2) / 2) / math.sqrt(2 * math.pi), math.erf(bound / math.sqrt(2))
@@ -199,13 +189,7 @@ def _medians(q: FloatArray, group: np.ndarray) -> FloatArray:
 
 
 def centre_of(q: FloatArray, s: FloatArray, spread: float, *, bound: float = HUBER) -> tuple[float, float]:
-    """Robust mean and its standard error where the spread of the true values is known.
-
-    Examples
-    --------
-    >>> centre_of(np.array([1.0, 2.0, 3.0]), np.zeros(3), 1.0, bound=math.inf)
-    (2.0, 0.5773502691896257)
-    """
+    """Robust mean and its standard error where the spread of the true values is known."""
     w = np.hypot(spread, s)
     w = np.where(w > 0, w, 1e-9 * float(np.ptp(q)) or 1.0)  # exact values, most of them alike
     zero = np.zeros(q.size, dtype=np.intp)
@@ -226,7 +210,7 @@ def _solved(q: FloatArray, s: FloatArray, group: np.ndarray, bound: float, free:
         return 0.0, 0.0, math.inf
     mean, variance, _, _ = moments(bound)
     scale, dof = variance / (2 * mean), 2 * free * mean**2 / variance
-    ends = [scale * float(chi2.isf(p, dof)) for p in ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2)]
+    ends = (scale * float(chi2.isf(p, dof)) for p in ((1 - _LEVEL) / 2, (1 + _LEVEL) / 2))
     spread, low, high = _roots(q, s, group, bound, [free * mean, *ends])
     return spread, low, high
 

@@ -32,10 +32,8 @@ class Survey:
         ``flags`` (bits), and any numbers, such as ``slope_ratio`` with its standard error ``slope_ratio_sd``. Columns
         that are missing are filled: no name, no position, no flag. ``population`` names devices that were meant to be
         equal: those of one split and, if it has several, of one nominal thickness.
-    units : mapping of str to str
-        Of the numbers; pure numbers may be missing.
-    flags : mapping of str to int
-        Bits by name.
+    units, flags : mapping of str to str, of str to int
+        Units of the numbers, where they have one, and bits by name.
     source : str
         File that the table was made from.
 
@@ -68,8 +66,7 @@ class Survey:
         for name in _TEXTS:
             frame[name] = frame[name].fillna("").astype(str) if name in frame else ""
         for name in ("x", "y", "flags"):
-            if name not in frame:
-                frame[name] = np.nan if name != "flags" else 0
+            frame[name] = frame.get(name, np.nan)
         frame["flags"] = frame["flags"].fillna(0).astype(np.int64)
         if not problems and (twice := frame.duplicated(["wafer", "device"])).any():
             row = frame.loc[twice].iloc[0]
@@ -195,14 +192,3 @@ def _populations(frame: pd.DataFrame) -> pd.Series:
         return frame["split"]
     comma = frame["split"].where(frame["split"] == "", frame["split"] + ", ")
     return frame["split"].where(~divided, comma + nominal.map("{:g} nm".format))
-
-
-def counted(n: int, one: str) -> str:
-    """A number of things.
-
-    Examples
-    --------
-    >>> counted(1, "device"), counted(2, "wafer")
-    ('1 device', '2 wafers')
-    """
-    return f"{n} {one}{'' if n == 1 else 's'}"

@@ -25,15 +25,7 @@ WIDER = 1.4
 
 @dataclass(frozen=True)
 class Alternative:
-    """Other priors of some parameters.
-
-    Attributes
-    ----------
-    name : str
-        ``"wider"`` or ``"other scale"``.
-    priors : mapping of str to Prior
-        By declared name, without device or group; only those that differ from the study's.
-    """
+    """Other priors, "wider" or "other scale", by declared name without device or group; only those that differ."""
 
     name: str
     priors: Mapping[str, Prior]
@@ -74,15 +66,10 @@ _QUANTILES = (0.05, 0.5, 0.95)
 class Reweighted:
     """Draws of a posterior with weights that make them draws under other priors.
 
-    Attributes
-    ----------
-    weights : ndarray, shape (n_ensembles, n_kept, n_walkers)
-        Pareto-smoothed, mean one.
-    k_hat : float
-        Shape of the tail of the weights; −∞ for equal ones, ∞ where the draws cannot answer.
-    missing : dict of str to float
-        Share of the posterior, under the other priors, beyond the range of the declared prior of each parameter,
-        if the likelihood out there is what it is at the edge; only of parameters whose range is left.
+    `weights`, shape (n_ensembles, n_kept, n_walkers), are Pareto-smoothed with mean one; `k_hat` is the shape of their
+    tail: −∞ for equal ones, ∞ where the draws cannot answer. `missing` is the share of the posterior, under the other
+    priors, beyond the range of the declared prior of each parameter whose range is left, if the likelihood out there is
+    what it is at the edge.
     """
 
     alternative: Alternative
@@ -137,13 +124,7 @@ def _missing(declared: Prior, other: Prior, x: FloatArray, log_ratio: FloatArray
 
 
 def weighted_quantiles(x: FloatArray, weights: FloatArray, q: Sequence[float]) -> FloatArray:
-    """Quantiles of weighted draws, shape (len(q),); those of `numpy.quantile` but for 1/n if weights are equal.
-
-    Examples
-    --------
-    >>> weighted_quantiles(np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 2.0]), [0.5])
-    array([2.])
-    """
+    """Quantiles of weighted draws, shape (len(q),); those of `numpy.quantile` but for 1/n if weights are equal."""
     order = np.argsort(x, axis=None)
     w = weights.ravel()[order]
     return np.interp(q, (np.cumsum(w) - 0.5 * w) / w.sum(), x.ravel()[order])
@@ -162,53 +143,27 @@ def sensitivity(
     *,
     weigh: Callable[[Posterior, Alternative], Reweighted] = reweighted,
 ) -> pd.DataFrame:
-    """Medians and 90 % limits under other priors.
+    """Medians and 90 % limits under other priors, by default `alternatives`, all priors of one changed at once.
 
-    Parameters
-    ----------
-    others : sequence of Alternative, optional
-        Default: `alternatives`.
-    weigh : callable
-        Weights of the draws under an alternative.
-
-    Returns
-    -------
-    DataFrame
-        One row for each alternative and each parameter with a prior; columns parameter, prior (name of the
-        alternative), declared (the prior that was changed to, in words; empty where the parameter kept its own), q05,
-        q50, q95, shift_q05, shift_q50, shift_q95 (in sd of the posterior, in normal scores of the declared prior),
-        k_hat, n_effective (independent draws behind the median), reliable. Quantiles are NaN where k̂ is ∞: sample
-        again with ``alternative.study(posterior.study)``.
-
-        All priors of an alternative are changed at once.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.infer import sample
-    >>> from mtjfit.study import load_study
-    >>> posterior = sample(load_study(dataset("thickness-series").study_file))  # doctest: +SKIP
-    >>> sensitivity(posterior).query("parameter == 'lambda_sf_F'")[["prior", "q05", "k_hat"]]  # doctest: +SKIP
-              prior   q05  k_hat
-    2         wider  6.62   0.30
-    14  other scale  7.64   0.01
+    One row for each alternative and each parameter with a prior; columns parameter, prior (name of the alternative),
+    declared (the prior that was changed to, in words; empty where the parameter kept its own), q05, q50, q95,
+    shift_q05, shift_q50, shift_q95 (in sd of the posterior, in normal scores of the declared prior), k_hat, n_effective
+    (independent draws behind the median), reliable. Quantiles are NaN where k̂ is ∞: sample again with
+    ``alternative.study(posterior.study)``. `weigh` makes the weights of the draws under an alternative.
     """
     others = alternatives(posterior) if others is None else others
     scores = {
-        name: (prior, prior.score(posterior.walkers(name)))
+        name: prior.score(posterior.walkers(name))
         for name in posterior.names
         if (prior := posterior.prior_of(name)) is not None
     }
-    rows = [
-        _row(posterior, name, *scores[name], one)
-        for one in (weigh(posterior, other) for other in others)
-        for name in scores
-    ]
+    weighted = [weigh(posterior, other) for other in others]
+    rows = [_row(posterior, name, z, one) for one in weighted for name, z in scores.items()]
     columns = ["parameter", "prior", "declared", "q05", "q50", "q95", "shift_q05", "shift_q50", "shift_q95"]
     return pd.DataFrame(rows, columns=[*columns, "k_hat", "n_effective", "reliable"])
 
 
-def _row(posterior: Posterior, name: str, prior: Prior, z: FloatArray, one: Reweighted) -> tuple[object, ...]:
+def _row(posterior: Posterior, name: str, z: FloatArray, one: Reweighted) -> tuple[object, ...]:
     changed = one.alternative.priors.get(ParameterName(name).base)
     head = (name, one.alternative.name, "" if changed is None else changed.describe())
     if one.k_hat == np.inf:
