@@ -100,9 +100,7 @@ class MarginalPosterior(SharedPosterior):
 
     def _arrow(self, batch: Batch) -> Arrow:
         K = self._K(batch, self.study.thicknesses, len(self.study.curves))
-        split = self.split
-        shares = split.integrated, split.own, split.bounded_shared
-        return Arrow.of(batch.integral, K, self.full.amplitudes, *shares)
+        return Arrow.of(batch.integral, K, self.full.amplitudes, self.split.integrated)
 
     def _at_known_thickness(self, batch: Batch, n_devices: int) -> FloatArray:
         if self.split.integrated:

@@ -225,7 +225,7 @@ class StudentPosterior(_Pointwise):
         thicknesses = layout.index["thickness"]
         entries = tuple(k for k in range(layout.size) if k not in thicknesses)
         free = bool(np.any(thicknesses >= 0))
-        return Split(entries, tuple(range(n_free)), (), (), free, None, None)
+        return Split(entries, tuple(range(n_free)), (), (), free, None)
 
     @cached_property
     def thickness_priors(self) -> Thickness:
