@@ -102,7 +102,7 @@ class Split:
     # terms of J0(V) of which each device has its own amplitude, integrated out; those that scatter among them
     own: tuple[int, ...]
     thickness_is_free: bool  # true where each device's thickness is integrated out
-    bounded_own: Bounded | None  # the one of these with a bounded prior
+    bounded_own: Bounded | None  # the own amplitude with a bounded prior, if there is one
     scattered: tuple[int, ...] = ()  # terms whose own amplitudes scatter about a shared one, which is sampled
 
     @classmethod
