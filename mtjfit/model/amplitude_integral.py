@@ -252,27 +252,21 @@ class DeviceIntegral:
 class Arrow:
     """Shared amplitudes given all else, with own ones eliminated."""
 
-    A: FloatArray  # A, h: precision and linear term of the whitened shared amplitudes, shapes (n, S, S) and (n, S)
-    h: FloatArray
+    A: FloatArray  # precision of the whitened shared amplitudes, shape (n, S, S)
+    h: FloatArray  # their linear term, shape (n, S)
     # the part without them: −½ χ² at the prior means, and the integrals over own amplitudes, shape (n,)
     rest: FloatArray
-    mean: FloatArray  # mean, sd: priors of the shared amplitudes, shape (S,)
-    sd: FloatArray
+    mean: FloatArray  # of the priors of the shared amplitudes, shape (S,)
+    sd: FloatArray  # likewise
     bounded: Bounded | None
 
     @classmethod
     def of(
-        cls,
-        integral: DeviceIntegral,
-        K: ComplexArray,
-        amplitudes: AmplitudeLayout,
-        integrated: tuple[int, ...],
-        own: tuple[int, ...],
-        bounded: Bounded | None,
+        cls, integral: DeviceIntegral, K: ComplexArray, amplitudes: AmplitudeLayout, integrated: tuple[int, ...]
     ) -> Arrow:
         """From integrals with the prior means of the shared amplitudes in `centre`, at K of shape (n, n_devices).
 
-        `integrated`, `own` and `bounded` (of the integrated ones) are as in `coordinates.Split`.
+        `integrated` are the places of the shared ones among all amplitudes; one of them may be bounded.
         """
         a, b = np.ascontiguousarray(K.real), np.ascontiguousarray(K.imag)
         products, sd = integral.products, np.moveaxis(integral.sd, -1, 0)
@@ -286,9 +280,10 @@ class Arrow:
         h = np.moveaxis(serves * by_term[terms], 0, -1)
         A = np.moveaxis(serves[:, None] * serves * between[np.ix_(terms, terms)], (0, 1), (-2, -1))
         rest = -0.5 * chi2
-        if own:
+        if integral.own:
+            own = list(integral.own)
             A_own = np.moveaxis(sd[:, None] * sd * between[np.ix_(own, own)], (0, 1), (-2, -1)) + np.eye(len(own))
-            h_own = np.moveaxis(sd * by_term[list(own)], 0, -1)
+            h_own = np.moveaxis(sd * by_term[own], 0, -1)
             # columns: products of each shared amplitude with the own ones
             tie = np.moveaxis(sd * serves[:, None] * between[np.ix_(terms, own)], (0, 1), (-2, -1))
             freed = np.stack([solved(A_own, tie[..., s, :]) for s in range(len(terms))], axis=-2)
@@ -302,7 +297,7 @@ class Arrow:
             rest=np.asarray(rest.sum(axis=1)),
             mean=amplitudes.mean[columns],
             sd=amplitudes.sd[columns],
-            bounded=bounded,
+            bounded=Bounded.among(tuple(amplitudes.priors[k] for k in integrated)),
         )
 
     @property

@@ -152,13 +152,12 @@ class PointTable:
     """Points in use of all devices in the unit of the first, padded to equal numbers."""
 
     counts: np.ndarray  # false where there is no point, shape (n_devices, N)
-    par: FloatArray  # par, perp: shape (n_devices, N)
-    perp: FloatArray
+    par: FloatArray  # shape (n_devices, N)
+    perp: FloatArray  # likewise
     design: FloatArray  # terms of the polynomials in V, shape (n_devices, N, P)
-    # var_par, var_perp, cross: covariance of each point, 1, 1 and 0 where it is not known, shape (n_devices, N)
-    var_par: FloatArray
-    var_perp: FloatArray
-    cross: FloatArray
+    var_par: FloatArray  # variance of each point, 1 where it is not known, shape (n_devices, N)
+    var_perp: FloatArray  # likewise
+    cross: FloatArray  # covariance of the two, 0 where it is not known
 
     @classmethod
     def of(cls, study: Study, powers: IntArray) -> PointTable:
@@ -235,8 +234,8 @@ class Bilinear:
 class Products:
     """Inner products of U = Σ c_t u_t and W = Σ c_t w_t for given coefficients c."""
 
-    z_U: FloatArray  # z_U, z_W: with the data, shape (n, n_devices)
-    z_W: FloatArray
+    z_U: FloatArray  # with the data, shape (n, n_devices)
+    z_W: FloatArray  # likewise
     square: Bilinear  # with themselves, same shape
     terms: Bilinear  # with every u_t and w_t, shape (T, n, n_devices)
 

@@ -102,9 +102,7 @@ class Split:
     # terms of J0(V) of which each device has its own amplitude, integrated out; those that scatter among them
     own: tuple[int, ...]
     thickness_is_free: bool  # true where each device's thickness is integrated out
-    # the one amplitude with a bounded prior in each of the two blocks that are integrated out
-    bounded_own: Bounded | None
-    bounded_shared: Bounded | None
+    bounded_own: Bounded | None  # the own amplitude with a bounded prior, if there is one
     scattered: tuple[int, ...] = ()  # terms whose own amplitudes scatter about a shared one, which is sampled
 
     @classmethod
@@ -138,7 +136,6 @@ class Split:
             own=own,
             thickness_is_free=free,
             bounded_own=bounded_own,
-            bounded_shared=Bounded.among(tuple(amplitudes.priors[a] for a in integrated)),
             scattered=scattered,
         )
 

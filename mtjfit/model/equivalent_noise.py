@@ -45,8 +45,8 @@ class Scatter:
     """One component of all points, and an orthonormal basis of what the polynomials of each device reach."""
 
     counts: np.ndarray  # shape (J, N)
-    y: FloatArray  # y, var: shape (J, N)
-    var: FloatArray
+    y: FloatArray  # shape (J, N)
+    var: FloatArray  # likewise
     basis: FloatArray  # columns that are not needed are 0, shape (J, N, P)
     idle: FloatArray  # 1 on the diagonal of those, shape (J, P, P)
 
@@ -102,7 +102,7 @@ def robust(
         # in the unit of the data before anything is weighed by it
         _set_scales(sigma, scales, counts, (y - rough) ** 2, _root_mean, least)
         middle = _absolute(both, sigma)
-        _set_scales(sigma, scales, counts, np.abs(y - middle), _robust_size, least)
+        _set_scales(sigma, scales, counts, np.abs(y - middle), lambda away: 1.5 * float(np.median(away)), least)
     else:
         middle, sigma = start.middle, start.sigma.copy()
     for _ in range(_ROUNDS):
@@ -116,10 +116,6 @@ def robust(
 
 def _root_mean(squares: FloatArray) -> float:
     return float(np.sqrt(np.mean(squares)))
-
-
-def _robust_size(distances: FloatArray) -> float:
-    return 1.5 * float(np.median(distances))
 
 
 def _set_scales(

@@ -94,21 +94,11 @@ _CHUNK = 4096  # rows: temporary arrays stay in cache
 
 @dataclass(frozen=True)
 class Conditional:
-    """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x.
+    """Amplitudes given the non-linear parameters: normal in x, amplitude = mean + sd x."""
 
-    Attributes
-    ----------
-    x : ndarray, shape (n, n_free)
-        Conditional mean.
-    chol : ndarray, shape (n, n_free, n_free)
-        Lower Cholesky factor of the precision A.
-    log_likelihood : ndarray, shape (n,)
-        Amplitudes integrated out.
-    """
-
-    x: FloatArray
-    chol: FloatArray
-    log_likelihood: FloatArray
+    x: FloatArray  # conditional mean, shape (n, n_free)
+    chol: FloatArray  # lower Cholesky factor of the precision A, shape (n, n_free, n_free)
+    log_likelihood: FloatArray  # amplitudes integrated out, shape (n,)
 
 
 def row_scale(model: FullPosterior, values: FloatArray) -> tuple[FloatArray, FloatArray]:

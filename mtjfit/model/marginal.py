@@ -90,9 +90,8 @@ class MarginalPosterior(SharedPosterior):
 
     def _integral_at(self, values: FloatArray, gram: Gram) -> DeviceIntegral:
         centre = self.coordinates.centre(values)
-        return DeviceIntegral(
-            gram, centre, self.split.own, self.coordinates.own_sd(values, centre), self.split.bounded_own
-        )
+        sd = self.coordinates.own_sd(values, centre)
+        return DeviceIntegral(gram, centre, self.split.own, sd, self.split.bounded_own)
 
     def _integral(self, values: FloatArray, block: Block, gram: Gram) -> DeviceIntegral:
         if self.split.sampled or self.split.scattered:
@@ -101,9 +100,7 @@ class MarginalPosterior(SharedPosterior):
 
     def _arrow(self, batch: Batch) -> Arrow:
         K = self._K(batch, self.study.thicknesses, len(self.study.curves))
-        split = self.split
-        shares = split.integrated, split.own, split.bounded_shared
-        return Arrow.of(batch.integral, K, self.full.amplitudes, *shares)
+        return Arrow.of(batch.integral, K, self.full.amplitudes, self.split.integrated)
 
     def _at_known_thickness(self, batch: Batch, n_devices: int) -> FloatArray:
         if self.split.integrated:

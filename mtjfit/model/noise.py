@@ -24,9 +24,9 @@ _ROUNDS = 2
 class PointErrors:
     """Covariance of the values in use of one curve: all in-plane values, then all out-of-plane ones."""
 
-    par: FloatArray  # par, perp, cross: variances of the components of each point and their covariance, shape (n,)
-    perp: FloatArray
-    cross: FloatArray
+    par: FloatArray  # variance of each point, shape (n,)
+    perp: FloatArray  # likewise
+    cross: FloatArray  # covariance of the two components of each point
     # covariance that comes on top, where points are not independent of each other, shape (2n, 2n), or None
     rest: FloatArray | None = None
 

@@ -91,10 +91,8 @@ class _Pointwise(MarginalPosterior):
         return self._points.design[..., np.searchsorted(np.unique(powers), powers)]
 
     def _rows_at_once(self, block: Block, per_device: int) -> int:
-        per_point = per_device if self.thickness_is_free else 1
-        return min(
-            super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // (per_point * self._points.counts.size))
-        )
+        points = self._points.counts.size * (per_device if self.thickness_is_free else 1)
+        return min(super()._rows_at_once(block, per_device), max(1, _AT_A_TIME // points))
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,7 +225,7 @@ class StudentPosterior(_Pointwise):
         thicknesses = layout.index["thickness"]
         entries = tuple(k for k in range(layout.size) if k not in thicknesses)
         free = bool(np.any(thicknesses >= 0))
-        return Split(entries, tuple(range(n_free)), (), (), free, None, None)
+        return Split(entries, tuple(range(n_free)), (), (), free, None)
 
     @cached_property
     def thickness_priors(self) -> Thickness:

@@ -128,10 +128,17 @@ class Penalised:
         if start.size == 0:
             return self._at(start)
         margin = 1e-6 * (high - low)
+
+        def residual(x: FloatArray) -> FloatArray:
+            return np.asarray(self.residual(x[None])[0])
+
+        def slopes(x: FloatArray) -> FloatArray:
+            return self._slopes(x)[1]
+
         found = least_squares(
-            lambda x: self.residual(x[None])[0],
+            residual,
             np.clip(start, low + margin, high - margin),
-            lambda x: self._slopes(x)[1],
+            slopes,
             bounds=(low, high),
             x_scale="jac",
             ftol=1e-7,

@@ -44,9 +44,8 @@ class Profile:
 
     name: str
     best: float
-    # values, rise: values that were held, ascending, and the rise of −2 ln L at each; zero at the best one, shape (n,)
-    values: FloatArray
-    rise: FloatArray
+    values: FloatArray  # that were held, ascending, shape (n,)
+    rise: FloatArray  # of −2 ln L at each; zero at the best one
     # where the parameter may go: the support of its prior, and for lengths no farther than `FARTHEST`
     range: tuple[float, float]
     thresholds: tuple[float, ...]  # rise at the ends of the intervals of `LEVELS`

@@ -32,6 +32,7 @@ def rises_of(result: FitResult, *names: str, sds: float = 2.0) -> dict[str, tupl
     return rises(model, best.values, best.amplitudes, linearised(result, *names), sds)
 
 
+@quick
 @pytest.mark.parametrize(
     ("name", "changes"),
     [

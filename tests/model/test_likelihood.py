@@ -281,6 +281,7 @@ def test_amplitudes_per_sin_theta_do_not_depend_on_the_angles(quantity: str) -> 
         np.testing.assert_allclose(amplitudes_at_the_truth(study), truth, rtol=1e-9)
 
 
+@pytest.mark.usefixtures("quick_fits")
 def test_a_fit_of_different_angles_is_the_fit_without_them() -> None:
     plain, tilted = mtjfit.fit(series(None)), mtjfit.fit(series(ANGLES))
     assert plain.values["a1"] == pytest.approx(TRUE["a1"], rel=1e-6)

@@ -110,6 +110,7 @@ def as_arrays(study: Study) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return T, np.concatenate([c.bias for c in curves]), np.repeat([c.thickness for c in curves], curves[0].bias.size)
 
 
+@pytest.mark.usefixtures("quick_fits")
 @pytest.mark.parametrize("per", ["device", "volume"])
 def test_errors_equal_those_of_mtjfit_fit(per: str) -> None:
     """Two programs, one likelihood: values agree to 1 % of an error, errors to 1 % (lmfit differentiates by steps)."""

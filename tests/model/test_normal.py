@@ -141,10 +141,15 @@ def test_errors_of_eleven_points_under_heavy_tails_are_a_tenth_too_small() -> No
     assert 1.05 < np.sqrt(np.mean(np.square(pulls))) < 1.2
 
 
+@cache
+def exact_devices(d: tuple[float, ...], n_bias: int) -> Study:
+    return simulated(d, n_bias=n_bias, noise=1e-12)
+
+
 def pulls_and_scatter(study: Study) -> tuple[list[FloatArray], list[float]]:
     """Coefficients over their errors, and scatter over its degrees of freedom, of every device and component."""
     n = study.curves[0].bias.size
-    exact = simulated(tuple(study.thicknesses), n_bias=n, noise=1e-12)
+    exact = exact_devices(tuple(study.thicknesses), n)
     normal = as_normal(study)
     pulls, scatter = [], []
     for true, curve in zip(exact.curves, normal.curves, strict=True):

@@ -1,7 +1,7 @@
 """Straight coordinates: a change of variables with its Jacobian, and what data say of amplitudes by dense Gaussians.
 
 The reference is built from raw points and `mtjfit.physics`: each device's data are normal about its amplitudes, with a
-covariance of errors, of its own amplitudes, and of its thickness, linearised. Derivatives are finite differences.
+covariance of errors, of its own amplitudes, and of its thickness, linearised by finite differences.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from collapsed_brute import data, is_own, log_normal, responses
+from collapsed_brute import data, is_own, responses
 from model_studies import label, named_points, simulated, value_of
 
 from mtjfit.data import TorqueCurve
@@ -56,24 +56,25 @@ def prior_of(study: Study, name: str) -> tuple[float, float]:
     return (prior.value, 0.0) if isinstance(prior, Fixed) else (prior.mean, prior.sd)  # type: ignore[union-attr]
 
 
-def device_density(
-    study: Study, curve: TorqueCurve, point: Mapping[str, float], straightened: Mapping[str, float]
-) -> Callable[[Mapping[str, float]], float]:
-    """ln density of the data of one device for values of the straightened amplitudes."""
+def of_device(
+    study: Study,
+    curve: TorqueCurve,
+    point: Mapping[str, float],
+    priors: Mapping[str, tuple[float, float]],
+    at: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """XᵀC⁻¹X and XᵀC⁻¹y of one device for scores of the straightened amplitudes, which are `at` where C needs them."""
     y, errors = data(study, curve, point)
     h, d = 1e-3, curve.thickness
-    at = responses(study, curve, point, d + h * np.array([-2, -1, 0, 1, 2]))
-    # what else depends on `straightened` amplitudes is taken where they are given; an amplitude that all devices share
-    # and that is integrated out is taken at its prior mean
-    known = {**point, **straightened}
-    middle = {name: known.get(label(study, curve, name), prior_of(study, name)[0]) for name in study.amplitudes}
-    D = np.stack([at[name][2] for name in study.amplitudes], axis=1)
-    slope = np.stack(
-        [(8 * (x[3] - x[1]) - (x[4] - x[0])) / (12 * h) for x in (at[n] for n in study.amplitudes)], axis=1
-    )
-    c, sd = np.array(list(middle.values())), np.array([prior_of(study, name)[1] for name in study.amplitudes])
-    C = errors
-    thickness = study.parameters["thickness"].prior
+    each = responses(study, curve, point, d + h * np.array([-2, -1, 0, 1, 2]))
+    D = np.stack([row[2] for row in each.values()], axis=1)
+    slope = np.stack([(8 * (x[3] - x[1]) - (x[4] - x[0])) / (12 * h) for x in each.values()], axis=1)
+    labels = [label(study, curve, name) for name in study.amplitudes]
+    # an amplitude that all devices share and that is integrated out is taken at its prior mean
+    now = point | {name: mean + sd * x for (name, (mean, sd)), x in zip(priors.items(), at, strict=True)}
+    mean, sd = np.array([prior_of(study, name) for name in study.amplitudes]).T
+    c = np.array([now.get(one, middle) for one, middle in zip(labels, mean, strict=True)])
+    C, thickness = errors, study.parameters["thickness"].prior
     if isinstance(thickness, AboutNominal):
         S = np.diag(sd**2)
         alone = c + S @ D.T @ np.linalg.solve(errors + D @ S @ D.T, y - D @ c)
@@ -84,46 +85,25 @@ def device_density(
         if f"scatter_{name}" in study.parameters:
             width = abs(c[k]) * value_of(study, curve, f"scatter_{name}", point)
         C = C + np.outer(D[:, k], D[:, k]) * width**2
+    X = np.stack(
+        [D @ [width * (one == name) for one, width in zip(labels, sd, strict=True)] for name in priors], axis=1
+    )
+    left = y - D @ np.where([one in priors for one in labels], mean, c)
+    return X.T @ np.linalg.solve(C, X), X.T @ np.linalg.solve(C, left)
 
-    def log_density(shared: Mapping[str, float]) -> float:
-        now = [shared.get(label(study, curve, name), middle[name]) for name in study.amplitudes]
-        return float(log_normal(y - D @ np.array(now), C))
 
-    return log_density
-
-
-def by_differences(model: MarginalPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Information and pull at one row: differences of a quadratic, exact but for rounding.
+def dense(model: MarginalPosterior, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Information and pull at one row, from Gaussians of all values of a device.
 
     Amplitudes that scatter do so by a share of what a first pass, with that of their prior means, finds.
     """
     study, (point,) = model.study, named_points(model, z[None])
-    names = [model.names[k] for k in model.straightened]
-    priors = {name: prior_of(study, name.partition("[")[0]) for name in names}
-    found = _by_differences(study, point, priors, {name: mean for name, (mean, _) in priors.items()})
-    if any(name.startswith("scatter_") for name in study.parameters):
-        x = np.linalg.solve(np.eye(len(names)) + found[0], found[1])
-        at = {name: mean + sd * score for (name, (mean, sd)), score in zip(priors.items(), x, strict=True)}
-        return _by_differences(study, point, priors, at)
-    return found
-
-
-def _by_differences(
-    study: Study, point: Mapping[str, float], priors: Mapping[str, tuple[float, float]], at: Mapping[str, float]
-) -> tuple[np.ndarray, np.ndarray]:
-    each = [device_density(study, curve, point, at) for curve in study.curves]
-
-    def log_density(x: np.ndarray) -> float:
-        values = {name: mean + sd * score for (name, (mean, sd)), score in zip(priors.items(), x, strict=True)}
-        return sum(one(values) for one in each)
-
-    k, unit = len(priors), 0.5 * np.eye(len(priors))
-    pull = np.array([log_density(e) - log_density(-e) for e in unit])
-    information = np.empty((k, k))
-    for i in range(k):
-        for j in range(k):
-            a, b = unit[i], unit[j]
-            information[i, j] = -(log_density(a + b) - log_density(a - b) - log_density(b - a) + log_density(-a - b))
+    priors = {model.names[k]: prior_of(study, model.names[k].partition("[")[0]) for k in model.straightened}
+    at = np.zeros(len(priors))
+    for _ in range(2 if any(name.startswith("scatter_") for name in study.parameters) else 1):
+        each = [of_device(study, curve, point, priors, at) for curve in study.curves]
+        information, pull = (sum(parts) for parts in zip(*each, strict=True))
+        at = np.linalg.solve(np.eye(at.size) + information, pull)
     return information, pull
 
 
@@ -132,7 +112,7 @@ def wrong(model: MarginalPosterior) -> float:
     z, errors = scores(model), []
     frame = model.frame(z)
     for row, information, pull in zip(z, frame.information, frame.pull, strict=True):
-        expected, expected_pull = by_differences(model, row)
+        expected, expected_pull = dense(model, row)
         errors.append(np.max(np.abs(information - expected)) / np.max(np.abs(expected)))
         errors.append(np.max(np.abs(pull - expected_pull)) / np.max(np.abs(expected_pull)))
     return float(np.max(errors))

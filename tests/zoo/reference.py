@@ -30,8 +30,8 @@ class Reference:
     draws: dict[str, np.ndarray]  # empty where the result was kept in a file, shape (n,)
     weights: np.ndarray  # sum to one, shape (n,)
     table: dict[str, np.ndarray]  # values, the probability up to them, and its standard error, shape (3, 2361)
-    log_z: float  # log_z, error: by importance sampling
-    error: float
+    log_z: float  # by importance sampling
+    error: float  # of ln Z
     annealed_log_z: float  # by annealing, good to a few hundredths
     ess: float  # of the weights
     seconds: float  # processor time
@@ -101,14 +101,14 @@ def _digest(study) -> str:
     return hashlib.sha256("".join(text).encode()).hexdigest()[:12]
 
 
-def cached_reference(design, folder: Path) -> Reference:
+def cached_reference(design, folder: Path, make=reference) -> Reference:
     """The reference of a design, kept in a folder without its draws."""
     file = Path(folder) / f"{design.kind}-{design.seed}-v{VERSION}-{_digest(design.study)}.npz"
     if file.exists():
         with np.load(file) as kept:
             table = {name.removeprefix("table:"): kept[name] for name in kept if name.startswith("table:")}
             return Reference({}, np.empty(0), table, *(float(each) for each in kept["numbers"]))
-    found = reference(design.study, design.seed)
+    found = make(design.study, design.seed)
     numbers = [found.log_z, found.error, found.annealed_log_z, found.ess, found.seconds]
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_suffix(f".{time.time_ns()}.tmp.npz")

@@ -45,7 +45,7 @@ class DevicePoints:
     # y, then each term as it stands in the in-plane and in the out-of-plane component, shape (2n, 1 + 2T)
     rows: np.ndarray
     terms: np.ndarray  # shape (n, T)
-    covariance: np.ndarray | None  # none where errors are to be fitted, shape (2n, 2n), or None
+    covariance: np.ndarray | None  # None where errors are to be fitted, shape (2n, 2n)
 
     @property
     def n(self):
