@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from shortcuts import few_starts
 
 import mtjfit
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
 TOGETHER = (
@@ -142,7 +142,7 @@ def series_posterior() -> mtjfit.Posterior:
 @pytest.fixture
 def sampled_before(request: pytest.FixtureRequest) -> Callable[[mtjfit.Study, int], mtjfit.Posterior | None]:
     """`series_posterior` for a study and a seed that give exactly those draws, None for others."""
-    from mtjfit.infer.store.fingerprint import describe
+    from mtjfit.infer import describe
 
     series = mtjfit.load_study(mtjfit.dataset("thickness-series").study_file)
 
@@ -167,7 +167,7 @@ class Finished:
         self.folder = folder / "out"
         from sketches import sketched  # matplotlib, which few tests need
 
-        from mtjfit.cli.run import Steps
+        from mtjfit.cli import Steps
         from mtjfit.report import report_figures
 
         kept: dict[str, object] = {}

@@ -17,7 +17,7 @@ import pytest
 from shortcuts import skip_without_wings
 
 import mtjfit
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

@@ -22,9 +22,8 @@ from mtjfit.model import FullPosterior
 from mtjfit.model.line import Axis
 from mtjfit.model.profile import profile, reference
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, render
+from mtjfit.results import asymmetric, interval
 from mtjfit.results.coefficients import own_coefficients
-from mtjfit.results.publish import asymmetric
-from mtjfit.results.tables import interval
 from mtjfit.study import Study, load_study
 from mtjfit.text import number, value_with_error
 

@@ -17,7 +17,7 @@ from shortcuts import skip_without_wings
 from walked import Twin, differences_of_files, differences_of_words, twin, walked
 
 import mtjfit
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 from mtjfit.study import load_study
 
 SETS = {

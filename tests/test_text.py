@@ -13,8 +13,7 @@ from shortcuts import few_starts
 from shown import HOSTILE, Shown, harmless, hostile_study
 
 import mtjfit
-from mtjfit.infer import Check, FitResult, Identification, Posterior, Verdict
-from mtjfit.infer.convergence.gate import Note
+from mtjfit.infer import Check, FitResult, Identification, Note, Posterior, Verdict
 from mtjfit.study import LogUniform, Study
 from mtjfit.text import card, shortened, value_with_error
 

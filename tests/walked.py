@@ -16,7 +16,7 @@ import numpy as np
 from click.testing import CliRunner
 
 import mtjfit
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 
 RTOL = 1e-5
 """Decimal factors move the last digit of every number; draws and fits follow it, searches stop at 1e-8 of χ²."""

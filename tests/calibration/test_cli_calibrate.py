@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 import mtjfit.parallel
 import mtjfit.plot.style as style
 from mtjfit.calibration import Calibration
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 from mtjfit.errors import MtjfitError, NotDetermined
 
 FILES = {"ranks.csv", "calibration.svg", "calibration.png", "calibration.json"}

@@ -15,7 +15,7 @@ from simulate_cases import case, every_case, law_of, whitened
 from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.infer import draw_truth, free_names, priors_of, simulated
-from mtjfit.model.noise_models import make_posterior
+from mtjfit.model import make_posterior
 from mtjfit.study import AboutNominal, Fixed, Parameter, Study, Uniform
 from mtjfit.study.checks import KNOWN as KNOWN_TO_STUDIES
 

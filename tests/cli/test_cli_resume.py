@@ -23,9 +23,7 @@ from sketches import failing_at
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
 from mtjfit.cli import cli, usual_steps
-from mtjfit.infer import Verdict
-from mtjfit.infer.ensembles.ensemble import Pace
-from mtjfit.infer.evidence import Effort
+from mtjfit.infer import Effort, Pace, Verdict
 from mtjfit.infer.store.journal import locked, saved_steps
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

@@ -10,8 +10,7 @@ import pandas as pd
 from model_studies import AMPLITUDES, TRUTH, simulated
 
 from mtjfit.comparison import Sampled
-from mtjfit.infer import Chains, Check, Posterior, Verdict
-from mtjfit.infer.evidence import Evidence
+from mtjfit.infer import Chains, Check, Evidence, Posterior, Verdict
 from mtjfit.model import FullPosterior, MarginalPosterior
 from mtjfit.physics import kappa
 from mtjfit.study import Fixed, Normal, Study

@@ -10,9 +10,7 @@ from scipy import stats
 
 from mtjfit.comparison import MECHANISMS, mechanism_study
 from mtjfit.data import TorqueCurve
-from mtjfit.infer import fit
-from mtjfit.infer.evidence import Exploration, explore_posterior
-from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, simulated
+from mtjfit.infer import DeviceModel, Exploration, draw_truth, explore_posterior, fit, free_names, simulated
 from mtjfit.model import MarginalPosterior
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter, Study
 

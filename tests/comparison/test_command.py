@@ -17,8 +17,7 @@ from device_cases import drawn
 from plot_cases import fitted, posterior_of
 
 import mtjfit
-from mtjfit.cli.main import cli
-from mtjfit.cli.run import Steps
+from mtjfit.cli import Steps, cli
 from mtjfit.comparison import (
     MechanismComparison,
     StudyComparison,

@@ -24,7 +24,7 @@ from mtjfit.comparison import (
 )
 from mtjfit.html import Section
 from mtjfit.infer import Check, FitResult, Posterior, Verdict
-from mtjfit.results.tables import interval
+from mtjfit.results import interval
 from mtjfit.study import Study
 from mtjfit.text import Table, value_with_error
 

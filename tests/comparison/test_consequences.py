@@ -23,7 +23,7 @@ from mtjfit.comparison import (
 )
 from mtjfit.infer import Posterior
 from mtjfit.physics import kappa_effective, spin_accumulation
-from mtjfit.results.predict import torque_draws
+from mtjfit.results import torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")

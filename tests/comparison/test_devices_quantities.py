@@ -23,8 +23,8 @@ from mtjfit.comparison import (
 )
 from mtjfit.model import FullPosterior, combinations
 from mtjfit.physics import Interface, torque
+from mtjfit.results import torque_draws
 from mtjfit.results.coefficients import Coefficients, own_coefficients, own_transfer, posterior_coefficients
-from mtjfit.results.predict import torque_draws
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 V = np.array([-0.31, 0.0, 0.23])

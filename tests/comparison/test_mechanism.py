@@ -35,8 +35,7 @@ from mtjfit.comparison import (
     mechanism_study,
 )
 from mtjfit.errors import ConfigError, NotDetermined
-from mtjfit.infer import run_ensembles
-from mtjfit.infer.evidence import log_evidence
+from mtjfit.infer import log_evidence, run_ensembles
 from mtjfit.model import MarginalPosterior
 from mtjfit.physics import Interface, torque
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Parameter, Study

@@ -35,7 +35,7 @@ from mtjfit.comparison import (
     slopes,
     task_generators,
 )
-from mtjfit.infer.simulate import simulated
+from mtjfit.infer import simulated
 from mtjfit.parallel import WorkerKilled
 
 BALLISTIC = ["ballistic", "ballistic+b1"]

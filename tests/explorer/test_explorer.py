@@ -40,7 +40,7 @@ from mtjfit.explorer import (
     value_of,
 )
 from mtjfit.explorer.command import explore_command
-from mtjfit.model.rank import Structure
+from mtjfit.model import Structure
 from mtjfit.physics import Interface, kappa, spin_accumulation, torkance
 from mtjfit.plot import OKABE_ITO
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, load_study

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from mtjfit.infer import Effort, Pace, Run, about_priors, explore_posterior, run_ensembles
-from mtjfit.model.coordinates import Scores
+from mtjfit.model import Scores
 from mtjfit.study import LogNormal, Normal, Prior, Uniform
 
 NOISE = 0.5

@@ -13,9 +13,8 @@ from model_studies import LENGTH, TRUTH, simulated
 import mtjfit
 from mtjfit.infer import Identification, identify
 from mtjfit.infer.identification import precision_of
-from mtjfit.model import FullPosterior, determined_table
+from mtjfit.model import FullPosterior, determined_table, expected_errors
 from mtjfit.model.descent import Descent
-from mtjfit.model.rank import expected_errors
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study
 
 pytestmark = pytest.mark.usefixtures("quick_fits")

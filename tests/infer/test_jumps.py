@@ -15,7 +15,7 @@ from scipy.special import gammaln, logsumexp
 from mtjfit.infer import Jump, Mixture, Straight, ess
 from mtjfit.infer.ensembles.jumps import AHEAD, JumpsAhead, StepsAlong, production_moves, warm_up_moves
 from mtjfit.infer.ensembles.mixture import TAIL_DOF, covering, fitted, joined, wider
-from mtjfit.model.straight import Frame
+from mtjfit.model import Frame
 
 
 def log_density_of_scipy(mixture: Mixture, x: np.ndarray) -> np.ndarray:

@@ -15,8 +15,7 @@ import pytest
 from model_studies import FEW, simulated
 from shortcuts import few_starts
 
-from mtjfit.infer import fit, identify
-from mtjfit.infer.store.fingerprint import describe
+from mtjfit.infer import describe, fit, identify
 from mtjfit.model import (
     amplitude_layout,
     full_posterior,

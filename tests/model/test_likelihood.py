@@ -26,7 +26,7 @@ from mtjfit.data import TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.model import FullPosterior
 from mtjfit.physics import Interface, torkance, torque
-from mtjfit.results.predict import torque_at
+from mtjfit.results import torque_at
 from mtjfit.study import AboutNominal, Fixed, LogNormal, LogUniform, Normal, Study, Uniform
 
 EXTRA = {"a2": Normal(0.1, 0.5), "b0": Normal(0.0, 0.3), "b1": Normal(-0.2, 0.4)}

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 from matplotlib.figure import Figure
 
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 from mtjfit.errors import MtjfitError
 from mtjfit.paper.command import figures_command, write_missing
 from mtjfit.paper.numbers import accumulation, assumptions, bias_dependence, numbers_csv, thickness_dependence

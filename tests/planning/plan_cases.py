@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from model_studies import TRUTH, declared, simulated
 
-from mtjfit.infer.simulate import DeviceModel
-from mtjfit.model import MarginalPosterior
-from mtjfit.model.noise_models import make_posterior
+from mtjfit.infer import DeviceModel
+from mtjfit.model import MarginalPosterior, make_posterior
 from mtjfit.planning import Design, Measurement, ParameterDraws, draws_from_posterior, setting
 from mtjfit.study import SCATTER, Fixed, Noise, Normal, PlanRequest, Prior, Study, grid
 

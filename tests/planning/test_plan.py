@@ -17,7 +17,7 @@ from shown import HOSTILE, Shown, harmless, hostile_study
 
 from mtjfit.errors import MtjfitError, NotConverged
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.model.noise_models import make_posterior
+from mtjfit.model import make_posterior
 from mtjfit.planning import (
     Candidate,
     Measurement,

@@ -10,7 +10,7 @@ from model_studies import TRUTH, simulated
 from plan_cases import FIXED, design, gaussian, measurement
 from scipy import stats
 
-from mtjfit.infer.simulate import DeviceModel
+from mtjfit.infer import DeviceModel
 from mtjfit.model import MarginalPosterior
 from mtjfit.planning import (
     Candidate,

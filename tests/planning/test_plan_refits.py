@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.infer.simulate import simulated
+from mtjfit.infer import simulated
 from mtjfit.planning import Plan, plan
 from mtjfit.study import Study
 

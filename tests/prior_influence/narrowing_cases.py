@@ -10,7 +10,7 @@ import numpy as np
 from model_studies import simulated
 
 from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.model.layout import Scattered
+from mtjfit.model import Scattered
 from mtjfit.study import Fixed, Normal, Prior
 
 CONVERGED = Verdict((Check("made", True, "made by hand"),), {})

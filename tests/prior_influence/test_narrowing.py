@@ -24,8 +24,7 @@ from narrowing_cases import (
 from scipy import integrate, stats
 from scipy.special import ndtr, ndtri
 
-from mtjfit.infer import Posterior
-from mtjfit.infer.evidence import Evidence, log_evidence
+from mtjfit.infer import Evidence, Posterior, log_evidence
 from mtjfit.model import MarginalPosterior
 from mtjfit.prior_influence import FROM_PRIOR, gain_over_normal, joint_gain, narrowing
 from mtjfit.study import Fixed, LogNormal, LogUniform, Normal, Product, Uniform

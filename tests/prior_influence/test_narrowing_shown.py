@@ -14,8 +14,7 @@ from narrowing_cases import LENGTHS
 from plot_cases import SIMULATED, assert_nothing_cut_off, by_gid, fitted, make_study, posterior_of, texts
 from scipy import stats
 
-from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.evidence import Evidence
+from mtjfit.infer import Check, Evidence, Posterior, Verdict
 from mtjfit.plain import plain
 from mtjfit.plot import plot_prior_posterior
 from mtjfit.prior_influence import (

@@ -11,8 +11,7 @@ import pytest
 from model_studies import FEW, LENGTH, TRUTH, simulated
 
 from mtjfit.infer import Identification, identify
-from mtjfit.model import DeviceCombinations
-from mtjfit.model.profile import Profile
+from mtjfit.model import DeviceCombinations, Profile
 from mtjfit.results import (
     design_text,
     directions_table,

@@ -13,7 +13,7 @@ import pytest
 import mtjfit
 from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior, Verdict
-from mtjfit.model.likelihood import FullPosterior, whitened
+from mtjfit.model import FullPosterior, whitened
 from mtjfit.physics import Interface, spin_current, torkance, torque
 from mtjfit.results import (
     accumulation_draws,

@@ -9,9 +9,7 @@ import pandas as pd
 import pytest
 
 import mtjfit
-from mtjfit.infer import Check, Posterior, Verdict
-from mtjfit.infer.convergence.conflict import Conflict
-from mtjfit.infer.convergence.excess import chi2_of_draws
+from mtjfit.infer import Check, Conflict, Posterior, Verdict, chi2_of_draws
 from mtjfit.report import findings, result_document
 from mtjfit.results import (
     Answer,

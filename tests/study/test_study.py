@@ -20,7 +20,7 @@ from small import problems_of, small_curve, told
 
 from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import ConfigError
-from mtjfit.model.noise_models import make_posterior
+from mtjfit.model import make_posterior
 from mtjfit.study import (
     AboutNominal,
     Fixed,

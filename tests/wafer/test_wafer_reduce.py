@@ -17,8 +17,7 @@ from scipy import optimize, stats
 from wafer_cases import Wafer, simulated_wafer, wafer_study
 
 from mtjfit.data import TorqueCurve
-from mtjfit.model import FullPosterior, combinations, quantities_table
-from mtjfit.model.phase import Terms, fit_phase
+from mtjfit.model import FullPosterior, Terms, combinations, fit_phase, quantities_table
 from mtjfit.wafer import (
     FLAGS,
     Chunk,

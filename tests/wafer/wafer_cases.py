@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
-from mtjfit.cli.main import cli
+from mtjfit.cli import cli
 from mtjfit.data import TorqueCurve
 from mtjfit.physics import Interface, kappa, torkance, torque
 from mtjfit.wafer import BatchSummary, Chunk, WaferStudy, chunks, load_wafer, open_catalogue, run_batch

@@ -25,7 +25,7 @@ from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import least_squares_model
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, whitened
-from mtjfit.results.transfer import parameter_draws
+from mtjfit.results.predict import parameter_draws
 from mtjfit.study import SCATTER, Study
 
 BY_WEIGHTS, NORMAL, LINEAR = "reweighted draws", "normal approximation", "linearised fit"

@@ -27,8 +27,8 @@ from mtjfit.model.layout import IntArray, amplitude_layout
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
 from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.results.predict import parameter_draws
 from mtjfit.results.tables import interval
-from mtjfit.results.transfer import parameter_draws
 from mtjfit.study import Study
 
 _PRIOR_DRAWS = 2**11
