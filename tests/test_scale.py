@@ -18,9 +18,9 @@ from shortcuts import few_starts
 
 import mtjfit
 from mtjfit.infer import FitResult, Posterior
-from mtjfit.model import FullPosterior
+from mtjfit.model import FullPosterior, profiles
 from mtjfit.model.line import Axis
-from mtjfit.model.profile import profile, reference
+from mtjfit.model.profile import reference
 from mtjfit.plot import plot_combinations, plot_corner, plot_torque, render
 from mtjfit.results import asymmetric, interval
 from mtjfit.results.coefficients import own_coefficients
@@ -94,7 +94,7 @@ def test_where_in_a_flat_valley_a_fit_ends_does_not_depend_on_the_unit(name: str
 
 def _profile(study: Study, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     model = FullPosterior(study)
-    found = profile(model, "a1", reference(model, values))
+    found = profiles(model, ["a1"], reference(model, values)).profiles["a1"]
     ends = [found.interval(level) for level in (0.68, 0.95)]
     return np.array([end for one in ends for end in (one.low, one.high)]), found.rise
 
@@ -118,7 +118,7 @@ def test_profiles_of_flat_valleys_do_not_depend_on_the_unit() -> None:
     study = load_study(mtjfit.dataset("sankey2008").study_file)
     values = mtjfit.fit(study).optimum.values
     models = FullPosterior(study), FullPosterior(scaled(study, 1e-19))
-    one, other = (profile(model, "a1", reference(model, values)) for model in models)
+    one, other = (profiles(model, ["a1"], reference(model, values)).profiles["a1"] for model in models)
     np.testing.assert_allclose(other.values, 1e-19 * one.values, rtol=1e-6)
     np.testing.assert_allclose(other.rise, one.rise, atol=1e-4)
 
