@@ -44,20 +44,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FitResult": "mtjfit.infer",
-    "Plan": "mtjfit.planning",
-    "Posterior": "mtjfit.infer",
-    "SpinTorqueModel": "mtjfit.model",
-    "Study": "mtjfit.study",
-    "TorqueCurve": "mtjfit.data",
-    "compare": "mtjfit.comparison",
-    "dataset": "mtjfit.data",
-    "datasets": "mtjfit.data",
-    "fit": "mtjfit.infer",
-    "identify": "mtjfit.infer",
-    "load_study": "mtjfit.study",
-    "plan": "mtjfit.planning",
-    "sample": "mtjfit.infer",
+    ".comparison": ("compare",),
+    ".data": ("TorqueCurve", "dataset", "datasets"),
+    ".infer": ("FitResult", "Posterior", "fit", "identify", "sample"),
+    ".model": ("SpinTorqueModel",),
+    ".planning": ("Plan", "plan"),
+    ".study": ("Study", "load_study"),
 }
 _ON_DEMAND = names_on_demand(__name__, _HOMES)
 
@@ -68,4 +60,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return available(__all__, _HOMES)
+    return available(__name__, __all__, _HOMES)

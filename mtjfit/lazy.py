@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from types import ModuleType
 
 
@@ -24,37 +24,39 @@ def wing(name: str) -> ModuleType | None:
     return import_module(f"mtjfit.{name}") if _is_there(f"mtjfit.{name}") else None
 
 
-def available(names: Iterable[str], homes: Mapping[str, str]) -> list[str]:
-    """Names in order of the alphabet, without those whose home was deleted.
+def available(package: str, names: Iterable[str], homes: Mapping[str, Iterable[str]]) -> list[str]:
+    """Names of a package in order of the alphabet, without those whose home was deleted.
 
-    >>> available(["b", "a", "c"], {"a": "mtjfit.physics", "b": "mtjfit.moonshine"})
+    >>> available("mtjfit", ["b", "a", "c"], {".physics": ["a"], ".moonshine": ["b"]})
     ['a', 'c']
     """
-    return sorted(name for name in names if name not in homes or _is_there(homes[name]))
+    missing = {name for home, held in homes.items() if not _is_there(resolve_name(home, package)) for name in held}
+    return sorted(set(names) - missing)
 
 
 def names_on_demand(
-    package: str, homes: Mapping[str, str], moved: Mapping[str, str] | None = None
+    package: str, homes: Mapping[str, Iterable[str]], moved: Mapping[str, str] | None = None
 ) -> Callable[[str], object]:
     """``__getattr__`` of a package: each name is imported from its module on first use.
 
-    `homes` gives modules by the names that they define, `moved` ``module:name`` by former names, which warn. A name
-    whose folder was deleted is a ModuleNotFoundError.
+    `homes` gives names by the module that defines them, relative to the package if it begins with a dot; `moved` gives
+    ``module:name`` by former names, which warn. A name whose folder was deleted is a ModuleNotFoundError.
 
-    >>> get = names_on_demand("mtjfit.somewhere", {"kappa": "mtjfit.physics", "light": "mtjfit.moonshine"})
+    >>> get = names_on_demand("mtjfit", {".physics": ["kappa"], ".moonshine": ["light"]})
     >>> get("kappa").__name__
     'kappa'
     >>> get("kapa")
     Traceback (most recent call last):
-    AttributeError: module 'mtjfit.somewhere' has no attribute 'kapa'
+    AttributeError: module 'mtjfit' has no attribute 'kapa'
     >>> get("light")
     Traceback (most recent call last):
-    ModuleNotFoundError: mtjfit.somewhere.light needs mtjfit.moonshine, which this installation was built without
+    ModuleNotFoundError: mtjfit.light needs mtjfit.moonshine, which this installation was built without
     """
+    home_of = {name: resolve_name(home, package) for home, held in homes.items() for name in held}
     former = moved or {}
 
     def get(name: str) -> object:
-        home, _, now = former[name].partition(":") if name in former else (homes.get(name, ""), "", name)
+        home, _, now = former[name].partition(":") if name in former else (home_of.get(name, ""), "", name)
         if not home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         if not _is_there(home):

@@ -93,4 +93,4 @@ def test_a_missing_wing_is_named() -> None:
     with pytest.raises(
         ModuleNotFoundError, match=r"mtjfit\.plan needs mtjfit\.moon, which this installation was built"
     ):
-        names_on_demand("mtjfit", {"plan": "mtjfit.moon"})("plan")
+        names_on_demand("mtjfit", {".moon": ["plan"]})("plan")

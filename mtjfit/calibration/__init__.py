@@ -14,10 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["Calibration", "EcdfTest", "calibrate", "plot_calibration"]
 
 _HOMES = {
-    "Calibration": "mtjfit.calibration.simulate",
-    "EcdfTest": "mtjfit.calibration.ranks",
-    "calibrate": "mtjfit.calibration.simulate",
-    "plot_calibration": "mtjfit.calibration.plot",
+    ".plot": ("plot_calibration",),
+    ".ranks": ("EcdfTest",),
+    ".simulate": ("Calibration", "calibrate"),
 }
 
 __getattr__ = names_on_demand(__name__, _HOMES)

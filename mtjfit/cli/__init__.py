@@ -9,14 +9,12 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "identify": ("check_command", "identify_command"),
-    "main": ("cli",),
-    "run": ("Steps", "run_study", "usual_steps"),
+    ".identify": ("check_command", "identify_command"),
+    ".main": ("cli",),
+    ".run": ("Steps", "run_study", "usual_steps"),
 }
 
-__getattr__ = names_on_demand(
-    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
-)
+__getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

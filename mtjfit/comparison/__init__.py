@@ -27,35 +27,33 @@ __all__ = [
 
 # those in __all__ are public, the others serve inside the program
 _HOMES = {
-    "command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
-    "devices.comparison": ("DeviceComparison", "compare_devices"),
-    "devices.left_out_device": ("NORMAL", "Whitened", "from_fit", "from_posterior", "predicted_data", "whitened_data",
+    ".command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
+    ".devices.comparison": ("DeviceComparison", "compare_devices"),
+    ".devices.left_out_device": ("NORMAL", "Whitened", "from_fit", "from_posterior", "predicted_data", "whitened_data",
                                 "without_own_data"),
-    "devices.outliers": ("outliers", "repeats"),
-    "devices.quantities": ("DeterminedQuantity", "determined_quantities", "extremum", "pairwise", "quantity_table",
+    ".devices.outliers": ("outliers", "repeats"),
+    ".devices.quantities": ("DeterminedQuantity", "determined_quantities", "extremum", "pairwise", "quantity_table",
                            "usual_bias"),
-    "dispatch": ("compare",),
-    "free_layer.consequences": ("Consequences", "consequences"),
-    "free_layer.layer": ("FreeLayer", "explained_by", "layer_draws", "layer_parameters", "odd_part", "prior_draws"),
-    "mechanisms.comparison": ("BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms",
+    ".dispatch": ("compare",),
+    ".free_layer.consequences": ("Consequences", "consequences"),
+    ".free_layer.layer": ("FreeLayer", "explained_by", "layer_draws", "layer_parameters", "odd_part", "prior_draws"),
+    ".mechanisms.comparison": ("BayesFactor", "MechanismComparison", "MechanismResult", "compare_mechanisms",
                               "mechanism_result", "task_generators"),
-    "mechanisms.models": ("MECHANISMS", "added_priors", "mechanism_study", "signature", "signature_table"),
-    "mechanisms.plot": ("predicted_slopes",),
-    "mechanisms.predictive": ("STATISTICS", "leave_out", "leave_out_each", "predictive_checks", "slope_statistics",
+    ".mechanisms.models": ("MECHANISMS", "added_priors", "mechanism_study", "signature", "signature_table"),
+    ".mechanisms.plot": ("predicted_slopes",),
+    ".mechanisms.predictive": ("STATISTICS", "leave_out", "leave_out_each", "predictive_checks", "slope_statistics",
                               "slopes"),
-    "mechanisms.prior_widths": ("WIDTHS", "PriorWidth", "evidence_bounds", "largest_log_likelihood"),
-    "mechanisms.tables": ("conclusions", "mechanism_tables"),
-    "section": ("comparison_sections", "consequences_table"),
-    "studies.joint": ("Sampled", "joint_posterior"),
-    "studies.tables": ("device_quantities", "footing_table", "length_ratios_table", "lengths_table", "reconciled",
+    ".mechanisms.prior_widths": ("WIDTHS", "PriorWidth", "evidence_bounds", "largest_log_likelihood"),
+    ".mechanisms.tables": ("conclusions", "mechanism_tables"),
+    ".section": ("comparison_sections", "consequences_table"),
+    ".studies.joint": ("Sampled", "joint_posterior"),
+    ".studies.tables": ("device_quantities", "footing_table", "length_ratios_table", "lengths_table", "reconciled",
                        "studies_document", "study_sentences"),
-    "studies.plot": ("plot_studies",),
-    "studies.tension": ("StudyComparison", "Tension", "compare_studies", "tension"),
+    ".studies.plot": ("plot_studies",),
+    ".studies.tension": ("StudyComparison", "Tension", "compare_studies", "tension"),
 }  # fmt: skip
 
-__getattr__ = names_on_demand(
-    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
-)
+__getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

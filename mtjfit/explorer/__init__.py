@@ -20,17 +20,17 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "drawing": ("Pictures", "pictures_at"),
-    "export": ("exported",),
-    "figures": ("COLOURS",),
-    "page": ("explorer_server", "facts", "heading", "serve_explorer"),
-    "quality": ("Agreement", "agreement", "fit_from", "structure_of"),
-    "state": ("AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "shown", "start", "value_of"),
+    ".drawing": ("Pictures", "pictures_at"),
+    ".export": ("exported",),
+    ".figures": ("COLOURS",),
+    ".page": ("explorer_server", "facts", "heading", "serve_explorer"),
+    ".quality": ("Agreement", "agreement", "fit_from", "structure_of"),
+    ".state": ("AMPLITUDES", "SLIDERS", "ExploredStudy", "SliderState", "moved", "shown", "start", "value_of"),
 }
 
 __getattr__ = names_on_demand(
     __name__,
-    {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names},
+    _HOMES,
     moved={
         "Explored": "mtjfit.explorer.state:ExploredStudy",
         "State": "mtjfit.explorer.state:SliderState",

@@ -23,24 +23,22 @@ __all__ = [
 ]  # fmt: skip
 
 _HOMES = {
-    "candidates": ("Candidate", "measured_again", "thickness_grid"),
-    "choose": ("exchanged", "greedy"),
-    "design": ("Design", "load_plan"),
-    "draws": ("ParameterDraws", "draws_from_posterior", "draws_from_priors", "draws_of"),
-    "expected_gain": (
+    ".candidates": ("Candidate", "measured_again", "thickness_grid"),
+    ".choose": ("exchanged", "greedy"),
+    ".design": ("Design", "load_plan"),
+    ".draws": ("ParameterDraws", "draws_from_posterior", "draws_from_priors", "draws_of"),
+    ".expected_gain": (
         "EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "linear_gaussian", "precision_before",
         "spread_text", "target_of", "targets",
     ),
-    "measurement": ("Measurement", "measurement_like"),
-    "planner": ("plan",),
-    "response": ("Response", "fisher", "measured", "respond", "setting"),
-    "result": ("Plan", "candidates_table", "plan_document", "plan_tables"),
-    "reweighting": ("Outcomes", "log_density", "outcomes_of", "simulated_outcomes"),
+    ".measurement": ("Measurement", "measurement_like"),
+    ".planner": ("plan",),
+    ".response": ("Response", "fisher", "measured", "respond", "setting"),
+    ".result": ("Plan", "candidates_table", "plan_document", "plan_tables"),
+    ".reweighting": ("Outcomes", "log_density", "outcomes_of", "simulated_outcomes"),
 }  # fmt: skip
 
-__getattr__ = names_on_demand(
-    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
-)
+__getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -29,19 +29,18 @@ __all__ = [
     "rank_fractions", "render", "save", "watermark",
 ]  # fmt: skip
 
-_PLACES = {
-    "comparison.devices.plot": ("plot_forest",),
-    "comparison.free_layer.plot": ("plot_consequences",),
-    "comparison.mechanisms.plot": ("plot_mechanisms", "plot_signatures"),
-    "paper.figures": ("plot_accumulation", "plot_bias_dependence", "plot_thickness_dependence"),
-    "paper.validity": ("plot_frequency_response", "plot_thin_validity"),
-    "planning.plot": ("plot_plan",),
-    "prior_influence.plot": ("plot_prior_posterior",),
+_HOMES = {
+    "..comparison.devices.plot": ("plot_forest",),
+    "..comparison.free_layer.plot": ("plot_consequences",),
+    "..comparison.mechanisms.plot": ("plot_mechanisms", "plot_signatures"),
+    "..paper.figures": ("plot_accumulation", "plot_bias_dependence", "plot_thickness_dependence"),
+    "..paper.validity": ("plot_frequency_response", "plot_thin_validity"),
+    "..planning.plot": ("plot_plan",),
+    "..prior_influence.plot": ("plot_prior_posterior",),
 }
-_HOMES = {name: f"mtjfit.{module}" for module, names in _PLACES.items() for name in names}
 
 __getattr__ = names_on_demand(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
-    return available(__all__, _HOMES)
+    return available(__name__, __all__, _HOMES)

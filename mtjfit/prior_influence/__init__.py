@@ -15,12 +15,10 @@ __all__ = [
 
 # those in __all__ are public, the others serve inside the program
 _HOMES = {
-    "information": ("FROM_PRIOR", "JointGain", "gain_over_normal"),
-    "section": ("prior_section",),
-    "reweighting": ("WIDER", "Alternative", "alternatives", "reweighted", "sensitivity", "weighted_quantiles"),
-    "tables": ("MOVED", "bits", "joint_sentence"),
+    ".information": ("FROM_PRIOR", "JointGain", "gain_over_normal"),
+    ".section": ("prior_section",),
+    ".reweighting": ("WIDER", "Alternative", "alternatives", "reweighted", "sensitivity", "weighted_quantiles"),
+    ".tables": ("MOVED", "bits", "joint_sentence"),
 }
 
-__getattr__ = names_on_demand(
-    __name__, {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
-)
+__getattr__ = names_on_demand(__name__, _HOMES)

@@ -62,24 +62,24 @@ __all__ = [
 ]
 
 _HOMES = {
-    "analysis": ("analyse",),
-    "calibration": ("Constant", "Constants", "rectified_background", "torkances"),
-    "export": ("spectra_files",),
-    "joint": ("DeviceLines", "fit_together"),
-    "kittel": ("KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"),
-    "lines": ("fit_lines",),
-    "lineshape": ("antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"),
-    "load": ("load_spectra",),
-    "residuals": ("ResidualTests", "residual_tests"),
-    "single": ("fit_spectrum",),
-    "spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
-    "study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
-    "torkance": ("CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"),
+    ".analysis": ("analyse",),
+    ".calibration": ("Constant", "Constants", "rectified_background", "torkances"),
+    ".export": ("spectra_files",),
+    ".joint": ("DeviceLines", "fit_together"),
+    ".kittel": ("KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"),
+    ".lines": ("fit_lines",),
+    ".lineshape": ("antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"),
+    ".load": ("load_spectra",),
+    ".residuals": ("ResidualTests", "residual_tests"),
+    ".single": ("fit_spectrum",),
+    ".spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
+    ".study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
+    ".torkance": ("CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"),
 }
 
 __getattr__ = names_on_demand(
     __name__,
-    {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names},
+    _HOMES,
     moved={"Device": "mtjfit.spectra.study:SpectraDevice"},
 )
 

@@ -83,16 +83,16 @@ __all__ = [
 ]
 
 _HOMES = {
-    "catalogue": ("Catalogue", "Configuration", "Source", "open_catalogue"),
-    "declaration": ("WaferStudy", "WaferTable", "load_wafer"),
-    "read.chunk": ("Chunk", "Fault"),
-    "read.table": ("chunks", "table_identity", "table_origins"),
-    "reduce.batch": ("BatchSummary", "run_batch"),
-    "reduce.reduce": ("reduce_chunk",),
-    "reduce.reduced": ("FLAGS", "Reduced", "column_names", "flag_names", "units_of"),
-    "reduce.sums": ("compressed",),
-    "stack.fit": ("FitEffort", "StackFit", "fit_stack"),
-    "stack.from_catalogue": (
+    ".catalogue": ("Catalogue", "Configuration", "Source", "open_catalogue"),
+    ".declaration": ("WaferStudy", "WaferTable", "load_wafer"),
+    ".read.chunk": ("Chunk", "Fault"),
+    ".read.table": ("chunks", "table_identity", "table_origins"),
+    ".reduce.batch": ("BatchSummary", "run_batch"),
+    ".reduce.reduce": ("reduce_chunk",),
+    ".reduce.reduced": ("FLAGS", "Reduced", "column_names", "flag_names", "units_of"),
+    ".reduce.sums": ("compressed",),
+    ".stack.fit": ("FitEffort", "StackFit", "fit_stack"),
+    ".stack.from_catalogue": (
         "catalogue_stacks",
         "devices_of",
         "group_study",
@@ -100,19 +100,19 @@ _HOMES = {
         "refusals",
         "stack_model",
     ),
-    "stack.groups": ("fit_groups", "sample_groups"),
-    "stack.hierarchy": ("Hierarchy", "WaferDevices"),
-    "stack.posterior": ("WaferPosterior",),
-    "survey.compare": ("compare_wafers", "wafer_means"),
-    "survey.curves": ("Curves", "DeviceCurve", "curves_of", "survey_of"),
-    "survey.limits": ("WaferFindings", "control_limits", "odd_devices"),
-    "survey.smooth": ("smooth_surfaces",),
-    "survey.survey": ("Survey",),
+    ".stack.groups": ("fit_groups", "sample_groups"),
+    ".stack.hierarchy": ("Hierarchy", "WaferDevices"),
+    ".stack.posterior": ("WaferPosterior",),
+    ".survey.compare": ("compare_wafers", "wafer_means"),
+    ".survey.curves": ("Curves", "DeviceCurve", "curves_of", "survey_of"),
+    ".survey.limits": ("WaferFindings", "control_limits", "odd_devices"),
+    ".survey.smooth": ("smooth_surfaces",),
+    ".survey.survey": ("Survey",),
 }
 
 __getattr__ = names_on_demand(
     __name__,
-    {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names},
+    _HOMES,
     moved={"stacks": "mtjfit.wafer:catalogue_stacks"},
 )
 
