@@ -137,24 +137,25 @@ def bundled(**fixed: float) -> Study:
     return study.replace(parameters={**study.parameters, **known})
 
 
-FOUR = pytest.param({}, marks=pytest.mark.slow)  # lengths free: a lattice of a million points
+FOUR = pytest.param({}, marks=pytest.mark.slow)  # lengths free: importance sampling then takes many draws
 
 
 @pytest.mark.parametrize("known", [{"lambda_sf_F": 10.0, "lambda_sf_N": 1.0}, FOUR])
 def test_methods_agree_on_the_bundled_series(known: dict[str, float]) -> None:
-    """emcee and a bridge in normal scores against a grid and importance sampling in log lengths, 4.5 errors each."""
+    """emcee and a bridge in normal scores against importance sampling and a grid in log lengths, 4.5 errors each."""
     study = bundled(**known)
     model, reference = MarginalPosterior(study), FullPosterior(study)
     done = run_ensembles(model, model.names, seed=3, target_ess=2000, progress=False)
     assert done.verdict.converged
     bridge = log_evidence(model, done.chains, np.random.default_rng(0))
-    fine, coarse = (on_grid(reference, step).log_evidence for step in (0.4, 0.8))
-    assert abs(fine - coarse) < 5e-3
     assert bridge.reliable
     assert bridge.error < 0.02
-    assert abs(bridge.value - fine) < 4.5 * bridge.error
-    other = by_importance(reference, 40_000)
-    assert abs(other.log_evidence - fine) < 4.5 / np.sqrt(other.n_effective) + 5e-3
+    other = by_importance(reference, 40_000 if known else 200_000)
+    assert abs(bridge.value - other.log_evidence) < 4.5 * np.hypot(bridge.error, other.n_effective**-0.5)
+    if known:  # a grid does not resolve the ends of the flat priors, which cut the open lengths
+        fine, coarse = (on_grid(reference, step).log_evidence for step in (0.4, 0.8))
+        assert abs(fine - coarse) < 5e-3
+        assert abs(bridge.value - fine) < 4.5 * bridge.error
 
 
 @pytest.mark.slow

@@ -176,7 +176,8 @@ def test_linearised_errors_are_those_of_the_posterior_where_it_is_near_gaussian(
     for noise in (0.01, 0.05, 0.1):
         study = noiseless(noise)
         model = FullPosterior(study)
-        errors = determined_table(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))[0]["relative_error"]
+        there, _ = determined_table(model, np.array(list(FIG3.values())), np.array([1.0, 0.6]))
+        errors = there["relative_error"].to_dict()
         posterior = mtjfit.sample(study, seed=1)
         assert posterior.verdict.converged
         widths = np.log(posterior.draws[list(errors)]).std()
