@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -87,10 +88,14 @@ def no_page(*_: object, **__: object) -> str:
     return "<html></html>"
 
 
-def quickly(study: Path, output: Path, *shift: str) -> str:
+def never(*_: object, **__: object) -> str:
+    raise AssertionError("drew before it looked at the folder")
+
+
+def quickly(study: Path, output: Path, *shift: str, page: Callable[..., str] = no_page) -> str:
     """What the command prints without its figures."""
     arguments = [str(study), "--output", str(output), *(f"--shift={each}" for each in shift)]
-    return CliRunner().invoke(spectra_command, arguments, obj=no_page, catch_exceptions=False).output
+    return CliRunner().invoke(spectra_command, arguments, obj=page, catch_exceptions=False).output
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +201,7 @@ def test_earlier_spectra_are_written_again_and_changed_or_foreign_files_are_not(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years", encoding="utf-8")
     with pytest.raises(MtjfitError, match=r"thesis\.tex"):
-        quickly(study, tmp_path / "mine")
+        quickly(study, tmp_path / "mine", page=never)
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
