@@ -237,3 +237,9 @@ def _models(hint: Any) -> Iterator[type[BaseModel]]:
         yield hint
     for each in get_args(hint):
         yield from _models(each)
+
+
+def toml_string(text: str) -> str:
+    """A TOML basic string that holds exactly this text."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from mtjfit.arrays import FloatArray
 from mtjfit.calibration.ranks import EcdfTest, shape_of
 from mtjfit.calibration.simulate import FALSE_ALARM, Calibration
-from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, style, symbol
 from mtjfit.study import ParameterName
 

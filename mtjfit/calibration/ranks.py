@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer import DeviceModel, free_names
 from mtjfit.study import DOF, LENGTHS, ParameterName, Study
 from mtjfit.study.prior import LN_2PI

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, ComplexArray, FloatArray
 from mtjfit.explorer.state import ExploredStudy, SliderState, value_of
 from mtjfit.model.likelihood import amplitude_design
 from mtjfit.physics import kappa, spin_accumulation
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import errors_of, torque_at
 
 _POINTS = 121

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.data import TorqueCurve
 from mtjfit.explorer.drawing import Pictures
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.plot.style import OKABE_ITO, unit_of
 
 _CODE = """

@@ -10,7 +10,7 @@ import lmfit
 import numpy as np
 from scipy.stats import chi2
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.errors import NotDetermined
 from mtjfit.explorer.state import AMPLITUDES, ExploredStudy, SliderState, projected
 from mtjfit.model.likelihood import FullPosterior, whitened

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import FloatArray
+from mtjfit.data import TorqueCurve
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.equivalent_noise import as_normal
 from mtjfit.model.layout import with_own_amplitudes

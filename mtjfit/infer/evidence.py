@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, ess, thinning
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.convergence.importance import Weighted, importance_sample
@@ -243,7 +243,7 @@ class _Seen:
 
     def extended(self, v: FloatArray, weights: FloatArray, log_posterior: FloatArray) -> _Seen:
         """With further weighted draws, each set with the share of its effective draws."""
-        scaled = [w * (w.sum() / np.sum(w * w)) for w in (self.weights, weights)]
+        scaled = [w * (w.sum() / (np.sum(w * w) or 1.0)) for w in (self.weights, weights)]
         pairs = ((self.v, v), scaled, (self.log_posterior, log_posterior))
         return _Seen(*(np.concatenate(each) for each in pairs))
 

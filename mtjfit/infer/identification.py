@@ -11,7 +11,7 @@ from typing import Any, get_args
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.least_squares import FitResult, fit
 from mtjfit.model.descent import FARTHEST
 from mtjfit.model.equivalent_noise import least_squares_model

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.arrays import FloatArray
+from mtjfit.data import pretty
 from mtjfit.infer.convergence.conflict import Conflict, prior_conflicts
 from mtjfit.infer.optimum import Optimum, flipped, optimum
 from mtjfit.model.device_combinations import DeviceCombinations, combinations, noise_groups, quantities_table

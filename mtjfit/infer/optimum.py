@@ -8,7 +8,7 @@ import lmfit
 import numpy as np
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.device_combinations import noise_estimate
 from mtjfit.model.jacobian import jacobian
 from mtjfit.model.likelihood import FullPosterior, whitened

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.arrays import FloatArray
+from mtjfit.data import pretty
 from mtjfit.infer.convergence.diagnostics import ess_bulk, r_hat
 from mtjfit.infer.convergence.gate import Chains, Verdict
 from mtjfit.infer.evidence import Evidence

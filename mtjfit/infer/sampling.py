@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError, NotDetermined
 from mtjfit.infer.convergence.diagnostics import MAX_DRAWS, thinning
 from mtjfit.infer.convergence.gate import Chains, Check, Verdict, about_priors

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.data import FloatArray, Origin, TorqueCurve
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.data import Origin, TorqueCurve
 from mtjfit.errors import MtjfitError
 from mtjfit.physics import Interface, kappa, kappa_density
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, SCATTER, ParameterName, Prior, Study, is_amplitude
 
 _KNOWN = (*LENGTHS, *NOISE, *JITTER, DOF, "thickness")

@@ -7,10 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.model.compress import Bilinear, Gram, Products
 from mtjfit.model.layout import AmplitudeLayout
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import between, log_interval
 

@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from mtjfit.data import FloatArray, TorqueCurve
-from mtjfit.model.layout import IntArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.data import TorqueCurve
 from mtjfit.model.noise import PointErrors, effective_errors
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Study
 
 

@@ -15,12 +15,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.model.amplitude_integral import Bounded
-from mtjfit.model.layout import AmplitudeLayout, IntArray, Layout, Scattered
+from mtjfit.model.layout import AmplitudeLayout, Layout, Scattered
 from mtjfit.physics import wave_numbers
 from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import SCATTER, Normal, Parameter, ParameterName, Prior, Study, amplitudes_of, parse_amplitude
 from mtjfit.study.prior import EDGE, LN_2PI
 

@@ -14,10 +14,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.model.device_combinations import noise_groups, values_per_scale
 from mtjfit.model.jacobian import prior_width
-from mtjfit.model.layout import Entry, IntArray
+from mtjfit.model.layout import Entry
 from mtjfit.model.likelihood import FullPosterior, row_scale, transfer_gradient, whitened
 
 FARTHEST = (1e-3, 1e5)

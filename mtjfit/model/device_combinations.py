@@ -19,10 +19,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.errors import NotDetermined
 from mtjfit.model.compress import spanned
-from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.model.phase import Terms, fit_phase
 

@@ -22,7 +22,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.stats import t as student
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import FloatArray
+from mtjfit.data import TorqueCurve
 from mtjfit.model.compress import PointTable
 from mtjfit.model.layout import once_per_study, with_own_amplitudes
 from mtjfit.model.likelihood import FullPosterior, full_posterior

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.compress import spanned
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.likelihood import FullPosterior

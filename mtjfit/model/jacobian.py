@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.layout import Entry
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, row_scale, transfer, transfer_gradient
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 from mtjfit.study import (
     LENGTHS,
     NOISE,
@@ -28,7 +28,6 @@ from mtjfit.study import (
 )
 
 Built = TypeVar("Built")
-IntArray: TypeAlias = NDArray[np.intp]
 _IN_ORDER = (*LENGTHS, *NOISE, "thickness")
 _POINTS = 2**14  # of a prior without a closed form
 _ATTRIBUTE = "_derived"  # no field: neither copied by `replace` nor pickled
@@ -170,7 +169,7 @@ class Layout:
         return len(self.entries)
 
     @cached_property
-    def log(self) -> NDArray[np.bool_]:
+    def log(self) -> BoolArray:
         """True where the coordinate is the logarithm of the value, shape (size,)."""
         return np.array([entry.log for entry in self.entries], dtype=bool)
 
@@ -226,7 +225,7 @@ class AmplitudeLayout:
     priors: tuple[Normal, ...]  # their priors
     own: tuple[bool, ...]  # for each term, whether every device has its own amplitude
     # 1 for in-plane, i for out-of-plane terms of J0(V), fixed ones included, shape (n_terms,)
-    phase: NDArray[np.complex128]
+    phase: ComplexArray
     power: IntArray  # power of V of each term, shape (n_terms,)
     column: IntArray  # free amplitude behind a term of a device, −1 where it is fixed, shape (n_devices, n_terms)
     constant: FloatArray  # values of fixed terms, 0 for free ones, shape (n_terms,)

@@ -16,12 +16,11 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, compress
 from mtjfit.model.layout import AmplitudeLayout, Layout, amplitude_layout, layout, once_per_study
 from mtjfit.physics import kappa_from_rates, kappa_gradient, wave_numbers
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Study
 from mtjfit.study.prior import LN_2PI
 

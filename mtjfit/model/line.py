@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.model.descent import Descent, Points, allowed, lowest_of
-from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import FullPosterior
 from mtjfit.study import Normal
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray, Per, Quantity, amplitude_unit
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.data import Per, Quantity, amplitude_unit
 from mtjfit.physics import Interface, kappa, torkance, torque
-from mtjfit.physics.diffusion import ComplexArray
 
 _AMPLITUDES = ("a1", "a2", "b0", "b1", "b2")
 _LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N")

@@ -12,11 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.model.amplitude_integral import Arrow, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import Coordinates, Split, scattered_terms
-from mtjfit.model.layout import IntArray
 from mtjfit.model.likelihood import THINNEST, FullPosterior, full_posterior
 from mtjfit.model.posterior import Batch, Block, SharedPosterior
 from mtjfit.model.straight import Frame, information

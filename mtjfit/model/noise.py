@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import FloatArray
+from mtjfit.data import TorqueCurve
 from mtjfit.study import DOF, JITTER, Study
 
 _ROUNDS = 2

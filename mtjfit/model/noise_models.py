@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.model.compress import Compressed, Gram, PointTable
 from mtjfit.model.coordinates import Split
@@ -25,7 +25,6 @@ from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.posterior import Batch, Block
 from mtjfit.model.straight import Frame
 from mtjfit.model.thickness_integral import OfDevices, Thickness
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, NOISE, Study
 from mtjfit.study.prior import LN_2PI
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from scipy.optimize import least_squares
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.compress import spanned
 from mtjfit.model.layout import even_points
 from mtjfit.model.likelihood import FullPosterior, whitened

@@ -20,8 +20,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 from numpy.typing import NDArray
 
-from mtjfit.data import FloatArray
-from mtjfit.model.layout import IntArray
+from mtjfit.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

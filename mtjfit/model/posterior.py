@@ -13,14 +13,13 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.model.amplitude_integral import DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram, gram_by_component
 from mtjfit.model.coordinates import DeviceCoordinates, Scores
 from mtjfit.model.likelihood import THINNEST, where_possible
 from mtjfit.model.thickness_integral import OfDevices, Thickness
 from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import NOISE, Prior
 from mtjfit.study.prior import LN_2PI
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, t
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.descent import Descent, Points, lowest_of
 from mtjfit.model.device_combinations import noise_groups, values_per_scale
 from mtjfit.model.jacobian import jacobian, relative_errors

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.device_combinations import terms_of, terms_seen
 from mtjfit.model.jacobian import Jacobian, jacobian, relative_errors
 from mtjfit.model.layout import even_points

@@ -20,10 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.model.amplitude_integral import solved
-from mtjfit.model.layout import AmplitudeLayout, IntArray
-from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.model.layout import AmplitudeLayout
 
 if TYPE_CHECKING:
     from mtjfit.model.amplitude_integral import DeviceIntegral

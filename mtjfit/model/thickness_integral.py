@@ -15,10 +15,9 @@ from typing import Protocol
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import ExponentialForm
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import Normal
 from mtjfit.study.normal_priors import log_interval
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.physics import Interface, kappa, spin_accumulation, torque, wave_numbers
 from mtjfit.plain import csv_bytes
 

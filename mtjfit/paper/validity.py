@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.physics import Bilayer, kappa, kappa_at_frequency, kappa_thin, kappa_thin_error, static_up_to
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, SINGLE, NotebookFigure, literal, style
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, tanh_over_q
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import tanh_over_q
 
 _GHZ = 2j * math.pi * 1e-3  # s in ps⁻¹ of f = 1 GHz
 _CIRCLE = np.exp(2j * np.pi * np.arange(56) / 56)

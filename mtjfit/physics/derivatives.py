@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers, weights
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import inverse_square, tanh_over_q, wave_numbers, weights
 
 _SERIES = 3e-2  # below |qd/2| = 0.03 the four-term series of du/dq² is exact to 1e-14; above, it cancels 3 digits
 

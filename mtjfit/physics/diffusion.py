@@ -11,10 +11,10 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-FloatArray: TypeAlias = NDArray[np.float64]
-ComplexArray: TypeAlias = NDArray[np.complex128]
+from mtjfit.arrays import ComplexArray, FloatArray
+
 Length: TypeAlias = ArrayLike
 """In nm."""
 

@@ -18,8 +18,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.physics.bilayer import Bilayer, profile_image, transfer_image, travel
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, quotient
+from mtjfit.physics.diffusion import quotient
 from mtjfit.physics.laplace import UNDERFLOW, contour, invert
 
 _FARTHEST = 27.0  # exp(−27²) is 1e-317: farther from the barrier, in diffusion lengths 2√(Dt), there is nothing yet

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _LEG = np.exp(2j * np.pi / 3)  # direction of the ends: exp(st) decays on them, the set of singularities recedes

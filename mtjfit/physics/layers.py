@@ -22,7 +22,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, inverse_square, tanh_over_q, wave_numbers
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import inverse_square, tanh_over_q, wave_numbers
 
 _SINK_RATE = 1e300  # nm⁻²: from here on, λ < 1e-150 nm, a layer is a perfect sink; its square root is still finite
 _HUGE = 1e150

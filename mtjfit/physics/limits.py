@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.physics.diffusion import (
-    ComplexArray,
-    FloatArray,
     Length,
     check_lengths,
     checked_arguments,

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, checked_arguments, inverse_square
+from mtjfit.arrays import ComplexArray
+from mtjfit.physics.diffusion import checked_arguments, inverse_square
 from mtjfit.physics.layers import InterfaceLayer, Layers, Load, Slab, SpinState, slabs_and_loads
 
 _ROUNDING = 1e-14  # a place this close behind the last face, relative to x, is on it

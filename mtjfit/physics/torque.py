@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.physics.diffusion import ComplexArray, FloatArray, kappa, kappa_density
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.physics.diffusion import kappa, kappa_density
 
 
 def sin_degrees(angle: ArrayLike) -> FloatArray:

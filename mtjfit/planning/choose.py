@@ -9,7 +9,7 @@ from math import comb
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 
 MOST = 20_000
 """Largest number of combinations that are all tried; beyond it the best one is sought by exchanges."""

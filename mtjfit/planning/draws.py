@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from scipy.stats import qmc
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.data import TorqueCurve
 from mtjfit.errors import NotConverged
 from mtjfit.infer.ensembles.anneal import anneal
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import sample
-from mtjfit.model.layout import IntArray
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.planning import Design
 from mtjfit.planning.measurement import Measurement

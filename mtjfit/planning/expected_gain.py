@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.arrays import FloatArray
+from mtjfit.data import pretty
 from mtjfit.errors import MtjfitError, did_you_mean
 from mtjfit.planning.candidates import Candidate
 from mtjfit.planning.draws import ParameterDraws

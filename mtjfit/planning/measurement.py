@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mtjfit.data import FloatArray, Origin, TorqueCurve
+from mtjfit.arrays import FloatArray, IntArray
+from mtjfit.data import Origin, TorqueCurve
 from mtjfit.data.curve_checks import SinTheta
 from mtjfit.data.units import Per, Quantity, check_unit, conversion, find_unit
 from mtjfit.model.compress import polynomial_design, polynomial_slope
-from mtjfit.model.layout import IntArray
 from mtjfit.model.noise import PointErrors, effective_errors
 from mtjfit.planning import Design
 from mtjfit.study import Fixed, Noise, Prior

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.infer.posterior import Posterior
 from mtjfit.planning import Design

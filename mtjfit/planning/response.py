@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa_gradient
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.planning.draws import ParameterDraws, cap_label
 from mtjfit.planning.measurement import Measurement, measurement_like, point_errors
 from mtjfit.study import SCATTER, Fixed, ParameterName, amplitudes_of, parse_amplitude

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.planning.candidates import Candidate
 from mtjfit.planning.draws import ParameterDraws

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import PchipInterpolator
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer import Identification
 from mtjfit.model.identifiability import Direction
 from mtjfit.model.profile import LEVELS, Profile

@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtjfit.data import FloatArray, Quantity, TorqueCurve, conversion
+from mtjfit.arrays import FloatArray
+from mtjfit.data import Quantity, TorqueCurve, conversion
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.results.predict import Quantiles, errors_of, predictive_bands, torque_at
 from mtjfit.study import Study

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import digamma, ndtr
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
 from mtjfit.infer.evidence import log_evidence
 from mtjfit.infer.posterior import Posterior, chains_of

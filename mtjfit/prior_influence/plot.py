@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy.special import ndtr, ndtri
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer import Posterior
 from mtjfit.infer.convergence.diagnostics import ess_bulk
 from mtjfit.plot.style import (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.posterior import Posterior

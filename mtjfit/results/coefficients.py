@@ -14,13 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
 from mtjfit.data.units import amplitude_unit
 from mtjfit.model.device_combinations import combinations, noise_estimate, noise_groups, terms_seen
 from mtjfit.model.equivalent_noise import least_squares_model
-from mtjfit.model.layout import IntArray, amplitude_layout, layout
+from mtjfit.model.layout import amplitude_layout, layout
 from mtjfit.model.likelihood import FullPosterior, amplitude_design, transfer
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import columns_of
 from mtjfit.study import ParameterName, Study
 

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import ComplexArray, FloatArray
+from mtjfit.data import TorqueCurve
 from mtjfit.infer import Posterior
 from mtjfit.model.compress import polynomial_design
 from mtjfit.model.layout import Layout, amplitude_layout, layout
 from mtjfit.model.likelihood import transfer
 from mtjfit.physics import kappa, spin_accumulation
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import DOF, JITTER, LENGTHS, NOISE, ParameterName, Study
 
 

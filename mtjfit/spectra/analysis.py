@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.calibration import field_fault, rectified_background
 from mtjfit.spectra.joint import DeviceLines, fit_together, separate
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_slope

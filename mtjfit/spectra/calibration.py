@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.errors import Problem, did_you_mean
 from mtjfit.spectra.kittel import GAMMA
 from mtjfit.spectra.spectrum import Against

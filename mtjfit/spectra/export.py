@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.data.units import find_unit
 from mtjfit.plain import harmless
 from mtjfit.spectra.study import SpectraResult
+from mtjfit.toml import toml_string
 
 CURVE, LINES, STUDY = "torkance.csv", "lines.csv", "study.toml"
 _COLUMNS = ("device", "thickness_nm", "bias_V", "dtau_par", "dtau_perp", "sigma_par", "sigma_perp", "rho", "flagged")
@@ -116,11 +117,6 @@ def _lines(result: SpectraResult) -> bytes:
     return _rows(header, rows, _origin(result) + "# half_width is HALF the width at half maximum\n")
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
-
-
 _STUDY = """\
 # Written by mtjfit spectra. Priors of the lengths are suggestions: change them to what you know.
 {scales}
@@ -168,11 +164,13 @@ def _study(result: SpectraResult, covariances: Mapping[str, str]) -> str:
     repeats = any(np.unique(curve.bias).size < curve.bias.size for curve in result.curves.values())
     return _STUDY.format(
         scales="\n".join(_scales(result)),
-        name=_quoted(result.study.name),
+        name=toml_string(result.study.name),
         curve=CURVE,
-        covariances=",".join(f" {_quoted(harmless(each))} = {_quoted(name)}" for each, name in covariances.items()),
+        covariances=",".join(
+            f" {toml_string(harmless(each))} = {toml_string(name)}" for each, name in covariances.items()
+        ),
         angle=_angle(result),
-        torque=_quoted(unit.name),
+        torque=toml_string(unit.name),
         repeats='[data.format]\norder = "any"\nrepeats = true\n\n' if repeats else "",
         thickness=_thickness(result),
         sd=float(f"{_FAR * largest:.1g}") if largest > 0 else 1.0,

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from scipy.stats import chi2 as chi2_distribution
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 
 Free: TypeAlias = Literal["Meff", "Bk", "gamma"]
 

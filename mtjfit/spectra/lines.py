@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.lineshape import complex_line
 from mtjfit.spectra.projection import Projection, ScaledSpectra, project
 from mtjfit.spectra.spectrum import LineFits, LineModel

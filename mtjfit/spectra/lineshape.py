@@ -11,8 +11,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.data.curve import FloatArray
-from mtjfit.physics.diffusion import ComplexArray
+from mtjfit.arrays import ComplexArray, FloatArray
 
 Form: TypeAlias = Literal["lorentzian", "oscillator"]
 

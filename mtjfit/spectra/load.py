@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.arrays import FloatArray
+from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_bytes

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mtjfit.data import FloatArray, find_unit
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data import find_unit
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, literal, name_axis, style
 from mtjfit.spectra import SpectraResult, SpectrumFit, TorkanceCurve, resonance_field
 from mtjfit.study import Study

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import beta as beta_distribution
 from scipy.stats import norm
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 
 FALSE_FLAGS = 1e-3
 """Rate of false alarms: share of well-described spectra with white normal noise that are flagged."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.spectra.lines import fit_lines
 from mtjfit.spectra.spectrum import LineFits, LineModel, line_gradient, line_values
 

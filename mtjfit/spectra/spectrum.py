@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.errors import DataError, Problem
 from mtjfit.spectra.lineshape import Form, background, complex_line, line_derivatives
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, FloatArray, Origin
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data.curve import Origin
 from mtjfit.spectra.calibration import Constants
 from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit

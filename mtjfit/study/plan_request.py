@@ -13,7 +13,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.study.schema import GridTable, PlanTable, validated_table
-from mtjfit.text import number
+from mtjfit.text import counted, number
 
 _PERCENT = re.compile(r"\s*([0-9.eE+-]+)\s*%\s*")
 _MOST_THICKNESSES, _MOST_CHOSEN, _MOST_POINTS = 1000, 20, 100_000
@@ -123,7 +123,7 @@ class PlanRequest:
         if self.bias is not None:
             low, high, n = self.bias
             if not (-math.inf < low < high < math.inf and 2 <= n <= _MOST_POINTS):
-                yield Problem("plan.bias", f"is {n} points from {low:g} to {high:g} V",
+                yield Problem("plan.bias", f"is {counted(n, 'point')} from {low:g} to {high:g} V",
                               "give low < high in V and two points or more")  # fmt: skip
 
     @property

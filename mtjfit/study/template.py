@@ -10,6 +10,7 @@ from mtjfit.data.readers import Sheet
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import ProblemLog
 from mtjfit.study.inspection import NAMES, FileInspection, inspect_file
+from mtjfit.toml import toml_string
 
 
 def study_template(files: Iterable[str | Path], folder: str | Path | None = None) -> str:
@@ -62,7 +63,7 @@ def template_of(inspections: Sequence[FileInspection], folder: str | Path | None
 
 def _wafer_table(places: Mapping[str, str]) -> str:
     """``[wafer]``; with it the file is one for `mtjfit batch`, which reduces devices one by one."""
-    roles = [f"{role} = {_quoted(name)}  # GUESS" for role, name in places.items()]
+    roles = [f"{role} = {toml_string(name)}  # GUESS" for role, name in places.items()]
     return "\n".join(["[wafer]   # whole wafers: for mtjfit batch; remove it to fit all devices as one study",
                       *roles, _WAFER])  # fmt: skip
 
@@ -116,12 +117,12 @@ target_ess = 2000
 
 def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     columns = inspection.columns
-    yield f"[[data]]\nfile = {_quoted(shown)}"
+    yield f"[[data]]\nfile = {toml_string(shown)}"
     yield _MEANING
     if inspection.reader and "device" not in columns:
         yield '# name = "{device}_T{thickness:nm}.txt"    # what the file name says; its fields count as columns below'
     if "device" not in columns:
-        yield f"device = {_quoted(inspection.path.stem)}  # GUESS: one device, named after the file"
+        yield f"device = {toml_string(inspection.path.stem)}  # GUESS: one device, named after the file"
     if "thickness" not in columns:
         yield 'thickness = "<nominal thickness of the free layer, a number?>"'
     if not {"sigma_par", "sigma_perp"} <= set(columns):
@@ -134,7 +135,7 @@ def _data_table(shown: str, inspection: FileInspection) -> Iterator[str]:
     yield f"# columns of the file: {_printable(', '.join(dict.fromkeys(inspection.names)))}\n[data.columns]"
     for role in NAMES:
         if role in columns:
-            yield f"{role} = {_quoted(columns[role])}  # GUESS" + _header_hint(columns[role], inspection)
+            yield f"{role} = {toml_string(columns[role])}  # GUESS" + _header_hint(columns[role], inspection)
         elif role in ("bias", "par", "perp"):
             yield f'{role} = "<column of {role}?>"'
     yield "[data.units]"
@@ -156,7 +157,7 @@ def _units(inspection: FileInspection) -> Iterator[str]:
     ):
         written = _written_unit(inspection.sheets[:1], inspection.columns.get(role, ""))
         unit = canonical_unit(written, kind) if written else ""
-        yield f"{kind} = {_quoted(unit)}  # GUESS: as the file says" if unit else f'{kind} = "<{places}?>"'
+        yield f"{kind} = {toml_string(unit)}  # GUESS: as the file says" if unit else f'{kind} = "<{places}?>"'
 
 
 def _written_unit(sheets: Sequence[Sheet], name: str) -> str:
@@ -172,29 +173,29 @@ def _written_unit(sheets: Sequence[Sheet], name: str) -> str:
 def _format(inspection: FileInspection) -> Iterator[str]:
     yield "[data.format]"
     if not inspection.reader:
-        yield f"separator = {_quoted(inspection.separator)}  # GUESS"
-        yield f"decimal = {_quoted(inspection.decimal)}  # GUESS"
+        yield f"separator = {toml_string(inspection.separator)}  # GUESS"
+        yield f"decimal = {toml_string(inspection.decimal)}  # GUESS"
         if inspection.comment != "#":
-            yield f"comment = {_quoted(inspection.comment)}  # GUESS"
+            yield f"comment = {toml_string(inspection.comment)}  # GUESS"
         if inspection.encoding != "utf-8":
-            yield f"encoding = {_quoted(inspection.encoding)}  # GUESS: the file is not UTF-8"
+            yield f"encoding = {toml_string(inspection.encoding)}  # GUESS: the file is not UTF-8"
         return
-    yield f"reader = {_quoted(inspection.reader)}  # GUESS: {inspection.says}"
+    yield f"reader = {toml_string(inspection.reader)}  # GUESS: {inspection.says}"
     if inspection.decimal != ".":
-        yield f"decimal = {_quoted(inspection.decimal)}  # GUESS"
+        yield f"decimal = {toml_string(inspection.decimal)}  # GUESS"
     for note in inspection.notes:
         if note.startswith("encoding "):
-            yield f"encoding = {_quoted(note.split()[1].rstrip(':'))}  # GUESS: the file is not UTF-8"
+            yield f"encoding = {toml_string(note.split()[1].rstrip(':'))}  # GUESS: the file is not UTF-8"
         elif note.startswith("header lines taken as "):
             roles = note.removeprefix("header lines taken as ").split(", ")
-            yield f"header = [{', '.join(map(_quoted, roles))}]  # GUESS"
+            yield f"header = [{', '.join(map(toml_string, roles))}]  # GUESS"
         elif note.startswith("no header line"):
-            names = ", ".join(_quoted(name) for name in inspection.names)
+            names = ", ".join(toml_string(name) for name in inspection.names)
             yield f"# names = [{names}]  # the file has no header line: name its columns, units in brackets"
     if len(inspection.sheets) > 1 and inspection.reader in ("excel", "qcodes", "lvm"):
         labels = [sheet.label.rpartition("[")[2].rstrip("]") for sheet in inspection.sheets]
         first = labels[0].removeprefix("run ").removeprefix("segment ").partition(".")[0]
-        yield f"sheet = {_quoted(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
+        yield f"sheet = {toml_string(first)}  # GUESS: the file has {_printable(', '.join(labels))}"
 
 
 def _wide(inspection: FileInspection) -> Iterator[str]:
@@ -208,11 +209,11 @@ def _wide(inspection: FileInspection) -> Iterator[str]:
         yield 'within = "<largest distance in bias of two points that belong together, a number?>"'
     elif len(set(names)) < len(names) and not several:
         period = _period(names)
-        placed = ", ".join(_quoted(f"<column {k + 1} of each series?>") for k in range(period))
+        placed = ", ".join(toml_string(f"<column {k + 1} of each series?>") for k in range(period))
         where = "comment" if inspection.reader == "origin" else "name"
         yield f"[data.wide]\ncolumns = [{placed}]  # GUESS: {len(names) // period} series of {period} columns"
         yield 'name = "<pattern that tells the series apart, such as {device}_{frequency:GHz}?>"'
-        yield f"name_in = {_quoted(where)}  # GUESS"
+        yield f"name_in = {toml_string(where)}  # GUESS"
 
 
 def _period(names: Sequence[str]) -> int:
@@ -228,12 +229,6 @@ def _shown(path: Path, folder: str | Path | None) -> str:
         return Path(os.path.relpath(path.resolve(), Path(folder).resolve())).as_posix()
     except ValueError:  # another drive on Windows
         return path.resolve().as_posix()
-
-
-def _quoted(text: str) -> str:
-    """A TOML basic string that holds exactly this text."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
 
 
 def _printable(text: str) -> str:

@@ -13,7 +13,7 @@ from scipy import linalg, optimize, stats
 from shortcuts import few_starts
 
 import mtjfit
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model import (
     FullPosterior,
     as_normal,

@@ -88,7 +88,7 @@ def test_wishes_beside_data_are_optional_and_do_not_change_the_study(tmp_path: P
         ('"2 %"', '"2 x"', "study.toml: plan.noise: '2 x' is no positive number and no percentage"),
         ('"2 %"', "-1.0", "study.toml: plan.noise: give a positive standard error"),
         ('"2 %"', "true", "study.toml: plan.noise: is neither a number nor a percentage"),
-        ("n = 11", "n = 1", "study.toml: plan.bias: is 1 points from -0.5 to 0.5 V"),
+        ("n = 11", "n = 1", "study.toml: plan.bias: is 1 point from -0.5 to 0.5 V"),
         ('noise = "2 %"\n', "", 'study.toml: plan.noise: is missing; give the standard error of a point'),
         ('quantity = "torkance"', 'quantity = "tork"', "study.toml: plan.quantity: is 'tork'"),
         ('"mT/V"', '"N m"', "study.toml: plan.unit: "),

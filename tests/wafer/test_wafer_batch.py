@@ -176,7 +176,7 @@ def test_faulty_devices_are_listed_and_kept_and_all_faulty_is_an_error(wafer: Wa
 
     result = command(spoilt(30))
     assert result.exit_code == 0
-    for words in ("Warning: 1 devices could not be used", "D000003: ", "table.csv"):
+    for words in ("Warning: 1 device could not be used", "D000003: ", "table.csv"):
         assert words in result.output
     with open_catalogue(tmp_path / "a.db") as catalogue:
         assert catalogue.n_devices == SMALL - 1

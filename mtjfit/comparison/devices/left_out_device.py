@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer import FitResult
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.model.coordinates import scattered_terms

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, f
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.devices.left_out_device import from_fit, from_posterior, whitened_data
 from mtjfit.comparison.devices.quantities import determined_quantities
-from mtjfit.data import FloatArray
 from mtjfit.infer import FitResult, Posterior
 from mtjfit.model.device_combinations import combinations, denominator_dof, noise_estimate, noise_groups
 from mtjfit.model.equivalent_noise import as_normal, least_squares_model

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.devices.comparison import marked
 from mtjfit.comparison.devices.quantities import LEVELS, usual_bias
 from mtjfit.comparison.free_layer.layer import (
@@ -22,7 +23,7 @@ from mtjfit.comparison.free_layer.layer import (
     odd_part,
     prior_draws,
 )
-from mtjfit.data import FloatArray, pretty
+from mtjfit.data import pretty
 from mtjfit.infer import Posterior
 from mtjfit.results.coefficients import torque_unit
 from mtjfit.results.tables import interval

@@ -20,13 +20,13 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 from scipy.stats import qmc, rankdata
 
-from mtjfit.data import FloatArray, TorqueCurve
+from mtjfit.arrays import ComplexArray, FloatArray, IntArray
+from mtjfit.data import TorqueCurve
 from mtjfit.errors import NotDetermined
 from mtjfit.infer import Posterior
-from mtjfit.model.layout import IntArray, amplitude_layout
+from mtjfit.model.layout import amplitude_layout
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics import kappa, lambda_sf_effective, lambda_sf_effective_exact, spin_current
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.results.predict import parameter_draws
 from mtjfit.results.tables import interval
 from mtjfit.study import Study

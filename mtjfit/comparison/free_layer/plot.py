@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.consequences import Consequences, leaned_on
-from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, footer_height, name_axis, panel_grid, style
 from mtjfit.results.coefficients import torque_unit
 

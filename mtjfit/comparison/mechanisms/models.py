@@ -17,10 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.errors import ConfigError, NotDetermined, Problem
 from mtjfit.physics import kappa
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Fixed, Normal, Parameter, Study, is_amplitude, parse_amplitude
 from mtjfit.text import Table, number
 

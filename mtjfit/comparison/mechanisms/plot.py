@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.free_layer.layer import layer_draws
 from mtjfit.comparison.mechanisms.comparison import DECISIVE, MechanismComparison, MechanismResult
 from mtjfit.comparison.mechanisms.models import EXAMPLE, EXAMPLE_B1, MECHANISMS, signature
 from mtjfit.comparison.mechanisms.predictive import slopes
-from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, name_axis, style, symbol
 
 _LOOK = {

@@ -21,8 +21,8 @@ from typing import Literal
 
 import numpy as np
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.mechanisms.prior_widths import START
-from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence import Exploration, explore_posterior, mean_and_error
 from mtjfit.infer.simulate import simulated

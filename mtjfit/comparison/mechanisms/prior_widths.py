@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import log_ndtr
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.importance import reliable_k_hat, smoothed
 from mtjfit.infer.evidence import Exploration, explore_posterior
 from mtjfit.infer.optimum import optimum

@@ -13,13 +13,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.infer.convergence.diagnostics import thinning
 from mtjfit.infer.convergence.gate import Chains, Verdict, about_priors
 from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.evidence import Evidence
-from mtjfit.model.layout import IntArray
 from mtjfit.model.marginal import MarginalPosterior
 from mtjfit.model.noise_models import make_posterior
 from mtjfit.model.straight import Frame

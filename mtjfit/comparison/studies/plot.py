@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from scipy.stats import gaussian_kde
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.studies.tension import StudyComparison
-from mtjfit.data import FloatArray
 from mtjfit.plot.style import DOUBLE, OKABE_ITO, NotebookFigure, footer, literal, style, symbol, unit_of
 from mtjfit.study import Study
 from mtjfit.text import number

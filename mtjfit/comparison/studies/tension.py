@@ -20,8 +20,8 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import chi2
 
+from mtjfit.arrays import FloatArray
 from mtjfit.comparison.studies.joint import JointPosterior, Sampled, joint_posterior, sampled
-from mtjfit.data import FloatArray
 from mtjfit.infer.convergence.diagnostics import ess
 from mtjfit.study import Study
 from mtjfit.text import card, number

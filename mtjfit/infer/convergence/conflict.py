@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.optimum import Optimum
 from mtjfit.model.device_combinations import noise_groups
 from mtjfit.model.equivalent_noise import least_squares_model

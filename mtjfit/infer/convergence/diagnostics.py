@@ -13,7 +13,7 @@ from scipy.fft import next_fast_len
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 
 MAX_DRAWS = 10_000
 """Draws that are kept of a run; more would not be more precise."""

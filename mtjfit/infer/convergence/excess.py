@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, f
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.least_squares import FitResult
 from mtjfit.infer.posterior import Posterior
 from mtjfit.model.device_combinations import noise_groups

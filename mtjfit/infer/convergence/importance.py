@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.ensembles.jumps import Jump, TargetDensity
 
 _PRIOR_DRAWS = 10.0  # weight of the prior k = 1/2 of Vehtari et al. (2024), in draws of the tail

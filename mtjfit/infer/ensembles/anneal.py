@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.ensembles.jumps import Straight
 from mtjfit.infer.ensembles.mixture import fitted
 

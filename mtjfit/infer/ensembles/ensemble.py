@@ -13,7 +13,7 @@ from typing import TypeAlias
 import emcee
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.infer.convergence.gate import Chains
 from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity, production_moves
 from mtjfit.infer.ensembles.mixture import Mixture, covering, fitted, joined

@@ -16,9 +16,8 @@ from emcee import State, moves
 from emcee.model import Model
 from scipy.special import ndtri
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray, IntArray
 from mtjfit.infer.ensembles.mixture import Mixture
-from mtjfit.model.layout import IntArray
 from mtjfit.model.straight import Frame
 
 AHEAD = 512  # jumps whose densities are computed at a time: one likelihood call for several steps of small ensembles

@@ -9,8 +9,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import gammaln
 
-from mtjfit.data import FloatArray
-from mtjfit.model.layout import IntArray
+from mtjfit.arrays import FloatArray, IntArray
 
 TAIL_DOF = 5.0
 """Degrees of freedom of each t: heavier tails than the posterior's, so that no region is proposed too rarely."""

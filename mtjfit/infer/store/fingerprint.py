@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray
 from mtjfit.study import Study
 
 MODEL_VERSION = 4

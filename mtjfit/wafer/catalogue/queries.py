@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mtjfit.data.curve import FloatArray, Origin
+from mtjfit.arrays import FloatArray
+from mtjfit.data.curve import Origin
 from mtjfit.data.origin import distinct, from_json, kinds
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
 from mtjfit.output import OTHER_FILE, not_written, replacing

@@ -12,6 +12,7 @@ import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.terminal import INTERRUPTED, progress
+from mtjfit.text import counted
 
 if TYPE_CHECKING:
     from mtjfit.wafer import WaferStudy
@@ -149,7 +150,8 @@ def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) 
     if marked := [each.label for each in catalogue.origins(configuration) if each.label]:
         click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
     if mine:
-        click.echo(f"\nWarning: {len(mine)} devices could not be used; the table faults of the catalogue lists them.")
+        lost = counted(len(mine), "device")
+        click.echo(f"\nWarning: {lost} could not be used; the table faults of the catalogue lists them.")
         for row, problem in zip(mine[:_MOST_FAULTS], problems, strict=False):
             click.echo(f"  {row['device']}: {problem}")
         if len(mine) > _MOST_FAULTS:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.plot.style import OKABE_ITO, literal, name_axis
 from mtjfit.wafer.plot.map import noted_figure, quantity_label, wafer_title
 from mtjfit.wafer.survey.limits import REACH, WaferFindings, few_digits

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.plot.style import OKABE_ITO, NotebookFigure, literal, name_axis, style
 from mtjfit.wafer.plot.map import noted_figure, quantity_label
 from mtjfit.wafer.survey.curves import DeviceCurve

@@ -17,8 +17,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
-from mtjfit.data import FloatArray
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.plot.style import (
     DOUBLE,
     OKABE_ITO,

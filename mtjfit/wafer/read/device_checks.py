@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.declaration import ConstantSigma
 from mtjfit.data.rows import scaled

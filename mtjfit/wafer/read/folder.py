@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray, Origin, TorqueCurve
+from mtjfit.arrays import FloatArray
+from mtjfit.data.curve import Origin, TorqueCurve
 from mtjfit.data.format import NamePattern
 from mtjfit.data.origin import distinct, metadata_comments, origin_in
 from mtjfit.data.readers import Sheet, read_source

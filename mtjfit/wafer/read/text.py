@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.data.format import TableFormat
 from mtjfit.data.tidy import Header, decode, find_header, numbered_lines, parse_number, split_fields
 from mtjfit.errors import DataError, Line, Problem, ProblemLog

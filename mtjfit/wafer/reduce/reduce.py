@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import chdtrc, fdtrc
 
-from mtjfit.data.curve import BoolArray, FloatArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.model.phase import PhaseFit, Terms, Triangle, fit_phase, inner
 from mtjfit.wafer.read.chunk import Chunk, IntArray
 from mtjfit.wafer.reduce.reduced import ALARM, Reduced, coefficient_names, column_names, correlation, flags_of

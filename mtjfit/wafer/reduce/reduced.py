@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtjfit.data.curve import BoolArray, FloatArray, Origin
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data.curve import Origin
 from mtjfit.data.units import find_unit
 from mtjfit.model.phase import Terms
 from mtjfit.wafer.read.chunk import Fault, IntArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mtjfit.data.curve import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.compress import Compressed
 from mtjfit.wafer.read.chunk import Chunk, IntArray
 

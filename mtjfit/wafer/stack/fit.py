@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.stats import chi2, qmc
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.identifiability import as_error, as_linear
 from mtjfit.model.jacobian import relative_errors
 from mtjfit.study import Parameter, parameter_unit

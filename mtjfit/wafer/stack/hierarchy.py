@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.data.units import Per, Quantity
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.model.compress import Compressed

@@ -13,11 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import ComplexArray, FloatArray
 from mtjfit.model.amplitude_integral import solved
 from mtjfit.model.likelihood import THINNEST
 from mtjfit.physics.derivatives import KappaGradient, kappa_gradient
-from mtjfit.physics.diffusion import ComplexArray
 from mtjfit.study import LENGTHS, SCATTER, Parameter, amplitudes_of, parse_amplitude
 from mtjfit.wafer.stack.hierarchy import WaferDevices
 

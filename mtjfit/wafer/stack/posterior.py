@@ -21,7 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.model.amplitude_integral import Bounded, DeviceIntegral
 from mtjfit.model.compress import Compressed, Gram
 from mtjfit.model.coordinates import DeviceCoordinates

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t
 
-from mtjfit.data import FloatArray
+from mtjfit.arrays import FloatArray
 from mtjfit.errors import ConfigError, Problem
 from mtjfit.multiple_tests import FALSE_ALARM, holm
 from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_of

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.errors import MtjfitError
 from mtjfit.text import counted
 from mtjfit.wafer.read.chunk import AllBut, Chunk

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from mtjfit.data import FloatArray, pretty
+from mtjfit.arrays import FloatArray
+from mtjfit.data import pretty
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
 from mtjfit.text import counted, number
 from mtjfit.wafer.reduce.reduced import FLAG_MEANING

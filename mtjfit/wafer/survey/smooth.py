@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import f
 
-from mtjfit.data import FloatArray
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.text import p_text
 from mtjfit.wafer.survey.spread import HUBER, Spread, centre_of, moments, spread_alone, spread_of
 from mtjfit.wafer.survey.survey import Survey

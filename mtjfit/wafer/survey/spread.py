@@ -9,8 +9,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2
 
-from mtjfit.data import FloatArray
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
 
 HUBER = 1.5
 """Bound of residuals in standard deviations: 96 % efficient for a centre, 73 % for a spread."""

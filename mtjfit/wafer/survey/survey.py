@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from mtjfit.data import FloatArray, Origin
-from mtjfit.data.curve import BoolArray
+from mtjfit.arrays import BoolArray, FloatArray
+from mtjfit.data import Origin
 from mtjfit.data.origin import kinds
 from mtjfit.errors import DataError, Problem
 
