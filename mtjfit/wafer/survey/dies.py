@@ -56,6 +56,11 @@ def die_grid(x: FloatArray, y: FloatArray) -> DieGrid | None:
 
     The pitch is the least distance along each axis. At least 90 % of all positions must lie within a tenth of the pitch
     of the grid, the others within a quarter, and a tenth of the places must hold devices.
+
+    Examples
+    --------
+    >>> die_grid(*np.random.default_rng(0).uniform(-50, 50, (2, 300))) is None
+    True
     """
     if x.size == 0:
         return None
