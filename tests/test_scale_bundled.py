@@ -51,7 +51,6 @@ def made(name: str, tmp_path: Path) -> Twin:
 @pytest.mark.parametrize("name", SETS)
 def test_bundled_sets_go_through_every_command(name: str, command: str, tmp_path: Path) -> None:
     arguments, output = COMMANDS[command]
-    skip_without_wings(f"mtjfit {' '.join(arguments)}")
     assert walked(made(name, tmp_path), *arguments, output=output)[0] == []
 
 
@@ -59,6 +58,7 @@ def test_bundled_sets_go_through_every_command(name: str, command: str, tmp_path
 @pytest.mark.timeout(1200)
 def test_several_studies(tmp_path: Path) -> None:
     """Two data sets, both in the same unit, and the first in N m beside the second in its own."""
+    skip_without_wings("mtjfit compare")
     one, other = made("sankey2008", tmp_path), made("thickness-series", tmp_path)
     second = {one.own: other.own, one.other: other.other}
     said = []

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 import numpy as np
 from click.testing import CliRunner
+from shortcuts import skip_without_wings
 
 import mtjfit
 from mtjfit.cli import cli
@@ -88,6 +89,7 @@ def walked(both: Twin, *arguments: str, output: str = "") -> tuple[list[str], st
 
     ``{study}`` and ``{folder}`` in the arguments are the study file and its folder; `output` is a folder or a file.
     """
+    skip_without_wings(f"mtjfit {' '.join(arguments)}")
     said, codes = [], []
     for study in (both.own, both.other):
         filled = [each.format(study=study, folder=study.parent) for each in arguments]

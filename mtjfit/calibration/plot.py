@@ -1,4 +1,4 @@
-"""Figure of the departures of ranks of truths from uniform ones."""
+"""Figure: how far the ranks of the true values are from uniform."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _title(name: str) -> str:
 
 
 def plot_calibration(calibration: Calibration, most: int = 32) -> Figure:
-    """Distribution function of the ranks minus the uniform one, a panel for each quantity, with simultaneous bands.
+    """Distribution of the ranks minus the uniform one, a panel for each quantity, with simultaneous bands.
 
     Grey: 95 % of all curves of uniform ranks are inside everywhere. Dashed: a curve that leaves it fails the whole
     verdict. At most `most` quantities are drawn, those with the smallest p-values.

@@ -1,4 +1,4 @@
-"""Export of a study file: held parameters are fixed at their sliders, all else stays."""
+"""Export of a study file: parameters held are fixed at their slider values, the rest is unchanged."""
 
 from __future__ import annotations
 
@@ -21,19 +21,9 @@ def exported(state: SliderState, explored: ExploredStudy) -> str:
     """TOML of a study file for the explored study, to be loaded from the folder of the original file.
 
     A held parameter becomes ``{ fixed = … }`` at the value of its slider. A free one keeps its prior; one that was
-    fixed and is now free gets a prior about its slider, a factor of two or three times the size wide. The rest of the
-    user's file stays as it is, comments too. Thicknesses stay those of the data. A study that did not come from a file
-    has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
-
-    Examples
-    --------
-    >>> from mtjfit.data import dataset
-    >>> from mtjfit.explorer.state import moved, start
-    >>> from mtjfit.study import load_study
-    >>> explored = ExploredStudy(load_study(dataset("thickness-series").study_file))
-    >>> text = exported(moved(explored, start(explored), "b1", 0.02), explored)
-    >>> [line for line in text.splitlines() if line.startswith("b1")]
-    ['b1 = {fixed = 0.02}']
+    fixed and is now free gets a prior: a length about its slider, a factor of two wide; an amplitude about zero, three
+    times as wide as its value. The rest of the user's file stays as it is, comments too. Thicknesses stay those of the
+    data. A study that did not come from a file has no ``[[data]]`` table. MtjfitError if tomlkit is not installed.
     """
     changes = dict(_changes(state, explored))
     head = _head(state, explored)
@@ -57,7 +47,7 @@ def _head(state: SliderState, explored: ExploredStudy) -> str:
 
 
 def _changes(state: SliderState, explored: ExploredStudy) -> Iterator[tuple[str, dict[str, Any]]]:
-    """New declarations of parameters that have a slider, where they do not stay as they are."""
+    """Declarations that the sliders changed."""
     declared = explored.study.parameters
     for name in (*SLIDERS[:5], *AMPLITUDES):
         values = {each for label, each in state.values.items() if ParameterName(label).base == name}
@@ -84,7 +74,7 @@ def _shared(state: SliderState, name: str) -> float:
 
 
 def _about(name: str, value: float) -> dict[str, Any]:
-    """A prior about a value, for a parameter that had none."""
+    """A prior for a parameter that had none: amplitudes normal about zero, lengths lognormal about the value."""
     if name in AMPLITUDES:
         return {"prior": "normal", "mean": 0.0, "sd": 3 * abs(value) or 1.0}
     return {"prior": "lognormal", "median": value if 0 < value < math.inf else 10.0, "factor": 2.0}

@@ -136,7 +136,7 @@ class JitterPosterior(_Pointwise):
 
 
 def information_share(dof: FloatArray) -> FloatArray:
-    """Fisher information about the place of a t distribution, (ν + 1)/(ν + 3) of that of a normal one of its scale."""
+    """Information about the location of a t distribution, (ν + 1)/(ν + 3) of that of a normal one of its scale."""
     return (dof + 1) / (dof + 3)
 
 

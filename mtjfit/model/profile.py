@@ -1,4 +1,4 @@
-"""Profile likelihoods: the rise of −2 ln L where one parameter is held and all others follow.
+"""Profile likelihoods: the rise of −2 ln L when one parameter is held fixed and all others are refitted.
 
 The ends of an interval are where the rise reaches the quantile of χ² with one degree of freedom (Wilks), 1 for 68 % and
 3.84 for 95 %. Where it does not within the range of the parameter, the end is open.
@@ -52,7 +52,7 @@ class Profile:
     log: bool  # whether the parameter is followed in its logarithm
 
     def interval(self, level: float = 0.95) -> Interval:
-        """The lowest and the highest value at which the rise is below its threshold, and all between them; of `LEVELS`.
+        """From the lowest to the highest value whose rise is below the threshold; `level` is one of `LEVELS`.
 
         Examples
         --------
@@ -101,7 +101,7 @@ def thresholds(model: FullPosterior) -> tuple[float, ...]:
 def rises(
     model: FullPosterior, values: FloatArray, amplitudes: FloatArray, errors: Mapping[str, float], sds: float = 2.0
 ) -> dict[str, tuple[float, float]]:
-    """Rise of χ² where a parameter is held `sds` of its errors below and above its best value, all others following.
+    """Rise of χ² with a parameter fixed `sds` standard errors below and above its best value, the others refitted.
 
     At natural values (size,) and amplitudes (n_free,) of the optimum, for the parameters that have `errors`; `sds` of
     them must leave lengths positive. sds² for a linear model; never too small, unless `values` are no minimum.
@@ -125,7 +125,7 @@ _OF_INTEREST = 2.0  # thresholds up to which it matters
 
 @dataclass(frozen=True)
 class Search:
-    """Starts of the searches for profiles; fewer find the same where there is one valley."""
+    """Numbers of starting points; fewer suffice if there is only one minimum."""
 
     cloud: int = 256  # points of the prior
     valleys: int = 24  # of them from which the whole study is fitted
@@ -151,7 +151,7 @@ class Reference:
 
     @property
     def as_points(self) -> Points:
-        """The same as one row."""
+        """This point as a `Points` of one row."""
         return Points(self.values[None, :], self.amplitudes[None, :], np.array([self.lowest]))
 
 
@@ -179,7 +179,7 @@ def profiles(
     shown: Callable[[Sequence[str]], Iterable[str]] = iter,
     search: Search = SEARCH,
 ) -> Profiles:
-    """Profiles of lengths and amplitudes, none above any point of another or above any other fit.
+    """Profiles of lengths and amplitudes, refined until none lies above a better fit found anywhere.
 
     `about` is the best fit, as far as it is known; `others`, shape (n, size), are natural values of other fits of the
     study, or draws of its posterior. `shown` wraps the names while the lines are drawn, to show progress.
@@ -217,7 +217,7 @@ def profiles(
 
 
 def below(line: Line, points: Points, lowest: float, limits: Sequence[float]) -> float:
-    """Depth in −2 ln L of the lowest of other points below a line, zero if none lies below.
+    """By how much, in −2 ln L, another fit undercuts a profile; zero if none does.
 
     The check on every profile. Points beyond twice the highest threshold do not count: no interval ends there.
     """

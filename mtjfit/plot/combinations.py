@@ -1,4 +1,4 @@
-"""Combinations that each device determines without any length, against thickness."""
+"""Figure of the combinations that each device determines by itself, whatever the lengths, against thickness."""
 
 from __future__ import annotations
 

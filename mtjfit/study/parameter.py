@@ -20,7 +20,7 @@ Scope: TypeAlias = Literal["shared", "group", "device"]
 AnyPrior: TypeAlias = Prior | Fixed | AboutNominal
 
 LENGTHS = ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio", "Lambda", "dead_layer")
-"""Parameters that shape κ(d), in the order of every table; of ``dead_layer`` nm, if declared, d is too large."""
+"""Parameters that shape κ(d), in the order of every table; ``dead_layer`` nm of d, if declared, are not magnetic."""
 
 NOISE = ("noise_par", "noise_perp")
 """Noise scales, declared where the errors of the data are to be fitted."""
@@ -29,7 +29,7 @@ JITTER = ("jitter_par", "jitter_perp")
 """Errors s that known ones lack: σ² = σ_k² + s²."""
 
 DOF = "noise_dof"
-"""Degrees of freedom of Student-t errors; declared, by hand or as [noise] in a study file, it makes them such."""
+"""Degrees of freedom; declaring it, by hand or as [noise] in a study file, selects Student-t errors."""
 
 SCATTER = "scatter_"
 """Before the name of a shared amplitude: its relative standard deviation between devices, as in ``scatter_a1``."""

@@ -34,7 +34,7 @@ _MOST_FAULTS = 20
 def batch_command(
     table: Path, study: Path | None, output: Path, workers: int, scheduler: str, export: Path | None, quiet: bool
 ) -> None:
-    """Reduce every device of TABLE to the numbers that it determines alone, in CATALOGUE, an SQLite file.
+    """Reduce each device in TABLE to what its own data determine, and store it in CATALOGUE, an SQLite file.
 
     TABLE is a CSV or Parquet file, a folder, or a quoted pattern of files such as "dies/*.csv". It is read in pieces;
     memory is bounded by [wafer] memory. Ctrl-C finishes the current chunk; the same command continues from there, also
@@ -124,7 +124,8 @@ def _saying_how_to_go_on(catalogue: Catalogue, again: str) -> Iterator[None]:
 
 def refuse_unusable(table: Path, faults: Sequence[Problem], which: str) -> None:
     """Raise DataError with the first faults, for a table without a usable device: it was declared wrongly."""
-    what, todo = f"none of its {which} devices could be used", "see whether it is declared as it is"
+    what = f"none of its {which} devices could be used"
+    todo = "check that the declared columns and units match the table"
     raise DataError([*faults[:_MOST_FAULTS], Problem(str(table), what, todo)])
 
 
