@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,15 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "mtjfit"
 
 
+@cache  # two tests read the package
+def parsed(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
 def modules(root: Path) -> Iterator[tuple[str, ast.Module]]:
     """Dotted name within `root`, and syntax tree, of each module; a package face ends in ``__init__``."""
     for path in sorted(root.rglob("*.py")):
-        yield ".".join(path.relative_to(root).with_suffix("").parts), ast.parse(path.read_text(encoding="utf-8"))
+        yield ".".join(path.relative_to(root).with_suffix("").parts), parsed(path.read_text(encoding="utf-8"))
 
 
 def defined_twice(root: Path) -> dict[str, list[str]]:

@@ -16,7 +16,8 @@ from mtjfit.infer import Check, Verdict
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-LONG = [path for path in NOTEBOOKS if path.name.startswith("06")]  # explores posteriors that no data shape
+# many refits in 05, posteriors that no data shape in 06: 15 s each
+LONG = [path for path in NOTEBOOKS if path.name.startswith(("05", "06"))]
 QUICK = [path for path in NOTEBOOKS if path not in LONG]
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "consequences",
 ]
 
-# those in __all__ are public, the others serve inside the program
+# for other packages and the tests, too; public names stand in __all__
 _HOMES = {
     ".command": ("compare_devices_command", "compare_mechanisms_command", "compare_studies_command"),
     ".devices.comparison": ("DeviceComparison", "compare_devices"),

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from mtjfit.explorer.state import ExploredStudy, SliderState, moved, shown, start
 
 __all__ = [
-    "AMPLITUDES", "COLOURS", "SLIDERS", "Agreement", "ExploredStudy", "Pictures", "SliderState", "agreement",
-    "explorer_server", "exported", "facts", "fit_from", "heading", "moved", "pictures_at", "serve_explorer",
-    "shown", "start", "structure_of", "value_of",
+    "Agreement", "ExploredStudy", "Pictures", "SliderState", "agreement", "explorer_server", "exported", "fit_from",
+    "moved", "pictures_at", "serve_explorer", "shown", "start", "structure_of",
 ]  # fmt: skip
 
 _HOMES = {

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from mtjfit.infer.convergence.conflict import CONTRADICTS, Conflict, prior_conflicts
-from mtjfit.infer.convergence.diagnostics import ess, ess_bulk
-from mtjfit.infer.convergence.excess import DrawnChi2, chi2_of_draws
-from mtjfit.infer.convergence.gate import Chains, Check, Note, Verdict, about_priors, judge
-from mtjfit.infer.convergence.importance import importance_sample, reliable_k_hat, smoothed
-from mtjfit.infer.ensembles.anneal import Annealed, anneal
-from mtjfit.infer.ensembles.ensemble import Pace, Stream, stream
-from mtjfit.infer.ensembles.jumps import Jump, Straight, TargetDensity
-from mtjfit.infer.ensembles.mixture import Mixture
-from mtjfit.infer.ensembles.run import Run, run_ensembles
-from mtjfit.infer.evidence import Effort, Evidence, Exploration, explore_posterior, log_evidence
+from mtjfit.infer.convergence.gate import Chains, Check, Note, Verdict, judge
+from mtjfit.infer.ensembles.run import run_ensembles
 from mtjfit.infer.identification import Identification, identify
 from mtjfit.infer.least_squares import FitResult, fit
-from mtjfit.infer.posterior import Posterior, chains_of
+from mtjfit.infer.posterior import Posterior
 from mtjfit.infer.sampling import sample
 from mtjfit.infer.simulate import DeviceModel, draw_truth, free_names, priors_of, simulated
-from mtjfit.infer.store.fingerprint import MODEL_VERSION, describe, description_changes
-from mtjfit.infer.store.journal import Journal, is_journal, open_journal, saved_steps
 from mtjfit.lazy import names_on_demand
 
 __all__ = [
-    "CONTRADICTS", "MODEL_VERSION", "Annealed", "Chains", "Check", "Conflict", "DeviceModel", "DrawnChi2", "Effort",
-    "Evidence", "Exploration", "FitResult", "Identification", "Journal", "Jump", "Mixture", "Note", "Pace", "Posterior",
-    "Run", "Straight", "Stream", "TargetDensity", "Verdict", "about_priors", "anneal", "chains_of", "chi2_of_draws",
-    "describe", "description_changes", "draw_truth", "ess", "ess_bulk", "explore_posterior", "fit", "free_names",
-    "identify", "importance_sample", "is_journal", "judge", "log_evidence", "open_journal", "prior_conflicts",
-    "priors_of", "reliable_k_hat", "run_ensembles", "sample", "saved_steps", "simulated", "smoothed", "stream",
+    "Chains", "Check", "DeviceModel", "FitResult", "Identification", "Note", "Posterior", "Verdict", "draw_truth",
+    "fit", "free_names", "identify", "judge", "priors_of", "run_ensembles", "sample", "simulated",
 ]  # fmt: skip
 
+# for other packages and the tests; public names stand in __all__
+_INSIDE = {
+    ".convergence.conflict": ("CONTRADICTS", "Conflict", "prior_conflicts"),
+    ".convergence.diagnostics": ("ess", "ess_bulk"),
+    ".convergence.excess": ("DrawnChi2", "chi2_of_draws"),
+    ".convergence.gate": ("about_priors",),
+    ".convergence.importance": ("importance_sample", "reliable_k_hat", "smoothed"),
+    ".ensembles.anneal": ("Annealed", "anneal"),
+    ".ensembles.ensemble": ("Pace", "Stream", "stream"),
+    ".ensembles.jumps": ("Jump", "Straight", "TargetDensity"),
+    ".ensembles.mixture": ("Mixture",),
+    ".ensembles.run": ("Run",),
+    ".evidence": ("Effort", "Evidence", "Exploration", "explore_posterior", "log_evidence"),
+    ".posterior": ("chains_of",),
+    ".store.fingerprint": ("MODEL_VERSION", "describe", "description_changes"),
+    ".store.journal": ("Journal", "is_journal", "open_journal", "saved_steps"),
+}
 _MOVED = {"Plan": "mtjfit.planning:Plan", "plan": "mtjfit.planning:plan"}
 
-__getattr__ = names_on_demand(__name__, {}, _MOVED)
+__getattr__ = names_on_demand(__name__, _INSIDE, _MOVED)

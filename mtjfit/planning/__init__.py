@@ -14,23 +14,15 @@ if TYPE_CHECKING:
     from mtjfit.planning.planner import plan
     from mtjfit.planning.result import Plan
 
-__all__ = [
-    "EVERYTHING", "Candidate", "Design", "LinearGaussian", "Measurement", "Outcomes", "ParameterDraws", "Plan",
-    "Response", "Target", "candidate_fisher", "candidates_table", "draws_from_posterior", "draws_from_priors",
-    "draws_of", "exchanged", "fisher", "greedy", "linear_gaussian", "load_plan", "log_density", "measured",
-    "measured_again", "measurement_like", "outcomes_of", "plan", "plan_document", "plan_tables", "precision_before",
-    "respond", "setting", "simulated_outcomes", "spread_text", "target_of", "targets", "thickness_grid",
-]  # fmt: skip
+__all__ = ["EVERYTHING", "Candidate", "Design", "Measurement", "Plan", "Target", "load_plan", "plan", "spread_text"]
 
 _HOMES = {
     ".candidates": ("Candidate", "measured_again", "thickness_grid"),
     ".choose": ("exchanged", "greedy"),
     ".design": ("Design", "load_plan"),
     ".draws": ("ParameterDraws", "draws_from_posterior", "draws_from_priors", "draws_of"),
-    ".expected_gain": (
-        "EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "linear_gaussian", "precision_before",
-        "spread_text", "target_of", "targets",
-    ),
+    ".expected_gain": ("EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "linear_gaussian",
+        "precision_before", "spread_text", "target_of", "targets"),
     ".measurement": ("Measurement", "measurement_like"),
     ".planner": ("plan",),
     ".response": ("Response", "fisher", "measured", "respond", "setting"),

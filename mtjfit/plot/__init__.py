@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from mtjfit.lazy import available, names_on_demand
 from mtjfit.plot.combinations import plot_combinations
-from mtjfit.plot.draws import plot_corner, plot_trace, rank_fractions
+from mtjfit.plot.draws import plot_corner, plot_trace
 from mtjfit.plot.identify import plot_identifiability
-from mtjfit.plot.style import OKABE_ITO, NotebookFigure, literal, render, save, watermark
+from mtjfit.plot.style import render, save
 from mtjfit.plot.torque import plot_torque
 from mtjfit.plot.transfer import plot_accumulation_band, plot_transfer
 
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from mtjfit.prior_influence.plot import plot_prior_posterior
 
 __all__ = [
-    "OKABE_ITO", "NotebookFigure", "literal", "plot_accumulation", "plot_accumulation_band", "plot_bias_dependence",
-    "plot_combinations", "plot_consequences", "plot_corner", "plot_forest", "plot_frequency_response",
-    "plot_identifiability", "plot_mechanisms", "plot_plan", "plot_prior_posterior", "plot_signatures",
-    "plot_thickness_dependence", "plot_thin_validity", "plot_torque", "plot_trace", "plot_transfer",
-    "rank_fractions", "render", "save", "watermark",
+    "plot_accumulation", "plot_accumulation_band", "plot_bias_dependence", "plot_combinations", "plot_consequences",
+    "plot_corner", "plot_forest", "plot_frequency_response", "plot_identifiability", "plot_mechanisms", "plot_plan",
+    "plot_prior_posterior", "plot_signatures", "plot_thickness_dependence", "plot_thin_validity", "plot_torque",
+    "plot_trace", "plot_transfer", "render", "save",
 ]  # fmt: skip
 
 _HOMES = {
+    ".draws": ("rank_fractions",),
+    ".style": ("OKABE_ITO", "NotebookFigure", "literal", "watermark"),
     "..comparison.devices.plot": ("plot_forest",),
     "..comparison.free_layer.plot": ("plot_consequences",),
     "..comparison.mechanisms.plot": ("plot_mechanisms", "plot_signatures"),

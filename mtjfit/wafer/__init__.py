@@ -7,80 +7,22 @@ from typing import TYPE_CHECKING
 from mtjfit.lazy import names_on_demand
 
 if TYPE_CHECKING:
-    from mtjfit.wafer.catalogue import Catalogue, Configuration, Source, open_catalogue
-    from mtjfit.wafer.declaration import WaferStudy, WaferTable, load_wafer
+    from mtjfit.wafer.catalogue import Catalogue, open_catalogue
+    from mtjfit.wafer.declaration import WaferStudy, load_wafer
     from mtjfit.wafer.read.chunk import Chunk, Fault
-    from mtjfit.wafer.read.table import chunks, table_identity, table_origins
-    from mtjfit.wafer.reduce.batch import BatchSummary, run_batch
+    from mtjfit.wafer.read.table import chunks, table_identity
+    from mtjfit.wafer.reduce.batch import run_batch
     from mtjfit.wafer.reduce.reduce import reduce_chunk
     from mtjfit.wafer.reduce.reduced import FLAGS, Reduced, column_names, flag_names, units_of
     from mtjfit.wafer.reduce.sums import compressed
-    from mtjfit.wafer.stack.fit import FitEffort, StackFit, fit_stack
-    from mtjfit.wafer.stack.from_catalogue import (
-        catalogue_stacks,
-        devices_of,
-        group_study,
-        hierarchy_of,
-        refusals,
-        stack_model,
-    )
+    from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, stack_model
     from mtjfit.wafer.stack.groups import fit_groups, sample_groups
-    from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
-    from mtjfit.wafer.stack.posterior import WaferPosterior
-    from mtjfit.wafer.survey.compare import compare_wafers, wafer_means
-    from mtjfit.wafer.survey.curves import Curves, DeviceCurve, curves_of, survey_of
-    from mtjfit.wafer.survey.limits import WaferFindings, control_limits, odd_devices
-    from mtjfit.wafer.survey.smooth import smooth_surfaces
-    from mtjfit.wafer.survey.survey import Survey
 
 __all__ = [
-    "FLAGS",
-    "BatchSummary",
-    "Catalogue",
-    "Chunk",
-    "Configuration",
-    "Curves",
-    "DeviceCurve",
-    "Fault",
-    "FitEffort",
-    "Hierarchy",
-    "Reduced",
-    "Source",
-    "StackFit",
-    "Survey",
-    "WaferDevices",
-    "WaferFindings",
-    "WaferPosterior",
-    "WaferStudy",
-    "WaferTable",
-    "catalogue_stacks",
-    "chunks",
-    "column_names",
-    "compare_wafers",
-    "compressed",
-    "control_limits",
-    "curves_of",
-    "devices_of",
-    "fit_groups",
-    "fit_stack",
-    "flag_names",
-    "group_study",
-    "hierarchy_of",
-    "load_wafer",
-    "odd_devices",
-    "open_catalogue",
-    "reduce_chunk",
-    "refusals",
-    "run_batch",
-    "sample_groups",
-    "smooth_surfaces",
-    "stack_model",
-    "survey_of",
-    "table_identity",
-    "table_origins",
-    "units_of",
-    "wafer_means",
-]
+    "FLAGS", "Catalogue", "Chunk", "Fault", "Reduced", "WaferStudy", "catalogue_stacks", "chunks", "column_names",
+    "compressed", "fit_groups", "flag_names", "load_wafer", "open_catalogue", "reduce_chunk", "run_batch",
+    "sample_groups", "stack_model", "table_identity", "units_of",
+]  # fmt: skip
 
 _HOMES = {
     ".catalogue": ("Catalogue", "Configuration", "Source", "open_catalogue"),
@@ -92,14 +34,8 @@ _HOMES = {
     ".reduce.reduced": ("FLAGS", "Reduced", "column_names", "flag_names", "units_of"),
     ".reduce.sums": ("compressed",),
     ".stack.fit": ("FitEffort", "StackFit", "fit_stack"),
-    ".stack.from_catalogue": (
-        "catalogue_stacks",
-        "devices_of",
-        "group_study",
-        "hierarchy_of",
-        "refusals",
-        "stack_model",
-    ),
+    ".stack.from_catalogue": ("catalogue_stacks", "devices_of", "group_study", "hierarchy_of", "refusals",
+        "stack_model"),
     ".stack.groups": ("fit_groups", "sample_groups"),
     ".stack.hierarchy": ("Hierarchy", "WaferDevices"),
     ".stack.posterior": ("WaferPosterior",),
@@ -108,7 +44,7 @@ _HOMES = {
     ".survey.limits": ("WaferFindings", "control_limits", "odd_devices"),
     ".survey.smooth": ("smooth_surfaces",),
     ".survey.survey": ("Survey",),
-}
+}  # fmt: skip
 
 __getattr__ = names_on_demand(
     __name__,

@@ -66,6 +66,7 @@ def test_the_grid_has_converged(exact: Reference) -> None:
     np.testing.assert_allclose(np.sqrt(np.diagonal(covariance)) / sd, 1.0, atol=0.02)
 
 
+@pytest.mark.slow  # a second proof of the reference, 3 s; the fast one is that the grid has converged
 def test_importance_sampling_agrees_with_the_grid(exact: Reference) -> None:
     """Two references that share no integration rule: 0.05 sd is five standard errors of 20 000 draws."""
     other = by_importance(exact.model, 60_000)

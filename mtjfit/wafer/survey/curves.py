@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mtjfit.wafer.catalogue import Catalogue, Source
     from mtjfit.wafer.declaration import WaferStudy
 
-Name = tuple[str, str]
+_Name = tuple[str, str]
 """Wafer and device."""
 
 
@@ -74,7 +74,7 @@ class DeviceCurve:
 class Curves:
     """Curves by wafer and device, and a sentence on why some are missing."""
 
-    found: Mapping[Name, DeviceCurve]
+    found: Mapping[_Name, DeviceCurve]
     missing: str = ""
 
 
@@ -102,7 +102,7 @@ def survey_of(catalogue: Catalogue, *, name: str = "", configuration: str = "") 
 
 def curves_of(
     catalogue: Catalogue,
-    wanted: Collection[Name],
+    wanted: Collection[_Name],
     survey: Survey,
     *,
     table: Path | None = None,
@@ -123,7 +123,7 @@ def curves_of(
     """
     chosen = catalogue.configuration(configuration)
     left, faults = set(wanted), []
-    found: dict[Name, DeviceCurve] = {}
+    found: dict[_Name, DeviceCurve] = {}
     rows = survey.frame.set_index(["wafer", "device"])
     for source in catalogue.sources(chosen.fingerprint):
         place = Path(table or source.name)
@@ -142,15 +142,15 @@ def curves_of(
     return Curves(found, f"The curves of {counted(len(left), 'device')} cannot be shown: {why}.")
 
 
-def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[Name]) -> frozenset[int]:
+def _chunk_numbers(catalogue: Catalogue, source: Source, wanted: Collection[_Name]) -> frozenset[int]:
     said = "SELECT chunk FROM devices WHERE source = ? AND wafer = ? AND device = ?"
     rows = (catalogue.connection.execute(said, (source.id, *name)).fetchone() for name in wanted)
     return frozenset(int(row[0]) for row in rows if row is not None)
 
 
 def _read(
-    source: Source, place: Path, wanted: Collection[Name], numbers: frozenset[int], rows: pd.DataFrame
-) -> Iterator[tuple[Name, DeviceCurve]]:
+    source: Source, place: Path, wanted: Collection[_Name], numbers: frozenset[int], rows: pd.DataFrame
+) -> Iterator[tuple[_Name, DeviceCurve]]:
     """Curves from a table; MtjfitError if its content is not the one that was reduced."""
     from mtjfit.wafer.read.table import chunks, table_identity
     from mtjfit.wafer.stack.from_catalogue import stored_study
