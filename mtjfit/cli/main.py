@@ -15,8 +15,8 @@ Exit codes:
   3 data or configuration   130 interrupted"""
 
 _COMMANDS = (
-    "cli.datasets:demo",
-    "cli.init:init",
+    "cli.first_steps:demo",
+    "cli.first_steps:init",
     "cli.identify:check",
     "cli.identify:identify",
     "planning.command:plan",
@@ -27,7 +27,7 @@ _COMMANDS = (
     "wafer.commands.batch:batch",
     "wafer.commands.wafer:wafer",
     "calibration.command:calibrate",
-    "cli.datasets:datasets",
+    "cli.first_steps:datasets",
     "paper.command:figures",
 )
 """Module and name of each command; its function is ``<name>_command``."""

@@ -16,11 +16,10 @@ if TYPE_CHECKING:
     from mtjfit.spectra.export import spectra_files
     from mtjfit.spectra.joint import DeviceLines, fit_together
     from mtjfit.spectra.kittel import KittelFit, fit_kittel, resonance_field, resonance_frequency, resonance_slope
-    from mtjfit.spectra.lines import fit_lines
+    from mtjfit.spectra.lines import fit_lines, fit_spectrum
     from mtjfit.spectra.lineshape import antisymmetric, complex_line, symmetric
     from mtjfit.spectra.load import load_spectra
     from mtjfit.spectra.residuals import ResidualTests, residual_tests
-    from mtjfit.spectra.single import fit_spectrum
     from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, branches, line_values
     from mtjfit.spectra.study import LineOptions, SpectraDevice, SpectraResult, SpectraStudy, SpectrumFit
     from mtjfit.spectra.torkance import CommonError, TorkanceCurve, torkance_curve
@@ -67,11 +66,10 @@ _HOMES = {
     ".export": ("spectra_files",),
     ".joint": ("DeviceLines", "fit_together"),
     ".kittel": ("KittelFit", "fit_kittel", "resonance_field", "resonance_frequency", "resonance_slope"),
-    ".lines": ("fit_lines",),
+    ".lines": ("fit_lines", "fit_spectrum"),
     ".lineshape": ("antisymmetric", "background", "complex_line", "line_derivatives", "symmetric"),
     ".load": ("load_spectra",),
     ".residuals": ("ResidualTests", "residual_tests"),
-    ".single": ("fit_spectrum",),
     ".spectrum": ("LineFits", "LineModel", "Spectrum", "branches", "line_values"),
     ".study": ("LineOptions", "SpectraDevice", "SpectraResult", "SpectraStudy", "SpectrumFit"),
     ".torkance": ("CommonError", "TorkanceCurve", "smooth_curve", "torkance_curve"),

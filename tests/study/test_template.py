@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small import problems_of
 
-from mtjfit.cli.init import init_command
+from mtjfit.cli.first_steps import init_command
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study import load_study, study_template
 

@@ -1,20 +1,28 @@
-"""Chunks of a table of devices: Parquet, delimited text, or a folder of files."""
+"""Chunks of a table of devices: Parquet, delimited text, or a folder of files that the readers of studies read."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator
-from dataclasses import replace
+import math
+from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mtjfit.data.curve import Origin
-from mtjfit.data.origin import distinct, origin_in
+import numpy as np
+
+from mtjfit.arrays import FloatArray
+from mtjfit.data.curve import Origin, TorqueCurve
+from mtjfit.data.format import NamePattern
+from mtjfit.data.origin import distinct, metadata_comments, origin_in
+from mtjfit.data.readers import Sheet, read_source
+from mtjfit.data.table import curves_from_sheets, declared_sheets
+from mtjfit.data.tidy import parse_number
 from mtjfit.errors import DataError, Problem, did_you_mean
 from mtjfit.wafer.declaration import WaferStudy
-from mtjfit.wafer.read.blocks import gathered
-from mtjfit.wafer.read.chunk import Chunk
+from mtjfit.wafer.read.blocks import NameIndex, gathered
+from mtjfit.wafer.read.chunk import Chunk, Fault
 from mtjfit.wafer.read.device_checks import checked_chunk
-from mtjfit.wafer.read.folder import first_origin, folder_chunks, folder_files
 from mtjfit.wafer.read.parquet import is_parquet, parquet_blocks, parquet_comments
 from mtjfit.wafer.read.text import LARGEST_BLOCK, text_blocks, text_comments
 
@@ -126,3 +134,133 @@ def _check_format(study: WaferStudy) -> None:
         what = f"cannot be read piece by piece with reader = {form.reader!r}" if form.reader else what
         todo = "give a table with one header line, or Parquet, or a folder with one file for each device"
         raise DataError([Problem(str(study.table), what, todo)])
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    """The device of one file, its position and names."""
+
+    curve: TorqueCurve
+    x: float
+    y: float
+    wafer: str
+    split: str
+    origin: Origin
+
+
+def folder_files(table: Path) -> list[Path]:
+    """Files of a folder, or of a pattern such as ``sweeps/*.csv``, by name, without hidden ones; DataError if none."""
+    folder, pattern = (table, "*") if table.is_dir() else (table.parent, table.name)
+    found = sorted(path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
+    if not found:
+        raise DataError([Problem(str(table), "fits no file", "give a folder, or a pattern such as 'sweeps/*.csv'")])
+    return found
+
+
+def folder_chunks(study: WaferStudy, skip: Container[int] = ()) -> Iterator[Chunk]:
+    """Chunks of files; those of a skipped chunk are not opened. DataError if none is there, or two have one device."""
+    files, size, seen = folder_files(study.table), study.wafer.chunk, NameIndex()
+    for number, k in enumerate(range(0, len(files), size)):
+        if number not in skip:
+            some = files[k : k + size]
+            found = [_device(study, path) for path in some]
+            names = [(one.wafer, one.device if isinstance(one, Fault) else one.curve.device) for one in found]
+            if (again := seen.repeated(names)) is not None:
+                what = f"is the second file of device {names[again][1]!r}"
+                todo = "give every device one file, or put all rows into one table"
+                raise DataError([Problem(str(some[again]), what, todo)])
+            yield _chunk(study, number, found, (k + len(some)) / len(files))
+
+
+def first_origin(study: WaferStudy) -> Origin:
+    """Origin that the first file of a folder declares; each chunk has those of its own files."""
+    found = _device(study, folder_files(study.table)[0])
+    return Origin() if isinstance(found, Fault) else found.origin
+
+
+def _device(study: WaferStudy, path: Path) -> _One | Fault:
+    """The device of one file, or why it cannot be used."""
+    declaration = study.reading
+    try:
+        sheets = declared_sheets(read_source(path, str(path), declaration.format.max_bytes), declaration)
+        curves = curves_from_sheets(sheets, study.declaration, str(path))
+        if len(curves) != 1:
+            todo = "give every device its own file, or put all rows into one table"
+            raise DataError([Problem(str(path), f"holds {len(curves)} devices", todo)])
+        roles = study.wafer.roles()
+        x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
+        wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
+        said = [each for sheet in sheets for each in metadata_comments(sheet.metadata)]
+        origin = origin_in(said, str(path)) if said else curves[0].origin
+        return _One(curves[0], x, y, wafer, split or curves[0].group, origin)
+    except DataError as error:
+        first = error.problems[0]
+        return Fault(_name(study, path), "", "", first.where, first.what, first.todo)
+
+
+def _name(study: WaferStudy, path: Path) -> str:
+    """Name of the device of a file that cannot be used: as the file's name has it, or the file's name."""
+    if study.declaration.name:
+        with suppress(DataError):
+            fields = NamePattern(study.declaration.name).fields(path.name)
+            return fields.get(study.declaration.columns.device, path.name)
+    return path.name
+
+
+def _text(sheets: Sequence[Sheet], name: str) -> tuple[str, str | None, Sheet]:
+    """The only text that a column or header parameter holds, its unit, and its sheet."""
+    sheet = sheets[0]
+    where = f"{sheet.where}: column {name!r}"
+    if name in sheet.names:
+        column = sheet.column(name)
+        if len(set(column.cells)) != 1:
+            raise DataError([Problem(where, "differs within the device", "a device has one")])
+        return column.cells[0], column.unit, sheet
+    if name not in sheet.metadata:
+        todo = did_you_mean(name, [*sheet.names, *sheet.metadata])
+        raise DataError([Problem(where, "no such column or header parameter", todo)])
+    return sheet.metadata[name], None, sheet
+
+
+def _position(sheets: Sequence[Sheet], name: str) -> float:
+    text, unit, sheet = _text(sheets, name)
+    number, _, behind = text.partition(" ")
+    unit = unit or behind.strip() or None
+    value, fault = parse_number(number, sheet.decimal)
+    if fault is None and unit not in (None, "mm"):
+        fault = f"is in {unit!r}, but positions are in mm", "give it in mm"
+    if fault is not None:
+        raise DataError([Problem(f"{sheet.where}: column {name!r}", *fault)])
+    return value
+
+
+def _chunk(study: WaferStudy, number: int, found: Sequence[_One | Fault], share: float) -> Chunk:
+    ones = [one for one in found if isinstance(one, _One)]
+    curves = [one.curve for one in ones]
+
+    def by_row(name: str) -> FloatArray:
+        return np.concatenate([np.empty(0), *(getattr(curve, name) for curve in curves)])
+
+    fitted, used = study.sigma_is_fitted, np.concatenate([np.empty(0, dtype=bool), *(each.used for each in curves)])
+    factor = np.array([curve.angle_factor for curve in curves])
+    return Chunk(
+        number=number,
+        device=tuple(curve.device for curve in curves),
+        start=np.cumsum([0, *(curve.bias.size for curve in curves)]),
+        bias=by_row("bias"),
+        par=by_row("par"),
+        perp=by_row("perp"),
+        sigma_par=None if fitted else by_row("sigma_par"),
+        sigma_perp=None if fitted else by_row("sigma_perp"),
+        thickness=np.array([curve.thickness for curve in curves]),
+        x=np.array([one.x for one in ones]),
+        y=np.array([one.y for one in ones]),
+        wafer=tuple(one.wafer for one in ones),
+        split=tuple(one.split for one in ones),
+        faults=tuple(one for one in found if isinstance(one, Fault)),
+        used=None if used.all() else used,
+        rho=by_row("rho") if study.is_correlated else None,
+        angle_factor=factor if study.declaration.sin_theta == "included" else None,
+        share=share,
+        origins=distinct(one.origin for one in ones),
+    )
