@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from shortcuts import few_starts
 
 import mtjfit
+import mtjfit.parallel
 from mtjfit.cli import cli
 
 SERIES = ("F0.8nm", "F2.0nm", "F4.0nm")
@@ -128,7 +129,7 @@ def ctrl_c() -> Iterator[None]:
 def working_alone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command inside a test works alone: to load what it needs takes a process as long as most of these tests."""
     if request.path.parent.name == "cli":
-        monkeypatch.setattr("mtjfit.parallel.n_processors", lambda: 1)
+        monkeypatch.setattr(mtjfit.parallel, "n_processors", lambda: 1)
 
 
 @pytest.fixture(scope="session")
