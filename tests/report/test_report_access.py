@@ -12,16 +12,10 @@ from shown import contrast
 
 import mtjfit
 
-TEMPLATE = Path(mtjfit.__file__).parent / "report" / "report.html.j2"
-STYLE = re.search(r"<style>(.*?)</style>", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)[1]
-BEHIND = {
-    "ink": ("back", "card", "fairback", "badback"),
-    "soft": ("back", "card"),
-    "accent": ("back", "card"),
-    "good": ("back", "card"),
-    "fair": ("back", "card"),
-    "bad": ("back", "card"),
-}
+TEMPLATE = (Path(mtjfit.__file__).parent / "report" / "report.html.j2").read_text(encoding="utf-8")
+STYLE = re.search(r"<style>(.*?)</style>", TEMPLATE, re.DOTALL)[1]
+COLOURS = ("soft", "accent", "good", "fair", "bad")
+BEHIND = {"ink": ("back", "card", "fairback", "badback"), **dict.fromkeys(COLOURS, ("back", "card"))}
 """Text colours of the page, and what is behind them."""
 
 
@@ -58,6 +52,13 @@ def test_text_has_contrast_in_every_theme():
 
 def test_sabotage_faint_text_is_seen():
     assert faint(STYLE.replace("--soft: #59636e", "--soft: #8a949f")) == ["light: soft on back", "light: soft on card"]
+
+
+def test_the_template_escapes_everything_and_its_style_loads_nothing():
+    assert "|safe" not in TEMPLATE.replace(" ", "")
+    assert not re.search(r"url\(|@import", STYLE)
+    assert "prefers-color-scheme: dark" in STYLE
+    assert "@media print" in STYLE
 
 
 def test_keyboard_and_motion_are_cared_for():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from model_studies import simulated
 from shortcuts import few_starts
+from small import told
 
 import mtjfit
 from mtjfit.data import TorqueCurve
@@ -23,54 +24,38 @@ def good(finished) -> mtjfit.FitResult:
     return finished.fit
 
 
-def test_measured_data_carry_no_origin(make_study, good: mtjfit.FitResult):
-    study = mtjfit.load_study(make_study(measured=True))
-    assert "origin" not in header_fields(study, good)
-
-
-def test_masks_window_and_other_conventions_are_said(make_study, good: mtjfit.FitResult):
+def test_conventions_and_masks_are_said_and_measured_data_carry_no_origin(make_study, good: mtjfit.FitResult, golden):
     def edit(text: str) -> str:
         extra = 'bias_window = [-0.4, 0.4]\nmask = [{ bias = [0.0, 0.0], reason = "zero-bias anomaly" }]\n'
         text = text.replace('per = "device"', 'per = "volume"').replace('"hbar/2e/kohm"', '"mT/V"')
         text = text.replace("[data.columns]", extra + "[data.columns]").replace("{ fixed = true }", THICKNESS)
         return text.replace('perp_axis = "MxP"', 'perp_axis = "PxM"')
 
-    fields = header_fields(mtjfit.load_study(make_study(edit=edit)), good)
-    assert fields["masked"] == "27 of 123 points: 24 outside the bias window -0.4 to 0.4 V; 3 zero-bias anomaly"
-    assert fields["values"] == "192 (96 bias points, two components), -0.4 to 0.4 V"
-    assert fields["normalisation"] == "per volume: carries 1/d (effective field, divided by M_s d)"
-    assert fields["sign"] == "T_perp declared along P x M, flipped to M x P"
-    assert fields["unit"] == "mT V⁻¹"
-    assert fields["thicknesses"] == "3, from 0.8 to 4 nm; each ± 0.05 nm"
+    file = make_study(edit=edit, measured=True)
+    golden("header-conventions", header(mtjfit.load_study(file), good), file.parent)
 
 
 THICKNESS = '{ prior = "normal", sd = 0.05 }'
 
 
-def test_devices_that_differ_are_told_apart(good: mtjfit.FitResult):
+def test_devices_that_differ_are_told_apart_and_the_angle_of_the_amplitudes_is_said(good, golden, tmp_path):
     first, *rest = good.study.curves
-    study = good.study.replace(curves=(replace(first, declared_perp_axis="PxM"), *rest))
-    assert header_fields(study, good)["sign"] == (
-        "F0.8nm: T_perp declared along P x M, flipped to M x P; F2.0nm, F4.0nm: T_perp along M x P, as declared"
-    )
-
-
-def test_the_angle_that_amplitudes_belong_to_is_said(good: mtjfit.FitResult):
-    first, *rest = good.study.curves
-    alone = good.study.replace(curves=(first,))
-    assert "angle" not in header_fields(alone, good)
     tilted = tuple(
         replace(curve, angle=angle, sin_theta="included")
         for curve, angle in zip(good.study.curves, (72.0, 54.0, 90.0), strict=True)
     )
-    says = "sin θ included in the values: amplitudes are per sin θ"
-    assert header_fields(good.study.replace(curves=tilted), good)["angle"] == f"54° to 90°, {says}"
-    assert header_fields(alone.replace(curves=tilted[:1]), good)["angle"] == f"72°, {says}"
     divided = tuple(replace(curve, sin_theta="divided") for curve in (first, *rest))
-    text = header_fields(good.study.replace(curves=divided), good)["angle"]
-    assert text == "values already divided by sin θ: amplitudes are per sin θ"
-    mixed = header_fields(good.study.replace(curves=(tilted[0], *divided[1:])), good)["angle"]
-    assert mixed == f"72°, F0.8nm: {says}; F2.0nm, F4.0nm: {text}"
+    cases = {
+        "one has another axis": (replace(first, declared_perp_axis="PxM"), *rest),
+        "one alone": (first,),
+        "all tilted": tilted,
+        "one alone, tilted": tilted[:1],
+        "all divided": divided,
+        "one tilted, others divided": (tilted[0], *divided[1:]),
+    }
+    fields = {case: header_fields(good.study.replace(curves=curves), good) for case, curves in cases.items()}
+    said = {case: (each["sign"], f"angle: {each.get('angle')}") for case, each in fields.items()}
+    golden("header-curves", told(said.items()), tmp_path)
 
 
 def test_many_devices_are_counted():
@@ -139,20 +124,9 @@ def test_a_single_device_without_a_test_is_taken_on_trust(single):
     assert sign.endswith("; taken on trust: nothing is left to test it with")
 
 
-def test_a_flipped_series_is_loud_and_names_the_other_axis(flipped_fit: mtjfit.FitResult):
-    lines = header(flipped_fit.study, flipped_fit).splitlines()
-    start = lines.index("!" * 80)
-    loud = lines[start + 1 :]
-    assert loud[0] == "!!! THE MODEL DOES NOT DESCRIBE THESE DATA: p < 1e-300. Do not use the numbers below."
-    assert loud[1] == (
-        '!!!   - T_perp may be flipped: with the other perp_axis p would be 0.91. Is perp_axis = "PxM" right?'
-    )
-    assert loud[2].startswith("!!!   - per area or per volume: per = ")
-    assert (
-        loud[3] == "!!!   - underestimated errors: errors 5.3 times larger would make χ² equal its degrees of freedom"
-    )
-    assert loud[5] == "!!!   - a mechanism other than Eq. 12, or a term of J0(V) that was not declared"
-    assert lines[-1] == "!" * 80
+def test_a_flipped_series_is_loud_and_names_the_other_axis(flipped_fit: mtjfit.FitResult, golden, tmp_path):
+    _, *loud = header(flipped_fit.study, flipped_fit).partition("!" * 80)
+    golden("header-flipped", "".join(loud), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -180,32 +154,20 @@ def test_one_thickness_with_known_lengths_can_reveal_the_sign(make_study):
     assert "perp_axis" in notices(fit)[0].lines[0]
 
 
-def test_scatter_below_the_errors_is_a_hint(good: mtjfit.FitResult):
-    (found,) = notices(replace(good, p_value=0.99995))
-    assert not found.loud
-    assert str(found).splitlines()[0] == "note: the data scatter less than their errors predict (1 - p = 5e-05)"
-
-
-def test_a_device_that_contradicts_the_model_on_its_own_is_named(good: mtjfit.FitResult):
-    first, *rest = good.devices
-    (found,) = notices(replace(good, devices=(replace(first, chi2=400.0, dof=1), *rest)))
-    assert found.title.startswith("on their own these devices contradict Eq. 12")
-    assert found.lines == ("F0.8nm: p = 5.5e-89",)
-
-
-def test_points_off_their_own_polynomial_are_named(good: mtjfit.FitResult):
-    """A quiet note while the whole fit is good; loud once it is not."""
+def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.FitResult, golden, tmp_path):
+    """Points off their own polynomial are a quiet note while the whole fit is good; loud once it is not."""
     first, *rest = good.devices
     devices = (replace(first, scatter_chi2=160.0, scatter_dof=78), *rest)
-    for p_value, loud in ((0.5, False), (1e-9, True)):
-        found = notices(replace(good, devices=devices, p_value=p_value))[-1]
-        assert found.loud is loud
-        assert found.title.startswith("the points of these devices do not follow a polynomial of the declared powers")
-        assert found.lines == (
-            "F0.8nm: χ² = 160.0 for 78 degrees of freedom, p = 1.3e-07",
-            "wrong quantity (torque or torkance)? outliers or drift? a power of V not declared? errors too small?",
-        )
-    assert notices(replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest))) == ()
+    thick = replace(good.study.curves[0], thickness=20.0)
+    cases = {
+        "scatter below the errors": replace(good, p_value=0.99995),
+        "a device contradicts the model": replace(good, devices=(replace(first, chi2=400.0, dof=1), *rest)),
+        "points off their polynomial": replace(good, devices=devices, p_value=0.5),
+        "and the fit is bad": replace(good, devices=devices, p_value=1e-9),
+        "points nearly on it": replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest)),
+        "unusual numbers": replace(good, study=good.study.replace(curves=(thick, *good.study.curves[1:]))),
+    }
+    golden("notices", told((case, map(str, notices(fit))) for case, fit in cases.items()), tmp_path)
 
 
 def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
@@ -216,14 +178,3 @@ def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):
     assert found[0].loud
     assert found[0].lines[0].startswith("F0.8nm: χ² = ")
     assert found[0].lines[0].endswith("for 78 degrees of freedom, p < 1e-300")
-
-
-def test_unusual_numbers_are_said_loudly_and_left_as_they_are(finished) -> None:
-    study = finished.fit.study
-    thick = replace(study.curves[0], thickness=20.0)
-    fit = replace(finished.fit, study=study.replace(curves=(thick, *study.curves[1:])))
-    found = [notice for notice in notices(fit) if "UNUSUAL" in notice.title]
-    assert len(found) == 1
-    assert found[0].loud
-    assert found[0].lines == ("device 'F0.8nm': thickness up to 20 nm: more than 10 nm is unusual; is it in angstrom?",)
-    assert not [notice for notice in notices(finished.fit) if "UNUSUAL" in notice.title]

@@ -73,24 +73,14 @@ def test_open_ends_are_called_open_and_undetermined_parameters_have_no_number() 
     assert rows["D_ratio"][5] == "prior only"
 
 
-def test_the_text_has_its_parts() -> None:
-    text = identify_text(known())
-    assert text.startswith("5 of 6 parameters are determined by this design, thicknesses known\n  - lambda_sf_N and D_")
-    assert "only by their priors: lambda_sf_N, D_ratio" in text
-    assert "a lower limit only: lambda_sf_F" in text
-    assert "lambda_sf_F > " in text
-    assert "no upper limit" in text
-    assert "not at all  lambda_sf_N · D_ratio^-1" in text
-    for title in ("Profile likelihood intervals", "Stiff and sloppy combinations", "Expected errors over the prior"):
-        assert title in text
-    assert "Model test without lengths" in text
-
-
-def test_one_thickness_is_told_so() -> None:
-    text = identify_text(known(1))
-    assert text.startswith("3 of 4 parameters")
-    assert "these tell arg κ, |κ|·a1, |κ|·b2" in text.replace("\n    ", " ")
-    assert text.count("no upper limit") + text.count("neither lower nor upper") >= 1
+def test_the_text_of_a_series_and_of_one_thickness(golden, tmp_path) -> None:
+    series, one = identify_text(known()), identify_text(known(1))
+    assert series.startswith("5 of 6 parameters are determined by this design, thicknesses known\n")
+    assert one.startswith("3 of 4 parameters")
+    for title in ("Stiff and sloppy combinations", "Expected errors over the prior", "Model test without lengths"):
+        assert title in series
+    told = [text.partition("\nStiff and sloppy")[0] for text in (series, one)]
+    golden("identify", "\n".join(told), tmp_path, numbers=False)
 
 
 def test_directions_from_well_to_hardly_known() -> None:
@@ -111,24 +101,17 @@ def device(chi2: float, dof: int = 1, name: str = "A") -> DeviceCombinations:
     return DeviceCombinations(name, {}, {}, chi2, dof)
 
 
-def test_the_model_test_in_a_sentence() -> None:
+def test_the_model_test_in_a_sentence(golden, tmp_path) -> None:
     """p of χ² with one degree of freedom: 1.0 → 0.317, 20 → 7.7e-6; below 1e-3 it is a violation."""
-    formula = "Model test without lengths, (par·V)(par·V²) + (perp·V)(perp·V²) = 0 for each device:"
-    assert model_test([device(1.0)], ["a1", "b2"]) == f"{formula} holds (p = 0.32)."
     good, bad = device(1.0), device(20.0, name="B")
-    assert model_test([good, device(2.0, name="B")], ["b2", "a1"]) == (
-        f"{formula} holds in all 2 (smallest p = 0.16, B)."
-    )
-    assert model_test([good, bad], ["a1", "b2"]) == (
-        f"{formula} VIOLATED by B (p = 7.7e-06).\n"
-        "It is not described by Eq. 12 with a1, b2 alone, whatever the lengths are."
-    )
-    many = model_test([device(20.0, name=f"D{k}") for k in range(8)], ["a1", "b2"])
-    assert "D5 (p = 7.7e-06) and 2 more.\nThey are not described" in many
-    assert model_test([device(0.0, dof=0)], ["a1", "b1", "b2"]) == (
-        "Model test without lengths, the polynomials of T_par and T_perp come from one κ and a1, b1, b2 for each "
-        "device: nothing is left to test."
-    )
+    said = [
+        model_test([good], ["a1", "b2"]),
+        model_test([good, device(2.0, name="B")], ["b2", "a1"]),
+        model_test([good, bad], ["a1", "b2"]),
+        model_test([device(20.0, name=f"D{k}") for k in range(8)], ["a1", "b2"]),
+        model_test([device(0.0, dof=0)], ["a1", "b1", "b2"]),
+    ]
+    golden("model-test", "\n\n".join(said) + "\n", tmp_path)
 
 
 def test_a_design_is_answered_without_its_values() -> None:

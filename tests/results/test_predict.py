@@ -53,12 +53,13 @@ def make_study(quantity: str = "torque", per: str = "volume", curves: Mapping[st
         "thickness": Parameter("thickness", AboutNominal(0.1), "device"), "a1": Normal(0.0, 10.0),
         "b2": Normal(0.0, 10.0), **changes,
     }  # fmt: skip
-    parameters = {
-        name: prior if isinstance(prior, Parameter) else Parameter(name, prior)
-        for name, prior in priors.items()
-        if prior is not None
-    }
-    return Study("made", both, parameters)
+    return Study("made", both, parameters_of(priors))
+
+
+def parameters_of(priors: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Parameters from parameters or priors, without those that are None."""
+    declared = {name: prior for name, prior in priors.items() if prior is not None}
+    return {name: each if isinstance(each, Parameter) else Parameter(name, each) for name, each in declared.items()}
 
 
 def draws_of(study: Study, n: int = 5, spread: float = 0.3) -> pd.DataFrame:
@@ -260,21 +261,15 @@ def test_a_foreign_device_and_a_missing_column_are_named() -> None:
 
 
 def study_of(scope: str = "shared", *, factors: bool = False, dead: bool = False, per: str = "area") -> Study:
-    unit = {"area": "mJ/m2", "volume": "mT"}[per]
-    curves = tuple(
-        TorqueCurve(
-            name, BIAS, 2 * BIAS, BIAS**2, d, "torque", per, unit, group=group,
-            sigma_par=np.full(7, 0.1), sigma_perp=np.full(7, 0.1),
-        )
-        for name, d, group in (("A", 1.3, "w1"), ("B", 2.4, "w1"), ("C", 3.1, "w2"))
-    )  # fmt: skip
-    priors: dict[str, Any] = {name: Parameter(name, LENGTH, scope) for name in ("lambda_J", "lambda_phi")}
-    priors["lambda_sf_F"] = Parameter("lambda_sf_F", LENGTH)
+    devices = (("A", 1.3, "w1"), ("B", 2.4, "w1"), ("C", 3.1, "w2"))
+    unit = UNITS["torque", per][0]
+    curves = tuple(replace(make_curve(name, d, "torque", per, unit), group=group) for name, d, group in devices)
+    lengths = {name: Parameter(name, LENGTH, scope) for name in ("lambda_J", "lambda_phi")}
     behind = {"lambda_sf_N": LENGTH, "D_ratio": LogUniform(0.1, 10.0)} if factors else {"Lambda": LENGTH}
-    rest = behind | {"a1": Normal(0.0, 1.0), "b2": Fixed(0.4)} | ({"dead_layer": Uniform(0.0, 0.5)} if dead else {})
-    priors |= {name: Parameter(name, prior) for name, prior in rest.items()}
-    priors["thickness"] = Parameter("thickness", AboutNominal(0.1), "device")
-    return Study("made", curves, priors)
+    rest = {"lambda_sf_F": LENGTH, "a1": Normal(0.0, 1.0), "b2": Fixed(0.4)}
+    rest |= {"dead_layer": Uniform(0.0, 0.5)} if dead else {}
+    thickness = {"thickness": Parameter("thickness", AboutNominal(0.1), "device")}
+    return Study("made", curves, parameters_of(lengths | behind | rest | thickness))
 
 
 def drawn_posterior(study: Study, n: int = 6) -> Posterior:
