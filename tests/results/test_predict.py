@@ -273,20 +273,10 @@ def study_of(scope: str = "shared", *, factors: bool = False, dead: bool = False
 
 
 def drawn_posterior(study: Study, n: int = 6) -> Posterior:
-    rng = np.random.default_rng(4)
-    names = [
-        name + of
-        for name, parameter in study.parameters.items()
-        if not parameter.is_fixed
-        for of in {
-            "shared": [""],
-            "group": [f"[{g}]" for g in dict.fromkeys(c.group for c in study.curves)],
-            "device": [f"[{c.device}]" for c in study.curves],
-        }[parameter.scope]
-    ]
-    draws = pd.DataFrame({name: np.exp(0.4 * rng.standard_normal(n)) for name in names})
+    """Thicknesses at their nominal values, dead layers thinner than any of them."""
+    draws = draws_of(study, n, spread=0.4)
     if "dead_layer" in draws:
-        draws["dead_layer"] = rng.uniform(0, 0.5, n)
+        draws["dead_layer"] = np.random.default_rng(4).uniform(0, 0.5, n)
     for curve in study.curves:
         draws[f"thickness[{curve.device}]"] = curve.thickness
     return posterior_of(study, draws)

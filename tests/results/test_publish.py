@@ -79,12 +79,11 @@ def test_an_unconverged_run_gives_no_number(finished) -> None:
     assert "did NOT converge" in methods(finished.fit, bad, {})
 
 
-def test_the_paragraph_says_what_was_done(finished) -> None:
+def test_the_paragraph_says_what_was_done(finished, one_thickness_fit, golden, tmp_path) -> None:
     said = methods(finished.fit, finished.posterior, {"mtjfit": "9.9", "emcee": "3.1.6"})
     used = finished.posterior.settings
     for words in (
         "Eq. 12 of Manchon et al. [1], with the interface current J_par = a1 V, J_perp = b2 V².",
-        "SIMULATED, not measured",
         f"{used['ensembles']} independent ensembles of {used['walkers']} walkers",
         f"{used['steps_after_warm_up']} steps each after warm-up (seed {used['seed']})",
         f"smallest effective sample size {finished.posterior.summary()['ess'].min():.0f}",
@@ -93,6 +92,7 @@ def test_the_paragraph_says_what_was_done(finished) -> None:
         *REFERENCES.values(),
     ):
         assert words in said, words
+    golden("methods", "\n".join([said, methods(one_thickness_fit, None, {})]), tmp_path, numbers=False)
 
 
 def test_no_second_opinion_is_claimed_where_there_was_none(finished) -> None:
@@ -103,9 +103,3 @@ def test_no_second_opinion_is_claimed_where_there_was_none(finished) -> None:
     mute = replace(finished.posterior, verdict=replace(finished.posterior.verdict, checks=checks))
     assert "importance sample [5] agrees" in methods(finished.fit, finished.posterior, {})
     assert "importance sample [5] agrees" not in methods(finished.fit, mute, {})
-
-
-def test_one_thickness_says_so(one_thickness_fit) -> None:
-    said = methods(one_thickness_fit, None, {})
-    assert "One thickness does not determine the lengths" in said
-    assert "emcee" not in said
