@@ -63,6 +63,18 @@ def test_many_devices_are_counted():
     assert device_names(curves).endswith("D11 (2 nm) and 8 more")
 
 
+def all_notices(fit: mtjfit.FitResult) -> list[str]:
+    """The lines of all notices, as they are printed."""
+    return "\n".join(map(str, notices(fit))).splitlines()
+
+
+def with_p(fit: mtjfit.FitResult, p: float, flipped: float) -> mtjfit.FitResult:
+    """The fit as if these were its p-value and the one with the other axis."""
+    changed = replace(fit, p_value=p)
+    changed.__dict__["p_value_flipped"] = flipped
+    return changed
+
+
 @pytest.fixture(scope="module")
 def single() -> dict[tuple[float, bool], mtjfit.FitResult]:
     """Best fits of a single device by thickness in nm and whether T_perp is flipped; errors of 1 %."""
@@ -86,29 +98,16 @@ def test_the_phase_of_kappa_is_nowhere_clearly_positive():
     assert np.angle(np.conj(kappa(1.2, 1.0, 1.0, 10.0, 1.0)), deg=True) > 12
 
 
-def test_a_thick_layer_alone_takes_the_sign_on_trust(single):
-    for flip in (False, True):
-        fit = single[5.0, flip]
+def test_a_thick_layer_alone_takes_the_sign_on_trust_and_a_thin_one_betrays_a_flipped_axis(single, golden, tmp_path):
+    for fit in (single[5.0, False], single[5.0, True]):
         assert fit.p_value == pytest.approx(fit.p_value_flipped, rel=1e-3)
         assert fit.p_value > 0.01
-        assert notices(fit) == ()
-        says = f"taken on trust: with the other perp_axis the curves would fit, too (p = {fit.p_value_flipped:.2g})"
-        assert header_fields(fit.study, fit)["sign"] == f"T_perp along M x P, as declared; {says}"
-
-
-def test_a_thin_layer_alone_betrays_a_flipped_axis(single):
-    right, flipped = single[0.8, False], single[0.8, True]
-    assert notices(right) == ()
-    assert right.p_value_flipped == pytest.approx(flipped.p_value, rel=1e-6)
-    assert flipped.p_value < 1e-30
-    says = f"the curves agree: with the other perp_axis p = {flipped.p_value:.2g}"
-    assert header_fields(right.study, right)["sign"] == f"T_perp along M x P, as declared; {says}"
-    assert header_fields(flipped.study, flipped)["sign"] == "T_perp along M x P, as declared"
-    assert notices(flipped)[0].loud
-    assert notices(flipped)[0].lines[0] == (
-        f"T_perp may be flipped: with the other perp_axis p would be {right.p_value:.2g}. "
-        'Is perp_axis = "PxM" right?'
-    )  # fmt: skip
+    assert single[0.8, False].p_value_flipped == pytest.approx(single[0.8, True].p_value, rel=1e-6)
+    assert single[0.8, True].p_value < 1e-30
+    cases = {f"{d} nm, {'flipped' if flip else 'right'}": fit for (d, flip), fit in single.items()}
+    cases["untested"] = with_p(single[5.0, False], float("nan"), float("nan"))
+    said = {case: [header_fields(fit.study, fit)["sign"], *all_notices(fit)] for case, fit in cases.items()}
+    golden("sign-of-one-device", told(said.items()), tmp_path)
 
 
 def test_a_good_series_says_nothing_of_trust_and_raises_no_alarm_with_or_without_a_p_value(good: mtjfit.FitResult):
@@ -117,31 +116,9 @@ def test_a_good_series_says_nothing_of_trust_and_raises_no_alarm_with_or_without
     assert np.isnan(replace(good.devices[0], dof=0).p_value)
 
 
-def test_a_single_device_without_a_test_is_taken_on_trust(single):
-    untested = replace(single[5.0, False], p_value=float("nan"))
-    untested.__dict__["p_value_flipped"] = float("nan")
-    sign = header_fields(untested.study, untested)["sign"]
-    assert sign.endswith("; taken on trust: nothing is left to test it with")
-
-
 def test_a_flipped_series_is_loud_and_names_the_other_axis(flipped_fit: mtjfit.FitResult, golden, tmp_path):
     _, *loud = header(flipped_fit.study, flipped_fit).partition("!" * 80)
     golden("header-flipped", "".join(loud), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("p", "flipped", "says"),
-    [
-        (1e-9, 1e-40, "perp_axis is not the cause: with the other one p = 1e-40"),
-        (1e-9, 1e-9, "perp_axis is not the cause: with the other one p = 1e-09"),
-        (1e-40, 1e-9, "with the other perp_axis the misfit would be smaller, but still bad (p = 1e-09)"),
-    ],
-)
-def test_the_other_axis_is_judged_by_its_p_value(good: mtjfit.FitResult, p: float, flipped: float, says: str):
-    bad = replace(good, p_value=p)
-    bad.__dict__["p_value_flipped"] = flipped
-    assert notices(bad)[0].loud
-    assert notices(bad)[0].lines[0] == says
 
 
 def test_one_thickness_with_known_lengths_can_reveal_the_sign(make_study):
@@ -167,7 +144,9 @@ def test_what_may_be_wrong_beside_the_p_value_of_the_whole_is_said(good: mtjfit.
         "points nearly on it": replace(good, devices=(replace(first, scatter_chi2=100.0, scatter_dof=78), *rest)),
         "unusual numbers": replace(good, study=good.study.replace(curves=(thick, *good.study.curves[1:]))),
     }
-    golden("notices", told((case, map(str, notices(fit))) for case, fit in cases.items()), tmp_path)
+    for p, flipped in ((1e-9, 1e-40), (1e-9, 1e-9), (1e-40, 1e-9)):
+        cases[f"p = {p}, with the other axis {flipped}"] = with_p(good, p, flipped)
+    golden("notices", told((case, all_notices(fit)) for case, fit in cases.items()), tmp_path)
 
 
 def test_a_torkance_declared_as_torque_is_named(good: mtjfit.FitResult):

@@ -105,16 +105,9 @@ def test_a_thickness_that_the_curves_narrowed_or_moved_is_shown(finished, mean: 
     assert found[1].startswith("0.76 ± 0.0")
 
 
-def test_one_thickness_gives_combinations_and_no_error_bars_for_lengths(one_thickness_fit):
+def test_one_thickness_gives_combinations_and_no_error_bars_for_lengths(one_thickness_fit, golden, tmp_path):
     combinations, missing = device_combinations_table(one_thickness_fit), undetermined_table(one_thickness_fit)
-    assert [row[:2] for row in combinations.rows] == [
-        ("F2.0nm", "slope ratio T_perp/T_par"),
-        ("F2.0nm", "|κ|·a1"),
-        ("F2.0nm", "|κ|·b2"),
-        ("F2.0nm", "b2/a1"),
-    ]
-    assert all("±" in row[2] for row in combinations.rows)
-    assert set(LENGTHS) <= set(rows(missing))
+    golden("one-thickness", f"{combinations}\n\n{missing}\n", tmp_path)
     text = "\n".join([str(missing), *learned(one_thickness_fit, None)])
     assert error_bars_for((*LENGTHS, "a1", "b2"), text) == []
 
@@ -211,18 +204,12 @@ def test_checks_of_determination_by_answer(finished, monkeypatch: pytest.MonkeyP
         assert checked(finished.fit, replace(finished.posterior))[0].state == state
 
 
-def test_masks_are_listed_by_device(finished):
+def test_masks_are_listed_by_device_and_fixed_parameters_among_the_priors(finished, golden, tmp_path):
     curve = finished.fit.study.curves[0]
     study = finished.fit.study.replace(curves=(curve.mask(curve.bias > 0.45, "breakdown"),))
-    table = masks_table(study)
-    assert table.header == ("device", "thickness (nm)", "points used", "left out", "file")
-    assert table.rows == (("F0.8nm", "0.8", "39 of 41", "2 breakdown", "data.csv"),)
-
-
-def test_fixed_parameters_stand_among_the_priors(finished):
-    found = rows(prior_table(finished.posterior))
-    assert found["D_ratio"] == (meaning("D_ratio"), "fixed at 1", "", "")
-    assert found["thickness"][1] == "nominal values, taken as exact"
+    declared = told((row[0], row[1:3]) for row in prior_table(finished.posterior).rows)
+    golden("masks-and-priors", f"{masks_table(study)}\n\n{declared}", tmp_path)
+    assert rows(prior_table(finished.posterior))["D_ratio"][2:] == ("", "")
 
 
 @pytest.mark.parametrize(("name", "says"), [

@@ -92,7 +92,9 @@ def test_an_unconverged_summary_determines_nothing(finished):
 )
 def test_no_spreadsheet_runs_a_name_and_a_printed_number_stays_one_unless_it_is_a_name(name: str, stored: str):
     frame = pd.DataFrame({"mean": [-1.5], "unit": [name]}, index=pd.Index([name], name="parameter"))
-    back = list(csv.reader(io.StringIO(csv_bytes(frame).decode())))
+    data = csv_bytes(frame)
+    assert b"\r" not in data
+    back = list(csv.reader(io.StringIO(data.decode())))
     unit = name if re.match(r"-\d[^A-Z]*$", name) else stored
     assert back == [["parameter", "mean", "unit"], [stored, "-1.5", unit]]
 
