@@ -246,7 +246,7 @@ def disagreements(design: Design, found: dict[str, Profile], names: tuple[str, .
             for where, value, inside in _probes(found[name], found[name].interval(level), design):
                 rise = design.lowest({name: value}) - lowest
                 if inside and rise > threshold + NEARLY:  # it may have missed the minimum itself
-                    rise = design.lowest({name: value}, 60) - lowest
+                    rise = min(design.lowest({name: value}, 60), design.lowest({name: value}, 240)) - lowest
                 if (rise > threshold + NEARLY) if inside else (rise < threshold - NEARLY):
                     wrong.append(Wrong(name, level, f"{where} {value:.6g}", rise - threshold))
     return wrong
