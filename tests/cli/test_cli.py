@@ -66,11 +66,11 @@ def real() -> Steps:
 def test_help_lists_commands_and_exit_codes():
     result = invoke("--help")
     assert result.exit_code == 0
-    for command in ("demo", "init", "check", "identify", "run", "datasets"):
-        assert command in result.output
-    for words in ("130 interrupted", "First time here: mtjfit demo"):
+    commands = ("demo", "init", "check", "identify", "run", "datasets")
+    for words in (*commands, "130 interrupted", "First time here: mtjfit demo"):
         assert words in result.output
-    assert invoke("--version").output == f"mtjfit {mtjfit.__version__}\n"
+    done = python("-m", "mtjfit", "--version")
+    assert (done.returncode, done.stdout.decode().split()) == (0, ["mtjfit", mtjfit.__version__])
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -84,11 +84,6 @@ def test_help_imports_nothing_heavy():
     assert "click" in loaded
     assert loaded & HEAVY == set()
     assert "numpy" in loaded_by("import numpy") & HEAVY  # sabotage
-
-
-def test_python_m_mtjfit_works():
-    done = python("-m", "mtjfit", "--version")
-    assert (done.returncode, done.stdout.decode().strip()) == (0, f"mtjfit {mtjfit.__version__}")
 
 
 @pytest.mark.parametrize(("command", "code", "says"), [
@@ -188,18 +183,20 @@ def test_a_flipped_series_is_loud_in_every_output(make_study, out: Path, known: 
         assert "with the other perp_axis p would be 0.91" in output
 
 
-def test_one_thickness_is_4_and_leaves_the_combinations(make_study, out: Path, real: Steps):
+def test_one_thickness_is_4_and_leaves_the_combinations(make_study, out: Path, real: Steps, finished):
     result = invoke("run", make_study(("F2.0nm",)), "--output", out, obj=real)
     assert result.exit_code == 4
     assert result.stderr.splitlines()[-1].startswith(
         "Error: one thickness (2 nm) does not determine lambda_J, lambda_phi, lambda_sf_F, lambda_sf_N: it determines"
     )
     assert "the curves agree: with the other perp_axis p = " in re.sub(r"\s+", " ", result.stdout)
-    assert "F2.0nm  slope ratio T_perp/T_par  -0.1018 ± 0.0031" in result.stdout
-    assert "Undetermined parameters" in result.stdout
+    for words in ("F2.0nm  slope ratio T_perp/T_par  -0.1018 ± 0.0031", "Undetermined parameters"):
+        assert words in result.stdout
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "slope ratio T_perp/T_par" in page
     assert error_bars_for_lengths(result.output) == error_bars_for_lengths(page) == []
+    for several in (finished.result.stdout, (finished.folder / "report.html").read_text(encoding="utf-8")):
+        assert error_bars_for_lengths(several)  # sabotage
     summary = (out / "summary.csv").read_text(encoding="utf-8").splitlines()
     assert [row.split(",")[0] for row in summary[1:]] == [
         "slope_ratio[F2.0nm]", "|kappa|·a1[F2.0nm]", "|kappa|·b2[F2.0nm]", "b2/a1[F2.0nm]",
@@ -207,12 +204,6 @@ def test_one_thickness_is_4_and_leaves_the_combinations(make_study, out: Path, r
     left = {each.name for each in out.iterdir()}
     assert {"report.html", "result.json", "torque.svg", "combinations.svg"} <= left
     assert not {"draws.npz", "corner.svg", "trace.svg"} & left
-
-
-def test_sabotage_an_error_bar_of_a_length_is_seen(finished):
-    page = (finished.folder / "report.html").read_text(encoding="utf-8")
-    assert error_bars_for_lengths(finished.result.stdout)
-    assert error_bars_for_lengths(page)
 
 
 def test_one_thickness_with_known_lengths_is_sampled(make_study, out: Path, known: Steps, real: Steps, finished):
@@ -238,16 +229,6 @@ def test_too_few_steps_are_5_and_everything_is_marked(make_study, out: Path, rea
     assert {row.rsplit(",", 1)[1] for row in summary} == {"not converged"}
     document = json.loads((out / "result.json").read_text(encoding="utf-8"))
     assert (document["converged"], document["status"]) == (False, "complete")
-
-
-def test_ctrl_c_is_130_without_traceback_or_files(make_study, out: Path, known: Steps):
-    def interrupted(study, seed, journal, progress):
-        raise KeyboardInterrupt
-
-    result = invoke("run", make_study(), "--output", out, obj=replace(known, sample=interrupted))
-    assert result.exit_code == 130
-    assert result.stderr.endswith("\nInterrupted; no result was written.\n")
-    assert list(out.iterdir()) == []
 
 
 def test_broken_studies_are_3_and_list_every_problem(tmp_path: Path, out: Path):

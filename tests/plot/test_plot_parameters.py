@@ -42,18 +42,21 @@ def test_contours_hold_68_and_95_percent_of_the_draws() -> None:
     assert any("68 % and 95 % of the draws" in text for text in texts(fig))
 
 
+def mass(ax: Axes) -> float:
+    """Area under the curve of the prior over that of a histogram of 4000 draws in corner's own thirty bins."""
+    x, y = by_gid(ax, "prior")[0].get_xydata().T
+    return np.trapezoid(y, x) / (4000 * np.ptp(ax.get_xlim()) / 30)
+
+
 def test_priors_hold_as_much_as_the_histogram() -> None:
     """λ_sf^F was drawn from its prior: histogram and prior curve coincide, in the same units."""
-    posterior = posterior_of(fitted())
     ax = figures()[1].axes[5]
     (prior,) = by_gid(ax, "prior")
-    x, y = prior.get_xydata().T
-    drawn = np.log10(posterior.draws["lambda_sf_F"])
-    counts, edges = np.histogram(drawn, bins=30, range=ax.get_xlim())  # corner's own thirty bins
+    lengths = np.log10(posterior_of(fitted()).draws["lambda_sf_F"])
+    counts, edges = np.histogram(lengths, bins=30, range=ax.get_xlim())
     middle = (edges[1:] + edges[:-1]) / 2
-    np.testing.assert_allclose(np.interp(middle, x, y), counts, atol=5 * np.sqrt(counts.max()))
-    width = edges[1] - edges[0]
-    assert np.trapezoid(y, x) / (4000 * width) == pytest.approx(1.0, abs=0.02)
+    np.testing.assert_allclose(np.interp(middle, *prior.get_xydata().T), counts, atol=5 * np.sqrt(counts.max()))
+    assert mass(ax) == pytest.approx(1.0, abs=0.02)
 
 
 def test_prior_of_lambda_product_is_normalised() -> None:
@@ -62,11 +65,7 @@ def test_prior_of_lambda_product_is_normalised() -> None:
     product = posterior.priors["lambda_sf_N"].quantile(rng.random(4000)) * ratio.quantile(rng.random(4000))
     chain = np.concatenate([posterior.chain, product.reshape(4, 100, 10, 1)], axis=-1)
     posterior = replace(posterior, names=(*posterior.names, "Lambda"), chain=chain)
-    ax = plot_corner(posterior, ["lambda_J", "Lambda"]).axes[2]
-    (prior,) = by_gid(ax, "prior")
-    x, y = prior.get_xydata().T
-    width = (ax.get_xlim()[1] - ax.get_xlim()[0]) / 30
-    assert np.trapezoid(y, x) / (4000 * width) == pytest.approx(1.0, abs=0.02)
+    assert mass(plot_corner(posterior, ["lambda_J", "Lambda"]).axes[2]) == pytest.approx(1.0, abs=0.02)
 
 
 def test_only_determined_parameters_have_an_interval() -> None:
@@ -113,12 +112,10 @@ def test_profiles_go_through_their_points_and_cross_at_the_ends() -> None:
         x, y = line.get_data()
         inside = (found.values > x[0]) & (found.values < x[-1])
         assert inside.sum() > 3
-        np.testing.assert_allclose(np.interp(found.values[inside], x, y), found.rise[inside], atol=0.05)
-        # sabotage: the points of another parameter do not fit
-        shifted = np.interp(found.values[inside] * 1.1, x, y)
-        assert np.abs(shifted - found.rise[inside]).max() > 0.1
-        heights = sorted(line.get_ydata()[0] for line in by_gid(ax, "threshold"))
-        assert heights == list(found.thresholds)
+        values, rise = found.values[inside], found.rise[inside]
+        np.testing.assert_allclose(np.interp(values, x, y), rise, atol=0.05)
+        assert np.abs(np.interp(values * 1.1, x, y) - rise).max() > 0.1  # sabotage: points of another parameter
+        assert sorted(line.get_ydata()[0] for line in by_gid(ax, "threshold")) == list(found.thresholds)
         one = found.interval(0.95)
         for end in (one.low, one.high):
             if 0 < end < np.inf:
@@ -199,8 +196,7 @@ def test_transfer() -> None:
 
 
 def test_accumulation() -> None:
-    fit = fitted()
-    fig = plot_accumulation_band(posterior_of(fit, width=0.01))
+    fig = plot_accumulation_band(posterior_of(fitted(), width=0.01))
     assert [ax.get_title().split(",")[0] for ax in fig.axes] == ["A", "B", "C"]
     for ax, d in zip(fig.axes, (0.8, 1.7, 2.6), strict=True):
         in_plane, out_of_plane = by_gid(ax, "median")

@@ -31,7 +31,7 @@ from plot_cases import (
     small_panels,
     style,
     texts,
-)  # fmt: skip
+)
 
 import mtjfit
 from mtjfit.data import conversion
@@ -46,7 +46,7 @@ from mtjfit.plot import (
     render,
     save,
     watermark,
-)  # fmt: skip
+)
 from mtjfit.results import predictive_bands, torque_at
 from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter
 
@@ -64,21 +64,19 @@ def error_bars(ax: Axes) -> np.ndarray:
 def test_torque_draws_the_data_the_fit_and_the_band() -> None:
     fit = fitted()
     posterior = posterior_of(fit)
-    panels = small_panels(figures()[0])
-    assert len(panels) == 6
-    for k, curve in enumerate(fit.study.curves):
-        for ax, component in zip(panels[2 * k : 2 * k + 2], ("par", "perp"), strict=True):
-            (points,) = by_gid(ax, "data")
-            np.testing.assert_allclose(points.get_xydata().T, [curve.bias, getattr(curve, component)])
-            np.testing.assert_allclose(error_bars(ax), getattr(curve, component)[:, None] + [-SIGMA, SIGMA])
-            grid, line = by_gid(ax, "best-fit")[0].get_xydata().T
-            T = torque_at(fit.study, fit.values, curve, grid)
-            np.testing.assert_allclose(line, T.real if component == "par" else T.imag)
-            (band,) = by_gid(ax, "band")
-            q = getattr(predictive_bands(posterior, curve, grid, with_noise=True), component)
-            drawn = band.get_paths()[0].vertices
-            assert (drawn[:, 1].min(), drawn[:, 1].max()) == pytest.approx((q.q025.min(), q.q975.max()))
-            assert q.q975.max() - q.q025.max() > 3.5 * SIGMA  # with noise, not the model alone
+    drawn = [(curve, component) for curve in fit.study.curves for component in ("par", "perp")]
+    for ax, (curve, component) in zip(small_panels(figures()[0]), drawn, strict=True):
+        (points,) = by_gid(ax, "data")
+        np.testing.assert_allclose(points.get_xydata().T, [curve.bias, getattr(curve, component)])
+        np.testing.assert_allclose(error_bars(ax), getattr(curve, component)[:, None] + [-SIGMA, SIGMA])
+        grid, line = by_gid(ax, "best-fit")[0].get_xydata().T
+        T = torque_at(fit.study, fit.values, curve, grid)
+        np.testing.assert_allclose(line, T.real if component == "par" else T.imag)
+        (band,) = by_gid(ax, "band")
+        q = getattr(predictive_bands(posterior, curve, grid, with_noise=True), component)
+        ends = band.get_paths()[0].vertices[:, 1]
+        assert (ends.min(), ends.max()) == pytest.approx((q.q025.min(), q.q975.max()))
+        assert q.q975.max() - q.q025.max() > 3.5 * SIGMA  # with noise, not the model alone
 
 
 def test_residuals_are_in_units_of_sigma() -> None:
@@ -154,10 +152,9 @@ def test_combinations_are_points_and_the_line_is_kappa_of_the_fit() -> None:
             np.testing.assert_allclose(np.ptp(bar[:, 1]), 2 * row["sd"])
     d, line = by_gid(slope, "best-fit")[0].get_xydata().T
     lengths = [fit.values[n] for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")]
-    np.testing.assert_allclose(line, np.abs(mtjfit.physics.kappa(d, *lengths)) * fit.values["a1"])
-    d, line = by_gid(ratio, "best-fit")[0].get_xydata().T
     kappa = mtjfit.physics.kappa(d, *lengths)
-    np.testing.assert_allclose(line, kappa.imag / kappa.real)
+    np.testing.assert_allclose(line, np.abs(kappa) * fit.values["a1"])
+    np.testing.assert_allclose(by_gid(ratio, "best-fit")[0].get_xydata().T, [d, kappa.imag / kappa.real])
 
 
 def test_points_stand_at_the_fitted_thickness() -> None:
@@ -195,10 +192,9 @@ def test_rank_plot_shows_the_ensemble_that_differs() -> None:
 def test_a_run_that_did_not_converge_says_so() -> None:
     fit = fitted(("A",))
     bad = posterior_of(fit, converged=False)
-    for fig in (plot_torque(fit, bad), plot_corner(bad, ["lambda_J", "a1"]), plot_trace(bad)):
-        assert any("NOT CONVERGED" in text for text in texts(fig))
-    for fig in figures():
-        assert not any("NOT CONVERGED" in text for text in texts(fig))
+    marked = (plot_torque(fit, bad), plot_corner(bad, ["lambda_J", "a1"]), plot_trace(bad))
+    for fig in (*marked, *figures()):
+        assert any("NOT CONVERGED" in text for text in texts(fig)) == (fig in marked)
 
 
 def test_only_data_that_were_not_measured_are_marked() -> None:
@@ -237,13 +233,11 @@ HOSTILE = ("$x_1$", "_a_b", "<&>东\n%\\$^{")
 def test_hostile_names_are_shown_as_they_are() -> None:
     fit = mtjfit.fit(make_study(HOSTILE, a1=Parameter("a1", Normal(0.0, 1.0), "device")))
     posterior = posterior_of(fit)
-    torque = plot_torque(fit)
-    corner = plot_corner(posterior, ["a1[$x_1$]", "a1[_a_b]"])
+    torque, corner = plot_torque(fit), plot_corner(posterior, ["a1[$x_1$]", "a1[_a_b]"])
     for fig in (torque, corner, plot_combinations(fitted(("$x_1$",))), plot_trace(posterior)):
         assert ElementTree.fromstring(render(fig, "svg")).tag.endswith("svg")  # noqa: S314 - our own file
-    legend = torque.legends[0]
-    assert len(legend.get_texts()) == 4
-    assert legend.get_texts()[1].get_text() == "1.7 nm (_a_b)"
+    legend = [text.get_text() for text in torque.legends[0].get_texts()]
+    assert (len(legend), legend[1]) == (4, "1.7 nm (_a_b)")
 
 
 def test_literal_means_what_matplotlib_draws() -> None:
