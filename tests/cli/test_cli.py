@@ -109,14 +109,10 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(
 
 
 def test_a_run_says_header_result_and_where_the_page_is(finished, golden):
-    result = finished.result
-    assert result.exit_code == 0
-    lines = result.stdout.splitlines()
-    assert lines[0] == f"mtjfit {mtjfit.__version__}"
-    assert any(line.startswith("lambda_sf_F  > ") and "±" not in line for line in lines)
-    assert "◐ determined: by themselves: lambda_J, lambda_phi, lambda_sf_N; lower limit only: lambda_sf_F" in lines
-    golden("run", result.stdout, finished.folder.parent, numbers=False)
-    golden("run-progress", result.stderr, finished.folder.parent)
+    assert finished.result.exit_code == 0
+    assert re.search(r"(?m)^lambda_sf_F  > [^±\n]+$", finished.result.stdout)  # a limit, and no error bar
+    golden("run", finished.result.stdout, finished.folder.parent, numbers=False)
+    golden("run-progress", finished.result.stderr, finished.folder.parent)
 
 
 def test_a_run_leaves_everything(make_study, out: Path, known: Steps):
@@ -146,15 +142,10 @@ def test_pdf_is_written_if_asked_for_and_removed_by_a_run_without(make_study, ou
 
 
 def test_seed_reaches_sampler_and_provenance(make_study, out: Path, known: Steps, finished):
-    seeds = []
-
-    def sample(study, seed, journal, progress):
-        seeds.append((seed, progress))
-        return finished.posterior
-
-    arguments = ("run", make_study(), "--output", out, "--seed", "7", "--quiet")
-    assert invoke(*arguments, obj=replace(known, sample=sample)).exit_code == 0
-    assert seeds == [(7, False)]
+    asked = []
+    steps = replace(known, sample=lambda study, **options: asked.append(options) or finished.posterior)
+    assert invoke("run", make_study(), "--output", out, "--seed", "7", "--quiet", obj=steps).exit_code == 0
+    assert [(each["seed"], each["progress"]) for each in asked] == [(7, False)]
     assert json.loads((out / "result.json").read_text(encoding="utf-8"))["provenance"]["seed"] == 7
 
 
@@ -328,9 +319,7 @@ def test_init_proposes_a_study_and_overwrites_nothing(make_study, tmp_path: Path
 
 
 def test_datasets_are_listed_with_their_kind(golden, tmp_path: Path):
-    result = invoke("datasets")
-    golden("datasets", result.stdout, tmp_path)
-    assert re.search(r"(?m)^thickness-series +SIMULATED ", result.stdout)
+    golden("datasets", invoke("datasets").stdout, tmp_path)
     assert "not measured" in invoke("datasets", "thickness-series").stdout
 
 

@@ -176,9 +176,8 @@ def test_rank_plot_shows_the_ensemble_that_differs() -> None:
     posterior = posterior_of(fitted())
     np.testing.assert_allclose(rank_fractions(posterior, "lambda_J").mean(axis=1), 1.0)
     assert np.abs(rank_fractions(posterior, "lambda_J") - 1).max() < 0.6
-    chain = posterior.chain.copy()
-    chain[2, ..., 0] *= 1.1
-    moved = replace(posterior, chain=chain)
+    moved = replace(posterior, chain=posterior.chain.copy())
+    moved.chain[2, ..., 0] *= 1.1
     assert rank_fractions(moved, "lambda_J")[2, -1] > 2.5
     fig = plot_trace(moved)
     stairs = next(ax for ax in fig.axes if ax.get_title() == r"$\lambda_J$").patches[2]
@@ -199,8 +198,8 @@ def test_a_run_that_did_not_converge_says_so() -> None:
 
 def test_only_data_that_were_not_measured_are_marked() -> None:
     for fig in figures(SIMULATED):
-        shown = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))
-        assert shown == "SIMULATED, not measured: made for $a$ test, 5 % noise"
+        said = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))
+        assert said == "SIMULATED, not measured: made for $a$ test, 5 % noise"
         assert [t.get_text() for t in by_gid(fig, "watermark")] == ["SIMULATED"]
     for fig in figures():
         assert not any("SIMULATED" in text for text in texts(fig))
@@ -215,12 +214,9 @@ def test_watermark_is_drawn_in_ink() -> None:
     assert render(fig, "png") != blank
 
 
-def test_nothing_is_cut_off() -> None:
+def test_nothing_is_cut_off_and_a_cut_would_be_seen() -> None:
     for fig in (*figures(SIMULATED), plot_corner(posterior_of(fitted()))):
         assert_nothing_cut_off(fig)
-
-
-def test_the_check_for_cuts_sees_a_cut() -> None:
     fig = plot_combinations(fitted(("A",)))
     fig.text(0.99, 0.5, "far too long for the margin")
     with pytest.raises(AssertionError, match="cut off at the right"):
