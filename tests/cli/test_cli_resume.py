@@ -1,4 +1,4 @@
-"""``mtjfit run --resume``: whatever stopped a run, it goes on to the same files, or says what to do."""
+"""``mtjfit run --resume``: whatever stopped a run, kills and real disks too, it goes on to the same files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
+from itertools import count
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from shortcuts import few_starts
 from sketches import failing_at
+from typed import invoke
 
 import mtjfit
 import mtjfit.infer.ensembles.run as sampling
@@ -29,6 +35,7 @@ from mtjfit.infer.store.journal import locked, saved_steps
 pytestmark = pytest.mark.usefixtures("quick_fits")
 
 MAX_STEPS = 30
+N_KILLS = 50
 NUMBERS = ("summary.csv", "draws.npz")
 
 
@@ -66,15 +73,6 @@ def patch() -> Iterator[pytest.MonkeyPatch]:
         yield each
 
 
-def invoke(*arguments: str | Path) -> Result:
-    steps = replace(usual_steps(), draw=lambda *_, **__: ())
-    result = CliRunner().invoke(cli, [str(argument) for argument in arguments], obj=steps)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert "Traceback" not in result.output
-    return result
-
-
 def numbers(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in NUMBERS}
 
@@ -87,14 +85,14 @@ def names(folder: Path) -> set[str]:
 def once(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], Path]:
     """The numbers of a run that nothing happened to, and the folder of one that was interrupted after two blocks."""
     folder = tmp_path_factory.mktemp("once")
-    study = write_study(folder / "in")
+    write_study(folder / "in")
     with quick() as patch, few_starts():
-        assert invoke("run", study, "-o", folder / "whole", "-q").exit_code == 0
-        stop_at(patch, 2)
-        assert invoke("run", study, "-o", folder / "out", "-q").exit_code == 130
-    assert names(folder / "whole") >= {"summary.csv", "draws.npz", "study.toml", "report.html", "result.json"}
-    assert "run" not in names(folder / "whole")
-    return numbers(folder / "whole"), folder
+        assert run(folder, "-q").exit_code == 0
+        whole = (folder / "out").rename(folder / "whole")
+        interrupted(patch, folder, "-q")
+    assert names(whole) >= {"summary.csv", "draws.npz", "study.toml", "report.html", "result.json"}
+    assert "run" not in names(whole)
+    return numbers(whole), folder
 
 
 @cache
@@ -115,21 +113,28 @@ def stopped(once: tuple[dict[str, bytes], Path], tmp_path: Path, patch: pytest.M
     return shutil.copytree(once[1], tmp_path / "stopped")
 
 
-def stop_at(patch: pytest.MonkeyPatch, *blocks: int, by: Callable[[], None] | None = None) -> None:
-    """Ctrl-C, or something else, before the n-th blocks."""
-    original, n = sampling.advanced, [0]
-
-    def advanced(*arguments: object) -> object:
-        n[0] += 1
-        if n[0] in blocks:
-            by() if by else signal.raise_signal(signal.SIGINT)
-        return original(*arguments)
-
-    patch.setattr(sampling, "advanced", advanced)
+def words(folder: Path, *more: str) -> list[str]:
+    return ["run", str(folder / "in" / "study.toml"), "--output", str(folder / "out"), *more]
 
 
 def run(folder: Path, *more: str) -> Result:
-    return invoke("run", folder / "in" / "study.toml", "--output", folder / "out", *more)
+    return invoke(*words(folder, *more), obj=replace(usual_steps(), draw=lambda *_, **__: ()))
+
+
+def interrupted(patch: pytest.MonkeyPatch, folder: Path, *more: str, block: int = 2, presses: int = 1) -> Result:
+    """A run with Ctrl-C, pressed once or twice, before its n-th block."""
+    original, n = sampling.advanced, count(1)
+
+    def advanced(*arguments: object) -> object:
+        for _ in range(presses if next(n) == block else 0):
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    with patch.context() as press:
+        press.setattr(sampling, "advanced", advanced)
+        result = run(folder, *more)
+    assert result.exit_code == 130
+    return result
 
 
 def resumed(folder: Path) -> dict[str, bytes]:
@@ -140,8 +145,7 @@ def resumed(folder: Path) -> dict[str, bytes]:
 
 
 def again(folder: Path, *more: str) -> str:
-    study, output = folder / "in" / "study.toml", folder / "out"
-    return shlex.join(["mtjfit", "run", str(study), "--output", str(output), *more, "--resume"])
+    return shlex.join(["mtjfit", *words(folder, *more, "--resume")])
 
 
 # Ctrl-C
@@ -150,10 +154,7 @@ def again(folder: Path, *more: str) -> str:
 def test_ctrl_c_finishes_the_block_and_says_how_to_go_on(tmp_path: Path, expected, patch: pytest.MonkeyPatch):
     folder = tmp_path / "a folder"  # the space must be quoted
     write_study(folder / "in")
-    with patch.context() as press:
-        stop_at(press, 2)
-        result = run(folder)
-    assert result.exit_code == 130
+    result = interrupted(patch, folder)
     assert "sampling (Ctrl-C saves and stops; continue with --resume)" in result.stderr
     assert "Ctrl-C: finishing this block and saving it; press Ctrl-C again to stop at once." in result.stderr
     assert result.stderr.endswith(f"\nInterrupted; what was sampled is saved. Resume with: {again(folder)}\n")
@@ -162,27 +163,20 @@ def test_ctrl_c_finishes_the_block_and_says_how_to_go_on(tmp_path: Path, expecte
     result = run(folder, "--resume")
     assert result.exit_code == 0
     assert f"going on with the run in {folder / 'out' / 'run'}: 10 steps, saved " in result.stderr
-    assert numbers(folder / "out") == expected
-    assert "run" not in names(folder / "out")
+    assert (numbers(folder / "out"), "run" in names(folder / "out")) == (expected, False)
 
 
 def test_a_second_ctrl_c_costs_the_block(stopped: Path, expected, patch: pytest.MonkeyPatch):
-    def twice() -> None:
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-
-    with patch.context() as press:
-        stop_at(press, 2, by=twice)
-        result = run(stopped, "--resume")
-    assert result.exit_code == 130
+    result = interrupted(patch, stopped, "--resume", presses=2)
     assert result.stderr.endswith(f"Resume with: {again(stopped)}\n")
     assert saved_steps(stopped / "out" / "run") == 15
     assert resumed(stopped) == expected
 
 
-def test_ctrl_c_before_anything_is_saved_leaves_nothing(tmp_path: Path, patch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("during", ["fit", "sample"])
+def test_ctrl_c_before_anything_is_saved_leaves_nothing(during: str, tmp_path: Path, patch: pytest.MonkeyPatch):
     write_study(tmp_path / "in")
-    patch.setattr(mtjfit.infer, "fit", lambda study: signal.raise_signal(signal.SIGINT))
+    patch.setattr(mtjfit.infer, during, lambda *_, **__: signal.raise_signal(signal.SIGINT))
     result = run(tmp_path)
     assert (result.exit_code, result.stderr.endswith("\nInterrupted; no result was written.\n")) == (130, True)
     assert names(tmp_path / "out") == set()
@@ -190,8 +184,7 @@ def test_ctrl_c_before_anything_is_saved_leaves_nothing(tmp_path: Path, patch: p
 
 def test_the_seed_is_part_of_what_to_type(tmp_path: Path, patch: pytest.MonkeyPatch):
     write_study(tmp_path / "in")
-    stop_at(patch, 1)
-    result = run(tmp_path, "--seed", "7", "-q")
+    result = interrupted(patch, tmp_path, "--seed", "7", "-q", block=1)
     assert result.stderr.endswith(f"Resume with: {again(tmp_path, '--seed', '7')}\n")
     refused = run(tmp_path, "--resume", "-q")
     assert (refused.exit_code, "  sampling.seed: was 7, is 1\n" in refused.stderr) == (3, True)
@@ -288,15 +281,12 @@ def test_a_disk_that_fills_up_costs_no_sampling(
 ):
     """While it samples, and at the end."""
     with patch.context() as disk:
-        failing_at(
-            disk, lambda file: where in (file.name, file.parent.name), OSError(errno.ENOSPC, "No space left on device")
-        )
+        full = OSError(errno.ENOSPC, "No space left on device")
+        failing_at(disk, lambda file: where in (file.name, file.parent.name), full)
         result = run(stopped, "--resume")
     assert result.exit_code == 3
-    assert (
-        f"What was sampled is saved. Resume with: {again(stopped)}\nError: {stopped / 'out'}{os.sep}{says}"
-        in result.stderr
-    )
+    error = f"Error: {stopped / 'out'}{os.sep}{says}"
+    assert f"What was sampled is saved. Resume with: {again(stopped)}\n{error}" in result.stderr
     if sampled:
         patch.setattr(sampling, "advanced", lambda *_: pytest.fail("sampled again"))
     assert resumed(stopped) == expected
@@ -304,10 +294,9 @@ def test_a_disk_that_fills_up_costs_no_sampling(
 
 def test_a_mistake_of_ours_costs_no_sampling(stopped: Path, expected):
     broken = replace(usual_steps(), draw=lambda *_, **__: 1 / 0)
-    arguments = ["run", str(stopped / "in" / "study.toml"), "-o", str(stopped / "out"), "--resume"]
-    result = CliRunner().invoke(cli, arguments, obj=broken)
+    result = CliRunner().invoke(cli, words(stopped, "--resume"), obj=broken)
     assert isinstance(result.exception, ZeroDivisionError)
-    assert f"What was sampled is saved. Resume with: {again(stopped)}" in result.stderr
+    assert f"What was sampled is saved. Resume with: {again(stopped)}\n" in result.stderr
     assert resumed(stopped) == expected
 
 
@@ -322,3 +311,79 @@ def test_the_result_says_what_a_run_was_begun_with(stopped: Path, patch: pytest.
     assert provenance["begun_with"]["numpy"] == "1.99"
     assert provenance["versions"]["numpy"] != "1.99"
     assert "begun with: numpy" in (stopped / "out" / "report.html").read_text(encoding="utf-8")
+
+
+# the real program, killed at random, and on a real disk that is full and then read-only
+
+
+def command(study: Path, output: Path) -> list[str]:
+    return [sys.executable, "-m", "mtjfit", "run", str(study), "--output", str(output), "--resume", "--quiet"]
+
+
+def program(study: Path, output: Path) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(command(study, output), capture_output=True, check=False)
+
+
+def longer(text: str) -> str:
+    """500 steps, with a refit after 400 of them, whatever the gate says."""
+    return text.replace("target_ess = 200", "target_ess = 10_000_000\nmax_steps = 500")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_fifty_kills_of_the_program_change_nothing(make_study, tmp_path: Path):
+    study, folder = make_study(edit=longer), tmp_path / "out"
+    begun = time.monotonic()
+    assert program(study, tmp_path / "whole").returncode == 5  # far from ten million effective draws
+    takes = time.monotonic() - begun
+    expected = numbers(tmp_path / "whole")
+    rng = np.random.default_rng()
+    kills, wholes = 0, 0
+    while kills < N_KILLS or not wholes:
+        with subprocess.Popen(command(study, folder), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            try:
+                process.wait(takes * rng.random() if kills < N_KILLS else None)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                kills += 1
+                continue
+            assert process.returncode == 5, process.stderr.read().decode()
+        assert numbers(folder) == expected, f"after {kills} kills"
+        wholes += 1
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for two segments."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if mount is None:
+        pytest.skip("needs mount")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", "size=1500k", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("may not mount a file system here")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def remount(disk: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", disk], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_disk_that_is_full_and_then_read_only(make_study, tmp_path: Path, small_disk: Path):
+    study, folder = make_study(edit=longer), small_disk / "out"
+    assert program(study, tmp_path / "whole").returncode == 5
+    full = program(study, folder)
+    said = full.stderr.decode()
+    assert full.returncode == 3
+    assert re.search(r"run: cannot be written: No space left on device; the \d+ steps saved before are whole", said)
+    assert "What was sampled is saved. Resume with: mtjfit run " in said
+    remount(small_disk, "ro")
+    read_only = program(study, folder)
+    assert (read_only.returncode, "cannot be written: Read-only file system" in read_only.stderr.decode()) == (3, True)
+    remount(small_disk, "rw,size=100m")
+    assert program(study, folder).returncode == 5
+    assert numbers(folder) == numbers(tmp_path / "whole")

@@ -44,12 +44,21 @@ Echoed = Callable[..., str]
 
 
 @pytest.fixture
-def echoed(monkeypatch: pytest.MonkeyPatch) -> Echoed:
-    def echoed(*parts: str | Table, encoding: str = "utf-8", columns: int = 0) -> str:
+def stdout(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stream]:
+    def opened(encoding: str, columns: int = 0) -> Stream:
         monkeypatch.setenv("COLUMNS", str(columns or 40))
         stream = Stream(encoding, terminal=columns > 0)
         monkeypatch.setattr(sys, "stdout", stream)
         ascii_fallback()
+        return stream
+
+    return opened
+
+
+@pytest.fixture
+def echoed(stdout: Callable[..., Stream]) -> Echoed:
+    def echoed(*parts: str | Table, encoding: str = "utf-8", columns: int = 0) -> str:
+        stream = stdout(encoding, columns)
         echo(*parts)
         return stream.text()
 
@@ -114,13 +123,10 @@ def test_nothing_is_wider_than_a_terminal(columns: int, echoed: Echoed):
         assert f"\n{' ' * 15}" in shown  # a sentence goes on under its second column
 
 
-@pytest.mark.parametrize(
-    ("encoding", "row"),
-    [
-        ("ascii", "F0.8nm  |kappa|*a1                0.0893 +- 0.0004  (hbar/2e) kohm^-1"),
-        ("cp1252", "F0.8nm  |kappa|·a1                0.0893 ± 0.0004  (hbar/2e) kohm^-¹"),
-    ],
-)
+@pytest.mark.parametrize(("encoding", "row"), [
+    ("ascii", "F0.8nm  |kappa|*a1                0.0893 +- 0.0004  (hbar/2e) kohm^-1"),
+    ("cp1252", "F0.8nm  |kappa|·a1                0.0893 ± 0.0004  (hbar/2e) kohm^-¹"),
+])  # fmt: skip
 @pytest.mark.parametrize("columns", [0, 120])
 def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, row: str, columns: int, echoed: Echoed):
     lines = echoed(TABLE, encoding=encoding, columns=columns).splitlines()
@@ -128,6 +134,17 @@ def test_columns_are_aligned_by_the_characters_that_are_written(encoding: str, r
     begins = [[match.start() for match in re.finditer(r"(?<!\S)-+", lines[3])]][0]
     for line in lines[2:6]:
         assert all(k >= len(line) or (line[k] != " " and line[k - 2 : k].strip() == "") for k in begins if k)
+
+
+@pytest.mark.parametrize(("encoding", "expected"), [
+    ("cp1252", "[yes] chi² = 1 ± 2 lambda |kappa|·a1 (hbar/2e) kohm^-¹ x^-¹9 ?"),
+    ("ascii", "[yes] chi^2 = 1 +- 2 lambda |kappa|*a1 (hbar/2e) kohm^-1 x^-19 ?"),
+    ("utf-8", "✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語"),
+])  # fmt: skip
+def test_any_terminal_gets_readable_words(encoding: str, expected: str, stdout: Callable[..., Stream]):
+    stream = stdout(encoding)
+    stream.write("✓ χ² = 1 ± 2 λ |κ|·a1 (ħ/2e) kΩ⁻¹ x⁻¹⁹ 語")
+    assert stream.text() == expected
 
 
 def test_points_of_a_list_go_on_under_their_first_word(echoed: Echoed):

@@ -1,8 +1,9 @@
-"""Device and run figures, and what holds for all: marks, nothing cut off, hostile names, the same bytes."""
+"""Torques, devices and runs as they are drawn, and what all share: marks, nothing cut off, names, same bytes."""
 
 from __future__ import annotations
 
 import ast
+import re
 import struct
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from plot_cases import (
+    SIGMA,
     SIMULATED,
     assert_nothing_cut_off,
     bars,
@@ -25,11 +28,13 @@ from plot_cases import (
     fitted,
     make_study,
     posterior_of,
+    small_panels,
     style,
     texts,
 )
 
 import mtjfit
+from mtjfit.data import conversion
 from mtjfit.plot import (
     NotebookFigure,
     literal,
@@ -42,9 +47,97 @@ from mtjfit.plot import (
     save,
     watermark,
 )
-from mtjfit.study import Normal, Parameter
+from mtjfit.results import predictive_bands, torque_at
+from mtjfit.study import AboutNominal, Fixed, LogNormal, Normal, Parameter
 
 pytestmark = pytest.mark.usefixtures("quick_fits")
+
+
+def error_bars(ax: Axes) -> np.ndarray:
+    """Lower and upper end of each error bar, shape (n, 2); they are one path with gaps."""
+    (path,) = by_gid(ax, "error-bars")
+    ends = path.get_ydata().reshape(-1, 3)
+    assert np.all(np.isnan(ends[:, 2]))
+    return ends[:, :2]
+
+
+def test_torque_draws_the_data_the_fit_and_the_band() -> None:
+    fit = fitted()
+    posterior = posterior_of(fit)
+    drawn = [(curve, component) for curve in fit.study.curves for component in ("par", "perp")]
+    for ax, (curve, component) in zip(small_panels(figures()[0]), drawn, strict=True):
+        (points,) = by_gid(ax, "data")
+        np.testing.assert_allclose(points.get_xydata().T, [curve.bias, getattr(curve, component)])
+        np.testing.assert_allclose(error_bars(ax), getattr(curve, component)[:, None] + [-SIGMA, SIGMA])
+        grid, line = by_gid(ax, "best-fit")[0].get_xydata().T
+        T = torque_at(fit.study, fit.values, curve, grid)
+        np.testing.assert_allclose(line, T.real if component == "par" else T.imag)
+        (band,) = by_gid(ax, "band")
+        q = getattr(predictive_bands(posterior, curve, grid, with_noise=True), component)
+        ends = band.get_paths()[0].vertices[:, 1]
+        assert (ends.min(), ends.max()) == pytest.approx((q.q025.min(), q.q975.max()))
+        assert q.q975.max() - q.q025.max() > 3.5 * SIGMA  # with noise, not the model alone
+
+
+def test_residuals_are_in_units_of_sigma() -> None:
+    drawn = np.concatenate([line.get_ydata() for line in by_gid(figures()[0], "residuals")])
+    assert np.sum(drawn**2) == pytest.approx(fitted().chi2, rel=1e-6)
+
+
+def test_masked_points_are_hollow_and_the_others_are_not() -> None:
+    study = make_study()
+    study = study.replace(curves=tuple(c.mask(abs(c.bias) > 0.41, "window") for c in study.curves))
+    fig = plot_torque(mtjfit.fit(study))
+    (hollow,) = by_gid(small_panels(fig)[0], "masked")
+    (full,) = by_gid(small_panels(fig)[0], "data")
+    np.testing.assert_allclose(hollow.get_xdata(), [-0.5, -0.45, 0.45, 0.5])
+    assert hollow.get_markerfacecolor() == "white"
+    assert full.get_markerfacecolor() not in ("white", "none")
+    assert full.get_xdata().size == 17
+    assert "masked, not fitted" in texts(fig)
+    assert "masked, not fitted" not in texts(figures()[0])
+
+
+def test_fitted_errors_are_drawn_from_the_fitted_scale() -> None:
+    noise = LogNormal(0.003, 3.0)
+    fit = mtjfit.fit(make_study(curve={"sigma_par": None, "sigma_perp": None}, noise_par=noise, noise_perp=noise))
+    fig = plot_torque(fit)
+    lengths = np.ptp(error_bars(small_panels(fig)[0]), axis=1)
+    np.testing.assert_allclose(lengths, 2 * fit.values["noise_par"])
+    assert fit.values["noise_par"] == pytest.approx(SIGMA, rel=0.3)
+    assert any("fitted from the scatter" in text for text in texts(fig))
+
+
+def test_curves_in_other_units_are_drawn_in_that_of_the_first() -> None:
+    study = fitted().study
+    factor = conversion("hbar/2e/kohm", "aN m/V")
+    changed = {c: getattr(study.curves[1], c) * factor for c in ("par", "perp", "sigma_par", "sigma_perp")}
+    mixed = study.replace(curves=(study.curves[0], replace(study.curves[1], unit="aN m/V", **changed), study.curves[2]))
+    (points,) = by_gid(small_panels(plot_torque(mtjfit.fit(mixed)))[2], "data")
+    np.testing.assert_allclose(points.get_ydata(), study.curves[1].par, rtol=1e-9)
+
+
+def test_every_axis_names_its_unit() -> None:
+    for ax in figures()[0].axes:
+        assert re.search(r"kΩ⁻¹|sigma", ax.get_ylabel()), ax.get_ylabel()
+    assert any("M × P" in text for text in texts(figures()[0]))
+
+
+def test_fit_and_posterior_of_different_devices_are_refused() -> None:
+    with pytest.raises(ValueError, match="different devices"):
+        plot_torque(fitted(), posterior_of(fitted(("A", "B", "D"))))
+
+
+@pytest.mark.parametrize(("n", "panels"), [(1, 4), (3, 14), pytest.param(7, 30, marks=pytest.mark.slow), (13, 6)])
+def test_layout_follows_the_number_of_devices(n: int, panels: int) -> None:
+    """Axes: two of all devices together, four of each device; beyond twelve two maps and two colour bars."""
+    study = make_study([f"W{j:02d}" for j in range(n)], lambda_J=Fixed(1.0), lambda_phi=Fixed(1.0))
+    fig = plot_torque(mtjfit.fit(study))
+    assert len(fig.axes) == panels
+    assert_nothing_cut_off(fig)
+
+
+# devices and runs
 
 
 def test_combinations_are_points_and_the_line_is_kappa_of_the_fit() -> None:
@@ -59,14 +152,13 @@ def test_combinations_are_points_and_the_line_is_kappa_of_the_fit() -> None:
             np.testing.assert_allclose(np.ptp(bar[:, 1]), 2 * row["sd"])
     d, line = by_gid(slope, "best-fit")[0].get_xydata().T
     lengths = [fit.values[n] for n in ("lambda_J", "lambda_phi", "lambda_sf_F", "lambda_sf_N", "D_ratio")]
-    np.testing.assert_allclose(line, np.abs(mtjfit.physics.kappa(d, *lengths)) * fit.values["a1"])
-    d, line = by_gid(ratio, "best-fit")[0].get_xydata().T
     kappa = mtjfit.physics.kappa(d, *lengths)
-    np.testing.assert_allclose(line, kappa.imag / kappa.real)
+    np.testing.assert_allclose(line, np.abs(kappa) * fit.values["a1"])
+    np.testing.assert_allclose(by_gid(ratio, "best-fit")[0].get_xydata().T, [d, kappa.imag / kappa.real])
 
 
 def test_points_stand_at_the_fitted_thickness() -> None:
-    study = make_study(thickness=Parameter("thickness", mtjfit.study.AboutNominal(0.3), "device"))
+    study = make_study(thickness=Parameter("thickness", AboutNominal(0.3), "device"))
     fit = mtjfit.fit(study)
     drawn = [points.lines[0].get_xdata()[0] for points in bars(plot_combinations(fit).axes[0], "device")]
     np.testing.assert_allclose(drawn, [fit.values[f"thickness[{name}]"] for name in study.devices])
@@ -84,9 +176,8 @@ def test_rank_plot_shows_the_ensemble_that_differs() -> None:
     posterior = posterior_of(fitted())
     np.testing.assert_allclose(rank_fractions(posterior, "lambda_J").mean(axis=1), 1.0)
     assert np.abs(rank_fractions(posterior, "lambda_J") - 1).max() < 0.6
-    chain = posterior.chain.copy()
-    chain[2, ..., 0] *= 1.1
-    moved = replace(posterior, chain=chain)
+    moved = replace(posterior, chain=posterior.chain.copy())
+    moved.chain[2, ..., 0] *= 1.1
     assert rank_fractions(moved, "lambda_J")[2, -1] > 2.5
     fig = plot_trace(moved)
     stairs = next(ax for ax in fig.axes if ax.get_title() == r"$\lambda_J$").patches[2]
@@ -100,16 +191,15 @@ def test_rank_plot_shows_the_ensemble_that_differs() -> None:
 def test_a_run_that_did_not_converge_says_so() -> None:
     fit = fitted(("A",))
     bad = posterior_of(fit, converged=False)
-    for fig in (plot_torque(fit, bad), plot_corner(bad, ["lambda_J", "a1"]), plot_trace(bad)):
-        assert any("NOT CONVERGED" in text for text in texts(fig))
-    for fig in figures():
-        assert not any("NOT CONVERGED" in text for text in texts(fig))
+    marked = (plot_torque(fit, bad), plot_corner(bad, ["lambda_J", "a1"]), plot_trace(bad))
+    for fig in (*marked, *figures()):
+        assert any("NOT CONVERGED" in text for text in texts(fig)) == (fig in marked)
 
 
 def test_only_data_that_were_not_measured_are_marked() -> None:
     for fig in figures(SIMULATED):
-        shown = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))
-        assert shown == "SIMULATED, not measured: made for $a$ test, 5 % noise"
+        said = " ".join(t.get_text() for k in range(4) for t in reversed(by_gid(fig, f"watermark-{k}")))
+        assert said == "SIMULATED, not measured: made for $a$ test, 5 % noise"
         assert [t.get_text() for t in by_gid(fig, "watermark")] == ["SIMULATED"]
     for fig in figures():
         assert not any("SIMULATED" in text for text in texts(fig))
@@ -124,12 +214,9 @@ def test_watermark_is_drawn_in_ink() -> None:
     assert render(fig, "png") != blank
 
 
-def test_nothing_is_cut_off() -> None:
+def test_nothing_is_cut_off_and_a_cut_would_be_seen() -> None:
     for fig in (*figures(SIMULATED), plot_corner(posterior_of(fitted()))):
         assert_nothing_cut_off(fig)
-
-
-def test_the_check_for_cuts_sees_a_cut() -> None:
     fig = plot_combinations(fitted(("A",)))
     fig.text(0.99, 0.5, "far too long for the margin")
     with pytest.raises(AssertionError, match="cut off at the right"):
@@ -142,13 +229,11 @@ HOSTILE = ("$x_1$", "_a_b", "<&>东\n%\\$^{")
 def test_hostile_names_are_shown_as_they_are() -> None:
     fit = mtjfit.fit(make_study(HOSTILE, a1=Parameter("a1", Normal(0.0, 1.0), "device")))
     posterior = posterior_of(fit)
-    torque = plot_torque(fit)
-    corner = plot_corner(posterior, ["a1[$x_1$]", "a1[_a_b]"])
+    torque, corner = plot_torque(fit), plot_corner(posterior, ["a1[$x_1$]", "a1[_a_b]"])
     for fig in (torque, corner, plot_combinations(fitted(("$x_1$",))), plot_trace(posterior)):
         assert ElementTree.fromstring(render(fig, "svg")).tag.endswith("svg")  # noqa: S314 - our own file
-    legend = torque.legends[0]
-    assert len(legend.get_texts()) == 4
-    assert legend.get_texts()[1].get_text() == "1.7 nm (_a_b)"
+    legend = [text.get_text() for text in torque.legends[0].get_texts()]
+    assert (len(legend), legend[1]) == (4, "1.7 nm (_a_b)")
 
 
 def test_literal_means_what_matplotlib_draws() -> None:
