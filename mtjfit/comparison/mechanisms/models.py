@@ -68,7 +68,7 @@ MECHANISMS = {
         Mechanism("diffusion+b1", "the same with asymmetric electrodes", "layer", True),
     )
 }
-"""By name, from the simplest to the richest."""
+"""By name; new ones at the end, because random numbers go by place."""
 
 
 def added_priors(study: Study, names: Sequence[str]) -> dict[str, Parameter]:
