@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -58,13 +59,36 @@ def submodules_exported(tree: ast.Module, package: str) -> set[str]:
 def bound(node: ast.stmt) -> list[str]:
     """Names that a statement at the top of a module defines."""
     if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return [node.name] if isinstance(node, ast.FunctionDef) else []
+        return [name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return [node.target.id]
+    return [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
 
 
 def exports(tree: ast.Module) -> list[str]:
     """The names in ``__all__``."""
     return next((ast.literal_eval(node.value) for node in tree.body if bound(node) == ["__all__"]), [])
+
+
+def missing_homes(root: Path) -> list[str]:
+    """Names that a face promises on demand (``_HOMES``), and that the module it names does not define."""
+    found = []
+    for module, tree in modules(root):
+        face = f"{root.name}.{module}".removesuffix(".__init__")
+        served = (node for node in tree.body if bound(node) == ["_HOMES"])
+        for home, names in (pair for node in served for pair in ast.literal_eval(node.value).items()):
+            place = root.parent.joinpath(*resolve_name(home, face).split("."))
+            there = next((each for each in (place.with_suffix(".py"), place / "__init__.py") if each.is_file()), None)
+            defined = parsed(there.read_text(encoding="utf-8")).body if there else []
+            known = {name for node in defined for name in (*bound(node), *imported(node))}
+            found += [f"{face}: {home}.{name}" for name in names if there and name not in known]
+    return found
+
+
+def imported(node: ast.stmt) -> list[str]:
+    """Names that a statement imports, also while types are checked."""
+    inside = node.body if isinstance(node, ast.If) else [node]
+    return [alias.name for each in inside if isinstance(each, ast.ImportFrom) for alias in each.names]
 
 
 def test_no_two_modules_define_the_same_public_name():
@@ -74,6 +98,19 @@ def test_no_two_modules_define_the_same_public_name():
 
 def test_no_export_of_a_lazy_face_is_also_a_submodule():
     assert named_like_a_module(PACKAGE) == []
+
+
+def test_every_name_on_demand_is_where_its_face_says():
+    assert missing_homes(PACKAGE) == []
+
+
+def test_sabotage_a_name_that_has_moved_is_seen(tmp_path: Path):
+    (tmp_path / "fit.py").write_text("def fit(): ...\nSTARTS: int = 8\n", encoding="utf-8")
+    # a home whose folder was deleted is said when it is asked for
+    (tmp_path / "__init__.py").write_text(
+        '_HOMES = {".fit": ("fit", "STARTS", "moved"), ".gone": ("x",)}\n', encoding="utf-8"
+    )
+    assert missing_homes(tmp_path) == [f"{tmp_path.name}: .fit.moved"]
 
 
 @pytest.mark.parametrize("second", ["class Curve: ...", "def Curve(): ...", "async def Curve(): ..."])

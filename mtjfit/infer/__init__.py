@@ -17,7 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 # for other packages and the tests; public names stand in __all__
-_INSIDE = {
+_HOMES = {
     ".convergence.conflict": ("CONTRADICTS", "Conflict", "prior_conflicts"),
     ".convergence.diagnostics": ("ess", "ess_bulk"),
     ".convergence.excess": ("DrawnChi2", "chi2_of_draws"),
@@ -25,7 +25,7 @@ _INSIDE = {
     ".convergence.importance": ("importance_sample", "reliable_k_hat", "smoothed"),
     ".ensembles.anneal": ("Annealed", "anneal"),
     ".ensembles.ensemble": ("Pace", "Stream", "stream"),
-    ".ensembles.jumps": ("Jump", "Straight", "TargetDensity"),
+    ".ensembles.jumps": ("Jump", "Straight"),
     ".ensembles.mixture": ("Mixture",),
     ".ensembles.run": ("Run",),
     ".evidence": ("Effort", "Evidence", "Exploration", "explore_posterior", "log_evidence"),
@@ -35,4 +35,4 @@ _INSIDE = {
 }
 _MOVED = {"Plan": "mtjfit.planning:Plan", "plan": "mtjfit.planning:plan"}
 
-__getattr__ = names_on_demand(__name__, _INSIDE, _MOVED)
+__getattr__ = names_on_demand(__name__, _HOMES, _MOVED)

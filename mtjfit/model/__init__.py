@@ -14,28 +14,24 @@ __all__ = [
 ]  # fmt: skip
 
 # for other packages and the tests; public names stand in __all__
-_INSIDE = {
+_HOMES = {
     ".amplitude_integral": ("Bounded", "DeviceIntegral", "draw_block", "log_integral"),
-    ".compress": ("Compressed", "Gram", "polynomial_design", "polynomial_slope"),
-    ".coordinates": ("Coordinates", "DeviceCoordinates", "Scores", "scattered_terms"),
-    ".descent": ("FARTHEST",),
-    ".device_combinations": ("denominator_dof", "noise_estimate", "noise_groups", "terms_seen"),
+    ".compress": ("polynomial_design", "polynomial_slope"),
+    ".coordinates": ("Coordinates", "Scores"),
+    ".device_combinations": ("noise_estimate",),
     ".equivalent_noise": ("as_normal", "declares_noise", "least_squares_model", "noise_of_points", "student_scales"),
-    ".identifiability": ("Direction", "LINEAR_RISE", "as_error", "as_linear", "directions"),
+    ".identifiability": ("Direction", "LINEAR_RISE", "directions"),
     ".jacobian": ("relative_errors",),
-    ".layout": ("Layout", "Scattered", "amplitude_layout", "once_per_study", "with_own_amplitudes"),
-    ".likelihood": ("THINNEST", "amplitude_design", "full_posterior", "row_scale", "transfer", "transfer_gradient",
-        "whitened"),
-    ".noise": ("PointErrors", "effective_errors", "noise_words"),
+    ".layout": ("Scattered", "amplitude_layout", "once_per_study", "with_own_amplitudes"),
+    ".likelihood": ("amplitude_design", "full_posterior", "row_scale", "transfer", "transfer_gradient", "whitened"),
+    ".noise": ("noise_words",),
     ".noise_models": ("JitterPosterior", "StudentPosterior", "make_posterior"),
-    ".penalised": ("Penalised", "PenalisedPoint"),
-    ".phase": ("PhaseFit", "Terms", "fit_phase"),
-    ".posterior": ("SharedPosterior",),
-    ".profile": ("Interval", "LEVELS", "Profile", "Profiles", "Search", "profiles", "rises"),
-    ".rank": ("GRADES", "Structure", "expected_errors", "grade"),
+    ".phase": ("Terms", "fit_phase"),
+    ".profile": ("Interval", "LEVELS", "Profile", "Search", "profiles", "rises"),
+    ".rank": ("Structure", "expected_errors"),
     ".straight": ("Frame",),
     ".thickness_integral": ("Thickness",),
-}  # fmt: skip
+}
 _MOVED = {"CollapsedPosterior": "mtjfit.model:MarginalPosterior", "combinations_table": "mtjfit.model:quantities_table"}
 
-__getattr__ = names_on_demand(__name__, _INSIDE, _MOVED)
+__getattr__ = names_on_demand(__name__, _HOMES, _MOVED)

@@ -18,7 +18,6 @@ __all__ = ["EVERYTHING", "Candidate", "Design", "Measurement", "Plan", "Target",
 
 _HOMES = {
     ".candidates": ("Candidate", "measured_again", "thickness_grid"),
-    ".choose": ("exchanged", "greedy"),
     ".design": ("Design", "load_plan"),
     ".draws": ("ParameterDraws", "draws_from_posterior", "draws_from_priors", "draws_of"),
     ".expected_gain": ("EVERYTHING", "LinearGaussian", "Target", "candidate_fisher", "linear_gaussian",

@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 # for other packages and the tests; public names stand in __all__
-_INSIDE = {
+_HOMES = {
     ".headers": ("device_names",),
     ".identifiability": ("design_text", "directions_table", "expected_table", "interval_in_words",
         "intervals_table", "model_test"),
@@ -41,4 +41,4 @@ _MOVED = {
     "summary_table": "mtjfit.report:summary_table",
 }
 
-__getattr__ = names_on_demand(__name__, _INSIDE, _MOVED)
+__getattr__ = names_on_demand(__name__, _HOMES, _MOVED)

@@ -33,7 +33,7 @@ FIG_3 = {"lambda_J": 1.0, "lambda_phi": 1.0, "lambda_sf_F": 10.0, "lambda_sf_N":
 
 
 @lru_cache
-def box(n: int = 800, seed: int = 20120604) -> np.ndarray:
+def box(n: int = 1500, seed: int = 20120604) -> np.ndarray:
     """All 64 corners of the parameter box and n log-uniform points inside, one row each, in the order of NAMES."""
     inside = np.exp(np.random.default_rng(seed).uniform(np.log(LOWEST), np.log(HIGHEST), (n, len(NAMES))))
     points = np.vstack([list(itertools.product(*zip(LOWEST, HIGHEST, strict=True))), inside])

@@ -14,7 +14,7 @@ from mtjfit.physics import KappaGradient, kappa, kappa_gradient, kappa_semi_infi
 from mtjfit.physics.derivatives import ExponentialForm
 
 COLUMN = {"d": 0, "ln_lambda_J": 1, "ln_lambda_phi": 2, "ln_lambda_sf_F": 3, "ln_Lambda": 4}
-POINTS = 400
+POINTS = 800
 
 
 @lru_cache

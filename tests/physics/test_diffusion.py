@@ -157,7 +157,7 @@ def test_wave_numbers_of_eq_8():
 
 
 BOTH = [spin_accumulation, spin_current]
-BOX = box(600)
+BOX = box()
 
 
 def places() -> dict[str, np.ndarray]:

@@ -8,8 +8,8 @@ from mtjfit.wafer.plot.map import plot_smooth, plot_wafer_map
 __all__ = ["plot_control", "plot_device_curve", "plot_smooth", "plot_splits", "plot_wafer_map"]
 
 # for other packages and the tests; public names stand in __all__
-_INSIDE = {
+_HOMES = {
     ".map": ("Scale",),
 }
 
-__getattr__ = names_on_demand(__name__, _INSIDE)
+__getattr__ = names_on_demand(__name__, _HOMES)
