@@ -40,10 +40,11 @@ def batch_command(
     memory is bounded by [wafer] memory. Ctrl-C finishes the current chunk; the same command continues from there, also
     after a crash. Unusable devices are listed, never dropped; the exit code is 0 if at least one device is usable.
 
-    One process is usually enough: it reduces 100 000 curves in seconds. --workers and --scheduler need
-    dask.distributed: pip install 'mtjfit[cluster]'. Results are the same to the last bit. dask sends Python objects
-    between its processes, which run as code where they arrive: whoever reaches the port of a scheduler can run programs
-    on its workers. --workers listens to this computer only; give --scheduler only addresses inside a network you trust.
+    One process is usually enough: it reduces 100 000 curves in seconds. --workers starts further ones, which no other
+    account can reach. --scheduler needs pip install 'mtjfit[cluster]'. Results are the same to the last bit. dask sends
+    Python objects between its processes, which run as code where they arrive: whoever reaches the port of a scheduler,
+    every account of its computer among them, can run programs on its workers and on yours. Give only addresses inside
+    a network that you trust, or tls:// with certificates; see "Long runs and clusters" in the documentation.
     """
     if study is None:
         raise click.UsageError(
