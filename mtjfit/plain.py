@@ -22,7 +22,7 @@ def harmless(text: str) -> str:
     >>> harmless("=1+1"), harmless("A1"), harmless("a\\nb")
     ("'=1+1", 'A1', 'a b')
     """
-    shown = "".join(c if c.isprintable() else " " for c in text)
+    shown = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return "'" + shown if shown.lstrip().startswith(_FORMULA) else shown
 
 
