@@ -30,11 +30,13 @@ from mtjfit.infer.store.segments import (
     segment_name,
     write_manifest,
 )
+from mtjfit.input import read_bytes
 from mtjfit.output import replace_file, sync_folder, temporary_of
 
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
 _LISTED = 12
+_MAX_BYTES = 2**31  # of a segment: a hundred steps have a few megabytes
 _LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
 
 
@@ -119,7 +121,10 @@ class Journal:
             return None
         void, counted = manifest.segments[: manifest.counted_from], manifest.segments[manifest.counted_from :]
         n_refits = sum(each.holds == "refitted" for each in manifest.segments)
-        (_, stage), *steps = map(self._read, counted)
+        (first, stage), *steps = map(self._read, counted)
+        for (block, _), segment in zip(steps, counted[1:], strict=True):
+            if (block.theta.shape[0], *block.theta.shape[2:]) != (first.theta.shape[0], *first.theta.shape[2:]):
+                raise _damaged(self.folder / segment.file, ValueError("its walkers are not those of the run"))
         history = History(stage, (), sum(each.steps for each in void), n_refits)
         for block, stage in steps:
             history = history.advanced(block, stage)
@@ -148,18 +153,16 @@ class Journal:
 
     def _read(self, segment: Segment) -> tuple[ChainBlock, Stage]:
         path = self.folder / segment.file
+        data = read_bytes(path, str(path), _MAX_BYTES)
         try:
-            data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != segment.sha256:
                 raise ValueError("its sha256 is another one")
-            return segment_from(data)
-        except OSError as error:
-            raise MtjfitError(f"{path}: cannot be read: {error.strerror}") from error
+            block, stage = segment_from(data)
+            if block.theta.shape[1] != segment.steps:
+                raise ValueError(f"it holds {block.theta.shape[1]} steps, not {segment.steps}")
+            return block, stage
         except ValueError as error:
-            raise MtjfitError(
-                f"{path}: was changed or damaged since it was written ({error}). Put back an intact copy, or delete "
-                "this file: the run then goes on from what was saved before it, and computes the same numbers again"
-            ) from None
+            raise _damaged(path, error) from None
 
     def _save(self, holds: Holds, block: ChainBlock | None, stage: Stage) -> None:
         self.lock.check()
@@ -215,6 +218,13 @@ def saved_steps(folder: Path) -> int | None:
     """Steps of the run in a folder, including those that do not count; None if there is no run."""
     manifest = read_manifest(folder)
     return None if manifest is None else manifest.n_steps
+
+
+def _damaged(path: Path, error: ValueError) -> MtjfitError:
+    return MtjfitError(
+        f"{path}: was changed or damaged since it was written ({error}). Put back an intact copy, or delete this file: "
+        "the run then goes on from what was saved before it, and computes the same numbers again"
+    )
 
 
 def _remove_if_empty(folder: Path) -> None:

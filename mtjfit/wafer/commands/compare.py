@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mtjfit.wafer.survey.survey import Survey
 
 _MOST = 20  # figures
-_FILES = ("wafers.csv", "pairs.csv", *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
+_TABLES = ("wafers.csv", "pairs.csv", "odd-wafers.csv")
+_FILES = (*_TABLES, *figure_names(*(f"wafers-{k + 1}" for k in range(_MOST))), "wafers.txt")
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -49,8 +50,8 @@ def compare_catalogues(
     from mtjfit.plot.style import picture_files
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
-    from mtjfit.wafer.page.page import wafer_quantity_table
-    from mtjfit.wafer.page.text import means_table, wafer_pairs_table
+    from mtjfit.wafer.page.page import wafer_quantity_tables
+    from mtjfit.wafer.page.text import means_table, wafers_table
     from mtjfit.wafer.plot import plot_control
     from mtjfit.wafer.survey.curves import survey_of
     from mtjfit.wafer.survey.limits import WaferFindings
@@ -68,7 +69,7 @@ def compare_catalogues(
     survey = together(surveys, per, quantities)
     chosen = chosen_quantities(survey, quantities)
     findings = [WaferFindings(survey, quantity, own_error, common_error) for quantity in chosen]
-    tables = [table for found in findings for table in (means_table(found), wafer_pairs_table(found)) if table.rows]
+    tables = [table for found in findings for table in (means_table(found), wafers_table(found)) if table.rows]
     parts: list[str | Table] = [*([survey.label] if survey.label else []), *tables]
     if not quiet:
         echo(*parts)
@@ -76,8 +77,8 @@ def compare_catalogues(
         progress("drawing figures", quiet)
         known = (found for found in findings[:_MOST] if not found.limits.empty)
         figures = {f"wafers-{k + 1}": plot_control(survey, found.quantity, found) for k, found in enumerate(known)}
-        numbers = {name: wafer_quantity_table(name, findings).assign(origin=survey.origin).set_index("quantity")
-                   for name in ("wafers.csv", "pairs.csv")}  # fmt: skip
+        numbers = {name: frame.assign(origin=survey.origin).set_index("quantity")
+                   for name, frame in wafer_quantity_tables(findings).items() if name in _TABLES}  # fmt: skip
         files = {name: csv_bytes(frame) for name, frame in numbers.items()}
         folder.write(picture_files(figures, pdf) | files | {"wafers.txt": as_text(*parts).encode()})
         click.echo(f"Comparison: {folder.path / 'wafers.txt'}")

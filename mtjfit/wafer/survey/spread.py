@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.optimize import brentq
@@ -132,6 +133,7 @@ def _checked(values: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatA
     return q, s
 
 
+@cache
 def moments(bound: float) -> tuple[float, float, float, float]:
     """Of Z standard normal: E min(Z², b²), its variance, E[Z²; |Z| < b] and P(|Z| < b)."""
     if math.isinf(bound):
@@ -178,9 +180,11 @@ def centre_of(q: FloatArray, s: FloatArray, spread: float, *, bound: float = HUB
     """Robust mean and its standard error where the spread of the true values is known."""
     w = np.hypot(spread, s)
     w = np.where(w > 0, w, 1e-9 * float(np.ptp(q)) or 1.0)  # exact values, most of them alike
-    zero = np.zeros(q.size, dtype=np.intp)
     mean, _, _, inside = moments(bound)
-    centre = float(_centres(q, w, zero, _medians(q, zero), bound)[0])
+    centre = float(q[0])
+    if q.size > 1:  # the page of a catalogue may have thousands of wafers of one device
+        zero = np.zeros(q.size, dtype=np.intp)
+        centre = float(_centres(q, w, zero, _medians(q, zero), bound)[0])
     return centre, math.sqrt(mean / np.sum(w**-2.0)) / inside
 
 

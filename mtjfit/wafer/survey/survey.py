@@ -123,6 +123,11 @@ class Survey:
         order = np.lexsort((first["thickness"], first["split"].map(place)))
         return tuple(first["population"].to_numpy()[order])
 
+    def rows_of(self, column: str) -> dict[str, np.ndarray]:
+        """Rows of each name in a column of names, by name in order of appearance."""
+        codes, names = pd.factorize(self.frame[column])
+        return dict(zip(names, rows_by(codes), strict=True))
+
     @property
     def flagged(self) -> BoolArray:
         """Devices with any flag, shape (devices,)."""
@@ -175,6 +180,15 @@ class Survey:
     def part(self, rows: BoolArray) -> Survey:
         """Some of the devices; their populations keep their names."""
         return Survey(self.name, self.frame[rows], self.units, self.flags, self.origins, self.source)
+
+
+def rows_by(codes: np.ndarray) -> list[np.ndarray]:
+    """Places of each number among whole numbers from 0 on, all of which occur.
+
+    >>> [rows.tolist() for rows in rows_by(np.array([1, 0, 1]))]
+    [[1], [0, 2]]
+    """
+    return np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
 
 
 def _populations(frame: pd.DataFrame) -> pd.Series:
