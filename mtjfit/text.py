@@ -64,6 +64,15 @@ def value_with_error(value: float, error: float) -> str:
     return f"({shown} ± {plus_minus}){power_of_ten(exponent)}" if exponent else f"{shown} ± {plus_minus}"
 
 
+def vanishes(text: str, value: float) -> bool:
+    """True where a number was written that is not zero, but too small for a computer to hold.
+
+    >>> vanishes("1e-400", float("1e-400")), vanishes("-0.00e5", -0.0)
+    (True, False)
+    """
+    return value == 0 and any(digit in "123456789" for digit in text.lower().partition("e")[0])
+
+
 def number(value: float, digits: int = 4) -> str:
     """A number with a few significant digits, those of the shortest decimal number that stands for it.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import tomllib
 from pathlib import Path
 
 import click
 
+from mtjfit.errors import ConfigError
 from mtjfit.terminal import progress
 
 _DEVICES = 200
@@ -15,9 +15,11 @@ _DEVICES = 200
 
 def is_wafer_study(study: Path) -> bool:
     """True for a study file with a table ``[wafer]``."""
+    from mtjfit.toml import read_toml
+
     try:
-        return "wafer" in tomllib.loads(study.read_text("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        return "wafer" in read_toml(study)[1]
+    except ConfigError:
         return False
 
 

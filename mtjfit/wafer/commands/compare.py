@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.input import begins_with
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 
@@ -25,11 +25,7 @@ _SQLITE = b"SQLite format 3\0"
 
 def is_catalogue(path: Path) -> bool:
     """True for an SQLite file, by its first bytes; study files are text."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
+    return begins_with(path, _SQLITE)
 
 
 def compare_catalogues(
@@ -48,6 +44,7 @@ def compare_catalogues(
     """
     from mtjfit.plain import csv_bytes
     from mtjfit.plot.style import picture_files
+    from mtjfit.toml import toml_from
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
     from mtjfit.wafer.page.page import wafer_quantity_tables
@@ -61,7 +58,7 @@ def compare_catalogues(
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
-            data = tomllib.loads(opened.configuration().study).get("data") or [{}]
+            data = toml_from(opened.configuration().study, f"{file}: study").get("data") or [{}]
             per[label] = str(data[0].get("per", ""))
     folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
     if folder is not None:
