@@ -47,8 +47,8 @@ def batch_command(
     """
     if study is None:
         raise click.UsageError(
-            f"--study is missing: nothing is guessed about the columns of {table}.\n"
-            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
+            f"--study is missing: nothing is guessed about the columns of {table}. "
+            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml. "
             "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
             "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
         )
