@@ -50,7 +50,7 @@ def _shown(part: str | Table, columns: int | None, written: Callable[[str], str]
     """Text in which columns are aligned as `written` turns out each cell."""
     if isinstance(part, str):
         return _filled(written(part), columns)
-    header, *rows = ([written(cell) for cell in row] for row in (part.header, *part.rows))
+    header, *rows = ([written(visible(cell)) for cell in row] for row in (part.header, *part.rows))
     note = written(part.note)
     lines = (_filled(written(part.title), columns), laid_out(header, rows, columns), _filled(note, columns))
     return "\n" + "\n".join(each for each in lines if each)
@@ -138,7 +138,7 @@ def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
     ['a', 'b']
     """
     for name in (lambda f: f.stem, lambda f: f.resolve().parent.name, str):
-        found = {name(file): file for file in files}
+        found = {visible(name(file)): file for file in files}
         if len(found) == len(files):
             return found
     raise click.UsageError("the same study is given twice")

@@ -48,7 +48,7 @@ class Commands(click.Group):
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
             except click.ClickException as error:
-                error.message = visible(error.message)
+                error.message = visible(error.message)  # type: ignore[misc]
                 error.show()
                 code = error.exit_code
             except click.Abort:
@@ -58,10 +58,11 @@ class Commands(click.Group):
         sys.exit(code)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the arguments for a report, and refuse what cannot be a name of a file."""
+        """Keep the arguments for a report, and refuse control characters, which no name of a file should have."""
         ctx.meta[_ARGUMENTS] = tuple(args)
-        if any("\0" in each for each in args):
-            raise click.UsageError("an argument holds a NUL character", ctx)
+        for each in args:
+            if any(char < " " for char in each):
+                raise click.UsageError(f"{each!r} holds a control character; rename the file", ctx)
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
