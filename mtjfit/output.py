@@ -178,8 +178,14 @@ def sum_of(path: Path) -> str | None:
 
 
 def json_bytes(document: Mapping[str, Any]) -> bytes:
-    """A document as strict JSON; ValueError for NaN and infinity."""
-    return (json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1) + "\n").encode()
+    """A document as strict JSON, whose strings cannot steer a terminal; ValueError for NaN and infinity."""
+    lines = json.dumps(document, allow_nan=False, ensure_ascii=False, indent=1).split("\n")
+    shown = (line if line.isprintable() else "".join(map(_in_json, line)) for line in lines)
+    return ("\n".join(shown) + "\n").encode()
+
+
+def _in_json(char: str) -> str:
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def write_file(path: Path, data: bytes, todo: str = OTHER_FOLDER, over: bytes | None = b"") -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from html import escape
 from itertools import chain, zip_longest
+from unicodedata import category
 
 _PLAIN = range(-5, 7)
 """Decimals of numbers that are written out; others, of torques in N m say, carry a power of ten."""
@@ -17,6 +18,22 @@ _RULED = f"{_CELL};border-bottom:1px solid currentColor"
 _TITLE = "margin-top:.5em"
 _LOUD = "border-left:.4em solid #b45309;padding:.2em .6em;font-weight:bold;margin:.3em 0"
 _LONGEST, _LONGEST_NOTE = 300, 1500
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Text with an escape for every character that is not printed but does something, except those to keep.
+
+    These are control characters, marks that turn the direction of text round, marks of no width, separators of lines,
+    and halves of surrogate pairs. Spaces of any width stay.
+
+    >>> print(visible("\x1b[2J\u202eA1\n"))
+    \x1b[2J\u202eA1\n
+    """
+    if text.isprintable():
+        return text
+    if "\n" in keep and "\n" in text:
+        return "\n".join(visible(line, keep.replace("\n", "")) for line in text.split("\n"))
+    return "".join(c if c.isprintable() or c in keep or category(c) == "Zs" else repr(c)[1:-1] for c in text)
 
 
 def decimals_of(error: float) -> int:
@@ -159,7 +176,7 @@ def _row(cells: Sequence[str], n: int) -> str:
 
 def _text(text: str, longest: int = _LONGEST) -> str:
     # MathJax in a notebook reads dollars and \( as formulas, even in escaped text.
-    shown = text if len(text) <= longest else text[: longest - 1] + "…"
+    shown = visible(text if len(text) <= longest else text[: longest - 1] + "…", "\n\t")
     return escape(shown).replace("$", "&#36;<span></span>").replace("\\", "&#92;<span></span>")
 
 

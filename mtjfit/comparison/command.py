@@ -207,4 +207,4 @@ def compare_studies_command(
 
     _write(folder, "studies.txt", written, quiet=quiet)
     if not found.converged:
-        raise NotConverged("\n".join(said))
+        raise NotConverged(*said)

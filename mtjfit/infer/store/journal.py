@@ -243,10 +243,10 @@ def _refuse_changed(folder: Path, manifest: Manifest, description: Mapping[str, 
     changes = description_changes(manifest.description, description)
     if changes:
         more = [f"and {len(changes) - _LISTED} more"] if len(changes) > _LISTED else []
-        listed = "\n".join(f"  {each}" for each in (*changes[:_LISTED], *more))
         raise MtjfitError(
-            f"{folder}: the run in it was begun with another study:\n{listed}\n"
-            "Change that back to go on with it, or name another folder to start anew"
+            f"{folder}: the run in it was begun with another study:",
+            *(f"  {each}" for each in (*changes[:_LISTED], *more)),
+            "Change that back to go on with it, or name another folder to start anew",
         )
 
 

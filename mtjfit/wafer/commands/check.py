@@ -9,6 +9,7 @@ import click
 
 from mtjfit.errors import ConfigError
 from mtjfit.terminal import progress
+from mtjfit.text import visible
 
 _DEVICES = 200
 
@@ -44,7 +45,7 @@ def check_wafer(study: Path) -> None:
         if n := int(((found.flags & bit) != 0).sum()):
             click.echo(f"  {n} with the flag {name}")
     for fault in found.faults[:10]:
-        click.echo(f"  {fault.device}: {fault}")
+        click.echo(visible(f"  {fault.device}: {fault}"))
     if not found.device:
         refuse_unusable(loaded.table, [each.problem for each in found.faults[:10]], f"first {len(found.faults)}")
     words = shlex.join(["mtjfit", "batch", str(loaded.table), "--study", str(study), "--output",
