@@ -54,7 +54,7 @@ class Commands(click.Group):
             except click.Abort:
                 code = INTERRUPTED
             out.flush()
-            code = _with_streams(code if isinstance(code, int) else 0, out, err)
+            code = _with_streams(code or 0, out, err)
         sys.exit(code)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -65,11 +65,11 @@ class Commands(click.Group):
                 raise click.UsageError(f"{each!r} holds a control character; rename the file", ctx)
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
+    def invoke(self, ctx: click.Context) -> None:
+        """Run a command; what it returns is no exit code."""
         try:
             _refuse_strange_matplotlibrc()
-            return super().invoke(ctx)
+            super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
