@@ -230,3 +230,15 @@ def test_a_full_disk_in_a_process_of_its_own(words: list[str], tmp_path: Path):
     assert done.returncode == 3
     assert done.stderr.decode().startswith("Error: standard output cannot be written")
     assert done.stderr.count(b"\n") == 1
+
+
+def test_shells_can_still_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("_MTJFIT_COMPLETE", "zsh_complete")
+    monkeypatch.setenv("COMP_WORDS", "mtjfit ch")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert b"check" in mtjfit(tmp_path, stdout=subprocess.PIPE).stdout
+    monkeypatch.delenv("COMP_WORDS")
+    assert (mtjfit(tmp_path, stdout=subprocess.PIPE).returncode, mtjfit(tmp_path, stdout=subprocess.PIPE).stderr) == (
+        3,
+        b"",
+    )
