@@ -19,7 +19,7 @@ from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.text import counted, number, table
+from mtjfit.text import counted, number, table, visible
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -89,7 +89,7 @@ class FileInspection:
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
-        return "\n".join(_lines(self))
+        return "\n".join(map(visible, _lines(self)))
 
 
 def inspect_file(path: Path) -> FileInspection:
