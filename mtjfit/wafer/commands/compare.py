@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,7 @@ def compare_catalogues(
     from mtjfit.wafer.page.page import wafer_quantity_tables
     from mtjfit.wafer.page.text import means_table, wafers_table
     from mtjfit.wafer.plot import plot_control
+    from mtjfit.wafer.stack.from_catalogue import stored_study
     from mtjfit.wafer.survey.curves import survey_of
     from mtjfit.wafer.survey.limits import WaferFindings
 
@@ -61,8 +62,9 @@ def compare_catalogues(
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
-            data = tomllib.loads(opened.configuration().study).get("data") or [{}]
-            per[label] = str(data[0].get("per", ""))
+            per[label] = ""
+            with suppress(ConfigError):  # of an earlier version, or none is kept
+                per[label] = stored_study(opened.configuration(), Path("table.csv")).declaration.per
     folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
     if folder is not None:
         folder.prepare()
