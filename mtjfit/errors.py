@@ -8,13 +8,18 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TypeAlias
 
+from mtjfit.text import visible
+
 _LISTED = 50
 
 
 class MtjfitError(Exception):
-    """Base of all errors that mtjfit raises on purpose."""
+    """Base of all errors that mtjfit raises on purpose; each argument is a line of the message."""
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        return "\n".join(visible(str(line)) for line in self.args)
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Problem:
     todo: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}; {self.todo}"
+        return visible(f"{self.where}: {self.what}; {self.todo}")
 
 
 class _Problems(MtjfitError):
@@ -34,7 +39,7 @@ class _Problems(MtjfitError):
 
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(*map(str, self.problems))
 
     def __reduce__(self) -> tuple[type, tuple[tuple[Problem, ...]]]:
         return type(self), (self.problems,)

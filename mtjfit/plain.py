@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from mtjfit.text import visible
+
 T = TypeVar("T")
 
 _FORMULA = ("=", "+", "-", "@")
@@ -41,7 +43,7 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
     for name in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[name]):
             safe[name] = pd.Series([_cell(value) for value in safe[name]], index=safe.index, dtype=object)
-    above = f"# {comment}\n" if comment else ""
+    above = f"# {visible(comment)}\n" if comment else ""
     return (above + str(safe.to_csv(index=index, lineterminator="\n"))).encode()
 
 

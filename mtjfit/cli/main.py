@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from mtjfit.cli.commands import Commands
 from mtjfit.lazy import wing
-from mtjfit.terminal import Commands
 from mtjfit.version import __version__
 
 _EPILOG = """\b
@@ -33,7 +33,7 @@ _COMMANDS = (
 """Module and name of each command; its function is ``<name>_command``."""
 
 
-@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "color": True})
 @click.version_option(__version__, message="mtjfit %(version)s")
 def cli() -> None:
     """Fit spin-transfer torque against bias of magnetic tunnel junctions, with honest error bars.

@@ -31,10 +31,11 @@ from mtjfit.infer.store.segments import (
     write_manifest,
 )
 from mtjfit.input import read_bytes
-from mtjfit.output import replace_file, sync_folder, temporary_of
+from mtjfit.output import regular_file, replace_file, sync_folder, temporary_of
 
 _LOCK = "lock"
 _OURS = re.compile(rf"{_LOCK}|{re.escape(MANIFEST)}|segment-\d{{6}}\.npz")
+_NOTE = b"process "  # the beginning of what a lock says
 _LISTED = 12
 _MAX_BYTES = 2**31  # of a segment: a hundred steps have a few megabytes
 _LONGEST = 200  # characters of a lock file that are shown: anybody who shares the folder may write anything
@@ -71,8 +72,11 @@ def locked(path: Path) -> Iterator[Lock]:
             f"{path}: {_holder(path)} is working on this run; wait for it, or stop it and resume"
         ) from None
     with held:
-        with contextlib.suppress(OSError):  # for people only; Windows lets nobody write while it is locked
-            path.write_text(f"process {os.getpid()} on the computer {platform.node()}", encoding="utf-8")
+        with contextlib.suppress(OSError), regular_file(path, "r+b") as note:
+            # for people only; Windows lets nobody write while it is locked
+            if note.read(len(_NOTE)) in (b"", _NOTE):
+                note.seek(note.truncate(0))
+                note.write(_NOTE + f"{os.getpid()} on the computer {platform.node()}".encode())
         lock = Lock(path, _identity(path))
         try:
             yield lock
@@ -88,7 +92,7 @@ def _holder(path: Path) -> str:
             text = file.read(_LONGEST)
     except OSError:
         text = ""
-    return text if text.startswith("process ") else "another process, here or on a computer that shares the folder,"
+    return text if text.startswith(_NOTE.decode()) else "another process, here or on a computer that shares the folder,"
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -211,7 +215,10 @@ def open_journal(folder: str | Path, description: Mapping[str, str]) -> Iterator
 
 def is_journal(folder: Path) -> bool:
     """True for a folder that holds nothing but files of a run, or nothing at all."""
-    return folder.is_dir() and all(_OURS.fullmatch(temporary_of(each.name) or each.name) for each in folder.iterdir())
+    return folder.is_dir() and all(
+        _OURS.fullmatch(temporary_of(each.name) or each.name) and each.is_file() and not each.is_symlink()
+        for each in folder.iterdir()
+    )
 
 
 def saved_steps(folder: Path) -> int | None:
@@ -236,10 +243,10 @@ def _refuse_changed(folder: Path, manifest: Manifest, description: Mapping[str, 
     changes = description_changes(manifest.description, description)
     if changes:
         more = [f"and {len(changes) - _LISTED} more"] if len(changes) > _LISTED else []
-        listed = "\n".join(f"  {each}" for each in (*changes[:_LISTED], *more))
         raise MtjfitError(
-            f"{folder}: the run in it was begun with another study:\n{listed}\n"
-            "Change that back to go on with it, or name another folder to start anew"
+            f"{folder}: the run in it was begun with another study:",
+            *(f"  {each}" for each in (*changes[:_LISTED], *more)),
+            "Change that back to go on with it, or name another folder to start anew",
         )
 
 

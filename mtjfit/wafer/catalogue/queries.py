@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -17,7 +19,7 @@ from mtjfit.arrays import FloatArray
 from mtjfit.data.curve import Origin
 from mtjfit.data.origin import distinct, from_json, kinds
 from mtjfit.errors import ConfigError, DataError, Problem, did_you_mean
-from mtjfit.output import OTHER_FILE, not_written, replacing
+from mtjfit.output import OTHER_FILE, not_written, refuse_file, replacing
 from mtjfit.plain import checked_json, harmless
 from mtjfit.wafer.catalogue.reading import Reading
 from mtjfit.wafer.catalogue.schema import (
@@ -34,7 +36,7 @@ from mtjfit.wafer.catalogue.schema import (
 _ABOUT = ("device", "wafer", "split", "flags")  # columns of every frame, before the quantities
 _EXPORTED = ("device", "wafer", "split", "origin", "flags")  # the same in exported files, which travel alone
 _TEXTS = len(_EXPORTED) - 1  # all of these but the flags are text
-_FORMATS = (".csv", ".parquet")
+_MARKS = {".csv": f"{','.join(_EXPORTED)},".encode(), ".parquet": b"exported by mtjfit"}  # in files that are ours
 _MOST_BITS = 2**62
 _LISTED = 20
 _LONGEST = 200
@@ -228,14 +230,14 @@ class Queries(Reading):
         """All devices of a configuration as CSV or Parquet, by the ending of the name; returns their number.
 
         CSV has all digits, empty cells where a quantity is not determined, and quotes text that a spreadsheet would run
-        as a formula. The column ``origin`` says of each device whether it was measured. An older file of this name
-        stays whole if the new one cannot be written, which is a MtjfitError; ConfigError as `refuse_export`.
+        as a formula. The column ``origin`` says of each device whether it was measured. An older export of this
+        name stays whole if the new one cannot be written, which is a MtjfitError; other errors as of `refuse_export`.
         """
         chosen, path = self.configuration(configuration), Path(path)
         refuse_export(path)
         write = _write_csv if path.suffix.lower() == ".csv" else _write_parquet
         try:
-            with replacing(path) as draft:
+            with replacing(path, _MARKS[path.suffix.lower()]) as draft:
                 return write(self._with_origin(chosen), chosen.columns, draft)
         except OSError as error:
             raise not_written(path, error, OTHER_FILE) from error
@@ -324,6 +326,8 @@ def refuse_export(path: Path) -> None:
     ------
     ConfigError
         Neither CSV nor Parquet, no such folder, or pyarrow is missing.
+    MtjfitError
+        A file of this name exists that is no earlier export, or a link.
 
     Examples
     --------
@@ -331,10 +335,11 @@ def refuse_export(path: Path) -> None:
     Traceback (most recent call last):
     mtjfit.errors.ConfigError: wafer.xlsx: is neither .csv nor .parquet; give the file one of these endings
     """
-    if path.suffix.lower() not in _FORMATS:
+    if path.suffix.lower() not in _MARKS:
         raise ConfigError([Problem(str(path), "is neither .csv nor .parquet", "give the file one of these endings")])
     if not path.parent.is_dir():
         raise ConfigError([Problem(str(path.parent), "there is no such folder", "make it first")])
+    refuse_file(path, _MARKS[path.suffix.lower()])
     if path.suffix.lower() == ".parquet":
         try:
             import_module("pyarrow.parquet")
@@ -343,23 +348,28 @@ def refuse_export(path: Path) -> None:
             raise ConfigError([Problem(str(path), "Parquet needs pyarrow, which is not installed", todo)]) from None
 
 
-def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+def _write_csv(pieces: Iterator[list[Row]], columns: Sequence[str], stream: BinaryIO) -> int:
+    stream.write(_lines([(*_EXPORTED, *columns)]))
     rows = 0
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow((*_EXPORTED, *columns))
-        for piece in pieces:
-            writer.writerows([(*(harmless(str(each)) for each in row[:_TEXTS]), *row[_TEXTS:]) for row in piece])
-            rows += len(piece)
+    for piece in pieces:
+        stream.write(_lines([(*(harmless(str(each)) for each in row[:_TEXTS]), *row[_TEXTS:]) for row in piece]))
+        rows += len(piece)
     return rows
 
 
-def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], path: Path) -> int:
+def _lines(rows: Sequence[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _write_parquet(pieces: Iterator[list[Row]], columns: Sequence[str], stream: BinaryIO) -> int:
     pa, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     types = [*[pa.string()] * _TEXTS, pa.int64(), *[pa.float64()] * len(columns)]
-    schema = pa.schema(list(zip((*_EXPORTED, *columns), types, strict=True)))
+    about = {"program": _MARKS[".parquet"]}
+    schema = pa.schema(list(zip((*_EXPORTED, *columns), types, strict=True)), metadata=about)
     rows = 0
-    with parquet.ParquetWriter(path, schema) as writer:
+    with parquet.ParquetWriter(stream, schema) as writer:
         for piece in pieces:
             listed = list(zip(*piece, strict=True))
             texts = [pa.array(each, field.type) for each, field in zip(listed[:_TEXTS], schema, strict=False)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mtjfit.errors import DataError, MtjfitError, Problem
+from mtjfit.output import refuse_file
 
 Row: TypeAlias = tuple[Any, ...]
 """One row of SQLite: the type of each column is in the statement."""
@@ -214,9 +216,12 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
         if path.exists() and not path.is_file():
             raise DataError([Problem(str(path), "cannot be opened: is not a regular file", "name a catalogue")])
         if write:
+            refuse_file(path, b"")
+            _refuse_beside(path.resolve())
             return _opened(path, "mode=rwc", write=True)
         if not path.is_file():
             raise DataError([Problem(str(path), "there is no such catalogue", "make it with mtjfit batch")])
+        _refuse_beside(path.resolve())
         try:
             return _opened(path, "mode=rw", write=False)
         except sqlite3.OperationalError:
@@ -224,6 +229,15 @@ def connect(path: Path, *, write: bool) -> sqlite3.Connection:
                 raise
             # SQLite keeps two files beside a reader; where it cannot make them, nobody else writes either.
             return _opened(path, "immutable=1", write=False)
+
+
+def _refuse_beside(path: Path) -> None:
+    """Refuse links, and files of others, under the names that SQLite writes beside a catalogue."""
+    found = [each for ending in ("-journal", "-wal", "-shm") if os.path.lexists(each := Path(f"{path}{ending}"))]
+    for each in found:
+        refuse_file(each, b"")
+    if found and not path.exists():  # SQLite would delete what it takes for its own
+        raise MtjfitError(f"{found[0]}: lies beside a catalogue that is not there; move it away, or name another file")
 
 
 def _opened(path: Path, how: str, *, write: bool) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mtjfit.errors import ConfigError, DataError, Problem
+from mtjfit.input import begins_with
 from mtjfit.output import OutputFolder
 from mtjfit.terminal import as_text, echo, figure_names, labels_of, progress
 
@@ -25,11 +26,7 @@ _SQLITE = b"SQLite format 3\0"
 
 def is_catalogue(path: Path) -> bool:
     """True for an SQLite file, by its first bytes; study files are text."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
+    return begins_with(path, _SQLITE)
 
 
 def compare_catalogues(

@@ -68,7 +68,7 @@ def wafer_command(
     from mtjfit.wafer.survey.limits import WaferFindings, odd_devices
 
     with open_catalogue(catalogue) as opened:
-        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=lambda file: file.name == _RUNS)
+        folder = OutputFolder(output, "page of wafers", is_wafer_file, beside=_are_runs)
         folder.prepare()
         progress(f"reading {catalogue}", quiet)
         survey = survey_of(opened, configuration=configuration)
@@ -112,6 +112,10 @@ def _stacks(opened: Catalogue, study: Path | None, configuration: str, runs: Pat
         return StackResults(fits, None, refused)
     progress(f"sampling {len(fits.fits)} posteriors; every block is kept in {runs}", quiet)
     return StackResults(fits, sample_groups(opened, declared, leave=refused, journal=runs, progress=not quiet), refused)
+
+
+def _are_runs(file: Path) -> bool:
+    return file.name == _RUNS and file.is_dir()
 
 
 def _judge(catalogue: Path, found: StackResults) -> None:
