@@ -39,6 +39,7 @@ _TEXTS = len(_EXPORTED) - 1  # all of these but the flags are text
 _MARKS = {".csv": f"{','.join(_EXPORTED)},".encode(), ".parquet": b"exported by mtjfit"}  # in files that are ours
 _MOST_BITS = 2**62
 _LISTED = 20
+_LONGEST = 200
 _LARGEST = 1e100
 _ORDER = "ORDER BY sources.name, sources.identity, chunk, place"
 _ORIGIN = "(SELECT origins FROM chunks WHERE chunks.source = devices.source AND number = devices.chunk)"
@@ -81,6 +82,8 @@ class Queries(Reading):
                 )
                 if len(set(names)) < len(names) or not known.issuperset(names):
                     raise ValueError("its columns are not those of the devices")
+                if any(len(each) > _LONGEST for each in (*names, *own.units.values(), *own.flags)):
+                    raise ValueError("a name or unit in it is longer than any")
                 if not all(0 < bit < _MOST_BITS for bit in own.flags.values()):
                     raise ValueError("its flags are no bits")
             except ValueError as error:

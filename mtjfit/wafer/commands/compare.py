@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +45,12 @@ def compare_catalogues(
     """
     from mtjfit.plain import csv_bytes
     from mtjfit.plot.style import picture_files
-    from mtjfit.toml import toml_from
     from mtjfit.wafer.catalogue import open_catalogue
     from mtjfit.wafer.commands.wafer import chosen_quantities
     from mtjfit.wafer.page.page import wafer_quantity_tables
     from mtjfit.wafer.page.text import means_table, wafers_table
     from mtjfit.wafer.plot import plot_control
+    from mtjfit.wafer.stack.from_catalogue import stored_study
     from mtjfit.wafer.survey.curves import survey_of
     from mtjfit.wafer.survey.limits import WaferFindings
 
@@ -58,8 +59,9 @@ def compare_catalogues(
         progress(f"reading {file}", quiet)
         with open_catalogue(file) as opened:
             surveys[label] = survey_of(opened, name=label)
-            data = toml_from(opened.configuration().study, f"{file}: study").get("data") or [{}]
-            per[label] = str(data[0].get("per", ""))
+            per[label] = ""
+            with suppress(ConfigError):  # of an earlier version, or none is kept
+                per[label] = stored_study(opened.configuration(), Path("table.csv")).declaration.per
     folder = None if output is None else OutputFolder(output, "comparison of wafers", _FILES.__contains__)
     if folder is not None:
         folder.prepare()

@@ -16,6 +16,7 @@ HUBER = 1.5
 """Bound of residuals in standard deviations: 96 % efficient for a centre, 73 % for a spread."""
 _LEVEL = 0.95
 _STEPS = 60
+_LEAST = 1e-75  # whose square is above zero: smaller differences are none
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _medians(q: FloatArray, group: np.ndarray) -> FloatArray:
 def centre_of(q: FloatArray, s: FloatArray, spread: float, *, bound: float = HUBER) -> tuple[float, float]:
     """Robust mean and its standard error where the spread of the true values is known."""
     w = np.hypot(spread, s)
-    w = np.where(w > 0, w, 1e-9 * float(np.ptp(q)) or 1.0)  # exact values, most of them alike
+    w = np.where(w > _LEAST, w, max(1e-9 * float(np.ptp(q)), _LEAST) if np.ptp(q) else 1.0)  # exact, most of them alike
     mean, _, _, inside = moments(bound)
     centre = float(q[0])
     if q.size > 1:  # the page of a catalogue may have thousands of wafers of one device
@@ -209,7 +210,7 @@ def _roots(q: FloatArray, s: FloatArray, group: np.ndarray, bound: float, target
     """Spreads at which the sum of bounded squares is each target; 0 where it is below without any spread."""
     start = _medians(q, group)
     reach = float(np.max(np.abs(q - start[group])))
-    if reach == 0:
+    if reach < _LEAST:
         return [0.0] * len(targets)
     least = 0.0 if s.all() else 1e-9 * reach
 

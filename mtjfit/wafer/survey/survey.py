@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,6 +16,7 @@ from mtjfit.errors import DataError, Problem
 ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
+_LARGEST = 1e75
 _FEWEST = 5  # devices of a nominal thickness, on average
 
 
@@ -78,6 +79,11 @@ class Survey:
             Problem(self.name, f"column {name!r} holds more than numbers", "convert it")
             for name in (*numbers, "x", "y") if not pd.api.types.is_numeric_dtype(frame[name])
         ]  # fmt: skip
+        if problems:
+            raise DataError(problems)
+        problems = [
+            each for name in dict.fromkeys((*numbers, "x", "y")) for each in _impossible(self.name, frame, name)
+        ]
         if problems:
             raise DataError(problems)
         if "population" not in frame:
@@ -180,6 +186,19 @@ class Survey:
     def part(self, rows: BoolArray) -> Survey:
         """Some of the devices; their populations keep their names."""
         return Survey(self.name, self.frame[rows], self.units, self.flags, self.origins, self.source)
+
+
+def _impossible(label: str, frame: pd.DataFrame, name: str) -> Iterator[Problem]:
+    """The first number of a column whose square would be no number, or that is no standard error."""
+    values = frame[name].to_numpy(dtype=float)
+    wrong, what = np.isfinite(values) & (np.abs(values) > _LARGEST), "more than any measurement gives"
+    if name.endswith(ERROR):
+        wrong |= (values < 0) | ((values > 0) & (values < 1 / _LARGEST))
+        what = "no standard error that can be squared"
+    if wrong.any():
+        row = frame.loc[wrong].iloc[0]
+        where = f"{label}: {name} of device {row['device']!r}" + (f" of wafer {row['wafer']!r}" if row["wafer"] else "")
+        yield Problem(where, f"is {row[name]:g}, {what}", "correct it, or reduce the table again with mtjfit batch")
 
 
 def rows_by(codes: np.ndarray) -> list[np.ndarray]:
