@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 import click
 
 from mtjfit.errors import MtjfitError
+from mtjfit.input import refuse_names_not_utf8
 from mtjfit.text import table
 
 if TYPE_CHECKING:
@@ -173,6 +174,13 @@ def progress(words: str, quiet: bool = False) -> None:
 
 class Commands(click.Group):
     """A group whose commands turn errors of the library and Ctrl-C into a message and an exit code."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, after its arguments, names of files as a rule, were looked at."""
+        refuse_names_not_utf8(args)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         ascii_fallback()
