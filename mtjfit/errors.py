@@ -126,8 +126,10 @@ class ProblemLog:
         return DataError([*self.problems, *tail])
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str], letters: int | None = None) -> str:
     """Advice for an unknown word: the nearest known one if there is one, else the whole list.
+
+    Of listed words only some `letters` are shown, if given: a file may not be the one that was meant.
 
     >>> did_you_mean("xyz", ["lambda_J", "lambda_phi"])
     "use one of 'lambda_J', 'lambda_phi'"
@@ -140,5 +142,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return f"did you mean {folded[close[0]]!r}?"
     if not options:
         return "there is none to choose from"
-    listed = ", ".join(repr(option) for option in options[:40])
+    short = [each if letters is None or len(each) <= letters else f"{each[:letters]}…" for each in options[:40]]
+    listed = ", ".join(map(repr, short))
     return f"use one of {listed}" + (" …" if len(options) > 40 else "")

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from mtjfit.errors import MtjfitError
-from mtjfit.input import read_bytes
+from mtjfit.input import read_bytes, refuse_names_not_utf8
 from mtjfit.streams import VisibleStream, visible_streams
 from mtjfit.terminal import INTERRUPTED
 from mtjfit.text import visible
@@ -73,6 +73,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> None:
         """Run a command; what it returns is no exit code."""
         try:
+            refuse_names_not_utf8(ctx.meta[_ARGUMENTS])
             _refuse_strange_matplotlibrc()
             super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

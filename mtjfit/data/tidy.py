@@ -21,6 +21,8 @@ from mtjfit.text import counted, vanishes
 _MARK = b"\xef\xbb\xbf"  # that Windows writes above UTF-8
 _BLOCK = 2**20
 _COMMENTS = 200  # above the header, that may be the header
+LETTERS = 16
+"""Letters shown of each name in a file that is not the declared one."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,8 @@ def _explain_header(
     for role, column in roles.items():
         if column not in names:
             what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
-            log.add(what, did_you_mean(column, filter(None, names)), number, column)
+            todo = "is this the right file?" if len(names) == 1 else did_you_mean(column, filter(None, names), LETTERS)
+            log.add(what, todo, number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
 

@@ -121,6 +121,8 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
         todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(what, todo)
+    if len(names) > (most := ReadOptions().max_columns):
+        raise source.fault(f"has more than {most} columns", "cut the table, or declare it in a study file")
     commas = uses_commas(cell for row in rows[:20] for cell in try_split(row, separator))
     decimal = "," if commas and separator != "," else "."
     try:
@@ -137,7 +139,7 @@ def _plain_name(name: str) -> str:
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:
     """Most similar column of each role, every column once; names without similarity stay out."""
-    scores, least = [], 3 if len(names) <= _MOST_COMPARED else 40
+    scores, short = [], 3 if len(names) <= _MOST_COMPARED else 40
     for name in dict.fromkeys(name for name in names if name):
         key = re.sub(r"[\W_]", "", name.casefold())[:40]
         for role, likely in NAMES.items():
@@ -149,7 +151,7 @@ def _columns(names: tuple[str, ...]) -> dict[str, str]:
                 1.0
                 if key == each
                 else SequenceMatcher(None, key, each).ratio()
-                if min(len(key), len(each)) > least
+                if min(len(key), len(each)) > short
                 else 0
                 for each in likely
             )

@@ -66,10 +66,10 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 raise source.fault(f"has no run {options.sheet!r}", f"there are {known}")
         if not runs:
             raise source.fault("holds no runs", "measure something")
-        sheets = [
-            sheet for run in runs
-            for sheet in _run(unpacked, db, run, experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], []), edges)
-        ]  # fmt: skip
+        sheets = []
+        for run in runs:
+            experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
+            sheets += _run(unpacked, db, run, experiment, parameters, edges)
     if not sheets:
         raise source.fault("holds only empty runs", "choose a file with results")
     return tuple(sheets)
