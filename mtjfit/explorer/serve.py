@@ -35,7 +35,13 @@ def explorer_server(study: Study, port: int = 0) -> Any:
         raise MtjfitError(_INSTALL) from None
     explored = ExploredStudy(study)
     pn.extension()
-    for name in ("bokeh", "panel", "tornado", "param", "asyncio"):  # their words on closed tabs and strange messages are no news
+    for name in (
+        "bokeh",
+        "panel",
+        "tornado",
+        "param",
+        "asyncio",
+    ):  # their words on closed tabs and strange messages are no news
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     home = secrets.token_urlsafe(16)
     try:

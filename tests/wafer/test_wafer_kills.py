@@ -174,7 +174,7 @@ def test_a_chunk_that_ends_every_process_is_named_and_ends_the_run():
 
 def listening(pid: int) -> list[str]:
     """Sockets of a process that listen: its own among those of the computer."""
-    own = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
+    own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
     lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
     unix = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
     found = [line[9] for line in lines if line[3] == "0A"] + [line[6] for line in unix if line[3] == "00010000"]
