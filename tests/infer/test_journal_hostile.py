@@ -174,5 +174,5 @@ def test_what_a_lock_file_holds_does_not_matter(begun: Path, text: str):
 def test_a_pipe_in_place_of_a_file_does_not_hang(begun: Path, name: str):
     (begun / name).unlink()
     os.mkfifo(begun / name)
-    with pytest.raises(MtjfitError, match="regular file"):
+    with pytest.raises(MtjfitError, match="holds files that are no run of mtjfit"):
         run_in(begun)
