@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,6 +73,13 @@ def plain(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in JSON")
 
 
+@cache
+def _adapter(kind: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
 def checked_json(kind: type[T], text: str | bytes) -> T:
     """What a JSON document says, made strictly into a type or a dataclass; ValueError where it says anything else.
 
@@ -79,10 +87,11 @@ def checked_json(kind: type[T], text: str | bytes) -> T:
     Traceback (most recent call last):
     ValueError: 'a': Input should be a valid integer
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        return TypeAdapter(kind).validate_json(text, strict=True)
+        made: T = _adapter(kind).validate_json(text, strict=True)
+        return made
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = f"{'.'.join(map(str, first['loc']))[:60]!r}: " if first["loc"] else ""

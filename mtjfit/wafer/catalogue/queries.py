@@ -194,7 +194,7 @@ class Queries(Reading):
         ((written,),) = self._all("S", statement, chosen.fingerprint)
         if n != (written or 0):
             what = f"{n} devices are there, and {written} were written"
-            todo = "mtjfit batch with the same table and study reduces what is missing again"
+            todo = "repeat mtjfit batch with the same table and study, or take an intact copy"
             raise DataError([Problem(str(self.path), f"was changed or damaged: {what}", todo)])
 
     def sums(

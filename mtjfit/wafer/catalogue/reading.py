@@ -12,7 +12,7 @@ from pathlib import Path
 from mtjfit.wafer.catalogue.schema import Row, changed, plainly
 
 _PIECE = 5000  # rows in memory at a time
-_TYPES = {"T": {str}, "I": {int}, "S": {int, type(None)}, "R": {float, type(None)}, "B": {bytes}}
+_TYPES: dict[str, set[type]] = {"T": {str}, "I": {int}, "S": {int, type(None)}, "R": {float, type(None)}, "B": {bytes}}
 """Text, Integer, a Sum, Real or null, and Bytes."""
 _STEPS = 10**6  # of SQLite's machine, which takes some milliseconds for them
 _LEAST, _PAGES = 1000, 4  # so many steps of any statement, and once more for so many pages of the file

@@ -49,8 +49,8 @@ def wafer_command(
     """Draw maps, control charts and histograms of a catalogue, and list its odd devices.
 
     DIR holds wafer.html, one page with everything, the figures as SVG, and limits.csv, wafers.csv, pairs.csv,
-    odd.csv, faults.csv with all digits. Control limits follow the spread of true values between devices of one
-    wafer, without the errors of measurement.
+    odd.csv, faults.csv with all digits; of more than some 200 wafers odd-wafers.csv in place of pairs.csv. Control
+    limits follow the spread of true values between devices of one wafer, without the errors of measurement.
 
     --stacks fits the lengths of every split from the sums in the catalogue; --posterior samples them with the hierarchy
     that [wafer] declares. Runs are kept in DIR/runs: after Ctrl-C or a crash the same command continues. The page and

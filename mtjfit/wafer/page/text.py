@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -105,7 +106,9 @@ def means_table(found: WaferFindings) -> Table:
 
 def wafers_table(found: WaferFindings) -> Table:
     """Wafers against each other, or against all where they have too many pairs."""
-    return _odd_table(found, found.odd_wafers) if found.pairs is None else _pairs_table(found, found.pairs)
+    if (pairs := found.pairs) is not None:
+        return _pairs_table(found, pairs)
+    return _odd_table(found, cast(pd.DataFrame, found.odd_wafers))
 
 
 def _odd_table(found: WaferFindings, wafers: pd.DataFrame) -> Table:

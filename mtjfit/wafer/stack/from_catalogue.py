@@ -12,6 +12,7 @@ import numpy as np
 
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.study import LENGTHS
+from mtjfit.toml import prefixed
 from mtjfit.wafer.catalogue.schema import changed
 from mtjfit.wafer.declaration import WaferStudy, load_wafer
 from mtjfit.wafer.stack.hierarchy import Hierarchy, WaferDevices
@@ -164,7 +165,10 @@ def group_study(catalogue: Catalogue, file: Path | None = None, configuration: s
     sources = catalogue.sources(chosen.fingerprint)
     table = Path(sources[0].name if sources else "table.csv")
     if file is None:
-        return stored_study(chosen, table)
+        try:
+            return stored_study(chosen, table)
+        except ConfigError as error:
+            raise ConfigError(prefixed(error.problems, f"{catalogue.path}: ")) from None
     study = load_wafer(file, table)
     if study.fingerprint() != chosen.fingerprint:
         what = f"declares other columns, units, errors or amplitudes than those that {catalogue.path} was made with"

@@ -13,12 +13,13 @@ from scipy.stats import t
 from mtjfit.arrays import FloatArray
 from mtjfit.errors import ConfigError, Problem, did_you_mean
 from mtjfit.multiple_tests import FALSE_ALARM, benjamini_hochberg, holm
-from mtjfit.wafer.survey.spread import Spread, centre_of, pooled_spread, spread_of
+from mtjfit.wafer.survey.spread import Spread, centre_of, centres_of, pooled_spread, spread_of, spreads_of
 from mtjfit.wafer.survey.survey import Survey, rows_by
 
 MOST_PAIRS = 20_000
 """Pairs of wafers that pages list; beyond, each wafer is compared with all."""
 _FEWEST = 3  # wafers whose means have a spread
+_MANY = 200  # wafers whose spreads are solved for together, which takes seconds in place of minutes
 _OWN = 20  # devices from which a wafer's own spread is used
 _PER_WAFER = ["mean", "sd_devices", "sd_wafer", "sd", "dof"]
 
@@ -91,14 +92,19 @@ def wafer_means(
     q, s = values[usable], errors[usable]
     together = pooled_spread(q, s, codes)
     mixed = len(owners) > owners.get_level_values(0).nunique()
-    order, rows = [{name: k for k, name in enumerate(names)} for names in (survey.wafers, survey.populations)], {}
-    place_of = dict(zip(owners, rows_by(codes), strict=True))
-    for pair in sorted(owners, key=lambda pair: [places[name] for places, name in zip(order, pair, strict=True)]):
-        (wafer, population), mine = pair, place_of[pair]
-        name = ", ".join(part for part in pair if part) if mixed else wafer
-        own_row = _row(q[mine], s[mine], relative.get(wafer, 0.0), together)
-        rows[name] = {"wafer": wafer, "population": population, **own_row}
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+    wafers, populations = owners.get_level_values(0), owners.get_level_values(1)
+    share = np.array([relative.get(wafer, 0.0) for wafer in wafers])
+    if len(owners) > _MANY:
+        rows = _many_rows(q, s, codes, share, together)
+    else:
+        found = [_row(q[mine], s[mine], own, together) for mine, own in zip(rows_by(codes), share, strict=True)]
+        rows = pd.DataFrame(found)
+    names = [", ".join(part for part in pair if part) for pair in owners] if mixed else wafers
+    rows = rows.set_axis(pd.Index(names, name="name"))
+    rows.insert(0, "wafer", wafers)
+    rows.insert(1, "population", populations)
+    known = ((survey.populations, populations), (survey.wafers, wafers))
+    table = rows.iloc[np.lexsort([pd.Index(names).get_indexer(of) for names, of in known])].copy()
     mean, sd = table["mean"].to_numpy(), table["sd"].to_numpy()
     of = np.unique(table["population"].to_numpy(dtype=str), return_inverse=True)[1]
     between = pooled_spread(mean, sd, of, bound=math.inf)
@@ -136,6 +142,21 @@ def _row(q: FloatArray, s: FloatArray, relative: float, together: Spread) -> dic
         "spread": mine.spread, "spread_low": mine.low, "spread_high": mine.high, "determined": mine.determined,
         "error": mine.error, "pooled": pooled, "dof": together.dof if pooled else mine.dof,
     }  # fmt: skip
+
+
+def _many_rows(q: FloatArray, s: FloatArray, codes: np.ndarray, share: FloatArray, together: Spread) -> pd.DataFrame:
+    """The rows of `_row`, of all wafers at once."""
+    mine = spreads_of(q, s, codes)
+    pooled = (mine["n"] < _OWN) & (together.dof > mine["dof"])
+    given = centres_of(q, s, codes, np.full(mine["n"].size, together.spread))
+    mean, sd = (np.where(pooled, one, mine[name]) for one, name in zip(given, ("centre", "centre_sd"), strict=True))
+    sd_wafer = share * np.abs(mean)
+    return pd.DataFrame({
+        "n": mine["n"], "mean": mean, "sd_devices": sd, "sd_wafer": sd_wafer, "sd": np.hypot(sd, sd_wafer),
+        "spread": mine["spread"], "spread_low": mine["low"], "spread_high": mine["high"],
+        "determined": mine["low"] > 0, "error": mine["error"], "pooled": pooled,
+        "dof": np.where(pooled, together.dof, mine["dof"]),
+    })  # fmt: skip
 
 
 def _shrunk(mean: FloatArray, sd: FloatArray, of: np.ndarray, spread: float) -> tuple[FloatArray, FloatArray]:

@@ -17,6 +17,7 @@ ERROR = "_sd"
 """Ending of the column that holds the standard error of another one."""
 _TEXTS = ("device", "wafer", "split")
 _LARGEST = 1e75
+_MOST_LABELS, _LONGEST = 8, 400  # of origins, and letters of each, in the mark on every figure
 _FEWEST = 5  # devices of a nominal thickness, on average
 
 
@@ -95,7 +96,9 @@ class Survey:
     @property
     def label(self) -> str:
         """Mark for plots and tables; empty if everything was measured."""
-        return "; ".join(origin.label for origin in self.origins if origin.label)
+        labels = [origin.label for origin in self.origins if origin.label]
+        shown = [label if len(label) <= _LONGEST else f"{label[:_LONGEST]}…" for label in labels[:_MOST_LABELS]]
+        return "; ".join(shown) + (f"; and {len(labels) - len(shown)} more" if len(labels) > len(shown) else "")
 
     @property
     def origin(self) -> str:
