@@ -155,6 +155,18 @@ class Line:
             line = line.swept(np.isin(line.u, u), far)
         return line
 
+    def tried_from(self, starts: FloatArray, lowest: float, thresholds: Sequence[float]) -> Line:
+        """Settled again, with searches from all `starts`, shape (m, size), on both sides of each threshold.
+
+        Neighbours cannot lead to a valley that no point of the line lies in.
+        """
+        below = self.points.height[:, None] - lowest < np.array(thresholds)
+        crossed = np.any(below[1:] != below[:-1], axis=1)
+        near = np.flatnonzero(np.append(crossed, False) | np.append(False, crossed))
+        line = self._searched(self.u, np.repeat(near, len(starts)), np.tile(starts, (near.size, 1)))
+        lower = line.points.height < self.points.height - _LOWER
+        return line.settled(lowest, thresholds, lower) if lower.any() else self
+
     def _wanted(self, lowest: float, thresholds: Sequence[float]) -> FloatArray:
         """Coordinates at which the line needs another point."""
         root = np.sqrt(np.maximum(self.points.height - lowest, 0.0))

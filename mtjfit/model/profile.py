@@ -6,7 +6,7 @@ The ends of an interval are where the rise reaches the quantile of χ² with one
 Each line of points (`mtjfit.model.line`) starts from the best fit and from the best of many points of the prior, then
 from its own neighbours on both sides until nothing becomes lower. Every point of it is a fit of the whole study, and so
 it bounds the profiles of all other parameters from above: where one lies below another line, that line starts again
-from there.
+from there. The ends of every line are starts for all others, because a valley at the end of a range is easily missed.
 """
 
 from __future__ import annotations
@@ -196,6 +196,8 @@ def profiles(
     errors = _steps(model, best)
     lines = {name: Line.drawn(model, name, best.as_points, errors[name], starts, search.afar) for name in shown(names)}
     lines = {name: line.settled(best.lowest, limits) for name, line in lines.items()}
+    ends = Points.together([best.as_points, *(line.points[np.array([0, -1])] for line in lines.values())])
+    lines = {name: line.tried_from(ends.values, best.lowest, limits) for name, line in lines.items()}
     for _ in range(_ROUNDS):
         before, best = best, _lowest(whole, _everywhere(lines, fits, best))
         lower, everywhere = best.lowest < before.lowest - _BEATEN, _everywhere(lines, fits, best)

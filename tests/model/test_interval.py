@@ -286,6 +286,14 @@ def test_intervals_of_random_studies_agree_with_an_independent_multistart(seed: 
     assert not found.beaten
 
 
+def test_a_valley_at_the_end_of_another_range_is_found() -> None:
+    """With λ_sf^F = 300 nm, its bound, a1 goes farther down; no neighbour on the line of a1 leads there."""
+    design = random_design(125)
+    model = FullPosterior(design.study())
+    found = profiles(model, ("a1", "lambda_sf_F"), near_truth(model), search=Search(16, 2, 1))
+    assert not disagreements(design, found.profiles, ("a1",))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", [8, 11, *range(100, 140)])

@@ -12,7 +12,7 @@ import click
 
 from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.terminal import INTERRUPTED, progress
-from mtjfit.text import counted
+from mtjfit.text import counted, visible
 
 if TYPE_CHECKING:
     from mtjfit.wafer import WaferStudy
@@ -48,8 +48,8 @@ def batch_command(
     """
     if study is None:
         raise click.UsageError(
-            f"--study is missing: nothing is guessed about the columns of {table}.\n"
-            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml\n"
+            f"--study is missing: nothing is guessed about the columns of {table}. "
+            f"To get one: mtjfit init {shlex.quote(str(table))} --output wafer.toml. "
             "Fill in the marked places, check or add the table [wafer] with the columns of x, y, wafer and split, if "
             "there are any, and try it with mtjfit check wafer.toml. Then give --study wafer.toml."
         )
@@ -105,7 +105,7 @@ def declaration_text(study: WaferStudy) -> str:
         "columns": places or "no positions, wafers or splits declared",
         "chunks": f"{wafer.chunk} devices, at most {number(wafer.memory_bytes / 2**20)} MiB",
     }
-    return "\n".join(f"{name:<11}{words}" for name, words in lines.items())
+    return "\n".join(f"{name:<11}{visible(words)}" for name, words in lines.items())
 
 
 @contextmanager
@@ -150,11 +150,11 @@ def _say(catalogue: Catalogue, table: Path, summary: BatchSummary, quiet: bool) 
         rows.append(("time", f"{summary.seconds:.1f} s", rate))
         click.echo("\n" + text_table(("", "number", ""), rows))
     if marked := [each.label for each in catalogue.origins(configuration) if each.label]:
-        click.echo(f"\nOf the devices in {catalogue.path}: " + "; ".join(marked))
+        click.echo("\n" + visible(f"Of the devices in {catalogue.path}: {'; '.join(marked)}"))
     if mine:
         lost = counted(len(mine), "device")
         click.echo(f"\nWarning: {lost} could not be used; the table faults of the catalogue lists them.")
         for row, problem in zip(mine[:_MOST_FAULTS], problems, strict=False):
-            click.echo(f"  {row['device']}: {problem}")
+            click.echo(visible(f"  {row['device']}: {problem}"))
         if len(mine) > _MOST_FAULTS:
             click.echo(f"  and {len(mine) - _MOST_FAULTS} more")
