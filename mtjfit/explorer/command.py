@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
-import webbrowser
 from pathlib import Path
 
 import click
@@ -43,7 +41,7 @@ def explore_command(study: Path | None, port: int, no_browser: bool) -> None:
             click.echo(f"Explorer: {url}   ({'for one more browser' if again else 'for one browser'}; Ctrl-C stops)")
             page.write_text(forwarding(url), encoding="utf-8")  # the address itself would stand in the process list
             if not no_browser and not again:
-                threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
+                click.launch(page.as_uri())
 
         serve_explorer(loaded, port, started)
     click.echo("Stopped.")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import gc
 import importlib.util
 import os
-import queue
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import click
 import numpy as np
 import pytest
 
@@ -237,20 +236,20 @@ def test_a_page_opened_from_a_file_is_let_in_and_stays_so_when_it_is_loaded_agai
 def test_the_browser_gets_the_address_in_a_file_that_only_its_user_reads(
     asked: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    opened, read = queue.Queue(), []
+    opened, read = [], []
 
     def serve(study: object, port: int, started: Callable[[str], object]) -> None:
         for url in ("http://localhost:1/?token=one", "http://localhost:1/?token=two"):
             started(url)
             if asked and not read:
-                page = Path(url2pathname(urlsplit(opened.get(timeout=20)).path))
+                page = Path(url2pathname(urlsplit(opened.pop()).path))
                 read.append((page.read_text(), page.parent.stat().st_mode & 0o77))
 
     monkeypatch.setattr(mtjfit.explorer, "serve_explorer", serve)
-    monkeypatch.setattr(webbrowser, "open", opened.put)
+    monkeypatch.setattr(click, "launch", opened.append)
     explore_command([] if asked else ["--no-browser"], standalone_mode=False)
     assert capsys.readouterr().out.count("Explorer: http://localhost:1/?token=") == 2
-    assert opened.empty()
+    assert opened == []
     if asked:
         ((page, others),) = read
         assert "url=http://localhost:1/?token=one" in page
