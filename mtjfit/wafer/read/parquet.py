@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtjfit.data.origin import metadata_comments
+from mtjfit.data.readers.parquet import shared_beginnings
 from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
 from mtjfit.data.table import contradicted_unit
 from mtjfit.errors import Line, ProblemLog, did_you_mean
@@ -43,14 +44,18 @@ def parquet_blocks(study: WaferStudy) -> Iterator[RowBlock]:
         fields = _fields(study, schema, source)
         names = {role: name for role, name in fields.items() if role in NAMES}
         numbers = {role: name for role, name in fields.items() if role not in NAMES}
-        text = [name for name in names.values() if str(schema.field(name).type) in ("string", "large_string")]
+        beginnings = shared_beginnings(parquet.read_metadata(stream))
+        longest = max((beginnings.get(name, 1) for name in names.values()), default=1)
+        at_once = min(_BATCH, max(1, study.wafer.memory_bytes // longest))
+        text = [name for name in names.values()
+                if str(schema.field(name).type) in ("string", "large_string") and name not in beginnings]  # fmt: skip
         with parquet.ParquetFile(stream, read_dictionary=text, buffer_size=2**20) as file:
             total, line = file.metadata.num_rows, 0
             if not total:
                 raise source.fault("has no rows of data", "give one record per point")
             for group in range(file.metadata.num_row_groups):
                 rows = _Numbers(file, group, numbers, study)
-                for n, runs in _names(file, group, names, study.wafer.memory_bytes):
+                for n, runs in _names(file, group, names, at_once):
                     yield RowBlock(line + 1 + np.arange(n), runs, rows.next(n), (), (line + n) / total)
                     line += n
 
@@ -101,18 +106,13 @@ def _unit(study: WaferStudy, role: str, name: str, metadata: Mapping[bytes, byte
     return f"is in {unit!r} in the file, but {declared} is declared" if declared else ""
 
 
-def _names(file: Any, group: int, names: dict[str, str], memory: int) -> Iterator[tuple[int, dict[str, Runs]]]:
+def _names(file: Any, group: int, names: dict[str, str], at_once: int) -> Iterator[tuple[int, dict[str, Runs]]]:
     """Number of rows and runs of names of each batch of a row group."""
-    described = file.metadata.row_group(group)
     if not names:
-        rows = described.num_rows
+        rows = file.metadata.row_group(group).num_rows
         yield from ((min(_BATCH, rows - k), {}) for k in range(0, rows, _BATCH))
         return
     columns = list(dict.fromkeys(names.values()))
-    # Names of this encoding hold only what differs from the name before: each may be as long as all of it.
-    longest = max((each.total_uncompressed_size for each in map(described.column, range(described.num_columns))
-                   if each.path_in_schema in columns and "DELTA_BYTE_ARRAY" in each.encodings), default=1)  # fmt: skip
-    at_once = min(_BATCH, max(1, memory // max(longest, 1)))
     for batch in file.iter_batches(at_once, use_threads=False, row_groups=[group], columns=columns):
         yield batch.num_rows, {role: _runs(batch.column(name)) for role, name in names.items()}
 
