@@ -101,8 +101,8 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
     Returns
     -------
     tuple of Surface
-        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out, and those
-        with no more devices than coefficients and populations.
+        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out, and so
+        are those with no more devices than coefficients and populations.
 
     Raises
     ------
