@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = ".pages-of-mtjfit"  # lies in every folder that is written here
-BESIDE = "CHANGELOG.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
+BESIDE = "CHANGELOG.md", "SECURITY.md", "CITATION.cff", "benchmarks/likelihood.csv", "benchmarks/sampling.csv"
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source|video|audio|embed|object)\b[^>]*?\b(?:src|srcset|data)\s*=\s*["']?\s*
         (?:https?:)?//[^"'\s>]+

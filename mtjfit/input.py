@@ -36,7 +36,7 @@ def opened(path: Path, label: str = "") -> Iterator[BinaryIO]:
             raise _fault(label, *_IRREGULAR)
         # It may have been replaced since: even a pipe does not block then, and what is open is looked at again.
         flags = (getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_CLOEXEC", "O_BINARY"))
-        file = open(os.open(path, os.O_RDONLY | sum(flags)), "rb")  # noqa: SIM115 - closed below
+        file = open(os.open(path, os.O_RDONLY | sum(flags)), "rb")  # noqa: PTH123, SIM115 - of a descriptor, closed below
     except FileNotFoundError:
         raise _fault(label, "no such file", _neighbours(path)) from None
     except (OSError, ValueError) as error:

@@ -72,7 +72,7 @@ class OutputFolder:
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
         marked = {**self._mark, **(document or {}), "status": "complete", "files": hashes}
         last = json_bytes(marked)  # fails, if it does, before anything is touched
-        earlier = self._checked()
+        earlier = self._checked(files)
         # sums of both times: whichever of them a crash leaves behind are ours
         both = {name: sorted({*earlier.get(name, ()), hashes.get(name, "")} - {""}) for name in {**earlier, **hashes}}
         write_file(self.path / self.marker, json_bytes({**self._mark, "status": "incomplete", "files": both}))
@@ -89,8 +89,11 @@ class OutputFolder:
                 with _saying(each):
                     each.unlink(missing_ok=True)
 
-    def _checked(self) -> dict[str, list[str]]:
-        """Make the folder, refuse what is not ours in it, and return the sums that each of our files may have."""
+    def _checked(self, written: Collection[str] | None = None) -> dict[str, list[str]]:
+        """Make the folder, refuse what is not ours in it, and return the sums that each of our files may have.
+
+        With names to be `written` other files may be there: one that appeared meanwhile must not cost a computation.
+        """
         prepare_folder(self.path)
         with _saying(self.path):
             earlier, present = self._earlier(), sorted(self.path.iterdir())
@@ -103,7 +106,8 @@ class OutputFolder:
         if not marked or self.ours is None:  # without a marker not even files of our names are ours
             listed = {*earlier, *marked}
             refuse_others(self.path, self.kind, lambda file: file.name in listed or self.beside(file)
-                          or self._known(temporary_of(file.name), listed))  # fmt: skip
+                          or self._known(temporary_of(file.name), listed)
+                          or (written is not None and not self._known(file.name, written)))  # fmt: skip
         return earlier
 
     def _known(self, name: str | None, listed: Collection[str]) -> bool:

@@ -128,6 +128,11 @@ class BarStream(VisibleStream):
 @contextmanager
 def visible_streams() -> Iterator[tuple[VisibleStream, VisibleStream]]:
     """Let everything that is printed within the block pass a `VisibleStream`."""
+    for number in (0, 1, 2):  # closed ones: else a file of results would be opened by that number, and printed into
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
     before = sys.stdout, sys.stderr
     now = VisibleStream(sys.stdout), VisibleStream(sys.stderr)
     sys.stdout, sys.stderr = now

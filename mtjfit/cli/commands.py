@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from mtjfit.errors import MtjfitError
-from mtjfit.input import read_bytes
+from mtjfit.input import read_bytes, refuse_names_not_utf8
 from mtjfit.streams import VisibleStream, visible_streams
 from mtjfit.terminal import INTERRUPTED
 from mtjfit.text import visible
@@ -25,6 +25,7 @@ from mtjfit.text import visible
 _FAILED = 3  # input or output, and faults of mtjfit
 _LARGEST = 1_000_000  # bytes of a study file in a report, and of a matplotlibrc
 _ARGUMENTS = "mtjfit.arguments"
+_COMPLETE = "_MTJFIT_COMPLETE"
 _NO_FAULT = {
     errno.ENOSPC: "free the disk",
     errno.EDQUOT: "free the disk",
@@ -44,6 +45,10 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As of click, except that it always exits, and that nothing printed can steer the terminal."""
+        if _COMPLETE in os.environ:  # a shell asks for words of ours, and takes bytes
+            with contextlib.suppress(Exception):
+                return super().main(*args, **kwargs | {"complete_var": _COMPLETE})
+            sys.exit(_FAILED)
         with visible_streams() as (out, err):
             try:
                 code = super().main(*args, **kwargs | {"standalone_mode": False})
@@ -54,7 +59,7 @@ class Commands(click.Group):
             except click.Abort:
                 code = INTERRUPTED
             out.flush()
-            code = _with_streams(code if isinstance(code, int) else 0, out, err)
+            code = _with_streams(code or 0, out, err)
         sys.exit(code)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -65,11 +70,12 @@ class Commands(click.Group):
                 raise click.UsageError(f"{each!r} holds a control character; rename the file", ctx)
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
+    def invoke(self, ctx: click.Context) -> None:
+        """Run a command; what it returns is no exit code."""
         try:
+            refuse_names_not_utf8(ctx.meta[_ARGUMENTS])
             _refuse_strange_matplotlibrc()
-            return super().invoke(ctx)
+            super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -109,6 +115,8 @@ def _told(error: Exception, arguments: Sequence[str]) -> str:
         return "memory ran out; use fewer or smaller data, or a computer with more"
     if isinstance(error, RecursionError):
         return "a file is nested too deeply; simplify it"
+    if isinstance(error, ImportError):
+        return visible(f"{error}; install mtjfit anew, or allow it more memory")
     if isinstance(error, OSError) and error.errno in _NO_FAULT:
         where = f"{error.filename}: " if error.filename else ""
         return visible(f"{where}{error.strerror}; {_NO_FAULT[error.errno]}")

@@ -10,9 +10,9 @@ from mtjfit.version import __version__
 
 _EPILOG = """\b
 Exit codes:
-  0 done                      4 the data do not determine what was asked
-  2 usage                     5 not converged, or not calibrated
-  3 data or configuration   130 interrupted"""
+  0 done                              4 the data do not determine what was asked
+  2 usage                             5 not converged, or not calibrated
+  3 data, configuration or output   130 interrupted"""
 
 _COMMANDS = (
     "cli.first_steps:demo",

@@ -22,6 +22,7 @@ PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
 _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
+_THICKEST = 1e6  # nm, beyond which an error of a thickness is lost in rounding
 
 
 @dataclass(frozen=True)
@@ -231,8 +232,8 @@ class TorqueCurve:
             yield "mask and bias differ in length", "give one flag and one reason per bias"
         elif not self.used.any():
             yield "every point is masked", "widen the bias window or drop the device"
-        if not 0 < self.thickness < np.inf:
-            yield f"thickness is {self.thickness} nm", "give a positive thickness"
+        if not 0 < self.thickness < _THICKEST:
+            yield f"thickness is {self.thickness} nm", "give a positive thickness of less than a millimetre"
 
     @property
     def n_used(self) -> int:

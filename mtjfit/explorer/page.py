@@ -192,9 +192,9 @@ class Page:
         return replace(self.state, held=frozenset(names))
 
     def _moved(self, name: str, position: object) -> SliderState:
-        if not isinstance(position, int | float) or not math.isfinite(position):
-            raise _Refused
         low, high = self._ends[name]
+        if not isinstance(position, int | float) or position != position:  # NaN
+            raise _Refused
         within = float(min(max(position, low), high))
         return moved(self._explored, self.state, name, 10.0**within if name in _LOG else within)
 

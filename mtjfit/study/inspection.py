@@ -19,7 +19,7 @@ from mtjfit.data.readers.text import comment_mark, encoding_of, uses_commas
 from mtjfit.data.tidy import numbered_lines, parse_number, try_split, without_mark
 from mtjfit.data.units import canonical_unit
 from mtjfit.errors import DataError, Problem
-from mtjfit.text import counted, number, table
+from mtjfit.text import counted, number, table, visible
 
 NAMES = {
     "bias": ("bias", "v", "voltage", "vbias", "biasv", "vdc", "dcbias", "biasmv", "u"),
@@ -89,7 +89,7 @@ class FileInspection:
 
     def as_text(self) -> str:
         """Every column with its unit, range and likely meaning; guesses are marked, doubts begin with ``LOOK``."""
-        return "\n".join(_lines(self))
+        return "\n".join(map(visible, _lines(self)))
 
 
 def inspect_file(path: Path) -> FileInspection:
@@ -121,6 +121,8 @@ def _plain(path: Path, source: SourceFile) -> FileInspection:
         what = "has no header with three columns separated by comma, semicolon, tab or |"
         todo = "give it a header line; spectra, V_mix against frequency or field, go to mtjfit spectra"
         raise source.fault(what, todo)
+    if len(names) > (most := ReadOptions().max_columns):
+        raise source.fault(f"has more than {most} columns", "cut the table, or declare it in a study file")
     commas = uses_commas(cell for row in rows[:20] for cell in try_split(row, separator))
     decimal = "," if commas and separator != "," else "."
     try:
@@ -137,7 +139,7 @@ def _plain_name(name: str) -> str:
 
 def _columns(names: tuple[str, ...]) -> dict[str, str]:
     """Most similar column of each role, every column once; names without similarity stay out."""
-    scores, least = [], 3 if len(names) <= _MOST_COMPARED else 40
+    scores, short = [], 3 if len(names) <= _MOST_COMPARED else 40
     for name in dict.fromkeys(name for name in names if name):
         key = re.sub(r"[\W_]", "", name.casefold())[:40]
         for role, likely in NAMES.items():
@@ -149,7 +151,7 @@ def _columns(names: tuple[str, ...]) -> dict[str, str]:
                 1.0
                 if key == each
                 else SequenceMatcher(None, key, each).ratio()
-                if min(len(key), len(each)) > least
+                if min(len(key), len(each)) > short
                 else 0
                 for each in likely
             )

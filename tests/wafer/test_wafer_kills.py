@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import multiprocessing
 import os
@@ -174,7 +175,7 @@ def test_a_chunk_that_ends_every_process_is_named_and_ends_the_run():
 
 def listening(pid: int) -> list[str]:
     """Sockets of a process that listen: its own among those of the computer."""
-    own = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
+    own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.exists() or each.is_symlink()}
     lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
     unix = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
     found = [line[9] for line in lines if line[3] == "0A"] + [line[6] for line in unix if line[3] == "00010000"]
@@ -336,10 +337,11 @@ def test_one_process_and_several_give_the_same_bits(kind: str, tmp_path: Path):
 class Cluster:
     """A scheduler and workers with their nannies, each in a process group of its own."""
 
-    def __init__(self, folder: Path, stack: ExitStack):
-        self.file, self.stack = folder / "scheduler.json", stack
+    def __init__(self, folder: Path, stack: ExitStack, *secured: str):
+        self.file, self.stack, self.secured = folder / "scheduler.json", stack, secured
+        protocol = ("--protocol", "tls") if secured else ()
         self.scheduler = self.start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file)
+            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file), *protocol
         )
         until = time.monotonic() + WAIT
         while not self.file.exists():
@@ -350,7 +352,7 @@ class Cluster:
         self.workers = [self.start("worker", self.address, "--host", "127.0.0.1", "--nthreads", "1") for _ in range(2)]
 
     def start(self, what: str, *options: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "dask", what, *options, "--no-dashboard"]
+        command = [sys.executable, "-m", "dask", what, *options, *self.secured, "--no-dashboard"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(command, start_new_session=True, **quiet)
         self.stack.callback(self.kill, process)
@@ -394,3 +396,61 @@ def test_a_scheduler_that_dies_is_said_and_nothing_that_was_done_is_lost(tmp_pat
     _, added, digest = resumed(study, tmp_path / "a.db")
     assert 0 < added < 200
     assert digest == run(study, tmp_path / "undisturbed.db")[1]
+
+
+def certificates(folder: Path) -> dict[str, str]:
+    """Names of the files of an authority and of a certificate that it signed, with its key."""
+    x509 = pytest.importorskip("cryptography.x509", reason="makes certificates")
+    hashes = pytest.importorskip("cryptography.hazmat.primitives.hashes")
+    forms = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    curves = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.ec")
+    keys = [curves.generate_private_key(curves.SECP256R1()) for _ in range(2)]
+    names = [x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in ("authority", "member")]
+    now = datetime.datetime.now(datetime.UTC)
+    usage = dict.fromkeys(("digital_signature", "key_cert_sign", "crl_sign"), True) | dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
+         "decipher_only"), False)  # fmt: skip
+    for name, key in zip(names, keys, strict=True):
+        made = (
+            x509.CertificateBuilder().subject_name(name).issuer_name(names[0]).public_key(key.public_key())
+            .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name is names[0], path_length=None), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), critical=False)
+            .sign(keys[0], hashes.SHA256())
+        )  # fmt: skip
+        (folder / f"{name is names[0]}.pem").write_bytes(made.public_bytes(forms.Encoding.PEM))
+    form = forms.Encoding.PEM, forms.PrivateFormat.PKCS8, forms.NoEncryption()
+    (folder / "key.pem").write_bytes(keys[1].private_bytes(*form))
+    files = {"CA_FILE": "True.pem", "CLIENT__CERT": "False.pem", "CLIENT__KEY": "key.pem"}
+    return {name: str(folder / file) for name, file in files.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("distributed")
+@pytest.mark.skipif(os.name != "posix", reason="process groups are killed as POSIX has them")
+def test_a_scheduler_with_certificates_takes_those_who_have_one_and_nobody_else(tmp_path: Path):
+    study, files = small(tmp_path, 20), certificates(tmp_path)
+    secured = (
+        "--tls-ca-file",
+        files["CA_FILE"],
+        "--tls-cert",
+        files["CLIENT__CERT"],
+        "--tls-key",
+        files["CLIENT__KEY"],
+    )
+    with ExitStack() as stack:
+        address = Cluster(tmp_path, stack, *secured).address
+        assert address.startswith("tls://")
+        command = [sys.executable, "-m", "mtjfit", "batch", str(study.table), "--study", str(tmp_path / "wafer.toml"),
+                   "--output", str(tmp_path / "a.db"), "--scheduler", address]  # fmt: skip
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(each for each in sys.path if each)}
+        named = {f"DASK_DISTRIBUTED__COMM__TLS__{name}": file for name, file in files.items()}
+        for given, expected in ((named, 0), ({}, 3)):
+            done = subprocess.run(command, env=environment | given, capture_output=True, text=True, check=False)
+            assert done.returncode == expected, done.stderr
+        assert "DASK_DISTRIBUTED__COMM__TLS__CA_FILE" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert resumed(study, tmp_path / "a.db")[1:] == (0, run(study, tmp_path / "undisturbed.db")[1])

@@ -66,10 +66,10 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 raise source.fault(f"has no run {options.sheet!r}", f"there are {known}")
         if not runs:
             raise source.fault("holds no runs", "measure something")
-        sheets = [
-            sheet for run in runs
-            for sheet in _run(unpacked, db, run, experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], []), edges)
-        ]  # fmt: skip
+        sheets = []
+        for run in runs:
+            experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
+            sheets += _run(unpacked, db, run, experiment, parameters, edges)
     if not sheets:
         raise source.fault("holds only empty runs", "choose a file with results")
     return tuple(sheets)
@@ -120,7 +120,8 @@ def _stored(source: SourceFile, db: sqlite3.Connection, name: object) -> list[st
     is_stored = all(kind == "table" and not _VIRTUAL.match(str(sql)) for kind, sql in found)
     columns = db.execute(f"PRAGMA table_xinfo({_quoted(name)})").fetchall() if is_stored else []
     if not is_stored or any(hidden for *_, hidden in columns):
-        raise source.fault(f"computes {str(name)[:_SHOWN]!r} in place of storing it", "export the run as netCDF or CSV")
+        what = f"is no QCoDeS database that can be read: it computes {str(name)[:_SHOWN]!r} in place of storing it"
+        raise source.fault(what, "export the run as netCDF or CSV")
     return [str(column[1]) for column in columns if str(column[1]) not in _LARGE]
 
 

@@ -31,7 +31,7 @@ __all__ = [
     "third_party",
 ]
 
-_HEAD = 2**20
+_HEAD = 2**18
 
 Decimal: TypeAlias = Literal[".", ","]
 
@@ -46,7 +46,7 @@ class SourceFile:
 
     @property
     def head(self) -> SourceFile:
-        """Its first lines, of a megabyte at most: they show what is in it."""
+        """Its first lines, of 256 kB at most: they show what is in it."""
         head = self.data[:_HEAD]
         return self if len(head) == len(self.data) else replace(self, data=head[: head.rfind(b"\n") + 1] or head)
 
@@ -241,10 +241,11 @@ class Unpacked:
         """Add some cells; DataError where there are too many, or they are too long together."""
         self.cells += cells
         self.characters += characters
-        for n, most, kind in ((self.cells, self.most_cells, "cells"),
-                              (self.characters, self.most_characters, "letters and digits")):  # fmt: skip
-            if n > most:
-                raise self.source.fault(f"has more than {most} {kind}", "read less of it, or raise max_bytes", line)
+        todo = "read less of it, or raise max_bytes"
+        if self.cells > self.most_cells:
+            raise self.source.fault(f"has more than {self.most_cells} cells", todo, line)
+        if self.characters > self.most_characters:
+            raise self.source.fault(f"unpacks to more than {self.most_characters} bytes", todo, line)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from mtjfit.html import inline_svg, template
 from mtjfit.multiple_tests import FALSE_ALARM
 from mtjfit.plain import csv_bytes
 from mtjfit.plot.style import render
-from mtjfit.text import number
+from mtjfit.text import number, visible
 from mtjfit.version import __version__
 from mtjfit.wafer.page.stacks import STACK_TABLES, StackResults
 from mtjfit.wafer.page.text import (
@@ -189,7 +189,7 @@ def _curves(
         figure = plot_device_curve(curve, survey)
         # As images: with their letters as outlines, drawings of this size are five times larger.
         png = base64.b64encode(render(figure, "png", dpi=_CURVE_DPI)).decode()
-        content = f'<img alt="{Markup.escape(alt)}" src="data:image/png;base64,{png}">'
+        content = f'<img alt="{Markup.escape(visible(alt))}" src="data:image/png;base64,{png}">'
         yield key, _Picture(f"curve-{k}", f"{who}: {row.reason}", alt, content, figure.get_figwidth())
 
 

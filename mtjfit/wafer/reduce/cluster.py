@@ -131,7 +131,11 @@ def dask_client(scheduler: str, answer: float = _ANSWER) -> Iterator[Any]:
         stack.enter_context(_silenced())
         stack.enter_context(dask.config.set(settings))
         try:
-            client = stack.enter_context(distributed.Client(scheduler, timeout=answer, set_as_default=False))
+            security = distributed.Security()
+            if scheduler.startswith("tls:") and not security.get_connection_args("client").get("ssl_context"):
+                raise MtjfitError("no certificates are named")
+            client = distributed.Client(scheduler, timeout=answer, set_as_default=False, security=security)
+            stack.enter_context(client)
         except Exception as error:  # an address that is none ends in errors of any kind
             raise MtjfitError(f"no scheduler answers at {scheduler} ({error}); {_todo(scheduler)}") from error
         try:
