@@ -89,8 +89,9 @@ def checked_json(kind: type[T], text: str | bytes) -> T:
     """
     from pydantic import ValidationError
 
+    anything: Any = kind
     try:
-        made: T = _adapter(kind).validate_json(text, strict=True)
+        made: T = _adapter(anything).validate_json(text, strict=True)
         return made
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]

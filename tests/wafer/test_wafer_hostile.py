@@ -17,7 +17,7 @@ from survey_cases import files_of, pictures_of, survey_of, wafer
 from wafer_cases import run, said, simulated_wafer, wafer_study
 
 from mtjfit.errors import DataError, MtjfitError
-from mtjfit.wafer import Survey, WaferFindings, load_wafer, open_catalogue, wafer_means
+from mtjfit.wafer import Survey, WaferFindings, load_wafer, odd_devices, open_catalogue, smooth_surfaces, wafer_means
 from mtjfit.wafer import survey_of as survey_from
 from mtjfit.wafer.stack.from_catalogue import catalogue_stacks, group_study
 from mtjfit.wafer.survey.compare import has_many_pairs, odd_wafers
@@ -177,6 +177,13 @@ def test_a_page_of_few_wafers_compares_pairs_and_one_of_many_each_with_all():
     assert b"300 wafers have too many pairs" in many["wafer.html"]
     assert many["odd-wafers.csv"].count(b"\n") == 301
     assert b"wafers against each other" in few["wafer.html"]
+
+
+def test_a_wafer_whose_devices_are_all_of_different_populations_has_no_smooth_part():
+    frame = lots(1, 40).assign(device=[f"d{k}" for k in range(40)], split=[f"S{k}" for k in range(40)])
+    survey = Survey("lots", frame.assign(y=5.0 * (np.arange(40) // 5)))
+    assert smooth_surfaces(survey, "b") == ()
+    assert odd_devices(survey).beyond == 0
 
 
 def test_odd_wafers_are_found_among_others_and_no_more_than_promised():

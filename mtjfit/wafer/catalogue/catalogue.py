@@ -20,8 +20,8 @@ from mtjfit.wafer.catalogue.schema import (
     Configuration,
     Row,
     Source,
-    columns_of,
     connect,
+    device_columns,
     quoted,
     transaction,
 )
@@ -167,7 +167,7 @@ def _number(connection: sqlite3.Connection, source: Source) -> int:
 
 
 def _add_columns(connection: sqlite3.Connection, columns: Sequence[str]) -> None:
-    known = columns_of(connection)
+    known = device_columns(connection)
     for name in columns:
         if name not in known:
             connection.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")

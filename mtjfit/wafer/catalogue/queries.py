@@ -29,7 +29,7 @@ from mtjfit.wafer.catalogue.schema import (
     Source,
     Tally,
     changed,
-    columns_of,
+    device_columns,
     quoted,
 )
 
@@ -73,7 +73,7 @@ class Queries(Reading):
     def configurations(self) -> list[Configuration]:
         """All configurations, in the order in which they were begun."""
         rows = self._all("TTTTT", "SELECT fingerprint, columns, units, flags, study FROM configurations ORDER BY id")
-        known, found = set(columns_of(self.connection)) - set(OF_DEVICE), []
+        known, found = set(device_columns(self.connection)) - set(OF_DEVICE), []
         for fingerprint, columns, units, flags, study in rows:
             try:
                 names = checked_json(tuple[str, ...], columns)

@@ -101,7 +101,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def columns_of(connection: sqlite3.Connection) -> list[str]:
+def device_columns(connection: sqlite3.Connection) -> list[str]:
     """Columns of the table of devices, in order."""
     return [str(row[1]) for row in connection.execute("PRAGMA table_xinfo(devices)")]
 
@@ -118,7 +118,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: Path, version: int) ->
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as blank:
         for statement in (each for step in _STEPS[:version] for each in step):
             blank.execute(statement)
-        for name in columns_of(connection)[len(OF_DEVICE) :]:
+        for name in device_columns(connection)[len(OF_DEVICE) :]:
             blank.execute(f"ALTER TABLE devices ADD COLUMN {quoted(name)} REAL")
         ours = _objects(blank)
     if found != ours:

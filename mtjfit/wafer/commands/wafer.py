@@ -126,7 +126,7 @@ def _judge(catalogue: Path, found: StackResults) -> None:
             f"{catalogue}: not converged: {', '.join(names)}; raise max_steps in [sampling] of a --study"
         )
     if not found.determines_a_length:
-        why = "; ".join(dict.fromkeys(found.refused.values())) or "the table of fits says why"
+        why = "; ".join(list(dict.fromkeys(found.refused.values()))[:_MOST]) or "the table of fits says why"
         raise NotDetermined(
             f"{catalogue}: no stack determines a length: {why}. Give devices of several nominal thicknesses one split."
         )

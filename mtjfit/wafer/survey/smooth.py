@@ -101,7 +101,8 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
     Returns
     -------
     tuple of Surface
-        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out.
+        In the order of `Survey.wafers`; wafers with fewer than three devices for each coefficient are left out, and so
+        are those with no more devices than coefficients and populations.
 
     Raises
     ------
@@ -153,6 +154,8 @@ def _surface(
     everywhere = _design(place, middle, radius, powers)
     offset = _offsets(values, errors, fitted, of)
     X, q, s = everywhere[fitted], (values - offset)[fitted], errors[fitted]
+    if len(X) <= len(powers) + int(of.max()):  # each population has a centre of its own
+        return None
     if np.linalg.matrix_rank(X, tol=1e-6 * math.sqrt(len(X))) < len(powers):
         return None
     spread, beta = _fit(X, q, s, int(of.max()))

@@ -195,6 +195,8 @@ def centre_of(q: FloatArray, s: FloatArray, spread: float, *, bound: float = HUB
 
 def spread_alone(q: FloatArray, s: FloatArray, *, fitted: int = 1) -> float:
     """The spread of `spread_of` without its interval, which takes most of the time."""
+    if q.size <= fitted:  # no spread is large enough for a sum of squares below zero
+        return 0.0
     group = np.zeros(q.size, dtype=np.intp)
     return _roots(q, s, group, HUBER, [(q.size - fitted) * moments(HUBER)[0]])[0]
 
