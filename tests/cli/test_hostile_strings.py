@@ -81,6 +81,8 @@ D_ratio = { fixed = 1.0 }
 thickness = { fixed = true }
 a1 = { prior = "normal", mean = 0.0, sd = 1.0 }
 b2 = { prior = "normal", mean = 0.0, sd = 1.0 }
+noise_par = { prior = "lognormal", median = 0.01, factor = 3.0 }
+noise_perp = { prior = "lognormal", median = 0.01, factor = 3.0 }
 """
 
 
