@@ -98,7 +98,7 @@ def _with_streams(code: int, out: VisibleStream, err: VisibleStream) -> int:
 def _refuse_strange_matplotlibrc() -> None:
     """Refuse what matplotlib would fail at, or wait for, where it reads a file of this name in the current folder."""
     file = Path("matplotlibrc")
-    if os.path.lexists(file) and not file.is_dir():
+    if file.exists() and not file.is_dir():
         try:
             read_bytes(file, str(file), _LARGEST).decode()
         except UnicodeDecodeError:

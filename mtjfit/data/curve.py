@@ -22,7 +22,7 @@ PerpAxis: TypeAlias = Literal["MxP", "PxM"]
 OriginKind: TypeAlias = Literal["measured", "reconstruction", "simulated"]
 _OPTIONAL = ("sigma_par", "sigma_perp", "angle", "rho", "covariance", "sigma_bias")
 _CHOICES = {"quantity": Quantity, "per": Per, "declared_perp_axis": PerpAxis}
-_THICKEST = 1e6  # nm, beyond which an error of a thickness is lost in rounding
+_THICKEST = 1e7  # nm, beyond which an error of a thickness is lost in rounding
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ class TorqueCurve:
         elif not self.used.any():
             yield "every point is masked", "widen the bias window or drop the device"
         if not 0 < self.thickness < _THICKEST:
-            yield f"thickness is {self.thickness} nm", "give a positive thickness of less than a millimetre"
+            yield f"thickness is {self.thickness} nm", "give a positive thickness of less than a centimetre"
 
     @property
     def n_used(self) -> int:

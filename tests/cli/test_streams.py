@@ -50,7 +50,7 @@ def test_nothing_goes_round_the_streams(name: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, name, below := io.StringIO())
     with visible_streams():
         print(HOSTILE, file=getattr(sys, name))
-        click.echo(HOSTILE, err=name == "stderr")
+        click.echo(HOSTILE, err=name == "stderr", color=True)
         if name == "stderr" and logging.lastResort is not None:
             logging.lastResort.handle(logging.makeLogRecord({"msg": HOSTILE, "levelno": logging.ERROR}))
     assert getattr(sys, name) is below
