@@ -22,6 +22,7 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.ticker import FuncFormatter, ScalarFormatter
 
 from mtjfit.data import pretty
+from mtjfit.output import DRAWN, replace_file
 from mtjfit.results.publish import FORMULAS
 from mtjfit.study import SCATTER, ParameterName, Study
 from mtjfit.terminal import FORMATS
@@ -73,7 +74,11 @@ _LINE = 0.125  # height of a line of the footer in inches
 _WIDE = 0.052  # width of one of its characters
 
 Format: TypeAlias = Literal["svg", "pdf", "png"]
-_UNDATED: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+_ABOUT: dict[str, dict[str, str | None]] = {
+    "svg": {"Date": None, "Creator": DRAWN.decode()},
+    "pdf": {"CreationDate": None, "Creator": DRAWN.decode()},
+    "png": {"Software": DRAWN.decode()},
+}
 
 
 class NotebookFigure(Figure):
@@ -273,7 +278,7 @@ def render(fig: Figure, format: Format = "svg", *, dpi: float | None = None) -> 
     buffer = io.BytesIO()
     with style():
         _lay_out(fig)
-        fig.savefig(buffer, format=format, metadata=_UNDATED[format], dpi=dpi)
+        fig.savefig(buffer, format=format, metadata=_ABOUT[format], dpi=dpi)
     return buffer.getvalue()
 
 
@@ -292,9 +297,12 @@ def _lay_out(fig: Figure) -> None:
 
 
 def save(fig: Figure, path: str | Path) -> Path:
-    """Save a figure in the format of the suffix, .svg, .pdf or .png (else ValueError); returns the path."""
+    """Save a figure in the format of the suffix, .svg, .pdf or .png (else ValueError); returns the path.
+
+    It takes the place of an earlier file of this name; MtjfitError if that is a link or no regular file.
+    """
     path = Path(path)
-    path.write_bytes(render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
+    replace_file(path, render(fig, path.suffix.removeprefix(".").lower()))  # type: ignore[arg-type]
     return path
 
 

@@ -17,6 +17,7 @@ from mtjfit.data.readers import Sheet, Wide, blocks, read_source, sheets_from_by
 from mtjfit.data.table import comments_of
 from mtjfit.data.units import check_unit
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
+from mtjfit.input import files_fitting
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
 from mtjfit.spectra.declaration import (
     ADVICE,
@@ -45,7 +46,11 @@ def _jobs(tables: list[FilesTable], folder: Path) -> list[tuple[FilesTable, Path
     jobs: list[tuple[FilesTable, Path]] = []
     problems: list[Problem] = []
     for i, table in enumerate(tables):
-        paths = sorted((folder / table.folder).glob(table.file))
+        try:
+            paths = files_fitting(folder / table.folder, table.file, _MOST_FILES)
+        except DataError as error:
+            problems += prefixed(error.problems, f"files[{i}]: ")
+            continue
         found = [each for each in paths if each.is_file() and each.suffix != ".toml"]
         if not found:
             todo = "correct folder or file; * matches any text"

@@ -125,7 +125,9 @@ def _size_problems(parameter: Parameter, where: str) -> Iterator[Problem]:
     prior = parameter.prior
     numbers = [abs(each) for each in vars(prior).values() if isinstance(each, float) and math.isfinite(each) and each]
     with np.errstate(all="ignore"):
-        ends = [] if isinstance(prior, Fixed | AboutNominal) else np.abs(prior.at_score(np.array([-EDGE, EDGE]))).tolist()
+        ends = (
+            [] if isinstance(prior, Fixed | AboutNominal) else np.abs(prior.at_score(np.array([-EDGE, EDGE]))).tolist()
+        )
     far = ends if isinstance(prior, Prior) and prior.is_log else [each for each in ends if each > 1]
     for size in (*numbers, *far):
         if not 1 / LARGEST <= size <= LARGEST:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import case_of
+from faulty import case_of
 from outside import FORKS, Case, Commands, again
 from sound import Known, prepare
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from mtjfit.data.readers.sheet import Column, Decimal, ReadOptions, Sheet, SourceFile, split_unit
-from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, refuse_names, text_of
-from mtjfit.data.tidy import numbered_lines, parse_number, try_split
+from mtjfit.data.readers.text import Row, TextGrid, as_sheet, grid_of, is_number, lines_of, refuse_names
+from mtjfit.data.tidy import parse_number, try_split
 
 _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
@@ -25,7 +25,7 @@ def read_labview(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
     ``Delta_X``. The last column, ``Comment``, is left out.
     """
     notes: list[str] = []
-    lines = list(numbered_lines(text_of(source, options, notes)))
+    lines = list(lines_of(source, options, notes))
     if not lines or not lines[0][1].startswith(_TITLE):
         return (_free(source, options, lines, notes),)
     return _segments(source, options, lines, notes)

@@ -12,6 +12,7 @@ from mtjfit.data.origin import metadata_comments
 from mtjfit.data.readers.sheet import SourceFile, needed, split_unit, third_party
 from mtjfit.data.table import contradicted_unit
 from mtjfit.errors import Line, ProblemLog, did_you_mean
+from mtjfit.input import opened
 from mtjfit.wafer.declaration import WaferStudy
 from mtjfit.wafer.read.blocks import Numbers, RowBlock, Runs
 from mtjfit.wafer.read.chunk import NAMES, in_units
@@ -24,7 +25,7 @@ def is_parquet(study: WaferStudy) -> bool:
     """True where the table is declared to be Parquet, or begins with its mark."""
     if study.declaration.format.reader:
         return study.declaration.format.reader == "parquet"
-    with study.table.open("rb") as file:
+    with opened(study.table) as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 

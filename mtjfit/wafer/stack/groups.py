@@ -157,7 +157,6 @@ def sample_groups(
         if journal is not None:
             described = json.dumps(describe_stack(model, wish.seed), sort_keys=True)  # all that its chain depends on
             folder = Path(journal) / f"stack-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
-            folder.parent.mkdir(parents=True, exist_ok=True)
         posteriors[stack.split] = sample_stack(model, wish, journal=folder, progress=progress, run=run)
         left_out[stack.split] = stack.left_out
     return GroupPosteriors(posteriors, left_out, catalogue.origins(study.fingerprint()))

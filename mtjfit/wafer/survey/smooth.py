@@ -125,11 +125,11 @@ def smooth_surfaces(survey: Survey, quantity: str, *, order: int = 2) -> tuple[S
         raise ValueError(f"the order of a surface is 1 to 4, not {order}")
     powers = np.array([(i, n - i) for n in range(order + 1) for i in range(n, -1, -1)])
     place = survey.frame[["x", "y"]].to_numpy(dtype=float)
-    wafer, of = survey.frame["wafer"].to_numpy(), survey.frame["population"].to_numpy()
+    of = survey.frame["population"].to_numpy()
     placed, usable = survey.placed & survey.known(quantity), survey.usable(quantity)
     found = []
-    for name in survey.wafers:
-        rows = np.flatnonzero(placed & (wafer == name))
+    for name, mine in survey.rows_of("wafer").items():
+        rows = mine[placed[mine]]
         if int(usable[rows].sum()) >= _FEWEST * len(powers):
             found.append(_surface(name, powers, place[rows], survey.values(quantity)[rows],
                                   survey.errors(quantity)[rows], rows, usable[rows],
