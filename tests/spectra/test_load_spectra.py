@@ -131,7 +131,7 @@ MISTAKES = [
     ('file = "*.csv"', 'file = "../*.csv"', "files[0].folder: leaves the folder of the study"),
     ('sd = 0.5, unit = "uA"', 'unit = "uA"', "constants.I_rf: needs one of sd and relative"),
     ('sd = 0.5, unit = "uA"', 'sd = 0.5, unit = "uW"', "constants.I_rf.unit: unknown unit 'uW'"),
-    ("value = 10.0", "value = 1e200", "constants.I_rf: no measurement has such a size; look at the number and its unit"),
+    ("value = 10.0", "value = 1e200", "constants.I_rf: no measurement has such a size; look"),
     ("value = 10.0", "value = -10.0", "constants.I_rf: is -10; give a positive number"),
     ("value = 300.0", "value = 0.0", "constants.V_thetaI: is 0; without a change of resistance"),
     ("[[-0.2, 900.0], [0.2, 1100.0]]", "[[0.2, 900.0], [-0.2, 1100.0]]", "constants.dV_dI.table: is not sorted"),
