@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from mtjfit.text import visible
 
-_LISTED = 50
+_LISTED, _SHOWN = 50, 60
 
 
 class MtjfitError(Exception):
@@ -129,7 +129,7 @@ class ProblemLog:
 def did_you_mean(word: str, known: Iterable[str], letters: int | None = None) -> str:
     """Advice for an unknown word: the nearest known one if there is one, else the whole list.
 
-    Of listed words only some `letters` are shown, if given: a file may not be the one that was meant.
+    Of what is listed, only so many `letters` of each word are shown, if given: it may be a file that holds secrets.
 
     >>> did_you_mean("xyz", ["lambda_J", "lambda_phi"])
     "use one of 'lambda_J', 'lambda_phi'"
@@ -142,6 +142,11 @@ def did_you_mean(word: str, known: Iterable[str], letters: int | None = None) ->
         return f"did you mean {folded[close[0]]!r}?"
     if not options:
         return "there is none to choose from"
-    short = [each if letters is None or len(each) <= letters else f"{each[:letters]}…" for each in options[:40]]
+    short = [each if letters is None else _cut(each, letters) for each in options[:40]]
     listed = ", ".join(map(repr, short))
     return f"use one of {listed}" + (" …" if len(options) > 40 else "")
+
+
+def _cut(text: str, letters: int) -> str:
+    words = (word if len(word) <= letters else f"{word[:letters]}…" for word in text[:_SHOWN].split(" "))
+    return " ".join(words)

@@ -22,7 +22,7 @@ _MARK = b"\xef\xbb\xbf"  # that Windows writes above UTF-8
 _BLOCK = 2**20
 _COMMENTS = 200  # above the header, that may be the header
 LETTERS = 16
-"""Letters shown of each name in a file that is not the declared one."""
+"""Letters shown of each word of a name in a file that is not the declared one."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,20 @@ def undecodable(data: bytes, encoding: str) -> int | None:
 def _lines(data: bytes, encoding: str, log: ProblemLog, limits: ReadOptions) -> Iterator[tuple[int, str]]:
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    start = number = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end
-        number += 1
-        if number > limits.max_lines:
-            log.add(f"has more than {limits.max_lines} lines", "cut the file or raise max_bytes", number)
-        if end - start > limits.max_line:
-            log.add(f"has more than {limits.max_line} bytes in a line", "is this a table? else raise max_bytes", number)
-        log.refuse()
+    most, longest = limits.max_lines, limits.max_line
+    start, number, end = 0, 0, data.find(b"\n")
+    while end >= 0 or start < len(data):
+        number, end = number + 1, end if end >= 0 else len(data)
+        if number > most or end - start > longest:
+            if number > most:
+                log.add(f"has more than {most} lines", "cut the file or raise max_bytes", number)
+            else:
+                todo = "is this a table? else raise max_bytes"
+                log.add(f"has more than {longest} bytes in a line", todo, number)
+            raise log.error()
         yield number, data[start:end].decode(encoding)
         start = end + 1
+        end = data.find(b"\n", start)
 
 
 def split_fields(line: str, separator: str) -> list[str]:
@@ -175,8 +177,7 @@ def _explain_header(
     for role, column in roles.items():
         if column not in names:
             what = f"no such column ({role}); the header read with {separator!r} has {counted(len(names), 'column')}"
-            todo = "is this the right file?" if len(names) == 1 else did_you_mean(column, filter(None, names), LETTERS)
-            log.add(what, todo, number, column)
+            log.add(what, did_you_mean(column, filter(None, names), LETTERS), number, column)
     if len(names) == 1 and len(names[0].split()) >= len(wanted):
         log.add("columns seem to be separated by spaces", "separate them by tabs, commas, semicolons or |", number)
 

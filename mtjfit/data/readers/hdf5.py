@@ -14,6 +14,7 @@ _DEFLATE, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000  # numbers of filters
 _MOST_GROWTH = 1100  # of a deflated byte
 _MOST_SHARED = 10  # times the limit, of texts that are read at once and may share their storage
 _OF_SCALES = ("DIMENSION_LIST", "REFERENCE_LIST")  # hold references, no text
+_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable"  # mark of what is never read
 _TODO = "write it anew as one file, or export CSV"
 
 
@@ -49,7 +50,7 @@ def refuse_hdf5(source: SourceFile, options: ReadOptions) -> None:
 def _refuse_dataset(found: Any, where: str, unpacked: Unpacked) -> None:
     if found.external or found.is_virtual:
         raise unpacked.source.fault(f"keeps the numbers of {where!r} in another file", _TODO)
-    if found.shape is None:
+    if found.shape is None or _NO_VARIABLE in str(found.attrs.get("NAME", "")):
         return
     # The storage of a chunk is unpacked as a whole, however little of it is inside the shape.
     count = max(math.prod(found.shape), math.prod(found.chunks or (0,)))

@@ -69,16 +69,23 @@ def refuse_parquet(described: Any, unpacked: Unpacked) -> tuple[list[str], int]:
     DataError where columns are said to unpack to too much; text that repeats is stored once, whole or its beginning.
     """
     columns = [described.schema.column(k) for k in range(len(described.schema))]
-    texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY"]
     unpacked.add(0, sum(described.num_rows * max(each.length, 0) for each in columns
                         if each.physical_type == "FIXED_LEN_BYTE_ARRAY"))  # fmt: skip
-    longest = 1
+    for group in map(described.row_group, range(described.num_row_groups)):
+        unpacked.add(0, sum(group.column(k).total_uncompressed_size for k in range(group.num_columns)))
+    beginnings = shared_beginnings(described)
+    texts = [each.path for each in columns if each.physical_type == "BYTE_ARRAY" and each.path not in beginnings]
+    return texts, min(_BATCH, max(1, unpacked.most_characters // max(beginnings.values(), default=1)))
+
+
+def shared_beginnings(described: Any) -> dict[str, int]:
+    """Bytes of each column of text whose cells hold only what differs from the cell before: each may be as long."""
+    found: dict[str, int] = {}
     for group in map(described.row_group, range(described.num_row_groups)):
         for each in map(group.column, range(group.num_columns)):
-            unpacked.add(0, each.total_uncompressed_size)
             if "DELTA_BYTE_ARRAY" in each.encodings:
-                longest = max(longest, each.total_uncompressed_size)
-    return texts, min(_BATCH, max(1, unpacked.most_characters // longest))
+                found[each.path_in_schema] = max(1, each.total_uncompressed_size, found.get(each.path_in_schema, 0))
+    return found
 
 
 def _cells(file: Any, width: int, unpacked: Unpacked, batch_size: int) -> list[list[str]]:

@@ -120,7 +120,8 @@ def _stored(source: SourceFile, db: sqlite3.Connection, name: object) -> list[st
     is_stored = all(kind == "table" and not _VIRTUAL.match(str(sql)) for kind, sql in found)
     columns = db.execute(f"PRAGMA table_xinfo({_quoted(name)})").fetchall() if is_stored else []
     if not is_stored or any(hidden for *_, hidden in columns):
-        raise source.fault(f"computes {str(name)[:_SHOWN]!r} in place of storing it", "export the run as netCDF or CSV")
+        what = f"is no QCoDeS database that can be read: it computes {str(name)[:_SHOWN]!r} in place of storing it"
+        raise source.fault(what, "export the run as netCDF or CSV")
     return [str(column[1]) for column in columns if str(column[1]) not in _LARGE]
 
 

@@ -31,7 +31,7 @@ __all__ = [
     "third_party",
 ]
 
-_HEAD = 2**20
+_HEAD = 2**18
 
 Decimal: TypeAlias = Literal[".", ","]
 
@@ -46,7 +46,7 @@ class SourceFile:
 
     @property
     def head(self) -> SourceFile:
-        """Its first lines, of a megabyte at most: they show what is in it."""
+        """Its first lines, of 256 kB at most: they show what is in it."""
         head = self.data[:_HEAD]
         return self if len(head) == len(self.data) else replace(self, data=head[: head.rfind(b"\n") + 1] or head)
 

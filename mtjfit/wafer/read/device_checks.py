@@ -109,7 +109,8 @@ class _Rows:
         above = split[self.rows.start[:-1]][self.owner]
         yield from self._first(split != above, "split", lambda row: (
             f"is {names[split[row]]!r} here and {names[above[row]]!r} above", "a device has one split"))  # fmt: skip
-        for role, each in (("device", self.rows.device), ("wafer", self.rows.wafer)):
+        splits = [names[k] for k in split[self.rows.start[:-1]].tolist()] if names else []
+        for role, each in (("device", self.rows.device), ("wafer", self.rows.wafer), ("split", splits)):
             if "".join(each).isprintable():
                 continue
             for j, name in enumerate(each):

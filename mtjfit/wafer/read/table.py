@@ -178,6 +178,10 @@ def _device(study: WaferStudy, path: Path) -> _One | Fault:
         roles = study.wafer.roles()
         x, y = (_position(sheets, roles[role]) if role in roles else math.nan for role in ("x", "y"))
         wafer, split = (_text(sheets, roles[role])[0] if role in roles else "" for role in ("wafer", "split"))
+        for role, text in (("wafer", wafer), ("split", split)):
+            if not text.isprintable():
+                what = f"{text!r} holds characters that cannot be printed"
+                raise DataError([Problem(str(path), what, f"name the {role}")])
         said = [each for sheet in sheets for each in metadata_comments(sheet.metadata)]
         origin = origin_in(said, str(path)) if said else curves[0].origin
         return _One(curves[0], x, y, wafer, split or curves[0].group, origin)

@@ -145,6 +145,7 @@ class _Reader:
     last: bytes = b""
     loose: _NoRow | None = None
     blank: int | None = None
+    n_odd: int = 0
 
     @property
     def form(self) -> TableFormat:
@@ -180,6 +181,10 @@ class _Reader:
         line, odd = self.line + np.arange(data.count(b"\n")), self._odd(data)
         if not odd.any():
             return _Plain(data, line, [], [])
+        self.n_odd += int(np.count_nonzero(odd))
+        if self.n_odd > self.form.max_lines:
+            what = f"or lines above hold more than {self.form.max_lines} blank, or otherwise odd, lines"
+            raise self.error(int(line[-1]), what, "remove them, or raise max_bytes in [data.format]")
         lines = data.splitlines(keepends=True)
         broken: list[_NoRow] = []
         blank: list[tuple[int, int]] = []
