@@ -325,7 +325,7 @@ def size(rng: Random, folder: Path, case: Case) -> str | None:
 
             with h5py.File(path, "w") as file:
                 file.create_dataset("V", shape=(10**4,), dtype=rng.choice(("S1000000", "f8")), chunks=(1,))
-                file.create_dataset("T", shape=(rng.choice((10, 10**9)),), dtype="f8", chunks=(10**4,))
+                file.create_dataset("T", shape=(rng.choice((10, 10**9)),), dtype="f8", chunks=(10,))
                 file["x"] = h5py.ExternalLink("../../outside/victim.txt", "/x")
     else:
         path.write_bytes({
@@ -385,7 +385,8 @@ def case_of(seed: int, bases: Path, folder: Path, commands: dict[str, dict[str, 
     case, wanted = Case(tuple(shlex.split(typed)), (f"seed {seed}, {base}",)), rng.choice((1, 1, 1, 1, 2))
     for _ in range(20):
         made = None
-        with contextlib.suppress(IndexError, OSError):  # an earlier fault may have left nothing to change
+        # an earlier fault may have left nothing that can be changed
+        with contextlib.suppress(IndexError, OSError, ValueError, sqlite3.Error, zipfile.BadZipFile):
             made = rng.choices(list(FAULTS), list(FAULTS.values()))[0](rng, folder / "in", case)
         if made is not None:
             case = replace(case, faults=(*case.faults, made)) if isinstance(made, str) else made
