@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
@@ -290,7 +291,9 @@ def _lay_out(fig: Figure) -> None:
     engine = fig.get_layout_engine()
     if engine is not None and fig.axes:
         FigureCanvasSVG(fig)  # measures letters as the SVG file does, which spares half of the formulas
-        engine.execute(fig)
+        with warnings.catch_warnings():  # where words leave no room for pictures, these overlap
+            warnings.filterwarnings("ignore", "constrained_layout not applied")
+            engine.execute(fig)
         fig.set_layout_engine(None)
         for ax in fig.axes:
             ax.set_position(tuple(np.round(ax.get_position(original=True).bounds, _PLACES).tolist()))

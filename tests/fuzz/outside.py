@@ -1,7 +1,7 @@
 """Commands as they are typed, each in a process of its own with limits, and what is wrong with the way it ended.
 
 To start a Python with all its packages takes seconds. So one process that has imported them forks itself for each
-command, where the system can do that; elsewhere each command is a new Python. `python outside.py FOLDER` repeats a case.
+command, where the system can; elsewhere each command is a new Python. `python outside.py FOLDER` repeats a case.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 import runpy
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -131,7 +132,7 @@ class Commands:
             self._process.stdin.flush()
             ended = json.loads(self._process.stdout.readline())
         touched = (folder / "touched").read_text(encoding="utf-8", errors="replace").split("\0")[:-1]
-        if os.listdir(victim.parent) != [victim.name] or victim.read_text(encoding="utf-8") != _VICTIM:
+        if [*victim.parent.iterdir()] != [victim] or victim.read_text(encoding="utf-8") != _VICTIM:
             touched.append(str(victim))
         out, err = ((folder / name).read_bytes() for name in ("stdout", "stderr"))
         return Ended(ended["code"], ended["seconds"], ended["megabytes"], out, err, tuple(dict.fromkeys(touched)))
@@ -204,7 +205,7 @@ def _in_child(case: Case, folder: Path) -> dict[str, Any]:
 
 
 def _is_stuck(child: int, seconds: float, allowed: float) -> bool:
-    """True after the seconds allowed of a processor, or nearly none of them: others may be busy on this computer, too."""
+    """True after the seconds allowed of a processor, or with nearly none: the computer may be busy with others, too."""
     cells = Path(f"/proc/{child}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     worked = (int(cells[11]) + int(cells[12])) / os.sysconf("SC_CLK_TCK")
     return worked > allowed or worked < seconds / 20 or seconds > 10 * allowed
@@ -287,22 +288,29 @@ def _watch(folder: Path, log: int) -> Any:
     return hook
 
 
-def again(folder: Path) -> Ended:
+def again(folder: Path, commands: Commands) -> Ended:
     """Run a case that was saved, in a copy of its folder; print what it prints, and what is wrong."""
     case = Case.load(folder)
-    with tempfile.TemporaryDirectory() as home, Commands(Path(home)) as commands:
-        shutil.copytree(folder / "in", Path(home) / "case" / "in", symlinks=True)
-        ended = commands.run(case, Path(home) / "case")
-        for fault in sorted((Path(home) / "case").rglob("mtjfit-fault*")):
-            print(fault.read_text(encoding="utf-8"))  # noqa: T201
-    for data in (ended.out, ended.err):
-        print(data.decode(case.encoding, "replace").encode("unicode_escape").decode().replace("\\n", "\n"))  # noqa: T201
-    print(*case.faults, *map(repr, case.arguments), sep="\n")  # noqa: T201
+    with tempfile.TemporaryDirectory() as home:
+        work = Path(home) / "case"
+        shutil.copytree(folder, work, symlinks=True, copy_function=_copied)
+        ended = commands.run(case, work)
+        told = [ended.out.decode(case.encoding, "replace"), ended.err.decode("utf-8", "replace")]
+        told += [each.read_text(encoding="utf-8") for each in work.rglob("mtjfit-fault*")]
+    print(*(ascii(text)[1:-1].replace("\\n", "\n") for text in told), sep="\n")  # noqa: T201
+    print(*case.faults, ascii(case.arguments), sep="\n")  # noqa: T201
     print(ended.code, f"{ended.seconds:.1f} s, {ended.megabytes:.0f} MB", *ended.faults(case.encoding), sep="\n")  # noqa: T201
     return ended
 
 
+def _copied(source: str, target: str) -> object:
+    """A copy of a file, and a pipe for a pipe."""
+    return os.mkfifo(target) if stat.S_ISFIFO(os.stat(source).st_mode) else shutil.copy2(source, target)  # noqa: PTH116
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        sys.exit(bool(again(Path(sys.argv[1])).faults(Case.load(Path(sys.argv[1])).encoding)))
+        with tempfile.TemporaryDirectory() as _home, Commands(Path(_home)) as _commands:
+            _saved = Path(sys.argv[1])
+            sys.exit(bool(again(_saved, _commands).faults(Case.load(_saved).encoding)))
     _serve()

@@ -38,8 +38,10 @@ per = "device"
 _READERS = {"xlsx": "excel", "parquet": "parquet", "nc": "netcdf"}
 _OF_STUDY = {
     "check study.toml": 50, "identify study.toml --design": 10, "identify study.toml": 2, "run study.toml -o out -q": 2,
-    "identify study.toml --json out.json --plot out.svg": 2, "plan study.toml -o out": 3, "compare study.toml --devices": 4,
-    "compare study.toml other.toml -o out": 2, "compare study.toml --mechanisms -o out": 1, "init data.csv -o out.toml": 9,
+    "identify study.toml --json out.json --plot out.svg": 2, "plan study.toml -o out": 3,
+    "compare study.toml --devices": 4,
+    "compare study.toml other.toml -o out": 2, "compare study.toml --mechanisms -o out": 1,
+    "init data.csv -o out.toml": 9,
     "calibrate study.toml -n 1 --workers 1 -o out": 3, "explore study.toml --no-browser": 2,
 }  # fmt: skip
 Known: TypeAlias = dict[str, dict[str, int]]
@@ -50,11 +52,14 @@ COMMANDS: Known = {
     "files": {},
     "plan": {"plan plan.toml": 8, "plan plan.toml --thickness 1:3:1 --noise 0.01 --cap 2:0.5 -o out": 2},
     "wafer": {
-        "check checked.toml": 6, "batch table.csv --study wafer.toml -o out.db": 14, "batch dies --study dies.toml -o out.db": 8,
-        "batch table.parquet --study wafer.toml -o out.db --export out.csv": 8, "batch 'dies/*.csv' --study dies.toml -o out.db": 3,
+        "check checked.toml": 6, "batch table.csv --study wafer.toml -o out.db": 14,
+        "batch dies --study dies.toml -o out.db": 8,
+        "batch table.parquet --study wafer.toml -o out.db --export out.csv": 8,
+        "batch 'dies/*.csv' --study dies.toml -o out.db": 3,
     },
     "catalogue": {
-        "wafer x.db -o out": 5, "wafer x.db -o out --stacks -q": 3, "compare x.db y.db": 24, "compare x.db y.db -o out": 2,
+        "wafer x.db -o out": 5, "wafer x.db -o out --stacks -q": 3, "compare x.db y.db": 24,
+        "compare x.db y.db -o out": 2,
         "batch table.csv --study wafer.toml -o x.db": 8, "wafer x.db -o out --table table.csv --quantity b2/a1": 1,
     },
     "spectra": {"spectra spectra.toml -o out": 20, "spectra spectra.toml -o out --shift Meff=+1 -q": 2},
@@ -64,8 +69,8 @@ COMMANDS: Known = {
 """Command lines for each of the inputs, with weights."""
 
 
-def prepare(bases: Path, commands: Commands) -> Known:
-    """Write every sound input into a folder of `bases`; returns `COMMANDS` of those whose libraries are there."""
+def prepare(bases: Path, commands: Commands, without: tuple[str, ...] = ()) -> Known:
+    """Write sound inputs into folders of `bases`; returns `COMMANDS` of those whose libraries are there."""
     study, rows = _study(), _rows()
     for base in COMMANDS:
         (bases / base).mkdir(parents=True)
@@ -96,6 +101,8 @@ def prepare(bases: Path, commands: Commands) -> Known:
     for base, typed, code in (("catalogue", "batch table.csv --study wafer.toml -o x.db", 0),
                               ("catalogue", "batch dies --study dies.toml -o y.db", 0),
                               ("finished", "run study.toml -o out -q", 5)):  # fmt: skip
+        if base in without:
+            continue
         work = bases.parent / "prepared"
         shutil.copytree(bases / base, work / "in")
         ended = commands.run(Case(tuple(typed.split())), work)
@@ -103,7 +110,7 @@ def prepare(bases: Path, commands: Commands) -> Known:
         shutil.rmtree(bases / base)
         (work / "in").rename(bases / base)
         shutil.rmtree(work)
-    return known
+    return {base: typed for base, typed in known.items() if base not in without}
 
 
 def _study() -> str:
@@ -157,8 +164,9 @@ def _wafer(folder: Path, rows: list[list[str]]) -> None:
     (folder / "dies").mkdir()
     names, table = ["wafer", "split", "x (mm)", "y (mm)"], []
     for k in range(6):
-        for row in rows[1 + k % 3 * 6 :][:6]:
-            table.append([f"W{k // 3}", "S1", str(10 * k), str(-5 * k), f"D{k}", *row[1:]])
+        table += [
+            [f"W{k // 3}", "S1", str(10 * k), str(-5 * k), f"D{k}", *row[1:]] for row in rows[1 + k % 3 * 6 :][:6]
+        ]
         die = [row[6:] for row in table[-6:]]
         _write(folder / "dies" / f"D{k}_X{10 * k}mm_Y{-5 * k}mm_T{table[-1][5]}nm.csv",
                "\n".join(",".join(row) for row in [rows[0][2:], *die]) + "\n")  # fmt: skip

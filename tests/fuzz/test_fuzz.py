@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hostile import case_of
+from faulty import case_of
 from outside import FORKS, Case, Commands, again
 from sound import Known, prepare
 
@@ -29,6 +29,16 @@ def sound(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return bases, prepare(bases, commands)
 
 
+@pytest.fixture(scope="module")
+def quick(commands: Commands, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Known]:
+    """The same, without those that take seconds."""
+    bases = tmp_path_factory.mktemp("quick") / "bases"
+    known = prepare(bases, commands, ("finished",))
+    return bases, {
+        base: {typed: w for typed, w in those.items() if typed.startswith(QUICK)} for base, those in known.items()
+    }
+
+
 def hurt(commands: Commands, bases: Path, known: Known, seeds: range, folder: Path) -> list[str]:
     """What went wrong with the cases of some seeds; these stay in the folder, to be repeated."""
     found = []
@@ -43,10 +53,8 @@ def hurt(commands: Commands, bases: Path, known: Known, seeds: range, folder: Pa
     return found
 
 
-def test_few(commands: Commands, sound: tuple[Path, Known], tmp_path: Path) -> None:
-    bases, known = sound
-    quick = {base: {typed: w for typed, w in those.items() if typed.startswith(QUICK)} for base, those in known.items()}
-    found = hurt(commands, bases, quick, range(FEW), tmp_path)
+def test_few(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
+    found = hurt(commands, *quick, range(FEW), tmp_path)
     assert not found, "\n".join(found)
 
 
@@ -101,7 +109,7 @@ def test_sabotage(fault: str, commands: Commands, tmp_path: Path) -> None:
         assert any(fault in each for each in found) == bool(planted), found
 
 
-def test_a_saved_case_runs_again(tmp_path: Path) -> None:
+def test_a_saved_case_runs_again(commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "case" / "in").mkdir(parents=True)
     Case(("datasets", "no\x1bne\udcff"), ("an odd name",)).save(tmp_path / "case")
-    assert again(tmp_path / "case").code == 3
+    assert again(tmp_path / "case", commands).code == 3

@@ -229,6 +229,7 @@ FAULTS: dict[str, tuple[Callable[[list[str]], object], dict[str, str], str]] = {
     "comma": (put(8, row("B", -0.1).replace("-0.1,-0.1", '"-0,1",-0.1')), {"B": "decimal comma"}, ":8: column 'V'"),
     "quoted separator": (put(8, row("B", -0.1, T_par='",0.0"')), {"B": "',0.0' is not a number"}, ":8: column 'T_par'"),
     "sigma": (put(9, row("B", 0.0, s_perp=-1)), {"B": "standard error -1 is not positive"}, ":9: column 's_perp'"),
+    "size": (put(9, row("B", 0.0, T_par=1e200)), {"B": "is 1e+200: no measurement has"}, ":9: column 'T_par'"),
     "thickness": (put(9, row("B", 0.0, d_nm=3)), {"B": "has 3 nm here and 2 nm above"}, ":9: column 'd_nm'"),
     "no thickness": (whole("B", d_nm=0), {"B": "thickness 0 is not positive"}, ":7: column 'd_nm'"),
     "position": (put(9, row("B", 0.0, **{"x (mm)": 5})), {"B": "has 5 mm here and 1 mm above"}, ":9: column 'x (mm)'"),

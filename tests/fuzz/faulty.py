@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
 import re
 import shlex
@@ -20,20 +19,27 @@ from random import Random
 from outside import Case
 
 STRINGS = (
-    "", " ", "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\u202eA1", "\u2066x", "a\u2028b", "\x7f", "\x85", "a\nb", "a\rb",
+    "", " ", "\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\u202eA1", "\u2066x", "a\u2028b", "\x7f", "\x85", "a\nb",
+    "a\rb",
     "\t", "\ufeff", "\u200b", "\x1fB", "=1+1", "<script>alert(1)</script>", "![](http://evil.example)", "{device}", "{",
-    "%s%n%d", "../../outside/victim.txt", "~", "NUL", "C:\\x", "é", "e\u0301", "A" * 5000, "'", '"', '"""', "\\", "#", ";",
-    "$(touch x)", "-o", "--help", "nan", "*", "**/**/**/**/*", "[", ".", "..", "/", "a/b", "１２", "𝜆", "\U0010ffff", "$x^{$",
+    "%s%n%d", "../../outside/victim.txt", "~", "NUL", "C:\\x", "é", "e\u0301", "A" * 5000, "'", '"', '"""', "\\",
+    "#", ";",
+    "$(touch x)", "-o", "--help", "nan", "*", "**/**/**/**/*", "[", ".", "..", "/", "a/b", "１２", "𝜆", "\U0010ffff",
+    "$x^{$",
 )  # fmt: skip
 NUMBERS = (
-    "nan", "inf", "-inf", "1e308", "-1e308", "1e-308", "5e-324", "1e-400", "1e400", "-0.0", "0", "1e200", "1e-200", "-1",
-    "9" * 23, "1" + "0" * 400, "0x10", "1_000", "1,5", "1e", "", "１", "true", ".5", "+1", "9007199254740993", "0.1", "3",
+    "nan", "inf", "-inf", "1e308", "-1e308", "1e-308", "5e-324", "1e-400", "1e400", "-0.0", "0", "1e200", "1e-200",
+    "-1",
+    "9" * 23, "1" + "0" * 400, "0x10", "1_000", "1,5", "1e", "", "１", "true", ".5", "+1", "9007199254740993", "0.1",
+    "3",
     "1e15", "1e-15", "1e30", "-2.5", "1e5", "\x1b[1m", "1 2", "1e6000000000",
 )  # fmt: skip
 VALUES = (
     "[]", "{}", "[[[1]]]", "true", "nan", "-inf", "1e308", "5e-324", "1e200", "-1", "0", '""', "1979-05-27", "07:32:00",
-    "{ a = { b = 1 } }", "[" * 500 + "]" * 500, '["a", 1]', "1" + "0" * 400, '"\\u001b[31m"', '"' + "x" * 9000 + '"', "''",
-    '"<...?>"', "[0.5, -0.5]", "[nan, nan]", '[""]', '"nan"', "0x7fffffffffffffff", "1e-400", '"2 %"', '"arb"', '"/dev/zero"',
+    "{ a = { b = 1 } }", "[" * 500 + "]" * 500, '["a", 1]', "1" + "0" * 400, '"\\u001b[31m"', '"' + "x" * 9000 + '"',
+    "''",
+    '"<...?>"', "[0.5, -0.5]", "[nan, nan]", '[""]', '"nan"', "0x7fffffffffffffff", "1e-400", '"2 %"', '"arb"',
+    '"/dev/zero"',
 )  # fmt: skip
 ODD_JSON = ("Infinity", "NaN", "-1", "1e400", '"x"', "[]", "{}", "null", "true", "[" * 900 + "]" * 900, "9" * 5000,
             '"\\u001b[2J"', '"\\ud800"', '"../../outside/victim.txt"', "0", "100000000000")  # fmt: skip
@@ -96,7 +102,8 @@ def value(rng: Random, folder: Path, case: Case) -> str | None:
     string, other = f'"{_inside_toml(_string(rng))}"', rng.choice(found)
     new = rng.choice((
         f"{one[1]}{one[2]}{rng.choice(VALUES)}", f"{one[1]}{one[2]}{string}", f"{one[1]}{one[2]}{string}",
-        f"{one[1]}{one[2]}{other[3]}", f"{other[1]}{one[2]}{one[3]}", f"{string}{one[2]}{one[3]}", "", f"{one[0]}\n{one[0]}",
+        f"{one[1]}{one[2]}{other[3]}", f"{other[1]}{one[2]}{one[3]}", f"{string}{one[2]}{one[3]}", "",
+            f"{one[0]}\n{one[0]}",
         f"{one[1]}.{'a.' * rng.choice((1, 50, 800))}b{one[2]}{one[3]}", f"{one[1]}{one[2]}{rng.choice(NUMBERS)}",
     ))  # fmt: skip
     _write(path, text[: one.start()] + new + text[one.end() :])
@@ -162,10 +169,12 @@ def octets(rng: Random, folder: Path, case: Case) -> str | None:
     new = {
         "flip": data[:k] + bytes(b ^ rng.randrange(1, 256) for b in data[k : k + n]) + data[k + n :],
         "insert": data[:k] + rng.randbytes(n) + data[k:], "delete": data[:k] + data[k + n :], "cut": data[:k],
-        "zeros": data[:k] + bytes(n) + data[k + n :], "double": data + data, "halves": data[k:] + data[:k], "empty": b"",
+        "zeros": data[:k] + bytes(n) + data[k + n :], "double": data + data, "halves": data[k:] + data[:k],
+        "empty": b"",
         "utf-16": data.decode("utf-8", "replace").encode("utf-16"), "bom": b"\xef\xbb\xbf" + data,
         "latin": data.decode("utf-8", "replace").encode("latin-1", "replace") + b"\xe9\xff",
-        "joined": data + rng.choice(paths).read_bytes(), "cr": data.replace(b"\n", b"\r"), "nul": data[:k] + b"\0" + data[k:],
+        "joined": data + rng.choice(paths).read_bytes(), "cr": data.replace(b"\n", b"\r"),
+        "nul": data[:k] + b"\0" + data[k:],
     }[what]  # fmt: skip
     path.write_bytes(new)
     return f"{path.name}: {what} at {k}"
@@ -184,9 +193,12 @@ def member(rng: Random, folder: Path, case: Case) -> str | None:
     data = parts[which]
     k = rng.randrange(len(data) + 1)
     parts[which] = rng.choice((
-        data[:k] + rng.randbytes(2) + data[k + 2 :], data[:k], data + bytes(8_000_000), data[:128] + bytes(len(data) - 128),
-        re.sub(rb"\d+(?!.*\d)", rng.choice(NUMBERS).encode(), data, count=1, flags=re.S), rng.choice(list(parts.values())),
-        re.sub(rb"<v>[^<]*", b"<v>" + rng.choice(NUMBERS).encode(), data), data[:128] + b"\xff" * max(len(data) - 128, 0),
+        data[:k] + rng.randbytes(2) + data[k + 2 :], data[:k], data + bytes(8_000_000),
+            data[:128] + bytes(len(data) - 128),
+        re.sub(rb"\d+(?!.*\d)", rng.choice(NUMBERS).encode(), data, count=1, flags=re.S),
+            rng.choice(list(parts.values())),
+        re.sub(rb"<v>[^<]*", b"<v>" + rng.choice(NUMBERS).encode(), data),
+            data[:128] + b"\xff" * max(len(data) - 128, 0),
     ))  # fmt: skip
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -228,13 +240,14 @@ def database(rng: Random, folder: Path, case: Case) -> str | None:
         rng.choice(columns),
         rng.choice((*STRINGS, *ODD_JSON, b"\0\xff", None, -1, 2**62, 1e308, float("inf"), 0.5)),
     )
-    view = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT " + ", ".join(
+    view = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT " + ", ".join(  # noqa: S608
         f'x AS "{each}"' for each in columns
     )
     statement, given = rng.choice((
         *[(f'UPDATE "{table}" SET "{column}" = ?', (odd,))] * 8,  # noqa: S608
         *[(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = 1', (odd,))] * 2,  # noqa: S608
-        (f'DROP TABLE "{table}"', ()), (f'DELETE FROM "{table}"', ()), (f"PRAGMA user_version = {rng.choice((0, 1, 99))}", ()),  # noqa: S608
+        (f'DROP TABLE "{table}"', ()), (f'DELETE FROM "{table}"', ()),  # noqa: S608
+        (f"PRAGMA user_version = {rng.choice((0, 1, 99))}", ()),
         (f'ALTER TABLE "{table}" RENAME COLUMN "{column}" TO "x\x1b[1m"', ()), (f'DROP TABLE "{table}"; {view}', None),
         (f'CREATE TRIGGER t AFTER INSERT ON "{table}" BEGIN DELETE FROM "{table}"; END', ()),  # noqa: S608
     ))  # fmt: skip
@@ -279,14 +292,15 @@ def place(rng: Random, folder: Path, case: Case) -> Case | str | None:
             target = target / rng.choice(("report.html", "result.json", "run", "lock", "study.toml", "x\x1b[1m"))
         with contextlib.suppress(OSError):
             target.parent.mkdir(exist_ok=True)
-            os.symlink(rng.choice(("../../outside/victim.txt", "../../../outside/victim.txt", target.name)), target)
+            target.symlink_to(rng.choice(("../../outside/victim.txt", "../../../outside/victim.txt", target.name)))
         return f"{target.name} is a link"
     else:
         path.unlink()
         with contextlib.suppress(OSError, AttributeError):
             {"folder": path.mkdir, "loop": lambda: path.symlink_to(path.name), "gone": lambda: None,
              "dangling": lambda: path.symlink_to("nothing"), "pipe": lambda: os.mkfifo(path),
-             "device": lambda: path.symlink_to(rng.choice(("/dev/zero", "/dev/tty", "/proc/self/mem", "/proc/kmsg")))}[what]()  # fmt: skip
+             "device": lambda: path.symlink_to(rng.choice(("/dev/zero", "/dev/tty", "/proc/self/mem",
+             "/proc/kmsg")))}[what]()  # fmt: skip
     return f"{path.name}: {what}"
 
 
@@ -311,13 +325,15 @@ def size(rng: Random, folder: Path, case: Case) -> str | None:
 
             with h5py.File(path, "w") as file:
                 file.create_dataset("V", shape=(10**4,), dtype=rng.choice(("S1000000", "f8")), chunks=(1,))
-                file.create_dataset("T", shape=(rng.choice((10, 10**9)),), dtype="f8", chunks=(10**4,))
+                file.create_dataset("T", shape=(rng.choice((10, 10**9)),), dtype="f8", chunks=(10,))
                 file["x"] = h5py.ExternalLink("../../outside/victim.txt", "/x")
     else:
         path.write_bytes({
-            "blank": data + b"\n" * 20_000_000, "comments": data + b"#x\n" * 5_000_000, "rows": head + b"\n" + body * 200,
+            "blank": data + b"\n" * 20_000_000, "comments": data + b"#x\n" * 5_000_000,
+            "rows": head + b"\n" + body * 200,
             "columns": b",".join(b"c%d" % k for k in range(20_000)) + b"\n" + b",".join([b"1"] * 20_000) + b"\n",
-            "long": data + b"1," * 5_000_000, "cell": data + b"9" * 5_000_000, "spaces": data + b" " * 10_000_000 + b"1\n",
+            "long": data + b"1," * 5_000_000, "cell": data + b"9" * 5_000_000,
+            "spaces": data + b" " * 10_000_000 + b"1\n",
             "names": head + b",c" * 5000 + b"\n" + body,
         }[what])  # fmt: skip
     return f"{path.name}: large ({what})"
@@ -327,8 +343,10 @@ def argument(rng: Random, folder: Path, case: Case) -> Case:
     """An argument replaced, put in, gone, or twice."""
     words = list(case.arguments)
     k = rng.randrange(len(words))
-    odd = rng.choice((*STRINGS, *NUMBERS, "\udcff", "x" * 100_000, "--seed=-1", "--output", "-", "--", "@x", "-qqq", "study.toml",
-                      "--bias=nan", "--seed=" + "9" * 30, ".", "in", "/dev/null", "/dev/full", "/proc/self/x"))  # fmt: skip
+    odd = rng.choice((*STRINGS, *NUMBERS, "\udcff", "x" * 100_000, "--seed=-1", "--output", "-", "--", "@x", "-qqq",
+        "study.toml",
+                      "--bias=nan", "--seed=" + "9" * 30, ".", "in", "/dev/null", "/dev/full",
+                      "/proc/self/x"))  # fmt: skip
     what = rng.choice(("replaced", "inserted", "gone", "twice", "value"))
     if what == "gone":
         del words[k]
@@ -342,7 +360,8 @@ def argument(rng: Random, folder: Path, case: Case) -> Case:
 def circumstance(rng: Random, folder: Path, case: Case) -> Case:
     """Standard output that is full, closed or knows few characters; Ctrl-C; few open files."""
     change = rng.choice(({"stdout": "full"}, {"stdout": "closed"}, {"encoding": "ascii"}, {"encoding": "cp1252"},
-                         {"encoding": "latin-1"}, {"interrupted": rng.choice((0.0, 0.05, 0.3, 1.0))}, {"files": rng.randrange(8, 24)}))  # fmt: skip
+                         {"encoding": "latin-1"}, {"interrupted": rng.choice((0.0, 0.05, 0.3, 1.0))},
+                             {"files": rng.randrange(8, 24)}))  # fmt: skip
     return replace(case, **change, faults=(*case.faults, str(change)))  # type: ignore[arg-type]
 
 
@@ -366,7 +385,8 @@ def case_of(seed: int, bases: Path, folder: Path, commands: dict[str, dict[str, 
     case, wanted = Case(tuple(shlex.split(typed)), (f"seed {seed}, {base}",)), rng.choice((1, 1, 1, 1, 2))
     for _ in range(20):
         made = None
-        with contextlib.suppress(IndexError, OSError):  # an earlier fault may have left nothing to change
+        # an earlier fault may have left nothing that can be changed
+        with contextlib.suppress(IndexError, OSError, ValueError, sqlite3.Error, zipfile.BadZipFile):
             made = rng.choices(list(FAULTS), list(FAULTS.values()))[0](rng, folder / "in", case)
         if made is not None:
             case = replace(case, faults=(*case.faults, made)) if isinstance(made, str) else made
