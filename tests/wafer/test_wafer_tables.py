@@ -405,8 +405,9 @@ def test_numbers_too_small_to_be_kept_and_names_that_cannot_be_printed_are_fault
     (chunk,) = chunks(small(tmp_path, "\n".join([HEADER, *rows]) + "\n"))
     assert chunk.device == ("A",)
     assert [(each.device, each.what) for each in chunk.faults] == [
-        ("B", "column 'T_par': '1e-400' is too small"), ("C", "column 'split': 's\\x1ft' holds characters that cannot be printed")
-    ]  # fmt: skip
+        ("B", "'1e-400' is too small"),
+        ("C", "'s\\x1ft' holds characters that cannot be printed"),
+    ]
 
 
 def test_a_table_of_blank_lines_is_refused(tmp_path: Path) -> None:
