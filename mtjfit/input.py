@@ -8,9 +8,9 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import BinaryIO
 
 from mtjfit.errors import DataError, Problem, did_you_mean
 
@@ -23,7 +23,7 @@ _VIRTUAL = ("/proc/", "/sys/")  # their files call themselves regular, and may n
 
 
 @contextmanager
-def opened(path: Path, label: str = "") -> Iterator[BinaryIO]:
+def opened(path: Path, label: str = "") -> Iterator[BufferedReader]:
     """A regular file, open to be read; DataError for anything else, and where it cannot be read inside the block.
 
     In messages it is called `label`; the path as given if empty.

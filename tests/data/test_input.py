@@ -265,7 +265,7 @@ def workbook(sheet: bytes, shared: bytes) -> bytes:
         (b' a="' + b"x" * 1_500_000 + b'">', 1, "has more than 1000000 bytes without a mark"),
         (b">" + b"<x/>" * 110_000, 1, "has more than 100000 marks"),
         (b"><!DOCTYPE a []>", 1, "has a document type"),
-        (b">", 50_000, "b.xlsx:40: unpacks to more than 2000000 bytes"),
+        (b">", 50_000, "b.xlsx:41: unpacks to more than 2000000 bytes"),
         (b">", 1, ""),
     ],
     ids=["comment", "attribute", "marks", "document type", "text", "honest"],

@@ -398,3 +398,21 @@ def test_a_damaged_parquet_file(tmp_path: Path) -> None:
     (tmp_path / "table.parquet").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="is no Parquet table that can be read"):
         list(chunks(study))
+
+
+def test_numbers_too_small_to_be_kept_and_names_that_cannot_be_printed_are_faults(tmp_path: Path) -> None:
+    rows = [row("A", V) for V in BIASES] + [row("B", V, T_par="1e-400" if V == 0 else V) for V in BIASES]
+    rows += [row("C", V, split="s\x1ft") for V in BIASES]
+    (chunk,) = chunks(small(tmp_path, "\n".join([HEADER, *rows]) + "\n"))
+    assert chunk.device == ("A",)
+    assert [(each.device, each.what) for each in chunk.faults] == [
+        ("B", "'1e-400' is too small"),
+        ("C", "'s\\x1ft' holds characters that cannot be printed"),
+    ]
+
+
+def test_a_table_of_blank_lines_is_refused(tmp_path: Path) -> None:
+    study = small(tmp_path, "\n".join([HEADER, *GOOD]) + "\n" * 20_000)
+    study = replace(study, declaration=replace(study.declaration, format=TableFormat(max_bytes=1000)))
+    with pytest.raises(DataError, match="hold more than 10000 blank, or otherwise odd, lines"):
+        list(chunks(study))

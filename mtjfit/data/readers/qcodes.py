@@ -159,20 +159,17 @@ def _run(
     measured = [each for each in parameters if each.layout not in set_points]
     label = f"{source.label}[run {run['run_id']}]"
     metadata = _metadata(run, experiment)
-    groups: list[tuple[list[_Parameter], list[list[str]], list[int]]] = []
+    groups: dict[object, tuple[list[_Parameter], list[list[str]], list[int]]] = {}
     for each in measured:
-        columns, lines = _values(unpacked, db, run["result_table_name"], [*axes[each.layout], each], label)
+        own = axes[each.layout]
+        columns, lines = _values(unpacked, db, run["result_table_name"], [*own, each], label)
         if not lines:
             continue
-        for group, cells, _ in groups:
-            n = len(axes[each.layout])
-            if group[:n] == axes[each.layout] and cells[:n] == columns[:n] and n:
-                group.append(each)
-                cells.append(columns[-1])
-                break
-        else:
-            groups.append(([*axes[each.layout], each], columns, lines))
-    for k, (group, cells, lines) in enumerate(groups):
+        key = (tuple(own), tuple(map(tuple, columns[:-1]))) if own else each
+        group, cells, _ = groups.setdefault(key, (list(own), columns[:-1], lines))
+        group.append(each)
+        cells.append(columns[-1])
+    for k, (group, cells, lines) in enumerate(groups.values()):
         columns_of = tuple(Column(p.name, p.unit, tuple(texts), p.label) for p, texts in zip(group, cells, strict=True))
         one = label if len(groups) == 1 else f"{label[:-1]}.{k + 1}]"
         yield Sheet(one, "qcodes", columns_of, tuple(lines), metadata=metadata)
