@@ -82,9 +82,8 @@ class _Rows:
     def _numbers(self) -> Iterator[BadCell]:
         for role, values in self.rows.numbers.items():
             yield from self._first(~np.isfinite(values), role, lambda _: ("is not a finite number", "give a number"))
-            yield from self._first(
-                odd_sizes(role, values), role, lambda k, v=values: (f"is {v[k]:g}: {SIZE[0]}", SIZE[1])
-            )  # type: ignore[misc]
+            odd = odd_sizes(role, values)
+            yield from self._first(odd, role, lambda k, v=values: (f"is {v[k]:g}: {SIZE[0]}", SIZE[1]))  # type: ignore[misc]
             if role in _WRONG:
                 is_wrong, what, todo = _WRONG[role]
                 yield from self._first(is_wrong(values), role, lambda k, v=values: (what.format(v[k]), todo))  # type: ignore[misc]  # noqa: B023
