@@ -83,7 +83,7 @@ def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, .
     order = [dim for dim in dims if dim in variable.dims]
     values = np.asarray(variable.transpose(*order).values)
     texts = np.empty(values.shape, dtype=object)
-    texts.flat = [cell_text(value) for value in values.ravel().tolist()]  # once: what is repeated is not copied
+    texts.ravel()[:] = [cell_text(value) for value in values.ravel().tolist()]  # once: what is repeated is not copied
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
     cells = np.broadcast_to(texts[places], shape).ravel().tolist()
     comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")

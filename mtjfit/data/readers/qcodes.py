@@ -66,7 +66,7 @@ def read_qcodes(source: SourceFile, options: ReadOptions) -> tuple[Sheet, ...]:
                 raise source.fault(f"has no run {options.sheet!r}", f"there are {known}")
         if not runs:
             raise source.fault("holds no runs", "measure something")
-        sheets = []
+        sheets: list[Sheet] = []
         for run in runs:
             experiment, parameters = experiments.get(run["exp_id"], {}), layouts.get(run["run_id"], [])
             sheets += _run(unpacked, db, run, experiment, parameters, edges)
