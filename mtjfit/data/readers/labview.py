@@ -40,7 +40,7 @@ def recognises_labview(source: SourceFile) -> bool:
 def _free(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], notes: list[str]) -> Sheet:
     metadata: dict[str, str] = {}
     start = 0
-    for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
+    for start, (_, line) in enumerate(lines):
         match = _FREE.fullmatch(line.strip())
         if line.strip() and (match is None or is_number(match[1])):
             break
