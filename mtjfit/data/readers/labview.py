@@ -15,6 +15,7 @@ _Line: TypeAlias = tuple[int, str]
 _TITLE = "LabVIEW Measurement"
 _END = "***End_of_Header***"
 _SPECIAL = re.compile(r"\*\*\*(Start|End)_Special\*\*\*")
+_LONGEST_HEADER = 10_000
 _FREE = re.compile(r"([^\t:]+):\s*(.*)")
 
 
@@ -39,10 +40,12 @@ def recognises_labview(source: SourceFile) -> bool:
 def _free(source: SourceFile, options: ReadOptions, lines: Sequence[_Line], notes: list[str]) -> Sheet:
     metadata: dict[str, str] = {}
     start = 0
-    for start, (_, line) in enumerate(lines):  # noqa: B007 - used after the loop
+    for start, (_, line) in enumerate(lines):
         match = _FREE.fullmatch(line.strip())
         if line.strip() and (match is None or is_number(match[1])):
             break
+        if start >= _LONGEST_HEADER:
+            raise source.fault(f"has more than {_LONGEST_HEADER} lines above its table", "declare another reader")
         if match is not None:
             name, unit = split_unit(match[1])
             metadata[name] = f"{match[2].strip()} {unit}" if unit else match[2].strip()

@@ -84,9 +84,7 @@ def _column(name: str, variable: Any, dims: tuple[Any, ...], shape: tuple[int, .
     values = np.asarray(variable.transpose(*order).values)
     texts = np.empty(values.shape, dtype=object)
     # before values are repeated: their texts are not copied
-    texts.reshape(-1)[:] = [
-        cell_text(value) for value in values.ravel().tolist()
-    ]
+    texts.ravel()[:] = [cell_text(value) for value in values.ravel().tolist()]
     places = tuple(slice(None) if dim in variable.dims else None for dim in dims)
     cells = np.broadcast_to(texts[places], shape).ravel().tolist()
     comment = next((cell_text(variable.attrs[key]) for key in ("long_name", "label") if variable.attrs.get(key)), "")
