@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
@@ -137,7 +138,7 @@ def labels_of(files: tuple[Path, ...]) -> dict[str, Path]:
     >>> list(labels_of((Path("a/study.toml"), Path("b/study.toml"))))
     ['a', 'b']
     """
-    for name in (lambda f: f.stem, lambda f: f.resolve().parent.name, str):
+    for name in (lambda f: f.stem, lambda f: Path(os.path.realpath(f)).parent.name, str):
         found = {visible(name(file)): file for file in files}
         if len(found) == len(files):
             return found

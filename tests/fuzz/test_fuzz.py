@@ -113,3 +113,15 @@ def test_a_saved_case_runs_again(commands: Commands, tmp_path: Path) -> None:
     (tmp_path / "case" / "in").mkdir(parents=True)
     Case(("datasets", "no\x1bne\udcff"), ("an odd name",)).save(tmp_path / "case")
     assert again(tmp_path / "case", commands).code == 3
+
+
+@pytest.mark.skipif(not FORKS, reason="not every system lets its users make links")
+def test_links_to_themselves_are_no_fault(commands: Commands, quick: tuple[Path, Known], tmp_path: Path) -> None:
+    bases, _ = quick
+    shutil.copytree(bases / "wafer", tmp_path / "case" / "in")
+    for name in ("a.csv", "a.toml", "b.toml"):
+        (tmp_path / "case" / "in" / name).symlink_to(name)
+    for typed in ("batch table.csv --study wafer.toml -o x.db --export a.csv", "compare a.toml b.toml a.toml",
+                  "init a.csv -o x.toml"):  # fmt: skip
+        ended = commands.run(Case(tuple(typed.split())), tmp_path / "case")
+        assert (ended.code in (2, 3), ended.faults()) == (True, []), ended

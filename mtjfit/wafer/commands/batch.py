@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ def batch_command(
     again = _again(table, study, output, workers, scheduler, export)
     loaded = load_wafer(study, table)
     if export is not None:
-        if export.resolve() in {each.resolve() for each in (table, study, output)}:
+        if os.path.realpath(export) in map(os.path.realpath, (table, study, output)):
             raise click.UsageError(f"--export {export}: would overwrite it; name another file.")
         refuse_export(export)
     if not quiet:
