@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from mtjfit.text import visible
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 T = TypeVar("T")
 
@@ -34,9 +36,12 @@ def csv_bytes(frame: pd.DataFrame, comment: str = "", *, index: bool = True) -> 
 
     Names of rows and texts in cells cannot run as formulas; a printed negative number in a cell stays one.
 
+    >>> import pandas as pd
     >>> csv_bytes(pd.DataFrame({"ln Z": ["=1+1", "-5278.05"]}, index=pd.Index(["a", "-1"], name="model")))
     b"model,ln Z\\na,'=1+1\\n'-1,-5278.05\\n"
     """
+    import pandas as pd
+
     safe = frame.copy()
     safe.index = pd.Index(
         [harmless(name) if isinstance(name, str) else name for name in frame.index], name=frame.index.name, dtype=object

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -82,8 +82,7 @@ class _Rows:
     def _numbers(self) -> Iterator[BadCell]:
         for role, values in self.rows.numbers.items():
             yield from self._first(~np.isfinite(values), role, lambda _: ("is not a finite number", "give a number"))
-            odd = odd_sizes(role, values)
-            yield from self._first(odd, role, lambda k, v=values: (f"is {v[k]:g}: {SIZE[0]}", SIZE[1]))  # type: ignore[misc]
+            yield from self._first(odd_sizes(role, values), role, partial(_size_fault, values))
             if role in _WRONG:
                 is_wrong, what, todo = _WRONG[role]
                 yield from self._first(is_wrong(values), role, lambda k, v=values: (what.format(v[k]), todo))  # type: ignore[misc]  # noqa: B023
@@ -173,6 +172,10 @@ class _Rows:
             for j in np.flatnonzero(different < _MIN_BIASES).tolist():
                 what = f"device {self.rows.device[j]!r} has {different[j]} different biases{left}"
                 yield BadCell(int(self.rows.start[j]), "bias", what, f"at least {_MIN_BIASES} are needed")
+
+
+def _size_fault(values: FloatArray, k: int) -> tuple[str, str]:
+    return f"is {values[k]:g}: {SIZE[0]}", SIZE[1]
 
 
 def _angle_fault(angle: float) -> tuple[str, str]:
