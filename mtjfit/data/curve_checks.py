@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mtjfit.arrays import BoolArray, FloatArray
 
@@ -46,22 +45,31 @@ def covariance_faults(
     return []
 
 
-_SIZES = {"thickness": (1e-6, 1e6), "bias": (0.0, 1e6), "sigma_par": (1e-50, 1e50), "sigma_perp": (1e-50, 1e50)}
+_SIZES = {"thickness": (1e-12, 1e6), "bias": (0.0, 1e6), "sigma_par": (1e-50, 1e50), "sigma_perp": (1e-50, 1e50)}
 LARGEST = 1e50
 """Of any number: its square, and its ratio to the smallest error squared, are still numbers of a computer."""
 SIZE = "no measurement has such a size", "look at the number and its unit"
 """Fault and remedy where there are `odd_sizes`."""
 
 
-def odd_sizes(name: str, values: ArrayLike) -> BoolArray:
+@overload
+def odd_sizes(name: str, values: float) -> bool: ...
+
+
+@overload
+def odd_sizes(name: str, values: FloatArray) -> BoolArray: ...
+
+
+def odd_sizes(name: str, values: float | FloatArray) -> bool | BoolArray:
     """True where a number is beyond what is measured in nm and V, or beyond `LARGEST`; zeros have no size.
 
-    >>> odd_sizes("thickness", [0.0, 2.0, 1e200])
+    >>> odd_sizes("thickness", np.array([0.0, 2.0, 1e200]))
     array([False, False,  True])
     """
     low, high = _SIZES.get(name, (0.0, LARGEST))
-    sizes = np.abs(np.asarray(values, dtype=float))
-    return np.asarray((sizes > high) | ((sizes < low) & (sizes > 0)))
+    sizes: Any = abs(values)
+    odd: BoolArray = (sizes > high) | ((sizes < low) & (sizes > 0))
+    return odd
 
 
 SinTheta: TypeAlias = Literal["included", "divided"]

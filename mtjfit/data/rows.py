@@ -13,7 +13,7 @@ import numpy as np
 from mtjfit.arrays import FloatArray
 from mtjfit.data.covariance import Opener, covariances
 from mtjfit.data.curve import Origin, TorqueCurve
-from mtjfit.data.curve_checks import written_angle_fault
+from mtjfit.data.curve_checks import SIZE, odd_sizes, written_angle_fault
 from mtjfit.data.declaration import ConstantSigma, TableDeclaration
 from mtjfit.data.origin import declared_origin
 from mtjfit.data.tidy import Header, parse_number
@@ -128,9 +128,12 @@ class _Row:
                 fault = what.format(value), todo
             if fault is None and role == "angle" and (why := written_angle_fault(value)):
                 fault = f"angle {why[0]}", why[1]
+            number = None if fault else scaled(value, factors.get(role, 1.0))
+            if number is not None and odd_sizes(role, number):
+                number, fault = None, (f"is {value:g}: {SIZE[0]}", SIZE[1])
             if fault is not None:
                 self.fault(role, *fault)
-            numbers[role] = None if fault else scaled(value, factors.get(role, 1.0))
+            numbers[role] = number
         return numbers
 
     def add_to(self, device: DeviceRows, name: str, group: str, numbers: dict[str, float | None]) -> None:

@@ -182,7 +182,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(asked: Asked, monkeypatch: pyt
     monkeypatch.setattr(Path, "replace", full)
     result = asked("-n", "100")
     assert result.exit_code == 3
-    assert "ranks.csv: cannot be written: No space left on device; free the disk" in result.stderr
+    assert "cannot be written: No space left on device; free the disk" in result.stderr
     assert content(asked.out) == {}
 
 

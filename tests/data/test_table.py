@@ -311,17 +311,28 @@ def test_random_tables(text: str) -> None:
     )
 
 
-numbers = st.floats(allow_nan=False, allow_infinity=False)
+biases, numbers = st.floats(-1e6, 1e6), st.floats(-1e50, 1e50)
 
 
 @FAST
-@given(st.lists(st.tuples(numbers, numbers, numbers), min_size=3, max_size=12, unique_by=lambda row: row[0]))
+@given(st.lists(st.tuples(biases, numbers, numbers), min_size=3, max_size=12, unique_by=lambda row: row[0]))
 def test_numbers_survive_to_the_last_bit(rows: list[tuple[float, float, float]]) -> None:
     rows = sorted(rows)
     text = COLUMN_NAMES + "\n" + "\n".join(f"A,2,{v!r},{par!r},{perp!r},1,1" for v, par, perp in rows)
     curves = understood(text.encode())
     assert curves is not None
     assert list(zip(curves[0].bias, curves[0].par, curves[0].perp, strict=True)) == rows
+
+
+def test_sizes_that_no_measurement_has_are_refused_at_their_places() -> None:
+    text = "\n".join([COLUMN_NAMES, "A,2,0,1e51,0,1,1", "A,2,1,0,0,1e-51,1", "A,1e7,2e6,0,0,1,1"])
+    with pytest.raises(DataError) as caught:
+        read(text.encode(), NO_GROUP)
+    found = [(problem.where, problem.what.split(":")[0]) for problem in caught.value.problems]
+    assert found == [
+        ("f.csv:2: column 'par'", "is 1e+51"), ("f.csv:3: column 'sp'", "is 1e-51"),
+        ("f.csv:4: column 'V'", "is 2e+06"), ("f.csv:4: column 'd'", "is 1e+07"),
+    ]  # fmt: skip
 
 
 @FAST

@@ -158,14 +158,12 @@ def test_a_folder_with_other_files_is_refused_and_an_earlier_page_replaced(made:
     assert "thesis.tex" in said(*words).stderr
     assert not (tmp_path / "wafer.html").exists()
     (tmp_path / "thesis.tex").unlink()
-    earlier = [tmp_path / name for name in ("map-thickness.svg", "stacks.csv")]
-    for file in earlier:
-        file.write_text("of an earlier page")
     with pictures_of():
         assert said(*words).exit_code == 0
-    assert not any(file.exists() for file in earlier)
-    shown = pd.read_csv(tmp_path / "limits.csv")["quantity"].unique().tolist()
+        shown, earlier = pd.read_csv(tmp_path / "limits.csv")["quantity"].unique().tolist(), set(tmp_path.iterdir())
+        assert said(*words, "--quantity", Q).exit_code == 0
     assert shown == [name for name in made.survey.quantities if "·V^" not in name][:3], "unless others are asked for"
+    assert earlier > set(tmp_path.iterdir())
 
 
 def test_what_no_device_determines_is_refused_before_anything_is_drawn(made: Made, tmp_path: Path) -> None:
