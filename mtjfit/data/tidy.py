@@ -200,6 +200,11 @@ def parse_number(text: str, decimal: str) -> tuple[float, tuple[str, str] | None
     return math.nan, _why_not(text, plain, decimal)
 
 
+def is_missing(text: str) -> bool:
+    """True for an empty cell, and for what programs write in place of a number that they do not have."""
+    return not text.strip() or text.strip().lower().lstrip("+-") in _NOT_FINITE
+
+
 def _why_not(text: str, plain: str, decimal: str) -> tuple[str, str]:
     shown = repr(text if len(text) <= 40 else text[:39] + "…")
     if not text:

@@ -221,6 +221,7 @@ def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> Flo
 
 
 def _notices(study: SpectraStudy, fits: Sequence[SpectrumFit], shared: Sequence[SharedFit]) -> Iterable[str]:
+    yield from study.notices
     faults: dict[str, str] = {}
     for fit in fits:
         place = fit.centre[fit.mode], fit.spectrum.fixed

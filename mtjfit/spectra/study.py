@@ -16,6 +16,7 @@ from mtjfit.spectra.joint import Sharing
 from mtjfit.spectra.kittel import Free, KittelFit
 from mtjfit.spectra.residuals import ResidualTests
 from mtjfit.spectra.spectrum import Against, LineModel, Spectrum, line_values
+from mtjfit.spectra.sweeps import Sweeps
 from mtjfit.spectra.torkance import TorkanceCurve
 
 Use = Literal["largest", "lowest", "highest"]
@@ -30,6 +31,7 @@ class LineOptions:
     - `centre`, `width`: what biases share, see `mtjfit.spectra.joint.Sharing`.
     - `range`: part of the abscissa to use, Hz or T. `window`: half widths on each side of the lines to use.
     - `kittel`: free parameters of Kittel's formula.
+    - `sweeps`: what becomes of a file whose abscissa turns round; None: separate spectra, and a notice.
     - `output`: factor from the voltage as shown to a peak amplitude, √2 for a lock-in amplifier that shows root mean
       squares.
     """
@@ -42,11 +44,27 @@ class LineOptions:
     window: float | None = None
     kittel: tuple[Free, ...] = ("Meff", "Bk")
     output: float = 1.0
+    sweeps: Sweeps | None = None
 
     @property
     def shares(self) -> bool:
         """Whether spectra of a device have centres or widths in common."""
         return self.centre != "free" or self.width != "free"
+
+
+@dataclass(frozen=True)
+class RowCount:
+    """Rows of all files: those `read` are `used`, `outside` of line.range, or `masked` by declaration."""
+
+    read: int = 0
+    used: int = 0
+    outside: int = 0
+    masked: int = 0
+
+    def __add__(self, other: RowCount) -> RowCount:
+        return RowCount(
+            self.read + other.read, self.used + other.used, self.outside + other.outside, self.masked + other.masked
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,8 @@ class SpectraStudy:
     """A study of spectra as declared, devices in order of appearance.
 
     `unit` is that of the torkances to write, `text` that of the study file, `files` the sha256 of each file of spectra;
-    `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared.
+    `origin` says whether they were measured or simulated, `notes` what was detected in files, not declared, `notices`
+    what of it a person should look at, and `rows` what became of all rows.
     """
 
     name: str
@@ -80,6 +99,8 @@ class SpectraStudy:
     text: str = ""
     files: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
+    rows: RowCount = RowCount()
 
     @property
     def label(self) -> str:
