@@ -93,7 +93,7 @@ def _matching(folder: Path, name: str, notices: list[str]) -> list[Path]:
         notices.append(f"{counted(len(hidden), 'hidden file')} not read: {_some(hidden)}")
     if other:
         notices.append(
-            f"{counted(len(other), 'file')} differ from {name!r} only in upper and lower case, not read: {_some(other)}"
+            f"{counted(len(other), 'file')} not read, other than {name!r} in upper and lower case only: {_some(other)}"
         )
     return [each for each in files if each in exact and each not in hidden]
 
@@ -213,6 +213,7 @@ def _sweeps(
             todo = "sort its rows, or remove sweeps"
             raise DataError([Problem(line_of(file, rows.lines), "has rows in no order of the abscissa", todo)])
         notes.append("rows are in no order of the abscissa; taken as one sweep")
+    _refuse_short_side(rows, file, against, least)
     if len(places) < 2:
         yield from branches(whole, least)
         return
@@ -234,6 +235,25 @@ def _sweeps(
         notes.append(f"the abscissa turns round ({turn.rpartition(':')[2]} is the first such line): fitted as "
                      f'{len(places)} sweeps; confirm with sweeps = "separate", or set "average"')  # fmt: skip
     yield from parts
+
+
+def _refuse_short_side(rows: SpectrumRows, file: str, against: Against, least: int) -> None:
+    """DataError with the rows of a field sweep on a side of zero where too few are for a spectrum."""
+    if against == "frequency" or np.all(rows.x >= 0) or np.all(rows.x <= 0):
+        return
+    problems = []
+    for word, side in (("positive", rows.x >= 0), ("negative", rows.x < 0)):
+        lines = rows.lines[side]
+        if lines.size < least:
+            what = f"has {counted(lines.size, 'point')} at {word} field; {least} are needed on a side of zero"
+            todo = (
+                f'mask = [{{ lines = [{lines.min()}, {lines.max()}], reason = "…" }}] under [[files]] leaves them out'
+            )
+            if lines.max() - lines.min() + 1 > lines.size:
+                todo = "mask them by x = [low, high] under [[files]]"
+            problems.append(Problem(line_of(file, lines), what, todo))
+    if problems:
+        raise DataError(problems)
 
 
 def _cut(spectrum: Spectrum, limits: tuple[float, float]) -> Spectrum:

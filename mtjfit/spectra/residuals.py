@@ -72,7 +72,8 @@ def residual_tests(residual: FloatArray, tangent: FloatArray) -> ResidualTests:
     _, p_first, _ = smoothness(residual, tangent, 1)
     second, p_second, expected = smoothness(residual, tangent, 2)
     lagged = float(residual[1:] @ residual[:-1] / total)
-    return ResidualTests(_runs(residual, tangent), lagged, p_first, expected / second if second > 0 else math.inf, p_second)
+    chi2_red = expected / second if second > 0 else math.inf
+    return ResidualTests(_runs(residual, tangent), lagged, p_first, chi2_red, p_second)
 
 
 def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[float, float, float]:

@@ -159,12 +159,29 @@ class SharedFit:
 
 
 @dataclass(frozen=True, eq=False)
+class Hysteresis:
+    """Line of the sweeps `first` minus that of the sweeps `second`: centre, half width, s, a, mean background, in SI.
+
+    First are those up and second those down, or the first and the last where all go one way. `p` is the probability of
+    so large a difference in any of them if there were none. Without a background there are four values.
+    """
+
+    spectrum: Spectrum
+    sweeps: int
+    first: str
+    second: str
+    difference: FloatArray
+    errors: FloatArray
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
 class SpectraResult:
     """All fits of a study, in the order of its spectra.
 
     By device: `kittel` where resonances were seen at enough fields, `curves` where constants were declared, and
     `background_ratio` where V_II was: background at resonance over ¼ V_II I_rf², in the order of its fits. `notices`
-    are warnings.
+    are warnings, `hysteresis` how sweeps over one resonance differ.
     """
 
     study: SpectraStudy
@@ -174,6 +191,7 @@ class SpectraResult:
     curves: Mapping[str, TorkanceCurve]
     background_ratio: Mapping[str, FloatArray]
     notices: tuple[str, ...]
+    hysteresis: tuple[Hysteresis, ...] = ()
 
     @property
     def flagged(self) -> tuple[SpectrumFit, ...]:
