@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mtjfit.errors import MtjfitError
+from mtjfit.lazy import wing
 from mtjfit.terminal import progress, with_pdf
 
 if TYPE_CHECKING:
@@ -102,30 +104,38 @@ def _copy(bundled: BundledDataset, target: Path) -> None:
 @click.option(
     "--output",
     "-o",
-    default="study.toml",
-    show_default=True,
+    default=None,
     type=click.Path(path_type=Path),
-    help="Study file to write.",
+    help="File to write.  [default: study.toml, or spectra.toml for spectra]",
 )
-def init_command(files: tuple[Path, ...], output: Path) -> None:
+def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     """Propose a commented study file for data FILES, and show how they were understood.
 
-    Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised. What a file
-    cannot show, such as quantity and sign, is left open: the study does not load before you fill it in.
+    Tables as text, Excel, Parquet, PyMeasure, QCoDeS, LabVIEW, Origin and WebPlotDigitizer are recognised, and spectra,
+    voltage against frequency or field, for mtjfit spectra. What a file cannot show, such as quantity and sign, is left
+    open: the study does not load before you fill it in.
     """
     from mtjfit.study.template import inspections_of, template_of
 
+    spectra = wing("spectra.template")
+    folder = output.parent if output is not None else Path()
+    proposal = spectra.spectra_proposal(files, folder) if spectra is not None else None
+    if proposal is not None:
+        text, said = proposal.text, proposal.says
+        output, then = output or Path("spectra.toml"), "spectra"
+    else:
+        inspections = inspections_of(files)
+        text, said = template_of(inspections, folder), "\n\n".join(each.as_text() for each in inspections)
+        output, then = output or Path("study.toml"), "check"
     if output.exists():
         raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
-    inspections = inspections_of(files)
-    text = template_of(inspections, output.parent)
     try:
         with output.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
-    for inspection in inspections:
-        click.echo(inspection.as_text() + "\n")
+    click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
-    click.echo(f"Next:   mtjfit check {output}")
+    quoted = shlex.quote(str(output))
+    click.echo(f"Next:   mtjfit {then} {quoted}" + (" --output lines" if then == "spectra" else ""))

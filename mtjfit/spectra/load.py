@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from mtjfit.data.curve import Origin
 from mtjfit.data.format import NamePattern
@@ -48,6 +49,13 @@ def load_spectra(path: str | Path, progress: Callable[[int, int], object] | None
     """
     path = Path(path)
     text, raw = read_toml(path)
+    return study_of(text, raw, path, progress)
+
+
+def study_of(
+    text: str, raw: Mapping[str, Any], path: Path, progress: Callable[[int, int], object] | None = None
+) -> SpectraStudy:
+    """Like `load_spectra`, for the text of a file `path` and its content as `tomllib` gives it."""
     problems: list[Problem] = list(placeholders(raw))
     if problems:
         raise ConfigError(prefixed(problems, f"{path.name}: "))

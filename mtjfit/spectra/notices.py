@@ -72,7 +72,7 @@ def sharing_notices(groups: Iterable[Sequence[Spectrum]], options: LineOptions) 
     if fewer:
         yield f"line.{what}: a polynomial of degree {degree} needs more biases, a lower one was used: {_some(fewer)}"
     if merged:
-        yield f"line.{what}: shared by values held that differ by less than a thousandth, as readings do: {_some(merged)}"
+        yield f"line.{what}: shared by values held that differ by less than a thousandth: {_some(merged)}"
 
 
 def _some(names: Sequence[str]) -> str:

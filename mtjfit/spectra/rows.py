@@ -197,7 +197,7 @@ def _refuse_readback(
         if not column or different.size < 2 or rows / different.size >= least:
             continue
         unit = factor(getattr(table.units, role), all_units[role])
-        proposed = _proposed_within(values[role] / unit, least)
+        proposed = proposed_within(values[role] / unit, least)
         size = f"{proposed:g}" if proposed else "SIZE"
         what = f"has {different.size} different values in {counted(rows, 'row')}, too many to tell spectra apart"
         todo = (f"if an instrument read it back, take values that differ by less as one: within = {{ {role} = {size} }}"
@@ -207,7 +207,7 @@ def _refuse_readback(
         raise DataError(problems)
 
 
-def _proposed_within(values: FloatArray, least: int) -> float | None:
+def proposed_within(values: FloatArray, least: int) -> float | None:
     """A distance between that of readings of one setting and that of settings; None if none is clear."""
     different, counts = np.unique(values, return_counts=True)
     gaps = np.diff(different)
