@@ -60,7 +60,8 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
             columns["fixed"] = magnetic if x == frequency else frequency
     elif len(sheet.names) == 2 and len(numbers) == 2:
         columns["x"] = sheet.names[0]
-        against = "field" if "frequency" in names else "frequency" if "field" in names else ""
+        negative = bool(np.any(numbers[columns["x"]] < 0))  # no frequency is
+        against = "field" if negative or "frequency" in names else "frequency" if "field" in names else ""
     else:
         return None
     rest = {name: size for name, size in sizes.items() if name not in columns.values()}

@@ -170,7 +170,8 @@ def _files(kind: _Kind, folder: Path) -> Iterator[str]:
     if "bias" not in columns and "bias" not in roles:
         yield 'bias = "<bias in V, a number?>"'
     if "fixed" not in columns and held not in roles:
-        yield ('fixed = "<frequency that was held, a number?>"' if held == "frequency"
+        what = held if against else "frequency or field"
+        yield (f'fixed = "<{what} that was held, a number?>"' if against != "frequency"
                else "# fixed = 400.0                  # the field that was held, with its unit below")  # fmt: skip
     yield from _within(kind)
     yield from _masks(kind)
@@ -192,10 +193,12 @@ def _units(kind: _Kind, held_open: bool) -> Iterator[str]:
         known = [] if written is None else [n for n in tables[role] if np.isclose(factor(n, tables[role]), written.si)]
         if known:
             yield f"{role} = {toml_string(known[0])}  # GUESS: as the file says"
-        elif role in ("x", "voltage") or (role in columns and role != "device"):
-            yield f'{role} = "<unit, such as {", ".join(list(tables[role])[:3])}?>"'
-        elif role == "fixed" and held_open and against == "field":
-            yield 'fixed = "GHz"                     # of the frequency that was held'
+        elif role in ("x", "voltage") or role in columns:
+            likely = list(tables[role])[:3] if kind.found.against or role == "voltage" else ["GHz", "mT", "Oe"]
+            yield f'{role} = "<unit, such as {", ".join(likely)}?>"'
+        elif role == "fixed" and held_open and kind.found.against != "frequency":
+            yield ('fixed = "GHz"                     # of the frequency that was held' if kind.found.against
+                   else 'fixed = "<unit of what was held, such as GHz or mT?>"')  # fmt: skip
 
 
 def _read(kind: _Kind) -> Iterator[str]:
