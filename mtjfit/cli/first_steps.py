@@ -122,11 +122,11 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
     proposal = spectra.spectra_proposal(files, folder) if spectra is not None else None
     if proposal is not None:
         text, said = proposal.text, proposal.says
-        output, then = output or Path("spectra.toml"), "spectra"
+        output = output or Path("spectra.toml")
     else:
         inspections = inspections_of(files)
         text, said = template_of(inspections, folder), "\n\n".join(each.as_text() for each in inspections)
-        output, then = output or Path("study.toml"), "check"
+        output = output or Path("study.toml")
     if output.exists():
         raise MtjfitError(f"{output}: exists already; move it away, or name another file with --output")
     try:
@@ -137,5 +137,4 @@ def init_command(files: tuple[Path, ...], output: Path | None) -> None:
         raise MtjfitError(f"{output}: cannot be written: {reason}; name another file with --output") from error
     click.echo(said + "\n")
     click.echo(f'Wrote {output}: confirm each line marked GUESS, and replace each "<...?>".')
-    quoted = shlex.quote(str(output))
-    click.echo(f"Next:   mtjfit {then} {quoted}" + (" --output lines" if then == "spectra" else ""))
+    click.echo(f"Next:   mtjfit check {shlex.quote(str(output))}")

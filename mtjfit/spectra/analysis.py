@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,21 +61,27 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
             used = [_window(each, fits, i, options.window, missed) for i, each in enumerate(spectra)]
             x, y, inside = _stack(spectra, used)
             fits = fit_lines(x, y, options.model, used=inside)
-    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options).items()]
+    groups = [_group(name, rows, spectra, used, fits, options) for name, rows in _groups(spectra, options)]
     found: dict[int, SpectrumFit] = {}
     for group in groups:
         for place, i in enumerate(group.rows):
             found[i] = _spectrum_fit(spectra[i], used[i], options.model, group.lines, place, bool(fits.converged[i]))
-    modes = {name: _mode([found[i] for i, each in enumerate(spectra) if each.device == name], options)
-             for name in study.devices}  # fmt: skip
+    own: dict[str, list[int]] = {name: [] for name in study.devices}
+    for i, one in enumerate(spectra):
+        own[one.device].append(i)
+    modes = {name: _mode([found[i] for i in rows], options) for name, rows in own.items()}
     every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
     hysteresis = hysteresis_of(every, options)
     every = tuple(_with_sweeps(every, hysteresis))
-    kittel = {name: fit for name in study.devices if (fit := _kittel(name, every, study)) is not None}
-    curves = {name: _curve(device, groups, every, study)
+    kittel = {name: fit for name, rows in own.items()
+              if (fit := _kittel([every[i] for i in rows], study)) is not None}  # fmt: skip
+    parts: dict[str, list[_Group]] = {name: [] for name in study.devices}
+    for group in groups:
+        parts[spectra[group.rows[0]].device].append(group)
+    curves = {name: _curve(device, parts[name], every, study)
               for name, device in study.devices.items() if device.constants is not None}  # fmt: skip
     ratios = {name: ratio for name, device in study.devices.items()
-              if (ratio := _background_ratio(device, every)) is not None}  # fmt: skip
+              if (ratio := _background_ratio(device, [every[i] for i in own[name]])) is not None}  # fmt: skip
     shared = tuple(SharedFit(group.name, len(group.rows), group.lines.p_sharing) for group in groups
                    if not math.isnan(group.lines.p_sharing))  # fmt: skip
     notices = [
@@ -114,16 +120,17 @@ def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float, missed: d
     return np.ones(spectrum.x.size, dtype=bool)
 
 
-def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> dict[str, tuple[int, ...]]:
-    """Rows by device, or by device, what was held, branch and sweep, where something is shared between biases."""
+def _groups(spectra: Sequence[Spectrum], options: LineOptions) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Rows of spectra that are fitted together: each alone, or all of a device, value held, branch and sweep."""
+    if not options.shares:
+        yield from ((each.device, (i,)) for i, each in enumerate(spectra))
+        return
     rows: dict[tuple[object, ...], list[int]] = {}
     held = held_groups(np.array([each.fixed for each in spectra]))
     for i, each in enumerate(spectra):
-        key = (each.device, held[i], each.sign, each.sweep) if options.shares else (each.device,)
-        rows.setdefault(key, []).append(i)
-    names = [replace(spectra[each[0]], bias=0.0).name.replace(", 0 mV", "") if options.shares
-             else spectra[each[0]].device for each in rows.values()]  # fmt: skip
-    return {name: tuple(each) for name, each in zip(names, rows.values(), strict=True)}
+        rows.setdefault((each.device, held[i], each.sign, each.sweep), []).append(i)
+    for some in rows.values():
+        yield replace(spectra[some[0]], bias=0.0).name.replace(", 0 mV", ""), tuple(some)
 
 
 def _group(
@@ -204,9 +211,9 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
     return int(np.argmax(np.mean([np.hypot(fit.s, fit.a) for fit in fits], axis=0)))
 
 
-def _kittel(device: str, fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
+def _kittel(fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
     """Kittel's formula through the resonances of a device; None for one field or frequency, or unknown ones."""
-    own = [fit for fit in fits if fit.spectrum.device == device and math.isfinite(fit.spectrum.fixed)
+    own = [fit for fit in fits if math.isfinite(fit.spectrum.fixed)
            and not any("no line was found" in flag for flag in fit.flags)]  # fmt: skip
     free = study.options.kittel
     if len({fit.spectrum.fixed for fit in own}) < 2 or len(own) <= len(free):
@@ -228,12 +235,11 @@ def _curve(
 ) -> TorkanceCurve:
     """Torkance of one device from the lines of all its groups, correlations kept."""
     assert device.constants is not None  # noqa: S101
-    parts = [group for group in groups if fits[group.rows[0]].spectrum.device == device.name]
-    rows = [i for group in parts for i in group.rows]
+    rows = [i for group in groups for i in group.rows]
     n = len(rows)
     lines, covariance = np.empty((4, n)), np.zeros((4, n, 4, n))
     start = 0
-    for group in parts:
+    for group in groups:
         stop = start + len(group.rows)
         mode = fits[group.rows[0]].mode
         own = group.lines
@@ -252,9 +258,10 @@ def _curve(
 def _background_ratio(device: SpectraDevice, fits: Sequence[SpectrumFit]) -> FloatArray | None:
     if device.constants is None or device.constants.V_II is None:
         return None
-    own = [fit for fit in fits if fit.spectrum.device == device.name]
-    expected = rectified_background(np.array([fit.spectrum.bias for fit in own]), device.constants)
+    expected = rectified_background(np.array([fit.spectrum.bias for fit in fits]), device.constants)
     none = np.zeros(1)
-    found = [replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in own]
+    found = [
+        replace(fit, s=none * fit.s, a=none * fit.a).values(fit.centre[fit.mode : fit.mode + 1])[0] for fit in fits
+    ]
     assert expected is not None  # noqa: S101
     return np.asarray(np.array(found) / np.where(expected == 0, np.nan, expected))

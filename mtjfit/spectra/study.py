@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Literal
 
@@ -200,4 +201,11 @@ class SpectraResult:
 
     def of(self, device: str) -> tuple[SpectrumFit, ...]:
         """Fits of one device."""
-        return tuple(fit for fit in self.fits if fit.spectrum.device == device)
+        return self._by_device.get(device, ())
+
+    @cached_property
+    def _by_device(self) -> Mapping[str, tuple[SpectrumFit, ...]]:
+        found: dict[str, list[SpectrumFit]] = {}
+        for fit in self.fits:
+            found.setdefault(fit.spectrum.device, []).append(fit)
+        return {device: tuple(fits) for device, fits in found.items()}

@@ -43,10 +43,13 @@ def legs(x: FloatArray, least: int) -> tuple[Leg, ...]:
     step = np.diff(x)
     if np.all(step >= 0) or np.all(step <= 0):
         return (Leg(0, x.size),)
-    starts = _starts(x)
-    ends = [*starts[1:], x.size]
-    if len(starts) > _MANY and x.size / len(starts) < least / 2:
+    turns = _turns(x)
+    if len(turns) > _MANY and x.size / len(turns) < least / 2:
         return ()
+    # the way back to the beginning, in a step or two, is no sweep, but the begin of the next one or the end of the last
+    starts = [0, *(start for before, start in pairwise(turns) if start - before > 2)]
+    starts = starts[:-1] if len(starts) > 1 and x.size - starts[-1] <= 2 else starts
+    ends = [*starts[1:], x.size]
     up = [bool(x[stop - 1] > x[start]) for start, stop in zip(starts, ends, strict=True)]
     return tuple(
         Leg(start, stop, _name(up, k)) for k, (start, stop) in enumerate(zip(starts, ends, strict=True))
@@ -60,8 +63,8 @@ def _name(up: Sequence[bool], k: int) -> str:
     return word if count == 1 else f"{word} {1 + sum(each == up[k] for each in up[:k])}"
 
 
-def _starts(x: FloatArray) -> list[int]:
-    """First row of each sweep: behind each extreme from which the abscissa went back by a tenth of its span."""
+def _turns(x: FloatArray) -> list[int]:
+    """The first row, and that behind each extreme from which the abscissa went back by a tenth of its span."""
     enough = _TURN * float(np.ptp(x))
     values = x.tolist()
     extreme, direction, turns = 0, 0, [0]
@@ -75,9 +78,7 @@ def _starts(x: FloatArray) -> list[int]:
         elif -ahead * direction > enough:
             turns.append(extreme + 1)
             extreme, direction = i, -direction
-    # the way back to the beginning, in a step or two, is no sweep, but the begin of the next one or the end of the last
-    kept = [0, *(start for before, start in pairwise(turns) if start - before > 2)]
-    return kept[:-1] if len(kept) > 1 and x.size - kept[-1] <= 2 else kept
+    return turns
 
 
 def mean_of(parts: Sequence[Spectrum]) -> Spectrum:

@@ -61,7 +61,7 @@ def test_names_of_files_and_units_of_columns_are_used(tmp_path: Path):
 
 def test_what_no_file_shows_is_left_open(tmp_path: Path):
     text, said = proposed(tmp_path, {"a.txt": text_of(FIELD, noisy(FIELD))})
-    assert "mtjfit spectra" in said
+    assert "mtjfit check" in said
     answers = {"against": '"field"', "bias": "0.1", "fixed": ("4.0", '"GHz"'), "x": '"mT"', "voltage": '"uV"'}
     study = filled(tmp_path, text, name='"a"', **answers)
     assert study.spectra[0].bias == 0.1
@@ -118,6 +118,15 @@ def test_a_file_that_spectra_would_refuse_is_told(tmp_path: Path):
     text, said = proposed(folder, {"A1_4GHz_0mV.txt": same, "A2_4GHz_0mV.txt": same})
     assert "LOOK" not in said
     assert any("is one a copy?" in each for each in filled(folder, text, name='"a"').notices)
+
+
+def test_check_reads_all_files_and_says_what_to_do_next(tmp_path: Path):
+    text, _ = proposed(tmp_path, {"A1_4GHz_0mV.txt": text_of(FIELD, noisy(FIELD), "H (mT),V (uV)")})
+    filled(tmp_path, text, name='"a"')
+    result = CliRunner().invoke(cli, ["check", str(tmp_path / "spectra.toml")], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "1 spectra in 1 file: 101 rows, 101 used, 0 masked" in result.output
+    assert "mtjfit spectra" in result.output
 
 
 def test_torques_are_no_spectra(tmp_path: Path):
