@@ -39,6 +39,7 @@ class FoundSpectra:
     hashes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    noticed: dict[str, list[str]] = field(default_factory=dict)  # places of what was noticed in many files
     rows: RowCount = field(default_factory=RowCount)
     said: list[tuple[Line, str]] = field(default_factory=list)
     origin: Origin = field(default_factory=Origin)
@@ -150,8 +151,13 @@ def read_spectra(
     problems += _counted_twice(found)
     if problems:
         raise DataError(problems)
-    found.notes, found.notices = list(dict.fromkeys(found.notes)), list(dict.fromkeys(found.notices))
+    found.notes = list(dict.fromkeys(found.notes))
+    found.notices[:0] = [f"{_first(places)}: {text}" for text, places in found.noticed.items()]
     return found
+
+
+def _first(places: Sequence[str]) -> str:
+    return places[0] + (f" and {len(places) - 1} more" if len(places) > 1 else "")
 
 
 def declared_spectra(source: SourceFile, table: FilesTable) -> tuple[Sheet, ...]:
@@ -174,7 +180,7 @@ def _take(
     if not sheet.lines:
         todo = "correct mask, or leave the file out with leave_out"
         raise DataError([Problem(sheet.label, "has no rows left: all are masked", todo)])
-    notes: list[str] = []
+    notes: list[tuple[str, str]] = []
     least = options.model.n_parameters + 4
     problems: list[Problem] = []
     used = outside = 0
@@ -194,15 +200,17 @@ def _take(
             problems += error.problems
     if problems:
         raise DataError(problems)
-    found.notices += [f"{sheet.label}: {note}" for note in notes]
+    for place, note in notes:
+        found.noticed.setdefault(note, []).append(place)
     found.rows += RowCount(read, used, outside, read - len(sheet.lines))
 
 
+_TURNS = 'the abscissa turns round: each sweep is a spectrum; confirm with sweeps = "separate", or set "average"'
 _TOO_FEW = "mask its rows, leave the file out with leave_out, widen line.range, or fit fewer modes"
 
 
 def _sweeps(
-    rows: SpectrumRows, file: str, label: str, against: Against, options: LineOptions, notes: list[str]
+    rows: SpectrumRows, file: str, label: str, against: Against, options: LineOptions, notes: list[tuple[str, str]]
 ) -> Iterator[Spectrum]:
     """One spectrum, or one for each sweep and sign of the field; in their place the mean of the sweeps."""
     least = options.model.n_parameters + 4
@@ -212,7 +220,7 @@ def _sweeps(
         if options.sweeps is not None:
             todo = "sort its rows, or remove sweeps"
             raise DataError([Problem(line_of(file, rows.lines), "has rows in no order of the abscissa", todo)])
-        notes.append("rows are in no order of the abscissa; taken as one sweep")
+        notes.append((file, "rows are in no order of the abscissa; taken as one sweep"))
     _refuse_short_side(rows, file, against, least)
     if len(places) < 2:
         yield from branches(whole, least)
@@ -231,9 +239,7 @@ def _sweeps(
                     if any(each.sign == sign for each in parts))  # fmt: skip
         return
     if options.sweeps is None:
-        turn = line_of(file, rows.lines[places[1].start :])
-        notes.append(f"the abscissa turns round ({turn.rpartition(':')[2]} is the first such line): fitted as "
-                     f'{len(places)} sweeps; confirm with sweeps = "separate", or set "average"')  # fmt: skip
+        notes.append((line_of(file, rows.lines[places[1].start :]), _TURNS))
     yield from parts
 
 

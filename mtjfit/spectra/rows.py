@@ -65,12 +65,12 @@ def unmasked(sheet: Sheet, table: FilesTable, name: str, against: Against) -> Sh
 
 
 def spectra_rows(
-    sheet: Sheet, table: FilesTable, against: Against, least: int, notes: list[str]
+    sheet: Sheet, table: FilesTable, against: Against, least: int, notes: list[tuple[str, str]]
 ) -> Iterator[SpectrumRows]:
     """The rows of each spectrum, one for each device, bias and value held, in order of appearance.
 
-    `least` is the number of points that a spectrum needs. What was inferred goes into `notes`. DataError with the line
-    of each fault.
+    `least` is the number of points that a spectrum needs. What was inferred goes into `notes`, with its place.
+    DataError with the line of each fault.
     """
     _same_units(sheet, table, against, notes)
     units = column_units(against)
@@ -137,7 +137,7 @@ def _of_rows(sheet: Sheet, table: FilesTable, role: str, units: Mapping[str, flo
     return np.full(n, named.value * scale)
 
 
-def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[str]) -> None:
+def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[tuple[str, str]]) -> None:
     """DataError where a file names another unit than the declared one; a note where it cannot be understood."""
     problems = []
     for role, units in column_units(against).items():
@@ -148,7 +148,8 @@ def _same_units(sheet: Sheet, table: FilesTable, against: Against, notes: list[s
         wanted = WrittenUnit(_quantity(role, against), factor(declared, units))
         found = written_unit(said)
         if found is None:
-            notes.append(f"unit {said!r} of {column!r} is not understood; taken as {declared}, as declared")
+            note = f"unit {said!r} of {column!r} is not understood; taken as {declared}, as declared"
+            notes.append((sheet.where, note))
         elif found.quantity != wanted.quantity or not math.isclose(found.si, wanted.si, rel_tol=1e-9):
             todo = "correct whichever is wrong; to overrule the file, rename its column with [files.read] names"
             what = f"is in {said!r} in the file, but {declared!r} is declared"
@@ -164,7 +165,12 @@ def _quantity(role: str, against: Against) -> str:
 
 
 def _codes(
-    sheet: Sheet, table: FilesTable, role: str, values: FloatArray, units: Mapping[str, float], notes: list[str]
+    sheet: Sheet,
+    table: FilesTable,
+    role: str,
+    values: FloatArray,
+    units: Mapping[str, float],
+    notes: list[tuple[str, str]],
 ) -> IntArray:
     """A number for each different value; values closer than the declared `within` are one."""
     different, code = np.unique(values, return_inverse=True)
@@ -179,7 +185,7 @@ def _codes(
         what = f"runs on from {number(widest[0] / unit, 4)} to {number(widest[-1] / unit, 4)} in steps below {within:g}"
         todo = f"make within.{role} smaller than the distance of two settings"
         raise DataError([Problem(f"{sheet.where}: column {getattr(table.columns, role)!r}", what, todo)])
-    notes.append(f"{different.size} values of {role} taken as {len(found)}: means of those within {within:g}")
+    notes.append((sheet.where, f"values of {role} that differ by less than {within:g} are one: {len(found)} of them"))
     return np.asarray(group[code])
 
 

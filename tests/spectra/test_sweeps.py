@@ -39,7 +39,13 @@ def test_a_sweep_that_turns_round_is_two_spectra(tmp_path: Path, sweeps: str):
     assert result.study.rows.read == result.study.rows.used == BOTH.size
     told = [notice for notice in result.notices if "turns round" in notice]
     assert len(told) == (0 if sweeps else 1)
-    assert all("a.txt" in each and "103" in each for each in told)
+    assert all(each.startswith("a.txt:103: ") for each in told)
+
+
+def test_one_notice_for_many_files(tmp_path: Path):
+    files = {f"{k}.txt": text_of(BOTH, noisy(BOTH, k)) for k in range(5)}
+    (notice,) = load_spectra(written(tmp_path, files)).notices
+    assert notice.startswith("0.txt:103 and 4 more: the abscissa turns round")
 
 
 def test_hysteresis_is_shown_in_the_table_the_notices_and_the_figure(tmp_path: Path):
