@@ -268,10 +268,10 @@ def _masks(kind: _Kind) -> Iterator[str]:
         for word, side in (("positive", x > 0), ("negative", x < 0)):
             other = x < 0 if word == "positive" else x > 0
             if 0 < side.sum() < _LEAST <= other.sum():
-                ends = number(float(x[side].min()), 6), number(float(x[side].max()), 6)
+                low, high = float(x[side].min()), float(x[side].max())
                 name = toml_string(Path(sheet.label).name)
-                yield (f"mask = [{{ x = [{x[side].min()!r}, {x[side].max()!r}], file = {name}, "
-                       f'reason = "few points at {word} field" }}]  # GUESS: {ends[0]} to {ends[1]}')  # fmt: skip
+                yield (f"mask = [{{ x = [{low!r}, {high!r}], file = {name}, "
+                       f'reason = "few points at {word} field" }}]  # GUESS')  # fmt: skip
                 return
 
 

@@ -88,7 +88,7 @@ def test_fields_that_differ_by_their_readings_determine_nothing():
 
 
 def test_a_narrow_range_of_fields_is_singular():
-    B = 0.4 + np.array([0.0, 0.5e-3, 1e-3, 1.5e-3])
+    B = 0.4 + 1e-3 * np.arange(4)
     assert "too alike" in kittel_of(B, resonance_frequency(B, 1.1, 0.005)).fault
 
 

@@ -78,7 +78,7 @@ def test_sabotage_what_lines_do_not_describe_is_flagged(what: str):
 
 def test_neighbours_that_alternate_are_flagged():
     """Every second point a little up: a correlation of −1, χ²/dof far below one; on one side nothing would be seen."""
-    y = good(np.random.default_rng(3), 20) + 0.02 * (np.arange(F.size) % 2)
+    y = good(np.random.default_rng(3), 20) + 0.06 * (np.arange(F.size) % 2)
     for each in judged(y, LineModel()):
         assert not each.described
         assert each.autocorrelation < 0
