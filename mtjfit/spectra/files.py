@@ -55,7 +55,11 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
     for i, table in enumerate(tables):
         found: dict[Path, None] = {}
         for name in table.file:
-            matching = _matching(folder / table.folder, name, notices)
+            try:
+                matching = _matching(folder / table.folder, name, notices)
+            except (ValueError, NotImplementedError, IndexError) as error:  # pathlib's words for what is no pattern
+                problems.append(Problem(f"files[{i}].file", f"{name!r} is no pattern: {error}", "write such as *.txt"))
+                continue
             if not matching:
                 shown = Path(table.folder, name).as_posix()
                 problems.append(

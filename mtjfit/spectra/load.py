@@ -147,7 +147,9 @@ def _table_problems(table: FilesTable, where: str, against: Against) -> list[Pro
     if against == "field" and table.fixed is None and not table.columns.fixed and "frequency" not in named:
         todo = "give fixed, columns.fixed, or {frequency:GHz} in pattern"
         problems.append(Problem(f"{where}.fixed", "the frequency is declared nowhere", todo))
-    if Path(table.folder).is_absolute() or any(".." in Path(each).parts for each in table.file):
+    if Path(table.folder).is_absolute() or any(
+        ".." in Path(each).parts or Path(each).is_absolute() for each in table.file
+    ):
         todo = "give a folder relative to the file"
         problems.append(Problem(f"{where}.folder", "leaves the folder of the study", todo))
     return [*problems, *_mask_problems(table, where)]

@@ -13,15 +13,18 @@ from mtjfit.data.format import NamePattern
 from mtjfit.data.readers import Sheet
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
+from mtjfit.study.inspection import NAMES
 
 LEAST_ROWS = 10
 _FREQUENCY = ("frequency", "freq", "f", "rffrequency", "rffreq", "fghz", "fmhz", "fhz", "frf")
 _FIELD = ("field", "h", "b", "bext", "hext", "magneticfield", "mu0h", "bfield", "hfield", "appliedfield", "boe", "hoe")
-_VOLTAGE = ("vmix", "vmixing", "v", "voltage", "vrect", "rectifiedvoltage", "acvoltage", "signal", "lockinx", "x", "r",
+_VOLTAGE = ("vmix", "vmixing", "v", "voltage", "vrect", "rectifiedvoltage", "acvoltage", "signal", "lockinx", "x",
             "vsd", "vdiode", "lia", "liax", "lockin", "y", "vstfmr", "vdc", "u")  # fmt: skip
 _BIAS = ("bias", "vbias", "dcbias", "biasvoltage", "vdc", "vdcbias", "biasv", "biasmv", "dcvoltage", "smubias")
 _DEVICE = ("device", "sample", "samplename", "devicename", "deviceid", "junction", "mtj")
-_TORQUE = ("par", "perp", "taupar", "tauperp", "dtaupar", "dtauperp", "tpar", "tperp", "inplane", "outofplane")
+_NO_ABSCISSA = ("time", "t", "times", "temperature", "temp", "angle", "current", "i", "thickness", "index", "point")
+_NO_VOLTAGE = ("r", "resistance", "m", "moment", "tmr", "mr", "i", "current", "rxx", "rxy", "magnetization", "phase",
+               *_FREQUENCY, *_FIELD)  # fmt: skip
 _IN_NAME = {"GHz": "frequency", "MHz": "frequency", "kHz": "frequency", "mV": "bias", "V": "bias", "mT": "field",
             "T": "field", "Oe": "field", "kOe": "field", "G": "field"}  # fmt: skip
 _NUMBER_UNIT = re.compile(
@@ -43,7 +46,7 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
     if len(set(sheet.names)) < len(sheet.names) or len(sheet.lines) < LEAST_ROWS:
         return None
     plain = {name: _plain(name) for name in sheet.names}
-    if len(set(plain.values()) & set(_TORQUE)) > 1:
+    if all(set(plain.values()) & set(NAMES[role]) for role in ("par", "perp")):  # torques, for mtjfit run
         return None
     numbers = {name: values for name in sheet.names if (values := _numbers(sheet, name)) is not None}
     units = {c.name: unit for c in sheet.columns if c.unit and (unit := written_unit(c.unit)) is not None}
@@ -58,7 +61,7 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
         columns["x"] = x
         if frequency and magnetic:
             columns["fixed"] = magnetic if x == frequency else frequency
-    elif len(sheet.names) == 2 and len(numbers) == 2:
+    elif len(sheet.names) == 2 and len(numbers) == 2 and _may_be_pair(sheet.names, plain, units):
         columns["x"] = sheet.names[0]
         negative = bool(np.any(numbers[columns["x"]] < 0))  # no frequency is
         against = "field" if negative or "frequency" in names else "frequency" if "field" in names else ""
@@ -68,12 +71,17 @@ def recognised(sheet: Sheet, names: Mapping[str, str]) -> RecognisedSpectrum | N
     voltage = sheet.names[1] if len(sheet.names) == 2 else _voltage(rest, plain, units)
     if not voltage or voltage not in rest or sizes[columns["x"]] < LEAST_ROWS:
         return None
-    if units.get(voltage, WrittenUnit("voltage", 1)).quantity != "voltage":
+    if units.get(voltage, WrittenUnit("voltage", 1)).quantity != "voltage" or plain[voltage] in _NO_VOLTAGE:
         return None
     columns["voltage"] = voltage
     rest.pop(voltage)
     _parameters(sheet, columns, units, against, rest, plain)
     return RecognisedSpectrum(against, columns, {role: units[name] for role, name in columns.items() if name in units})
+
+
+def _may_be_pair(names: Sequence[str], plain: Mapping[str, str], units: Mapping[str, WrittenUnit]) -> bool:
+    """Whether nothing contradicts that two columns are abscissa and voltage."""
+    return names[0] not in units and plain[names[0]] not in _NO_ABSCISSA
 
 
 def _plain(name: str) -> str:
@@ -94,7 +102,10 @@ def _best(
     """The column of a quantity, by its unit, or by its name where it has none; the one with most values."""
     fitting = [name for name in sizes
                if (units[name].quantity == quantity if name in units else plain[name] in likely)]  # fmt: skip
-    return max(fitting, key=lambda name: sizes[name], default="")
+    named = [name for name in fitting if plain[name] in likely]
+    if len(fitting) > 1 and not named:
+        return ""  # fields as torques have, for one
+    return max(named or fitting, key=lambda name: sizes[name], default="")
 
 
 def _voltage(rest: Mapping[str, int], plain: Mapping[str, str], units: Mapping[str, WrittenUnit]) -> str:

@@ -295,6 +295,8 @@ def _trial(text: str, folder: Path) -> list[str]:
         study_of(whole, tomllib.loads(whole), folder / "spectra.toml")
     except MtjfitError as error:
         return [str(each) for each in getattr(error, "problems", [error])][:5]
+    except tomllib.TOMLDecodeError as error:
+        return [str(error)]
     return []
 
 

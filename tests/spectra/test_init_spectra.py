@@ -128,10 +128,19 @@ def test_check_reads_all_files_and_says_what_to_do_next(tmp_path: Path):
     assert "mtjfit spectra" in result.output
 
 
-def test_torques_are_no_spectra(tmp_path: Path):
-    (tmp_path / "t.csv").write_text("bias,par,perp\n" + "".join(f"{V},{V},{V}\n" for V in range(30)), encoding="utf-8")
+OTHERS = ["bias,par,perp", "V (V),tau1 (mT),tau2 (mT)", "V (V),A (mT),B (mT)", "V (V),DL (mT),FL (mT)", "time (s),v (V)",
+          "t,v", "H (Oe),R", "H (Oe),M (emu)", "f (GHz),H (Oe)", "x (mm),y (mm),v", "T (K),v (V)", "f (GHz),H (Oe),dH (Oe)",
+          "V,I"]  # fmt: skip
+
+
+@pytest.mark.parametrize("header", OTHERS)
+def test_other_tables_are_no_spectra(tmp_path: Path, header: str):
+    (tmp_path / "t.csv").write_text(
+        header + "\n" + "".join(",".join([f"{k}.5"] * (header.count(",") + 1)) + "\n" for k in range(30)),
+        encoding="utf-8",
+    )
     result = CliRunner().invoke(cli, ["init", str(tmp_path / "t.csv"), "-o", str(tmp_path / "study.toml")])
-    assert "mtjfit check" in result.output
+    assert "spectra (GUESS)" not in result.output
 
 
 def test_spectra_and_other_tables_are_not_mixed(tmp_path: Path):
