@@ -128,9 +128,9 @@ def test_check_reads_all_files_and_says_what_to_do_next(tmp_path: Path):
     assert "mtjfit spectra" in result.output
 
 
-OTHERS = ["bias,par,perp", "V (V),tau1 (mT),tau2 (mT)", "V (V),A (mT),B (mT)", "V (V),DL (mT),FL (mT)", "time (s),v (V)",
-          "t,v", "H (Oe),R", "H (Oe),M (emu)", "f (GHz),H (Oe)", "x (mm),y (mm),v", "T (K),v (V)", "f (GHz),H (Oe),dH (Oe)",
-          "V,I"]  # fmt: skip
+OTHERS = ["bias,par,perp", "V (V),tau1 (mT),tau2 (mT)", "V (V),DL (mT),FL (mT)", "time (s),v (V)",
+          "t,v", "H (Oe),R", "H (Oe),M (emu)", "f (GHz),H (Oe)", "x (mm),y (mm),v", "T (K),v (V)",
+          "f (GHz),H (Oe),dH (Oe)", "V,I"]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", OTHERS)
