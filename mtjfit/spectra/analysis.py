@@ -16,7 +16,7 @@ from mtjfit.spectra.joint import DeviceLines, fit_together, separate
 from mtjfit.spectra.kittel import KittelFit, fit_kittel, held_groups, resonance_slope
 from mtjfit.spectra.lines import fit_lines, stacked
 from mtjfit.spectra.lineshape import background
-from mtjfit.spectra.notices import analysis_notices, sharing_notices, window_notice
+from mtjfit.spectra.notices import analysis_notices, kittel_notices, sharing_notices, window_notice
 from mtjfit.spectra.residuals import ResidualTests, residual_tests, tangent_space
 from mtjfit.spectra.spectrum import LineFits, LineModel, Spectrum, line_gradient, line_values
 from mtjfit.spectra.study import (
@@ -73,8 +73,10 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
     every = tuple(replace(found[i], mode=modes[each.device]) for i, each in enumerate(spectra))
     hysteresis = hysteresis_of(every, options)
     every = tuple(_with_sweeps(every, hysteresis))
-    kittel = {name: fit for name, rows in own.items()
-              if (fit := _kittel([every[i] for i in rows], study)) is not None}  # fmt: skip
+    tried = {name: fit for name, rows in own.items()
+             if (fit := _kittel([every[i] for i in rows], study)) is not None}  # fmt: skip
+    faults = {name: fit if isinstance(fit, str) else fit.fault for name, fit in tried.items()}
+    kittel = {name: fit for name, fit in tried.items() if not isinstance(fit, str) and not fit.fault}
     parts: dict[str, list[_Group]] = {name: [] for name in study.devices}
     for group in groups:
         parts[spectra[group.rows[0]].device].append(group)
@@ -88,9 +90,8 @@ def analyse(study: SpectraStudy, progress: Callable[[int], object] | None = None
         *analysis_notices(study, every, shared, hysteresis),
         *window_notice(missed, options),
         *sharing_notices(([spectra[i] for i in group.rows] for group in groups), options),
-        *(f"{name}: no fit of Kittel's formula: {fit.fault}" for name, fit in kittel.items() if fit.fault),
+        *kittel_notices(faults),
     ]
-    kittel = {name: fit for name, fit in kittel.items() if not fit.fault}
     return SpectraResult(study, every, shared, kittel, curves, ratios, tuple(notices), hysteresis)
 
 
@@ -211,13 +212,15 @@ def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:
     return int(np.argmax(np.mean([np.hypot(fit.s, fit.a) for fit in fits], axis=0)))
 
 
-def _kittel(fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | None:
-    """Kittel's formula through the resonances of a device; None for one field or frequency, or unknown ones."""
+def _kittel(fits: Sequence[SpectrumFit], study: SpectraStudy) -> KittelFit | str | None:
+    """Kittel's formula through the resonances of a device, or why not; None for one field or frequency."""
     own = [fit for fit in fits if math.isfinite(fit.spectrum.fixed)
            and not any("no line was found" in flag for flag in fit.flags)]  # fmt: skip
     free = study.options.kittel
-    if len({fit.spectrum.fixed for fit in own}) < 2 or len(own) <= len(free):
+    if len({fit.spectrum.fixed for fit in own}) < 2:
         return None
+    if len(own) <= len(free):
+        return f"{len(own)} resonances for {' and '.join(free)}, which need one more"
     centre = np.array([fit.centre[fit.mode] for fit in own])
     sd = np.array([fit.errors[0, fit.mode] for fit in own])
     fixed = np.abs([fit.spectrum.fixed for fit in own])

@@ -20,7 +20,7 @@ from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
 from mtjfit.spectra.declaration import FilesTable
 from mtjfit.spectra.rows import SpectrumRows, line_of, spectra_rows, unmasked
-from mtjfit.spectra.spectrum import Against, Spectrum, branches
+from mtjfit.spectra.spectrum import Against, Spectrum, branches, side_of_all
 from mtjfit.spectra.study import LineOptions, RowCount
 from mtjfit.spectra.sweeps import legs, mean_of
 from mtjfit.text import counted
@@ -218,6 +218,7 @@ def _sweeps(
 ) -> Iterator[Spectrum]:
     """One spectrum, or one for each sweep and sign of the field; in their place the mean of the sweeps."""
     least = options.model.n_parameters + 4
+    _refuse_frequencies(rows, file, against, options)
     places = legs(rows.x, least)
     whole = Spectrum(rows.device, rows.bias, against, rows.x, options.output * rows.voltage, rows.fixed, 1, label)
     if not places:
@@ -247,9 +248,20 @@ def _sweeps(
     yield from parts
 
 
+def _refuse_frequencies(rows: SpectrumRows, file: str, against: Against, options: LineOptions) -> None:
+    """DataError for frequencies below zero, and for zero where the line is an oscillator's."""
+    if against == "field":
+        return
+    wrong = rows.x <= 0 if options.model.form == "oscillator" else rows.x < 0
+    if np.any(wrong):
+        what = f"has a frequency of {rows.x[wrong][0] / rows.unit:g}"
+        todo = 'set against = "field" if it is one, or mask the row'
+        raise DataError([Problem(line_of(file, rows.lines[wrong]), what, todo)])
+
+
 def _refuse_short_side(rows: SpectrumRows, file: str, against: Against, least: int) -> None:
     """DataError with the rows of a field sweep on a side of zero where too few are for a spectrum."""
-    if against == "frequency" or np.all(rows.x >= 0) or np.all(rows.x <= 0):
+    if against == "frequency" or side_of_all(rows.x):
         return
     problems = []
     for word, side in (("positive", rows.x >= 0), ("negative", rows.x < 0)):
@@ -260,7 +272,9 @@ def _refuse_short_side(rows: SpectrumRows, file: str, against: Against, least: i
                 f'mask = [{{ lines = [{lines.min()}, {lines.max()}], reason = "…" }}] under [[files]] leaves them out'
             )
             if lines.max() - lines.min() + 1 > lines.size:
-                todo = "mask them by x = [low, high] under [[files]]"
+                ends = sorted(rows.x[side] / rows.unit, key=abs)
+                low, high = sorted((0.5 * ends[0], 1.01 * ends[-1]))
+                todo = f'mask = [{{ x = [{low:.4g}, {high:.4g}], reason = "…" }}] under [[files]] leaves them out'
             problems.append(Problem(line_of(file, lines), what, todo))
     if problems:
         raise DataError(problems)

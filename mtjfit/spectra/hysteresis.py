@@ -15,6 +15,7 @@ from mtjfit.spectra.study import Hysteresis, LineOptions, SpectrumFit
 
 DIFFERENT = 1e-4
 """p-value below which two sweeps differ."""
+_NO_LINE = ("no line was found", "too narrow", "background alone")  # of sweeps that cover a part of the line only
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def hysteresis_of(fits: Sequence[SpectrumFit], options: LineOptions) -> tuple[Hy
     """Every set of sweeps over one resonance, each sweep fitted on its own."""
     sweeps: list[tuple[Spectrum, int]] = []
     for fit in fits:
-        if fit.spectrum.sweep:
+        if fit.spectrum.sweep and not any(word in flag for flag in fit.flags for word in _NO_LINE):
             one = replace(fit.spectrum, x=fit.spectrum.x[fit.used], voltage=fit.spectrum.voltage[fit.used])
             sweeps.append((one, fit.mode))
         sweeps += [(part, fit.mode) for part in fit.spectrum.parts]
@@ -42,6 +43,8 @@ def hysteresis_of(fits: Sequence[SpectrumFit], options: LineOptions) -> tuple[Hy
     level = 4 * options.model.modes
     sets: dict[tuple[object, ...], list[tuple[Spectrum, _Line]]] = {}
     for i, (one, k) in enumerate(sweeps):
+        if not lines.converged[i]:
+            continue
         values = [lines.centre[i, k], lines.half_width[i, k], lines.s[i, k], lines.a[i, k], *lines.background[i, :1]]
         places = [*range(k, level, options.model.modes), *([level] if options.model.degree >= 0 else [])]
         sd = np.sqrt(np.maximum(np.diagonal(lines.covariance[i])[places], 0.0))

@@ -75,6 +75,12 @@ def sharing_notices(groups: Iterable[Sequence[Spectrum]], options: LineOptions) 
         yield f"line.{what}: shared by values held that differ by less than a thousandth: {_some(merged)}"
 
 
+def kittel_notices(faults: Mapping[str, str]) -> Iterator[str]:
+    """Devices whose resonances Kittel's formula was not fitted to, by reason; `faults` are empty where it was."""
+    for fault in dict.fromkeys(filter(None, faults.values())):
+        yield f"{_some([name for name, each in faults.items() if each == fault])}: no fit of Kittel's formula: {fault}"
+
+
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return "; ".join(names[:_LISTED]) + more

@@ -26,7 +26,7 @@ _CLEAR = 3.0  # ratio of the gaps between values and those within, to propose a 
 
 @dataclass(frozen=True)
 class SpectrumRows:
-    """The rows of one spectrum in the order of the file; `lines` are their places in it."""
+    """The rows of one spectrum in the order of the file, in SI; `lines` are their places in it, `unit` that of x."""
 
     device: str
     bias: float
@@ -34,6 +34,7 @@ class SpectrumRows:
     x: FloatArray
     voltage: FloatArray
     lines: IntArray
+    unit: float
 
 
 def column_units(against: Against) -> dict[str, Mapping[str, float]]:
@@ -74,7 +75,8 @@ def spectra_rows(
     """
     _same_units(sheet, table, against, notes)
     units = column_units(against)
-    x = sheet.numbers(table.columns.x) * factor(table.units.x, units["x"])
+    unit = factor(table.units.x, units["x"])
+    x = sheet.numbers(table.columns.x) * unit
     voltage = sheet.numbers(table.columns.voltage) * factor(table.units.voltage, VOLTAGE_UNITS)
     names, device = _devices(sheet, table)
     bias = _of_rows(sheet, table, "bias", units["bias"])
@@ -91,7 +93,7 @@ def spectra_rows(
     lines = np.array(sheet.lines)
     for rows in sorted(parts, key=lambda rows: int(rows[0])):
         held, V = (_shared(values[rows]) for values in (fixed, bias))
-        yield SpectrumRows(names[device[rows[0]]], V, held, x[rows], voltage[rows], lines[rows])
+        yield SpectrumRows(names[device[rows[0]]], V, held, x[rows], voltage[rows], lines[rows], unit)
 
 
 def _shared(values: FloatArray) -> float:

@@ -81,11 +81,22 @@ class Spectrum:
         return replace(self, x=self.x[inside], voltage=self.voltage[inside], parts=parts)
 
 
+def side_of_all(field: FloatArray) -> int:
+    """The sign of all fields, but for readings of zero closer to it than points are to each other; 0 for two sides."""
+    spacing = float(np.median(np.diff(np.unique(field)))) if np.unique(field).size > 1 else 0.0
+    for sign in (1, -1):
+        other = -sign * field
+        if np.all(other < max(spacing, np.finfo(float).tiny)) and np.any(other < 0):
+            return sign
+    return 0
+
+
 def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
     """A field sweep through both signs as one spectrum against |B| for each sign; other spectra as they are.
 
-    Zero field belongs to the positive side, if there is one. DataError where a side has points, but fewer than `least`
-    different ones: none is left out.
+    Zero field belongs to the positive side, if there is one. A side that is narrower than the distance of points holds
+    readings of zero, and belongs to the other. DataError where a side has points, but fewer than `least` different
+    ones: none is left out.
 
     Examples
     --------
@@ -95,6 +106,9 @@ def branches(spectrum: Spectrum, least: int) -> Iterator[Spectrum]:
     """
     if spectrum.against == "frequency" or np.all(spectrum.x >= 0):
         yield spectrum
+        return
+    if sign := side_of_all(spectrum.x):
+        yield replace(spectrum, x=sign * spectrum.x, sign=sign)
         return
     positive = spectrum.x >= (0.0 if np.any(spectrum.x > 0) else np.finfo(float).tiny)
     sides = {1: positive, -1: ~positive}

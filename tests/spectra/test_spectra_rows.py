@@ -45,6 +45,24 @@ def test_a_short_side_is_refused_and_its_advice_works(tmp_path: Path):
     assert study.spectra[0].x.size == 101
 
 
+def test_readings_of_zero_are_no_side(tmp_path: Path):
+    x = FIELD.copy()
+    x[0] = -0.3
+    study = load_spectra(written(tmp_path, {"a.txt": text_of(x, noisy(x))}))
+    assert [(each.sign, each.x.size) for each in study.spectra] == [(1, 101)]
+    study = load_spectra(written(tmp_path, {"a.txt": text_of(-x, noisy(x))}))
+    assert [(each.sign, each.x.size) for each in study.spectra] == [(-1, 101)]
+
+
+def test_the_advice_works_where_rows_do_not_stand_together(tmp_path: Path):
+    x = np.arange(-3.0, 101.0)
+    both = np.concatenate([x, x[::-1]])
+    said = refused(tmp_path, {"a.txt": text_of(both, noisy(np.abs(both)))})
+    mask = said[said.index("mask = [") : said.index("]", said.index("reason")) + 1]
+    study = load_spectra(written(tmp_path, {}, HEAD + mask + "\n"))
+    assert (study.rows.masked, study.rows.used) == (6, 202)
+
+
 def test_zero_field_belongs_to_the_only_side(tmp_path: Path):
     study = load_spectra(written(tmp_path, {"a.txt": text_of(-FIELD, noisy(FIELD))}))
     assert [(each.sign, each.x.size) for each in study.spectra] == [(-1, 101)]
@@ -244,3 +262,13 @@ def test_many_spectra_of_one_table_are_grouped_once(tmp_path: Path):
 def test_placeholders_are_named(tmp_path: Path):
     said = refused(tmp_path, {"a.txt": GOOD}, ConfigError, head=HEAD.replace("0.0", '"<bias in V, a number?>"'))
     assert "files[0].bias: still holds the placeholder" in said
+
+
+@pytest.mark.parametrize(("first", "form"), [(-1.0, "lorentzian"), (0.0, "oscillator")])
+def test_frequencies_that_cannot_be_are_refused(tmp_path: Path, first: float, form: str):
+    x = np.linspace(first, 8.0, 90)
+    head = HEAD.replace('"field"', '"frequency"')
+    tables = TABLES.replace('"mT"', '"GHz"').replace('fixed = "GHz"', 'fixed = "mT"')
+    said = refused(tmp_path, {"a.txt": text_of(x, noisy(x, centre=5.0, half_width=0.4))}, head=head, tables=tables,
+                   tail=f'[line]\nform = "{form}"\n')  # fmt: skip
+    assert f"a.txt:2: has a frequency of {first:g}; set against" in said

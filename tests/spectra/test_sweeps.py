@@ -77,6 +77,12 @@ def test_an_offset_between_sweeps_differs(tmp_path: Path):
     assert abs(one.difference[0]) < 5 * one.errors[0]
 
 
+def test_sweeps_over_a_part_of_the_line_are_not_compared(tmp_path: Path):
+    part = FIELD[::-1][:30]
+    content = text_of(np.concatenate([FIELD, part]), np.concatenate([UP, noisy(part, 7, centre=48.0)]))
+    assert not analysed(tmp_path, content).hysteresis
+
+
 def test_averages_are_means_and_flagged_where_sweeps_differ(tmp_path: Path):
     alike = noisy(FIELD, 2, centre=48.0) + 1.0
     (fit,) = analysed(tmp_path, both(alike), "average").fits
