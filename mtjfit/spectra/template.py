@@ -11,14 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mtjfit.data.format import Wide
-from mtjfit.data.readers import Sheet, blocks, read_source, recognised_in, sheets_from_bytes
-from mtjfit.data.readers.text import comment_mark
-from mtjfit.errors import ConfigError, DataError, MtjfitError, Problem
+from mtjfit.data.readers import Sheet
+from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.spectra.calibration import factor
-from mtjfit.spectra.declaration import ReadTable
+from mtjfit.spectra.inspect_files import SpectraFiles, inspected
 from mtjfit.spectra.load import study_of
-from mtjfit.spectra.recognise import RecognisedSpectrum, name_pattern, named_roles, recognised
+from mtjfit.spectra.recognise import name_pattern, named_roles
 from mtjfit.spectra.rows import column_units, proposed_within
 from mtjfit.spectra.sweeps import legs
 from mtjfit.text import counted, number, table
@@ -56,34 +54,21 @@ class SpectraProposal:
     says: str
 
 
-@dataclass(frozen=True)
-class _Kind:
-    """Files that are read alike."""
-
-    paths: tuple[Path, ...]
-    sheets: tuple[Sheet, ...]
-    found: RecognisedSpectrum
-    reader: str
-    read: ReadTable
-    wide: Wide | None
-    pattern: str
-
-
 def spectra_proposal(files: Sequence[Path], folder: Path) -> SpectraProposal | None:
     """A proposal for files of spectra, to be written in `folder`; None where none of them looks like one.
 
     DataError where some are spectra and others are not.
     """
     pattern = name_pattern([path.name for path in files])
-    inspected = [(path, _inspected(path, pattern)) for path in files]
-    others = [path for path, kind in inspected if kind is None]
-    kinds = [kind for _, kind in inspected if kind is not None]
+    looked_at = [(path, inspected(path, pattern)) for path in files]
+    others = [path for path, kind in looked_at if kind is None]
+    kinds = [kind for _, kind in looked_at if kind is not None]
     if not kinds:
         return None
     if others:
         todo = "call mtjfit init for files of one kind at a time"
         raise DataError([Problem(str(path), f"is no spectrum, as {kinds[0].paths[0]} is", todo) for path in others])
-    merged: dict[object, _Kind] = {}
+    merged: dict[object, SpectraFiles] = {}
     for kind in kinds:
         key = (kind.paths[0].parent, kind.reader, repr(kind.found), kind.read, kind.wide)
         before = merged.get(key)
@@ -96,45 +81,7 @@ def spectra_proposal(files: Sequence[Path], folder: Path) -> SpectraProposal | N
     return SpectraProposal(text, "\n".join([*said, *looks]))
 
 
-def _inspected(path: Path, pattern: str) -> _Kind | None:
-    """How a file is read, and the spectrum in its first sheet; None where there is none."""
-    label = str(path)
-    if not label.isprintable():
-        return None
-    try:
-        source = read_source(path, label)
-        first = [(1, source.data[:200].decode("latin-1").lstrip("\ufeff"))]
-        read = ReadTable(comment=comment_mark(first))
-        reader = recognised_in(source)
-        sheets = sheets_from_bytes(source, reader.name, read)
-        named = dict.fromkeys(named_roles(pattern), "")
-        wide = _wide(sheets[0]) if len(sheets) == 1 else None
-        for_roles = blocks(sheets, wide) if wide else sheets
-        found = recognised(for_roles[0], named | dict.fromkeys(named_roles(wide.name if wide else ""), ""))
-    except (DataError, ConfigError):
-        return None
-    return None if found is None else _Kind((path,), for_roles, found, reader.name, read, wide, pattern)
-
-
-def _wide(sheet: Sheet) -> Wide | None:
-    """Series side by side, where names of columns repeat."""
-    names = sheet.names
-    if len(set(names)) == len(names):
-        return None
-    run = next((k for k, name in enumerate(names) if name != names[0]), len(names))
-    period = run if run > 1 else next((k for k in range(1, len(names)) if names[k] == names[0]), 0)
-    if period < 2 or len(names) % period:
-        return None
-    block = names[:period]
-    if len(set(block)) == period:
-        comments = [next((c.comment for c in sheet.columns[k : k + period] if c.comment), "")
-                    for k in range(0, len(names), period)]  # fmt: skip
-        return Wide(block, (), name_pattern(comments, device=False), "comment")
-    placed = ("H", "V", *(f"column {k + 3}" for k in range(period - 2)))
-    return Wide(placed, (), name_pattern(names[::period], device=False), "name")
-
-
-def _lines(kinds: Sequence[_Kind], folder: Path) -> Iterator[str]:
+def _lines(kinds: Sequence[SpectraFiles], folder: Path) -> Iterator[str]:
     yield _HEAD
     against = {kind.found.against for kind in kinds} - {""}
     if len(against) == 1:
@@ -150,7 +97,7 @@ def _lines(kinds: Sequence[_Kind], folder: Path) -> Iterator[str]:
     yield "\n" + _TAIL
 
 
-def _files(kind: _Kind, folder: Path) -> Iterator[str]:
+def _files(kind: SpectraFiles, folder: Path) -> Iterator[str]:
     columns, against = kind.found.columns, kind.found.against
     place = _shown(kind.paths[0].parent, folder)
     yield "[[files]]"
@@ -185,7 +132,7 @@ def _files(kind: _Kind, folder: Path) -> Iterator[str]:
     yield from _read(kind)
 
 
-def _units(kind: _Kind, held_open: bool) -> Iterator[str]:
+def _units(kind: SpectraFiles, held_open: bool) -> Iterator[str]:
     columns, against = kind.found.columns, kind.found.against or "field"
     tables = column_units(against)  # type: ignore[arg-type]
     for role in ("x", "voltage", "bias", "fixed"):
@@ -201,7 +148,7 @@ def _units(kind: _Kind, held_open: bool) -> Iterator[str]:
                    else 'fixed = "<unit of what was held, such as GHz or mT?>"')  # fmt: skip
 
 
-def _read(kind: _Kind) -> Iterator[str]:
+def _read(kind: SpectraFiles) -> Iterator[str]:
     lines = []
     if kind.read.comment != "#":
         lines.append(f"comment = {toml_string(kind.read.comment)}  # GUESS")
@@ -218,7 +165,7 @@ def _read(kind: _Kind) -> Iterator[str]:
         yield f"name_in = {toml_string(kind.wide.name_in)}  # GUESS"
 
 
-def _names(kind: _Kind) -> str:
+def _names(kind: SpectraFiles) -> str:
     paths = kind.paths
     suffix, folder = paths[0].suffix, paths[0].parent
     if len(paths) > 1 and suffix and {*folder.glob("*" + suffix)} == set(paths):
@@ -227,12 +174,12 @@ def _names(kind: _Kind) -> str:
     return names[0] if len(names) == 1 else "[" + ", ".join(names) + "]"
 
 
-def _turns(kind: _Kind) -> bool:
+def _turns(kind: SpectraFiles) -> bool:
     """Whether the abscissa of a spectrum turns round; where columns tell spectra apart, of the rows of the first."""
     return any(len(legs(x, _LEAST)) > 1 for _, x in _abscissas(kind))
 
 
-def _abscissas(kind: _Kind) -> Iterator[tuple[Sheet, np.ndarray]]:
+def _abscissas(kind: SpectraFiles) -> Iterator[tuple[Sheet, np.ndarray]]:
     columns = kind.found.columns
     keys = [columns[role] for role in ("bias", "fixed", "device") if columns.get(role) in kind.sheets[0].names]
     for sheet in kind.sheets:
@@ -246,7 +193,7 @@ def _abscissas(kind: _Kind) -> Iterator[tuple[Sheet, np.ndarray]]:
         yield sheet, x
 
 
-def _within(kind: _Kind) -> Iterator[str]:
+def _within(kind: SpectraFiles) -> Iterator[str]:
     found = []
     for role in ("bias", "fixed"):
         name = kind.found.columns.get(role, "")
@@ -258,7 +205,7 @@ def _within(kind: _Kind) -> Iterator[str]:
         yield f"within = {{ {', '.join(found)} }}  # GUESS: values read back that differ by less are one"
 
 
-def _masks(kind: _Kind) -> Iterator[str]:
+def _masks(kind: SpectraFiles) -> Iterator[str]:
     """Sides of a field sweep with too few points for a spectrum, in files of one spectrum."""
     if kind.found.against != "field" or kind.wide is not None:
         return
@@ -300,7 +247,7 @@ def _trial(text: str, folder: Path) -> list[str]:
     return []
 
 
-def _said(kind: _Kind) -> Iterator[str]:
+def _said(kind: SpectraFiles) -> Iterator[str]:
     first = kind.sheets[0]
     taken = {name: role for role, name in kind.found.columns.items()}
     n, rows = len(kind.paths), sum(len(sheet.lines) for sheet in kind.sheets)
