@@ -116,7 +116,7 @@ def _window(spectrum: Spectrum, fits: LineFits, i: int, window: float, missed: d
     inside = np.any(away <= window, axis=1)
     n = np.unique(spectrum.x[inside]).size
     if n > 2 * fits.model.n_parameters:
-        return inside
+        return np.asarray(inside)
     missed[spectrum.name] = n
     return np.ones(spectrum.x.size, dtype=bool)
 
