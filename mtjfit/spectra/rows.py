@@ -21,6 +21,8 @@ from mtjfit.spectra.spectrum import Against
 from mtjfit.text import counted, number
 
 _RUN_ON = 5.0  # times `within`, the widest group of values that were read back
+_MOST_SETTINGS = 200  # of a bias or field that is looked for in its readings
+_FEW = 20  # different values, which are settings as long as nothing shows that they were read back
 _CLEAR = 3.0  # ratio of the gaps between values and those within, to propose a `within`
 
 
@@ -206,6 +208,8 @@ def _refuse_readback(
             continue
         unit = factor(getattr(table.units, role), all_units[role])
         proposed = proposed_within(values[role] / unit, least)
+        if proposed is None and different.size < _FEW:
+            continue
         size = f"{proposed:g}" if proposed else "SIZE"
         what = f"has {different.size} different values in {counted(rows, 'row')}, too many to tell spectra apart"
         todo = (f"if an instrument read it back, take values that differ by less as one: within = {{ {role} = {size} }}"
@@ -221,7 +225,7 @@ def proposed_within(values: FloatArray, least: int) -> float | None:
     gaps = np.diff(different)
     falling = np.sort(gaps)[::-1]
     best, most = None, _CLEAR
-    for k in range(min(different.size - 1, values.size // least)):
+    for k in range(min(different.size - 1, values.size // least, _MOST_SETTINGS)):
         inner = falling[k]
         split = np.flatnonzero(gaps > inner)
         in_group = np.add.reduceat(counts, [0, *(split + 1)])
