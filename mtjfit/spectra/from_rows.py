@@ -82,6 +82,9 @@ def _refuse_short_side(rows: SpectrumRows, file: str, against: Against, least: i
                 low, high = sorted((0.5 * ends[0], 1.01 * ends[-1]))
                 todo = f'mask = [{{ x = [{low:.4g}, {high:.4g}], reason = "…" }}] under [[files]] leaves them out'
             problems.append(Problem(line_of(file, lines), what, todo))
+    if len(problems) == 2:
+        todo = "leave the file out with leave_out, give more points, or fit fewer modes"
+        problems = [Problem(each.where, each.what, todo) for each in problems]
     if problems:
         raise DataError(problems)
 

@@ -33,6 +33,8 @@ def test_a_file_with_too_few_points_on_both_sides_of_zero_is_refused(tmp_path: P
     said = refused(tmp_path, files)
     assert "b.txt:11: has 9 points at positive field; 10 are needed" in said
     assert "b.txt:2: has 9 points at negative field" in said
+    assert "leave the file out with leave_out" in said
+    assert "mask" not in said
 
 
 def test_a_short_side_is_refused_and_its_advice_works(tmp_path: Path):
