@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from mtjfit.arrays import BoolArray, FloatArray
 from mtjfit.spectra.calibration import rectified_background
@@ -201,7 +201,7 @@ def _p_without_line(fit: SpectrumFit, x: FloatArray, residual: FloatArray) -> fl
     rss = max(float(residual @ residual), 1e-300)
     ratio = max(float(left @ left) - rss, 0.0) / extra / (rss / dof)
     places = max(1.0, float(x[-1] - x[0]) / float(fit.half_width.min()))
-    return min(1.0, places * float(f_distribution.sf(ratio, extra, dof)))
+    return min(1.0, places * float(fdtrc(extra, dof, ratio)))
 
 
 def _mode(fits: Sequence[SpectrumFit], options: LineOptions) -> int:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta as beta_distribution
-from scipy.stats import norm
+from scipy.special import betainc, betaincc
 
 from mtjfit.arrays import FloatArray
 
@@ -100,7 +99,7 @@ def smoothness(residual: FloatArray, tangent: FloatArray, order: int) -> tuple[f
         return ratio, 1.0, mean
     size = share * (1 - share) / (variance / most**2) - 1
     shape = share * size, (1 - share) * size
-    below, above = beta_distribution.cdf(ratio / most, *shape), beta_distribution.sf(ratio / most, *shape)
+    below, above = betainc(*shape, ratio / most), betaincc(*shape, ratio / most)
     return ratio, two_sided(float(below), float(above)), mean
 
 
@@ -132,5 +131,5 @@ def _runs(residual: FloatArray, tangent: FloatArray) -> float:
     mean += float(np.sum(np.arccos(np.clip(alike, -1, 1)) / math.pi - 0.5))
     if variance <= 0:
         return 1.0
-    sd = math.sqrt(variance)
-    return two_sided(float(norm.cdf((runs + 0.5 - mean) / sd)), float(norm.sf((runs - 0.5 - mean) / sd)))
+    sd = math.sqrt(2 * variance)
+    return two_sided(math.erfc((mean - runs - 0.5) / sd) / 2, math.erfc((runs - 0.5 - mean) / sd) / 2)
