@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
@@ -259,6 +261,34 @@ def test_many_spectra_of_one_table_are_grouped_once(tmp_path: Path):
     assert [each.bias for each in study.spectra] == biases
     for k, each in enumerate(study.spectra):
         assert_allclose(each.voltage, 1e-6 * (k + FIELD), rtol=1e-9)
+
+
+def many(folder: Path, n: int, points: int = 12) -> Path:
+    x = np.linspace(0, 100, points)
+    rows = [f"{a:.6g},{b:.6g},{k}" for k in range(n) for a, b in zip(x, noisy(x, k, half_width=20.0), strict=True)]
+    return written(folder, {"a.txt": "x,v,V\n" + "\n".join(rows) + "\n"}, BIASED, COLUMN)
+
+
+def test_time_to_read_grows_with_the_number_of_spectra(tmp_path: Path):
+    """Four times as many take four times as long, where every spectrum searched in all rows sixteen times."""
+    times = []
+    for n in (500, 2000):
+        study = many(tmp_path, n)
+        start = process_time()
+        assert len(load_spectra(study).spectra) == n
+        times.append(process_time() - start)
+    assert times[1] < 9 * times[0]
+
+
+def test_memory_of_an_analysis_grows_with_the_number_of_spectra(tmp_path: Path):
+    """The covariance between 600 spectra that share nothing would take 46 MB alone."""
+    study = load_spectra(many(tmp_path, 600))
+    tracemalloc.start()
+    try:
+        analyse(study)
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_placeholders_are_named(tmp_path: Path):
