@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field
+from pydantic import AfterValidator, Discriminator, Field, PlainValidator
 
 from mtjfit.data.curve_checks import written_angle_fault
 from mtjfit.data.format import ReadOptions
@@ -74,6 +74,13 @@ class ReadTable(ReadOptions):
     reader: str = ""
 
 
+def _read_table(value: object) -> ReadTable:
+    found = validated(ReadTable, value, "")
+    if isinstance(found, list):
+        raise ValueError(", ".join(f"{each.where.lstrip('.')} {each.what}; {each.todo}" for each in found))
+    return found
+
+
 class WithinTable(TomlTable):
     """``within = { … }``: values that an instrument read back and that differ by less are one, in the unit declared."""
 
@@ -113,7 +120,7 @@ class FilesTable(TomlTable):
     within: WithinTable = WithinTable()
     mask: tuple[RowMask, ...] = ()
     wide: WideTable | None = None
-    read: ReadTable = ReadTable()
+    read: Annotated[ReadTable, PlainValidator(_read_table)] = ReadTable()
 
 
 class DerivativeTable(TomlTable):

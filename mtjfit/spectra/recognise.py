@@ -11,6 +11,7 @@ import numpy as np
 from mtjfit.arrays import FloatArray
 from mtjfit.data.format import NamePattern
 from mtjfit.data.readers import Sheet
+from mtjfit.data.tidy import is_missing
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError
 from mtjfit.study.inspection import NAMES
@@ -28,7 +29,7 @@ _NO_VOLTAGE = ("r", "resistance", "m", "moment", "tmr", "mr", "i", "current", "r
 _IN_NAME = {"GHz": "frequency", "MHz": "frequency", "kHz": "frequency", "mV": "bias", "V": "bias", "mT": "field",
             "T": "field", "Oe": "field", "kOe": "field", "G": "field"}  # fmt: skip
 _NUMBER_UNIT = re.compile(
-    r"(?<![0-9.])([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)([ _]?)(GHz|MHz|kHz|mV|kOe|Oe|mT|V|T|G)(?![A-Za-z])"
+    r"(?<![0-9.])(?<![0-9][p,])([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)([ _]?)(GHz|MHz|kHz|mV|kOe|Oe|mT|V|T|G)(?![A-Za-z])"
 )
 
 
@@ -89,8 +90,13 @@ def _plain(name: str) -> str:
 
 
 def _numbers(sheet: Sheet, name: str) -> FloatArray | None:
+    """Numbers of a column, without missing ones where they are the fewer; None for other cells."""
+    cells = sheet.column(name).cells
+    present = [i for i, cell in enumerate(cells) if not is_missing(cell)]
+    if 2 * len(present) < len(cells):
+        return None
     try:
-        return sheet.numbers(name)
+        return sheet.at(present).numbers(name) if len(present) < len(cells) else sheet.numbers(name)
     except DataError:
         return None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mtjfit.data.readers import Sheet
+from mtjfit.data.tidy import is_missing
 from mtjfit.errors import DataError, MtjfitError, Problem
 from mtjfit.spectra.calibration import factor
 from mtjfit.spectra.inspect_files import SpectraFiles, inspected
@@ -68,6 +69,11 @@ def spectra_proposal(files: Sequence[Path], folder: Path) -> SpectraProposal | N
     if others:
         todo = "call mtjfit init for files of one kind at a time"
         raise DataError([Problem(str(path), f"is no spectrum, as {kinds[0].paths[0]} is", todo) for path in others])
+    against = {kind.found.against: kind for kind in kinds}
+    if {"frequency", "field"} <= set(against):
+        todo = "call mtjfit init for files of one kind at a time"
+        what = f"is against frequency, {against['field'].paths[0].name} against field"
+        raise DataError([Problem(str(against["frequency"].paths[0]), what, todo)])
     merged: dict[object, SpectraFiles] = {}
     for kind in kinds:
         key = (kind.paths[0].parent, kind.reader, repr(kind.found), kind.read, kind.wide)
@@ -206,7 +212,11 @@ def _within(kind: SpectraFiles) -> Iterator[str]:
 
 
 def _masks(kind: SpectraFiles) -> Iterator[str]:
-    """Sides of a field sweep with too few points for a spectrum, in files of one spectrum."""
+    """Missing numbers, and sides of a field sweep with too few points for a spectrum, in files of one spectrum."""
+    needed = [kind.found.columns[role] for role in ("x", "voltage")]
+    if any(map(is_missing, (cell for sheet in kind.sheets for name in needed for cell in sheet.column(name).cells))):
+        yield 'mask = [{ missing = true, reason = "no numbers" }]  # GUESS: rows without x or voltage'
+        return
     if kind.found.against != "field" or kind.wide is not None:
         return
     for sheet, x in _abscissas(kind):

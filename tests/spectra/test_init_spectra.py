@@ -119,6 +119,24 @@ def test_a_file_that_spectra_would_refuse_is_told(tmp_path: Path):
     assert any("is one a copy?" in each for each in filled(folder, text, name='"a"').notices)
 
 
+def test_comments_and_missing_numbers_are_declared(tmp_path: Path):
+    v = np.where(FIELD > 90, np.nan, noisy(FIELD))
+    content = "% lab\n" + text_of(FIELD, v, "H (mT),V (uV)")
+    text, said = proposed(tmp_path, {"A1_4GHz_0mV.txt": content})
+    assert "LOOK" not in said
+    study = filled(tmp_path, text, name='"a"')
+    assert (study.rows.used, study.rows.masked) == (91, 10)
+
+
+def test_frequency_and_field_are_not_mixed(tmp_path: Path):
+    (tmp_path / "a.txt").write_text(text_of(FIELD, noisy(FIELD), "H (mT),V (uV)"), encoding="utf-8")
+    (tmp_path / "b.txt").write_text(text_of(F, noisy(F, centre=5.0), "f (GHz),V (uV)"), encoding="utf-8")
+    arguments = ["init", *(str(tmp_path / name) for name in ("a.txt", "b.txt")), "-o", str(tmp_path / "s.toml")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 3
+    assert "b.txt: is against frequency, a.txt against field" in result.output
+
+
 def test_check_reads_all_files_and_says_what_to_do_next(tmp_path: Path):
     text, _ = proposed(tmp_path, {"A1_4GHz_0mV.txt": text_of(FIELD, noisy(FIELD), "H (mT),V (uV)")})
     filled(tmp_path, text, name='"a"')
@@ -159,6 +177,7 @@ def test_spectra_and_other_tables_are_not_mixed(tmp_path: Path):
         (["3GHz.lvm", "4GHz.lvm"], "{frequency:GHz}.lvm"),
         (["S0_B400.00mT_-200mV.txt", "S1_B400.01mT_0mV.txt"], "{device}_B{field:mT}_{bias:mV}.txt"),
         (["a.txt", "b.txt"], "{device}.txt"),
+        (["A_0mV_4p5GHz.txt", "B_1mV_4p5GHz.txt"], "{device}_{bias:mV}_4p5GHz.txt"),
         (["x{1}.txt"], "{device}.txt"),
     ],
 )

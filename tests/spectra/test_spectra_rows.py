@@ -214,6 +214,14 @@ def test_units_that_mean_something_else_are_refused(tmp_path: Path, unit: str):
     assert f"a.txt:1: column 'x': is in {unit!r} in the file, but 'mT' is declared" in said
 
 
+def test_how_files_are_read_is_declared_in_a_table(tmp_path: Path):
+    read = '[files.read]\nnames = ["x", "v"]\nheader = ["skip"]\n'
+    study = load_spectra(written(tmp_path, {"a.txt": text_of(FIELD, noisy(FIELD), "x (T),v")}, tables=TABLES + read))
+    assert study.spectra[0].x[-1] == pytest.approx(0.1)
+    said = refused(tmp_path, {}, ConfigError, tables=TABLES + '[files.read]\nseperator = ","\n')
+    assert "files[0].read: seperator is no key; did you mean 'separator'?" in said
+
+
 @pytest.mark.parametrize("unit", ["a.u.", "%", "V rms", "counts"])
 def test_units_that_are_not_understood_are_said(tmp_path: Path, unit: str):
     study = load_spectra(written(tmp_path, {"a.txt": text_of(FIELD, noisy(FIELD), f"x,v ({unit})")}))
