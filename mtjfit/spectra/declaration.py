@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -103,6 +104,11 @@ _Names: TypeAlias = Annotated[
     Discriminator(lambda value: WORD.tag if isinstance(value, str) else TABLE.tag),
 ]
 """One pattern of file names, or a list of them."""
+
+
+def fits_name(name: str, pattern: str) -> bool:
+    """Whether a file is called so, whatever brackets are in its name, or fits a pattern."""
+    return name == pattern or fnmatchcase(name, pattern)
 
 
 class FilesTable(TomlTable):

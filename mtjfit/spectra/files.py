@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from mtjfit.data.curve import Origin
@@ -16,7 +15,7 @@ from mtjfit.data.origin import declared_origin
 from mtjfit.data.readers import Sheet, SourceFile, Wide, blocks, read_source, sheets_from_bytes
 from mtjfit.data.table import comments_of
 from mtjfit.errors import ConfigError, DataError, Line, Problem, ProblemLog
-from mtjfit.spectra.declaration import FilesTable
+from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.from_rows import TOO_FEW, cut_to, spectra_of
 from mtjfit.spectra.rows import spectra_rows, unmasked
 from mtjfit.spectra.spectrum import Against, Spectrum
@@ -64,8 +63,8 @@ def files_of(tables: Sequence[FilesTable], folder: Path, notices: list[str]) -> 
                     Problem(f"files[{i}]", f"no file fits {shown!r}", "correct folder or file; * matches any text")
                 )
             found |= dict.fromkeys(matching)
-        kept = [each for each in found if not any(fnmatchcase(each.name, out) for out in table.leave_out)]
-        missed = [out for out in table.leave_out if not any(fnmatchcase(each.name, out) for each in found)]
+        kept = [each for each in found if not any(fits_name(each.name, out) for out in table.leave_out)]
+        missed = [out for out in table.leave_out if not any(fits_name(each.name, out) for each in found)]
         todo = "correct or remove it"
         problems += [Problem(f"files[{i}].leave_out", f"no file fits {out!r}", todo) for out in missed]
         if len(kept) < len(found):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from mtjfit.data.tidy import is_missing
 from mtjfit.data.written_units import WrittenUnit, written_unit
 from mtjfit.errors import ConfigError, DataError, Problem
 from mtjfit.spectra.calibration import FIELD_UNITS, FREQUENCY_UNITS, VOLTAGE_UNITS, factor, factor_or_problem
-from mtjfit.spectra.declaration import FilesTable
+from mtjfit.spectra.declaration import FilesTable, fits_name
 from mtjfit.spectra.spectrum import Against
 from mtjfit.text import counted, number
 
@@ -47,7 +46,7 @@ def column_units(against: Against) -> dict[str, Mapping[str, float]]:
 
 def unmasked(sheet: Sheet, table: FilesTable, name: str, against: Against) -> Sheet:
     """The rows of a sheet that no mask of the declaration leaves out."""
-    masks = [each for each in table.mask if fnmatchcase(name, each.file)]
+    masks = [each for each in table.mask if fits_name(name, each.file)]
     if not masks:
         return sheet
     keep = np.ones(len(sheet.lines), dtype=bool)

@@ -164,6 +164,8 @@ def test_hidden_files_and_other_case_are_told(tmp_path: Path):
 def test_brackets_in_a_name_are_letters(tmp_path: Path):
     study = load_spectra(written(tmp_path, {"a [2].txt": GOOD}, HEAD.replace("*.txt", "a [2].txt")))
     assert list(study.files) == ["a [2].txt"]
+    both = HEAD + 'leave_out = ["a [2].txt"]\n'
+    assert list(load_spectra(written(tmp_path, {"b.txt": GOOD}, both)).files) == ["b.txt"]
 
 
 MEASURE = "#Procedure: <lab.X>\n#Parameters:\n#\tDC bias: {bias}\n#\tfreq: 3 GHz\n#\tSample: A7\n#Data:\n"
